@@ -1,0 +1,114 @@
+"""The command line: `synthmill [overrides]`, and small commands that read a finished run.
+
+A user's mistake is one line on stderr and exit code 2; an interrupted run says how to go on and exits with 130.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from engine.cluster import quiet
+from engine.errors import UserError
+
+USAGE = {
+    "trace": "synthmill trace RUN SAMPLE_ID",
+    "search": 'synthmill search RUN "question"',
+    "clean": "synthmill clean [RUNS_DIR]",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; the console script calls this and exits with what it returns."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    quiet()
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        print(f"synthmill: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        command = shlex.join(["synthmill", *arguments])
+        print(f"\ninterrupted; what was committed is kept. To go on: {command}", file=sys.stderr)
+        return 130
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else "--help"
+    if command in ("--help", "-h", "help"):
+        from engine.help import help_text
+
+        print(help_text())
+        return 0
+    if command in USAGE:
+        return _read_run(command, arguments[1:])
+    if any(argument.startswith("-") for argument in arguments):
+        return _hydra(arguments)
+    from engine.config import load_config
+
+    config, text = load_config(arguments)
+    return start(config, text)
+
+
+def start(config: object, text: str) -> int:
+    """Runs one composed config: the pipeline, or its preview."""
+    from engine.pipeline import RunConfig
+    from engine.preview import preview
+    from engine.run import run
+    from engine.summary import show_end
+
+    assert isinstance(config, RunConfig), "load_config gives a RunConfig"
+    if config.preview:
+        preview(config)
+        return 0
+    show_end(run(config, text), config.until)
+    return 0
+
+
+def _read_run(command: str, arguments: list[str]) -> int:
+    wanted = {"trace": 2, "search": 2, "clean": 1}[command]
+    if command == "clean" and not arguments:
+        arguments = ["runs"]
+    if len(arguments) != wanted:
+        raise UserError(f"{len(arguments)} arguments, {wanted} wanted", place=f"synthmill {command}", remedy=USAGE[command])
+    from engine import commands
+
+    return {"trace": commands.trace, "search": commands.search, "clean": commands.clean}[command](*arguments)
+
+
+def _hydra(arguments: list[str]) -> int:
+    """Leaves flags such as `--cfg job` and `-m` to Hydra, after checking the overrides ourselves."""
+    from engine.config import CONF, CONFIG_NAME, first_of_sweep, load_config, typed
+
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import DictConfig, OmegaConf
+
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    load_config(first_of_sweep(overrides))
+
+    @hydra.main(config_path=str(CONF), config_name=CONFIG_NAME, version_base="1.3")
+    def job(config: DictConfig) -> None:
+        hydra_config = HydraConfig.get()
+        if hydra_config.mode is RunMode.MULTIRUN:
+            point = hydra_config.job.override_dirname.replace("/", "_") or str(hydra_config.job.num)
+            OmegaConf.update(config, "run_dir", str(Path(config.runs_dir) / "sweeps" / config.name / point))
+        start(*typed(config))
+
+    sys.argv = [sys.argv[0], *arguments]
+    job()
+    return 0
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

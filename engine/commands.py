@@ -1,0 +1,107 @@
+"""Small commands that read finished runs: trace one sample, search with both models, clean the store.
+
+In: paths and ids as typed. Out: text on the terminal and an exit code; a run that is not one is a UserError.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rich.markup import escape
+from rich.panel import Panel
+
+from engine.console import Console
+from engine.errors import UserError
+from engine.records import CONDITION_PREFIX
+from engine.store import NOUNS
+
+
+def require(run: str, *nouns: str) -> dict[str, Path]:
+    """The finished folders of a run.
+
+    Raises:
+        UserError: it is no run, or a step has not been made.
+    """
+    folder = Path(run).expanduser()
+    if not (folder / "run.json").exists():
+        raise UserError("is no run folder", place=str(folder), remedy="name a folder such as runs/latest")
+    for noun in nouns:
+        if not (folder / noun / "_DONE").exists():
+            raise UserError(f"the run has no finished {noun}", place=str(folder), remedy="run it to its end first")
+    return {noun: (folder / noun).resolve() for noun in nouns}
+
+
+def trace(run: str, sample_id: str) -> int:
+    """`synthmill trace RUN SAMPLE_ID`: one sample from its document to its verdict."""
+    from engine.generation import make_units, read_plan
+    from engine.parts import read_samples
+    from engine.prompts import load_prompts
+
+    folders = require(run, "documents", "prompts", "samples")
+    plan = read_plan(folders["prompts"])
+    if not sample_id.isdigit() or int(sample_id) >= plan.num_rows:
+        raise UserError(
+            f"there is no sample {sample_id}", place=f"synthmill trace {run}", remedy=f"name one from 0 to {plan.num_rows - 1}"
+        )
+    number = int(sample_id)
+    planned = plan.filter(pc.equal(plan["sample_id"], number))
+    passages = pq.read_table(folders["documents"] / "passages.parquet")
+    row = next(make_units(planned, passages, 1)).rows.to_pylist()[0]
+    samples = read_samples(folders["samples"])
+    sample = samples.filter(pc.equal(samples["sample_id"], number)).to_pylist()[0]
+    show = Console().show
+    prompt = load_prompts(folders["prompts"]).renderer().text(row, row["demonstration_set"], row["cell"])
+    show(Panel(escape(row["text"]), title=escape(f"passage {row['passage_id']} {row['title']}")))
+    show(_facts("plan", {n: row[n] for n in ("cell", "replicate", "round", "demonstration_set", "prefix")}))
+    show(Panel(escape(prompt), title=f"prompt {sample['prompt_hash']}", subtitle=f"{sample['prompt_tokens']} tokens"))
+    show(Panel(escape(sample["text"] or sample["error"]), title=f"sample {number}: {sample['status']}"))
+    facts = {n: v for n, v in sample.items() if n not in ("text", "error", "passage_id") and not n.startswith(CONDITION_PREFIX)}
+    show(_facts("sample", facts))
+    show(_verdict(Path(run), number))
+    return 0
+
+
+def _verdict(run: Path, sample_id: int) -> str:
+    if not (run / "examples" / "_DONE").exists():
+        return "[bold]verdict[/bold]  not curated yet"
+    for name in ("kept", "rejected"):
+        table = pq.read_table(run / "examples" / f"{name}.parquet", filters=[("sample_id", "=", sample_id)])
+        for row in table.to_pylist():
+            reason = f" by {row['reason']}: {row['detail']}" if row["reason"] else ""
+            rank = f", round-trip rank {row['round_trip_rank']}" if row["round_trip_rank"] else ""
+            return f"[bold]verdict[/bold]  {name}{escape(reason)}{rank}, split {row['split']}: {escape(repr(row['query']))}"
+    return "[bold]verdict[/bold]  failed, so neither kept nor rejected"
+
+
+def _facts(title: str, values: dict[str, Any]) -> str:
+    return f"[bold]{title}[/bold]  " + escape("  ".join(f"{name}={value}" for name, value in values.items()))
+
+
+def search(run: str, question: str) -> int:
+    """`synthmill search RUN "question"`: base and tuned results side by side."""
+    from eval.side_by_side import search_run
+
+    require(run, "documents", "model", "report")
+    Console().show(search_run(Path(run), question))
+    return 0
+
+
+def clean(runs_dir: str) -> int:
+    """`synthmill clean [RUNS_DIR]`: removes step outputs that no run links to."""
+    runs, store = Path(runs_dir).expanduser(), Path(runs_dir).expanduser() / "store"
+    if not store.is_dir():
+        raise UserError("holds no store of step outputs", place=str(runs), remedy="name the folder that holds your runs")
+    linked = {entry.resolve() for file in runs.rglob("run.json") for entry in file.parent.iterdir() if entry.is_symlink()}
+    removed = freed = 0
+    for noun in NOUNS:
+        for folder in (store / noun).glob("*"):
+            if folder.is_dir() and folder.resolve() not in linked:
+                freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+                shutil.rmtree(folder)
+                removed += 1
+    Console().show(f"removed {removed} step outputs, {freed / 1e6:.1f} MB")
+    return 0

@@ -1,0 +1,154 @@
+"""From overrides on the command line to a typed RunConfig, with every mistake named before anything starts.
+
+In: Hydra overrides. Out: a RunConfig and its YAML. Hydra's own errors are turned into one line that names the
+key or value, the place, and the closest valid one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from engine.errors import UserError, suggest
+from engine.pipeline import RunConfig
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+CONFIG_NAME = "run"
+
+
+def register() -> None:
+    """Makes RunConfig the schema of conf/run.yaml: unknown keys and wrong types fail at composition."""
+    node = OmegaConf.structured(RunConfig)
+    _unfreeze(node)
+    ConfigStore.instance().store(name="schema", node=node)
+
+
+def load_config(overrides: Sequence[str]) -> tuple[RunConfig, str]:
+    """Composes a run's config.
+
+    Returns:
+        The typed config, and the same as YAML.
+
+    Raises:
+        UserError: a key, value or group choice is wrong.
+    """
+    register()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        try:
+            return typed(compose(CONFIG_NAME, overrides=list(overrides)))
+        except (HydraException, OmegaConfBaseException) as error:
+            raise explain(error, overrides) from error
+
+
+def typed(config: DictConfig) -> tuple[RunConfig, str]:
+    """A composed config as dataclasses, and as YAML.
+
+    Raises:
+        UserError: a key is not part of the schema (`+key=...` gets past Hydra).
+    """
+    valid = set(_keys(OmegaConf.structured(RunConfig)))
+    for key in _keys(config):
+        if key not in valid and not _inside_mapping(key, valid):
+            raise UserError(f"there is no key {key!r}", place=key, remedy=suggest(key, valid))
+    try:
+        run_config = OmegaConf.to_object(config)
+    except OmegaConfBaseException as error:
+        raise explain(error, []) from error
+    assert isinstance(run_config, RunConfig), "the schema of conf/run.yaml is RunConfig"
+    return run_config, OmegaConf.to_yaml(config, resolve=True)
+
+
+def explain(error: Exception, overrides: Sequence[str]) -> UserError:
+    """Turns an error of Hydra or OmegaConf into one line."""
+    message = str(error).strip()
+    cause = " ".join(str(error.__cause__ or error).split("\n    full_key")[0].split())
+    if match := re.search(r"Could not override '([^']+)'", message):
+        key = match[1].split("@")[0]
+        return UserError(f"there is no key or group {key!r}", place=_override_of(key, overrides), remedy=_closest(key))
+    if match := re.search(r"Error merging override (.+)", message):
+        return UserError(cause, place=match[1], remedy="give a value of the type that `synthmill --cfg job` shows")
+    if match := re.search(r"Could not find '([^']+)'", message):
+        group, _, choice = match[1].rpartition("/")
+        return UserError(f"there is no {group} called {choice!r}", place=f"{group}={choice}", remedy=suggest(choice, choices(group)))
+    if "LexerNoViableAltException" in message or "mismatched input" in message or "OverrideParse" in type(error).__name__:
+        line = message.splitlines()[0]
+        return UserError(line, place="command line", remedy="write overrides as key=value; quote values with spaces: 'key=\"a b\"'")
+    key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "config"
+    return UserError(cause, place=str(key), remedy="`synthmill --cfg job` shows the composed config")
+
+
+def choices(group: str) -> list[str]:
+    """The choices of a config group: the names of its files."""
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
+
+
+def groups() -> list[str]:
+    """The config groups: the folders of conf/."""
+    return sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
+
+
+def first_of_sweep(overrides: Sequence[str]) -> list[str]:
+    """The overrides of a sweep's first point, so that a sweep is checked before any point runs."""
+    parser = OverridesParser.create()
+    first = []
+    for text, override in zip(overrides, parser.parse_overrides(list(overrides)), strict=True):
+        if override.is_sweep_override():
+            value = next(iter(override.sweep_string_iterator()))
+            first.append(f"{override.get_key_element()}={value}")
+        else:
+            first.append(text)
+    return first
+
+
+def _closest(key: str) -> str:
+    keys = list(_keys(OmegaConf.structured(RunConfig)))
+    head, _, leaf = key.rpartition(".")
+    siblings = [name for name in keys if name.rpartition(".")[0] == head and "." in name]
+    if siblings:
+        return suggest(key, siblings)
+    same_leaf = [name for name in keys if leaf == name.rpartition(".")[2]]
+    top = {name.split(".")[0] for name in keys} | set(groups())
+    return suggest(key, same_leaf or top)
+
+
+def _override_of(key: str, overrides: Sequence[str]) -> str:
+    return next((text for text in overrides if text.lstrip("+~").startswith(key)), key)
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for name in config:
+        yield f"{prefix}{name}"
+        node = config._get_node(name)
+        if isinstance(node, DictConfig) and not node._is_interpolation() and not node._is_none():
+            yield from _keys(node, f"{prefix}{name}.")
+
+
+def _inside_mapping(key: str, valid: set[str]) -> bool:
+    """Whether a key lies in a free mapping, such as samples.engine_args."""
+    schema: Any = OmegaConf.structured(RunConfig)
+    parts = key.split(".")
+    for count in range(1, len(parts)):
+        node = OmegaConf.select(schema, ".".join(parts[:count]))
+        if isinstance(node, DictConfig) and OmegaConf.get_type(node) is dict:
+            return True
+    return False
+
+
+def _unfreeze(node: DictConfig) -> None:
+    """Frozen dataclasses make read-only nodes; a schema must take values."""
+    OmegaConf.set_readonly(node, None)
+    for name in node:
+        child = node._get_node(name)
+        if isinstance(child, DictConfig) and not child._is_interpolation() and not child._is_none():
+            _unfreeze(child)

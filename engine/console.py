@@ -1,0 +1,122 @@
+"""What a person sees while a run goes on: one line per step, a bar with rate and time left, tables, warnings.
+
+On a terminal the bar is live; elsewhere (a log file, CI) a line is printed every `quiet_seconds`. Logs of the
+libraries never come here: they go to files under `RUN/logs`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+
+from rich.console import Console as RichConsole
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.progress import Task as RichTask
+from rich.text import Text
+
+
+class Console:
+    """The terminal of one run; every method may be called from any thread."""
+
+    def __init__(self, rich: RichConsole | None = None, quiet_seconds: float = 15.0) -> None:
+        self.rich = rich or RichConsole(highlight=False)
+        self.quiet_seconds = quiet_seconds
+
+    def step(self, noun: str, text: str) -> None:
+        """One line that belongs to a step."""
+        self.rich.print(f"[bold]{noun:<10}[/bold] {escape(text)}")
+
+    def warn(self, text: str) -> None:
+        """Something the user should know that stops nothing."""
+        self.rich.print(f"[yellow]warning[/yellow]    {escape(text)}")
+
+    def show(self, renderable: RenderableType) -> None:
+        """A table, or text with rich markup."""
+        self.rich.print(renderable)
+
+    @contextlib.contextmanager
+    def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
+        """A bar for one phase of a step; `unit` is the plural of what is counted."""
+        bar = Progress(self, noun, total, unit)
+        with bar.running():
+            yield bar
+
+
+class Progress:
+    """Counts up to `total`; shown as a bar on a terminal, as a line now and then elsewhere."""
+
+    def __init__(self, console: Console, noun: str, total: int, unit: str) -> None:
+        self._console, self._noun, self._total, self._unit = console, noun, total, unit
+        self._lock = threading.Lock()
+        self._done = self._carried = 0
+        self._started = self._printed = time.monotonic()
+        self._live: RichProgress | None = None
+        self._task = TaskID(0)
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Shows the bar for as long as the context lasts."""
+        if not self._console.rich.is_terminal:
+            yield
+            return
+        columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=30), MofNCompleteColumn())
+        with RichProgress(
+            *columns, _RateColumn(self._unit), TimeRemainingColumn(), console=self._console.rich, transient=True
+        ) as live:
+            self._live, self._task = live, live.add_task(self._noun, total=self._total)
+            yield
+
+    def start_at(self, done: int) -> None:
+        """Says how much an earlier attempt had finished, so that the rate counts only new work."""
+        with self._lock:
+            self._done = self._carried = done
+            self._started = time.monotonic()
+        if self._live:
+            self._live.update(self._task, completed=done)
+            self._live.reset(self._task, completed=done, total=self._total)
+
+    def advance(self, count: int = 1) -> None:
+        """Counts `count` more."""
+        self.reach(self._done + count)
+
+    def reach(self, done: int) -> None:
+        """Sets the count to `done`."""
+        with self._lock:
+            self._done = done
+        if self._live:
+            self._live.update(self._task, completed=done)
+        elif time.monotonic() - self._printed >= self._console.quiet_seconds:
+            self._printed = time.monotonic()
+            self._console.step(self._noun, self._line())
+
+    def rate(self) -> float:
+        """Counted per second since the start, work of earlier attempts left out."""
+        return (self._done - self._carried) / max(time.monotonic() - self._started, 1e-9)
+
+    def _line(self) -> str:
+        rate = self.rate()
+        left = f", {format_seconds((self._total - self._done) / rate)} left" if rate > 0 else ""
+        return f"{self._done:,}/{self._total:,} {self._unit}, {rate:.1f}/s{left}"
+
+
+class _RateColumn(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: RichTask) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:.1f} {self.unit}/s" if speed else f"{self.unit}", style="progress.data.speed")
+
+
+def format_seconds(seconds: float) -> str:
+    """`75.2` -> `1 min 15 s`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,184 @@
+"""Demonstrations: worked (document, query) examples that the model imitates, and the seeded sets that prompts show.
+
+In: a JSONL file, judged queries of the collection, or the built-in general pool. Out: a pool, and ordered sets
+drawn from it. All prompts of one set share their first tokens, so a set is computed once by each engine; the
+number of sets trades that speed against variety.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from omegaconf import II
+
+from engine.digests import content_digest
+from engine.errors import UserError
+from engine.identity import digest, fields_of
+from engine.task import AttributeConfig, Demonstration
+
+GENERAL = Path(__file__).parent / "data" / "general_demonstrations.jsonl"
+"""Twelve passages of everyday subjects with a question and a keyword query each, written for this project."""
+
+
+@dataclass(frozen=True)
+class DemonstrationsConfig:
+    """Where demonstrations come from and how many a prompt shows."""
+
+    path: str = ""
+    """JSONL with `document` and `query`; further string fields are condition values. Empty: the built-in pool."""
+    from_qrels: int = 0
+    """Take this many judged queries of the collection instead; they are left out of the evaluation."""
+    collection: str = II("collection")
+    per_prompt: int = 5
+    """Demonstrations in each prompt; fewer where the pool holds fewer."""
+    num_sets: int = 8
+    """Sets drawn for each value of a condition that comes from demonstrations."""
+    max_document_tokens: int = 160
+    """Longer documents of demonstrations are cut, at the tokens of the generator's tokenizer."""
+    seed: int = II("seed")
+
+    def __post_init__(self) -> None:
+        if self.path and self.from_qrels:
+            raise UserError(
+                f"two sources of demonstrations: {self.path} and {self.from_qrels} judged queries",
+                place="demonstrations.from_qrels",
+                remedy="set only one of demonstrations.path and demonstrations.from_qrels",
+            )
+        for name in ("per_prompt", "num_sets", "max_document_tokens"):
+            if getattr(self, name) < 1:
+                value = getattr(self, name)
+                raise UserError(f"{value} is too small", place=f"demonstrations.{name}", remedy="set it to 1 or more")
+
+    def identity(self) -> dict[str, object]:
+        """The content of the source in place of its path."""
+        own = fields_of(self) | {"path": content_digest(self._file()), "collection": ""}
+        if self.from_qrels:
+            folder = Path(self.collection)
+            own["collection"] = [content_digest(folder / name) for name in ("queries.jsonl", "qrels") if (folder / name).exists()]
+        return own
+
+    def _file(self) -> Path:
+        file = Path(self.path).expanduser() if self.path else GENERAL
+        if not file.is_file():
+            raise UserError(
+                f"no such file: {self.path}",
+                place="demonstrations.path",
+                remedy="name a JSONL file of rows with `document` and `query`, or leave it empty",
+            )
+        return file
+
+
+def load_pool(config: DemonstrationsConfig, documents: Mapping[str, str]) -> list[Demonstration]:
+    """The demonstrations that prompts may show.
+
+    Args:
+        config: where from.
+        documents: document id -> text, read only for `from_qrels`.
+    """
+    if config.from_qrels:
+        return _from_judgements(config, documents)
+    return list(_from_file(config._file()))
+
+
+def _from_file(file: Path) -> Iterator[Demonstration]:
+    found = 0
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        row = _parse(line, f"{file}:{number}")
+        found += 1
+        conditions = {name: str(value) for name, value in row.items() if name not in ("document", "query")}
+        yield Demonstration(row["document"].strip(), row["query"].strip(), conditions=conditions)
+    if not found:
+        raise UserError("holds no demonstration", place=str(file), remedy="add rows, or leave demonstrations.path empty")
+
+
+def _parse(line: str, place: str) -> dict[str, str]:
+    remedy = 'write one JSON object per line: {"document": "...", "query": "..."}'
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"malformed JSON: {error}", place=place, remedy=remedy) from None
+    for name in ("document", "query"):
+        if not isinstance(row, dict) or not isinstance(row.get(name), str) or not row[name].strip():
+            raise UserError(f"the row has no text in {name!r}", place=place, remedy=remedy)
+    return row
+
+
+def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, str]) -> list[Demonstration]:
+    from engine.collection import list_splits, read_qrels, read_queries
+
+    folder = Path(config.collection)
+    if not config.collection or not (folder / "queries.jsonl").exists():
+        raise UserError(
+            f"{config.from_qrels} judged queries wanted, but there is no collection with queries",
+            place="demonstrations.from_qrels",
+            remedy="set collection to a folder with queries.jsonl and qrels/, or set demonstrations.from_qrels=0",
+        )
+    queries = read_queries(folder)
+    qrels = {query: judged for split in list_splits(folder) for query, judged in read_qrels(folder, split).items()}
+    usable = {query: best for query, judged in qrels.items() if query in queries and (best := _best(judged, documents))}
+    if len(usable) < config.from_qrels:
+        raise UserError(
+            f"only {len(usable)} judged queries have a relevant document",
+            place=f"demonstrations.from_qrels={config.from_qrels}",
+            remedy=f"set it to {len(usable)} or fewer",
+        )
+    order = sorted(usable, key=lambda query: digest([config.seed, query]))
+    return [Demonstration(documents[usable[q]], queries[q], query_id=q) for q in order[: config.from_qrels]]
+
+
+def _best(judged: Mapping[str, int], documents: Mapping[str, str]) -> str:
+    """The best judged document that exists; the lowest id among equals; "" when none is relevant."""
+    relevant = [(-grade, document) for document, grade in judged.items() if grade > 0 and document in documents]
+    return min(relevant)[1] if relevant else ""
+
+
+def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConfig]) -> tuple[str, list[str]]:
+    """The condition that demonstrations are chosen by, and its values that they carry; ("", [""]) without one.
+
+    Raises:
+        UserError: the grid gives no weight to any value that the demonstrations carry.
+    """
+    names = [name for name, attribute in attributes.items() if attribute.from_demonstrations]
+    if not names:
+        return "", [""]
+    assert len(names) == 1, f"demonstrations can be chosen by one condition, not by {names}"
+    carried = {demonstration.conditions.get(names[0], "") for demonstration in pool} - {""}
+    values = [value for value, weight in attributes[names[0]].values.items() if weight > 0 and value in carried]
+    if carried and not values:
+        raise UserError(
+            f"demonstrations carry {sorted(carried)}, the grid draws {sorted(attributes[names[0]].values)}",
+            place=f"task.attributes.{names[0]}",
+            remedy="give at least one carried value a positive weight",
+        )
+    return names[0], values or [""]
+
+
+def draw_sets(
+    config: DemonstrationsConfig, pool: Sequence[Demonstration], attribute: str, values: Sequence[str]
+) -> list[list[Demonstration]]:
+    """`num_sets` ordered random subsets for each value, value by value; seeded.
+
+    Returns:
+        `len(values) * num_sets` sets; a sample of value i and draw j shows set `i * num_sets + j`.
+    """
+    sets = []
+    for index, value in enumerate(values):
+        stratum = [d for d in pool if not value or d.conditions.get(attribute) == value]
+        for number in range(config.num_sets):
+            generator = np.random.default_rng([config.seed, index, number])
+            chosen = generator.permutation(len(stratum))[: config.per_prompt]
+            sets.append([stratum[i] for i in chosen])
+    return sets
+
+
+def shorten(demonstration: Demonstration, ends: Sequence[int], max_tokens: int) -> Demonstration:
+    """Cuts a demonstration's document after `max_tokens` tokens; `ends` are the tokens' end offsets in it."""
+    if len(ends) <= max_tokens:
+        return demonstration
+    return replace(demonstration, document=demonstration.document[: ends[max_tokens - 1]].rstrip() + " ...")

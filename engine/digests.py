@@ -1,0 +1,63 @@
+"""Content digests of files and folders, remembered by (path, size, mtime) so that a rerun reads nothing twice.
+
+In: a path. Out: 16 hex digits that change when any byte or any relative file name below it changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+CACHE = Path(os.environ.get("SYNTHMILL_CACHE", "~/.cache/synthmill")).expanduser()
+"""Per-user cache: converted models and remembered digests. Never holds results."""
+
+_CHUNK_BYTES = 1 << 20
+
+
+def content_digest(path: Path) -> str:
+    """Digest of one file, or of every file below a folder with its relative name."""
+    memory = _Memory(CACHE / "digests.json")
+    if path.is_file():
+        found = memory.digest(path)
+    else:
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = "".join(f"{file.relative_to(path).as_posix()}\0{memory.digest(file)}\n" for file in files)
+        found = hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    memory.save()
+    return found
+
+
+class _Memory:
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.changed = False
+        try:
+            self.known: dict[str, str] = json.loads(file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            self.known = {}
+
+    def digest(self, file: Path) -> str:
+        stat = file.stat()
+        key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        if key not in self.known:
+            self.known[key] = _hash(file)
+            self.changed = True
+        return self.known[key]
+
+    def save(self) -> None:
+        if not self.changed:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.file.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(self.known))
+        os.replace(temporary, self.file)
+
+
+def _hash(file: Path) -> str:
+    hasher = hashlib.sha256()
+    with file.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            hasher.update(chunk)
+    return hasher.hexdigest()[:16]

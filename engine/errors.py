@@ -1,0 +1,46 @@
+"""What went wrong, where, and what to do about it: the one exception that a user is meant to read.
+
+Every mistake a user can make ends here. The command line prints it as one line and exits with 2; anything
+else that escapes is a defect of synthmill and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """A mistake in the user's input.
+
+    Args:
+        what: what is wrong, naming the offending value.
+        place: where it stands: a file and line, a config key, a folder.
+        remedy: what to do about it, in the imperative.
+    """
+
+    def __init__(self, what: str, *, place: str, remedy: str) -> None:
+        super().__init__(what)
+        self.what = " ".join(what.split())
+        self.place = place
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        """One line: `place: what; remedy`."""
+        return f"{self.place}: {self.what}; {self.remedy}"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Crosses process borders (Ray pickles exceptions) with all three parts."""
+        return _rebuild, (self.what, self.place, self.remedy)
+
+
+def _rebuild(what: str, place: str, remedy: str) -> UserError:
+    return UserError(what, place=place, remedy=remedy)
+
+
+def suggest(value: str, valid: Iterable[str]) -> str:
+    """A remedy for a wrong name: the closest valid one first, then all of them."""
+    names = sorted(valid)
+    close = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"{hint}valid are: {', '.join(names)}"

@@ -1,0 +1,66 @@
+"""A generator that is no model: text computed from the prompt's hash, behind the same loop, actor and parts.
+
+For tests of the machinery and dry runs. It never claims to be a model: its rows carry the model name `fake`.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING
+
+from engine.generators import Finished, Request, Written, prompt_hash
+
+if TYPE_CHECKING:
+    from engine.samples import SamplesConfig
+
+_WORD = re.compile(r"\w{4,}")
+
+
+class FakeGenerator:
+    """Writes a few words of the prompt's last lines; the same prompt gives the same text, on any engine."""
+
+    def __init__(self, config: SamplesConfig) -> None:
+        self._config = config
+        self._waiting: list[tuple[Request, str]] = []
+        self._tokens = 0
+
+    def add(self, request: Request) -> str:
+        """Admits a request; a prompt longer than the context is refused as an engine would."""
+        prompt = request.prompt
+        text = prompt if isinstance(prompt, str) else "\n".join(turn["content"] for turn in prompt)
+        num_tokens = len(text.split())
+        if num_tokens > self._config.context_tokens:
+            raise ValueError(f"the prompt has {num_tokens} tokens, the context {self._config.context_tokens}")
+        self._waiting.append((request, text))
+        return prompt_hash(text)
+
+    def step(self) -> list[Finished]:
+        """Finishes up to `max_num_seqs` requests, at `fake_samples_per_second` where that is set."""
+        batch, self._waiting = self._waiting[: self._config.max_num_seqs], self._waiting[self._config.max_num_seqs :]
+        if self._config.fake_samples_per_second > 0:
+            batch, rest = batch[:1], batch[1:]
+            self._waiting = rest + self._waiting
+            time.sleep(sum(request.n for request, _ in batch) / self._config.fake_samples_per_second)
+        return [self._finish(request, text) for request, text in batch]
+
+    def num_unfinished(self) -> int:
+        """Requests admitted and not finished."""
+        return len(self._waiting)
+
+    def counters(self) -> dict[str, int]:
+        """No cache: every prompt token was asked for, none was found."""
+        return {"prefix_cache_queries": self._tokens, "prefix_cache_hits": 0}
+
+    def _finish(self, request: Request, text: str) -> Finished:
+        num_tokens = len(text.split())
+        self._tokens += num_tokens
+        samples = [self._write(text, index) for index in range(request.n)]
+        return Finished(request.request_id, num_tokens, 0, samples)
+
+    def _write(self, text: str, index: int) -> Written:
+        # The passage stands at the prompt's end; its last line is only the cue to write.
+        words = _WORD.findall(text.rsplit("\n", 1)[0][-600:]) or ["nothing"]
+        number = int(prompt_hash(f"{index}:{text}"), 16)
+        chosen = [words[(number >> (7 * k)) % len(words)].lower() for k in range(6)]
+        return Written(" where is " + " ".join(chosen), len(chosen) + 2, -1.0, "stop")

@@ -1,0 +1,143 @@
+"""The body of the samples step: what is committed, what is missing, and the units in which it is generated.
+
+In: the plan, the passages, the parts that earlier starts committed. Out: parts that together hold every planned
+id once, and a record of how it went.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.loop import Job
+from engine.generators import hit_rate
+from engine.parts import committed_ids, committed_parts, open_attempt, seal_attempts
+from engine.pool import Unit
+from engine.prompts import load_prompts
+from engine.records import CONDITION_PREFIX
+from engine.store import write_json
+
+if TYPE_CHECKING:
+    from engine.place import Place
+    from engine.samples import SamplesConfig
+
+_UNIT_BATCHES = 2
+"""A unit holds about this many full batches: at least seconds of work on any engine, so queues stay short."""
+
+
+def generate(
+    config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place
+) -> dict[str, object]:
+    """See engine.samples.generate_samples."""
+    plan = read_plan(inputs["prompts"])
+    attempt = seal_attempts(output)
+    committed = committed_ids(committed_parts(output))
+    pending = plan.filter(pc.invert(pc.is_in(plan["sample_id"], pa.array(committed))))
+    if pending.num_rows:
+        _generate_pending(config, inputs, output, place, attempt, pending, plan.num_rows)
+        seal_attempts(output)
+    _check_complete(output, plan.num_rows)
+    return _record(output)
+
+
+def read_plan(prompts: Path) -> pa.Table:
+    """All planned rows of a prompts folder, by `sample_id`."""
+    return pa.concat_tables([pq.read_table(file) for file in sorted(prompts.glob("plan-*.parquet"))])
+
+
+def make_units(pending: pa.Table, passages: pa.Table, unit_rows: int) -> Iterator[Unit]:
+    """Cuts pending rows into runs of one prefix, in the order of `sample_id`, and joins their passages."""
+    ordered = pending.sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
+    row_of = pc.index_in(ordered["passage_id"], value_set=passages["passage_id"].combine_chunks())
+    assert row_of.null_count == 0, "the plan names only passages of its documents"
+    for name in ("title", "text"):
+        ordered = ordered.append_column(name, passages[name].take(row_of))
+    prefixes = ordered["prefix"].to_numpy()
+    starts = np.flatnonzero(np.diff(prefixes, prepend=prefixes[:1] - 1))
+    for start, end in zip(starts, [*starts[1:], len(prefixes)], strict=True):
+        for first in range(start, end, unit_rows):
+            yield Unit(int(prefixes[start]), ordered.slice(first, min(unit_rows, end - first)).combine_chunks())
+
+
+def _generate_pending(
+    config: SamplesConfig,
+    inputs: Mapping[str, Path],
+    output: Path,
+    place: Place,
+    attempt: int,
+    pending: pa.Table,
+    planned: int,
+) -> None:
+    passages = pq.read_table(inputs["documents"] / "passages.parquet", columns=["passage_id", "title", "text"])
+    folder = open_attempt(output, attempt)
+    conditions = [name.removeprefix(CONDITION_PREFIX) for name in pending.column_names if name.startswith(CONDITION_PREFIX)]
+    job = Job(load_prompts(inputs["prompts"]), attempt, folder, conditions)
+    pool = place.engines.start(config, place)
+    place.console.step("samples", f"{pending.num_rows:,} of {planned:,} to generate; loading {config.model_name()}")
+    started = time.time()
+    start_seconds = pool.wait_ready()
+    with place.console.progress("samples", planned, "samples") as bar:
+        done_before = planned - pending.num_rows
+        bar.start_at(done_before)
+        units = make_units(pending, passages, _UNIT_BATCHES * config.max_num_seqs)
+        totals = pool.generate(job, units, lambda written: bar.reach(done_before + written))
+    write_json(folder / "attempt.json", {"started": started, "engine_start_seconds": start_seconds, "engines": totals})
+
+
+def _check_complete(output: Path, planned: int) -> None:
+    ids = committed_ids(committed_parts(output))
+    assert len(ids) == planned, f"{planned} samples planned, {len(ids)} committed in {output}"
+
+
+def _record(output: Path) -> dict[str, object]:
+    tables = [pq.read_table(part, columns=["status", "prompt_tokens", "output_tokens"]) for part in committed_parts(output)]
+    table = pa.concat_tables(tables)
+    failed = pc.sum(pc.equal(table["status"], "failed")).as_py() or 0
+    return {
+        "planned": table.num_rows,
+        "generated": table.num_rows - failed,
+        "failed": failed,
+        "prompt_tokens": pc.sum(table["prompt_tokens"]).as_py(),
+        "output_tokens": pc.sum(table["output_tokens"]).as_py(),
+        "generation": _rates(output),
+    }
+
+
+def _rates(output: Path) -> dict[str, float]:
+    """Rates over the starts that ended in good order: from first admitted request to last committed row."""
+    starts = [json.loads(file.read_text()) for file in sorted(output.glob("attempt-*/attempt.json"))]
+    engines = [engine for start in starts for engine in start["engines"]]
+    seconds = sum(_busy_seconds(start["engines"]) for start in starts)
+    counters: dict[str, int] = {}
+    for engine in engines:
+        for name, value in engine["counters"].items():
+            counters[name] = counters.get(name, 0) + value
+    totals: dict[str, Any] = {
+        name: sum(engine[name] for engine in engines) for name in ("generated", "requests", "prompt_tokens", "output_tokens")
+    }
+    return {
+        "samples_per_second": _per_second(totals["generated"], seconds),
+        "prompt_tokens_per_second": _per_second(totals["prompt_tokens"], seconds),
+        "output_tokens_per_second": _per_second(totals["output_tokens"], seconds),
+        "prefix_cache_hit_rate": round(hit_rate(counters), 4),
+        "requests": totals["requests"],
+        "engine_start_seconds": round(max((start["engine_start_seconds"] for start in starts), default=0.0), 2),
+        "seconds": round(seconds, 2),
+    }
+
+
+def _busy_seconds(engines: list[dict[str, Any]]) -> float:
+    first = min((engine["first_admitted"] for engine in engines if engine["first_admitted"]), default=0.0)
+    return max(0.0, max((engine["last_committed"] for engine in engines), default=0.0) - first)
+
+
+def _per_second(count: float, seconds: float) -> float:
+    return round(count / seconds, 3) if seconds else 0.0

@@ -1,0 +1,205 @@
+"""What writes text: the seam between the engine loop and vLLM, and the only room that imports vllm.
+
+In: requests, one prompt each, for n samples. Out: finished requests with every sample. A generator is driven by
+`add` and `step` from a single thread, so that requests of different work units share one continuous batch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.task import Messages
+
+if TYPE_CHECKING:
+    from engine.samples import SamplesConfig
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt, asked `n` times."""
+
+    request_id: str
+    prompt: str | Messages
+    n: int
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Written:
+    """One sample of a finished request."""
+
+    text: str
+    output_tokens: int
+    logprob: float
+    """Mean log-probability per output token; NaN where not asked for."""
+    finish_reason: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A request whose samples are all written."""
+
+    request_id: str
+    prompt_tokens: int
+    cached_tokens: int
+    samples: list[Written]
+
+
+class Generator(Protocol):
+    """A continuous batch of requests."""
+
+    def add(self, request: Request) -> str:
+        """Admits a request.
+
+        Returns:
+            The hash of the rendered prompt.
+
+        Raises:
+            ValueError: this prompt cannot be served (too long, empty, not encodable); others still can.
+        """
+
+    def step(self) -> list[Finished]:
+        """Advances the batch by one step."""
+
+    def num_unfinished(self) -> int:
+        """Requests admitted and not finished."""
+
+    def counters(self) -> dict[str, int]:
+        """The generator's own counters; vLLM: `prefix_cache_queries` and `prefix_cache_hits`, in tokens."""
+
+
+def prompt_hash(text: str) -> str:
+    """16 hex digits of a rendered prompt."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def engine_environment(config: SamplesConfig, num_cpus: int) -> dict[str, str]:
+    """Environment of an engine's process; read by vLLM and its math libraries before they start.
+
+    On CPU the engine lives in the actor's process: no child can outlive it, and every core computes (vLLM's own
+    binding would leave one out).
+    """
+    if config.gpus():
+        return {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+    return {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(num_cpus),
+        "VLLM_CPU_CI_ENV": "0",
+    }
+
+
+class VllmGenerator:
+    """vLLM's engine core, driven step by step with the defaults of `vllm.LLM`."""
+
+    def __init__(self, model: str, config: SamplesConfig) -> None:
+        from vllm import LLM
+
+        self._llm = LLM(model=model, **engine_arguments(config))
+        self._engine = self._llm.llm_engine
+        self._config = config
+        self._tokenizer = self._llm.get_tokenizer()
+
+    def add(self, request: Request) -> str:
+        """Admits a request; see Generator."""
+        text = self._text(request.prompt)
+        if not text.strip():
+            raise ValueError("the prompt is empty")
+        self._engine.add_request(request.request_id, text, self._sampling(request))
+        return prompt_hash(text)
+
+    def _text(self, prompt: str | Messages) -> str:
+        if isinstance(prompt, str):
+            return prompt
+        rendered = self._tokenizer.apply_chat_template(
+            prompt, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        assert isinstance(rendered, str), "a chat template renders to one string"
+        return rendered
+
+    def _sampling(self, request: Request) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            n=request.n,
+            temperature=self._config.temperature,
+            top_p=self._config.top_p,
+            max_tokens=self._config.max_tokens,
+            stop=list(request.stop) or None,
+            logprobs=0 if self._config.logprobs else None,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def step(self) -> list[Finished]:
+        """Advances the batch by one step."""
+        return [_finished(output) for output in self._engine.step() if output.finished]
+
+    def num_unfinished(self) -> int:
+        """Requests admitted and not finished."""
+        return int(self._engine.get_num_unfinished_requests())
+
+    def counters(self) -> dict[str, int]:
+        """The engine's prefix cache counters, in tokens."""
+        wanted = {"vllm:prefix_cache_queries": 0, "vllm:prefix_cache_hits": 0}
+        for metric in self._llm.get_metrics():
+            if metric.name in wanted:
+                wanted[metric.name] += int(metric.value)
+        return {name.removeprefix("vllm:"): value for name, value in wanted.items()}
+
+
+def engine_arguments(config: SamplesConfig) -> dict[str, Any]:
+    """Arguments of `vllm.LLM`; `samples.engine_args` wins over all of them."""
+    arguments: dict[str, Any] = {
+        "max_model_len": config.context_tokens,
+        "max_num_seqs": config.max_num_seqs,
+        "max_num_batched_tokens": config.max_num_batched_tokens,
+        "seed": config.seed,
+        "disable_log_stats": False,
+        "enable_prefix_caching": True,
+        "trust_remote_code": False,
+    }
+    if config.gpus():
+        arguments["tensor_parallel_size"] = config.gpus()
+    else:
+        # An explicit cache size and eager mode skip warm-up and compilation, which small CPU jobs never earn back.
+        arguments |= {"kv_cache_memory_bytes": config.kv_cache_bytes, "enforce_eager": True}
+    return arguments | dict(config.engine_args)
+
+
+def _finished(output: Any) -> Finished:
+    samples = [
+        Written(
+            text=completion.text,
+            output_tokens=len(completion.token_ids),
+            logprob=_mean_logprob(completion.cumulative_logprob, len(completion.token_ids)),
+            finish_reason=completion.finish_reason or "",
+        )
+        for completion in output.outputs
+    ]
+    return Finished(output.request_id, len(output.prompt_token_ids or ()), output.num_cached_tokens or 0, samples)
+
+
+def _mean_logprob(total: float | None, count: int) -> float:
+    return float("nan") if total is None or not count else total / count
+
+
+def make_generator(config: SamplesConfig, model: str) -> Generator:
+    """The generator that the config names, with the environment it needs already set."""
+    from engine.fake import FakeGenerator
+    from engine.samples import GeneratorKind
+
+    if config.generator is GeneratorKind.fake:
+        return FakeGenerator(config)
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
+    return VllmGenerator(model, config)
+
+
+def hit_rate(counters: Mapping[str, int]) -> float:
+    """Share of prompt tokens that the prefix cache answered, by the engine's own counters."""
+    queries = counters.get("prefix_cache_queries", 0)
+    return counters.get("prefix_cache_hits", 0) / queries if queries else 0.0

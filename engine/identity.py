@@ -1,0 +1,103 @@
+"""What makes a step's result what it is, as one hash: config fields, inputs, and the sources that compute it.
+
+In: a config dataclass, the fingerprints of a step's inputs, the module of its function. Out: 16 hex digits.
+Where a step runs (workers, batch sizes of inference, paths, log folders) is marked with `place()` beside the
+field and stays out, so that a run resumes on another machine. (After marin's split of literals and context.)
+
+The source hash follows imports as written, function-level ones included and `if TYPE_CHECKING` ones not, so
+an edit reruns exactly the steps whose code can see it.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("engine", "training", "eval")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def place(default: Any = dataclasses.MISSING, *, default_factory: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field that says where or how fast, never what: left out of every fingerprint."""
+    return dataclasses.field(default=default, default_factory=default_factory, metadata={"place": True})
+
+
+def identity_of(config: object) -> object:
+    """The part of a config that changes a result, as plain JSON values.
+
+    A config class may define `identity(self) -> dict` to replace paths by what they hold.
+    """
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        own = getattr(config, "identity", None)
+        return identity_of(own()) if own else fields_of(config)
+    if isinstance(config, Mapping):
+        return {str(key): identity_of(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [identity_of(value) for value in config]
+    return config.value if isinstance(config, Enum) else config
+
+
+def fields_of(config: object) -> dict[str, object]:
+    """Every field of a dataclass that is not a place, by name; `identity()` methods start from this."""
+    fields = dataclasses.fields(config)  # type: ignore[arg-type]
+    return {field.name: identity_of(getattr(config, field.name)) for field in fields if not field.metadata.get("place")}
+
+
+def digest(value: object, length: int = 16) -> str:
+    """`length` hex digits of SHA-256 over canonical JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
+
+
+@functools.cache
+def source_hash(module: str, root: Path = ROOT) -> str:
+    """One hash over the project sources that `module` imports, itself included, directly or through others."""
+    sources = {name: hashlib.sha256(_path(name, root).read_bytes()).hexdigest() for name in reachable(module, root)}
+    return digest(sources)
+
+
+def reachable(module: str, root: Path = ROOT) -> list[str]:
+    """Names of the project modules that `module` can reach by imports, sorted, itself included."""
+    seen: set[str] = set()
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue.extend(_imports(name, root))
+    return sorted(seen)
+
+
+def _imports(module: str, root: Path) -> Iterator[str]:
+    tree = ast.parse(_path(module, root).read_text(encoding="utf-8"))
+    skipped = {id(node) for block in ast.walk(tree) if _is_type_checking(block) for node in ast.walk(block)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] in PACKAGES and _is_module(name, root))
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _path(module: str, root: Path) -> Path:
+    base = root.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def _is_module(name: str, root: Path) -> bool:
+    return _path(name, root).is_file()

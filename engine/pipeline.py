@@ -1,0 +1,66 @@
+"""The whole of synthmill: documents -> prompts -> samples -> examples -> model -> report.
+
+Each step is one function `(config, inputs, output, place) -> record`; data passes between steps only through
+folders of Parquet, so any step can be run, read, replaced or resumed alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.cluster import ClusterConfig
+from engine.demonstrations import DemonstrationsConfig
+from engine.documents import DocumentsConfig, load_documents
+from engine.examples import ExamplesConfig, curate_examples
+from engine.identity import place
+from engine.prompts import PromptsConfig, plan_prompts
+from engine.samples import SamplesConfig, generate_samples
+from engine.step import Step
+from engine.task import TaskConfig
+from engine.tracking import TrackingConfig
+from eval.report import ReportConfig, evaluate_model
+from training.model import ModelConfig, train_model
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a run can be told. What it makes is in the groups named after the six nouns."""
+
+    name: str = place("run")
+    """Names the run folder below `runs_dir`."""
+    collection: str = ""
+    """A BEIR-style folder: its corpus becomes the documents, its queries and judgements the benchmark."""
+    runs_dir: str = place("runs")
+    """Where run folders and their store live; on a cluster, a disk that every node sees."""
+    run_dir: str = place("")
+    """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
+    until: str = place("report")
+    """Stop after this step: documents, prompts, samples, examples, model or report."""
+    preview: int = place(0)
+    """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
+    sample: bool = place(False)
+    """With `preview`: also generate those samples, and forecast time from them."""
+    seed: int = 0
+
+    documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    demonstrations: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    prompts: PromptsConfig = field(default_factory=PromptsConfig)
+    samples: SamplesConfig = field(default_factory=SamplesConfig)
+    examples: ExamplesConfig = field(default_factory=ExamplesConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+
+def steps(config: RunConfig) -> list[Step]:
+    """The six steps, in the order in which data meets them."""
+    documents = Step("documents", load_documents, config.documents)
+    prompts = Step("prompts", plan_prompts, config.prompts, (documents,))
+    samples = Step("samples", generate_samples, config.samples, (documents, prompts), resumable=True)
+    examples = Step("examples", curate_examples, config.examples, (documents, prompts, samples))
+    model = Step("model", train_model, config.model, (documents, examples))
+    report = Step("report", evaluate_model, config.report, (documents, prompts, samples, examples, model))
+    return [documents, prompts, samples, examples, model, report]

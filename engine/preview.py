@@ -1,0 +1,107 @@
+"""`preview=N`: what a run would ask, before any engine starts: prompts, the distribution of conditions, tokens.
+
+In: a RunConfig. Out: text on the terminal. Documents and plan are made (they are cheap, and kept); with
+`sample=true` the first N prompts are generated as well, and time is forecast from them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
+
+from engine.console import Console, format_seconds
+from engine.pipeline import RunConfig
+from engine.run import open_place, wanted_steps
+from engine.step import make
+from engine.store import Store, read_record
+
+if TYPE_CHECKING:
+    from engine.place import Place
+
+
+def preview(config: RunConfig, console: Console | None = None) -> None:
+    """Prints the preview of a run."""
+    documents, prompts = wanted_steps(replace(config, until="prompts"))
+    with open_place(config, console or Console()) as place:
+        store = Store(place.store_dir)
+        folders = {"documents": make(documents, store, place), "prompts": make(prompts, store, place)}
+        rows = first_rows(folders, config.preview)
+        _show_prompts(rows, folders["prompts"], place)
+        _show_plan(folders["prompts"], config, place)
+        if config.sample:
+            _generate(rows, folders, config, place)
+
+
+def first_rows(folders: dict[str, Path], count: int) -> pa.Table:
+    """The first planned rows, joined with their passages, in plan order."""
+    from engine.generation import make_units, read_plan
+
+    passages = pq.read_table(folders["documents"] / "passages.parquet", columns=["passage_id", "title", "text"])
+    plan = read_plan(folders["prompts"]).slice(0, count)
+    return pa.concat_tables([unit.rows for unit in make_units(plan, passages, count)]).sort_by("sample_id")
+
+
+def _show_prompts(rows: pa.Table, prompts: Path, place: Place) -> None:
+    from engine.prompts import load_prompts
+
+    renderer = load_prompts(prompts).renderer()
+    for row in rows.to_pylist():
+        text = renderer.text(row, row["demonstration_set"], row["cell"])
+        title = f"sample {row['sample_id']} · {row['passage_id']} · {row['cell'] or 'no conditions'}"
+        place.console.show(Panel(escape(text), title=escape(title), subtitle=f"about {row['prompt_tokens']} tokens"))
+
+
+def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
+    record = read_record(prompts)["record"]
+    assert isinstance(record, dict), "a step's record is a mapping"
+    for name, shares in record["distribution"].items():
+        table = Table(title=f"condition {name}", title_justify="left")
+        table.add_column("value")
+        table.add_column("share", justify="right")
+        for value, share in shares.items():
+            table.add_row(value or "(none)", f"{share:.1%}")
+        place.console.show(table)
+    planned, tokens = record["planned"], record["prompt_tokens"]
+    place.console.step(
+        "forecast",
+        f"{planned:,} samples, {tokens:,} prompt tokens (of which {record['prefixes']} shared prefixes are computed once), "
+        f"at most {planned * config.samples.max_tokens:,} output tokens",
+    )
+
+
+def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place: Place) -> None:
+    from engine.loop import Job
+    from engine.generation import make_units
+    from engine.parts import open_attempt, read_samples
+    from engine.prompts import load_prompts
+    from engine.records import CONDITION_PREFIX
+
+    conditions = [n.removeprefix(CONDITION_PREFIX) for n in rows.column_names if n.startswith(CONDITION_PREFIX)]
+    with tempfile.TemporaryDirectory(prefix="synthmill-preview-") as scratch:
+        job = Job(load_prompts(folders["prompts"]), 1, open_attempt(Path(scratch), 1), conditions)
+        pool = place.engines.start(config.samples, place)
+        place.console.step("samples", f"loading {config.samples.model_name()}")
+        start_seconds = pool.wait_ready()
+        started = time.monotonic()
+        passages = rows.select(["passage_id", "title", "text"])
+        pool.generate(job, make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows), lambda done: None)
+        seconds = time.monotonic() - started
+        for row in read_samples(Path(scratch)).to_pylist():
+            place.console.show(Panel(escape(row["text"] or row["error"]), title=f"sample {row['sample_id']}: {row['status']}"))
+    record = read_record(folders["prompts"])["record"]
+    assert isinstance(record, dict), "a step's record is a mapping"
+    forecast = start_seconds + seconds / rows.num_rows * record["planned"]
+    place.console.step(
+        "forecast",
+        f"{record['planned']:,} samples in at most {format_seconds(forecast)}, from {rows.num_rows} that took "
+        f"{format_seconds(seconds)} after {format_seconds(start_seconds)} of loading; full batches are faster",
+    )

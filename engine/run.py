@@ -1,0 +1,111 @@
+"""Drives one run: what is made already, what is still to do, in which folder, and what the person sees at the end.
+
+In: a RunConfig. Out: a run folder whose entries link to finished steps.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.console import Console
+from engine.errors import UserError, suggest
+from engine.memory import MemorySampler
+from engine.pipeline import RunConfig, steps
+from engine.place import Place
+from engine.pool import EnginePools
+from engine.step import Step, is_made, make
+from engine.store import NOUNS, Store, begin_run, hold_run, link, link_latest
+from engine.tracking import make_tracker
+
+if TYPE_CHECKING:
+    from engine.samples import SamplesConfig
+
+
+def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
+    """Runs the pipeline up to `config.until`, skipping what is made; returns the run folder.
+
+    Args:
+        config: the run.
+        config_text: the config as YAML, kept in the run folder.
+        console: where the person looks; the terminal by default.
+    """
+    run_dir = run_folder(config)
+    wanted = wanted_steps(config)
+    for step in wanted:
+        _ = step.fingerprint  # everything that can be checked by looking is checked before anything is touched
+    with hold_run(run_dir), open_place(config, console or Console()) as place:
+        store = Store(place.store_dir)
+        _start_engines_early(wanted, store, place)
+        begun = False
+        for step in wanted:
+            if step.noun not in ("documents", "prompts") and not begun:
+                _begin(config_text, wanted[:2], store, place)
+                begun = True
+            if step.resumable:
+                folder = store.folder(step.noun, step.fingerprint)
+                folder.mkdir(parents=True, exist_ok=True)
+                link(run_dir, step.noun, folder)
+            folder = make(step, store, place)
+            if begun:
+                link(run_dir, step.noun, folder)
+        if not begun:
+            _begin(config_text, wanted, store, place)
+        link_latest(Path(config.runs_dir), run_dir)
+    return run_dir
+
+
+def run_folder(config: RunConfig) -> Path:
+    """Where the run lives."""
+    if config.run_dir:
+        return Path(config.run_dir).expanduser().absolute()
+    collection = Path(config.collection).expanduser().absolute().name if config.collection else ""
+    name = f"{config.name}-{collection}" if collection else config.name
+    return Path(config.runs_dir).expanduser().absolute() / name
+
+
+def wanted_steps(config: RunConfig) -> list[Step]:
+    """The steps up to and including `until`.
+
+    Raises:
+        UserError: there is no such step.
+    """
+    if config.until not in NOUNS:
+        raise UserError(f"no step is called {config.until!r}", place=f"until={config.until}", remedy=suggest(config.until, NOUNS))
+    return steps(config)[: NOUNS.index(config.until) + 1]
+
+
+@contextlib.contextmanager
+def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
+    """The place of a run; when it closes, engines and tracker have ended."""
+    from omegaconf import OmegaConf
+
+    run_dir = run_folder(config)
+    values = OmegaConf.to_container(OmegaConf.structured(config))
+    tracker = make_tracker(config.tracking, run_dir, values)  # type: ignore[arg-type]  # a dataclass gives a dict
+    engines = EnginePools()
+    store_dir = Path(config.runs_dir).expanduser().absolute() / "store"
+    with MemorySampler().running() as memory:
+        try:
+            yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines)
+        finally:
+            engines.stop()
+            tracker.finish()
+
+
+def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None:
+    """Loads the generator while documents are read and prompts are planned."""
+    for step in wanted:
+        if step.noun == "samples" and not is_made(step, store):
+            samples_config: SamplesConfig = step.config  # type: ignore[assignment]  # the step named samples has it
+            place.engines.start_early(samples_config, place)
+
+
+def _begin(config_text: str, made: list[Step], store: Store, place: Place) -> None:
+    """Everything that a look at the input can refuse has passed: from here on the run folder changes."""
+    begin_run(place.run_dir, config_text)
+    link(place.run_dir, "logs", place.logs)
+    for step in made:
+        link(place.run_dir, step.noun, store.folder(step.noun, step.fingerprint))

@@ -1,0 +1,111 @@
+"""The samples step: prompts -> samples, written by engines in Ray actors, committed part by part.
+
+In: documents and the plan. Out: `attempt-*/part-*.parquet` (records.SAMPLES), every planned id exactly once,
+failed rows included. A step that was killed goes on where its committed parts end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import II
+
+from engine.errors import UserError
+from engine.identity import fields_of, place
+from engine.models import model_digest
+
+if TYPE_CHECKING:
+    from engine.place import Place
+
+
+class GeneratorKind(Enum):
+    """What writes."""
+
+    vllm = "vllm"
+    fake = "fake"
+    """No model: computed text, for tests and dry runs."""
+
+
+@dataclass(frozen=True)
+class SamplesConfig:
+    """Which model writes, how it samples, and where its engines run."""
+
+    model: str = "bundled:smollm2-135m-instruct"
+    generator: GeneratorKind = GeneratorKind.vllm
+    temperature: float = 0.7
+    top_p: float = 0.95
+    max_tokens: int = 48
+    """Output tokens of a sample."""
+    context_tokens: int = 2048
+    """Prompt and output together."""
+    logprobs: bool = True
+    """Keep each sample's mean log-probability."""
+    seed: int = II("seed")
+    max_failed_share: float = place(0.5)
+    """A run is stopped as wrong when more than this share of at least 50 samples failed."""
+    num_engines: int = place(0)
+    """Engines, one Ray actor each; 0: one per GPU group, or one on CPU."""
+    gpus_per_engine: int = place(-1)
+    """Tensor parallelism; -1: 1 where there is a GPU, else 0."""
+    cpus_per_engine: int = place(0)
+    """Threads of an engine on CPU; 0: all cores divided by the engines."""
+    max_num_seqs: int = place(64)
+    """Samples in the batch at a time."""
+    max_num_batched_tokens: int = place(4096)
+    kv_cache_bytes: int = place(2 * 2**30)
+    """KV cache on CPU."""
+    engine_args: dict[str, Any] = place(default_factory=dict)
+    """Further arguments of `vllm.LLM`; they win over all others."""
+    part_rows: int = place(256)
+    """An engine commits its open part after this many rows ..."""
+    part_seconds: float = place(30.0)
+    """... or this many seconds."""
+    max_engine_deaths: int = place(3)
+    """Engines are restarted this often in one start of the driver."""
+    fake_samples_per_second: float = place(0.0)
+    """Slows the fake generator down, for tests of what happens in between; 0: as fast as it can."""
+
+    def __post_init__(self) -> None:
+        for name in ("max_tokens", "max_num_seqs", "part_rows"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{getattr(self, name)} is too small", place=f"samples.{name}", remedy="set it to 1 or more")
+        if self.max_tokens >= self.context_tokens:
+            raise UserError(
+                f"{self.max_tokens} output tokens do not fit a context of {self.context_tokens}",
+                place="samples.max_tokens",
+                remedy="lower samples.max_tokens or raise samples.context_tokens",
+            )
+
+    def identity(self) -> dict[str, object]:
+        """The model's content in place of its name; no model at all for the fake generator."""
+        fake = self.generator is GeneratorKind.fake
+        return fields_of(self) | {"model": "fake" if fake else model_digest(self.model, key="samples.model")}
+
+    def model_name(self) -> str:
+        """What a sample's row says wrote it."""
+        return "fake" if self.generator is GeneratorKind.fake else self.model
+
+    def gpus(self) -> int:
+        """GPUs of each engine."""
+        return self.gpus_per_engine if self.gpus_per_engine >= 0 else int(has_gpu())
+
+
+def has_gpu() -> bool:
+    """Whether this machine lists an NVIDIA GPU; asks the driver's device files, so nothing heavy is imported."""
+    return Path("/dev/nvidia0").exists()
+
+
+def generate_samples(
+    config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place
+) -> dict[str, object]:
+    """Generates what the plan holds and no committed part has yet.
+
+    Record: planned, generated, failed, generation (rates, tokens, cache hit rate, engine start).
+    """
+    from engine.generation import generate
+
+    return generate(config, inputs, output, place)

@@ -1,0 +1,100 @@
+"""A step is a function, a config and its inputs; skipping, locking, recording and linking are wrapped around it here.
+
+In: a Step. Out: its finished folder in the store, made now or found. The function itself,
+`(config, inputs, output, place) -> record`, knows nothing of fingerprints. (The shape of marin's steps.)
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.console import format_seconds
+from engine.identity import digest, identity_of, source_hash
+from engine.place import Place
+from engine.store import Store, disk_full, finish, is_disk_full, is_done, read_record, require_space
+
+StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of the six steps of the pipeline.
+
+    Attributes:
+        noun: what it makes; the name of its folder, config group and tracking section.
+        function: makes it.
+        config: its part of the run's config.
+        inputs: the steps whose folders it reads.
+        resumable: whether `function` continues what an earlier attempt left in the folder.
+    """
+
+    noun: str
+    function: StepFunction
+    config: object
+    inputs: tuple[Step, ...] = ()
+    resumable: bool = False
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What the result depends on, as 16 hex digits."""
+        return digest(
+            {
+                "config": identity_of(self.config),
+                "inputs": {step.noun: step.fingerprint for step in self.inputs},
+                "sources": source_hash(self.function.__module__),
+            }
+        )
+
+
+def is_made(step: Step, store: Store) -> bool:
+    """Whether the step's result is in the store already."""
+    return is_done(store.folder(step.noun, step.fingerprint))
+
+
+def make(step: Step, store: Store, place: Place) -> Path:
+    """Returns the finished folder of a step, running it if the store does not have it."""
+    folder = store.folder(step.noun, step.fingerprint)
+    if is_done(folder):
+        place.console.step(step.noun, f"unchanged: {describe(read_record(folder))}")
+        return folder
+    inputs = {source.noun: store.folder(source.noun, source.fingerprint) for source in step.inputs}
+    with store.producing(folder, keep=step.resumable):
+        if not is_done(folder):  # another run may have made it while this one waited for the lock
+            _run(step, inputs, folder, place)
+    return folder
+
+
+def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> None:
+    require_space(folder, place.cluster.min_free_disk_bytes)
+    started = time.monotonic()
+    try:
+        record = step.function(step.config, inputs, folder, place)
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(folder, error.strerror) from error
+        raise
+    seconds = time.monotonic() - started
+    full = {
+        "noun": step.noun,
+        "fingerprint": step.fingerprint,
+        "inputs": {source.noun: source.fingerprint for source in step.inputs},
+        "config": identity_of(step.config),
+        "seconds": round(seconds, 3),
+        "peak_memory_bytes": place.memory.peak_bytes(),
+        "record": record,
+    }
+    finish(folder, full)
+    place.tracker.summary(step.noun, {**record, "seconds": seconds})
+    place.console.step(step.noun, f"{describe(full)} in {format_seconds(seconds)}")
+
+
+def describe(record: Mapping[str, Any]) -> str:
+    """The counts of a record in a few words."""
+    inner = record.get("record", {})
+    counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in inner.items() if type(value) is int]
+    return ", ".join(counts[:4]) or "done"

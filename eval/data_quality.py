@@ -1,0 +1,92 @@
+"""What the generated queries are like, beside real ones where there are any.
+
+In: texts of queries, condition columns of kept and rejected samples. Out: plain figures for the report: lengths,
+diversity, vocabulary, and which conditions survive curation. Distinct-2 (Li et al. 2016) falls with the number of
+queries, so it is also given for equal numbers of kept and real queries.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from engine.records import CONDITION_PREFIX
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_WORD = re.compile(r"\w+")
+
+
+def words(text: str) -> list[str]:
+    """Lower-cased runs of letters and digits."""
+    return _WORD.findall(text.lower())
+
+
+def describe_queries(queries: Sequence[str]) -> dict[str, object]:
+    """Count, length in words (mean, percentiles, histogram), distinct-2 and vocabulary of a set of queries."""
+    lengths = [len(words(query)) for query in queries]
+    figures: dict[str, object] = {f"p{share}": int(np.percentile(lengths, share)) for share in (5, 50, 95)} if lengths else {}
+    if lengths:
+        figures["mean"] = round(float(np.mean(lengths)), 2)
+    return {
+        "queries": len(queries),
+        "words": figures | {"histogram": {str(length): count for length, count in sorted(Counter(lengths).items())}},
+        "distinct_2": distinct_2(queries),
+        "vocabulary": len({word for query in queries for word in words(query)}),
+    }
+
+
+def distinct_2(queries: Sequence[str]) -> float:
+    """Different pairs of neighbouring words over all such pairs; 0 when there are none."""
+    pairs = [pair for query in queries for pair in zip(words(query), words(query)[1:], strict=False)]
+    return round(len(set(pairs)) / len(pairs), 4) if pairs else 0.0
+
+
+def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> dict[str, float]:
+    """Distinct-2 of both at the smaller one's number of queries, so that the two can be compared."""
+    count = min(len(kept), len(real))
+    rng = random.Random(seed)
+    return {
+        "queries": count,
+        "kept": distinct_2(rng.sample(list(kept), count)),
+        "real": distinct_2(rng.sample(list(real), count)),
+    }
+
+
+def kept_shares(kept: pa.Table, rejected: pa.Table) -> dict[str, dict[str, dict[str, float]]]:
+    """Attribute -> value -> {generated, kept, share}: which conditions survive curation."""
+    attributes = [name for name in kept.column_names if name.startswith(CONDITION_PREFIX)]
+    return {name.removeprefix(CONDITION_PREFIX): _shares(kept[name], rejected[name]) for name in attributes}
+
+
+def read_examples(folder: Path) -> tuple[pa.Table, pa.Table]:
+    """The kept and the rejected examples of a finished examples folder."""
+    import pyarrow.parquet as pq
+
+    return pq.read_table(folder / "kept.parquet"), pq.read_table(folder / "rejected.parquet")
+
+
+def quality_figures(kept: pa.Table, rejected: pa.Table, real: Mapping[str, str], seed: int) -> dict[str, object]:
+    """Everything of this module for the report; `real` are the benchmark's queries, possibly none."""
+    texts = kept["query"].to_pylist()
+    figures: dict[str, object] = {"kept": describe_queries(texts), "conditions": kept_shares(kept, rejected)}
+    if real:
+        figures["real"] = describe_queries(list(real.values()))
+        figures["distinct_2_at_equal_number"] = compare_diversity(texts, list(real.values()), seed)
+    return figures
+
+
+def _shares(kept: pa.ChunkedArray, rejected: pa.ChunkedArray) -> dict[str, dict[str, float]]:
+    survived, lost = Counter(kept.to_pylist()), Counter(rejected.to_pylist())
+    totals = {value: survived[value] + lost[value] for value in sorted({*survived, *lost}, key=str)}
+    return {
+        str(value): {"generated": total, "kept": survived[value], "share": round(survived[value] / total, 4)}
+        for value, total in totals.items()
+    }

@@ -1,0 +1,91 @@
+"""Base or tuned: a model that does harm is not promoted.
+
+In: the queries of held-out documents *from before the round-trip filter* (those that passed it are, by construction,
+the ones the base model already finds) and both models' rankings for them. Out: which model to use, and why, in one
+sentence. Judged questions never take part, so what the report says about them stays an honest measurement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval.benchmark import Benchmark, make_benchmark
+from eval.metrics import HEADLINE, Scores
+from eval.significance import Bootstrap, Difference
+
+ROUND_TRIP = "round_trip"
+"""The reason of the filter whose rejects still count here."""
+HELD_OUT = "held_out"
+FEW_QUERIES = 30
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Which model to use.
+
+    Attributes:
+        model: "tuned" or "base".
+        why: one sentence with the figures.
+        difference: tuned minus base, nDCG@10 with the source document as the only positive.
+    """
+
+    model: str
+    why: str
+    difference: Difference
+
+    def as_json(self) -> dict[str, object]:
+        """The shape of report.json."""
+        figures = {"metric": HEADLINE, "queries": self.difference.queries, "difference": self.difference.as_json()}
+        return {"model": self.model, "why": self.why, **figures}
+
+
+def held_out_queries(examples: Path) -> Benchmark:
+    """Queries of the validation documents that were kept, or rejected by nothing but the round trip.
+
+    The only positive of each is the document it was written for. Ids are `sample-N`, so that none is a document's.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    queries, qrels = {}, {}
+    for name, reason in (("kept", ""), ("rejected", ROUND_TRIP)):
+        table = pq.read_table(examples / f"{name}.parquet", columns=["sample_id", "document_id", "query", "split", "reason"])
+        wanted = pc.and_(pc.equal(table["split"], "validation"), pc.equal(table["reason"], reason))
+        for row in table.filter(wanted).to_pylist():
+            query_id = f"sample-{row['sample_id']}"
+            queries[query_id] = row["query"]
+            qrels[query_id] = {row["document_id"]: 1}
+    return make_benchmark(HELD_OUT, queries, qrels)
+
+
+def decide(base: Scores, tuned: Scores, bootstrap: Bootstrap) -> Decision:
+    """Keeps the base model when the tuned one is significantly worse, or when nothing was held out to show that it is not."""
+    assert base.query_ids == tuned.query_ids, "both models must be scored on the same queries"
+    before, after = base.values[HEADLINE], tuned.values[HEADLINE]
+    difference = bootstrap.difference(before, after)
+    if not difference.queries:
+        why = (
+            "No query of a held-out document was left to compare the two models on, "
+            "so nothing shows that the tuned one does no harm; the base model stays."
+        )
+        return Decision("base", why, difference)
+    harmful = difference.high < 0
+    figures = (
+        f"On {_count(difference.queries)} of held-out documents, none of them trained on, tuned reaches an nDCG@10 of "
+        f"{after.mean():.3f} and base {before.mean():.3f}: a difference of {difference.mean:+.3f}, "
+        f"{100 * bootstrap.level:g} % interval {difference.low:+.3f} to {difference.high:+.3f}"
+    )
+    return Decision("base" if harmful else "tuned", f"{figures}{_verdict(difference)}.", difference)
+
+
+def _count(queries: int) -> str:
+    return "1 synthetic query" if queries == 1 else f"{'only ' if queries < FEW_QUERIES else ''}{queries:,} synthetic queries"
+
+
+def _verdict(difference: Difference) -> str:
+    if difference.high < 0:
+        return ", so it is worse for certain enough, and the base model stays"
+    if difference.low > 0:
+        return ", so it is better for certain enough"
+    return ", so no harm is shown"

