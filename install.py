@@ -226,10 +226,12 @@ def run_logged(command: Sequence[str]) -> tuple[int, str]:
 
 
 def reason_in(output: str) -> str:
-    """The lines in which pip says why it failed; the last lines where there are none."""
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lstrip().lower().startswith("error")]
-    return "\n".join(f"  {line}" for line in (errors or lines)[-6:]) or "  (no output)"
+    """The lost connection and the errors that pip names; its last lines where it names none."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    _, lost, why = output.rpartition("after connection broken by ")
+    connection = [f"connection broken: {why.splitlines()[0]}"] if lost else []
+    return "\n".join(f"  {line}" for line in connection + (errors or lines)[-6:]) or "  (no output)"
 
 
 def remove_unusable() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _dispatch(arguments)
     except UserError as error:
-        print(f"synthmill: {error}", file=sys.stderr)
+        sys.stderr.write(f"synthmill: {error}\n")
         return 2
     except KeyboardInterrupt:
         command = shlex.join(["synthmill", *arguments])
-        print(f"\ninterrupted; what was committed is kept. To go on: {command}", file=sys.stderr)
+        sys.stderr.write(f"\ninterrupted; what was committed is kept. To go on: {command}\n")
         return 130
 
 
@@ -43,7 +43,7 @@ def _dispatch(arguments: list[str]) -> int:
     if command in ("--help", "-h", "help"):
         from engine.help import help_text
 
-        print(help_text())
+        sys.stdout.write(help_text() + "\n")
         return 0
     if command in USAGE:
         return _read_run(command, arguments[1:])
@@ -75,20 +75,27 @@ def _read_run(command: str, arguments: list[str]) -> int:
     if command == "clean" and not arguments:
         arguments = ["runs"]
     if len(arguments) != wanted:
-        raise UserError(f"{len(arguments)} arguments, {wanted} wanted", place=f"synthmill {command}", remedy=USAGE[command])
+        raise UserError(
+            f"{len(arguments)} arguments, {wanted} wanted", place=f"synthmill {command}", remedy=USAGE[command]
+        )
     from engine import commands
 
-    return {"trace": commands.trace, "search": commands.search, "clean": commands.clean}[command](*arguments)
+    functions: dict[str, Callable[..., int]] = {
+        "trace": commands.trace,
+        "search": commands.search,
+        "clean": commands.clean,
+    }
+    return functions[command](*arguments)
 
 
 def _hydra(arguments: list[str]) -> int:
     """Leaves flags such as `--cfg job` and `-m` to Hydra, after checking the overrides ourselves."""
-    from engine.config import CONF, CONFIG_NAME, first_of_sweep, load_config, typed
-
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import DictConfig, OmegaConf
+
+    from engine.config import CONF, CONFIG_NAME, first_of_sweep, load_config, typed
 
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
     load_config(first_of_sweep(overrides))
@@ -106,7 +113,7 @@ def _hydra(arguments: list[str]) -> int:
     return 0
 
 
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 

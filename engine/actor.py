@@ -61,7 +61,7 @@ class EngineActor:
             rows: columns of `records.PROMPTS`, the conditions, and the passage's `title` and `text`.
         """
         self._loop.hand_in(rows.to_pylist()).done.wait()
-        return rows.num_rows
+        return len(rows)
 
     def totals(self) -> dict[str, Any]:
         """Totals of the job so far (engine.loop.Totals)."""

@@ -45,7 +45,9 @@ def trace(run: str, sample_id: str) -> int:
     plan = read_plan(folders["prompts"])
     if not sample_id.isdigit() or int(sample_id) >= plan.num_rows:
         raise UserError(
-            f"there is no sample {sample_id}", place=f"synthmill trace {run}", remedy=f"name one from 0 to {plan.num_rows - 1}"
+            f"there is no sample {sample_id}",
+            place=f"synthmill trace {run}",
+            remedy=f"name one from 0 to {plan.num_rows - 1}",
         )
     number = int(sample_id)
     planned = plan.filter(pc.equal(plan["sample_id"], number))
@@ -59,7 +61,11 @@ def trace(run: str, sample_id: str) -> int:
     show(_facts("plan", {n: row[n] for n in ("cell", "replicate", "round", "demonstration_set", "prefix")}))
     show(Panel(escape(prompt), title=f"prompt {sample['prompt_hash']}", subtitle=f"{sample['prompt_tokens']} tokens"))
     show(Panel(escape(sample["text"] or sample["error"]), title=f"sample {number}: {sample['status']}"))
-    facts = {n: v for n, v in sample.items() if n not in ("text", "error", "passage_id") and not n.startswith(CONDITION_PREFIX)}
+    facts = {
+        n: v
+        for n, v in sample.items()
+        if n not in ("text", "error", "passage_id") and not n.startswith(CONDITION_PREFIX)
+    }
     show(_facts("sample", facts))
     show(_verdict(Path(run), number))
     return 0
@@ -73,7 +79,8 @@ def _verdict(run: Path, sample_id: int) -> str:
         for row in table.to_pylist():
             reason = f" by {row['reason']}: {row['detail']}" if row["reason"] else ""
             rank = f", round-trip rank {row['round_trip_rank']}" if row["round_trip_rank"] else ""
-            return f"[bold]verdict[/bold]  {name}{escape(reason)}{rank}, split {row['split']}: {escape(repr(row['query']))}"
+            query = escape(repr(row["query"]))
+            return f"[bold]verdict[/bold]  {name}{escape(reason)}{rank}, split {row['split']}: {query}"
     return "[bold]verdict[/bold]  failed, so neither kept nor rejected"
 
 
@@ -94,8 +101,12 @@ def clean(runs_dir: str) -> int:
     """`synthmill clean [RUNS_DIR]`: removes step outputs that no run links to."""
     runs, store = Path(runs_dir).expanduser(), Path(runs_dir).expanduser() / "store"
     if not store.is_dir():
-        raise UserError("holds no store of step outputs", place=str(runs), remedy="name the folder that holds your runs")
-    linked = {entry.resolve() for file in runs.rglob("run.json") for entry in file.parent.iterdir() if entry.is_symlink()}
+        raise UserError(
+            "holds no store of step outputs", place=str(runs), remedy="name the folder that holds your runs"
+        )
+    linked = {
+        entry.resolve() for file in runs.rglob("run.json") for entry in file.parent.iterdir() if entry.is_symlink()
+    }
     removed = freed = 0
     for noun in NOUNS:
         for folder in (store / noun).glob("*"):

@@ -59,7 +59,7 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
     """
     valid = set(_keys(OmegaConf.structured(RunConfig)))
     for key in _keys(config):
-        if key not in valid and not _inside_mapping(key, valid):
+        if key not in valid and not _inside_mapping(key):
             raise UserError(f"there is no key {key!r}", place=key, remedy=suggest(key, valid))
     try:
         run_config = OmegaConf.to_object(config)
@@ -80,10 +80,18 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError:
         return UserError(cause, place=match[1], remedy="give a value of the type that `synthmill --cfg job` shows")
     if match := re.search(r"Could not find '([^']+)'", message):
         group, _, choice = match[1].rpartition("/")
-        return UserError(f"there is no {group} called {choice!r}", place=f"{group}={choice}", remedy=suggest(choice, choices(group)))
-    if "LexerNoViableAltException" in message or "mismatched input" in message or "OverrideParse" in type(error).__name__:
+        return UserError(
+            f"there is no {group} called {choice!r}", place=f"{group}={choice}", remedy=suggest(choice, choices(group))
+        )
+    if (
+        "LexerNoViableAltException" in message
+        or "mismatched input" in message
+        or "OverrideParse" in type(error).__name__
+    ):
         line = message.splitlines()[0]
-        return UserError(line, place="command line", remedy="write overrides as key=value; quote values with spaces: 'key=\"a b\"'")
+        return UserError(
+            line, place="command line", remedy="write overrides as key=value; quote values with spaces: 'key=\"a b\"'"
+        )
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "config"
     return UserError(cause, place=str(key), remedy="`synthmill --cfg job` shows the composed config")
 
@@ -127,14 +135,14 @@ def _override_of(key: str, overrides: Sequence[str]) -> str:
 
 
 def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    for name in config:
+    for name in map(str, config):
         yield f"{prefix}{name}"
         node = config._get_node(name)
         if isinstance(node, DictConfig) and not node._is_interpolation() and not node._is_none():
             yield from _keys(node, f"{prefix}{name}.")
 
 
-def _inside_mapping(key: str, valid: set[str]) -> bool:
+def _inside_mapping(key: str) -> bool:
     """Whether a key lies in a free mapping, such as samples.engine_args."""
     schema: Any = OmegaConf.structured(RunConfig)
     parts = key.split(".")
@@ -148,7 +156,7 @@ def _inside_mapping(key: str, valid: set[str]) -> bool:
 def _unfreeze(node: DictConfig) -> None:
     """Frozen dataclasses make read-only nodes; a schema must take values."""
     OmegaConf.set_readonly(node, None)
-    for name in node:
+    for name in map(str, node):
         child = node._get_node(name)
         if isinstance(child, DictConfig) and not child._is_interpolation() and not child._is_none():
             _unfreeze(child)

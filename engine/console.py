@@ -82,12 +82,17 @@ class Progress:
 
     def advance(self, count: int = 1) -> None:
         """Counts `count` more."""
-        self.reach(self._done + count)
+        with self._lock:
+            self._done += count
+        self._show(self._done)
 
     def reach(self, done: int) -> None:
         """Sets the count to `done`."""
         with self._lock:
             self._done = done
+        self._show(done)
+
+    def _show(self, done: int) -> None:
         if self._live:
             self._live.update(self._task, completed=done)
         elif time.monotonic() - self._printed >= self._console.quiet_seconds:
@@ -116,7 +121,7 @@ class _RateColumn(ProgressColumn):
 
 def format_seconds(seconds: float) -> str:
     """`75.2` -> `1 min 15 s`."""
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

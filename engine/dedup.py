@@ -17,7 +17,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ _TEXTS_AT_ONCE = 100_000
 _ROWS_AT_ONCE = 2048  # their shingles stay in the cache of one core while all permutations pass over them
 _PAIRS_AT_ONCE = 100_000
 _WINDOW = 16
+_NO_SHINGLE = np.uint32(0xFFFFFFFF)  # shingle hashes have 31 bits
 _PRIME = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: odd, and its bits follow no pattern
 _MIX = np.uint64(0xFF51AFD7ED558CCD)  # multiplier of MurmurHash3's finalizer
 
@@ -105,7 +106,7 @@ def exact_duplicates(ids: Ints, texts: Sequence[str] | pa.Array) -> Ints:
     codes = pc.dictionary_encode(normalise(texts)).indices.to_numpy()
     lowest = np.full(len(ids), np.iinfo(np.int64).max)
     np.minimum.at(lowest, codes, ids)
-    return lowest[codes]
+    return np.asarray(lowest[codes])
 
 
 def near_duplicates(
@@ -129,7 +130,7 @@ def near_duplicates(
     # Rows are in id order from here on, so the lowest row of a cluster is the lowest id.
     roots = np.arange(len(ids))
     for left, right in _candidates(signatures.bands):
-        _join_similar(roots, left, right, shingles, signatures.sketch, config.threshold)
+        _join_similar(roots, left, right, shingles, signatures.sketch, threshold=config.threshold)
     kept = np.empty_like(ids)
     kept[order] = ids[order][roots]
     return kept
@@ -154,7 +155,7 @@ def _shingle(texts: pa.Array, characters: int) -> Shingles:
     hashes = np.zeros(windows, np.uint64)
     for offset in range(characters):
         hashes = hashes * _PRIME + points[offset : offset + windows]
-    hashes = (hashes ^ (hashes >> np.uint64(33))) * _MIX >> np.uint64(32)
+    hashes = (hashes ^ (hashes >> np.uint64(33))) * _MIX >> np.uint64(33)
     # A window that starts in the last characters of a text runs into the next one.
     inside = np.ones(len(points), bool)
     for back in range(1, characters):
@@ -193,8 +194,8 @@ def sign(shingles: Shingles, config: DedupConfig, num_threads: int = 1) -> Signa
 def _minima(shingles: Shingles, rows: Ints, factors: Hashes, terms: Hashes) -> Hashes:
     """(permutations, rows). Rows are of similar size, so padding them with their own last shingle costs little."""
     sizes = shingles.sizes[rows]
-    columns = np.minimum(np.arange(sizes.max())[:, None], sizes - 1)
-    values = shingles.values[shingles.offsets[rows] + columns]
+    columns = np.arange(sizes.max())[:, None]
+    values: Hashes = shingles.values[shingles.offsets[rows] + np.minimum(columns, sizes - 1)]
     scratch = np.empty_like(values)
     minima = np.empty((len(factors), len(rows)), np.uint32)
     for permutation, (factor, term) in enumerate(zip(factors, terms, strict=True)):
@@ -227,7 +228,7 @@ def _candidates(bands: npt.NDArray[np.uint64]) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _join_similar(
-    roots: Ints, left: Ints, right: Ints, shingles: Shingles, sketch: npt.NDArray[np.uint8], threshold: float
+    roots: Ints, left: Ints, right: Ints, shingles: Shingles, sketch: npt.NDArray[np.uint8], *, threshold: float
 ) -> None:
     """Joins the clusters of those pairs that are similar; cheap tests first, the exact one last."""
     apart = roots[left] != roots[right]
@@ -248,18 +249,26 @@ def _join_similar(
 
 def jaccard(shingles: Shingles, left: Ints, right: Ints) -> npt.NDArray[np.float64]:
     """Jaccard similarity of each pair of rows, counted over all their shingles."""
-    merged = np.sort(np.concatenate([_keys(shingles, left), _keys(shingles, right)]))
-    twice = merged[1:][merged[1:] == merged[:-1]] >> np.uint64(32)
-    shared = np.bincount(twice.astype(np.int64), minlength=len(left))
-    return np.asarray(shared / (shingles.sizes[left] + shingles.sizes[right] - shared))
+    sizes = shingles.sizes[left] + shingles.sizes[right]
+    shared = np.empty(len(left), np.int64)
+    by_size = np.argsort(sizes, kind="stable")
+    for start in range(0, len(left), _ROWS_AT_ONCE):
+        pairs = by_size[start : start + _ROWS_AT_ONCE]
+        both = np.concatenate([_padded(shingles, left[pairs]), _padded(shingles, right[pairs])])
+        both = np.sort(both.T, axis=1)
+        equal = np.count_nonzero(both[:, 1:] == both[:, :-1], axis=1)
+        padding = both.shape[1] - sizes[pairs]
+        shared[pairs] = equal - np.maximum(padding - 1, 0)
+    return np.asarray(shared / (sizes - shared))
 
 
-def _keys(shingles: Shingles, rows: Ints) -> npt.NDArray[np.uint64]:
-    """Shingles of `rows`, each below the number of its pair, so that one sort brings equal ones together."""
+def _padded(shingles: Shingles, rows: Ints) -> Hashes:
+    """(most shingles of any of `rows`, rows), filled up with a value that no shingle has."""
     sizes = shingles.sizes[rows]
-    shift = np.repeat(shingles.offsets[rows] - (np.cumsum(sizes) - sizes), sizes)
-    pairs: npt.NDArray[Any] = np.repeat(np.arange(len(rows), dtype=np.uint64), sizes) << np.uint64(32)
-    return pairs | shingles.values[shift + np.arange(len(shift))]
+    columns = np.arange(sizes.max())[:, None]
+    values: Hashes = shingles.values[shingles.offsets[rows] + np.minimum(columns, sizes - 1)]
+    values[columns >= sizes] = _NO_SHINGLE
+    return values
 
 
 def join(roots: Ints, left: Ints, right: Ints) -> None:

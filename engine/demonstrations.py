@@ -7,7 +7,6 @@ number of sets trades that speed against variety.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +17,14 @@ from omegaconf import II
 from engine.digests import content_digest
 from engine.errors import UserError
 from engine.identity import digest, fields_of
+from engine.lines import read_objects
 from engine.task import AttributeConfig, Demonstration
 
-GENERAL = Path(__file__).parent / "data" / "general_demonstrations.jsonl"
-"""Twelve passages of everyday subjects with a question and a keyword query each, written for this project."""
+BUNDLED = {
+    f"bundled:{name}": Path(__file__).parent / "data" / f"{name}_demonstrations.jsonl" for name in ("general", "python")
+}
+"""Pools that ship, each passage with a question and a keyword query, written for this project: everyday subjects,
+and Python's own documentation."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class DemonstrationsConfig:
     """Where demonstrations come from and how many a prompt shows."""
 
     path: str = ""
-    """JSONL with `document` and `query`; further string fields are condition values. Empty: the built-in pool."""
+    """JSONL with `document` and `query`; further string fields are condition values. `bundled:general` and
+    `bundled:python` ship; empty is `bundled:general`."""
     from_qrels: int = 0
     """Take this many judged queries of the collection instead; they are left out of the evaluation."""
     collection: str = II("collection")
@@ -48,26 +52,31 @@ class DemonstrationsConfig:
                 place="demonstrations.from_qrels",
                 remedy="set only one of demonstrations.path and demonstrations.from_qrels",
             )
-        for name in ("per_prompt", "num_sets", "max_document_tokens"):
-            if getattr(self, name) < 1:
-                value = getattr(self, name)
-                raise UserError(f"{value} is too small", place=f"demonstrations.{name}", remedy="set it to 1 or more")
+        for name, least in (("from_qrels", 0), ("per_prompt", 1), ("num_sets", 1), ("max_document_tokens", 1)):
+            value = getattr(self, name)
+            if value < least:
+                raise UserError(
+                    f"{value} is too small", place=f"demonstrations.{name}", remedy=f"set it to {least} or more"
+                )
 
     def identity(self) -> dict[str, object]:
         """The content of the source in place of its path."""
         own = fields_of(self) | {"path": content_digest(self._file()), "collection": ""}
         if self.from_qrels:
-            folder = Path(self.collection)
-            own["collection"] = [content_digest(folder / name) for name in ("queries.jsonl", "qrels") if (folder / name).exists()]
+            folder = Path(self.collection).expanduser()
+            own["collection"] = [
+                content_digest(folder / name) for name in ("queries.jsonl", "qrels") if (folder / name).exists()
+            ]
         return own
 
     def _file(self) -> Path:
-        file = Path(self.path).expanduser() if self.path else GENERAL
+        name = self.path or "bundled:general"
+        file = BUNDLED.get(name, Path(name).expanduser())
         if not file.is_file():
             raise UserError(
                 f"no such file: {self.path}",
                 place="demonstrations.path",
-                remedy="name a JSONL file of rows with `document` and `query`, or leave it empty",
+                remedy=f"name a JSONL file of rows with `document` and `query`, or one of {', '.join(BUNDLED)}",
             )
         return file
 
@@ -86,33 +95,41 @@ def load_pool(config: DemonstrationsConfig, documents: Mapping[str, str]) -> lis
 
 def _from_file(file: Path) -> Iterator[Demonstration]:
     found = 0
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        row = _parse(line, f"{file}:{number}")
+    for line in read_objects(file):
+        row = _checked(line.values, f"{file}:{line.line}")
         found += 1
-        conditions = {name: str(value) for name, value in row.items() if name not in ("document", "query")}
+        conditions = {name: value for name, value in row.items() if name not in ("document", "query")}
         yield Demonstration(row["document"].strip(), row["query"].strip(), conditions=conditions)
     if not found:
-        raise UserError("holds no demonstration", place=str(file), remedy="add rows, or leave demonstrations.path empty")
+        raise UserError(
+            "holds no demonstration", place=str(file), remedy="add rows, or leave demonstrations.path empty"
+        )
 
 
-def _parse(line: str, place: str) -> dict[str, str]:
+def _checked(row: Mapping[str, object], place: str) -> dict[str, str]:
     remedy = 'write one JSON object per line: {"document": "...", "query": "..."}'
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"malformed JSON: {error}", place=place, remedy=remedy) from None
     for name in ("document", "query"):
-        if not isinstance(row, dict) or not isinstance(row.get(name), str) or not row[name].strip():
+        value = row.get(name)
+        if not isinstance(value, str) or not value.strip():
             raise UserError(f"the row has no text in {name!r}", place=place, remedy=remedy)
-    return row
+    for name, value in row.items():
+        if not _is_encodable(str(value)):
+            raise UserError(f"{name!r} holds half a surrogate pair", place=place, remedy="write whole characters")
+    return {name: str(value) for name, value in row.items()}
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, str]) -> list[Demonstration]:
     from engine.collection import list_splits, read_qrels, read_queries
 
-    folder = Path(config.collection)
+    folder = Path(config.collection).expanduser()
     if not config.collection or not (folder / "queries.jsonl").exists():
         raise UserError(
             f"{config.from_qrels} judged queries wanted, but there is no collection with queries",
@@ -142,12 +159,17 @@ def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConf
     """The condition that demonstrations are chosen by, and its values that they carry; ("", [""]) without one.
 
     Raises:
-        UserError: the grid gives no weight to any value that the demonstrations carry.
+        UserError: the grid gives no weight to any value that the demonstrations carry, or two conditions choose.
     """
     names = [name for name, attribute in attributes.items() if attribute.from_demonstrations]
     if not names:
         return "", [""]
-    assert len(names) == 1, f"demonstrations can be chosen by one condition, not by {names}"
+    if len(names) > 1:
+        raise UserError(
+            f"demonstrations can be chosen by one condition, not by {' and '.join(names)}",
+            place=f"task.attributes.{names[1]}.from_demonstrations",
+            remedy="set it to false for all but one",
+        )
     carried = {demonstration.conditions.get(names[0], "") for demonstration in pool} - {""}
     values = [value for value, weight in attributes[names[0]].values.items() if weight > 0 and value in carried]
     if carried and not values:

@@ -1,6 +1,8 @@
-"""Content digests of files and folders, remembered by (path, size, mtime) so that a rerun reads nothing twice.
+"""Content digests of files and folders, remembered by path so that a rerun reads nothing twice.
 
-In: a path. Out: 16 hex digits that change when any byte or any relative file name below it changes.
+In: a path. Out: 16 hex digits that change when any byte or any relative file name below it changes. What is
+remembered holds while size and ctime stay (unlike mtime, ctime cannot be set back). A file that changed a moment
+ago is not remembered: one tick of the file system's clock could hide another change. (Git calls it racy.)
 """
 
 from __future__ import annotations
@@ -8,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from pathlib import Path
 
 CACHE = Path(os.environ.get("SYNTHMILL_CACHE", "~/.cache/synthmill")).expanduser()
 """Per-user cache: converted models and remembered digests. Never holds results."""
 
 _CHUNK_BYTES = 1 << 20
+_SETTLED_NANOSECONDS = 2 * 10**9
 
 
 def content_digest(path: Path) -> str:
@@ -34,17 +38,22 @@ class _Memory:
         self.file = file
         self.changed = False
         try:
-            self.known: dict[str, str] = json.loads(file.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            self.known = {}
+            known = json.loads(file.read_text())
+        except (FileNotFoundError, ValueError):
+            known = {}
+        self.known: dict[str, list[int | str]] = known if isinstance(known, dict) else {}
 
     def digest(self, file: Path) -> str:
-        stat = file.stat()
-        key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-        if key not in self.known:
-            self.known[key] = _hash(file)
+        stat, key = file.stat(), str(file.resolve())
+        state = [stat.st_size, stat.st_ctime_ns]
+        known = self.known.get(key, [])
+        if known[:2] == state:
+            return str(known[2])
+        found = _hash(file)
+        if time.time_ns() - stat.st_ctime_ns > _SETTLED_NANOSECONDS:
+            self.known[key] = [*state, found]
             self.changed = True
-        return self.known[key]
+        return found
 
     def save(self) -> None:
         if not self.changed:
@@ -52,7 +61,7 @@ class _Memory:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.file.with_suffix(f".{os.getpid()}.tmp")
         temporary.write_text(json.dumps(self.known))
-        os.replace(temporary, self.file)
+        temporary.replace(self.file)
 
 
 def _hash(file: Path) -> str:

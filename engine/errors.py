@@ -27,7 +27,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         """One line: `place: what; remedy`."""
-        return f"{self.place}: {self.what}; {self.remedy}"
+        return " ".join(f"{self.place}: {self.what}; {self.remedy}".split())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Crosses process borders (Ray pickles exceptions) with all three parts."""

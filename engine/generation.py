@@ -7,8 +7,8 @@ id once, and a record of how it went.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.loop import Job
 from engine.generators import hit_rate
+from engine.loop import Job
 from engine.parts import committed_ids, committed_parts, open_attempt, seal_attempts
 from engine.pool import Unit
 from engine.prompts import load_prompts
@@ -33,19 +33,44 @@ _UNIT_BATCHES = 2
 """A unit holds about this many full batches: at least seconds of work on any engine, so queues stay short."""
 
 
-def generate(
-    config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place
-) -> dict[str, object]:
+def generate(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
     """See engine.samples.generate_samples."""
     plan = read_plan(inputs["prompts"])
     attempt = seal_attempts(output)
     committed = committed_ids(committed_parts(output))
     pending = plan.filter(pc.invert(pc.is_in(plan["sample_id"], pa.array(committed))))
     if pending.num_rows:
-        _generate_pending(config, inputs, output, place, attempt, pending, plan.num_rows)
+        job = Job(load_prompts(inputs["prompts"]), attempt, open_attempt(output, attempt), condition_names(plan))
+        passages = pq.read_table(inputs["documents"] / "passages.parquet", columns=["passage_id", "title", "text"])
+        units = make_units(pending, passages, _UNIT_BATCHES * config.max_num_seqs)
+        _run_job(config, place, job, _Amount(units, plan.num_rows, plan.num_rows - pending.num_rows))
         seal_attempts(output)
     _check_complete(output, plan.num_rows)
     return _record(output)
+
+
+def condition_names(plan: pa.Table) -> list[str]:
+    """Names of the conditions that a plan's rows carry."""
+    return [name.removeprefix(CONDITION_PREFIX) for name in plan.column_names if name.startswith(CONDITION_PREFIX)]
+
+
+@dataclass(frozen=True)
+class _Amount:
+    units: Iterator[Unit]
+    planned: int
+    done_before: int
+
+
+def _run_job(config: SamplesConfig, place: Place, job: Job, amount: _Amount) -> None:
+    """Has the pool write all units, with a bar, and leaves the totals beside the parts, however it ends."""
+    left = amount.planned - amount.done_before
+    pool = place.engines.start(config, place)
+    place.console.step("samples", f"{left:,} of {amount.planned:,} to generate; loading {config.model_name()}")
+    start_seconds = pool.wait_ready()
+    with place.console.progress("samples", amount.planned, "samples") as bar:
+        bar.start_at(amount.done_before)
+        totals = pool.generate(job, amount.units, lambda written: bar.reach(amount.done_before + written))
+    write_json(job.attempt_folder / "attempt.json", {"engine_start_seconds": start_seconds, "engines": totals})
 
 
 def read_plan(prompts: Path) -> pa.Table:
@@ -67,38 +92,15 @@ def make_units(pending: pa.Table, passages: pa.Table, unit_rows: int) -> Iterato
             yield Unit(int(prefixes[start]), ordered.slice(first, min(unit_rows, end - first)).combine_chunks())
 
 
-def _generate_pending(
-    config: SamplesConfig,
-    inputs: Mapping[str, Path],
-    output: Path,
-    place: Place,
-    attempt: int,
-    pending: pa.Table,
-    planned: int,
-) -> None:
-    passages = pq.read_table(inputs["documents"] / "passages.parquet", columns=["passage_id", "title", "text"])
-    folder = open_attempt(output, attempt)
-    conditions = [name.removeprefix(CONDITION_PREFIX) for name in pending.column_names if name.startswith(CONDITION_PREFIX)]
-    job = Job(load_prompts(inputs["prompts"]), attempt, folder, conditions)
-    pool = place.engines.start(config, place)
-    place.console.step("samples", f"{pending.num_rows:,} of {planned:,} to generate; loading {config.model_name()}")
-    started = time.time()
-    start_seconds = pool.wait_ready()
-    with place.console.progress("samples", planned, "samples") as bar:
-        done_before = planned - pending.num_rows
-        bar.start_at(done_before)
-        units = make_units(pending, passages, _UNIT_BATCHES * config.max_num_seqs)
-        totals = pool.generate(job, units, lambda written: bar.reach(done_before + written))
-    write_json(folder / "attempt.json", {"started": started, "engine_start_seconds": start_seconds, "engines": totals})
-
-
 def _check_complete(output: Path, planned: int) -> None:
     ids = committed_ids(committed_parts(output))
     assert len(ids) == planned, f"{planned} samples planned, {len(ids)} committed in {output}"
 
 
 def _record(output: Path) -> dict[str, object]:
-    tables = [pq.read_table(part, columns=["status", "prompt_tokens", "output_tokens"]) for part in committed_parts(output)]
+    tables = [
+        pq.read_table(part, columns=["status", "prompt_tokens", "output_tokens"]) for part in committed_parts(output)
+    ]
     table = pa.concat_tables(tables)
     failed = pc.sum(pc.equal(table["status"], "failed")).as_py() or 0
     return {
@@ -121,7 +123,8 @@ def _rates(output: Path) -> dict[str, float]:
         for name, value in engine["counters"].items():
             counters[name] = counters.get(name, 0) + value
     totals: dict[str, Any] = {
-        name: sum(engine[name] for engine in engines) for name in ("generated", "requests", "prompt_tokens", "output_tokens")
+        name: sum(engine[name] for engine in engines)
+        for name in ("generated", "requests", "prompt_tokens", "output_tokens")
     }
     return {
         "samples_per_second": _per_second(totals["generated"], seconds),

@@ -12,9 +12,9 @@ synthmill: unlabelled documents in, a measurably better retriever and its eviden
 usage: synthmill [group=choice ...] [key=value ...]
 
 examples
-  synthmill experiment=demo                              the whole path on Python's own documentation, with bundled models
-  synthmill experiment=adapt collection=DIR              adapt a retriever to a BEIR-style folder (corpus.jsonl is enough)
-  synthmill experiment=adapt documents.path=DIR          ... or to a folder of text, Markdown, HTML, CSV, Parquet, JSONL
+  synthmill experiment=demo                              the whole path on Python's own documentation, bundled models
+  synthmill experiment=adapt collection=DIR              adapt a retriever to a BEIR folder (corpus.jsonl is enough)
+  synthmill experiment=adapt documents.path=DIR          ... or to texts, Markdown, HTML, CSV, Parquet, JSONL
   synthmill experiment=demo until=samples                stop after a step
   synthmill experiment=demo preview=3                    print prompts and a forecast; nothing is generated
   synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
@@ -38,5 +38,7 @@ Every key, with its default: synthmill --cfg job. Explanations: docs/configurati
 def help_text() -> str:
     """The text of `synthmill --help`."""
     folders = sorted(folder for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
-    lines = [f"  {folder.name:<16}{', '.join(sorted(file.stem for file in folder.glob('*.yaml')))}" for folder in folders]
+    lines = [
+        f"  {folder.name:<16}{', '.join(sorted(file.stem for file in folder.glob('*.yaml')))}" for folder in folders
+    ]
     return _TEXT.format(groups="\n".join(lines))

@@ -51,8 +51,8 @@ def fields_of(config: object) -> dict[str, object]:
 
 
 def digest(value: object, length: int = 16) -> str:
-    """`length` hex digits of SHA-256 over canonical JSON."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    """`length` hex digits of SHA-256 over JSON; the order of a mapping counts, since a plan's draws depend on it."""
+    text = json.dumps(value, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
@@ -77,7 +77,7 @@ def reachable(module: str, root: Path = ROOT) -> list[str]:
 
 def _imports(module: str, root: Path) -> Iterator[str]:
     tree = ast.parse(_path(module, root).read_text(encoding="utf-8"))
-    skipped = {id(node) for block in ast.walk(tree) if _is_type_checking(block) for node in ast.walk(block)}
+    skipped = {id(node) for block in ast.walk(tree) for statement in _for_types(block) for node in ast.walk(statement)}
     for node in ast.walk(tree):
         if id(node) in skipped:
             continue
@@ -90,8 +90,12 @@ def _imports(module: str, root: Path) -> Iterator[str]:
         yield from (name for name in names if name.split(".")[0] in PACKAGES and _is_module(name, root))
 
 
-def _is_type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+def _for_types(node: ast.AST) -> list[ast.stmt]:
+    """The statements that only a type checker sees; those of an `else` run."""
+    if not isinstance(node, ast.If):
+        return []
+    names = [getattr(node.test, field, "") for field in ("id", "attr")]  # TYPE_CHECKING, typing.TYPE_CHECKING
+    return node.body if "TYPE_CHECKING" in names else []
 
 
 def _path(module: str, root: Path) -> Path:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.errors import UserError
 from engine.generators import Finished, Request, Written
 from engine.parts import PartWriter, samples_schema
 from engine.task import PromptKind
@@ -106,7 +107,7 @@ class EngineLoop:
         self._in_flight = 0
         self._numbers = itertools.count()
         self._steps = 0
-        self._warm_at: dict[tuple[int, int], int] = {}
+        self._warm_at: dict[int, int] = {}
 
     def hand_in(self, item: Job | list[Row]) -> Ticket:
         """Hands in a job, or the rows of a unit; the ticket is set when it is taken in, or written."""
@@ -142,6 +143,9 @@ class EngineLoop:
         except queue.Empty:
             return
         if isinstance(item, Job):
+            if self._work:
+                self._commit(self._work)
+            self._warm_at.clear()  # another plan numbers its prefixes anew
             self._work = _Work(item, self._index, generator.counters())
             ticket.done.set()
             return
@@ -163,12 +167,15 @@ class EngineLoop:
         self._waiting.extendleft(reversed(held))
 
     def _is_warm(self, row: Row) -> bool:
-        """Whether a row may go: its prefix was computed some steps ago, or it is the one that computes it."""
-        assert self._work, "units come after a job"
-        key = (id(self._work), row["prefix"])
-        if key in self._warm_at:
-            return self._steps >= self._warm_at[key]
-        self._warm_at[key] = self._steps + 1 + row["prompt_tokens"] // self._config.max_num_batched_tokens
+        """Whether a row may go: its prefix was computed some steps ago, or it is the one that computes it.
+
+        With nothing in flight no step will come: the one that went ahead was refused, or ended early.
+        """
+        prefix = row["prefix"]
+        if prefix in self._warm_at and self._in_flight:
+            return self._steps >= self._warm_at[prefix]
+        if prefix not in self._warm_at:
+            self._warm_at[prefix] = self._steps + 1 + row["prompt_tokens"] // self._config.max_num_batched_tokens
         return True
 
     def _ask(self, generator: Generator, asked: _Asked) -> None:
@@ -180,7 +187,7 @@ class EngineLoop:
         try:
             prompt = work.render(row, row["demonstration_set"], row["cell"])
             hashed = generator.add(Request(request_id, prompt, len(asked.rows), work.stop))
-        except (ValueError, TypeError, UnicodeError) as error:  # this prompt alone is at fault
+        except (UserError, ValueError, TypeError) as error:  # this prompt alone is at fault
             self._fail(work, asked, " ".join(str(error).split())[:500])
             return
         self._asked[request_id] = asked, hashed

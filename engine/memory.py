@@ -28,6 +28,7 @@ class MemorySampler:
     @contextlib.contextmanager
     def running(self) -> Iterator[MemorySampler]:
         """Samples in the background for as long as the context lasts."""
+        self._stop.clear()
         thread = threading.Thread(target=self._sample, name="memory", daemon=True)
         thread.start()
         try:

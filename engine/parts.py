@@ -48,11 +48,8 @@ def seal_attempts(folder: Path) -> int:
         if not match:
             continue
         highest = max(highest, int(match[1]))
-        if match[2]:
-            sealed = path.with_suffix("")
-            path.rename(sealed)
-            path = sealed
-        for leftover in path.glob("*.tmp"):
+        sealed = path.rename(path.with_suffix("")) if match[2] else path
+        for leftover in sealed.glob("*.tmp"):
             leftover.unlink()
     return highest + 1
 
@@ -111,7 +108,7 @@ def write_part(part: Path, table: pa.Table) -> None:
         pq.write_table(table.replace_schema_metadata(metadata), stream, compression="zstd")
         stream.flush()
         os.fsync(stream.fileno())
-    os.rename(temporary, part)
+    temporary.rename(part)
     descriptor = os.open(part.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -134,7 +131,7 @@ def unpack_ids(packed: bytes) -> Ids:
 def part_ids(part: Path) -> Ids:
     """The sample ids of a committed part, from its footer alone."""
     metadata = pq.read_metadata(part).metadata
-    assert metadata is not None and _IDS_KEY in metadata, f"{part} has no ids in its footer"
+    assert _IDS_KEY in (metadata or {}), f"{part} has no ids in its footer"
     return unpack_ids(metadata[_IDS_KEY])
 
 

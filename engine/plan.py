@@ -60,10 +60,12 @@ def make_grid(attributes: Mapping[str, AttributeConfig], stratum_name: str, stra
     """Resolves the grid of a task: the attribute chosen by demonstrations keeps only the values they carry.
 
     Raises:
-        UserError: a weight is negative, or an attribute has no value with a positive one.
+        UserError: a weight is negative, an attribute has no value with a positive one, or a sign that cells are
+            written with stands in a name or value.
     """
     names, choices, cumulative = [], [], []
     for name, attribute in attributes.items():
+        _check_signs(name, attribute)
         values = {value: weight for value, weight in attribute.values.items() if weight > 0}
         if name == stratum_name:
             values = {value: values.get(value, 1.0) for value in stratum_values}
@@ -83,6 +85,16 @@ def make_grid(attributes: Mapping[str, AttributeConfig], stratum_name: str, stra
     stratum = [0 if position is None else index[position] for index in indices]
     cells = [format_cell(dict(zip(names, values, strict=True))) for values in combinations]
     return Grid(names, cells, combinations, cumulative, choices, np.array(stratum, np.int64))
+
+
+def _check_signs(name: str, attribute: AttributeConfig) -> None:
+    wrong = [text for text in (name, *attribute.values) if "|" in text or (text is name and "=" in text)]
+    if wrong:
+        raise UserError(
+            f"the condition {wrong[0]!r} holds a sign that separates conditions",
+            place=f"task.attributes.{name}",
+            remedy="write it without '|', and a name without '='",
+        )
 
 
 def plan_samples(
@@ -109,7 +121,9 @@ def plan_samples(
         rows = np.arange(start, min(start + _CHUNK_ROWS, total), dtype=np.int64)
         slot, rank = np.divmod(rows, len(passage_ids))
         passage = order[rank]
-        yield _chunk(rows, passage, ids.take(pa.array(passage)), _draws(hashes[passage], slot, grid, sets, size), suffix_tokens)
+        yield _chunk(
+            rows, passage, ids.take(pa.array(passage)), _draws(hashes[passage], slot, grid, sets, size), suffix_tokens
+        )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,25 +92,21 @@ class EnginePools:
     """The pools of a run, one per samples config; started early, shared by steps, stopped once."""
 
     def __init__(self) -> None:
-        self._pools: dict[str, Future[EnginePool]] = {}
-        self._starter = ThreadPoolExecutor(1, thread_name_prefix="engine-start")
-
-    def start_early(self, config: SamplesConfig, place: Place) -> None:
-        """Starts Ray and the engines of a config in the background."""
-        if repr(config) not in self._pools:
-            self._pools[repr(config)] = self._starter.submit(EnginePool, config, place)
+        self._pools: dict[str, EnginePool] = {}
 
     def start(self, config: SamplesConfig, place: Place) -> EnginePool:
-        """The engines of a config, started now if they were not before."""
-        self.start_early(config, place)
-        return self._pools[repr(config)].result()
+        """The engines of a config; they load in the background while the caller goes on.
+
+        Ray itself starts in the caller's thread: its processes are tied to the life of the thread that made them.
+        """
+        if repr(config) not in self._pools:
+            self._pools[repr(config)] = EnginePool(config, place)
+        return self._pools[repr(config)]
 
     def stop(self) -> None:
-        """Ends every engine of the run; one that never came up has nothing to end."""
-        self._starter.shutdown(wait=True)
-        for future in self._pools.values():
-            if future.exception() is None:
-                future.result().stop()
+        """Ends every engine of the run."""
+        for pool in self._pools.values():
+            pool.stop()
         self._pools.clear()
 
 
@@ -121,7 +116,9 @@ class EnginePool:
     def __init__(self, config: SamplesConfig, place: Place) -> None:
         self.config = config
         self._place = place
-        self._model = "" if config.generator is GeneratorKind.fake else str(resolve_model(config.model, key="samples.model"))
+        self._model = (
+            "" if config.generator is GeneratorKind.fake else str(resolve_model(config.model, key="samples.model"))
+        )
         place.start_ray()
         self._next_index = 0
         self._deaths = 0

@@ -73,30 +73,30 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
     planned, tokens = record["planned"], record["prompt_tokens"]
     place.console.step(
         "forecast",
-        f"{planned:,} samples, {tokens:,} prompt tokens (of which {record['prefixes']} shared prefixes are computed once), "
+        f"{planned:,} samples, {tokens:,} prompt tokens ({record['prefixes']} shared prefixes are computed once), "
         f"at most {planned * config.samples.max_tokens:,} output tokens",
     )
 
 
 def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place: Place) -> None:
+    from engine.generation import condition_names, make_units
     from engine.loop import Job
-    from engine.generation import make_units
     from engine.parts import open_attempt, read_samples
     from engine.prompts import load_prompts
-    from engine.records import CONDITION_PREFIX
 
-    conditions = [n.removeprefix(CONDITION_PREFIX) for n in rows.column_names if n.startswith(CONDITION_PREFIX)]
     with tempfile.TemporaryDirectory(prefix="synthmill-preview-") as scratch:
-        job = Job(load_prompts(folders["prompts"]), 1, open_attempt(Path(scratch), 1), conditions)
+        job = Job(load_prompts(folders["prompts"]), 1, open_attempt(Path(scratch), 1), condition_names(rows))
         pool = place.engines.start(config.samples, place)
         place.console.step("samples", f"loading {config.samples.model_name()}")
         start_seconds = pool.wait_ready()
         started = time.monotonic()
         passages = rows.select(["passage_id", "title", "text"])
-        pool.generate(job, make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows), lambda done: None)
+        pool.generate(job, make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows), lambda _: None)
         seconds = time.monotonic() - started
         for row in read_samples(Path(scratch)).to_pylist():
-            place.console.show(Panel(escape(row["text"] or row["error"]), title=f"sample {row['sample_id']}: {row['status']}"))
+            place.console.show(
+                Panel(escape(row["text"] or row["error"]), title=f"sample {row['sample_id']}: {row['status']}")
+            )
     record = read_record(folders["prompts"])["record"]
     assert isinstance(record, dict), "a step's record is a mapping"
     forecast = start_seconds + seconds / rows.num_rows * record["planned"]

@@ -8,7 +8,7 @@ and prompts that leave the model no room.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,8 +41,8 @@ class PromptsConfig:
     """Samples planned for each passage."""
     max_samples: int = 0
     """At most this many in all; 0 for no limit."""
-    task: TaskConfig = II("task")  # type: ignore[assignment]  # OmegaConf resolves it to a TaskConfig
-    demonstrations: DemonstrationsConfig = II("demonstrations")  # type: ignore[assignment]
+    task: TaskConfig = II("task")
+    demonstrations: DemonstrationsConfig = II("demonstrations")
     model: str = II("samples.model")
     """Whose tokenizer counts."""
     context_tokens: int = II("samples.context_tokens")
@@ -50,8 +50,10 @@ class PromptsConfig:
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
-        if self.per_passage < 1:
-            raise UserError(f"{self.per_passage} plans nothing", place="prompts.per_passage", remedy="set it to 1 or more")
+        for name, least in (("per_passage", 1), ("max_samples", 0)):
+            value = getattr(self, name)
+            if value < least:
+                raise UserError(f"{value} is too small", place=f"prompts.{name}", remedy=f"set it to {least} or more")
 
     def identity(self) -> dict[str, object]:
         """The tokenizer's content in place of the model's name."""
@@ -70,9 +72,7 @@ class Prompts:
         return Renderer(self.task, self.sets)
 
 
-def plan_prompts(
-    config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place
-) -> dict[str, object]:
+def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:  # noqa: ARG001  # all steps take a place
     """Plans every sample. Record: planned, prefixes, demonstrations, prompt_tokens, distribution."""
     passages = pq.read_table(inputs["documents"] / "passages.parquet")
     tokenizer = load_tokenizer(config.model)
@@ -86,7 +86,7 @@ def plan_prompts(
 
     size = PlanSize(config.per_passage, config.max_samples, config.seed)
     chunks = plan_samples(passages["passage_id"].to_pylist(), suffix_tokens, grid, sets, size)
-    record = _write_plan(chunks, output, place)
+    record = _write_plan(chunks, output)
     write_sets(renderer.sets, output / "demonstration_sets.parquet")
     (output / "task.json").write_text(task_to_json(config.task), encoding="utf-8")
     return {**record, "demonstrations": len(pool), "demonstration_sets": len(renderer.sets)}
@@ -103,7 +103,10 @@ def load_tokenizer(model: str) -> Tokenizer:
             place=f"samples.model={model}",
             remedy="use a model with a fast tokenizer, or save it with tokenizer.save_pretrained",
         )
-    return Tokenizer.from_file(str(file))
+    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer.no_truncation()  # some files carry both, and the counts would be of what is left
+    tokenizer.no_padding()
+    return tokenizer
 
 
 def load_prompts(folder: Path) -> Prompts:
@@ -157,7 +160,9 @@ def _count_suffixes(
     passages: pa.Table, renderer: Renderer, grid: Grid, tokenizer: Tokenizer, batch: int = 1024
 ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
     """Tokens of each passage plus those of the longest empty suffix: a sum of counts, not a render per prompt."""
-    frame = max(len(tokenizer.encode(renderer.suffix(PASSAGE_PROBE, cell), add_special_tokens=False)) for cell in grid.cells)
+    frame = max(
+        len(tokenizer.encode(renderer.suffix(PASSAGE_PROBE, cell), add_special_tokens=False)) for cell in grid.cells
+    )
     counts = []
     for start in range(0, passages.num_rows, batch):
         rows = passages.slice(start, batch)
@@ -174,15 +179,16 @@ def _check_room(config: PromptsConfig, sets: Sets, shortest_suffix: int) -> None
             f"the longest prompt start has {longest} tokens and the answer up to {config.max_tokens}, "
             f"which leaves {room} of {config.context_tokens} for a passage; the shortest needs {shortest_suffix}",
             place="samples.context_tokens",
-            remedy="lower demonstrations.per_prompt or demonstrations.max_document_tokens, or raise samples.context_tokens",
+            remedy="lower demonstrations.per_prompt or demonstrations.max_document_tokens, "
+            "or raise samples.context_tokens",
         )
 
 
-def _write_plan(chunks: object, output: Path, place: Place) -> dict[str, object]:
+def _write_plan(chunks: Iterable[pa.Table], output: Path) -> dict[str, object]:
     planned = tokens = 0
     prefixes: set[int] = set()
     counts: dict[str, dict[str, int]] = {}
-    for number, chunk in enumerate(chunks):  # type: ignore[call-overload, var-annotated]
+    for number, chunk in enumerate(chunks):
         pq.write_table(chunk, output / f"plan-{number:05d}.parquet", compression="zstd")
         planned += chunk.num_rows
         tokens += int(np.sum(chunk["prompt_tokens"].to_numpy(), dtype=np.int64))

@@ -73,7 +73,9 @@ def wanted_steps(config: RunConfig) -> list[Step]:
         UserError: there is no such step.
     """
     if config.until not in NOUNS:
-        raise UserError(f"no step is called {config.until!r}", place=f"until={config.until}", remedy=suggest(config.until, NOUNS))
+        raise UserError(
+            f"no step is called {config.until!r}", place=f"until={config.until}", remedy=suggest(config.until, NOUNS)
+        )
     return steps(config)[: NOUNS.index(config.until) + 1]
 
 
@@ -100,7 +102,7 @@ def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None
     for step in wanted:
         if step.noun == "samples" and not is_made(step, store):
             samples_config: SamplesConfig = step.config  # type: ignore[assignment]  # the step named samples has it
-            place.engines.start_early(samples_config, place)
+            place.engines.start(samples_config, place)
 
 
 def _begin(config_text: str, made: list[Step], store: Store, place: Place) -> None:

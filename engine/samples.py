@@ -72,7 +72,9 @@ class SamplesConfig:
     def __post_init__(self) -> None:
         for name in ("max_tokens", "max_num_seqs", "part_rows"):
             if getattr(self, name) < 1:
-                raise UserError(f"{getattr(self, name)} is too small", place=f"samples.{name}", remedy="set it to 1 or more")
+                raise UserError(
+                    f"{getattr(self, name)} is too small", place=f"samples.{name}", remedy="set it to 1 or more"
+                )
         if self.max_tokens >= self.context_tokens:
             raise UserError(
                 f"{self.max_tokens} output tokens do not fit a context of {self.context_tokens}",

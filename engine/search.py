@@ -149,7 +149,7 @@ class Bm25Index:
         b: how much longer texts are discounted.
     """
 
-    def __init__(self, ids: Sequence[str], texts: Sequence[str], k1: float = 1.2, b: float = 0.75) -> None:
+    def __init__(self, ids: Sequence[str], texts: Sequence[str], k1: float = 1.5, b: float = 0.75) -> None:
         assert len(ids) == len(texts), f"{len(ids)} ids for {len(texts)} texts"
         self.ids = ids
         self._order = _order(ids)

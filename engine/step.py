@@ -74,12 +74,18 @@ def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> 
     started = time.monotonic()
     try:
         record = step.function(step.config, inputs, folder, place)
+        full = _full_record(step, record, time.monotonic() - started, place)
+        finish(folder, full)
     except OSError as error:
         if is_disk_full(error):
-            raise disk_full(folder, error.strerror) from error
+            raise disk_full(folder, str(error.strerror)) from error
         raise
-    seconds = time.monotonic() - started
-    full = {
+    place.tracker.summary(step.noun, {**record, "seconds": full["seconds"]})
+    place.console.step(step.noun, f"{describe(full)} in {format_seconds(time.monotonic() - started)}")
+
+
+def _full_record(step: Step, record: dict[str, object], seconds: float, place: Place) -> dict[str, object]:
+    return {
         "noun": step.noun,
         "fingerprint": step.fingerprint,
         "inputs": {source.noun: source.fingerprint for source in step.inputs},
@@ -88,9 +94,6 @@ def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> 
         "peak_memory_bytes": place.memory.peak_bytes(),
         "record": record,
     }
-    finish(folder, full)
-    place.tracker.summary(step.noun, {**record, "seconds": seconds})
-    place.console.step(step.noun, f"{describe(full)} in {format_seconds(seconds)}")
 
 
 def describe(record: Mapping[str, Any]) -> str:

@@ -78,7 +78,7 @@ def write_text(file: Path, text: str) -> None:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(temporary, file)
+    temporary.replace(file)
 
 
 @contextlib.contextmanager
@@ -97,7 +97,15 @@ def hold_run(run_dir: Path) -> Iterator[None]:
         UserError: another driver works on it, another version wrote it, or it is no run folder.
     """
     _check_run_folder(run_dir)
-    run_dir.parent.mkdir(parents=True, exist_ok=True)
+    run_dir = run_dir.resolve()  # runs/latest and what it points to are one run
+    try:
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot be made: {error.strerror}",
+            place=f"run_dir={run_dir}",
+            remedy="name a folder that synthmill may write",
+        ) from None
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(run_dir.parent / f".{run_dir.name}.lock", wait=False))
@@ -120,7 +128,7 @@ def begin_run(run_dir: Path, config_text: str) -> None:
 def _check_run_folder(run_dir: Path) -> None:
     if run_dir.is_file():
         raise UserError("is a file", place=f"run_dir={run_dir}", remedy="name a folder that synthmill may write")
-    if not run_dir.exists() or not any(run_dir.iterdir()):
+    if not run_dir.exists() or all(entry.suffix == ".tmp" for entry in run_dir.iterdir()):
         return
     try:
         found = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["format"]
@@ -145,13 +153,14 @@ def link(run_dir: Path, noun: str, folder: Path) -> None:
     temporary = run_dir / f".{noun}.{os.getpid()}.tmp"
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(folder.resolve())
-    os.replace(temporary, run_dir / noun)
+    temporary.replace(run_dir / noun)
 
 
 def link_latest(runs_dir: Path, run_dir: Path) -> None:
     """`RUNS/latest` -> the run that finished last."""
     runs_dir.mkdir(parents=True, exist_ok=True)
-    link(runs_dir, "latest", run_dir)
+    if run_dir.resolve() != (runs_dir / "latest").resolve():  # it may have that very name
+        link(runs_dir, "latest", run_dir)
 
 
 def require_space(folder: Path, at_least_bytes: int) -> None:

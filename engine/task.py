@@ -44,8 +44,11 @@ class AttributeConfig:
 
 @dataclass(frozen=True)
 class TaskConfig:
-    """Templates see `passage.title`, `passage.text`, `condition.NAME`, and in `demonstration` also
-    `demonstration.document` and `demonstration.query`."""
+    """What is asked for, as Jinja2 templates and a grid of conditions.
+
+    Templates see `condition.NAME`; `prompt` sees also `passage.title` and `passage.text`, and `demonstration`
+    sees `demonstration.document` and `demonstration.query`.
+    """
 
     name: str = "queries"
     kind: PromptKind = PromptKind.completion
@@ -83,6 +86,8 @@ class Renderer:
         self.prefix = functools.lru_cache(maxsize=4096)(self._prefix)
 
     def _prefix(self, set_index: int, cell: str) -> str:
+        if self.task.kind is PromptKind.chat:
+            return "\n".join(turn["content"] for turn in self._earlier(set_index, cell))
         condition = parse_cell(cell)
         shown = self.sets[set_index] if self.sets else []
         parts = [render(self._instruction, "task.instruction", condition=condition)]
@@ -102,6 +107,9 @@ class Renderer:
 
     def messages(self, passage: Mapping[str, Any], set_index: int, cell: str) -> Messages:
         """The prompt as chat messages; demonstrations are earlier turns of the conversation."""
+        return [*self._earlier(set_index, cell), {"role": "user", "content": self.suffix(passage, cell)}]
+
+    def _earlier(self, set_index: int, cell: str) -> Messages:
         condition = parse_cell(cell)
         instruction = render(self._instruction, "task.instruction", condition=condition)
         messages = [{"role": "system", "content": instruction}] if instruction else []
@@ -110,7 +118,7 @@ class Renderer:
             own = {**dict.fromkeys(condition, ""), **demonstration.conditions}
             question = render(self._prompt, "task.prompt", passage=shown, condition=own)
             messages += [{"role": "user", "content": question}, {"role": "assistant", "content": demonstration.query}]
-        return [*messages, {"role": "user", "content": self.suffix(passage, cell)}]
+        return messages
 
     def text(self, passage: Mapping[str, Any], set_index: int, cell: str) -> str:
         """The prompt as a person reads it, whatever its kind."""
@@ -140,7 +148,7 @@ def render(template: Template, place: str, **fields: object) -> str:
     """
     try:
         return template.render(**fields)
-    except (TemplateError, TypeError, KeyError, ValueError, ArithmeticError) as error:
+    except (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError) as error:
         remedy = f"use only {', '.join(sorted(fields))} in it"
         raise UserError(f"the template cannot be rendered: {error}", place=place, remedy=remedy) from error
 

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
+from engine.errors import UserError
 from engine.identity import place
 
 
@@ -58,11 +59,17 @@ class NoTracker:
 
 
 class WandbTracker:
-    """A W&B run, started at the first thing tracked, so that a run that skips every step starts none."""
+    """A W&B run, started at the first thing tracked, so that a run that skips every step starts none.
+
+    It lives in the run folder, which is this run's once `run.json` is written anew; figures of the steps before
+    that wait in memory, so that a run that is refused leaves the folder as it was.
+    """
 
     def __init__(self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> None:
         self._config, self._run_dir, self._run_config = config, run_dir, run_config
         self._run: Any = None
+        self._waiting: dict[str, Any] = {}
+        self._stamp = self._read_stamp()
 
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
         """One point of a curve."""
@@ -71,12 +78,24 @@ class WandbTracker:
 
     def summary(self, noun: str, values: dict[str, Any]) -> None:
         """Final figures of a step."""
-        self._start().summary.update({f"{noun}/{name}": value for name, value in flatten(values).items()})
+        self._waiting |= {f"{noun}/{name}": value for name, value in flatten(values).items()}
+        self._pass_on()
 
     def finish(self) -> None:
-        """Closes the run, if one was started."""
+        """Closes the run, if one was started; a second call does nothing."""
+        self._pass_on()
         if self._run is not None:
             self._run.finish()
+            self._run = None
+
+    def _pass_on(self) -> None:
+        if self._waiting and self._read_stamp() != self._stamp:
+            self._start().summary.update(self._waiting)
+            self._waiting = {}
+
+    def _read_stamp(self) -> tuple[int, int] | None:
+        file = self._run_dir / "run.json"
+        return (file.stat().st_ino, file.stat().st_mtime_ns) if file.exists() else None
 
     def _start(self) -> Any:
         if self._run is None:
@@ -98,8 +117,24 @@ class WandbTracker:
 
 
 def make_tracker(config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> Tracker:
-    """The tracker that the config asks for."""
+    """The tracker that the config asks for.
+
+    Raises:
+        UserError: online tracking without a login; W&B would ask for one in the middle of the run.
+    """
+    if config.mode is Mode.online and not _has_login():
+        raise UserError(
+            "W&B knows no login on this machine",
+            place="tracking=online",
+            remedy="run `wandb login` or set WANDB_API_KEY, or leave tracking=offline",
+        )
     return NoTracker() if config.mode is Mode.off else WandbTracker(config, run_dir, run_config)
+
+
+def _has_login() -> bool:
+    import wandb
+
+    return bool(wandb.api.api_key)
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -32,7 +32,9 @@ def words(text: str) -> list[str]:
 def describe_queries(queries: Sequence[str]) -> dict[str, object]:
     """Count, length in words (mean, percentiles, histogram), distinct-2 and vocabulary of a set of queries."""
     lengths = [len(words(query)) for query in queries]
-    figures: dict[str, object] = {f"p{share}": int(np.percentile(lengths, share)) for share in (5, 50, 95)} if lengths else {}
+    figures: dict[str, object] = (
+        {f"p{share}": int(np.percentile(lengths, share)) for share in (5, 50, 95)} if lengths else {}
+    )
     if lengths:
         figures["mean"] = round(float(np.mean(lengths)), 2)
     return {

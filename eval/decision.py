@@ -13,9 +13,10 @@ from pathlib import Path
 from eval.benchmark import Benchmark, make_benchmark
 from eval.metrics import HEADLINE, Scores
 from eval.significance import Bootstrap, Difference
+from eval.wording import signed
 
-ROUND_TRIP = "round_trip"
-"""The reason of the filter whose rejects still count here."""
+COUNTED_REASONS = ("round_trip", "max_per_passage")
+"""Rejected by the round trip or after it: these samples count here as the kept ones do."""
 HELD_OUT = "held_out"
 FEW_QUERIES = 30
 
@@ -41,18 +42,20 @@ class Decision:
 
 
 def held_out_queries(examples: Path) -> Benchmark:
-    """Queries of the validation documents that were kept, or rejected by nothing but the round trip.
+    """Queries of the validation documents as they reached the round-trip filter, kept by it or not.
 
     The only positive of each is the document it was written for. Ids are `sample-N`, so that none is a document's.
     """
+    import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    columns = ["sample_id", "document_id", "query", "split", "reason"]
     queries, qrels = {}, {}
-    for name, reason in (("kept", ""), ("rejected", ROUND_TRIP)):
-        table = pq.read_table(examples / f"{name}.parquet", columns=["sample_id", "document_id", "query", "split", "reason"])
-        wanted = pc.and_(pc.equal(table["split"], "validation"), pc.equal(table["reason"], reason))
-        for row in table.filter(wanted).to_pylist():
+    for name, reasons in (("kept", [""]), ("rejected", COUNTED_REASONS)):
+        table = pq.read_table(examples / f"{name}.parquet", columns=columns)
+        counted = pc.is_in(table["reason"], value_set=pa.array(reasons, pa.string()))
+        for row in table.filter(pc.and_(pc.equal(table["split"], "validation"), counted)).to_pylist():
             query_id = f"sample-{row['sample_id']}"
             queries[query_id] = row["query"]
             qrels[query_id] = {row["document_id"]: 1}
@@ -60,7 +63,7 @@ def held_out_queries(examples: Path) -> Benchmark:
 
 
 def decide(base: Scores, tuned: Scores, bootstrap: Bootstrap) -> Decision:
-    """Keeps the base model when the tuned one is significantly worse, or when nothing was held out to show that it is not."""
+    """Keeps the base model when the tuned one is significantly worse, or when nothing was held out to tell."""
     assert base.query_ids == tuned.query_ids, "both models must be scored on the same queries"
     before, after = base.values[HEADLINE], tuned.values[HEADLINE]
     difference = bootstrap.difference(before, after)
@@ -73,19 +76,20 @@ def decide(base: Scores, tuned: Scores, bootstrap: Bootstrap) -> Decision:
     harmful = difference.high < 0
     figures = (
         f"On {_count(difference.queries)} of held-out documents, none of them trained on, tuned reaches an nDCG@10 of "
-        f"{after.mean():.3f} and base {before.mean():.3f}: a difference of {difference.mean:+.3f}, "
-        f"{100 * bootstrap.level:g} % interval {difference.low:+.3f} to {difference.high:+.3f}"
+        f"{after.mean():.3f} and base {before.mean():.3f}: a difference of {signed(difference.mean)}, "
+        f"{100 * bootstrap.level:g} % interval {signed(difference.low)} to {signed(difference.high)}"
     )
     return Decision("base" if harmful else "tuned", f"{figures}{_verdict(difference)}.", difference)
 
 
 def _count(queries: int) -> str:
-    return "1 synthetic query" if queries == 1 else f"{'only ' if queries < FEW_QUERIES else ''}{queries:,} synthetic queries"
+    few = "only " if queries < FEW_QUERIES else ""
+    return f"{few}{queries:,} synthetic {'query' if queries == 1 else 'queries'}"
 
 
 def _verdict(difference: Difference) -> str:
     if difference.high < 0:
-        return ", so it is worse for certain enough, and the base model stays"
+        return "; all of it is below zero, so tuning did harm and the base model stays"
     if difference.low > 0:
-        return ", so it is better for certain enough"
-    return ", so no harm is shown"
+        return "; all of it is above zero, so the tuned model is better"
+    return "; it includes zero, so no harm is shown"

@@ -67,7 +67,7 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
 
 
 def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> Benchmark | None:
-    """The benchmark, less the demonstrations; None, with a warning, when the run's documents hold none of its answers."""
+    """The benchmark, less the demonstrations; None, with a warning, when the run has none of its documents."""
     exclude = demonstration_queries(inputs["prompts"])
     benchmark = load_benchmark(config.benchmark, config.split, exclude)
     if benchmark is None or not benchmark.queries:
@@ -88,7 +88,10 @@ def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corp
 
     bm25 = Bm25Index(corpus.passage_ids, corpus.encoded_texts(), k1=config.bm25_k1, b=config.bm25_b)
     dense = {"base": config.encoder, "tuned": tuned_encoder(config.encoder, inputs["model"])}
-    return [Bm25System(bm25), *(dense_system(name, encoder, inputs["documents"], place) for name, encoder in dense.items())]
+    return [
+        Bm25System(bm25),
+        *(dense_system(name, encoder, inputs["documents"], place) for name, encoder in dense.items()),
+    ]
 
 
 def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:
@@ -97,7 +100,8 @@ def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place
     from engine.search import DenseIndex
 
     passages = encode_passages_cached(config, documents, place)
-    return DenseSystem(name, Encoder(config), DenseIndex(passages.ids, passages.vectors))
+    encoder = Encoder(config, num_threads=place.num_cpus)
+    return DenseSystem(name, encoder, DenseIndex(passages.ids, passages.vectors))
 
 
 def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:

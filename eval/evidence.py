@@ -94,8 +94,7 @@ def draw_samples(table: pa.Table, count: int, seed: int) -> list[ShownSample]:
         rng.shuffle(rows)
     queues = sorted(by_reason.values(), key=len, reverse=True)
     turns = [rows[turn] for turn in range(max(map(len, queues), default=0)) for rows in queues if turn < len(rows)]
-    chosen = table.take(sorted(turns[:count], key=lambda row: turns.index(row)))
-    return [_shown(row) for row in chosen.to_pylist()]
+    return [_shown(table.slice(row, 1).to_pylist()[0]) for row in turns[:count]]
 
 
 def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
@@ -126,11 +125,15 @@ def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
 
 def _shown(row: Mapping[str, Any]) -> ShownSample:
     conditions = {
-        name.removeprefix(CONDITION_PREFIX): str(value) for name, value in row.items() if name.startswith(CONDITION_PREFIX)
+        name.removeprefix(CONDITION_PREFIX): str(value)
+        for name, value in row.items()
+        if name.startswith(CONDITION_PREFIX)
     }
     passage = excerpt(row["passage"])
     texts = {name: row[name] or "" for name in ("query", "reason", "detail")}
-    return ShownSample(row["sample_id"], passage=passage, document_id=row["document_id"], conditions=conditions, **texts)
+    return ShownSample(
+        row["sample_id"], passage=passage, document_id=row["document_id"], conditions=conditions, **texts
+    )
 
 
 def _changed(results: Results, row: int, passages: Mapping[str, str]) -> ChangedQuery:

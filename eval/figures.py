@@ -81,6 +81,7 @@ def settings(config: ReportConfig) -> dict[str, Any]:
     return {
         "benchmark": config.benchmark,
         "split": config.split,
+        "k": config.k,
         "bm25": {"k1": config.bm25_k1, "b": config.bm25_b},
         "bootstrap": {"resamples": config.resamples, "seed": config.seed, "decision_level": config.decision_level},
         "encoder": {name: getattr(value, "value", value) for name, value in asdict(config.encoder).items()},

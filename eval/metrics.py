@@ -94,7 +94,9 @@ def metric(name: str) -> Metric:
     """
     kind, _, depth = name.partition("@")
     if kind not in _KINDS or not depth.isdigit() or int(depth) == 0:
-        raise UserError(f"{name!r} is no metric", place="metric", remedy=suggest(name, (f"{kind}@10" for kind in _KINDS)))
+        raise UserError(
+            f"{name!r} is no metric", place="metric", remedy=suggest(name, (f"{kind}@10" for kind in _KINDS))
+        )
     function, k = _KINDS[kind], int(depth)
     return lambda grades, ideal: function(grades, ideal, k)
 
@@ -104,7 +106,7 @@ def ndcg(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
     return _gain(grades[:k]) / _gain(ideal[:k])
 
 
-def mrr(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
+def mrr(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
     """1 / rank of the first relevant document, 0 when it is not among the first k."""
     return next((1 / rank for rank, grade in enumerate(grades[:k], start=1) if grade > 0), 0.0)
 
@@ -114,7 +116,7 @@ def recall(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
     return _num_relevant(grades[:k]) / len(ideal)
 
 
-def hit(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
+def hit(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
     """1 when a relevant document is among the first k, else 0 (trec_eval's `success`)."""
     return float(_num_relevant(grades[:k]) > 0)
 

@@ -56,7 +56,9 @@ def page_values(report: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]
         "questions": wording.questions(report),
         "headline": wording.headline(report),
         "quality": quality_chart(figures),
-        "held_out": quality_chart(report["held_out"]) if report["retrieval"] and report["held_out"]["queries"] else None,
+        "held_out": quality_chart(report["held_out"])
+        if report["retrieval"] and report["held_out"]["queries"]
+        else None,
         "systems": wording.SYSTEM_NAMES,
         "funnel": funnel(report),
         "lengths": length_chart(report["data_quality"]),
@@ -92,7 +94,8 @@ def _quality_row(metric: str, figures: Mapping[str, Any], axis: Any) -> dict[str
     difference = figures["difference"][metric]
     text = wording.with_interval(difference)
     trend = wording.trend_of(difference)
-    paired = Mark(trend, difference["mean"], *difference["ci95"], f"tuned minus base {text}")
+    low, high = difference["ci95"]
+    paired = Mark(trend, difference["mean"], low, high, f"tuned minus base {text}")
     return {
         "metric": wording.METRIC_NAMES[metric],
         "levels": strip(marks, QUALITY_AXIS),
@@ -108,24 +111,20 @@ def funnel(report: Mapping[str, Any]) -> dict[str, Any]:
     samples, kept = report["samples"], report["examples"]["kept"]
     planned = samples["planned"] or 0
     stages = [("planned", planned), ("generated", samples["generated"]), ("kept", kept)]
+    if report["training"]["examples"] is not None:
+        stages.append(("trained on", report["training"]["examples"]))
     reasons = dict(sorted((report["examples"]["rejected"] or {}).items(), key=lambda item: (-item[1], item[0])))
     losses = ({"failed": samples["failed"]} if samples["failed"] else {}) | reasons
     most = max(losses.values(), default=1)
     return {
-        "stages": [
-            {"name": name, "count": count, "share": wording.share(count, planned), "percent": 100 * count / max(planned, 1)}
-            for name, count in stages
-        ],
-        "losses": [
-            {
-                "name": name.replace("_", " "),
-                "count": count,
-                "share": wording.share(count, planned),
-                "percent": 100 * count / max(most, 1),
-            }
-            for name, count in losses.items()
-        ],
+        "stages": [_bar(name, count, planned, planned) for name, count in stages],
+        "losses": [_bar(name.replace("_", " "), count, planned, most) for name, count in losses.items()],
     }
+
+
+def _bar(name: str, count: int, planned: int, longest: int) -> dict[str, Any]:
+    percent = 100 * count / max(longest, 1)
+    return {"name": name, "count": count, "share": wording.share(count, planned), "percent": percent}
 
 
 def length_chart(quality: Mapping[str, Any]) -> Markup:

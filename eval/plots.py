@@ -73,7 +73,8 @@ def axis_labels(axis: Axis, digits: int, *, signed: bool = False) -> Markup:
         x = axis.percent(tick)
         anchor = "start" if x < 5 else "end" if x > 95 else "middle"
         text = f"{tick:+.{digits}f}" if signed and tick else f"{tick:.{digits}f}"
-        texts.append(f'<text x="{x:.2f}%" y="12" text-anchor="{anchor}">{text.replace("-", "−")}</text>')
+        text = text.replace("-", "\u2212")
+        texts.append(f'<text x="{x:.2f}%" y="12" text-anchor="{anchor}">{text}</text>')
     return _svg("axis", 16, "", texts)
 
 
@@ -94,7 +95,7 @@ def histogram(series: Mapping[str, Mapping[int, int]], *, height: int = 170, las
     shares = {name: _shares(counts, first, last) for name, counts in filled.items()}
     top = max(max(column) for column in shares.values()) * 1.05
     names = list(shares)
-    parts = [_bars(names[0], shares[names[0]], first, last, top, height)]
+    parts = [_shares_grid(top, height), _bars(names[0], shares[names[0]], first, top, height)]
     parts += [_outline(name, shares[name], top, height) for name in names[1:]]
     parts.append(f'<line class="ground" x1="0" x2="100%" y1="{height}" y2="{height}"/>')
     parts.append(_bin_labels(first, last, height))
@@ -109,12 +110,12 @@ def _shares(counts: Mapping[int, int], first: int, last: int) -> list[float]:
     return column
 
 
-def _bars(name: str, column: Sequence[float], first: int, last: int, top: float, height: int) -> str:
+def _bars(name: str, column: Sequence[float], first: int, top: float, height: int) -> str:
     width = 100 / len(column)
     bars = []
     for index, share in enumerate(column):
         tall = height * share / top
-        more = " or more" if first + index == last else ""
+        more = " or more" if index == len(column) - 1 else ""
         place = f'x="{width * (index + (1 - TIGHT) / 2):.3f}%" y="{height - tall:.1f}" width="{width * TIGHT:.3f}%"'
         title = f"<title>{first + index}{more} words: {share:.1%} {escape(name)}</title>"
         bars.append(f'<rect class="{escape(name)}" {place} height="{tall:.1f}" rx="2">{title}</rect>')
@@ -124,19 +125,33 @@ def _bars(name: str, column: Sequence[float], first: int, last: int, top: float,
 def _outline(name: str, column: Sequence[float], top: float, height: int) -> str:
     """A step line; drawn in a box of its own that stretches, since paths know no percentages."""
     width = 100 / len(column)
-    steps = " ".join(f"V{height - height * share / top:.1f} H{width * (index + 1):.3f}" for index, share in enumerate(column))
+    steps = " ".join(
+        f"V{height - height * share / top:.1f} H{width * (index + 1):.3f}" for index, share in enumerate(column)
+    )
     path = f'<path class="{escape(name)}" vector-effect="non-scaling-stroke" d="M0 {height} {steps} V{height}"/>'
     box = f'viewBox="0 0 100 {height}" preserveAspectRatio="none" width="100%" height="{height}"'
     return f"<svg {box}>{path}</svg>"
+
+
+def _shares_grid(top: float, height: int) -> str:
+    lines = []
+    for share in nice_axis(0, top, ticks=3).ticks[1:]:
+        y = height - height * share / top
+        if y > 0:
+            lines.append(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
+            lines.append(f'<text x="0" y="{y - 4:.1f}">{100 * share:g} %</text>')
+    return "".join(lines)
 
 
 def _bin_labels(first: int, last: int, height: int) -> str:
     bins = last - first + 1
     every = max(1, math.ceil(bins / 10))
     labels = []
-    for index in range(0, bins, every):
-        text = f"{first + index}+" if first + index == last and bins > 1 else f"{first + index}"
-        labels.append(f'<text x="{100 * (index + 0.5) / bins:.2f}%" y="{height + 16}" text-anchor="middle">{text}</text>')
+    for index in range((bins - 1) % every, bins, every):
+        text = f"{last}+" if index == bins - 1 and bins > 1 else f"{first + index}"
+        labels.append(
+            f'<text x="{100 * (index + 0.5) / bins:.2f}%" y="{height + 16}" text-anchor="middle">{text}</text>'
+        )
     return "".join(labels)
 
 
@@ -145,7 +160,9 @@ def _mark(mark: Mark, axis: Axis, y: float) -> str:
     line = f'<line class="interval" x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
     if mark.kind == "bm25":
         # A square needs pixels around a percentage: a nested svg shifts the origin.
-        dot = f'<svg x="{x:.2f}%" y="{y}" overflow="visible"><rect class="dot" x="-4" y="-4" width="8" height="8"/></svg>'
+        dot = (
+            f'<svg x="{x:.2f}%" y="{y}" overflow="visible"><rect class="dot" x="-4" y="-4" width="8" height="8"/></svg>'
+        )
     else:
         dot = f'<circle class="dot" cx="{x:.2f}%" cy="{y}" r="4.5"/>'
     return f'<g class="{escape(mark.kind)}"><title>{escape(mark.label)}</title>{line}{dot}</g>'

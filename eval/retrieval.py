@@ -1,12 +1,13 @@
 """Three systems, one way to measure them: BM25, the base model and the tuned model over the same documents.
 
-In: a benchmark and the indexes over all passages. Out: a TREC run of documents per system, its scores per query, and how
-long one query takes. Passages are what is searched, documents are what is judged: a document scores as its best passage
-(MaxP, Dai and Callan 2019).
+In: a benchmark and the indexes over all passages. Out: a TREC run of documents per system, its scores per query, and
+how long one query takes. Passages are what is searched, documents are what is judged: a document scores as its best
+passage (MaxP, Dai and Callan 2019).
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
 SYSTEMS = ("bm25", "base", "tuned")
 """In the order of every table."""
 
-Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+Rows = npt.NDArray[np.int64]
+FoundScores = npt.NDArray[np.float32]
+Found = tuple[Rows, FoundScores]
 """Passage rows and scores, best first, both (queries, depth); row -1 fills up where there were fewer."""
+FoundOne = tuple[Rows, FoundScores]
+"""Document numbers and scores of one query, best first."""
 Search = Callable[[int], Found]
 """depth -> what one system found for a fixed list of queries."""
 
@@ -57,7 +62,9 @@ class Corpus:
 class System(Protocol):
     """One retrieval system over a corpus."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """How runs, tables and files call it."""
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Does once what does not depend on the depth of the search: encoding the queries, say."""
@@ -72,7 +79,13 @@ class Bm25System:
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Nothing to prepare."""
-        return lambda depth: self.index.search(list(queries), depth)
+        return lambda depth: self._search(queries, depth)
+
+    def _search(self, queries: Sequence[str], depth: int) -> Found:
+        """Rows that share no word with the query were not found; the first stays, so that no query has an empty run."""
+        rows, scores = self.index.search(queries, depth)
+        rows[:, 1:][scores[:, 1:] <= 0] = -1
+        return rows, scores
 
 
 @dataclass(frozen=True)
@@ -122,46 +135,64 @@ def rank_documents(system: System, benchmark: Benchmark, corpus: Corpus, k: int)
     """
     if not benchmark.queries:
         return {}
+    number = {name: index for index, name in enumerate(dict.fromkeys(corpus.document_ids))}
+    of_passage = np.array([number[name] for name in corpus.document_ids])
+    names = list(number)
     search = system.prepare(list(benchmark.queries.values()))
-    names, of_passage = np.unique(np.asarray(corpus.document_ids), return_inverse=True)
-    depth = min(k + 1, len(of_passage))
-    while True:
-        rows, scores = search(depth)
-        found = [best_passages(of_passage, *row) for row in zip(rows, scores, strict=True)]
-        if depth == len(of_passage) or all(len(documents) > k or (row < 0).any() for (documents, _), row in zip(found, rows, strict=True)):
-            break
-        depth = min(2 * depth, len(of_passage))
     run = {}
-    for query_id, (documents, best) in zip(benchmark.queries, found, strict=True):
-        scored = {str(names[document]): float(score) for document, score in zip(documents, best, strict=True)}
+    for query_id, found in zip(benchmark.queries, search_documents(search, of_passage, k + 1), strict=True):
+        scored = {names[document]: float(score) for document, score in zip(*found, strict=True)}
         if benchmark.qrels[query_id].get(query_id, 0) <= 0:
             scored.pop(query_id, None)
-        run[query_id] = dict(list(scored.items())[:k])
+        run[query_id] = dict(itertools.islice(scored.items(), k))
     return run
 
 
-def best_passages(of_passage: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], scores: npt.NDArray[np.float32]) -> Found:
+def search_documents(search: Search, of_passage: Rows, count: int) -> list[FoundOne]:
+    """Per query, at least the `count` best documents (fewer where there are no more) and their scores.
+
+    Args:
+        search: finds passages.
+        of_passage: the number of each passage's document, shape (passages,).
+        count: documents wanted.
+    """
+    depth = min(count, len(of_passage))
+    while True:
+        rows, scores = search(depth)
+        found = [best_passages(of_passage, *one) for one in zip(rows, scores, strict=True)]
+        short = [len(documents) < count and (row >= 0).all() for (documents, _), row in zip(found, rows, strict=True)]
+        if depth == len(of_passage) or not any(short):
+            return found
+        depth = min(2 * depth, len(of_passage))
+
+
+def best_passages(of_passage: Rows, rows: Rows, scores: FoundScores) -> FoundOne:
     """Each document once, with the score of its best passage, best first.
 
     Args:
-        of_passage: the document of each passage row, shape (passages,).
-        rows, scores: passages of one query, best first, shape (depth,); row -1 is no passage.
+        of_passage: the number of each passage's document, shape (passages,).
+        rows: passages of one query, best first, shape (depth,); -1 is no passage.
+        scores: theirs, same shape.
     """
-    scores = scores[rows >= 0]
-    documents = of_passage[rows[rows >= 0]]
+    scores, documents = scores[rows >= 0], of_passage[rows[rows >= 0]]
     first = np.sort(np.unique(documents, return_index=True)[1])
     return documents[first], scores[first]
 
 
-def measure_latency(systems: Sequence[System], queries: Sequence[str], repetitions: int) -> dict[str, dict[str, dict[str, float]]]:
+Latency = dict[str, dict[str, float]]
+"""encode, search -> p50_ms, p95_ms."""
+
+
+def measure_latency(systems: Sequence[System], queries: Sequence[str], repetitions: int) -> dict[str, Latency]:
     """Milliseconds for one query at a time: system -> encode, search -> p50, p95.
 
     Three queries warm up uncounted; BM25 has nothing to encode.
     """
-    return {system.name: _latency(system, queries, repetitions) for system in systems} if queries else {}
+    measured = systems if queries and repetitions else ()
+    return {system.name: _latency(system, queries, repetitions) for system in measured}
 
 
-def _latency(system: System, queries: Sequence[str], repetitions: int) -> dict[str, dict[str, float]]:
+def _latency(system: System, queries: Sequence[str], repetitions: int) -> Latency:
     seconds = np.zeros((repetitions + 3, 2))
     for repetition in range(len(seconds)):
         started = time.perf_counter()

@@ -2,7 +2,8 @@
 
 In: two arrays of per-query values, same queries in the same order. Out: the mean difference, its percentile
 interval and a two-sided p. Queries are resampled with replacement, both systems together, since a hard query is hard
-for both (Sakai 2006, "Evaluating evaluation metrics based on the bootstrap"). Seeded: the same values give the same interval.
+for both (Sakai 2006, "Evaluating evaluation metrics based on the bootstrap"). Seeded: the same values give the same
+interval.
 """
 
 from __future__ import annotations

@@ -41,7 +41,11 @@ def questions(report: Mapping[str, Any]) -> str:
     """`140 judged questions of python_docs`."""
     name, figures = shown_results(report)
     count = f"{figures['queries']:,}"
-    return f"{count} synthetic queries of held-out documents" if name == "held_out" else f"{count} judged questions of {name}"
+    return (
+        f"{count} synthetic queries of held-out documents"
+        if name == "held_out"
+        else f"{count} judged questions of {name}"
+    )
 
 
 def headline(report: Mapping[str, Any]) -> Headline:
@@ -54,13 +58,18 @@ def headline(report: Mapping[str, Any]) -> Headline:
     difference = figures["difference"][HEADLINE]
     low, high = (signed(bound) for bound in difference["ci95"])
     moved = {"better": "rose", "worse": "fell", "unclear": "went"}[trend]
-    start = f"On {questions(report)}, nDCG@10 {moved} from {before} to {after}, a difference of {signed(difference['mean'])}."
+    mean = signed(difference["mean"])
+    start = f"On {questions(report)}, nDCG@10 {moved} from {before} to {after}, a difference of {mean}."
     sure = (
         f"The 95 % interval, {low} to {high}, includes zero, so this may be chance."
         if trend == "unclear"
         else f"With 95 % confidence the difference lies between {low} and {high}."
     )
-    titles = {"better": "Tuning made search better", "worse": "Tuning made search worse", "unclear": "No clear difference"}
+    titles = {
+        "better": "Tuning made search better",
+        "worse": "Tuning made search worse",
+        "unclear": "No clear difference",
+    }
     return Headline(titles[trend], f"{start} {sure}", trend)
 
 
@@ -71,9 +80,9 @@ def trend_of(difference: Mapping[str, Any]) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """`+0.016`, `−0.004`, `0.000`."""
+    """`+0.016`, `0.000`; a real minus sign (U+2212) for what is below zero."""
     text = f"{value:+.{digits}f}"
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
 
 
 def with_interval(difference: Mapping[str, Any]) -> str:
@@ -83,17 +92,17 @@ def with_interval(difference: Mapping[str, Any]) -> str:
 
 
 def share(part: float, whole: float) -> str:
-    """`43 %`; one digit more below 10 %."""
+    """`43 %`; one digit more below 10 % and where rounding would say that it is all."""
     if not whole:
         return "0 %"
     percent = 100 * part / whole
-    return f"{percent:.1f} %" if 0 < percent < 10 else f"{percent:.0f} %"
+    return f"{percent:.1f} %" if 0 < percent < 10 or 99 < percent < 100 else f"{percent:.0f} %"
 
 
 def figure(value: float | None, digits: int = 1) -> str:
     """A number with thousands separators, or a dash for what no step reported."""
     if value is None:
-        return "–"
+        return "\u2013"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
 
 

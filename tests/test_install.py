@@ -241,6 +241,17 @@ def test_a_failed_download_shows_the_reason_of_pip_and_the_remedy(clone: Path) -
     assert "run the same command again" in message
 
 
+def test_a_lost_connection_is_the_first_reason() -> None:
+    said = (
+        "WARNING: Retrying (total=0) after connection broken by 'NameResolutionError(...)': /simple/x/\nERROR: No match"
+    )
+    assert install.reason_in(said).split("\n") == [
+        "  connection broken: 'NameResolutionError(...)': /simple/x/",
+        "  ERROR: No match",
+    ]
+    assert install.reason_in("") == "  (no output)"
+
+
 def test_settings_that_would_install_elsewhere_are_dropped(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_TARGET", "/elsewhere")
     monkeypatch.setenv("PIP_FIND_LINKS", "/wheels")

@@ -13,7 +13,21 @@ from engine.errors import UserError
 from eval.metrics import evaluate
 from eval.trec import escape_id, read_qrels, read_run, unescape_id, write_qrels, write_run
 
-IDS = ["plain", "a b", "tab\tid", "50%", "a%20b", "a%2520b", "100%2", "Ω é", "nb\u00a0sp", "\u2028", "line\nend", "%", "#2"]
+IDS = [
+    "plain",
+    "a b",
+    "tab\tid",
+    "50%",
+    "a%20b",
+    "a%2520b",
+    "100%2",
+    "Ω é",
+    "nb\u00a0sp",
+    "\u2028",
+    "line\nend",
+    "%",
+    "#2",
+]
 
 
 def test_a_run_reads_back_with_float32_scores_and_every_id(tmp_path: Path) -> None:
@@ -59,7 +73,9 @@ def test_pytrec_eval_reads_both_files_and_finds_our_figures(tmp_path: Path) -> N
     assert evaluate(run, qrels).means()["ndcg@10"] == pytest.approx(mean, abs=1e-6)
 
 
-@pytest.mark.parametrize(("line", "what"), [("q Q0 d 1 0.5", "5 fields"), ("q Q0 d 1 high base", "'high' is no number")])
+@pytest.mark.parametrize(
+    ("line", "what"), [("q Q0 d 1 0.5", "5 fields"), ("q Q0 d 1 high base", "'high' is no number")]
+)
 def test_a_malformed_line_is_named(tmp_path: Path, line: str, what: str) -> None:
     file = tmp_path / "x.trec"
     file.write_text(f"q Q0 e 1 0.9 base\n{line}\n")

@@ -1,0 +1,139 @@
+"""The ledger of a curation: every generated sample, kept or rejected and why; and the filters that see all rows.
+
+In: rows in `sample_id` order with the verdicts of the row-wise filters. Out: the same rows, each kept or rejected with
+one reason. A global filter looks at the rows that are still open and at ids, never at their order of arrival.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from engine.dedup import DedupConfig, exact_duplicates, near_duplicates
+from engine.errors import UserError
+from engine.filters import REGISTRY
+from engine.records import CONDITION_PREFIX, EXAMPLES
+
+Ints = npt.NDArray[np.int64]
+FindCopies = Callable[[Ints, pa.Array], Ints]
+
+SETTINGS = {name: entry.setting for name, entry in REGISTRY.items()} | {
+    "exact_duplicate": "examples.dedup.exact",
+    "near_duplicate": "examples.dedup.threshold",
+    "round_trip": "examples.round_trip.top_k",
+    "max_per_passage": "examples.max_per_passage",
+}
+"""Every reason for a rejection, in the order of the filters, and the setting that makes it rarer."""
+
+
+class Curation:
+    """All generated samples in `sample_id` order, with the verdicts so far.
+
+    Args:
+        rows: columns sample_id, passage_id, document_id, query, passage, logprob, reason, detail, condition_*.
+    """
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+        self.ids: Ints = rows["sample_id"].to_numpy()
+        assert (np.diff(self.ids) > 0).all(), "samples are not in the order of their ids"
+        self.reasons = np.array(rows["reason"].to_pylist(), dtype=object)
+        self.details = np.array(rows["detail"].to_pylist(), dtype=object)
+        self.ranks = np.zeros(len(rows), np.int32)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def open(self) -> Ints:
+        """Rows that nothing has rejected yet."""
+        return np.flatnonzero(self.reasons == "")
+
+    def column(self, name: str, rows: Ints) -> pa.Array:
+        """One column of chosen rows."""
+        return self.rows[name].take(pa.array(rows)).combine_chunks()
+
+    def reject(self, rows: Ints, reason: str, details: Sequence[str]) -> None:
+        """Rejects `rows`; each gets its own detail."""
+        assert reason in SETTINGS, f"no setting is known for the reason {reason!r}"
+        self.reasons[rows] = reason
+        self.details[rows] = details
+
+    def counts(self) -> dict[str, int]:
+        """Rejected samples by reason, in the order of the filters."""
+        found = Counter(self.reasons.tolist())
+        return {reason: found[reason] for reason in SETTINGS if found[reason]}
+
+    def require_some(self) -> None:
+        """Raises a UserError that names the reasons when nothing is left."""
+        counts = self.counts()
+        if sum(counts.values()) < len(self):
+            return
+        most = max(counts, key=lambda reason: counts[reason])
+        listed = ", ".join(f"{reason} {count:,}" for reason, count in counts.items())
+        what = f"none of {len(self):,} generated samples is kept (rejected: {listed})"
+        raise UserError(what, place="examples", remedy=f"most fail at {most}: change {SETTINGS[most]}")
+
+    def table(self, seed: int, validation_share: float) -> pa.Table:
+        """All rows as records.EXAMPLES with the condition columns."""
+        documents = self.rows["document_id"].to_pylist()
+        split_of = {name: draw_split(name, seed, validation_share) for name in set(documents)}
+        made = {
+            "split": pa.array([split_of[name] for name in documents], pa.string()),
+            "reason": pa.array(self.reasons, pa.string()),
+            "detail": pa.array(self.details, pa.string()),
+            "round_trip_rank": pa.array(self.ranks),
+        }
+        columns = {name: made[name] if name in made else self.rows[name] for name in EXAMPLES.names}
+        conditions = [column for column in self.rows.schema if column.name.startswith(CONDITION_PREFIX)]
+        columns |= {column.name: self.rows[column.name] for column in conditions}
+        return pa.table(columns, schema=pa.schema([*EXAMPLES, *conditions]))
+
+
+def reject_duplicates(curation: Curation, config: DedupConfig, num_threads: int) -> None:
+    """Rejects every query that stands in for no one: the lowest `sample_id` of a cluster stays."""
+    if config.exact:
+        _reject_copies(curation, "exact_duplicate", exact_duplicates)
+    if config.near:
+        _reject_copies(
+            curation, "near_duplicate", functools.partial(near_duplicates, config=config, num_threads=num_threads)
+        )
+
+
+def _reject_copies(curation: Curation, reason: str, find: FindCopies) -> None:
+    rows = curation.open()
+    ids = curation.ids[rows]
+    kept = find(ids, curation.column("query", rows))
+    copies = kept != ids
+    curation.reject(rows[copies], reason, [f"of sample {sample_id}" for sample_id in kept[copies]])
+
+
+def reject_lost(curation: Curation, ranks: Ints, top_k: int) -> None:
+    """Rejects queries that do not lead back to their document: `ranks` has one entry per open row."""
+    rows = curation.open()
+    curation.ranks[rows] = ranks
+    lost = ranks > top_k
+    curation.reject(rows[lost], "round_trip", [f"rank {rank}" for rank in ranks[lost]])
+
+
+def reject_surplus(curation: Curation, max_per_passage: int) -> None:
+    """Rejects what a passage has beyond its share, highest `sample_id` first."""
+    seen: Counter[str] = Counter()
+    surplus = []
+    rows = curation.open()
+    for row, passage_id in zip(rows, curation.column("passage_id", rows).to_pylist(), strict=True):
+        seen[passage_id] += 1
+        if seen[passage_id] > max_per_passage:
+            surplus.append(row)
+    curation.reject(np.array(surplus, np.int64), "max_per_passage", [f"over {max_per_passage}"] * len(surplus))
+
+
+def draw_split(document_id: str, seed: int, validation_share: float) -> str:
+    """`train` or `validation`, drawn by hash, so that a document's split never depends on the others."""
+    drawn = hashlib.sha256(f"{seed}:{document_id}".encode("utf-8", "surrogatepass")).digest()
+    return "validation" if int.from_bytes(drawn[:8]) < validation_share * 2**64 else "train"

@@ -1,0 +1,198 @@
+"""The examples step: samples -> examples. Every generated sample ends as kept, or as rejected with a reason.
+
+In: documents, samples, and the prompts' demonstrations. Out: `kept.parquet` and `rejected.parquet` (records.EXAMPLES).
+Row-wise filters run as Ray Data over batches of samples, cheap to costly; then the filters that look at all rows:
+exact duplicates, near duplicates, round trip. Each sees what the ones before it kept. Rows are in `sample_id` order
+before anything global looks at them, so the result depends on ids only, never on blocks, workers or order of arrival.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from omegaconf import II
+
+from engine.curation import Curation, reject_duplicates, reject_lost, reject_surplus
+from engine.dedup import DedupConfig
+from engine.encoder import EncoderConfig
+from engine.errors import UserError
+from engine.filters import FiltersConfig, PromptWords, filter_batch, prompt_words
+from engine.records import CONDITION_PREFIX
+from engine.round_trip import RoundTripConfig, measure_ranks
+
+if TYPE_CHECKING:
+    from engine.place import Place
+
+ROWS_PER_BLOCK = 20_000
+
+
+@dataclass(frozen=True)
+class ExamplesConfig:
+    """How samples are curated."""
+
+    filters: FiltersConfig = field(default_factory=FiltersConfig)
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    round_trip: RoundTripConfig = field(default_factory=RoundTripConfig)
+    validation_share: float = 0.1
+    """Share of documents whose examples are held out from training."""
+    max_per_passage: int | None = None
+    """Keep at most this many per passage: those of lowest `sample_id`."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Measures the round trip."""
+    seed: int = II("seed")
+    """Draws the validation documents."""
+
+    def __post_init__(self) -> None:
+        """Refuses shares and counts that leave nothing to train on."""
+        if not 0 <= self.validation_share < 1:
+            what = f"{self.validation_share} leaves nothing to train on, or is no share"
+            raise UserError(what, place="examples.validation_share", remedy="set it to at least 0 and below 1")
+        if self.max_per_passage is not None and self.max_per_passage < 1:
+            what = f"{self.max_per_passage} keeps nothing"
+            raise UserError(what, place="examples.max_per_passage", remedy="set it to 1 or more, or null for no limit")
+
+
+def curate_examples(
+    config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place
+) -> dict[str, object]:
+    """Curates all samples. Record: kept, train, validation, rejected by reason, seconds per phase.
+
+    Raises:
+        UserError: nothing is kept; `output` is left empty.
+    """
+    import pyarrow.parquet as pq
+
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "row_filters"):
+        curation = Curation(filter_samples(config, inputs, place))
+    with _timed(seconds, "duplicates"):
+        reject_duplicates(curation, config.dedup, place.num_cpus)
+    with _timed(seconds, "round_trip"):
+        if config.round_trip.enabled:
+            ranks = rank_open(curation, config.encoder, inputs["documents"], place)
+            reject_lost(curation, ranks, config.round_trip.top_k)
+        if config.max_per_passage is not None:
+            reject_surplus(curation, config.max_per_passage)
+    curation.require_some()
+    with _timed(seconds, "write"):
+        table = curation.table(config.seed, config.validation_share)
+        is_kept = np.asarray(curation.reasons == "")
+        kept, rejected = table.filter(pa.array(is_kept)), table.filter(pa.array(~is_kept))
+        assert len(kept) + len(rejected) == len(curation), "generated = kept + rejected"
+        pq.write_table(kept, output / "kept.parquet", compression="zstd")
+        pq.write_table(rejected, output / "rejected.parquet", compression="zstd")
+    splits = Counter(kept["split"].to_pylist())
+    return {
+        "kept": len(kept),
+        "train": splits["train"],
+        "validation": splits["validation"],
+        "rejected": curation.counts(),
+        "seconds": seconds,
+    }
+
+
+def rank_open(curation: Curation, encoder: EncoderConfig, documents: Path, place: Place) -> npt.NDArray[np.int64]:
+    """The round-trip rank of every row that nothing has rejected yet."""
+    rows = curation.open()
+    if not len(rows):
+        return np.empty(0, np.int64)
+    queries, passages = (curation.column(name, rows).to_pylist() for name in ("query", "passage_id"))
+    return measure_ranks(encoder, queries, passages, documents, place)
+
+
+def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Place) -> pa.Table:
+    """Joins generated samples with their passages and judges each by itself; the rows of `Curation`."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    from engine.encoder import passage_text
+    from engine.parts import read_samples
+
+    samples = read_samples(inputs["samples"])
+    errors = samples["error"]
+    samples = samples.filter(pc.equal(samples["status"], "generated")).combine_chunks()
+    if not len(samples):
+        what = f"all {len(errors):,} samples failed, the first with: {errors[0]}"
+        raise UserError(what, place="samples", remedy="mend that, then run the same command again")
+    passages = pq.read_table(inputs["documents"] / "passages.parquet")
+    texts = pa.array(map(passage_text, passages["title"].to_pylist(), passages["text"].to_pylist()), pa.string())
+    passage_rows = pc.index_in(samples["passage_id"], passages["passage_id"])
+    assert not passage_rows.null_count, "a sample's passage is not among the documents"
+    judged = judge_with_ray(
+        samples.append_column("passage_row", passage_rows), texts, read_prompt(inputs.get("prompts")), config, place
+    )
+    assert judged["sample_id"].equals(samples["sample_id"]), "rows in = rows out"
+    columns = {
+        "sample_id": samples["sample_id"],
+        "passage_id": samples["passage_id"],
+        "document_id": passages["document_id"].take(passage_rows),
+        "query": judged["query"],
+        "passage": texts.take(passage_rows.combine_chunks()),
+        "logprob": samples["logprob"],
+        "reason": judged["reason"],
+        "detail": judged["detail"],
+    }
+    conditions = [name for name in samples.column_names if name.startswith(CONDITION_PREFIX)]
+    return pa.table(columns | {name: samples[name] for name in conditions})
+
+
+def read_prompt(prompts: Path | None) -> PromptWords:
+    """What a model could repeat: the demonstrations' queries and the words of the templates."""
+    import pyarrow.parquet as pq
+
+    if prompts is None:
+        return PromptWords()
+    queries = pq.read_table(prompts / "demonstration_sets.parquet", columns=["query"])["query"].to_pylist()
+    task = json.loads((prompts / "task.json").read_text(encoding="utf-8"))
+    return prompt_words(queries, [task[name] for name in ("instruction", "demonstration", "prompt")])
+
+
+def judge_with_ray(
+    samples: pa.Table, texts: pa.Array, prompt: PromptWords, config: ExamplesConfig, place: Place
+) -> pa.Table:
+    """Runs the row-wise filters as Ray Data.
+
+    Returns:
+        What `filter_batch` gives, in `sample_id` order.
+    """
+    import ray
+
+    place.start_ray()
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    shared = ray.put((texts, prompt, config.filters))
+    needed = samples.select(["sample_id", "text", "logprob", "finish_reason", "passage_row"])
+    # A block per core from a few hundred rows on, no more than its rows are worth: a block costs milliseconds.
+    rows = min(ROWS_PER_BLOCK, max(500, -(-len(needed) // place.num_cpus)))
+    blocks = [needed.slice(start, rows) for start in range(0, max(len(needed), 1), rows)]
+    dataset = ray.data.from_arrow(blocks).map_batches(
+        judge_batch, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=0.5
+    )
+    judged = pa.concat_tables(ray.get(dataset.to_arrow_refs()))
+    return judged.sort_by("sample_id").combine_chunks()
+
+
+def judge_batch(samples: pa.Table, shared: Sequence[Any]) -> pa.Table:
+    """One batch in a Ray worker; `shared` holds a reference to passages, prompt and config."""
+    import ray
+
+    texts, prompt, config = ray.get(shared[0])
+    passages = texts.take(samples["passage_row"].combine_chunks()).to_pylist()
+    return filter_batch(samples, passages, prompt, config)
+
+
+@contextlib.contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    seconds[phase] = round(time.monotonic() - started, 3)

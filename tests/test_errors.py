@@ -1,0 +1,34 @@
+"""The one exception a user reads: one line, whatever is put into it, on both sides of a process border."""
+
+import pickle
+
+from engine.errors import UserError, suggest
+
+
+def test_says_place_what_and_remedy_in_one_line() -> None:
+    error = UserError("no such file: a.jsonl", place="demonstrations.path", remedy="name a JSONL file")
+    assert str(error) == "demonstrations.path: no such file: a.jsonl; name a JSONL file"
+    assert (error.what, error.place, error.remedy) == (
+        "no such file: a.jsonl",
+        "demonstrations.path",
+        "name a JSONL file",
+    )
+
+
+def test_stays_one_line_when_its_parts_have_several() -> None:
+    error = UserError("first\n   second", place="key=a\nb", remedy="do\n\tthis")
+    assert str(error) == "key=a b: first second; do this"
+
+
+def test_crosses_process_borders_whole() -> None:
+    copy = pickle.loads(pickle.dumps(UserError("what", place="place", remedy="remedy")))
+    assert isinstance(copy, UserError)
+    assert (copy.what, copy.place, copy.remedy) == ("what", "place", "remedy")
+
+
+def test_suggests_the_closest_name_and_lists_all() -> None:
+    assert suggest("sample", ["samples", "report", "model"]) == "did you mean 'samples'? valid are: model, report, samples"
+
+
+def test_suggests_nothing_when_nothing_is_close() -> None:
+    assert suggest("zzz", ["samples", "report"]) == "valid are: report, samples"
