@@ -66,7 +66,7 @@ def start(config: object, text: str) -> int:
     if config.preview:
         preview(config)
         return 0
-    show_end(run(config, text), config.until)
+    show_end(run(config, text), config)
     return 0
 
 

@@ -53,6 +53,24 @@ class Collection:
         check_judgements(self.qrels, self.queries, document_ids, qrels_file(self.path, self.split))
 
 
+def check_against_documents(folder: Path, split: str, documents: Path) -> None:
+    """Refuses judgements of a collection that name documents which a finished documents folder does not know.
+
+    Args:
+        folder: the collection; one without queries or judgements passes.
+        split: which judgements.
+        documents: its documents; those that gave no passage count as known.
+    """
+    import pyarrow.parquet as pq
+
+    if not has_benchmark(folder):
+        return
+    known: set[str] = set()
+    for name in ("passages.parquet", "failed.parquet"):
+        known.update(pq.read_table(documents / name, columns=["document_id"])["document_id"].unique().to_pylist())
+    load_collection(folder, split).check_documents(known)
+
+
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """One line of a qrels file."""

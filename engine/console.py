@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
@@ -29,11 +28,11 @@ class Console:
 
     def step(self, noun: str, text: str) -> None:
         """One line that belongs to a step."""
-        self.rich.print(f"[bold]{noun:<10}[/bold] {escape(text)}")
+        self.rich.print(Text.assemble((f"{noun:<10}", "bold"), " ", text))
 
     def warn(self, text: str) -> None:
         """Something the user should know that stops nothing."""
-        self.rich.print(f"[yellow]warning[/yellow]    {escape(text)}")
+        self.rich.print(Text.assemble(("warning", "yellow"), "    ", text))
 
     def show(self, renderable: RenderableType) -> None:
         """A table, or text with rich markup."""

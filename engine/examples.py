@@ -12,10 +12,10 @@ import contextlib
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -26,14 +26,13 @@ from engine.curation import Curation, reject_duplicates, reject_lost, reject_sur
 from engine.dedup import DedupConfig
 from engine.encoder import EncoderConfig
 from engine.errors import UserError
-from engine.filters import FiltersConfig, PromptWords, filter_batch, prompt_words
+from engine.filters import FiltersConfig, PromptWords, prompt_words
 from engine.records import CONDITION_PREFIX
 from engine.round_trip import RoundTripConfig, measure_ranks
+from engine.verdicts import judge_samples
 
 if TYPE_CHECKING:
     from engine.place import Place
-
-ROWS_PER_BLOCK = 20_000
 
 
 @dataclass(frozen=True)
@@ -128,9 +127,8 @@ def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Pl
     texts = pa.array(map(passage_text, passages["title"].to_pylist(), passages["text"].to_pylist()), pa.string())
     passage_rows = pc.index_in(samples["passage_id"], passages["passage_id"])
     assert not passage_rows.null_count, "a sample's passage is not among the documents"
-    judged = judge_with_ray(
-        samples.append_column("passage_row", passage_rows), texts, read_prompt(inputs.get("prompts")), config, place
-    )
+    prompt = read_prompt(inputs.get("prompts"))
+    judged = judge_samples(samples.append_column("passage_row", passage_rows), texts, prompt, config.filters, place)
     assert judged["sample_id"].equals(samples["sample_id"]), "rows in = rows out"
     columns = {
         "sample_id": samples["sample_id"],
@@ -155,40 +153,6 @@ def read_prompt(prompts: Path | None) -> PromptWords:
     queries = pq.read_table(prompts / "demonstration_sets.parquet", columns=["query"])["query"].to_pylist()
     task = json.loads((prompts / "task.json").read_text(encoding="utf-8"))
     return prompt_words(queries, [task[name] for name in ("instruction", "demonstration", "prompt")])
-
-
-def judge_with_ray(
-    samples: pa.Table, texts: pa.Array, prompt: PromptWords, config: ExamplesConfig, place: Place
-) -> pa.Table:
-    """Runs the row-wise filters as Ray Data.
-
-    Returns:
-        What `filter_batch` gives, in `sample_id` order.
-    """
-    import ray
-
-    place.start_ray()
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    shared = ray.put((texts, prompt, config.filters))
-    needed = samples.select(["sample_id", "text", "logprob", "finish_reason", "passage_row"])
-    # A block per core from a few hundred rows on, no more than its rows are worth: a block costs milliseconds.
-    rows = min(ROWS_PER_BLOCK, max(500, -(-len(needed) // place.num_cpus)))
-    blocks = [needed.slice(start, rows) for start in range(0, max(len(needed), 1), rows)]
-    dataset = ray.data.from_arrow(blocks).map_batches(
-        judge_batch, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=0.5
-    )
-    judged = pa.concat_tables(ray.get(dataset.to_arrow_refs()))
-    return judged.sort_by("sample_id").combine_chunks()
-
-
-def judge_batch(samples: pa.Table, shared: Sequence[Any]) -> pa.Table:
-    """One batch in a Ray worker; `shared` holds a reference to passages, prompt and config."""
-    import ray
-
-    texts, prompt, config = ray.get(shared[0])
-    passages = texts.take(samples["passage_row"].combine_chunks()).to_pylist()
-    return filter_batch(samples, passages, prompt, config)
 
 
 @contextlib.contextmanager

@@ -76,7 +76,15 @@ def reachable(module: str, root: Path = ROOT) -> list[str]:
 
 
 def _imports(module: str, root: Path) -> Iterator[str]:
-    tree = ast.parse(_path(module, root).read_text(encoding="utf-8"))
+    names = _named_imports(_path(module, root).read_text(encoding="utf-8"))
+    yield from (name for name in names if _is_module(name, root))
+
+
+@functools.cache
+def _named_imports(source: str) -> list[str]:
+    """Names in our packages that a source may import; `from a import b` may mean the module `a.b`."""
+    tree = ast.parse(source)
+    found: list[str] = []
     skipped = {id(node) for block in ast.walk(tree) for statement in _for_types(block) for node in ast.walk(statement)}
     for node in ast.walk(tree):
         if id(node) in skipped:
@@ -87,7 +95,8 @@ def _imports(module: str, root: Path) -> Iterator[str]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        yield from (name for name in names if name.split(".")[0] in PACKAGES and _is_module(name, root))
+        found += [name for name in names if name.split(".")[0] in PACKAGES]
+    return found
 
 
 def _for_types(node: ast.AST) -> list[ast.stmt]:

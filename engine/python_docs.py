@@ -77,7 +77,7 @@ class Name:
     @property
     def spelling(self) -> str:
         """The id as a programmer writes it: builtins without their module, a module by itself."""
-        return ".".join(part for part in (self.module, self.qualname) if part and part != "builtins")
+        return ".".join(part for part in (self.module, self.qualname) if part and part != "builtins") or "builtins"
 
 
 def canonical(names: Iterable[Name]) -> Name:

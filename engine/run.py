@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.collection import check_against_documents
 from engine.console import Console
 from engine.errors import UserError, suggest
 from engine.memory import MemorySampler
@@ -49,12 +50,24 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
                 folder.mkdir(parents=True, exist_ok=True)
                 link(run_dir, step.noun, folder)
             folder = make(step, store, place)
+            if step.noun == "documents":
+                check_judgements(config, folder)
             if begun:
                 link(run_dir, step.noun, folder)
         if not begun:
             _begin(config_text, wanted, store, place)
         link_latest(Path(config.runs_dir), run_dir)
     return run_dir
+
+
+def check_judgements(config: RunConfig, documents: Path) -> None:
+    """Holds the judgements of a collection against its own documents, once those are known.
+
+    Raises:
+        UserError: a judgement names a document that does not exist.
+    """
+    if config.collection and config.documents.path == config.collection and not config.documents.limit:
+        check_against_documents(Path(config.collection).expanduser(), config.report.split, documents)
 
 
 def run_folder(config: RunConfig) -> Path:

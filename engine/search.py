@@ -15,7 +15,7 @@ import functools
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -147,14 +147,26 @@ class Bm25Index:
         texts: one per row; see `words`.
         k1: how soon a repeated word stops counting.
         b: how much longer texts are discounted.
+        stop_words: words, in lower case, that count neither in texts nor in queries.
     """
 
-    def __init__(self, ids: Sequence[str], texts: Sequence[str], k1: float = 1.5, b: float = 0.75) -> None:
+    def __init__(
+        self,
+        ids: Sequence[str],
+        texts: Sequence[str],
+        k1: float = 1.5,
+        b: float = 0.75,
+        stop_words: Collection[str] = (),
+    ) -> None:
         assert len(ids) == len(texts), f"{len(ids)} ids for {len(texts)} texts"
         self.ids = ids
         self._order = _order(ids)
         vocabulary: dict[str, int] = {}
-        tokens = [[vocabulary.setdefault(word, len(vocabulary)) for word in words(text)] for text in texts]
+        stopped = frozenset(stop_words)
+        tokens = [
+            [vocabulary.setdefault(word, len(vocabulary)) for word in words(text) if word not in stopped]
+            for text in texts
+        ]
         self.vocabulary = vocabulary
         self._bm25 = _bm25(tokens, vocabulary, k1, b) if vocabulary else None
 

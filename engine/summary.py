@@ -5,35 +5,39 @@ In: a finished run folder. Out: text.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.console import Console
+from engine.models import resolve_model
+
+if TYPE_CHECKING:
+    from engine.pipeline import RunConfig
 
 
-def show_end(run_dir: Path, until: str, console: Console | None = None) -> None:
+def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
     """Prints what a run came to: the quality table and the model after a report, else where the output lies."""
     console = console or Console()
     shown = _short(run_dir)
-    if until != "report":
-        console.step("done", f"{shown}/{until}")
+    if config.until != "report":
+        console.step("done", f"{shown}/{config.until}")
         return
-    from eval.summary import summary_table
+    from eval.summary import read_report, summary_table
 
-    report = json.loads((run_dir / "report" / "report.json").read_text(encoding="utf-8"))
+    report = read_report(run_dir / "report")
     console.show("")
     console.show(summary_table(report))
-    console.step("decision", f"{report['decision']['model']}: {report['decision']['why']}")
     console.step("report", f"{shown}/report/report.html")
-    console.show(f"\n{load_lines(shown, report['decision']['model'], report['models']['base'])}")
+    tuned = report["decision"]["model"] == "tuned"
+    model = f"{shown}/model" if tuned else str(resolve_model(config.model.base, key="model.base"))
+    console.show(f"\n{load_lines(model)}")
 
 
-def load_lines(run: str, promoted: str, base: str) -> str:
-    """Three lines of Python that load the model the decision promoted."""
-    path = f"{run}/model" if promoted == "tuned" else base
+def load_lines(folder: str) -> str:
+    """Three lines of Python that load the model that the decision promotes."""
     return (
         "from sentence_transformers import SentenceTransformer\n"
-        f'model = SentenceTransformer("{path}")\n'
+        f'model = SentenceTransformer("{folder}")\n'
         'vectors = model.encode(["a question", "a passage"])'
     )
 

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from training.batches import Indices, RowKeys, fitting_batch_size, plan_batches, plan_epochs
 
 

@@ -143,7 +143,8 @@ def test_blocks_and_cores_change_nothing(
     inputs: dict[str, Path], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, _ = curate(make_config(), inputs, place, "one")
-    monkeypatch.setattr("engine.examples.ROWS_PER_BLOCK", 2)
+    monkeypatch.setattr("engine.verdicts.MIN_BLOCK_ROWS", 2)
+    monkeypatch.setattr("engine.verdicts.MAX_BLOCK_ROWS", 2)
     many, _ = curate(make_config(), inputs, place, "many")
     assert one.equals(many)
 

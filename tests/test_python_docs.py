@@ -190,7 +190,7 @@ def test_canonical_name_in_any_order(names: list[Name], expected: str) -> None:
 
 def test_spelling_of_modules_and_builtins() -> None:
     assert Name("decimal", "", "decimal").spelling == "decimal"
-    assert Name("builtins", "", "builtins").spelling == ""
+    assert Name("builtins", "", "builtins").spelling == "builtins"
     assert public_spelling("_io") == "io"
     assert public_spelling("posixpath") == "os.path"
     assert not is_public("asyncio._private.thing")

@@ -168,6 +168,13 @@ def test_bm25_equals_the_formula(k1: float, b: float) -> None:
         assert own_rows.tolist() == sorted(by_id, key=lambda row: -score_of[row])
 
 
+def test_bm25_without_stop_words() -> None:
+    texts = ["the heap of the heaps", "the list"]
+    assert Bm25Index(["a", "b"], texts).scores("the heap").all()
+    stopped = Bm25Index(["a", "b"], texts, stop_words={"the", "of"})
+    assert stopped.scores("the heap").tolist() == Bm25Index(["a", "b"], ["heap heaps", "list"]).scores("heap").tolist()
+
+
 @pytest.mark.parametrize("query", ["", "...", "nowhere", "\x00"])
 def test_bm25_without_a_known_word_gives_zeros_in_id_order(query: str) -> None:
     rows, scores = Bm25Index(["a", "c", "b"], ["one", "two", "three"]).search([query], 2)

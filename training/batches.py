@@ -88,8 +88,10 @@ def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, e
 
 
 def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed: int) -> int:
-    """`batch_size`, or less where few documents or many conflicts would leave out half of the rows; a multiple of
-    `world_size`, 0 when even two rows a worker do not fit.
+    """The largest batch that uses half of the rows: `batch_size`, or less with few documents or many conflicts.
+
+    Returns:
+        a multiple of `world_size`, of at least two rows a worker; 0 when there is none.
     """
     distinct = min(len(set(values)) for values in (keys.passages, keys.documents, keys.queries))
     size = min(batch_size, distinct) // world_size * world_size
@@ -148,7 +150,7 @@ def _codes(values: Sequence[str]) -> Indices:
 
 
 def _negative_codes(keys: RowKeys) -> list[frozenset[int]]:
-    """Documents of each row's negatives in the numbering of `keys.documents`; those that no row is about are left out."""
+    """Documents of each row's negatives, numbered as `keys.documents`; those that no row is about are left out."""
     if not keys.negatives:
         return [frozenset()] * len(keys)
     numbers = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))

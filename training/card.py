@@ -41,8 +41,8 @@ scores = model.similarity(model.encode_query(["a question"]), model.encode_docum
 
 {data}
 
-The queries are synthetic: they can be wrong, and they are of the kinds that were asked for. How good the model is on the
-collection, beside its base, is in the run's report.
+The queries are synthetic: they can be wrong, and they are of the kinds that were asked for. How good the model is on
+the collection, beside its base, is in the run's report.
 
 ## Settings
 

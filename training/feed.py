@@ -52,9 +52,7 @@ class PlannedShards(DataConfig):
         self._rows = rows
         self._batch_size = batch_size
 
-    def configure(
-        self, datasets: dict[str, Any], world_size: int, worker_handles: Any, worker_node_ids: Any, **_: Any
-    ) -> list[dict[str, Any]]:
+    def configure(self, datasets: dict[str, Any], world_size: int, **_: Any) -> list[dict[str, Any]]:
         """One iterator per rank; called by Ray Train whenever a worker group starts."""
         return [
             {name: self._stream(dataset, rank, world_size).iterator() for name, dataset in datasets.items()}

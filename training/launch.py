@@ -58,11 +58,13 @@ def run_training(config: ModelConfig, inputs: Mapping[str, Path], output: Path, 
     place.start_ray()
     crew = choose_crew(config, place)
     lesson = _prepare(config, rows, crew, inputs["documents"], place)
+    steps, batch_size = lesson.plan.shape
     place.console.step(
-        "model", f"{lesson.num_examples:,} examples, {len(lesson.plan):,} steps of {lesson.plan.shape[1]}, {_crew_text(crew)}"
+        "model", f"{lesson.num_examples:,} examples, {steps:,} steps of {batch_size}, {_crew_text(crew)}"
     )
     prepared = time.perf_counter()
-    measured = _fit(config, base, lesson, crew, output.resolve(), place)
+    job = Job(config, base, output.resolve(), place.logs.resolve(), steps, batch_size, crew.threads)
+    measured = _fit(job, lesson, crew, place)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
     record = _record(config, lesson, measured)
     seconds = {"prepare": prepared - started, **measured["seconds"], "total": time.perf_counter() - started}
@@ -137,7 +139,7 @@ def _too_few(rows: pa.Table, num_documents: int) -> UserError:
     )
 
 
-def _fit(config: ModelConfig, base: Path, lesson: Lesson, crew: Crew, output: Path, place: Place) -> Mapping[str, Any]:
+def _fit(job: Job, lesson: Lesson, crew: Crew, place: Place) -> Mapping[str, Any]:
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -146,30 +148,28 @@ def _fit(config: ModelConfig, base: Path, lesson: Lesson, crew: Crew, output: Pa
     from training.progress import last_lines, start_curve, watch
 
     curve = start_curve()
-    total_steps, batch_size = lesson.plan.shape
-    job = Job(config, base, output, place.logs.resolve(), total_steps, batch_size, crew.threads, curve)
     environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(crew.threads)}
     resources: dict[str, float] = {"CPU": crew.threads}
     if crew.use_gpu:
-        resources["GPU"] = config.gpus_per_worker
+        resources["GPU"] = job.config.gpus_per_worker
     trainer = TorchTrainer(
         train_on_rank,
-        train_loop_config={"job": job},
+        train_loop_config={"job": job, "curve": curve},
         scaling_config=ScalingConfig(num_workers=crew.size, use_gpu=crew.use_gpu, resources_per_worker=resources),
         run_config=RunConfig(
             name="checkpoints",
-            storage_path=str(output),
-            failure_config=FailureConfig(max_failures=config.max_failures),
+            storage_path=str(job.output),
+            failure_config=FailureConfig(max_failures=job.config.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": environment},
         ),
         datasets={SHARD: plan_dataset(lesson.plan)},
-        dataset_config=PlannedShards(ray.put(lesson.rows), batch_size),
+        dataset_config=PlannedShards(ray.put(lesson.rows), job.batch_size),
     )
     try:
-        return watch(lambda: trainer.fit().return_value, curve, total_steps, place)
+        return watch(lambda: trainer.fit().return_value, curve, job.total_steps, place)
     except ray.train.TrainingFailedError as error:
-        log = log_file(place.logs, 0)
+        log = log_file(job.logs, 0)
         raise RuntimeError(f"training failed; the end of {log}:\n{last_lines(log)}") from error
 
 
@@ -196,7 +196,16 @@ def _record(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) ->
 
 
 def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> str:
-    settings = ("learning_rate", "epochs", "warmup_share", "weight_decay", "scale", "symmetric", "train_max_tokens", "seed")
+    names = [
+        "learning_rate",
+        "epochs",
+        "warmup_share",
+        "weight_decay",
+        "scale",
+        "symmetric",
+        "train_max_tokens",
+        "seed",
+    ]
     return render_card(
         CardFacts(
             title=f"{Path(config.base.removeprefix('bundled:')).name}, tuned",
@@ -215,7 +224,7 @@ def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> s
                 "batch size": lesson.plan.shape[1],
                 "steps": measured["steps"],
                 "precision": measured["precision"],
-                **{name: getattr(config, name) for name in settings},
+                **{name: getattr(config, name) for name in names},
             },
         )
     )

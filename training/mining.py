@@ -3,8 +3,8 @@
 In: the training rows and the documents folder. Out: per row some passages and the documents they are of.
 
 The rule against taking an unmarked answer is NV-Retriever's (Moreira et al. 2024): a candidate that scores more than
-95 % of what the query's own passage scores is left alone. A row with too few candidates is filled up with passages drawn
-from other documents, because every row of a batch needs as many columns; their number is recorded.
+95 % of what the query's own passage scores is left alone. A row with too few candidates is filled up with passages
+drawn from other documents, because every row of a batch needs as many columns; their number is recorded.
 """
 
 from __future__ import annotations
@@ -137,8 +137,6 @@ def _fill(chosen: Indices, candidates: Candidates, *, seed: int) -> tuple[Indice
 
 def _passages(documents_folder: Path, ids: list[str]) -> pa.Table:
     """Rows of passages.parquet in the order of `ids`."""
-    table = pq.read_table(
-        documents_folder / "passages.parquet", columns=["passage_id", "document_id", "title", "text"]
-    )
+    table = pq.read_table(documents_folder / "passages.parquet", columns=["passage_id", "document_id", "title", "text"])
     number = {name: index for index, name in enumerate(table["passage_id"].to_pylist())}
     return table.take(pa.array([number[name] for name in ids]))

@@ -1,6 +1,6 @@
 """How far training is, from a worker to the driver, while Ray Train runs.
 
-A named-nothing actor of no CPU holds the points that rank 0 sends and the driver takes; neither waits for the other.
+An actor that takes no CPU holds the points that rank 0 sends and the driver takes; neither waits for the other.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def watch(fit: Callable[[], Mapping[str, Any]], curve: Any, total_steps: int, pl
     def run() -> None:
         try:
             outcome.append(fit())
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+        except BaseException as error:  # raised again in the main thread
             failure.append(error)
 
     thread = threading.Thread(target=run, name="ray-train", daemon=True)

@@ -1,7 +1,7 @@
 """The training loop of one rank: sentence-transformers' trainer, with our batches, our loss passes and our reports.
 
-Imported in training workers only. In: a model, arguments, a function that gives Arrow batches. Out: the model trained in
-place, a loss curve, checkpoints that Ray Train keeps.
+Imported in training workers only. In: a model, arguments, a function that gives Arrow batches. Out: the model trained
+in place, a loss curve, checkpoints that Ray Train keeps.
 """
 
 from __future__ import annotations
@@ -117,11 +117,11 @@ class CurveCallback(TrainerCallback):
         self.losses: list[float] = []
         self._ends: list[float] = []
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_step_end(self, *_: Any, **__: Any) -> None:
         """Notes when the step ended."""
         self._ends.append(time.perf_counter())
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+    def on_log(self, _: Any, state: Any, *__: Any, logs: dict[str, float] | None = None, **___: Any) -> None:
         """Sends a point, without waiting for it to arrive."""
         if state.is_world_process_zero and logs and "loss" in logs:
             self.losses.append(logs["loss"])
@@ -140,7 +140,7 @@ class CheckpointCallback(TrainerCallback):
     rank 0 reports the folder and the others report nothing, equally often, as `ray.train.report` is a barrier.
     """
 
-    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+    def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
         """Called on all ranks after rank 0 has written the folder."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         kept = ray.train.Checkpoint.from_directory(folder) if state.is_world_process_zero else None

@@ -34,7 +34,6 @@ class Job:
         total_steps: of all epochs.
         batch_size: rows of a global batch.
         threads: cores for each worker's arithmetic.
-        curve: actor that takes the loss curve.
     """
 
     config: ModelConfig
@@ -44,22 +43,26 @@ class Job:
     total_steps: int
     batch_size: int
     threads: int
-    curve: Any
 
 
-def train_on_rank(settings: dict[str, Job]) -> dict[str, Any]:
-    """The function that Ray Train calls in every worker, and calls again after a failure."""
+def train_on_rank(settings: dict[str, Any]) -> dict[str, Any]:
+    """The function that Ray Train calls in every worker, and calls again after a failure.
+
+    Args:
+        settings: "job", a Job, and "curve", the actor that takes the loss curve.
+    """
     import ray.train
 
-    job = settings["job"]
+    job: Job = settings["job"]
+    curve = settings["curve"]
     rank = ray.train.get_context().get_world_rank()
     _log_to(log_file(job.logs, rank))
     started = time.perf_counter()
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is None:
-        return _train(job, None, started)
+        return _train(job, curve, None, started)
     with checkpoint.as_directory() as folder:
-        return _train(job, Path(folder), started)
+        return _train(job, curve, Path(folder), started)
 
 
 def log_file(logs: Path, rank: int) -> Path:
@@ -67,7 +70,7 @@ def log_file(logs: Path, rank: int) -> Path:
     return logs / f"training-{rank}.log"
 
 
-def _train(job: Job, checkpoint: Path | None, started: float) -> dict[str, Any]:
+def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) -> dict[str, Any]:
     import ray.train
     import torch
 
@@ -79,10 +82,11 @@ def _train(job: Job, checkpoint: Path | None, started: float) -> dict[str, Any]:
         # With a LOCAL_RANK accelerate would wrap one process in DDP, which then copies all gradients for nobody.
         os.environ.pop("LOCAL_RANK", None)
     from training import trainer as loop
+    from training.dropout import ByteDropout
 
     model = load_base(job)
     bf16 = uses_bf16(job.config.precision)
-    curve = loop.CurveCallback(job.curve)
+    curve = loop.CurveCallback(curve_actor)
     with tempfile.TemporaryDirectory(prefix="synthmill-") as folder:
         share = job.batch_size // world_size
         arguments = loop.make_arguments(
@@ -97,7 +101,8 @@ def _train(job: Job, checkpoint: Path | None, started: float) -> dict[str, Any]:
         )
         assert arguments.world_size == world_size, f"{arguments.world_size} of {world_size} workers train together"
         loaded = time.perf_counter()
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with ByteDropout():
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trained = time.perf_counter()
     if context.get_world_rank() == 0:
         save_model(job, model)
@@ -134,12 +139,16 @@ def load_base(job: Job) -> SentenceTransformer:
     import torch
     from sentence_transformers import SentenceTransformer
 
+    options: dict[str, Any] = {"dtype": torch.float32, "use_safetensors": True}
+    if not torch.cuda.is_available():
+        # torch has no fused attention with dropout on CPUs, and what it does instead is slower than plain products.
+        options["attn_implementation"] = "eager"
     model = SentenceTransformer(
         str(job.base),
         local_files_only=True,
         trust_remote_code=False,
         prompts={"query": job.config.query_prefix, "document": job.config.passage_prefix},
-        model_kwargs={"dtype": torch.float32, "use_safetensors": True},
+        model_kwargs=options,
     )
     model.default_prompt_name = None
     model.max_seq_length = min(job.config.train_max_tokens, longest(model, job.config))
@@ -188,5 +197,3 @@ def _log_to(file: Path) -> None:
     os.close(stream)
     logging.captureWarnings(True)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
-
-

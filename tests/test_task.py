@@ -1,0 +1,159 @@
+"""Templates become prompts: rendering, the sandbox, conditions as cells, chats."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.config import load_config
+from engine.errors import UserError
+from engine.task import (
+    AttributeConfig,
+    Demonstration,
+    PromptKind,
+    Renderer,
+    TaskConfig,
+    compile_template,
+    format_cell,
+    parse_cell,
+    render,
+    task_from_json,
+    task_to_json,
+)
+
+TASK = TaskConfig(
+    instruction="Write a {{ condition.form }}.\n\n",
+    demonstration="P: {{ demonstration.document }}\n{{ condition.form }}: {{ demonstration.query }}\n\n",
+    prompt="P: {{ passage.title }} {{ passage.text }}\n{{ condition.form }}:",
+    stop=["\n"],
+    attributes={"form": AttributeConfig({"question": 3.0, "keywords": 1.0}, from_demonstrations=True)},
+)
+SETS = [
+    [Demonstration("Bees make honey.", "who makes honey", conditions={"form": "question"})],
+    [Demonstration("Ice floats.", "ice float", conditions={"form": "keywords"}), Demonstration("Tea cools.", "tea")],
+]
+PASSAGE = {"title": "Kites", "text": "A kite dives\nwithout a tail."}
+CHAT = replace(TASK, kind=PromptKind.chat, demonstration="")
+
+
+def test_a_completion_is_instruction_demonstrations_and_passage() -> None:
+    assert Renderer(TASK, SETS).completion(PASSAGE, 0, "form=question") == (
+        "Write a question.\n\n"
+        "P: Bees make honey.\nquestion: who makes honey\n\n"
+        "P: Kites A kite dives\nwithout a tail.\nquestion:"
+    )
+
+
+def test_a_demonstration_shows_its_own_condition() -> None:
+    assert Renderer(TASK, SETS).prefix(1, "form=question") == (
+        "Write a question.\n\nP: Ice floats.\nkeywords: ice float\n\nP: Tea cools.\n: tea\n\n"
+    )
+
+
+def test_a_prompt_starts_with_its_prefix() -> None:
+    renderer = Renderer(TASK, SETS)
+    whole = renderer.completion(PASSAGE, 1, "form=keywords")
+    assert whole == renderer.prefix(1, "form=keywords") + renderer.suffix(PASSAGE, "form=keywords")
+    assert renderer.text(PASSAGE, 1, "form=keywords") == whole
+    assert renderer.prefix.cache_info().misses == 1
+
+
+def test_a_task_needs_no_demonstration() -> None:
+    assert Renderer(TASK, []).completion(PASSAGE, 0, "form=x") == (
+        "Write a x.\n\nP: Kites A kite dives\nwithout a tail.\nx:"
+    )
+
+
+def test_demonstrations_are_earlier_turns_of_a_chat() -> None:
+    renderer = Renderer(CHAT, SETS)
+    assert renderer.messages(PASSAGE, 0, "form=question") == [
+        {"role": "system", "content": "Write a question.\n\n"},
+        {"role": "user", "content": "P:  Bees make honey.\nquestion:"},
+        {"role": "assistant", "content": "who makes honey"},
+        {"role": "user", "content": "P: Kites A kite dives\nwithout a tail.\nquestion:"},
+    ]
+    assert renderer.text(PASSAGE, 0, "form=question").splitlines()[-2:] == ["without a tail.", "question:"]
+    assert "<assistant> who makes honey\n<user> P: Kites" in renderer.text(PASSAGE, 0, "form=question")
+
+
+def test_the_prefix_of_a_chat_is_what_comes_before_the_passage() -> None:
+    """The plan counts its tokens, so it must hold the demonstrations."""
+    prefix = Renderer(CHAT, SETS).prefix(0, "form=question")
+    assert prefix == "Write a question.\n\n\nP:  Bees make honey.\nquestion:\nwho makes honey"
+
+
+def test_a_chat_without_instruction_has_no_system_message() -> None:
+    renderer = Renderer(replace(CHAT, instruction=""), [])
+    assert renderer.messages(PASSAGE, 0, "form=x") == [
+        {"role": "user", "content": "P: Kites A kite dives\nwithout a tail.\nx:"}
+    ]
+
+
+def test_the_shipped_task_says_a_title_once() -> None:
+    renderer = Renderer(load_config([])[0].task, SETS)
+    assert renderer.suffix(PASSAGE, "form=question") == "Passage: Kites. A kite dives without a tail.\nQuestion:"
+    titled = {"title": "Kites", "text": "Kites dive."}
+    assert renderer.suffix(titled, "form=keywords") == "Passage: Kites dive.\nKeywords:"
+    assert renderer.prefix(0, "form=") == "Passage: Bees make honey.\nQuestion: who makes honey\n"
+    assert renderer.suffix({"title": "", "text": "x"}, "form=") == "Passage: x\nQuery:"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ passage.__class__ }}",
+        "{{ passage.text.__class__.__mro__[1].__subclasses__() }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ ''.format.__globals__ }}",
+        "{{ '{0.__class__.__mro__}'.format(passage) }}",
+        "{{ passage.clear() }}",
+        "{{ range(10000000) | list }}",
+    ],
+)
+def test_the_sandbox_refuses(source: str) -> None:
+    with pytest.raises(UserError, match="cannot be rendered") as caught:
+        render(compile_template(source, "task.prompt"), "task.prompt", passage=dict(PASSAGE))
+    assert caught.value.place == "task.prompt"
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("{{ pasage.text }}", "'pasage' is undefined"),
+        ("{{ passage.body }}", "no attribute 'body'"),
+        ("{{ condition.length }}", "no attribute 'length'"),
+        ("{% if missing %}x{% endif %}", "'missing' is undefined"),
+        ("{{ passage.text / 2 }}", "unsupported operand"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ passage.text.encode('nonsense') }}", "unknown encoding: nonsense"),
+        ("{{ passage.text.index('zebra') }}", "substring not found"),
+    ],
+)
+def test_a_mistake_in_a_template_is_named(source: str, what: str) -> None:
+    renderer = Renderer(replace(TASK, prompt=source), [])
+    with pytest.raises(UserError) as caught:
+        renderer.suffix(PASSAGE, "form=question")
+    assert what in caught.value.what
+    assert (caught.value.place, caught.value.remedy) == ("task.prompt", "use only condition, passage in it")
+
+
+@pytest.mark.parametrize("name", ["instruction", "demonstration", "prompt"])
+def test_a_template_that_does_not_parse_is_named(name: str) -> None:
+    broken = replace(TASK, **{name: "{{ passage.text "})
+    with pytest.raises(UserError, match="the template does not parse: unexpected end of template") as caught:
+        Renderer(broken, [])
+    assert caught.value.place == f"task.{name}"
+
+
+@pytest.mark.parametrize("values", [{}, {"form": "question"}, {"form": "a=b c", "length": "", "über": "ß"}])
+def test_cells_round_trip(values: dict[str, str]) -> None:
+    assert parse_cell(format_cell(values)) == values
+
+
+def test_a_cell_reads_like_its_conditions() -> None:
+    assert format_cell({"form": "question", "length": "short"}) == "form=question|length=short"
+
+
+def test_a_task_round_trips_as_json() -> None:
+    assert task_from_json(task_to_json(TASK)) == TASK
+    assert task_from_json(task_to_json(CHAT)).kind is PromptKind.chat

@@ -1,0 +1,311 @@
+"""The model step through real Ray Train, on a BERT of two small layers made here."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.cluster import ClusterConfig, quiet
+from engine.console import Console
+from engine.errors import UserError
+from engine.place import Place
+from engine.records import EXAMPLES
+from training.model import Loss, ModelConfig, Precision, train_model
+
+WORDS = [f"word{number}" for number in range(200)]
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    import ray
+
+    quiet()
+    started = not ray.is_initialized()
+    if started:
+        ray.init(num_cpus=6, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
+    yield
+    if started:
+        ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random BERT with mean pooling and a word-level tokenizer, as a sentence-transformers folder."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("base")
+    vocabulary = folder / "vocab.txt"
+    vocabulary.write_text("\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "query", ":", *WORDS]))
+    BertWordPieceTokenizer(str(vocabulary)).save(str(folder / "tokenizer.json"))
+    torch.manual_seed(0)
+    shape = BertConfig(
+        vocab_size=207,
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    plain = tmp_path_factory.mktemp("plain")
+    BertModel(shape).save_pretrained(plain)
+    BertTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), vocab_file=str(vocabulary)).save_pretrained(plain)
+    made = tmp_path_factory.mktemp("encoder")
+    SentenceTransformer(str(plain), device="cpu").save_pretrained(str(made), create_model_card=False)
+    return made
+
+
+class Points:
+    """A tracker that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[str, dict[str, float], int]] = []
+
+    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        self.points.append((noun, metrics, step))
+
+
+def make_place(tmp_path: Path, tracker: Any = None) -> Place:
+    logs = tmp_path / "logs"
+    logs.mkdir(exist_ok=True)
+    parts = SimpleNamespace(
+        run_dir=tmp_path,
+        store_dir=tmp_path / "store",
+        embeddings=tmp_path / "store" / "embeddings",
+        cluster=ClusterConfig(),
+        console=Console(),
+        tracker=tracker or Points(),
+        logs=logs,
+        num_cpus=2,
+        start_ray=lambda: None,  # the fixture has
+    )
+    return cast(Place, parts)
+
+
+def write_examples(folder: Path, count: int = 96, documents: int = 48) -> Path:
+    """Examples whose query is three words of its passage, and a validation row that must not be trained on."""
+    rng = random.Random(0)
+    passages = [" ".join(rng.sample(WORDS, rng.randint(6, 30))) for _ in range(documents)]
+    rows = [
+        {
+            "sample_id": number,
+            "passage_id": f"p{number % documents}",
+            "document_id": f"d{number % documents}",
+            "query": " ".join(rng.sample(passages[number % documents].split(), 3)),
+            "passage": passages[number % documents],
+            "split": "train" if number else "validation",
+            "reason": "",
+            "detail": "",
+            "round_trip_rank": 1,
+            "logprob": 0.0,
+        }
+        for number in range(count)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES), folder / "kept.parquet")
+    return folder
+
+
+def make_config(base: Path, **changes: Any) -> ModelConfig:
+    settings: dict[str, Any] = {
+        "base": str(base),
+        "learning_rate": 3e-3,
+        "batch_size": 8,
+        "epochs": 2,
+        "seed": 0,
+        "max_tokens": 48,
+        "train_max_tokens": 24,
+        "precision": Precision.fp32,
+        "rows_per_pass": 3,
+    }
+    return ModelConfig(**(settings | changes))
+
+
+def train(config: ModelConfig, tmp_path: Path, **options: Any) -> tuple[dict[str, Any], Path]:
+    examples = write_examples(tmp_path / "examples", **options)
+    output = tmp_path / "model"
+    output.mkdir(exist_ok=True)
+    inputs = {"examples": examples, "documents": tmp_path / "documents"}
+    return cast(dict[str, Any], train_model(config, inputs, output, make_place(tmp_path))), output
+
+
+def test_a_trained_model_loads_and_has_learned(ray_here: None, base: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    tracker = Points()
+    examples = write_examples(tmp_path / "examples")
+    output = tmp_path / "model"
+    output.mkdir()
+    config = make_config(base, epochs=4, query_prefix="query : ")
+    inputs = {"examples": examples, "documents": tmp_path / "documents"}
+    record = cast(dict[str, Any], train_model(config, inputs, output, make_place(tmp_path, tracker)))
+
+    assert record["loss"]["last"] < 0.8 * record["loss"]["first"]
+    assert record["examples"] == 95
+    assert record["steps"] == record["epochs"] * record["examples_per_epoch"] / 8
+    assert record["world_size"] == 1
+    assert record["precision"] == "fp32"
+    assert record["pairs_per_second"] > 0
+    assert json.dumps(record)
+
+    model = SentenceTransformer(str(output), device="cpu", local_files_only=True)
+    assert model.max_seq_length == 48
+    assert model.prompts == {"query": "query : ", "document": ""}
+    assert {parameter.dtype.__str__() for parameter in model.parameters()} == {"torch.float32"}
+    assert model.encode_query(["word1"]).shape == (1, 32)
+    assert (output / "model.safetensors").is_file()
+    assert not (output / "checkpoints").exists()
+    card = (output / "README.md").read_text()
+    assert "Licence" in card
+    assert "95" in card
+    assert "wandb" not in card
+    assert (tmp_path / "logs" / "training-0.log").stat().st_size > 0
+
+    assert [step for _, _, step in tracker.points] == list(range(1, record["steps"] + 1))
+    assert all(noun == "model" and {"loss", "learning_rate"} == set(found) for noun, found, _ in tracker.points)
+
+
+def test_too_few_examples_are_refused(ray_here: None, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        train(make_config(base), tmp_path, count=3, documents=1)
+    assert "2 training examples of 1 documents" in caught.value.what
+    assert caught.value.place == "examples/kept.parquet"
+    assert "more documents" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"batch_size": 1}, "model.batch_size=1"),
+        ({"learning_rate": 0.0}, "model.learning_rate=0.0"),
+        ({"num_workers": 3}, "model.batch_size=8"),
+        ({"hard_negative_first_rank": 60}, "model.hard_negative_first_rank=60"),
+        ({"hard_negative_margin": 1.5}, "model.hard_negative_margin=1.5"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(base: Path, changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(UserError) as caught:
+        make_config(base, **changes)
+    assert caught.value.place == place
+    assert caught.value.remedy
+
+
+def test_more_workers_than_cores_are_refused(ray_here: None, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="64 training workers do not fit"):
+        train(make_config(base, num_workers=64, batch_size=64), tmp_path)
+
+
+def test_the_identity_knows_the_weights_and_not_the_place(base: Path) -> None:
+    from engine.identity import identity_of
+
+    one, other = make_config(base, num_workers=1), make_config(base, num_workers=2, checkpoint_steps=7)
+    assert identity_of(one) == identity_of(other)
+    assert str(base) not in json.dumps(identity_of(one))
+    assert identity_of(one) != identity_of(make_config(base, learning_rate=1e-5))
+
+
+def test_a_trainer_that_fails_says_where_its_log_is(ray_here: None, base: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").mkdir()  # saving the weights must fail
+    with pytest.raises(RuntimeError, match="training-0.log"):
+        train(make_config(base, epochs=1, max_failures=0), tmp_path)
+
+
+@pytest.mark.slow
+def test_hard_negatives_train_and_are_counted(ray_here: None, base: Path, tmp_path: Path) -> None:
+    examples = write_examples(tmp_path / "examples")
+    kept = pq.read_table(examples / "kept.parquet").to_pylist()
+    passages = {row["passage_id"]: row for row in kept}
+    from engine.records import PASSAGES
+
+    rows = [
+        {
+            "passage_id": name,
+            "document_id": row["document_id"],
+            "title": "",
+            "text": row["passage"],
+            "position": 0,
+            "num_tokens": 20,
+        }
+        for name, row in sorted(passages.items())
+    ]
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGES), documents / "passages.parquet")
+    record, output = train(make_config(base, num_hard_negatives=2, symmetric=True, epochs=1), tmp_path)
+    assert record["steps"] > 0
+    assert (output / "model.safetensors").is_file()
+    assert record["random_negatives"] >= 0
+
+
+@pytest.mark.slow
+def test_a_killed_worker_goes_on_from_its_checkpoint(ray_here: None, base: Path, tmp_path: Path) -> None:
+    """The process dies once, in the middle; the steps of the checkpoint are not trained again."""
+    import os
+    import signal
+    import threading
+
+    import psutil
+
+    def kill_once() -> None:
+        log = tmp_path / "logs" / "training-0.log"
+        while not any((tmp_path / "model" / "checkpoints").glob("**/trainer_state.json")):
+            if stop.wait(0.05):
+                return
+        assert log.is_file()
+        for process in psutil.Process().children(recursive=True):
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                os.kill(process.pid, signal.SIGKILL)
+
+    stop = threading.Event()
+    killer = threading.Thread(target=kill_once)
+    killer.start()
+    config = make_config(base, epochs=40, checkpoint_steps=100, max_failures=3)
+    record, output = train(config, tmp_path)
+    stop.set()
+    killer.join()
+    assert record["resumed_at_step"] >= 100
+    assert record["resumed_at_step"] % 100 == 0
+    assert record["steps"] == 40 * record["examples_per_epoch"] // 8
+    assert (output / "model.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [Loss.mnrl, Loss.cached_mnrl])
+def test_two_workers_learn_what_one_learns(ray_here: None, base: Path, tmp_path: Path, loss: Loss) -> None:
+    """Same plan, negatives gathered across workers, no dropout: the same weights but for rounding."""
+    from safetensors.numpy import load_file
+
+    calm = tmp_path / "calm"
+    calm.mkdir()
+    for file in base.iterdir():
+        (calm / file.name).symlink_to(file)
+    settings = json.loads((base / "config.json").read_text())
+    (calm / "config.json").unlink()
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (calm / "config.json").write_text(json.dumps(settings | off))
+
+    weights, records = [], []
+    for workers in (1, 2):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        config = make_config(calm, epochs=1, num_workers=workers, loss=loss, mini_batch_size=2, learning_rate=1e-3)
+        record, output = train(config, folder)
+        weights.append(load_file(output / "model.safetensors"))
+        records.append(record)
+    assert [record["world_size"] for record in records] == [1, 2]
+    assert records[0]["steps"] == records[1]["steps"]
+    for name, one in weights[0].items():
+        assert np.allclose(one, weights[1][name], atol=2e-4), name
+    assert (tmp_path / "2" / "logs" / "training-1.log").stat().st_size > 0
