@@ -47,7 +47,7 @@ def load_config(overrides: Sequence[str]) -> tuple[RunConfig, str]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
             return typed(compose(CONFIG_NAME, overrides=list(overrides)))
-        except (HydraException, OmegaConfBaseException) as error:
+        except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group set to null is a ValueError
             raise explain(error, overrides) from error
 
 
@@ -60,7 +60,7 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
     valid = set(_keys(OmegaConf.structured(RunConfig)))
     for key in _keys(config):
         if key not in valid and not _inside_mapping(key):
-            raise UserError(f"there is no key {key!r}", place=key, remedy=suggest(key, valid))
+            raise UserError(f"there is no key {key!r}", place=key, remedy=_closest(key))
     try:
         run_config = OmegaConf.to_object(config)
     except OmegaConfBaseException as error:
@@ -92,7 +92,13 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError:
         return UserError(
             line, place="command line", remedy="write overrides as key=value; quote values with spaces: 'key=\"a b\"'"
         )
-    key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "config"
+    if match := re.search(r"Ambiguous value for argument '(.+)'\n", message):
+        return UserError(
+            "is several values",
+            place=match[1],
+            remedy="sweep over them with `synthmill -m ...`, or quote them: key='a,b'",
+        )
+    key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "command line"
     return UserError(cause, place=str(key), remedy="`synthmill --cfg job` shows the composed config")
 
 
@@ -107,10 +113,17 @@ def groups() -> list[str]:
 
 
 def first_of_sweep(overrides: Sequence[str]) -> list[str]:
-    """The overrides of a sweep's first point, so that a sweep is checked before any point runs."""
-    parser = OverridesParser.create()
+    """The overrides of a sweep's first point, so that a sweep is checked before any point runs.
+
+    Raises:
+        UserError: an override does not parse.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise explain(error, overrides) from error
     first = []
-    for text, override in zip(overrides, parser.parse_overrides(list(overrides)), strict=True):
+    for text, override in zip(overrides, parsed, strict=True):
         if override.is_sweep_override():
             value = next(iter(override.sweep_string_iterator()))
             first.append(f"{override.get_key_element()}={value}")
@@ -154,8 +167,10 @@ def _inside_mapping(key: str) -> bool:
 
 
 def _unfreeze(node: DictConfig) -> None:
-    """Frozen dataclasses make read-only nodes; a schema must take values."""
+    """Frozen dataclasses make read-only nodes; a schema must take values, and a free mapping new keys."""
     OmegaConf.set_readonly(node, None)
+    if OmegaConf.get_type(node) is dict:
+        OmegaConf.set_struct(node, False)
     for name in map(str, node):
         child = node._get_node(name)
         if isinstance(child, DictConfig) and not child._is_interpolation() and not child._is_none():

@@ -28,11 +28,11 @@ class Console:
 
     def step(self, noun: str, text: str) -> None:
         """One line that belongs to a step."""
-        self.rich.print(Text.assemble((f"{noun:<10}", "bold"), " ", text))
+        self.rich.print(Text.assemble((f"{noun:<10}", "bold"), " ", text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Something the user should know that stops nothing."""
-        self.rich.print(Text.assemble(("warning", "yellow"), "    ", text))
+        self.rich.print(Text.assemble(("warning", "yellow"), "    ", text), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
         """A table, or text with rich markup."""

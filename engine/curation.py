@@ -6,10 +6,12 @@ one reason. A global filter looks at the rows that are still open and at ids, ne
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,8 @@ from engine.records import CONDITION_PREFIX, EXAMPLES
 
 Ints = npt.NDArray[np.int64]
 FindCopies = Callable[[Ints, pa.Array], Ints]
+
+_ROWS_AT_ONCE = 50_000
 
 SETTINGS = {name: entry.setting for name, entry in REGISTRY.items()} | {
     "exact_duplicate": "examples.dedup.exact",
@@ -36,11 +40,12 @@ class Curation:
     """All generated samples in `sample_id` order, with the verdicts so far.
 
     Args:
-        rows: columns sample_id, passage_id, document_id, query, passage, logprob, reason, detail, condition_*.
+        rows: columns sample_id, passage_id, document_id, passage_row, query, logprob, reason, detail, condition_*.
+        passages: what encoders read, by `passage_row`; joined only when written, slice by slice.
     """
 
-    def __init__(self, rows: pa.Table) -> None:
-        self.rows = rows
+    def __init__(self, rows: pa.Table, passages: pa.Array) -> None:
+        self.rows, self.passages = rows, passages
         self.ids: Ints = rows["sample_id"].to_numpy()
         assert (np.diff(self.ids) > 0).all(), "samples are not in the order of their ids"
         self.reasons = np.array(rows["reason"].to_pylist(), dtype=object)
@@ -79,20 +84,49 @@ class Curation:
         what = f"none of {len(self):,} generated samples is kept (rejected: {listed})"
         raise UserError(what, place="examples", remedy=f"most fail at {most}: change {SETTINGS[most]}")
 
-    def table(self, seed: int, validation_share: float) -> pa.Table:
-        """All rows as records.EXAMPLES with the condition columns."""
-        documents = self.rows["document_id"].to_pylist()
-        split_of = {name: draw_split(name, seed, validation_share) for name in set(documents)}
-        made = {
-            "split": pa.array([split_of[name] for name in documents], pa.string()),
-            "reason": pa.array(self.reasons, pa.string()),
-            "detail": pa.array(self.details, pa.string()),
-            "round_trip_rank": pa.array(self.ranks),
-        }
-        columns = {name: made[name] if name in made else self.rows[name] for name in EXAMPLES.names}
-        conditions = [column for column in self.rows.schema if column.name.startswith(CONDITION_PREFIX)]
-        columns |= {column.name: self.rows[column.name] for column in conditions}
-        return pa.table(columns, schema=pa.schema([*EXAMPLES, *conditions]))
+    def write(self, output: Path, seed: int, validation_share: float) -> Counter[str]:
+        """Writes `kept.parquet` and `rejected.parquet`.
+
+        Returns:
+            How many kept rows each split has.
+        """
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        splits: Counter[str] = Counter()
+        with contextlib.ExitStack() as stack:
+            kept, rejected = (
+                stack.enter_context(pq.ParquetWriter(output / f"{name}.parquet", self._schema(), compression="zstd"))
+                for name in ("kept", "rejected")
+            )
+            for table in self.tables(seed, validation_share):
+                is_kept = pc.equal(table["reason"], "")
+                kept.write_table(chosen := table.filter(is_kept))
+                rejected.write_table(table.filter(pc.invert(is_kept)))
+                splits.update(chosen["split"].to_pylist())
+        return splits
+
+    def tables(self, seed: int, validation_share: float) -> Iterator[pa.Table]:
+        """All rows, slice by slice, as records.EXAMPLES with the condition columns."""
+        names = self.rows["document_id"].unique().to_pylist()
+        split_of = {name: draw_split(name, seed, validation_share) for name in names}
+        for start in range(0, len(self), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            rows = self.rows[part]
+            made = {
+                "passage": self.passages.take(rows["passage_row"].combine_chunks()),
+                "split": pa.array([split_of[name] for name in rows["document_id"].to_pylist()], pa.string()),
+                "reason": pa.array(self.reasons[part], pa.string()),
+                "detail": pa.array(self.details[part], pa.string()),
+                "round_trip_rank": pa.array(self.ranks[part]),
+            }
+            columns = {name: made[name] if name in made else rows[name] for name in self._schema().names}
+            yield pa.table(columns, schema=self._schema())
+
+    def _schema(self) -> pa.Schema:
+        return pa.schema(
+            [*EXAMPLES, *(column for column in self.rows.schema if column.name.startswith(CONDITION_PREFIX))]
+        )
 
 
 def reject_duplicates(curation: Curation, config: DedupConfig, num_threads: int) -> None:

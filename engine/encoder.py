@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     Vectors = NDArray[np.float32]
 
 PRECISIONS = ("auto", "bf16", "fp32")
-CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 2_048, 65_536
+CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 1_024, 65_536
 MIN_TOKENS = 8
 """A shorter text holds little but the tokenizer's own marks."""
 
@@ -59,7 +59,7 @@ class EncoderConfig:
     precision: str = "auto"
     """Of the weights: bf16, fp32, or auto: bf16 where it is fast (a GPU, a CPU with avx512_bf16), else fp32."""
     batch_tokens: int = place(0)
-    """Tokens per forward pass, padding included; 0: 2,048 on a CPU, 65,536 on a GPU."""
+    """Tokens per forward pass, padding included; 0: 1,024 on a CPU, 65,536 on a GPU."""
 
     def __post_init__(self) -> None:
         """Checks what no interpolation stands for."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,11 +68,9 @@ def curate_examples(
     Raises:
         UserError: nothing is kept; `output` is left empty.
     """
-    import pyarrow.parquet as pq
-
     seconds: dict[str, float] = {}
     with _timed(seconds, "row_filters"):
-        curation = Curation(filter_samples(config, inputs, place))
+        curation = filter_samples(config, inputs, place)
     with _timed(seconds, "duplicates"):
         reject_duplicates(curation, config.dedup, place.num_cpus)
     with _timed(seconds, "round_trip"):
@@ -84,18 +81,14 @@ def curate_examples(
             reject_surplus(curation, config.max_per_passage)
     curation.require_some()
     with _timed(seconds, "write"):
-        table = curation.table(config.seed, config.validation_share)
-        is_kept = np.asarray(curation.reasons == "")
-        kept, rejected = table.filter(pa.array(is_kept)), table.filter(pa.array(~is_kept))
-        assert len(kept) + len(rejected) == len(curation), "generated = kept + rejected"
-        pq.write_table(kept, output / "kept.parquet", compression="zstd")
-        pq.write_table(rejected, output / "rejected.parquet", compression="zstd")
-    splits = Counter(kept["split"].to_pylist())
+        splits = curation.write(output, config.seed, config.validation_share)
+    kept, rejected = splits.total(), curation.counts()
+    assert kept + sum(rejected.values()) == len(curation), "generated = kept + rejected"
     return {
-        "kept": len(kept),
+        "kept": kept,
         "train": splits["train"],
         "validation": splits["validation"],
-        "rejected": curation.counts(),
+        "rejected": rejected,
         "seconds": seconds,
     }
 
@@ -109,8 +102,8 @@ def rank_open(curation: Curation, encoder: EncoderConfig, documents: Path, place
     return measure_ranks(encoder, queries, passages, documents, place)
 
 
-def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Place) -> pa.Table:
-    """Joins generated samples with their passages and judges each by itself; the rows of `Curation`."""
+def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Place) -> Curation:
+    """Joins generated samples with their passages and judges each by itself."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
@@ -135,13 +128,13 @@ def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Pl
         "passage_id": samples["passage_id"],
         "document_id": passages["document_id"].take(passage_rows),
         "query": judged["query"],
-        "passage": texts.take(passage_rows.combine_chunks()),
+        "passage_row": passage_rows,
         "logprob": samples["logprob"],
         "reason": judged["reason"],
         "detail": judged["detail"],
     }
     conditions = [name for name in samples.column_names if name.startswith(CONDITION_PREFIX)]
-    return pa.table(columns | {name: samples[name] for name in conditions})
+    return Curation(pa.table(columns | {name: samples[name] for name in conditions}), texts)
 
 
 def read_prompt(prompts: Path | None) -> PromptWords:

@@ -24,6 +24,13 @@ def test_steps_and_warnings_are_lines() -> None:
     assert file.getvalue() == "documents  12 passages from [bold]a[/bold]\\\nwarning    the corpus is [link]odd\n"
 
 
+def test_a_long_line_stays_one_line() -> None:
+    console, file = log()
+    console.step("documents", "word " * 100)
+    console.warn("word " * 100)
+    assert len(file.getvalue().splitlines()) == 2
+
+
 def test_shows_tables_and_markup() -> None:
     console, file = log()
     table = Table("system", "nDCG@10")

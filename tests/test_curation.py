@@ -1,7 +1,11 @@
 """The ledger: every row ends once, with one reason, whatever else is there."""
 
+from collections import Counter
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.curation import SETTINGS, Curation, draw_split, reject_duplicates, reject_lost, reject_surplus
@@ -27,13 +31,13 @@ def make_curation(rejected: str = "format") -> Curation:
         "passage_id": ["a#1", "a#1", "a#2", "b", "c", "c"],
         "document_id": ["a", "a", "a", "b", "c", "c"],
         "query": QUERIES,
-        "passage": ["text"] * count,
+        "passage_row": [0, 0, 1, 2, 3, 3],
         "logprob": pa.array([-1.0] * count, pa.float32()),
         "reason": ["", "", "", "", "", rejected],
         "detail": ["", "", "", "", "", "empty" * bool(rejected)],
         "condition_form": ["question"] * count,
     }
-    return Curation(pa.table(rows))
+    return Curation(pa.table(rows), pa.array(["text a1", "text a2", "text b", "text c"]))
 
 
 def test_rows_end_with_the_reason_of_the_first_filter_that_rejects_them() -> None:
@@ -66,12 +70,25 @@ def test_the_lowest_ids_of_a_passage_stay() -> None:
     assert curation.details[1] == "over 1"
 
 
-def test_the_table_has_the_schema_and_every_row() -> None:
-    table = make_curation().table(seed=0, validation_share=0.5)
+@pytest.mark.parametrize("at_once", [1, 4, 100])
+def test_tables_have_the_schema_and_every_row(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.curation._ROWS_AT_ONCE", at_once)
+    table = pa.concat_tables(make_curation().tables(seed=0, validation_share=0.5))
+    assert table["passage"].to_pylist() == ["text a1", "text a1", "text a2", "text b", "text c", "text c"]
     assert table.schema.equals(pa.schema([*EXAMPLES, ("condition_form", pa.string())]))
     assert table["sample_id"].to_pylist() == [0, 10, 20, 30, 40, 50]
     splits = dict(zip(table["document_id"].to_pylist(), table["split"].to_pylist(), strict=True))
     assert table["split"].to_pylist() == [splits[name] for name in table["document_id"].to_pylist()]
+
+
+def test_what_is_written_is_what_is_counted(tmp_path: Path) -> None:
+    curation = make_curation()
+    splits = curation.write(tmp_path, seed=0, validation_share=0.5)
+    kept, rejected = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("kept", "rejected"))
+    assert kept["sample_id"].to_pylist() == [0, 10, 20, 30, 40]
+    assert rejected["sample_id"].to_pylist() == [50]
+    assert rejected["reason"].to_pylist() == ["format"]
+    assert splits == Counter(kept["split"].to_pylist())
 
 
 def test_the_split_is_drawn_by_document_and_seed() -> None:
@@ -108,4 +125,4 @@ def test_every_filter_has_a_setting_to_change() -> None:
 
 def test_rows_out_of_order_are_a_defect() -> None:
     with pytest.raises(AssertionError, match="order of their ids"):
-        Curation(make_curation().rows.take([1, 0]))
+        Curation(make_curation().rows.take([1, 0]), pa.array(["text"]))

@@ -97,7 +97,11 @@ def test_a_path_that_is_no_file_is_refused_before_anything_starts(name: str) -> 
 @pytest.mark.parametrize(
     ("changes", "place", "what"),
     [
-        ({"path": "a.jsonl", "from_qrels": 5}, "demonstrations.from_qrels", "two sources of demonstrations: a.jsonl and 5"),
+        (
+            {"path": "a.jsonl", "from_qrels": 5},
+            "demonstrations.from_qrels",
+            "two sources of demonstrations: a.jsonl and 5",
+        ),
         ({"from_qrels": -1}, "demonstrations.from_qrels", "-1 is too small"),
         ({"per_prompt": 0}, "demonstrations.per_prompt", "0 is too small"),
         ({"num_sets": 0}, "demonstrations.num_sets", "0 is too small"),

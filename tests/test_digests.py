@@ -85,7 +85,9 @@ def test_a_restored_mtime_hides_no_change(folder: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("damaged", ["", "{", "[1, 2]", '{"x": '])
-def test_a_damaged_memory_is_started_anew(folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, damaged: str) -> None:
+def test_a_damaged_memory_is_started_anew(
+    folder: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
     cache.parent.mkdir()
     cache.write_text(damaged)
     settle(folder / "a.txt", monkeypatch)

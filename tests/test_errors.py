@@ -27,7 +27,9 @@ def test_crosses_process_borders_whole() -> None:
 
 
 def test_suggests_the_closest_name_and_lists_all() -> None:
-    assert suggest("sample", ["samples", "report", "model"]) == "did you mean 'samples'? valid are: model, report, samples"
+    assert (
+        suggest("sample", ["samples", "report", "model"]) == "did you mean 'samples'? valid are: model, report, samples"
+    )
 
 
 def test_suggests_nothing_when_nothing_is_close() -> None:

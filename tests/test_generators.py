@@ -40,6 +40,7 @@ def test_the_users_arguments_win() -> None:
     assert arguments["seed"] == 3
 
 
+@pytest.mark.slow
 def test_vllm_knows_every_argument() -> None:
     from vllm.engine.arg_utils import EngineArgs
 
@@ -72,7 +73,12 @@ def output(**values: object) -> SimpleNamespace:
     completion = SimpleNamespace(text=" a b", token_ids=[1, 2, 3, 4], cumulative_logprob=-2.0, finish_reason="stop")
     empty = SimpleNamespace(text="", token_ids=[], cumulative_logprob=0.0, finish_reason="length")
     plain = SimpleNamespace(text="x", token_ids=[1], cumulative_logprob=None, finish_reason=None)
-    whole = {"request_id": "5", "prompt_token_ids": [1, 2, 3], "num_cached_tokens": 2, "outputs": [completion, empty, plain]}
+    whole = {
+        "request_id": "5",
+        "prompt_token_ids": [1, 2, 3],
+        "num_cached_tokens": 2,
+        "outputs": [completion, empty, plain],
+    }
     return SimpleNamespace(**{**whole, **values})
 
 

@@ -129,7 +129,9 @@ def step_modules() -> dict[str, str]:
 def test_the_six_steps_see_what_they_run() -> None:
     seen = {noun: set(reachable(module)) for noun, module in step_modules().items()}
     assert {noun for noun, modules in seen.items() if "engine.loop" in modules} == {"samples"}
-    assert {"engine.generators", "engine.pool", "engine.actor"} <= seen["samples"], "also those of function-level imports"
+    assert {"engine.generators", "engine.pool", "engine.actor"} <= seen["samples"], (
+        "also those of function-level imports"
+    )
     assert all(module in seen[noun] for noun, module in step_modules().items())
 
 

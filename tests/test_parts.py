@@ -27,9 +27,7 @@ SCHEMA = samples_schema(["form"])
 
 
 def row(sample_id: int, **values: object) -> dict[str, object]:
-    empty: dict[str, object] = {
-        field.name: "" if pa.types.is_string(field.type) else 0 for field in SCHEMA
-    }
+    empty: dict[str, object] = {field.name: "" if pa.types.is_string(field.type) else 0 for field in SCHEMA}
     return {**empty, "sample_id": sample_id, "text": f"text {sample_id}", **values}
 
 

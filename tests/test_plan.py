@@ -168,7 +168,10 @@ def test_draws_of_one_passage_are_independent() -> None:
 
 def test_demonstrations_have_the_value_of_the_sample() -> None:
     rows = plan(IDS, num_sets=4).to_pylist()
-    assert {(row["condition_form"], row["demonstration_set"] // 4) for row in rows} == {("question", 0), ("keywords", 1)}
+    assert {(row["condition_form"], row["demonstration_set"] // 4) for row in rows} == {
+        ("question", 0),
+        ("keywords", 1),
+    }
     for row in rows:
         assert row["prefix"] == row["demonstration_set"]
         assert row["prompt_tokens"] == 100 + row["demonstration_set"] + len(row["passage_id"])

@@ -28,7 +28,9 @@ TASK = {
 DEMONSTRATIONS = {"collection": "", "seed": 0, "num_sets": 3, "per_prompt": 2}
 
 
-def config(task: dict[str, object] | None = None, shown: dict[str, object] | None = None, **changes: object) -> PromptsConfig:
+def config(
+    task: dict[str, object] | None = None, shown: dict[str, object] | None = None, **changes: object
+) -> PromptsConfig:
     parts = {
         "task": TaskConfig(**{**TASK, **(task or {})}),  # type: ignore[arg-type]
         "demonstrations": DemonstrationsConfig(**{**DEMONSTRATIONS, **(shown or {})}),  # type: ignore[arg-type]
@@ -42,10 +44,18 @@ def documents(tmp_path: Path) -> Path:
     folder = tmp_path / "documents"
     folder.mkdir()
     rows = [
-        {"passage_id": f"d{i}", "document_id": f"d{i}", "title": f"Title {i}", "text": f"Some text number {i} " * (i + 1)}
+        {
+            "passage_id": f"d{i}",
+            "document_id": f"d{i}",
+            "title": f"Title {i}",
+            "text": f"Some text number {i} " * (i + 1),
+        }
         for i in range(30)
     ]
-    pq.write_table(pa.Table.from_pylist([{"position": 0, "num_tokens": 4, **row} for row in rows], PASSAGES), folder / "passages.parquet")
+    pq.write_table(
+        pa.Table.from_pylist([{"position": 0, "num_tokens": 4, **row} for row in rows], PASSAGES),
+        folder / "passages.parquet",
+    )
     return folder
 
 
@@ -66,7 +76,11 @@ def test_plans_every_passage_and_says_so(planned: Planner) -> None:
     output, record = planned(config(per_passage=2))
     plan = read_plan(output)
     assert plan.schema.names == [*PROMPTS.names, "condition_form"]
-    assert sorted(path.name for path in output.iterdir()) == ["demonstration_sets.parquet", "plan-00000.parquet", "task.json"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "demonstration_sets.parquet",
+        "plan-00000.parquet",
+        "task.json",
+    ]
     forms = plan["condition_form"].to_pylist()
     assert record == {
         "planned": 60,
@@ -83,7 +97,9 @@ def test_what_was_planned_is_rendered_again(planned: Planner) -> None:
     prompts = load_prompts(output)
     assert prompts.task == config().task
     assert [len(chosen) for chosen in prompts.sets] == [2] * 6
-    assert [{d.conditions["form"] for d in chosen} for chosen in prompts.sets] == [{"question"}] * 3 + [{"keywords"}] * 3
+    assert [{d.conditions["form"] for d in chosen} for chosen in prompts.sets] == [{"question"}] * 3 + [
+        {"keywords"}
+    ] * 3
     text = prompts.renderer().completion({"title": "T", "text": "x"}, 4, "form=keywords")
     assert text.startswith(f"Passage: {prompts.sets[4][0].document}\nQuery: {prompts.sets[4][0].query}\n\n")
     assert text.endswith("\n\nPassage: T x\nQuery:")

@@ -76,7 +76,9 @@ def fill_disk(config: WordsConfig, inputs: Mapping[str, Path], output: Path, pla
     return {}
 
 
-def fill_disk_at_the_end(config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
+def fill_disk_at_the_end(
+    config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place
+) -> dict[str, object]:
     (output / f"record.json.{os.getpid()}.tmp").symlink_to("/dev/full")
     return {}
 

@@ -135,7 +135,10 @@ def test_refuses_a_file_and_a_folder_below_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("kept")
     for run in (file, file / "run", file / "deep" / "run"):
-        with pytest.raises(UserError, match=r"is a file|cannot be made: Not a directory|File exists") as caught, hold_run(run):
+        with (
+            pytest.raises(UserError, match=r"is a file|cannot be made: Not a directory|File exists") as caught,
+            hold_run(run),
+        ):
             pass
         assert caught.value.place == f"run_dir={run}"
     assert file.read_text() == "kept"

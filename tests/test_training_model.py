@@ -218,7 +218,7 @@ def test_the_identity_knows_the_weights_and_not_the_place(base: Path) -> None:
 def test_a_trainer_that_fails_says_where_its_log_is(ray_here: None, base: Path, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.safetensors").mkdir()  # saving the weights must fail
-    with pytest.raises(RuntimeError, match="training-0.log"):
+    with pytest.raises(RuntimeError, match=r"training-0\.log"):
         train(make_config(base, epochs=1, max_failures=0), tmp_path)
 
 

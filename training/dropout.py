@@ -33,7 +33,7 @@ def _dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bo
         return torch_dropout(x, p, training, inplace)
     if not training:
         return x
-    dropped: torch.Tensor = _Dropped.apply(x, threshold)
+    dropped: torch.Tensor = _Dropped.apply(x, threshold)  # type: ignore[no-untyped-call]
     return dropped
 
 
@@ -56,5 +56,5 @@ class _Dropped(torch.autograd.Function):
 def _random_bytes(count: int) -> torch.Tensor:
     """uint8 (count,), uniform, from torch's default generator, so that `torch.manual_seed` governs them."""
     words = torch.empty((count + 7) // 8, dtype=torch.int64)
-    words.random_(-(2**63), None)  # type: ignore[call-overload]
+    words.random_(-(2**63), None)
     return words.view(torch.uint8)[:count]

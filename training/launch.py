@@ -196,16 +196,7 @@ def _record(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) ->
 
 
 def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> str:
-    names = [
-        "learning_rate",
-        "epochs",
-        "warmup_share",
-        "weight_decay",
-        "scale",
-        "symmetric",
-        "train_max_tokens",
-        "seed",
-    ]
+    names = ("learning_rate", "epochs", "warmup_share", "weight_decay", "scale", "symmetric", "train_max_tokens")
     return render_card(
         CardFacts(
             title=f"{Path(config.base.removeprefix('bundled:')).name}, tuned",

@@ -63,12 +63,15 @@ class RaggedRankingLoss(MultipleNegativesRankingLoss):
     number of kernel launches is (a GPU).
     """
 
-    rows_per_pass = 0
+    def __init__(self, model: SentenceTransformer, *, rows_per_pass: int, **options: Any) -> None:
+        super().__init__(model, **options)
+        self._rows_per_pass = rows_per_pass
 
     def forward(self, sentence_features: Iterable[Features], labels: torch.Tensor) -> torch.Tensor:
         """The loss of a batch; one feature dict per column (query, passage, negatives)."""
-        embeddings = [embed_ragged(self.model, features, self.rows_per_pass) for features in sentence_features]
-        return self.compute_loss_from_embeddings(embeddings, labels)
+        embeddings = [embed_ragged(self.model, features, self._rows_per_pass) for features in sentence_features]
+        loss: torch.Tensor = self.compute_loss_from_embeddings(embeddings, labels)
+        return loss
 
 
 def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Tensor:
@@ -77,7 +80,8 @@ def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Te
     rows = len(mask)
     # With padding on the left a slice would cut off text.
     if not 0 < rows_per_pass < rows or not bool(mask[:, 0].all()):
-        return model(features)["sentence_embedding"]
+        whole: torch.Tensor = model(features)["sentence_embedding"]
+        return whole
     lengths = mask.sum(1)
     order = torch.argsort(lengths, descending=True)
     passes = []
@@ -100,10 +104,11 @@ def make_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: in
     if config.symmetric:
         options |= {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
     if config.loss is Loss.cached_mnrl:
-        return CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
-    loss = RaggedRankingLoss(model, **options)
-    loss.rows_per_pass = config.rows_per_pass if on_cpu else 0
-    return loss
+        cached: torch.nn.Module = CachedMultipleNegativesRankingLoss(
+            model, mini_batch_size=config.mini_batch_size, **options
+        )
+        return cached
+    return RaggedRankingLoss(model, rows_per_pass=config.rows_per_pass if on_cpu else 0, **options)
 
 
 class CurveCallback(TrainerCallback):

@@ -1,0 +1,53 @@
+"""The schemas that steps hand to each other: ids first, no name twice, and writers that keep to them."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.documents import PassageWriter
+from engine.parts import samples_schema
+from engine.plan import PlanSize, Sets, make_grid, plan_samples
+from engine.records import CONDITION_PREFIX, EXAMPLES, FAILED_DOCUMENTS, PASSAGES, PROMPTS, SAMPLES
+from engine.task import AttributeConfig
+
+ALL = {
+    "passages": (PASSAGES, "passage_id", pa.string()),
+    "failed": (FAILED_DOCUMENTS, "document_id", pa.string()),
+    "prompts": (PROMPTS, "sample_id", pa.int64()),
+    "samples": (SAMPLES, "sample_id", pa.int64()),
+    "examples": (EXAMPLES, "sample_id", pa.int64()),
+}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_row_has_an_id_from_birth(name: str) -> None:
+    schema, key, kind = ALL[name]
+    assert schema.field(0) == pa.field(key, kind)
+    assert len(set(schema.names)) == len(schema.names)
+    assert not [column for column in schema.names if column.startswith(CONDITION_PREFIX)]
+
+
+def test_samples_are_traced_to_their_passage_and_prompt() -> None:
+    for schema in (PROMPTS, SAMPLES, EXAMPLES):
+        assert {"sample_id", "passage_id"} <= set(schema.names)
+    assert {"demonstration_set", "prompt_tokens"} <= set(PROMPTS.names) & set(SAMPLES.names)
+    assert "document_id" in EXAMPLES.names
+
+
+def test_the_documents_step_writes_its_schemas(tmp_path: Path) -> None:
+    with PassageWriter(tmp_path):
+        pass
+    assert pq.read_schema(tmp_path / "passages.parquet") == PASSAGES
+    assert pq.read_schema(tmp_path / "failed.parquet") == FAILED_DOCUMENTS
+
+
+def test_plan_and_samples_carry_the_same_conditions() -> None:
+    grid = make_grid({"form": AttributeConfig({"a": 1.0}), "length": AttributeConfig({"b": 1.0})}, "", [""])
+    sets = Sets(1, np.zeros((1, 1), np.int64))
+    [plan] = plan_samples(["p"], np.zeros(1, np.int64), grid, sets, PlanSize(1, 0, 0))
+    conditions = [pa.field("condition_form", pa.string()), pa.field("condition_length", pa.string())]
+    assert list(plan.schema) == [*PROMPTS, *conditions]
+    assert list(samples_schema(["form", "length"])) == [*SAMPLES, *conditions]
