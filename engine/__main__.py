@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.cluster import quiet
-from engine.errors import UserError
+from engine.errors import UserError, suggest
 
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
@@ -49,6 +49,9 @@ def _dispatch(arguments: list[str]) -> int:
         return _read_run(command, arguments[1:])
     if any(argument.startswith("-") for argument in arguments):
         return _hydra(arguments)
+    if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out
+        remedy = f"write key=value to run, `synthmill --help` shows examples; of commands {suggest(command, USAGE)}"
+        raise UserError(f"there is no command {command!r}", place="command line", remedy=remedy)
     from engine.config import load_config
 
     config, text = load_config(arguments)
@@ -59,14 +62,15 @@ def start(config: object, text: str) -> int:
     """Runs one composed config: the pipeline, or its preview."""
     from engine.pipeline import RunConfig
     from engine.preview import preview
-    from engine.run import run
+    from engine.run import in_the_users_words, run
     from engine.summary import show_end
 
     assert isinstance(config, RunConfig), "load_config gives a RunConfig"
-    if config.preview:
-        preview(config)
-        return 0
-    show_end(run(config, text), config)
+    with in_the_users_words(config):
+        if config.preview:
+            preview(config)
+        else:
+            show_end(run(config, text), config)
     return 0
 
 
@@ -75,9 +79,8 @@ def _read_run(command: str, arguments: list[str]) -> int:
     if command == "clean" and not arguments:
         arguments = ["runs"]
     if len(arguments) != wanted:
-        raise UserError(
-            f"{len(arguments)} arguments, {wanted} wanted", place=f"synthmill {command}", remedy=USAGE[command]
-        )
+        what = f"{len(arguments)} arguments, {wanted} wanted"
+        raise UserError(what, place=f"synthmill {command}", remedy=f"write: {USAGE[command]}")
     from engine import commands
 
     functions: dict[str, Callable[..., int]] = {

@@ -5,10 +5,14 @@ In: a ClusterConfig. Out: a Ray that is up, its logs in the run folder, nothing 
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import UserError
 from engine.identity import place
 
 QUIET_ENVIRONMENT = {
@@ -26,6 +30,8 @@ QUIET_ENVIRONMENT = {
 }
 """Nothing leaves the machine unasked; set in the driver and, through Ray, in every worker."""
 
+_KNOCK_SECONDS = 5.0
+
 
 @dataclass(frozen=True)
 class ClusterConfig:
@@ -39,6 +45,13 @@ class ClusterConfig:
     """Ray's shared memory when starting Ray."""
     min_free_disk_bytes: int = place(2 * 10**9)
     """A step is refused when the store's disk has less."""
+
+    def __post_init__(self) -> None:
+        """Refuses amounts below zero."""
+        for name in ("num_cpus", "object_store_bytes", "min_free_disk_bytes"):
+            value = getattr(self, name)
+            if value < 0:
+                raise UserError(f"{value} is too small", place=f"cluster.{name}={value}", remedy="set it to 0 or more")
 
     def cpus_here(self) -> int:
         """Cores this process may keep busy."""
@@ -62,7 +75,9 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
         return
     runtime_env = {"env_vars": {name: os.environ[name] for name in QUIET_ENVIRONMENT if name in os.environ}}
     if config.address != "local":
-        ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
+        with _naming_no_cluster(config.address):
+            _knock(config.address)
+            ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
         return
     # Logical CPUs exceed cores: Ray Data tasks and zero-work actors must not wait for a busy engine.
     ray.init(
@@ -78,3 +93,23 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     link = logs / "ray"
     link.unlink(missing_ok=True)
     link.symlink_to(session / "logs")
+
+
+def _knock(address: str) -> None:
+    """Raises OSError where nobody listens at `HOST:PORT` or `ray://HOST:PORT`; Ray would keep trying for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_KNOCK_SECONDS).close()
+
+
+@contextlib.contextmanager
+def _naming_no_cluster(address: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:  # ConnectionError of Ray's is one
+        reason = str(error).split(".")[0] or type(error).__name__
+        raise UserError(
+            f"no Ray cluster answers there ({reason})",
+            place=f"cluster.address={address}",
+            remedy="start one (`ray start --head`), name its address, or set cluster=local",
+        ) from error

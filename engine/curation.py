@@ -114,7 +114,7 @@ class Curation:
             part = slice(start, start + _ROWS_AT_ONCE)
             rows = self.rows[part]
             made = {
-                "passage": self.passages.take(rows["passage_row"].combine_chunks()),
+                "passage": self.passages.take(rows["passage_row"].combine_chunks()).cast(pa.string()),
                 "split": pa.array([split_of[name] for name in rows["document_id"].to_pylist()], pa.string()),
                 "reason": pa.array(self.reasons[part], pa.string()),
                 "detail": pa.array(self.details[part], pa.string()),

@@ -115,7 +115,7 @@ def load_documents(
     with PassageWriter(output) as writer:
         for document in chunk_documents(documents, tokenizer, size, place.num_cpus):
             writer.add(document)
-    _check(writer, config)
+    _check(writer, config, source)
     if writer.failed:
         place.console.warn(f"{_told(writer.failed)} of {writer.documents:,} documents; see documents/{FAILED_FILE}")
     totals = {"documents": writer.documents, "passages": writer.passages, "tokens": writer.tokens}
@@ -230,16 +230,19 @@ def _digest(source: Source) -> object:
     return [content_digest(file) for file in source.files]
 
 
-def _check(writer: PassageWriter, config: DocumentsConfig) -> None:
+def _check(writer: PassageWriter, config: DocumentsConfig, source: Source) -> None:
     """Ends the run where there is nothing to go on with."""
+    from engine.chunking import TOO_SHORT
+
     place = f"documents.path={config.path}" if config.path else f"documents.reader={config.reader.value}"
     if writer.documents == 0:
-        raise UserError("holds no documents", place=place, remedy="name a file or folder with at least one document")
+        files = str(source.files[0]) if len(source.files) == 1 else f"{len(source.files)} files"
+        remedy = f"name a file or folder with at least one document ({files} was read)"
+        raise UserError("holds no documents", place=place, remedy=remedy)
     if writer.passages == 0:
         what = f"none of {writer.documents} documents gives a passage: {_told(writer.failed)}"
-        remedy = (
-            f"lower documents.min_tokens={config.min_tokens}, or set documents.text_field to the field with the text"
-        )
+        lower = f"lower documents.min_tokens={config.min_tokens}, or " if TOO_SHORT in writer.failed else ""
+        remedy = f"{lower}set documents.text_field to the field with the text"
         raise UserError(what, place=place, remedy=remedy)
 
 

@@ -117,7 +117,8 @@ def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Pl
         what = f"all {len(errors):,} samples failed, the first with: {errors[0]}"
         raise UserError(what, place="samples", remedy="mend that, then run the same command again")
     passages = pq.read_table(inputs["documents"] / "passages.parquet")
-    texts = pa.array(map(passage_text, passages["title"].to_pylist(), passages["text"].to_pylist()), pa.string())
+    texts = map(passage_text, passages["title"].to_pylist(), passages["text"].to_pylist())
+    texts = pa.array(texts, pa.large_string())  # a string array ends at 2 GiB, a corpus need not
     passage_rows = pc.index_in(samples["passage_id"], passages["passage_id"])
     assert not passage_rows.null_count, "a sample's passage is not among the documents"
     prompt = read_prompt(inputs.get("prompts"))

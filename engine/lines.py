@@ -63,7 +63,7 @@ def read_objects(file: Path) -> Iterator[JsonObject]:
         if not line.strip():
             continue
         try:
-            values = json.loads(line)
+            values = json.loads(line.rstrip())  # else a line that stops short is faulted at column 1 of the next
         except (ValueError, RecursionError) as error:
             fail_json(error, f"{file}:{number}", "write one JSON object per line")
         if not isinstance(values, dict):

@@ -82,6 +82,8 @@ def resolve_model(name: str, *, key: str) -> Path:
     """
     if name.startswith("bundled:"):
         return _bundled_folder(name, key)
+    if not name.strip():
+        raise UserError("no model is named", place=f"{key}=", remedy=suggest(name, BUNDLED))
     folder = Path(name).expanduser()
     if folder.exists():
         return _checked(folder.resolve(), name, key)

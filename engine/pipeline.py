@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from engine.cluster import ClusterConfig
 from engine.demonstrations import DemonstrationsConfig
 from engine.documents import DocumentsConfig, load_documents
+from engine.errors import UserError
 from engine.examples import ExamplesConfig, curate_examples
 from engine.identity import place
 from engine.prompts import PromptsConfig, plan_prompts
@@ -53,6 +54,13 @@ class RunConfig:
 
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses counts below zero."""
+        for name in ("preview", "seed"):
+            value = getattr(self, name)
+            if value < 0:
+                raise UserError(f"{value} is too small", place=f"{name}={value}", remedy="set it to 0 or more")
 
 
 def steps(config: RunConfig) -> list[Step]:

@@ -173,14 +173,14 @@ def _count_suffixes(
 
 def _check_room(config: PromptsConfig, sets: Sets, shortest_suffix: int) -> None:
     longest = int(sets.prefix_tokens.max())
-    room = config.context_tokens - longest - config.max_tokens
-    if room < shortest_suffix:
+    needed = longest + shortest_suffix + config.max_tokens
+    if needed > config.context_tokens:
         raise UserError(
-            f"the longest prompt start has {longest} tokens and the answer up to {config.max_tokens}, "
-            f"which leaves {room} of {config.context_tokens} for a passage; the shortest needs {shortest_suffix}",
+            f"no prompt fits into {config.context_tokens} tokens: its start with demonstrations has {longest}, the "
+            f"shortest passage with the words around it {shortest_suffix}, the answer up to {config.max_tokens}",
             place="samples.context_tokens",
-            remedy="lower demonstrations.per_prompt or demonstrations.max_document_tokens, "
-            "or raise samples.context_tokens",
+            remedy=f"set it to {needed} or more, or lower demonstrations.per_prompt, "
+            "demonstrations.max_document_tokens or samples.max_tokens",
         )
 
 

@@ -132,7 +132,14 @@ def _choose(found: Path, path: str) -> Reader:
     if len(counts) > 1:
         kinds = " and ".join(sorted(reader.value for reader in counts))
         raise _error(path, f"holds files for several readers: {kinds}", "choose one with documents.reader=...")
-    return next(iter(counts), Reader.tree)
+    if not counts:
+        raise _error(path, "holds no readable files", f"name a folder with documents; {_readable()}")
+    return next(iter(counts))
+
+
+def _readable() -> str:
+    every = sorted({ending for endings in SUFFIXES.values() for ending in endings})
+    return f"readable are {CORPUS_NAMES[0]} (BEIR) and files that end in {', '.join(every)}"
 
 
 def _files(found: Path, path: str, reader: Reader) -> list[Path]:
@@ -150,9 +157,11 @@ def _files(found: Path, path: str, reader: Reader) -> list[Path]:
         files = [file for file in _shown(found) if _reader_of(file) is reader]
     if not files:
         endings = ", ".join(SUFFIXES[reader])
-        every = ", ".join(sorted({ending for endings in SUFFIXES.values() for ending in endings}))
-        remedy = f"name a folder with such files, or set documents.reader; readable are {every}"
-        raise _error(path, f"holds no readable files ({endings})", remedy)
+        raise _error(
+            path,
+            f"holds no readable files ({endings})",
+            f"set documents.reader=auto, or name a folder with such files; {_readable()}",
+        )
     if reader is Reader.squad and len(files) > 1:
         raise _error(path, f"holds {len(files)} JSON files", "name one of them")
     return files

@@ -6,6 +6,7 @@ In: a RunConfig. Out: a run folder whose entries link to finished steps.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,11 +19,14 @@ from engine.pipeline import RunConfig, steps
 from engine.place import Place
 from engine.pool import EnginePools
 from engine.step import Step, is_made, make
-from engine.store import NOUNS, Store, begin_run, hold_run, link, link_latest
+from engine.store import NOUNS, Store, begin_run, hold_run, link, link_latest, make_folder, naming_a_full_disk
 from engine.tracking import make_tracker
 
 if TYPE_CHECKING:
     from engine.samples import SamplesConfig
+
+FOLLOWS = {"documents.path": "collection", "report.benchmark": "collection", "documents.tokenizer": "model.base"}
+"""Keys that take the value of another one unless they are set themselves."""
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -37,7 +41,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     wanted = wanted_steps(config)
     for step in wanted:
         _ = step.fingerprint  # everything that can be checked by looking is checked before anything is touched
-    with hold_run(run_dir), open_place(config, console or Console()) as place:
+    with hold_run(run_dir), naming_a_full_disk(run_dir), open_place(config, console or Console()) as place:
         store = Store(place.store_dir)
         _start_engines_early(wanted, store, place)
         begun = False
@@ -58,6 +62,20 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
             _begin(config_text, wanted, store, place)
         link_latest(Path(config.runs_dir), run_dir)
     return run_dir
+
+
+@contextlib.contextmanager
+def in_the_users_words(config: RunConfig) -> Iterator[None]:
+    """Names in errors the key that the user set, where the key at fault only follows it."""
+    try:
+        yield
+    except UserError as error:
+        for key, origin in FOLLOWS.items():
+            value = functools.reduce(getattr, origin.split("."), config)
+            if value and error.place == f"{key}={value}":
+                remedy = error.remedy.replace(f"set {key}", f"set {origin}")
+                raise UserError(error.what, place=f"{origin}={value}", remedy=remedy) from error
+        raise
 
 
 def check_judgements(config: RunConfig, documents: Path) -> None:
@@ -102,6 +120,7 @@ def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
     tracker = make_tracker(config.tracking, run_dir, values)  # type: ignore[arg-type]  # a dataclass gives a dict
     engines = EnginePools()
     store_dir = Path(config.runs_dir).expanduser().absolute() / "store"
+    make_folder(store_dir, place=f"runs_dir={config.runs_dir}")
     with MemorySampler().running() as memory:
         try:
             yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines)

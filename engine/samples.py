@@ -70,17 +70,25 @@ class SamplesConfig:
     """Slows the fake generator down, for tests of what happens in between; 0: as fast as it can."""
 
     def __post_init__(self) -> None:
-        for name in ("max_tokens", "max_num_seqs", "part_rows"):
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"{getattr(self, name)} is too small", place=f"samples.{name}", remedy="set it to 1 or more"
-                )
+        for name in ("max_tokens", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes", "part_rows"):
+            self._require(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("temperature", "num_engines", "cpus_per_engine", "max_engine_deaths", "fake_samples_per_second"):
+            self._require(name, getattr(self, name) >= 0, "0 or more")
+        self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1")
+        self._require("max_failed_share", 0 <= self.max_failed_share <= 1, "from 0 to 1")
+        self._require("gpus_per_engine", self.gpus_per_engine >= -1, "0 or more, or -1 for as many as fit")
+        self._require("part_seconds", self.part_seconds > 0, "more than 0")
         if self.max_tokens >= self.context_tokens:
             raise UserError(
                 f"{self.max_tokens} output tokens do not fit a context of {self.context_tokens}",
                 place="samples.max_tokens",
                 remedy="lower samples.max_tokens or raise samples.context_tokens",
             )
+
+    def _require(self, name: str, holds: bool, wanted: str) -> None:
+        value = getattr(self, name)
+        if not holds:
+            raise UserError(f"{value} is out of range", place=f"samples.{name}={value}", remedy=f"set it to {wanted}")
 
     def identity(self) -> dict[str, object]:
         """The model's content in place of its name; no model at all for the fake generator."""

@@ -16,7 +16,7 @@ from typing import Any
 from engine.console import format_seconds
 from engine.identity import digest, identity_of, source_hash
 from engine.place import Place
-from engine.store import Store, disk_full, finish, is_disk_full, is_done, read_record, require_space
+from engine.store import Store, finish, is_done, naming_a_full_disk, read_record, require_space
 
 StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], dict[str, object]]
 
@@ -70,16 +70,12 @@ def make(step: Step, store: Store, place: Place) -> Path:
 
 
 def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> None:
-    require_space(folder, place.cluster.min_free_disk_bytes)
+    require_space(folder, place.cluster.min_free_disk_bytes, "cluster.min_free_disk_bytes")
     started = time.monotonic()
-    try:
+    with naming_a_full_disk(folder):
         record = step.function(step.config, inputs, folder, place)
         full = _full_record(step, record, time.monotonic() - started, place)
         finish(folder, full)
-    except OSError as error:
-        if is_disk_full(error):
-            raise disk_full(folder, str(error.strerror)) from error
-        raise
     place.tracker.summary(step.noun, {**record, "seconds": full["seconds"]})
     place.console.step(step.noun, f"{describe(full)} in {format_seconds(time.monotonic() - started)}")
 

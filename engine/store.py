@@ -98,14 +98,7 @@ def hold_run(run_dir: Path) -> Iterator[None]:
     """
     _check_run_folder(run_dir)
     run_dir = run_dir.resolve()  # runs/latest and what it points to are one run
-    try:
-        run_dir.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot be made: {error.strerror}",
-            place=f"run_dir={run_dir}",
-            remedy="name a folder that synthmill may write",
-        ) from None
+    make_folder(run_dir.parent, place=f"run_dir={run_dir}")
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(locked(run_dir.parent / f".{run_dir.name}.lock", wait=False))
@@ -116,6 +109,26 @@ def hold_run(run_dir: Path) -> Iterator[None]:
                 remedy="wait for it, stop it, or give this one its own run_dir",
             ) from None
         yield
+
+
+def make_folder(folder: Path, *, place: str) -> None:
+    """Makes a folder that outputs go to, with its parents; one that is there is left as it is.
+
+    Raises:
+        UserError: a file is in the way, or nothing may be written there; `place` is the key that named the folder.
+    """
+    blocking = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+    what = f"{blocking} is a file" if blocking else ""
+    try:
+        if not blocking:
+            folder.mkdir(parents=True, exist_ok=True)
+            what = "" if os.access(folder, os.W_OK) else f"{folder} may not be written"
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(folder, str(error.strerror)) from error
+        what = f"{folder} cannot be made ({error.strerror})"
+    if what:
+        raise UserError(what, place=place, remedy="name a folder that synthmill may write")
 
 
 def begin_run(run_dir: Path, config_text: str) -> None:
@@ -163,8 +176,8 @@ def link_latest(runs_dir: Path, run_dir: Path) -> None:
         link(runs_dir, "latest", run_dir)
 
 
-def require_space(folder: Path, at_least_bytes: int) -> None:
-    """Refuses to start on a disk that is nearly full.
+def require_space(folder: Path, at_least_bytes: int, setting: str = "") -> None:
+    """Refuses to start on a disk that is nearly full; `setting` is the key that says what nearly is.
 
     Raises:
         UserError: less than `at_least_bytes` are free.
@@ -172,7 +185,8 @@ def require_space(folder: Path, at_least_bytes: int) -> None:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
     free = shutil.disk_usage(existing).free
     if free < at_least_bytes:
-        raise disk_full(folder, f"{free / 1e9:.2f} GB free, {at_least_bytes / 1e9:.2f} GB wanted")
+        by = f" by {setting}" if setting else ""
+        raise disk_full(folder, f"{free / 1e9:.2f} GB free, {at_least_bytes / 1e9:.2f} GB wanted{by}")
 
 
 def disk_full(folder: Path, detail: str) -> UserError:
@@ -182,6 +196,17 @@ def disk_full(folder: Path, detail: str) -> UserError:
         place=str(folder),
         remedy="free some space or set runs_dir to another disk, then run the same command again: it continues",
     )
+
+
+@contextlib.contextmanager
+def naming_a_full_disk(folder: Path) -> Iterator[None]:
+    """Turns an OSError for want of room into `disk_full`."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(folder, str(error.strerror)) from error
+        raise
 
 
 def is_disk_full(error: OSError) -> bool:

@@ -137,7 +137,8 @@ def compile_template(source: str, place: str) -> Template:
     try:
         return environment.from_string(source)
     except TemplateError as error:
-        raise UserError(f"the template does not parse: {error}", place=place, remedy="mend the template") from error
+        remedy = "mend it: {{ NAME }} writes a value, {% if NAME %} ... {% endif %} decides"
+        raise UserError(f"the template does not parse: {error}", place=place, remedy=remedy) from error
 
 
 def render(template: Template, place: str, **fields: object) -> str:
@@ -149,8 +150,16 @@ def render(template: Template, place: str, **fields: object) -> str:
     try:
         return template.render(**fields)
     except (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError) as error:
-        remedy = f"use only {', '.join(sorted(fields))} in it"
+        remedy = f"use only {', '.join(_variables(fields)) or 'plain text'} in it"
         raise UserError(f"the template cannot be rendered: {error}", place=place, remedy=remedy) from error
+
+
+def _variables(fields: Mapping[str, object]) -> list[str]:
+    """What a template may name: `condition.form`, `passage.text`, ..."""
+    known = {"passage": ("title", "text"), "demonstration": ("document", "query")}
+    condition = fields.get("condition")
+    inner = known | {"condition": tuple(condition) if isinstance(condition, Mapping) else ()}
+    return [f"{name}.{part}" for name in sorted(fields) for part in inner.get(name, ())]
 
 
 def format_cell(values: Mapping[str, str]) -> str:

@@ -134,7 +134,7 @@ def make_tracker(config: TrackingConfig, run_dir: Path, run_config: dict[str, An
 def _has_login() -> bool:
     import wandb
 
-    return bool(wandb.api.api_key)
+    return bool(wandb.login(prompt=False, verify=False))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -46,7 +46,8 @@ def judge_samples(
     rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(needed) // place.num_cpus)))
     blocks = [needed.slice(start, rows) for start in range(0, len(needed), rows)]
     # Ray's logical CPUs outnumber the cores of this machine, and each worker more is an interpreter more to start.
-    workers = ray.data.TaskPoolStrategy(size=place.num_cpus if place.cluster.address == "local" else None)
+    size = min(place.num_cpus, len(blocks)) if place.cluster.address == "local" else None
+    workers = ray.data.TaskPoolStrategy(size=size)
     # from_arrow would start workers only to ask for the size of each block.
     dataset = ray.data.from_blocks(blocks).map_batches(
         judge_batch, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=0.5, compute=workers

@@ -155,7 +155,7 @@ def test_a_prompt_without_room_is_refused_with_the_numbers(planned: Planner) -> 
         planned(config(context_tokens=200, shown={"per_prompt": 5}))
     assert caught.value.place == "samples.context_tokens"
     assert "the answer up to 48" in caught.value.what
-    assert "of 200 for a passage" in caught.value.what
+    assert "no prompt fits into 200 tokens" in caught.value.what
     assert "demonstrations.per_prompt" in caught.value.remedy
 
 

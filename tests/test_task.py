@@ -134,7 +134,8 @@ def test_a_mistake_in_a_template_is_named(source: str, what: str) -> None:
     with pytest.raises(UserError) as caught:
         renderer.suffix(PASSAGE, "form=question")
     assert what in caught.value.what
-    assert (caught.value.place, caught.value.remedy) == ("task.prompt", "use only condition, passage in it")
+    remedy = "use only condition.form, passage.title, passage.text in it"
+    assert (caught.value.place, caught.value.remedy) == ("task.prompt", remedy)
 
 
 @pytest.mark.parametrize("name", ["instruction", "demonstration", "prompt"])

@@ -67,15 +67,15 @@ def watch(fit: Callable[[], Mapping[str, Any]], curve: Any, total_steps: int, pl
     thread = threading.Thread(target=run, name="ray-train", daemon=True)
     thread.start()
     with place.console.progress("model", total_steps, "steps") as bar:
-        started = False
+        reached = 0
         while True:
             thread.join(POLL_SECONDS)
             alive = thread.is_alive()
             for point in ray.get(curve.take.remote()):
-                if not started:
-                    bar.start_at(point.step - 1)
-                    started = True
-                bar.reach(point.step)
+                if not 0 < reached < point.step:
+                    bar.start_at(point.step)  # the first point, of this attempt or of one after a failure
+                reached = point.step
+                bar.reach(reached)
                 if point.loss is not None:
                     place.tracker.log("model", {"loss": point.loss, "learning_rate": point.learning_rate}, point.step)
             if not alive:

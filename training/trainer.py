@@ -119,7 +119,6 @@ class CurveCallback(TrainerCallback):
 
     def __init__(self, curve: Any) -> None:
         self._curve = curve
-        self.losses: list[float] = []
         self._ends: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -129,7 +128,6 @@ class CurveCallback(TrainerCallback):
     def on_log(self, _: Any, state: Any, *__: Any, logs: dict[str, float] | None = None, **___: Any) -> None:
         """Sends a point, without waiting for it to arrive."""
         if state.is_world_process_zero and logs and "loss" in logs:
-            self.losses.append(logs["loss"])
             self._curve.add.remote(Point(state.global_step, logs["loss"], logs.get("learning_rate", 0.0)))
 
     def seconds_per_step(self) -> float:

@@ -84,6 +84,8 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
     from training import trainer as loop
     from training.dropout import ByteDropout
 
+    # Read now: Ray Train removes this checkpoint when it has a newer one.
+    resumed_at = first_step(checkpoint)
     model = load_base(job)
     bf16 = uses_bf16(job.config.precision)
     curve = loop.CurveCallback(curve_actor)
@@ -93,7 +95,7 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
             job.config, Path(folder), total_steps=job.total_steps, share=share, bf16=bf16, on_cpu=on_cpu
         )
         trainer = loop.FedTrainer(
-            batches=lambda: _batches(share, checkpoint),
+            batches=lambda: _batches(share, resumed_at),
             model=model,
             args=arguments,
             loss=loop.make_loss(job.config, model, world_size=world_size, on_cpu=on_cpu),
@@ -109,9 +111,9 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
     return {
         "seconds": {"load": loaded - started, "loop": trained - loaded, "save": time.perf_counter() - trained},
         "seconds_per_step": curve.seconds_per_step(),
-        "losses": curve.losses,
+        "losses": [entry["loss"] for entry in trainer.state.log_history if "loss" in entry],
         "steps": trainer.state.global_step,
-        "first_step": first_step(checkpoint),
+        "first_step": resumed_at,
         "world_size": world_size,
         "precision": "bf16" if bf16 else "fp32",
         "dimensions": model.get_embedding_dimension(),
@@ -119,12 +121,12 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
     }
 
 
-def _batches(share: int, checkpoint: Path | None) -> Iterator[Any]:
+def _batches(share: int, first: int) -> Iterator[Any]:
     import ray.train
 
     from training.feed import SHARD, rank_batches
 
-    return rank_batches(ray.train.get_dataset_shard(SHARD), share, first_step(checkpoint))
+    return rank_batches(ray.train.get_dataset_shard(SHARD), share, first)
 
 
 def first_step(checkpoint: Path | None) -> int:

@@ -1,0 +1,314 @@
+"""Bad input from the command line: one line with value, place and remedy, exit code 2, and nothing lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from conftest import CommandLine, write_corpus
+
+from engine import digests
+from engine.__main__ import main
+
+COMMON = ("experiment=adapt", "samples=fake", "until=prompts", "tracking=off")
+FULL = "cluster.min_free_disk_bytes=999999999999999 prompts.seed=7"
+
+
+@dataclass(frozen=True)
+class Case:
+    """Overrides after `COMMON collection=good`, and what the one line must hold.
+
+    Attributes:
+        name: of the test.
+        arguments: overrides; the last one of a key wins.
+        place: how the line starts.
+        said: the value at fault and the remedy.
+    """
+
+    name: str
+    arguments: str
+    place: str
+    said: tuple[str, ...]
+
+
+CASES = (
+    # the documents
+    Case("no documents", "collection=", "documents.path=''", ("no documents are named", "collection=BEIR_FOLDER")),
+    Case("missing collection", "collection=nope", "collection=nope", ("does not exist", "name a folder")),
+    Case("missing documents", "documents.path=no/pe", "documents.path=no/pe", ("does not exist", "name a folder")),
+    Case("folder of nothing", "collection=nothing", "collection=nothing", ("holds no readable files", "corpus.jsonl")),
+    Case("empty corpus", "collection=empty", "collection=empty", ("holds no documents", "empty/corpus.jsonl")),
+    Case("empty documents", "collection=blank", "collection=blank", ("none of 2 documents", "2 empty", "text_field")),
+    Case(
+        "malformed JSON", "collection=broken", "broken/corpus.jsonl:2", ("malformed JSON", "one JSON object per line")
+    ),
+    Case("duplicate ids", "collection=twice", "twice/corpus.jsonl:3", ("duplicate id 'a'", "twice/corpus.jsonl:1")),
+    Case("not UTF-8", "collection=latin", "latin/corpus.jsonl: byte 25", ("0xe9", "iconv")),
+    Case("wrong field", "documents.text_field=body", "good/corpus.jsonl:1", ("no field 'body'", "_id, text, title")),
+    Case("tiny passages", "documents.max_tokens=3", "documents.max_tokens=3", ("3 is out of range", "16 or more")),
+    # the judgements
+    Case("unknown query", "collection=asks", "asks/qrels/test.tsv:12", ("unknown query 'q99'", "queries.jsonl")),
+    Case("unknown document", "collection=cites", "cites/qrels/test.tsv:12", ("unknown document 'd99'", "remove its")),
+    Case("missing split", "report.split=dev until=report", "report.split=dev", ("no judgements", "valid are: test")),
+    # the settings
+    Case(
+        "unknown key", "model.lerning_rate=1", "model.lerning_rate=1", ("no key", "did you mean 'model.learning_rate'")
+    ),
+    Case("added key", "+model.foo=1", "model.foo", ("no key 'model.foo'", "model.base")),
+    Case("unknown group", "sampels=fake", "sampels=fake", ("no key or group 'sampels'", "did you mean 'samples'")),
+    Case("unknown choice", "samples=fakee", "samples=fakee", ("no samples called 'fakee'", "did you mean 'fake'")),
+    Case("unknown experiment", "experiment=adpt", "experiment=adpt", ("'adpt'", "did you mean 'adapt'")),
+    Case("wrong type", "model.learning_rate=fast", "model.learning_rate=fast", ("'fast'", "Float", "--cfg job")),
+    Case("unknown step", "until=nonsense", "until=nonsense", ("no step is called 'nonsense'", "documents, examples")),
+    Case("no samples", "prompts.per_passage=0", "prompts.per_passage", ("0 is too small", "1 or more")),
+    Case("negative preview", "preview=-1", "preview=-1", ("-1 is too small", "0 or more")),
+    Case("negative seed", "seed=-1", "seed=-1", ("-1 is too small", "0 or more")),
+    Case("negative temperature", "samples.temperature=-1", "samples.temperature=-1.0", ("out of range", "0 or more")),
+    Case("negative cores", "cluster.num_cpus=-3", "cluster.num_cpus=-3", ("too small", "0 or more")),
+    Case("no epochs", "model.epochs=0", "model.epochs=0", ("0 is out of range", "1 or more")),
+    Case("unknown filter", "examples.filters.use=[lenght]", "examples.filters.use", ("'lenght'", "'length'")),
+    # the models
+    Case("missing base", "model.base=/no/such", "model.base=/no/such", ("no such model", "bundled:all-minilm-l6-v2")),
+    Case("missing generator", "samples.model=/no/such", "samples.model=/no/such", ("no such model", "bundled:smollm2")),
+    Case("no model named", "samples.model=", "samples.model=", ("no model is named", "bundled:smollm2")),
+    Case("hub away", "model.base=owner/name", "model.base=owner/name", ("http://127.0.0.1:9", "set model.base to a")),
+    # the prompts
+    Case("no room", "samples.context_tokens=100", "samples.context_tokens", ("into 100 tokens", "demonstrations.per_")),
+    Case("undefined", "task.prompt='{{ passage.body }}'", "task.prompt", ("'body'", "use only", "passage.text")),
+    Case("unfinished template", "task.prompt='{{ passage.text '", "task.prompt", ("does not parse", "mend it")),
+    Case(
+        "too few judged", "demonstrations.from_qrels=11", "demonstrations.from_qrels=11", ("10 judged", "10 or fewer")
+    ),
+    Case("missing pool", "demonstrations.path=no.jsonl", "demonstrations.path", ("no.jsonl", "bundled:general")),
+    Case("malformed pool", "demonstrations.path=cut.jsonl", "cut.jsonl:2", ("malformed JSON", "one JSON object")),
+    Case("pool without query", "demonstrations.path=half.jsonl", "half.jsonl:1", ("'query'", '"document": "..."')),
+    # where it goes
+    Case("run_dir is a file", "run_dir=cut.jsonl", "run_dir=", ("cut.jsonl: is a file", "name a folder")),
+    Case("run_dir below a file", "run_dir=cut.jsonl/x", "run_dir=", ("cut.jsonl is a file", "name a folder")),
+    Case(
+        "run_dir is foreign", "run_dir=good", "run_dir=", ("/good: holds files that are not of", "new or empty folder")
+    ),
+    Case("another version", "run_dir=old", "run_dir=", ("/old: was written by another version", "new run_dir")),
+    Case("runs_dir is a file", "runs_dir=cut.jsonl", "runs_dir=cut.jsonl", ("is a file", "name a folder")),
+    Case("full disk", FULL, "", ("/prompts/", "disk is full", "wanted by cluster.min_free", "set runs_dir")),
+)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with inputs of every kind, and `run`, made from the good ones up to its prompts."""
+    folder = tmp_path_factory.mktemp("world")
+    write_corpus(folder / "good", 12)
+    write_lines(folder / "broken", '{"_id": "a", "text": "some words"}', '{"_id": "b", "text": "more words"')
+    write_lines(folder / "twice", *(json.dumps({"_id": name, "text": "words " * 9}) for name in "aba"))
+    write_lines(folder / "blank", '{"_id": "a", "text": ""}', '{"_id": "b", "text": " "}')
+    write_lines(folder / "empty")
+    write_lines(folder / "latin").joinpath("corpus.jsonl").write_bytes(b'{"_id": "a", "text": "caf\xe9"}\n')
+    (folder / "nothing").mkdir()
+    (folder / "old").mkdir()
+    (folder / "old" / "run.json").write_text('{"format": 0}')
+    for name, line in (("asks", "q99\td1\t1\n"), ("cites", "q1\td99\t1\n")):
+        shutil.copytree(folder / "good", folder / name)
+        with (folder / name / "qrels" / "test.tsv").open("a") as file:
+            file.write(line)
+    (folder / "cut.jsonl").write_text('{"document": "a", "query": "b"}\n{"document":\n')
+    (folder / "half.jsonl").write_text('{"document": "a"}\n')
+    made = CommandLine(folder).run(*COMMON, "collection=good", "run_dir=run")
+    assert made.returncode == 0, made.stderr
+    return folder
+
+
+def write_lines(folder: Path, *lines: str) -> Path:
+    folder.mkdir()
+    (folder / "corpus.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, str | bytes]:
+    """Entries, link targets and contents of a folder, and of what its links lead to."""
+    found: dict[str, str | bytes] = {}
+    for where, folders, files in os.walk(folder, followlinks=True):
+        here = Path(where)
+        found |= {str(here / name): str((here / name).resolve()) for name in folders}
+        found |= {str(here / name): (here / name).read_bytes() for name in files}
+    return found
+
+
+def one_line(err: str, place: str, said: tuple[str, ...]) -> str:
+    """Holds what was written on stderr to be one line with place, value and remedy."""
+    assert err.startswith(f"synthmill: {place}"), err
+    assert err.count("\n") == 1, err
+    assert err.endswith("\n"), err
+    assert "Traceback" not in err
+    assert [part for part in said if part not in err] == [], err
+    assert len(err) < 1500, "a wall of names helps nobody"
+    return err
+
+
+@pytest.fixture
+def typed(
+    world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str]]]:
+    """The command line in this process, in `world`; the mistakes below end before anything heavy is imported."""
+    monkeypatch.chdir(world)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        capfd.readouterr()
+        code = main(arguments)
+        return code, capfd.readouterr().err
+
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_mistake_is_one_line_and_the_run_stays(
+    case: Case, world: Path, typed: Callable[..., tuple[int, str]]
+) -> None:
+    before = snapshot(world / "run"), snapshot(world / "old")
+    overrides = [case.arguments] if case.arguments.startswith("task.") else case.arguments.split()
+    for run_dir in ("run", "new/run"):
+        code, err = typed(*COMMON, "collection=good", f"run_dir={run_dir}", *overrides)
+        assert code == 2, err
+        one_line(err, case.place, case.said)
+    assert (snapshot(world / "run"), snapshot(world / "old")) == before
+    assert not (world / "new" / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "place", "said"),
+    [
+        (("experiment=adapt",), "documents.path=''", ("no documents are named", "set documents.path=")),
+        (("adapt",), "command line", ("no command 'adapt'", "synthmill --help")),
+        (("trace", "nope", "1"), "nope", ("is no run folder", "runs/latest")),
+        (("trace", "good", "1"), "good", ("is no run folder", "runs/latest")),
+        (("trace", "run", "1"), "run", ("no finished samples", "run it to its end")),
+        (("trace", "run"), "synthmill trace", ("1 arguments, 2 wanted", "write: synthmill trace RUN SAMPLE_ID")),
+        (("search", "nope", "words"), "nope", ("is no run folder", "runs/latest")),
+        (("search", "run", "words"), "run", ("no finished model", "run it to its end")),
+        (("clean", "nope"), "nope", ("no store of step outputs", "folder that holds your runs")),
+    ],
+)
+def test_a_wrong_command_is_one_line(
+    arguments: tuple[str, ...], place: str, said: tuple[str, ...], world: Path, typed: Callable[..., tuple[int, str]]
+) -> None:
+    before = snapshot(world / "run")
+    code, err = typed(*arguments)
+    assert code == 2, err
+    one_line(err, place, said)
+    assert snapshot(world / "run") == before
+
+
+def test_a_process_exits_with_2_and_says_nothing_else(world: Path) -> None:
+    before = snapshot(world / "run")
+    refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=broken", "tracking=offline")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    one_line(refused.stderr, "broken/corpus.jsonl:2", ("malformed JSON (Expecting ',' delimiter at column 34)",))
+    assert snapshot(world / "run") == before
+
+
+@pytest.mark.parametrize(
+    ("override", "place", "said"),
+    [
+        ("tracking=online", "tracking=online", ("no login", "`wandb login`", "tracking=offline")),
+        ("cluster.address=127.0.0.1:9", "cluster.address=127.0.0.1:9", ("refused", "`ray start --head`", "=local")),
+    ],
+)
+def test_what_is_not_there_is_refused(
+    override: str, place: str, said: tuple[str, ...], world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(world / "nobody"))
+    for name in ("WANDB_API_KEY", "NETRC"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SYNTHMILL_CACHE", str(digests.CACHE))
+    before = snapshot(world / "run")
+    refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=good", "until=samples", override)
+    assert refused.returncode == 2, refused.stderr
+    one_line(refused.stderr, place, said)
+    assert snapshot(world / "run") == before
+
+
+def test_one_bad_document_is_a_failed_row(synthmill: CommandLine) -> None:
+    folder = write_corpus(synthmill.folder / "corpus", 12)
+    words = " ".join(f"word{number}" for number in range(3000))
+    bad = {"empty": "", "binary": "\x00\x01\x02\x03 \x04" * 40, "long": f"{words}. " * 2, "letters": "x" * 200_000}
+    with (folder / "corpus.jsonl").open("a") as file:
+        file.writelines(json.dumps({"_id": name, "title": "", "text": text}) + "\n" for name, text in bad.items())
+    done = synthmill.run(*COMMON, "collection=corpus", "run_dir=run")
+    assert done.returncode == 0, done.stderr
+    assert "1 control characters, 1 empty of 16 documents" in done.stdout
+    failed = pq.read_table(synthmill.folder / "run" / "documents" / "failed.parquet").to_pylist()
+    assert {row["document_id"]: row["reason"] for row in failed} == {"empty": "empty", "binary": "control characters"}
+    passages = pq.read_table(synthmill.folder / "run" / "documents" / "passages.parquet")
+    chunks = [row for row in passages.to_pylist() if row["document_id"] == "long"]
+    assert len(chunks) > 10
+    assert max(passages["num_tokens"].to_pylist()) <= 512
+    planned = pq.read_table(synthmill.folder / "run" / "prompts" / "plan-00000.parquet")
+    assert set(planned["passage_id"].to_pylist()) == set(passages["passage_id"].to_pylist())
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB, where this user may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if shutil.which("mount") is None:
+        pytest.skip("there is no `mount`")
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder], capture_output=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no small file system can be mounted: {made.stderr.decode().strip()}")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_fills_up_and_is_freed(synthmill: CommandLine, small_disk: Path) -> None:
+    draw = random.Random(0)
+    rows = ({"_id": f"d{n}", "text": " ".join(f"{draw.getrandbits(32):08x}" for _ in range(60))} for n in range(300))
+    write_lines(synthmill.folder / "corpus", *map(json.dumps, rows))
+    arguments = (*COMMON, "collection=corpus", "runs_dir=disk/runs", "cluster.min_free_disk_bytes=0")
+    refused = synthmill.run(*arguments)
+    assert refused.returncode == 2, refused.stderr
+    one_line(
+        refused.stderr, f"{small_disk}/runs/store/documents/", ("the disk is full", "free some space", "continues")
+    )
+    assert not (small_disk / "runs" / "adapt-corpus").exists()
+    subprocess.run(["mount", "-o", "remount,size=16m", small_disk], check=True)
+    again = synthmill.run(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert (small_disk / "runs" / "adapt-corpus" / "prompts" / "_DONE").exists()
+
+
+@pytest.mark.slow
+def test_nothing_kept_names_the_settings_and_keeps_what_came_before(world: Path) -> None:
+    line = CommandLine(world)
+    arguments = (*COMMON, "collection=good", "run_dir=lost", "until=model", "examples.filters.min_words=50")
+    refused = line.run(*arguments)
+    assert refused.returncode == 2, refused.stderr
+    one_line(
+        refused.stderr,
+        "examples",
+        ("none of 36 generated samples is kept", "length 36", "change examples.filters.min_words"),
+    )
+    for noun in ("documents", "prompts", "samples"):
+        assert (world / "lost" / noun / "_DONE").exists()
+    assert not (world / "lost" / "examples").exists()
+    before = snapshot(world / "lost" / "samples")
+    again = line.run(*COMMON, "collection=good", "run_dir=lost", "until=samples")
+    assert again.returncode == 0, again.stderr
+    assert "samples    unchanged: 36 planned" in again.stdout
+    assert snapshot(world / "lost" / "samples") == before
+    for number in ("36", "-1", "x"):
+        traced = line.run("trace", "lost", number)
+        assert traced.returncode == 2
+        one_line(traced.stderr, "synthmill trace lost", (f"no sample {number}", "name one from 0 to 35"))
