@@ -53,7 +53,10 @@ def figures_of(report: dict[str, Any]) -> list[tuple[str, float, str, float]]:
         ("training.pairs_per_second", training["pairs_per_second"], "pairs/s", 0.0),
     ]
     for collection, scores in report["retrieval"].items():
-        found += [(f"{collection}.{system}.ndcg@10", scores[system]["ndcg@10"], "", 0.0) for system in ("bm25", "base", "tuned")]
+        found += [
+            (f"{collection}.{system}.ndcg@10", scores[system]["ndcg@10"], "", 0.0)
+            for system in ("bm25", "base", "tuned")
+        ]
         found.append((f"{collection}.difference.ndcg@10", scores["difference"]["ndcg@10"]["mean"], "", 0.0))
     return found
 

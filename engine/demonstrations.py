@@ -37,7 +37,7 @@ class DemonstrationsConfig:
     from_qrels: int = 0
     """Take this many judged queries of the collection instead; they are left out of the evaluation."""
     collection: str = II("collection")
-    per_prompt: int = 5
+    per_prompt: int = 3
     """Demonstrations in each prompt; fewer where the pool holds fewer."""
     num_sets: int = 8
     """Sets drawn for each value of a condition that comes from demonstrations."""

@@ -44,24 +44,25 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     with hold_run(run_dir), naming_a_full_disk(run_dir), open_place(config, console or Console()) as place:
         store = Store(place.store_dir)
         _start_engines_early(wanted, store, place)
-        begun = False
         for step in wanted:
-            if step.noun not in ("documents", "prompts") and not begun:
+            if step.noun == "samples":
                 _begin(config_text, wanted[:2], store, place)
-                begun = True
-            if step.resumable:
-                folder = store.folder(step.noun, step.fingerprint)
-                folder.mkdir(parents=True, exist_ok=True)
-                link(run_dir, step.noun, folder)
+                link(run_dir, step.noun, store.reserve(step.noun, step.fingerprint))
             folder = make(step, store, place)
             if step.noun == "documents":
                 check_judgements(config, folder)
-            if begun:
+            if step.noun == "samples":
+                place.engines.stop()  # what they hold, processors and memory, is the trainer's now
+            if step.noun not in LOOKED_AT:
                 link(run_dir, step.noun, folder)
-        if not begun:
+        if wanted[-1].noun in LOOKED_AT:
             _begin(config_text, wanted, store, place)
         link_latest(Path(config.runs_dir), run_dir)
     return run_dir
+
+
+LOOKED_AT = ("documents", "prompts")
+"""The steps that may refuse the input: nothing of the run folder changes before both have passed."""
 
 
 @contextlib.contextmanager

@@ -38,6 +38,12 @@ class Store:
         """Where the output of a step with this fingerprint lives, made or not."""
         return self.root / noun / fingerprint
 
+    def reserve(self, noun: str, fingerprint: str) -> Path:
+        """The folder of a step that goes on where an earlier attempt ended, made if it is new."""
+        folder = self.folder(noun, fingerprint)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     @contextlib.contextmanager
     def producing(self, folder: Path, *, keep: bool) -> Iterator[Path]:
         """Exclusive right to write `folder`; what an earlier attempt left is removed unless `keep`."""

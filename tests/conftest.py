@@ -92,3 +92,24 @@ class CommandLine:
 def synthmill(tmp_path: Path) -> CommandLine:
     """The command line, in a fresh folder."""
     return CommandLine(tmp_path)
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A whole run of the pipeline with the fake generator and the bundled encoder, and how it was started."""
+
+    synthmill: CommandLine
+    arguments: tuple[str, ...]
+    folder: Path
+    output: str
+
+
+@pytest.fixture(scope="session")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """Made once per session: 40 documents, 200 samples, three epochs of training, a report."""
+    home = tmp_path_factory.mktemp("finished")
+    write_corpus(home / "corpus", 40)
+    arguments = ("experiment=adapt", "samples=fake", "collection=corpus", "prompts.per_passage=5", "run_dir=run")
+    done = CommandLine(home).run(*arguments)
+    assert done.returncode == 0, done.stderr
+    return FinishedRun(CommandLine(home), arguments, home / "run", done.stdout)

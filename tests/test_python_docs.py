@@ -112,9 +112,7 @@ def test_number_of_passages(documents: list[SourceDocument]) -> None:
     assert 2_500 <= len(documents) <= MAX_PASSAGES
 
 
-def test_limit_drops_the_deepest_names_first(
-    documents: list[SourceDocument], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limit_drops_the_deepest_names_first(documents: list[SourceDocument], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.python_docs.MAX_PASSAGES", 1_000)
     kept = list(read_python_docs())
     assert len(kept) == 1_000
@@ -150,9 +148,7 @@ def test_what_another_package_adds_to_the_library_is_left_out(
 
 
 @pytest.mark.parametrize("missing", ["_gdbm", "some_package"])
-def test_only_a_module_that_was_not_built_may_be_missing(
-    missing: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_a_module_that_was_not_built_may_be_missing(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: str) -> None:
         raise ModuleNotFoundError(missing, name=missing)
 
