@@ -104,9 +104,9 @@ def clean(runs_dir: str) -> int:
         raise UserError(
             "holds no store of step outputs", place=str(runs), remedy="name the folder that holds your runs"
         )
-    linked = {
-        entry.resolve() for file in runs.rglob("run.json") for entry in file.parent.iterdir() if entry.is_symlink()
-    }
+    folders = {file.parent for file in runs.rglob("run.json")} | {link.resolve() for link in (store / "runs").glob("*")}
+    entries = (entry for folder in folders if folder.is_dir() for entry in folder.iterdir())
+    linked = {entry.resolve() for entry in entries if entry.is_symlink()}
     removed = freed = 0
     for noun in NOUNS:
         for folder in (store / noun).glob("*"):

@@ -98,7 +98,9 @@ class VllmGenerator:
 
     def __init__(self, model: str, config: SamplesConfig) -> None:
         from vllm import LLM
+        from vllm.exceptions import VLLMValidationError
 
+        self._refusal = VLLMValidationError
         self._llm = LLM(model=model, **engine_arguments(config))
         self._engine = self._llm.llm_engine
         self._config = config
@@ -109,7 +111,10 @@ class VllmGenerator:
         text = self._text(request.prompt)
         if not text.strip():
             raise ValueError("the prompt is empty")
-        self._engine.add_request(request.request_id, text, self._sampling(request))
+        try:
+            self._engine.add_request(request.request_id, text, self._sampling(request))
+        except self._refusal as error:
+            raise ValueError(str(error)) from error
         return prompt_hash(text)
 
     def _text(self, prompt: str | Messages) -> str:

@@ -9,14 +9,16 @@ a text (re-exports, aliases, copies) are one group, and `canonical` picks the na
 
 import importlib
 import inspect
+import json
 import pkgutil
 import re
+import subprocess
 import sys
 import typing
 import warnings
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pydoc_data.topics import topics
 from types import ModuleType
 
@@ -63,6 +65,16 @@ def read_python_docs() -> Iterator[SourceDocument]:
     long_enough = [document for words, document in distinct.items() if num_words(words) >= MIN_WORDS]
     useful = sorted(long_enough, key=lambda d: (d.title.count("."), -num_words(d.text), d.id))[:MAX_PASSAGES]
     yield from sorted(useful, key=lambda document: document.id)
+
+
+def read_in_fresh_interpreter() -> Iterator[SourceDocument]:
+    """The same, read by a process that has imported nothing else: libraries replace parts of the interpreter.
+
+    Ray, for one, puts a function of its own in the place of `print`.
+    """
+    command = [sys.executable, "-m", "engine.python_docs"]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout.splitlines()
+    return (SourceDocument(**json.loads(line)) for line in lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,3 +295,7 @@ def normalised(text: str) -> str:
 def num_words(text: str) -> int:
     """Whitespace tokens."""
     return len(text.split())
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(json.dumps(asdict(document)) + "\n" for document in read_python_docs())

@@ -95,9 +95,9 @@ def read_documents(source: Source, fields: Fields | None = None) -> Iterator[Sou
     """
     match source.reader:
         case Reader.python:
-            from engine.python_docs import read_python_docs
+            from engine.python_docs import read_in_fresh_interpreter
 
-            return read_python_docs()
+            return read_in_fresh_interpreter()
         case Reader.tree:
             return read_tree(source.path, source.files)
         case Reader.squad:

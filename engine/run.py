@@ -19,7 +19,17 @@ from engine.pipeline import RunConfig, steps
 from engine.place import Place
 from engine.pool import EnginePools
 from engine.step import Step, is_made, make
-from engine.store import NOUNS, Store, begin_run, hold_run, link, link_latest, make_folder, naming_a_full_disk
+from engine.store import (
+    NOUNS,
+    Store,
+    begin_run,
+    hold_run,
+    link,
+    link_latest,
+    make_folder,
+    naming_a_full_disk,
+    remember_run,
+)
 from engine.tracking import make_tracker
 
 if TYPE_CHECKING:
@@ -141,6 +151,7 @@ def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None
 def _begin(config_text: str, made: list[Step], store: Store, place: Place) -> None:
     """Everything that a look at the input can refuse has passed: from here on the run folder changes."""
     begin_run(place.run_dir, config_text)
+    remember_run(place.store_dir, place.run_dir)
     link(place.run_dir, "logs", place.logs)
     for step in made:
         link(place.run_dir, step.noun, store.folder(step.noun, step.fingerprint))

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.identity import digest
 
 FORMAT = 1
 """Version of what a run folder holds; raised when an older one can no longer be continued."""
@@ -173,6 +174,12 @@ def link(run_dir: Path, noun: str, folder: Path) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(folder.resolve())
     temporary.replace(run_dir / noun)
+
+
+def remember_run(store: Path, run_dir: Path) -> None:
+    """Notes in the store that a run links into it, wherever the run lies, so that `clean` spares what it links to."""
+    (store / "runs").mkdir(parents=True, exist_ok=True)
+    link(store / "runs", digest(str(run_dir)), run_dir)
 
 
 def link_latest(runs_dir: Path, run_dir: Path) -> None:

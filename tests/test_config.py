@@ -141,7 +141,7 @@ def test_free_mappings_take_any_key(override: str) -> None:
 
 def test_conditions_are_given_on_the_command_line() -> None:
     config, _ = load_config(["task.attributes.form.values={claim: 2}"])
-    drawn = AttributeConfig({"question": 0.75, "keywords": 0.25, "claim": 2.0}, from_demonstrations=True)
+    drawn = AttributeConfig({"question": 0.5, "keywords": 0.5, "claim": 2.0}, from_demonstrations=True)
     assert config.task.attributes == {"form": drawn}
 
 

@@ -27,7 +27,7 @@ def test_only_kept_examples_of_the_training_split_are_read(tmp_path: Path) -> No
 
 def test_workers_divide_the_batch(ray_session: None) -> None:
     assert choose_crew(ModelConfig(seed=0), PLACE).size == 1, "one worker on CPU unless asked"
-    crew = choose_crew(ModelConfig(seed=0, num_workers=3, batch_size=32), PLACE)
+    crew = choose_crew(ModelConfig(seed=0, num_workers=2, batch_size=32), PLACE)
     assert (crew.size, crew.threads, crew.use_gpu) == (2, 1, False)
     with pytest.raises(UserError, match="99 training workers do not fit"):
-        choose_crew(ModelConfig(seed=0, num_workers=99), PLACE)
+        choose_crew(ModelConfig(seed=0, num_workers=99, batch_size=99), PLACE)

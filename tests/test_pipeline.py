@@ -120,7 +120,7 @@ def test_the_model_loads(finished_run: FinishedRun) -> None:
         ("engine/dedup.py", {"examples", "model", "report"}),
         ("engine/plan.py", {"prompts", "samples", "examples", "model", "report"}),
         ("engine/chunking.py", set(NOUNS)),
-        ("engine/console.py", set()),
+        ("engine/help.py", set()),
     ],
 )
 def test_an_edited_source_reruns_exactly_the_steps_that_import_it(tmp_path: Path, edited: str, rerun: set[str]) -> None:
