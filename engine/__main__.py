@@ -108,8 +108,13 @@ def _hydra(arguments: list[str]) -> int:
         hydra_config = HydraConfig.get()
         if hydra_config.mode is RunMode.MULTIRUN:
             point = hydra_config.job.override_dirname.replace("/", "_") or str(hydra_config.job.num)
-            OmegaConf.update(config, "run_dir", str(Path(config.runs_dir) / "sweeps" / config.name / point))
-        start(*typed(config))
+            parent = Path(config.run_dir or Path(config.runs_dir) / "sweeps" / config.name)
+            OmegaConf.update(config, "run_dir", str(parent / point))
+        try:
+            start(*typed(config))
+        except UserError as error:  # Hydra would print its traceback
+            sys.stderr.write(f"synthmill: {error}\n")
+            raise SystemExit(2) from error
 
     sys.argv = [sys.argv[0], *arguments]
     job()

@@ -81,6 +81,7 @@ class EngineActor:
             traceback.print_exc()
             self._error = f"{type(error).__name__}: {error}"
             self._loaded.set()
+            self._ended.set()
             return
         self._start_seconds = time.monotonic() - started
         self._loaded.set()

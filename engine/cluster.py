@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +81,7 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
             _knock(config.address)
             ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
         return
+    on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: Ray Data tasks and zero-work actors must not wait for a busy engine.
     ray.init(
         address="local",
@@ -89,6 +92,8 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
         logging_level="ERROR",
         runtime_env=runtime_env,
     )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler would drop the open parts
     session = Path(ray._private.worker.global_worker.node.get_session_dir_path())
     link = logs / "ray"
     link.unlink(missing_ok=True)

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import TemplateError
+
 from engine.errors import UserError
 from engine.generators import Finished, Request, Written
 from engine.parts import PartWriter, samples_schema
@@ -187,7 +189,7 @@ class EngineLoop:
         try:
             prompt = work.render(row, row["demonstration_set"], row["cell"])
             hashed = generator.add(Request(request_id, prompt, len(asked.rows), work.stop))
-        except (UserError, ValueError, TypeError) as error:  # this prompt alone is at fault
+        except (UserError, ValueError, TypeError, TemplateError) as error:  # this prompt alone is at fault
             self._fail(work, asked, " ".join(str(error).split())[:500])
             return
         self._asked[request_id] = asked, hashed

@@ -24,6 +24,7 @@ from engine.loop import Job
 from engine.models import resolve_model
 from engine.parts import committed_ids
 from engine.samples import GeneratorKind, SamplesConfig
+from engine.store import require_space
 
 if TYPE_CHECKING:
     from engine.place import Place
@@ -125,7 +126,25 @@ class EnginePool:
         self._job: Job | None = None
         self._gone: list[dict[str, Any]] = []
         self.start_seconds = 0.0
+        self._check_resources()
         self._engines = [self._new_engine() for _ in range(self._num_engines())]
+
+    def _check_resources(self) -> None:
+        """Refuses engines that the cluster could never place: Ray would wait for them without a word."""
+        import ray
+
+        number, has = self._num_engines(), ray.cluster_resources()
+        for kind, each in (("GPU", self.config.gpus()), ("CPU", self._cpus())):
+            if number * each > has.get(kind, 0):
+                raise UserError(
+                    f"{number} engines of {each} {kind} each do not fit {has.get(kind, 0):g} {kind}",
+                    place=f"samples.num_engines={self.config.num_engines}",
+                    remedy=f"lower samples.num_engines or samples.{kind.lower()}s_per_engine",
+                )
+
+    def _cpus(self) -> int:
+        shared = max(1, self._place.num_cpus // (self.config.num_engines or 1))
+        return self.config.cpus_per_engine or (1 if self.config.gpus() else shared)
 
     def _num_engines(self) -> int:
         import ray
@@ -140,9 +159,7 @@ class EnginePool:
 
         index, self._next_index = self._next_index, self._next_index + 1
         log = self._place.logs / f"engine-{index}.log"
-        gpus = self.config.gpus()
-        engines = self.config.num_engines or 1
-        cpus = self.config.cpus_per_engine or (1 if gpus else max(1, self._place.num_cpus // engines))
+        gpus, cpus = self.config.gpus(), self._cpus()
         actor_class: Any = ray.remote(EngineActor)
         actor = actor_class.options(
             num_cpus=cpus,
@@ -232,7 +249,7 @@ class EnginePool:
                     ray.get(reference)
                     engine.settled.append(engine.units.pop(reference))
                 engine.totals = ray.get(engine.actor.totals.remote())
-            except ray.exceptions.RayActorError:
+            except ray.exceptions.RayActorError:  # gone, or out of reach: _replace makes sure that it is gone
                 dead.append(engine)
                 continue
             if engine.totals["committed"] == engine.totals["generated"] + engine.totals["failed"]:
@@ -245,6 +262,8 @@ class EnginePool:
     def _replace(self, dead: Engine, queues: Queues) -> None:
         """Gives the uncommitted rows of a dead engine back, and starts another in its place."""
         assert self._job is not None, "engines are only found dead in a job"
+        end_actor(dead.actor)
+        require_space(self._job.attempt_folder, self._place.cluster.min_free_disk_bytes)  # a full disk ends engines too
         self._engines.remove(dead)
         self._deaths += 1
         committed = committed_ids(self._job.attempt_folder.glob(f"part-e{dead.index}-*.parquet"))
@@ -283,6 +302,21 @@ class EnginePool:
         self._engines = []
 
 
+def end_actor(actor: Any, timeout_seconds: float = 30.0) -> None:
+    """Kills an actor and waits until it is gone, so that it commits nothing more."""
+    import ray
+
+    ray.kill(actor)
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        try:
+            ray.get(actor.totals.remote(), timeout=1)
+        except ray.exceptions.ActorDiedError:
+            return
+        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+            time.sleep(_POLL_SECONDS)
+
+
 def check_failures(max_failed_share: float, written: int, totals: Iterable[dict[str, Any]]) -> None:
     """Stops a run that is wrong as a whole.
 
@@ -295,5 +329,6 @@ def check_failures(max_failed_share: float, written: int, totals: Iterable[dict[
         raise UserError(
             f"{failed} of {written} samples failed, the last with: {errors[-1] if errors else 'no message'}",
             place=f"samples.max_failed_share={max_failed_share}",
-            remedy="mend what the message says, or raise samples.max_failed_share",
+            remedy="mend what the message says and start anew in another runs_dir (failed samples are kept), "
+            "or raise samples.max_failed_share",
         )

@@ -88,6 +88,7 @@ def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path
     chunks = plan_samples(passages["passage_id"].to_pylist(), suffix_tokens, grid, sets, size)
     record = _write_plan(chunks, output)
     write_sets(renderer.sets, output / "demonstration_sets.parquet")
+    write_sets([pool], output / "demonstration_pool.parquet")
     (output / "task.json").write_text(task_to_json(config.task), encoding="utf-8")
     return {**record, "demonstrations": len(pool), "demonstration_sets": len(renderer.sets)}
 

@@ -56,7 +56,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         _start_engines_early(wanted, store, place)
         for step in wanted:
             if step.noun == "samples":
-                _begin(config_text, wanted[:2], store, place)
+                _begin(config, config_text, wanted[:2], store, place)
                 link(run_dir, step.noun, store.reserve(step.noun, step.fingerprint))
             folder = make(step, store, place)
             if step.noun == "documents":
@@ -66,8 +66,8 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
             if step.noun not in LOOKED_AT:
                 link(run_dir, step.noun, folder)
         if wanted[-1].noun in LOOKED_AT:
-            _begin(config_text, wanted, store, place)
-        link_latest(Path(config.runs_dir), run_dir)
+            _begin(config, config_text, wanted, store, place)
+        link_latest(Path(config.runs_dir).expanduser(), run_dir)
     return run_dir
 
 
@@ -148,10 +148,14 @@ def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None
             place.engines.start(samples_config, place)
 
 
-def _begin(config_text: str, made: list[Step], store: Store, place: Place) -> None:
+def _begin(config: RunConfig, config_text: str, made: list[Step], store: Store, place: Place) -> None:
     """Everything that a look at the input can refuse has passed: from here on the run folder changes."""
     begin_run(place.run_dir, config_text)
     remember_run(place.store_dir, place.run_dir)
     link(place.run_dir, "logs", place.logs)
+    for step in steps(config):  # what an earlier config left: trace and search must not mix two runs
+        entry = place.run_dir / step.noun
+        if entry.is_symlink() and entry.resolve().name != step.fingerprint:
+            entry.unlink()
     for step in made:
         link(place.run_dir, step.noun, store.folder(step.noun, step.fingerprint))

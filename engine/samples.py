@@ -7,7 +7,7 @@ failed rows included. A step that was killed goes on where its committed parts e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,8 +58,8 @@ class SamplesConfig:
     max_num_batched_tokens: int = place(4096)
     kv_cache_bytes: int = place(2 * 2**30)
     """KV cache on CPU."""
-    engine_args: dict[str, Any] = place(default_factory=dict)
-    """Further arguments of `vllm.LLM`; they win over all others."""
+    engine_args: dict[str, Any] = field(default_factory=dict)
+    """Further arguments of `vllm.LLM`; they win over all others, so they are part of what is made."""
     part_rows: int = place(256)
     """An engine commits its open part after this many rows ..."""
     part_seconds: float = place(30.0)

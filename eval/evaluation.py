@@ -110,8 +110,8 @@ def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:
 
 
 def demonstration_queries(prompts: Path) -> set[str]:
-    """Ids of the judged queries that were shown to the generator."""
+    """Ids of the judged queries that were taken as demonstrations, shown or not."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(prompts / "demonstration_sets.parquet")
+    table = pq.read_table(prompts / "demonstration_pool.parquet")
     return set(filter(None, table["query_id"].to_pylist())) if "query_id" in table.column_names else set()

@@ -81,6 +81,7 @@ def build_run(root: Path) -> dict[str, Path]:
     pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGES), folders["documents"] / "passages.parquet")
     sets = {"demonstration_set": [0], "document": ["d"], "query": ["q"], "query_id": ["q6"]}
     pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_sets.parquet")
+    pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_pool.parquet")
     write_examples(folders["examples"])
     for noun, folder in folders.items():
         record = {"noun": noun, "fingerprint": folder.name, "inputs": {}, "config": {}, "seconds": 12.5}

@@ -82,7 +82,8 @@ def test_killed_in_generation_and_rerun(synthmill: CommandLine) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_ctrl_c_commits_says_how_to_go_on_and_exits_130(synthmill: CommandLine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_commits_says_how_to_go_on_and_exits_130(synthmill: CommandLine, number: int) -> None:
     write_corpus(synthmill.folder / "corpus", 40)
     arguments = (*ARGUMENTS, "collection=corpus", "samples.part_rows=100000", "samples.part_seconds=1.5")
     process = synthmill.start(*arguments)
@@ -92,7 +93,7 @@ def test_ctrl_c_commits_says_how_to_go_on_and_exits_130(synthmill: CommandLine) 
         time.sleep(0.05)
     time.sleep(0.7)
     before = committed_ids(parts_now(run))
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert "To go on: synthmill experiment=adapt" in err

@@ -16,7 +16,7 @@ from tests.small_run import build_run, place_in, small_config, write_benchmark, 
 
 def test_demonstrations_are_known_by_query_id(tmp_path: Path) -> None:
     assert demonstration_queries(build_run(tmp_path)["prompts"]) == {"q6"}
-    pq.write_table(pa.table({"query": ["x"]}), tmp_path / "demonstration_sets.parquet")
+    pq.write_table(pa.table({"query": ["x"]}), tmp_path / "demonstration_pool.parquet")
     assert demonstration_queries(tmp_path) == set()
 
 

@@ -77,6 +77,7 @@ def test_plans_every_passage_and_says_so(planned: Planner) -> None:
     plan = read_plan(output)
     assert plan.schema.names == [*PROMPTS.names, "condition_form"]
     assert sorted(path.name for path in output.iterdir()) == [
+        "demonstration_pool.parquet",
         "demonstration_sets.parquet",
         "plan-00000.parquet",
         "task.json",

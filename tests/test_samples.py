@@ -14,9 +14,10 @@ FAKE = SamplesConfig(generator=GeneratorKind.fake, seed=0)
 
 
 def test_where_it_runs_is_not_what_it_makes() -> None:
-    moved = replace(FAKE, num_engines=4, part_rows=9, max_num_seqs=7, kv_cache_bytes=1, engine_args={"a": 1})
+    moved = replace(FAKE, num_engines=4, part_rows=9, max_num_seqs=7, kv_cache_bytes=1)
     assert identity_of(moved) == identity_of(FAKE)
     assert identity_of(replace(FAKE, temperature=0.1)) != identity_of(FAKE)
+    assert identity_of(replace(FAKE, engine_args={"quantization": "fp8"})) != identity_of(FAKE)
 
 
 def test_the_fake_generator_needs_no_model() -> None:

@@ -117,7 +117,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     Args:
         config: how.
         inputs: the folders "documents" (read for hard negatives only) and "examples".
-        output: becomes a sentence-transformers folder. What an interrupted attempt left there is continued.
+        output: becomes a sentence-transformers folder.
         place: where.
 
     Returns:
