@@ -62,7 +62,7 @@ class _Amount:
 
 
 def _run_job(config: SamplesConfig, place: Place, job: Job, amount: _Amount) -> None:
-    """Has the pool write all units, with a bar, and leaves the totals beside the parts, however it ends."""
+    """Has the pool write all units, with a bar, and leaves the totals beside the parts when all are written."""
     left = amount.planned - amount.done_before
     pool = place.engines.start(config, place)
     place.console.step("samples", f"{left:,} of {amount.planned:,} to generate; loading {config.model_name()}")
