@@ -13,6 +13,8 @@ import os
 import time
 from pathlib import Path
 
+from engine.atomic import write_text
+
 CACHE = Path(os.environ.get("SYNTHMILL_CACHE", "~/.cache/synthmill")).expanduser()
 """Per-user cache: converted models and remembered digests. Never holds results."""
 
@@ -59,9 +61,7 @@ class _Memory:
         if not self.changed:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.file.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(self.known))
-        temporary.replace(self.file)
+        write_text(self.file, json.dumps(self.known))
 
 
 def _hash(file: Path) -> str:

@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.atomic import write_json
 from engine.generators import hit_rate
 from engine.loop import Job
 from engine.parts import committed_ids, committed_parts, open_attempt, seal_attempts
 from engine.pool import Unit
 from engine.prompts import load_prompts
 from engine.records import CONDITION_PREFIX
-from engine.store import write_json
 
 if TYPE_CHECKING:
     from engine.place import Place

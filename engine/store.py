@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.atomic import temporary_name, write_json, write_text
 from engine.errors import UserError
 from engine.identity import digest
 
@@ -71,21 +72,6 @@ def read_record(folder: Path) -> dict[str, object]:
     """The record of a finished step."""
     record: dict[str, object] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     return record
-
-
-def write_json(file: Path, value: object) -> None:
-    """Writes JSON so that a reader sees the old file or the new one, never half of it."""
-    write_text(file, json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
-
-
-def write_text(file: Path, text: str) -> None:
-    """`*.tmp`, fsync, rename."""
-    temporary = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(file)
 
 
 @contextlib.contextmanager
@@ -170,7 +156,7 @@ def link(run_dir: Path, noun: str, folder: Path) -> None:
     """Points the run's entry for `noun` at a store folder, replacing an older link in one step."""
     if (run_dir / noun).is_symlink() and (run_dir / noun).resolve() == folder.resolve():
         return
-    temporary = run_dir / f".{noun}.{os.getpid()}.tmp"
+    temporary = temporary_name(run_dir / f".{noun}")
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(folder.resolve())
     temporary.replace(run_dir / noun)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.store import write_json, write_text
+from engine.atomic import write_json, write_text
 from eval.evaluation import Evaluation
 from eval.metrics import METRICS, best_rank
 from eval.retrieval import SYSTEMS, Results

@@ -26,8 +26,6 @@ from engine.store import (
     locked,
     read_record,
     require_space,
-    write_json,
-    write_text,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -221,16 +219,6 @@ def test_waits_for_the_process_that_makes_the_same_step(tmp_path: Path) -> None:
         with Store(tmp_path).producing(folder, keep=False):
             assert read_record(folder) == {"by": "other"}
         assert other.wait(10) == 0
-
-
-def test_writes_the_old_file_or_the_new_one(tmp_path: Path) -> None:
-    write_text(tmp_path / "a", "old")
-    (tmp_path / f"b.{os.getpid()}.tmp").write_text("longer than what follows, left by a kill")
-    write_json(tmp_path / "b", {"b": [1], "a": None})
-    assert json.loads((tmp_path / "b").read_text()) == {"b": [1], "a": None}
-    with pytest.raises(UnicodeEncodeError):
-        write_text(tmp_path / "a", "new \ud800")
-    assert (tmp_path / "a").read_text() == "old"
 
 
 def test_links_are_replaced_in_one_step(tmp_path: Path) -> None:
