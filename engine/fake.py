@@ -5,9 +5,11 @@ For tests of the machinery and dry runs. It never claims to be a model: its rows
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from engine.generators import Finished, Request, Written, prompt_hash
 
@@ -55,12 +57,36 @@ class FakeGenerator:
     def _finish(self, request: Request, text: str) -> Finished:
         num_tokens = len(text.split())
         self._tokens += num_tokens
-        samples = [self._write(text, index) for index in range(request.n)]
+        samples = [self._write(text, index, request.sampling.structured) for index in range(request.n)]
         return Finished(request.request_id, num_tokens, 0, samples)
 
-    def _write(self, text: str, index: int) -> Written:
+    def _write(self, text: str, index: int, form: Mapping[str, Any]) -> Written:
         # The passage stands at the prompt's end; its last line is only the cue to write.
         words = _WORD.findall(text.rsplit("\n", 1)[0][-600:]) or ["nothing"]
         number = int(prompt_hash(f"{index}:{text}"), 16)
         chosen = [words[(number >> (7 * k)) % len(words)].lower() for k in range(6)]
-        return Written(" where is " + " ".join(chosen), len(chosen) + 2, -1.0, "stop")
+        written = _in_form(form, chosen, number) if form else " where is " + " ".join(chosen)
+        return Written(written, len(written.split()), -1.0, "stop")
+
+
+def _in_form(form: Mapping[str, Any], words: list[str], number: int) -> str:
+    """Text of a structured output; a regular expression is beyond it, so that such an answer fails."""
+    if "choice" in form:
+        return str(form["choice"][number % len(form["choice"])])
+    return json.dumps(_value(form["json"], words, number)) if "json" in form else " ".join(words)
+
+
+def _value(schema: Mapping[str, Any], words: list[str], number: int) -> object:
+    """A value that fits the plain parts of a JSON schema."""
+    if "enum" in schema:
+        return schema["enum"][number % len(schema["enum"])]
+    kind = schema.get("type")
+    if kind == "object":
+        parts = schema.get("properties", {}).items()
+        return {name: _value(part, words, number >> index) for index, (name, part) in enumerate(parts)}
+    if kind == "array":
+        return [_value(schema.get("items", {}), words, number)] * max(1, schema.get("minItems", 1))
+    if kind in {"integer", "number"}:
+        low = schema.get("minimum", 0)
+        return low + number % (schema.get("maximum", low + 9) - low + 1)
+    return bool(number % 2) if kind == "boolean" else " ".join(words)

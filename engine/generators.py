@@ -9,13 +9,38 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.task import Messages
 
 if TYPE_CHECKING:
     from engine.samples import SamplesConfig
+    from engine.turns import Turn
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the answer to a request is drawn."""
+
+    temperature: float
+    top_p: float
+    max_tokens: int
+    stop: tuple[str, ...] = ()
+    structured: Mapping[str, Any] = field(default_factory=dict)
+    """Keywords of vLLM's `StructuredOutputsParams`; empty for free text."""
+
+
+def sampling_of(turn: Turn, config: SamplesConfig) -> Sampling:
+    """A turn's own sampling, and the samples config's where it has none."""
+    own = turn.config
+    return Sampling(
+        config.temperature if own.temperature is None else own.temperature,
+        config.top_p if own.top_p is None else own.top_p,
+        config.max_tokens if own.max_tokens is None else own.max_tokens,
+        tuple(own.stop or ()),
+        turn.structured(),
+    )
 
 
 @dataclass(frozen=True)
@@ -25,7 +50,7 @@ class Request:
     request_id: str
     prompt: str | Messages
     n: int
-    stop: tuple[str, ...] = ()
+    sampling: Sampling
 
 
 @dataclass(frozen=True)
@@ -128,14 +153,16 @@ class VllmGenerator:
 
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
-        from vllm.sampling_params import RequestOutputKind
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
+        sampling = request.sampling
         return SamplingParams(
             n=request.n,
-            temperature=self._config.temperature,
-            top_p=self._config.top_p,
-            max_tokens=self._config.max_tokens,
-            stop=list(request.stop) or None,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_tokens,
+            stop=list(sampling.stop) or None,
+            structured_outputs=StructuredOutputsParams(**sampling.structured) if sampling.structured else None,
             logprobs=0 if self._config.logprobs else None,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

@@ -1,8 +1,8 @@
 """The engine loop: one thread that keeps a continuous batch full and commits parts; no Ray in it.
 
 In: a job, then work units (rows of the plan with their passages). Out: committed parts, and a note when the
-rows of a unit are all written. Rows of different units share the batch, so it never drains between units;
-every row in becomes exactly one row out. The generator is touched by this thread alone.
+rows of a unit are all written. Rows of different units and turns of different samples share the batch, so it never
+drains between them; every row in becomes exactly one row out. The generator is touched by this thread alone.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import TemplateError
-
 from engine.errors import UserError
-from engine.generators import Finished, Request, Written
+from engine.generators import Finished, Request, Written, sampling_of
 from engine.parts import PartWriter, samples_schema
-from engine.task import PromptKind
+from engine.task import ONLY_TURN, parse_cell, turn_needs
+from engine.templates import RENDER_ERRORS
+from engine.turns import Answer, Turn, TurnError, answer_columns, answer_values
 
 if TYPE_CHECKING:
     from engine.generators import Generator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 _IDLE_SECONDS = 0.02
-_FAILED = Written("", 0, float("nan"), "")
+_NOTHING = Written("", 0, float("nan"), "")
 
 
 @dataclass(frozen=True)
@@ -68,28 +68,56 @@ class Ticket:
     done: threading.Event = field(default_factory=threading.Event)
 
 
+@dataclass(eq=False)
+class _Sample:
+    """A row of the plan on its way through the turns."""
+
+    row: Row
+    ticket: Ticket
+    answers: dict[str, Answer] = field(default_factory=dict)
+    outstanding: int = 0
+    """Turns that wait or are in flight."""
+    asked: set[str] = field(default_factory=set)
+    error: str = ""
+    last: Written = _NOTHING
+    cut_off: bool = False
+    prompt_hash: str = ""
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+    def views(self) -> dict[str, dict[str, Any]]:
+        """Earlier answers as templates see them."""
+        return {name: answer.view() for name, answer in self.answers.items()}
+
+
 @dataclass(frozen=True)
 class _Asked:
-    """Rows of the plan that one request answers, and the ticket of their unit."""
+    """One turn of samples that one request answers; more than one only where nothing tells their prompts apart."""
 
-    rows: list[Row]
-    ticket: Ticket
+    samples: list[_Sample]
+    turn: str
 
 
 class _Work:
     """The state of one job."""
 
-    def __init__(self, job: Job, engine: int, counters: dict[str, int]) -> None:
+    def __init__(self, job: Job, engine: int, config: SamplesConfig, counters: dict[str, int]) -> None:
         self.job = job
-        self.schema = samples_schema(job.conditions)
+        self.renderers = job.prompts.renderers()
+        self.turns: dict[str, Turn] = {name: renderer.turn for name, renderer in self.renderers.items()}
+        self.needs = turn_needs(self.turns)
+        self.last_turn = list(self.turns)[-1]
+        self.sampling = {name: sampling_of(turn, config) for name, turn in self.turns.items()}
+        self.schema = samples_schema(job.conditions, answer_columns(self.turns))
         self.writer = PartWriter(job.attempt_folder, engine, self.schema)
-        self.stop = tuple(job.prompts.task.stop)
-        renderer = job.prompts.renderer()
-        chat = job.prompts.task.kind is PromptKind.chat
-        self.render = renderer.messages if chat else renderer.completion
         self.totals = Totals()
         self.part_opened = time.monotonic()
         self._counters_before = dict(counters)
+
+    def ready(self, sample: _Sample) -> list[str]:
+        """Turns that may be asked now: not asked yet, and all they read is answered."""
+        return [name for name in self.turns if name not in sample.asked and self.needs[name] <= sample.answers.keys()]
 
     def count(self, counters: dict[str, int]) -> None:
         """Takes the generator's counters, less what they were when the job began."""
@@ -109,7 +137,7 @@ class EngineLoop:
         self._in_flight = 0
         self._numbers = itertools.count()
         self._steps = 0
-        self._warm_at: dict[int, int] = {}
+        self._warm_at: dict[tuple[str, int], int] = {}
 
     def hand_in(self, item: Job | list[Row]) -> Ticket:
         """Hands in a job, or the rows of a unit; the ticket is set when it is taken in, or written."""
@@ -148,13 +176,20 @@ class EngineLoop:
             if self._work:
                 self._commit(self._work)
             self._warm_at.clear()  # another plan numbers its prefixes anew
-            self._work = _Work(item, self._index, generator.counters())
+            self._work = _Work(item, self._index, self._config, generator.counters())
             ticket.done.set()
             return
+        assert self._work, "units come after a job"
         # Replicates of one prompt become one request for n samples: its prompt is computed once.
         item.sort(key=lambda row: (row["prefix"], row["passage_id"], row["cell"], row["sample_id"]))
         same_prompt = itertools.groupby(item, key=lambda row: (row["prefix"], row["passage_id"], row["cell"]))
-        self._waiting.extend(_Asked(list(group), ticket) for _, group in same_prompt)
+        for _, group in same_prompt:
+            samples = [_Sample(row, ticket) for row in group]
+            roots = self._work.ready(samples[0])
+            for turn in roots:
+                alone = self._work.sampling[turn].temperature == 0  # engines refuse several greedy samples at once
+                self._waiting.extend(_Asked(part, turn) for part in ([[s] for s in samples] if alone else [samples]))
+            _note_asked(samples, roots)
 
     def _admit(self, generator: Generator) -> None:
         """Keeps half a batch more than fits admitted; a cold prefix is sent ahead by a single request."""
@@ -162,38 +197,50 @@ class EngineLoop:
         budget = self._config.max_num_seqs + self._config.max_num_seqs // 2
         while self._waiting and self._in_flight < budget:
             asked = self._waiting.popleft()
-            if self._is_warm(asked.rows[0]):
+            if self._is_warm(asked):
                 self._ask(generator, asked)
             else:
                 held.append(asked)
         self._waiting.extendleft(reversed(held))
 
-    def _is_warm(self, row: Row) -> bool:
-        """Whether a row may go: its prefix was computed some steps ago, or it is the one that computes it.
+    def _is_warm(self, asked: _Asked) -> bool:
+        """Whether a request may go: its prefix was computed some steps ago, or it is the one that computes it.
 
         With nothing in flight no step will come: the one that went ahead was refused, or ended early.
         """
-        prefix = row["prefix"]
+        assert self._work, "units come after a job"
+        row = asked.samples[0].row
+        prefix = (asked.turn, row["prefix"])
         if prefix in self._warm_at and self._in_flight:
             return self._steps >= self._warm_at[prefix]
-        if prefix not in self._warm_at:
+        if prefix not in self._warm_at and self._work.renderers[asked.turn].has_prefix:
             self._warm_at[prefix] = self._steps + 1 + row["prompt_tokens"] // self._config.max_num_batched_tokens
         return True
 
     def _ask(self, generator: Generator, asked: _Asked) -> None:
         work = self._work
         assert work, "units come after a job"
+        if any(sample.error for sample in asked.samples):  # another turn of it failed while this one waited
+            alive = [sample for sample in asked.samples if not sample.error]
+            for sample in asked.samples:
+                self._settle(work, sample)
+            if not alive:
+                return
+            asked = _Asked(alive, asked.turn)
         work.totals.first_admitted = work.totals.first_admitted or time.time()
-        row = asked.rows[0]
+        first = asked.samples[0]
+        row = first.row
         request_id = str(next(self._numbers))
         try:
-            prompt = work.render(row, row["demonstration_set"], row["cell"])
-            hashed = generator.add(Request(request_id, prompt, len(asked.rows), work.stop))
-        except (UserError, ValueError, TypeError, TemplateError) as error:  # this prompt alone is at fault
-            self._fail(work, asked, " ".join(str(error).split())[:500])
+            render = work.renderers[asked.turn].prompt
+            prompt = render(row, row["demonstration_set"], row["cell"], first.views())
+            hashed = generator.add(Request(request_id, prompt, len(asked.samples), work.sampling[asked.turn]))
+        except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
+            for sample in asked.samples:
+                self._fail(work, sample, asked.turn, " ".join(str(error).split())[:500])
             return
         self._asked[request_id] = asked, hashed
-        self._in_flight += len(asked.rows)
+        self._in_flight += len(asked.samples)
         work.totals.requests += 1
 
     def _step(self, generator: Generator) -> None:
@@ -207,39 +254,76 @@ class EngineLoop:
 
     def _store(self, work: _Work, finished: Finished) -> None:
         asked, hashed = self._asked.pop(finished.request_id)
-        self._in_flight -= len(asked.rows)
-        assert len(asked.rows) == len(finished.samples), "a request gives as many samples as were asked for"
-        for index, (row, written) in enumerate(zip(asked.rows, finished.samples, strict=True)):
-            # The prompt was computed once for all samples of the request: the first one carries its cost.
-            tokens = (finished.prompt_tokens, finished.cached_tokens) if index == 0 else (0, 0)
-            values = {"prompt_hash": hashed, "prompt_tokens": tokens[0], "cached_tokens": tokens[1]}
-            self._add(work, row, written, values)
-        work.totals.generated += len(asked.rows)
-        _count_down(asked)
+        self._in_flight -= len(asked.samples)
+        assert len(asked.samples) == len(finished.samples), "a request gives as many samples as were asked for"
+        for index, (sample, written) in enumerate(zip(asked.samples, finished.samples, strict=True)):
+            if index == 0:  # the prompt was computed once for all samples of the request: the first carries its cost
+                sample.prompt_tokens += finished.prompt_tokens
+                sample.cached_tokens += finished.cached_tokens
+            sample.prompt_hash = sample.prompt_hash or hashed
+            self._take_answer(work, sample, asked.turn, written)
 
-    def _fail(self, work: _Work, asked: _Asked, error: str) -> None:
-        for row in asked.rows:
-            values = {"status": "failed", "error": error, "prompt_hash": "", "prompt_tokens": 0, "cached_tokens": 0}
-            self._add(work, row, _FAILED, values)
-        work.totals.failed += len(asked.rows)
-        work.totals.last_error = error
-        _count_down(asked)
+    def _take_answer(self, work: _Work, sample: _Sample, turn: str, written: Written) -> None:
+        """Reads what a turn gave, and asks the turns that waited for it before any new sample."""
+        sample.output_tokens += written.output_tokens
+        sample.cut_off |= written.finish_reason == "length"
+        if sample.error:
+            self._settle(work, sample)
+            return
+        if turn == work.last_turn:
+            sample.last = written
+        row = sample.row
+        seen = {"passage": row, "condition": parse_cell(row["cell"]), "turns": sample.views()}
+        try:
+            sample.answers[turn] = work.turns[turn].read(written.text, written.finish_reason, seen)
+        except TurnError as error:
+            sample.last = written  # what was written can be looked at beside the reason
+            self._fail(work, sample, turn, str(error))
+            return
+        ready = work.ready(sample)
+        self._waiting.extendleft(_Asked([sample], name) for name in reversed(ready))
+        _note_asked([sample], ready)
+        self._settle(work, sample)
 
-    def _add(self, work: _Work, row: Row, written: Written, values: Row) -> None:
+    def _fail(self, work: _Work, sample: _Sample, turn: str, error: str) -> None:
+        sample.error = sample.error or (error if turn == ONLY_TURN else f"turn {turn}: {error}")
+        self._settle(work, sample)
+
+    def _settle(self, work: _Work, sample: _Sample) -> None:
+        """Notes that one turn of a sample is over, and writes the row when it was the last."""
+        sample.outstanding -= 1
+        if sample.outstanding:
+            return
+        assert sample.error or len(sample.answers) == len(work.turns), "a sample ends with every turn answered"
+        if sample.error:
+            work.totals.failed += 1
+            work.totals.last_error = sample.error
+        else:
+            work.totals.generated += 1
+        self._add(work, sample)
+        sample.ticket.rows -= 1
+        if not sample.ticket.rows:
+            sample.ticket.done.set()
+
+    def _add(self, work: _Work, sample: _Sample) -> None:
+        answer = None if sample.error else sample.answers[work.last_turn]
         own = {
-            "status": "generated",
-            "error": "",
-            "text": written.text,
-            "output_tokens": written.output_tokens,
-            "logprob": written.logprob,
-            "finish_reason": written.finish_reason,
+            "status": "failed" if sample.error else "generated",
+            "error": sample.error,
+            "text": answer.text if answer else sample.last.text,
+            "prompt_hash": sample.prompt_hash,
+            "prompt_tokens": sample.prompt_tokens,
+            "cached_tokens": sample.cached_tokens,
+            "output_tokens": sample.output_tokens,
+            "logprob": sample.last.logprob,
+            "finish_reason": "length" if sample.cut_off else sample.last.finish_reason,
             "engine": self._index,
             "attempt": work.job.attempt,
             "model": self._config.model_name(),
         }
-        everything = row | own | values
-        work.totals.prompt_tokens += everything["prompt_tokens"]
-        work.totals.output_tokens += written.output_tokens
+        everything = sample.row | own | answer_values(work.turns, sample.answers)
+        work.totals.prompt_tokens += sample.prompt_tokens
+        work.totals.output_tokens += sample.output_tokens
         if not len(work.writer):
             work.part_opened = time.monotonic()
         work.writer.add({name: everything[name] for name in work.schema.names})
@@ -259,7 +343,7 @@ class EngineLoop:
             work.totals.committed += count
 
 
-def _count_down(asked: _Asked) -> None:
-    asked.ticket.rows -= len(asked.rows)
-    if not asked.ticket.rows:
-        asked.ticket.done.set()
+def _note_asked(samples: list[_Sample], turns: list[str]) -> None:
+    for sample in samples:
+        sample.asked.update(turns)
+        sample.outstanding += len(turns)

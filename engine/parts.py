@@ -148,9 +148,9 @@ def committed_ids(parts: Iterable[Path]) -> Ids:
     return ids
 
 
-def samples_schema(conditions: Sequence[str]) -> pa.Schema:
-    """The schema of samples with one string column per condition."""
-    return pa.schema([*SAMPLES, *((f"{CONDITION_PREFIX}{name}", pa.string()) for name in conditions)])
+def samples_schema(conditions: Sequence[str], answers: Sequence[pa.Field] = ()) -> pa.Schema:
+    """The schema of samples: a string column per condition, and what the turns add (`turns.answer_columns`)."""
+    return pa.schema([*SAMPLES, *((f"{CONDITION_PREFIX}{name}", pa.string()) for name in conditions), *answers])
 
 
 def read_samples(folder: Path) -> pa.Table:

@@ -23,7 +23,7 @@ from engine.errors import UserError
 from engine.identity import fields_of, place
 from engine.models import model_digest, resolve_model
 from engine.plan import Grid, PlanSize, Sets, make_grid, plan_samples
-from engine.task import Demonstration, Renderer, TaskConfig, task_from_json, task_to_json
+from engine.task import Demonstration, Renderer, TaskConfig, check_turns, resolve_turns, task_from_json, task_to_json
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -68,8 +68,12 @@ class Prompts:
     sets: list[list[Demonstration]] = field(repr=False)
 
     def renderer(self) -> Renderer:
-        """Renders any planned row."""
+        """Renders the first turn of any planned row."""
         return Renderer(self.task, self.sets)
+
+    def renderers(self) -> dict[str, Renderer]:
+        """Renders each turn of any planned row, in the order of the task."""
+        return {name: Renderer(self.task, self.sets, name) for name in resolve_turns(self.task)}
 
 
 def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:  # noqa: ARG001  # all steps take a place
@@ -80,6 +84,7 @@ def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path
     name, values = strata(pool, config.task.attributes)
     grid = make_grid(config.task.attributes, name, values)
     renderer = Renderer(config.task, draw_sets(config.demonstrations, pool, name, values))
+    check_turns(config.task, renderer.sets, grid.cells[0])
     sets = _count_prefixes(renderer, grid, config.demonstrations.num_sets, tokenizer)
     suffix_tokens = _count_suffixes(passages, renderer, grid, tokenizer)
     _check_room(config, sets, int(suffix_tokens.min()))

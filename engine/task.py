@@ -1,8 +1,8 @@
-"""What the model is asked to write: templates, conditions, stop strings; and how a planned sample becomes a prompt.
+"""What the model is asked to write: turns, conditions, demonstrations; and how a planned sample becomes prompts.
 
-In: a TaskConfig (conf/task/*.yaml), demonstrations, a passage, condition values. Out: the rendered prompt, as one
-string for a completion model or as chat messages. A prompt is a prefix (instruction and demonstrations, the same
-for every passage) and a suffix (the passage), so that engines compute a prefix once.
+In: a TaskConfig (conf/task/*.yaml), demonstrations, a passage, condition values, the answers of earlier turns. Out: a
+rendered prompt, as one string for a completion model or as chat messages. A prompt is a prefix (instruction and
+demonstrations, the same for every passage) and a suffix (the passage), so that engines compute a prefix once.
 """
 
 from __future__ import annotations
@@ -10,25 +10,17 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import Enum
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-from engine.errors import UserError
+from engine.errors import UserError, suggest
+from engine.templates import compile_template, names_used, render
+from engine.turns import ParserKind, PromptKind, Turn, TurnConfig
 
 Messages = list[dict[str, str]]
 
-
-class PromptKind(Enum):
-    """How the model is addressed."""
-
-    completion = "completion"
-    """Plain text that the model continues; base models, and small instruct models with demonstrations."""
-    chat = "chat"
-    """Messages through the model's chat template; a thinking mode is switched off."""
+ONLY_TURN = "text"
+"""Name of the turn of a task that has just one, written as the task's own `prompt`."""
 
 
 @dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
@@ -47,7 +39,8 @@ class TaskConfig:
     """What is asked for, as Jinja2 templates and a grid of conditions.
 
     Templates see `condition.NAME`; `prompt` sees also `passage.title` and `passage.text`, and `demonstration`
-    sees `demonstration.document` and `demonstration.query`.
+    sees `demonstration.document` and `demonstration.query`. A task of several turns names them under `turns`; what a
+    turn leaves out is the task's. The last turn's answer is the sample's `text`.
     """
 
     name: str = "queries"
@@ -57,11 +50,68 @@ class TaskConfig:
     demonstration: str = ""
     """One demonstration of a completion prompt."""
     prompt: str = ""
-    """The end of the prompt, with the passage."""
+    """The end of the prompt, with the passage; for a task of one turn."""
     stop: list[str] = field(default_factory=list)
     """Strings that end a sample."""
+    turns: dict[str, TurnConfig] = field(default_factory=dict)
+    """The turns of a task of several, in an order in which each comes after those it names."""
     attributes: dict[str, AttributeConfig] = field(default_factory=dict)
     """The grid of conditions."""
+
+
+def resolve_turns(task: TaskConfig) -> dict[str, Turn]:
+    """The turns of a task, in order, checked, each with the task's values where it has none of its own.
+
+    Raises:
+        UserError: a turn is wrong, or two give a field of one name.
+    """
+    if bool(task.prompt.strip()) == bool(task.turns):
+        what = "has both a prompt and turns" if task.turns else "has no prompt"
+        raise UserError(what, place="task.prompt", remedy="give the task either `prompt` or `turns`")
+    own = task.turns or {ONLY_TURN: TurnConfig(prompt=task.prompt)}
+    turns: dict[str, Turn] = {}
+    owner: dict[str, str] = {}
+    for name, config in own.items():
+        shared = {part: getattr(task, part) for part in ("kind", "instruction", "demonstration", "stop")}
+        left_out = {part: value for part, value in shared.items() if getattr(config, part) is None}
+        place = f"task.turns.{name}" if task.turns else "task"
+        if not name.isidentifier():
+            raise UserError(f"{name!r} is no name", place=place, remedy="use letters, digits and underscores")
+        turns[name] = Turn(name, replace(config, **left_out), place)
+        for column in turns[name].field_types():
+            if column in owner:
+                what = f"the field {column!r} is given by the turns {owner[column]} and {name}"
+                raise UserError(what, place=place, remedy="call one of them otherwise")
+            owner[column] = name
+    return turns
+
+
+def turn_needs(turns: Mapping[str, Turn]) -> dict[str, frozenset[str]]:
+    """Which earlier turns each turn reads.
+
+    Raises:
+        UserError: a turn reads itself, a later one, or one that does not exist.
+    """
+    needs: dict[str, frozenset[str]] = {}
+    for name, turn in turns.items():
+        config = turn.config
+        contents = [message["content"] for message in config.messages]
+        sources = [
+            config.prompt,
+            config.instruction or "",
+            *contents,
+            "{{ " + config.keep_if + " }}" if config.keep_if else "",
+        ]
+        try:
+            named = frozenset().union(*(names_used(source, "turns") for source in sources))
+        except LookupError:
+            named = frozenset(needs)  # `turns` as a whole: all that came before
+        for other in sorted(named - needs.keys()):
+            what = f"reads the turn {other!r}, which does not come before it"
+            remedy = f"write it before {name!r}" if other in turns else suggest(other, needs)
+            raise UserError(what, place=turn.place, remedy=remedy)
+        needs[name] = named
+    return needs
 
 
 @dataclass(frozen=True)
@@ -75,91 +125,125 @@ class Demonstration:
     conditions: Mapping[str, str] = field(default_factory=dict)
 
 
-class Renderer:
-    """Renders prompts of one task. Prefixes are rendered once per (demonstration set, condition values)."""
+def check_turns(task: TaskConfig, sets: Sequence[Sequence[Demonstration]], cell: str) -> None:
+    """Renders every turn once, with stand-ins for a passage and for what earlier turns give.
 
-    def __init__(self, task: TaskConfig, sets: Sequence[Sequence[Demonstration]]) -> None:
-        self.task, self.sets = task, sets
-        self._instruction = compile_template(task.instruction, "task.instruction")
-        self._demonstration = compile_template(task.demonstration, "task.demonstration")
-        self._prompt = compile_template(task.prompt, "task.prompt")
+    Raises:
+        UserError: a turn cannot be rendered, or reads what does not come before it.
+    """
+    turns = resolve_turns(task)
+    turn_needs(turns)
+    seen: dict[str, Any] = {}
+    for name, turn in turns.items():
+        Renderer(task, sets, name).text({"title": "", "text": ""}, 0, cell, seen)
+        known = {field: _STAND_INS.get(str(kind), "") for field, kind in turn.field_types().items()}
+        free = turn.config.parser is ParserKind.json and not turn.config.json_schema
+        seen[name] = (_AnyField if free else dict)({**known, "text": "x", "reasoning": ""})
+
+
+_STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True}
+
+
+class _AnyField(dict[str, Any]):
+    """What an answer without a schema may hold is known only when it is there."""
+
+    def __missing__(self, name: str) -> str:
+        return ""
+
+
+class Renderer:
+    """Renders the prompts of one turn. Prefixes are rendered once per (demonstration set, condition values).
+
+    Args:
+        task: the task.
+        sets: demonstration sets.
+        name: the turn; by default the first.
+    """
+
+    def __init__(self, task: TaskConfig, sets: Sequence[Sequence[Demonstration]], name: str = "") -> None:
+        turns = resolve_turns(task)
+        self.turn = turns[name or next(iter(turns))]
+        self.sets = sets
+        config, place = self.turn.config, self.turn.place
+        self.is_chat = config.kind is PromptKind.chat
+        self._instruction = compile_template(config.instruction or "", f"{place}.instruction")
+        self._demonstration = compile_template(config.demonstration or "", f"{place}.demonstration")
+        self._prompt = compile_template(config.prompt, f"{place}.prompt")
+        self._messages = [
+            (message["role"], compile_template(message["content"], f"{place}.messages")) for message in config.messages
+        ]
         self.prefix = functools.lru_cache(maxsize=4096)(self._prefix)
+        self.has_prefix = bool(config.instruction or self._has_demonstrations())
 
     def _prefix(self, set_index: int, cell: str) -> str:
-        if self.task.kind is PromptKind.chat:
-            return "\n".join(turn["content"] for turn in self._earlier(set_index, cell))
+        if self.is_chat:
+            return "\n".join(message["content"] for message in self._earlier(set_index, cell))
         condition = parse_cell(cell)
-        shown = self.sets[set_index] if self.sets else []
-        parts = [render(self._instruction, "task.instruction", condition=condition)]
-        for demonstration in shown:
+        parts = [self._render(self._instruction, "instruction", condition=condition)]
+        for demonstration in self._shown(set_index):
             own = {**dict.fromkeys(condition, ""), **demonstration.conditions}
-            fields = {"demonstration": demonstration, "condition": own}
-            parts.append(render(self._demonstration, "task.demonstration", **fields))
+            parts.append(self._render(self._demonstration, "demonstration", demonstration=demonstration, condition=own))
         return "".join(parts)
 
-    def suffix(self, passage: Mapping[str, Any], cell: str) -> str:
+    def suffix(self, passage: Mapping[str, Any], cell: str, turns: Mapping[str, Any] | None = None) -> str:
         """The end of the prompt: the passage and the cue to write."""
-        return render(self._prompt, "task.prompt", passage=passage, condition=parse_cell(cell))
+        if self._messages:
+            return "\n".join(message["content"] for message in self._own_messages(passage, cell, turns))
+        return self._render(self._prompt, "prompt", passage=passage, condition=parse_cell(cell), turns=turns or {})
 
-    def completion(self, passage: Mapping[str, Any], set_index: int, cell: str) -> str:
+    def completion(
+        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
+    ) -> str:
         """The whole prompt as one string."""
-        return self.prefix(set_index, cell) + self.suffix(passage, cell)
+        return self.prefix(set_index, cell) + self.suffix(passage, cell, turns)
 
-    def messages(self, passage: Mapping[str, Any], set_index: int, cell: str) -> Messages:
+    def messages(
+        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
+    ) -> Messages:
         """The prompt as chat messages; demonstrations are earlier turns of the conversation."""
-        return [*self._earlier(set_index, cell), {"role": "user", "content": self.suffix(passage, cell)}]
+        return [*self._earlier(set_index, cell), *self._own_messages(passage, cell, turns)]
+
+    def prompt(
+        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
+    ) -> str | Messages:
+        """The prompt as the turn's kind wants it."""
+        make = self.messages if self.is_chat else self.completion
+        return make(passage, set_index, cell, turns)
+
+    def text(
+        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
+    ) -> str:
+        """The prompt as a person reads it, whatever its kind."""
+        prompt = self.prompt(passage, set_index, cell, turns)
+        return prompt if isinstance(prompt, str) else "\n".join(f"<{m['role']}> {m['content']}" for m in prompt)
+
+    def _has_demonstrations(self) -> bool:
+        """Whether prompts show any: a chat writes them through `prompt`, unless it has messages of its own."""
+        return bool(self.sets) and bool(not self._messages if self.is_chat else self.turn.config.demonstration)
+
+    def _shown(self, set_index: int) -> Sequence[Demonstration]:
+        return self.sets[set_index] if self._has_demonstrations() else ()
+
+    def _own_messages(self, passage: Mapping[str, Any], cell: str, turns: Mapping[str, Any] | None) -> Messages:
+        if not self._messages:
+            return [{"role": "user", "content": self.suffix(passage, cell, turns)}]
+        seen = {"passage": passage, "condition": parse_cell(cell), "turns": turns or {}}
+        rendered = ((role, self._render(template, "messages", **seen)) for role, template in self._messages)
+        return [{"role": role, "content": content} for role, content in rendered if content.strip()]
 
     def _earlier(self, set_index: int, cell: str) -> Messages:
         condition = parse_cell(cell)
-        instruction = render(self._instruction, "task.instruction", condition=condition)
+        instruction = self._render(self._instruction, "instruction", condition=condition)
         messages = [{"role": "system", "content": instruction}] if instruction else []
-        for demonstration in self.sets[set_index] if self.sets else []:
-            shown = {"title": "", "text": demonstration.document}
+        for demonstration in self._shown(set_index):
+            passage = {"title": "", "text": demonstration.document}
             own = {**dict.fromkeys(condition, ""), **demonstration.conditions}
-            question = render(self._prompt, "task.prompt", passage=shown, condition=own)
+            question = self._render(self._prompt, "prompt", passage=passage, condition=own, turns={})
             messages += [{"role": "user", "content": question}, {"role": "assistant", "content": demonstration.query}]
         return messages
 
-    def text(self, passage: Mapping[str, Any], set_index: int, cell: str) -> str:
-        """The prompt as a person reads it, whatever its kind."""
-        if self.task.kind is PromptKind.completion:
-            return self.completion(passage, set_index, cell)
-        return "\n".join(f"<{turn['role']}> {turn['content']}" for turn in self.messages(passage, set_index, cell))
-
-
-def compile_template(source: str, place: str) -> Template:
-    """A sandboxed Jinja2 template in which an undefined variable is an error.
-
-    Raises:
-        UserError: the template does not parse.
-    """
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
-    try:
-        return environment.from_string(source)
-    except TemplateError as error:
-        remedy = "mend it: {{ NAME }} writes a value, {% if NAME %} ... {% endif %} decides"
-        raise UserError(f"the template does not parse: {error}", place=place, remedy=remedy) from error
-
-
-def render(template: Template, place: str, **fields: object) -> str:
-    """Renders a template.
-
-    Raises:
-        UserError: a variable is not defined, or an expression fails.
-    """
-    try:
-        return template.render(**fields)
-    except (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError) as error:
-        remedy = f"use only {', '.join(_variables(fields)) or 'plain text'} in it"
-        raise UserError(f"the template cannot be rendered: {error}", place=place, remedy=remedy) from error
-
-
-def _variables(fields: Mapping[str, object]) -> list[str]:
-    """What a template may name: `condition.form`, `passage.text`, ..."""
-    known = {"passage": ("title", "text"), "demonstration": ("document", "query")}
-    condition = fields.get("condition")
-    inner = known | {"condition": tuple(condition) if isinstance(condition, Mapping) else ()}
-    return [f"{name}.{part}" for name in sorted(fields) for part in inner.get(name, ())]
+    def _render(self, template: Any, part: str, **seen: object) -> str:
+        return render(template, f"{self.turn.place}.{part}", **seen)
 
 
 def format_cell(values: Mapping[str, str]) -> str:
@@ -175,11 +259,17 @@ def parse_cell(cell: str) -> dict[str, str]:
 
 def task_to_json(task: TaskConfig) -> str:
     """The task as stored beside the plan."""
-    return json.dumps(asdict(task) | {"kind": task.kind.value}, indent=2, ensure_ascii=False)
+    return json.dumps(asdict(task), indent=2, ensure_ascii=False, default=lambda value: value.value)
 
 
 def task_from_json(text: str) -> TaskConfig:
     """The inverse of `task_to_json`."""
-    fields = json.loads(text)
-    attributes = {name: AttributeConfig(**value) for name, value in fields.pop("attributes").items()}
-    return TaskConfig(**fields | {"kind": PromptKind(fields["kind"]), "attributes": attributes})
+    stored = json.loads(text)
+    attributes = {name: AttributeConfig(**value) for name, value in stored.pop("attributes").items()}
+    turns = {name: _turn_from_json(value) for name, value in stored.pop("turns").items()}
+    return TaskConfig(**stored | {"kind": PromptKind(stored["kind"]), "attributes": attributes, "turns": turns})
+
+
+def _turn_from_json(stored: dict[str, Any]) -> TurnConfig:
+    kind = PromptKind(stored["kind"]) if stored["kind"] else None
+    return TurnConfig(**stored | {"kind": kind, "parser": ParserKind(stored["parser"])})

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from engine.fake import FakeGenerator
-from engine.generators import Finished, Request, make_generator, prompt_hash
+from engine.generators import Finished, Request, Sampling, make_generator, prompt_hash
 from engine.samples import GeneratorKind, SamplesConfig
 
 CONFIG = SamplesConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=4, context_tokens=100)
+SAMPLING = Sampling(0.7, 0.95, 48)
 PROMPT = "Passage: The kestrel hovers above motorways.\nQuery:"
 
 
@@ -24,7 +25,7 @@ def test_the_same_prompt_gives_the_same_text_on_any_engine() -> None:
     texts = []
     for seed in (0, 1):
         generator = FakeGenerator(replace(CONFIG, seed=seed))
-        assert generator.add(Request("7", PROMPT, 2)) == prompt_hash(PROMPT)
+        assert generator.add(Request("7", PROMPT, 2, SAMPLING)) == prompt_hash(PROMPT)
         [finished] = drain(generator)
         assert (finished.request_id, finished.prompt_tokens, finished.cached_tokens) == ("7", 7, 0)
         texts.append([sample.text for sample in finished.samples])
@@ -34,7 +35,7 @@ def test_the_same_prompt_gives_the_same_text_on_any_engine() -> None:
 
 def test_writes_words_of_the_passage() -> None:
     generator = FakeGenerator(CONFIG)
-    generator.add(Request("a", PROMPT, 1))
+    generator.add(Request("a", PROMPT, 1, SAMPLING))
     [sample] = drain(generator)[0].samples
     words = sample.text.removeprefix(" where is ").split()
     assert len(words) == 6
@@ -44,14 +45,14 @@ def test_writes_words_of_the_passage() -> None:
 
 def test_a_prompt_without_words_is_written_about_too() -> None:
     generator = FakeGenerator(CONFIG)
-    generator.add(Request("a", "", 1))
+    generator.add(Request("a", "", 1, SAMPLING))
     assert drain(generator)[0].samples[0].text == " where is " + " ".join(["nothing"] * 6)
 
 
 def test_finishes_a_batch_at_a_time() -> None:
     generator = FakeGenerator(CONFIG)
     for number in range(10):
-        generator.add(Request(str(number), PROMPT, 1))
+        generator.add(Request(str(number), PROMPT, 1, SAMPLING))
     sizes = []
     while generator.num_unfinished():
         sizes.append(len(generator.step()))
@@ -63,22 +64,22 @@ def test_finishes_a_batch_at_a_time() -> None:
 def test_refuses_what_does_not_fit_and_goes_on() -> None:
     generator = FakeGenerator(CONFIG)
     with pytest.raises(ValueError, match="the prompt has 101 tokens, the context 100"):
-        generator.add(Request("a", "word " * 101, 1))
-    generator.add(Request("b", "word " * 100, 1))
+        generator.add(Request("a", "word " * 101, 1, SAMPLING))
+    generator.add(Request("b", "word " * 100, 1, SAMPLING))
     assert [finished.request_id for finished in drain(generator)] == ["b"]
 
 
 def test_takes_a_chat() -> None:
     generator = FakeGenerator(CONFIG)
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": PROMPT}]
-    assert generator.add(Request("a", chat, 1)) == prompt_hash(f"Be brief.\n{PROMPT}")
+    assert generator.add(Request("a", chat, 1, SAMPLING)) == prompt_hash(f"Be brief.\n{PROMPT}")
     assert drain(generator)[0].prompt_tokens == 9
 
 
 def test_is_as_slow_as_it_is_told_to_be() -> None:
     generator = FakeGenerator(replace(CONFIG, fake_samples_per_second=100.0))
     for number in range(5):
-        generator.add(Request(str(number), PROMPT, 4))
+        generator.add(Request(str(number), PROMPT, 4, SAMPLING))
     started = time.monotonic()
     assert [finished.request_id for finished in drain(generator)] == ["0", "1", "2", "3", "4"]
     assert time.monotonic() - started >= 0.2

@@ -190,7 +190,7 @@ def test_replicates_of_a_prompt_are_one_request(start: Start) -> None:
     rows = [row(4, **same), row(0), row(2, **same), row(9, **same), row(3, **same, cell="form=keywords")]
     written = {r["sample_id"]: r for r in start(generator=generator).write(rows)}
     assert sorted(request.n for request in generator.requests()) == [1, 1, 3]
-    assert all(request.stop == ("\n",) for request in generator.requests())
+    assert all(request.sampling.stop == ("\n",) for request in generator.requests())
     assert len({written[i]["text"] for i in (2, 4, 9)}) == 3, "each sample is its own"
     assert len({written[i]["prompt_hash"] for i in (2, 4, 9)}) == 1
     assert written[2]["prompt_tokens"] > 0

@@ -12,10 +12,8 @@ from engine.task import (
     PromptKind,
     Renderer,
     TaskConfig,
-    compile_template,
     format_cell,
     parse_cell,
-    render,
     task_from_json,
     task_to_json,
 )
@@ -95,25 +93,6 @@ def test_the_shipped_task_says_a_title_once() -> None:
     assert renderer.suffix(titled, "form=keywords") == "Passage: Kites dive.\nKeywords:"
     assert renderer.prefix(0, "form=") == "Passage: Bees make honey.\nQuestion: who makes honey\n"
     assert renderer.suffix({"title": "", "text": "x"}, "form=") == "Passage: x\nQuery:"
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "{{ ''.__class__.__mro__ }}",
-        "{{ passage.__class__ }}",
-        "{{ passage.text.__class__.__mro__[1].__subclasses__() }}",
-        "{{ self.__init__.__globals__ }}",
-        "{{ ''.format.__globals__ }}",
-        "{{ '{0.__class__.__mro__}'.format(passage) }}",
-        "{{ passage.clear() }}",
-        "{{ range(10000000) | list }}",
-    ],
-)
-def test_the_sandbox_refuses(source: str) -> None:
-    with pytest.raises(UserError, match="cannot be rendered") as caught:
-        render(compile_template(source, "task.prompt"), "task.prompt", passage=dict(PASSAGE))
-    assert caught.value.place == "task.prompt"
 
 
 @pytest.mark.parametrize(

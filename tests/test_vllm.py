@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from test_pool import TASK, job, place, rows  # noqa: F401  # place is a fixture
 
-from engine.parts import read_samples
+from engine.loop import Job
+from engine.parts import open_attempt, read_samples
 from engine.place import Place
-from engine.pool import Unit
+from engine.pool import EnginePool, Unit
+from engine.prompts import Prompts
 from engine.samples import SamplesConfig
+from engine.task import TaskConfig
+from engine.turns import TurnConfig
+
+REVIEWS = TaskConfig(
+    turns={
+        "mood": TurnConfig("The mood of a text about {{ passage.text }} is", choice=["good", "bad"]),
+        "day": TurnConfig("Today is", regex=r"(?P<year>20[0-9]{2})-(?P<month>0[1-9])", temperature=0.0),
+        "review": TurnConfig(
+            "A {{ turns.mood.text }} review of {{ passage.text }} from {{ turns.day.year }} as JSON: ",
+            json_schema={
+                "type": "object",
+                "properties": {"stars": {"type": "integer"}, "sure": {"type": "boolean"}},
+                "required": ["stars", "sure"],
+                "additionalProperties": False,
+            },
+            max_tokens=40,
+        ),
+    }
+)
+
+
+def check_structured_turns(pool: EnginePool, folder: Path) -> None:
+    """Choice, regular expression and JSON schema on the engine that runs already, with replicates of one prompt."""
+    folder.mkdir()
+    own = Job(Prompts(REVIEWS, []), 1, open_attempt(folder, 1), [])
+    work = rows(6)
+    same = ["p0"] * 3 + work["passage_id"].to_pylist()[3:]
+    text = ["bees"] * 3 + work["text"].to_pylist()[3:]
+    for name, values in (("passage_id", same), ("text", text)):
+        work = work.set_column(work.column_names.index(name), name, [values])
+    [totals] = pool.generate(own, [Unit(0, work)], lambda _: None)
+    samples = read_samples(folder).to_pylist()
+    assert [row["sample_id"] for row in samples] == list(range(6)), "all samples of a request are rows"
+    assert totals["requests"] == 4 + 6 + 6, [row["error"] for row in samples]
+    done = [row for row in samples if row["status"] == "generated"]
+    assert len(done) >= 3, [row["error"] for row in samples]
+    for row in done:
+        assert row["turn_mood"] in {"good", "bad"}
+        assert row["turn_day"] == f"{row['field_year']}-{row['field_month']}"
+        assert isinstance(row["field_stars"], int)
+        assert isinstance(row["field_sure"], bool)
+        assert json.loads(row["text"]) == {"stars": row["field_stars"], "sure": row["field_sure"]}
+    for row in samples:
+        assert row["status"] == "generated" or row["error"].startswith("turn review: no JSON")
 
 
 @pytest.mark.slow
@@ -26,8 +73,9 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
         "word " * 400 if i == 5 else "bees dance on the comb " + text for i, text in enumerate(work["text"].to_pylist())
     ]
     work = work.set_column(work.column_names.index("text"), "text", [texts])
+    config = replace(config, cpus_per_engine=2)
     try:
-        pool = place.engines.start(replace(config, cpus_per_engine=2), place)
+        pool = place.engines.start(config, place)
         totals = pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
         samples = {row["sample_id"]: row for row in read_samples(tmp_path).to_pylist()}
         assert sorted(samples) == list(range(12))
@@ -39,5 +87,6 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
         assert totals[0]["counters"]["prefix_cache_queries"] > 0
         assert TASK.stop == ["\n"]
         assert all("\n" not in row["text"] for row in written)
+        check_structured_turns(pool, tmp_path / "turns")
     finally:
         place.engines.stop()

@@ -1,0 +1,95 @@
+"""Jinja2 templates and expressions in a sandbox; an undefined variable is an error, never an empty string.
+
+In: template sources from YAML. Out: compiled templates, the names they use, rendered text. Errors name the place
+of the template in the config and what may be used in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from engine.errors import UserError
+
+RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError)
+"""What rendering raises for a template that is wrong, or wrong for one row."""
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+
+
+def compile_template(source: str, place: str) -> Template:
+    """A sandboxed template in which an undefined variable is an error.
+
+    Raises:
+        UserError: the template does not parse.
+    """
+    try:
+        return _ENVIRONMENT.from_string(source)
+    except TemplateError as error:
+        remedy = "mend it: {{ NAME }} writes a value, {% if NAME %} ... {% endif %} decides"
+        raise UserError(f"the template does not parse: {error}", place=place, remedy=remedy) from error
+
+
+def compile_expression(source: str, place: str) -> Callable[..., Any]:
+    """A sandboxed expression, as `text | length > 20`.
+
+    Raises:
+        UserError: it does not parse.
+    """
+    try:
+        return _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
+    except TemplateError as error:
+        remedy = "write one Jinja2 expression, as `text | length > 20`"
+        raise UserError(f"the expression does not parse: {error}", place=place, remedy=remedy) from error
+
+
+def render(template: Template, place: str, **fields: object) -> str:
+    """Renders a template.
+
+    Raises:
+        UserError: a variable is not defined, or an expression fails.
+    """
+    try:
+        return template.render(**fields)
+    except RENDER_ERRORS as error:
+        remedy = f"use only {', '.join(_variables(fields)) or 'plain text'} in it"
+        raise UserError(f"the template cannot be rendered: {error}", place=place, remedy=remedy) from error
+
+
+def names_used(source: str, variable: str) -> set[str]:
+    """Which `variable.NAME` (or `variable["NAME"]`) a source mentions; a source that does not parse mentions none.
+
+    Raises:
+        LookupError: `variable` is used as a whole, so any of its names may be meant.
+    """
+    try:
+        tree = _ENVIRONMENT.parse(source)
+    except TemplateError:
+        return set()
+    named = [node for node in tree.find_all(nodes.Getattr) if _is_name(node.node, variable)]
+    indexed = [
+        node
+        for node in tree.find_all(nodes.Getitem)
+        if _is_name(node.node, variable) and isinstance(node.arg, nodes.Const)
+    ]
+    if len(named) + len(indexed) < sum(_is_name(node, variable) for node in tree.find_all(nodes.Name)):
+        raise LookupError(f"{variable} is used as a whole")
+    return {node.attr for node in named} | {
+        str(node.arg.value) for node in indexed if isinstance(node.arg, nodes.Const)
+    }
+
+
+def _is_name(node: nodes.Node, variable: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == variable
+
+
+def _variables(fields: Mapping[str, object]) -> list[str]:
+    """What a template may name: `condition.form`, `passage.text`, ..."""
+    known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("document", "query")}
+    for name in ("condition", "turns"):
+        value = fields.get(name)
+        known[name] = tuple(value) if isinstance(value, Mapping) else ()
+    return [f"{name}.{part}" for name in sorted(fields) for part in known.get(name, ())]

@@ -1,0 +1,75 @@
+"""The engine loop with tasks of several turns: who waits for whom, what is asked of the engine, what becomes a row."""
+
+# ruff: noqa: F811  # the fixture `start` of test_loop is a parameter here
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from test_loop import CONFIG, Start, Watched, row, start  # noqa: F401
+
+from engine.prompts import Prompts
+from engine.task import TaskConfig
+from engine.turns import TurnConfig
+
+TURNS = TaskConfig(
+    turns={
+        "summary": TurnConfig("S {{ passage.text }}"),
+        "rating": TurnConfig("R {{ passage.title }}", choice=["good", "bad"], max_tokens=3, temperature=0.0),
+        "review": TurnConfig(
+            "{{ turns.summary.text }} {{ turns.rating.text }} {{ passage.title }}",
+            json_schema={"type": "object", "properties": {"stars": {"type": "integer"}, "why": {"type": "string"}}},
+        ),
+    }
+)
+
+
+def test_a_turn_waits_for_those_it_reads_and_for_no_other_sample(start: Start) -> None:
+    generator = Watched(CONFIG)
+    rows = [row(i, text="same words everywhere", passage_id="p", title="T") for i in range(3)] + [row(9)]
+    written = start(generator=generator, prompts=Prompts(TURNS, [])).write(rows)
+    assert [r["status"] for r in written] == ["generated"] * 4
+    sampling = {request.sampling.max_tokens for request in generator.requests()}
+    assert sampling == {3, CONFIG.max_tokens}, "a turn has its own sampling"
+    assert sorted(request.n for request in generator.requests()) == [1] * 9 + [3], (
+        "one prompt is asked n times, except greedily"
+    )
+    for r in written:
+        assert r["turn_rating"] in {"good", "bad"}
+        assert isinstance(r["field_stars"], int)
+        assert r["text"].startswith("{")
+        last = f"{r['turn_summary']} {r['turn_rating']} {'T' if r['sample_id'] < 3 else 'Title 9'}"
+        assert last in [request.prompt for request in generator.requests()]
+        assert r["output_tokens"] > 8, "tokens of all turns"
+
+
+@pytest.mark.parametrize("slow", [1, 3])
+def test_turns_of_different_samples_share_the_batch(start: Start, slow: int) -> None:
+    generator = Watched(replace(CONFIG, max_num_seqs=6), delay=slow)
+    start(CONFIG, generator=generator, prompts=Prompts(TURNS, [])).write([row(i) for i in range(40)])
+    kinds = ["review" if "{" in str(r.prompt) or "where is" in str(r.prompt) else "root" for r in generator.requests()]
+    first, last = kinds.index("review"), len(kinds) - 1 - kinds[::-1].index("root")
+    assert first < last, "a last turn is asked while first turns of other samples still wait"
+
+
+def test_a_sample_that_fails_at_a_turn_says_which(start: Start) -> None:
+    filtered = {**TURNS.turns, "rating": TurnConfig("R {{ passage.title }}", keep_if="'nothing' in text")}
+    generator = Watched(CONFIG)
+    running = start(generator=generator, prompts=Prompts(TaskConfig(turns=filtered), []))
+    written = running.write([row(i) for i in range(5)])
+    assert {r["error"] for r in written} == {"turn rating: keep_if does not hold: 'nothing' in text"}
+    assert {r["status"] for r in written} == {"failed"}
+    assert all(r["turn_summary"] and r["field_stars"] is None and "where is" in r["text"] for r in written)
+    totals = running.loop.totals()
+    assert (totals.generated, totals.failed, totals.committed, totals.requests) == (0, 5, 5, 10)
+
+
+def test_a_turn_that_cannot_be_rendered_for_one_row_fails_that_row(start: Start) -> None:
+    turns = {
+        "a": TurnConfig("A {{ passage.text }}"),
+        "b": TurnConfig("{{ 1 / (passage.title | length) }} {{ turns.a.text }}"),
+    }
+    written = start(prompts=Prompts(TaskConfig(turns=turns), [])).write([row(0), row(1, title="")])
+    assert [r["status"] for r in written] == ["generated", "failed"]
+    assert written[1]["error"].startswith("turn b: task.turns.b.prompt: the template cannot be rendered: division by")
+    assert written[1]["turn_a"]
