@@ -5,7 +5,9 @@ A user's mistake is one line on stderr and exit code 2; an interrupted run says 
 
 from __future__ import annotations
 
+import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -33,9 +35,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"synthmill: {error}\n")
         return 2
     except KeyboardInterrupt:
-        command = shlex.join(["synthmill", *arguments])
+        command = shlex.join([_program(), *arguments])
         sys.stderr.write(f"\ninterrupted; what was committed is kept. To go on: {command}\n")
         return 130
+
+
+def _program() -> str:
+    """How this program was called, so that the line that is printed can be pasted: it may not be on the PATH."""
+    called = Path(sys.argv[0])
+    if called.name != "synthmill":
+        return f"{sys.executable} -m engine"
+    return "synthmill" if shutil.which("synthmill") else os.path.relpath(called)
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -71,6 +71,8 @@ class DocumentsConfig:
         _require(0 <= self.overlap_tokens <= half, "overlap_tokens", self.overlap_tokens, up_to_half)
         _require(0 <= self.min_tokens <= half, "min_tokens", self.min_tokens, up_to_half)
         _require(self.limit >= 0, "limit", self.limit, "0 for all, or a number of documents")
+        endless = self.reader is Reader.blank and not self.limit
+        _require(not endless, "limit", self.limit, "the number of blank documents to write from")
 
     def source(self) -> Source:
         """The documents that the config names, found but not read.
@@ -225,6 +227,8 @@ def _digest(source: Source) -> object:
     """What a source holds; file names count only where they are ids."""
     if source.reader is Reader.python:
         return sys.version
+    if source.reader is Reader.blank:
+        return None
     if source.reader is Reader.tree:
         return [source.path.name if source.path.is_file() else "", content_digest(source.path)]
     return [content_digest(file) for file in source.files]

@@ -7,6 +7,7 @@ that a run with a mistake in it never starts.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ class Reader(Enum):
     """A JSON file of the SQuAD form; each paragraph is a document."""
     python = "python"
     """The documentation of the Python that runs; `documents.path` stays empty."""
+    blank = "blank"
+    """Numbers in place of documents, for tasks that read none; `documents.limit` says how many."""
 
 
 SUFFIXES = {
@@ -68,11 +71,11 @@ def find_source(path: str, reader: Reader) -> Source:
         UserError: no path, a missing one, one that holds nothing readable or several things, or one that the
             reader does not fit.
     """
-    if reader is Reader.python:
+    if reader in {Reader.python, Reader.blank}:
         if path:
             raise _error(
                 path,
-                "is not read by documents.reader=python",
+                f"is not read by documents.reader={reader.value}",
                 "set documents.reader=auto, or leave out documents.path and collection",
             )
         return Source(reader, Path(), ())
@@ -98,6 +101,8 @@ def read_documents(source: Source, fields: Fields | None = None) -> Iterator[Sou
             from engine.python_docs import read_in_fresh_interpreter
 
             return read_in_fresh_interpreter()
+        case Reader.blank:
+            return (SourceDocument(f"blank-{number:07d}", "", str(number)) for number in itertools.count(1))
         case Reader.tree:
             return read_tree(source.path, source.files)
         case Reader.squad:

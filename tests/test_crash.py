@@ -96,7 +96,8 @@ def test_an_interrupt_commits_says_how_to_go_on_and_exits_130(synthmill: Command
     os.kill(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
-    assert "To go on: synthmill experiment=adapt" in err
+    assert "To go on: " in err
+    assert " experiment=adapt" in err
     assert "Traceback" not in err
     committed = committed_ids(parts_now(run))
     assert len(before) < len(committed) < SAMPLES, "the open part was committed on the way out"

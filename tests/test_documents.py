@@ -119,6 +119,13 @@ def test_identity_of_a_tree_has_its_names(tmp_path: Path) -> None:
     assert digest(identity_of(config(tmp_path / "b.txt"))) != first[1]
 
 
+def test_blank_documents_need_a_number() -> None:
+    with pytest.raises(UserError) as caught:
+        config("", reader=Reader.blank)
+    assert (caught.value.place, caught.value.what) == ("documents.limit=0", "0 is out of range")
+    assert config("", reader=Reader.blank, limit=3).identity()["limit"] == 3
+
+
 def test_identity_of_python_is_its_version() -> None:
     assert config("", reader=Reader.python).identity()["path"] == sys.version
 

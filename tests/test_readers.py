@@ -183,6 +183,14 @@ def test_squad_paragraphs_are_documents_once(tmp_path: Path) -> None:
     ]
 
 
+def test_blank_documents_are_numbers_without_end() -> None:
+    documents = read_documents(find_source("", Reader.blank))
+    assert [next(documents) for _ in range(2)] == [
+        SourceDocument("blank-0000001", "", "1"),
+        SourceDocument("blank-0000002", "", "2"),
+    ]
+
+
 def test_python_reads_the_interpreter() -> None:
     documents = read_documents(find_source("", Reader.python))
     assert isinstance(next(documents), SourceDocument)
