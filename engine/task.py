@@ -17,6 +17,8 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from engine.conditions import AttributeConfig
+from engine.constraints import QuotaConfig
 from engine.errors import UserError
 
 Messages = list[dict[str, str]]
@@ -31,20 +33,9 @@ class PromptKind(Enum):
     """Messages through the model's chat template; a thinking mode is switched off."""
 
 
-@dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
-class AttributeConfig:
-    """One condition that samples are drawn under."""
-
-    values: dict[str, float] = field(default_factory=dict)
-    """Value -> weight; weights need not add up to one."""
-    from_demonstrations: bool = False
-    """Only values that demonstrations carry are drawn, and a sample is shown demonstrations of its own value;
-    where no demonstration carries one, the condition is the empty string."""
-
-
 @dataclass(frozen=True)
 class TaskConfig:
-    """What is asked for, as Jinja2 templates and a grid of conditions.
+    """What is asked for, as Jinja2 templates and conditions.
 
     Templates see `condition.NAME`; `prompt` sees also `passage.title` and `passage.text`, and `demonstration`
     sees `demonstration.document` and `demonstration.query`.
@@ -61,7 +52,11 @@ class TaskConfig:
     stop: list[str] = field(default_factory=list)
     """Strings that end a sample."""
     attributes: dict[str, AttributeConfig] = field(default_factory=dict)
-    """The grid of conditions."""
+    """The conditions that samples are drawn under."""
+    exclude: list[dict[str, Any]] = field(default_factory=list)
+    """Combinations that are never drawn: `{attribute: value or [values], ...}`."""
+    quotas: list[QuotaConfig] = field(default_factory=list)
+    """How many samples of the whole plan may have a combination: `{where: {attribute: value}, max: N}`."""
 
 
 @dataclass(frozen=True)
@@ -182,4 +177,5 @@ def task_from_json(text: str) -> TaskConfig:
     """The inverse of `task_to_json`."""
     fields = json.loads(text)
     attributes = {name: AttributeConfig(**value) for name, value in fields.pop("attributes").items()}
-    return TaskConfig(**fields | {"kind": PromptKind(fields["kind"]), "attributes": attributes})
+    quotas = [QuotaConfig(**value) for value in fields.pop("quotas")]
+    return TaskConfig(**fields | {"kind": PromptKind(fields["kind"]), "attributes": attributes, "quotas": quotas})

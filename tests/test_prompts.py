@@ -87,7 +87,9 @@ def test_plans_every_passage_and_says_so(planned: Planner) -> None:
         "planned": 60,
         "prefixes": len(set(plan["prefix"].to_pylist())),
         "prompt_tokens": sum(plan["prompt_tokens"].to_pylist()),
+        "num_values": {"form": 2},
         "distribution": {"form": {name: round(forms.count(name) / 60, 4) for name in ("keywords", "question")}},
+        "ended_early": "",
         "demonstrations": 24,
         "demonstration_sets": 6,
     }
