@@ -18,19 +18,35 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import II
 
+from engine.attributes import make_conditions
+from engine.constraints import Drawer, check_constraints
 from engine.demonstrations import DemonstrationsConfig, draw_sets, load_pool, shorten, strata
 from engine.errors import UserError
 from engine.identity import fields_of, place
+from engine.lengths import PromptLengths, count_passages, prefix_conditions
 from engine.models import model_digest, resolve_model
-from engine.plan import Grid, PlanSize, Sets, make_grid, plan_samples
-from engine.task import Demonstration, Renderer, TaskConfig, check_turns, resolve_turns, task_from_json, task_to_json
+from engine.plan import PlanSize, Sets, plan_samples
+from engine.records import CONDITION_PREFIX
+from engine.task import (
+    Demonstration,
+    Renderer,
+    TaskConfig,
+    check_turns,
+    format_cell,
+    resolve_turns,
+    task_from_json,
+    task_to_json,
+)
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from engine.place import Place
 
-PASSAGE_PROBE = {"title": "", "text": ""}
+_SHOWN_VALUES = 20
+"""Values of a condition that the record lists, the most frequent ones."""
+_COUNTED_VALUES = 100_000
+"""Beyond so many values of one condition the rarer half is counted but no longer named."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +70,8 @@ class PromptsConfig:
             value = getattr(self, name)
             if value < least:
                 raise UserError(f"{value} is too small", place=f"prompts.{name}", remedy=f"set it to {least} or more")
+        if isinstance(self.task, TaskConfig):  # not the interpolation that stands here before a run is composed
+            check_constraints(self.task.exclude, self.task.quotas, make_conditions(self.task.attributes))
 
     def identity(self) -> dict[str, object]:
         """The tokenizer's content in place of the model's name."""
@@ -77,21 +95,26 @@ class Prompts:
 
 
 def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:  # noqa: ARG001  # all steps take a place
-    """Plans every sample. Record: planned, prefixes, demonstrations, prompt_tokens, distribution."""
+    """Plans every sample.
+
+    Record: planned, prefixes, demonstrations, prompt_tokens; num_values and distribution of each condition (of the
+    most frequent values); ended_early, which says why where quotas let fewer be planned than asked for.
+    """
     passages = pq.read_table(inputs["documents"] / "passages.parquet")
     tokenizer = load_tokenizer(config.model)
     pool = _short_pool(config, passages, tokenizer)
     name, values = strata(pool, config.task.attributes)
-    grid = make_grid(config.task.attributes, name, values)
+    conditions = make_conditions(config.task.attributes, name, values)
     renderer = Renderer(config.task, draw_sets(config.demonstrations, pool, name, values))
-    check_turns(config.task, renderer.sets, grid.cells[0])
-    sets = _count_prefixes(renderer, grid, config.demonstrations.num_sets, tokenizer)
-    suffix_tokens = _count_suffixes(passages, renderer, grid, tokenizer)
-    _check_room(config, sets, int(suffix_tokens.min()))
+    check_turns(config.task, renderer.sets, format_cell(conditions.probe()))
+    sets = Sets(config.demonstrations.num_sets, values, prefix_conditions(renderer, conditions.names))
+    lengths = PromptLengths(renderer, conditions, tokenizer, count_passages(passages, tokenizer))
+    _check_room(config, lengths)
 
     size = PlanSize(config.per_passage, config.max_samples, config.seed)
-    chunks = plan_samples(passages["passage_id"].to_pylist(), suffix_tokens, grid, sets, size)
-    record = _write_plan(chunks, output)
+    drawer = Drawer(conditions, config.task.exclude, config.task.quotas)
+    chunks = plan_samples(passages["passage_id"].to_pylist(), drawer, sets, lengths, size)
+    record = _write_plan(chunks, size.total(passages.num_rows), output)
     write_sets(renderer.sets, output / "demonstration_sets.parquet")
     write_sets([pool], output / "demonstration_pool.parquet")
     (output / "task.json").write_text(task_to_json(config.task), encoding="utf-8")
@@ -154,31 +177,8 @@ def _short_pool(config: PromptsConfig, passages: pa.Table, tokenizer: Tokenizer)
     return [shorten(d, [end for _, end in e.offsets], limit) for d, e in zip(pool, encodings, strict=True)]
 
 
-def _count_prefixes(renderer: Renderer, grid: Grid, per_stratum: int, tokenizer: Tokenizer) -> Sets:
-    texts = [[renderer.prefix(index, cell) for cell in grid.cells] for index in range(len(renderer.sets))]
-    if all(len(set(row)) == 1 for row in texts):
-        texts = [row[:1] for row in texts]
-    counts = [[len(e) for e in tokenizer.encode_batch(row, add_special_tokens=False)] for row in texts]
-    return Sets(per_stratum, np.array(counts, np.int64))
-
-
-def _count_suffixes(
-    passages: pa.Table, renderer: Renderer, grid: Grid, tokenizer: Tokenizer, batch: int = 1024
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Tokens of each passage plus those of the longest empty suffix: a sum of counts, not a render per prompt."""
-    frame = max(
-        len(tokenizer.encode(renderer.suffix(PASSAGE_PROBE, cell), add_special_tokens=False)) for cell in grid.cells
-    )
-    counts = []
-    for start in range(0, passages.num_rows, batch):
-        rows = passages.slice(start, batch)
-        texts = [f"{t} {x}" for t, x in zip(rows["title"].to_pylist(), rows["text"].to_pylist(), strict=True)]
-        counts += [len(encoding) for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-    return np.array(counts, np.int64) + frame
-
-
-def _check_room(config: PromptsConfig, sets: Sets, shortest_suffix: int) -> None:
-    longest = int(sets.prefix_tokens.max())
+def _check_room(config: PromptsConfig, lengths: PromptLengths) -> None:
+    longest, shortest_suffix = int(lengths.set_tokens.max()), int(lengths.suffix_tokens.min())
     needed = longest + shortest_suffix + config.max_tokens
     if needed > config.context_tokens:
         raise UserError(
@@ -190,24 +190,56 @@ def _check_room(config: PromptsConfig, sets: Sets, shortest_suffix: int) -> None
         )
 
 
-def _write_plan(chunks: Iterable[pa.Table], output: Path) -> dict[str, object]:
+def _write_plan(chunks: Iterable[pa.Table], wanted: int, output: Path) -> dict[str, object]:
     planned = tokens = 0
     prefixes: set[int] = set()
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, _Counts] = {}
     for number, chunk in enumerate(chunks):
         pq.write_table(chunk, output / f"plan-{number:05d}.parquet", compression="zstd")
         planned += chunk.num_rows
         tokens += int(np.sum(chunk["prompt_tokens"].to_numpy(), dtype=np.int64))
         prefixes |= set(chunk["prefix"].unique().to_pylist())
-        _count_conditions(chunk, counts)
-    assert planned, "the documents step lets no empty corpus through"
-    shares = {name: {v: round(n / planned, 4) for v, n in sorted(c.items())} for name, c in counts.items()}
-    return {"planned": planned, "prefixes": len(prefixes), "prompt_tokens": tokens, "distribution": shares}
+        for name in chunk.column_names:
+            if name.startswith(CONDITION_PREFIX):
+                counts.setdefault(name.removeprefix(CONDITION_PREFIX), _Counts()).add(chunk[name])
+    if not planned:  # the documents step lets no empty corpus through
+        raise UserError("the quotas let nothing be planned", place="task.quotas", remedy="set a larger `max`")
+    return {
+        "planned": planned,
+        "prefixes": len(prefixes),
+        "prompt_tokens": tokens,
+        "num_values": {name: own.distinct() for name, own in counts.items()},
+        "distribution": {name: own.shares() for name, own in counts.items()},
+        "ended_early": f"no cell was free after {planned:,} of {wanted:,} samples" if planned < wanted else "",
+    }
 
 
-def _count_conditions(chunk: pa.Table, counts: dict[str, dict[str, int]]) -> None:
-    for name in chunk.column_names:
-        if name.startswith("condition_"):
-            own = counts.setdefault(name.removeprefix("condition_"), {})
-            for entry in chunk[name].value_counts().to_pylist():
-                own[entry["values"]] = own.get(entry["values"], 0) + entry["counts"]
+class _Counts:
+    """How often each value of a condition was planned, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, int] = {}
+        self._total = self._unnamed = 0
+
+    def add(self, column: pa.ChunkedArray) -> None:
+        """Counts a chunk's values."""
+        self._total += len(column)
+        for entry in column.value_counts().to_pylist():
+            self._of[entry["values"]] = self._of.get(entry["values"], 0) + entry["counts"]
+        if len(self._of) > _COUNTED_VALUES:
+            kept = self._most_frequent(_COUNTED_VALUES // 2)
+            self._unnamed += len(self._of) - len(kept)
+            self._of = kept
+
+    def distinct(self) -> int:
+        """The number of values; one that came back after it was dropped counts again."""
+        return len(self._of) + self._unnamed
+
+    def shares(self) -> dict[str, float]:
+        """Value -> share, by value, or of the most frequent ones by frequency where there are many."""
+        few = self.distinct() <= _SHOWN_VALUES
+        shown = dict(sorted(self._of.items())) if few else self._most_frequent(_SHOWN_VALUES)
+        return {value: round(count / self._total, 4) for value, count in shown.items()}
+
+    def _most_frequent(self, number: int) -> dict[str, int]:
+        return dict(sorted(self._of.items(), key=lambda pair: (-pair[1], pair[0]))[:number])

@@ -97,12 +97,8 @@ def read_documents(source: Source, fields: Fields | None = None) -> Iterator[Sou
         UserError: whatever is wrong in a file, with the file and the line, row or byte.
     """
     match source.reader:
-        case Reader.python:
-            from engine.python_docs import read_in_fresh_interpreter
-
-            return read_in_fresh_interpreter()
-        case Reader.blank:
-            return (SourceDocument(f"blank-{number:07d}", "", str(number)) for number in itertools.count(1))
+        case Reader.python | Reader.blank:
+            return _read_nothing(source.reader)
         case Reader.tree:
             return read_tree(source.path, source.files)
         case Reader.squad:
@@ -115,6 +111,15 @@ def read_documents(source: Source, fields: Fields | None = None) -> Iterator[Sou
             return read_jsonl(source.files, fields or Fields())
         case Reader.auto:
             raise AssertionError("find_source settles the reader")
+
+
+def _read_nothing(reader: Reader) -> Iterator[SourceDocument]:
+    """Documents that lie nowhere: Python's own, or numbers without end."""
+    if reader is Reader.blank:
+        return (SourceDocument(f"blank-{number:07d}", "", str(number)) for number in itertools.count(1))
+    from engine.python_docs import read_in_fresh_interpreter
+
+    return read_in_fresh_interpreter()
 
 
 def _choose(found: Path, path: str) -> Reader:

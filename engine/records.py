@@ -46,7 +46,7 @@ PROMPTS = pa.schema(
         ("replicate", pa.int32()),
         ("round", pa.int32()),
         ("demonstration_set", pa.int32()),  # index into demonstration_sets.parquet
-        ("prefix", pa.int32()),  # prompts of one prefix share their first tokens
+        ("prefix", pa.int64()),  # prompts of one prefix share their first tokens; a name, not an index
         ("prompt_tokens", pa.int32()),  # forecast: sums of the parts' counts
     ]
 )

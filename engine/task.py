@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from engine.conditions import AttributeConfig
+from engine.constraints import QuotaConfig
 from engine.errors import UserError, suggest
 from engine.templates import compile_template, names_used, render
 from engine.turns import ParserKind, PromptKind, Turn, TurnConfig
@@ -23,20 +25,9 @@ ONLY_TURN = "text"
 """Name of the turn of a task that has just one, written as the task's own `prompt`."""
 
 
-@dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
-class AttributeConfig:
-    """One condition that samples are drawn under."""
-
-    values: dict[str, float] = field(default_factory=dict)
-    """Value -> weight; weights need not add up to one."""
-    from_demonstrations: bool = False
-    """Only values that demonstrations carry are drawn, and a sample is shown demonstrations of its own value;
-    where no demonstration carries one, the condition is the empty string."""
-
-
 @dataclass(frozen=True)
 class TaskConfig:
-    """What is asked for, as Jinja2 templates and a grid of conditions.
+    """What is asked for, as Jinja2 templates and conditions.
 
     Templates see `condition.NAME`; `prompt` sees also `passage.title` and `passage.text`, and `demonstration`
     sees `demonstration.document` and `demonstration.query`. A task of several turns names them under `turns`; what a
@@ -56,7 +47,11 @@ class TaskConfig:
     turns: dict[str, TurnConfig] = field(default_factory=dict)
     """The turns of a task of several, in an order in which each comes after those it names."""
     attributes: dict[str, AttributeConfig] = field(default_factory=dict)
-    """The grid of conditions."""
+    """The conditions that samples are drawn under."""
+    exclude: list[dict[str, Any]] = field(default_factory=list)
+    """Combinations that are never drawn: `{attribute: value or [values], ...}`."""
+    quotas: list[QuotaConfig] = field(default_factory=list)
+    """How many samples of the whole plan may have a combination: `{where: {attribute: value}, max: N}`."""
 
 
 def resolve_turns(task: TaskConfig) -> dict[str, Turn]:
@@ -267,7 +262,9 @@ def task_from_json(text: str) -> TaskConfig:
     stored = json.loads(text)
     attributes = {name: AttributeConfig(**value) for name, value in stored.pop("attributes").items()}
     turns = {name: _turn_from_json(value) for name, value in stored.pop("turns").items()}
-    return TaskConfig(**stored | {"kind": PromptKind(stored["kind"]), "attributes": attributes, "turns": turns})
+    quotas = [QuotaConfig(**value) for value in stored.pop("quotas")]
+    kind = PromptKind(stored.pop("kind"))
+    return TaskConfig(**stored, kind=kind, attributes=attributes, turns=turns, quotas=quotas)
 
 
 def _turn_from_json(stored: dict[str, Any]) -> TurnConfig:

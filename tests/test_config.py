@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.conditions import AttributeConfig, RangeConfig
 from engine.config import CONF, choices, first_of_sweep, groups, load_config
 from engine.errors import UserError
 from engine.samples import GeneratorKind, SamplesConfig
-from engine.task import AttributeConfig
 from engine.tracking import Mode
 
 
@@ -81,7 +81,6 @@ def test_groups_and_choices_are_the_files_of_conf() -> None:
         ("prompts.per_passage=1.5", "Value '1.5' of type 'float' could not be converted to Integer", "--cfg job"),
         ("samples.generator=gpt", "Invalid value 'gpt', expected one of [vllm, fake]", "--cfg job"),
         ("seed=null", "field 'seed' is not Optional", "--cfg job"),
-        ("task.attributes.form.values={a: x}", "Value 'x' of type 'str' could not be converted to Float", "--cfg job"),
         ("samples=smolm2", "there is no samples called 'smolm2'", "did you mean 'smollm2'? valid are: fake, smollm2"),
         ("experiment=dem", "there is no experiment called 'dem'", "did you mean 'demo'?"),
         ("tracking=nowhere", "there is no tracking called 'nowhere'", "valid are: off, offline, online"),
@@ -118,6 +117,9 @@ def test_what_is_no_override_is_refused(override: str) -> None:
     ("override", "place"),
     [
         ("prompts.per_passage=0", "prompts.per_passage"),
+        ("task.attributes.form.values={a: x}", "task.attributes.form.values"),
+        ("task.exclude=[{from: question}]", "task.exclude[0]"),
+        ("task.quotas=[{where: {form: questions}, max: 3}]", "task.quotas[0].where"),
         ("samples.max_tokens=5000", "samples.max_tokens"),
         ("demonstrations.from_qrels=-2", "demonstrations.from_qrels"),
         ("documents.overlap_tokens=600", "documents.overlap_tokens=600"),
@@ -143,6 +145,21 @@ def test_conditions_are_given_on_the_command_line() -> None:
     config, _ = load_config(["task.attributes.form.values={claim: 2}"])
     drawn = AttributeConfig({"question": 0.5, "keywords": 0.5, "claim": 2.0}, from_demonstrations=True)
     assert config.task.attributes == {"form": drawn}
+
+
+def test_attributes_of_every_kind_are_given_on_the_command_line() -> None:
+    kinds = {
+        "+task.attributes.size={range: {low: 1, high: 3}}": AttributeConfig(range=RangeConfig(1, 3)),
+        "+task.attributes.tone={values: [dry, warm], pick: [1, 2]}": AttributeConfig(["dry", "warm"], pick=[1, 2]),
+        "+task.attributes.topic={taxonomy: {arts: [film]}}": AttributeConfig(taxonomy={"arts": ["film"]}),
+        "+task.attributes.part={depends_on: form, by: {question: [a]}, values: [b]}": AttributeConfig(
+            ["b"], depends_on="form", by={"question": ["a"]}
+        ),
+    }
+    config, _ = load_config([*kinds, "task.quotas=[{where: {form: question}, max: 3}]", "task.exclude=[{size: 1}]"])
+    assert list(config.task.attributes.values())[1:] == list(kinds.values())
+    assert config.task.quotas[0].max == 3
+    assert config.task.exclude == [{"size": 1}]
 
 
 def test_composes_many_times_in_one_process() -> None:

@@ -11,12 +11,13 @@ import pytest
 from conftest import write_corpus
 from safetensors.numpy import save_file
 
+from engine.conditions import AttributeConfig
 from engine.demonstrations import DemonstrationsConfig
 from engine.errors import UserError
 from engine.generation import read_plan
 from engine.prompts import PromptsConfig, load_prompts, load_tokenizer, plan_prompts
 from engine.records import PASSAGES, PROMPTS
-from engine.task import AttributeConfig, PromptKind, TaskConfig
+from engine.task import PromptKind, TaskConfig
 
 MODEL = "bundled:smollm2-135m-instruct"
 NO_PLACE = SimpleNamespace()  # this step asks nothing of its place
@@ -87,7 +88,9 @@ def test_plans_every_passage_and_says_so(planned: Planner) -> None:
         "planned": 60,
         "prefixes": len(set(plan["prefix"].to_pylist())),
         "prompt_tokens": sum(plan["prompt_tokens"].to_pylist()),
+        "num_values": {"form": 2},
         "distribution": {"form": {name: round(forms.count(name) / 60, 4) for name in ("keywords", "question")}},
+        "ended_early": "",
         "demonstrations": 24,
         "demonstration_sets": 6,
     }

@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engine.attributes import make_conditions
+from engine.conditions import AttributeConfig
+from engine.constraints import Drawer
 from engine.documents import PassageWriter
 from engine.parts import samples_schema
-from engine.plan import PlanSize, Sets, make_grid, plan_samples
+from engine.plan import PlanSize, Sets, plan_samples
 from engine.records import CONDITION_PREFIX, EXAMPLES, FAILED_DOCUMENTS, PASSAGES, PROMPTS, SAMPLES
-from engine.task import AttributeConfig
 
 ALL = {
     "passages": (PASSAGES, "passage_id", pa.string()),
@@ -45,9 +46,8 @@ def test_the_documents_step_writes_its_schemas(tmp_path: Path) -> None:
 
 
 def test_plan_and_samples_carry_the_same_conditions() -> None:
-    grid = make_grid({"form": AttributeConfig({"a": 1.0}), "length": AttributeConfig({"b": 1.0})}, "", [""])
-    sets = Sets(1, np.zeros((1, 1), np.int64))
-    [plan] = plan_samples(["p"], np.zeros(1, np.int64), grid, sets, PlanSize(1, 0, 0))
-    conditions = [pa.field("condition_form", pa.string()), pa.field("condition_length", pa.string())]
-    assert list(plan.schema) == [*PROMPTS, *conditions]
-    assert list(samples_schema(["form", "length"])) == [*SAMPLES, *conditions]
+    conditions = make_conditions({"form": AttributeConfig(["a"]), "length": AttributeConfig(["b"])})
+    [plan] = plan_samples(["p"], Drawer(conditions), Sets(1), lambda rows, *_: rows, PlanSize(1, 0, 0))
+    columns = [pa.field("condition_form", pa.string()), pa.field("condition_length", pa.string())]
+    assert list(plan.schema) == [*PROMPTS, *columns]
+    assert list(samples_schema(["form", "length"])) == [*SAMPLES, *columns]

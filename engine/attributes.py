@@ -1,0 +1,344 @@
+"""From `task.attributes` as a person writes it to conditions that can be drawn, with every mistake named.
+
+In: AttributeConfig by name. Out: Conditions. Called once when a run is configured, so that mistakes are refused
+before anything starts, and once when it is planned, when it is known which values the demonstrations carry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+
+import pyarrow as pa
+
+from engine.conditions import (
+    DATA,
+    PACKAGE_FILE,
+    PATH_SUFFIX,
+    Attribute,
+    AttributeConfig,
+    Conditions,
+    Dependent,
+    Listed,
+    RangeConfig,
+    Tree,
+    word_file,
+)
+from engine.draws import SEPARATOR, Choice, text_hashes
+from engine.errors import UserError, suggest
+from engine.lines import read_lines
+
+_MAX_RANGE = 1_000_000
+_KINDS = ("values", "file", "range", "taxonomy", "depends_on")
+
+
+def make_conditions(
+    attributes: Mapping[str, AttributeConfig], stratum: str = "", carried: Sequence[str] = ()
+) -> Conditions:
+    """Makes the attributes of a task ready to draw.
+
+    Args:
+        attributes: as configured.
+        stratum: the attribute that demonstrations are chosen by, once they are known; it keeps only `carried`.
+        carried: its values that demonstrations carry.
+
+    Raises:
+        UserError: an attribute cannot be drawn; the message names it and says why.
+    """
+    made: dict[str, Attribute] = {}
+    for name in _ordered(attributes):
+        _check_name(name, attributes)
+        attribute = attributes[name]
+        if name == stratum:
+            weights = weights_of(attribute.values, f"{_place(name)}.values")
+            made[name] = Listed([name], Choice(carried, [weights.get(value) or 1.0 for value in carried]))
+        else:
+            made[name] = _make(name, attribute, made, restricted=bool(stratum))
+    return Conditions(made, [column for name in attributes for column in made[name].columns], stratum)
+
+
+def _make(name: str, config: AttributeConfig, made: Mapping[str, Attribute], *, restricted: bool) -> Attribute:
+    kind, place = _kind(name, config), _place(name)
+    if kind == "taxonomy":
+        return _tree(name, config.taxonomy, f"{place}.taxonomy")
+    if kind == "depends_on":
+        return _dependent(name, config, made, restricted=restricted)
+    if kind == "range":
+        assert config.range is not None, "its kind is range"
+        numbers = _numbers(config.range, f"{place}.range")
+        return Listed([name], Choice(numbers, [1.0] * len(numbers)))
+    weights = _read_words(config.file, f"{place}.file") if kind == "file" else None
+    if weights is None:
+        empty = {"": 1.0} if config.from_demonstrations else {}
+        weights = weights_of(config.values or empty, f"{place}.values")
+    choice = _choice(weights, f"{place}.{kind}")
+    return Listed([name], choice, _pick(config.pick, [choice], place))
+
+
+def _place(name: str) -> str:
+    return f"task.attributes.{name}"
+
+
+def _check_name(name: str, attributes: Mapping[str, AttributeConfig]) -> None:
+    if not name or "|" in name or "=" in name:
+        raise UserError(
+            f"the condition {name!r} holds a sign that separates conditions",
+            place=_place(name),
+            remedy="write a name without '|' and '='",
+        )
+    if hasattr(dict, name):
+        raise UserError(
+            f"`condition.{name}` is already taken in templates", place=_place(name), remedy="give it another name"
+        )
+    other = attributes.get(name.removesuffix(PATH_SUFFIX))
+    if name.endswith(PATH_SUFFIX) and other is not None and other.taxonomy:
+        raise UserError(
+            f"the taxonomy {name.removesuffix(PATH_SUFFIX)!r} has a column of this name",
+            place=_place(name),
+            remedy="give it another name",
+        )
+
+
+def _kind(name: str, config: AttributeConfig) -> str:
+    """Which of the kinds an attribute is; `values` beside `depends_on` are its default."""
+    given = [kind for kind in _KINDS if getattr(config, kind)]
+    if "depends_on" in given and "values" in given:
+        given.remove("values")
+    if config.from_demonstrations and not given:
+        return "values"
+    if len(given) != 1:
+        raise UserError(
+            f"draws from {' and '.join(given)} at once" if given else "has nothing to draw from",
+            place=_place(name),
+            remedy=f"give it one of {', '.join(_KINDS)}",
+        )
+    [kind] = given
+    if config.from_demonstrations and (kind != "values" or config.pick):
+        raise UserError(
+            f"is drawn from demonstrations and from {'pick' if config.pick else kind}",
+            place=f"{_place(name)}.from_demonstrations",
+            remedy="give it plain values, or set from_demonstrations to false",
+        )
+    if config.pick and kind not in ("values", "file", "depends_on"):
+        raise UserError(
+            f"cannot pick several from a {kind}",
+            place=f"{_place(name)}.pick",
+            remedy="use values or a file, or leave pick out",
+        )
+    if config.by and kind != "depends_on":
+        raise UserError("has `by` without `depends_on`", place=_place(name), remedy="name the attribute it depends on")
+    return kind
+
+
+def _ordered(attributes: Mapping[str, AttributeConfig]) -> Iterator[str]:
+    """Names, each after the one it depends on."""
+    done: set[str] = set()
+    waiting = list(attributes)
+    while waiting:
+        ready = [name for name in waiting if attributes[name].depends_on in done | {""}]
+        if not ready:
+            name = waiting[0]
+            parent = attributes[name].depends_on
+            if parent not in attributes:
+                others = [other for other in attributes if other != name]
+                raise UserError(
+                    f"there is no attribute {parent!r}",
+                    place=f"{_place(name)}.depends_on",
+                    remedy=suggest(parent, others) if others else "declare it",
+                )
+            raise UserError(
+                f"depends on {parent!r}, which in the end depends on {waiting}",
+                place=f"{_place(name)}.depends_on",
+                remedy="leave one of them without depends_on",
+            )
+        yield from ready
+        done.update(ready)
+        waiting = [name for name in waiting if name not in done]
+
+
+def weights_of(raw: object, place: str) -> dict[str, float]:
+    """A list or a mapping of weights as value -> weight; zeros are kept.
+
+    Raises:
+        UserError: it is neither, a value is no text or number or stands twice, or a weight is no number.
+    """
+    if isinstance(raw, Mapping):
+        pairs = list(raw.items())
+    elif isinstance(raw, Sequence) and not isinstance(raw, str):
+        pairs = [(value, 1.0) for value in raw]
+    else:
+        raise UserError(f"{raw!r} is no list", place=place, remedy="write [a, b] or {a: 3, b: 1}")
+    weights: dict[str, float] = {}
+    for value, weight in pairs:
+        text = _text(value, place)
+        if text in weights:
+            raise UserError(f"{text!r} stands twice", place=place, remedy="write it once, with a weight: {a: 2, b: 1}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
+            raise UserError(f"the weight {weight!r} of {text!r} is no number", place=place, remedy="write a number")
+        weights[text] = float(weight)
+    return weights
+
+
+def _text(value: object, place: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise UserError(
+            f"the value {value!r} is not text",
+            place=place,
+            remedy="put it in quotes; yes, no and ~ have other meanings",
+        )
+    text = str(value)
+    if "|" in text:
+        raise UserError(
+            f"the condition {text!r} holds a sign that separates conditions",
+            place=place,
+            remedy="write it without '|'",
+        )
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UserError(f"{text!r} holds half a surrogate pair", place=place, remedy="write whole characters") from None
+    return text
+
+
+def _choice(weights: Mapping[str, float], place: str) -> Choice:
+    positive = {value: weight for value, weight in weights.items() if weight > 0}
+    if not positive or min(weights.values()) < 0:
+        raise UserError(
+            f"weights {dict(weights)} draw nothing",
+            place=place,
+            remedy="give at least one value a weight above 0, and none below",
+        )
+    return Choice(list(positive), list(positive.values()))
+
+
+def _read_words(name: str, place: str) -> dict[str, float]:
+    file = word_file(name)
+    if not file.is_file():
+        shipped = [f"{PACKAGE_FILE}words/{path.name}" for path in sorted((DATA / "words").glob("*.txt"))]
+        raise UserError(f"no such file: {name}", place=place, remedy=f"name a file, or one of {', '.join(shipped)}")
+    weights: dict[str, float] = {}
+    for number, line in enumerate(read_lines(file), 1):
+        word, _, weight = line.rstrip("\r\n").partition("\t")
+        if not word.strip() or word.startswith("#"):
+            continue
+        word = _text(word.strip(), f"{file}:{number}")
+        if word in weights:
+            raise UserError(f"{word!r} stands twice", place=f"{file}:{number}", remedy="remove one of the lines")
+        weights[word] = _word_weight(weight.strip(), f"{file}:{number}")
+    if not weights:
+        raise UserError("the file holds no value", place=str(file), remedy="write one value per line")
+    return weights
+
+
+def _word_weight(text: str, place: str) -> float:
+    try:
+        weight = float(text) if text else 1.0
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight) or weight < 0:
+        raise UserError(
+            f"the weight {text!r} is no number of 0 or more", place=place, remedy="write VALUE, a tab, and a number"
+        )
+    return weight
+
+
+def _numbers(config: RangeConfig, place: str) -> list[str]:
+    """The numbers of a range as text, all with as many decimals as its ends and step need."""
+    low, high, step = config.low, config.high, config.step
+    if not all(map(math.isfinite, (low, high, step))) or low > high or step <= 0:
+        raise UserError(
+            f"from {low:g} to {high:g} in steps of {step:g} there is nothing",
+            place=place,
+            remedy="set low below high, and step above 0",
+        )
+    first, last, stride = (Decimal(repr(float(number))).normalize() for number in (low, high, step))
+    count = int((last - first) / stride) + 1
+    if count > _MAX_RANGE:
+        raise UserError(f"{count:,} numbers", place=place, remedy=f"take larger steps: at most {_MAX_RANGE:,} numbers")
+    decimals = max(0, *(-int(number.as_tuple().exponent) for number in (first, stride)))
+    return [f"{first + index * stride:.{decimals}f}" for index in range(count)]
+
+
+def _pick(raw: object, choices: Sequence[Choice], place: str) -> tuple[int, int] | None:
+    if not raw:
+        return None
+    bounds = [raw, raw] if isinstance(raw, int) else raw
+    if not (isinstance(bounds, list | tuple) and len(bounds) == 2 and all(isinstance(bound, int) for bound in bounds)):
+        raise UserError(f"{raw!r} is no number of values", place=f"{place}.pick", remedy="write K or [MIN, MAX]")
+    least, most = bounds
+    available = min(len(choice.values) for choice in choices)
+    if not 0 <= least <= most or most < 1 or most > available:
+        raise UserError(
+            f"cannot pick {least} to {most} of {available} values",
+            place=f"{place}.pick",
+            remedy=f"set it to K or [MIN, MAX] with MAX at most {available}",
+        )
+    for text in (value for choice in choices for value in choice.values):
+        if SEPARATOR in text or not text:
+            raise UserError(
+                f"{text!r} cannot be told apart in a list that is joined by {SEPARATOR!r}",
+                place=place,
+                remedy="write values without it, and none that is empty",
+            )
+    return least, most
+
+
+def _dependent(name: str, config: AttributeConfig, made: Mapping[str, Attribute], *, restricted: bool) -> Dependent:
+    place, parent = _place(name), config.depends_on
+    if not isinstance(config.by, Mapping) or not config.by:
+        raise UserError("depends_on without `by`", place=place, remedy="write by: {value: [a, b], ...}")
+    keys = {_text(value, f"{place}.by"): value for value in config.by}
+    by = {text: _choice(weights_of(config.by[raw], p), p) for text, raw in keys.items() for p in [f"{place}.by.{text}"]}
+    values = config.values
+    default = _choice(weights_of(values, f"{place}.values"), f"{place}.values") if values else None
+    known = made[parent].possible()[0]
+    unknown = [value for value in by if value not in known]
+    several = getattr(made[parent], "pick", None)
+    if unknown and not several and not restricted:  # what demonstrations do not carry was possible before
+        raise UserError(f"{parent} is never {unknown[0]!r}", place=f"{place}.by", remedy=suggest(unknown[0], known))
+    missing = [value for value in known if value not in by]
+    if default is None and (missing or several):
+        what = f"{parent} can be several values at once" if several else f"nothing is said for {parent}={missing[0]!r}"
+        raise UserError(what, place=f"{place}.by", remedy="add an entry, or `values:` as the default")
+    pick = _pick(config.pick, [*by.values(), *([default] if default else [])], place)
+    return Dependent([name], parent, by, default, pick)
+
+
+def _tree(name: str, raw: object, place: str) -> Tree:
+    nodes: dict[str, Choice] = {}
+    leaves: list[tuple[str, str]] = []  # path to it, its name
+    waiting: list[tuple[str, str, object]] = [("", "", raw)]
+    while waiting:
+        above, own, node = waiting.pop(0)
+        if own and node is None:
+            leaves.append((above, own))
+            continue
+        path = f"{above}/{own}" if above else own
+        children = _children(node, f"{place}.{path.replace('/', '.')}".rstrip("."))
+        nodes[path] = Choice(list(children), [1.0] * len(children))
+        waiting += [(path, child, below) for child, below in children.items()]
+    paths, names = [path for path, _ in leaves], [leaf for _, leaf in leaves]
+    whole = {f"{path}/{leaf}" if path else leaf: index for index, (path, leaf) in enumerate(leaves)}
+    texts = (pa.array(names, pa.string()), pa.array(paths, pa.string()))
+    return Tree([name, f"{name}{PATH_SUFFIX}"], nodes, whole, texts, (text_hashes(names), text_hashes(paths)))
+
+
+def _children(node: object, place: str) -> dict[str, object]:
+    """Names and what is below them: a mapping's own, None for the entries of a list or a single value."""
+    if isinstance(node, Mapping):
+        pairs = list(node.items())
+    elif isinstance(node, Sequence) and not isinstance(node, str):
+        pairs = [(leaf, None) for leaf in node]
+    else:
+        pairs = [(node, None)]
+    children: dict[str, object] = {}
+    for raw, below in pairs:
+        text = _text(raw, place)
+        if text in children or "/" in text or not text:
+            what = f"{text!r} stands twice" if text in children else f"the name {text!r} cannot be part of a path"
+            raise UserError(what, place=place, remedy="write each name once, not empty and without '/'")
+        children[text] = below
+    if not children:
+        raise UserError("the branch is empty", place=place, remedy="give it leaves: [a, b]")
+    return children

@@ -1,0 +1,123 @@
+"""How long a planned prompt is, as sums of counts made once: per passage, demonstration set, and condition value.
+
+In: a task's renderer, its conditions, a tokenizer. Out: a function from planned rows to tokens, for `engine/plan.py`.
+No prompt is rendered: a sum is a few tokens too high, since pieces that meet may share a token. The values of one
+condition are counted in the prompt itself, with those of the others fixed.
+
+Here is also which conditions a template mentions, by its syntax tree: prompts share their start exactly when they
+show the same demonstrations and have the same values of the conditions that the instruction mentions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from engine.conditions import Conditions
+from engine.draws import Drawn, Integers
+from engine.task import Renderer, format_cell
+from engine.templates import compile_template, names_used, render
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+PASSAGE_PROBE = {"title": "", "text": ""}
+
+_MEMORY = 20_000
+"""Counts kept per condition; of more values the longest so far stands for the rest."""
+_BATCH = 1024
+
+
+def mentioned_conditions(sources: Iterable[str], names: Sequence[str]) -> list[str]:
+    """The conditions that templates mention as `condition.NAME`, or all where one uses `condition` in another way.
+
+    Args:
+        sources: Jinja2 templates that parse.
+        names: all conditions.
+    """
+    found: set[str] = set()
+    for source in sources:
+        try:
+            found |= names_used(source, "condition")
+        except LookupError:
+            return list(names)
+    return [name for name in names if name in found]
+
+
+def prefix_conditions(renderer: Renderer, names: Sequence[str]) -> list[str]:
+    """The conditions whose values a prompt's prefix depends on, beside its demonstration set.
+
+    The instruction alone: a demonstration, in a chat too, is rendered with its own conditions, not the sample's.
+    """
+    return mentioned_conditions([renderer.turn.config.instruction or ""], names)
+
+
+def count_passages(passages: pa.Table, tokenizer: Tokenizer) -> Integers:
+    """(n,) tokens of each passage with its title."""
+    counts: list[int] = []
+    for start in range(0, passages.num_rows, _BATCH):
+        rows = passages.slice(start, _BATCH)
+        texts = [f"{t} {x}" for t, x in zip(rows["title"].to_pylist(), rows["text"].to_pylist(), strict=True)]
+        counts += _count(tokenizer, texts)
+    return np.array(counts, np.int64)
+
+
+class PromptLengths:
+    """Tokens of planned prompts; see the module."""
+
+    def __init__(self, renderer: Renderer, conditions: Conditions, tokenizer: Tokenizer, passages: Integers) -> None:
+        self._probe = conditions.probe()
+        cell = format_cell(self._probe)
+        prefixes = [renderer.prefix(index, cell) for index in range(len(renderer.sets))]
+        self.set_tokens = np.array(_count(tokenizer, prefixes), np.int64)
+        """(sets,) tokens up to the passage, for one combination of conditions."""
+        self.suffix_tokens = passages + _count(tokenizer, [renderer.suffix(PASSAGE_PROBE, cell)])[0]
+        """(passages,) tokens from the passage on, for one combination of conditions."""
+        config, place = renderer.turn.config, f"{renderer.turn.place}.instruction"
+        instruction = compile_template(config.instruction or "", place)
+
+        def start(values: Mapping[str, str]) -> str:
+            return render(instruction, place, condition={**self._probe, **values})
+
+        def end(values: Mapping[str, str]) -> str:
+            return renderer.suffix(PASSAGE_PROBE, format_cell({**self._probe, **values}))
+
+        names = conditions.names
+        ends = [config.prompt, *(message["content"] for message in config.messages)]
+        mentioned = [(name, end) for name in mentioned_conditions(ends, names)]
+        mentioned += [(name, start) for name in mentioned_conditions([config.instruction or ""], names)]
+        self._surplus = [(name, _Surplus(name, text, tokenizer)) for name, text in mentioned]
+
+    def __call__(self, passages: Integers, set_index: Integers, drawn: Mapping[str, Drawn]) -> Integers:
+        """(n,) tokens of prompts."""
+        tokens: Integers = self.set_tokens[set_index] + self.suffix_tokens[passages]
+        for name, surplus in self._surplus:
+            tokens += surplus.tokens(drawn[name])
+        return tokens
+
+
+class _Surplus:
+    """By how many tokens each value of one condition makes a text longer than the probe's value does."""
+
+    def __init__(self, name: str, text: Callable[[Mapping[str, str]], str], tokenizer: Tokenizer) -> None:
+        self._name, self._text, self._tokenizer = name, text, tokenizer
+        [self._base] = _count(tokenizer, [text({})])
+        self._known: dict[str, int] = {}
+
+    def tokens(self, drawn: Drawn) -> Integers:
+        """(n,) tokens to add, below 0 where a value is shorter than the probe's."""
+        used, rows = np.unique(drawn.codes, return_inverse=True)
+        values = drawn.texts.take(pa.array(used)).to_pylist()
+        new = [value for value in dict.fromkeys(values) if value not in self._known][: _MEMORY - len(self._known)]
+        counts = _count(self._tokenizer, [self._text({self._name: value}) for value in new])
+        self._known |= {value: count - self._base for value, count in zip(new, counts, strict=True)}
+        longest = max(self._known.values())
+        found: Integers = np.array([self._known.get(value, longest) for value in values], np.int64)[rows]
+        return found
+
+
+def _count(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+    return [len(encoding) for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
