@@ -8,18 +8,31 @@ number of sets trades that speed against variety.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from pathlib import Path
 
-import numpy as np
 from omegaconf import II
 
 from engine.conditions import AttributeConfig
 from engine.digests import content_digest
+from engine.encoder import EncoderConfig
 from engine.errors import UserError
 from engine.identity import digest, fields_of
 from engine.lines import read_objects
 from engine.task import Demonstration
+
+
+class Selection(Enum):
+    """How a prompt's demonstrations are chosen."""
+
+    random = "random"
+    """Seeded random sets."""
+    diverse = "diverse"
+    """Sets spread out over the pool: each next one is farthest from those chosen."""
+    nearest = "nearest"
+    """Those whose documents are most like the passage; more prefixes, so fewer cache hits."""
+
 
 BUNDLED = {
     f"bundled:{name}": Path(__file__).parent / "data" / f"{name}_demonstrations.jsonl" for name in ("general", "python")
@@ -38,22 +51,39 @@ class DemonstrationsConfig:
     from_qrels: int = 0
     """Take this many judged queries of the collection instead; they are left out of the evaluation."""
     collection: str = II("collection")
+    select: Selection = Selection.random
     per_prompt: int = 3
     """Demonstrations in each prompt; fewer where the pool holds fewer."""
+    min_per_prompt: int = 0
+    """With a value, each set shows a random number from this to `per_prompt`."""
     num_sets: int = 8
     """Sets drawn for each value of a condition that comes from demonstrations."""
     max_document_tokens: int = 160
     """Longer documents of demonstrations are cut, at the tokens of the generator's tokenizer."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Measures likeness, for `diverse` and `nearest`."""
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
+        if self.min_per_prompt > self.per_prompt:
+            raise UserError(
+                f"{self.min_per_prompt} is more than per_prompt={self.per_prompt}",
+                place="demonstrations.min_per_prompt",
+                remedy=f"set it to at most {self.per_prompt}",
+            )
         if self.path and self.from_qrels:
             raise UserError(
                 f"two sources of demonstrations: {self.path} and {self.from_qrels} judged queries",
                 place="demonstrations.from_qrels",
                 remedy="set only one of demonstrations.path and demonstrations.from_qrels",
             )
-        for name, least in (("from_qrels", 0), ("per_prompt", 1), ("num_sets", 1), ("max_document_tokens", 1)):
+        for name, least in (
+            ("from_qrels", 0),
+            ("min_per_prompt", 0),
+            ("per_prompt", 1),
+            ("num_sets", 1),
+            ("max_document_tokens", 1),
+        ):
             value = getattr(self, name)
             if value < least:
                 raise UserError(
@@ -62,7 +92,8 @@ class DemonstrationsConfig:
 
     def identity(self) -> dict[str, object]:
         """The content of the source in place of its path."""
-        own = fields_of(self) | {"path": content_digest(self._file()), "collection": ""}
+        unused = ["encoder"] if self.select is Selection.random else []
+        own = fields_of(self, without=unused) | {"path": content_digest(self._file()), "collection": ""}
         if self.from_qrels:
             folder = Path(self.collection).expanduser()
             own["collection"] = [
@@ -182,22 +213,12 @@ def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConf
     return names[0], values or [""]
 
 
-def draw_sets(
-    config: DemonstrationsConfig, pool: Sequence[Demonstration], attribute: str, values: Sequence[str]
-) -> list[list[Demonstration]]:
-    """`num_sets` ordered random subsets for each value, value by value; seeded.
-
-    Returns:
-        `len(values) * num_sets` sets; a sample of value i and draw j shows set `i * num_sets + j`.
-    """
-    sets = []
-    for index, value in enumerate(values):
-        stratum = [d for d in pool if not value or d.conditions.get(attribute) == value]
-        for number in range(config.num_sets):
-            generator = np.random.default_rng([config.seed, index, number])
-            chosen = generator.permutation(len(stratum))[: config.per_prompt]
-            sets.append([stratum[i] for i in chosen])
-    return sets
+def stratify(pool: Sequence[Demonstration], attribute: str, values: Sequence[str]) -> list[list[int]]:
+    """Rows of the pool for each value of the condition that demonstrations are chosen by (see `strata`)."""
+    return [
+        [row for row, shown in enumerate(pool) if not value or shown.conditions.get(attribute) == value]
+        for value in values
+    ]
 
 
 def shorten(demonstration: Demonstration, ends: Sequence[int], max_tokens: int) -> Demonstration:

@@ -15,7 +15,7 @@ import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -44,10 +44,10 @@ def identity_of(config: object) -> object:
     return config.value if isinstance(config, Enum) else config
 
 
-def fields_of(config: object) -> dict[str, object]:
+def fields_of(config: object, *, without: Collection[str] = ()) -> dict[str, object]:
     """Every field of a dataclass that is not a place, by name; `identity()` methods start from this."""
-    fields = dataclasses.fields(config)  # type: ignore[arg-type]
-    return {field.name: identity_of(getattr(config, field.name)) for field in fields if not field.metadata.get("place")}
+    fields = [field for field in dataclasses.fields(config) if not field.metadata.get("place")]  # type: ignore[arg-type]
+    return {field.name: identity_of(getattr(config, field.name)) for field in fields if field.name not in without}
 
 
 def digest(value: object, length: int = 16) -> str:

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from engine.conditions import Columns, Rows
 from engine.constraints import Drawer
+from engine.demonstration_sets import ShownSets
 from engine.draws import Drawn, Hashes, Integers, mix, text_hash, text_hashes, uniform
 from engine.records import CONDITION_PREFIX, PROMPTS
 
@@ -38,6 +39,14 @@ class Sets:
     """The values that sets are drawn for, in the order of the sets."""
     prefix_names: Sequence[str] = ()
     """The conditions that the start of a prompt mentions."""
+    shown: ShownSets | None = None
+    """The sets themselves; None plans without demonstrations."""
+
+    def demonstrations(self, set_index: Integers) -> pa.Array:
+        """(n,) ids of the demonstrations that each row shows."""
+        if self.shown is None or not self.shown.members:
+            return pa.array([""] * len(set_index), pa.string())
+        return pa.array(self.shown.ids(), pa.string()).take(pa.array(set_index))
 
 
 @dataclass(frozen=True)
@@ -82,11 +91,13 @@ def plan_samples(
         if count:
             cells = _fold(drawn, list(drawn), count)
             replicate = replicates.number(rows, cells)
-            set_index = _choose_sets(mix(hashes[passages] ^ cells, size.seed, _SET, replicate), drawn, drawer, sets)
+            set_index = _choose_sets(
+                passages, mix(hashes[passages] ^ cells, size.seed, _SET, replicate), drawn, sets, drawer
+            )
             tokens = count_tokens(passages, set_index, drawn)
             prefix = _prefixes(set_index, drawn, sets)
             columns = [rows, ids.take(pa.array(passages)), _cells(drawn, count), replicate, np.zeros_like(rows)]
-            yield _table([*columns, set_index, prefix, tokens], drawn)
+            yield _table([*columns, set_index, prefix, tokens, sets.demonstrations(set_index)], drawn)
         if count < wanted:
             return
 
@@ -112,15 +123,16 @@ class _Replicates:
         return found
 
 
-def _choose_sets(hashes: Hashes, drawn: Columns, drawer: Drawer, sets: Sets) -> Integers:
+def _choose_sets(passages: Integers, hashes: Hashes, drawn: Columns, sets: Sets, drawer: Drawer) -> Integers:
+    stratum = np.zeros(len(passages), np.int64)
+    if name := drawer.conditions.stratum:
+        position = {value: index for index, value in enumerate(sets.stratum)}
+        stratum = np.array([position[value] for value in drawn[name].texts.to_pylist()], np.int64)[drawn[name].codes]
+    if sets.shown and sets.shown.of_passage is not None:
+        own: Integers = sets.shown.of_passage[stratum, passages]
+        return own
     draw = (uniform(hashes) * sets.per_stratum).astype(np.int64)
-    name = drawer.conditions.stratum
-    if not name:
-        return draw
-    position = {value: index for index, value in enumerate(sets.stratum)}
-    stratum = np.array([position[value] for value in drawn[name].texts.to_pylist()], np.int64)
-    chosen: Integers = stratum[drawn[name].codes] * sets.per_stratum + draw
-    return chosen
+    return stratum * sets.per_stratum + draw
 
 
 def _prefixes(set_index: Integers, drawn: Columns, sets: Sets) -> Integers:

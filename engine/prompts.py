@@ -20,7 +20,8 @@ from omegaconf import II
 
 from engine.attributes import make_conditions
 from engine.constraints import Drawer, check_constraints
-from engine.demonstrations import DemonstrationsConfig, draw_sets, load_pool, shorten, strata
+from engine.demonstration_sets import choose_sets
+from engine.demonstrations import DemonstrationsConfig, load_pool, shorten, strata, stratify
 from engine.errors import UserError
 from engine.identity import fields_of, place
 from engine.lengths import PromptLengths, count_passages, prefix_conditions
@@ -94,7 +95,7 @@ class Prompts:
         return {name: Renderer(self.task, self.sets, name) for name in resolve_turns(self.task)}
 
 
-def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:  # noqa: ARG001  # all steps take a place
+def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
     """Plans every sample.
 
     Record: planned, prefixes, demonstrations, prompt_tokens; num_values and distribution of each condition (of the
@@ -105,9 +106,11 @@ def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path
     pool = _short_pool(config, passages, tokenizer)
     name, values = strata(pool, config.task.attributes)
     conditions = make_conditions(config.task.attributes, name, values)
-    renderer = Renderer(config.task, draw_sets(config.demonstrations, pool, name, values))
+    rows = stratify(pool, name, values)
+    shown = choose_sets(config.demonstrations, pool, rows, inputs["documents"], place)
+    renderer = Renderer(config.task, shown.of(pool))
     check_turns(config.task, renderer.sets, format_cell(conditions.probe()))
-    sets = Sets(config.demonstrations.num_sets, values, prefix_conditions(renderer, conditions.names))
+    sets = Sets(config.demonstrations.num_sets, values, prefix_conditions(renderer, conditions.names), shown)
     lengths = PromptLengths(renderer, conditions, tokenizer, count_passages(passages, tokenizer))
     _check_room(config, lengths)
 

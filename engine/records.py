@@ -48,6 +48,7 @@ PROMPTS = pa.schema(
         ("demonstration_set", pa.int32()),  # index into demonstration_sets.parquet
         ("prefix", pa.int64()),  # prompts of one prefix share their first tokens; a name, not an index
         ("prompt_tokens", pa.int32()),  # forecast: sums of the parts' counts
+        ("demonstrations", pa.string()),  # rows of demonstration_pool.parquet, in the order shown: "4 17 2"
     ]
 )
 """prompts/plan-*.parquet, followed by one `condition_*` string column per attribute."""
@@ -66,6 +67,7 @@ SAMPLES = pa.schema(
         ("logprob", pa.float32()),  # mean log-probability per output token; NaN when not asked for
         ("finish_reason", pa.string()),  # "stop", "length", or "" when failed
         ("demonstration_set", pa.int32()),
+        ("demonstrations", pa.string()),  # rows of prompts/demonstration_pool.parquet, in the order shown
         ("engine", pa.int32()),  # which engine of the attempt
         ("attempt", pa.int32()),  # which start of the driver
         ("model", pa.string()),

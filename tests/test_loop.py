@@ -43,6 +43,7 @@ def row(sample_id: int, **values: object) -> Row:
         "replicate": 0,
         "round": 0,
         "demonstration_set": 0,
+        "demonstrations": "0",
         "prefix": 0,
         "prompt_tokens": 20,
         "condition_form": "question",

@@ -43,6 +43,7 @@ def rows(count: int, prefix: int = 0, first: int = 0) -> pa.Table:
             "demonstration_set": [0] * count,
             "prefix": [prefix] * count,
             "prompt_tokens": [20] * count,
+            "demonstrations": [""] * count,
         },
         schema=PROMPTS,
     )

@@ -91,7 +91,7 @@ def test_plans_every_passage_and_says_so(planned: Planner) -> None:
         "num_values": {"form": 2},
         "distribution": {"form": {name: round(forms.count(name) / 60, 4) for name in ("keywords", "question")}},
         "ended_early": "",
-        "demonstrations": 24,
+        "demonstrations": 48,
         "demonstration_sets": 6,
     }
 
