@@ -9,7 +9,7 @@ the attributes is never enumerated: three lists of 1,500 words are as cheap as t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -39,7 +39,7 @@ class RangeConfig:
 class AttributeConfig:
     """One condition that samples are drawn under: one of `values`, `file`, `range`, `taxonomy`, `depends_on`."""
 
-    values: Any = field(default_factory=dict)
+    values: Any = None  # not {}: OmegaConf lets no list take the place of a mapping
     """A list, or a mapping value -> weight; weights are relative, so shares are weights."""
     from_demonstrations: bool = False
     """Only values that demonstrations carry are drawn, and a sample is shown demonstrations of its own value;
@@ -53,13 +53,14 @@ class AttributeConfig:
     leaf; `NAME_path` is the way to it, as in `science/physics`."""
     depends_on: str = ""
     """The attribute whose value decides what this one is drawn from."""
-    by: Any = field(default_factory=dict)
+    by: Any = None
     """For `depends_on`: its value -> a list or a mapping with weights; `values` are the default."""
     pick: Any = 0
     """With `values` or `file`: a random subset of this size, or of `[MIN, MAX]`, joined in the listed order."""
 
     def __post_init__(self) -> None:
         # Whatever is wrong with the values is refused by `make_conditions`, which knows the attribute's name.
+        self.values, self.by = ({} if raw is None else raw for raw in (self.values, self.by))
         if isinstance(self.values, Sequence) and not isinstance(self.values, str):
             texts = [_plain(value) for value in self.values]
             if len(set(texts)) == len(texts) and None not in texts:

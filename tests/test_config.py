@@ -148,16 +148,16 @@ def test_conditions_are_given_on_the_command_line() -> None:
 
 
 def test_attributes_of_every_kind_are_given_on_the_command_line() -> None:
-    kinds = {
-        "+task.attributes.size={range: {low: 1, high: 3}}": AttributeConfig(range=RangeConfig(1, 3)),
-        "+task.attributes.tone={values: [dry, warm], pick: [1, 2]}": AttributeConfig(["dry", "warm"], pick=[1, 2]),
-        "+task.attributes.topic={taxonomy: {arts: [film]}}": AttributeConfig(taxonomy={"arts": ["film"]}),
-        "+task.attributes.part={depends_on: form, by: {question: [a]}, values: [b]}": AttributeConfig(
-            ["b"], depends_on="form", by={"question": ["a"]}
-        ),
-    }
-    config, _ = load_config([*kinds, "task.quotas=[{where: {form: question}, max: 3}]", "task.exclude=[{size: 1}]"])
-    assert list(config.task.attributes.values())[1:] == list(kinds.values())
+    given = "size: {range: {low: 1, high: 3}}, tone: {values: [dry, warm], pick: [1, 2]}, "
+    given += "topic: {taxonomy: {arts: [film]}}, part: {depends_on: form, by: {question: [a]}, values: [b]}"
+    overrides = ["task.quotas=[{where: {form: question}, max: 3}]", "task.exclude=[{size: 1}]"]
+    config, _ = load_config([f"task.attributes={{{given}}}", *overrides])
+    assert list(config.task.attributes.values())[1:] == [
+        AttributeConfig(range=RangeConfig(1, 3)),
+        AttributeConfig(["dry", "warm"], pick=[1, 2]),
+        AttributeConfig(taxonomy={"arts": ["film"]}),
+        AttributeConfig(["b"], depends_on="form", by={"question": ["a"]}),
+    ]
     assert config.task.quotas[0].max == 3
     assert config.task.exclude == [{"size": 1}]
 
