@@ -123,7 +123,7 @@ def print_value(name: str, values: Sequence[float], unit: str, budget: float = 0
     """Prints one line of the table, the median of the values; returns it. A budget of 0 is none."""
     median = statistics.median(values)
     limit = f" (budget {budget:g})" if budget else ""
-    print(f"{name} value {median:.3f} {unit}{limit}", flush=True)
+    print(f"{name} value {median:.3f} {unit}{limit}".rstrip(), flush=True)
     return median
 
 

@@ -74,6 +74,16 @@ def planned_prompts(run: Path) -> list[Prompt]:
     return list(asked.values())
 
 
+def llm_arguments(config: RunConfig, *, as_it_comes: bool) -> dict[str, Any]:
+    """Arguments of `vllm.LLM` beside the model: the samples step's, or only what it takes to start."""
+    from engine.generators import engine_arguments
+
+    if not as_it_comes:
+        return engine_arguments(config.samples)
+    on_cpu = {"gpu_memory_utilization": MEMORY_SHARE}
+    return {"max_model_len": config.samples.context_tokens} | ({} if config.samples.gpus() else on_cpu)
+
+
 def sampling_arguments(config: RunConfig, task: TaskConfig, n: int = 1) -> dict[str, Any]:
     """Arguments of `vllm.SamplingParams` that the samples step uses."""
     return {
@@ -98,14 +108,12 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
         samples, seconds, hit_rate, output_tokens, start_seconds, and for each sample its `texts` and the
         `hashes` of its prompt.
     """
-    from engine.generators import engine_arguments, prompt_hash
+    from engine.generators import prompt_hash
     from engine.models import resolve_model
 
     samples = config.samples
     model = str(resolve_model(samples.model, key="samples.model"))
-    arguments = engine_arguments(samples)
-    if as_it_comes:
-        arguments = {"max_model_len": samples.context_tokens} | ({} if samples.gpus() else _memory())
+    arguments = llm_arguments(config, as_it_comes=as_it_comes)
     started = time.monotonic()
     from vllm import LLM, SamplingParams
 
@@ -127,10 +135,6 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
         "texts": [one.text for _, one in written],
         "hashes": [prompt_hash(output.prompt) for output, _ in written],
     }
-
-
-def _memory() -> dict[str, float]:
-    return {"gpu_memory_utilization": MEMORY_SHARE}
 
 
 def _counted_hit_rate(llm: Any) -> float:

@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/prefix_planning.py [--pairs N] [--samples N] [--model NAME] [override ...]
 
-Few-shot prompts, five demonstrations of about 120 tokens, a passage of 50 to 90 tokens, the same passages on both sides:
+Few-shot prompts, five demonstrations of about 120 tokens, a passage of 50 to 90 tokens, the same for both sides:
 
 - planned: `synthmill ... until=samples`, eight seeded sets of five demonstrations, prompts asked set by set;
 - random: `vllm.LLM.generate` with prefix caching on, five demonstrations drawn anew for every prompt, prompts shuffled.
@@ -10,8 +10,8 @@ Few-shot prompts, five demonstrations of about 120 tokens, a passage of 50 to 90
 Model, sampling, engine arguments, threads and number of samples are the same; each side has its own process, and every
 pair its own seed. Clock: from the first admitted request to the last committed row for synthmill, around `generate` for
 vLLM. Hit rates are the engines' own counters. What the sets might cost is variety, so the queries of both sides are
-compared: distinct-2 (different pairs of neighbouring words over all) and dispersion (mean cosine distance of two queries'
-MiniLM embeddings); `prefix_planning_distinct2` and `prefix_planning_dispersion` are planned over random.
+compared: distinct-2 (different pairs of neighbouring words over all) and dispersion (mean cosine distance of two
+queries' MiniLM embeddings); `prefix_planning_distinct2` and `prefix_planning_dispersion` are planned over random.
 
 Passages and demonstrations are docstrings of the standard library; the demonstrations' queries are put together from
 their first sentences, because here their length matters and their wit does not.
@@ -83,7 +83,8 @@ def measure_pair(options: argparse.Namespace, folder: Path, pair: int) -> dict[s
     run = folder / "planned" / "run"
     asked = {"overrides": overrides, "run": str(run)}
     random = call_in_own_process(random_side, asked, folder / "random.log", _plain.environment(config))
-    assert planned.samples == random["samples"], f"{planned.samples} planned, {random['samples']} random samples"
+    made = (planned.samples, random["samples"])
+    assert made == (options.samples, options.samples), f"{made} samples where {options.samples} were wanted"
     texts = {"planned": generated_texts(run), "random": random.pop("texts")}
     varied = call_in_own_process(diversity, texts, folder / "diversity.log")
     show(pair, planned, random, sizes)
