@@ -4,8 +4,8 @@
 
 The first row is how the samples step starts its engine; every other row changes one thing of it, and the last is vLLM
 as it comes (see generation_overhead.py). `dummy weights` and `no tokenizer` could not be used: they show how much of
-the start reading weights and making the tokenizer are. `empty cache` starts with nothing of what vLLM keeps between starts
-(VLLM_CACHE_ROOT): what the first start on a machine costs. All others find what an earlier start left.
+the start reading weights and making the tokenizer are. `empty cache` starts with nothing of what vLLM keeps between
+starts (VLLM_CACHE_ROOT): what the first start on a machine costs. All others find what an earlier start left.
 
 Columns, medians of the repeats in seconds: `import` (import vllm), `load` (the constructor of vllm.LLM), `first`
 (generating one short prompt for 8 tokens: what a start leaves for later, such as compilation), and their sum. Repeats
@@ -15,7 +15,7 @@ go round robin, so that a slow minute of the machine does not fall on one row.
 from __future__ import annotations
 
 import argparse
-import json
+import itertools
 import statistics
 import sys
 import tempfile
@@ -66,9 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found: dict[str, list[dict[str, float]]] = {setting.name: [] for setting in wanted}
     for _ in range(options.repeats):
         for setting in wanted:
-            found[setting.name].append(measure(setting, overrides))
+            if seconds := measure(setting, overrides):
+                found[setting.name].append(seconds)
     report(found)
-    return 0
+    return int(not found[SETTINGS[0].name]) if SETTINGS[0] in wanted else 0
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -82,7 +83,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure(setting: Setting, overrides: list[str]) -> dict[str, float]:
-    """One start; seconds of each phase."""
+    """One start; seconds of each phase, or nothing, with the reason printed, where the engine does not start so."""
     from engine.config import load_config
 
     config, _ = load_config(overrides)
@@ -92,10 +93,13 @@ def measure(setting: Setting, overrides: list[str]) -> dict[str, float]:
         if setting.name == EMPTY_CACHE:
             environment["VLLM_CACHE_ROOT"] = str(Path(folder, "cache"))
         asked = {"overrides": overrides, "changed": setting.arguments, "as_it_comes": setting.as_it_comes}
-        seconds: dict[str, float] = call_in_own_process(start, asked, Path(folder, "start.log"), environment)
-    print(
-        json.dumps({"setting": setting.name} | {name: round(value, 2) for name, value in seconds.items()}), flush=True
-    )
+        try:
+            seconds: dict[str, float] = call_in_own_process(start, asked, Path(folder, "start.log"), environment)
+        except RuntimeError as error:
+            print(f"{setting.name}: does not start: {str(error).splitlines()[-1].strip()}", flush=True)
+            return {}
+    phases = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
+    print(f"{setting.name}: {phases} s", flush=True)
     return seconds
 
 
@@ -118,19 +122,20 @@ def start(overrides: list[str], changed: dict[str, Any], as_it_comes: bool) -> d
     params = SamplingParams(max_tokens=8, temperature=0.0, detokenize=detokenize)
     llm.generate([{"prompt_token_ids": list(range(100, 132))}], params, use_tqdm=False)
     times.append(time.monotonic())
-    return {phase: end - begin for phase, begin, end in zip(PHASES, times, times[1:], strict=True)}
+    return {phase: end - begin for phase, (begin, end) in zip(PHASES, itertools.pairwise(times), strict=True)}
 
 
 def report(found: dict[str, list[dict[str, float]]]) -> None:
-    """Prints one row per setting, then the lines of the common table."""
+    """Prints one row per setting that started, then the lines of the common table."""
+    started = {name: runs for name, runs in found.items() if runs}
     width = max(map(len, found))
     print(f"\n{'setting':{width}} {''.join(f'{name:>9}' for name in (*PHASES, 'total'))}")
-    for name, runs in found.items():
+    for name, runs in started.items():
         columns = [statistics.median(run[phase] for run in runs) for phase in PHASES]
         columns.append(statistics.median(sum(run.values()) for run in runs))
         print(f"{name:{width}} {''.join(f'{column:9.1f}' for column in columns)}")
     print()
-    for name, runs in found.items():
+    for name, runs in started.items():
         print_value(f"engine_start.{name.replace(' ', '_')}", [sum(run.values()) for run in runs], "s")
 
 
