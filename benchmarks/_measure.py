@@ -1,0 +1,161 @@
+"""What the benchmarks share: sides in processes of their own, runs of the command line, and the lines they print.
+
+In: a function or overrides, and a folder for what they write. Out: figures, handed from process to process as JSON, and
+lines for the table: `NAME ratio VALUE (min..max of N pairs)` and `NAME value VALUE UNIT (budget B)`.
+
+Every side runs in an interpreter of its own: vLLM and torch keep threads, caches and memory for as long as a process
+lives, so a second measurement in the same one would not be of the same thing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+_LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What one run of the samples step was like, by its own records."""
+
+    samples: int
+    seconds: float
+    """From the first admitted request to the last committed row."""
+    hit_rate: float
+    """Share of prompt tokens that the prefix cache answered, by the engine's counters."""
+    output_tokens: int
+    start_seconds: float
+    """Loading the engine, in its own process."""
+    first_prompt_seconds: float
+    """From the command to the first admitted request, less `start_seconds`."""
+
+    @property
+    def per_second(self) -> float:
+        """Samples per second."""
+        return self.samples / self.seconds
+
+
+def call_in_own_process(
+    function: Callable[..., Any], arguments: Mapping[str, Any], log: Path, environment: Mapping[str, str] | None = None
+) -> Any:
+    """Calls a function of a module's top level in a fresh interpreter.
+
+    Args:
+        function: what is called; its file is imported there under another name than `__main__`.
+        arguments: by name; anything that JSON holds.
+        log: gets everything that the process prints; arguments and result lie beside it.
+        environment: variables set on top of this process's own.
+
+    Returns:
+        What the function returned, as JSON gives it back.
+
+    Raises:
+        RuntimeError: the process failed; the message ends with the last lines of its log.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    handed, result = log.with_suffix(".in.json"), log.with_suffix(".out.json")
+    handed.write_text(json.dumps(dict(arguments)), encoding="utf-8")
+    module = [sys.executable, "-m", "benchmarks._measure"]
+    _run([*module, inspect.getfile(function), function.__name__, str(handed), str(result)], log, environment)
+    return json.loads(result.read_text(encoding="utf-8"))
+
+
+def run_samples(overrides: Sequence[str], folder: Path) -> Generated:
+    """Runs `synthmill ... until=samples` with a fresh store.
+
+    Args:
+        overrides: the run, as on the command line.
+        folder: an empty folder; the run's is `folder/run`.
+    """
+    places = ["until=samples", "tracking=off", f"runs_dir={folder}", f"run_dir={folder / 'run'}"]
+    started = time.time()
+    _run([sys.executable, "-m", "engine", *overrides, *places], folder / "command.log")
+    return read_generated(folder / "run", started)
+
+
+def read_generated(run: Path, started: float) -> Generated:
+    """Reads the figures of a run's only start.
+
+    Args:
+        run: the run folder.
+        started: when the command was given, in seconds of the epoch.
+    """
+    from engine.generators import hit_rate
+
+    attempts = sorted(run.glob("samples/attempt-*/attempt.json"))
+    assert len(attempts) == 1, f"{run} was generated in {len(attempts)} starts; one is measured"
+    record = json.loads(attempts[0].read_text(encoding="utf-8"))
+    engines = record["engines"]
+    assert not any(engine["failed"] for engine in engines), f"samples failed in {run}: {engines}"
+    counters = {name: sum(engine["counters"][name] for engine in engines) for name in engines[0]["counters"]}
+    first = min(engine["first_admitted"] for engine in engines)
+    return Generated(
+        samples=sum(engine["generated"] for engine in engines),
+        seconds=max(engine["last_committed"] for engine in engines) - first,
+        hit_rate=hit_rate(counters),
+        output_tokens=sum(engine["output_tokens"] for engine in engines),
+        start_seconds=record["engine_start_seconds"],
+        first_prompt_seconds=first - started - record["engine_start_seconds"],
+    )
+
+
+def print_ratio(name: str, ratios: Sequence[float]) -> float:
+    """Prints one line of the table; returns the median."""
+    median = statistics.median(ratios)
+    print(f"{name} ratio {median:.3f} ({min(ratios):.3f}..{max(ratios):.3f} of {len(ratios)} pairs)", flush=True)
+    return median
+
+
+def print_value(name: str, values: Sequence[float], unit: str, budget: float = 0.0) -> float:
+    """Prints one line of the table, the median of the values; returns it. A budget of 0 is none."""
+    median = statistics.median(values)
+    limit = f" (budget {budget:g})" if budget else ""
+    print(f"{name} value {median:.3f} {unit}{limit}".rstrip(), flush=True)
+    return median
+
+
+def _run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env=os.environ | dict(environment or {}),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    if done.returncode:
+        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
+        raise RuntimeError("\n".join([f"exit code {done.returncode} of {' '.join(command)}", *last]))
+
+
+def _answer(file: str, function: str, handed: str, result: str) -> None:
+    """The other end of `call_in_own_process`."""
+    name = Path(file).stem
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None, f"{file} is a Python source"
+    assert spec.loader is not None, f"{file} is a Python source"
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their own module up
+    spec.loader.exec_module(module)
+    arguments = json.loads(Path(handed).read_text(encoding="utf-8"))
+    answer = getattr(module, function)(**arguments)
+    Path(result).write_text(json.dumps(answer), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    _answer(*sys.argv[1:])

@@ -1,0 +1,154 @@
+"""The other side of the generation benchmarks: plain `vllm.LLM.generate`, as a script without synthmill would call it.
+
+In: the config of a run, and prompts. Out: how long `generate` took, the engine's own counters, how long the engine took
+to load. Nothing but `generate` itself is inside the clock: prompts are rendered before it, texts are read after it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.pipeline import RunConfig
+    from engine.task import TaskConfig
+
+MEMORY_SHARE = 0.5
+"""Of the machine's memory, for an engine that is given no cache size. vLLM's 0.92 does not start where anything else
+runs, and a cache of half the memory holds every prompt of these benchmarks many times."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One request: a rendered prompt, asked `n` times."""
+
+    text: str
+    n: int = 1
+
+
+def num_threads(config: RunConfig) -> int:
+    """Threads of the one engine that a run has on CPU."""
+    assert config.samples.num_engines in (0, 1), "one engine is compared with one engine"
+    return config.samples.cpus_per_engine or config.cluster.cpus_here()
+
+
+def environment(config: RunConfig) -> dict[str, str]:
+    """Environment of a process with the samples step's engine in it."""
+    from engine.cluster import QUIET_ENVIRONMENT
+    from engine.generators import engine_environment
+
+    return QUIET_ENVIRONMENT | engine_environment(config.samples, num_threads(config))
+
+
+def default_environment() -> dict[str, str]:
+    """Environment of vLLM as it comes: nothing but telemetry is set."""
+    from engine.cluster import QUIET_ENVIRONMENT
+
+    return dict(QUIET_ENVIRONMENT)
+
+
+def planned_prompts(run: Path) -> list[Prompt]:
+    """The prompts that a run's samples step asks: by prefix, and within one by `sample_id`; replicates asked as one."""
+    import pyarrow.parquet as pq
+
+    from engine.generation import read_plan
+    from engine.prompts import load_prompts
+    from engine.task import PromptKind
+
+    renderer = load_prompts(run / "prompts").renderer()
+    assert renderer.task.kind is PromptKind.completion, "both sides complete the same text"
+    columns = pq.read_table(run / "documents" / "passages.parquet", columns=["passage_id", "title", "text"])
+    passages = {row["passage_id"]: row for row in columns.to_pylist()}
+    plan = read_plan(run / "prompts").sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
+    asked: dict[tuple[Any, ...], Prompt] = {}
+    for row in plan.to_pylist():
+        key = row["prefix"], row["passage_id"], row["cell"]
+        if key in asked:
+            asked[key] = Prompt(asked[key].text, asked[key].n + 1)
+        else:
+            text = renderer.completion(passages[row["passage_id"]], row["demonstration_set"], row["cell"])
+            asked[key] = Prompt(text)
+    return list(asked.values())
+
+
+def llm_arguments(config: RunConfig, *, as_it_comes: bool) -> dict[str, Any]:
+    """Arguments of `vllm.LLM` beside the model: the samples step's, or only what it takes to start."""
+    from engine.generators import engine_arguments
+
+    if not as_it_comes:
+        return engine_arguments(config.samples)
+    on_cpu = {"gpu_memory_utilization": MEMORY_SHARE}
+    return {"max_model_len": config.samples.context_tokens} | ({} if config.samples.gpus() else on_cpu)
+
+
+def sampling_arguments(config: RunConfig, task: TaskConfig, n: int = 1) -> dict[str, Any]:
+    """Arguments of `vllm.SamplingParams` that the samples step uses."""
+    return {
+        "n": n,
+        "temperature": config.samples.temperature,
+        "top_p": config.samples.top_p,
+        "max_tokens": config.samples.max_tokens,
+        "stop": list(task.stop) or None,
+        "logprobs": 0 if config.samples.logprobs else None,
+    }
+
+
+def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes: bool = False) -> dict[str, Any]:
+    """Generates with `vllm.LLM`; the process's environment has been set by whoever started it.
+
+    Args:
+        config: model, sampling, and (unless `as_it_comes`) engine arguments.
+        prompts: in the order in which they are asked.
+        as_it_comes: give `vllm.LLM` the model and its longest context only, and what it needs to start.
+
+    Returns:
+        samples, seconds, hit_rate, output_tokens, start_seconds, and for each sample its `texts` and the
+        `hashes` of its prompt.
+    """
+    from engine.generators import prompt_hash
+    from engine.models import resolve_model
+
+    samples = config.samples
+    model = str(resolve_model(samples.model, key="samples.model"))
+    arguments = llm_arguments(config, as_it_comes=as_it_comes)
+    started = time.monotonic()
+    from vllm import LLM, SamplingParams
+
+    llm = LLM(model=model, **arguments)
+    start_seconds = time.monotonic() - started
+
+    texts = [prompt.text for prompt in prompts]
+    params = [SamplingParams(**sampling_arguments(config, config.task, prompt.n)) for prompt in prompts]
+    began = time.monotonic()
+    outputs = llm.generate(texts, params, use_tqdm=False)
+    seconds = time.monotonic() - began
+    written = [(output, one) for output in outputs for one in output.outputs]
+    return {
+        "samples": len(written),
+        "seconds": seconds,
+        "hit_rate": _cached_share(outputs) if as_it_comes else _counted_hit_rate(llm),
+        "output_tokens": sum(len(one.token_ids) for _, one in written),
+        "start_seconds": start_seconds,
+        "texts": [one.text for _, one in written],
+        "hashes": [prompt_hash(output.prompt) for output, _ in written],
+    }
+
+
+def _counted_hit_rate(llm: Any) -> float:
+    from engine.generators import hit_rate
+
+    counted = {metric.name.removeprefix("vllm:"): metric.value for metric in llm.get_metrics() if _is_counter(metric)}
+    return hit_rate(counted)
+
+
+def _is_counter(metric: Any) -> bool:
+    return metric.name in {"vllm:prefix_cache_queries", "vllm:prefix_cache_hits"}
+
+
+def _cached_share(outputs: Sequence[Any]) -> float:
+    """The same from the requests: an engine as it comes keeps no counters."""
+    total = sum(len(output.prompt_token_ids) for output in outputs)
+    return sum(output.num_cached_tokens or 0 for output in outputs) / total if total else 0.0

@@ -1,0 +1,193 @@
+"""The parts of benchmarks/ that can be wrong without a machine to measure: clocks, ratios, prompts, processes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from benchmarks import _plain, engine_start, generation_overhead, prefix_planning
+from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
+from engine.config import load_config
+from engine.prompts import load_prompts, load_tokenizer
+from engine.records import SourceDocument
+
+if TYPE_CHECKING:  # the processes below import this file without pytest's paths
+    from conftest import FinishedRun
+
+
+def describe_process(word: str) -> dict[str, object]:
+    """Called in a process of its own below."""
+    return {"word": word, "pid": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
+
+
+def fail() -> None:
+    """The same, and it fails."""
+    raise ValueError("no such engine")
+
+
+def test_a_side_runs_in_another_process_with_its_own_environment(tmp_path: Path) -> None:
+    answer = call_in_own_process(describe_process, {"word": "Grüße"}, tmp_path / "side.log", {"OMP_NUM_THREADS": "7"})
+    assert answer["word"] == "Grüße"
+    assert answer["threads"] == "7"
+    assert answer["pid"] != os.getpid()
+
+
+def test_a_side_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=r"exit code 1(?s:.*)no such engine"):
+        call_in_own_process(fail, {}, tmp_path / "side.log")
+
+
+def test_lines_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert print_ratio("generation_overhead", [0.95, 1.01, 0.98]) == 0.98
+    assert print_value("time_to_first_prompt", [3.0, 4.0], "s", 5) == 3.5
+    assert print_value("prefix_planning_distinct2.planned", [0.5], "") == 0.5
+    assert capsys.readouterr().out.splitlines() == [
+        "generation_overhead ratio 0.980 (0.950..1.010 of 3 pairs)",
+        "time_to_first_prompt value 3.500 s (budget 5)",
+        "prefix_planning_distinct2.planned value 0.500",
+    ]
+
+
+def write_attempt(run: Path, number: int = 0, failed: int = 0) -> None:
+    """A start of the samples step with two engines, as engine/generation.py records it."""
+    counters = {"prefix_cache_queries": 100, "prefix_cache_hits": 40}
+    own = {"generated": 20, "failed": failed, "output_tokens": 300, "counters": counters}
+    engines = [
+        own | {"first_admitted": 1010.0, "last_committed": 1018.0},
+        own | {"first_admitted": 1009.0, "last_committed": 1019.0},
+    ]
+    folder = run / "samples" / f"attempt-{number:04d}"
+    folder.mkdir(parents=True)
+    (folder / "attempt.json").write_text(json.dumps({"engine_start_seconds": 6.0, "engines": engines}))
+
+
+def test_the_clock_runs_from_the_first_admitted_to_the_last_committed(tmp_path: Path) -> None:
+    write_attempt(tmp_path)
+    generated = read_generated(tmp_path, started=1000.0)
+    assert (generated.samples, generated.seconds, generated.per_second) == (40, 10.0, 4.0)
+    assert generated.hit_rate == 0.4
+    assert generated.first_prompt_seconds == 3.0  # nine seconds after the command, six of which the engine loaded
+
+
+def test_a_run_with_failed_samples_or_two_starts_is_not_measured(tmp_path: Path) -> None:
+    write_attempt(tmp_path / "failed", failed=1)
+    with pytest.raises(AssertionError, match="samples failed"):
+        read_generated(tmp_path / "failed", started=0.0)
+    write_attempt(tmp_path / "two")
+    write_attempt(tmp_path / "two", number=1)
+    with pytest.raises(AssertionError, match="2 starts"):
+        read_generated(tmp_path / "two", started=0.0)
+
+
+def test_ratios_are_taken_pair_by_pair() -> None:
+    ours = [SimpleNamespace(per_second=4.0), SimpleNamespace(per_second=3.0)]
+    others = [{"samples": 10, "seconds": 5.0}]
+    assert generation_overhead.ratios(ours, others) == [2.0]  # type: ignore[arg-type]  # the rate is all it reads
+    pair = {"planned": SimpleNamespace(seconds=2.0), "random": {"seconds": 6.0}}
+    assert prefix_planning.speed_ratio(pair) == 3.0
+
+
+@pytest.fixture(scope="module")
+def written_samples(finished_run: FinishedRun) -> list[str]:
+    import pyarrow.parquet as pq
+
+    parts = (finished_run.folder / "samples").glob("attempt-*/part-*.parquet")
+    return [name for part in parts for name in pq.read_table(part, columns=["prompt_hash"])["prompt_hash"].to_pylist()]
+
+
+def test_the_other_side_is_asked_the_prompts_of_the_samples_step(
+    finished_run: FinishedRun, written_samples: list[str]
+) -> None:
+    from engine.generators import prompt_hash
+
+    prompts = _plain.planned_prompts(finished_run.folder)
+    hashes = [name for prompt in prompts for name in [prompt_hash(prompt.text)] * prompt.n]
+    assert sorted(hashes) == sorted(written_samples)
+    assert len({prompt.text for prompt in prompts}) == len(prompts), "replicates are one request"
+
+
+def test_the_other_sides_prompts_come_prefix_by_prefix(finished_run: FinishedRun) -> None:
+    renderer = load_prompts(finished_run.folder / "prompts").renderer()
+    starts = {renderer.prefix(index, "") for index in range(len(renderer.sets))}
+    prompts = _plain.planned_prompts(finished_run.folder)
+    seen = [next(start for start in starts if prompt.text.startswith(start)) for prompt in prompts]
+    changes = sum(before != after for before, after in itertools.pairwise(seen))
+    assert 1 <= changes == len(set(seen)) - 1
+
+
+def test_random_prompts_have_the_planned_passages_and_demonstrations_of_their_own(finished_run: FinishedRun) -> None:
+    from engine.demonstrations import load_pool
+
+    config, _ = load_config(["experiment=adapt", "collection=x", "demonstrations.per_prompt=5"])
+    prompts = prefix_planning.random_prompts(config, finished_run.folder)
+    assert len(prompts) == 200
+    documents = {demonstration.document for demonstration in load_pool(config.demonstrations, {})}
+    shown = {frozenset(document for document in documents if document in prompt.text) for prompt in prompts}
+    assert len(shown) > 100, "drawn anew for every prompt"
+    planned = _plain.planned_prompts(finished_run.folder)
+    endings = sorted(prompt.text.rpartition("Passage:")[2] for prompt in prompts)
+    assert endings == sorted(p.text.rpartition("Passage:")[2] for p in planned for _ in range(p.n))
+
+
+def test_plain_vllm_as_it_comes_is_told_nothing_about_speed() -> None:
+    config, _ = load_config(["experiment=demo", "samples.gpus_per_engine=0", "samples.cpus_per_engine=3"])
+    assert set(_plain.llm_arguments(config, as_it_comes=True)) == {"max_model_len", "gpu_memory_utilization"}
+    assert _plain.llm_arguments(config, as_it_comes=False)["max_num_seqs"] == config.samples.max_num_seqs
+    assert _plain.environment(config)["OMP_NUM_THREADS"] == "3"
+    assert "OMP_NUM_THREADS" not in _plain.default_environment()
+
+
+def test_dispersion_is_the_mean_distance_of_pairs() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(30, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pairs = [1 - float(vectors[i] @ vectors[j]) for i in range(30) for j in range(i)]
+    assert prefix_planning.dispersion(vectors) == pytest.approx(np.mean(pairs), abs=1e-5)
+    assert prefix_planning.dispersion(vectors[[0, 0, 0]]) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_collection_of_prefix_planning_has_the_lengths_it_claims(tmp_path: Path) -> None:
+    model = "bundled:smollm2-135m-instruct"
+    sizes = prefix_planning.write_collection(str(tmp_path), 480, model)
+    assert 110 <= sizes["demonstration"] <= 130
+    assert 60 <= sizes["passage"] <= 90
+    rows = [json.loads(line) for line in (tmp_path / "demonstrations.jsonl").read_text().splitlines()]
+    passages = [json.loads(line) for line in (tmp_path / "passages.jsonl").read_text().splitlines()]
+    assert len(rows) == 40
+    assert len({passage["_id"] for passage in passages}) == 480
+    tokenizer = load_tokenizer(model)
+    lengths = [len(tokenizer.encode(row["document"], add_special_tokens=False)) for row in rows]
+    assert min(lengths) >= 110
+    assert max(lengths) <= 130
+    assert all(row["query"].strip() for row in rows)
+
+
+def test_a_collection_that_is_too_small_is_no_collection() -> None:
+    document = SourceDocument(id="a", title="a", text="b")
+    with pytest.raises(AssertionError, match="1 names at such length, 2 are wanted"):
+        prefix_planning._spread([(60, document)], 2)
+
+
+def test_settings_of_engine_start_change_one_thing_each() -> None:
+    names = [setting.name for setting in engine_start.SETTINGS]
+    assert len(set(names)) == len(names)
+    first = engine_start.SETTINGS[0]
+    assert not first.arguments
+    assert not first.environment
+    changed = [(str(setting.arguments), str(setting.environment)) for setting in engine_start.SETTINGS[1:-2]]
+    assert len(set(changed)) == len(changed), "each is another change"
+
+
+def test_an_engine_that_does_not_start_leaves_the_table_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    seconds = {"import": 8.0, "load": 10.0, "first": 0.5}
+    engine_start.report({"samples step": [seconds, seconds], "with compilation": []})
+    lines = capsys.readouterr().out.splitlines()
+    assert "engine_start.samples_step value 18.500 s" in lines
+    assert not any(line.startswith("engine_start.with_compilation") for line in lines)
