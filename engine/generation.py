@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.atomic import write_json
+from engine.cost import engine_time
 from engine.errors import StoppedEarly
 from engine.generators import hit_rate
 from engine.loop import Job
@@ -127,12 +128,18 @@ def _record(output: Path) -> dict[str, object]:
         "prompt_tokens": pc.sum(table["prompt_tokens"]).as_py(),
         "output_tokens": pc.sum(table["output_tokens"]).as_py(),
         "generation": _rates(output),
+        "cost": engine_time(engine for start in _ended_well(output) for engine in start["engines"]),
     }
+
+
+def _ended_well(output: Path) -> list[dict[str, Any]]:
+    """What the starts that ended in good order left behind."""
+    return [json.loads(file.read_text()) for file in sorted(output.glob("attempt-*/attempt.json"))]
 
 
 def _rates(output: Path) -> dict[str, float]:
     """Rates over the starts that ended in good order: from first admitted request to last committed row."""
-    starts = [json.loads(file.read_text()) for file in sorted(output.glob("attempt-*/attempt.json"))]
+    starts = _ended_well(output)
     engines = [engine for start in starts for engine in start["engines"]]
     seconds = sum(_busy_seconds(start["engines"]) for start in starts)
     counters: dict[str, int] = {}

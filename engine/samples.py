@@ -28,6 +28,8 @@ _NOT_NEGATIVE = (
     "num_engines",
     "cpus_per_engine",
     "warm_prefixes",
+    "price_per_gpu_hour",
+    "price_per_cpu_hour",
     "max_engine_deaths",
     "fake_samples_per_second",
     "fake_memory_bytes",
@@ -76,6 +78,10 @@ class SamplesConfig:
     """Prefixes that an engine is taken to keep in its cache, when work is routed; 0: what the cache says it holds."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `vllm.LLM`; they win over all others, so they are part of what is made."""
+    price_per_gpu_hour: float = place(0.0)
+    """For the report's table of cost, in a currency of yours; 0: unknown."""
+    price_per_cpu_hour: float = place(0.0)
+    """Of one core, likewise; it comes on top of the GPU's where both are set."""
     part_rows: int = place(256)
     """An engine commits its open part after this many rows ..."""
     part_seconds: float = place(30.0)
@@ -132,7 +138,7 @@ def generate_samples(
 ) -> dict[str, object]:
     """Generates what the plan holds and no committed part has yet.
 
-    Record: planned, generated, failed, generation (rates, tokens, cache hit rate, engine start).
+    Record: planned, generated, failed, tokens, generation (rates, cache hit rate, engine start), cost (engine time).
     """
     from engine.generation import generate
 
