@@ -1,6 +1,7 @@
 """The command line: `synthmill [overrides]`, and small commands that read a finished run.
 
-A user's mistake is one line on stderr and exit code 2; an interrupted run says how to go on and exits with 130.
+Exit codes: 0 for a finished run; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because
+its time budget was used up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.cluster import quiet
-from engine.errors import UserError, suggest
+from engine.errors import StoppedEarly, UserError, suggest
 
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
@@ -34,18 +35,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         sys.stderr.write(f"synthmill: {error}\n")
         return 2
+    except StoppedEarly as end:
+        sys.stderr.write(f"synthmill: {end}; what was committed is kept. To go on: {_command(arguments)}\n")
+        return 3
     except KeyboardInterrupt:
-        command = shlex.join([_program(), *arguments])
-        sys.stderr.write(f"\ninterrupted; what was committed is kept. To go on: {command}\n")
+        sys.stderr.write(f"\ninterrupted; what was committed is kept. To go on: {_command(arguments)}\n")
         return 130
 
 
-def _program() -> str:
-    """How this program was called, so that the line that is printed can be pasted: it may not be on the PATH."""
+def _command(arguments: Sequence[str]) -> str:
+    """The command that was given, so that it can be pasted."""
+    return shlex.join([*_program(), *arguments])
+
+
+def _program() -> list[str]:
+    """How this program was called: it may not be on the PATH."""
     called = Path(sys.argv[0])
     if called.name != "synthmill":
-        return f"{sys.executable} -m engine"
-    return "synthmill" if shutil.which("synthmill") else os.path.relpath(called)
+        return [sys.executable, "-m", "engine"]
+    return ["synthmill" if shutil.which("synthmill") else os.path.relpath(called)]
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -125,6 +133,9 @@ def _hydra(arguments: list[str]) -> int:
         except UserError as error:  # Hydra would print its traceback
             sys.stderr.write(f"synthmill: {error}\n")
             raise SystemExit(2) from error
+        except StoppedEarly as end:
+            sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
+            raise SystemExit(3) from end
 
     sys.argv = [sys.argv[0], *arguments]
     job()

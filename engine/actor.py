@@ -1,6 +1,7 @@
 """One engine in one Ray actor: loads a generator, runs the engine loop in a thread, answers the driver.
 
-In: jobs and work units from the driver. Out: committed parts, totals. A broken engine ends its process, so that
+In: jobs and work units from the driver. Out: committed parts, totals; and, for the driver, why an actor did not start
+and that it is gone. A broken engine ends its process, so that
 the driver sees the actor die and gives its rows to another; a process that lives is one that works.
 """
 
@@ -11,11 +12,12 @@ import os
 import threading
 import time
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.generators import make_generator
+from engine.limits import KILLED, is_out_of_memory
 from engine.loop import EngineLoop, Job
 from engine.parts import FencedError
 
@@ -25,6 +27,18 @@ if TYPE_CHECKING:
     from engine.samples import SamplesConfig
 
 EXIT_BROKEN, EXIT_FENCED = 1, 3
+
+_POLL_SECONDS = 0.5
+_LOG_TAIL_BYTES = 20_000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What an engine says once its generator is loaded."""
+
+    seconds: float
+    cache_tokens: int
+    """Tokens that its prefix cache holds; 0 where the generator does not say."""
 
 
 class EngineActor:
@@ -36,11 +50,11 @@ class EngineActor:
         self._loop = EngineLoop(config, index)
         self._loaded, self._ended = threading.Event(), threading.Event()
         self._error = ""
-        self._start_seconds = 0.0
+        self._answer = Loaded(0.0, 0)
         threading.Thread(target=self._run, name="engine-loop", daemon=True).start()
 
-    def ready(self) -> float:
-        """Waits until the generator is loaded; returns the seconds it took.
+    def ready(self) -> Loaded:
+        """Waits until the generator is loaded.
 
         Raises:
             RuntimeError: it could not be loaded; the message is the library's own.
@@ -48,7 +62,7 @@ class EngineActor:
         self._loaded.wait()
         if self._error:
             raise RuntimeError(self._error)
-        return self._start_seconds
+        return self._answer
 
     def open(self, job: Job) -> None:
         """Begins a job: the units that follow commit into its attempt folder."""
@@ -83,7 +97,7 @@ class EngineActor:
             self._loaded.set()
             self._ended.set()
             return
-        self._start_seconds = time.monotonic() - started
+        self._answer = Loaded(time.monotonic() - started, getattr(generator, "cache_tokens", 0))
         self._loaded.set()
         try:
             self._loop.run(generator)
@@ -102,3 +116,40 @@ def _redirect_output(log: Path) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
+
+
+def end_actor(actor: Any, timeout_seconds: float = 30.0) -> None:
+    """Kills an actor and waits until it is gone, so that it commits nothing more."""
+    import ray
+
+    ray.kill(actor)
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        try:
+            ray.get(actor.totals.remote(), timeout=1)
+        except ray.exceptions.ActorDiedError:
+            return
+        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+            time.sleep(_POLL_SECONDS)
+
+
+def why_no_start(error: Exception, log: Path, log_start: int) -> str:
+    """What an engine says that did not start: the exception, and what only its log has; the last line sums it up.
+
+    Args:
+        error: what waiting for it raised.
+        log: its log.
+        log_start: size of the log before it started; what an earlier run wrote there is not its own.
+    """
+    import ray
+
+    text = "\n".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+    died = isinstance(error, ray.exceptions.RayActorError)
+    if died and "creation task" not in text:  # an exception in the actor's own code is no kill
+        return f"{text}\n{KILLED}"
+    if is_out_of_memory(text) or not log.is_file():
+        return text
+    with log.open("rb") as stream:  # vLLM's engine core names the cause only there
+        stream.seek(max(log_start, log.stat().st_size - _LOG_TAIL_BYTES))
+        lines = stream.read().decode(errors="replace").splitlines()
+    return "\n".join([text, *(line.strip() for line in lines if is_out_of_memory(line))])

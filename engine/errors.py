@@ -1,7 +1,8 @@
 """What went wrong, where, and what to do about it: the one exception that a user is meant to read.
 
 Every mistake a user can make ends here. The command line prints it as one line and exits with 2; anything
-else that escapes is a defect of synthmill and keeps its traceback.
+else that escapes is a defect of synthmill and keeps its traceback. A run that ends early because it was told to
+(`samples.max_seconds`) is no mistake: it exits with 3.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ class UserError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         """Crosses process borders (Ray pickles exceptions) with all three parts."""
         return _rebuild, (self.what, self.place, self.remedy)
+
+
+class StoppedEarly(Exception):  # noqa: N818  # no error: the run did what it was told
+    """A budget that the user set is used up; what was made is kept, and the same command goes on from there."""
 
 
 def _rebuild(what: str, place: str, remedy: str) -> UserError:

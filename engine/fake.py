@@ -6,7 +6,9 @@ For tests of the machinery and dry runs. It never claims to be a model: its rows
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,7 @@ from engine.generators import Finished, Request, Written, prompt_hash
 if TYPE_CHECKING:
     from engine.samples import SamplesConfig
 
+_KILL_FACTOR = 8
 _WORD = re.compile(r"\w{4,}")
 
 
@@ -23,6 +26,7 @@ class FakeGenerator:
     """Writes a few words of the prompt's last lines; the same prompt gives the same text, on any engine."""
 
     def __init__(self, config: SamplesConfig) -> None:
+        _need_memory(config)
         self._config = config
         self._waiting: list[tuple[Request, str]] = []
         self._tokens = 0
@@ -90,3 +94,12 @@ def _value(schema: Mapping[str, Any], words: list[str], number: int) -> object:
         low = schema.get("minimum", 0)
         return low + number % (schema.get("maximum", low + 9) - low + 1)
     return bool(number % 2) if kind == "boolean" else " ".join(words)
+
+
+def _need_memory(config: SamplesConfig) -> None:
+    """Runs out of memory as an engine does, where `fake_memory_bytes` is set: with an error, or killed."""
+    if not config.fake_memory_bytes or config.kv_cache_bytes <= config.fake_memory_bytes:
+        return
+    if config.kv_cache_bytes > _KILL_FACTOR * config.fake_memory_bytes:
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise MemoryError(f"{config.kv_cache_bytes} bytes for the KV cache, {config.fake_memory_bytes} there")

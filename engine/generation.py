@@ -18,10 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.atomic import write_json
+from engine.cost import engine_time
+from engine.errors import StoppedEarly
 from engine.generators import hit_rate
 from engine.loop import Job
 from engine.parts import committed_ids, committed_parts, open_attempt, seal_attempts
-from engine.pool import Unit
+from engine.pool import Unit, check_failures
 from engine.prompts import load_prompts
 from engine.records import CONDITION_PREFIX
 
@@ -46,7 +48,11 @@ def generate(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, pl
         _run_job(config, place, job, _Amount(units, plan.num_rows, plan.num_rows - pending.num_rows))
         seal_attempts(output)
     _check_complete(output, plan.num_rows)
-    return _record(output)
+    record, last_error = _record(output), _an_error(output)
+    check_failures(
+        config.max_failed_share, plan.num_rows, [{"failed": record["failed"], "last_error": last_error}], at_least=1
+    )
+    return record
 
 
 def condition_names(plan: pa.Table) -> list[str]:
@@ -71,6 +77,9 @@ def _run_job(config: SamplesConfig, place: Place, job: Job, amount: _Amount) -> 
         bar.start_at(amount.done_before)
         totals = pool.generate(job, amount.units, lambda written: bar.reach(amount.done_before + written))
     write_json(job.attempt_folder / "attempt.json", {"engine_start_seconds": start_seconds, "engines": totals})
+    if pool.out_of_time:
+        done = amount.done_before + sum(own["committed"] for own in totals)
+        raise StoppedEarly(f"time budget (samples.max_seconds) reached: {done:,} of {amount.planned:,} generated")
 
 
 def read_plan(prompts: Path) -> pa.Table:
@@ -97,6 +106,15 @@ def _check_complete(output: Path, planned: int) -> None:
     assert len(ids) == planned, f"{planned} samples planned, {len(ids)} committed in {output}"
 
 
+def _an_error(output: Path) -> str:
+    """Why some sample failed; empty when none did."""
+    for part in committed_parts(output):
+        errors = pq.read_table(part, columns=["error"])["error"]
+        if found := [error for error in errors.unique().to_pylist() if error]:
+            return str(found[-1])
+    return ""
+
+
 def _record(output: Path) -> dict[str, object]:
     tables = [
         pq.read_table(part, columns=["status", "prompt_tokens", "output_tokens"]) for part in committed_parts(output)
@@ -110,12 +128,18 @@ def _record(output: Path) -> dict[str, object]:
         "prompt_tokens": pc.sum(table["prompt_tokens"]).as_py(),
         "output_tokens": pc.sum(table["output_tokens"]).as_py(),
         "generation": _rates(output),
+        "cost": engine_time(engine for start in _ended_well(output) for engine in start["engines"]),
     }
+
+
+def _ended_well(output: Path) -> list[dict[str, Any]]:
+    """What the starts that ended in good order left behind."""
+    return [json.loads(file.read_text()) for file in sorted(output.glob("attempt-*/attempt.json"))]
 
 
 def _rates(output: Path) -> dict[str, float]:
     """Rates over the starts that ended in good order: from first admitted request to last committed row."""
-    starts = [json.loads(file.read_text()) for file in sorted(output.glob("attempt-*/attempt.json"))]
+    starts = _ended_well(output)
     engines = [engine for start in starts for engine in start["engines"]]
     seconds = sum(_busy_seconds(start["engines"]) for start in starts)
     counters: dict[str, int] = {}

@@ -130,6 +130,8 @@ class VllmGenerator:
         self._engine = self._llm.llm_engine
         self._config = config
         self._tokenizer = self._llm.get_tokenizer()
+        self.cache_tokens = self._engine.vllm_config.cache_config.kv_cache_size_tokens or 0
+        """Tokens that the KV cache holds: what decides how many prefixes stay warm."""
 
     def add(self, request: Request) -> str:
         """Admits a request; see Generator."""

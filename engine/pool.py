@@ -1,15 +1,14 @@
 """The engine pool: one Ray actor per engine, kept by the driver for the whole run.
 
-In: units of work, longest prefix queue first. Out: every row in a committed part. An idle engine takes a unit
-whose prefix it has warm, else the next of the longest queue; the uncommitted rows of an engine that died go
-back into the queue, and another engine takes its place. Engines start while planning still runs.
+In: units of work. Out: every row in a committed part. engine/queues.py decides which engine does what; the
+uncommitted rows of an engine that died go back into the queues, and another engine takes its place. Engines start
+while planning still runs; one that finds too little memory starts once more with smaller limits (engine/limits.py).
 """
 
 from __future__ import annotations
 
-import collections
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.actor import EngineActor
+from engine.actor import EngineActor, end_actor, why_no_start
 from engine.errors import UserError
 from engine.generators import engine_environment
+from engine.limits import is_out_of_memory, memory_remedy, smaller_limits
 from engine.loop import Job
 from engine.models import resolve_model
 from engine.parts import committed_ids
+from engine.queues import UNITS_AHEAD, Queues, warm_capacity
 from engine.samples import GeneratorKind, SamplesConfig
 from engine.store import require_space
 
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from engine.place import Place
 
 _POLL_SECONDS = 0.5
-_UNITS_AHEAD = 2
 _CALLS = 16
+_UNKNOWN_CACHE = 16
+"""Prefixes taken to stay warm where a generator does not say how much its cache holds."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ class Unit:
     prefix: int
     rows: pa.Table
 
+    @property
+    def size(self) -> int:
+        """Its number of rows."""
+        return int(self.rows.num_rows)
+
 
 @dataclass
 class Engine:
@@ -49,44 +56,18 @@ class Engine:
     index: int
     actor: Any
     log: Path
+    config: SamplesConfig
+    log_start: int
+    """Size of the log when it started: what an earlier run wrote there is not its own."""
+    ready: bool = False
+    cache_tokens: int = 0
     units: dict[Any, Unit] = field(default_factory=dict)  # in flight, by the reference that their call returns
     settled: list[Unit] = field(default_factory=list)  # written, but perhaps still in the open part
-    warm: set[int] = field(default_factory=set)
     totals: dict[str, Any] = field(default_factory=dict)
 
     def busy(self) -> bool:
         """Whether any row given to it may not be committed yet."""
         return bool(self.units or self.settled)
-
-
-class Queues:
-    """Units that wait, by prefix."""
-
-    def __init__(self, units: Iterable[Unit]) -> None:
-        self._by_prefix: dict[int, collections.deque[Unit]] = {}
-        self._size = 0
-        for unit in units:
-            self.put(unit)
-
-    def __len__(self) -> int:
-        return self._size
-
-    def put(self, unit: Unit) -> None:
-        """Adds a unit behind the others of its prefix."""
-        self._by_prefix.setdefault(unit.prefix, collections.deque()).append(unit)
-        self._size += 1
-
-    def take(self, warm: set[int]) -> Unit | None:
-        """The next unit of the longest queue among `warm` prefixes, else of the longest of all."""
-        candidates = [prefix for prefix in self._by_prefix if prefix in warm] or list(self._by_prefix)
-        if not candidates:
-            return None
-        prefix = max(candidates, key=lambda prefix: (len(self._by_prefix[prefix]), -prefix))
-        unit = self._by_prefix[prefix].popleft()
-        if not self._by_prefix[prefix]:
-            del self._by_prefix[prefix]
-        self._size -= 1
-        return unit
 
 
 class EnginePools:
@@ -125,7 +106,10 @@ class EnginePool:
         self._deaths = 0
         self._job: Job | None = None
         self._gone: list[dict[str, Any]] = []
+        self._engine_config = config  # with smaller limits once an engine ran out of memory
+        self._deadline = 0.0
         self.start_seconds = 0.0
+        self.out_of_time = False
         self._check_resources()
         self._engines = [self._new_engine() for _ in range(self._num_engines())]
 
@@ -159,16 +143,17 @@ class EnginePool:
 
         index, self._next_index = self._next_index, self._next_index + 1
         log = self._place.logs / f"engine-{index}.log"
-        gpus, cpus = self.config.gpus(), self._cpus()
+        log_start = log.stat().st_size if log.exists() else 0
+        config, cpus = self._engine_config, self._cpus()
         actor_class: Any = ray.remote(EngineActor)
         actor = actor_class.options(
             num_cpus=cpus,
-            num_gpus=gpus,
+            num_gpus=config.gpus(),
             max_concurrency=_CALLS,
             max_restarts=0,
-            runtime_env={"env_vars": engine_environment(self.config, cpus)},
-        ).remote(self.config, self._model, index, log)
-        engine = Engine(index, actor, log)
+            runtime_env={"env_vars": engine_environment(config, cpus)},
+        ).remote(config, self._model, index, log)
+        engine = Engine(index, actor, log, config, log_start)
         if self._job is not None:
             actor.open.remote(self._job)
         return engine
@@ -176,25 +161,52 @@ class EnginePool:
     def wait_ready(self) -> float:
         """Waits until every engine is loaded; returns the longest start in seconds.
 
+        An engine that finds too little memory is started once more with smaller limits.
+
         Raises:
             UserError: an engine cannot start.
         """
-        import ray
-
-        for engine in self._engines:
-            try:
-                self.start_seconds = max(self.start_seconds, ray.get(engine.actor.ready.remote()))
-            except ray.exceptions.RayError as error:
-                raise self._no_start(engine, error) from error
+        for position in range(len(self._engines)):
+            if not self._engines[position].ready:
+                self._load(position)
         return self.start_seconds
 
-    def _no_start(self, engine: Engine, error: Exception) -> UserError:
-        lines = [line for line in str(error).splitlines() if line.strip()]
+    def _load(self, position: int) -> None:
+        import ray
+
+        engine = self._engines[position]
+        try:
+            loaded = ray.get(engine.actor.ready.remote())
+        except ray.exceptions.RayError as error:
+            reason = why_no_start(error, engine.log, engine.log_start)
+            if not is_out_of_memory(reason) or engine.config is not self.config:
+                raise self._no_start(engine, reason) from error
+            end_actor(engine.actor)
+            self._lower_limits(reason)
+            self._engines[position] = self._new_engine()
+            self._load(position)
+            return
+        engine.ready, engine.cache_tokens = True, loaded.cache_tokens
+        self.start_seconds = max(self.start_seconds, loaded.seconds)
+
+    def _lower_limits(self, reason: str) -> None:
+        if self._engine_config is self.config:  # the first of several engines to find it
+            self._engine_config, changes = smaller_limits(self.config, reason)
+            self._place.console.warn(
+                f"too little memory for the engine; it is started once more with {', '.join(changes)}"
+            )
+
+    def _no_start(self, engine: Engine, reason: str) -> UserError:
+        if is_out_of_memory(reason):
+            return UserError(
+                f"the engine does not start for want of memory, also with smaller limits: {reason.splitlines()[-1]}",
+                place=f"samples.model={self.config.model}",
+                remedy=f"{memory_remedy(self.config)} (see {engine.log})",
+            )
         return UserError(
-            f"the engine does not start: {lines[-1].strip() if lines else type(error).__name__}",
+            f"the engine does not start: {reason.splitlines()[-1]}",
             place=f"samples.model={self.config.model}",
-            remedy=f"read {engine.log}; too little memory is mended by samples.kv_cache_bytes, samples.max_num_seqs "
-            "or samples.context_tokens",
+            remedy=f"read {engine.log}",
         )
 
     def generate(self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]) -> list[dict[str, Any]]:
@@ -206,7 +218,8 @@ class EnginePool:
             on_progress: called with the number of rows written so far.
 
         Returns:
-            The totals of each engine that took part, dead ones included.
+            The totals of each engine that took part, dead ones included. Where `samples.max_seconds` ran out first,
+            `out_of_time` is set, the engines are stopped, and rows that they had not written are missing.
 
         Raises:
             UserError: too many samples failed, or engines keep dying.
@@ -216,8 +229,11 @@ class EnginePool:
         self.wait_ready()
         self._job, self._gone = job, []
         ray.get([engine.actor.open.remote(job) for engine in self._engines])
-        queues = Queues(units)
+        queues = self._queues(list(units))
         while len(queues) or any(engine.busy() for engine in self._engines):
+            if self._time_is_up():
+                self.stop()
+                break
             self._give_out(queues)
             for dead in self._wait():
                 self._replace(dead, queues)
@@ -227,11 +243,33 @@ class EnginePool:
             check_failures(self.config.max_failed_share, written, totals)
         return self._all_totals()
 
-    def _give_out(self, queues: Queues) -> None:
-        for _ in range(_UNITS_AHEAD):
+    def _queues(self, units: list[Unit]) -> Queues[Unit]:
+        self._unit_tokens = token_counts(units)
+        queues = Queues(units)
+        for engine in self._engines:
+            queues.add_engine(engine.index, self._warm_prefixes(engine))
+        return queues
+
+    def _warm_prefixes(self, engine: Engine) -> int:
+        """Prefixes that an engine's cache holds beside a full batch."""
+        shortest, mean = self._unit_tokens
+        if self.config.warm_prefixes or not engine.cache_tokens:
+            return self.config.warm_prefixes or _UNKNOWN_CACHE
+        # The shortest prompt is the prefix and little more; what the others have beyond it is their own.
+        batch = engine.config.max_num_seqs * (mean - shortest + self.config.max_tokens)
+        return warm_capacity(engine.cache_tokens, round(batch), round(shortest))
+
+    def _time_is_up(self) -> bool:
+        """Whether `max_seconds` have passed since the first unit of the run could be given out."""
+        now = time.monotonic()
+        self._deadline = self._deadline or now + self.config.max_seconds
+        self.out_of_time = bool(self.config.max_seconds) and now >= self._deadline
+        return self.out_of_time
+
+    def _give_out(self, queues: Queues[Unit]) -> None:
+        for _ in range(UNITS_AHEAD):
             for engine in sorted(self._engines, key=lambda engine: len(engine.units)):
-                if len(engine.units) < _UNITS_AHEAD and (unit := queues.take(engine.warm)):
-                    engine.warm.add(unit.prefix)
+                if unit := queues.take(engine.index, len(engine.units)):
                     engine.units[engine.actor.process.remote(unit.rows)] = unit
 
     def _wait(self) -> list[Engine]:
@@ -257,14 +295,17 @@ class EnginePool:
         return dead
 
     def _all_totals(self) -> list[dict[str, Any]]:
-        return [*self._gone, *(engine.totals for engine in self._engines if engine.totals)]
+        held = {"cpus": self._cpus(), "gpus": self.config.gpus()}
+        totals = [*self._gone, *(engine.totals for engine in self._engines if engine.totals)]
+        return [own | held for own in totals]
 
-    def _replace(self, dead: Engine, queues: Queues) -> None:
+    def _replace(self, dead: Engine, queues: Queues[Unit]) -> None:
         """Gives the uncommitted rows of a dead engine back, and starts another in its place."""
         assert self._job is not None, "engines are only found dead in a job"
         end_actor(dead.actor)
         require_space(self._job.attempt_folder, self._place.cluster.min_free_disk_bytes)  # a full disk ends engines too
         self._engines.remove(dead)
+        queues.remove_engine(dead.index)
         self._deaths += 1
         committed = committed_ids(self._job.attempt_folder.glob(f"part-e{dead.index}-*.parquet"))
         if dead.totals:
@@ -282,6 +323,7 @@ class EnginePool:
         self._place.console.warn(f"engine {dead.index} died; its uncommitted samples are done again (see {dead.log})")
         self._engines.append(self._new_engine())
         self.wait_ready()
+        queues.add_engine(self._engines[-1].index, self._warm_prefixes(self._engines[-1]))
 
     def stop(self) -> None:
         """Ends every engine; open parts are committed first."""
@@ -299,32 +341,36 @@ class EnginePool:
             except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.RayTaskError):
                 self._place.console.warn(f"engine {engine.index} did not stop in good order (see {engine.log})")
             ray.kill(engine.actor)
+        self._gone += [engine.totals for engine in self._engines if engine.totals]
         self._engines = []
 
 
-def end_actor(actor: Any, timeout_seconds: float = 30.0) -> None:
-    """Kills an actor and waits until it is gone, so that it commits nothing more."""
-    import ray
-
-    ray.kill(actor)
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        try:
-            ray.get(actor.totals.remote(), timeout=1)
-        except ray.exceptions.ActorDiedError:
-            return
-        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-            time.sleep(_POLL_SECONDS)
+def token_counts(units: list[Unit]) -> tuple[float, float]:
+    """Planned tokens of the shortest prompt, and of the mean one."""
+    rows = sum(unit.size for unit in units)
+    if not rows:
+        return 1.0, 1.0
+    columns = [unit.rows["prompt_tokens"] for unit in units]
+    shortest = min(pc.min(column).as_py() for column in columns)
+    return float(shortest), sum(pc.sum(column).as_py() for column in columns) / rows
 
 
-def check_failures(max_failed_share: float, written: int, totals: Iterable[dict[str, Any]]) -> None:
+def check_failures(
+    max_failed_share: float, written: int, totals: Sequence[Mapping[str, Any]], *, at_least: int = 50
+) -> None:
     """Stops a run that is wrong as a whole.
 
+    Args:
+        max_failed_share: `samples.max_failed_share`.
+        written: samples so far, failed ones included.
+        totals: `failed` and `last_error` of each engine.
+        at_least: fewer than these say nothing yet; 1 when all are written.
+
     Raises:
-        UserError: more than `max_failed_share` of at least 50 samples failed.
+        UserError: more than `max_failed_share` of at least `at_least` samples failed.
     """
     failed = sum(own["failed"] for own in totals)
-    if written >= 50 and failed > max_failed_share * written:
+    if written >= at_least and failed > max_failed_share * written:
         errors = [own["last_error"] for own in totals if own["last_error"]]
         raise UserError(
             f"{failed} of {written} samples failed, the last with: {errors[-1] if errors else 'no message'}",

@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from engine.place import Place
 
 
+_NOT_NEGATIVE = (
+    "temperature",
+    "max_seconds",
+    "num_engines",
+    "cpus_per_engine",
+    "warm_prefixes",
+    "price_per_gpu_hour",
+    "price_per_cpu_hour",
+    "max_engine_deaths",
+    "fake_samples_per_second",
+    "fake_memory_bytes",
+)
+
+
 class GeneratorKind(Enum):
     """What writes."""
 
@@ -46,7 +60,9 @@ class SamplesConfig:
     """Keep each sample's mean log-probability."""
     seed: int = II("seed")
     max_failed_share: float = place(0.5)
-    """A run is stopped as wrong when more than this share of at least 50 samples failed."""
+    """A run is stopped as wrong when more than this share of its samples failed: of at least 50, or of all."""
+    max_seconds: float = place(0.0)
+    """Seconds of generation after which a run ends in good order (exit code 3), loading not counted; 0: no limit."""
     num_engines: int = place(0)
     """Engines, one Ray actor each; 0: one per GPU group, or one on CPU."""
     gpus_per_engine: int = place(-1)
@@ -58,8 +74,14 @@ class SamplesConfig:
     max_num_batched_tokens: int = place(4096)
     kv_cache_bytes: int = place(2 * 2**30)
     """KV cache on CPU."""
+    warm_prefixes: int = place(0)
+    """Prefixes that an engine is taken to keep in its cache, when work is routed; 0: what the cache says it holds."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `vllm.LLM`; they win over all others, so they are part of what is made."""
+    price_per_gpu_hour: float = place(0.0)
+    """For the report's table of cost, in a currency of yours; 0: unknown."""
+    price_per_cpu_hour: float = place(0.0)
+    """Of one core, likewise; it comes on top of the GPU's where both are set."""
     part_rows: int = place(256)
     """An engine commits its open part after this many rows ..."""
     part_seconds: float = place(30.0)
@@ -68,11 +90,13 @@ class SamplesConfig:
     """Engines are restarted this often in one start of the driver."""
     fake_samples_per_second: float = place(0.0)
     """Slows the fake generator down, for tests of what happens in between; 0: as fast as it can."""
+    fake_memory_bytes: int = place(0)
+    """The fake generator refuses a larger KV cache than this, and is killed with a far larger; 0: no limit."""
 
     def __post_init__(self) -> None:
         for name in ("max_tokens", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes", "part_rows"):
             self._require(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("temperature", "num_engines", "cpus_per_engine", "max_engine_deaths", "fake_samples_per_second"):
+        for name in _NOT_NEGATIVE:
             self._require(name, getattr(self, name) >= 0, "0 or more")
         self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1")
         self._require("max_failed_share", 0 <= self.max_failed_share <= 1, "from 0 to 1")
@@ -114,7 +138,7 @@ def generate_samples(
 ) -> dict[str, object]:
     """Generates what the plan holds and no committed part has yet.
 
-    Record: planned, generated, failed, generation (rates, tokens, cache hit rate, engine start).
+    Record: planned, generated, failed, tokens, generation (rates, cache hit rate, engine start), cost (engine time).
     """
     from engine.generation import generate
 

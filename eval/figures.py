@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.cost import Prices, cost_figures
 from engine.store import read_record
 from eval.evaluation import Evaluation
 from eval.metrics import METRICS, Scores
@@ -41,6 +42,7 @@ def assemble(config: ReportConfig, inputs: Mapping[str, Path], output: Path, eva
         "documents": inner.get("documents", {}) | {"passages": len(evaluation.corpus.passage_ids)},
         "samples": pick(inner["samples"], ("planned", "generated", "failed")),
         "examples": pick(inner["examples"], ("kept", "rejected")),
+        "cost": cost(config, records),
         "generation": pick(inner["samples"].get("generation", {}), GENERATION),
         "training": pick(inner["model"], TRAINING),
         "retrieval": {judged.benchmark.name: compare(judged, evaluation)} if judged else {},
@@ -52,6 +54,14 @@ def assemble(config: ReportConfig, inputs: Mapping[str, Path], output: Path, eva
         "seconds": {noun: record["seconds"] for noun, record in records.items()},
         "peak_memory_bytes": max(int(record["peak_memory_bytes"]) for record in records.values()),
     }
+
+
+def cost(config: ReportConfig, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What generation was forecast to cost, and what it cost."""
+    inner = {noun: records[noun]["record"] for noun in ("prompts", "samples", "examples")}
+    max_tokens = records["samples"].get("config", {}).get("max_tokens")
+    prices = Prices(config.price_per_gpu_hour, config.price_per_cpu_hour)
+    return cost_figures(inner["prompts"], inner["samples"], inner["examples"]["kept"], max_tokens, prices)
 
 
 def compare(results: Results, evaluation: Evaluation) -> dict[str, Any]:

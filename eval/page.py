@@ -62,6 +62,7 @@ def page_values(report: Mapping[str, Any], evidence: Evidence) -> dict[str, Any]
         "systems": wording.SYSTEM_NAMES,
         "funnel": funnel(report),
         "lengths": length_chart(report["data_quality"]),
+        "cost": wording.cost_sentence(report["cost"]),
         "timeline": timeline(report["seconds"]),
         "missing": figures["relevant_documents_missing"],
         "settings": flat_settings(report["settings"]),

@@ -42,6 +42,9 @@ class ReportConfig:
     """Width of the interval that decides between base and tuned; all reported intervals are 95 %."""
     latency_repetitions: int = place(50)
     """Queries timed one at a time, per system; 0 times none."""
+    price_per_gpu_hour: float = II("samples.price_per_gpu_hour")
+    """For the table of cost; 0: unknown. A new price makes a new report, and nothing else."""
+    price_per_cpu_hour: float = II("samples.price_per_cpu_hour")
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """The base model; the tuned one is read with the same prefixes and length."""
     seed: int = II("seed")

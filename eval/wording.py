@@ -106,6 +106,25 @@ def figure(value: float | None, digits: int = 1) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
 
 
+def cost_sentence(cost: Mapping[str, Any]) -> str:
+    """How long the engines worked, `2.0 GPU-hours`, what that cost, and what a kept example took of it."""
+    kind = "gpu" if cost["gpu_seconds"] else "cpu"
+    seconds = cost[f"{kind}_seconds"]
+    if seconds is None:
+        return "How long the engines worked is not known."
+    amount, unit = (f"{seconds / 3600:,.1f}", "hours") if seconds >= 3600 else (f"{seconds:,.0f}", "seconds")
+    price = f": a price of {money(cost['price'])}" if cost["price"] is not None else ""
+    if cost["price_per_1000_kept"] is not None:
+        price += f", {money(cost['price_per_1000_kept'])} per 1,000 kept examples"
+    each = f" A kept example took {figure(cost['tokens_per_kept'], 0)} tokens." if cost["tokens_per_kept"] else ""
+    return f"The engines worked for {amount} {kind.upper()}-{unit}{price}.{each}"
+
+
+def money(amount: float) -> str:
+    """Two decimals, and three significant digits below 0.1."""
+    return f"{amount:,.2f}" if amount >= 0.1 or not amount else f"{amount:.3g}"
+
+
 def gigabytes(num_bytes: int) -> str:
     """`3.4 GB`."""
     return f"{num_bytes / 1e9:.1f} GB"

@@ -84,7 +84,8 @@ def build_run(root: Path) -> dict[str, Path]:
     pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_pool.parquet")
     write_examples(folders["examples"])
     for noun, folder in folders.items():
-        record = {"noun": noun, "fingerprint": folder.name, "inputs": {}, "config": {}, "seconds": 12.5}
+        config = {"max_tokens": 48} if noun == "samples" else {}
+        record = {"noun": noun, "fingerprint": folder.name, "inputs": {}, "config": config, "seconds": 12.5}
         finish(folder, {**record, "peak_memory_bytes": 2_000_000_000, "record": RECORDS[noun]})
     return folders
 
@@ -165,7 +166,15 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
 def small_config(benchmark: str = "") -> ReportConfig:
     """A report's config on the bundled encoder; few resamples."""
     encoder = EncoderConfig("bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=64)
-    return ReportConfig(benchmark=benchmark, resamples=500, latency_repetitions=2, encoder=encoder, seed=0)
+    return ReportConfig(
+        benchmark=benchmark,
+        resamples=500,
+        latency_repetitions=2,
+        encoder=encoder,
+        price_per_gpu_hour=0.0,
+        price_per_cpu_hour=0.072,
+        seed=0,
+    )
 
 
 def small_report(root: Path, *, judged: bool = True) -> tuple[dict[str, Any], Evidence]:
@@ -217,11 +226,14 @@ def finished_run(root: Path) -> Path:
 NOUNS = ("documents", "prompts", "samples", "examples", "model")
 RECORDS: dict[str, dict[str, object]] = {
     "documents": {"documents": 12, "passages": 24},
-    "prompts": {"planned": 25},
+    "prompts": {"planned": 25, "prompt_tokens": 9000},
     "samples": {
         "planned": 25,
         "generated": 24,
         "failed": 1,
+        "prompt_tokens": 8600,
+        "output_tokens": 240,
+        "cost": {"cpu_seconds": 9.2, "gpu_seconds": 0.0},
         "generation": {
             "samples_per_second": 5.25,
             "prompt_tokens_per_second": 1900.0,

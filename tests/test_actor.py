@@ -22,7 +22,9 @@ def test_a_loaded_engine_stops_in_good_order(tmp_path: Path, ray_session: None) 
     import ray
 
     actor = start(SamplesConfig(generator=GeneratorKind.fake, seed=0), "", tmp_path / "engine.log")
-    assert ray.get(actor.ready.remote()) >= 0
+    loaded = ray.get(actor.ready.remote())
+    assert loaded.seconds >= 0
+    assert loaded.cache_tokens == 0, "the fake generator has no cache"
     totals = ray.get(actor.stop.remote(), timeout=20)
     assert (totals["generated"], totals["failed"], totals["committed"]) == (0, 0, 0)
     ray.kill(actor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from engine.config import CONF, choices, groups, load_config
@@ -20,3 +22,38 @@ def test_an_experiment_starts_with_the_command_that_runs_it() -> None:
         lines = file.read_text().splitlines()
         assert lines[0] == "# @package _global_"
         assert lines[1].startswith(f"# synthmill experiment={file.stem}")
+
+
+CONTEXT = {
+    "qwen3_600m": 40_960,
+    "qwen3_1700m": 40_960,
+    "gemma3_1b": 32_768,
+    "qwen3_8b": 40_960,
+    "llama31_8b": 131_072,
+    "qwen3_30b_moe": 262_144,
+}
+"""What the models of the hub were trained to read."""
+
+
+@pytest.mark.parametrize("choice", CONTEXT)
+def test_a_hub_model_says_what_to_set_on_each_gpu_and_stays_within_its_context(choice: str) -> None:
+    config, _ = load_config(["experiment=demo", f"samples={choice}"])
+    assert config.samples.model.count("/") == 1
+    assert config.samples.context_tokens <= CONTEXT[choice]
+    assert config.prompts.model == config.samples.model
+    assert 0.7 <= config.samples.temperature <= 1.0
+    comment = (CONF / "samples" / f"{choice}.yaml").read_text()
+    assert all(f"#   {size} GB" in comment for size in (24, 80, 141))
+    assert "computed, not run" in comment
+    assert f"context {CONTEXT[choice]:,}" in comment
+
+
+@pytest.mark.parametrize("choice", CONTEXT)
+def test_overrides_that_a_comment_names_are_accepted(choice: str) -> None:
+    lines = (CONF / "samples" / f"{choice}.yaml").read_text().splitlines()
+    named = [line.partition(": ")[2].split(" (")[0] for line in lines if line.startswith("#   ") and "samples." in line]
+    assert named
+    for text in named:
+        overrides = re.findall(r"samples\.\w+=(?:\{[^}]*\}|\S+)", text.split(";")[0])
+        assert overrides
+        load_config(["experiment=demo", f"samples={choice}", *overrides])

@@ -27,6 +27,14 @@ def test_the_names_that_others_rely_on(tmp_path: Path) -> None:
     json.dumps(report)
 
 
+def test_the_forecast_stands_beside_what_generation_cost(tmp_path: Path) -> None:
+    cost = small_report(tmp_path)[0]["cost"]
+    assert cost["forecast"] == {"samples": 25, "prompt_tokens": 9000, "output_tokens": 25 * 48}
+    assert cost["real"] == {"samples": 24, "prompt_tokens": 8600, "output_tokens": 240}
+    assert cost["price"] == pytest.approx(9.2 * 0.072 / 3600)
+    assert cost["tokens_per_kept"] == pytest.approx((8600 + 240) / 14, abs=0.05)
+
+
 def test_retrieval_has_every_system_metric_and_interval(tmp_path: Path) -> None:
     figures = small_report(tmp_path)[0]["retrieval"]["tiny"]
     for name in ("bm25", "base", "tuned"):

@@ -101,12 +101,19 @@ def test_without_a_benchmark_the_page_says_so(tmp_path: Path) -> None:
     assert "8 synthetic queries of held-out documents" in text
 
 
+def test_the_forecast_stands_beside_what_it_then_was(tmp_path: Path) -> None:
+    text = " ".join(" ".join(checked(render_page(*small_report(tmp_path))).text).split())
+    assert "Forecast, at most 25 9,000 1,200 As it was 24 8,600 240" in text
+    assert "The engines worked for 9 CPU-seconds: a price of 0.000184" in text
+
+
 def test_nothing_held_out_and_nothing_reported_still_gives_a_page(tmp_path: Path) -> None:
     report, evidence = small_report(tmp_path, judged=False)
     bare: dict[str, Any] = copy.deepcopy(report)
     bare["held_out"]["queries"] = 0
     bare["generation"] = dict.fromkeys(bare["generation"])
     bare["training"] = dict.fromkeys(bare["training"])
+    bare["cost"] = dict.fromkeys(bare["cost"]) | {key: dict.fromkeys(bare["cost"][key]) for key in ("forecast", "real")}
     bare["latency"], bare["examples"]["rejected"] = {}, {}
     bare["data_quality"]["kept"]["words"] = {"histogram": {}}
     text = " ".join(checked(render_page(bare, evidence)).text)

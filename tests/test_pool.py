@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pytest
+from rich.console import Console as RichConsole
 
 from engine.cluster import ClusterConfig
 from engine.console import Console
@@ -21,7 +23,7 @@ from engine.loop import Job
 from engine.memory import MemorySampler
 from engine.parts import open_attempt, read_samples
 from engine.place import Place
-from engine.pool import EnginePool, EnginePools, Queues, Unit, check_failures
+from engine.pool import EnginePool, EnginePools, Unit, check_failures, token_counts
 from engine.prompts import Prompts
 from engine.records import PROMPTS
 from engine.samples import GeneratorKind, SamplesConfig
@@ -58,7 +60,15 @@ def units(total: int, size: int) -> list[Unit]:
 @pytest.fixture
 def place(tmp_path: Path, ray_session: None) -> Place:
     cluster = ClusterConfig(num_cpus=2)
-    return Place(tmp_path / "run", tmp_path / "store", cluster, Console(), NoTracker(), MemorySampler(), EnginePools())
+    console = Console(RichConsole(file=io.StringIO(), width=200))
+    return Place(tmp_path / "run", tmp_path / "store", cluster, console, NoTracker(), MemorySampler(), EnginePools())
+
+
+def written(place: Place) -> str:
+    """What the person at the terminal saw."""
+    file = place.console.rich.file
+    assert isinstance(file, io.StringIO), "the place fixture writes to memory"
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -131,9 +141,56 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pool
         pools.start(SamplesConfig(model=str(broken), seed=0), place)
 
 
-def test_queues_prefer_warm_prefixes_then_the_longest() -> None:
-    queues = Queues([Unit(0, rows(1)), Unit(1, rows(1)), Unit(1, rows(1)), Unit(2, rows(1))])
-    taken = [queues.take({2}), queues.take({2}), queues.take(set()), queues.take(set())]
-    assert [unit.prefix for unit in taken if unit] == [2, 1, 0, 1]
-    assert queues.take(set()) is None
-    assert not len(queues)
+def test_a_run_of_few_samples_can_be_wrong_as_a_whole() -> None:
+    totals = [{"failed": 2, "last_error": "no room"}]
+    check_failures(0.5, 2, totals)
+    with pytest.raises(UserError, match="2 of 2 samples failed, the last with: no room"):
+        check_failures(0.5, 2, totals, at_least=1)
+
+
+def test_an_engine_without_memory_starts_once_more_with_less(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    short = replace(FAKE, kv_cache_bytes=1500, fake_memory_bytes=1000, num_engines=2)
+    pool = pools.start(short, place)
+    pool.generate(job(tmp_path), units(60, 15), lambda _: None)
+    assert read_samples(tmp_path).num_rows == 60
+    assert [engine.config.kv_cache_bytes for engine in pool._engines] == [750, 750]
+    warnings = written(place).count("kv_cache_bytes 1500 -> 750")
+    assert warnings == 1, "both engines are told at once"
+
+
+@pytest.mark.parametrize(("kv_cache_bytes", "said"), [(5000, "MemoryError: 2500 bytes"), (50_000, "was killed while")])
+def test_an_engine_that_finds_no_memory_twice_names_the_settings(
+    place: Place, pools: EnginePools, kv_cache_bytes: int, said: str
+) -> None:
+    pool = pools.start(replace(FAKE, kv_cache_bytes=kv_cache_bytes, fake_memory_bytes=1000), place)
+    with pytest.raises(UserError, match=said) as caught:
+        pool.wait_ready()
+    assert "also with smaller limits" in caught.value.what
+    assert "lower samples.kv_cache_bytes" in caught.value.remedy
+    assert f"kv_cache_bytes {kv_cache_bytes} -> {kv_cache_bytes // 2}" in written(place)
+
+
+def test_a_time_budget_ends_in_good_order(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    slow = replace(FAKE, fake_samples_per_second=50.0, max_seconds=1.5, part_rows=1000)
+    pool = pools.start(slow, place)
+    started = time.monotonic()
+    totals = pool.generate(job(tmp_path), units(3000, 15), lambda _: None)
+    assert pool.out_of_time
+    assert time.monotonic() - started < 15, "60 s of work were planned"
+    there = read_samples(tmp_path).num_rows
+    assert 0 < there < 3000
+    assert sum(own["committed"] for own in totals) == there, "the open part is committed"
+    (tmp_path / "again").mkdir()
+    assert pool.generate(job(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
+
+
+def test_a_budget_that_suffices_changes_nothing(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    pool = pools.start(replace(FAKE, max_seconds=60.0), place)
+    totals = pool.generate(job(tmp_path), units(60, 15), lambda _: None)
+    assert not pool.out_of_time
+    assert (totals[0]["committed"], totals[0]["cpus"], totals[0]["gpus"]) == (60, 1, 0)
+
+
+def test_tokens_of_the_shortest_and_the_mean_prompt() -> None:
+    assert token_counts(units(30, 15)) == (20.0, 20.0)
+    assert token_counts([]) == (1.0, 1.0)

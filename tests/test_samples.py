@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
+import pyarrow.compute as pc
 import pytest
+from conftest import CommandLine
+from test_generation import inputs, place  # noqa: F401  # fixtures
 
 from engine.errors import UserError
 from engine.identity import identity_of
-from engine.samples import GeneratorKind, SamplesConfig
+from engine.parts import read_samples
+from engine.place import Place
+from engine.samples import GeneratorKind, SamplesConfig, generate_samples
 
 FAKE = SamplesConfig(generator=GeneratorKind.fake, seed=0)
 
@@ -33,3 +40,43 @@ def test_an_answer_longer_than_the_context_is_refused() -> None:
 def test_gpus_follow_the_setting() -> None:
     assert replace(FAKE, gpus_per_engine=2).gpus() == 2
     assert replace(FAKE, gpus_per_engine=0).gpus() == 0
+
+
+def test_a_run_of_few_samples_that_all_fail_is_refused(
+    inputs: Mapping[str, Path],  # noqa: F811  # the fixture
+    tmp_path: Path,
+    place: Place,  # noqa: F811
+) -> None:
+    output = tmp_path / "samples"
+    output.mkdir()
+    without_room = replace(FAKE, context_tokens=3, max_tokens=2, max_failed_share=1.0)
+    try:
+        assert generate_samples(without_room, inputs, output, place)["failed"] == 90
+    finally:
+        place.engines.stop()
+    strict = replace(without_room, max_failed_share=0.99)
+    with pytest.raises(UserError, match="90 of 90 samples failed, the last with: the prompt has"):
+        generate_samples(strict, inputs, output, place)
+
+
+def test_a_time_budget_ends_a_run_with_exit_code_3_and_the_same_command_goes_on(
+    synthmill: CommandLine, corpus: Path
+) -> None:
+    command = ["experiment=adapt", "samples=fake", f"collection={corpus}", "run_dir=run", "until=samples"]
+    budget = ["samples.fake_samples_per_second=30", "samples.max_seconds=1.5"]
+    first = synthmill.run(*command, *budget)
+    assert first.returncode == 3, first.stderr
+    assert "time budget (samples.max_seconds) reached: " in first.stderr
+    assert "of 120 generated" in first.stderr
+    assert "samples.max_seconds=1.5" in first.stderr.splitlines()[-1], "the command that goes on"
+    folder = synthmill.folder / "run" / "samples"
+    before = read_samples(folder)
+    assert 0 < before.num_rows < 120
+    assert f"{before.num_rows} of 120" in first.stderr
+    assert not (folder / "_DONE").exists()
+    second = synthmill.run(*command, "samples.max_seconds=600")
+    assert second.returncode == 0, second.stderr
+    after = read_samples(folder)
+    assert after["sample_id"].to_pylist() == list(range(120))
+    kept = after.filter(pc.is_in(after["sample_id"], before["sample_id"]))
+    assert set(kept["attempt"].to_pylist()) == {1}, "nothing is generated again"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from eval.wording import figure, gigabytes, headline, share, shown_results, signed, with_interval
+from eval.wording import cost_sentence, figure, gigabytes, headline, money, share, shown_results, signed, with_interval
 
 
 def report_with(low: float, high: float, *, queries: int = 140, judged: bool = True) -> dict[str, Any]:
@@ -52,3 +52,20 @@ def test_numbers_for_people() -> None:
     ]
     assert [figure(value) for value in (None, 1234, 1234.56)] == ["\u2013", "1,234", "1,234.6"]
     assert gigabytes(3_400_000_000) == "3.4 GB"
+
+
+def test_cost_is_said_with_what_is_known() -> None:
+    known = {"cpu_seconds": 9000.0, "gpu_seconds": 7200.0, "price": 5.0, "price_per_1000_kept": 0.4}
+    text = cost_sentence({**known, "tokens_per_kept": 640.4})
+    assert text == (
+        "The engines worked for 2.0 GPU-hours: a price of 5.00, 0.40 per 1,000 kept examples. "
+        "A kept example took 640 tokens."
+    )
+    bare = {"cpu_seconds": 90.2, "gpu_seconds": 0.0, "price": None, "price_per_1000_kept": None}
+    assert cost_sentence({**bare, "tokens_per_kept": None}) == "The engines worked for 90 CPU-seconds."
+    unknown = {**bare, "cpu_seconds": None, "gpu_seconds": None, "tokens_per_kept": 3.0}
+    assert cost_sentence(unknown) == "How long the engines worked is not known."
+
+
+def test_small_amounts_of_money_keep_their_digits() -> None:
+    assert [money(amount) for amount in (0.0, 0.000184, 0.25, 1234.5)] == ["0.00", "0.000184", "0.25", "1,234.50"]
