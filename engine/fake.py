@@ -5,6 +5,7 @@ For tests of the machinery and dry runs. It never claims to be a model: its rows
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from engine.samples import SamplesConfig
 
 _WORD = re.compile(r"\w{4,}")
+_ONE_TOKEN_LETTERS = 9
 
 
 class FakeGenerator:
@@ -63,4 +65,12 @@ class FakeGenerator:
         words = _WORD.findall(text.rsplit("\n", 1)[0][-600:]) or ["nothing"]
         number = int(prompt_hash(f"{index}:{text}"), 16)
         chosen = [words[(number >> (7 * k)) % len(words)].lower() for k in range(6)]
-        return Written(" where is " + " ".join(chosen), len(chosen) + 2, -1.0, "stop")
+        return _cut(["where", "is", *chosen], self._config.max_tokens)
+
+
+def _cut(words: list[str], max_tokens: int) -> Written:
+    """As many of the words as fit; a long word is two tokens, so that a tight limit cuts some samples off, not all."""
+    ends = list(itertools.accumulate(2 if len(word) > _ONE_TOKEN_LETTERS else 1 for word in words))
+    kept = sum(end <= max_tokens for end in ends)
+    text = "".join(f" {word}" for word in words[:kept])
+    return Written(text, ends[kept - 1] if kept else 0, -1.0, "stop" if kept == len(words) else "length")

@@ -101,7 +101,8 @@ class IdSet:
 
     def contains(self, ids: Ids) -> npt.NDArray[np.bool_]:
         """(n,) whether each id is in the set; ids lie below `size`."""
-        return (self._bits[ids >> 3] >> (ids & 7).astype(np.uint8) & 1).astype(np.bool_)
+        found: npt.NDArray[np.bool_] = (self._bits[ids >> 3] >> (ids & 7).astype(np.uint8) & 1) == 1
+        return found
 
     def count_between(self, first: int, last: int) -> int:
         """How many ids from `first` to `last`, both included, are in the set."""

@@ -21,7 +21,7 @@ from jinja2 import TemplateError
 from engine.errors import UserError
 from engine.generators import Finished, Request, Written
 from engine.parts import PartWriter, samples_schema
-from engine.task import PromptKind
+from engine.task import PromptKind, input_hash
 
 if TYPE_CHECKING:
     from engine.generators import Generator
@@ -193,6 +193,8 @@ class EngineLoop:
             self._fail(work, asked, " ".join(str(error).split())[:500])
             return
         self._asked[request_id] = asked, hashed
+        for same in asked.rows:
+            same["input_hash"] = input_hash(prompt, row)
         self._in_flight += len(asked.rows)
         work.totals.requests += 1
 
@@ -220,6 +222,7 @@ class EngineLoop:
     def _fail(self, work: _Work, asked: _Asked, error: str) -> None:
         for row in asked.rows:
             values = {"status": "failed", "error": error, "prompt_hash": "", "prompt_tokens": 0, "cached_tokens": 0}
+            row["input_hash"] = ""
             self._add(work, row, _FAILED, values)
         work.totals.failed += len(asked.rows)
         work.totals.last_error = error

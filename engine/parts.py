@@ -126,7 +126,7 @@ def write_merged(part: Path, sources: Sequence[Path]) -> None:
     schema = pq.read_schema(sources[0]).remove_metadata()
     with temporary.open("wb") as stream:
         with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-            for rows in _row_groups(sources, _MERGED_GROUP_ROWS):
+            for rows in row_groups(sources, _MERGED_GROUP_ROWS):
                 ids.append(rows["sample_id"].to_numpy())
                 writer.write_table(rows)
             packed = base64.b64encode(zlib.compress(replaces))  # readers take values of a footer for text
@@ -144,7 +144,7 @@ def _distinct(part: Path, ids: Ids) -> Ids:
     return ids
 
 
-def _row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
+def row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
     """The rows of parts in their order, in tables of `at_least` rows and a little more; the last may be smaller."""
     waiting: list[pa.Table] = []
     for part in parts:

@@ -8,8 +8,9 @@ back into the queue, and another engine takes its place. Engines start while pla
 from __future__ import annotations
 
 import collections
+import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5
 _UNITS_AHEAD = 2
 _CALLS = 16
+_UNITS_WAITING = 1024
+"""Units made in advance: enough prefixes to choose from, few enough for their texts to stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,12 @@ class Queues:
         """Adds a unit behind the others of its prefix."""
         self._by_prefix.setdefault(unit.prefix, collections.deque()).append(unit)
         self._size += 1
+
+    def fill(self, source: Iterator[Unit]) -> int:
+        """Takes units from a source that makes them as they are needed; returns how many wait."""
+        for unit in itertools.islice(source, max(0, _UNITS_WAITING - self._size)):
+            self.put(unit)
+        return self._size
 
     def take(self, warm: set[int]) -> Unit | None:
         """The next unit of the longest queue among `warm` prefixes, else of the longest of all."""
@@ -202,7 +211,7 @@ class EnginePool:
 
         Args:
             job: task and attempt folder.
-            units: the work; read into per-prefix queues.
+            units: the work; taken into per-prefix queues as they empty.
             on_progress: called with the number of rows written so far.
 
         Returns:
@@ -216,8 +225,8 @@ class EnginePool:
         self.wait_ready()
         self._job, self._gone = job, []
         ray.get([engine.actor.open.remote(job) for engine in self._engines])
-        queues = Queues(units)
-        while len(queues) or any(engine.busy() for engine in self._engines):
+        queues, source = Queues(()), iter(units)
+        while queues.fill(source) or any(engine.busy() for engine in self._engines):
             self._give_out(queues)
             for dead in self._wait():
                 self._replace(dead, queues)
@@ -282,6 +291,10 @@ class EnginePool:
         self._place.console.warn(f"engine {dead.index} died; its uncommitted samples are done again (see {dead.log})")
         self._engines.append(self._new_engine())
         self.wait_ready()
+
+    def totals(self) -> list[dict[str, Any]]:
+        """Totals of each engine that took part in the job so far, dead ones included."""
+        return self._all_totals()
 
     def stop(self) -> None:
         """Ends every engine; open parts are committed first."""

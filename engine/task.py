@@ -18,6 +18,7 @@ from jinja2 import StrictUndefined, Template, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.errors import UserError
+from engine.identity import digest
 
 Messages = list[dict[str, str]]
 
@@ -171,6 +172,19 @@ def format_cell(values: Mapping[str, str]) -> str:
 def parse_cell(cell: str) -> dict[str, str]:
     """The inverse of `format_cell`."""
     return dict(pair.split("=", 1) for pair in cell.split("|")) if cell else {}
+
+
+def input_hash(prompt: str | Messages, row: Mapping[str, Any]) -> str:
+    """16 hex digits of all that a planned sample's prompts are made from, known before any engine starts.
+
+    Two samples of equal templates and sampling with the same hash were asked the same. (`prompt_hash` is of the text
+    after the model's chat template, which needs its tokenizer.)
+
+    Args:
+        prompt: the rendered prompt, as text or messages.
+        row: the planned row with its passage: `title`, `text`, `cell`, which later prompts may also show.
+    """
+    return digest([prompt, row["title"], row["text"], row["cell"]])
 
 
 def task_to_json(task: TaskConfig) -> str:
