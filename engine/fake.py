@@ -5,6 +5,7 @@ For tests of the machinery and dry runs. It never claims to be a model: its rows
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -13,13 +14,14 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.generators import Finished, Request, Written, prompt_hash
+from engine.generators import Finished, Request, Sampling, Written, prompt_hash
 
 if TYPE_CHECKING:
     from engine.samples import SamplesConfig
 
 _KILL_FACTOR = 8
 _WORD = re.compile(r"\w{4,}")
+_ONE_TOKEN_LETTERS = 9
 
 
 class FakeGenerator:
@@ -61,16 +63,18 @@ class FakeGenerator:
     def _finish(self, request: Request, text: str) -> Finished:
         num_tokens = len(text.split())
         self._tokens += num_tokens
-        samples = [self._write(text, index, request.sampling.structured) for index in range(request.n)]
+        samples = [self._write(text, index, request.sampling) for index in range(request.n)]
         return Finished(request.request_id, num_tokens, 0, samples)
 
-    def _write(self, text: str, index: int, form: Mapping[str, Any]) -> Written:
+    def _write(self, text: str, index: int, sampling: Sampling) -> Written:
         # The passage stands at the prompt's end; its last line is only the cue to write.
         words = _WORD.findall(text.rsplit("\n", 1)[0][-600:]) or ["nothing"]
         number = int(prompt_hash(f"{index}:{text}"), 16)
         chosen = [words[(number >> (7 * k)) % len(words)].lower() for k in range(6)]
-        written = _in_form(form, chosen, number) if form else " where is " + " ".join(chosen)
-        return Written(written, len(written.split()), -1.0, "stop")
+        form = sampling.structured
+        return _cut(
+            _in_form(form, chosen, number).split(" ") if form else ["where", "is", *chosen], sampling.max_tokens
+        )
 
 
 def _in_form(form: Mapping[str, Any], words: list[str], number: int) -> str:
@@ -103,3 +107,11 @@ def _need_memory(config: SamplesConfig) -> None:
     if config.kv_cache_bytes > _KILL_FACTOR * config.fake_memory_bytes:
         os.kill(os.getpid(), signal.SIGKILL)
     raise MemoryError(f"{config.kv_cache_bytes} bytes for the KV cache, {config.fake_memory_bytes} there")
+
+
+def _cut(words: list[str], max_tokens: int) -> Written:
+    """As many of the words as fit; a long word is two tokens, so that a tight limit cuts some samples off, not all."""
+    ends = list(itertools.accumulate(2 if len(word) > _ONE_TOKEN_LETTERS else 1 for word in words))
+    kept = sum(end <= max_tokens for end in ends)
+    text = "".join(f" {word}" for word in words[:kept])
+    return Written(text, ends[kept - 1] if kept else 0, -1.0, "stop" if kept == len(words) else "length")

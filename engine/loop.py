@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from engine.errors import UserError
 from engine.generators import Finished, Request, Written, sampling_of
 from engine.parts import PartWriter, samples_schema
-from engine.task import ONLY_TURN, parse_cell, turn_needs
+from engine.task import ONLY_TURN, input_hash, parse_cell, turn_needs
 from engine.templates import RENDER_ERRORS
 from engine.turns import Answer, Turn, TurnError, answer_columns, answer_values
 
@@ -81,6 +81,7 @@ class _Sample:
     error: str = ""
     last: Written = _NOTHING
     cut_off: bool = False
+    input_hash: str = ""
     prompt_hash: str = ""
     prompt_tokens: int = 0
     cached_tokens: int = 0
@@ -240,6 +241,8 @@ class EngineLoop:
                 self._fail(work, sample, asked.turn, " ".join(str(error).split())[:500])
             return
         self._asked[request_id] = asked, hashed
+        for sample in asked.samples:
+            sample.input_hash = sample.input_hash or input_hash(prompt, row)
         self._in_flight += len(asked.samples)
         work.totals.requests += 1
 
@@ -312,6 +315,7 @@ class EngineLoop:
             "error": sample.error,
             "text": answer.text if answer else sample.last.text,
             "prompt_hash": sample.prompt_hash,
+            "input_hash": sample.input_hash,
             "prompt_tokens": sample.prompt_tokens,
             "cached_tokens": sample.cached_tokens,
             "output_tokens": sample.output_tokens,

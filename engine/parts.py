@@ -6,29 +6,34 @@
 An engine writes `*.tmp`, fsyncs, and renames into the open folder; the rename is the commit. A driver that
 starts seals every open folder by renaming it, and only then reads what is committed: an engine left over from
 a killed driver finds its folder gone and cannot commit any more, so no id can be written twice. Each part
-carries its ids, compressed, in its footer: resuming reads footers, never rows.
+carries its ids, compressed, in its footer: resuming reads footers, never rows. A merged part
+(`merged/part-00000.parquet`, engine/compaction.py) also names there the parts it replaces, which then no longer count.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.idset import Ids, IdSet, Runs, ids_of, pack_ids, unpack_runs
 from engine.records import CONDITION_PREFIX, SAMPLES
 
-Ids = npt.NDArray[np.int64]
+MERGED = "merged"
+"""Folder of the parts that replace many smaller ones."""
 
 _IDS_KEY = b"synthmill.sample_ids"
+_REPLACES_KEY = b"synthmill.replaces"
+_MERGED_GROUP_ROWS = 1 << 16
 _ATTEMPT = re.compile(r"attempt-(\d+)(\.open)?$")
 
 
@@ -100,44 +105,104 @@ class PartWriter:
 
 def write_part(part: Path, table: pa.Table) -> None:
     """Writes one Parquet file with its ids in the footer: `*.tmp`, fsync, rename, fsync of the folder."""
-    ids = np.sort(table["sample_id"].to_numpy())
-    assert len(np.unique(ids)) == len(ids), f"part {part.name} holds an id twice"
+    metadata = (table.schema.metadata or {}) | {_IDS_KEY: pack_ids(_distinct(part, table["sample_id"].to_numpy()))}
     temporary = part.with_suffix(".parquet.tmp")
-    metadata = (table.schema.metadata or {}) | {_IDS_KEY: pack_ids(ids)}
     with temporary.open("wb") as stream:
         pq.write_table(table.replace_schema_metadata(metadata), stream, compression="zstd")
         stream.flush()
         os.fsync(stream.fileno())
     temporary.rename(part)
-    descriptor = os.open(part.parent, os.O_RDONLY)
+    fsync_folder(part.parent)
+
+
+def write_merged(part: Path, sources: Sequence[Path]) -> None:
+    """Writes the rows of `sources` as one part that replaces them: the rename commits the one and drops the others.
+
+    Only one row group of each source is in memory at a time.
+    """
+    ids: list[Ids] = []
+    replaces = json.dumps([_name(source) for source in sources]).encode()
+    temporary = part.with_suffix(".parquet.tmp")
+    schema = pq.read_schema(sources[0]).remove_metadata()
+    with temporary.open("wb") as stream:
+        with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
+            for rows in row_groups(sources, _MERGED_GROUP_ROWS):
+                ids.append(rows["sample_id"].to_numpy())
+                writer.write_table(rows)
+            packed = base64.b64encode(zlib.compress(replaces))  # readers take values of a footer for text
+            all_ids = _distinct(part, np.concatenate(ids))
+            writer.add_key_value_metadata({_IDS_KEY: pack_ids(all_ids), _REPLACES_KEY: packed})
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(part)
+    fsync_folder(part.parent)
+
+
+def _distinct(part: Path, ids: Ids) -> Ids:
+    ids = np.sort(ids)
+    assert (np.diff(ids) > 0).all(), f"part {part.name} holds an id twice"
+    return ids
+
+
+def row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
+    """The rows of parts in their order, in tables of `at_least` rows and a little more; the last may be smaller."""
+    waiting: list[pa.Table] = []
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            for index in range(file.num_row_groups):
+                waiting.append(file.read_row_group(index).replace_schema_metadata(None))
+                if sum(table.num_rows for table in waiting) >= at_least:
+                    yield pa.concat_tables(waiting).combine_chunks()
+                    waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes renames and deletions in a folder last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def pack_ids(ids: Ids) -> bytes:
-    """Sorted ids as compressed differences; neighbours cost a fraction of a byte."""
-    gaps = np.diff(ids, prepend=np.int64(0))
-    return base64.b64encode(zlib.compress(gaps.astype("<i8").tobytes(), 6))
-
-
-def unpack_ids(packed: bytes) -> Ids:
-    """The inverse of `pack_ids`."""
-    gaps = np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype="<i8")
-    return np.cumsum(gaps, dtype=np.int64)
-
-
-def part_ids(part: Path) -> Ids:
+def part_runs(part: Path) -> Runs:
     """The sample ids of a committed part, from its footer alone."""
     metadata = pq.read_metadata(part).metadata
     assert _IDS_KEY in (metadata or {}), f"{part} has no ids in its footer"
-    return unpack_ids(metadata[_IDS_KEY])
+    return unpack_runs(metadata[_IDS_KEY])
+
+
+def part_ids(part: Path) -> Ids:
+    """The same, one by one, ascending."""
+    return ids_of(part_runs(part))
+
+
+def _name(part: Path) -> str:
+    return f"{part.parent.name}/{part.name}"
+
+
+def replaced_parts(folder: Path) -> list[Path]:
+    """Parts that a merged part of a samples folder replaces: they do not count, and some may still be there."""
+    footers = [pq.read_metadata(part).metadata for part in sorted(folder.glob(f"{MERGED}/part-*.parquet"))]
+    names = [json.loads(zlib.decompress(base64.b64decode(footer[_REPLACES_KEY]))) for footer in footers]
+    return [folder / name for inner in names for name in inner]
 
 
 def committed_parts(folder: Path) -> list[Path]:
-    """All committed parts of a samples folder, in name order."""
-    return sorted(folder.glob("attempt-*/part-*.parquet"))
+    """All committed parts of a samples folder, in name order; what a merged part replaces is left out."""
+    found = sorted(folder.glob("attempt-*/part-*.parquet")) + sorted(folder.glob(f"{MERGED}/part-*.parquet"))
+    replaced = set(replaced_parts(folder))
+    return [part for part in found if part not in replaced]
+
+
+def committed_set(parts: Iterable[Path], size: int) -> IdSet:
+    """The ids of all rows in `parts` as a bitmap below `size`; an id in two of them is a broken invariant."""
+    committed = IdSet(size)
+    for part in parts:
+        committed.add_runs(part_runs(part))
+    return committed
 
 
 def committed_ids(parts: Iterable[Path]) -> Ids:

@@ -7,8 +7,9 @@ while planning still runs; one that finds too little memory starts once more wit
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ _POLL_SECONDS = 0.5
 _CALLS = 16
 _UNKNOWN_CACHE = 16
 """Prefixes taken to stay warm where a generator does not say how much its cache holds."""
+_UNITS_WAITING = 1024
+"""Units made in advance: enough prefixes to choose from, few enough for their texts to stay in memory."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +217,7 @@ class EnginePool:
 
         Args:
             job: task and attempt folder.
-            units: the work; read into per-prefix queues.
+            units: the work; taken into per-prefix queues as they empty.
             on_progress: called with the number of rows written so far.
 
         Returns:
@@ -229,8 +232,9 @@ class EnginePool:
         self.wait_ready()
         self._job, self._gone = job, []
         ray.get([engine.actor.open.remote(job) for engine in self._engines])
-        queues = self._queues(list(units))
-        while len(queues) or any(engine.busy() for engine in self._engines):
+        source = iter(units)
+        queues = self._queues(source)
+        while _fill(queues, source) or any(engine.busy() for engine in self._engines):
             if self._time_is_up():
                 self.stop()
                 break
@@ -243,9 +247,10 @@ class EnginePool:
             check_failures(self.config.max_failed_share, written, totals)
         return self._all_totals()
 
-    def _queues(self, units: list[Unit]) -> Queues[Unit]:
-        self._unit_tokens = token_counts(units)
-        queues = Queues(units)
+    def _queues(self, source: Iterator[Unit]) -> Queues[Unit]:
+        first = list(itertools.islice(source, _UNITS_WAITING))
+        self._unit_tokens = token_counts(first)
+        queues = Queues(first)
         for engine in self._engines:
             queues.add_engine(engine.index, self._warm_prefixes(engine))
         return queues
@@ -325,6 +330,10 @@ class EnginePool:
         self.wait_ready()
         queues.add_engine(self._engines[-1].index, self._warm_prefixes(self._engines[-1]))
 
+    def totals(self) -> list[dict[str, Any]]:
+        """Totals of each engine that took part in the job so far, dead ones included."""
+        return self._all_totals()
+
     def stop(self) -> None:
         """Ends every engine; open parts are committed first."""
         import ray
@@ -378,3 +387,10 @@ def check_failures(
             remedy="mend what the message says and start anew in another runs_dir (failed samples are kept), "
             "or raise samples.max_failed_share",
         )
+
+
+def _fill(queues: Queues[Unit], source: Iterator[Unit]) -> int:
+    """Takes units from a source that makes them as they are needed; returns how many wait."""
+    for unit in itertools.islice(source, max(0, _UNITS_WAITING - len(queues))):
+        queues.put(unit)
+    return len(queues)

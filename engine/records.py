@@ -57,10 +57,14 @@ SAMPLES = pa.schema(
     [
         ("sample_id", pa.int64()),
         ("passage_id", pa.string()),
+        ("cell", pa.string()),  # cell, replicate and round as planned: with the passage they are the sample's key
+        ("replicate", pa.int32()),
+        ("round", pa.int32()),
         ("status", pa.string()),  # "generated" or "failed"
         ("error", pa.string()),  # why it failed; "" when generated
         ("text", pa.string()),  # what the model wrote, stripped of nothing
         ("prompt_hash", pa.string()),  # 16 hex digits of the rendered prompt
+        ("input_hash", pa.string()),  # of all that prompts are made from (engine.task.input_hash); "" when failed
         ("prompt_tokens", pa.int32()),
         ("output_tokens", pa.int32()),
         ("cached_tokens", pa.int32()),  # prompt tokens that the engine took from its prefix cache
@@ -69,7 +73,7 @@ SAMPLES = pa.schema(
         ("demonstration_set", pa.int32()),
         ("demonstrations", pa.string()),  # rows of prompts/demonstration_pool.parquet, in the order shown
         ("engine", pa.int32()),  # which engine of the attempt
-        ("attempt", pa.int32()),  # which start of the driver
+        ("attempt", pa.int32()),  # which start of the driver; 0: taken over from an earlier samples folder
         ("model", pa.string()),
     ]
 )

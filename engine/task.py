@@ -16,6 +16,7 @@ from typing import Any
 from engine.conditions import AttributeConfig
 from engine.constraints import QuotaConfig
 from engine.errors import UserError, suggest
+from engine.identity import digest
 from engine.templates import compile_template, names_used, render
 from engine.turns import ParserKind, PromptKind, Turn, TurnConfig
 
@@ -250,6 +251,19 @@ def format_cell(values: Mapping[str, str]) -> str:
 def parse_cell(cell: str) -> dict[str, str]:
     """The inverse of `format_cell`."""
     return dict(pair.split("=", 1) for pair in cell.split("|")) if cell else {}
+
+
+def input_hash(prompt: str | Messages, row: Mapping[str, Any]) -> str:
+    """16 hex digits of all that a planned sample's prompts are made from, known before any engine starts.
+
+    Two samples of equal templates and sampling with the same hash were asked the same. (`prompt_hash` is of the text
+    after the model's chat template, which needs its tokenizer.)
+
+    Args:
+        prompt: the rendered prompt, as text or messages.
+        row: the planned row with its passage: `title`, `text`, `cell`, which later prompts may also show.
+    """
+    return digest([prompt, row["title"], row["text"], row["cell"]])
 
 
 def task_to_json(task: TaskConfig) -> str:

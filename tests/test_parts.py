@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -12,13 +11,12 @@ from engine.parts import (
     PartWriter,
     committed_ids,
     committed_parts,
+    committed_set,
     open_attempt,
-    pack_ids,
     part_ids,
     read_samples,
     samples_schema,
     seal_attempts,
-    unpack_ids,
     write_part,
 )
 from engine.records import SAMPLES
@@ -38,27 +36,6 @@ def commit(folder: Path, ids: list[int], engine: int = 0, number: int = 0) -> Pa
     part = writer.commit()
     assert part is not None
     return part
-
-
-@pytest.mark.parametrize(
-    "ids",
-    [
-        [],
-        [0],
-        [5],
-        list(range(1000)),
-        [0, 2**31, 2**31 + 1, 2**40, 2**62],
-        list(range(0, 10**6, 997)),
-        [2**63 - 1],
-    ],
-    ids=["none", "zero", "one", "dense", "big gaps", "sparse", "largest"],
-)
-def test_ids_are_packed_without_loss(ids: list[int]) -> None:
-    assert unpack_ids(pack_ids(np.array(ids, np.int64))).tolist() == ids
-
-
-def test_neighbouring_ids_cost_almost_nothing() -> None:
-    assert len(pack_ids(np.arange(10**6, 2 * 10**6, dtype=np.int64))) < 20_000
 
 
 def test_a_part_counts_when_it_is_complete(tmp_path: Path) -> None:
@@ -167,6 +144,8 @@ def test_an_id_twice_is_noticed_everywhere(tmp_path: Path) -> None:
     commit(folder, [2, 3], engine=1)
     with pytest.raises(AssertionError, match=r"sample \[2\] is in two committed parts"):
         committed_ids(committed_parts(tmp_path))
+    with pytest.raises(AssertionError, match=r"sample \[2\] is in two committed parts"):
+        committed_set(committed_parts(tmp_path), 4)
     with pytest.raises(AssertionError, match="holds a sample twice"):
         read_samples(tmp_path)
 
