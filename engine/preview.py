@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,12 +21,16 @@ from rich.table import Table
 
 from engine.console import Console, format_seconds
 from engine.pipeline import RunConfig
+from engine.records import CONDITION_PREFIX
 from engine.run import open_place, wanted_steps
 from engine.step import make
 from engine.store import Store, read_record
 
 if TYPE_CHECKING:
     from engine.place import Place
+
+_FEW_VALUES = 12
+"""Two conditions with at most so many values each are shown together."""
 
 
 def preview(config: RunConfig, console: Console | None = None) -> None:
@@ -64,18 +69,46 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
     record = read_record(prompts)["record"]
     assert isinstance(record, dict), "a step's record is a mapping"
     for name, shares in record["distribution"].items():
+        number = record["num_values"][name]
+        if number > len(shares):
+            place.console.step("conditions", f"{name}: {number:,} values, most frequent {max(shares.values()):.1%}")
+            continue
         table = Table(title=f"condition {name}", title_justify="left")
         table.add_column("value")
         table.add_column("share", justify="right")
         for value, share in shares.items():
-            table.add_row(value or "(none)", f"{share:.1%}")
+            table.add_row(escape(value) or "(none)", f"{share:.1%}")
         place.console.show(table)
+    few = [name for name, number in record["num_values"].items() if 1 < number <= _FEW_VALUES]
+    if len(few) > 1:
+        place.console.show(joint_table(prompts, few[0], few[1]))
+    if record["ended_early"]:
+        place.console.warn(f"the plan ends early: {record['ended_early']}; raise task.quotas")
     planned, tokens = record["planned"], record["prompt_tokens"]
     place.console.step(
         "forecast",
         f"{planned:,} samples, {tokens:,} prompt tokens ({record['prefixes']} shared prefixes are computed once), "
         f"at most {planned * config.samples.max_tokens:,} output tokens",
     )
+
+
+def joint_table(prompts: Path, down: str, across: str) -> Table:
+    """The shares of all planned samples by two conditions, a row for each value of the first."""
+    names = [f"{CONDITION_PREFIX}{down}", f"{CONDITION_PREFIX}{across}"]
+    counts: Counter[tuple[str, str]] = Counter()
+    for file in sorted(prompts.glob("plan-*.parquet")):
+        found = pq.read_table(file, columns=names).group_by(names).aggregate([([], "count_all")])
+        for row in found.to_pylist():
+            counts[row[names[0]], row[names[1]]] += row["count_all"]
+    columns = sorted({value for _, value in counts})
+    table = Table(title=f"{down} by {across}", title_justify="left")
+    table.add_column(down)
+    for value in columns:
+        table.add_column(escape(value) or "(none)", justify="right")
+    for value in sorted({value for value, _ in counts}):
+        shares = (counts[value, column] / counts.total() for column in columns)
+        table.add_row(escape(value) or "(none)", *(f"{share:.1%}" for share in shares))
+    return table
 
 
 def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place: Place) -> None:

@@ -143,9 +143,8 @@ def test_draws_hang_on_the_name_alone() -> None:
 @pytest.mark.parametrize("change", [{"seed": 4}, {"slots": np.ones(COUNT, np.int64)}, {"attempts": ROWS.slots + 1}])
 def test_every_part_of_the_key_counts(change: dict[str, Any]) -> None:
     tones = {"tone": AttributeConfig(["dry", "warm"])}
-    agree = np.mean(
-        [a == b for a, b in zip(draw(**tones)["tone"], draw(replace(ROWS, **change), **tones)["tone"], strict=True)]
-    )
+    pairs = zip(draw(**tones)["tone"], draw(replace(ROWS, **change), **tones)["tone"], strict=True)
+    agree = np.mean([a == b for a, b in pairs])
     assert agree == pytest.approx(0.5, abs=0.02)
 
 

@@ -1,0 +1,98 @@
+"""Forecasts are sums of counts that come out as the rendered prompts do; templates are read by their syntax."""
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.attributes import make_conditions
+from engine.conditions import AttributeConfig, Rows
+from engine.draws import text_hashes
+from engine.lengths import PromptLengths, count_passages, mentioned_conditions, prefix_conditions
+from engine.prompts import load_tokenizer
+from engine.task import Demonstration, PromptKind, Renderer, TaskConfig, format_cell
+
+NAMES = ["form", "topic", "topic_path"]
+TOKENIZER = load_tokenizer("bundled:smollm2-135m-instruct")
+TASK = TaskConfig(
+    instruction="You write about {{ condition.topic }}, as it is seen in {{ condition.topic_path }}.\n\n",
+    demonstration="Passage: {{ demonstration.document }}\n{{ condition.form }}: {{ demonstration.query }}\n\n",
+    prompt="Passage: {{ passage.text }}\n{% if condition.form == 'claim' %}Now state a claim that is true of all of "
+    "it.{% endif %}\nUse {{ condition.nouns }} in your {{ condition.form }}:",
+    attributes={
+        "form": AttributeConfig(["question", "claim"]),
+        "topic": AttributeConfig(taxonomy={"the natural sciences": ["optics", "thermodynamics of black holes"]}),
+        "nouns": AttributeConfig(["refrigerator", "cat", "ox"], pick=[1, 3]),
+        "unused": AttributeConfig(["x" * 50, "y"]),
+    },
+)
+SETS = [[Demonstration("Bees make honey.", "who makes honey")], [Demonstration("Tea cools.", "tea", "", {"form": "q"})]]
+TEXTS = ["A kite dives without a tail.", "Ice floats, and that is why lakes freeze from above.", ""]
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ("no condition", []),
+        ("{{ condition.form }} {{ condition['topic'] }}", ["form", "topic"]),
+        ("{% if condition.topic_path == 'x' %}{{ condition.form | upper }}{% endif %}", ["form", "topic_path"]),
+        ("{{ (condition.form or 'query') | capitalize }}{# condition.topic #}", ["form"]),
+        ("{% for name in condition %}{{ name }}{% endfor %}", NAMES),
+        ("{% set c = condition %}{{ c.form }}", NAMES),
+        ("{{ condition[name] }}", NAMES),
+        ("{{ condition.values() }}", NAMES),
+        ("{{ passage.form }}", []),
+    ],
+)
+def test_templates_are_read_by_their_syntax(source: str, found: list[str]) -> None:
+    assert mentioned_conditions([source], NAMES) == found
+
+
+def test_several_templates_mention_together() -> None:
+    assert mentioned_conditions(["{{ condition.topic }}", "{{ condition.form }}"], NAMES) == ["form", "topic"]
+
+
+@pytest.mark.parametrize("kind", PromptKind)
+def test_a_prefix_depends_on_the_instruction_alone(kind: PromptKind) -> None:
+    task = replace(TASK, kind=kind)
+    names = make_conditions(task.attributes).names
+    assert prefix_conditions(task, names) == ["topic", "topic_path"]
+    renderer = Renderer(task, SETS)
+    cells = [
+        {"form": form, "topic": "optics", "topic_path": "p", "nouns": "cat", "unused": ""} for form in ("claim", "q")
+    ]
+    assert renderer.prefix(0, format_cell(cells[0])) == renderer.prefix(0, format_cell(cells[1]))
+
+
+def test_a_sum_of_counts_is_close_to_the_rendered_prompt() -> None:
+    conditions, renderer = make_conditions(TASK.attributes), Renderer(TASK, SETS)
+    passages = np.arange(60) % 3
+    rows = Rows(text_hashes([str(number) for number in range(60)]), np.zeros(60, np.int64), np.zeros(60, np.int64), 0)
+    drawn = conditions.draw(rows)
+    table = pa.table({"title": [""] * 3, "text": TEXTS})
+    lengths = PromptLengths(renderer, conditions, TOKENIZER, count_passages(table, TOKENIZER))
+    forecast = lengths(passages, passages % 2, drawn)
+    columns = {name: column.column().to_pylist() for name, column in drawn.items()}
+    for row in range(60):
+        cell = format_cell({name: values[row] for name, values in columns.items()})
+        prompt = renderer.completion({"title": "", "text": TEXTS[passages[row]]}, passages[row] % 2, cell)
+        assert abs(forecast[row] - len(TOKENIZER.encode(prompt))) <= 4
+    assert len(set(forecast.tolist())) > 10, "it varies with the conditions"
+    assert lengths(passages, passages % 2, drawn).tolist() == forecast.tolist()
+
+
+def test_of_too_many_values_the_longest_stands_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.lengths._MEMORY", 2)
+    task = TaskConfig(prompt="{{ passage.text }} {{ condition.word }}", attributes={"word": AttributeConfig(["w"])})
+    lengths = PromptLengths(Renderer(task, [[]]), make_conditions(task.attributes), TOKENIZER, np.zeros(1, np.int64))
+    words = AttributeConfig(["thermodynamics of black holes", "a", "b", "c"])
+    zeros = np.zeros(200, np.int64)
+    rows = Rows(text_hashes([str(number) for number in range(200)]), zeros, zeros, 0)
+    tokens = lengths(zeros, zeros, make_conditions({"word": words}).draw(rows))
+    texts = make_conditions({"word": words}).draw(rows)["word"].column().to_pylist()
+    long = {int(count) for count, text in zip(tokens, texts, strict=True) if text.startswith("thermo")}
+    assert {text: int(count) for count, text in zip(tokens, texts, strict=True) if text in "bc"} == {
+        "b": max(long),
+        "c": max(long),
+    }
