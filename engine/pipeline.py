@@ -15,6 +15,7 @@ from engine.errors import UserError
 from engine.examples import ExamplesConfig, curate_examples
 from engine.identity import place
 from engine.prompts import PromptsConfig, plan_prompts
+from engine.rounds import RoundConfig, plan_round
 from engine.samples import SamplesConfig, generate_samples
 from engine.step import Step
 from engine.task import TaskConfig
@@ -64,11 +65,17 @@ class RunConfig:
 
 
 def steps(config: RunConfig) -> list[Step]:
-    """The six steps, in the order in which data meets them."""
+    """The six steps, in the order in which data meets them; three of them once a round."""
     documents = Step("documents", load_documents, config.documents)
     prompts = Step("prompts", plan_prompts, config.prompts, (documents,))
     samples = Step("samples", generate_samples, config.samples, (documents, prompts), resumable=True)
     examples = Step("examples", curate_examples, config.examples, (documents, prompts, samples))
+    rounds = [prompts, samples, examples]
+    for number in range(2, config.samples.rounds + 1):
+        prompts = Step("prompts", plan_round, RoundConfig(config.prompts, number), (documents, prompts, examples))
+        samples = Step("samples", generate_samples, config.samples, (documents, prompts), resumable=True)
+        examples = Step("examples", curate_examples, config.examples, (documents, prompts, samples))
+        rounds += [prompts, samples, examples]
     model = Step("model", train_model, config.model, (documents, examples))
     report = Step("report", evaluate_model, config.report, (documents, prompts, samples, examples, model))
-    return [documents, prompts, samples, examples, model, report]
+    return [documents, *rounds, model, report]

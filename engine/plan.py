@@ -9,6 +9,7 @@ worker, order or clock.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -56,11 +57,13 @@ class PlanSize:
     per_passage: int
     max_samples: int
     seed: int
+    rounds: int = 1
 
-    def total(self, passages: int) -> int:
-        """The number of samples for so many passages, where no quota ends the plan."""
+    def total(self, passages: int, round_number: int = 1) -> int:
+        """The number of samples for so many passages to the end of a round, where no quota ends the plan."""
         whole = passages * self.per_passage
-        return min(whole, self.max_samples) if self.max_samples else whole
+        whole = min(whole, self.max_samples) if self.max_samples else whole
+        return -(-whole * round_number // self.rounds)
 
 
 def plan_samples(
@@ -87,19 +90,86 @@ def plan_samples(
         slots, rank = np.divmod(rows, len(passage_ids))
         passages = order[rank]
         drawn, count = drawer.draw(Rows(hashes[passages], slots, np.zeros_like(slots), size.seed))
-        wanted, rows, passages = len(rows), rows[:count], passages[:count]
         if count:
-            cells = _fold(drawn, list(drawn), count)
-            replicate = replicates.number(rows, cells)
-            set_index = _choose_sets(
-                passages, mix(hashes[passages] ^ cells, size.seed, _SET, replicate), drawn, sets, drawer
-            )
-            tokens = count_tokens(passages, set_index, drawn)
-            prefix = _prefixes(set_index, drawn, sets)
-            columns = [rows, ids.take(pa.array(passages)), _cells(drawn, count), replicate, np.zeros_like(rows)]
-            yield _table([*columns, set_index, prefix, tokens, sets.demonstrations(set_index)], drawn)
-        if count < wanted:
+            replicate = replicates.number(rows[:count], _fold(drawn, list(drawn), count))
+            key = _Keys(rows[:count], passages[:count], replicate, np.zeros(count, np.int64))
+            yield _complete(key, drawn, hashes, ids, Planning(drawer, sets, count_tokens, size.seed))
+        if count < len(rows):
             return
+
+
+@dataclass(frozen=True)
+class Planning:
+    """What completes a row whose key is known."""
+
+    drawer: Drawer
+    sets: Sets
+    count_tokens: CountTokens
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Keys:
+    """(n,) each."""
+
+    sample_ids: Integers
+    passages: Integers
+    replicates: Integers
+    rounds: Integers
+
+
+def plan_more(
+    earlier: pa.Table, passage_ids: Sequence[str], chosen: Integers, round_number: int, planning: Planning
+) -> Iterator[pa.Table]:
+    """Plans further samples of chosen passages, behind a plan that there is.
+
+    Args:
+        earlier: all rows of the plan so far.
+        passage_ids: (n,) ids.
+        chosen: (m,) rows of `passage_ids`, one for each new sample; a passage may stand there several times.
+        round_number: stored on the new rows.
+        planning: the rest.
+    """
+    hashes, ids = text_hashes(passage_ids), pa.array(passage_ids, pa.string())
+    slots = _slots(earlier, ids, chosen)
+    drawn, count = planning.drawer.draw(Rows(hashes[chosen], slots, np.zeros_like(slots), planning.seed))
+    if not count:
+        return
+    seen: Counter[tuple[str, str]] = Counter(
+        zip(earlier["passage_id"].to_pylist(), earlier["cell"].to_pylist(), strict=True)
+    )
+    replicates = np.zeros(count, np.int64)
+    for row, (passage, cell) in enumerate(zip(chosen[:count].tolist(), _cells(drawn, count).to_pylist(), strict=True)):
+        asked = (passage_ids[passage], cell)
+        replicates[row] = seen[asked]
+        seen[asked] += 1
+    sample_ids = np.arange(count, dtype=np.int64) + earlier.num_rows
+    key = _Keys(sample_ids, chosen[:count], replicates, np.full(count, round_number, np.int64))
+    whole = _complete(key, drawn, hashes, ids, planning)
+    for start in range(0, count, _CHUNK_ROWS):
+        yield whole.slice(start, _CHUNK_ROWS)
+
+
+def _slots(earlier: pa.Table, ids: pa.Array, chosen: Integers) -> Integers:
+    """(m,) how many samples of its passage are planned before each new one."""
+    planned = np.bincount(pc.index_in(earlier["passage_id"], value_set=ids).to_numpy(), minlength=len(ids))
+    slots = np.zeros(len(chosen), np.int64)
+    for row, passage in enumerate(chosen):
+        slots[row] = planned[passage]
+        planned[passage] += 1
+    return slots
+
+
+def _complete(key: _Keys, drawn: Columns, hashes: Hashes, ids: pa.Array, planning: Planning) -> pa.Table:
+    """Rows of the plan from their keys and conditions."""
+    count, sets = len(key.sample_ids), planning.sets
+    cells = _fold(drawn, list(drawn), count)
+    own = mix(hashes[key.passages] ^ cells, planning.seed, _SET, key.replicates)
+    set_index = _choose_sets(key.passages, own, drawn, sets, planning.drawer)
+    tokens = planning.count_tokens(key.passages, set_index, drawn)
+    columns = [key.sample_ids, ids.take(pa.array(key.passages)), _cells(drawn, count), key.replicates, key.rounds]
+    prefix = _prefixes(set_index, drawn, sets)
+    return _table([*columns, set_index, prefix, tokens, sets.demonstrations(set_index)], drawn)
 
 
 class _Replicates:

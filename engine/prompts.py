@@ -58,6 +58,10 @@ class PromptsConfig:
     """Samples planned for each passage."""
     max_samples: int = 0
     """At most this many in all; 0 for no limit."""
+    rounds: int = II("samples.rounds")
+    """Rounds that they are planned in (engine/rounds.py)."""
+    extra_per_passage: int = 2
+    """Samples beyond its even share that a passage may get in later rounds."""
     task: TaskConfig = II("task")
     demonstrations: DemonstrationsConfig = II("demonstrations")
     model: str = II("samples.model")
@@ -67,7 +71,7 @@ class PromptsConfig:
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
-        for name, least in (("per_passage", 1), ("max_samples", 0)):
+        for name, least in (("per_passage", 1), ("max_samples", 0), ("extra_per_passage", 0)):
             value = getattr(self, name)
             if value < least:
                 raise UserError(f"{value} is too small", place=f"prompts.{name}", remedy=f"set it to {least} or more")
@@ -96,32 +100,55 @@ class Prompts:
 
 
 def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """Plans every sample.
+    """Plans every sample, or those of the first round.
 
     Record: planned, prefixes, demonstrations, prompt_tokens; num_values and distribution of each condition (of the
     most frequent values); ended_early, which says why where quotas let fewer be planned than asked for.
     """
-    passages = pq.read_table(inputs["documents"] / "passages.parquet")
-    tokenizer = load_tokenizer(config.model)
-    pool = _short_pool(config, passages, tokenizer)
-    name, values = strata(pool, config.task.attributes)
-    conditions = make_conditions(config.task.attributes, name, values)
-    rows = stratify(pool, name, values)
-    shown = choose_sets(config.demonstrations, pool, rows, inputs["documents"], place)
-    renderer = Renderer(config.task, shown.of(pool))
-    check_turns(config.task, renderer.sets, format_cell(conditions.probe()))
-    sets = Sets(config.demonstrations.num_sets, values, prefix_conditions(renderer, conditions.names), shown)
-    lengths = PromptLengths(renderer, conditions, tokenizer, count_passages(passages, tokenizer))
-    _check_room(config, lengths)
+    planner = Planner(config, config.task, inputs["documents"], output, place)
+    size = PlanSize(config.per_passage, config.max_samples, config.seed, config.rounds)
+    wanted = size.total(len(planner.passage_ids))
+    return planner.write(plan_samples(planner.passage_ids, planner.drawer, planner.sets, planner.lengths, size), wanted)
 
-    size = PlanSize(config.per_passage, config.max_samples, config.seed)
-    drawer = Drawer(conditions, config.task.exclude, config.task.quotas)
-    chunks = plan_samples(passages["passage_id"].to_pylist(), drawer, sets, lengths, size)
-    record = _write_plan(chunks, size.total(passages.num_rows), output)
-    write_sets(renderer.sets, output / "demonstration_sets.parquet")
-    write_sets([pool], output / "demonstration_pool.parquet")
-    (output / "task.json").write_text(task_to_json(config.task), encoding="utf-8")
-    return {**record, "demonstrations": len(pool), "demonstration_sets": len(renderer.sets)}
+
+class Planner:
+    """All that a plan is drawn from: passages, conditions, demonstration sets, lengths.
+
+    Args:
+        config: of the prompts step.
+        task: whose conditions are drawn; the config's own, or that with other weights.
+        documents: the folder of the documents step.
+        output: the folder that the plan is written into.
+        place: where embeddings are cached.
+
+    Raises:
+        UserError: a template cannot be rendered, a condition cannot be drawn, or no prompt fits.
+    """
+
+    def __init__(self, config: PromptsConfig, task: TaskConfig, documents: Path, output: Path, place: Place) -> None:
+        passages = pq.read_table(documents / "passages.parquet")
+        tokenizer = load_tokenizer(config.model)
+        self.task, self._output = config.task, output
+        self.passage_ids: list[str] = passages["passage_id"].to_pylist()
+        self._pool = _short_pool(config, passages, tokenizer)
+        name, values = strata(self._pool, task.attributes)
+        conditions = make_conditions(task.attributes, name, values)
+        shown = choose_sets(config.demonstrations, self._pool, stratify(self._pool, name, values), documents, place)
+        self._renderer = Renderer(task, shown.of(self._pool))
+        check_turns(task, self._renderer.sets, format_cell(conditions.probe()))
+        mentioned = prefix_conditions(self._renderer, conditions.names)
+        self.sets = Sets(config.demonstrations.num_sets, values, mentioned, shown)
+        self.lengths = PromptLengths(self._renderer, conditions, tokenizer, count_passages(passages, tokenizer))
+        _check_room(config, self.lengths)
+        self.drawer = Drawer(conditions, task.exclude, task.quotas)
+
+    def write(self, chunks: Iterable[pa.Table], wanted: int) -> dict[str, object]:
+        """Writes a plan and what its rows refer to; returns its record."""
+        record = _write_plan(chunks, wanted, self._output)
+        write_sets(self._renderer.sets, self._output / "demonstration_sets.parquet")
+        write_sets([self._pool], self._output / "demonstration_pool.parquet")
+        (self._output / "task.json").write_text(task_to_json(self.task), encoding="utf-8")
+        return {**record, "demonstrations": len(self._pool), "demonstration_sets": len(self._renderer.sets)}
 
 
 def load_tokenizer(model: str) -> Tokenizer:

@@ -14,11 +14,12 @@ not generated again: the samples step takes them over by their row fingerprints.
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,10 @@ import pyarrow.parquet as pq
 
 from engine.attributes import weights_of
 from engine.conditions import AttributeConfig
-from engine.prompts import PromptsConfig, plan_with
+from engine.constraints import QuotaConfig
+from engine.draws import SEPARATOR, text_hashes
+from engine.plan import Planning, PlanSize, plan_more
+from engine.prompts import Planner, PromptsConfig
 from engine.records import CONDITION_PREFIX
 
 if TYPE_CHECKING:
@@ -38,6 +42,7 @@ Integers = npt.NDArray[np.int64]
 
 _LEAST_SURVIVAL = 0.02
 """A value that was never kept is drawn more, but not without bound."""
+_CHUNK_ROWS = 1 << 16
 _FLOOR = 0.1
 """Of a value's share that it keeps even when nothing is lacking, so that no value is lost sight of."""
 
@@ -52,24 +57,25 @@ class RoundConfig:
 
 
 def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """Plans one more round; see the module. Record: as `plan_prompts`, with `round` and `targets`."""
+    """Plans one more round; see the module. Record: as `plan_prompts`, with `round` and `weights`."""
     kept, rejected = (pq.read_table(inputs["examples"] / f"{name}.parquet") for name in ("kept", "rejected"))
-    attributes = config.prompts.task.attributes
-    targets = {name: shares for name, one in attributes.items() if (shares := target_shares(one))}
-    total = config.prompts.total(pq.read_metadata(inputs["documents"] / "passages.parquet").num_rows)
-    rounds = config.prompts.rounds
+    earlier = pa.concat_tables([pq.read_table(file) for file in sorted(inputs["prompts"].glob("plan-*.parquet"))])
+    prompts, task = config.prompts, config.prompts.task
     weights = {
-        name: next_weights(shares, *_counts(name, kept, rejected), progress=config.number / rounds)
-        for name, shares in targets.items()
+        name: next_weights(shares, _counts(kept, name), _counts(rejected, name), config.number)
+        for name, one in task.attributes.items()
+        if (shares := target_shares(one))
     }
-    task = replace(config.prompts.task, attributes=reweighted(attributes, weights))
-    before = [pq.read_table(file) for file in sorted(inputs["prompts"].glob("plan-*.parquet"))]
-    plan = pa.concat_tables(before)
-    ids = pq.read_table(inputs["documents"] / "passages.parquet", columns=["passage_id"])["passage_id"].to_pylist()
-    size = total * config.number // rounds - len(plan)
-    passages = choose_passages(ids, plan, _failed(rejected), set(kept["passage_id"].to_pylist()), size, config.prompts)
-    record = plan_with(config.prompts, task, inputs, output, place, earlier=plan, passages=passages)
-    return {**record, "round": config.number, "targets": targets}
+    task = replace(task, attributes=_reweighted(task.attributes, weights), quotas=_quotas_left(task.quotas, earlier))
+    planner = Planner(prompts, task, inputs["documents"], output, place)
+    size = PlanSize(prompts.per_passage, prompts.max_samples, prompts.seed, prompts.rounds)
+    wanted = size.total(len(planner.passage_ids), config.number)
+    asked = Asked(planner.passage_ids, earlier["passage_id"].to_pylist(), _lost(kept, rejected))
+    chosen = asked.choose(wanted - len(earlier), prompts.extra_per_passage)
+    planning = Planning(planner.drawer, planner.sets, planner.lengths, prompts.seed)
+    more = plan_more(earlier, planner.passage_ids, chosen, config.number - 1, planning)
+    record = planner.write(itertools.chain(_chunks(earlier), more), wanted)
+    return {**record, "round": config.number, "weights": weights}
 
 
 def target_shares(attribute: AttributeConfig) -> dict[str, float]:
@@ -81,26 +87,97 @@ def target_shares(attribute: AttributeConfig) -> dict[str, float]:
 
 
 def next_weights(
-    shares: Mapping[str, float], kept: Mapping[str, int], generated: Mapping[str, int], progress: float
+    shares: Mapping[str, float], kept: Mapping[str, int], rejected: Mapping[str, int], number: int
 ) -> dict[str, float]:
     """Weights of the next round for one condition.
 
     Args:
         shares: target share of each value.
         kept: kept examples so far, by value.
-        generated: generated samples so far, by value.
-        progress: share of all rounds that is done after the next one.
+        rejected: rejected samples so far, by value.
+        number: of the next round, from 2.
 
     Returns:
         value -> weight, adding up to 1.
     """
-    done = sum(kept.values())
-    overall = (done + 1) / (sum(generated.values()) + 2)
-    survival = {value: (kept.get(value, 0) + overall) / (generated.get(value, 0) + 1) for value in shares}
-    # What would be kept by the end of the next round if every round kept as many as those before it.
-    expected = done * progress / max(progress - 1 / max(1, round(1 / progress)), progress / 2) if done else 1.0
+    done, lost = sum(kept.values()), sum(rejected.values())
+    overall = (done + 1) / (done + lost + 2)
+    survival = {
+        value: (kept.get(value, 0) + overall) / (kept.get(value, 0) + rejected.get(value, 0) + 1) for value in shares
+    }
+    expected = max(done, 1) * number / (number - 1)  # if every round keeps as many as those before it
     lacking = {value: max(0.0, share * expected - kept.get(value, 0)) for value, share in shares.items()}
     wanted = {value: lacking[value] / max(survival[value], _LEAST_SURVIVAL) for value in shares}
-    whole = sum(wanted.values())
-    weights = {value: (wanted[value] / whole if whole else 0.0) + _FLOOR * share for value, share in shares.items()}
+    whole = sum(wanted.values()) or 1.0
+    weights = {value: wanted[value] / whole + _FLOOR * share for value, share in shares.items()}
     return {value: weight / sum(weights.values()) for value, weight in weights.items()}
+
+
+class Asked:
+    """How often each passage was asked, and which were not found by their own queries.
+
+    Args:
+        passage_ids: (n,) all passages.
+        planned: the passage of every sample so far.
+        lost: passages all of whose queries failed to find them.
+    """
+
+    def __init__(self, passage_ids: Sequence[str], planned: Sequence[str], lost: Collection[str]) -> None:
+        row_of = {passage: row for row, passage in enumerate(passage_ids)}
+        self._counts = np.bincount([row_of[passage] for passage in planned], minlength=len(passage_ids))
+        self._lost = np.array([passage in lost for passage in passage_ids], np.bool_)
+        self._ranks = text_hashes(passage_ids)
+
+    def choose(self, size: int, extra: int) -> Integers:
+        """(m,) passages of the next samples: lost ones first, then those asked the least; m is at most `size`.
+
+        No passage gets more than `extra` samples beyond the even share at the end of the round.
+        """
+        counts = self._counts.copy()
+        limit = -(-(int(counts.sum()) + size) // len(counts)) + extra
+        chosen: list[Integers] = []
+        left, first = size, self._lost
+        while left > 0:
+            order = np.lexsort((self._ranks, counts, ~first))
+            order = order[counts[order] < limit][:left]
+            if not len(order):
+                break
+            counts[order] += 1
+            chosen.append(order)
+            left, first = left - len(order), np.zeros_like(first)
+        return np.concatenate(chosen).astype(np.int64) if chosen else np.empty(0, np.int64)
+
+
+def _lost(kept: pa.Table, rejected: pa.Table) -> set[str]:
+    """Passages of which nothing is kept, and at least one query failed the round trip."""
+    failed = rejected.filter(pc.equal(rejected["reason"], "round_trip"))["passage_id"]
+    return set(failed.to_pylist()) - set(kept["passage_id"].to_pylist())
+
+
+def _counts(rows: pa.Table, name: str) -> Counter[str]:
+    return Counter(rows[f"{CONDITION_PREFIX}{name}"].to_pylist())
+
+
+def _reweighted(
+    attributes: Mapping[str, AttributeConfig], weights: Mapping[str, Mapping[str, float]]
+) -> dict[str, AttributeConfig]:
+    return {
+        name: replace(one, values=dict(weights[name])) if name in weights else one for name, one in attributes.items()
+    }
+
+
+def _quotas_left(quotas: Sequence[QuotaConfig], earlier: pa.Table) -> list[QuotaConfig]:
+    """The quotas, less what the plan so far has used of them."""
+    left = []
+    for quota in quotas:
+        matches = np.ones(len(earlier), np.bool_)
+        for name, wanted in quota.where.items():
+            values = {str(value) for value in wanted} if isinstance(wanted, list | tuple) else {str(wanted)}
+            column = earlier[f"{CONDITION_PREFIX}{name}"].to_pylist()
+            matches &= np.array([bool(values & {text, *text.split(SEPARATOR)}) for text in column], np.bool_)
+        left.append(replace(quota, max=max(0, quota.max - int(matches.sum()))))
+    return left
+
+
+def _chunks(table: pa.Table) -> Iterator[pa.Table]:
+    return (table.slice(start, _CHUNK_ROWS) for start in range(0, len(table), _CHUNK_ROWS))

@@ -54,19 +54,19 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     with hold_run(run_dir), naming_a_full_disk(run_dir), open_place(config, console or Console()) as place:
         store = Store(place.store_dir)
         _start_engines_early(wanted, store, place)
-        for step in wanted:
-            if step.noun == "samples":
-                _begin(config, config_text, wanted[:2], store, place)
-                link(run_dir, step.noun, store.reserve(step.noun, step.fingerprint))
+        looked_at, rest = wanted[: len(LOOKED_AT)], wanted[len(LOOKED_AT) :]
+        for step in looked_at:
             folder = make(step, store, place)
             if step.noun == "documents":
                 check_judgements(config, folder)
+        _begin(config, config_text, looked_at, store, place)
+        last_samples = max((index for index, step in enumerate(rest) if step.noun == "samples"), default=-1)
+        for index, step in enumerate(rest):
             if step.noun == "samples":
+                link(run_dir, step.noun, store.reserve(step.noun, step.fingerprint))
+            link(run_dir, step.noun, make(step, store, place))
+            if index == last_samples:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
-            if step.noun not in LOOKED_AT:
-                link(run_dir, step.noun, folder)
-        if wanted[-1].noun in LOOKED_AT:
-            _begin(config, config_text, wanted, store, place)
         link_latest(Path(config.runs_dir).expanduser(), run_dir)
     return run_dir
 
@@ -118,7 +118,9 @@ def wanted_steps(config: RunConfig) -> list[Step]:
         raise UserError(
             f"no step is called {config.until!r}", place=f"until={config.until}", remedy=suggest(config.until, NOUNS)
         )
-    return steps(config)[: NOUNS.index(config.until) + 1]
+    every = steps(config)
+    ends = [index for index, step in enumerate(every) if step.noun == config.until]
+    return every[: (ends[0] if config.until in LOOKED_AT else ends[-1]) + 1]  # rounds begin and end with samples
 
 
 @contextlib.contextmanager
@@ -153,9 +155,10 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], store: Store, 
     begin_run(place.run_dir, config_text)
     remember_run(place.store_dir, place.run_dir)
     link(place.run_dir, "logs", place.logs)
-    for step in steps(config):  # what an earlier config left: trace and search must not mix two runs
-        entry = place.run_dir / step.noun
-        if entry.is_symlink() and entry.resolve().name != step.fingerprint:
+    valid = {step.fingerprint for step in steps(config)}
+    for noun in NOUNS:  # what an earlier config left: trace and search must not mix two runs
+        entry = place.run_dir / noun
+        if entry.is_symlink() and entry.resolve().name not in valid:
             entry.unlink()
     for step in made:
         link(place.run_dir, step.noun, store.folder(step.noun, step.fingerprint))

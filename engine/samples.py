@@ -59,6 +59,8 @@ class SamplesConfig:
     logprobs: bool = True
     """Keep each sample's mean log-probability."""
     seed: int = II("seed")
+    rounds: int = place(1)
+    """Rounds in which samples are planned: each re-weights conditions and passages by what was kept before it."""
     max_failed_share: float = place(0.5)
     """A run is stopped as wrong when more than this share of its samples failed: of at least 50, or of all."""
     max_seconds: float = place(0.0)

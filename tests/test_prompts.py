@@ -36,7 +36,7 @@ def config(
         "task": TaskConfig(**{**TASK, **(task or {})}),  # type: ignore[arg-type]
         "demonstrations": DemonstrationsConfig(**{**DEMONSTRATIONS, **(shown or {})}),  # type: ignore[arg-type]
     }
-    fixed = {"model": MODEL, "context_tokens": 2048, "max_tokens": 48, "seed": 0}
+    fixed = {"model": MODEL, "context_tokens": 2048, "max_tokens": 48, "seed": 0, "rounds": 1}
     return PromptsConfig(**{**fixed, **parts, **changes})  # type: ignore[arg-type]
 
 
