@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 from omegaconf import II
 
+from engine.conditions import AttributeConfig
 from engine.digests import content_digest
 from engine.errors import UserError
 from engine.identity import digest, fields_of
 from engine.lines import read_objects
-from engine.task import AttributeConfig, Demonstration
+from engine.task import Demonstration
 
 BUNDLED = {
     f"bundled:{name}": Path(__file__).parent / "data" / f"{name}_demonstrations.jsonl" for name in ("general", "python")

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import write_corpus
 
+from engine.conditions import AttributeConfig
 from engine.demonstrations import BUNDLED, DemonstrationsConfig, draw_sets, load_pool, shorten, strata
 from engine.errors import UserError
-from engine.task import AttributeConfig, Demonstration
+from engine.task import Demonstration
 
 ROWS = [
     {"document": " Bees make honey. ", "query": "who makes honey ", "form": "question"},
