@@ -96,10 +96,10 @@ class PromptLengths:
         instruction = compile_template(task.instruction, "task.instruction")
 
         def start(values: Mapping[str, str]) -> str:
-            return render(instruction, "task.instruction", condition=self._probe | values)
+            return render(instruction, "task.instruction", condition={**self._probe, **values})
 
         def end(values: Mapping[str, str]) -> str:
-            return renderer.suffix(PASSAGE_PROBE, format_cell(self._probe | values))
+            return renderer.suffix(PASSAGE_PROBE, format_cell({**self._probe, **values}))
 
         names = conditions.names
         mentioned = [(name, end) for name in mentioned_conditions([task.prompt], names)]

@@ -85,7 +85,7 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
     if len(few) > 1:
         place.console.show(joint_table(prompts, few[0], few[1]))
     if record["ended_early"]:
-        place.console.warn(f"the plan ends early: {record['ended_early']}; raise task.quotas")
+        place.console.step("conditions", record["ended_early"])
     planned, tokens = record["planned"], record["prompt_tokens"]
     place.console.step(
         "forecast",

@@ -81,7 +81,7 @@ class Prompts:
         return Renderer(self.task, self.sets)
 
 
-def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:  # noqa: ARG001  # all steps take a place
+def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
     """Plans every sample.
 
     Record: planned, prefixes, demonstrations, prompt_tokens; num_values and distribution of each condition (of the
@@ -101,6 +101,8 @@ def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path
     drawer = Drawer(conditions, config.task.exclude, config.task.quotas)
     chunks = plan_samples(passages["passage_id"].to_pylist(), drawer, sets, lengths, size)
     record = _write_plan(chunks, size.total(passages.num_rows), output)
+    if record["ended_early"]:
+        place.console.warn(f"the plan is shorter than asked for: {record['ended_early']}; see task.quotas")
     write_sets(renderer.sets, output / "demonstration_sets.parquet")
     write_sets([pool], output / "demonstration_pool.parquet")
     (output / "task.json").write_text(task_to_json(config.task), encoding="utf-8")

@@ -21,7 +21,8 @@ from engine.records import PASSAGES, PROMPTS
 from engine.task import PromptKind, TaskConfig
 
 MODEL = "bundled:smollm2-135m-instruct"
-NO_PLACE = SimpleNamespace()  # this step asks nothing of its place
+WARNINGS: list[str] = []
+NO_PLACE = SimpleNamespace(console=SimpleNamespace(warn=WARNINGS.append))  # this step asks nothing else of its place
 TASK = {
     "demonstration": "Passage: {{ demonstration.document }}\nQuery: {{ demonstration.query }}\n\n",
     "prompt": "Passage: {{ passage.title }} {{ passage.text }}\nQuery:",
@@ -142,6 +143,7 @@ def test_quotas_end_the_plan_and_the_record_says_so(planned: Planner) -> None:
     sizes = read_plan(output)["condition_size"].to_pylist()
     assert (sizes.count("1"), len(sizes)) == (7, 16)
     assert record["ended_early"] == "no cell was free after 16 of 30 samples"
+    assert "16 of 30 samples" in WARNINGS[-1]
     with pytest.raises(UserError, match="the quotas let nothing be planned") as caught:
         planned(config({"attributes": {"size": SIZES}, "quotas": [QuotaConfig({"size": ["1", "2", "3"]}, 0)]}))
     assert caught.value.place == "task.quotas"
