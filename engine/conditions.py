@@ -97,7 +97,10 @@ Columns = dict[str, Drawn]
 class Attribute(Protocol):
     """A declared attribute, ready to draw."""
 
-    columns: Sequence[str]
+    @property
+    def columns(self) -> Sequence[str]:
+        """Their names: its own, and that of the path to a leaf."""
+        ...
 
     def draw(self, keys: Hashes, earlier: Columns) -> Columns:
         """Its columns for these keys; `earlier` holds those of the attributes that it depends on."""

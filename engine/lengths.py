@@ -43,10 +43,10 @@ def mentioned_conditions(sources: Iterable[str], names: Sequence[str]) -> list[s
         tree = Environment().parse(source)
         whole = sum(name.name == "condition" for name in tree.find_all(nodes.Name))
         parts = [*map(_attribute, tree.find_all(nodes.Getattr)), *map(_item, tree.find_all(nodes.Getitem))]
-        parts = [part for part in parts if part is not None]
-        if len(parts) < whole or not {*parts} <= {*names}:
+        own = {part for part in parts if part is not None}
+        if len(parts) - parts.count(None) < whole or not own <= {*names}:
             return list(names)
-        found |= {*parts}
+        found |= own
     return [name for name in names if name in found]
 
 
