@@ -26,7 +26,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine import prompts
+from engine import lengths, prompts
 from engine.conditions import AttributeConfig, RangeConfig
 from engine.demonstrations import DemonstrationsConfig
 from engine.draws import Integers
@@ -112,7 +112,7 @@ def make_config(folder: Path, documents: int, size: int) -> prompts.PromptsConfi
 def plan(folder: Path, documents: int, size: int) -> dict[str, float]:
     """One run of the step; seconds, those spent counting documents, and the peak of memory."""
     counting = 0.0
-    count = prompts.count_passages
+    count = lengths.count_passages
 
     def timed(passages: pa.Table, tokenizer: object) -> Integers:
         nonlocal counting
@@ -121,7 +121,7 @@ def plan(folder: Path, documents: int, size: int) -> dict[str, float]:
         counting = time.perf_counter() - started
         return found
 
-    prompts.count_passages = timed
+    vars(prompts)["count_passages"] = timed
     output = folder / f"prompts-{size}"
     output.mkdir()
     config = make_config(folder, documents, size)

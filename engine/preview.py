@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
+from engine.conditions import PATH_SUFFIX
 from engine.console import Console, format_seconds
 from engine.pipeline import RunConfig
 from engine.records import CONDITION_PREFIX
@@ -80,10 +81,11 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
             table.add_row(escape(value) or "(none)", f"{share:.1%}")
         place.console.show(table)
     few = [name for name, number in record["num_values"].items() if 1 < number <= _FEW_VALUES]
+    few = [name for name in few if name.removesuffix(PATH_SUFFIX) not in few or not name.endswith(PATH_SUFFIX)]
     if len(few) > 1:
         place.console.show(joint_table(prompts, few[0], few[1]))
     if record["ended_early"]:
-        place.console.warn(f"the plan ends early: {record['ended_early']}; raise task.quotas")
+        place.console.step("conditions", record["ended_early"])
     planned, tokens = record["planned"], record["prompt_tokens"]
     place.console.step(
         "forecast",

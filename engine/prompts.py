@@ -128,7 +128,7 @@ class Planner:
     def __init__(self, config: PromptsConfig, task: TaskConfig, documents: Path, output: Path, place: Place) -> None:
         passages = pq.read_table(documents / "passages.parquet")
         tokenizer = load_tokenizer(config.model)
-        self.task, self._output = config.task, output
+        self.task, self._output, self._console = config.task, output, place.console
         self.passage_ids: list[str] = passages["passage_id"].to_pylist()
         self._pool = _short_pool(config, passages, tokenizer)
         name, values = strata(self._pool, task.attributes)
@@ -145,6 +145,8 @@ class Planner:
     def write(self, chunks: Iterable[pa.Table], wanted: int) -> dict[str, object]:
         """Writes a plan and what its rows refer to; returns its record."""
         record = _write_plan(chunks, wanted, self._output)
+        if record["ended_early"]:
+            self._console.warn(f"the plan is shorter than asked for: {record['ended_early']}; see task.quotas")
         write_sets(self._renderer.sets, self._output / "demonstration_sets.parquet")
         write_sets([self._pool], self._output / "demonstration_pool.parquet")
         (self._output / "task.json").write_text(task_to_json(self.task), encoding="utf-8")

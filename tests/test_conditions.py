@@ -142,8 +142,8 @@ def test_draws_hang_on_the_name_alone() -> None:
 
 @pytest.mark.parametrize("change", [{"seed": 4}, {"slots": np.ones(COUNT, np.int64)}, {"attempts": ROWS.slots + 1}])
 def test_every_part_of_the_key_counts(change: dict[str, Any]) -> None:
-    tones = {"tone": AttributeConfig(["dry", "warm"])}
-    pairs = zip(draw(**tones)["tone"], draw(replace(ROWS, **change), **tones)["tone"], strict=True)
+    tones = AttributeConfig(["dry", "warm"])
+    pairs = zip(draw(tone=tones)["tone"], draw(replace(ROWS, **change), tone=tones)["tone"], strict=True)
     agree = np.mean([a == b for a, b in pairs])
     assert agree == pytest.approx(0.5, abs=0.02)
 
@@ -159,7 +159,7 @@ def test_demonstrations_restrict_a_condition_and_keep_its_weights() -> None:
 
 def test_three_word_lists_are_drawn_without_their_product() -> None:
     lists = {name: AttributeConfig(file=f"package:words/{name}.txt") for name in ("nouns", "verbs", "adjectives")}
-    drawn = draw(**lists)
+    drawn = draw(ROWS, **lists)
     assert len(set(zip(*drawn.values(), strict=True))) > 0.99 * COUNT
     assert len(set(drawn["verbs"])) > 400
 

@@ -84,7 +84,7 @@ def plain(exclude: Sequence[dict[str, Any]], quotas: Sequence[QuotaConfig], trie
         values = dict(zip(CONDITIONS.names, row, strict=True))
         return all(values[name] == value for name, value in wanted.items())
 
-    found = []
+    found: list[tuple[str, ...]] = []
     for index in range(300):
         free = (
             draws[attempt][index]

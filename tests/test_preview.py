@@ -21,9 +21,10 @@ def test_two_conditions_are_shown_together(tmp_path: Path) -> None:
         pq.write_table(table, tmp_path / f"plan-{number:05d}.parquet")
     shown = RichConsole(width=80, record=True)
     shown.print(joint_table(tmp_path, "down", "across"))
-    rows = [line.replace("│", " ").split() for line in shown.export_text().splitlines() if "%" in line]
+    text = shown.export_text()
+    rows = [line.replace("│", " ").split() for line in text.splitlines() if "%" in line]
     assert rows == [["a", "12.5%", "12.5%"], ["b", "62.5%", "12.5%"]]
-    assert "(none)" in shown.export_text()
+    assert "(none)" in text
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ import pytest
 from conftest import write_corpus
 from safetensors.numpy import save_file
 
-from engine.conditions import AttributeConfig
+from engine.conditions import AttributeConfig, RangeConfig
+from engine.constraints import QuotaConfig
 from engine.demonstrations import DemonstrationsConfig
 from engine.errors import UserError
 from engine.generation import read_plan
@@ -20,7 +21,8 @@ from engine.records import PASSAGES, PROMPTS
 from engine.task import PromptKind, TaskConfig
 
 MODEL = "bundled:smollm2-135m-instruct"
-NO_PLACE = SimpleNamespace()  # this step asks nothing of its place
+WARNINGS: list[str] = []
+NO_PLACE = SimpleNamespace(console=SimpleNamespace(warn=WARNINGS.append))  # this step asks nothing else of its place
 TASK = {
     "demonstration": "Passage: {{ demonstration.document }}\nQuery: {{ demonstration.query }}\n\n",
     "prompt": "Passage: {{ passage.title }} {{ passage.text }}\nQuery:",
@@ -94,6 +96,67 @@ def test_plans_every_passage_and_says_so(planned: Planner) -> None:
         "demonstrations": 48,
         "demonstration_sets": 6,
     }
+
+
+WORDS = AttributeConfig(file="package:words/nouns.txt")
+SIZES = AttributeConfig(range=RangeConfig(1, 3))
+
+
+def test_the_record_names_the_most_frequent_values_only(planned: Planner) -> None:
+    output, record = planned(config({"attributes": {"word": WORDS, "size": SIZES}}, per_passage=10))
+    words, sizes = (read_plan(output)[f"condition_{name}"].to_pylist() for name in ("word", "size"))
+    assert record["num_values"] == {"word": len(set(words)), "size": 3}
+    shown = record["distribution"]
+    assert isinstance(shown, dict)
+    assert list(shown["size"]) == ["1", "2", "3"]
+    assert shown["size"] == {size: round(sizes.count(size) / 300, 4) for size in "123"}
+    assert len(shown["word"]) == 20
+    assert list(shown["word"].values()) == sorted(shown["word"].values(), reverse=True)
+    assert max(map(words.count, words)) / 300 == pytest.approx(max(shown["word"].values()), abs=1e-4)
+
+
+def test_counts_of_very_many_values_stay_small(planned: Planner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.prompts._COUNTED_VALUES", 50)
+    attributes = {"word": AttributeConfig({"often": 1000.0, **{str(number): 1.0 for number in range(60)}}, pick=[1, 2])}
+    _, record = planned(config({"attributes": attributes}, per_passage=10))
+    shown = record["distribution"]
+    assert isinstance(shown, dict)
+    assert next(iter(shown["word"])) == "often"
+    assert shown["word"]["often"] > 0.3
+
+
+def test_prefixes_follow_the_instruction_and_nothing_else(planned: Planner) -> None:
+    attributes = {"word": WORDS, "size": SIZES}
+    task = {"instruction": "Size {{ condition.size }}. ", "prompt": "{{ passage.text }} {{ condition.word }}:"}
+    output, record = planned(config({**task, "attributes": attributes}, per_passage=10))
+    plan, renderer = read_plan(output).to_pylist(), load_prompts(output).renderer()
+    texts: dict[int, set[str]] = {}
+    for row in plan:
+        texts.setdefault(row["prefix"], set()).add(renderer.prefix(row["demonstration_set"], row["cell"]))
+    assert all(len(found) == 1 for found in texts.values()), "one prefix, one text"
+    assert len({text for found in texts.values() for text in found}) == len(texts) == record["prefixes"] == 9
+
+
+def test_quotas_end_the_plan_and_the_record_says_so(planned: Planner) -> None:
+    quotas = [QuotaConfig({"size": "1"}, 7), QuotaConfig({"size": ["2", 3]}, 9)]
+    output, record = planned(config({"attributes": {"size": SIZES}, "quotas": quotas}))
+    sizes = read_plan(output)["condition_size"].to_pylist()
+    assert (sizes.count("1"), len(sizes)) == (7, 16)
+    assert record["ended_early"] == "no cell was free after 16 of 30 samples"
+    assert "16 of 30 samples" in WARNINGS[-1]
+    with pytest.raises(UserError, match="the quotas let nothing be planned") as caught:
+        planned(config({"attributes": {"size": SIZES}, "quotas": [QuotaConfig({"size": ["1", "2", "3"]}, 0)]}))
+    assert caught.value.place == "task.quotas"
+
+
+def test_exclusions_reach_the_plan(planned: Planner) -> None:
+    output, _ = planned(config({"attributes": {"size": SIZES}, "exclude": [{"size": 2}]}))
+    assert set(read_plan(output)["condition_size"].to_pylist()) == {"1", "3"}
+
+
+def test_conditions_are_checked_when_a_run_is_configured() -> None:
+    with pytest.raises(UserError, match="size is never '4'"):
+        config({"attributes": {"size": SIZES}, "exclude": [{"size": 4}]})
 
 
 def test_what_was_planned_is_rendered_again(planned: Planner) -> None:

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from engine.conditions import AttributeConfig, RangeConfig
 from engine.config import load_config
+from engine.constraints import QuotaConfig
 from engine.errors import UserError
 from engine.task import (
-    AttributeConfig,
     Demonstration,
     PromptKind,
     Renderer,
@@ -137,3 +138,11 @@ def test_a_cell_reads_like_its_conditions() -> None:
 def test_a_task_round_trips_as_json() -> None:
     assert task_from_json(task_to_json(TASK)) == TASK
     assert task_from_json(task_to_json(CHAT)).kind is PromptKind.chat
+    attributes = {
+        "size": AttributeConfig(range=RangeConfig(1, 3, 0.5)),
+        "topic": AttributeConfig(taxonomy={"arts": ["film"]}),
+        "tone": AttributeConfig(["dry"], depends_on="topic", by={"film": {"warm": 2}}, pick=[1, 1]),
+    }
+    quotas = [QuotaConfig({"tone": ["dry"]}, 3)]
+    conditioned = replace(TASK, attributes=attributes, exclude=[{"size": 1.5}], quotas=quotas)
+    assert task_from_json(task_to_json(conditioned)) == conditioned
