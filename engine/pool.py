@@ -21,6 +21,7 @@ from engine.errors import UserError
 from engine.generators import engine_environment
 from engine.limits import is_out_of_memory, memory_remedy, smaller_limits
 from engine.loop import Job
+from engine.lora import resolve_adapter
 from engine.models import resolve_model
 from engine.parts import committed_ids
 from engine.queues import UNITS_AHEAD, Queues, warm_capacity
@@ -98,9 +99,9 @@ class EnginePool:
     def __init__(self, config: SamplesConfig, place: Place) -> None:
         self.config = config
         self._place = place
-        self._model = (
-            "" if config.generator is GeneratorKind.fake else str(resolve_model(config.model, key="samples.model"))
-        )
+        fake = config.generator is GeneratorKind.fake
+        self._model = "" if fake else str(resolve_model(config.model, key="samples.model"))
+        self._adapter = "" if fake or not config.lora else str(resolve_adapter(config.lora))
         place.start_ray()
         self._next_index = 0
         self._deaths = 0
@@ -152,7 +153,7 @@ class EnginePool:
             max_concurrency=_CALLS,
             max_restarts=0,
             runtime_env={"env_vars": engine_environment(config, cpus)},
-        ).remote(config, self._model, index, log)
+        ).remote(config, self._model, index, log, self._adapter)
         engine = Engine(index, actor, log, config, log_start)
         if self._job is not None:
             actor.open.remote(self._job)

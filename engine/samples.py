@@ -16,6 +16,7 @@ from omegaconf import II
 
 from engine.errors import UserError
 from engine.identity import fields_of, place
+from engine.lora import adapter_digest
 from engine.models import model_digest
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class SamplesConfig:
 
     model: str = "bundled:smollm2-135m-instruct"
     generator: GeneratorKind = GeneratorKind.vllm
+    lora: str = ""
+    """A LoRA adapter of the model: a local folder or a hub id; empty for none."""
     temperature: float = 0.7
     top_p: float = 0.95
     max_tokens: int = 48
@@ -115,13 +118,19 @@ class SamplesConfig:
             raise UserError(f"{value} is out of range", place=f"samples.{name}={value}", remedy=f"set it to {wanted}")
 
     def identity(self) -> dict[str, object]:
-        """The model's content in place of its name; no model at all for the fake generator."""
-        fake = self.generator is GeneratorKind.fake
-        return fields_of(self) | {"model": "fake" if fake else model_digest(self.model, key="samples.model")}
+        """What the model and its adapter hold in place of their names; neither for the fake generator."""
+        if self.generator is GeneratorKind.fake:
+            return fields_of(self) | {"model": "fake", "lora": ""}
+        return fields_of(self) | {
+            "model": model_digest(self.model, key="samples.model"),
+            "lora": adapter_digest(self.lora),
+        }
 
     def model_name(self) -> str:
         """What a sample's row says wrote it."""
-        return "fake" if self.generator is GeneratorKind.fake else self.model
+        if self.generator is GeneratorKind.fake:
+            return "fake"
+        return f"{self.model}+{self.lora}" if self.lora else self.model
 
     def gpus(self) -> int:
         """GPUs of each engine."""
