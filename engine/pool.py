@@ -29,6 +29,7 @@ from engine.samples import GeneratorKind, SamplesConfig
 from engine.store import require_space
 
 if TYPE_CHECKING:
+    from engine.mix import MixedPool
     from engine.place import Place
 
 _POLL_SECONDS = 0.5
@@ -75,15 +76,17 @@ class EnginePools:
     """The pools of a run, one per samples config; started early, shared by steps, stopped once."""
 
     def __init__(self) -> None:
-        self._pools: dict[str, EnginePool] = {}
+        self._pools: dict[str, EnginePool | MixedPool] = {}
 
-    def start(self, config: SamplesConfig, place: Place) -> EnginePool:
+    def start(self, config: SamplesConfig, place: Place) -> EnginePool | MixedPool:
         """The engines of a config; they load in the background while the caller goes on.
 
         Ray itself starts in the caller's thread: its processes are tied to the life of the thread that made them.
         """
         if repr(config) not in self._pools:
-            self._pools[repr(config)] = EnginePool(config, place)
+            from engine.mix import MixedPool
+
+            self._pools[repr(config)] = (MixedPool if config.mix else EnginePool)(config, place)
         return self._pools[repr(config)]
 
     def stop(self) -> None:
@@ -96,19 +99,19 @@ class EnginePools:
 class EnginePool:
     """Engines of one model."""
 
-    def __init__(self, config: SamplesConfig, place: Place) -> None:
+    def __init__(self, config: SamplesConfig, place: Place, first_index: int = 0) -> None:
         self.config = config
         self._place = place
         fake = config.generator is GeneratorKind.fake
         self._model = "" if fake else str(resolve_model(config.model, key="samples.model"))
         self._adapter = "" if fake or not config.lora else str(resolve_adapter(config.lora))
         place.start_ray()
-        self._next_index = 0
+        self._next_index = first_index
         self._deaths = 0
         self._job: Job | None = None
         self._gone: list[dict[str, Any]] = []
         self._engine_config = config  # with smaller limits once an engine ran out of memory
-        self._deadline = 0.0
+        self.deadline = 0.0
         self.start_seconds = 0.0
         self.out_of_time = False
         self._check_resources()
@@ -263,8 +266,8 @@ class EnginePool:
     def _time_is_up(self) -> bool:
         """Whether `max_seconds` have passed since the first unit of the run could be given out."""
         now = time.monotonic()
-        self._deadline = self._deadline or now + self.config.max_seconds
-        self.out_of_time = bool(self.config.max_seconds) and now >= self._deadline
+        self.deadline = self.deadline or now + self.config.max_seconds
+        self.out_of_time = bool(self.config.max_seconds) and now >= self.deadline
         return self.out_of_time
 
     def _give_out(self, queues: Queues[Unit]) -> None:

@@ -79,6 +79,8 @@ class SamplesConfig:
     """KV cache on CPU."""
     warm_prefixes: int = place(0)
     """Prefixes that an engine is taken to keep in its cache, when work is routed; 0: what the cache says it holds."""
+    mix: dict[str, Any] = field(default_factory=dict)
+    """Several generators by share: `{small: {share: 0.7}, large: {share: 0.3, model: ...}}`; see engine/mix.py."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `vllm.LLM`; they win over all others, so they are part of what is made."""
     price_per_gpu_hour: float = place(0.0)
@@ -118,13 +120,21 @@ class SamplesConfig:
             raise UserError(f"{value} is out of range", place=f"samples.{name}={value}", remedy=f"set it to {wanted}")
 
     def identity(self) -> dict[str, object]:
-        """What the model and its adapter hold in place of their names; neither for the fake generator."""
-        if self.generator is GeneratorKind.fake:
-            return fields_of(self) | {"model": "fake", "lora": ""}
+        """What models and adapters hold in place of their names; none of them for the fake generator."""
+        fake = self.generator is GeneratorKind.fake
         return fields_of(self) | {
-            "model": model_digest(self.model, key="samples.model"),
-            "lora": adapter_digest(self.lora),
+            "model": "fake" if fake else model_digest(self.model, key="samples.model"),
+            "lora": "" if fake else adapter_digest(self.lora),
+            "mix": self._mix_identity(),
         }
+
+    def _mix_identity(self) -> dict[str, object]:
+        if not self.mix:
+            return {}
+        from engine.mix import generator_configs
+
+        configs = generator_configs(self)
+        return {name: own.identity() | {"share": self.mix[name]["share"]} for name, own in configs.items()}
 
     def model_name(self) -> str:
         """What a sample's row says wrote it."""
