@@ -44,9 +44,9 @@ class Loaded:
 class EngineActor:
     """Ray calls the methods, several at a time; the loop has its own thread."""
 
-    def __init__(self, config: SamplesConfig, model: str, index: int, log: Path) -> None:
+    def __init__(self, config: SamplesConfig, model: str, index: int, log: Path, adapter: str = "") -> None:
         _redirect_output(log)
-        self._config, self._model = config, model
+        self._config, self._model, self._adapter = config, model, adapter
         self._loop = EngineLoop(config, index)
         self._loaded, self._ended = threading.Event(), threading.Event()
         self._error = ""
@@ -90,7 +90,7 @@ class EngineActor:
     def _run(self) -> None:
         started = time.monotonic()
         try:
-            generator = make_generator(self._config, self._model)
+            generator = make_generator(self._config, self._model, self._adapter)
         except BaseException as error:  # anything at all must reach the driver, which waits in ready()
             traceback.print_exc()
             self._error = f"{type(error).__name__}: {error}"

@@ -10,8 +10,10 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.lora import adapter_rank
 from engine.task import Messages
 
 if TYPE_CHECKING:
@@ -121,12 +123,14 @@ def engine_environment(config: SamplesConfig, num_cpus: int) -> dict[str, str]:
 class VllmGenerator:
     """vLLM's engine core, driven step by step with the defaults of `vllm.LLM`."""
 
-    def __init__(self, model: str, config: SamplesConfig) -> None:
+    def __init__(self, model: str, config: SamplesConfig, adapter: str = "") -> None:
         from vllm import LLM
         from vllm.exceptions import VLLMValidationError
+        from vllm.lora.request import LoRARequest
 
         self._refusal = VLLMValidationError
-        self._llm = LLM(model=model, **engine_arguments(config))
+        self._llm = LLM(model=model, **lora_arguments(adapter), **engine_arguments(config))
+        self._lora = LoRARequest("samples.lora", 1, adapter) if adapter else None
         self._engine = self._llm.llm_engine
         self._config = config
         self._tokenizer = self._llm.get_tokenizer()
@@ -139,7 +143,7 @@ class VllmGenerator:
         if not text.strip():
             raise ValueError("the prompt is empty")
         try:
-            self._engine.add_request(request.request_id, text, self._sampling(request))
+            self._engine.add_request(request.request_id, text, self._sampling(request), lora_request=self._lora)
         except self._refusal as error:
             raise ValueError(str(error)) from error
         return prompt_hash(text)
@@ -199,10 +203,17 @@ def engine_arguments(config: SamplesConfig) -> dict[str, Any]:
     }
     if config.gpus():
         arguments["tensor_parallel_size"] = config.gpus()
+        if config.gpus() > 1:
+            arguments["distributed_executor_backend"] = "mp"  # in a placement group vLLM would ask Ray for more GPUs
     else:
         # An explicit cache size and eager mode skip warm-up and compilation, which small CPU jobs never earn back.
         arguments |= {"kv_cache_memory_bytes": config.kv_cache_bytes, "enforce_eager": True}
     return arguments | dict(config.engine_args)
+
+
+def lora_arguments(adapter: str) -> dict[str, Any]:
+    """Arguments of `vllm.LLM` that make room for one adapter; none where there is none."""
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": adapter_rank(Path(adapter))} if adapter else {}
 
 
 def _finished(output: Any) -> Finished:
@@ -222,15 +233,21 @@ def _mean_logprob(total: float | None, count: int) -> float:
     return float("nan") if total is None or not count else total / count
 
 
-def make_generator(config: SamplesConfig, model: str) -> Generator:
-    """The generator that the config names, with the environment it needs already set."""
+def make_generator(config: SamplesConfig, model: str, adapter: str = "") -> Generator:
+    """The generator that the config names, with the environment it needs already set.
+
+    Args:
+        config: how it samples, and its engine's limits.
+        model: the model's folder.
+        adapter: the folder of its LoRA adapter; empty for none.
+    """
     from engine.fake import FakeGenerator
     from engine.samples import GeneratorKind
 
     if config.generator is GeneratorKind.fake:
         return FakeGenerator(config)
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
-    return VllmGenerator(model, config)
+    return VllmGenerator(model, config, adapter)
 
 
 def hit_rate(counters: Mapping[str, int]) -> float:

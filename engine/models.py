@@ -70,12 +70,17 @@ _UNSAFE_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
 _CONVERTED_BYTES = 10**9
 
 
-def resolve_model(name: str, *, key: str) -> Path:
+MODEL_CONFIG = "config.json"
+"""The file that says what a folder of weights is; an adapter has another one (engine/lora.py)."""
+
+
+def resolve_model(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> Path:
     """The local folder of a model, downloaded or converted first where that is needed.
 
     Args:
         name: `bundled:NAME`, a local folder, or a hub id `owner/name[@revision]`. A folder that exists wins.
         key: the config key that named it, for messages.
+        config_file: what the folder must hold beside weights.
 
     Raises:
         UserError: no such model, no safetensors weights, the hub is unreachable, or the disk is full.
@@ -86,14 +91,14 @@ def resolve_model(name: str, *, key: str) -> Path:
         raise UserError("no model is named", place=f"{key}=", remedy=suggest(name, BUNDLED))
     folder = Path(name).expanduser()
     if folder.exists():
-        return _checked(folder.resolve(), name, key)
+        return _checked(folder.resolve(), name, key, config_file)
     if match := _HUB_ID.fullmatch(name):
-        return _hub_folder(match["id"], match["revision"], name, key)
+        return _hub_folder(match, name, key, config_file)
     remedy = f"name a folder that exists, a hub id (owner/name), or a bundled model: {suggest(name, BUNDLED)}"
     raise UserError("there is no such model", place=f"{key}={name}", remedy=remedy)
 
 
-def model_digest(name: str, *, key: str) -> str:
+def model_digest(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> str:
     """What identifies the weights: the pinned hash (bundled), the commit (hub), or the content (folder).
 
     Raises:
@@ -101,7 +106,7 @@ def model_digest(name: str, *, key: str) -> str:
     """
     if name.startswith("bundled:"):
         return _bundled(name, key).sha256
-    folder = resolve_model(name, key=key)
+    folder = resolve_model(name, key=key, config_file=config_file)
     # The hub client keeps a snapshot in a folder named after its commit.
     return digests.content_digest(folder) if Path(name).expanduser().exists() else folder.name
 
@@ -166,18 +171,18 @@ def convert_gguf(weights: Path, folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _checked(folder: Path, name: str, key: str) -> Path:
+def _checked(folder: Path, name: str, key: str, config_file: str) -> Path:
     """The folder, if it holds a config and complete safetensors weights."""
-    if fault := _fault(folder):
+    if fault := _fault(folder, config_file):
         what, remedy = fault
         raise UserError(what, place=f"{key}={name}", remedy=remedy)
     return folder
 
 
-def _fault(folder: Path) -> tuple[str, str] | None:
+def _fault(folder: Path, config_file: str) -> tuple[str, str] | None:
     """What keeps a model folder from being loaded, and the remedy."""
-    if not (folder / "config.json").is_file():
-        return "holds no config.json", "name a folder that save_pretrained wrote"
+    if not (folder / config_file).is_file():
+        return f"holds no {config_file}", "name a folder that save_pretrained wrote"
     for index in folder.glob("*.safetensors.index.json"):
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
         if missing := sorted(shard for shard in shards if not (folder / shard).is_file()):
@@ -198,17 +203,18 @@ def _weights_fault(files: Iterable[str]) -> tuple[str, str] | None:
     return what, f"where you trust it, convert it ({convert}) and name NEW_FOLDER"
 
 
-def _hub_folder(repo: str, revision: str | None, name: str, key: str) -> Path:
+def _hub_folder(match: re.Match[str], name: str, key: str, config_file: str) -> Path:
     """The complete snapshot in the local cache, else a download of the revision as it is now."""
+    repo, revision = match["id"], match["revision"]
     cached = _cached_snapshot(repo, revision)
-    if cached and not _fault(cached):
+    if cached and not _fault(cached, config_file):
         return cached
     info = _ask_hub(repo, revision, name, key)
     if fault := _weights_fault(sibling.rfilename for sibling in info.siblings or []):
         what, remedy = fault
         raise UserError(what, place=f"{key}={name}", remedy=remedy)
     try:
-        return _checked(_snapshot(repo, info.sha, offline=False), name, key)
+        return _checked(_snapshot(repo, info.sha, offline=False), name, key, config_file)
     except OSError as error:
         _raise_unreachable(error, name, key)
 

@@ -22,6 +22,7 @@ from engine.errors import UserError
 from engine.generators import engine_environment
 from engine.limits import is_out_of_memory, memory_remedy, smaller_limits
 from engine.loop import Job
+from engine.lora import resolve_adapter
 from engine.models import resolve_model
 from engine.parts import committed_ids
 from engine.queues import UNITS_AHEAD, Queues, warm_capacity
@@ -29,6 +30,7 @@ from engine.samples import GeneratorKind, SamplesConfig
 from engine.store import require_space
 
 if TYPE_CHECKING:
+    from engine.mix import MixedPool
     from engine.place import Place
 
 _POLL_SECONDS = 0.5
@@ -77,15 +79,17 @@ class EnginePools:
     """The pools of a run, one per samples config; started early, shared by steps, stopped once."""
 
     def __init__(self) -> None:
-        self._pools: dict[str, EnginePool] = {}
+        self._pools: dict[str, EnginePool | MixedPool] = {}
 
-    def start(self, config: SamplesConfig, place: Place) -> EnginePool:
+    def start(self, config: SamplesConfig, place: Place) -> EnginePool | MixedPool:
         """The engines of a config; they load in the background while the caller goes on.
 
         Ray itself starts in the caller's thread: its processes are tied to the life of the thread that made them.
         """
         if repr(config) not in self._pools:
-            self._pools[repr(config)] = EnginePool(config, place)
+            from engine.mix import MixedPool
+
+            self._pools[repr(config)] = (MixedPool if config.mix else EnginePool)(config, place)
         return self._pools[repr(config)]
 
     def stop(self) -> None:
@@ -98,19 +102,19 @@ class EnginePools:
 class EnginePool:
     """Engines of one model."""
 
-    def __init__(self, config: SamplesConfig, place: Place) -> None:
+    def __init__(self, config: SamplesConfig, place: Place, first_index: int = 0) -> None:
         self.config = config
         self._place = place
-        self._model = (
-            "" if config.generator is GeneratorKind.fake else str(resolve_model(config.model, key="samples.model"))
-        )
+        fake = config.generator is GeneratorKind.fake
+        self._model = "" if fake else str(resolve_model(config.model, key="samples.model"))
+        self._adapter = "" if fake or not config.lora else str(resolve_adapter(config.lora))
         place.start_ray()
-        self._next_index = 0
+        self._next_index = first_index
         self._deaths = 0
         self._job: Job | None = None
         self._gone: list[dict[str, Any]] = []
         self._engine_config = config  # with smaller limits once an engine ran out of memory
-        self._deadline = 0.0
+        self.deadline = 0.0
         self.start_seconds = 0.0
         self.out_of_time = False
         self._check_resources()
@@ -155,7 +159,7 @@ class EnginePool:
             max_concurrency=_CALLS,
             max_restarts=0,
             runtime_env={"env_vars": engine_environment(config, cpus)},
-        ).remote(config, self._model, index, log)
+        ).remote(config, self._model, index, log, self._adapter)
         engine = Engine(index, actor, log, config, log_start)
         if self._job is not None:
             actor.open.remote(self._job)
@@ -267,8 +271,8 @@ class EnginePool:
     def _time_is_up(self) -> bool:
         """Whether `max_seconds` have passed since the first unit of the run could be given out."""
         now = time.monotonic()
-        self._deadline = self._deadline or now + self.config.max_seconds
-        self.out_of_time = bool(self.config.max_seconds) and now >= self._deadline
+        self.deadline = self.deadline or now + self.config.max_seconds
+        self.out_of_time = bool(self.config.max_seconds) and now >= self.deadline
         return self.out_of_time
 
     def _give_out(self, queues: Queues[Unit]) -> None:

@@ -16,6 +16,7 @@ from omegaconf import II
 
 from engine.errors import UserError
 from engine.identity import fields_of, place
+from engine.lora import adapter_digest
 from engine.models import model_digest
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class SamplesConfig:
 
     model: str = "bundled:smollm2-135m-instruct"
     generator: GeneratorKind = GeneratorKind.vllm
+    lora: str = ""
+    """A LoRA adapter of the model: a local folder or a hub id; empty for none."""
     temperature: float = 0.7
     top_p: float = 0.95
     max_tokens: int = 48
@@ -78,6 +81,8 @@ class SamplesConfig:
     """KV cache on CPU."""
     warm_prefixes: int = place(0)
     """Prefixes that an engine is taken to keep in its cache, when work is routed; 0: what the cache says it holds."""
+    mix: dict[str, Any] = field(default_factory=dict)
+    """Several generators by share: `{small: {share: 0.7}, large: {share: 0.3, model: ...}}`; see engine/mix.py."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `vllm.LLM`; they win over all others, so they are part of what is made."""
     price_per_gpu_hour: float = place(0.0)
@@ -117,13 +122,27 @@ class SamplesConfig:
             raise UserError(f"{value} is out of range", place=f"samples.{name}={value}", remedy=f"set it to {wanted}")
 
     def identity(self) -> dict[str, object]:
-        """The model's content in place of its name; no model at all for the fake generator."""
+        """What models and adapters hold in place of their names; none of them for the fake generator."""
         fake = self.generator is GeneratorKind.fake
-        return fields_of(self) | {"model": "fake" if fake else model_digest(self.model, key="samples.model")}
+        return fields_of(self) | {
+            "model": "fake" if fake else model_digest(self.model, key="samples.model"),
+            "lora": "" if fake else adapter_digest(self.lora),
+            "mix": self._mix_identity(),
+        }
+
+    def _mix_identity(self) -> dict[str, object]:
+        if not self.mix:
+            return {}
+        from engine.mix import generator_configs
+
+        configs = generator_configs(self)
+        return {name: own.identity() | {"share": self.mix[name]["share"]} for name, own in configs.items()}
 
     def model_name(self) -> str:
         """What a sample's row says wrote it."""
-        return "fake" if self.generator is GeneratorKind.fake else self.model
+        if self.generator is GeneratorKind.fake:
+            return "fake"
+        return f"{self.model}+{self.lora}" if self.lora else self.model
 
     def gpus(self) -> int:
         """GPUs of each engine."""

@@ -30,6 +30,7 @@ def test_an_engine_on_cpu_starts_small_and_eager() -> None:
 def test_an_engine_on_gpus_is_left_to_vllm() -> None:
     arguments = engine_arguments(ON_GPU)
     assert arguments["tensor_parallel_size"] == 2
+    assert arguments["distributed_executor_backend"] == "mp"
     assert not arguments.keys() & {"kv_cache_memory_bytes", "enforce_eager"}
 
 

@@ -77,6 +77,7 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
     try:
         pool = place.engines.start(config, place)
         totals = pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
+        assert pool._engines[0].cache_tokens > 8 * 256, "routing knows how much the cache holds"
         samples = {row["sample_id"]: row for row in read_samples(tmp_path).to_pylist()}
         assert sorted(samples) == list(range(12))
         assert samples[5]["status"] == "failed"

@@ -1,0 +1,105 @@
+"""Adapters: what is refused, what identifies one, and that vLLM really writes with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_pool import job, place, rows  # noqa: F401  # place is a fixture
+
+from engine.errors import UserError
+from engine.generators import lora_arguments
+from engine.identity import identity_of
+from engine.lora import adapter_digest, adapter_rank, resolve_adapter
+from engine.models import resolve_model
+from engine.parts import read_samples
+from engine.place import Place
+from engine.pool import Unit
+from engine.samples import SamplesConfig
+
+MODEL = "bundled:smollm2-135m-instruct"
+
+
+def write_adapter(folder: Path, *, rank: Any = 4, scale: float = 1.0) -> Path:
+    """An adapter of the bundled generator's query projections, as PEFT writes one."""
+    from safetensors.numpy import save_file
+
+    folder.mkdir()
+    model = json.loads((resolve_model(MODEL, key="test") / "config.json").read_text())
+    width, layers = model["hidden_size"], model["num_hidden_layers"]
+    rng = np.random.default_rng(0)
+    weights = {}
+    for layer in range(layers):
+        name = f"base_model.model.model.layers.{layer}.self_attn.q_proj.lora"
+        weights[f"{name}_A.weight"] = rng.normal(size=(4, width)).astype(np.float32)
+        weights[f"{name}_B.weight"] = (scale * rng.normal(size=(width, 4))).astype(np.float32)
+    save_file(weights, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": rank, "lora_alpha": 8, "target_modules": ["q_proj"], "bias": "none"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_folder_without_an_adapters_config_is_refused(tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter")
+    assert resolve_adapter(str(adapter)) == adapter.resolve()
+    (adapter / "adapter_config.json").unlink()
+    with pytest.raises(UserError, match=r"holds no adapter_config\.json") as caught:
+        resolve_adapter(str(adapter))
+    assert caught.value.place == f"samples.lora={adapter}"
+
+
+def test_an_adapter_without_weights_is_refused(tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "adapter")
+    (adapter / "adapter_model.safetensors").unlink()
+    with pytest.raises(UserError, match="holds no weights"):
+        resolve_adapter(str(adapter))
+
+
+@pytest.mark.parametrize("rank", [None, 0, 600, "8"])
+def test_a_rank_that_vllm_cannot_hold_is_refused(tmp_path: Path, rank: Any) -> None:
+    with pytest.raises(UserError, match="has the rank"):
+        resolve_adapter(str(write_adapter(tmp_path / "adapter", rank=rank)))
+
+
+@pytest.mark.parametrize(("rank", "room"), [(1, 1), (4, 8), (16, 16), (300, 320)])
+def test_the_engine_makes_room_for_the_next_rank_it_knows(tmp_path: Path, rank: int, room: int) -> None:
+    adapter = write_adapter(tmp_path / "adapter", rank=rank)
+    assert adapter_rank(adapter) == room
+    assert lora_arguments(str(adapter)) == {"enable_lora": True, "max_loras": 1, "max_lora_rank": room}
+    assert lora_arguments("") == {}
+
+
+def test_what_an_adapter_holds_is_identity_and_where_it_lies_is_not(tmp_path: Path) -> None:
+    one, same = write_adapter(tmp_path / "one"), write_adapter(tmp_path / "same")
+    other = write_adapter(tmp_path / "other", scale=2.0)
+    assert adapter_digest(str(one)) == adapter_digest(str(same)) != adapter_digest(str(other))
+    plain = SamplesConfig(seed=0)
+    with_one, with_same = (replace(plain, lora=str(folder)) for folder in (one, same))
+    assert identity_of(with_one) == identity_of(with_same) != identity_of(plain)
+    assert with_one.model_name() == f"{MODEL}+{one}"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_vllm_writes_with_the_adapter(tmp_path: Path, place: Place) -> None:  # noqa: F811  # the fixture
+    greedy = SamplesConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=256, max_num_seqs=4)
+    greedy = replace(greedy, kv_cache_bytes=2**27, cpus_per_engine=1)
+    texts = {}
+    for name, scale in (("none", 0.0), ("strong", 1.0)):
+        adapter = write_adapter(tmp_path / name, scale=scale)
+        folder = tmp_path / f"samples-{name}"
+        folder.mkdir()
+        try:
+            pool = place.engines.start(replace(greedy, lora=str(adapter)), place)
+            pool.generate(job(folder), [Unit(0, rows(3))], lambda _: None)
+        finally:
+            place.engines.stop()
+        table = read_samples(folder)
+        assert set(table["model"].to_pylist()) == {f"{MODEL}+{adapter}"}
+        assert set(table["status"].to_pylist()) == {"generated"}
+        texts[name] = table["text"].to_pylist()
+    assert texts["none"] != texts["strong"], "an adapter that changes every layer changes what is written"
