@@ -4,9 +4,9 @@
 
 Writes a plan (all its columns, 65,536 rows a file) and parts (ids only, since only footers are read) into a temporary
 folder, then, in a process of its own, does what a start of the samples step does before its engines get work: seals,
-reads what is committed, finds what is pending, makes the first unit. No model, no engine. Most parts are merged ones
-of a million rows; a tenth of the ids are left out evenly, so that no file of the plan is complete by halves; and 900
-small parts with every third id of their range lie beside them, as a run leaves them that was killed.
+reads what is committed, finds what is pending, makes the first unit. No model, no engine. Most parts are large ones of
+a million rows with holes in their last tenth; 900 small ones with every third id of their range lie behind them, as a
+run leaves them that was killed before they were merged.
 Prints `resume value S s (budget 10)` and `resume_memory value GB (budget 1)`.
 """
 
