@@ -33,6 +33,7 @@ from engine.prompts import load_prompts
 from engine.records import CONDITION_PREFIX
 
 if TYPE_CHECKING:
+    from engine.mix import MixedPool
     from engine.place import Place
     from engine.pool import EnginePool
     from engine.samples import SamplesConfig
@@ -109,7 +110,7 @@ def _run_job(config: SamplesConfig, place: Place, job: Job, amount: _Amount) -> 
         raise StoppedEarly(f"time budget (samples.max_seconds) reached: {done:,} of {amount.planned:,} generated")
 
 
-def _noting(folder: Path, pool: EnginePool) -> Callable[[float], None]:
+def _noting(folder: Path, pool: EnginePool | MixedPool) -> Callable[[float], None]:
     """A function that writes the totals of a job into its folder, unless it did so less than that many seconds ago."""
     last = time.monotonic()
 

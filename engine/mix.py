@@ -92,6 +92,7 @@ class MixedPool:
         self._configs = list(generator_configs(config).values())
         self._pool = EnginePool(self._configs[0], place)
         self._index = 0
+        self._earlier: list[dict[str, Any]] = []
         self.start_seconds = 0.0
         self.out_of_time = False
 
@@ -107,6 +108,7 @@ class MixedPool:
     def generate(self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]) -> list[dict[str, Any]]:
         """Generates all rows of all units, each by its own generator; see EnginePool.generate."""
         shares = self._split(units)
+        self._earlier = []
         totals: list[dict[str, Any]] = []
         for index, own in enumerate(shares):
             if own:
@@ -131,12 +133,17 @@ class MixedPool:
         if index == self._index:
             return
         deadline, began = self._pool.deadline, time.monotonic()
+        self._earlier += self._pool.totals()
         self._pool.stop()
         self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
         self._index = index
         self._pool = EnginePool(self._configs[index], self._place, first_index=index * ENGINES_APART)
         self.wait_ready()
         self._pool.deadline = deadline and deadline + time.monotonic() - began  # loading is not counted
+
+    def totals(self) -> list[dict[str, Any]]:
+        """Totals of each engine that took part in the job so far, those of earlier generators included."""
+        return [*self._earlier, *self._pool.totals()]
 
     def stop(self) -> None:
         """Ends every engine; open parts are committed first."""

@@ -48,6 +48,8 @@ def seal_attempts(folder: Path) -> int:
         The number of this start: one more than the highest there is.
     """
     highest = 0
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink()
     for path in sorted(folder.iterdir()):
         match = _ATTEMPT.match(path.name)
         if not match:

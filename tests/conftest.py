@@ -70,7 +70,9 @@ class CommandLine:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Starts it in a process group of its own."""
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"}
+        # With the second folder in it, SYNTHMILL_STOP_AT stops processes at a named moment (tests/test_crash.py).
+        paths = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'crash_points'}"
+        environment = os.environ | {"PYTHONPATH": paths, "COLUMNS": "100"}
         return subprocess.Popen(
             [sys.executable, "-m", "engine", *arguments],
             cwd=self.folder,

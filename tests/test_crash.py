@@ -1,23 +1,53 @@
-"""kill -9 at any moment, any number of times: no committed sample lost, none twice."""
+"""kill -9 at any moment, any number of times: no committed sample lost, none twice.
+
+Two kinds of trials, together at least 30 kills in one run of the tests. Four start the command line with a Ray of its
+own, stop it at a named moment and kill the driver or the engine's actor: what they show is that nothing outlives a
+driver and that an engine's share is done again. The others kill forked drivers of the samples step (the step, loops and
+parts as they are, engines in threads), at the named moments and at times drawn from start to exit; each is killed up to
+three times, rerun with other engines and part sizes, and takes some rows over from an older folder.
+
+SYNTHMILL_CRASH_SEED and SYNTHMILL_CRASH_TRIALS choose other times and more trials (12 or more hit every moment).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
+import shutil
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from conftest import CommandLine, write_corpus
+from test_pool import TASK, rows
 
 from engine.parts import committed_ids, committed_parts, read_samples
+from engine.prompts import write_sets
+from engine.store import read_record
+from engine.task import task_to_json
 
+SEED = int(os.environ.get("SYNTHMILL_CRASH_SEED", "0"))
+TRIALS = int(os.environ.get("SYNTHMILL_CRASH_TRIALS", "26"))
+POINTS = Path(__file__).resolve().parent / "crash_points"
+POINT_NAMES = ("open", "rename", "merge", "delete", "before_done")
+WORDS = {"before_done": "before _DONE", "open": "engine start"}
+PLANNED, DONORS = 240, 60
 SAMPLES = 400
+
+MAX_NUM_SEQS = 8
+AGENT_SECONDS = 120
+
+Row = dict[str, Any]
 ARGUMENTS = (
     "experiment=adapt",
     "samples=fake",
@@ -47,37 +77,184 @@ def parts_now(run: Path) -> list[Path]:
     return committed_parts(run / "samples") if (run / "samples").exists() else []
 
 
-def rows_by_id(parts: list[Path]) -> dict[int, str]:
-    table = pa.concat_tables([pq.read_table(part, columns=["sample_id", "text"]) for part in parts])
-    return dict(zip(table["sample_id"].to_pylist(), table["text"].to_pylist(), strict=True))
+def rows_of(folder: Path) -> dict[int, Row]:
+    """All columns of the committed rows, by id."""
+    parts = committed_parts(folder) if folder.exists() else []
+    rows = [row for part in parts for row in pq.read_table(part).to_pylist()]
+    found = {row["sample_id"]: row for row in rows}
+    assert len(found) == len(rows), "no id in two parts"
+    return found
+
+
+def check_complete(folder: Path, before: dict[int, Row], planned: int) -> None:
+    """Every planned id once, whoever reads; rows committed before a kill as they were; sums that add up."""
+    files = [pq.read_table(part) for part in folder.resolve().rglob("*.parquet")]
+    assert sorted(number for file in files for number in file["sample_id"].to_pylist()) == list(range(planned))
+    rows = rows_of(folder)
+    assert before.items() <= rows.items(), "committed rows stay as they are"
+    record: Any = read_record(folder)["record"]
+    assert record["planned"] == planned == record["generated"] + record["failed"]
+    assert not list(folder.resolve().rglob("*.open")) + list(folder.resolve().rglob("*.tmp"))
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the moment does not come"
+        time.sleep(0.005)
+
+
+class Mill:
+    """Forked drivers on a store of their own each: a plan of PLANNED rows, of which an older folder holds DONORS."""
+
+    def __init__(self, root: Path, seed: int) -> None:
+        self.root, self.seed = root, seed
+        self.driver = subprocess.Popen(
+            [sys.executable, str(POINTS.parent / "crash_driver.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(POINTS.parent.parent)},
+        )
+        write_plan(root / "origin", "old", DONORS)
+        write_plan(root / "origin", "new", PLANNED)
+        settings = {"name": "old", "engines": 1, "part_rows": 64, "rate": 0.0}
+        assert self.end(self.begin(root / "origin", settings)) == 0
+        started = time.monotonic()
+        shutil.copytree(root / "origin", root / "undisturbed")
+        assert self.end(self.begin(root / "undisturbed", settings | {"name": "new", "rate": 400.0})) == 0
+        self.seconds = time.monotonic() - started
+
+    def begin(self, root: Path, settings: dict[str, Any]) -> int:
+        """Forks a driver; returns its process id."""
+        assert self.driver.stdin
+        assert self.driver.stdout
+        self.driver.stdin.write(json.dumps({"root": str(root), **settings}) + "\n")
+        self.driver.stdin.flush()
+        return int(self.driver.stdout.readline())
+
+    def end(self, pid: int) -> int:
+        """Waits for a driver's end; returns its wait status."""
+        assert self.driver.stdout
+        status = int(self.driver.stdout.readline())
+        with pytest.raises(ProcessLookupError):
+            os.killpg(pid, 0)  # nothing is left of its process group
+        return status
+
+    def trial(self, number: int) -> set[str]:
+        """Kills drivers until one ends by itself; returns the moments that were hit."""
+        source, root = random.Random(f"{self.seed}-{number}"), self.root / str(number)
+        shutil.copytree(self.root / "origin", root)
+        folder, hits, allowed = root / "samples" / "new", set(), 0
+        before: dict[int, Row] = {}
+        kills = 1 + source.randrange(3)
+        for start in range(kills + 1):
+            settings = {"name": "new", "engines": source.choice([1, 2, 3]), "part_rows": source.choice([7, 16, 40])}
+            # The first start of every other trial is killed at a named moment, all others at a drawn time.
+            point = POINT_NAMES[number // 2 % len(POINT_NAMES)] if number % 2 == 0 and not start else ""
+            settings |= {"rate": 400.0, "stop_at": point, "marker": str(root / "marker")}
+            pid = self.begin(root, settings)
+            if start == kills:
+                assert self.end(pid) == 0
+                break
+            wait_for_kill(root / "marker" if point else None, source.uniform(0, self.seconds))
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                os.kill(pid, signal.SIGKILL)
+            if self.end(pid) != signal.SIGKILL:
+                break
+            hits.add(point or moment(folder))
+            allowed += settings["engines"] * (settings["part_rows"] + 2 * MAX_NUM_SEQS)
+            rows = rows_of(folder)
+            assert before.items() <= rows.items(), f"trial {number}, start {start}"
+            before = rows
+        check_complete(folder, before, PLANNED)
+        carried = sum(row["attempt"] == 0 for row in rows_of(folder).values())
+        assert carried == DONORS
+        redone = (root / "written").stat().st_size - DONORS - (PLANNED - carried)  # a byte for each sample written
+        assert 0 <= redone <= allowed, f"trial {number}: {redone} samples done again, {allowed} allowed"
+        return {WORDS.get(hit, hit) for hit in hits}
+
+
+def wait_for_kill(marker: Path | None, seconds: float) -> None:
+    deadline = time.monotonic() + (60 if marker else seconds)
+    while not (marker and marker.exists()) and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert marker is None or marker.exists(), "the moment does not come"
+
+
+def moment(folder: Path) -> str:
+    """Where a driver was when it was killed, by what it left."""
+    if (folder / "_DONE").exists():
+        return "after _DONE"
+    if not list(folder.glob("*.open")):
+        return "before _DONE" if len(rows_of(folder)) == PLANNED else "engine start"
+    return "open part" if len(rows_of(folder)) < PLANNED else "all committed"
+
+
+def write_plan(root: Path, name: str, count: int) -> None:
+    """Documents and prompts of `count` samples in three prefixes; a smaller plan is the beginning of a larger one."""
+    for noun in ("documents", "prompts"):
+        (root / noun / name).mkdir(parents=True)
+    plan = pa.concat_tables([rows(10, first // 10 % 3, first) for first in range(0, count, 10)])
+    pq.write_table(plan.select(["passage_id", "title", "text"]), root / "documents" / name / "passages.parquet")
+    pq.write_table(plan.drop_columns(["title", "text"]), root / "prompts" / name / "plan-00000.parquet")
+    write_sets([], root / "prompts" / name / "demonstration_sets.parquet")
+    (root / "prompts" / name / "task.json").write_text(task_to_json(TASK))
+
+
+@pytest.fixture
+def mill(tmp_path: Path) -> Iterator[Mill]:
+    made = Mill(tmp_path, SEED)
+    yield made
+    made.driver.kill()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_killed_in_generation_and_rerun(synthmill: CommandLine) -> None:
+@pytest.mark.timeout(900)
+def test_drivers_killed_at_any_moment(mill: Mill) -> None:
+    """Forked drivers (tests/crash_driver.py): at each named moment, and at times drawn over an undisturbed run."""
+    hits = set().union(*(mill.trial(number) for number in range(TRIALS)))
+    assert hits >= {"engine start", "open part", "rename", "before _DONE", "merge", "delete"}, hits
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("point", "victim"), [("open", "driver"), ("rename", "driver"), ("rename", "engine"), ("before_done", "driver")]
+)
+def test_a_whole_run_is_killed(
+    synthmill: CommandLine, point: str, victim: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command line with its own Ray: only the driver is killed, or only the engine's actor."""
     write_corpus(synthmill.folder / "corpus", 40)
-    arguments = (*ARGUMENTS, "collection=corpus")
-    run, seed = synthmill.folder / "run", random.Random(7)
-    seen: dict[int, str] = {}
-    for attempt in range(2):
-        process = synthmill.start(*arguments)
-        before = len(parts_now(run))
-        deadline = time.monotonic() + 120
-        while len(parts_now(run)) < before + 2 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(seed.random() * 0.4)
-        kill_tree(process.pid)
-        parts = parts_now(run)
-        assert parts, f"attempt {attempt} was killed before anything was committed"
-        rows = rows_by_id(parts)
-        assert len(rows) == len(committed_ids(parts)) < SAMPLES, "killed in the middle, with no id in two parts"
-        assert seen.items() <= rows.items(), "committed rows stay as they are"
-        seen = rows
-    finished = synthmill.run(*arguments)
-    assert finished.returncode == 0, finished.stderr
-    table = read_samples(run / "samples")
-    assert table["sample_id"].to_pylist() == list(range(SAMPLES))
-    assert seen.items() <= dict(zip(table["sample_id"].to_pylist(), table["text"].to_pylist(), strict=True)).items()
+    marker, run = synthmill.folder / "marker", synthmill.folder / "run"
+    with monkeypatch.context() as patch:
+        patch.setenv("SYNTHMILL_STOP_AT", point)
+        patch.setenv("SYNTHMILL_STOP_MARKER", str(marker))
+        process = synthmill.start(*ARGUMENTS, "collection=corpus")
+    wait_until(marker.exists, process)
+    family = psutil.Process(process.pid).children(recursive=True)
+    rows = rows_of(run / "samples")
+    if victim == "engine":
+        [engine] = [child for child in family if "EngineActor" in " ".join(child.cmdline())]
+        engine.kill()
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == 0, out + err
+        assert "died; its uncommitted samples are done again" in out
+    else:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(20)
+        _, alive = psutil.wait_procs(family, timeout=AGENT_SECONDS if point == "open" else 15)
+        # Ray's two agents notice at once, and then try for a minute to report it to a Ray that is gone.
+        left = [child.name() for child in alive if child.is_running() and not child.name().endswith("Agent")]
+        assert left == [], "no process outlives the driver"
+        assert not alive or point != "open", "nor do the agents"
+        for agent in alive:
+            agent.kill()
+        done = synthmill.run(*ARGUMENTS, "collection=corpus", "samples.num_engines=2", "samples.part_rows=33")
+        assert done.returncode == 0, done.stderr
+    check_complete(run / "samples", rows, SAMPLES)
 
 
 @pytest.mark.slow
