@@ -30,7 +30,7 @@ from engine.errors import UserError, suggest
 from engine.lines import read_lines
 
 _MAX_RANGE = 1_000_000
-_KINDS = ("values", "file", "range", "taxonomy", "depends_on")
+_KINDS = ("values", "file", "range", "taxonomy", "depends_on", "written")
 
 
 def make_conditions(
@@ -60,6 +60,7 @@ def make_conditions(
 
 def _make(name: str, config: AttributeConfig, made: Mapping[str, Attribute], *, restricted: bool) -> Attribute:
     kind, place = _kind(name, config), _place(name)
+    assert kind != "written", "round 0 puts values in the place of the prompt"
     if kind == "taxonomy":
         return _tree(name, config.taxonomy, f"{place}.taxonomy")
     if kind == "depends_on":

@@ -35,6 +35,18 @@ class RangeConfig:
     step: float = 1.0
 
 
+@dataclass
+class WrittenConfig:
+    """Values that the generator writes in round 0, once, before anything is planned."""
+
+    prompt: str = ""
+    """Asks for a list, one item per line."""
+    count: int = 20
+    """Distinct values to keep: those that were written most often."""
+    temperature: float = 0.9
+    max_tokens: int = 160
+
+
 @dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
 class AttributeConfig:
     """One condition that samples are drawn under: one of `values`, `file`, `range`, `taxonomy`, `depends_on`."""
@@ -48,6 +60,8 @@ class AttributeConfig:
     """A word list: one value per line, `#` comments, a weight after a tab; `package:words/nouns.txt` ships."""
     range: RangeConfig | None = None
     """`{low: 1, high: 10}`, with `step: 0.5` for fractions."""
+    written: WrittenConfig | None = None
+    """`{prompt: "...", count: 20}`: values that the generator writes itself."""
     taxonomy: Any = None
     """A tree, as nested mappings with lists at the ends, drawn branch by branch, each level evenly. The value is the
     leaf; `NAME_path` is the way to it, as in `science/physics`."""
@@ -67,6 +81,8 @@ class AttributeConfig:
                 self.values = dict.fromkeys(texts, 1.0)
         if isinstance(self.range, Mapping):  # as stored in task.json
             self.range = RangeConfig(**self.range)
+        if isinstance(self.written, Mapping):
+            self.written = WrittenConfig(**self.written)
 
     def identity(self) -> dict[str, object]:
         """The content of a word list in place of its path."""

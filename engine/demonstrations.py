@@ -50,6 +50,8 @@ class DemonstrationsConfig:
     `bundled:python` ship; empty is `bundled:general`."""
     from_qrels: int = 0
     """Take this many judged queries of the collection instead; they are left out of the evaluation."""
+    self_instruct: int = 0
+    """Have the generator write this many in round 0 instead: zero-shot samples that pass the row filters."""
     collection: str = II("collection")
     select: Selection = Selection.random
     per_prompt: int = 3
@@ -71,11 +73,13 @@ class DemonstrationsConfig:
                 place="demonstrations.min_per_prompt",
                 remedy=f"set it to at most {self.per_prompt}",
             )
-        if self.path and self.from_qrels:
+        sources = {"path": self.path, "from_qrels": self.from_qrels, "self_instruct": self.self_instruct}
+        given = [f"demonstrations.{name}" for name, value in sources.items() if value]
+        if len(given) > 1:
             raise UserError(
-                f"two sources of demonstrations: {self.path} and {self.from_qrels} judged queries",
-                place="demonstrations.from_qrels",
-                remedy="set only one of demonstrations.path and demonstrations.from_qrels",
+                f"two sources of demonstrations: {given[0]}={sources[given[0].partition('.')[2]]} and {given[1]}",
+                place=given[1],
+                remedy=f"set only one of {' and '.join(given)}",
             )
         for name, least in (
             ("from_qrels", 0),

@@ -23,11 +23,13 @@ from engine.constraints import Drawer, check_constraints
 from engine.demonstration_sets import choose_sets
 from engine.demonstrations import DemonstrationsConfig, load_pool, shorten, strata, stratify
 from engine.errors import UserError
+from engine.ground import Asking, Ground, is_written, read_pool, write_demonstrations, write_values
 from engine.identity import fields_of, place
 from engine.lengths import PromptLengths, count_passages, prefix_conditions
 from engine.models import model_digest, resolve_model
 from engine.plan import PlanSize, Sets, plan_samples
 from engine.records import CONDITION_PREFIX
+from engine.samples import SamplesConfig
 from engine.task import (
     Demonstration,
     Renderer,
@@ -68,6 +70,8 @@ class PromptsConfig:
     """Whose tokenizer counts."""
     context_tokens: int = II("samples.context_tokens")
     max_tokens: int = place(II("samples.max_tokens"))
+    samples: SamplesConfig = II("samples")
+    """Who writes round 0, where a task has one."""
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
@@ -80,7 +84,8 @@ class PromptsConfig:
 
     def identity(self) -> dict[str, object]:
         """The tokenizer's content in place of the model's name."""
-        return fields_of(self) | {"model": model_digest(self.model, key="samples.model")}
+        unused = [] if is_written(self.task, self.demonstrations) else ["samples"]
+        return fields_of(self, without=unused) | {"model": model_digest(self.model, key="samples.model")}
 
 
 @dataclass(frozen=True)
@@ -105,10 +110,33 @@ def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path
     Record: planned, prefixes, demonstrations, prompt_tokens; num_values and distribution of each condition (of the
     most frequent values); ended_early, which says why where quotas let fewer be planned than asked for.
     """
-    planner = Planner(config, config.task, inputs["documents"], output, place)
+    ground = lay_ground(config, inputs["documents"], output, place)
+    planner = Planner(config, ground, inputs["documents"], output, place)
     size = PlanSize(config.per_passage, config.max_samples, config.seed, config.rounds)
     wanted = size.total(len(planner.passage_ids))
     return planner.write(plan_samples(planner.passage_ids, planner.drawer, planner.sets, planner.lengths, size), wanted)
+
+
+def lay_ground(config: PromptsConfig, documents: Path, output: Path, place: Place) -> Ground:
+    """What the plan stands on: values and demonstrations as configured, or written in round 0.
+
+    Raises:
+        UserError: there are no demonstrations where the config says, or the model wrote nothing fit.
+    """
+    asking, shown = Asking(config.samples, output, place), config.demonstrations
+    task = write_values(config.task, asking)
+    passages = pq.read_table(documents / "passages.parquet")
+    if shown.self_instruct:
+        pool = write_demonstrations(task, shown, passages.select(["passage_id", "title", "text"]), asking)
+    else:
+        pool = load_pool(shown, _texts(passages) if shown.from_qrels else {})
+    return Ground(task, _short(pool, shown.max_document_tokens, load_tokenizer(config.model)))
+
+
+def read_ground(prompts: Path) -> Ground:
+    """The ground of an earlier round's plan."""
+    pool = read_pool(prompts / "demonstration_pool.parquet")
+    return Ground(task_from_json((prompts / "task.json").read_text(encoding="utf-8")), pool)
 
 
 class Planner:
@@ -116,7 +144,7 @@ class Planner:
 
     Args:
         config: of the prompts step.
-        task: whose conditions are drawn; the config's own, or that with other weights.
+        ground: the task and the pool of demonstrations.
         documents: the folder of the documents step.
         output: the folder that the plan is written into.
         place: where embeddings are cached.
@@ -125,12 +153,12 @@ class Planner:
         UserError: a template cannot be rendered, a condition cannot be drawn, or no prompt fits.
     """
 
-    def __init__(self, config: PromptsConfig, task: TaskConfig, documents: Path, output: Path, place: Place) -> None:
+    def __init__(self, config: PromptsConfig, ground: Ground, documents: Path, output: Path, place: Place) -> None:
         passages = pq.read_table(documents / "passages.parquet")
         tokenizer = load_tokenizer(config.model)
-        self.task, self._output, self._console = config.task, output, place.console
+        self._task, self._output, self._console = ground.task, output, place.console
+        self._pool, task = ground.pool, ground.drawn or ground.task
         self.passage_ids: list[str] = passages["passage_id"].to_pylist()
-        self._pool = _short_pool(config, passages, tokenizer)
         name, values = strata(self._pool, task.attributes)
         conditions = make_conditions(task.attributes, name, values)
         shown = choose_sets(config.demonstrations, self._pool, stratify(self._pool, name, values), documents, place)
@@ -149,7 +177,7 @@ class Planner:
             self._console.warn(f"the plan is shorter than asked for: {record['ended_early']}; see task.quotas")
         write_sets(self._renderer.sets, self._output / "demonstration_sets.parquet")
         write_sets([self._pool], self._output / "demonstration_pool.parquet")
-        (self._output / "task.json").write_text(task_to_json(self.task), encoding="utf-8")
+        (self._output / "task.json").write_text(task_to_json(self._task), encoding="utf-8")
         return {**record, "demonstrations": len(self._pool), "demonstration_sets": len(self._renderer.sets)}
 
 
@@ -198,14 +226,16 @@ def write_sets(sets: Sequence[Sequence[Demonstration]], file: Path) -> None:
     pq.write_table(pa.table(columns, schema=pa.schema(list(zip(columns, types, strict=True)))), file)
 
 
-def _short_pool(config: PromptsConfig, passages: pa.Table, tokenizer: Tokenizer) -> list[Demonstration]:
-    documents: dict[str, str] = {}
-    if config.demonstrations.from_qrels:
-        for document, text in zip(passages["document_id"].to_pylist(), passages["text"].to_pylist(), strict=True):
-            documents.setdefault(document, text)
-    pool = load_pool(config.demonstrations, documents)
+def _texts(passages: pa.Table) -> dict[str, str]:
+    """Document id -> text of its first passage."""
+    texts: dict[str, str] = {}
+    for document, text in zip(passages["document_id"].to_pylist(), passages["text"].to_pylist(), strict=True):
+        texts.setdefault(document, text)
+    return texts
+
+
+def _short(pool: Sequence[Demonstration], limit: int, tokenizer: Tokenizer) -> list[Demonstration]:
     encodings = tokenizer.encode_batch([d.document for d in pool], add_special_tokens=False)
-    limit = config.demonstrations.max_document_tokens
     return [shorten(d, [end for _, end in e.offsets], limit) for d, e in zip(pool, encodings, strict=True)]
 
 

@@ -32,7 +32,7 @@ from engine.conditions import AttributeConfig
 from engine.constraints import QuotaConfig
 from engine.draws import SEPARATOR, text_hashes
 from engine.plan import Planning, PlanSize, plan_more
-from engine.prompts import Planner, PromptsConfig
+from engine.prompts import Planner, PromptsConfig, read_ground
 from engine.records import CONDITION_PREFIX
 
 if TYPE_CHECKING:
@@ -60,14 +60,15 @@ def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, pl
     """Plans one more round; see the module. Record: as `plan_prompts`, with `round` and `weights`."""
     kept, rejected = (pq.read_table(inputs["examples"] / f"{name}.parquet") for name in ("kept", "rejected"))
     earlier = pa.concat_tables([pq.read_table(file) for file in sorted(inputs["prompts"].glob("plan-*.parquet"))])
-    prompts, task = config.prompts, config.prompts.task
+    prompts, ground = config.prompts, read_ground(inputs["prompts"])
+    task = ground.task
     weights = {
         name: next_weights(shares, _counts(kept, name), _counts(rejected, name), config.number)
         for name, one in task.attributes.items()
         if (shares := target_shares(one))
     }
-    task = replace(task, attributes=_reweighted(task.attributes, weights), quotas=_quotas_left(task.quotas, earlier))
-    planner = Planner(prompts, task, inputs["documents"], output, place)
+    drawn = replace(task, attributes=_reweighted(task.attributes, weights), quotas=_quotas_left(task.quotas, earlier))
+    planner = Planner(prompts, ground, inputs["documents"], output, place, drawn)
     size = PlanSize(prompts.per_passage, prompts.max_samples, prompts.seed, prompts.rounds)
     wanted = size.total(len(planner.passage_ids), config.number)
     asked = Asked(planner.passage_ids, earlier["passage_id"].to_pylist(), _lost(kept, rejected))

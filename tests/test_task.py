@@ -53,7 +53,7 @@ def test_a_prompt_starts_with_its_prefix() -> None:
     whole = renderer.completion(PASSAGE, 1, "form=keywords")
     assert whole == renderer.prefix(1, "form=keywords") + renderer.suffix(PASSAGE, "form=keywords")
     assert renderer.text(PASSAGE, 1, "form=keywords") == whole
-    assert renderer.prefix.cache_info().misses == 1
+    assert renderer._cached_prefix.cache_info().misses == 1
 
 
 def test_a_task_needs_no_demonstration() -> None:

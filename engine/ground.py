@@ -1,0 +1,187 @@
+"""Round 0: what the model itself writes before anything is planned, and what later rounds then stand on, frozen.
+
+In: a task with conditions whose values are to be written, or demonstrations that are to be written; the engines of the
+run. Out: the ground of a plan: the task with its values filled in, and the pool of demonstrations. Both are stored with
+the plan, so later rounds read them and never ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.attributes import make_conditions
+from engine.conditions import WrittenConfig
+from engine.constraints import Drawer
+from engine.demonstrations import DemonstrationsConfig
+from engine.errors import UserError
+from engine.filters import FiltersConfig, PromptWords, Row, judge
+from engine.query_text import clean_query
+from engine.records import CONDITION_PREFIX, PROMPTS
+from engine.task import Demonstration, TaskConfig, check_turns
+from engine.turns import ParserKind, TurnConfig
+
+if TYPE_CHECKING:
+    from engine.place import Place
+    from engine.samples import SamplesConfig
+
+_TRIES = 4
+"""Samples asked for each demonstration or value that is wanted: many are thrown away."""
+_MAX_VALUE_CHARACTERS = 80
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What a plan stands on."""
+
+    task: TaskConfig
+    """With the values of every condition."""
+    pool: list[Demonstration]
+    drawn: TaskConfig | None = None
+    """The task with other weights to draw by, in later rounds."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Where round 0 asks, and where it keeps the answers."""
+
+    samples: SamplesConfig
+    output: Path
+    place: Place
+
+
+def is_written(task: TaskConfig, demonstrations: DemonstrationsConfig) -> bool:
+    """Whether a plan needs engines: a value or a demonstration is to be written."""
+    return demonstrations.self_instruct > 0 or any(one.written is not None for one in task.attributes.values())
+
+
+def write_values(task: TaskConfig, asking: Asking) -> TaskConfig:
+    """The task with the values of `written` conditions in place of their prompts.
+
+    Raises:
+        UserError: the model wrote no value for a condition.
+    """
+    attributes = dict(task.attributes)
+    for name, attribute in attributes.items():
+        if attribute.written is not None:
+            found = _values_of(name, attribute.written, task, asking)
+            attributes[name] = replace(attribute, written=None, values=dict.fromkeys(found, 1.0))
+    return replace(task, attributes=attributes)
+
+
+def _values_of(name: str, written: WrittenConfig, task: TaskConfig, asking: Asking) -> list[str]:
+    """Distinct items of the lists that the model wrote, those it wrote most often first, then in order of writing."""
+    turn = TurnConfig(prompt=written.prompt, parser=ParserKind.list, temperature=written.temperature, stop=[])
+    asked = TaskConfig(
+        name=f"values of {name}", kind=task.kind, turns={"values": replace(turn, max_tokens=written.max_tokens)}
+    )
+    rows = _blank_rows(_TRIES * max(1, -(-written.count // 10)))
+    counts: dict[str, int] = {}
+    for row in _generate(f"values-{name}", asked, rows, asking):
+        for item in _items(row):
+            counts[item] = counts.get(item, 0) + 1
+    found = sorted(counts, key=lambda item: -counts[item])[: written.count]
+    if not found:
+        raise UserError(
+            "the model wrote no value",
+            place=f"task.attributes.{name}.written",
+            remedy="write another prompt, or list values",
+        )
+    return found
+
+
+def _items(row: Mapping[str, object]) -> Iterator[str]:
+    text = str(row["text"]) if row["status"] == "generated" else ""
+    for line in text.splitlines():
+        item = clean_query(line).strip(" .,;:").lower()
+        if item and len(item) <= _MAX_VALUE_CHARACTERS and not set("|=") & set(item):
+            yield item
+
+
+def write_demonstrations(
+    task: TaskConfig, config: DemonstrationsConfig, passages: pa.Table, asking: Asking
+) -> list[Demonstration]:
+    """Self-instruct (Wang et al. 2023) on the task's own passages: zero-shot samples that pass the row filters.
+
+    Args:
+        task: its conditions are drawn by their weights.
+        config: how many.
+        passages: passage_id, title, text.
+        asking: engines.
+
+    Raises:
+        UserError: nothing that was written passes.
+    """
+    from engine.pending import make_units
+    from engine.plan import PlanSize, Sets, plan_samples
+
+    free = {name: replace(one, from_demonstrations=False) for name, one in task.attributes.items()}
+    drawer = Drawer(make_conditions(free), task.exclude)
+    size = PlanSize(_TRIES, _TRIES * config.self_instruct, config.seed)
+    ids = passages["passage_id"].to_pylist()
+    plan = pa.concat_tables(plan_samples(ids, drawer, Sets(1), lambda rows, *_: np.zeros_like(rows), size))
+    units = [unit.rows for unit in make_units(plan, passages, len(plan))]
+    text_of = dict(zip(ids, passages["text"].to_pylist(), strict=True))
+    found: dict[str, Demonstration] = {}
+    for row in _generate("demonstrations", replace(task, attributes=free), pa.concat_tables(units), asking):
+        query, passage = clean_query(str(row["text"])), str(text_of[row["passage_id"]])
+        written = Row(
+            query, passage, cut_off=row["finish_reason"] == "length", config=FiltersConfig(), prompt=PromptWords()
+        )
+        if row["status"] == "generated" and not judge(written).reason:
+            conditions = {name: str(row[f"{CONDITION_PREFIX}{name}"]) for name in task.attributes}
+            found.setdefault(query.lower(), Demonstration(passage, query, conditions=conditions))
+    if not found:
+        raise UserError(
+            f"none of {len(plan)} samples is fit to be a demonstration",
+            place=f"demonstrations.self_instruct={config.self_instruct}",
+            remedy="write some by hand (demonstrations.path), or choose a larger model",
+        )
+    return list(found.values())[: config.self_instruct]
+
+
+def _blank_rows(count: int) -> pa.Table:
+    """Planned rows without passage, conditions or demonstrations."""
+    numbers = {name: np.zeros(count) for name in ("replicate", "round", "demonstration_set", "prefix", "prompt_tokens")}
+    texts = {name: [""] * count for name in ("cell", "demonstrations")}
+    own = {"sample_id": np.arange(count), "passage_id": [f"blank-{number}" for number in range(count)]}
+    table = pa.table({name: (own | numbers | texts)[name] for name in PROMPTS.names}).cast(PROMPTS)
+    for name in ("title", "text"):
+        table = table.append_column(name, pa.array([""] * count, pa.string()))
+    return table
+
+
+def _generate(name: str, task: TaskConfig, rows: pa.Table, asking: Asking) -> list[dict[str, object]]:
+    """Samples of these rows in the order of their ids; the parts stay beside the plan."""
+    from engine.generation import condition_names
+    from engine.loop import Job
+    from engine.parts import open_attempt, read_samples, seal_attempts
+    from engine.pool import Unit
+    from engine.prompts import Prompts
+
+    check_turns(task, [], rows["cell"][0].as_py())
+    folder = asking.output / "round-0" / name
+    folder.mkdir(parents=True)
+    job = Job(Prompts(task, []), 1, open_attempt(folder, 1), condition_names(rows))
+    pool = asking.place.engines.start(asking.samples, asking.place)
+    asking.place.console.step("prompts", f"round 0: {rows.num_rows:,} samples for {name}")
+    pool.generate(job, [Unit(0, rows)], lambda _: None)
+    seal_attempts(folder)
+    return read_samples(folder).to_pylist()
+
+
+def read_pool(file: Path) -> list[Demonstration]:
+    """The pool that an earlier round stored."""
+    import json
+
+    rows: Sequence[Mapping[str, str]] = pq.read_table(file).to_pylist()
+    return [
+        Demonstration(row["document"], row["query"], query_id=row["query_id"], conditions=json.loads(row["conditions"]))
+        for row in rows
+    ]
