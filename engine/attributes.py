@@ -6,30 +6,24 @@ before anything starts, and once when it is planned, when it is known which valu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
 
 import pyarrow as pa
 
 from engine.conditions import (
-    DATA,
-    PACKAGE_FILE,
     PATH_SUFFIX,
     Attribute,
     AttributeConfig,
     Conditions,
     Dependent,
     Listed,
-    RangeConfig,
     Tree,
-    word_file,
+    WrittenConfig,
 )
 from engine.draws import SEPARATOR, Choice, text_hashes
 from engine.errors import UserError, suggest
-from engine.lines import read_lines
+from engine.values import choice_of, numbers_of, read_words, text_of, weights_of
 
-_MAX_RANGE = 1_000_000
 _KINDS = ("values", "file", "range", "taxonomy", "depends_on", "written")
 
 
@@ -60,21 +54,31 @@ def make_conditions(
 
 def _make(name: str, config: AttributeConfig, made: Mapping[str, Attribute], *, restricted: bool) -> Attribute:
     kind, place = _kind(name, config), _place(name)
-    assert kind != "written", "round 0 puts values in the place of the prompt"
+    if kind == "written":  # as it is checked before anything starts; round 0 puts values in its place
+        _check_written(config.written, place)
+        return Listed([name], Choice([""], [1.0]))
     if kind == "taxonomy":
         return _tree(name, config.taxonomy, f"{place}.taxonomy")
     if kind == "depends_on":
         return _dependent(name, config, made, restricted=restricted)
     if kind == "range":
         assert config.range is not None, "its kind is range"
-        numbers = _numbers(config.range, f"{place}.range")
+        numbers = numbers_of(config.range, f"{place}.range")
         return Listed([name], Choice(numbers, [1.0] * len(numbers)))
-    weights = _read_words(config.file, f"{place}.file") if kind == "file" else None
+    weights = read_words(config.file, f"{place}.file") if kind == "file" else None
     if weights is None:
         empty = {"": 1.0} if config.from_demonstrations else {}
         weights = weights_of(config.values or empty, f"{place}.values")
-    choice = _choice(weights, f"{place}.{kind}")
+    choice = choice_of(weights, f"{place}.{kind}")
     return Listed([name], choice, _pick(config.pick, [choice], place))
+
+
+def _check_written(written: WrittenConfig | None, place: str) -> None:
+    assert written is not None, "its kind is written"
+    if not written.prompt.strip():
+        raise UserError("has no prompt", place=f"{place}.written", remedy="ask for a list, one item per line")
+    if written.count < 1:
+        raise UserError(f"{written.count} is too small", place=f"{place}.written.count", remedy="set it to 1 or more")
 
 
 def _place(name: str) -> str:
@@ -158,109 +162,6 @@ def _ordered(attributes: Mapping[str, AttributeConfig]) -> Iterator[str]:
         waiting = [name for name in waiting if name not in done]
 
 
-def weights_of(raw: object, place: str) -> dict[str, float]:
-    """A list or a mapping of weights as value -> weight; zeros are kept.
-
-    Raises:
-        UserError: it is neither, a value is no text or number or stands twice, or a weight is no number.
-    """
-    if isinstance(raw, Mapping):
-        pairs = list(raw.items())
-    elif isinstance(raw, Sequence) and not isinstance(raw, str):
-        pairs = [(value, 1.0) for value in raw]
-    else:
-        raise UserError(f"{raw!r} is no list", place=place, remedy="write [a, b] or {a: 3, b: 1}")
-    weights: dict[str, float] = {}
-    for value, weight in pairs:
-        text = _text(value, place)
-        if text in weights:
-            raise UserError(f"{text!r} stands twice", place=place, remedy="write it once, with a weight: {a: 2, b: 1}")
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not math.isfinite(weight):
-            raise UserError(f"the weight {weight!r} of {text!r} is no number", place=place, remedy="write a number")
-        weights[text] = float(weight)
-    return weights
-
-
-def _text(value: object, place: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UserError(
-            f"the value {value!r} is not text",
-            place=place,
-            remedy="put it in quotes; yes, no and ~ have other meanings",
-        )
-    text = str(value)
-    if "|" in text:
-        raise UserError(
-            f"the condition {text!r} holds a sign that separates conditions",
-            place=place,
-            remedy="write it without '|'",
-        )
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        raise UserError(f"{text!r} holds half a surrogate pair", place=place, remedy="write whole characters") from None
-    return text
-
-
-def _choice(weights: Mapping[str, float], place: str) -> Choice:
-    positive = {value: weight for value, weight in weights.items() if weight > 0}
-    if not positive or min(weights.values()) < 0:
-        raise UserError(
-            f"weights {dict(weights)} draw nothing",
-            place=place,
-            remedy="give at least one value a weight above 0, and none below",
-        )
-    return Choice(list(positive), list(positive.values()))
-
-
-def _read_words(name: str, place: str) -> dict[str, float]:
-    file = word_file(name)
-    if not file.is_file():
-        shipped = [f"{PACKAGE_FILE}words/{path.name}" for path in sorted((DATA / "words").glob("*.txt"))]
-        raise UserError(f"no such file: {name}", place=place, remedy=f"name a file, or one of {', '.join(shipped)}")
-    weights: dict[str, float] = {}
-    for number, line in enumerate(read_lines(file), 1):
-        word, _, weight = line.rstrip("\r\n").partition("\t")
-        if not word.strip() or word.startswith("#"):
-            continue
-        word = _text(word.strip(), f"{file}:{number}")
-        if word in weights:
-            raise UserError(f"{word!r} stands twice", place=f"{file}:{number}", remedy="remove one of the lines")
-        weights[word] = _word_weight(weight.strip(), f"{file}:{number}")
-    if not weights:
-        raise UserError("the file holds no value", place=str(file), remedy="write one value per line")
-    return weights
-
-
-def _word_weight(text: str, place: str) -> float:
-    try:
-        weight = float(text) if text else 1.0
-    except ValueError:
-        weight = math.nan
-    if not math.isfinite(weight) or weight < 0:
-        raise UserError(
-            f"the weight {text!r} is no number of 0 or more", place=place, remedy="write VALUE, a tab, and a number"
-        )
-    return weight
-
-
-def _numbers(config: RangeConfig, place: str) -> list[str]:
-    """The numbers of a range as text, all with as many decimals as its ends and step need."""
-    low, high, step = config.low, config.high, config.step
-    if not all(map(math.isfinite, (low, high, step))) or low > high or step <= 0:
-        raise UserError(
-            f"from {low:g} to {high:g} in steps of {step:g} there is nothing",
-            place=place,
-            remedy="set low below high, and step above 0",
-        )
-    first, last, stride = (Decimal(repr(float(number))).normalize() for number in (low, high, step))
-    count = int((last - first) / stride) + 1
-    if count > _MAX_RANGE:
-        raise UserError(f"{count:,} numbers", place=place, remedy=f"take larger steps: at most {_MAX_RANGE:,} numbers")
-    decimals = max(0, *(-int(number.as_tuple().exponent) for number in (first, stride)))
-    return [f"{first + index * stride:.{decimals}f}" for index in range(count)]
-
-
 def _pick(raw: object, choices: Sequence[Choice], place: str) -> tuple[int, int] | None:
     if not raw:
         return None
@@ -289,10 +190,12 @@ def _dependent(name: str, config: AttributeConfig, made: Mapping[str, Attribute]
     place, parent = _place(name), config.depends_on
     if not isinstance(config.by, Mapping) or not config.by:
         raise UserError("depends_on without `by`", place=place, remedy="write by: {value: [a, b], ...}")
-    keys = {_text(value, f"{place}.by"): value for value in config.by}
-    by = {text: _choice(weights_of(config.by[raw], p), p) for text, raw in keys.items() for p in [f"{place}.by.{text}"]}
+    keys = {text_of(value, f"{place}.by"): value for value in config.by}
+    by = {
+        text: choice_of(weights_of(config.by[raw], p), p) for text, raw in keys.items() for p in [f"{place}.by.{text}"]
+    }
     values = config.values
-    default = _choice(weights_of(values, f"{place}.values"), f"{place}.values") if values else None
+    default = choice_of(weights_of(values, f"{place}.values"), f"{place}.values") if values else None
     known = made[parent].possible()[0]
     unknown = [value for value in by if value not in known]
     several = getattr(made[parent], "pick", None)
@@ -304,6 +207,10 @@ def _dependent(name: str, config: AttributeConfig, made: Mapping[str, Attribute]
         raise UserError(what, place=f"{place}.by", remedy="add an entry, or `values:` as the default")
     pick = _pick(config.pick, [*by.values(), *([default] if default else [])], place)
     return Dependent([name], parent, by, default, pick)
+
+
+def _listed(raw: object, place: str) -> Choice:
+    return choice_of(weights_of(raw, place), place)
 
 
 def _tree(name: str, raw: object, place: str) -> Tree:
@@ -335,7 +242,7 @@ def _children(node: object, place: str) -> dict[str, object]:
         pairs = [(node, None)]
     children: dict[str, object] = {}
     for raw, below in pairs:
-        text = _text(raw, place)
+        text = text_of(raw, place)
         if text in children or "/" in text or not text:
             what = f"{text!r} stands twice" if text in children else f"the name {text!r} cannot be part of a path"
             raise UserError(what, place=place, remedy="write each name once, not empty and without '/'")

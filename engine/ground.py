@@ -173,7 +173,8 @@ def _generate(name: str, task: TaskConfig, rows: pa.Table, asking: Asking) -> li
     asking.place.console.step("prompts", f"round 0: {rows.num_rows:,} samples for {name}")
     pool.generate(job, [Unit(0, rows)], lambda _: None)
     seal_attempts(folder)
-    return read_samples(folder).to_pylist()
+    samples: list[dict[str, object]] = read_samples(folder).to_pylist()
+    return samples
 
 
 def read_pool(file: Path) -> list[Demonstration]:

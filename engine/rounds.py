@@ -27,13 +27,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.attributes import weights_of
 from engine.conditions import AttributeConfig
 from engine.constraints import QuotaConfig
 from engine.draws import SEPARATOR, text_hashes
 from engine.plan import Planning, PlanSize, plan_more
 from engine.prompts import Planner, PromptsConfig, read_ground
 from engine.records import CONDITION_PREFIX
+from engine.values import weights_of
 
 if TYPE_CHECKING:
     from engine.place import Place
@@ -68,7 +68,7 @@ def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, pl
         if (shares := target_shares(one))
     }
     drawn = replace(task, attributes=_reweighted(task.attributes, weights), quotas=_quotas_left(task.quotas, earlier))
-    planner = Planner(prompts, ground, inputs["documents"], output, place, drawn)
+    planner = Planner(prompts, replace(ground, drawn=drawn), inputs["documents"], output, place)
     size = PlanSize(prompts.per_passage, prompts.max_samples, prompts.seed, prompts.rounds)
     wanted = size.total(len(planner.passage_ids), config.number)
     asked = Asked(planner.passage_ids, earlier["passage_id"].to_pylist(), _lost(kept, rejected))

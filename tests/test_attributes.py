@@ -1,11 +1,8 @@
 """Attributes as people write them: every mistake is refused with its name, its place and a remedy."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from engine.attributes import make_conditions, weights_of
+from engine.attributes import make_conditions
 from engine.conditions import AttributeConfig, RangeConfig
 from engine.errors import UserError
 
@@ -81,30 +78,6 @@ def test_an_attribute_that_cannot_be_drawn_is_refused(case: str) -> None:
     assert caught.value.remedy
 
 
-def test_a_missing_file_names_those_that_ship() -> None:
-    with pytest.raises(UserError) as caught:
-        make_conditions({"x": A(file="package:words/noun.txt")})
-    assert "package:words/adjectives.txt, package:words/nouns.txt, package:words/verbs.txt" in caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("text", "line", "what"),
-    [
-        ("cat\ncat\n", ":2", "'cat' stands twice"),
-        ("cat\tmany\n", ":1", "the weight 'many' is no number"),
-        ("cat\t-1\n", ":1", "the weight '-1' is no number of 0 or more"),
-        ("# one\n\nc|t\n", ":3", "holds a sign"),
-        ("# nothing\n", "", "the file holds no value"),
-    ],
-)
-def test_a_word_list_is_faulted_by_its_line(tmp_path: Path, text: str, line: str, what: str) -> None:
-    file = tmp_path / "words.txt"
-    file.write_text(text)
-    with pytest.raises(UserError, match=what.replace("|", r"\|")) as caught:
-        make_conditions({"x": A(file=str(file))})
-    assert caught.value.place == f"{file}{line}"
-
-
 def test_what_demonstrations_do_not_carry_is_no_mistake() -> None:
     form = A({"a": 1.0, "b": 1.0}, from_demonstrations=True)
     length = A(depends_on="form", by={"a": ["short"], "b": ["long"]})
@@ -112,14 +85,6 @@ def test_what_demonstrations_do_not_carry_is_no_mistake() -> None:
     assert made.probe() == {"form": "a", "length": "short"}
     with pytest.raises(UserError, match="nothing is said for form="):
         make_conditions({"form": form, "length": length}, "form", [""])
-
-
-@pytest.mark.parametrize(
-    ("raw", "weights"),
-    [(["a", 1, 2.5], {"a": 1.0, "1": 1.0, "2.5": 1.0}), ({"a": 3, 7: 0.5}, {"a": 3.0, "7": 0.5}), ([], {})],
-)
-def test_lists_and_mappings_are_weights(raw: Any, weights: dict[str, float]) -> None:
-    assert weights_of(raw, "here") == weights
 
 
 def test_what_can_be_drawn_is_known_before() -> None:
