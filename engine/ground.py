@@ -150,7 +150,7 @@ def _blank_rows(count: int) -> pa.Table:
     """Planned rows without passage, conditions or demonstrations."""
     numbers = {name: np.zeros(count) for name in ("replicate", "round", "demonstration_set", "prefix", "prompt_tokens")}
     texts = {name: [""] * count for name in ("cell", "demonstrations")}
-    own = {"sample_id": np.arange(count), "passage_id": [f"blank-{number}" for number in range(count)]}
+    own = {"sample_id": np.arange(count), "passage_id": ["blank"] * count}
     table = pa.table({name: (own | numbers | texts)[name] for name in PROMPTS.names}).cast(PROMPTS)
     for name in ("title", "text"):
         table = table.append_column(name, pa.array([""] * count, pa.string()))
