@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from engine.actor import EngineActor, end_actor, why_no_start
 from engine.errors import UserError
 from engine.generators import engine_environment
 from engine.limits import is_out_of_memory, memory_remedy, smaller_limits
-from engine.loop import Job
+from engine.loop import Job, Totals
 from engine.lora import resolve_adapter
 from engine.models import resolve_model
 from engine.parts import committed_ids
@@ -317,8 +317,8 @@ class EnginePool:
         queues.remove_engine(dead.index)
         self._deaths += 1
         committed = committed_ids(self._job.attempt_folder.glob(f"part-e{dead.index}-*.parquet"))
-        if dead.totals:
-            self._gone.append(dead.totals | {"generated": len(committed), "failed": 0, "committed": len(committed)})
+        last_known = dead.totals or asdict(Totals())
+        self._gone.append(last_known | {"generated": len(committed), "failed": 0, "committed": len(committed)})
         for unit in (*dead.units.values(), *dead.settled):
             left = unit.rows.filter(pc.invert(pc.is_in(unit.rows["sample_id"], pa.array(committed))))
             if left.num_rows:

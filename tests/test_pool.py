@@ -96,13 +96,24 @@ def test_a_killed_engine_costs_only_its_open_part(tmp_path: Path, place: Place, 
     pool = pools.start(replace(FAKE, num_engines=2, fake_samples_per_second=60.0), place)
     pool.wait_ready()
     victim = actor_pid(pool)
-    killer = threading.Thread(target=lambda: (time.sleep(1.2), os.kill(victim, signal.SIGKILL)))
+    killer = threading.Thread(target=kill_after_its_first_part, args=(victim, tmp_path))
     killer.start()
-    pool.generate(job(tmp_path), units(240, 12), lambda _: None)
+    totals = pool.generate(job(tmp_path), units(240, 12), lambda _: None)
     killer.join()
     table = read_samples(tmp_path)
     assert table["sample_id"].to_pylist() == list(range(240))
-    assert len(set(table["engine"].to_pylist())) == 3, "another engine took the dead one's place"
+    writers = table["engine"].to_pylist()
+    assert set(writers) == {0, 1, 2}, "another engine took the dead one's place"
+    assert writers.count(0) >= 20, "what the dead one had committed is kept"
+    assert next(own["committed"] for own in totals) == writers.count(0), "and counted"
+
+
+def kill_after_its_first_part(victim: int, folder: Path) -> None:
+    """Ends the first engine as soon as a part of it is committed: it has an open part and units then."""
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("attempt-*/part-e0-*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(victim, signal.SIGKILL)
 
 
 def actor_pid(pool: EnginePool) -> int:
