@@ -52,6 +52,14 @@ def make_conditions(
     return Conditions(made, [column for name in attributes for column in made[name].columns], stratum)
 
 
+def target_shares(attribute: AttributeConfig) -> dict[str, float]:
+    """The shares that a plain list of values asks for; empty for other kinds, which rounds leave as they are."""
+    if not attribute.values or attribute.pick or attribute.depends_on:
+        return {}
+    weights = {value: weight for value, weight in weights_of(attribute.values, "").items() if weight > 0}
+    return {value: weight / sum(weights.values()) for value, weight in weights.items()}
+
+
 def _make(name: str, config: AttributeConfig, made: Mapping[str, Attribute], *, restricted: bool) -> Attribute:
     kind, place = _kind(name, config), _place(name)
     if kind == "written":  # as it is checked before anything starts; round 0 puts values in its place

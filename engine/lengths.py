@@ -41,9 +41,12 @@ def mentioned_conditions(sources: Iterable[str], names: Sequence[str]) -> list[s
     found: set[str] = set()
     for source in sources:
         try:
-            found |= names_used(source, "condition")
+            own = names_used(source, "condition")
         except LookupError:
             return list(names)
+        if not own <= {*names}:  # a method, as in condition.values()
+            return list(names)
+        found |= own
     return [name for name in names if name in found]
 
 

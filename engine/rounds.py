@@ -27,13 +27,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.attributes import target_shares
 from engine.conditions import AttributeConfig
 from engine.constraints import QuotaConfig
 from engine.draws import SEPARATOR, text_hashes
 from engine.plan import Planning, PlanSize, plan_more
 from engine.prompts import Planner, PromptsConfig, read_ground
 from engine.records import CONDITION_PREFIX
-from engine.values import weights_of
 
 if TYPE_CHECKING:
     from engine.place import Place
@@ -77,14 +77,6 @@ def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, pl
     more = plan_more(earlier, planner.passage_ids, chosen, config.number - 1, planning)
     record = planner.write(itertools.chain(_chunks(earlier), more), wanted)
     return {**record, "round": config.number, "weights": weights}
-
-
-def target_shares(attribute: AttributeConfig) -> dict[str, float]:
-    """The shares that a plain list of values asks for; empty for other kinds, which rounds leave as they are."""
-    if not attribute.values or attribute.pick or attribute.depends_on:
-        return {}
-    weights = {value: weight for value, weight in weights_of(attribute.values, "").items() if weight > 0}
-    return {value: weight / sum(weights.values()) for value, weight in weights.items()}
 
 
 def next_weights(

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.attributes import target_shares
 from engine.records import CONDITION_PREFIX
+from engine.task import task_from_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,10 +64,32 @@ def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> di
     }
 
 
-def kept_shares(kept: pa.Table, rejected: pa.Table) -> dict[str, dict[str, dict[str, float]]]:
-    """Attribute -> value -> {generated, kept, share}: which conditions survive curation."""
-    attributes = [name for name in kept.column_names if name.startswith(CONDITION_PREFIX)]
-    return {name.removeprefix(CONDITION_PREFIX): _shares(kept[name], rejected[name]) for name in attributes}
+Cells = dict[str, dict[str, float]]
+"""Value of a condition -> figures."""
+
+SHOWN_VALUES = 20
+"""Of a condition, the most frequent ones."""
+
+
+def kept_shares(kept: pa.Table, rejected: pa.Table, targets: Mapping[str, Mapping[str, float]]) -> dict[str, Cells]:
+    """Attribute -> value -> {generated, kept, share, reached, target}: what survives curation, and what was asked for.
+
+    Args:
+        kept: examples, with a column per condition.
+        rejected: the same.
+        targets: attribute -> value -> share asked for, where a task names shares.
+    """
+    names = [name.removeprefix(CONDITION_PREFIX) for name in kept.column_names if name.startswith(CONDITION_PREFIX)]
+    return {
+        name: _shares(kept[f"{CONDITION_PREFIX}{name}"], rejected[f"{CONDITION_PREFIX}{name}"], targets.get(name, {}))
+        for name in names
+    }
+
+
+def read_targets(prompts: Path) -> dict[str, dict[str, float]]:
+    """The shares that the task of a finished prompts folder asks for."""
+    task = task_from_json((prompts / "task.json").read_text(encoding="utf-8"))
+    return {name: shares for name, one in task.attributes.items() if (shares := target_shares(one))}
 
 
 def read_examples(folder: Path) -> tuple[pa.Table, pa.Table]:
@@ -75,20 +99,34 @@ def read_examples(folder: Path) -> tuple[pa.Table, pa.Table]:
     return pq.read_table(folder / "kept.parquet"), pq.read_table(folder / "rejected.parquet")
 
 
-def quality_figures(kept: pa.Table, rejected: pa.Table, real: Mapping[str, str], seed: int) -> dict[str, object]:
-    """Everything of this module for the report; `real` are the benchmark's queries, possibly none."""
+def quality_figures(
+    examples: tuple[pa.Table, pa.Table], real: Mapping[str, str], seed: int, targets: Mapping[str, Mapping[str, float]]
+) -> dict[str, object]:
+    """Everything of this module for the report.
+
+    Args:
+        examples: kept and rejected ones.
+        real: the benchmark's queries, possibly none.
+        seed: draws queries where numbers must be equal.
+        targets: shares of conditions that were asked for.
+    """
+    kept, rejected = examples
     texts = kept["query"].to_pylist()
-    figures: dict[str, object] = {"kept": describe_queries(texts), "conditions": kept_shares(kept, rejected)}
+    figures: dict[str, object] = {"kept": describe_queries(texts), "conditions": kept_shares(kept, rejected, targets)}
     if real:
         figures["real"] = describe_queries(list(real.values()))
         figures["distinct_2_at_equal_number"] = compare_diversity(texts, list(real.values()), seed)
     return figures
 
 
-def _shares(kept: pa.ChunkedArray, rejected: pa.ChunkedArray) -> dict[str, dict[str, float]]:
+def _shares(kept: pa.ChunkedArray, rejected: pa.ChunkedArray, targets: Mapping[str, float]) -> Cells:
     survived, lost = Counter(kept.to_pylist()), Counter(rejected.to_pylist())
-    totals = {value: survived[value] + lost[value] for value in sorted({*survived, *lost}, key=str)}
-    return {
-        str(value): {"generated": total, "kept": survived[value], "share": round(survived[value] / total, 4)}
-        for value, total in totals.items()
-    }
+    shown = sorted(value for value, _ in (survived + lost).most_common(SHOWN_VALUES))
+    cells: Cells = {}
+    for value in shown:
+        total = survived[value] + lost[value]
+        cells[value] = {"generated": total, "kept": survived[value], "share": round(survived[value] / total, 4)}
+        cells[value]["reached"] = round(survived[value] / max(1, survived.total()), 4)
+        if value in targets:
+            cells[value]["target"] = round(targets[value], 4)
+    return cells

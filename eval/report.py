@@ -78,7 +78,7 @@ def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Pat
     """
     import time
 
-    from eval.data_quality import quality_figures, read_examples
+    from eval.data_quality import quality_figures, read_examples, read_targets
     from eval.evaluation import evaluate_systems
     from eval.evidence import gather_evidence
     from eval.figures import assemble
@@ -89,7 +89,7 @@ def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Pat
     kept, rejected = read_examples(inputs["examples"])
     real = evaluation.judged.benchmark.queries if evaluation.judged else {}
     report = assemble(config, inputs, output, evaluation)
-    report["data_quality"] = quality_figures(kept, rejected, real, config.seed)
+    report["data_quality"] = quality_figures((kept, rejected), real, config.seed, read_targets(inputs["prompts"]))
     report["seconds"]["report"] = round(time.monotonic() - started, 3)
     report["peak_memory_bytes"] = max(report["peak_memory_bytes"], place.memory.peak_bytes())
     write_evaluation(output, evaluation)

@@ -184,7 +184,7 @@ def small_report(root: Path, *, judged: bool = True) -> tuple[dict[str, Any], Ev
     report = assemble(small_config(), folders, root / "report" / "0123456789abcdef", evaluation)
     kept, rejected = read_examples(folders["examples"])
     real = evaluation.judged.benchmark.queries if evaluation.judged else {}
-    report["data_quality"] = quality_figures(kept, rejected, real, 0)
+    report["data_quality"] = quality_figures((kept, rejected), real, 0, {})
     report["seconds"]["report"] = 9.1
     return report, gather_evidence(kept, rejected, evaluation, 0)
 

@@ -34,10 +34,14 @@ def test_diversity_is_compared_at_the_same_number_of_queries() -> None:
 
 def test_figures_of_a_run(tmp_path: Path) -> None:
     kept, rejected = read_examples(build_run(tmp_path)["examples"])
-    figures = quality_figures(kept, rejected, small_benchmark().queries, seed=0)
+    figures = quality_figures((kept, rejected), small_benchmark().queries, 0, {})
     cells = figures["conditions"]["form"]  # type: ignore[index]
     assert set(cells) == {"question", "keywords"}
     assert sum(cell["generated"] for cell in cells.values()) == kept.num_rows + rejected.num_rows == 24
     assert sum(cell["kept"] for cell in cells.values()) == kept.num_rows
     assert figures["real"]["queries"] == 5  # type: ignore[index]
-    assert "real" not in quality_figures(kept, rejected, {}, seed=0)
+    asked_for = quality_figures((kept, rejected), {}, 0, {"form": {"question": 0.75}})["conditions"]["form"]  # type: ignore[index]
+    assert asked_for["question"]["target"] == 0.75
+    assert "target" not in asked_for["keywords"]
+    assert asked_for["question"]["reached"] + asked_for["keywords"]["reached"] == 1
+    assert "real" not in quality_figures((kept, rejected), {}, 0, {})

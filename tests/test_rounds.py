@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import CommandLine
 
+from engine.attributes import target_shares
 from engine.conditions import AttributeConfig
 from engine.constraints import QuotaConfig
 from engine.parts import committed_parts
-from engine.rounds import Asked, _quotas_left, next_weights, target_shares
+from engine.rounds import Asked, _quotas_left, next_weights
 
 EVEN = {"question": 0.5, "keywords": 0.5}
 
