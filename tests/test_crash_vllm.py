@@ -56,14 +56,14 @@ def wait_for_rows(run: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("number", range(3))
 def test_vllm_killed_and_rerun(synthmill: CommandLine, number: int) -> None:
     trial(synthmill, number)
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("number", range(3, 33))
 def test_vllm_killed_and_rerun_many_times(synthmill: CommandLine, number: int) -> None:
     trial(synthmill, number)
