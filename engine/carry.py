@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.atomic import write_json
+from engine.digests import content_digest
 from engine.errors import UserError
 from engine.identity import ROOT, digest
 from engine.parts import committed_parts, row_groups, write_part
@@ -44,7 +45,7 @@ _RECIPE = "recipe.json"
 _LENGTHS = ("max_tokens", "context_tokens")
 _PLANNING = ("attributes", "exclude", "quotas")
 """Fields of a task that decide what is planned, and nothing about how a planned sample is written."""
-_WRITERS = ("engine/generators.py", "engine/fake.py")
+_WRITERS = ("engine/generators.py", "engine/fake.py", "engine/turns.py", "engine/templates.py")
 _PART_ROWS = _GROUP_ROWS = 1 << 16
 
 
@@ -62,8 +63,10 @@ def make_recipe(config: SamplesConfig, prompts: Path) -> Recipe:
     sampling = {name: value for name, value in config.identity().items() if name not in _LENGTHS}
     task = json.loads((prompts / "task.json").read_text(encoding="utf-8"))
     task = {name: value for name, value in task.items() if name not in _PLANNING}
+    # A row's hash covers the demonstrations of its first turn; those that later turns show are told apart here.
+    pool = content_digest(prompts / "demonstration_pool.parquet") if len(task["turns"]) > 1 else ""
     sources = [digest((ROOT / name).read_text(encoding="utf-8")) for name in _WRITERS]
-    return Recipe(digest([sampling, task, sources]), config.max_tokens, config.context_tokens)
+    return Recipe(digest([sampling, task, pool, sources]), config.max_tokens, config.context_tokens)
 
 
 def note_recipe(folder: Path, recipe: Recipe) -> None:

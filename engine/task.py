@@ -168,8 +168,19 @@ class Renderer:
         self._messages = [
             (message["role"], compile_template(message["content"], f"{place}.messages")) for message in config.messages
         ]
-        self.prefix = functools.lru_cache(maxsize=4096)(self._prefix)
+        self._cached_prefix = functools.lru_cache(maxsize=4096)(self._prefix)
+        try:
+            self._mentioned: set[str] | None = names_used(config.instruction or "", "condition")
+        except LookupError:
+            self._mentioned = None  # any condition may be meant
         self.has_prefix = bool(config.instruction or self._has_demonstrations())
+
+    def prefix(self, set_index: int, cell: str) -> str:
+        """The start of the prompt, which hangs on the conditions that the instruction mentions and on no others."""
+        condition = parse_cell(cell)
+        if self._mentioned is not None and self._mentioned <= condition.keys():
+            cell = format_cell({name: value if name in self._mentioned else "" for name, value in condition.items()})
+        return self._cached_prefix(set_index, cell)
 
     def _prefix(self, set_index: int, cell: str) -> str:
         if self.is_chat:

@@ -54,6 +54,7 @@ class Mill:
             "cell": [cell for _, cell in keys],
             **{name: [0] * len(keys) for name in ("replicate", "round", "demonstration_set", "prefix")},
             "prompt_tokens": [20] * len(keys),
+            "demonstrations": [""] * len(keys),
         }
         table = pa.table(columns, schema=PROMPTS)
         table = table.append_column("condition_form", pa.array([cell.partition("=")[2] for _, cell in keys]))

@@ -57,7 +57,7 @@ def test_several_templates_mention_together() -> None:
 def test_a_prefix_depends_on_the_instruction_alone(kind: PromptKind) -> None:
     task = replace(TASK, kind=kind)
     names = make_conditions(task.attributes).names
-    assert prefix_conditions(task, names) == ["topic", "topic_path"]
+    assert prefix_conditions(Renderer(task, []), names) == ["topic", "topic_path"]
     renderer = Renderer(task, SETS)
     cells = [
         {"form": form, "topic": "optics", "topic_path": "p", "nouns": "cat", "unused": ""} for form in ("claim", "q")

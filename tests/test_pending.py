@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     """A plan of four files with ten rows each, two prefixes in turn, and its passages."""
     for number in range(FILES):
         table = rows(FILE_ROWS, 0, number * FILE_ROWS).drop_columns(["title", "text"])
-        prefixes = np.arange(FILE_ROWS, dtype=np.int32) % 2
+        prefixes = np.arange(FILE_ROWS, dtype=np.int64) % 2
         index = table.schema.get_field_index("prefix")
         table = table.set_column(index, table.schema.field(index), [prefixes])
         pq.write_table(table, tmp_path / f"plan-{number:05d}.parquet", row_group_size=4)
