@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from test_pool import TASK, job, place, rows  # noqa: F401  # place is a fixture
 
+from engine.config import choices, load_config
+from engine.generation import condition_names, read_plan
 from engine.loop import Job
 from engine.parts import open_attempt, read_samples
+from engine.pending import make_units, read_passages
 from engine.place import Place
 from engine.pool import EnginePool, Unit
-from engine.prompts import Prompts
+from engine.prompts import Prompts, load_prompts, plan_prompts
+from engine.records import PASSAGES
 from engine.samples import SamplesConfig
 from engine.task import TaskConfig
 from engine.turns import TurnConfig
@@ -61,16 +68,60 @@ def check_structured_turns(pool: EnginePool, folder: Path) -> None:
         assert row["status"] == "generated" or row["error"].startswith("turn review: no JSON")
 
 
+def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
+    """Every task of conf/task/ on the engine that runs already: planned as a run plans it, written by the model."""
+    documents = folder / "documents"
+    documents.mkdir(parents=True)
+    texts = [
+        "Bees tell their sisters where flowers are by dancing on the comb; the angle of the dance is that to the sun.",
+        "A tenant may give notice at any time, but the contract ends at the close of the third month after the letter.",
+    ]
+    passages = [
+        {"passage_id": f"d{i}", "document_id": f"d{i}", "title": "", "text": text, "position": 0, "num_tokens": 30}
+        for i, text in enumerate(texts * 3)
+    ]
+    pq.write_table(pa.Table.from_pylist(passages, PASSAGES), documents / "passages.parquet")
+    for name in choices("task"):
+        overrides = [f"task={name}", "samples.context_tokens=1024", "demonstrations.max_document_tokens=60"]
+        config = load_config(["experiment=adapt", *overrides, "documents.path=unused", "prompts.per_passage=1"])[0]
+        prompts, written = folder / f"{name}-prompts", folder / name
+        prompts.mkdir()
+        written.mkdir()
+        plan_prompts(config.prompts, {"documents": documents}, prompts, place)
+        plan = read_plan(prompts)
+        unit = pa.concat_tables([part.rows for part in make_units(plan, read_passages(documents), 100)])
+        own = Job(load_prompts(prompts), 1, open_attempt(written, 1), condition_names(plan))
+        pool.generate(own, [Unit(0, unit)], lambda _: None)
+        samples = read_samples(written).to_pylist()
+        assert len(samples) == 6, name
+        turns = list(config.task.turns)
+        for row in samples:
+            assert row["status"] == "generated" or row["error"].startswith("turn "), (name, row["error"])
+            assert all(row[f"condition_{attribute}"] is not None for attribute in config.task.attributes), name
+            if row["status"] == "generated":
+                assert row["text"].strip(), name
+                assert all(row[f"turn_{turn}"] for turn in turns[:-1]), name
+        done = [row for row in samples if row["status"] == "generated"]
+        assert done or name == "textbook", (name, [row["error"] for row in samples])  # its code must compile
+        if name == "textbook":
+            assert all(ast.parse(row["text"]) for row in done)
+        if name == "fact_cards":
+            assert all(1 <= row["field_difficulty"] <= 5 and row["field_title"] for row in done)
+        if name == "reviews":
+            assert all((row["condition_label"] == "positive") == (row["condition_stars"] in "45") for row in samples)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
     tmp_path: Path,
     place: Place,  # noqa: F811  # the fixture
 ) -> None:
-    config = SamplesConfig(seed=0, max_tokens=12, context_tokens=256, max_num_seqs=8, kv_cache_bytes=2**28)
+    config = SamplesConfig(seed=0, max_tokens=12, context_tokens=1024, max_num_seqs=8, kv_cache_bytes=2**28)
     work = rows(12)
     texts = [
-        "word " * 400 if i == 5 else "bees dance on the comb " + text for i, text in enumerate(work["text"].to_pylist())
+        "word " * 1400 if i == 5 else "bees dance on the comb " + text
+        for i, text in enumerate(work["text"].to_pylist())
     ]
     work = work.set_column(work.column_names.index("text"), "text", [texts])
     config = replace(config, cpus_per_engine=2)
@@ -81,7 +132,7 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
         samples = {row["sample_id"]: row for row in read_samples(tmp_path).to_pylist()}
         assert sorted(samples) == list(range(12))
         assert samples[5]["status"] == "failed"
-        assert "256" in samples[5]["error"]
+        assert "1024" in samples[5]["error"]
         written = [row for number, row in samples.items() if number != 5]
         assert all(row["status"] == "generated" and 0 < row["output_tokens"] <= 12 for row in written)
         assert all(row["logprob"] < 0 for row in written)
@@ -89,5 +140,6 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
         assert TASK.stop == ["\n"]
         assert all("\n" not in row["text"] for row in written)
         check_structured_turns(pool, tmp_path / "turns")
+        check_shipped_tasks(pool, tmp_path / "tasks", place)
     finally:
         place.engines.stop()
