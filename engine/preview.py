@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +26,7 @@ from engine.records import CONDITION_PREFIX
 from engine.run import open_place, wanted_steps
 from engine.step import make
 from engine.store import Store, read_record
+from engine.task import stand_in
 
 if TYPE_CHECKING:
     from engine.place import Place
@@ -59,11 +60,16 @@ def first_rows(folders: dict[str, Path], count: int) -> pa.Table:
 def _show_prompts(rows: pa.Table, prompts: Path, place: Place) -> None:
     from engine.prompts import load_prompts
 
-    renderer = load_prompts(prompts).renderer()
+    renderers = load_prompts(prompts).renderers()
     for row in rows.to_pylist():
-        text = renderer.text(row, row["demonstration_set"], row["cell"])
-        title = f"sample {row['sample_id']} · {row['passage_id']} · {row['cell'] or 'no conditions'}"
-        place.console.show(Panel(escape(text), title=escape(title), subtitle=f"about {row['prompt_tokens']} tokens"))
+        seen: dict[str, dict[str, Any]] = {}
+        for name, renderer in renderers.items():
+            text = renderer.text(row, row["demonstration_set"], row["cell"], seen)
+            turn = f"turn {name} · " if len(renderers) > 1 else ""
+            title = f"{turn}sample {row['sample_id']} · {row['passage_id']} · {row['cell'] or 'no conditions'}"
+            size = "" if seen else f"about {row['prompt_tokens']} tokens"
+            place.console.show(Panel(escape(text), title=escape(title), subtitle=size))
+            seen[name] = stand_in(renderer.turn, f"({name})")
 
 
 def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:

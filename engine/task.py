@@ -132,9 +132,14 @@ def check_turns(task: TaskConfig, sets: Sequence[Sequence[Demonstration]], cell:
     seen: dict[str, Any] = {}
     for name, turn in turns.items():
         Renderer(task, sets, name).text({"title": "", "text": ""}, 0, cell, seen)
-        known = {field: _STAND_INS.get(str(kind), "") for field, kind in turn.field_types().items()}
-        free = turn.config.parser is ParserKind.json and not turn.config.json_schema
-        seen[name] = (_AnyField if free else dict)({**known, "text": "x", "reasoning": ""})
+        seen[name] = stand_in(turn, "x")
+
+
+def stand_in(turn: Turn, text: str) -> dict[str, Any]:
+    """What templates of later turns may read of a turn that has given nothing yet."""
+    known = {field: _STAND_INS.get(str(kind), text) for field, kind in turn.field_types().items()}
+    free = turn.config.parser is ParserKind.json and not turn.config.json_schema
+    return (_AnyField if free else dict)({**known, "text": text, "reasoning": text})
 
 
 _STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True}

@@ -1,5 +1,6 @@
 """The real engine on the real bundled model: the same loop and parts, with vLLM in them."""
 
+# ruff: noqa: F811  # the fixture `place` of test_pool is a parameter here
 from __future__ import annotations
 
 import ast
@@ -115,14 +116,12 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
 @pytest.mark.timeout(400)
 def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
     tmp_path: Path,
-    place: Place,  # noqa: F811  # the fixture
+    place: Place,  # the fixture
 ) -> None:
     config = SamplesConfig(seed=0, max_tokens=12, context_tokens=1024, max_num_seqs=8, kv_cache_bytes=2**28)
     work = rows(12)
-    texts = [
-        "word " * 1400 if i == 5 else "bees dance on the comb " + text
-        for i, text in enumerate(work["text"].to_pylist())
-    ]
+    texts = [f"bees dance on the comb {text}" for text in work["text"].to_pylist()]
+    texts[5] = "word " * 1400
     work = work.set_column(work.column_names.index("text"), "text", [texts])
     config = replace(config, cpus_per_engine=2)
     try:
