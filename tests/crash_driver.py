@@ -29,7 +29,7 @@ from rich.console import Console as RichConsole
 from engine.console import Console
 from engine.fake import FakeGenerator
 from engine.generation import generate
-from engine.generators import Written
+from engine.generators import Sampling, Written
 from engine.loop import EngineLoop, Job
 from engine.pool import Unit
 from engine.samples import GeneratorKind, SamplesConfig
@@ -46,6 +46,7 @@ class LocalPool:
     def __init__(self, config: SamplesConfig, log: Path) -> None:
         self.config, self._log = config, log
         self.start_seconds = START_SECONDS
+        self.out_of_time = False
         self._loops = [EngineLoop(config, index) for index in range(config.num_engines)]
 
     def wait_ready(self) -> float:
@@ -55,7 +56,7 @@ class LocalPool:
     def totals(self) -> list[dict[str, Any]]:
         return [asdict(loop.totals()) for loop in self._loops]
 
-    def generate(self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]) -> None:
+    def generate(self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]) -> list[dict[str, Any]]:
         for loop in self._loops:
             threading.Thread(target=self._run, args=(loop,), daemon=True).start()
             loop.hand_in(job).done.wait()
@@ -70,6 +71,7 @@ class LocalPool:
             time.sleep(0.005)
         while any(own["committed"] < own["generated"] + own["failed"] for own in self.totals()):
             time.sleep(0.005)
+        return self.totals()
 
     def _run(self, loop: EngineLoop) -> None:
         try:
@@ -86,9 +88,9 @@ class _Noting(FakeGenerator):
         super().__init__(config)
         self._file = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 
-    def _write(self, text: str, index: int) -> Written:
+    def _write(self, text: str, index: int, sampling: Sampling) -> Written:
         os.write(self._file, b".")
-        return super()._write(text, index)
+        return super()._write(text, index, sampling)
 
 
 def drive(work: dict[str, Any]) -> None:
