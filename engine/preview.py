@@ -26,7 +26,7 @@ from engine.records import CONDITION_PREFIX
 from engine.run import open_place, wanted_steps
 from engine.step import make
 from engine.store import Store, read_record
-from engine.task import stand_in
+from engine.task import output_limit, stand_in
 
 if TYPE_CHECKING:
     from engine.place import Place
@@ -96,7 +96,7 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
     place.console.step(
         "forecast",
         f"{planned:,} samples, {tokens:,} prompt tokens ({record['prefixes']} shared prefixes are computed once), "
-        f"at most {planned * config.samples.max_tokens:,} output tokens",
+        f"at most {planned * output_limit(config.task, config.samples.max_tokens):,} output tokens",
     )
 
 

@@ -82,6 +82,11 @@ def resolve_turns(task: TaskConfig) -> dict[str, Turn]:
     return turns
 
 
+def output_limit(task: TaskConfig, max_tokens: int) -> int:
+    """Output tokens that a sample may take over all its turns; `max_tokens` is the samples config's."""
+    return sum(turn.config.max_tokens or max_tokens for turn in resolve_turns(task).values())
+
+
 def turn_needs(turns: Mapping[str, Turn]) -> dict[str, frozenset[str]]:
     """Which earlier turns each turn reads.
 

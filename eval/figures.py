@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.cost import Prices, cost_figures
 from engine.store import read_record
+from engine.task import output_limit, task_from_json
 from eval.evaluation import Evaluation
 from eval.metrics import METRICS, Scores
 from eval.retrieval import SYSTEMS, Results
@@ -42,7 +43,7 @@ def assemble(config: ReportConfig, inputs: Mapping[str, Path], output: Path, eva
         "documents": inner.get("documents", {}) | {"passages": len(evaluation.corpus.passage_ids)},
         "samples": pick(inner["samples"], ("planned", "generated", "failed")),
         "examples": pick(inner["examples"], ("kept", "rejected")),
-        "cost": cost(config, records),
+        "cost": cost(config, records, inputs["prompts"]),
         "generation": pick(inner["samples"].get("generation", {}), GENERATION),
         "training": pick(inner["model"], TRAINING),
         "retrieval": {judged.benchmark.name: compare(judged, evaluation)} if judged else {},
@@ -56,10 +57,12 @@ def assemble(config: ReportConfig, inputs: Mapping[str, Path], output: Path, eva
     }
 
 
-def cost(config: ReportConfig, records: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def cost(config: ReportConfig, records: Mapping[str, Mapping[str, Any]], prompts: Path) -> dict[str, Any]:
     """What generation was forecast to cost, and what it cost."""
     inner = {noun: records[noun]["record"] for noun in ("prompts", "samples", "examples")}
     max_tokens = records["samples"].get("config", {}).get("max_tokens")
+    if max_tokens is not None:
+        max_tokens = output_limit(task_from_json((prompts / "task.json").read_text(encoding="utf-8")), max_tokens)
     prices = Prices(config.price_per_gpu_hour, config.price_per_cpu_hour)
     return cost_figures(inner["prompts"], inner["samples"], inner["examples"]["kept"], max_tokens, prices)
 

@@ -25,6 +25,7 @@ from engine.pool import EnginePools
 from engine.records import EXAMPLES, PASSAGES
 from engine.search import Bm25Index
 from engine.store import finish, link
+from engine.task import TaskConfig, task_to_json
 from engine.tracking import NoTracker
 from eval.benchmark import Benchmark
 from eval.data_quality import quality_figures, read_examples
@@ -82,6 +83,7 @@ def build_run(root: Path) -> dict[str, Path]:
     sets = {"demonstration_set": [0], "document": ["d"], "query": ["q"], "query_id": ["q6"]}
     pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_sets.parquet")
     pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_pool.parquet")
+    (folders["prompts"] / "task.json").write_text(task_to_json(TaskConfig(prompt="{{ passage.text }}")))
     write_examples(folders["examples"])
     for noun, folder in folders.items():
         config = {"max_tokens": 48} if noun == "samples" else {}
