@@ -74,7 +74,7 @@ class PromptLengths:
     def __init__(self, renderer: Renderer, conditions: Conditions, tokenizer: Tokenizer, passages: Integers) -> None:
         self._probe = conditions.probe()
         cell = format_cell(self._probe)
-        prefixes = [renderer.prefix(index, cell) for index in range(len(renderer.sets))]
+        prefixes = [renderer.prefix(index, cell) for index in range(max(1, len(renderer.sets)))]
         self.set_tokens = np.array(_count(tokenizer, prefixes), np.int64)
         """(sets,) tokens up to the passage, for one combination of conditions."""
         self.suffix_tokens = passages + _count(tokenizer, [renderer.suffix(PASSAGE_PROBE, cell)])[0]

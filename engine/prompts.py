@@ -20,7 +20,7 @@ from omegaconf import II
 
 from engine.attributes import make_conditions
 from engine.constraints import Drawer, check_constraints
-from engine.demonstration_sets import choose_sets
+from engine.demonstration_sets import ShownSets, choose_sets
 from engine.demonstrations import DemonstrationsConfig, load_pool, shorten, strata, stratify
 from engine.errors import UserError
 from engine.ground import Asking, Ground, is_written, read_pool, write_demonstrations, write_values
@@ -37,6 +37,7 @@ from engine.task import (
     check_turns,
     format_cell,
     resolve_turns,
+    shows_demonstrations,
     task_from_json,
     task_to_json,
 )
@@ -157,15 +158,18 @@ class Planner:
         passages = pq.read_table(documents / "passages.parquet")
         tokenizer = load_tokenizer(config.model)
         self._task, self._output, self._console = ground.task, output, place.console
-        self._pool, task = ground.pool, ground.drawn or ground.task
+        task = ground.drawn or ground.task
+        self._pool = ground.pool if any(map(shows_demonstrations, resolve_turns(task).values())) else []
         self.passage_ids: list[str] = passages["passage_id"].to_pylist()
         name, values = strata(self._pool, task.attributes)
         conditions = make_conditions(task.attributes, name, values)
-        shown = choose_sets(config.demonstrations, self._pool, stratify(self._pool, name, values), documents, place)
+        shown = ShownSets([])
+        if self._pool:
+            shown = choose_sets(config.demonstrations, self._pool, stratify(self._pool, name, values), documents, place)
         self._renderer = Renderer(task, shown.of(self._pool))
         check_turns(task, self._renderer.sets, format_cell(conditions.probe()))
         mentioned = prefix_conditions(self._renderer, conditions.names)
-        self.sets = Sets(config.demonstrations.num_sets, values, mentioned, shown)
+        self.sets = Sets(config.demonstrations.num_sets if self._pool else 1, values, mentioned, shown)
         self.lengths = PromptLengths(self._renderer, conditions, tokenizer, count_passages(passages, tokenizer))
         _check_room(config, self.lengths)
         self.drawer = Drawer(conditions, task.exclude, task.quotas)

@@ -157,6 +157,14 @@ class _AnyField(dict[str, Any]):
         return ""
 
 
+def shows_demonstrations(turn: Turn) -> bool:
+    """Whether a turn shows any: one with a `demonstration` template, and the chat of a task of one turn.
+
+    In a chat a demonstration is a user's message, by the template or else by `prompt`, and an answer.
+    """
+    return bool(turn.config.demonstration or (turn.config.kind is PromptKind.chat and turn.name == ONLY_TURN))
+
+
 class Renderer:
     """Renders the prompts of one turn. Prefixes are rendered once per (demonstration set, condition values).
 
@@ -235,8 +243,7 @@ class Renderer:
         return prompt if isinstance(prompt, str) else "\n".join(f"<{m['role']}> {m['content']}" for m in prompt)
 
     def _has_demonstrations(self) -> bool:
-        """Whether prompts show any: a chat writes them through `prompt`, unless it has messages of its own."""
-        return bool(self.sets) and bool(not self._messages if self.is_chat else self.turn.config.demonstration)
+        return bool(self.sets) and shows_demonstrations(self.turn)
 
     def _shown(self, set_index: int) -> Sequence[Demonstration]:
         return self.sets[set_index] if self._has_demonstrations() else ()
@@ -253,9 +260,14 @@ class Renderer:
         instruction = self._render(self._instruction, "instruction", condition=condition)
         messages = [{"role": "system", "content": instruction}] if instruction else []
         for demonstration in self._shown(set_index):
-            passage = {"title": "", "text": demonstration.document}
             own = {**dict.fromkeys(condition, ""), **demonstration.conditions}
-            question = self._render(self._prompt, "prompt", passage=passage, condition=own, turns={})
+            if self.turn.config.demonstration:
+                question = self._render(
+                    self._demonstration, "demonstration", demonstration=demonstration, condition=own
+                )
+            else:
+                passage = {"title": "", "text": demonstration.document}
+                question = self._render(self._prompt, "prompt", passage=passage, condition=own, turns={})
             messages += [{"role": "user", "content": question}, {"role": "assistant", "content": demonstration.query}]
         return messages
 
