@@ -101,7 +101,7 @@ def test_a_path_that_is_no_file_is_refused_before_anything_starts(name: str) -> 
         (
             {"path": "a.jsonl", "from_qrels": 5},
             "demonstrations.from_qrels",
-            "two sources of demonstrations: a.jsonl and 5",
+            "two sources of demonstrations: demonstrations.path=a.jsonl and",
         ),
         ({"from_qrels": -1}, "demonstrations.from_qrels", "-1 is too small"),
         ({"per_prompt": 0}, "demonstrations.per_prompt", "0 is too small"),
