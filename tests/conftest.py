@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +19,9 @@ quiet()
 
 ROOT = Path(__file__).resolve().parent.parent
 SUBJECTS = ("bread", "bees", "pumps", "towers", "loans", "leaves", "brakes", "tables", "storms", "clocks")
+
+# A job that a shell started in the background ignores Ctrl-C, and so would the commands that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
