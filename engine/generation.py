@@ -30,7 +30,7 @@ from engine.parts import committed_parts, committed_set, open_attempt, seal_atte
 from engine.pending import PlanFile, make_units, pending_units, plan_files, read_passages, size_of
 from engine.pool import Unit, check_failures
 from engine.prompts import load_prompts
-from engine.records import CONDITION_PREFIX
+from engine.records import condition_names
 
 if TYPE_CHECKING:
     from engine.mix import MixedPool
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from engine.pool import EnginePool
     from engine.samples import SamplesConfig
 
-__all__ = ["condition_names", "generate", "make_units", "read_plan"]
+__all__ = ["generate", "make_units", "read_plan"]
 
 _UNIT_BATCHES = 2
 """A unit holds about this many full batches: at least seconds of work on any engine, so queues stay short."""
@@ -72,12 +72,6 @@ def generate(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, pl
         config.max_failed_share, planned, [{"failed": record["failed"], "last_error": _an_error(output)}], at_least=1
     )
     return record
-
-
-def condition_names(plan: pa.Table | pa.Schema) -> list[str]:
-    """Names of the conditions that a plan's rows carry."""
-    names = plan.column_names if isinstance(plan, pa.Table) else plan.names
-    return [name.removeprefix(CONDITION_PREFIX) for name in names if name.startswith(CONDITION_PREFIX)]
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from engine.demonstrations import DemonstrationsConfig
 from engine.errors import UserError
 from engine.filters import FiltersConfig, PromptWords, Row, judge
 from engine.query_text import clean_query
-from engine.records import CONDITION_PREFIX, PROMPTS
-from engine.task import Demonstration, TaskConfig, check_turns
+from engine.records import CONDITION_PREFIX, PROMPTS, condition_names
+from engine.task import Demonstration, Prompts, TaskConfig, check_turns
 from engine.turns import ParserKind, TurnConfig
 
 if TYPE_CHECKING:
@@ -159,11 +159,9 @@ def _blank_rows(count: int) -> pa.Table:
 
 def _generate(name: str, task: TaskConfig, rows: pa.Table, asking: Asking) -> list[dict[str, object]]:
     """Samples of these rows in the order of their ids; the parts stay beside the plan."""
-    from engine.generation import condition_names
     from engine.loop import Job
     from engine.parts import open_attempt, read_samples, seal_attempts
     from engine.pool import Unit
-    from engine.prompts import Prompts
 
     check_turns(task, [], rows["cell"][0].as_py())
     folder = asking.output / "round-0" / name

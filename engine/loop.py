@@ -25,8 +25,8 @@ from engine.turns import Answer, Turn, TurnError, answer_columns, answer_values
 
 if TYPE_CHECKING:
     from engine.generators import Generator
-    from engine.prompts import Prompts
     from engine.samples import SamplesConfig
+    from engine.task import Prompts
 
 Row = dict[str, Any]
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from engine.conditions import PATH_SUFFIX
 from engine.console import Console, format_seconds
 from engine.pipeline import RunConfig
-from engine.records import CONDITION_PREFIX
+from engine.records import CONDITION_PREFIX, condition_names
 from engine.run import open_place, wanted_steps
 from engine.step import make
 from engine.store import Store, read_record
@@ -120,7 +120,7 @@ def joint_table(prompts: Path, down: str, across: str) -> Table:
 
 
 def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place: Place) -> None:
-    from engine.generation import condition_names, make_units
+    from engine.generation import make_units
     from engine.loop import Job
     from engine.parts import open_attempt, read_samples
     from engine.prompts import load_prompts

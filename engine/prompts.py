@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +32,7 @@ from engine.records import CONDITION_PREFIX
 from engine.samples import SamplesConfig
 from engine.task import (
     Demonstration,
+    Prompts,
     Renderer,
     TaskConfig,
     check_turns,
@@ -87,22 +88,6 @@ class PromptsConfig:
         """The tokenizer's content in place of the model's name."""
         unused = [] if is_written(self.task, self.demonstrations) else ["samples"]
         return fields_of(self, without=unused) | {"model": model_digest(self.model, key="samples.model")}
-
-
-@dataclass(frozen=True)
-class Prompts:
-    """What a prompts folder holds, ready to render."""
-
-    task: TaskConfig
-    sets: list[list[Demonstration]] = field(repr=False)
-
-    def renderer(self) -> Renderer:
-        """Renders the first turn of any planned row."""
-        return Renderer(self.task, self.sets)
-
-    def renderers(self) -> dict[str, Renderer]:
-        """Renders each turn of any planned row, in the order of the task."""
-        return {name: Renderer(self.task, self.sets, name) for name in resolve_turns(self.task)}
 
 
 def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:

@@ -94,3 +94,9 @@ EXAMPLES = pa.schema(
     ]
 )
 """examples/kept.parquet and examples/rejected.parquet, followed by the `condition_*` columns."""
+
+
+def condition_names(plan: pa.Table | pa.Schema) -> list[str]:
+    """Names of the conditions that a plan's rows carry."""
+    names = plan.column_names if isinstance(plan, pa.Table) else plan.names
+    return [name.removeprefix(CONDITION_PREFIX) for name in names if name.startswith(CONDITION_PREFIX)]

@@ -275,6 +275,22 @@ class Renderer:
         return render(template, f"{self.turn.place}.{part}", **seen)
 
 
+@dataclass(frozen=True)
+class Prompts:
+    """A task and its demonstration sets, ready to render."""
+
+    task: TaskConfig
+    sets: list[list[Demonstration]] = field(repr=False)
+
+    def renderer(self) -> Renderer:
+        """Renders the first turn of any planned row."""
+        return Renderer(self.task, self.sets)
+
+    def renderers(self) -> dict[str, Renderer]:
+        """Renders each turn of any planned row, in the order of the task."""
+        return {name: Renderer(self.task, self.sets, name) for name in resolve_turns(self.task)}
+
+
 def format_cell(values: Mapping[str, str]) -> str:
     """Condition values as one string: `form=question|length=short`; empty without conditions."""
     return "|".join(f"{name}={value}" for name, value in values.items())

@@ -11,10 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 from test_pool import FAKE, TASK, place, rows  # noqa: F401  # place is a fixture
 
-from engine.generation import condition_names, generate, make_units, read_plan
+from engine.generation import generate, make_units, read_plan
 from engine.parts import committed_parts, read_samples
 from engine.place import Place
 from engine.prompts import write_sets
+from engine.records import condition_names
 from engine.samples import generate_samples
 from engine.task import task_to_json
 

@@ -19,9 +19,8 @@ from engine.fake import FakeGenerator
 from engine.generators import Finished, Request, prompt_hash
 from engine.loop import EngineLoop, Job, Ticket, Totals
 from engine.parts import FencedError, committed_parts, open_attempt, read_samples, seal_attempts
-from engine.prompts import Prompts
 from engine.samples import GeneratorKind, SamplesConfig
-from engine.task import Demonstration, PromptKind, TaskConfig
+from engine.task import Demonstration, PromptKind, Prompts, TaskConfig
 
 CONFIG = SamplesConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=8)
 TASK = TaskConfig(

@@ -8,8 +8,7 @@ from dataclasses import replace
 import pytest
 from test_loop import CONFIG, Start, Watched, row, start  # noqa: F401
 
-from engine.prompts import Prompts
-from engine.task import TaskConfig
+from engine.task import Prompts, TaskConfig
 from engine.turns import TurnConfig
 
 TURNS = TaskConfig(

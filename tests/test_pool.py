@@ -24,10 +24,9 @@ from engine.memory import MemorySampler
 from engine.parts import open_attempt, read_samples
 from engine.place import Place
 from engine.pool import EnginePool, EnginePools, Unit, check_failures, token_counts
-from engine.prompts import Prompts
 from engine.records import PROMPTS
 from engine.samples import GeneratorKind, SamplesConfig
-from engine.task import TaskConfig
+from engine.task import Prompts, TaskConfig
 from engine.tracking import NoTracker
 
 TASK = TaskConfig(prompt="Passage: {{ passage.text }}\nQuery:", stop=["\n"])

@@ -14,16 +14,16 @@ import pytest
 from test_pool import TASK, job, place, rows  # noqa: F401  # place is a fixture
 
 from engine.config import choices, load_config
-from engine.generation import condition_names, read_plan
+from engine.generation import read_plan
 from engine.loop import Job
 from engine.parts import open_attempt, read_samples
 from engine.pending import make_units, read_passages
 from engine.place import Place
 from engine.pool import EnginePool, Unit
-from engine.prompts import Prompts, load_prompts, plan_prompts
-from engine.records import PASSAGES
+from engine.prompts import load_prompts, plan_prompts
+from engine.records import PASSAGES, condition_names
 from engine.samples import SamplesConfig
-from engine.task import TaskConfig
+from engine.task import Prompts, TaskConfig
 from engine.turns import TurnConfig
 
 REVIEWS = TaskConfig(
