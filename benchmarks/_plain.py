@@ -56,10 +56,9 @@ def planned_prompts(run: Path) -> list[Prompt]:
 
     from engine.generation import read_plan
     from engine.prompts import load_prompts
-    from engine.task import PromptKind
 
     renderer = load_prompts(run / "prompts").renderer()
-    assert renderer.task.kind is PromptKind.completion, "both sides complete the same text"
+    assert not renderer.is_chat, "both sides complete the same text"
     columns = pq.read_table(run / "documents" / "passages.parquet", columns=["passage_id", "title", "text"])
     passages = {row["passage_id"]: row for row in columns.to_pylist()}
     plan = read_plan(run / "prompts").sort_by([("prefix", "ascending"), ("sample_id", "ascending")])

@@ -57,7 +57,7 @@ def wait_for_rows(run: Path, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.soak) for number in (1, 2))])
 def test_vllm_killed_and_rerun(synthmill: CommandLine, number: int) -> None:
     trial(synthmill, number)
 
