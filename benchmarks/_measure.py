@@ -95,9 +95,10 @@ def read_generated(run: Path, started: float) -> Generated:
     """
     from engine.generators import hit_rate
 
-    attempts = sorted(run.glob("samples/attempt-*/attempt.json"))
-    assert len(attempts) == 1, f"{run} was generated in {len(attempts)} starts; one is measured"
-    record = json.loads(attempts[0].read_text(encoding="utf-8"))
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in run.glob("samples/attempt-*/attempt.json")]
+    records = [record for record in records if record["engines"]]  # attempt-0000 is what was taken over
+    assert len(records) == 1, f"{run} was generated in {len(records)} starts; one is measured"
+    [record] = records
     engines = record["engines"]
     assert not any(engine["failed"] for engine in engines), f"samples failed in {run}: {engines}"
     counters = {name: sum(engine["counters"][name] for engine in engines) for name in engines[0]["counters"]}

@@ -15,6 +15,7 @@ import pytest
 from benchmarks import _plain, engine_start, generation_overhead, prefix_planning
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
 from engine.config import load_config
+from engine.parts import read_samples
 from engine.prompts import load_prompts, load_tokenizer
 from engine.records import SourceDocument
 
@@ -96,10 +97,8 @@ def test_ratios_are_taken_pair_by_pair() -> None:
 
 @pytest.fixture(scope="module")
 def written_samples(finished_run: FinishedRun) -> list[str]:
-    import pyarrow.parquet as pq
-
-    parts = (finished_run.folder / "samples").glob("attempt-*/part-*.parquet")
-    return [name for part in parts for name in pq.read_table(part, columns=["prompt_hash"])["prompt_hash"].to_pylist()]
+    hashes: list[str] = read_samples(finished_run.folder / "samples")["prompt_hash"].to_pylist()
+    return hashes
 
 
 def test_the_other_side_is_asked_the_prompts_of_the_samples_step(
