@@ -20,7 +20,7 @@ from engine.attributes import make_conditions
 from engine.conditions import WrittenConfig
 from engine.constraints import Drawer
 from engine.demonstrations import DemonstrationsConfig
-from engine.errors import UserError
+from engine.errors import StoppedEarly, UserError
 from engine.filters import FiltersConfig, PromptWords, Row, judge
 from engine.query_text import clean_query
 from engine.records import CONDITION_PREFIX, PROMPTS, condition_names
@@ -170,6 +170,8 @@ def _generate(name: str, task: TaskConfig, rows: pa.Table, asking: Asking) -> li
     pool = asking.place.engines.start(asking.samples, asking.place)
     asking.place.console.step("prompts", f"round 0: {rows.num_rows:,} samples for {name}")
     pool.generate(job, [Unit(0, rows)], lambda _: None)
+    if pool.out_of_time:
+        raise StoppedEarly("time budget (samples.max_seconds) reached in round 0, which begins anew")
     seal_attempts(folder)
     samples: list[dict[str, object]] = read_samples(folder).to_pylist()
     return samples

@@ -108,7 +108,8 @@ class _Work:
         self.renderers = job.prompts.renderers()
         self.turns: dict[str, Turn] = {name: renderer.turn for name, renderer in self.renderers.items()}
         self.needs = turn_needs(self.turns)
-        self.last_turn = list(self.turns)[-1]
+        names = list(self.turns)
+        self.first_turn, self.last_turn = names[0], names[-1]
         self.sampling = {name: sampling_of(turn, config) for name, turn in self.turns.items()}
         self.schema = samples_schema(job.conditions, answer_columns(self.turns))
         self.writer = PartWriter(job.attempt_folder, engine, self.schema)
@@ -221,13 +222,13 @@ class EngineLoop:
     def _ask(self, generator: Generator, asked: _Asked) -> None:
         work = self._work
         assert work, "units come after a job"
-        if any(sample.error for sample in asked.samples):  # another turn of it failed while this one waited
-            alive = [sample for sample in asked.samples if not sample.error]
-            for sample in asked.samples:
+        alive = [sample for sample in asked.samples if not sample.error]
+        for sample in asked.samples:
+            if sample.error:  # another turn of it failed while this one waited
                 self._settle(work, sample)
-            if not alive:
-                return
-            asked = _Asked(alive, asked.turn)
+        if not alive:
+            return
+        asked = _Asked(alive, asked.turn)
         work.totals.first_admitted = work.totals.first_admitted or time.time()
         first = asked.samples[0]
         row = first.row
@@ -241,8 +242,9 @@ class EngineLoop:
                 self._fail(work, sample, asked.turn, " ".join(str(error).split())[:500])
             return
         self._asked[request_id] = asked, hashed
-        for sample in asked.samples:
-            sample.input_hash = sample.input_hash or input_hash(prompt, row)
+        if asked.turn == work.first_turn:
+            for sample in asked.samples:
+                sample.input_hash = input_hash(prompt, row)
         self._in_flight += len(asked.samples)
         work.totals.requests += 1
 

@@ -101,7 +101,7 @@ class SamplesConfig:
     """The fake generator refuses a larger KV cache than this, and is killed with a far larger; 0: no limit."""
 
     def __post_init__(self) -> None:
-        for name in ("max_tokens", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes", "part_rows"):
+        for name in ("rounds", "max_tokens", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes", "part_rows"):
             self._require(name, getattr(self, name) >= 1, "1 or more")
         for name in _NOT_NEGATIVE:
             self._require(name, getattr(self, name) >= 0, "0 or more")

@@ -72,3 +72,25 @@ def test_a_turn_that_cannot_be_rendered_for_one_row_fails_that_row(start: Start)
     assert [r["status"] for r in written] == ["generated", "failed"]
     assert written[1]["error"].startswith("turn b: task.turns.b.prompt: the template cannot be rendered: division by")
     assert written[1]["turn_a"]
+
+
+@pytest.mark.parametrize("second", ["wanted in text", "true"])
+def test_a_replicate_that_failed_takes_nothing_from_the_others(start: Start, second: str) -> None:
+    """Two first turns of one prompt, asked for three samples at once: one sample fails while the other turn waits."""
+    turns = {
+        "a": TurnConfig("A {{ passage.text }}", keep_if="'apples' in text"),
+        "b": TurnConfig("B {{ passage.text }}", keep_if=second.replace("wanted", "'where'")),
+        "c": TurnConfig("C {{ turns.a.text }} {{ turns.b.text }}"),
+    }
+    same = {"passage_id": "p", "title": "T", "text": "apples pears plums quinces cherries grapes melons peaches\nx"}
+    config = replace(CONFIG, max_num_seqs=2)  # the second turn waits until the first is answered
+    generator = Watched(config)
+    written = start(config, generator=generator, prompts=Prompts(TaskConfig(turns=turns), [])).write(
+        [row(i, **same) for i in range(12)]
+    )
+    assert [r["sample_id"] for r in written] == list(range(12))
+    statuses = {r["status"] for r in written}
+    assert statuses == {"generated", "failed"}, "the fake generator draws apples for some and not for others"
+    for r in written:
+        assert ("apples" in (r["turn_a"] or "")) == (r["status"] == "generated")
+        assert (r["error"] == "") == (r["status"] == "generated")
