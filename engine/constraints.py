@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.conditions import Columns, Conditions, Rows
-from engine.draws import SEPARATOR, Drawn
+from engine.draws import SEPARATOR, Drawn, drawn_from
 from engine.errors import UserError, suggest
+from engine.records import CONDITION_PREFIX
 
 Booleans = npt.NDArray[np.bool_]
 
@@ -129,6 +130,13 @@ class Drawer:
             drawn, end = self._redraw(rows, drawn, settled)
             settled = self._count(drawn, settled, end)
         return {name: column.part(0, end) for name, column in drawn.items()}, end
+
+    def count_earlier(self, plan: pa.Table) -> None:
+        """Counts the rows of a plan that there is, with its `condition_*` columns, into the quotas."""
+        columns = {name: plan[f"{CONDITION_PREFIX}{name}"].combine_chunks() for name in self.conditions.names}
+        for quota in self._quotas:
+            named = {name: drawn_from(columns[name]) for name in quota.pattern.wanted}
+            quota.left = max(0, quota.left - int(quota.pattern.matches(named).sum()))
 
     def _redraw(self, rows: Rows, drawn: Columns, start: int) -> tuple[Columns, int]:
         """Draws rows from `start` on again until none is forbidden; the second result is the first that stays so."""

@@ -133,6 +133,13 @@ class Drawn:
         return Drawn(pa.concat_arrays([self.texts, other.texts]), codes, np.concatenate([self.hashes, other.hashes]))
 
 
+def drawn_from(column: pa.Array) -> Drawn:
+    """A column of values as it would have been drawn."""
+    encoded = column.dictionary_encode()
+    texts = encoded.dictionary
+    return Drawn(texts, encoded.indices.to_numpy().astype(np.int64), text_hashes(texts.to_pylist()))
+
+
 @dataclass(frozen=True, eq=False)
 class Choice:
     """Values to draw from, with weights above 0, in the order of their declaration."""

@@ -7,14 +7,13 @@ the plan, so later rounds read them and never ask again.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from engine.attributes import make_conditions
 from engine.conditions import WrittenConfig
@@ -175,14 +174,3 @@ def _generate(name: str, task: TaskConfig, rows: pa.Table, asking: Asking) -> li
     seal_attempts(folder)
     samples: list[dict[str, object]] = read_samples(folder).to_pylist()
     return samples
-
-
-def read_pool(file: Path) -> list[Demonstration]:
-    """The pool that an earlier round stored."""
-    import json
-
-    rows: Sequence[Mapping[str, str]] = pq.read_table(file).to_pylist()
-    return [
-        Demonstration(row["document"], row["query"], query_id=row["query_id"], conditions=json.loads(row["conditions"]))
-        for row in rows
-    ]

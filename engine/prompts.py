@@ -23,7 +23,7 @@ from engine.constraints import Drawer, check_constraints
 from engine.demonstration_sets import ShownSets, choose_sets
 from engine.demonstrations import DemonstrationsConfig, load_pool, shorten, strata, stratify
 from engine.errors import UserError
-from engine.ground import Asking, Ground, is_written, read_pool, write_demonstrations, write_values
+from engine.ground import Asking, Ground, is_written, write_demonstrations, write_values
 from engine.identity import fields_of, place
 from engine.lengths import PromptLengths, count_passages, prefix_conditions
 from engine.models import model_digest, resolve_model
@@ -121,7 +121,7 @@ def lay_ground(config: PromptsConfig, documents: Path, output: Path, place: Plac
 
 def read_ground(prompts: Path) -> Ground:
     """The ground of an earlier round's plan."""
-    pool = read_pool(prompts / "demonstration_pool.parquet")
+    pool = next(iter(read_sets(prompts / "demonstration_pool.parquet")), [])
     return Ground(task_from_json((prompts / "task.json").read_text(encoding="utf-8")), pool)
 
 
@@ -189,16 +189,19 @@ def load_tokenizer(model: str) -> Tokenizer:
 
 def load_prompts(folder: Path) -> Prompts:
     """Task and demonstration sets of a finished prompts folder."""
-    rows = pq.read_table(folder / "demonstration_sets.parquet").to_pylist()
+    sets = read_sets(folder / "demonstration_sets.parquet")
+    return Prompts(task_from_json((folder / "task.json").read_text(encoding="utf-8")), sets)
+
+
+def read_sets(file: Path) -> list[list[Demonstration]]:
+    """The inverse of `write_sets`."""
     sets: list[list[Demonstration]] = []
-    for row in rows:
+    for row in pq.read_table(file).to_pylist():
         while len(sets) <= row["demonstration_set"]:
             sets.append([])
-        conditions = json.loads(row["conditions"])
-        sets[row["demonstration_set"]].append(
-            Demonstration(row["document"], row["query"], query_id=row["query_id"], conditions=conditions)
-        )
-    return Prompts(task_from_json((folder / "task.json").read_text(encoding="utf-8")), sets)
+        own = {"query_id": row["query_id"], "conditions": json.loads(row["conditions"])}
+        sets[row["demonstration_set"]].append(Demonstration(row["document"], row["query"], **own))
+    return sets
 
 
 def write_sets(sets: Sequence[Sequence[Demonstration]], file: Path) -> None:

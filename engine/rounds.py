@@ -29,8 +29,7 @@ import pyarrow.parquet as pq
 
 from engine.attributes import target_shares
 from engine.conditions import AttributeConfig
-from engine.constraints import QuotaConfig
-from engine.draws import SEPARATOR, text_hashes
+from engine.draws import text_hashes
 from engine.plan import Planning, PlanSize, plan_more
 from engine.prompts import Planner, PromptsConfig, read_ground
 from engine.records import CONDITION_PREFIX
@@ -67,8 +66,9 @@ def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, pl
         for name, one in task.attributes.items()
         if (shares := target_shares(one))
     }
-    drawn = replace(task, attributes=_reweighted(task.attributes, weights), quotas=_quotas_left(task.quotas, earlier))
+    drawn = replace(task, attributes=_reweighted(task.attributes, weights))
     planner = Planner(prompts, replace(ground, drawn=drawn), inputs["documents"], output, place)
+    planner.drawer.count_earlier(earlier)
     size = PlanSize(prompts.per_passage, prompts.max_samples, prompts.seed, prompts.rounds)
     wanted = size.total(len(planner.passage_ids), config.number)
     asked = Asked(planner.passage_ids, earlier["passage_id"].to_pylist(), _lost(kept, rejected))
@@ -157,19 +157,6 @@ def _reweighted(
     return {
         name: replace(one, values=dict(weights[name])) if name in weights else one for name, one in attributes.items()
     }
-
-
-def _quotas_left(quotas: Sequence[QuotaConfig], earlier: pa.Table) -> list[QuotaConfig]:
-    """The quotas, less what the plan so far has used of them."""
-    left = []
-    for quota in quotas:
-        matches = np.ones(len(earlier), np.bool_)
-        for name, wanted in quota.where.items():
-            values = {str(value) for value in wanted} if isinstance(wanted, list | tuple) else {str(wanted)}
-            column = earlier[f"{CONDITION_PREFIX}{name}"].to_pylist()
-            matches &= np.array([bool(values & {text, *text.split(SEPARATOR)}) for text in column], np.bool_)
-        left.append(replace(quota, max=max(0, quota.max - int(matches.sum()))))
-    return left
 
 
 def _chunks(table: pa.Table) -> Iterator[pa.Table]:

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import CommandLine
 
-from engine.attributes import target_shares
-from engine.conditions import AttributeConfig
-from engine.constraints import QuotaConfig
+from engine.attributes import make_conditions, target_shares
+from engine.conditions import AttributeConfig, Rows
+from engine.constraints import Drawer, QuotaConfig
+from engine.draws import text_hashes
 from engine.parts import committed_parts
-from engine.rounds import Asked, _quotas_left, next_weights
+from engine.rounds import Asked, next_weights
 
 EVEN = {"question": 0.5, "keywords": 0.5}
 
@@ -81,9 +82,17 @@ def test_a_passage_gets_no_more_than_its_share_and_the_extra() -> None:
 
 
 def test_quotas_count_earlier_rounds() -> None:
+    attributes = {"form": AttributeConfig(["x", "y"]), "tags": AttributeConfig(["p", "q"], pick=[0, 2])}
     earlier = pa.table({"condition_form": ["x", "y", "x"], "condition_tags": ["p, q", "q", ""]})
     quotas = [QuotaConfig({"form": "x"}, 5), QuotaConfig({"form": ["x", "y"], "tags": "q"}, 1)]
-    assert [quota.max for quota in _quotas_left(quotas, earlier)] == [3, 0]
+    drawer = Drawer(make_conditions(attributes), quotas=quotas)
+    drawer.count_earlier(earlier)
+    rows = Rows(text_hashes([str(i) for i in range(200)]), np.zeros(200, np.int64), np.zeros(200, np.int64), 0)
+    drawn, count = drawer.draw(rows)
+    assert count == 200
+    forms, tags = (drawn[name].column().to_pylist() for name in ("form", "tags"))
+    assert forms.count("x") == 3, "two of five were planned before"
+    assert not any("q" in tag for tag in tags), "the other quota was full already"
 
 
 @pytest.mark.slow
