@@ -12,11 +12,12 @@ import os
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.generators import make_generator
+from engine.generators import Weights, make_generator
 from engine.limits import KILLED, is_out_of_memory
 from engine.loop import EngineLoop, Job
 from engine.parts import FencedError
@@ -44,9 +45,9 @@ class Loaded:
 class EngineActor:
     """Ray calls the methods, several at a time; the loop has its own thread."""
 
-    def __init__(self, config: SamplesConfig, model: str, index: int, log: Path, adapter: str = "") -> None:
+    def __init__(self, config: SamplesConfig, weights: Mapping[str, Weights], index: int, log: Path) -> None:
         _redirect_output(log)
-        self._config, self._model, self._adapter = config, model, adapter
+        self._config, self._weights = config, weights
         self._loop = EngineLoop(config, index)
         self._loaded, self._ended = threading.Event(), threading.Event()
         self._error = ""
@@ -90,7 +91,7 @@ class EngineActor:
     def _run(self) -> None:
         started = time.monotonic()
         try:
-            generator = make_generator(self._config, self._model, self._adapter)
+            generator = make_generator(self._config, self._weights)
         except BaseException as error:  # anything at all must reach the driver, which waits in ready()
             traceback.print_exc()
             self._error = f"{type(error).__name__}: {error}"

@@ -62,6 +62,9 @@ class DemonstrationsConfig:
     """Sets drawn for each value of a condition that comes from demonstrations."""
     max_document_tokens: int = 160
     """Longer documents of demonstrations are cut, at the tokens of the generator's tokenizer."""
+    cache_block: int = 128
+    """A set's longest documents are cut so that its prefix fills whole blocks of the KV cache (engine/prefix_fit.py):
+    128 tokens on CPU, and so whole ones of 16 on GPU; 1 cuts nothing."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """Measures likeness, for `diverse` and `nearest`."""
     seed: int = II("seed")
@@ -87,6 +90,7 @@ class DemonstrationsConfig:
             ("per_prompt", 1),
             ("num_sets", 1),
             ("max_document_tokens", 1),
+            ("cache_block", 1),
         ):
             value = getattr(self, name)
             if value < least:

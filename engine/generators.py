@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.lora import adapter_rank
+from engine.limits import GPU_SHARE
+from engine.lora import adapter_rank, resolve_adapter
+from engine.models import resolve_model
 from engine.task import Messages
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Sampling:
 
 
 def sampling_of(turn: Turn, config: SamplesConfig) -> Sampling:
-    """A turn's own sampling, and the samples config's where it has none."""
+    """A turn's own sampling, and that of the model's config where it has none."""
     own = turn.config
     return Sampling(
         config.temperature if own.temperature is None else own.temperature,
@@ -53,6 +55,8 @@ class Request:
     prompt: str | Messages
     n: int
     sampling: Sampling
+    model: str = ""
+    """Which of an engine's models answers (engine/ensemble.py)."""
 
 
 @dataclass(frozen=True)
@@ -123,13 +127,14 @@ def engine_environment(config: SamplesConfig, num_cpus: int) -> dict[str, str]:
 class VllmGenerator:
     """vLLM's engine core, driven step by step with the defaults of `vllm.LLM`."""
 
-    def __init__(self, model: str, config: SamplesConfig, adapter: str = "") -> None:
+    def __init__(self, config: SamplesConfig, weights: Weights) -> None:
         from vllm import LLM
         from vllm.exceptions import VLLMValidationError
         from vllm.lora.request import LoRARequest
 
         self._refusal = VLLMValidationError
-        self._llm = LLM(model=model, **lora_arguments(adapter), **engine_arguments(config))
+        adapter = weights.adapter
+        self._llm = LLM(model=weights.model, **lora_arguments(adapter), **engine_arguments(config))
         self._lora = LoRARequest("samples.lora", 1, adapter) if adapter else None
         self._engine = self._llm.llm_engine
         self._config = config
@@ -203,6 +208,8 @@ def engine_arguments(config: SamplesConfig) -> dict[str, Any]:
     }
     if config.gpus():
         arguments["tensor_parallel_size"] = config.gpus()
+        if config.models:
+            arguments["gpu_memory_utilization"] = round(GPU_SHARE / (1 + len(config.models)), 3)
         if config.gpus() > 1:
             arguments["distributed_executor_backend"] = "mp"  # in a placement group vLLM would ask Ray for more GPUs
     else:
@@ -233,21 +240,49 @@ def _mean_logprob(total: float | None, count: int) -> float:
     return float("nan") if total is None or not count else total / count
 
 
-def make_generator(config: SamplesConfig, model: str, adapter: str = "") -> Generator:
-    """The generator that the config names, with the environment it needs already set.
+@dataclass(frozen=True)
+class Weights:
+    """Where a model lies."""
 
-    Args:
-        config: how it samples, and its engine's limits.
-        model: the model's folder.
-        adapter: the folder of its LoRA adapter; empty for none.
-    """
-    from engine.fake import FakeGenerator
+    model: str
+    """Its folder."""
+    adapter: str
+    """The folder of its LoRA adapter; empty for none."""
+
+
+def find_weights(config: SamplesConfig) -> dict[str, Weights]:
+    """The weights of every model of an engine, fetched if need be; none for the fake generator."""
+    from engine.ensemble import model_configs
     from engine.samples import GeneratorKind
 
     if config.generator is GeneratorKind.fake:
-        return FakeGenerator(config)
+        return {}
+    return {
+        name: Weights(
+            str(resolve_model(own.model, key=f"samples.models.{name}.model" if name else "samples.model")),
+            str(resolve_adapter(own.lora)) if own.lora else "",
+        )
+        for name, own in model_configs(config).items()
+    }
+
+
+def make_generator(config: SamplesConfig, weights: Mapping[str, Weights]) -> Generator:
+    """The generator that the config names, with the environment it needs already set.
+
+    Args:
+        config: how its models sample, and their limits.
+        weights: of `find_weights`.
+    """
+    from engine.ensemble import Ensemble, model_configs
+    from engine.fake import FakeGenerator
+    from engine.samples import GeneratorKind
+
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
-    return VllmGenerator(model, config, adapter)
+    made: dict[str, Generator] = {}
+    for name, own in model_configs(config).items():
+        fake = own.generator is GeneratorKind.fake
+        made[name] = FakeGenerator(own) if fake else VllmGenerator(own, weights[name])
+    return made[""] if len(made) == 1 else Ensemble(made)
 
 
 def hit_rate(counters: Mapping[str, int]) -> float:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.ensemble import model_configs
 from engine.errors import UserError
 from engine.generators import Finished, Request, Written, sampling_of
 from engine.parts import PartWriter, samples_schema
@@ -110,7 +111,8 @@ class _Work:
         self.needs = turn_needs(self.turns)
         names = list(self.turns)
         self.first_turn, self.last_turn = names[0], names[-1]
-        self.sampling = {name: sampling_of(turn, config) for name, turn in self.turns.items()}
+        configs = model_configs(config)
+        self.sampling = {name: sampling_of(turn, configs[turn.config.model]) for name, turn in self.turns.items()}
         self.schema = samples_schema(job.conditions, answer_columns(self.turns))
         self.writer = PartWriter(job.attempt_folder, engine, self.schema)
         self.totals = Totals()
@@ -236,7 +238,8 @@ class EngineLoop:
         try:
             render = work.renderers[asked.turn].prompt
             prompt = render(row, row["demonstration_set"], row["cell"], first.views())
-            hashed = generator.add(Request(request_id, prompt, len(asked.samples), work.sampling[asked.turn]))
+            sampling, model = work.sampling[asked.turn], work.turns[asked.turn].config.model
+            hashed = generator.add(Request(request_id, prompt, len(asked.samples), sampling, model))
         except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
             for sample in asked.samples:
                 self._fail(work, sample, asked.turn, " ".join(str(error).split())[:500])

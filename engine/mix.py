@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from engine.errors import UserError, suggest
+from engine.errors import UserError
 from engine.pool import EnginePool, Unit
+from engine.samples import with_settings
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from engine.place import Place
     from engine.samples import SamplesConfig
 
-SHARED = {"mix", "generator", "seed", "context_tokens", "max_seconds", "max_failed_share"}
+SHARED = {"mix", "models", "generator", "seed", "context_tokens", "max_seconds", "max_failed_share"}
 """Settings of the run as a whole; the plan, for one, counts tokens for one context."""
 ENGINES_APART = 1000
 """Engine numbers of one generator start this far above those of the one before: they name its parts and logs."""
@@ -49,19 +50,8 @@ def generator_configs(config: SamplesConfig) -> dict[str, SamplesConfig]:
         if not isinstance(share, (int, float)) or not 0 < share < float("inf"):
             raise UserError(f"the share is {share!r}", place=where, remedy="write share: 0.5, say; any number above 0")
         own = {key: value for key, value in settings.items() if key != "share"}
-        if wrong := sorted(set(own) - valid):
-            raise UserError(f"{wrong[0]!r} is no setting of a generator", place=where, remedy=suggest(wrong[0], valid))
-        for key, value in own.items():
-            _check_type(value, getattr(config, key), f"{where}.{key}")
-        found[name] = dataclasses.replace(config, mix={}, **own)
+        found[name] = with_settings(dataclasses.replace(config, mix={}), own, place=where, allowed=valid)
     return found
-
-
-def _check_type(value: object, default: object, where: str) -> None:
-    """A mix is a free mapping to the config schema, so its values are held against the fields here."""
-    wanted = (int, float) if isinstance(default, float) else type(default)
-    if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
-        raise UserError(f"{value!r} is of the wrong type", place=where, remedy=f"write a value such as {default!r}")
 
 
 def writer_of(rows: pa.Table, config: SamplesConfig) -> npt.NDArray[np.int64]:

@@ -19,14 +19,12 @@ import pyarrow.compute as pc
 
 from engine.actor import EngineActor, end_actor, why_no_start
 from engine.errors import UserError
-from engine.generators import engine_environment
+from engine.generators import engine_environment, find_weights
 from engine.limits import is_out_of_memory, memory_remedy, smaller_limits
 from engine.loop import Job, Totals
-from engine.lora import resolve_adapter
-from engine.models import resolve_model
 from engine.parts import committed_ids
 from engine.queues import UNITS_AHEAD, Queues, warm_capacity
-from engine.samples import GeneratorKind, SamplesConfig
+from engine.samples import SamplesConfig
 from engine.store import require_space
 
 if TYPE_CHECKING:
@@ -105,9 +103,7 @@ class EnginePool:
     def __init__(self, config: SamplesConfig, place: Place, first_index: int = 0) -> None:
         self.config = config
         self._place = place
-        fake = config.generator is GeneratorKind.fake
-        self._model = "" if fake else str(resolve_model(config.model, key="samples.model"))
-        self._adapter = "" if fake or not config.lora else str(resolve_adapter(config.lora))
+        self._weights = find_weights(config)
         place.start_ray()
         self._next_index = first_index
         self._deaths = 0
@@ -159,7 +155,7 @@ class EnginePool:
             max_concurrency=_CALLS,
             max_restarts=0,
             runtime_env={"env_vars": engine_environment(config, cpus)},
-        ).remote(config, self._model, index, log, self._adapter)
+        ).remote(config, self._weights, index, log)
         engine = Engine(index, actor, log, config, log_start)
         if self._job is not None:
             actor.open.remote(self._job)

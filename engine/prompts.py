@@ -21,13 +21,15 @@ from omegaconf import II
 from engine.attributes import make_conditions
 from engine.constraints import Drawer, check_constraints
 from engine.demonstration_sets import ShownSets, choose_sets
-from engine.demonstrations import DemonstrationsConfig, load_pool, shorten, strata, stratify
+from engine.demonstrations import DemonstrationsConfig, Selection, load_pool, shorten, strata, stratify
+from engine.ensemble import check_models
 from engine.errors import UserError
 from engine.ground import Asking, Ground, is_written, write_demonstrations, write_values
 from engine.identity import fields_of, place
 from engine.lengths import PromptLengths, count_passages, prefix_conditions
 from engine.models import model_digest, resolve_model
 from engine.plan import PlanSize, Sets, plan_samples
+from engine.prefix_fit import fit_sets
 from engine.records import CONDITION_PREFIX
 from engine.samples import SamplesConfig
 from engine.task import (
@@ -86,6 +88,8 @@ class PromptsConfig:
 
     def identity(self) -> dict[str, object]:
         """The tokenizer's content in place of the model's name."""
+        if isinstance(self.samples, SamplesConfig):  # not the interpolation that stands here before a run is composed
+            check_models(self.task, self.samples)
         unused = [] if is_written(self.task, self.demonstrations) else ["samples"]
         return fields_of(self, without=unused) | {"model": model_digest(self.model, key="samples.model")}
 
@@ -151,8 +155,9 @@ class Planner:
         shown = ShownSets([])
         if self._pool:
             shown = choose_sets(config.demonstrations, self._pool, stratify(self._pool, name, values), documents, place)
-        self._renderer = Renderer(task, shown.of(self._pool))
-        check_turns(task, self._renderer.sets, format_cell(conditions.probe()))
+        cell = format_cell(conditions.probe())
+        check_turns(task, shown.of(self._pool), cell)
+        self._renderer = _fitted(Renderer(task, shown.of(self._pool)), config, cell, tokenizer)
         mentioned = prefix_conditions(self._renderer, conditions.names)
         self.sets = Sets(config.demonstrations.num_sets if self._pool else 1, values, mentioned, shown)
         self.lengths = PromptLengths(self._renderer, conditions, tokenizer, count_passages(passages, tokenizer))
@@ -168,6 +173,19 @@ class Planner:
         write_sets([self._pool], self._output / "demonstration_pool.parquet")
         (self._output / "task.json").write_text(task_to_json(self._task), encoding="utf-8")
         return {**record, "demonstrations": len(self._pool), "demonstration_sets": len(self._renderer.sets)}
+
+
+def _fitted(renderer: Renderer, config: PromptsConfig, cell: str, tokenizer: Tokenizer) -> Renderer:
+    """The renderer with its sets cut to blocks, where many prompts share one and it is known how it is rendered."""
+    shared = config.demonstrations.select is not Selection.nearest
+    if renderer.is_chat or not shared or not renderer.has_demonstrations():
+        return renderer
+
+    def prefixes(sets: Sequence[Sequence[Demonstration]]) -> list[str]:
+        own = renderer.with_sets(sets)
+        return [own.prefix(index, cell) for index in range(len(sets))]
+
+    return renderer.with_sets(fit_sets(renderer.sets, prefixes, tokenizer, config.demonstrations.cache_block))
 
 
 def load_tokenizer(model: str) -> Tokenizer:

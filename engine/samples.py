@@ -7,14 +7,15 @@ failed rows included. A step that was killed goes on where its committed parts e
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import II
 
-from engine.errors import UserError
+from engine.errors import UserError, suggest
 from engine.identity import fields_of, place
 from engine.lora import adapter_digest
 from engine.models import model_digest
@@ -83,6 +84,8 @@ class SamplesConfig:
     """Prefixes that an engine is taken to keep in its cache, when work is routed; 0: what the cache says it holds."""
     mix: dict[str, Any] = field(default_factory=dict)
     """Several generators by share: `{small: {share: 0.7}, large: {share: 0.3, model: ...}}`; see engine/mix.py."""
+    models: dict[str, Any] = field(default_factory=dict)
+    """Further models that turns of the task name: `{judge: {model: ..., temperature: 0.0}}`; see engine/ensemble.py."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `vllm.LLM`; they win over all others, so they are part of what is made."""
     price_per_gpu_hour: float = place(0.0)
@@ -128,6 +131,7 @@ class SamplesConfig:
             "model": "fake" if fake else model_digest(self.model, key="samples.model"),
             "lora": "" if fake else adapter_digest(self.lora),
             "mix": self._mix_identity(),
+            "models": self._models_identity(),
         }
 
     def _mix_identity(self) -> dict[str, object]:
@@ -138,6 +142,13 @@ class SamplesConfig:
         configs = generator_configs(self)
         return {name: own.identity() | {"share": self.mix[name]["share"]} for name, own in configs.items()}
 
+    def _models_identity(self) -> dict[str, object]:
+        if not self.models:
+            return {}
+        from engine.ensemble import model_configs
+
+        return {name: replace(own, models={}).identity() for name, own in model_configs(self).items() if name}
+
     def model_name(self) -> str:
         """What a sample's row says wrote it."""
         if self.generator is GeneratorKind.fake:
@@ -147,6 +158,31 @@ class SamplesConfig:
     def gpus(self) -> int:
         """GPUs of each engine."""
         return self.gpus_per_engine if self.gpus_per_engine >= 0 else int(has_gpu())
+
+
+def with_settings(config: SamplesConfig, settings: object, *, place: str, allowed: AbstractSet[str]) -> SamplesConfig:
+    """The config of one of several models: `config`, and over it its own settings.
+
+    Args:
+        config: what it does not set itself.
+        settings: from a mapping that is free to the config schema, so its values are held against the fields here.
+        place: where they are written.
+        allowed: the settings that it may have.
+
+    Raises:
+        UserError: a setting does not exist, may not be set here, or is of the wrong type.
+    """
+    if not isinstance(settings, Mapping):
+        raise UserError(f"{settings!r} is no mapping", place=place, remedy="write its settings, as in {model: ...}")
+    if wrong := sorted(map(str, settings.keys() - allowed)):
+        raise UserError(f"{wrong[0]!r} is no setting of one model", place=place, remedy=suggest(wrong[0], allowed))
+    for name, value in settings.items():
+        default = getattr(config, name)
+        wanted = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
+            remedy = f"write a value such as {default!r}"
+            raise UserError(f"{value!r} is of the wrong type", place=f"{place}.{name}", remedy=remedy)
+    return replace(config, **settings)
 
 
 def has_gpu() -> bool:

@@ -177,7 +177,7 @@ class Renderer:
     def __init__(self, task: TaskConfig, sets: Sequence[Sequence[Demonstration]], name: str = "") -> None:
         turns = resolve_turns(task)
         self.turn = turns[name or next(iter(turns))]
-        self.sets = sets
+        self._task, self.sets = task, sets
         config, place = self.turn.config, self.turn.place
         self.is_chat = config.kind is PromptKind.chat
         self._instruction = compile_template(config.instruction or "", f"{place}.instruction")
@@ -191,7 +191,11 @@ class Renderer:
             self._mentioned: set[str] | None = names_used(config.instruction or "", "condition")
         except LookupError:
             self._mentioned = None  # any condition may be meant
-        self.has_prefix = bool(config.instruction or self._has_demonstrations())
+        self.has_prefix = bool(config.instruction or self.has_demonstrations())
+
+    def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Renderer:
+        """The same with other demonstrations."""
+        return Renderer(self._task, sets, self.turn.name)
 
     def prefix(self, set_index: int, cell: str) -> str:
         """The start of the prompt, which hangs on the conditions that the instruction mentions and on no others."""
@@ -242,11 +246,12 @@ class Renderer:
         prompt = self.prompt(passage, set_index, cell, turns)
         return prompt if isinstance(prompt, str) else "\n".join(f"<{m['role']}> {m['content']}" for m in prompt)
 
-    def _has_demonstrations(self) -> bool:
+    def has_demonstrations(self) -> bool:
+        """Whether its prompts show any."""
         return bool(self.sets) and shows_demonstrations(self.turn)
 
     def _shown(self, set_index: int) -> Sequence[Demonstration]:
-        return self.sets[set_index] if self._has_demonstrations() else ()
+        return self.sets[set_index] if self.has_demonstrations() else ()
 
     def _own_messages(self, passage: Mapping[str, Any], cell: str, turns: Mapping[str, Any] | None) -> Messages:
         if not self._messages:

@@ -61,6 +61,8 @@ class TurnConfig:
     """The end of the prompt (the last message of a chat)."""
     messages: list[dict[str, str]] = field(default_factory=list)
     """For chats, in place of `prompt`: {role, content} messages, so that earlier turns can be a dialogue."""
+    model: str = ""
+    """One of `samples.models` that answers; empty for `samples.model`."""
     kind: PromptKind | None = None
     instruction: str | None = None
     demonstration: str | None = None

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import CommandLine, write_corpus
-from test_crash import ARGUMENTS, SEED, check_complete, rows_of
+from test_crash import ARGUMENTS, SEED, check_complete, check_nothing_outlives, rows_of
 
 PLANNED = 80
 VLLM = (
@@ -39,9 +39,7 @@ def trial(synthmill: CommandLine, number: int) -> None:
     family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
     os.kill(process.pid, signal.SIGKILL)
     process.wait(20)
-    _, alive = psutil.wait_procs(family, timeout=30)
-    left = [child.name() for child in alive if child.is_running() and not child.name().endswith("Agent")]
-    assert left == [], "no process outlives the driver"
+    check_nothing_outlives(family, agents=False)
     rows = rows_of(run / "samples")
     done = synthmill.run(*VLLM, f"samples.part_rows={source.choice([5, 40])}")
     assert done.returncode == 0, done.stderr

@@ -87,5 +87,5 @@ def test_is_as_slow_as_it_is_told_to_be() -> None:
 
 def test_never_claims_to_be_a_model() -> None:
     assert CONFIG.model_name() == "fake"
-    assert isinstance(make_generator(CONFIG, ""), FakeGenerator)
+    assert isinstance(make_generator(CONFIG, {}), FakeGenerator)
     assert CONFIG.identity()["model"] == "fake"

@@ -1,4 +1,4 @@
-"""Adapters: what is refused, what identifies one, and that vLLM really writes with it."""
+"""Adapters: what is refused, and what identifies one; tests/test_ensemble.py has vLLM write with two."""
 
 from __future__ import annotations
 
@@ -9,16 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_pool import job, place, rows  # noqa: F401  # place is a fixture
 
 from engine.errors import UserError
 from engine.generators import lora_arguments
 from engine.identity import identity_of
 from engine.lora import adapter_digest, adapter_rank, resolve_adapter
 from engine.models import resolve_model
-from engine.parts import read_samples
-from engine.place import Place
-from engine.pool import Unit
 from engine.samples import SamplesConfig
 
 MODEL = "bundled:smollm2-135m-instruct"
@@ -81,25 +77,3 @@ def test_what_an_adapter_holds_is_identity_and_where_it_lies_is_not(tmp_path: Pa
     with_one, with_same = (replace(plain, lora=str(folder)) for folder in (one, same))
     assert identity_of(with_one) == identity_of(with_same) != identity_of(plain)
     assert with_one.model_name() == f"{MODEL}+{one}"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_vllm_writes_with_the_adapter(tmp_path: Path, place: Place) -> None:  # noqa: F811  # the fixture
-    greedy = SamplesConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=256, max_num_seqs=4)
-    greedy = replace(greedy, kv_cache_bytes=2**27, cpus_per_engine=1)
-    texts = {}
-    for name, scale in (("none", 0.0), ("strong", 1.0)):
-        adapter = write_adapter(tmp_path / name, scale=scale)
-        folder = tmp_path / f"samples-{name}"
-        folder.mkdir()
-        try:
-            pool = place.engines.start(replace(greedy, lora=str(adapter)), place)
-            pool.generate(job(folder), [Unit(0, rows(3))], lambda _: None)
-        finally:
-            place.engines.stop()
-        table = read_samples(folder)
-        assert set(table["model"].to_pylist()) == {f"{MODEL}+{adapter}"}
-        assert set(table["status"].to_pylist()) == {"generated"}
-        texts[name] = table["text"].to_pylist()
-    assert texts["none"] != texts["strong"], "an adapter that changes every layer changes what is written"
