@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
+TWO := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder # many tests wait; tests/conftest.py shares them out
 .PHONY: help demo test test-all bench lint setup setup-tests clean
 
 help: ## show this list
@@ -12,10 +13,10 @@ demo: setup ## set everything up and run the main job on the Python documentatio
 	$(BIN)/synthmill experiment=demo
 
 test: lint ## set everything up; ruff, mypy --strict and the tests
-	$(BIN)/pytest -m "not soak"
+	$(BIN)/pytest -m "not soak" $(TWO)
 
 test-all: lint ## the same with the tests that take minutes
-	$(BIN)/pytest
+	$(BIN)/pytest $(TWO)
 
 bench: setup ## run every benchmark and collect the lines of its table (runs/bench.txt)
 	@mkdir -p runs

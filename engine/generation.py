@@ -31,6 +31,7 @@ from engine.pending import PlanFile, make_units, pending_units, plan_files, read
 from engine.pool import Unit, check_failures
 from engine.prompts import load_prompts
 from engine.records import condition_names
+from engine.turns import TURNED_DOWN
 
 if TYPE_CHECKING:
     from engine.mix import MixedPool
@@ -68,9 +69,7 @@ def generate(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, pl
     compact(output)
     _check_complete(output, plan)
     record = _record(output)
-    check_failures(
-        config.max_failed_share, planned, [{"failed": record["failed"], "last_error": _an_error(output)}], at_least=1
-    )
+    check_failures(config.max_failed_share, planned, [{**record, "last_error": _an_error(output)}], at_least=1)
     return record
 
 
@@ -141,11 +140,12 @@ def _an_error(output: Path) -> str:
 
 def _record(output: Path) -> dict[str, object]:
     """Counts over all parts, one part in memory at a time."""
-    counts = dict.fromkeys(("planned", "failed", "prompt_tokens", "output_tokens", "carried"), 0)
+    counts = dict.fromkeys(("planned", "failed", "turned_down", "prompt_tokens", "output_tokens", "carried"), 0)
     for part in committed_parts(output):
-        table = pq.read_table(part, columns=["status", "attempt", "prompt_tokens", "output_tokens"])
+        table = pq.read_table(part, columns=["status", "error", "attempt", "prompt_tokens", "output_tokens"])
         counts["planned"] += table.num_rows
         counts["failed"] += pc.sum(pc.equal(table["status"], "failed")).as_py() or 0
+        counts["turned_down"] += pc.sum(pc.match_substring(table["error"], TURNED_DOWN)).as_py() or 0
         counts["carried"] += pc.sum(pc.equal(table["attempt"], CARRIED_ATTEMPT)).as_py() or 0
         for name in ("prompt_tokens", "output_tokens"):
             counts[name] += pc.sum(table[name]).as_py() or 0

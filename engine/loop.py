@@ -22,7 +22,7 @@ from engine.generators import Finished, Request, Written, sampling_of
 from engine.parts import PartWriter, samples_schema
 from engine.task import ONLY_TURN, input_hash, parse_cell, turn_needs
 from engine.templates import RENDER_ERRORS
-from engine.turns import Answer, Turn, TurnError, answer_columns, answer_values
+from engine.turns import TURNED_DOWN, Answer, Turn, TurnError, answer_columns, answer_values
 
 if TYPE_CHECKING:
     from engine.generators import Generator
@@ -51,6 +51,8 @@ class Totals:
 
     generated: int = 0
     failed: int = 0
+    turned_down: int = 0
+    """Of those that failed: turned down by a turn's `keep_if`."""
     requests: int = 0
     prompt_tokens: int = 0
     output_tokens: int = 0
@@ -305,6 +307,7 @@ class EngineLoop:
         assert sample.error or len(sample.answers) == len(work.turns), "a sample ends with every turn answered"
         if sample.error:
             work.totals.failed += 1
+            work.totals.turned_down += TURNED_DOWN in sample.error
             work.totals.last_error = sample.error
         else:
             work.totals.generated += 1

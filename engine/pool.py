@@ -372,13 +372,16 @@ def check_failures(
     Args:
         max_failed_share: `samples.max_failed_share`.
         written: samples so far, failed ones included.
-        totals: `failed` and `last_error` of each engine.
+        totals: `failed`, `turned_down` and `last_error` of each engine.
         at_least: fewer than these say nothing yet; 1 when all are written.
 
     Raises:
-        UserError: more than `max_failed_share` of at least `at_least` samples failed.
+        UserError: more than `max_failed_share` of at least `at_least` samples failed. What a task's `keep_if` turned
+            down is not counted, unless nothing else is left.
     """
-    failed = sum(own["failed"] for own in totals)
+    failed, turned_down = (sum(own.get(name, 0) for own in totals) for name in ("failed", "turned_down"))
+    if turned_down and failed < written:
+        failed, written = failed - turned_down, written - turned_down
     if written >= at_least and failed > max_failed_share * written:
         errors = [own["last_error"] for own in totals if own["last_error"]]
         raise UserError(

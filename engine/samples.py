@@ -66,7 +66,8 @@ class SamplesConfig:
     rounds: int = place(1)
     """Rounds in which samples are planned: each re-weights conditions and passages by what was kept before it."""
     max_failed_share: float = place(0.5)
-    """A run is stopped as wrong when more than this share of its samples failed: of at least 50, or of all."""
+    """A run is stopped as wrong when more than this share of its samples failed: of at least 50, or of all. Samples
+    that a turn's `keep_if` turned down do not count."""
     max_seconds: float = place(0.0)
     """Seconds of generation after which a run ends in good order (exit code 3), loading not counted; 0: no limit."""
     num_engines: int = place(0)
@@ -195,7 +196,8 @@ def generate_samples(
 ) -> dict[str, object]:
     """Generates what the plan holds and no committed part has yet.
 
-    Record: planned, generated, failed, tokens, generation (rates, cache hit rate, engine start), cost (engine time).
+    Record: planned, generated, failed, turned_down (of those failed, by `keep_if`), tokens, generation (rates, cache
+    hit rate, engine start), cost (engine time).
     """
     from engine.generation import generate
 

@@ -45,6 +45,10 @@ class ParserKind(Enum):
     """Source code, out of its fence if it has one; it must compile, and is never run."""
 
 
+TURNED_DOWN = "keep_if does not hold"
+"""How the error of a sample begins that a task's own filter turned down: it has failed, but nothing is wrong."""
+
+
 class TurnError(ValueError):
     """Why a sample failed at a turn."""
 
@@ -192,7 +196,7 @@ class Turn:
             except (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError) as error:
                 raise TurnError(f"keep_if cannot be computed: {error}") from error
             if not holds:
-                raise TurnError(f"keep_if does not hold: {self.config.keep_if}")
+                raise TurnError(f"{TURNED_DOWN}: {self.config.keep_if}")
         return answer
 
     def _split(self, raw: str, cut_off: str) -> tuple[str, str]:

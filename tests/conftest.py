@@ -24,6 +24,21 @@ SUBJECTS = ("bread", "bees", "pumps", "towers", "loans", "leaves", "brakes", "ta
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Shares the tests out among the processes of `make test`, the slow ones first.
+
+    Tests of a file stay together, so do those of the finished run; each slow test goes by itself. Tests that start vLLM
+    say so by a group of their own, since two engines would hinder each other.
+    """
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            shared = "finished_run" in getattr(item, "fixturenames", ())
+            alone = item.nodeid if item.get_closest_marker("slow") else item.path.stem
+            item.add_marker(pytest.mark.xdist_group("finished_run" if shared else alone))
+    first = {item.get_closest_marker("xdist_group").args[0] for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in first)
+
+
 @pytest.fixture(scope="session")
 def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One Ray for all tests of this process that need one."""

@@ -20,6 +20,7 @@ VLLM = (
     "collection=corpus",
     "prompts.per_passage=2",
     "samples.max_tokens=12",
+    "samples.cpus_per_engine=1",
     f"samples.kv_cache_bytes={2**28}",
 )
 
@@ -54,13 +55,15 @@ def wait_for_rows(run: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("number", [0, *(pytest.param(number, marks=pytest.mark.soak) for number in (1, 2))])
+@pytest.mark.parametrize("number", range(3))
 def test_vllm_killed_and_rerun(synthmill: CommandLine, number: int) -> None:
     trial(synthmill, number)
 
 
 @pytest.mark.soak
+@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("number", range(3, 33))
 def test_vllm_killed_and_rerun_many_times(synthmill: CommandLine, number: int) -> None:

@@ -105,12 +105,15 @@ def test_a_judge_is_configured_from_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(400)
 def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, place: Place) -> None:
     """On vLLM: the same prompt, greedily, to the model as it is and to the same model changed by an adapter."""
     none, strong = write_adapter(tmp_path / "none", scale=0.0), write_adapter(tmp_path / "strong", scale=1.0)
     config = SamplesConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=256, max_num_seqs=4)
-    config = replace(config, kv_cache_bytes=2**27, lora=str(none), models={"other": {"lora": str(strong)}})
+    config = replace(
+        config, kv_cache_bytes=2**27, cpus_per_engine=1, lora=str(none), models={"other": {"lora": str(strong)}}
+    )
     ask = "Bees dance {{ passage.text }}"
     task = TaskConfig(turns={"one": TurnConfig(ask), "two": TurnConfig(ask, model="other")})
     folder = tmp_path / "samples"

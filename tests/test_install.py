@@ -114,7 +114,8 @@ def test_test_tools_are_a_stage_of_their_own() -> None:
     pins = install.read_pins(install.CONSTRAINTS)
     without, with_tests = (install.plan("cpu", pins, tests=tests) for tests in (False, True))
     assert with_tests[:-1] == without
-    assert with_tests[-1].command[-5:] == ("mypy", "pytest", "pytest-timeout", "pytrec-eval-terrier", "ruff")
+    tools = ("mypy", "pytest", "pytest-timeout", "pytest-xdist", "pytrec-eval-terrier", "ruff")
+    assert with_tests[-1].command[-len(tools) :] == tools
 
 
 # The pins

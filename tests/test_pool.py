@@ -158,6 +158,14 @@ def test_a_run_of_few_samples_can_be_wrong_as_a_whole() -> None:
         check_failures(0.5, 2, totals, at_least=1)
 
 
+def test_what_a_task_turns_down_is_no_fault_unless_it_is_all() -> None:
+    check_failures(0.5, 100, [{"failed": 90, "turned_down": 85, "last_error": "x"}])
+    with pytest.raises(UserError, match="10 of 15 samples failed"):
+        check_failures(0.5, 100, [{"failed": 95, "turned_down": 85, "last_error": "x"}], at_least=1)
+    with pytest.raises(UserError, match="100 of 100 samples failed, the last with: keep_if"):
+        check_failures(0.5, 100, [{"failed": 100, "turned_down": 100, "last_error": "keep_if"}])
+
+
 def test_an_engine_without_memory_starts_once_more_with_less(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     short = replace(FAKE, kv_cache_bytes=1500, fake_memory_bytes=1000, num_engines=2)
     pool = pools.start(short, place)

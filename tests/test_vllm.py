@@ -113,6 +113,7 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(400)
 def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
     tmp_path: Path,
@@ -123,7 +124,7 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
     texts = [f"bees dance on the comb {text}" for text in work["text"].to_pylist()]
     texts[5] = "word " * 1400
     work = work.set_column(work.column_names.index("text"), "text", [texts])
-    config = replace(config, cpus_per_engine=2)
+    config = replace(config, cpus_per_engine=1)
     try:
         pool = place.engines.start(config, place)
         totals = pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
