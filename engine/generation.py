@@ -140,7 +140,7 @@ def _an_error(output: Path) -> str:
 
 def _record(output: Path) -> dict[str, object]:
     """Counts over all parts, one part in memory at a time."""
-    counts = dict.fromkeys(("planned", "failed", "turned_down", "prompt_tokens", "output_tokens", "carried"), 0)
+    counts = dict.fromkeys(("planned", "failed", "prompt_tokens", "output_tokens", "carried", "turned_down"), 0)
     for part in committed_parts(output):
         table = pq.read_table(part, columns=["status", "error", "attempt", "prompt_tokens", "output_tokens"])
         counts["planned"] += table.num_rows
