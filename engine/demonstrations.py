@@ -50,6 +50,9 @@ class DemonstrationsConfig:
     `bundled:python` ship; empty is `bundled:general`."""
     from_qrels: int = 0
     """Take this many judged queries of the collection instead; they are left out of the evaluation."""
+    complete: bool = True
+    """Judged queries do not say what form they have: they are shown for the first value of the condition that chooses
+    demonstrations (questions), and the general set shows the others (keywords). false: judged queries alone."""
     self_instruct: int = 0
     """Have the generator write this many in round 0 instead: zero-shot samples that pass the row filters."""
     collection: str = II("collection")
@@ -193,6 +196,26 @@ def _best(judged: Mapping[str, int], documents: Mapping[str, str]) -> str:
     """The best judged document that exists; the lowest id among equals; "" when none is relevant."""
     relevant = [(-grade, document) for document, grade in judged.items() if grade > 0 and document in documents]
     return min(relevant)[1] if relevant else ""
+
+
+def complete(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConfig]) -> list[Demonstration]:
+    """Judged queries as demonstrations of the first value of the condition that chooses, general ones of the others.
+
+    A few queries of one form would be imitated so closely that samples repeat each other.
+
+    Args:
+        pool: demonstrations without conditions.
+        attributes: of the task; without one that chooses by demonstrations the pool stays as it is.
+    """
+    choosing = [(name, own) for name, own in attributes.items() if own.from_demonstrations]
+    if len(choosing) != 1:
+        return list(pool)
+    [(name, attribute)] = choosing
+    first, *others = [value for value, weight in attribute.values.items() if weight > 0]
+    general = [d for d in _from_file(BUNDLED["bundled:general"]) if d.conditions.get(name) in others]
+    if not general:
+        return list(pool)
+    return [*(replace(d, conditions={**d.conditions, name: first}) for d in pool), *general]
 
 
 def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConfig]) -> tuple[str, list[str]]:

@@ -21,7 +21,7 @@ from omegaconf import II
 from engine.attributes import make_conditions
 from engine.constraints import Drawer, check_constraints
 from engine.demonstration_sets import ShownSets, choose_sets
-from engine.demonstrations import DemonstrationsConfig, Selection, load_pool, shorten, strata, stratify
+from engine.demonstrations import DemonstrationsConfig, Selection, complete, load_pool, shorten, strata, stratify
 from engine.ensemble import check_models
 from engine.errors import UserError
 from engine.ground import Asking, Ground, is_written, write_demonstrations, write_values
@@ -120,6 +120,7 @@ def lay_ground(config: PromptsConfig, documents: Path, output: Path, place: Plac
         pool = write_demonstrations(task, shown, passages.select(["passage_id", "title", "text"]), asking)
     else:
         pool = load_pool(shown, _texts(passages) if shown.from_qrels else {})
+        pool = complete(pool, task.attributes) if shown.from_qrels and shown.complete else pool
     return Ground(task, _short(pool, shown.max_document_tokens, load_tokenizer(config.model)))
 
 
@@ -237,10 +238,13 @@ def write_sets(sets: Sequence[Sequence[Demonstration]], file: Path) -> None:
 
 
 def _texts(passages: pa.Table) -> dict[str, str]:
-    """Document id -> text of its first passage."""
+    """Document id -> text of its first passage, after its title as prompts show it; documents without text are left out."""
     texts: dict[str, str] = {}
-    for document, text in zip(passages["document_id"].to_pylist(), passages["text"].to_pylist(), strict=True):
-        texts.setdefault(document, text)
+    for row in passages.select(["document_id", "title", "text"]).to_pylist():
+        title, text = row["title"].strip(), row["text"].strip()
+        whole = f"{title}. {text}".strip() if title and not text.startswith(title) else text
+        if whole:
+            texts.setdefault(row["document_id"], whole)
     return texts
 
 
