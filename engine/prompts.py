@@ -238,7 +238,7 @@ def write_sets(sets: Sequence[Sequence[Demonstration]], file: Path) -> None:
 
 
 def _texts(passages: pa.Table) -> dict[str, str]:
-    """Document id -> text of its first passage, after its title as prompts show it; documents without text are left out."""
+    """Document id -> text of its first passage, after its title as in prompts; documents without text are left out."""
     texts: dict[str, str] = {}
     for row in passages.select(["document_id", "title", "text"]).to_pylist():
         title, text = row["title"].strip(), row["text"].strip()

@@ -8,7 +8,7 @@ import pytest
 from conftest import write_corpus
 
 from engine.conditions import AttributeConfig
-from engine.demonstrations import BUNDLED, DemonstrationsConfig, load_pool, shorten, strata, stratify
+from engine.demonstrations import BUNDLED, DemonstrationsConfig, complete, load_pool, shorten, strata, stratify
 from engine.errors import UserError
 from engine.task import Demonstration
 
@@ -143,6 +143,18 @@ def test_takes_judged_queries(collection: Path) -> None:
     assert load_pool(wanted, DOCUMENTS) == pool
     assert load_pool(replace(wanted, from_qrels=7), DOCUMENTS)[:4] == pool, "more are added behind"
     assert load_pool(replace(wanted, seed=4), DOCUMENTS) != pool
+
+
+def test_judged_queries_are_completed_by_general_ones_of_other_forms() -> None:
+    own = [Demonstration(f"d{i}", f"q{i}", query_id=f"{i}") for i in range(3)]
+    completed = complete(own, BOTH)
+    assert [replace(d, conditions={}) for d in completed[:3]] == own
+    assert {d.conditions["form"] for d in completed[:3]} == {"question"}
+    assert {d.conditions["form"] for d in completed[3:]} == {"keywords"}
+    assert not any(d.query_id for d in completed[3:])
+    assert complete(own, {}) == own, "nothing chooses by demonstrations"
+    other = {"tone": AttributeConfig({"kind": 1.0, "stern": 1.0}, from_demonstrations=True)}
+    assert complete(own, other) == own, "the general set has no such form"
 
 
 def test_takes_the_best_judged_document_that_exists(collection: Path) -> None:

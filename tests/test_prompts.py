@@ -201,13 +201,18 @@ def test_long_demonstrations_are_cut(planned: Planner) -> None:
 
 def test_takes_demonstrations_from_judgements(tmp_path: Path, planned: Planner) -> None:
     collection = str(write_corpus(tmp_path / "beir", 20))
-    output, record = planned(config(shown={"from_qrels": 4, "collection": collection}))
+    alone = {"from_qrels": 4, "collection": collection, "complete": False}
+    output, record = planned(config(shown=alone))
     chosen = {d.query_id: d.document for shown in load_prompts(output).sets for d in shown}
     assert record["demonstrations"] == 4
     assert set(read_plan(output)["condition_form"].to_pylist()) == {""}, "judged queries carry no form"
     for query, document in chosen.items():
         number = int(query.removeprefix("q"))
-        assert document == f"Some text number {number} " * (number + 1)
+        assert document == f"Title {number}. " + (f"Some text number {number} " * (number + 1)).strip()
+
+    sets = load_prompts(planned(config(shown=alone | {"complete": True}))[0]).sets
+    forms = {(bool(d.query_id), d.conditions["form"]) for shown in sets for d in shown}
+    assert forms == {(True, "question"), (False, "keywords")}, "the general set shows what they lack"
 
 
 def test_the_same_config_plans_the_same(planned: Planner) -> None:
