@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3
 BIN := .venv/bin
-TWO := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder # many tests wait; tests/conftest.py shares them out
+TWO := --numprocesses=2 --dist=loadfile --no-loadscope-reorder # many tests wait; tests/conftest.py shares them out
 .PHONY: help demo test test-all bench lint setup setup-tests clean
 
 help: ## show this list

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,19 +25,30 @@ SUBJECTS = ("bread", "bees", "pumps", "towers", "loans", "leaves", "brakes", "ta
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Shares the tests out among the processes of `make test`, the slow ones first.
+TOGETHER = {
+    **dict.fromkeys(("test_benchmarks", "test_commands", "test_pipeline"), "the finished run"),
+    **dict.fromkeys(("test_crash_vllm", "test_ensemble", "test_vllm"), "vLLM"),
+}
+"""Test files that one of the processes of `make test` runs: they share a run, or their engines would hinder each other."""
 
-    Tests of a file stay together, so do those of the finished run; each slow test goes by itself. Tests that start vLLM
-    say so by a group of their own, since two engines would hinder each other.
-    """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            shared = "finished_run" in getattr(item, "fixturenames", ())
-            alone = item.nodeid if item.get_closest_marker("slow") else item.path.stem
-            item.add_marker(pytest.mark.xdist_group("finished_run" if shared else alone))
-    first = {item.get_closest_marker("xdist_group").args[0] for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] not in first)
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Shares the tests out among the processes of `make test` by file, but for those of TOGETHER."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # the package has no types
+        def _split_scope(self, nodeid: str) -> str:
+            name = Path(nodeid.partition("::")[0]).stem
+            return TOGETHER.get(name, name)
+
+    return Scheduler(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that no process is left with one at the end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 @pytest.fixture(scope="session")

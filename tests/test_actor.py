@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.actor import EngineActor
+from engine.generators import Weights
 from engine.samples import GeneratorKind, SamplesConfig
 
 
@@ -15,7 +16,7 @@ def start(config: SamplesConfig, model: str, log: Path) -> Any:
     import ray
 
     actor_class: Any = ray.remote(EngineActor)
-    return actor_class.options(num_cpus=0.1, max_concurrency=4).remote(config, model, 0, log)
+    return actor_class.options(num_cpus=0.1, max_concurrency=4).remote(config, {"": Weights(model, "")}, 0, log)
 
 
 def test_a_loaded_engine_stops_in_good_order(tmp_path: Path, ray_session: None) -> None:

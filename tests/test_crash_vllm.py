@@ -55,7 +55,6 @@ def wait_for_rows(run: Path, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("number", range(3))
 def test_vllm_killed_and_rerun(synthmill: CommandLine, number: int) -> None:
@@ -63,7 +62,6 @@ def test_vllm_killed_and_rerun(synthmill: CommandLine, number: int) -> None:
 
 
 @pytest.mark.soak
-@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("number", range(3, 33))
 def test_vllm_killed_and_rerun_many_times(synthmill: CommandLine, number: int) -> None:

@@ -105,7 +105,6 @@ def test_a_judge_is_configured_from_the_command_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(400)
 def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, place: Place) -> None:
     """On vLLM: the same prompt, greedily, to the model as it is and to the same model changed by an adapter."""

@@ -113,7 +113,6 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("vllm")
 @pytest.mark.timeout(400)
 def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
     tmp_path: Path,
