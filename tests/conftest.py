@@ -29,7 +29,7 @@ TOGETHER = {
     **dict.fromkeys(("test_benchmarks", "test_commands", "test_pipeline"), "the finished run"),
     **dict.fromkeys(("test_crash_vllm", "test_ensemble", "test_vllm"), "vLLM"),
 }
-"""Test files that one of the processes of `make test` runs: they share a run, or their engines would hinder each other."""
+"""Test files that one process of `make test` runs: they share a run, or their engines would hinder each other."""
 
 
 @pytest.hookimpl(optionalhook=True)
