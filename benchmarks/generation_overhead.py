@@ -130,10 +130,9 @@ def try_ray_data(asked: dict[str, Any], folder: Path) -> dict[str, Any] | None:
 
 def checked(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The figures of another side, if it was asked exactly the prompts that the samples step was asked."""
-    import pyarrow.parquet as pq
+    from engine.parts import read_samples
 
-    parts = (folder / "synthmill" / "run" / "samples").glob("attempt-*/part-*.parquet")
-    ours = [name for part in parts for name in pq.read_table(part, columns=["prompt_hash"])["prompt_hash"].to_pylist()]
+    ours = read_samples(folder / "synthmill" / "run" / "samples")["prompt_hash"].to_pylist()
     assert sorted(ours) == sorted(found["hashes"]), "the two sides were not asked the same prompts"
     return found
 

@@ -138,10 +138,10 @@ def random_prompts(config: RunConfig, run: Path) -> list[_plain.Prompt]:
 
 def generated_texts(run: Path) -> list[str]:
     """What a finished samples step wrote."""
-    import pyarrow.parquet as pq
+    from engine.parts import read_samples
 
-    parts = sorted((run / "samples").glob("attempt-*/part-*.parquet"))
-    return [text for part in parts for text in pq.read_table(part, columns=["text"])["text"].to_pylist()]
+    texts: list[str] = read_samples(run / "samples")["text"].to_pylist()
+    return texts
 
 
 def diversity(planned: list[str], random: list[str]) -> dict[str, dict[str, float]]:
