@@ -139,10 +139,17 @@ class FinishedRun:
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """Made once per session: 40 documents, 200 samples, three epochs of training, a report."""
+    """Made once per session: 40 documents, 200 samples in parts that are merged, three epochs of training, a report."""
     home = tmp_path_factory.mktemp("finished")
     write_corpus(home / "corpus", 40)
-    arguments = ("experiment=adapt", "samples=fake", "collection=corpus", "prompts.per_passage=5", "run_dir=run")
+    arguments = (
+        "experiment=adapt",
+        "samples=fake",
+        "collection=corpus",
+        "prompts.per_passage=5",
+        "run_dir=run",
+        "samples.part_rows=60",
+    )
     done = CommandLine(home).run(*arguments)
     assert done.returncode == 0, done.stderr
     return FinishedRun(CommandLine(home), arguments, home / "run", done.stdout)

@@ -112,6 +112,19 @@ def test_the_other_side_is_asked_the_prompts_of_the_samples_step(
     assert len({prompt.text for prompt in prompts}) == len(prompts), "replicates are one request"
 
 
+def test_samples_are_found_where_their_parts_were_merged_to(
+    finished_run: FinishedRun, written_samples: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "synthmill").mkdir()
+    (tmp_path / "synthmill" / "run").symlink_to(finished_run.folder)
+    assert (finished_run.folder / "samples" / "merged").is_dir()
+    found = {"hashes": written_samples[::-1]}
+    assert generation_overhead.checked(found, tmp_path) is found
+    with pytest.raises(AssertionError, match="not asked the same prompts"):
+        generation_overhead.checked({"hashes": written_samples[1:]}, tmp_path)
+    assert len(prefix_planning.generated_texts(finished_run.folder)) == 200
+
+
 def test_the_other_sides_prompts_come_prefix_by_prefix(finished_run: FinishedRun) -> None:
     renderer = load_prompts(finished_run.folder / "prompts").renderer()
     starts = {renderer.prefix(index, "") for index in range(len(renderer.sets))}
