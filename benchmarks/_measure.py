@@ -13,9 +13,11 @@ import importlib.util
 import inspect
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -129,6 +131,9 @@ def print_value(name: str, values: Sequence[float], unit: str, budget: float = 0
 
 
 def _run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+    """Runs a command to its end; it ends with this process, also where this one is terminated (subprocess kills it)."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         done = subprocess.run(
