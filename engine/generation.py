@@ -23,12 +23,13 @@ from engine.carry import CARRIED_ATTEMPT, carry_over, make_recipe, note_recipe
 from engine.compaction import compact
 from engine.cost import engine_time
 from engine.errors import StoppedEarly
+from engine.failures import check_failures
 from engine.generators import hit_rate
 from engine.idset import IdSet
 from engine.loop import Job
 from engine.parts import committed_parts, committed_set, open_attempt, seal_attempts
 from engine.pending import PlanFile, make_units, pending_units, plan_files, read_passages, size_of
-from engine.pool import Unit, check_failures
+from engine.pool import Unit
 from engine.prompts import load_prompts
 from engine.records import condition_names
 from engine.turns import TURNED_DOWN

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,11 +19,12 @@ import pyarrow.compute as pc
 
 from engine.actor import EngineActor, end_actor, why_no_start
 from engine.errors import UserError
+from engine.failures import check_failures
 from engine.generators import engine_environment, find_weights
 from engine.limits import is_out_of_memory, memory_remedy, smaller_limits
 from engine.loop import Job, Totals
 from engine.parts import committed_ids
-from engine.queues import UNITS_AHEAD, Queues, warm_capacity
+from engine.queues import MOST_CALLS, Queues, units_held, warm_capacity
 from engine.samples import SamplesConfig
 from engine.store import require_space
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from engine.place import Place
 
 _POLL_SECONDS = 0.5
-_CALLS = 16
+_CALLS = MOST_CALLS + 8
 _UNKNOWN_CACHE = 16
 """Prefixes taken to stay warm where a generator does not say how much its cache holds."""
 _UNITS_WAITING = 1024
@@ -272,10 +273,14 @@ class EnginePool:
         return self.out_of_time
 
     def _give_out(self, queues: Queues[Unit]) -> None:
-        for _ in range(UNITS_AHEAD):
+        more = True
+        while more:  # everyone gets a first unit before anyone gets a second
+            more = False
             for engine in sorted(self._engines, key=lambda engine: len(engine.units)):
-                if unit := queues.take(engine.index, len(engine.units)):
+                held = units_held([unit.size for unit in engine.units.values()], self.config.max_num_seqs)
+                if unit := queues.take(engine.index, held):
                     engine.units[engine.actor.process.remote(unit.rows)] = unit
+                    more = True
 
     def _wait(self) -> list[Engine]:
         """Takes note of finished units and of totals; returns the engines that turn out to be dead."""
@@ -362,34 +367,6 @@ def token_counts(units: list[Unit]) -> tuple[float, float]:
     columns = [unit.rows["prompt_tokens"] for unit in units]
     shortest = min(pc.min(column).as_py() for column in columns)
     return float(shortest), sum(pc.sum(column).as_py() for column in columns) / rows
-
-
-def check_failures(
-    max_failed_share: float, written: int, totals: Sequence[Mapping[str, Any]], *, at_least: int = 50
-) -> None:
-    """Stops a run that is wrong as a whole.
-
-    Args:
-        max_failed_share: `samples.max_failed_share`.
-        written: samples so far, failed ones included.
-        totals: `failed`, `turned_down` and `last_error` of each engine.
-        at_least: fewer than these say nothing yet; 1 when all are written.
-
-    Raises:
-        UserError: more than `max_failed_share` of at least `at_least` samples failed. What a task's `keep_if` turned
-            down is not counted, unless nothing else is left.
-    """
-    failed, turned_down = (sum(own.get(name, 0) for own in totals) for name in ("failed", "turned_down"))
-    if turned_down and failed < written:
-        failed, written = failed - turned_down, written - turned_down
-    if written >= at_least and failed > max_failed_share * written:
-        errors = [own["last_error"] for own in totals if own["last_error"]]
-        raise UserError(
-            f"{failed} of {written} samples failed, the last with: {errors[-1] if errors else 'no message'}",
-            place=f"samples.max_failed_share={max_failed_share}",
-            remedy="mend what the message says and start anew in another runs_dir (failed samples are kept), "
-            "or raise samples.max_failed_share",
-        )
 
 
 def _fill(queues: Queues[Unit], source: Iterator[Unit]) -> int:

@@ -17,11 +17,23 @@ units wait than there are other engines, so that the last ones go to whoever is 
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 UNITS_AHEAD = 2
 """Units that an engine holds at most: one that it works on, and one so that its batch never drains."""
+MOST_CALLS = 64
+"""Small units that an engine holds at most at a time."""
+
+
+def units_held(sizes: Sequence[int], batch: int) -> int:
+    """How many units an engine counts as holding: small ones count together, by the batches that their rows fill.
+
+    Args:
+        sizes: rows of each unit that it holds.
+        batch: samples in its batch at a time.
+    """
+    return min(len(sizes), sum(sizes) // batch) if len(sizes) < MOST_CALLS else UNITS_AHEAD
 
 
 class Work(Protocol):
@@ -107,7 +119,7 @@ class Queues(Generic[W]):
 
         Args:
             engine: one that was added.
-            in_flight: units that it holds already.
+            in_flight: units that it holds already, as `units_held` counts them.
         """
         if not self._units or in_flight >= UNITS_AHEAD or (in_flight and self._units < len(self._engines)):
             return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from benchmarks.routing import Setting, compare
-from engine.queues import Queues, WarmPrefixes, warm_capacity
+from engine.queues import Queues, WarmPrefixes, units_held, warm_capacity
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,14 @@ def queues(*pieces: Piece, engines: int = 1, warm: int = 2) -> Queues[Piece]:
 
 def prefix_of(unit: Piece | None) -> int | None:
     return unit.prefix if unit else None
+
+
+@pytest.mark.parametrize(
+    ("sizes", "held"),
+    [([], 0), ([256], 1), ([256, 256], 2), ([16, 16], 0), ([16] * 9, 2), ([1] * 63, 0), ([1] * 64, 2)],
+)
+def test_small_units_count_by_the_batches_they_fill(sizes: list[int], held: int) -> None:
+    assert units_held(sizes, batch=64) == held
 
 
 def test_a_prefix_is_finished_before_another_is_begun() -> None:
