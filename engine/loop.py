@@ -12,6 +12,7 @@ import itertools
 import queue
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,6 +145,7 @@ class EngineLoop:
         self._numbers = itertools.count()
         self._steps = 0
         self._warm_at: dict[tuple[str, int], int] = {}
+        self._read_counters: Callable[[], dict[str, int]] = dict
 
     def hand_in(self, item: Job | list[Row]) -> Ticket:
         """Hands in a job, or the rows of a unit; the ticket is set when it is taken in, or written."""
@@ -161,6 +163,7 @@ class EngineLoop:
 
     def run(self, generator: Generator) -> None:
         """The loop; returns after `stop`, with the open part committed."""
+        self._read_counters = generator.counters
         while not self._stopping.is_set():
             self._take_in(generator, wait=self._idle(generator))
             self._admit(generator)
@@ -259,8 +262,6 @@ class EngineLoop:
         self._steps += 1
         for one in finished:
             self._store(self._work, one)
-        if finished:
-            self._work.count(generator.counters())
 
     def _store(self, work: _Work, finished: Finished) -> None:
         asked, hashed = self._asked.pop(finished.request_id)
@@ -349,6 +350,7 @@ class EngineLoop:
             self._commit(work)
 
     def _commit(self, work: _Work) -> None:
+        work.count(self._read_counters())  # the engine gathers all its metrics for it: once a part is often enough
         count = len(work.writer)
         if work.writer.commit() is not None:
             work.totals.last_committed = time.time()
