@@ -211,11 +211,12 @@ def complete(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeCo
     if len(choosing) != 1:
         return list(pool)
     [(name, attribute)] = choosing
-    first, *others = [value for value, weight in attribute.values.items() if weight > 0]
+    values = [value for value, weight in attribute.values.items() if weight > 0]
+    first, others = values[:1], values[1:]
     general = [d for d in _from_file(BUNDLED["bundled:general"]) if d.conditions.get(name) in others]
     if not general:
         return list(pool)
-    return [*(replace(d, conditions={**d.conditions, name: first}) for d in pool), *general]
+    return [*(replace(d, conditions={**d.conditions, name: first[0]}) for d in pool), *general]
 
 
 def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConfig]) -> tuple[str, list[str]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -38,33 +38,16 @@ class MemorySampler:
             thread.join()
 
     def _sample(self) -> None:
-        resident = 0
         while True:
-            # Proportional sizes walk every page, some 15 ms a gigabyte, while an engine computes: only where a sum that
-            # costs next to nothing has grown.
-            if (now := tree_bytes(resident_bytes)) > 1.01 * resident:
-                resident = now
-                self._peak = max(self._peak, tree_bytes())
+            self._peak = max(self._peak, tree_bytes())
             if self._stop.wait(self._seconds):
                 return
 
 
-def tree_bytes(measure: Callable[[int], int] | None = None) -> int:
-    """Memory of this process and all its descendants, in bytes.
-
-    Args:
-        measure: of one process; by default its proportional set size.
-    """
+def tree_bytes() -> int:
+    """Memory of this process and all its descendants, in bytes."""
     me = psutil.Process()
-    return sum((measure or process_bytes)(process.pid) for process in (me, *me.children(recursive=True)))
-
-
-def resident_bytes(pid: int) -> int:
-    """Resident set size of one process, shared pages included; 0 when it has just ended."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
+    return sum(process_bytes(process.pid) for process in (me, *me.children(recursive=True)))
 
 
 def process_bytes(pid: int) -> int:

@@ -1,4 +1,4 @@
-"""Prompt prefixes cut to whole blocks of the KV cache, so that the engine computes none of their tokens twice.
+"""Prompt prefixes cut to whole blocks of the KV cache, so that the engine computes hardly any of their tokens again.
 
 vLLM caches whole blocks only (128 tokens on CPU, 16 on GPU): what a prefix has beyond its last full block is computed
 again for every prompt that shows it. In: demonstration sets, and how they are rendered. Out: the same sets, the longest
