@@ -171,7 +171,7 @@ def with_settings(config: SamplesConfig, settings: object, *, place: str, allowe
         allowed: the settings that it may have.
 
     Raises:
-        UserError: a setting does not exist, may not be set here, or is of the wrong type.
+        UserError: a setting does not exist, may not be set here, is of the wrong type, or out of range.
     """
     if not isinstance(settings, Mapping):
         raise UserError(f"{settings!r} is no mapping", place=place, remedy="write its settings, as in {model: ...}")
@@ -183,7 +183,11 @@ def with_settings(config: SamplesConfig, settings: object, *, place: str, allowe
         if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
             remedy = f"write a value such as {default!r}"
             raise UserError(f"{value!r} is of the wrong type", place=f"{place}.{name}", remedy=remedy)
-    return replace(config, **settings)
+    try:
+        return replace(config, **settings)
+    except UserError as error:  # the config's own check names the setting as if it were the step's
+        where = error.place.replace("samples", place, 1)
+        raise UserError(error.what, place=where, remedy=error.remedy) from error
 
 
 def has_gpu() -> bool:

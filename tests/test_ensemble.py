@@ -68,6 +68,7 @@ def test_on_gpu_the_models_share_the_memory() -> None:
         ({"temprature": 1.0}, "samples.models.judge", "'temprature' is no setting"),
         ({"num_engines": 2}, "samples.models.judge", "'num_engines' is no setting"),
         ({"temperature": "hot"}, "samples.models.judge.temperature", "'hot' is of the wrong type"),
+        ({"max_tokens": 0}, "samples.models.judge.max_tokens=0", "0 is out of range"),
         ("Qwen/Qwen3-8B", "samples.models.judge", "'Qwen/Qwen3-8B' is no mapping"),
     ],
 )
