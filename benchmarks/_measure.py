@@ -9,6 +9,7 @@ lives, so a second measurement in the same one would not be of the same thing.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import inspect
 import json
@@ -131,22 +132,30 @@ def print_value(name: str, values: Sequence[float], unit: str, budget: float = 0
 
 
 def _run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Runs a command to its end; it ends with this process, also where this one is terminated (subprocess kills it)."""
+    """Runs a command to its end. It and what it started end with this process, also where this one is terminated."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
-        done = subprocess.run(
+        process = subprocess.Popen(
             command,
             cwd=ROOT,
             env=os.environ | dict(environment or {}),
             stdout=out,
             stderr=subprocess.STDOUT,
-            check=False,
+            start_new_session=True,
         )
-    if done.returncode:
-        last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:]
-        raise RuntimeError("\n".join([f"exit code {done.returncode} of {' '.join(command)}", *last]))
+        try:
+            process.wait()
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # nothing is left of the group: the usual end
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    if process.returncode:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+        first = [line for line in lines if "Error" in line][:1]  # a cause stands above what it brought down
+        told = [f"exit code {process.returncode} of {' '.join(command)}", *first, *lines[-_LOG_LINES:]]
+        raise RuntimeError("\n".join(told))
 
 
 def _answer(file: str, function: str, handed: str, result: str) -> None:
