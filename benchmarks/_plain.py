@@ -85,11 +85,11 @@ def llm_arguments(config: RunConfig, *, as_it_comes: bool) -> dict[str, Any]:
 
 def sampling_arguments(config: RunConfig, task: TaskConfig, n: int = 1) -> dict[str, Any]:
     """Arguments of `vllm.SamplingParams` that the samples step uses."""
+    from engine.sampling import RANGES
+
     return {
         "n": n,
-        "temperature": config.samples.temperature,
-        "top_p": config.samples.top_p,
-        "max_tokens": config.samples.max_tokens,
+        **{name: getattr(config.samples, name) for name in RANGES},
         "stop": list(task.stop) or None,
         "logprobs": 0 if config.samples.logprobs else None,
     }

@@ -5,7 +5,7 @@
 The prompts are the demo's: passages of the Python documentation, three demonstrations each. Every pair is one run of
 `synthmill ... until=samples` with a fresh store, then one process that asks `vllm.LLM.generate` the same prompts in the
 same order (held against each other by the hashes of the prompts), with the same engine arguments, sampling and threads.
-Sampling is greedy, so that both sides write the same texts but for rounding; drawn ones differ in length by some percent.
+Sampling is greedy, so that both sides write the same texts but for rounding; drawn texts differ in length.
 
 - `generation_overhead`: samples/s of the step over those of plain vLLM.
 - `generation_over_default`: the same over `vllm.LLM` as it comes: the model and its longest context, vLLM's own

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import UserError, suggest
 from engine.samples import SamplesConfig, with_settings
+from engine.sampling import RANGES
 from engine.task import TaskConfig, resolve_turns
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ if TYPE_CHECKING:
 OWN = {
     "model",
     "lora",
-    "temperature",
-    "top_p",
-    "max_tokens",
+    *RANGES,
     "context_tokens",
     "max_num_seqs",
     "max_num_batched_tokens",

@@ -14,7 +14,8 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.generators import Finished, Request, Sampling, Written, prompt_hash
+from engine.generators import Finished, Request, Written, prompt_hash
+from engine.sampling import Sampling
 
 if TYPE_CHECKING:
     from engine.samples import SamplesConfig

@@ -9,42 +9,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.limits import GPU_SHARE
 from engine.lora import adapter_rank, resolve_adapter
 from engine.models import resolve_model
+from engine.sampling import RANGES
 from engine.task import Messages
 
 if TYPE_CHECKING:
     from engine.samples import SamplesConfig
-    from engine.turns import Turn
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How the answer to a request is drawn."""
-
-    temperature: float
-    top_p: float
-    max_tokens: int
-    stop: tuple[str, ...] = ()
-    structured: Mapping[str, Any] = field(default_factory=dict)
-    """Keywords of vLLM's `StructuredOutputsParams`; empty for free text."""
-
-
-def sampling_of(turn: Turn, config: SamplesConfig) -> Sampling:
-    """A turn's own sampling, and that of the model's config where it has none."""
-    own = turn.config
-    return Sampling(
-        config.temperature if own.temperature is None else own.temperature,
-        config.top_p if own.top_p is None else own.top_p,
-        config.max_tokens if own.max_tokens is None else own.max_tokens,
-        tuple(own.stop or ()),
-        turn.structured(),
-    )
+    from engine.sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -169,9 +146,7 @@ class VllmGenerator:
         sampling = request.sampling
         return SamplingParams(
             n=request.n,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_tokens,
+            **{name: getattr(sampling, name) for name in RANGES},
             stop=list(sampling.stop) or None,
             structured_outputs=StructuredOutputsParams(**sampling.structured) if sampling.structured else None,
             logprobs=0 if self._config.logprobs else None,

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 from engine.ensemble import model_configs
 from engine.errors import UserError
-from engine.generators import Finished, Request, Written, sampling_of
+from engine.generators import Finished, Request, Written
 from engine.parts import PartWriter, samples_schema
+from engine.sampling import sampling_of
 from engine.task import ONLY_TURN, input_hash, parse_cell, turn_needs
 from engine.templates import RENDER_ERRORS
 from engine.turns import TURNED_DOWN, Answer, Turn, TurnError, answer_columns, answer_values

@@ -19,13 +19,13 @@ from engine.errors import UserError, suggest
 from engine.identity import fields_of, place
 from engine.lora import adapter_digest
 from engine.models import model_digest
+from engine.sampling import RANGES, check_sampling
 
 if TYPE_CHECKING:
     from engine.place import Place
 
 
 _NOT_NEGATIVE = (
-    "temperature",
     "max_seconds",
     "num_engines",
     "cpus_per_engine",
@@ -56,6 +56,15 @@ class SamplesConfig:
     """A LoRA adapter of the model: a local folder or a hub id; empty for none."""
     temperature: float = 0.7
     top_p: float = 0.95
+    """Tokens are drawn from the likeliest that together have this probability ..."""
+    top_k: int = 0
+    """... and are at most this many (0: no limit) ..."""
+    min_p: float = 0.0
+    """... and are each at least this share of the likeliest one's probability."""
+    frequency_penalty: float = 0.0
+    """Taken from a token's logit for each time that the output has it: small models otherwise repeat themselves."""
+    presence_penalty: float = 0.0
+    """The same, once for a token that the output has at all."""
     max_tokens: int = 48
     """Output tokens of a sample."""
     context_tokens: int = 2048
@@ -105,11 +114,11 @@ class SamplesConfig:
     """The fake generator refuses a larger KV cache than this, and is killed with a far larger; 0: no limit."""
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "max_tokens", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes", "part_rows"):
+        check_sampling({name: getattr(self, name) for name in RANGES}, "samples")
+        for name in ("rounds", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes", "part_rows"):
             self._require(name, getattr(self, name) >= 1, "1 or more")
         for name in _NOT_NEGATIVE:
             self._require(name, getattr(self, name) >= 0, "0 or more")
-        self._require("top_p", 0 < self.top_p <= 1, "above 0 and at most 1")
         self._require("max_failed_share", 0 <= self.max_failed_share <= 1, "from 0 to 1")
         self._require("gpus_per_engine", self.gpus_per_engine >= -1, "0 or more, or -1 for as many as fit")
         self._require("part_seconds", self.part_seconds > 0, "more than 0")

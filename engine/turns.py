@@ -20,6 +20,7 @@ from jinja2 import TemplateError
 from jsonschema import Draft202012Validator, SchemaError
 
 from engine.errors import UserError
+from engine.sampling import check_sampling, own_sampling
 from engine.templates import compile_expression
 
 
@@ -73,6 +74,10 @@ class TurnConfig:
     stop: list[str] | None = None
     temperature: float | None = None
     top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
     max_tokens: int | None = None
     json_schema: dict[str, Any] = field(default_factory=dict)
     """A JSON schema that the engine holds the model to; top-level properties become columns `field_NAME`."""
@@ -141,10 +146,7 @@ class Turn:
             if set(message) != {"role", "content"}:
                 what = f"a message has {', '.join(message) or 'nothing'}"
                 raise UserError(what, place=f"{self.place}.messages", remedy="give each message `role` and `content`")
-        if config.max_tokens is not None and config.max_tokens < 1:
-            raise UserError(
-                f"{config.max_tokens} is too small", place=f"{self.place}.max_tokens", remedy="set 1 or more"
-            )
+        check_sampling(own_sampling(config), self.place)
         try:
             Draft202012Validator.check_schema(config.json_schema)
             re.compile(config.regex)

@@ -29,10 +29,11 @@ from rich.console import Console as RichConsole
 from engine.console import Console
 from engine.fake import FakeGenerator
 from engine.generation import generate
-from engine.generators import Sampling, Written
+from engine.generators import Written
 from engine.loop import EngineLoop, Job
 from engine.pool import Unit
 from engine.samples import GeneratorKind, SamplesConfig
+from engine.sampling import Sampling
 from engine.store import Store, finish, is_done
 
 POINTS = Path(__file__).resolve().parent / "crash_points"

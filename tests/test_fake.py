@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from engine.fake import FakeGenerator
-from engine.generators import Finished, Request, Sampling, make_generator, prompt_hash
+from engine.generators import Finished, Request, make_generator, prompt_hash
 from engine.samples import GeneratorKind, SamplesConfig
+from engine.sampling import Sampling
 
 CONFIG = SamplesConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=4, context_tokens=100)
 SAMPLING = Sampling(0.7, 0.95, 48)

@@ -103,7 +103,8 @@ def test_code_is_never_run(tmp_path: Any) -> None:
         ({"json_schema": {"type": "object", "properties": {"text": {}}}}, "a field is called 'text'"),
         ({"regex": "("}, "unterminated subpattern"),
         ({"keep_if": "text >"}, "the expression does not parse"),
-        ({"max_tokens": 0}, "0 is too small"),
+        ({"max_tokens": 0}, "0 is out of range"),
+        ({"min_p": 1.5}, "1.5 is out of range"),
     ],
 )
 def test_a_turn_that_cannot_work_is_refused(config: dict[str, Any], what: str) -> None:

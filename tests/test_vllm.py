@@ -26,8 +26,11 @@ from engine.samples import SamplesConfig
 from engine.task import Prompts, TaskConfig
 from engine.turns import TurnConfig
 
+SONG = "la la la la la la la la la la la la"
 REVIEWS = TaskConfig(
     turns={
+        "song": TurnConfig(SONG, temperature=0.0, max_tokens=16),
+        "varied": TurnConfig(SONG, temperature=0.0, max_tokens=16, frequency_penalty=2.0),
         "mood": TurnConfig("The mood of a text about {{ passage.text }} is", choice=["good", "bad"]),
         "day": TurnConfig("Today is", regex=r"(?P<year>20[0-9]{2})-(?P<month>0[1-9])", temperature=0.0),
         "review": TurnConfig(
@@ -56,10 +59,12 @@ def check_structured_turns(pool: EnginePool, folder: Path) -> None:
     [totals] = pool.generate(own, [Unit(0, work)], lambda _: None)
     samples = read_samples(folder).to_pylist()
     assert [row["sample_id"] for row in samples] == list(range(6)), "all samples of a request are rows"
-    assert totals["requests"] == 4 + 6 + 6, [row["error"] for row in samples]
+    assert totals["requests"] == 6 + 6 + 4 + 6 + 6, [row["error"] for row in samples]
     done = [row for row in samples if row["status"] == "generated"]
     assert len(done) >= 3, [row["error"] for row in samples]
     for row in done:
+        assert set(row["turn_song"].split()) == {"la"}
+        assert len(set(row["turn_varied"].split())) > 3, "the penalty of one turn alone"
         assert row["turn_mood"] in {"good", "bad"}
         assert row["turn_day"] == f"{row['field_year']}-{row['field_month']}"
         assert isinstance(row["field_stars"], int)
