@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 
+_COST_SHARE = 0.005
+"""Of one core, at most: the kernel walks every page of an engine for a sample, and the engine computes meanwhile."""
+
+
 class MemorySampler:
-    """Samples the tree below this process every `seconds` while it runs."""
+    """Samples the tree below this process every `seconds` while it runs, or less often where a sample takes long."""
 
     def __init__(self, seconds: float = 2.0) -> None:
         self._seconds = seconds
@@ -39,8 +44,10 @@ class MemorySampler:
 
     def _sample(self) -> None:
         while True:
+            began = time.thread_time()
             self._peak = max(self._peak, tree_bytes())
-            if self._stop.wait(self._seconds):
+            cost = time.thread_time() - began
+            if self._stop.wait(max(self._seconds, cost / _COST_SHARE)):
                 return
 
 

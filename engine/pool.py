@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.mix import MixedPool
     from engine.place import Place
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 _CALLS = MOST_CALLS + 8
 _UNKNOWN_CACHE = 16
 """Prefixes taken to stay warm where a generator does not say how much its cache holds."""
@@ -289,7 +289,7 @@ class EnginePool:
         running = {reference: engine for engine in self._engines for reference in engine.units}
         done = ray.wait(list(running), timeout=_POLL_SECONDS, fetch_local=False)[0] if running else []
         if not running:
-            time.sleep(_POLL_SECONDS / 5)
+            time.sleep(_POLL_SECONDS / 10)
         dead = []
         for engine in self._engines:
             try:
