@@ -33,6 +33,7 @@ RANGES: dict[str, _Range] = {
     "max_tokens": _Range(lambda value: value >= 1, "1 or more"),
 }
 """The settings, and what each may be."""
+PENALTIES = ("frequency_penalty", "presence_penalty")
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,15 @@ class Sampling:
 
 
 def sampling_of(turn: Turn, config: SamplesConfig) -> Sampling:
-    """A turn's own sampling, and that of the model's config where it has none."""
-    settings: dict[str, Any] = {name: getattr(config, name) for name in RANGES} | own_sampling(turn.config)
-    return Sampling(**settings, stop=tuple(turn.config.stop or ()), structured=turn.structured())
+    """A turn's own sampling, and that of the model's config where it has none.
+
+    The model's penalties are for free text: those of a schema would fall on its quotation marks.
+    """
+    structured = turn.structured()
+    settings: dict[str, Any] = {name: getattr(config, name) for name in RANGES}
+    if structured:
+        settings |= dict.fromkeys(PENALTIES, 0.0)
+    return Sampling(**settings | own_sampling(turn.config), stop=tuple(turn.config.stop or ()), structured=structured)
 
 
 def own_sampling(config: TurnConfig) -> dict[str, Any]:

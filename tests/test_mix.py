@@ -67,7 +67,7 @@ def test_the_mix_is_part_of_what_is_made() -> None:
 
 def test_a_mix_is_written_on_the_command_line() -> None:
     config, _ = load_config(["experiment=demo", "samples.mix={a: {share: 0.7}, b: {share: 0.3, temperature: 0.9}}"])
-    assert [own.temperature for own in generator_configs(config.samples).values()] == [0.3, 0.9]
+    assert [own.temperature for own in generator_configs(config.samples).values()] == [0.5, 0.9]
 
 
 def test_two_generators_write_every_row_once(

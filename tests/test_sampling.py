@@ -19,6 +19,14 @@ def test_what_a_turn_sets_wins_and_the_rest_is_its_models() -> None:
     assert sampling_of(turn, CONFIG) == wanted
 
 
+def test_penalties_of_the_model_are_for_free_text() -> None:
+    chosen = Turn("t", TurnConfig("x", choice=["good", "bad"]), "task.turns.t")
+    assert sampling_of(chosen, CONFIG).frequency_penalty == 0.0
+    assert sampling_of(chosen, CONFIG).top_p == 0.9
+    own = Turn("t", TurnConfig("x", choice=["good", "bad"], frequency_penalty=0.1), "task.turns.t")
+    assert sampling_of(own, CONFIG).frequency_penalty == 0.1
+
+
 def test_every_setting_is_one_of_models_turns_and_requests() -> None:
     for where in (SamplesConfig, TurnConfig, Sampling):
         assert set(RANGES) <= {field.name for field in fields(where)}, where.__name__
