@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psutil
 
-
 _COST_SHARE = 0.005
 """Of one core, at most: the kernel walks every page of an engine for a sample, and the engine computes meanwhile."""
 
