@@ -1,9 +1,9 @@
 """Planning without a model: 1,000,000 conditioned prompts from 100,000 documents with 20 demonstrations.
 
-    .venv/bin/python benchmarks/planning.py [DOCUMENTS]
+    .venv/bin/python benchmarks/planning.py [--documents N] [--prompts N]
 
-Runs the prompts step's own function on synthetic passages, in a process of its own for 250,000 and for 1,000,000
-prompts, and prints one line per figure. The task has four attributes: a weighted list, a word list of 1,500 lines, a
+Runs the prompts step's own function on synthetic passages, in a process of its own for a quarter of the prompts and for
+all of them, and prints one line per figure. The task has four attributes: a weighted list, a word list of 1,500 lines, a
 range, and a taxonomy; the instruction mentions the taxonomy, so prefixes depend on conditions as well.
 
 The rate is prompts over the wall time of the whole step (reading passages, demonstration sets, draws, token sums,
@@ -13,42 +13,52 @@ per prompt, and has a line of its own. A rate that includes it follows. Memory i
 
 from __future__ import annotations
 
+import argparse
 import json
 import multiprocessing
 import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine import lengths, prompts
+from engine.cluster import ClusterConfig
 from engine.conditions import AttributeConfig, RangeConfig
+from engine.console import Console
 from engine.demonstrations import DemonstrationsConfig
 from engine.draws import Integers
+from engine.memory import MemorySampler
+from engine.place import Place
+from engine.pool import EnginePools
 from engine.records import PASSAGES
 from engine.task import TaskConfig
+from engine.tracking import NoTracker
 
-SIZES = (250_000, 1_000_000)
 DEMONSTRATIONS, WORDS = 20, 1500
 MODEL = "bundled:smollm2-135m-instruct"
 BUDGET_RATE, BUDGET_MEMORY = 50_000.0, 1.3
 SUBJECTS = ("bread", "bees", "pumps", "towers", "loans", "leaves", "brakes", "tables", "storms", "clocks")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Plans both sizes and prints the figures; fails when a budget is missed."""
-    documents = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=100_000, help="passages to plan for (%(default)s)")
+    parser.add_argument("--prompts", type=int, default=1_000_000, help="prompts of the larger plan (%(default)s)")
+    options = parser.parse_args(arguments)
+    documents = options.documents
     with tempfile.TemporaryDirectory(prefix="synthmill-planning-") as scratch:
         folder = Path(scratch)
         write_inputs(folder, documents)
         # Spawned, so that no process starts with the memory of another.
         with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-            found = [pool.apply(plan, (folder, documents, size)) for size in SIZES]
+            found = [pool.apply(plan, (folder, documents, size)) for size in (options.prompts // 4, options.prompts)]
     whole = found[-1]
     rate = whole["planned"] / (whole["seconds"] - whole["counting_seconds"])
     memory = whole["peak_bytes"] / found[0]["peak_bytes"]
@@ -100,6 +110,7 @@ def make_config(folder: Path, documents: int, size: int) -> prompts.PromptsConfi
     return prompts.PromptsConfig(
         per_passage=-(-size // documents),
         max_samples=size,
+        rounds=1,
         task=task,
         demonstrations=shown,
         model=MODEL,
@@ -125,9 +136,9 @@ def plan(folder: Path, documents: int, size: int) -> dict[str, float]:
     output = folder / f"prompts-{size}"
     output.mkdir()
     config = make_config(folder, documents, size)
+    place = Place(folder, folder, ClusterConfig(), Console(), NoTracker(), MemorySampler(), EnginePools())
     started = time.perf_counter()
-    place = SimpleNamespace()  # the step asks nothing of its place
-    record = prompts.plan_prompts(config, {"documents": folder / "documents"}, output, place)  # type: ignore[arg-type]
+    record = prompts.plan_prompts(config, {"documents": folder / "documents"}, output, place)
     seconds = time.perf_counter() - started
     assert record["planned"] == size, record["ended_early"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -35,12 +36,13 @@ PASSAGES = 100_000
 SMALL_PARTS, SMALL_ROWS = 900, 256
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Sets up, measures in a child, prints; fails when a budget is missed."""
-    if sys.argv[1:2] == ["measure"]:
-        measure(Path(sys.argv[2]))
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["measure"]:
+        measure(Path(given[1]))
         return 0
-    total = int(float(sys.argv[1] if len(sys.argv) > 1 else "100") * 1e6)
+    total = int(float(given[0] if given else "100") * 1e6)
     root = Path(tempfile.mkdtemp(prefix="synthmill-resume-"))
     try:
         started = time.monotonic()
@@ -90,10 +92,11 @@ def write_plan(folder: Path, total: int) -> None:
     zeros = np.zeros(FILE_ROWS, np.int32)
     prefixes = (np.arange(FILE_ROWS) * 2654435761 % 8).astype(np.int32)
     cells = pa.array(["form=question"]).take(pa.array(zeros))
-    columns = [None, passages.cast(pa.string()), cells, zeros, zeros, prefixes, prefixes, zeros + 700]
+    shown = pa.array(["4 17 2"]).take(pa.array(zeros))
+    columns = [passages.cast(pa.string()), cells, zeros, zeros, prefixes, prefixes, zeros + 700, shown]
     for number, first in enumerate(range(0, total, FILE_ROWS)):
         ids = np.arange(first, min(first + FILE_ROWS, total), dtype=np.int64)
-        arrays = [ids, *(column[: len(ids)] for column in columns[1:])]
+        arrays = [ids, *(column[: len(ids)] for column in columns)]
         chunk = pa.table([pa.array(a).cast(f.type) for a, f in zip(arrays, PROMPTS, strict=True)], schema=PROMPTS)
         pq.write_table(chunk, folder / f"plan-{number:05d}.parquet", compression="zstd")
 
@@ -112,6 +115,8 @@ def write_parts(folder: Path, total: int) -> int:
     for number in range(SMALL_PARTS):
         ids = end + 3 * np.arange(number * SMALL_ROWS, (number + 1) * SMALL_ROWS, dtype=np.int64)
         ids = ids[ids < total]
+        if not len(ids):
+            break
         write_part(attempt / f"part-e1-{number:05d}.parquet", pa.table({"sample_id": ids}))
         written += len(ids)
     return written

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks import _plain, engine_start, generation_overhead, prefix_planning
+from benchmarks import _plain, engine_start, generation_overhead, planning, prefix_planning, resume, routing
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
 from engine.config import load_config
 from engine.parts import read_samples
@@ -203,3 +203,16 @@ def test_an_engine_that_does_not_start_leaves_the_table_whole(capsys: pytest.Cap
     lines = capsys.readouterr().out.splitlines()
     assert "engine_start.samples_step value 18.500 s" in lines
     assert not any(line.startswith("engine_start.with_compilation") for line in lines)
+
+
+def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFixture[str]) -> None:
+    planning.main(["--documents", "200", "--prompts", "4000"])  # what it returns depends on the machine's speed
+    resume.main(["1"])
+    assert routing.main([0]) == 0, "simulated: the same on every machine"
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines() if " value " in line or " ratio " in line]
+    assert names == [
+        *("planning", "planning_with_counting", "planning_counting"),
+        *("planning_memory_1000", "planning_memory_4000", "planning_memory", "planning_prefixes"),
+        *("resume", "resume_memory"),
+    ] + [name for name in names if name.startswith("routing_")]
+    assert len([name for name in names if name.startswith("routing_hit_rate")]) == 7
