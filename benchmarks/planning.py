@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/planning.py [--documents N] [--prompts N]
 
 Runs the prompts step's own function on synthetic passages, in a process of its own for a quarter of the prompts and for
-all of them, and prints one line per figure. The task has four attributes: a weighted list, a word list of 1,500 lines, a
-range, and a taxonomy; the instruction mentions the taxonomy, so prefixes depend on conditions as well.
+all of them, and prints one line per figure. The task has four attributes: a weighted list, a word list of 1,500 lines,
+a range, and a taxonomy; the instruction mentions the taxonomy, so prefixes depend on conditions as well.
 
 The rate is prompts over the wall time of the whole step (reading passages, demonstration sets, draws, token sums,
 plan files on the disk) without one part: counting the tokens of every document, which is a cost per document and not
