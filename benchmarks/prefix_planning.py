@@ -4,7 +4,7 @@
 
 Few-shot prompts, five demonstrations of about 120 tokens, a passage of 50 to 90 tokens, the same for both sides:
 
-- planned: `synthmill ... until=samples`, eight seeded sets of five demonstrations, prompts asked set by set;
+- planned: `synthmill ... until=samples`, 48 seeded sets of five demonstrations, prompts asked set by set, ten of each;
 - random: `vllm.LLM.generate` with prefix caching on, five demonstrations drawn anew for every prompt, prompts shuffled.
 
 Model, sampling, engine arguments, threads and number of samples are the same; each side has its own process, and every
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from engine.records import SourceDocument
 
 LEAST_RATIO, LEAST_DIVERSITY = 2.5, 0.98
-NUM_DEMONSTRATIONS, PER_PROMPT, NUM_SETS = 40, 5, 8
+NUM_DEMONSTRATIONS, PER_PROMPT, NUM_SETS = 40, 5, 48
 DEMONSTRATION_TOKENS, PASSAGE_TOKENS = (110, 131), (50, 91)
 MAX_TOKENS = 24
 QUERY_WORDS = 7
