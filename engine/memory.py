@@ -13,15 +13,20 @@ from pathlib import Path
 
 import psutil
 
-_COST_SHARE = 0.005
-"""Of one core, at most: the kernel walks every page of an engine for a sample, and the engine computes meanwhile."""
+_LONGEST_PAUSE_SECONDS = 15.0
+"""However large the tree is: a peak that lasts longer than this is seen."""
 
 
 class MemorySampler:
-    """Samples the tree below this process every `seconds` while it runs, or less often where a sample takes long."""
+    """Samples the tree below this process every `seconds` while it runs, or less often where a sample takes long.
 
-    def __init__(self, seconds: float = 2.0) -> None:
+    `cost_share`: of one core, what the samples may take. The kernel walks every page of an engine for a sample, and
+    the engine computes meanwhile.
+    """
+
+    def __init__(self, seconds: float = 2.0, cost_share: float = 0.005) -> None:
         self._seconds = seconds
+        self._cost_share = cost_share
         self._peak = 0
         self._stop = threading.Event()
 
@@ -46,7 +51,8 @@ class MemorySampler:
             began = time.thread_time()
             self._peak = max(self._peak, tree_bytes())
             cost = time.thread_time() - began
-            if self._stop.wait(max(self._seconds, cost / _COST_SHARE)):
+            pause = max(self._seconds, min(cost / self._cost_share, _LONGEST_PAUSE_SECONDS))
+            if self._stop.wait(pause):
                 return
 
 

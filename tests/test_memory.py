@@ -1,9 +1,12 @@
 """Peak memory of the process tree: children count, shared pages count once, the dead count nothing."""
 
+import itertools
 import os
 import subprocess
 import sys
 import time
+
+import pytest
 
 from engine.memory import MemorySampler, process_bytes, tree_bytes
 
@@ -22,7 +25,7 @@ def child(num_bytes: int) -> subprocess.Popen[str]:
 
 def test_a_child_of_200_megabytes_is_seen_and_remembered() -> None:
     before = tree_bytes()  # may shrink by some megabytes: what another process maps too then counts half
-    with MemorySampler(seconds=0.02).running() as sampler:
+    with MemorySampler(seconds=0.02, cost_share=1).running() as sampler:
         with child(200 * MEGABYTE) as process:
             deadline = time.monotonic() + 10
             while sampler.peak_bytes() < before + 170 * MEGABYTE and time.monotonic() < deadline:
@@ -73,8 +76,37 @@ def test_a_process_that_is_gone_has_none() -> None:
     assert process_bytes(os.getpid()) > MEGABYTE
 
 
+def test_a_tree_that_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+
+    def slow() -> int:
+        reads.append(time.monotonic())
+        until = time.thread_time() + 0.02
+        while time.thread_time() < until:
+            pass
+        return len(reads)
+
+    monkeypatch.setattr("engine.memory.tree_bytes", slow)
+    with MemorySampler(seconds=0.01, cost_share=0.1).running() as sampler:
+        time.sleep(1)
+    assert min(later - earlier for earlier, later in itertools.pairwise(reads)) > 0.2
+    assert sampler.peak_bytes() == len(reads) > 1
+
+
+def test_no_pause_is_longer_than_the_longest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.memory._LONGEST_PAUSE_SECONDS", 0.05)
+    before = tree_bytes()
+    with MemorySampler(seconds=0.01, cost_share=1e-9).running() as sampler, child(60 * MEGABYTE) as process:
+        deadline = time.monotonic() + 30
+        while sampler.peak_bytes() < before + 40 * MEGABYTE and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.stdin
+        process.stdin.close()
+    assert sampler.peak_bytes() > before + 40 * MEGABYTE, "the share alone would have waited for minutes"
+
+
 def test_samples_again_after_a_pause() -> None:
-    sampler = MemorySampler(seconds=0.01)
+    sampler = MemorySampler(seconds=0.01, cost_share=1)
     for _ in range(2):
         with sampler.running():
             time.sleep(0.05)
