@@ -7,7 +7,7 @@ that show the same ones share their first tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,14 +72,28 @@ def choose_sets(
 
 
 def random_sets(config: DemonstrationsConfig, strata: Sequence[Sequence[int]]) -> list[list[int]]:
-    """`num_sets` ordered random subsets of each stratum; seeded."""
-    sets = []
-    for index, rows in enumerate(strata):
-        for number in range(config.num_sets):
-            generator = np.random.default_rng([config.seed, index, number])
-            order = generator.permutation(len(rows))
-            sets.append([rows[row] for row in order[: _size(config, generator)]])
-    return sets
+    """`num_sets` ordered random sets of each stratum; seeded. More sets begin with the same ones.
+
+    Sets are dealt from one shuffle of the stratum after the other, so that of two demonstrations none is shown by more
+    than one set more than the other.
+    """
+    return [
+        [rows[row] for row in dealt]
+        for index, rows in enumerate(strata)
+        for dealt in _deal(config, len(rows), np.random.default_rng([config.seed, index]))
+    ]
+
+
+def _deal(config: DemonstrationsConfig, num_rows: int, generator: np.random.Generator) -> Iterator[list[int]]:
+    deck: list[int] = []
+    for _ in range(config.num_sets):
+        size = min(_size(config, generator), num_rows)
+        hand, deck = deck[:size], deck[size:]
+        if len(hand) < size:
+            shuffled = generator.permutation(num_rows).tolist()
+            fresh = [row for row in shuffled if row not in hand][: size - len(hand)]
+            hand, deck = hand + fresh, [row for row in shuffled if row not in fresh]
+        yield hand
 
 
 def diverse_sets(config: DemonstrationsConfig, strata: Sequence[Sequence[int]], vectors: Vectors) -> list[list[int]]:

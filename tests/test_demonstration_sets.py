@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,20 @@ def test_random_sets_are_seeded_subsets_of_their_stratum() -> None:
     assert random_sets(CONFIG, STRATA) == sets
     assert random_sets(replace(CONFIG, num_sets=2), STRATA[:1]) == sets[:2]
     assert random_sets(replace(CONFIG, seed=1), STRATA) != sets
+
+
+@pytest.mark.parametrize("num_sets", [1, 5, 7, 40])
+@pytest.mark.parametrize("least", [0, 1])
+def test_random_sets_show_all_equally_often(num_sets: int, least: int) -> None:
+    sets = random_sets(replace(CONFIG, num_sets=num_sets, min_per_prompt=least), STRATA)
+    for stratum, own in zip(STRATA, (sets[:num_sets], sets[num_sets:]), strict=True):
+        assert all(len(set(rows)) == len(rows) for rows in own), "none twice in a set"
+        shown = Counter(row for rows in own for row in rows)
+        counts = [shown[row] for row in stratum]
+        assert sum(counts) == sum(map(len, own))
+        assert max(counts) - min(counts) <= 1
+        if num_sets == 40:
+            assert len({tuple(rows) for rows in own if len(rows) == 4}) == sum(len(rows) == 4 for rows in own)
 
 
 def test_a_small_pool_gives_small_sets() -> None:
