@@ -52,6 +52,8 @@ def test_random_sets_show_all_equally_often(num_sets: int, least: int) -> None:
         counts = [shown[row] for row in stratum]
         assert sum(counts) == sum(map(len, own))
         assert max(counts) - min(counts) <= 1
+        last = Counter(rows[-1] for rows in own)
+        assert max(last.values()) <= num_sets / len(stratum) + 1, "none is last much more often than any other"
         if num_sets == 40:
             assert len({tuple(rows) for rows in own if len(rows) == 4}) == sum(len(rows) == 4 for rows in own)
 
