@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.limits import GPU_SHARE
+from engine.limits import gpu_share
 from engine.lora import adapter_rank, resolve_adapter
 from engine.models import resolve_model
 from engine.sampling import RANGES
@@ -184,7 +184,7 @@ def engine_arguments(config: SamplesConfig) -> dict[str, Any]:
     if config.gpus():
         arguments["tensor_parallel_size"] = config.gpus()
         if config.models:
-            arguments["gpu_memory_utilization"] = round(GPU_SHARE / (1 + len(config.models)), 3)
+            arguments["gpu_memory_utilization"] = gpu_share(config)
         if config.gpus() > 1:
             arguments["distributed_executor_backend"] = "mp"  # in a placement group vLLM would ask Ray for more GPUs
     else:

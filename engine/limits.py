@@ -7,7 +7,8 @@ limits is part of what is made: they decide how much is computed at a time.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -39,39 +40,74 @@ def is_out_of_memory(text: str) -> bool:
     return any(sign in lowered for sign in _SIGNS)
 
 
+def gpu_share(config: SamplesConfig) -> float:
+    """What vLLM takes of a GPU's memory where `engine_args` do not say: models of one engine get equal shares."""
+    return round(GPU_SHARE / (1 + len(config.models)), 3)
+
+
 def smaller_limits(config: SamplesConfig, reason: str) -> tuple[SamplesConfig, list[str]]:
     """A config that needs less memory, and each change as `samples.NAME OLD -> NEW`.
 
     On CPU the KV cache and the batch are halved. On GPU the batch is halved, and the share of the GPU that vLLM takes
-    goes down; or up, where it was the share that left nothing for the cache.
+    goes down; or up, where it was the share that left nothing for the cache. What a further model sets for itself is
+    lowered likewise; all else it has from `samples`.
 
     Args:
         config: what the engine was started with.
         reason: what it said.
     """
-    arguments = dict(config.engine_args)
-    fields: dict[str, Any] = {}
-    changes: list[str] = []
+    from engine.ensemble import model_configs
 
-    def change(field: str, argument: str, new: Any, old: Any) -> None:
-        in_arguments = argument in arguments or not field
-        name = f"samples.engine_args.{argument}" if in_arguments else f"samples.{field}"
-        (arguments if in_arguments else fields)[argument if in_arguments else field] = new
-        changes.append(f"{name} {old} -> {new}")
+    fields, changes = _lower(config, _limits(config, reason), "samples")
+    models = {}
+    for name, settings in config.models.items():
+        own = model_configs(config)[name]
+        its_fields, its_changes = _lower(
+            own, [limit for limit in _limits(own, reason) if limit.field in settings], f"samples.models.{name}"
+        )
+        models[name] = {**settings, **its_fields}
+        changes += its_changes
+    return replace(config, **fields, models=models), changes
 
-    def halve(field: str, argument: str) -> None:
+
+@dataclass(frozen=True)
+class _Limit:
+    field: str
+    """Of the config: `engine_args` where the argument is given there, since it wins."""
+    argument: str
+    """Of `vllm.LLM`."""
+    old: float
+    new: float
+
+
+def _limits(config: SamplesConfig, reason: str) -> list[_Limit]:
+    """The limits of one model, with lower values."""
+    arguments = config.engine_args
+
+    def halved(field: str, argument: str) -> _Limit:
         old = int(arguments.get(argument, getattr(config, field)))
-        change(field, argument, max(1, old // 2), old)
+        return _Limit("engine_args" if argument in arguments else field, argument, old, max(1, old // 2))
 
-    halve("max_num_seqs", "max_num_seqs")
-    if config.gpus():
-        halve("max_num_batched_tokens", "max_num_batched_tokens")
-        share = float(arguments.get("gpu_memory_utilization", GPU_SHARE))
-        new = min(0.97, share + 0.04) if _NO_BLOCKS in reason.lower() else share * 0.8
-        change("", "gpu_memory_utilization", round(new, 3), share)
-    else:
-        halve("kv_cache_bytes", "kv_cache_memory_bytes")
-    return replace(config, **fields, engine_args=arguments), changes
+    batch = halved("max_num_seqs", "max_num_seqs")
+    if not config.gpus():
+        return [batch, halved("kv_cache_bytes", "kv_cache_memory_bytes")]
+    share = float(arguments.get("gpu_memory_utilization", gpu_share(config)))
+    new = min(0.97, share + 0.04) if _NO_BLOCKS in reason.lower() else share * 0.8
+    return [
+        batch,
+        halved("max_num_batched_tokens", "max_num_batched_tokens"),
+        _Limit("engine_args", "gpu_memory_utilization", share, round(new, 3)),
+    ]
+
+
+def _lower(config: SamplesConfig, limits: Sequence[_Limit], place: str) -> tuple[dict[str, Any], list[str]]:
+    """The fields of a config that change, and each change in words."""
+    fields: dict[str, Any] = {limit.field: limit.new for limit in limits if limit.field != "engine_args"}
+    arguments = {limit.argument: limit.new for limit in limits if limit.field == "engine_args"}
+    if arguments:
+        fields["engine_args"] = {**config.engine_args, **arguments}
+    names = (f"engine_args.{limit.argument}" if limit.field == "engine_args" else limit.field for limit in limits)
+    return fields, [f"{place}.{name} {limit.old} -> {limit.new}" for name, limit in zip(names, limits, strict=True)]
 
 
 def memory_remedy(config: SamplesConfig) -> str:

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import pytest
 
+from engine.ensemble import model_configs
+from engine.generators import engine_arguments
 from engine.identity import identity_of
 from engine.limits import KILLED, is_out_of_memory, memory_remedy, smaller_limits
 from engine.samples import SamplesConfig
@@ -78,6 +80,29 @@ def test_limits_in_engine_args_are_lowered_there_since_they_win() -> None:
 
 def test_a_batch_of_one_stays_one() -> None:
     assert smaller_limits(replace(ON_CPU, max_num_seqs=1), "MemoryError")[0].max_num_seqs == 1
+
+
+def test_what_a_further_model_sets_for_itself_is_lowered_too() -> None:
+    judge = {"model": "large", "kv_cache_bytes": 100, "engine_args": {"max_num_seqs": 8}}
+    both = replace(ON_CPU, models={"judge": judge, "plain": {"model": "small"}})
+    smaller, changes = smaller_limits(both, "MemoryError")
+    assert smaller.models["judge"] == {"model": "large", "kv_cache_bytes": 50, "engine_args": {"max_num_seqs": 4}}
+    assert smaller.models["plain"] == {"model": "small"}
+    assert model_configs(smaller)["plain"].kv_cache_bytes == 2**30, "what it does not set it has from samples"
+    assert changes[2:] == [
+        "samples.models.judge.engine_args.max_num_seqs 8 -> 4",
+        "samples.models.judge.kv_cache_bytes 100 -> 50",
+    ]
+    assert judge["kv_cache_bytes"] == 100, "the user's config is left alone"
+
+
+def test_models_of_one_gpu_share_it_also_after_their_limits_were_lowered() -> None:
+    both = replace(ON_GPU, models={"judge": {"model": "large"}})
+    assert [engine_arguments(own)["gpu_memory_utilization"] for own in model_configs(both).values()] == [0.46, 0.46]
+    smaller, changes = smaller_limits(both, "CUDA out of memory")
+    shares = [engine_arguments(own)["gpu_memory_utilization"] for own in model_configs(smaller).values()]
+    assert shares == [0.368, 0.368]
+    assert "samples.engine_args.gpu_memory_utilization 0.46 -> 0.368" in changes
 
 
 def test_smaller_limits_on_cpu_make_the_same_samples() -> None:
