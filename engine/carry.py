@@ -6,7 +6,8 @@ only what was cut off, and more documents or condition values only what is new.
 
 A row is taken over when its folder's *recipe* (model, sampling without lengths, templates, and the code that writes)
 is this folder's, its key (passage, cell, replicate, round) is planned, and its `input_hash` is that of the prompt as
-it would be rendered now. Failed rows never are; one that was cut off only where the limits are the same.
+it would be rendered now. One that was cut off, failed or was turned down is only where the limits are the same, since
+its seed would make the same of it; one whose first prompt could not be asked never is: asking it anew costs nothing.
 """
 
 from __future__ import annotations
@@ -145,14 +146,13 @@ class _Matcher:
         return joined.filter(pa.array(self._same_prompt(joined), pa.bool_()))
 
     def _is_usable(self, rows: pa.Table, limits: Recipe) -> pa.ChunkedArray:
-        """Complete within the present limit; cut off only where the same limits would cut it off again."""
-        complete = pc.equal(rows["finish_reason"], "stop")
-        usable = complete
-        if limits.max_tokens > self._recipe.max_tokens:
-            usable = pc.and_(complete, pc.less_equal(rows["output_tokens"], self._recipe.max_tokens))
+        """All of the same limits; of others what is complete within the present ones."""
         if limits == self._recipe:
-            usable = pc.or_(usable, pc.equal(rows["finish_reason"], "length"))
-        return pc.and_(usable, pc.equal(rows["status"], "generated"))
+            return pc.is_valid(rows["status"])
+        complete = pc.and_(pc.equal(rows["finish_reason"], "stop"), pc.equal(rows["status"], "generated"))
+        if limits.max_tokens > self._recipe.max_tokens:
+            return pc.and_(complete, pc.less_equal(rows["output_tokens"], self._recipe.max_tokens))
+        return complete
 
     def _same_prompt(self, joined: pa.Table) -> list[bool]:
         row_of = pc.index_in(joined["passage_id"], value_set=self._passages["passage_id"].combine_chunks())

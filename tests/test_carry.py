@@ -25,6 +25,7 @@ from engine.records import PROMPTS
 from engine.samples import SamplesConfig
 from engine.store import locked
 from engine.task import TaskConfig, task_to_json
+from engine.turns import TurnConfig
 
 Sampled = dict[tuple[str, str], str]
 WORDS = ("bread", "bees", "motorways", "thunderstorms", "tablecloths", "grandmothers", "pumps", "towers")
@@ -131,10 +132,26 @@ def test_what_may_have_been_written_otherwise_is_not_taken_over(mill: Mill) -> N
     assert asked(mill.write(FAKE, changed, "edited document")) == 1
 
 
+def test_what_was_turned_down_is_taken_over_under_the_same_limits(mill: Mill) -> None:
+    turn = TurnConfig(TASK.prompt, stop=TASK.stop, keep_if="text | length % 2 == 0")
+    picky = TaskConfig(turns={"query": turn})
+    first = mill.write(FAKE, mill.plan(40, task=picky), "first")
+    assert 0 < first["turned_down"] == first["failed"] < 40
+    more = mill.write(FAKE, mill.plan(50, task=picky), "more")
+    assert (asked(more), more["carried"], more["planned"]) == (10, 40, 50)
+    assert more["turned_down"] >= first["turned_down"]
+    reasons = {row["passage_id"]: row["error"] for row in mill.rows("first")}
+    assert reasons.items() <= {row["passage_id"]: row["error"] for row in mill.rows("more")}.items()
+    longer = mill.write(replace(FAKE, max_tokens=FAKE.max_tokens + 1), mill.plan(40, task=picky), "longer")
+    assert asked(longer) >= first["failed"], "with more room it may become something else"
+
+
 def test_failed_rows_and_locked_folders_are_left(mill: Mill) -> None:
     tight = replace(FAKE, context_tokens=8, max_tokens=7, max_failed_share=1.0)
     inputs = mill.plan(20)
     assert mill.write(tight, inputs, "failed")["failed"] == 20
+    again = mill.write(tight, mill.plan(20), "failed again")
+    assert (again["carried"], again["failed"]) == (0, 20), "what could not be asked is refused anew"
     assert asked(mill.write(replace(FAKE, max_tokens=9), inputs, "wide")) == 20
     with locked(mill.root / "samples" / ".wide.lock", wait=False):
         assert asked(mill.write(FAKE, mill.plan(20), "while another writes")) == 20
