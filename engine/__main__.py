@@ -6,6 +6,7 @@ its time budget was used up (`samples.max_seconds`), and 130 for an interrupted 
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import shutil
@@ -116,10 +117,13 @@ def _hydra(arguments: list[str]) -> int:
     from hydra.types import RunMode
     from omegaconf import DictConfig, OmegaConf
 
-    from engine.config import CONF, CONFIG_NAME, first_of_sweep, load_config, typed
+    from engine.config import CONFIG_NAME, first_of_sweep, load_config, typed
+    from engine.config_files import CONF, find_own_files, own_conf
 
+    config_dir, arguments = _take_config_dir(arguments)
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
-    load_config(first_of_sweep(overrides))
+    load_config(first_of_sweep(overrides), config_dir)
+    flags = [argument for argument in arguments if argument not in overrides]
 
     @hydra.main(config_path=str(CONF), config_name=CONFIG_NAME, version_base="1.3")
     def job(config: DictConfig) -> None:
@@ -137,9 +141,17 @@ def _hydra(arguments: list[str]) -> int:
             sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
             raise SystemExit(3) from end
 
-    sys.argv = [sys.argv[0], *arguments]
+    sys.argv = [sys.argv[0], *flags, *find_own_files(overrides, own_conf(config_dir))]
     job()
     return 0
+
+
+def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Hydra's `--config-dir DIR`, which our check must know too, and the other arguments."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config-dir", "-cd", default="")
+    known, others = parser.parse_known_args(arguments)
+    return known.config_dir, others
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

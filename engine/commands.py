@@ -9,6 +9,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.markup import escape
@@ -16,8 +17,15 @@ from rich.panel import Panel
 
 from engine.console import Console
 from engine.errors import UserError
+from engine.panels import conditions, facts, panels, written_exchanges
+from engine.readers import Reader
 from engine.records import CONDITION_PREFIX
-from engine.store import NOUNS
+from engine.store import NOUNS, read_record
+
+_PLAN_FACTS = ("replicate", "round", "demonstration_set", "demonstrations", "prefix")
+_SHOWN_ELSEWHERE = ("sample_id", "passage_id", "cell", "status", "error", "text", *_PLAN_FACTS)
+_PREFIXES_SHOWN_ELSEWHERE = (CONDITION_PREFIX, "turn_", "reasoning_")
+"""Columns of a sample that its title, its conditions, its plan and its turns show already."""
 
 
 def require(run: str, *nouns: str) -> dict[str, Path]:
@@ -38,7 +46,6 @@ def require(run: str, *nouns: str) -> dict[str, Path]:
 def trace(run: str, sample_id: str) -> int:
     """`synthmill trace RUN SAMPLE_ID`: one sample from its document to its verdict."""
     from engine.generation import make_units, read_plan
-    from engine.parts import read_samples
     from engine.prompts import load_prompts
 
     folders = require(run, "documents", "prompts", "samples")
@@ -50,25 +57,49 @@ def trace(run: str, sample_id: str) -> int:
             remedy=f"name one from 0 to {plan.num_rows - 1}",
         )
     number = int(sample_id)
-    planned = plan.filter(pc.equal(plan["sample_id"], number))
     passages = pq.read_table(folders["documents"] / "passages.parquet")
-    row = next(make_units(planned, passages, 1)).rows.to_pylist()[0]
-    samples = read_samples(folders["samples"])
-    sample = samples.filter(pc.equal(samples["sample_id"], number)).to_pylist()[0]
+    row = next(make_units(_row_of(plan, number), passages, 1)).rows.to_pylist()[0]
+    sample = read_sample(folders["samples"], number)
+    exchanges = written_exchanges(load_prompts(folders["prompts"]).renderers(), row, sample)
     show = Console().show
-    prompt = load_prompts(folders["prompts"]).renderer().text(row, row["demonstration_set"], row["cell"])
-    show(Panel(escape(row["text"]), title=escape(f"passage {row['passage_id']} {row['title']}")))
-    show(_facts("plan", {n: row[n] for n in ("cell", "replicate", "round", "demonstration_set", "prefix")}))
-    show(Panel(escape(prompt), title=f"prompt {sample['prompt_hash']}", subtitle=f"{sample['prompt_tokens']} tokens"))
-    show(Panel(escape(sample["text"] or sample["error"]), title=f"sample {number}: {sample['status']}"))
-    facts = {
-        n: v
-        for n, v in sample.items()
-        if n not in ("text", "error", "passage_id") and not n.startswith(CONDITION_PREFIX)
-    }
-    show(_facts("sample", facts))
+    if not _is_blank(folders["documents"]):
+        show(Panel(escape(row["text"]), title=escape(f"passage {row['passage_id']} {row['title']}")))
+    if row["cell"]:
+        show(facts("conditions", conditions(row["cell"])))
+    show(facts("plan", {name: row[name] for name in _PLAN_FACTS}))
+    for panel in panels(exchanges, row):
+        show(panel)
+    show(facts(f"sample {number}: {sample['status']}", sample_facts(sample)))
     show(_verdict(Path(run), number))
     return 0
+
+
+def read_sample(samples: Path, number: int) -> dict[str, Any]:
+    """One row of a samples folder."""
+    from engine.parts import read_samples
+
+    row: dict[str, Any] = _row_of(read_samples(samples), number).to_pylist()[0]
+    return row
+
+
+def sample_facts(sample: dict[str, Any]) -> dict[str, Any]:
+    """What is known of a sample beside its plan, its conditions and its texts."""
+    return {
+        name: value
+        for name, value in sample.items()
+        if name not in _SHOWN_ELSEWHERE and not name.startswith(_PREFIXES_SHOWN_ELSEWHERE)
+    }
+
+
+def _row_of(table: pa.Table, number: int) -> pa.Table:
+    return table.filter(pc.equal(table["sample_id"], number))
+
+
+def _is_blank(documents: Path) -> bool:
+    """Whether passages are only names to plan by (`documents=none`)."""
+    record = read_record(documents)["record"]
+    assert isinstance(record, dict), "a step's record is a mapping"
+    return bool(record["reader"] == Reader.blank.value)
 
 
 def _verdict(run: Path, sample_id: int) -> str:
@@ -82,10 +113,6 @@ def _verdict(run: Path, sample_id: int) -> str:
             query = escape(repr(row["query"]))
             return f"[bold]verdict[/bold]  {name}{escape(reason)}{rank}, split {row['split']}: {query}"
     return "[bold]verdict[/bold]  failed, so neither kept nor rejected"
-
-
-def _facts(title: str, values: dict[str, Any]) -> str:
-    return f"[bold]{title}[/bold]  " + escape("  ".join(f"{name}={value}" for name, value in values.items()))
 
 
 def search(run: str, question: str) -> int:

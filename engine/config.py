@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -19,10 +20,19 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from engine.config_files import (
+    CONF,
+    choices,
+    chosen_files,
+    explain_yaml,
+    find_mistake,
+    find_own_files,
+    groups,
+    own_conf,
+)
 from engine.errors import UserError, suggest
 from engine.pipeline import RunConfig
 
-CONF = Path(__file__).resolve().parent.parent / "conf"
 CONFIG_NAME = "run"
 
 
@@ -33,8 +43,12 @@ def register() -> None:
     ConfigStore.instance().store(name="schema", node=node)
 
 
-def load_config(overrides: Sequence[str]) -> tuple[RunConfig, str]:
+def load_config(overrides: Sequence[str], config_dir: str = "") -> tuple[RunConfig, str]:
     """Composes a run's config.
+
+    Args:
+        overrides: as on the command line.
+        config_dir: a folder with files of the user's own; `./conf` where it is empty.
 
     Returns:
         The typed config, and the same as YAML.
@@ -44,11 +58,17 @@ def load_config(overrides: Sequence[str]) -> tuple[RunConfig, str]:
     """
     register()
     GlobalHydra.instance().clear()
+    own = own_conf(config_dir)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            return typed(compose(CONFIG_NAME, overrides=list(overrides)))
+            return typed(compose(CONFIG_NAME, overrides=find_own_files(overrides, own)))
+        except yaml.YAMLError as error:
+            raise explain_yaml(error) from error
         except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group set to null is a ValueError
-            raise explain(error, overrides) from error
+            files = chosen_files(overrides, own)
+            raise next((found for file in files if (found := find_mistake(file))), None) or explain(
+                error, overrides, own
+            ) from error
 
 
 def typed(config: DictConfig) -> tuple[RunConfig, str]:
@@ -69,7 +89,7 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
     return run_config, OmegaConf.to_yaml(config, resolve=True)
 
 
-def explain(error: Exception, overrides: Sequence[str]) -> UserError:
+def explain(error: Exception, overrides: Sequence[str], own: Path | None = None) -> UserError:
     """Turns an error of Hydra or OmegaConf into one line."""
     message = str(error).strip()
     cause = " ".join(str(error.__cause__ or error).split("\n    full_key")[0].split())
@@ -81,7 +101,9 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError:
     if match := re.search(r"Could not find '([^']+)'", message):
         group, _, choice = match[1].rpartition("/")
         return UserError(
-            f"there is no {group} called {choice!r}", place=f"{group}={choice}", remedy=suggest(choice, choices(group))
+            f"there is no {group} called {choice!r}",
+            place=f"{group}={choice}",
+            remedy=suggest(choice, choices(group, own)),
         )
     if (
         "LexerNoViableAltException" in message
@@ -100,16 +122,6 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError:
         )
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "command line"
     return UserError(cause, place=str(key), remedy="`synthmill --cfg job` shows the composed config")
-
-
-def choices(group: str) -> list[str]:
-    """The choices of a config group: the names of its files."""
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
-
-
-def groups() -> list[str]:
-    """The config groups: the folders of conf/."""
-    return sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
 
 
 def first_of_sweep(overrides: Sequence[str]) -> list[str]:

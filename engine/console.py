@@ -38,6 +38,10 @@ class Console:
         """A table, or text with rich markup."""
         self.rich.print(renderable)
 
+    def verbatim(self, text: str) -> None:
+        """Text to be copied: no line is wrapped, nothing is read as markup or coloured."""
+        self.rich.print(Text(text), soft_wrap=True)
+
     @contextlib.contextmanager
     def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
         """A bar for one phase of a step; `unit` is the plural of what is counted."""
@@ -54,6 +58,7 @@ class Progress:
         self._lock = threading.Lock()
         self._done = self._carried = 0
         self._started = self._printed = time.monotonic()
+        self._said = ""
         self._live: RichProgress | None = None
         self._task = TaskID(0)
 
@@ -94,9 +99,17 @@ class Progress:
     def _show(self, done: int) -> None:
         if self._live:
             self._live.update(self._task, completed=done)
-        elif time.monotonic() - self._printed >= self._console.quiet_seconds:
+        elif line := self._due():
+            self._console.step(self._noun, line)
+
+    def _due(self) -> str:
+        """The line to print now; empty while it is too early, and where it would only say the same again."""
+        with self._lock:
+            if time.monotonic() - self._printed < self._console.quiet_seconds:
+                return ""
             self._printed = time.monotonic()
-            self._console.step(self._noun, self._line())
+            said, self._said = self._said, self._line()
+            return self._said if self._said != said else ""
 
     def rate(self) -> float:
         """Counted per second since the start, work of earlier attempts left out."""

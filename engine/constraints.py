@@ -181,7 +181,7 @@ class Drawer:
         raise UserError(
             f"the exclusions leave nothing to draw instead of {named}",
             place=f"task.exclude[{index}]",
-            remedy="exclude less, or give the values that are left more weight",
+            remedy="exclude less, or declare more values",
         )
 
 

@@ -7,7 +7,8 @@ number of sets trades that speed against variety.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import difflib
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -21,6 +22,7 @@ from engine.errors import UserError
 from engine.identity import digest, fields_of
 from engine.lines import read_objects
 from engine.task import Demonstration
+from engine.templates import names_used
 
 
 class Selection(Enum):
@@ -252,6 +254,35 @@ def stratify(pool: Sequence[Demonstration], attribute: str, values: Sequence[str
         [row for row, shown in enumerate(pool) if not value or shown.conditions.get(attribute) == value]
         for value in values
     ]
+
+
+def slips(
+    pool: Sequence[Demonstration], templates: Iterable[str], possible: Mapping[str, Collection[str]]
+) -> Iterator[str]:
+    """What in a pool is allowed and yet may be a slip, one sentence each: prompts would show it without a word.
+
+    Args:
+        pool: the demonstrations.
+        templates: the `demonstration` templates that show them.
+        possible: values of each condition that demonstrations are not chosen by.
+    """
+    for name in sorted(set().union(*map(_conditions_of, templates))):
+        if lacking := sum(not shown.conditions.get(name) for shown in pool):
+            yield f"{lacking} of {len(pool)} demonstrations have no {name!r}, which the template writes: it stays empty"
+    carried = {(name, value) for shown in pool for name, value in shown.conditions.items()}
+    for name in sorted({name for name, _ in carried} - possible.keys()):
+        if close := difflib.get_close_matches(name, possible, n=1, cutoff=0.7):
+            yield f"demonstrations have the field {name!r}, which is no condition; did you mean {close[0]!r}?"
+    for name, value in sorted(carried):
+        if name in possible and set(value.split(", ")) - set(possible[name]) and value not in possible[name]:
+            yield f"demonstrations have {name}={value!r}, which is never drawn"
+
+
+def _conditions_of(template: str) -> set[str]:
+    try:
+        return names_used(template, "condition")
+    except LookupError:
+        return set()  # used as a whole
 
 
 def shorten(demonstration: Demonstration, ends: Sequence[int], max_tokens: int) -> Demonstration:

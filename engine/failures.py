@@ -34,6 +34,6 @@ def check_failures(
         raise UserError(
             f"{failed} of {written} samples failed, the last with: {errors[-1] if errors else 'no message'}",
             place=f"samples.max_failed_share={max_failed_share}",
-            remedy="mend what the message says and start anew in another runs_dir (failed samples are kept), "
+            remedy="mend what the message says and run again (with nothing changed failed samples stay as they are), "
             "or raise samples.max_failed_share",
         )

@@ -1,7 +1,7 @@
 """`preview=N`: what a run would ask, before any engine starts: prompts, the distribution of conditions, tokens.
 
 In: a RunConfig. Out: text on the terminal. Documents and plan are made (they are cheap, and kept); with
-`sample=true` the first N prompts are generated as well, and time is forecast from them.
+`sample=true` the first N samples are generated as well, and time is forecast from them.
 """
 
 from __future__ import annotations
@@ -9,29 +9,30 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.markup import escape
-from rich.panel import Panel
 from rich.table import Table
 
 from engine.conditions import PATH_SUFFIX
 from engine.console import Console, format_seconds
+from engine.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline import RunConfig
 from engine.records import CONDITION_PREFIX, condition_names
 from engine.run import open_place, wanted_steps
 from engine.step import make
 from engine.store import Store, read_record
-from engine.task import output_limit, stand_in
+from engine.task import output_limit
 
 if TYPE_CHECKING:
     from engine.place import Place
 
-_FEW_VALUES = 12
+_FEW_VALUES = 8
 """Two conditions with at most so many values each are shown together."""
 
 
@@ -42,7 +43,8 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
         store = Store(place.store_dir)
         folders = {"documents": make(documents, store, place), "prompts": make(prompts, store, place)}
         rows = first_rows(folders, config.preview)
-        _show_prompts(rows, folders["prompts"], place)
+        if not config.sample:  # else they are shown with what was really answered
+            _show_prompts(rows, folders["prompts"], place)
         _show_plan(folders["prompts"], config, place)
         if config.sample:
             _generate(rows, folders, config, place)
@@ -62,14 +64,21 @@ def _show_prompts(rows: pa.Table, prompts: Path, place: Place) -> None:
 
     renderers = load_prompts(prompts).renderers()
     for row in rows.to_pylist():
-        seen: dict[str, dict[str, Any]] = {}
-        for name, renderer in renderers.items():
-            text = renderer.text(row, row["demonstration_set"], row["cell"], seen)
-            turn = f"turn {name} · " if len(renderers) > 1 else ""
-            title = f"{turn}sample {row['sample_id']} · {row['passage_id']} · {row['cell'] or 'no conditions'}"
-            size = "" if seen else f"about {row['prompt_tokens']} tokens"
-            place.console.show(Panel(escape(text), title=escape(title), subtitle=size))
-            seen[name] = stand_in(renderer.turn, f"({name})")
+        first, *others = panels(planned_exchanges(renderers, row), row, conditions_line(row["cell"]))
+        first.subtitle = f"about {row['prompt_tokens']} tokens"
+        for panel in (first, *others):
+            place.console.show(panel)
+
+
+def _show_samples(rows: pa.Table, samples: pa.Table, prompts: Path, place: Place) -> None:
+    from engine.prompts import load_prompts
+
+    renderers = load_prompts(prompts).renderers()
+    for row, sample in zip(rows.to_pylist(), samples.to_pylist(), strict=True):
+        *others, last = panels(written_exchanges(renderers, row, sample), row, conditions_line(row["cell"]))
+        last.subtitle = f"{sample['status']}, {sample['output_tokens']} tokens written"
+        for panel in (*others, last):
+            place.console.show(panel)
 
 
 def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
@@ -79,17 +88,10 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
         number = record["num_values"][name]
         if number > len(shares):
             place.console.step("conditions", f"{name}: {number:,} values, most frequent {max(shares.values()):.1%}")
-            continue
-        table = Table(title=f"condition {name}", title_justify="left")
-        table.add_column("value")
-        table.add_column("share", justify="right")
-        for value, share in shares.items():
-            table.add_row(escape(value) or "(none)", f"{share:.1%}")
-        place.console.show(table)
-    few = [name for name, number in record["num_values"].items() if 1 < number <= _FEW_VALUES]
-    few = [name for name in few if name.removesuffix(PATH_SUFFIX) not in few or not name.endswith(PATH_SUFFIX)]
-    if len(few) > 1:
-        place.console.show(joint_table(prompts, few[0], few[1]))
+        else:
+            place.console.show(shares_table(name, shares))
+    if pair := crossed(record["num_values"]):
+        place.console.show(joint_table(prompts, *pair))
     if record["ended_early"]:
         place.console.step("conditions", record["ended_early"])
     planned, tokens = record["planned"], record["prompt_tokens"]
@@ -100,6 +102,30 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
     )
 
 
+def shares_table(name: str, shares: Mapping[str, float]) -> Table:
+    """The shares of all planned samples by one condition, whose name is a header: titles wrap in narrow tables."""
+    table = Table(escape(f"condition {name}"))
+    table.add_column("share", justify="right")
+    for value in in_order(shares):
+        table.add_row(escape(value) or "(none)", f"{shares[value]:.1%}")
+    return table
+
+
+def in_order(values: Collection[str]) -> list[str]:
+    """Values by size where all are numbers, else as text."""
+    try:
+        return sorted(values, key=lambda value: (value != "", float(value or 0)))
+    except ValueError:
+        return sorted(values)
+
+
+def crossed(num_values: Mapping[str, int]) -> tuple[str, str] | None:
+    """The first two conditions of few values, which are shown together; a taxonomy and the path in it are one."""
+    few = [name for name, number in num_values.items() if 1 < number <= _FEW_VALUES]
+    own = [name for name in few if name.removesuffix(PATH_SUFFIX) not in few or not name.endswith(PATH_SUFFIX)]
+    return (own[0], own[1]) if len(own) > 1 else None
+
+
 def joint_table(prompts: Path, down: str, across: str) -> Table:
     """The shares of all planned samples by two conditions, a row for each value of the first."""
     names = [f"{CONDITION_PREFIX}{down}", f"{CONDITION_PREFIX}{across}"]
@@ -108,12 +134,11 @@ def joint_table(prompts: Path, down: str, across: str) -> Table:
         found = pq.read_table(file, columns=names).group_by(names).aggregate([([], "count_all")])
         for row in found.to_pylist():
             counts[row[names[0]], row[names[1]]] += row["count_all"]
-    columns = sorted({value for _, value in counts})
-    table = Table(title=f"{down} by {across}", title_justify="left")
-    table.add_column(down)
+    columns = in_order({value for _, value in counts})
+    table = Table(escape(f"{down} by {across}"))
     for value in columns:
         table.add_column(escape(value) or "(none)", justify="right")
-    for value in sorted({value for value, _ in counts}):
+    for value in in_order({value for value, _ in counts}):
         shares = (counts[value, column] / counts.total() for column in columns)
         table.add_row(escape(value) or "(none)", *(f"{share:.1%}" for share in shares))
     return table
@@ -134,10 +159,7 @@ def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place
         passages = rows.select(["passage_id", "title", "text"])
         pool.generate(job, make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows), lambda _: None)
         seconds = time.monotonic() - started
-        for row in read_samples(Path(scratch)).to_pylist():
-            place.console.show(
-                Panel(escape(row["text"] or row["error"]), title=f"sample {row['sample_id']}: {row['status']}")
-            )
+        _show_samples(rows, read_samples(Path(scratch)), folders["prompts"], place)
     record = read_record(folders["prompts"])["record"]
     assert isinstance(record, dict), "a step's record is a mapping"
     forecast = start_seconds + seconds / rows.num_rows * record["planned"]

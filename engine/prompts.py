@@ -21,7 +21,7 @@ from omegaconf import II
 from engine.attributes import make_conditions
 from engine.constraints import Drawer, check_constraints
 from engine.demonstration_sets import ShownSets, choose_sets
-from engine.demonstrations import DemonstrationsConfig, Selection, complete, load_pool, shorten, strata, stratify
+from engine.demonstrations import DemonstrationsConfig, Selection, complete, load_pool, shorten, slips, strata, stratify
 from engine.ensemble import check_models
 from engine.errors import UserError
 from engine.ground import Asking, Ground, is_written, write_demonstrations, write_values
@@ -155,6 +155,7 @@ class Planner:
         conditions = make_conditions(task.attributes, name, values)
         shown = ShownSets([])
         if self._pool:
+            self._warn_of_slips(task, config.demonstrations, conditions.possible())
             shown = choose_sets(config.demonstrations, self._pool, stratify(self._pool, name, values), documents, place)
         cell = format_cell(conditions.probe())
         check_turns(task, shown.of(self._pool), cell)
@@ -164,6 +165,20 @@ class Planner:
         self.lengths = PromptLengths(self._renderer, conditions, tokenizer, count_passages(passages, tokenizer))
         _check_room(config, self.lengths)
         self.drawer = Drawer(conditions, task.exclude, task.quotas)
+
+    def _warn_of_slips(
+        self, task: TaskConfig, config: DemonstrationsConfig, possible: Mapping[str, Sequence[str]]
+    ) -> None:
+        chosen_by = {name for name, attribute in task.attributes.items() if attribute.from_demonstrations}
+        if not (chosen_by or config.path or config.from_qrels or config.self_instruct):
+            self._console.warn(
+                "the demonstrations are bundled:general, search queries on everyday subjects; "
+                "name your own with demonstrations.path=FILE.jsonl"
+            )
+        templates = [turn.config.demonstration or "" for turn in resolve_turns(task).values()]
+        others = {name: values for name, values in possible.items() if name not in chosen_by}
+        for slip in slips(self._pool, templates, others):
+            self._console.warn(slip)
 
     def write(self, chunks: Iterable[pa.Table], wanted: int) -> dict[str, object]:
         """Writes a plan and what its rows refer to; returns its record."""

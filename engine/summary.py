@@ -5,8 +5,9 @@ In: a finished run folder. Out: text.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.console import Console
 from engine.models import resolve_model
@@ -22,22 +23,35 @@ def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -
     if config.until != "report":
         console.step("done", f"{shown}/{config.until}")
         return
-    from eval.summary import read_report, summary_table
+    from eval.summary import read_report
 
     report = read_report(run_dir / "report")
     console.show("")
-    console.show(summary_table(report))
+    _show_figures(report, console)
     console.step("report", f"{shown}/report/report.html")
     tuned = report["decision"]["model"] == "tuned"
     model = f"{shown}/model" if tuned else str(resolve_model(config.model.base, key="model.base"))
-    console.show(f"\n{load_lines(model)}")
+    console.verbatim(f"\n{load_lines(model)}")
+
+
+def _show_figures(report: dict[str, Any], console: Console) -> None:
+    """The quality table, or one line where there was nothing to measure on."""
+    from eval import wording
+    from eval.summary import summary_table
+
+    _, figures = wording.shown_results(report)
+    if figures["queries"]:
+        console.show(summary_table(report))
+        return
+    use = f"use the {report['decision']['model']} model"
+    console.step("report", f"there were no queries to evaluate on ({wording.questions(report)}): {use}")
 
 
 def load_lines(folder: str) -> str:
     """Three lines of Python that load the model that the decision promotes."""
     return (
         "from sentence_transformers import SentenceTransformer\n"
-        f'model = SentenceTransformer("{folder}")\n'
+        f"model = SentenceTransformer({json.dumps(folder, ensure_ascii=False)})\n"
         'vectors = model.encode(["a question", "a passage"])'
     )
 

@@ -17,7 +17,7 @@ from engine.conditions import AttributeConfig
 from engine.constraints import QuotaConfig
 from engine.errors import UserError, suggest
 from engine.identity import digest
-from engine.templates import compile_template, names_used, render
+from engine.templates import compile_template, names_used, render, undeclared_names
 from engine.turns import ParserKind, PromptKind, Turn, TurnConfig
 
 Messages = list[dict[str, str]]
@@ -93,26 +93,33 @@ def turn_needs(turns: Mapping[str, Turn]) -> dict[str, frozenset[str]]:
     Raises:
         UserError: a turn reads itself, a later one, or one that does not exist.
     """
+    named = {name: _turns_named(turn, list(turns)[:position]) for position, (name, turn) in enumerate(turns.items())}
     needs: dict[str, frozenset[str]] = {}
     for name, turn in turns.items():
-        config = turn.config
-        contents = [message["content"] for message in config.messages]
-        sources = [
-            config.prompt,
-            config.instruction or "",
-            *contents,
-            "{{ " + config.keep_if + " }}" if config.keep_if else "",
-        ]
-        try:
-            named = frozenset().union(*(names_used(source, "turns") for source in sources))
-        except LookupError:
-            named = frozenset(needs)  # `turns` as a whole: all that came before
-        for other in sorted(named - needs.keys()):
+        for other in sorted(named[name] - needs.keys()):
             what = f"reads the turn {other!r}, which does not come before it"
             remedy = f"write it before {name!r}" if other in turns else suggest(other, needs)
+            if other == name or name in named.get(other, ()):
+                what = "reads itself" if other == name else f"reads the turn {other!r}, which reads {name!r}"
+                remedy = "let one of them not name the other" if other != name else "name only turns before it"
             raise UserError(what, place=turn.place, remedy=remedy)
-        needs[name] = named
+        needs[name] = named[name]
     return needs
+
+
+def _turns_named(turn: Turn, before: Sequence[str]) -> frozenset[str]:
+    """The turns that a turn's templates and filter name; all before it where they name `turns` as a whole."""
+    config = turn.config
+    contents = [message["content"] for message in config.messages]
+    sources = [config.prompt, config.instruction or "", *contents, _as_template(config.keep_if)]
+    try:
+        return frozenset().union(*(names_used(source, "turns") for source in sources))
+    except LookupError:
+        return frozenset(before)
+
+
+def _as_template(expression: str) -> str:
+    return "{{ " + expression + " }}" if expression else ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +145,24 @@ def check_turns(task: TaskConfig, sets: Sequence[Sequence[Demonstration]], cell:
     for name, turn in turns.items():
         Renderer(task, sets, name).text({"title": "", "text": ""}, 0, cell, seen)
         seen[name] = stand_in(turn, "x")
+        _check_filter(turn, {"condition": list(parse_cell(cell)), "turns": list(seen), "passage": ["title", "text"]})
+
+
+def _check_filter(turn: Turn, known: Mapping[str, Sequence[str]]) -> None:
+    """Holds the names in a turn's `keep_if` against those that there are, since it is computed only in the end."""
+    source, place = _as_template(turn.config.keep_if), f"{turn.place}.keep_if"
+    valid = {"text", "field", *known}
+    for name in sorted(undeclared_names(source) - valid):
+        raise UserError(f"there is no {name!r}", place=place, remedy=suggest(name, valid))
+    free = turn.config.parser is ParserKind.json and not turn.config.json_schema
+    for variable, names in {**known, **({} if free else {"field": list(turn.field_types())})}.items():
+        try:
+            unknown = sorted(names_used(source, variable) - set(names))
+        except LookupError:
+            continue  # used as a whole
+        if unknown:
+            remedy = suggest(unknown[0], names) if names else f"this turn has no {variable}"
+            raise UserError(f"there is no {variable}.{unknown[0]}", place=place, remedy=remedy)
 
 
 def stand_in(turn: Turn, text: str) -> dict[str, Any]:

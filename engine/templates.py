@@ -6,10 +6,12 @@ of the template in the config and what may be used in it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.errors import UserError
@@ -17,6 +19,7 @@ from engine.errors import UserError
 RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError)
 """What rendering raises for a template that is wrong, or wrong for one row."""
 
+_UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 
 
@@ -55,8 +58,27 @@ def render(template: Template, place: str, **fields: object) -> str:
     try:
         return template.render(**fields)
     except RENDER_ERRORS as error:
-        remedy = f"use only {', '.join(_variables(fields)) or 'plain text'} in it"
-        raise UserError(f"the template cannot be rendered: {error}", place=place, remedy=remedy) from error
+        what, remedy = _explain(error, _variables(fields))
+        raise UserError(what, place=place, remedy=remedy) from error
+
+
+def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
+    """What is wrong with a template that cannot be rendered, and what to do."""
+    if missing := _UNDEFINED.search(str(error)):
+        name = missing["attribute"] or missing["name"]
+        leaves = {own.rpartition(".")[2]: own for own in known}
+        close = difflib.get_close_matches(name, leaves if missing["attribute"] else known, n=1, cutoff=0.5)
+        hint = f"did you mean {leaves.get(close[0], close[0])}? " if close else ""
+        return f"there is no {name!r}", f"{hint}it may use {', '.join(known) or 'no names'}"
+    what = f"the template cannot be rendered: {error}"
+    if isinstance(error, TypeError) and "'str'" in str(error):
+        return what, "conditions are text: write `condition.NAME | int` (or float) to compute or compare"
+    return what, f"it may use {', '.join(known) or 'no names'}"
+
+
+def undeclared_names(source: str) -> set[str]:
+    """The variables that a source reads and does not set itself."""
+    return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(source)))
 
 
 def names_used(source: str, variable: str) -> set[str]:

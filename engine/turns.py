@@ -17,9 +17,10 @@ from typing import Any
 
 import pyarrow as pa
 from jinja2 import TemplateError
-from jsonschema import Draft202012Validator, SchemaError
+from jsonschema import Draft202012Validator
 
 from engine.errors import UserError
+from engine.json_schema import check_schema
 from engine.sampling import check_sampling, own_sampling
 from engine.templates import compile_expression
 
@@ -147,14 +148,12 @@ class Turn:
                 what = f"a message has {', '.join(message) or 'nothing'}"
                 raise UserError(what, place=f"{self.place}.messages", remedy="give each message `role` and `content`")
         check_sampling(own_sampling(config), self.place)
+        check_schema(config.json_schema, f"{self.place}.json_schema")
         try:
-            Draft202012Validator.check_schema(config.json_schema)
             re.compile(config.regex)
-        except SchemaError as error:
-            remedy = "mend it: https://json-schema.org/understanding-json-schema"
-            raise UserError(error.message, place=f"{self.place}.json_schema", remedy=remedy) from error
         except re.error as error:
-            raise UserError(str(error), place=f"{self.place}.regex={config.regex!r}", remedy="mend it") from error
+            remedy = "write it in the syntax of Python's `re`; (?P<NAME>...) makes a field"
+            raise UserError(str(error), place=f"{self.place}.regex={config.regex!r}", remedy=remedy) from error
         if reserved := [name for name in self.field_types() if name in _RESERVED]:
             what = f"a field is called {reserved[0]!r}"
             raise UserError(what, place=self.place, remedy="call it otherwise: `text` and `reasoning` are the answer's")

@@ -91,7 +91,8 @@ def read_words(name: str, place: str) -> dict[str, float]:
     file = word_file(name)
     if not file.is_file():
         shipped = [f"{PACKAGE_FILE}words/{path.name}" for path in sorted((DATA / "words").glob("*.txt"))]
-        raise UserError(f"no such file: {name}", place=place, remedy=f"name a file, or one of {', '.join(shipped)}")
+        remedy = f"name a file from where synthmill is started, or one of {', '.join(shipped)}"
+        raise UserError(f"no such file: {file.resolve()}", place=place, remedy=remedy)
     weights: dict[str, float] = {}
     for number, line in enumerate(read_lines(file), 1):
         word, _, weight = line.rstrip("\r\n").partition("\t")

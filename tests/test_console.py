@@ -41,6 +41,16 @@ def test_shows_tables_and_markup() -> None:
     assert file.getvalue().endswith("\ndone\n")
 
 
+def test_what_is_to_be_copied_is_printed_as_it_is() -> None:
+    console, file = log()
+    lines = f'model = Load("/[b]home[/b]/:smile:/{"word " * 40}")\nvectors = model.encode(["a", "b"])'
+    console.verbatim(lines)
+    assert file.getvalue() == f"{lines}\n"
+    coloured = io.StringIO()
+    Console(RichConsole(file=coloured, width=20, force_terminal=True, highlight=True)).verbatim(lines)
+    assert coloured.getvalue() == f"{lines}\n"
+
+
 def test_a_log_gets_lines_with_rate_and_time_left() -> None:
     console, file = log()
     with console.progress("samples", 1000, "samples") as bar:
@@ -59,6 +69,18 @@ def test_a_log_is_not_flooded() -> None:
         for done in range(10_000):
             bar.reach(done)
     assert file.getvalue() == ""
+
+
+def test_a_line_that_says_nothing_new_is_left_out() -> None:
+    console, file = log()
+    with console.progress("samples", 16, "samples") as bar:
+        for _ in range(3):
+            bar.reach(0)
+        bar.reach(16)
+    assert [line.partition(",")[0] for line in file.getvalue().splitlines()] == [
+        "samples    0/16 samples",
+        "samples    16/16 samples",
+    ]
 
 
 def test_nothing_done_has_no_time_left() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import choices, groups
+from engine.config_files import choices, groups
 from engine.help import help_text
 
 ROOT = Path(__file__).resolve().parent.parent

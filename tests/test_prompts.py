@@ -234,10 +234,10 @@ def test_a_prompt_without_room_is_refused_with_the_numbers(planned: Planner) -> 
 @pytest.mark.parametrize(
     ("task", "place", "what"),
     [
-        ({"prompt": "{{ passage.body }}"}, "task.prompt", "no attribute 'body'"),
+        ({"prompt": "{{ passage.body }}"}, "task.prompt", "there is no 'body'"),
         ({"prompt": "{{ passage.text "}, "task.prompt", "does not parse"),
-        ({"demonstration": "{{ query }}"}, "task.demonstration", "'query' is undefined"),
-        ({"instruction": "{{ condition.tone }}"}, "task.instruction", "no attribute 'tone'"),
+        ({"demonstration": "{{ query }}"}, "task.demonstration", "there is no 'query'"),
+        ({"instruction": "{{ condition.tone }}"}, "task.instruction", "there is no 'tone'"),
         ({"instruction": "{{ ''.__class__.__mro__ }}"}, "task.instruction", "unsafe"),
         ({"attributes": {"form": AttributeConfig({"question": -1.0})}}, "task.attributes.form.values", "draw nothing"),
     ],

@@ -99,11 +99,10 @@ def test_the_shipped_task_says_a_title_once() -> None:
 @pytest.mark.parametrize(
     ("source", "what"),
     [
-        ("{{ pasage.text }}", "'pasage' is undefined"),
-        ("{{ passage.body }}", "no attribute 'body'"),
-        ("{{ condition.length }}", "no attribute 'length'"),
-        ("{% if missing %}x{% endif %}", "'missing' is undefined"),
-        ("{{ passage.text / 2 }}", "unsupported operand"),
+        ("{{ passsage }}", "there is no 'passsage'"),
+        ("{{ passage.body }}", "there is no 'body'"),
+        ("{{ condition.length }}", "there is no 'length'"),
+        ("{% if missing %}x{% endif %}", "there is no 'missing'"),
         ("{{ 1 / 0 }}", "division by zero"),
         ("{{ passage.text.encode('nonsense') }}", "unknown encoding: nonsense"),
         ("{{ passage.text.index('zebra') }}", "substring not found"),
@@ -114,8 +113,9 @@ def test_a_mistake_in_a_template_is_named(source: str, what: str) -> None:
     with pytest.raises(UserError) as caught:
         renderer.suffix(PASSAGE, "form=question")
     assert what in caught.value.what
-    remedy = "use only condition.form, passage.title, passage.text in it"
-    assert (caught.value.place, caught.value.remedy) == ("task.prompt", remedy)
+    remedy = "it may use condition.form, passage.title, passage.text"
+    assert caught.value.place == "task.prompt"
+    assert caught.value.remedy.endswith(remedy)
 
 
 @pytest.mark.parametrize("name", ["instruction", "demonstration", "prompt"])

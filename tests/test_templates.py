@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import UserError
-from engine.templates import compile_expression, compile_template, names_used, render
+from engine.templates import compile_expression, compile_template, names_used, render, undeclared_names
 
 PASSAGE = {"title": "Kites", "text": "A kite dives\nwithout a tail."}
 
@@ -34,6 +34,27 @@ def test_an_expression_is_sandboxed_too() -> None:
     with pytest.raises(UserError, match="the expression does not parse") as caught:
         compile_expression("text >", "task.turns.a.keep_if")
     assert caught.value.place == "task.turns.a.keep_if"
+
+
+@pytest.mark.parametrize(
+    ("source", "what", "remedy"),
+    [
+        ("{{ condition.fom }}", "there is no 'fom'", "did you mean condition.form? it may use condition.form, "),
+        ("{{ pasage.text }}", "there is no 'pasage'", "did you mean passage.text? it may use "),
+        ("{{ condition.age > 3 }}", "'>' not supported between instances of 'str' and 'int'", "condition.NAME | int"),
+        ("{{ 1 / 0 }}", "the template cannot be rendered: division by zero", "it may use condition.form, "),
+    ],
+)
+def test_a_template_that_cannot_be_rendered_is_explained(source: str, what: str, remedy: str) -> None:
+    with pytest.raises(UserError) as caught:
+        render(compile_template(source, "here"), "here", passage=PASSAGE, condition={"form": "claim", "age": "7"})
+    assert what in caught.value.what
+    assert remedy in caught.value.remedy
+    assert caught.value.place == "here"
+
+
+def test_names_a_source_does_not_set_itself() -> None:
+    assert undeclared_names("{{ a.b }}{% for c in d %}{{ c }}{% endfor %}{% set e = 1 %}{{ e }}") == {"a", "d"}
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_code_is_never_run(tmp_path: Any) -> None:
         ({"messages": [{"role": "user", "content": "x"}]}, "has both a prompt and messages"),
         ({"prompt": "", "messages": [{"role": "user", "content": "x"}]}, "messages are for chats"),
         ({"prompt": "", "kind": PromptKind.chat, "messages": [{"role": "user"}]}, "a message has role"),
-        ({"json_schema": {"type": "objekt"}}, "'objekt' is not valid"),
+        ({"json_schema": {"type": "objekt"}}, "there is no type 'objekt'"),
         ({"json_schema": {"type": "object", "properties": {"text": {}}}}, "a field is called 'text'"),
         ({"regex": "("}, "unterminated subpattern"),
         ({"keep_if": "text >"}, "the expression does not parse"),
@@ -143,7 +143,12 @@ def test_turns_know_what_they_read() -> None:
 @pytest.mark.parametrize(
     ("turns", "what", "remedy"),
     [
-        ({"a": TurnConfig("{{ turns.a.text }}")}, "reads the turn 'a'", "write it before 'a'"),
+        ({"a": TurnConfig("{{ turns.a.text }}")}, "reads itself", "name only turns before it"),
+        (
+            {"a": TurnConfig("{{ turns.b.text }}"), "b": TurnConfig("{{ turns.a.text }}")},
+            "reads the turn 'b', which reads 'a'",
+            "let one of them not name the other",
+        ),
         ({"a": TurnConfig("{{ turns.b.text }}"), "b": TurnConfig("x")}, "reads the turn 'b'", "write it before 'a'"),
         ({"ab": TurnConfig("x"), "c": TurnConfig("{{ turns.abc.text }}")}, "reads the turn 'abc'", "ab"),
     ],
@@ -173,11 +178,41 @@ def test_a_task_that_cannot_work_is_refused(task: TaskConfig, what: str) -> None
 def test_every_turn_is_rendered_before_anything_starts() -> None:
     check_turns(TASK, [], "")
     broken = replace(TASK, turns={**TASK.turns, "last": TurnConfig("{{ turns.review.star }}")})
-    with pytest.raises(UserError, match="no attribute 'star'") as caught:
+    with pytest.raises(UserError, match="there is no 'star'") as caught:
         check_turns(broken, [], "")
     assert caught.value.place == "task.turns.last.prompt"
     free = {"a": TurnConfig("x", parser=ParserKind.json), "b": TurnConfig("{{ turns.a.anything }}")}
     check_turns(replace(TASK, turns=free), [], "")
+
+
+@pytest.mark.parametrize(
+    ("keep_if", "what"),
+    [
+        ("txt == 'a'", "there is no 'txt'"),
+        ("field.star > 2", "there is no field.star"),
+        ("condition.tone == 'dry'", "there is no condition.tone"),
+        ("passage.body", "there is no passage.body"),
+    ],
+)
+def test_the_names_of_a_filter_are_checked_before_anything_starts(keep_if: str, what: str) -> None:
+    task = replace(TASK, turns={**TASK.turns, "review": replace(TASK.turns["review"], keep_if=keep_if)})
+    with pytest.raises(UserError) as caught:
+        check_turns(task, [], "form=question")
+    assert caught.value.what == what
+    assert caught.value.place == "task.turns.review.keep_if"
+
+
+@pytest.mark.parametrize(
+    "keep_if",
+    [
+        "field.stars > 2 and condition.form == 'question' and turns.persona.text != text",
+        "field | length > 1 and 'x' in turns[passage.title].text",
+        "text.split() | map('length') | max < 30",
+    ],
+)
+def test_a_filter_may_use_what_there_is(keep_if: str) -> None:
+    task = replace(TASK, turns={**TASK.turns, "review": replace(TASK.turns["review"], keep_if=keep_if)})
+    check_turns(task, [], "form=question")
 
 
 def test_columns_of_answers() -> None:
