@@ -8,6 +8,7 @@ number of sets trades that speed against variety.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -127,34 +128,38 @@ class DemonstrationsConfig:
         return file
 
 
-def load_pool(config: DemonstrationsConfig, documents: Mapping[str, str]) -> list[Demonstration]:
+def load_pool(
+    config: DemonstrationsConfig, documents: Mapping[str, str], *, with_documents: bool = True
+) -> list[Demonstration]:
     """The demonstrations that prompts may show.
 
     Args:
         config: where from.
         documents: document id -> text, read only for `from_qrels`.
+        with_documents: whether prompts show the documents of demonstrations, so that each must have one.
     """
     if config.from_qrels:
         return _from_judgements(config, documents)
-    return list(_from_file(config._file()))
+    needed = ("document", "query") if with_documents or config.select is not Selection.random else ("query",)
+    return list(_from_file(config._file(), needed))
 
 
-def _from_file(file: Path) -> Iterator[Demonstration]:
+def _from_file(file: Path, needed: Sequence[str] = ("document", "query")) -> Iterator[Demonstration]:
     found = 0
     for line in read_objects(file):
-        row = _checked(line.values, f"{file}:{line.line}")
+        row = _checked(line.values, f"{file}:{line.line}", needed)
         found += 1
         conditions = {name: value for name, value in row.items() if name not in ("document", "query")}
-        yield Demonstration(row["document"].strip(), row["query"].strip(), conditions=conditions)
+        yield Demonstration(row.get("document", "").strip(), row["query"].strip(), conditions=conditions)
     if not found:
         raise UserError(
             "holds no demonstration", place=str(file), remedy="add rows, or leave demonstrations.path empty"
         )
 
 
-def _checked(row: Mapping[str, object], place: str) -> dict[str, str]:
-    remedy = 'write one JSON object per line: {"document": "...", "query": "..."}'
-    for name in ("document", "query"):
+def _checked(row: Mapping[str, object], place: str, needed: Sequence[str]) -> dict[str, str]:
+    remedy = f"write one JSON object per line: {json.dumps(dict.fromkeys(needed, '...'))}"
+    for name in needed:
         value = row.get(name)
         if not isinstance(value, str) or not value.strip():
             raise UserError(f"the row has no text in {name!r}", place=place, remedy=remedy)

@@ -41,6 +41,7 @@ from engine.task import (
     format_cell,
     resolve_turns,
     shows_demonstrations,
+    shows_documents,
     task_from_json,
     task_to_json,
 )
@@ -119,7 +120,8 @@ def lay_ground(config: PromptsConfig, documents: Path, output: Path, place: Plac
     if shown.self_instruct:
         pool = write_demonstrations(task, shown, passages.select(["passage_id", "title", "text"]), asking)
     else:
-        pool = load_pool(shown, _texts(passages) if shown.from_qrels else {})
+        with_documents = any(map(shows_documents, resolve_turns(task).values()))
+        pool = load_pool(shown, _texts(passages) if shown.from_qrels else {}, with_documents=with_documents)
         pool = complete(pool, task.attributes) if shown.from_qrels and shown.complete else pool
     return Ground(task, _short(pool, shown.max_document_tokens, load_tokenizer(config.model)))
 

@@ -190,6 +190,16 @@ def shows_demonstrations(turn: Turn) -> bool:
     return bool(turn.config.demonstration or (turn.config.kind is PromptKind.chat and turn.name == ONLY_TURN))
 
 
+def shows_documents(turn: Turn) -> bool:
+    """Whether the demonstrations of a turn, where it shows any, show their documents."""
+    if not turn.config.demonstration:
+        return shows_demonstrations(turn)
+    try:
+        return "document" in names_used(turn.config.demonstration, "demonstration")
+    except LookupError:
+        return True  # used as a whole
+
+
 class Renderer:
     """Renders the prompts of one turn. Prefixes are rendered once per (demonstration set, condition values).
 

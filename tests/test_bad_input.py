@@ -83,7 +83,7 @@ CASES = (
     Case("hub away", "model.base=owner/name", "model.base=owner/name", ("http://127.0.0.1:9", "set model.base to a")),
     # the prompts
     Case("no room", "samples.context_tokens=100", "samples.context_tokens", ("into 100 tokens", "demonstrations.per_")),
-    Case("undefined", "task.prompt='{{ passage.body }}'", "task.prompt", ("'body'", "use only", "passage.text")),
+    Case("undefined", "task.prompt='{{ passage.body }}'", "task.prompt", ("'body'", "it may use", "passage.text")),
     Case("unfinished template", "task.prompt='{{ passage.text '", "task.prompt", ("does not parse", "mend it")),
     Case(
         "too few judged", "demonstrations.from_qrels=11", "demonstrations.from_qrels=11", ("10 judged", "10 or fewer")

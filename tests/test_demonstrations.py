@@ -8,9 +8,20 @@ import pytest
 from conftest import write_corpus
 
 from engine.conditions import AttributeConfig
-from engine.demonstrations import BUNDLED, DemonstrationsConfig, complete, load_pool, shorten, strata, stratify
+from engine.demonstrations import (
+    BUNDLED,
+    DemonstrationsConfig,
+    Selection,
+    complete,
+    load_pool,
+    shorten,
+    slips,
+    strata,
+    stratify,
+)
 from engine.errors import UserError
-from engine.task import Demonstration
+from engine.task import Demonstration, TaskConfig, resolve_turns, shows_documents
+from engine.turns import PromptKind
 
 ROWS = [
     {"document": " Bees make honey. ", "query": "who makes honey ", "form": "question"},
@@ -71,6 +82,39 @@ def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, rows: list[object],
         load_pool(config(file), {})
     assert what in caught.value.what
     assert caught.value.place == f"{file}:{line}"
+
+
+def test_a_document_is_wanted_where_prompts_show_it(tmp_path: Path) -> None:
+    wanted = config(write(tmp_path / "pool.jsonl", {"query": "My lamp blinks.", "area": "lamp"}))
+    assert load_pool(wanted, {}, with_documents=False) == [Demonstration("", "My lamp blinks.", "", {"area": "lamp"})]
+    with pytest.raises(UserError, match="no text in 'document'"):
+        load_pool(replace(wanted, select=Selection.diverse), {}, with_documents=False)
+    for template, shown in (
+        ("{{ demonstration.query }}", False),
+        ("{{ demonstration.document }}", True),
+        ("{{ demonstration }}", True),
+        ("", False),
+    ):
+        [turn] = resolve_turns(TaskConfig(prompt="x", demonstration=template)).values()
+        assert shows_documents(turn) is shown
+    [chat] = resolve_turns(TaskConfig(prompt="x", kind=PromptKind.chat)).values()
+    assert shows_documents(chat), "its prompt shows them"
+
+
+def test_slips_in_a_pool_are_told() -> None:
+    pool = [
+        Demonstration("", "one", conditions={"area": "lamp", "tones": "dry"}),
+        Demonstration("", "two", conditions={"area": "lmp", "traits": "short, rude"}),
+        Demonstration("", "three", conditions={"traits": "short, sweet", "source": "mail"}),
+    ]
+    possible = {"area": ["lamp", "app"], "tone": ["dry"], "traits": ["short", "rude"]}
+    assert list(slips(pool, ["{{ condition.area }}: {{ demonstration.query }}", ""], possible)) == [
+        "1 of 3 demonstrations have no 'area', which the template writes: it stays empty",
+        "demonstrations have the field 'tones', which is no condition; did you mean 'tone'?",
+        "demonstrations have area='lmp', which is never drawn",
+        "demonstrations have traits='short, sweet', which is never drawn",
+    ]
+    assert list(slips(pool[:1], ["{{ demonstration.query }} {{ condition }}"], {"area": ["lamp"]})) == []
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:

@@ -251,6 +251,26 @@ def test_a_template_mistake_is_refused_before_any_engine(
     assert what in caught.value.what
 
 
+def test_demonstrations_that_may_be_a_slip_are_warned_of(planned: Planner, tmp_path: Path) -> None:
+    WARNINGS.clear()
+    planned(config())
+    assert WARNINGS == [], "the task chooses by what the general set carries"
+    own = {
+        "attributes": {"tone": AttributeConfig({"dry": 1.0, "warm": 1.0})},
+        "demonstration": "{{ condition.tone }}: {{ demonstration.query }}\n",
+    }
+    planned(config(own))
+    assert [warning.split(",")[0] for warning in WARNINGS] == [
+        "the demonstrations are bundled:general",
+        "48 of 48 demonstrations have no 'tone'",
+    ]
+    WARNINGS.clear()
+    file = tmp_path / "own.jsonl"
+    file.write_text('{"query": "Hm.", "tone": "dry"}\n{"query": "Oh!", "tone": "war"}\n')
+    planned(config(own, {"path": str(file)}))
+    assert WARNINGS == ["demonstrations have tone='war', which is never drawn"]
+
+
 @pytest.mark.parametrize(("name", "value"), [("per_passage", 0), ("max_samples", -1)])
 def test_wrong_numbers_are_refused(name: str, value: int) -> None:
     with pytest.raises(UserError, match=f"{value} is too small") as caught:
