@@ -47,11 +47,9 @@ def text_of(value: object, place: str) -> str:
         UserError: it was read as something else than text or a number, or holds a sign that no cell can hold.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise UserError(
-            f"the value {value!r} is not text",
-            place=place,
-            remedy="put it in quotes; yes, no and ~ have other meanings",
-        )
+        nested = isinstance(value, Mapping | list)
+        remedy = "write one text" if nested else "put it in quotes; yes, no and ~ have other meanings"
+        raise UserError(f"the value {value!r} is not text", place=place, remedy=remedy)
     text = str(value)
     if "|" in text:
         raise UserError(

@@ -24,7 +24,7 @@ CASES: dict[str, tuple[dict[str, AttributeConfig], str, str]] = {
     "surrogate": ({"x": A(["\ud800"])}, "task.attributes.x.values", "half a surrogate pair"),
     "taken": ({"items": AB}, "task.attributes.items", "`condition.items` is already taken"),
     "path taken": ({"t": A(taxonomy=["a"]), "t_path": AB}, "task.attributes.t_path", "the taxonomy 't' has a column"),
-    "no file": ({"x": A(file="nowhere.txt")}, "task.attributes.x.file", "no such file: nowhere.txt"),
+    "no file": ({"x": A(file="nowhere.txt")}, "task.attributes.x.file", "/nowhere.txt"),
     "range": (
         {"x": A(range=RangeConfig(3, 1))},
         "task.attributes.x.range",
