@@ -6,7 +6,6 @@ its time budget was used up (`samples.max_seconds`), and 130 for an interrupted 
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import shutil
@@ -148,10 +147,17 @@ def _hydra(arguments: list[str]) -> int:
 
 def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """Hydra's `--config-dir DIR`, which our check must know too, and the other arguments."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--config-dir", "-cd", default="")
-    known, others = parser.parse_known_args(arguments)
-    return known.config_dir, others
+    others: list[str] = []
+    config_dir = ""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in ("--config-dir", "-cd"):
+            config_dir = next(rest, "")
+        elif argument.startswith("--config-dir="):
+            config_dir = argument.partition("=")[2]
+        else:
+            others.append(argument)
+    return config_dir, others
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:

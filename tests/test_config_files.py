@@ -71,6 +71,8 @@ def test_a_folder_is_named_by_a_flag(
     monkeypatch.setattr("sys.argv", ["synthmill"])
     assert main([*flag.format(home / "conf").split(), "task=tickets", "--cfg", "job"]) == 0
     assert "A {{ condition.mood }} ticket:" in capsys.readouterr().out
+    assert main(["-c", "job", "seed=4", "task=stories"]) == 0, "-c is --cfg"
+    assert "seed: 4" in capsys.readouterr().out
     assert main([*flag.format(home / "nothing").split(), "task=tickets", "--cfg", "job"]) == 2
     assert "there is no such folder" in capsys.readouterr().err
 
