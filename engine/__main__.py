@@ -53,7 +53,10 @@ def _program() -> list[str]:
     called = Path(sys.argv[0])
     if called.name != "synthmill":
         return [sys.executable, "-m", "engine"]
-    return ["synthmill" if shutil.which("synthmill") else os.path.relpath(called)]
+    if shutil.which("synthmill"):
+        return ["synthmill"]
+    inside = called.resolve().is_relative_to(Path.cwd())
+    return [os.path.relpath(called) if inside else str(called.absolute())]
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -98,7 +101,7 @@ def _read_run(command: str, arguments: list[str]) -> int:
         arguments = ["runs"]
     if len(arguments) != wanted:
         what = f"{len(arguments)} arguments, {wanted} wanted"
-        raise UserError(what, place=f"synthmill {command}", remedy=f"write: {USAGE[command]}")
+        raise UserError(what, place=command, remedy=f"write: {USAGE[command]}")
     from engine import commands
 
     functions: dict[str, Callable[..., int]] = {

@@ -118,6 +118,8 @@ class CleanDocument:
     title: str
     text: str
     control_share: float
+    reason: str = ""
+    """Why it gives no passage, where the reader knew."""
 
 
 def clean_document(document: SourceDocument) -> CleanDocument:
@@ -126,7 +128,7 @@ def clean_document(document: SourceDocument) -> CleanDocument:
     text, in_text = _clean(document.text)
     share = (in_title + in_text) / max(1, len(document.title) + len(document.text))
     name = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", document.id)
-    return CleanDocument(name, " ".join(title.split()), text, share)
+    return CleanDocument(name, " ".join(title.split()), text, share, document.reason)
 
 
 def chunk_windows(text: str, starts: Sequence[int], size: ChunkSize) -> Iterator[tuple[int, int, int]]:
@@ -179,6 +181,8 @@ def _chunk(document: CleanDocument, starts: Sequence[int], tokenizer: Tokenizer,
 
 def _failure(document: CleanDocument, text_tokens: int, tokenizer: Tokenizer, size: ChunkSize) -> str:
     """The reason why a document gives no passage, or ""; a title counts as words of the document."""
+    if document.reason:
+        return document.reason
     if document.control_share > MAX_CONTROL_SHARE:
         return CONTROL_CHARACTERS
     if not document.text and not document.title:

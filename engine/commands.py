@@ -53,7 +53,7 @@ def trace(run: str, sample_id: str) -> int:
     if not sample_id.isdigit() or int(sample_id) >= plan.num_rows:
         raise UserError(
             f"there is no sample {sample_id}",
-            place=f"synthmill trace {run}",
+            place=f"trace {run}",
             remedy=f"name one from 0 to {plan.num_rows - 1}",
         )
     number = int(sample_id)

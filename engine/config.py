@@ -35,6 +35,9 @@ from engine.pipeline import RunConfig
 
 CONFIG_NAME = "run"
 
+_CONVERTED = re.compile(r"Value '(?P<value>.*)' of type '\w+' could not be converted to (?P<kind>Float|Integer)")
+_WANTED = {"Float": "a number", "Integer": "a whole number"}
+
 
 def register() -> None:
     """Makes RunConfig the schema of conf/run.yaml: unknown keys and wrong types fail at composition."""
@@ -97,7 +100,7 @@ def explain(error: Exception, overrides: Sequence[str], own: Path | None = None)
         key = match[1].split("@")[0]
         return UserError(f"there is no key or group {key!r}", place=_override_of(key, overrides), remedy=_closest(key))
     if match := re.search(r"Error merging override (.+)", message):
-        return UserError(cause, place=match[1], remedy="give a value of the type that `synthmill --cfg job` shows")
+        return _explain_value(cause, match[1])
     if match := re.search(r"Could not find '([^']+)'", message):
         group, _, choice = match[1].rpartition("/")
         return UserError(
@@ -122,6 +125,13 @@ def explain(error: Exception, overrides: Sequence[str], own: Path | None = None)
         )
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "command line"
     return UserError(cause, place=str(key), remedy="`synthmill --cfg job` shows the composed config")
+
+
+def _explain_value(cause: str, place: str) -> UserError:
+    if wrong := _CONVERTED.search(cause):
+        wanted = _WANTED[wrong["kind"]]
+        return UserError(f"{wrong['value']!r} is not {wanted}", place=place, remedy=f"give {wanted}")
+    return UserError(cause, place=place, remedy="give a value of the type that `synthmill --cfg job` shows")
 
 
 def first_of_sweep(overrides: Sequence[str]) -> list[str]:

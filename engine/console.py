@@ -117,8 +117,10 @@ class Progress:
 
     def _line(self) -> str:
         rate = self.rate()
-        left = f", {format_seconds((self._total - self._done) / rate)} left" if rate > 0 else ""
-        return f"{self._done:,}/{self._total:,} {self._unit}, {rate:.1f}/s{left}"
+        count = f"{self._done:,}/{self._total:,} {self._unit}"
+        if not rate:
+            return count
+        return f"{count}, {format_rate(rate)}, {format_seconds((self._total - self._done) / rate)} left"
 
 
 class _RateColumn(ProgressColumn):
@@ -128,7 +130,12 @@ class _RateColumn(ProgressColumn):
 
     def render(self, task: RichTask) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:.1f} {self.unit}/s" if speed else f"{self.unit}", style="progress.data.speed")
+        return Text(f"{self.unit}, {format_rate(speed)}" if speed else self.unit, style="progress.data.speed")
+
+
+def format_rate(per_second: float) -> str:
+    """`3.2/s`, or where less than one is done in a second `12 s each`."""
+    return f"{per_second:.1f}/s" if per_second >= 1 else f"{format_seconds(1 / per_second)} each"
 
 
 def format_seconds(seconds: float) -> str:

@@ -66,7 +66,10 @@ class _Memory:
 
 def _hash(file: Path) -> str:
     hasher = hashlib.sha256()
-    with file.open("rb") as stream:
-        while chunk := stream.read(_CHUNK_BYTES):
-            hasher.update(chunk)
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                hasher.update(chunk)
+    except PermissionError:
+        return "unreadable"  # whoever reads it says so, with the file's name
     return hasher.hexdigest()[:16]

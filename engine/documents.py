@@ -25,6 +25,7 @@ from engine.identity import fields_of
 from engine.place import Place
 from engine.readers import Reader, Source, find_source, read_documents
 from engine.readers_rows import Fields
+from engine.readers_tree import other_files
 from engine.records import FAILED_DOCUMENTS, PASSAGES
 
 if TYPE_CHECKING:
@@ -120,6 +121,9 @@ def load_documents(
     _check(writer, config, source)
     if writer.failed:
         place.console.warn(f"{_told(writer.failed)} of {writer.documents:,} documents; see documents/{FAILED_FILE}")
+    if source.reader is Reader.tree and (others := other_files(source.path)):
+        kinds = ", ".join(f"{number:,} {ending}" for ending, number in others.most_common(5))
+        place.console.step("documents", f"{others.total():,} files of other kinds are left out: {kinds}")
     totals = {"documents": writer.documents, "passages": writer.passages, "tokens": writer.tokens}
     return {"reader": source.reader.value, **totals, "failed": dict(sorted(writer.failed.items()))}
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_MANY = 20
+
 
 class UserError(Exception):
     """A mistake in the user's input.
@@ -44,8 +46,10 @@ def _rebuild(what: str, place: str, remedy: str) -> UserError:
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:
-    """A remedy for a wrong name: the closest valid one first, then all of them."""
+    """A remedy for a wrong name: the closest valid one first, then all of them unless they are many."""
     names = sorted(valid)
     close = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
+    if close and len(names) > _MANY:
+        return f"did you mean {close[0]!r}?"
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"{hint}valid are: {', '.join(names)}"

@@ -18,6 +18,15 @@ from engine.errors import UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+class NotTextError(UserError):
+    """A file that is not UTF-8."""
+
+
+class UnreadableError(UserError):
+    """A file that the system or gzip refuses to give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +106,18 @@ def decode(raw: bytes, file: Path, position: int) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         byte = position + error.start
-        raise UserError(
-            f"is not UTF-8: byte {byte} is 0x{raw[error.start]:02x}",
+        encoding = next((name for mark, name in _OTHER_MARKS.items() if raw.startswith(mark)), "ISO-8859-1")
+        raise NotTextError(
+            f"is not UTF-8: the byte is 0x{raw[error.start]:02x}",
             place=f"{file}: byte {byte}",
-            remedy="convert it, for example with `iconv -f ISO-8859-1 -t UTF-8`",
+            remedy=f"convert it, for example with `iconv -f {encoding} -t UTF-8`",
         ) from None
 
 
-def unreadable(file: Path, error: Exception) -> UserError:
+def unreadable(file: Path, error: Exception) -> UnreadableError:
     """The error for a file that the system or gzip refuses to give."""
-    return UserError(
-        f"cannot be read ({error})",
-        place=str(file),
-        remedy="check its permissions, and if it is compressed that it is complete",
-    )
+    remedy = "check its permissions, and if it is compressed that it is complete"
+    if isinstance(error, FileNotFoundError):
+        remedy = "remove the link, or bring back what it leads to" if file.is_symlink() else "name one that exists"
+    what = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UnreadableError(f"cannot be read ({what})", place=str(file), remedy=remedy)

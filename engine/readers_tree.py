@@ -11,15 +11,16 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.lines import fail_json, read_text
+from engine.lines import NotTextError, UnreadableError, fail_json, read_text
 from engine.records import SourceDocument
 
-TREE_SUFFIXES = (".txt", ".md", ".rst", ".html", ".htm")
+TREE_SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm")
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
@@ -40,30 +41,47 @@ def tree_files(path: Path) -> list[Path]:
     """The readable files below a folder (or the file itself), by relative path; hidden ones are left out."""
     if path.is_file():
         return [path]
-    found: list[Path] = []
+    found = [file for file in _shown_files(path) if file.name.lower().endswith(TREE_SUFFIXES)]
+    return sorted(found, key=lambda file: file.relative_to(path).as_posix())
+
+
+def other_files(path: Path) -> Counter[str]:
+    """How many files below a folder are of kinds that are not read, by ending; hidden ones are not counted."""
+    others = (file for file in _shown_files(path) if not file.name.lower().endswith(TREE_SUFFIXES))
+    return Counter(file.suffix.lower() or "without ending" for file in others)
+
+
+def _shown_files(path: Path) -> Iterator[Path]:
     for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        shown = [name for name in names if not name.startswith(".") and name.lower().endswith(TREE_SUFFIXES)]
-        found.extend(Path(folder, name) for name in shown)
-    return sorted(found, key=lambda file: file.relative_to(path).as_posix())
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
 
 
 def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
     """One document per file of `tree_files(path)`; its id is its path below `path`, with forward slashes.
 
+    A file of a folder that is not UTF-8, or cannot be read, is a document that says so.
+
     Raises:
-        UserError: a file is not UTF-8 or cannot be read, with the file and byte.
+        UserError: the one file that was named is not UTF-8 or cannot be read, with the file and byte.
     """
     root = path if path.is_dir() else path.parent
     for file in files:
-        title, text = parse_file(file.suffix.lower(), read_text(file))
-        yield SourceDocument(file.relative_to(root).as_posix(), title, text)
+        name = file.relative_to(root).as_posix()
+        try:
+            source = read_text(file)
+        except (NotTextError, UnreadableError) as error:
+            if path.is_file():
+                raise
+            yield SourceDocument(name, "", "", reason="not UTF-8" if isinstance(error, NotTextError) else "unreadable")
+            continue
+        yield SourceDocument(name, *parse_file(file.suffix.lower(), source))
 
 
 def parse_file(suffix: str, source: str) -> tuple[str, str]:
     """Title and text of a file's content; a `.txt` file has no title."""
     source = source.replace("\r\n", "\n")
-    if suffix == ".md":
+    if suffix in (".md", ".markdown"):
         source = _FRONT_MATTER.sub("", source)
         without_code = _FENCED.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), source)
         return _split_heading(source, _MARKDOWN_HEADING.search(without_code))

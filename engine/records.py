@@ -21,6 +21,8 @@ class SourceDocument:
     id: str
     title: str
     text: str
+    reason: str = ""
+    """Why it gives no passage, where the reader already knows: its file cannot be read."""
 
 
 PASSAGES = pa.schema(

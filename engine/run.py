@@ -103,8 +103,9 @@ def run_folder(config: RunConfig) -> Path:
     """Where the run lives."""
     if config.run_dir:
         return Path(config.run_dir).expanduser().absolute()
-    collection = Path(config.collection).expanduser().absolute().name if config.collection else ""
-    name = f"{config.name}-{collection}" if collection else config.name
+    source = Path(config.collection or config.documents.path).expanduser().absolute()
+    own = source.stem if source.is_file() else source.name
+    name = f"{config.name}-{own}" if config.collection or config.documents.path else config.name
     return Path(config.runs_dir).expanduser().absolute() / name
 
 

@@ -63,8 +63,14 @@ def make(step: Step, store: Store, place: Place) -> Path:
         place.console.step(step.noun, f"unchanged: {describe(read_record(folder))}")
         return folder
     inputs = {source.noun: store.folder(source.noun, source.fingerprint) for source in step.inputs}
-    with store.producing(folder, keep=step.resumable):
-        if not is_done(folder):  # another run may have made it while this one waited for the lock
+
+    def say_so() -> None:
+        place.console.step(step.noun, "another run is making the same; waiting for it")
+
+    with store.producing(folder, keep=step.resumable, on_wait=say_so):
+        if is_done(folder):
+            place.console.step(step.noun, f"made by another run: {describe(read_record(folder))}")
+        else:
             _run(step, inputs, folder, place)
     return folder
 

@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,10 +47,22 @@ class Store:
         return folder
 
     @contextlib.contextmanager
-    def producing(self, folder: Path, *, keep: bool) -> Iterator[Path]:
-        """Exclusive right to write `folder`; what an earlier attempt left is removed unless `keep`."""
+    def producing(self, folder: Path, *, keep: bool, on_wait: Callable[[], None] = lambda: None) -> Iterator[Path]:
+        """Exclusive right to write `folder`; what an earlier attempt left is removed unless `keep`.
+
+        Args:
+            folder: of a step.
+            keep: what an earlier attempt left.
+            on_wait: called once where another run writes the folder at this moment.
+        """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.parent / f".{folder.name}.lock", wait=True):
+        file = folder.parent / f".{folder.name}.lock"
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locked(file, wait=False))
+            except BlockingIOError:
+                on_wait()
+                stack.enter_context(locked(file, wait=True))
             if folder.exists() and not keep and not is_done(folder):
                 shutil.rmtree(folder)
             folder.mkdir(exist_ok=True)
@@ -101,6 +113,12 @@ def hold_run(run_dir: Path) -> Iterator[None]:
                 place=f"run_dir={run_dir}",
                 remedy="wait for it, stop it, or give this one its own run_dir",
             ) from None
+        except OSError as error:
+            raise UserError(
+                f"cannot be written beside ({error.strerror})",
+                place=f"run_dir={run_dir}",
+                remedy="name a folder whose parent you may write in",
+            ) from error
         yield
 
 

@@ -92,4 +92,6 @@ def _verdict(difference: Difference) -> str:
         return "; all of it is below zero, so tuning did harm and the base model stays"
     if difference.low > 0:
         return "; all of it is above zero, so the tuned model is better"
+    if difference.queries < FEW_QUERIES:
+        return "; it includes zero, and so few queries can show neither gain nor harm"
     return "; it includes zero, so no harm is shown"

@@ -48,9 +48,7 @@ def search_run(run_dir: Path, question: str, k: int = 5) -> Table:
         UserError: the question is empty, or the run has no report yet.
     """
     if not question.strip():
-        raise UserError(
-            "the question is empty", place="synthmill search", remedy='give one: synthmill search RUN "..."'
-        )
+        raise UserError("the question is empty", place="search", remedy='give one: synthmill search RUN "..."')
     from eval.evaluation import dense_system
 
     encoders = zip(("base", "tuned"), encoders_of(run_dir), strict=True)

@@ -67,7 +67,12 @@ CASES = (
     Case("unknown group", "sampels=fake", "sampels=fake", ("no key or group 'sampels'", "did you mean 'samples'")),
     Case("unknown choice", "samples=fakee", "samples=fakee", ("no samples called 'fakee'", "did you mean 'fake'")),
     Case("unknown experiment", "experiment=adpt", "experiment=adpt", ("'adpt'", "did you mean 'adapt'")),
-    Case("wrong type", "model.learning_rate=fast", "model.learning_rate=fast", ("'fast'", "Float", "--cfg job")),
+    Case(
+        "wrong type",
+        "model.learning_rate=fast",
+        "model.learning_rate=fast",
+        ("'fast' is not", "give a number"),
+    ),
     Case("unknown step", "until=nonsense", "until=nonsense", ("no step is called 'nonsense'", "documents, examples")),
     Case("no samples", "prompts.per_passage=0", "prompts.per_passage", ("0 is too small", "1 or more")),
     Case("negative preview", "preview=-1", "preview=-1", ("-1 is too small", "0 or more")),

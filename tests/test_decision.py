@@ -36,6 +36,7 @@ def test_only_held_out_queries_that_reached_the_round_trip_count(tmp_path: Path)
         ([0.1, 0.2, 0.15] * 20, "tuned", "above zero"),
         ([-0.1, 0.1] * 30, "tuned", "no harm is shown"),
         ([0.0] * 40, "tuned", "no harm is shown"),
+        ([-0.1, 0.1, 0.0], "tuned", "so few queries can show neither gain nor harm"),
     ],
 )
 def test_base_stays_only_when_tuned_is_significantly_worse(differences: list[float], model: str, verdict: str) -> None:

@@ -64,6 +64,20 @@ def test_writes_passages_and_failures(tmp_path: Path, monkeypatch: pytest.Monkey
     assert record == {"reader": "beir", "documents": 4, "passages": 4, "tokens": tokens, "failed": failures}
 
 
+def test_a_tree_goes_on_without_the_files_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "good.md").write_text("one two three four five")
+    (folder / "latin.txt").write_bytes(b"caf\xe9 au lait")
+    (folder / "scan.pdf").write_bytes(b"%PDF")
+    record = load(config(folder), tmp_path / "out")
+    assert (record["passages"], record["failed"]) == (1, {"not UTF-8": 1})
+    assert pq.read_table(tmp_path / "out" / "failed.parquet")["document_id"].to_pylist() == ["latin.txt"]
+    said = capsys.readouterr().out
+    assert "1 files of other kinds are left out: 1 .pdf" in said
+    assert "1 not UTF-8 of 2 documents" in said
+
+
 def test_limit_reads_the_first_documents(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "in", GOOD, {"_id": "b", "text": "six seven"})
     assert load(config(folder, limit=1), tmp_path / "out")["documents"] == 1

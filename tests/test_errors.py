@@ -32,5 +32,11 @@ def test_suggests_the_closest_name_and_lists_all() -> None:
     )
 
 
+def test_many_names_are_not_listed_beside_a_close_one() -> None:
+    many = [f"name_{number}" for number in range(30)]
+    assert suggest("nam_3", many) == "did you mean 'name_3'?"
+    assert suggest("zzz", many).startswith("valid are: name_0, ")
+
+
 def test_suggests_nothing_when_nothing_is_close() -> None:
     assert suggest("zzz", ["samples", "report"]) == "valid are: report, samples"

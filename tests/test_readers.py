@@ -12,7 +12,7 @@ import pytest
 from engine.errors import UserError
 from engine.readers import Reader, find_source, read_documents
 from engine.readers_rows import Fields, content_id
-from engine.readers_tree import html_to_text, parse_file
+from engine.readers_tree import html_to_text, other_files, parse_file
 from engine.records import SourceDocument
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -136,6 +136,29 @@ def test_a_tree_of_texts(tmp_path: Path) -> None:
     assert documents["page.html"] == SourceDocument("page.html", "A & B", "One two\nThree")
 
 
+def test_a_file_of_a_tree_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    put(tmp_path / "good.markdown", "# Bees\nBees make honey.")
+    put(tmp_path / "latin.txt", b"caf\xe9")
+    put(tmp_path / "wide.txt", "wide".encode("utf-16"))
+    (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere.md")
+    found = {document.id: (document.title, document.reason) for document in read(tmp_path)}
+    assert found == {
+        "gone.md": ("", "unreadable"),
+        "good.markdown": ("Bees", ""),
+        "latin.txt": ("", "not UTF-8"),
+        "wide.txt": ("", "not UTF-8"),
+    }
+    with pytest.raises(UserError, match="is not UTF-8") as caught:
+        read(tmp_path / "wide.txt")
+    assert "iconv -f UTF-16" in caught.value.remedy
+
+
+def test_files_of_other_kinds_are_counted(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.pdf", "sub/c.PDF", "sub/README", ".hidden.pdf", ".git/d.pdf"):
+        put(tmp_path / name, "x")
+    assert other_files(tmp_path) == {".pdf": 2, "without ending": 1}
+
+
 def test_a_single_file_of_a_tree(tmp_path: Path) -> None:
     assert read(put(tmp_path / "one.md", "no heading")) == [SourceDocument("one.md", "", "no heading")]
 
@@ -210,13 +233,13 @@ def test_python_reads_the_interpreter() -> None:
         ),
         ("a.jsonl", '{"id": 1, "words": "a"}\n', "FILE:1", "no field looks like the text; there are: id, words"),
         ("a.jsonl", '{"text": ["a"]}\n', "FILE:1", "field 'text' holds a list"),
-        ("a.jsonl", b'{"text": "a"}\n{"text": "\xe9"}\n', "FILE: byte 24", "not UTF-8: byte 24 is 0xe9"),
+        ("a.jsonl", b'{"text": "a"}\n{"text": "\xe9"}\n', "FILE: byte 24", "not UTF-8: the byte is 0xe9"),
         ("a.csv", "id,text\n1,a\n\n2,b,c\n", "FILE:4", "3 fields where the header has 2"),
         ("a.csv", 'id,text\n1,a\n2,"b\n3,c\n', "FILE:3", "malformed CSV"),
         ("a.csv", "id,text\n1,a\n1,b\n", "FILE:3", "duplicate id '1', first at FILE:2"),
         ("a.csv", b"id,text\n1,\xff\n", "FILE: byte 10", "not UTF-8"),
         ("a.parquet", b"PAR1 nothing of the kind", "FILE", "cannot be read"),
-        ("a.txt", b"\xef\xbb\xbfab\x80", "FILE: byte 5", "not UTF-8: byte 5 is 0x80"),
+        ("a.txt", b"\xef\xbb\xbfab\x80", "FILE: byte 5", "not UTF-8: the byte is 0x80"),
         ("a.json", '{\n"data": [,]}', "FILE:2", "malformed JSON"),
         ("a.json", '[{"text": "a"}]', "FILE", "not of the SQuAD form"),
         ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 99, mtime=0)[:30], "FILE", "cannot be read"),

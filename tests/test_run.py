@@ -14,6 +14,10 @@ from engine.run import run_folder, wanted_steps
 def test_a_run_is_named_after_experiment_and_collection(corpus: Path) -> None:
     config, _ = load_config(["experiment=adapt", f"collection={corpus}", "runs_dir=/tmp/r"])
     assert run_folder(config) == Path("/tmp/r/adapt-corpus")
+    config, _ = load_config(["experiment=adapt", f"documents.path={corpus}/corpus.jsonl", "runs_dir=/tmp/r"])
+    assert run_folder(config) == Path("/tmp/r/adapt-corpus"), "a file gives its name without the ending"
+    config, _ = load_config(["experiment=adapt", "documents.path=notes.v2/", "runs_dir=/tmp/r"])
+    assert run_folder(config) == Path("/tmp/r/adapt-notes.v2")
     config, _ = load_config(["experiment=demo"])
     assert run_folder(config) == Path("runs/demo").absolute()
     config, _ = load_config(["experiment=demo", "run_dir=/tmp/mine"])

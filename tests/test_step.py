@@ -4,7 +4,9 @@ import errno
 import io
 import json
 import os
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from engine.memory import MemorySampler
 from engine.place import Place
 from engine.pool import EnginePools
 from engine.step import Step, describe, is_made, make
-from engine.store import Store, is_done, read_record
+from engine.store import Store, finish, is_done, locked, read_record
 from engine.tracking import NoTracker
 
 
@@ -115,6 +117,24 @@ def test_runs_once_then_skips(place: Place, store: Store) -> None:
     assert calls(place) == ["documents"]
     assert "documents  2 words, 10 characters in " in printed(place)
     assert "documents  unchanged: 2 words, 10 characters" in printed(place)
+
+
+def test_says_so_when_another_run_makes_the_same(place: Place, store: Store) -> None:
+    documents, _ = two_steps(WordsConfig("one two"), WordsConfig("three"))
+    folder = store.folder(documents.noun, documents.fingerprint)
+    folder.parent.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool, locked(folder.parent / f".{folder.name}.lock", wait=False):
+        making = pool.submit(make, documents, store, place)
+        deadline = time.monotonic() + 10
+        while "waiting for it" not in printed(place) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        folder.mkdir()
+        finish(folder, {"record": {"words": 9}})
+        assert not making.done()
+    assert making.result() == folder
+    assert "another run is making the same; waiting for it" in printed(place)
+    assert "made by another run: 9 words" in printed(place)
+    assert not (place.store_dir / "calls").exists()
 
 
 def test_writes_down_what_made_it(place: Place, store: Store) -> None:

@@ -142,6 +142,14 @@ def test_refuses_a_file_and_a_folder_below_a_file(tmp_path: Path) -> None:
     assert file.read_text() == "kept"
 
 
+def test_refuses_a_folder_beside_which_nothing_can_be_written() -> None:
+    with pytest.raises(UserError) as caught, hold_run(Path("/proc/run")):
+        pass
+    assert caught.value.place == "run_dir=/proc/run"
+    assert "cannot be written beside" in caught.value.what
+    assert "may write in" in caught.value.remedy
+
+
 def test_takes_an_empty_folder_and_one_that_a_kill_left_half_begun(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
@@ -214,10 +222,16 @@ def test_waits_for_the_process_that_makes_the_same_step(tmp_path: Path) -> None:
         lock = folder.parent / ".abc.lock"
         with pytest.raises(BlockingIOError), locked(lock, wait=False):
             pass
-        other.stdin.write("\n")
-        other.stdin.flush()
-        with Store(tmp_path).producing(folder, keep=False):
+        stdin, waits = other.stdin, []
+
+        def let_go() -> None:
+            waits.append(folder)
+            stdin.write("\n")
+            stdin.flush()
+
+        with Store(tmp_path).producing(folder, keep=False, on_wait=let_go):
             assert read_record(folder) == {"by": "other"}
+        assert waits == [folder], "it is said once that another run makes it"
         assert other.wait(10) == 0
 
 
