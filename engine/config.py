@@ -68,10 +68,8 @@ def load_config(overrides: Sequence[str], config_dir: str = "") -> tuple[RunConf
         except yaml.YAMLError as error:
             raise explain_yaml(error) from error
         except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group set to null is a ValueError
-            files = chosen_files(overrides, own)
-            raise next((found for file in files if (found := find_mistake(file))), None) or explain(
-                error, overrides, own
-            ) from error
+            in_files = filter(None, map(find_mistake, chosen_files(overrides, own)))
+            raise next(in_files, None) or explain(error, overrides, own) from error
 
 
 def typed(config: DictConfig) -> tuple[RunConfig, str]:
