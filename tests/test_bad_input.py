@@ -63,7 +63,7 @@ CASES = (
     Case(
         "unknown key", "model.lerning_rate=1", "model.lerning_rate=1", ("no key", "did you mean 'model.learning_rate'")
     ),
-    Case("added key", "+model.foo=1", "model.foo", ("no key 'model.foo'", "model.base")),
+    Case("added key", "+model.foo=1", "model.foo", ("no key 'model.foo'", "did you mean 'model.")),
     Case("unknown group", "sampels=fake", "sampels=fake", ("no key or group 'sampels'", "did you mean 'samples'")),
     Case("unknown choice", "samples=fakee", "samples=fakee", ("no samples called 'fakee'", "did you mean 'fake'")),
     Case("unknown experiment", "experiment=adpt", "experiment=adpt", ("'adpt'", "did you mean 'adapt'")),
@@ -199,7 +199,7 @@ def test_a_mistake_is_one_line_and_the_run_stays(
         (("trace", "nope", "1"), "nope", ("is no run folder", "runs/latest")),
         (("trace", "good", "1"), "good", ("is no run folder", "runs/latest")),
         (("trace", "run", "1"), "run", ("no finished samples", "run it to its end")),
-        (("trace", "run"), "synthmill trace", ("1 arguments, 2 wanted", "write: synthmill trace RUN SAMPLE_ID")),
+        (("trace", "run"), "trace", ("1 arguments, 2 wanted", "write: synthmill trace RUN SAMPLE_ID")),
         (("search", "nope", "words"), "nope", ("is no run folder", "runs/latest")),
         (("search", "run", "words"), "run", ("no finished model", "run it to its end")),
         (("clean", "nope"), "nope", ("no store of step outputs", "folder that holds your runs")),
@@ -316,4 +316,4 @@ def test_nothing_kept_names_the_settings_and_keeps_what_came_before(world: Path)
     for number in ("36", "-1", "x"):
         traced = line.run("trace", "lost", number)
         assert traced.returncode == 2
-        one_line(traced.stderr, "synthmill trace lost", (f"no sample {number}", "name one from 0 to 35"))
+        one_line(traced.stderr, "trace lost", (f"no sample {number}", "name one from 0 to 35"))
