@@ -119,7 +119,7 @@ def test_slips_in_a_pool_are_told() -> None:
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     (tmp_path / "pool.jsonl").write_bytes(b'{"document": "caf\xe9", "query": "x"}')
-    with pytest.raises(UserError, match="is not UTF-8: byte 17 is 0xe9"):
+    with pytest.raises(UserError, match="is not UTF-8: the byte is 0xe9"):
         load_pool(config(tmp_path / "pool.jsonl"), {})
 
 

@@ -238,7 +238,7 @@ def test_a_template_that_fails_for_one_passage_fails_that_row(start: Start) -> N
     )
     written = start(prompts=prompts).write([row(0), row(1, text="long " * 30), row(2)])
     assert [r["status"] for r in written] == ["generated", "failed", "generated"]
-    assert "'oops' is undefined" in written[1]["error"]
+    assert "there is no 'oops'" in written[1]["error"]
 
 
 def test_all_of_a_unit_may_fail(start: Start) -> None:
