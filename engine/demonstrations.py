@@ -66,7 +66,7 @@ class DemonstrationsConfig:
     """With a value, each set shows a random number from this to `per_prompt`."""
     num_sets: int = 8
     """Sets drawn for each value of a condition that comes from demonstrations. More of them make samples more varied,
-    and each costs its prefix once: at ten samples a set little variety was lost (benchmarks/RESULTS.md)."""
+    and each costs its prefix once: at ten samples a set no variety was lost (benchmarks/RESULTS.md)."""
     max_document_tokens: int = 160
     """Longer documents of demonstrations are cut, at the tokens of the generator's tokenizer."""
     cache_block: int = 128
