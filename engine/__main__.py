@@ -156,6 +156,8 @@ def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
     for argument in rest:
         if argument in ("--config-dir", "-cd"):
             config_dir = next(rest, "")
+            if not config_dir:
+                raise UserError("names no folder", place=argument, remedy=f"write {argument} FOLDER")
         elif argument.startswith("--config-dir="):
             config_dir = argument.partition("=")[2]
         else:

@@ -22,6 +22,7 @@ from omegaconf import BooleanNode, EnumNode, FloatNode, IntegerNode, OmegaConf, 
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.errors import UserError, suggest
+from engine.lines import read_text
 from engine.pipeline import RunConfig
 
 CONF = Path(__file__).resolve().parent.parent / "conf"
@@ -115,10 +116,10 @@ def read_yaml(file: Path) -> Any:
     """A YAML file as OmegaConf reads it.
 
     Raises:
-        UserError: it is no YAML, or no mapping.
+        UserError: it cannot be read, is no YAML, or no mapping.
     """
     try:
-        node = OmegaConf.load(file)
+        node = OmegaConf.create(read_text(file))
     except yaml.YAMLError as error:
         raise explain_yaml(error, _shown(file)) from error
     if not OmegaConf.is_dict(node):
@@ -143,7 +144,10 @@ def find_mistake(chosen: Chosen) -> UserError | None:
     path = [] if package == _GLOBAL else package.split(".")
     kind: Any = RunConfig
     for name in path:
-        kind = typing.get_type_hints(kind)[name]
+        hints = typing.get_type_hints(kind) if is_dataclass(kind) else {}
+        if name not in hints:  # `# @package` says otherwise than the schema: Hydra's own words must do
+            return None
+        kind = hints[name]
     values = {name: value for name, value in values.items() if path or name not in ("defaults", "hydra")}
     place, mistake = next(_mistakes(kind, values, ".".join(path)), ("", None))
     if mistake is None:

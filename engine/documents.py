@@ -123,7 +123,7 @@ def load_documents(
         place.console.warn(f"{_told(writer.failed)} of {writer.documents:,} documents; see documents/{FAILED_FILE}")
     if source.reader is Reader.tree and (others := other_files(source.path)):
         kinds = ", ".join(f"{number:,} {ending}" for ending, number in others.most_common(5))
-        place.console.step("documents", f"{others.total():,} files of other kinds are left out: {kinds}")
+        place.console.step("documents", f"left out, being of other kinds: {kinds}")
     totals = {"documents": writer.documents, "passages": writer.passages, "tokens": writer.tokens}
     return {"reader": source.reader.value, **totals, "failed": dict(sorted(writer.failed.items()))}
 

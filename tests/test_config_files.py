@@ -77,6 +77,12 @@ def test_a_folder_is_named_by_a_flag(
     assert "there is no such folder" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("flag", ["--config-dir", "-cd"])
+def test_a_flag_without_its_folder_is_refused(capsys: pytest.CaptureFixture[str], flag: str) -> None:
+    assert main(["task=stories", flag]) == 2
+    assert f"{flag}: names no folder; write {flag} FOLDER" in capsys.readouterr().err
+
+
 def test_a_name_that_ships_is_not_taken_over(home: Path) -> None:
     (home / "conf" / "task" / "queries.yaml").write_text(TASK)
     with pytest.raises(UserError) as caught:
@@ -152,6 +158,21 @@ def test_a_path_that_leads_nowhere_is_refused(home: Path) -> None:
     (home / "empty.yaml").write_text("- a\n")
     with pytest.raises(UserError, match="holds no mapping"):
         load_config(["task=empty.yaml"])
+
+
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_file_that_is_no_text_is_named(home: Path, by_path: bool) -> None:
+    (home / "conf" / "task" / "tickets.yaml").write_bytes(b"name: caf\xe9\n")
+    with pytest.raises(UserError, match="is not UTF-8") as caught:
+        load_config(["task=conf/task/tickets.yaml" if by_path else "task=tickets"])
+    assert caught.value.place.endswith("conf/task/tickets.yaml: byte 9")
+
+
+def test_a_package_that_the_schema_has_not_is_one_line(home: Path) -> None:
+    write(home, "name: tickets", "# @package elsewhere\nname: tickets")
+    with pytest.raises(UserError) as caught:
+        load_config(["task=tickets"])
+    assert "elsewhere" in str(caught.value)
 
 
 def test_no_documents_end_with_the_samples() -> None:

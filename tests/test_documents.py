@@ -74,7 +74,7 @@ def test_a_tree_goes_on_without_the_files_it_cannot_read(tmp_path: Path, capsys:
     assert (record["passages"], record["failed"]) == (1, {"not UTF-8": 1})
     assert pq.read_table(tmp_path / "out" / "failed.parquet")["document_id"].to_pylist() == ["latin.txt"]
     said = capsys.readouterr().out
-    assert "1 files of other kinds are left out: 1 .pdf" in said
+    assert "left out, being of other kinds: 1 .pdf" in said
     assert "1 not UTF-8 of 2 documents" in said
 
 
