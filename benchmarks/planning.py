@@ -32,7 +32,6 @@ from engine.cluster import ClusterConfig
 from engine.conditions import AttributeConfig, RangeConfig
 from engine.console import Console
 from engine.demonstrations import DemonstrationsConfig
-from engine.draws import Integers
 from engine.memory import MemorySampler
 from engine.place import Place
 from engine.pool import EnginePools
@@ -125,7 +124,7 @@ def plan(folder: Path, documents: int, size: int) -> dict[str, float]:
     counting = 0.0
     count = lengths.count_passages
 
-    def timed(passages: pa.Table, tokenizer: object) -> Integers:
+    def timed(passages: pa.Table, tokenizer: object) -> lengths.PassageCounts:
         nonlocal counting
         started = time.perf_counter()
         found = count(passages, tokenizer)  # type: ignore[arg-type]

@@ -35,8 +35,13 @@ class Console:
         self.rich.print(Text.assemble(("warning", "yellow"), "    ", text), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
-        """A table, or text with rich markup."""
-        self.rich.print(renderable)
+        """A table, or text with rich markup; without a terminal no line ends in blanks."""
+        if self.rich.is_terminal:
+            self.rich.print(renderable)
+            return
+        with self.rich.capture() as lines:
+            self.rich.print(renderable)
+        self.verbatim("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
     def verbatim(self, text: str) -> None:
         """Text to be copied: no line is wrapped, nothing is read as markup or coloured."""

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 from omegaconf import II
 
@@ -49,8 +50,8 @@ class DemonstrationsConfig:
     """Where demonstrations come from and how many a prompt shows."""
 
     path: str = ""
-    """JSONL with `document` and `query`; further string fields are condition values. `bundled:general` and
-    `bundled:python` ship; empty is `bundled:general`."""
+    """JSONL with `document`, `query` and, where there is one, `title` of the document; further string fields are
+    condition values. `bundled:general` and `bundled:python` ship; empty is `bundled:general`."""
     from_qrels: int = 0
     """Take this many judged queries of the collection instead; they are left out of the evaluation."""
     complete: bool = True
@@ -128,14 +129,22 @@ class DemonstrationsConfig:
         return file
 
 
+class Titled(NamedTuple):
+    """A document as demonstrations show it."""
+
+    title: str
+    text: str
+    """After the title, unless the text begins with it."""
+
+
 def load_pool(
-    config: DemonstrationsConfig, documents: Mapping[str, str], *, with_documents: bool = True
+    config: DemonstrationsConfig, documents: Mapping[str, Titled], *, with_documents: bool = True
 ) -> list[Demonstration]:
     """The demonstrations that prompts may show.
 
     Args:
         config: where from.
-        documents: document id -> text, read only for `from_qrels`.
+        documents: document id -> title and text, read only for `from_qrels`.
         with_documents: whether prompts show the documents of demonstrations, so that each must have one.
     """
     if config.from_qrels:
@@ -144,13 +153,17 @@ def load_pool(
     return list(_from_file(config._file(), needed))
 
 
+_KNOWN = ("document", "query", "title")
+
+
 def _from_file(file: Path, needed: Sequence[str] = ("document", "query")) -> Iterator[Demonstration]:
     found = 0
     for line in read_objects(file):
         row = _checked(line.values, f"{file}:{line.line}", needed)
         found += 1
-        conditions = {name: value for name, value in row.items() if name not in ("document", "query")}
-        yield Demonstration(row.get("document", "").strip(), row["query"].strip(), conditions=conditions)
+        document, query, title = (row.get(name, "").strip() for name in _KNOWN)
+        conditions = {name: value for name, value in row.items() if name not in _KNOWN}
+        yield Demonstration(document, query, conditions=conditions, title=title)
     if not found:
         raise UserError(
             "holds no demonstration", place=str(file), remedy="add rows, or leave demonstrations.path empty"
@@ -166,7 +179,7 @@ def _checked(row: Mapping[str, object], place: str, needed: Sequence[str]) -> di
     for name, value in row.items():
         if not _is_encodable(str(value)):
             raise UserError(f"{name!r} holds half a surrogate pair", place=place, remedy="write whole characters")
-    return {name: str(value) for name, value in row.items()}
+    return {name: str(value) for name, value in row.items() if value is not None}
 
 
 def _is_encodable(text: str) -> bool:
@@ -177,7 +190,7 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
-def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, str]) -> list[Demonstration]:
+def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, Titled]) -> list[Demonstration]:
     from engine.collection import list_splits, read_qrels, read_queries
 
     folder = Path(config.collection).expanduser()
@@ -197,10 +210,11 @@ def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, str])
             remedy=f"set it to {len(usable)} or fewer",
         )
     order = sorted(usable, key=lambda query: digest([config.seed, query]))
-    return [Demonstration(documents[usable[q]], queries[q], query_id=q) for q in order[: config.from_qrels]]
+    shown = [(query, documents[usable[query]]) for query in order[: config.from_qrels]]
+    return [Demonstration(own.text, queries[query], query_id=query, title=own.title) for query, own in shown]
 
 
-def _best(judged: Mapping[str, int], documents: Mapping[str, str]) -> str:
+def _best(judged: Mapping[str, int], documents: Collection[str]) -> str:
     """The best judged document that exists; the lowest id among equals; "" when none is relevant."""
     relevant = [(-grade, document) for document, grade in judged.items() if grade > 0 and document in documents]
     return min(relevant)[1] if relevant else ""

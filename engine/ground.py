@@ -126,16 +126,16 @@ def write_demonstrations(
     ids = passages["passage_id"].to_pylist()
     plan = pa.concat_tables(plan_samples(ids, drawer, Sets(1), lambda rows, *_: np.zeros_like(rows), size))
     units = [unit.rows for unit in make_units(plan, passages, len(plan))]
-    text_of = dict(zip(ids, passages["text"].to_pylist(), strict=True))
+    about = {row["passage_id"]: row for row in passages.to_pylist()}
     found: dict[str, Demonstration] = {}
     for row in _generate("demonstrations", replace(task, attributes=free), pa.concat_tables(units), asking):
-        query, passage = clean_query(str(row["text"])), str(text_of[row["passage_id"]])
+        query, own = clean_query(str(row["text"])), about[str(row["passage_id"])]
         written = Row(
-            query, passage, cut_off=row["finish_reason"] == "length", config=FiltersConfig(), prompt=PromptWords()
+            query, own["text"], cut_off=row["finish_reason"] == "length", config=FiltersConfig(), prompt=PromptWords()
         )
         if row["status"] == "generated" and not judge(written).reason:
             conditions = {name: str(row[f"{CONDITION_PREFIX}{name}"]) for name in task.attributes}
-            found.setdefault(query.lower(), Demonstration(passage, query, conditions=conditions))
+            found.setdefault(query.lower(), Demonstration(own["text"], query, "", conditions, own["title"]))
     if not found:
         raise UserError(
             f"none of {len(plan)} samples is fit to be a demonstration",

@@ -1,8 +1,9 @@
 """How long a planned prompt is, as sums of counts made once: per passage, demonstration set, and condition value.
 
 In: a task's renderer, its conditions, a tokenizer. Out: a function from planned rows to tokens, for `engine/plan.py`.
-No prompt is rendered: a sum is a few tokens too high, since pieces that meet may share a token. The values of one
-condition are counted in the prompt itself, with those of the others fixed.
+No prompt is rendered: a sum is a few tokens off, since pieces that meet may share a token. The values of one
+condition are counted in the prompt itself, with those of the others fixed and a passage of median length, so that a
+template which names the passage's title once more is counted with a typical title.
 
 Here is also which conditions a template mentions, by its syntax tree: prompts share their start exactly when they
 show the same demonstrations and have the same values of the conditions that the instruction mentions.
@@ -11,6 +12,7 @@ show the same demonstrations and have the same values of the conditions that the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +26,21 @@ from engine.templates import compile_template, names_used, render
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-PASSAGE_PROBE = {"title": "", "text": ""}
-
 _MEMORY = 20_000
 """Counts kept per condition; of more values the longest so far stands for the rest."""
 _BATCH = 1024
+_PROBE_CHARACTERS = 200
+"""Of the text of the passage that stands for all when values of conditions are counted."""
+
+
+@dataclass(frozen=True)
+class PassageCounts:
+    """How long the passages are, and one that stands for all where a template is measured."""
+
+    tokens: Integers
+    """(n,) of each passage with its title."""
+    probe: Mapping[str, str]
+    """Title and start of the text of a passage of median length."""
 
 
 def mentioned_conditions(sources: Iterable[str], names: Sequence[str]) -> list[str]:
@@ -58,26 +70,39 @@ def prefix_conditions(renderer: Renderer, names: Sequence[str]) -> list[str]:
     return mentioned_conditions([renderer.turn.config.instruction or ""], names)
 
 
-def count_passages(passages: pa.Table, tokenizer: Tokenizer) -> Integers:
-    """(n,) tokens of each passage with its title."""
+def count_passages(passages: pa.Table, tokenizer: Tokenizer) -> PassageCounts:
+    """Counts the tokens of each passage.
+
+    Args:
+        passages: title, text.
+        tokenizer: of the generator.
+    """
     counts: list[int] = []
     for start in range(0, passages.num_rows, _BATCH):
-        rows = passages.slice(start, _BATCH)
-        texts = [f"{t} {x}" for t, x in zip(rows["title"].to_pylist(), rows["text"].to_pylist(), strict=True)]
-        counts += _count(tokenizer, texts)
-    return np.array(counts, np.int64)
+        rows = passages.slice(start, _BATCH).select(["title", "text"]).to_pylist()
+        counts += _count(tokenizer, [_joined(row) for row in rows])
+    tokens = np.array(counts, np.int64)
+    [median] = passages.select(["title", "text"]).take([int(np.argsort(tokens)[len(tokens) // 2])]).to_pylist()
+    return PassageCounts(tokens, {"title": median["title"], "text": median["text"][:_PROBE_CHARACTERS]})
+
+
+def _joined(passage: Mapping[str, str]) -> str:
+    return f"{passage['title']} {passage['text']}"
 
 
 class PromptLengths:
     """Tokens of planned prompts; see the module."""
 
-    def __init__(self, renderer: Renderer, conditions: Conditions, tokenizer: Tokenizer, passages: Integers) -> None:
+    def __init__(
+        self, renderer: Renderer, conditions: Conditions, tokenizer: Tokenizer, passages: PassageCounts
+    ) -> None:
         self._probe = conditions.probe()
         cell = format_cell(self._probe)
         prefixes = [renderer.prefix(index, cell) for index in range(max(1, len(renderer.sets)))]
         self.set_tokens = np.array(_count(tokenizer, prefixes), np.int64)
         """(sets,) tokens up to the passage, for one combination of conditions."""
-        self.suffix_tokens = passages + _count(tokenizer, [renderer.suffix(PASSAGE_PROBE, cell)])[0]
+        around, alone = _count(tokenizer, [renderer.suffix(passages.probe, cell), _joined(passages.probe)])
+        self.suffix_tokens = passages.tokens + around - alone
         """(passages,) tokens from the passage on, for one combination of conditions."""
         config, place = renderer.turn.config, f"{renderer.turn.place}.instruction"
         instruction = compile_template(config.instruction or "", place)
@@ -86,7 +111,7 @@ class PromptLengths:
             return render(instruction, place, condition={**self._probe, **values})
 
         def end(values: Mapping[str, str]) -> str:
-            return renderer.suffix(PASSAGE_PROBE, format_cell({**self._probe, **values}))
+            return renderer.suffix(passages.probe, format_cell({**self._probe, **values}))
 
         names = conditions.names
         ends = [config.prompt, *(message["content"] for message in config.messages)]

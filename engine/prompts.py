@@ -21,7 +21,17 @@ from omegaconf import II
 from engine.attributes import make_conditions
 from engine.constraints import Drawer, check_constraints
 from engine.demonstration_sets import ShownSets, choose_sets
-from engine.demonstrations import DemonstrationsConfig, Selection, complete, load_pool, shorten, slips, strata, stratify
+from engine.demonstrations import (
+    DemonstrationsConfig,
+    Selection,
+    Titled,
+    complete,
+    load_pool,
+    shorten,
+    slips,
+    strata,
+    stratify,
+)
 from engine.ensemble import check_models
 from engine.errors import UserError
 from engine.ground import Asking, Ground, is_written, write_demonstrations, write_values
@@ -236,6 +246,7 @@ def read_sets(file: Path) -> list[list[Demonstration]]:
         while len(sets) <= row["demonstration_set"]:
             sets.append([])
         own = {"query_id": row["query_id"], "conditions": json.loads(row["conditions"])}
+        own["title"] = row.get("title", "")  # runs from before there were titles can still be traced
         sets[row["demonstration_set"]].append(Demonstration(row["document"], row["query"], **own))
     return sets
 
@@ -243,25 +254,25 @@ def read_sets(file: Path) -> list[list[Demonstration]]:
 def write_sets(sets: Sequence[Sequence[Demonstration]], file: Path) -> None:
     """One row per (set, position)."""
     columns: dict[str, list[object]] = {
-        name: [] for name in ("demonstration_set", "position", "document", "query", "query_id", "conditions")
+        name: [] for name in ("demonstration_set", "position", "title", "document", "query", "query_id", "conditions")
     }
     for index, chosen in enumerate(sets):
         for position, d in enumerate(chosen):
-            values = (index, position, d.document, d.query, d.query_id, json.dumps(dict(d.conditions)))
+            values = (index, position, d.title, d.document, d.query, d.query_id, json.dumps(dict(d.conditions)))
             for name, value in zip(columns, values, strict=True):
                 columns[name].append(value)
-    types = [pa.int32(), pa.int32(), pa.string(), pa.string(), pa.string(), pa.string()]
+    types = [pa.int32(), pa.int32(), *[pa.string()] * (len(columns) - 2)]
     pq.write_table(pa.table(columns, schema=pa.schema(list(zip(columns, types, strict=True)))), file)
 
 
-def _texts(passages: pa.Table) -> dict[str, str]:
-    """Document id -> text of its first passage, after its title as in prompts; documents without text are left out."""
-    texts: dict[str, str] = {}
+def _texts(passages: pa.Table) -> dict[str, Titled]:
+    """Document id -> its first passage, after its title as in prompts; documents without text are left out."""
+    texts: dict[str, Titled] = {}
     for row in passages.select(["document_id", "title", "text"]).to_pylist():
         title, text = row["title"].strip(), row["text"].strip()
         whole = f"{title}. {text}".strip() if title and not text.startswith(title) else text
         if whole:
-            texts.setdefault(row["document_id"], whole)
+            texts.setdefault(row["document_id"], Titled(title, whole))
     return texts
 
 

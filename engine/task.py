@@ -131,6 +131,8 @@ class Demonstration:
     query_id: str = ""
     """The judged query it was taken from; such a query is left out of the evaluation."""
     conditions: Mapping[str, str] = field(default_factory=dict)
+    title: str = ""
+    """Of the document, where it has one."""
 
 
 def check_turns(task: TaskConfig, sets: Sequence[Sequence[Demonstration]], cell: str) -> None:
@@ -306,7 +308,7 @@ class Renderer:
                     self._demonstration, "demonstration", demonstration=demonstration, condition=own
                 )
             else:
-                passage = {"title": "", "text": demonstration.document}
+                passage = {"title": demonstration.title, "text": demonstration.document}
                 question = self._render(self._prompt, "prompt", passage=passage, condition=own, turns={})
             messages += [{"role": "user", "content": question}, {"role": "assistant", "content": demonstration.query}]
         return messages

@@ -110,7 +110,7 @@ def _is_name(node: nodes.Node, variable: str) -> bool:
 
 def _variables(fields: Mapping[str, object]) -> list[str]:
     """What a template may name: `condition.form`, `passage.text`, ..."""
-    known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("document", "query")}
+    known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("title", "document", "query")}
     for name in ("condition", "turns"):
         value = fields.get(name)
         known[name] = tuple(value) if isinstance(value, Mapping) else ()

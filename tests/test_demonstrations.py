@@ -12,6 +12,7 @@ from engine.demonstrations import (
     BUNDLED,
     DemonstrationsConfig,
     Selection,
+    Titled,
     complete,
     load_pool,
     shorten,
@@ -47,6 +48,14 @@ def test_reads_a_file_with_conditions(tmp_path: Path) -> None:
     ]
 
 
+def test_a_title_is_of_the_document_and_no_condition(tmp_path: Path) -> None:
+    rows = [{"title": " Bees ", **ROWS[0]}, {"title": None, "tone": None, **ROWS[1]}]
+    pool = load_pool(config(write(tmp_path / "pool.jsonl", *rows)), {})
+    assert [d.title for d in pool] == ["Bees", ""]
+    assert pool[0].conditions == {"form": "question"}
+    assert pool[1].conditions == {"form": "keywords", "length": "3"}, "null is no value"
+
+
 def test_a_line_ends_where_json_lines_end(tmp_path: Path) -> None:
     """Raw line separators of Unicode may stand in a JSON string."""
     row = json.dumps({"document": "one\u2028two\x85three", "query": "q"}, ensure_ascii=False)
@@ -59,6 +68,7 @@ def test_the_pools_that_ship_hold_both_forms(name: str) -> None:
     pool = load_pool(config(name), {})
     assert len(pool) >= 20
     assert {d.conditions["form"] for d in pool} >= {"question", "keywords"}
+    assert all(d.title for d in pool), "questions are asked about a subject"
     assert strata(pool, BOTH) == ("form", ["question", "keywords"])
 
 
@@ -173,7 +183,7 @@ def collection(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "beir", 40)
 
 
-DOCUMENTS = {f"d{number}": f"text {number}" for number in range(10)}
+DOCUMENTS = {f"d{number}": Titled(f"title {number}", f"text {number}") for number in range(10)}
 
 
 def test_takes_judged_queries(collection: Path) -> None:
@@ -182,7 +192,7 @@ def test_takes_judged_queries(collection: Path) -> None:
     assert len(pool) == len({d.query_id for d in pool}) == 4
     for demonstration in pool:
         number = demonstration.query_id.removeprefix("q")
-        assert demonstration.document == f"text {number}"
+        assert (demonstration.title, demonstration.document) == (f"title {number}", f"text {number}")
         assert demonstration.query.endswith(f"in town {number}")
     assert load_pool(wanted, DOCUMENTS) == pool
     assert load_pool(replace(wanted, from_qrels=7), DOCUMENTS)[:4] == pool, "more are added behind"

@@ -9,7 +9,7 @@ import pytest
 from engine.attributes import make_conditions
 from engine.conditions import AttributeConfig, Rows
 from engine.draws import text_hashes
-from engine.lengths import PromptLengths, count_passages, mentioned_conditions, prefix_conditions
+from engine.lengths import PassageCounts, PromptLengths, count_passages, mentioned_conditions, prefix_conditions
 from engine.prompts import load_tokenizer
 from engine.task import Demonstration, PromptKind, Renderer, TaskConfig, format_cell
 
@@ -82,10 +82,33 @@ def test_a_sum_of_counts_is_close_to_the_rendered_prompt() -> None:
     assert lengths(passages, passages % 2, drawn).tolist() == forecast.tolist()
 
 
+def test_a_title_named_again_is_counted_as_that_of_the_median_passage() -> None:
+    task = TaskConfig(
+        prompt="{{ passage.title }}. {{ passage.text }}\n{% if condition.form == 'question' %}Subject: "
+        "{{ passage.title }}\n{% endif %}{{ condition.form }}:",
+        attributes={"form": AttributeConfig(["question", "keywords"])},
+    )
+    rows = [{"title": f"How a kite keeps its height in a storm, part {n}", "text": "It dives. " * n} for n in range(9)]
+    renderer, conditions = Renderer(task, [[]]), make_conditions(task.attributes)
+    lengths = PromptLengths(renderer, conditions, TOKENIZER, count_passages(pa.Table.from_pylist(rows), TOKENIZER))
+    drawn = conditions.draw(Rows(text_hashes([*map(str, range(9))]), np.arange(9), np.zeros(9, np.int64), 0))
+    forecast = lengths(np.arange(9), np.zeros(9, np.int64), drawn)
+    forms = drawn["form"].column().to_pylist()
+    for row, form, tokens in zip(rows, forms, forecast.tolist(), strict=True):
+        prompt = renderer.completion(row, 0, format_cell({"form": form}))
+        assert abs(tokens - len(TOKENIZER.encode(prompt))) <= 4
+    assert set(forms) == {"question", "keywords"}
+
+
 def test_of_too_many_values_the_longest_stands_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.lengths._MEMORY", 2)
     task = TaskConfig(prompt="{{ passage.text }} {{ condition.word }}", attributes={"word": AttributeConfig(["w"])})
-    lengths = PromptLengths(Renderer(task, [[]]), make_conditions(task.attributes), TOKENIZER, np.zeros(1, np.int64))
+    lengths = PromptLengths(
+        Renderer(task, [[]]),
+        make_conditions(task.attributes),
+        TOKENIZER,
+        PassageCounts(np.zeros(1, np.int64), {"title": "", "text": ""}),
+    )
     words = AttributeConfig(["thermodynamics of black holes", "a", "b", "c"])
     zeros = np.zeros(200, np.int64)
     rows = Rows(text_hashes([str(number) for number in range(200)]), zeros, zeros, 0)

@@ -48,12 +48,34 @@ def test_a_demonstration_shows_its_own_condition() -> None:
     )
 
 
+def test_a_chat_shows_the_titles_of_demonstrations() -> None:
+    renderer = Renderer(CHAT, [[Demonstration("make honey", "who makes honey", title="Bees")]])
+    assert renderer.messages(PASSAGE, 0, "form=question")[1]["content"].startswith("P: Bees make honey")
+
+
 def test_a_prompt_starts_with_its_prefix() -> None:
     renderer = Renderer(TASK, SETS)
     whole = renderer.completion(PASSAGE, 1, "form=keywords")
     assert whole == renderer.prefix(1, "form=keywords") + renderer.suffix(PASSAGE, "form=keywords")
     assert renderer.text(PASSAGE, 1, "form=keywords") == whole
     assert renderer._cached_prefix.cache_info().misses == 1
+
+
+def test_questions_are_asked_about_a_subject_and_keywords_are_not() -> None:
+    task = load_config(["experiment=demo"])[0].task
+    bees = [Demonstration("Bees. They make\nhoney.", "who makes honey", "", {"form": "question"}, "Bees")]
+    long = "Ice floats, " * 20
+    ice = [Demonstration(long, "ice floats", "", {"form": "question"})]
+    renderer = Renderer(task, [bees, ice, [replace(bees[0], conditions={"form": "keywords"})]])
+    assert renderer.completion(PASSAGE, 0, "form=question") == (
+        "Passage: Bees. They make\nhoney.\nSubject: Bees\nQuestion: who makes honey\n"
+        "Passage: Kites. A kite dives without a tail.\nSubject: Kites\nQuestion:"
+    )
+    assert "Subject" not in renderer.completion(PASSAGE, 2, "form=keywords")
+    assert "\nKeywords: who makes honey\n" in renderer.prefix(2, "form=keywords")
+    untitled = renderer.completion({"title": "", "text": long}, 1, "form=question")
+    subject = ("Ice floats, " * 7).removesuffix(" floats, ")
+    assert untitled.count(f"\nSubject: {subject}\nQuestion:") == 2, "without a title the start of the text"
 
 
 def test_a_task_needs_no_demonstration() -> None:
@@ -87,13 +109,12 @@ def test_a_chat_without_instruction_has_no_system_message() -> None:
     ]
 
 
-def test_the_shipped_task_says_a_title_once() -> None:
+def test_the_shipped_task_says_a_title_once_for_keywords() -> None:
     renderer = Renderer(load_config([])[0].task, SETS)
-    assert renderer.suffix(PASSAGE, "form=question") == "Passage: Kites. A kite dives without a tail.\nQuestion:"
+    assert renderer.suffix(PASSAGE, "form=keywords") == "Passage: Kites. A kite dives without a tail.\nKeywords:"
     titled = {"title": "Kites", "text": "Kites dive."}
     assert renderer.suffix(titled, "form=keywords") == "Passage: Kites dive.\nKeywords:"
-    assert renderer.prefix(0, "form=") == "Passage: Bees make honey.\nQuestion: who makes honey\n"
-    assert renderer.suffix({"title": "", "text": "x"}, "form=") == "Passage: x\nQuery:"
+    assert renderer.suffix({"title": "", "text": "x"}, "form=") == "Passage: x\nSubject: x\nQuery:"
 
 
 @pytest.mark.parametrize(
