@@ -177,6 +177,8 @@ def _checked(row: Mapping[str, object], place: str, needed: Sequence[str]) -> di
         if not isinstance(value, str) or not value.strip():
             raise UserError(f"the row has no text in {name!r}", place=place, remedy=remedy)
     for name, value in row.items():
+        if isinstance(value, list | dict):
+            raise UserError(f"{name!r} holds a JSON {type(value).__name__}, not text", place=place, remedy=remedy)
         if not _is_encodable(str(value)):
             raise UserError(f"{name!r} holds half a surrogate pair", place=place, remedy="write whole characters")
     return {name: str(value) for name, value in row.items() if value is not None}

@@ -126,7 +126,8 @@ def write_demonstrations(
     ids = passages["passage_id"].to_pylist()
     plan = pa.concat_tables(plan_samples(ids, drawer, Sets(1), lambda rows, *_: np.zeros_like(rows), size))
     units = [unit.rows for unit in make_units(plan, passages, len(plan))]
-    about = {row["passage_id"]: row for row in passages.to_pylist()}
+    asked = pa.concat_tables(units).select(["passage_id", "title", "text"])
+    about = {row["passage_id"]: row for row in asked.to_pylist()}
     found: dict[str, Demonstration] = {}
     for row in _generate("demonstrations", replace(task, attributes=free), pa.concat_tables(units), asking):
         query, own = clean_query(str(row["text"])), about[str(row["passage_id"])]

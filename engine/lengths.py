@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _MEMORY = 20_000
 """Counts kept per condition; of more values the longest so far stands for the rest."""
 _BATCH = 1024
+_EMPTY = {"title": "", "text": ""}
 _PROBE_CHARACTERS = 200
 """Of the text of the passage that stands for all when values of conditions are counted."""
 
@@ -101,8 +102,9 @@ class PromptLengths:
         prefixes = [renderer.prefix(index, cell) for index in range(max(1, len(renderer.sets)))]
         self.set_tokens = np.array(_count(tokenizer, prefixes), np.int64)
         """(sets,) tokens up to the passage, for one combination of conditions."""
-        around, alone = _count(tokenizer, [renderer.suffix(passages.probe, cell), _joined(passages.probe)])
-        self.suffix_tokens = passages.tokens + around - alone
+        measured = [renderer.suffix(passages.probe, cell), _joined(passages.probe), renderer.suffix(_EMPTY, cell)]
+        around, alone, least = _count(tokenizer, measured)
+        self.suffix_tokens = np.maximum(passages.tokens + around - alone, least)
         """(passages,) tokens from the passage on, for one combination of conditions."""
         config, place = renderer.turn.config, f"{renderer.turn.place}.instruction"
         instruction = compile_template(config.instruction or "", place)

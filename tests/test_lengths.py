@@ -100,6 +100,13 @@ def test_a_title_named_again_is_counted_as_that_of_the_median_passage() -> None:
     assert set(forms) == {"question", "keywords"}
 
 
+def test_a_prompt_without_its_passage_is_as_long_as_the_words_of_the_template() -> None:
+    task = TaskConfig(prompt="Write a line about the sea:")
+    table = pa.table({"title": [""] * 3, "text": ["x", "many words " * 20, "many words " * 30]})
+    lengths = PromptLengths(Renderer(task, [[]]), make_conditions({}), TOKENIZER, count_passages(table, TOKENIZER))
+    assert lengths.suffix_tokens[0] == len(TOKENIZER.encode(task.prompt))
+
+
 def test_of_too_many_values_the_longest_stands_for_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.lengths._MEMORY", 2)
     task = TaskConfig(prompt="{{ passage.text }} {{ condition.word }}", attributes={"word": AttributeConfig(["w"])})
