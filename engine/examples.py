@@ -75,7 +75,7 @@ def curate_examples(
         reject_duplicates(curation, config.dedup, place.num_cpus)
     with _timed(seconds, "round_trip"):
         if config.round_trip.enabled:
-            ranks = rank_open(curation, config.encoder, inputs["documents"], place)
+            ranks = rank_open(curation, config, inputs["documents"], place)
             reject_lost(curation, ranks, config.round_trip.top_k)
         if config.max_per_passage is not None:
             reject_surplus(curation, config.max_per_passage)
@@ -93,13 +93,13 @@ def curate_examples(
     }
 
 
-def rank_open(curation: Curation, encoder: EncoderConfig, documents: Path, place: Place) -> npt.NDArray[np.int64]:
+def rank_open(curation: Curation, config: ExamplesConfig, documents: Path, place: Place) -> npt.NDArray[np.int64]:
     """The round-trip rank of every row that nothing has rejected yet."""
     rows = curation.open()
     if not len(rows):
         return np.empty(0, np.int64)
     queries, passages = (curation.column(name, rows).to_pylist() for name in ("query", "passage_id"))
-    return measure_ranks(encoder, queries, passages, documents, place)
+    return measure_ranks(config.round_trip, config.encoder, queries, passages, documents=documents, place=place)
 
 
 def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Place) -> Curation:

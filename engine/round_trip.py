@@ -1,9 +1,12 @@
 """Round trip: does a query find the passage that it was written from?
 
-In: queries and the documents they were written from. Out: the rank of each query's own document among all passages,
-by the base encoder. A query that does not lead back describes another passage, several, or none. (Promptagator, Dai
-et al. 2023, keeps rank 1 by a retriever trained on the same synthetic data; with an untrained encoder the first three
-lose fewer good queries, and `top_k` is what to sweep, since the filter helps some corpora and harms others.)
+In: queries and the documents they were written from. Out: the rank of each query's own document among all passages.
+A query that does not lead back describes another passage, several, or none. (Promptagator, Dai et al. 2023, keeps
+rank 1 by a retriever trained on the same synthetic data; with an untrained encoder the first three lose fewer good
+queries, and `top_k` is what to sweep, since the filter helps some corpora and harms others.)
+
+The base encoder alone keeps what it can do already and rejects what it has yet to learn. So a query that it loses has
+a second chance: the rank of its document when the encoder and BM25 search together.
 """
 
 from __future__ import annotations
@@ -21,21 +24,28 @@ from engine.errors import UserError
 if TYPE_CHECKING:
     from engine.encoder import EncoderConfig
     from engine.place import Place
+    from engine.search import Bm25Index
 
 Rows = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 
 _QUERIES_AT_ONCE = 20_000
 _SCORES_AT_ONCE = 1 << 16
+_FUSED_DEPTH = 100
+"""So many passages of each ranking are fused; below them a passage is as good as not found."""
+_FUSION_CONSTANT = 60
+"""Of reciprocal rank fusion, as its authors set it (Cormack, Clarke and Buettcher 2009)."""
 
 
 @dataclass(frozen=True)
 class RoundTripConfig:
-    """How far down the own passage may be found."""
+    """How far down the own passage may be found, and by whom."""
 
     enabled: bool = True
     top_k: int = 3
     """A query is kept when a passage of its document is among the first `top_k`."""
+    hybrid: bool = True
+    """Whether a query that the base encoder loses is looked for by the encoder and BM25 together as well."""
 
     def __post_init__(self) -> None:
         """Refuses a rank that nothing can reach."""
@@ -45,11 +55,18 @@ class RoundTripConfig:
 
 
 def measure_ranks(
-    encoder: EncoderConfig, queries: Sequence[str], passage_ids: Sequence[str], documents: Path, place: Place
+    config: RoundTripConfig,
+    encoder: EncoderConfig,
+    queries: Sequence[str],
+    passage_ids: Sequence[str],
+    *,
+    documents: Path,
+    place: Place,
 ) -> Rows:
-    """The 1-based rank of each query's own document: of the best of its passages, among all passages.
+    """The 1-based rank of each query's own document: of the best of its passages, among those of other documents.
 
     Args:
+        config: with `hybrid`, a rank below `top_k` may be bettered by the fused ranking.
         encoder: the base encoder.
         queries: (n,).
         passage_ids: the passage that each query was written from, (n,).
@@ -60,30 +77,75 @@ def measure_ranks(
         int64 (n,).
     """
     from engine.encoder import Encoder, encode_passages_cached
-    from engine.search import DenseIndex
+    from engine.search import Bm25Index, DenseIndex
 
     passages = encode_passages_cached(encoder, documents, place)
-    owners = _owners(documents, passages.ids)
+    owners, texts = _owners_and_texts(documents, passages.ids)
     row_of = {passage_id: row for row, passage_id in enumerate(passages.ids)}
     own = owners[[row_of[passage_id] for passage_id in passage_ids]]
-    index, model = DenseIndex(passages.ids, passages.vectors), Encoder(encoder, num_threads=place.num_cpus)
+    dense, model = DenseIndex(passages.ids, passages.vectors), Encoder(encoder, num_threads=place.num_cpus)
+    words = Bm25Index(passages.ids, texts) if config.hybrid else None
     ranks = np.zeros(len(queries), np.int64)
     with place.console.progress("examples", len(queries), "queries") as bar:
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            part = slice(start, start + _QUERIES_AT_ONCE)
-            vectors = model.encode_queries(queries[part], bar.advance)
-            ranks[part] = index.rank_of(vectors, best_own(vectors, passages.vectors, own[part], owners))
+            asked = np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries)))
+            vectors = model.encode_queries([queries[row] for row in asked], bar.advance)
+            ranks[asked] = dense.rank_of(vectors, best_own(vectors, passages.vectors, own[asked], owners))
+            lost = ranks[asked] > config.top_k
+            if words is not None and lost.any():
+                vectors, asked = vectors[lost], asked[lost]
+                found = dense.search(vectors, _FUSED_DEPTH)[0], _matches(words, [queries[row] for row in asked])
+                ranks[asked] = np.minimum(ranks[asked], fused_ranks(*found, own[asked], owners))
     return ranks
 
 
-def _owners(documents: Path, passage_ids: Sequence[str]) -> Rows:
-    """The number of each passage's document, equal for passages of one document."""
+def fused_ranks(first: Rows, second: Rows, own: Rows, owners: Rows) -> Rows:
+    """The rank of each query's own document when two rankings of passages are fused by reciprocal rank.
+
+    A passage scores the sum of 1 / (60 + its rank) over the rankings that have it. What scores as much as the own
+    document stands behind it: a passage that is first here and third there ties with one that is third and first.
+
+    Args:
+        first: row numbers of passages, best first, -1 where there is none, (n, depth).
+        second: the same by another retriever, (n, depth).
+        own: each query's document, (n,).
+        owners: each passage's document, (rows,).
+
+    Returns:
+        int64 (n,).
+    """
+    assert first.shape == second.shape, f"rankings of shapes {first.shape} and {second.shape}"
+    rows = np.concatenate([first, second], axis=1)
+    reciprocal = np.tile(1 / (_FUSION_CONSTANT + 1 + np.arange(first.shape[1])), 2)
+    order = np.argsort(rows, axis=1, kind="stable")
+    rows, scores = np.take_along_axis(rows, order, 1), reciprocal[order]
+    scores[rows < 0] = 0
+    twice = (rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] >= 0)  # in both rankings: the later entry takes the sum
+    scores[:, 1:] += np.where(twice, scores[:, :-1], 0)
+    scores[:, :-1][twice] = 0
+    is_own = (rows >= 0) & (owners[rows] == own[:, None])
+    best = np.max(scores, axis=1, where=is_own, initial=0)
+    return np.asarray(1 + ((scores > best[:, None]) & ~is_own).sum(1))
+
+
+def _matches(words: Bm25Index, queries: Sequence[str]) -> Rows:
+    """The best rows by BM25, -1 for those that share no word with the query."""
+    rows, scores = words.search(queries, _FUSED_DEPTH)
+    return np.where(scores > 0, rows, -1)
+
+
+def _owners_and_texts(documents: Path, passage_ids: Sequence[str]) -> tuple[Rows, list[str]]:
+    """The number of each passage's document, equal for passages of one document; and what encoders read of it."""
     import pyarrow.parquet as pq
 
-    table = pq.read_table(documents / "passages.parquet", columns=["passage_id", "document_id"])
-    document_of = dict(zip(table["passage_id"].to_pylist(), table["document_id"].to_pylist(), strict=True))
+    from engine.encoder import passage_text
+
+    table = pq.read_table(documents / "passages.parquet", columns=["passage_id", "document_id", "title", "text"])
+    names, document_ids, titles, texts = (column.to_pylist() for column in table.columns)
+    assert names == list(passage_ids), "vectors and passages are not in one order"
     numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(document_of[name], len(numbers)) for name in passage_ids], np.int64)
+    owners = np.array([numbers.setdefault(name, len(numbers)) for name in document_ids], np.int64)
+    return owners, list(map(passage_text, titles, texts))
 
 
 def best_own(queries: Vectors, passages: Vectors, own: Rows, owners: Rows) -> Rows:
