@@ -77,25 +77,25 @@ def measure_ranks(
         int64 (n,).
     """
     from engine.encoder import Encoder, encode_passages_cached
-    from engine.search import Bm25Index, DenseIndex
+    from engine.search import DenseIndex
 
     passages = encode_passages_cached(encoder, documents, place)
-    owners, texts = _owners_and_texts(documents, passages.ids)
+    owners = _owners(documents, passages.ids)
     row_of = {passage_id: row for row, passage_id in enumerate(passages.ids)}
     own = owners[[row_of[passage_id] for passage_id in passage_ids]]
     dense, model = DenseIndex(passages.ids, passages.vectors), Encoder(encoder, num_threads=place.num_cpus)
-    words = Bm25Index(passages.ids, texts) if config.hybrid else None
+    words = _word_index(documents, passages.ids) if config.hybrid else None
     ranks = np.zeros(len(queries), np.int64)
     with place.console.progress("examples", len(queries), "queries") as bar:
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            asked = np.arange(start, min(start + _QUERIES_AT_ONCE, len(queries)))
-            vectors = model.encode_queries([queries[row] for row in asked], bar.advance)
-            ranks[asked] = dense.rank_of(vectors, best_own(vectors, passages.vectors, own[asked], owners))
-            lost = ranks[asked] > config.top_k
-            if words is not None and lost.any():
-                vectors, asked = vectors[lost], asked[lost]
-                found = dense.search(vectors, _FUSED_DEPTH)[0], _matches(words, [queries[row] for row in asked])
-                ranks[asked] = np.minimum(ranks[asked], fused_ranks(*found, own[asked], owners))
+            part = slice(start, start + _QUERIES_AT_ONCE)
+            vectors = model.encode_queries(queries[part], bar.advance)
+            ranks[part] = dense.rank_of(vectors, best_own(vectors, passages.vectors, own[part], owners))
+            if words is not None:
+                lost = start + np.flatnonzero(ranks[part] > config.top_k)
+                by_meaning = dense.search(vectors[lost - start], _FUSED_DEPTH)[0]
+                by_words = _matches(words, [queries[row] for row in lost])
+                ranks[lost] = np.minimum(ranks[lost], fused_ranks(by_meaning, by_words, own[lost], owners))
     return ranks
 
 
@@ -134,18 +134,25 @@ def _matches(words: Bm25Index, queries: Sequence[str]) -> Rows:
     return np.where(scores > 0, rows, -1)
 
 
-def _owners_and_texts(documents: Path, passage_ids: Sequence[str]) -> tuple[Rows, list[str]]:
-    """The number of each passage's document, equal for passages of one document; and what encoders read of it."""
+def _word_index(documents: Path, passage_ids: Sequence[str]) -> Bm25Index:
+    """BM25 over what encoders read of each passage."""
     import pyarrow.parquet as pq
 
     from engine.encoder import passage_text
+    from engine.search import Bm25Index
 
-    table = pq.read_table(documents / "passages.parquet", columns=["passage_id", "document_id", "title", "text"])
-    names, document_ids, titles, texts = (column.to_pylist() for column in table.columns)
-    assert names == list(passage_ids), "vectors and passages are not in one order"
+    table = pq.read_table(documents / "passages.parquet", columns=["title", "text"])
+    return Bm25Index(passage_ids, list(map(passage_text, table["title"].to_pylist(), table["text"].to_pylist())))
+
+
+def _owners(documents: Path, passage_ids: Sequence[str]) -> Rows:
+    """The number of each passage's document, equal for passages of one document."""
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(documents / "passages.parquet", columns=["passage_id", "document_id"])
+    document_of = dict(zip(table["passage_id"].to_pylist(), table["document_id"].to_pylist(), strict=True))
     numbers: dict[str, int] = {}
-    owners = np.array([numbers.setdefault(name, len(numbers)) for name in document_ids], np.int64)
-    return owners, list(map(passage_text, titles, texts))
+    return np.array([numbers.setdefault(document_of[name], len(numbers)) for name in passage_ids], np.int64)
 
 
 def best_own(queries: Vectors, passages: Vectors, own: Rows, owners: Rows) -> Rows:

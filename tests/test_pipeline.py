@@ -112,6 +112,19 @@ def test_the_model_loads(finished_run: FinishedRun) -> None:
     assert "synthmill" in (finished_run.folder / "model" / "README.md").read_text()
 
 
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The fingerprints of a copy that nobody edited."""
+    root = tmp_path_factory.mktemp("unedited")
+    copy_packages(root)
+    return fingerprints(root)
+
+
+def copy_packages(root: Path) -> None:
+    for package in ("engine", "training", "eval", "conf"):
+        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+
+
 @pytest.mark.parametrize(
     ("edited", "rerun"),
     [
@@ -123,10 +136,10 @@ def test_the_model_loads(finished_run: FinishedRun) -> None:
         ("engine/help.py", set()),
     ],
 )
-def test_an_edited_source_reruns_exactly_the_steps_that_import_it(tmp_path: Path, edited: str, rerun: set[str]) -> None:
-    for package in ("engine", "training", "eval", "conf"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
-    before = fingerprints(tmp_path)
+def test_an_edited_source_reruns_exactly_the_steps_that_import_it(
+    tmp_path: Path, before: dict[str, str], edited: str, rerun: set[str]
+) -> None:
+    copy_packages(tmp_path)
     with (tmp_path / edited).open("a") as stream:
         stream.write("\n# a remark\n")
     after = fingerprints(tmp_path)

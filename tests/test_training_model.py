@@ -282,12 +282,8 @@ def test_a_killed_worker_goes_on_from_its_checkpoint(ray_here: None, base: Path,
     assert (output / "model.safetensors").is_file()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("loss", [Loss.mnrl, Loss.cached_mnrl])
-def test_two_workers_learn_what_one_learns(ray_here: None, base: Path, tmp_path: Path, loss: Loss) -> None:
-    """Same plan, negatives gathered across workers, no dropout: the same weights but for rounding."""
-    from safetensors.numpy import load_file
-
+def train_calmly(base: Path, tmp_path: Path, loss: Loss, num_workers: int) -> tuple[dict[str, Any], Path]:
+    """Trains a copy of `base` that has no dropout."""
     calm = tmp_path / "calm"
     calm.mkdir()
     for file in base.iterdir():
@@ -296,17 +292,28 @@ def test_two_workers_learn_what_one_learns(ray_here: None, base: Path, tmp_path:
     (calm / "config.json").unlink()
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     (calm / "config.json").write_text(json.dumps(settings | off))
+    config = make_config(calm, epochs=1, num_workers=num_workers, loss=loss, mini_batch_size=2, learning_rate=1e-3)
+    return train(config, tmp_path)
 
-    weights, records = [], []
-    for workers in (1, 2):
-        folder = tmp_path / str(workers)
-        folder.mkdir()
-        config = make_config(calm, epochs=1, num_workers=workers, loss=loss, mini_batch_size=2, learning_rate=1e-3)
-        record, output = train(config, folder)
-        weights.append(load_file(output / "model.safetensors"))
-        records.append(record)
-    assert [record["world_size"] for record in records] == [1, 2]
-    assert records[0]["steps"] == records[1]["steps"]
-    for name, one in weights[0].items():
-        assert np.allclose(one, weights[1][name], atol=2e-4), name
-    assert (tmp_path / "2" / "logs" / "training-1.log").stat().st_size > 0
+
+@pytest.fixture(scope="module")
+def of_one_worker(ray_here: None, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    return train_calmly(base, tmp_path_factory.mktemp("one"), Loss.mnrl, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [Loss.mnrl, Loss.cached_mnrl])
+def test_two_workers_learn_what_one_learns(
+    of_one_worker: tuple[dict[str, Any], Path], base: Path, tmp_path: Path, loss: Loss
+) -> None:
+    """Same plan, negatives gathered across workers, no dropout: the same weights but for rounding, cached or not."""
+    from safetensors.numpy import load_file
+
+    one, of_one = of_one_worker
+    two, of_two = train_calmly(base, tmp_path, loss, 2)
+    assert [one["world_size"], two["world_size"]] == [1, 2]
+    assert one["steps"] == two["steps"]
+    weights = load_file(of_two / "model.safetensors")
+    for name, expected in load_file(of_one / "model.safetensors").items():
+        assert np.allclose(expected, weights[name], atol=2e-4), name
+    assert (tmp_path / "logs" / "training-1.log").stat().st_size > 0

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 
 Indices = NDArray[np.int64]
 
+_STEPS_OF_AN_EPOCH, _SMALL_BATCH = 5, 16
+
 
 @dataclass(frozen=True)
 class RowKeys:
@@ -85,6 +87,14 @@ def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, e
         for epoch in range(epochs)
     ]
     return np.concatenate(plans)
+
+
+def wanted_batch_size(num_rows: int, batch_size: int) -> int:
+    """`batch_size`, or less where an epoch would have fewer than five steps of it; not less than 16 for that.
+
+    A larger batch has harder negatives in it, but a model that takes a handful of steps learns nothing.
+    """
+    return min(batch_size, max(_SMALL_BATCH, num_rows // _STEPS_OF_AN_EPOCH))
 
 
 def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed: int) -> int:

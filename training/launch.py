@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import UserError
-from training.batches import Indices, RowKeys, fitting_batch_size, plan_epochs
+from training.batches import Indices, RowKeys, fitting_batch_size, plan_epochs, wanted_batch_size
 from training.card import CardFacts, render_card
 from training.model import ModelConfig
 from training.worker import Job, log_file, train_on_rank
@@ -121,11 +121,12 @@ def _prepare(config: ModelConfig, rows: pa.Table, crew: Crew, documents: Path, p
         queries=[" ".join(query.casefold().split()) for query in rows["query"].to_pylist()],
         negatives=negative_documents,
     )
-    size = fitting_batch_size(keys, batch_size=config.batch_size, world_size=crew.size, seed=config.seed)
+    wanted = wanted_batch_size(rows.num_rows, config.batch_size) // crew.size * crew.size
+    size = fitting_batch_size(keys, batch_size=wanted, world_size=crew.size, seed=config.seed)
     if size < 2:
         raise _too_few(rows, num_documents)
-    if size < config.batch_size:
-        place.console.warn(f"batches of {size} rows instead of model.batch_size={config.batch_size}: too few documents")
+    if size < wanted:
+        place.console.warn(f"batches of {size} rows instead of {wanted}: too few documents")
     plan = plan_epochs(keys, batch_size=size, world_size=crew.size, seed=config.seed, epochs=config.epochs)
     columns = [name for name in rows.column_names if not name.endswith("_id")]
     return Lesson(rows.select(columns), plan, num_examples=rows.num_rows, num_random_negatives=num_random)
@@ -183,6 +184,7 @@ def _record(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) ->
         "examples": lesson.num_examples,
         "epochs": config.epochs,
         "batch_size": lesson.plan.shape[1],
+        "learning_rate": config.learning_rate_at(lesson.plan.shape[1]),
         "examples_per_epoch": lesson.plan.size // config.epochs,
         "loss": {
             "first": round(statistics.fmean(losses[:some]), 4) if losses else 0.0,
@@ -196,7 +198,7 @@ def _record(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) ->
 
 
 def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> str:
-    names = ("learning_rate", "epochs", "warmup_share", "weight_decay", "scale", "symmetric", "train_max_tokens")
+    names = ("epochs", "warmup_share", "weight_decay", "scale", "symmetric", "train_max_tokens")
     return render_card(
         CardFacts(
             title=f"{Path(config.base.removeprefix('bundled:')).name}, tuned",
@@ -213,6 +215,7 @@ def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> s
             settings={
                 "loss": config.loss.value,
                 "batch size": lesson.plan.shape[1],
+                "learning_rate": f"{config.learning_rate_at(lesson.plan.shape[1]):.3g}",
                 "steps": measured["steps"],
                 "precision": measured["precision"],
                 **{name: getattr(config, name) for name in names},

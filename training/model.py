@@ -7,6 +7,7 @@ This module holds the config and the step; what needs torch or Ray sits in the m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -54,10 +55,12 @@ class ModelConfig:
     """What the encoder reads of a text, in the report and in the finished model."""
     train_max_tokens: int = 192
     """What it reads while training: memory and time grow with it."""
-    learning_rate: float = 2e-5
+    learning_rate: float = 4e-5
+    """Of steps of `batch_size` pairs; see `learning_rate_at`."""
     epochs: int = 3
-    batch_size: int = 32
-    """Pairs of a step over all workers: each is ranked against the passages of all others."""
+    batch_size: int = 128
+    """Pairs of a step over all workers: each is ranked against the passages of all others. Fewer where there are so
+    few examples that an epoch would have less than five steps."""
     warmup_share: float = 0.1
     """Share of the steps in which the learning rate rises; it falls linearly to zero afterwards."""
     weight_decay: float = 0.0
@@ -93,7 +96,7 @@ class ModelConfig:
         for name in ("max_tokens", "train_max_tokens", "epochs", "mini_batch_size", "checkpoint_steps"):
             _require(self, name, getattr(self, name) >= 1, "1 or more")
         _require(self, "batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
-        _require(self, "learning_rate", self.learning_rate > 0, "more than 0, such as 2e-5")
+        _require(self, "learning_rate", self.learning_rate > 0, "more than 0, such as 4e-5")
         _require(self, "scale", self.scale > 0, "more than 0, such as 20")
         _require(self, "warmup_share", 0 <= self.warmup_share < 1, "from 0 up to, but not, 1")
         _require(self, "hard_negative_margin", 0 < self.hard_negative_margin <= 1, "above 0 and at most 1")
@@ -103,6 +106,10 @@ class ModelConfig:
         _require(self, "hard_negative_first_rank", ranks_hold, "between 1 and model.hard_negative_last_rank")
         workers = max(self.num_workers, 1)
         _require(self, "batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
+
+    def learning_rate_at(self, batch_size: int) -> float:
+        """The rate of smaller steps: it goes with the square root of the batch (Malladi et al. 2022, for Adam)."""
+        return self.learning_rate * math.sqrt(batch_size / self.batch_size)
 
     def identity(self) -> dict[str, object]:
         """The base counts by its weights, not by its name or folder."""

@@ -92,7 +92,13 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
     with tempfile.TemporaryDirectory(prefix="synthmill-") as folder:
         share = job.batch_size // world_size
         arguments = loop.make_arguments(
-            job.config, Path(folder), total_steps=job.total_steps, share=share, bf16=bf16, on_cpu=on_cpu
+            job.config,
+            Path(folder),
+            learning_rate=job.config.learning_rate_at(job.batch_size),
+            total_steps=job.total_steps,
+            share=share,
+            bf16=bf16,
+            on_cpu=on_cpu,
         )
         trainer = loop.FedTrainer(
             batches=lambda: _batches(share, resumed_at),
