@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from training.batches import Indices, RowKeys, fitting_batch_size, plan_batches, plan_epochs
+from training.batches import Indices, RowKeys, fitting_batch_size, plan_batches, plan_epochs, wanted_batch_size
 
 
 def make_keys(rows: int, documents: int, queries: int, negatives: int = 0, seed: int = 0) -> RowKeys:
@@ -114,6 +114,12 @@ def test_batches_shrink_when_negatives_would_leave_out_most_rows() -> None:
     size = fitting_batch_size(keys, batch_size=16, world_size=1, seed=0)
     assert 2 <= size < 16
     assert plan_batches(keys, batch_size=size, world_size=1, seed=0, epoch=0).size >= 500
+
+
+@pytest.mark.parametrize(("rows", "wanted"), [(10, 16), (100, 20), (163, 32), (640, 128), (1_000_000, 128)])
+def test_few_rows_make_five_steps_an_epoch_rather_than_one(rows: int, wanted: int) -> None:
+    assert wanted_batch_size(rows, 128) == wanted
+    assert wanted_batch_size(rows, 8) == 8
 
 
 def test_one_document_gives_no_batch_at_all() -> None:

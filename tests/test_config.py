@@ -25,7 +25,7 @@ def test_composes_the_demo() -> None:
     assert config.report.benchmark == "python_docs"
     assert config.tracking.mode is Mode.offline
     assert isinstance(config.samples, SamplesConfig)
-    assert "learning_rate: 2.0e-05" in text
+    assert "learning_rate: 4.0e-05" in text
 
 
 def test_values_that_belong_together_are_given_once() -> None:

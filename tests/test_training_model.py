@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,13 +148,15 @@ def test_a_trained_model_loads_and_has_learned(ray_here: None, base: Path, tmp_p
     examples = write_examples(tmp_path / "examples")
     output = tmp_path / "model"
     output.mkdir()
-    config = make_config(base, epochs=4, query_prefix="query : ")
+    config = make_config(base, epochs=8, batch_size=32, query_prefix="query : ")
     inputs = {"examples": examples, "documents": tmp_path / "documents"}
     record = cast(dict[str, Any], train_model(config, inputs, output, make_place(tmp_path, tracker)))
 
     assert record["loss"]["last"] < 0.8 * record["loss"]["first"]
     assert record["examples"] == 95
-    assert record["steps"] == record["epochs"] * record["examples_per_epoch"] / 8
+    assert record["batch_size"] == 19, "few rows make smaller steps, five an epoch"
+    assert record["steps"] == record["epochs"] * record["examples_per_epoch"] / 19 == 40
+    assert record["learning_rate"] == pytest.approx(3e-3 * math.sqrt(19 / 32)), "and at a smaller rate"
     assert record["world_size"] == 1
     assert record["precision"] == "fp32"
     assert record["pairs_per_second"] > 0
@@ -174,6 +177,7 @@ def test_a_trained_model_loads_and_has_learned(ray_here: None, base: Path, tmp_p
 
     assert [step for _, _, step in tracker.points] == list(range(1, record["steps"] + 1))
     assert all(noun == "model" and {"loss", "learning_rate"} == set(found) for noun, found, _ in tracker.points)
+    assert max(found["learning_rate"] for _, found, _ in tracker.points) == pytest.approx(record["learning_rate"])
 
 
 def test_too_few_examples_are_refused(ray_here: None, base: Path, tmp_path: Path) -> None:
