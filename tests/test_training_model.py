@@ -159,6 +159,7 @@ def test_a_trained_model_loads_and_has_learned(ray_here: None, base: Path, tmp_p
     assert record["learning_rate"] == pytest.approx(3e-3 * math.sqrt(19 / 32)), "and at a smaller rate"
     assert record["world_size"] == 1
     assert record["precision"] == "fp32"
+    assert record["loss_kind"] == "mnrl", "so small a model fits"
     assert record["pairs_per_second"] > 0
     assert json.dumps(record)
 

@@ -192,6 +192,7 @@ def _record(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) ->
         },
         "world_size": measured["world_size"],
         "precision": measured["precision"],
+        "loss_kind": measured["loss"],
         "resumed_at_step": measured["first_step"],
         "random_negatives": lesson.num_random_negatives,
     }
@@ -213,7 +214,7 @@ def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> s
                 "hard negatives per query": config.num_hard_negatives,
             },
             settings={
-                "loss": config.loss.value,
+                "loss": measured["loss"],
                 "batch size": lesson.plan.shape[1],
                 "learning_rate": f"{config.learning_rate_at(lesson.plan.shape[1]):.3g}",
                 "steps": measured["steps"],

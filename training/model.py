@@ -2,7 +2,7 @@
 
 This module holds the config and the step; what needs torch or Ray sits in the modules beside it: `launch` (driver),
 `worker` (one process per GPU, or one on a CPU), `feed` (Ray Data to ranks), `batches` (which rows share a batch),
-`trainer` (the loop), `mining` (hard negatives), `card` (README.md of the model).
+`trainer` (the loop), `activations` (what fits into memory), `mining` (hard negatives), `card` (README.md of the model).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 class Loss(Enum):
     """What is minimised."""
 
+    auto = "auto"
+    """`mnrl`, or `cached_mnrl` where a batch would not fit into memory (training/activations.py)."""
     mnrl = "mnrl"
     """Multiple negatives ranking: cross-entropy over the passages of the batch (InfoNCE)."""
     cached_mnrl = "cached_mnrl"
@@ -66,11 +68,11 @@ class ModelConfig:
     weight_decay: float = 0.0
     scale: float = 20.0
     """Cosines are multiplied by it before the softmax: the inverse of the temperature."""
-    loss: Loss = Loss.mnrl
+    loss: Loss = Loss.auto
     symmetric: bool = False
     """Adds the direction passage to query, with a softmax of its own."""
     mini_batch_size: int = place(32)
-    """Rows that `loss=cached_mnrl` holds in memory at a time."""
+    """Rows that `cached_mnrl` holds in memory at a time."""
     num_hard_negatives: int = 0
     """Mined passages per query that the base ranks high and that are not of the query's document; 0 mines none."""
     hard_negative_first_rank: int = 1

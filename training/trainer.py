@@ -98,12 +98,15 @@ def _cut(value: Any, rows: torch.Tensor, width: int, shape: tuple[int, ...]) -> 
     return value[rows, :width] if is_token_wise else value
 
 
-def make_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool) -> torch.nn.Module:
-    """The loss that the config asks for; embeddings are gathered across ranks when there are several."""
+def make_loss(
+    kind: Loss, config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool
+) -> torch.nn.Module:
+    """The loss of that kind; embeddings are gathered across ranks when there are several."""
+    assert kind is not Loss.auto, "which loss fits is decided by now"
     options: dict[str, Any] = {"scale": config.scale, "gather_across_devices": world_size > 1}
     if config.symmetric:
         options |= {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
-    if config.loss is Loss.cached_mnrl:
+    if kind is Loss.cached_mnrl:
         cached: torch.nn.Module = CachedMultipleNegativesRankingLoss(
             model, mini_batch_size=config.mini_batch_size, **options
         )

@@ -82,12 +82,21 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
         # With a LOCAL_RANK accelerate would wrap one process in DDP, which then copies all gradients for nobody.
         os.environ.pop("LOCAL_RANK", None)
     from training import trainer as loop
+    from training.activations import choose_loss
     from training.dropout import ByteDropout
 
     # Read now: Ray Train removes this checkpoint when it has a newer one.
     resumed_at = first_step(checkpoint)
     model = load_base(job)
     bf16 = uses_bf16(job.config.precision)
+    loss = choose_loss(
+        job.config.loss,
+        model[0].auto_model.config,
+        rows=job.batch_size // world_size * (1 + job.config.num_hard_negatives),
+        tokens=model.max_seq_length,
+        bf16=bf16,
+        processes=world_size,
+    )
     curve = loop.CurveCallback(curve_actor)
     with tempfile.TemporaryDirectory(prefix="synthmill-") as folder:
         share = job.batch_size // world_size
@@ -104,7 +113,7 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
             batches=lambda: _batches(share, resumed_at),
             model=model,
             args=arguments,
-            loss=loop.make_loss(job.config, model, world_size=world_size, on_cpu=on_cpu),
+            loss=loop.make_loss(loss, job.config, model, world_size=world_size, on_cpu=on_cpu),
             callbacks=[curve, loop.CheckpointCallback()],
         )
         assert arguments.world_size == world_size, f"{arguments.world_size} of {world_size} workers train together"
@@ -122,6 +131,7 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
         "first_step": resumed_at,
         "world_size": world_size,
         "precision": "bf16" if bf16 else "fp32",
+        "loss": loss.value,
         "dimensions": model.get_embedding_dimension(),
         "max_tokens": model.max_seq_length,
     }
