@@ -11,7 +11,7 @@ CONFIG = ModelConfig(seed=3, learning_rate=1e-4, warmup_share=0.1, checkpoint_st
 
 
 def test_nothing_is_printed_uploaded_or_evaluated(tmp_path: Path) -> None:
-    arguments = make_arguments(CONFIG, tmp_path, learning_rate=1e-5, total_steps=100, share=8, bf16=False, on_cpu=True)
+    arguments = make_arguments(CONFIG, tmp_path, total_steps=100, share=8, bf16=False, on_cpu=True)
     assert (arguments.max_steps, arguments.per_device_train_batch_size, arguments.warmup_steps) == (100, 8, 10)
     assert arguments.use_cpu
     assert arguments.report_to == []

@@ -59,6 +59,7 @@ def run_training(config: ModelConfig, inputs: Mapping[str, Path], output: Path, 
     crew = choose_crew(config, place)
     lesson = _prepare(config, rows, crew, inputs["documents"], place)
     steps, batch_size = lesson.plan.shape
+    config = config.with_batch_size(batch_size)
     place.console.step(
         "model", f"{lesson.num_examples:,} examples, {steps:,} steps of {batch_size}, {_crew_text(crew)}"
     )
@@ -184,7 +185,7 @@ def _record(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) ->
         "examples": lesson.num_examples,
         "epochs": config.epochs,
         "batch_size": lesson.plan.shape[1],
-        "learning_rate": config.learning_rate_at(lesson.plan.shape[1]),
+        "learning_rate": config.learning_rate,
         "examples_per_epoch": lesson.plan.size // config.epochs,
         "loss": {
             "first": round(statistics.fmean(losses[:some]), 4) if losses else 0.0,
@@ -216,7 +217,7 @@ def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> s
             settings={
                 "loss": measured["loss"],
                 "batch size": lesson.plan.shape[1],
-                "learning_rate": f"{config.learning_rate_at(lesson.plan.shape[1]):.3g}",
+                "learning_rate": f"{config.learning_rate:.3g}",
                 "steps": measured["steps"],
                 "precision": measured["precision"],
                 **{name: getattr(config, name) for name in names},

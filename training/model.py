@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,7 +58,7 @@ class ModelConfig:
     train_max_tokens: int = 192
     """What it reads while training: memory and time grow with it."""
     learning_rate: float = 4e-5
-    """Of steps of `batch_size` pairs; see `learning_rate_at`."""
+    """Of steps of `batch_size` pairs; see `with_batch_size`."""
     epochs: int = 3
     batch_size: int = 128
     """Pairs of a step over all workers: each is ranked against the passages of all others. Fewer where there are so
@@ -109,9 +109,10 @@ class ModelConfig:
         workers = max(self.num_workers, 1)
         _require(self, "batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
 
-    def learning_rate_at(self, batch_size: int) -> float:
-        """The rate of smaller steps: it goes with the square root of the batch (Malladi et al. 2022, for Adam)."""
-        return self.learning_rate * math.sqrt(batch_size / self.batch_size)
+    def with_batch_size(self, batch_size: int) -> ModelConfig:
+        """The same for other steps: the rate goes with the root of the batch (Malladi et al. 2022, for Adam)."""
+        rate = self.learning_rate * math.sqrt(batch_size / self.batch_size)
+        return replace(self, batch_size=batch_size, learning_rate=rate)
 
     def identity(self) -> dict[str, object]:
         """The base counts by its weights, not by its name or folder."""

@@ -153,15 +153,12 @@ class CheckpointCallback(TrainerCallback):
         ray.train.report({"step": state.global_step}, checkpoint=kept)
 
 
-def make_arguments(
-    config: ModelConfig, folder: Path, *, learning_rate: float, total_steps: int, share: int, bf16: bool, on_cpu: bool
-) -> Any:
+def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share: int, bf16: bool, on_cpu: bool) -> Any:
     """The trainer's arguments; everything that prints, uploads or evaluates is off.
 
     Args:
         config: of the step.
         folder: of this process alone, for checkpoints on their way to Ray Train.
-        learning_rate: at its highest.
         total_steps: of the whole training.
         share: rows of a batch on one rank.
         bf16: autocast instead of fp32.
@@ -171,7 +168,7 @@ def make_arguments(
         output_dir=str(folder),
         max_steps=total_steps,
         per_device_train_batch_size=share,
-        learning_rate=learning_rate,
+        learning_rate=config.learning_rate,
         weight_decay=config.weight_decay,
         warmup_steps=round(config.warmup_share * total_steps),
         lr_scheduler_type="linear",

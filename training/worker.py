@@ -27,7 +27,7 @@ class Job:
     """Everything a worker needs besides its rows.
 
     Attributes:
-        config: of the step.
+        config: of the step, with the batch size and the learning rate that its rows allow.
         base: folder of the base model.
         output: where rank 0 writes the model; on a cluster a folder that all nodes see.
         logs: where this process writes what it would print.
@@ -101,13 +101,7 @@ def _train(job: Job, curve_actor: Any, checkpoint: Path | None, started: float) 
     with tempfile.TemporaryDirectory(prefix="synthmill-") as folder:
         share = job.batch_size // world_size
         arguments = loop.make_arguments(
-            job.config,
-            Path(folder),
-            learning_rate=job.config.learning_rate_at(job.batch_size),
-            total_steps=job.total_steps,
-            share=share,
-            bf16=bf16,
-            on_cpu=on_cpu,
+            job.config, Path(folder), total_steps=job.total_steps, share=share, bf16=bf16, on_cpu=on_cpu
         )
         trainer = loop.FedTrainer(
             batches=lambda: _batches(share, resumed_at),
