@@ -96,7 +96,7 @@ def read_generated(run: Path, started: float) -> Generated:
         run: the run folder.
         started: when the command was given, in seconds of the epoch.
     """
-    from engine.generators import hit_rate
+    from engine.generation.totals import hit_rate
 
     records = [json.loads(file.read_text(encoding="utf-8")) for file in run.glob("samples/attempt-*/attempt.json")]
     records = [record for record in records if record["engines"]]  # attempt-0000 is what was taken over

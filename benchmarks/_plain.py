@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.pipeline import RunConfig
-    from engine.task import TaskConfig
+    from engine.task.config import TaskConfig
 
 MEMORY_SHARE = 0.5
 """Of the machine's memory, for an engine that is given no cache size. vLLM's 0.92 does not start where anything else
@@ -37,15 +37,15 @@ def num_threads(config: RunConfig) -> int:
 
 def environment(config: RunConfig) -> dict[str, str]:
     """Environment of a process with the samples step's engine in it."""
-    from engine.cluster import QUIET_ENVIRONMENT
-    from engine.generators import engine_environment
+    from engine.generation.vllm_generator import engine_environment
+    from engine.runtime.cluster import QUIET_ENVIRONMENT
 
     return QUIET_ENVIRONMENT | engine_environment(config.samples, num_threads(config))
 
 
 def default_environment() -> dict[str, str]:
     """Environment of vLLM as it comes: nothing but telemetry is set."""
-    from engine.cluster import QUIET_ENVIRONMENT
+    from engine.runtime.cluster import QUIET_ENVIRONMENT
 
     return dict(QUIET_ENVIRONMENT)
 
@@ -54,8 +54,7 @@ def planned_prompts(run: Path) -> list[Prompt]:
     """The prompts that a run's samples step asks: by prefix, and within one by `sample_id`; replicates asked as one."""
     import pyarrow.parquet as pq
 
-    from engine.generation import read_plan
-    from engine.prompts import load_prompts
+    from engine.artifacts.prompts import load_prompts, read_plan
 
     renderer = load_prompts(run / "prompts").renderer()
     assert not renderer.is_chat, "both sides complete the same text"
@@ -75,7 +74,7 @@ def planned_prompts(run: Path) -> list[Prompt]:
 
 def llm_arguments(config: RunConfig, *, as_it_comes: bool) -> dict[str, Any]:
     """Arguments of `vllm.LLM` beside the model: the samples step's, or only what it takes to start."""
-    from engine.generators import engine_arguments
+    from engine.generation.vllm_generator import engine_arguments
 
     if not as_it_comes:
         return engine_arguments(config.samples)
@@ -85,7 +84,7 @@ def llm_arguments(config: RunConfig, *, as_it_comes: bool) -> dict[str, Any]:
 
 def sampling_arguments(config: RunConfig, task: TaskConfig, n: int = 1) -> dict[str, Any]:
     """Arguments of `vllm.SamplingParams` that the samples step uses."""
-    from engine.sampling import RANGES
+    from engine.task.sampling import RANGES
 
     return {
         "n": n,
@@ -107,8 +106,8 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
         samples, seconds, hit_rate, output_tokens, start_seconds, and for each sample its `texts` and the
         `hashes` of its prompt.
     """
-    from engine.generators import prompt_hash
-    from engine.models import resolve_model
+    from engine.generation.generator import prompt_hash
+    from engine.models.resolve import resolve_model
 
     samples = config.samples
     model = str(resolve_model(samples.model, key="samples.model"))
@@ -137,7 +136,7 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
 
 
 def _counted_hit_rate(llm: Any) -> float:
-    from engine.generators import hit_rate
+    from engine.generation.totals import hit_rate
 
     counted = {metric.name.removeprefix("vllm:"): metric.value for metric in llm.get_metrics() if _is_counter(metric)}
     return hit_rate(counted)

@@ -27,7 +27,7 @@ def generate_with_ray_data(config: RunConfig, prompts: Sequence[Prompt]) -> dict
     import ray
     from ray.data.llm import build_processor
 
-    from engine.generators import prompt_hash
+    from engine.generation.generator import prompt_hash
 
     threads = num_threads(config)
     ray.init(address="local", num_cpus=threads + CPUS_BESIDE, include_dashboard=False, log_to_driver=False)
@@ -56,8 +56,8 @@ def processor_config(config: RunConfig, threads: int) -> Any:
     """The engine of the samples step as ray.data.llm spells it; it runs in processes beside the actor."""
     from ray.data.llm import vLLMEngineProcessorConfig
 
-    from engine.generators import engine_arguments
-    from engine.models import resolve_model
+    from engine.generation.vllm_generator import engine_arguments
+    from engine.models.resolve import resolve_model
 
     environment = {"VLLM_CPU_OMP_THREADS_BIND": "nobind", "OMP_NUM_THREADS": str(threads)}
     on_cpu = {"placement_group_config": {"bundles": [{"CPU": threads}]}, "runtime_env": {"env_vars": environment}}

@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measure(setting: Setting, overrides: list[str]) -> dict[str, float]:
     """One start; seconds of each phase, or nothing, with the reason printed, where the engine does not start so."""
-    from engine.config import load_config
+    from engine.command_line.compose import load_config
 
     config, _ = load_config(overrides)
     environment = _plain.default_environment() if setting.as_it_comes else _plain.environment(config)
@@ -105,8 +105,8 @@ def measure(setting: Setting, overrides: list[str]) -> dict[str, float]:
 
 def start(overrides: list[str], changed: dict[str, Any], as_it_comes: bool) -> dict[str, float]:
     """Starts an engine and generates once; runs in its own process."""
-    from engine.config import load_config
-    from engine.models import resolve_model
+    from engine.command_line.compose import load_config
+    from engine.models.resolve import resolve_model
 
     config, _ = load_config(overrides)
     model = str(resolve_model(config.samples.model, key="samples.model"))

@@ -76,7 +76,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measure_pair(overrides: list[str], folder: Path, results: Results, options: argparse.Namespace, pair: int) -> None:
     """One run of every side that this pair has."""
-    from engine.config import load_config
+    from engine.command_line.compose import load_config
 
     config, _ = load_config(overrides)
     ours = run_samples(overrides, folder / "synthmill")
@@ -100,21 +100,21 @@ def measure_pair(overrides: list[str], folder: Path, results: Results, options: 
 
 def plain_side(overrides: list[str], run: str) -> dict[str, Any]:
     """Plain vLLM with the step's engine arguments; runs in its own process."""
-    from engine.config import load_config
+    from engine.command_line.compose import load_config
 
     return _plain.generate_plain(load_config(overrides)[0], _plain.planned_prompts(Path(run)))
 
 
 def default_side(overrides: list[str], run: str) -> dict[str, Any]:
     """Plain vLLM as it comes; runs in its own process."""
-    from engine.config import load_config
+    from engine.command_line.compose import load_config
 
     return _plain.generate_plain(load_config(overrides)[0], _plain.planned_prompts(Path(run)), as_it_comes=True)
 
 
 def ray_data_side(overrides: list[str], run: str) -> dict[str, Any]:
     """ray.data.llm with the step's engine arguments; runs in its own process."""
-    from engine.config import load_config
+    from engine.command_line.compose import load_config
 
     return generate_with_ray_data(load_config(overrides)[0], _plain.planned_prompts(Path(run)))
 
@@ -132,7 +132,7 @@ def try_ray_data(asked: dict[str, Any], folder: Path) -> dict[str, Any] | None:
 
 def checked(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The figures of another side, if it was asked exactly the prompts that the samples step was asked."""
-    from engine.parts import read_samples
+    from engine.artifacts.samples import read_samples
 
     ours = read_samples(folder / "synthmill" / "run" / "samples")["prompt_hash"].to_pylist()
     assert sorted(ours) == sorted(found["hashes"]), "the two sides were not asked the same prompts"

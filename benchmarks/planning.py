@@ -27,17 +27,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine import lengths, prompts
-from engine.cluster import ClusterConfig
-from engine.conditions import AttributeConfig, RangeConfig
-from engine.console import Console
-from engine.demonstrations import DemonstrationsConfig
-from engine.memory import MemorySampler
-from engine.place import Place
-from engine.pool import EnginePools
-from engine.records import PASSAGES
-from engine.task import TaskConfig
-from engine.tracking import NoTracker
+from engine.artifacts.columns import PASSAGES
+from engine.generation.pools import EnginePools
+from engine.prompts import lengths, planner
+from engine.prompts import step as prompts
+from engine.prompts.config import PromptsConfig
+from engine.prompts.demonstrations.config import DemonstrationsConfig
+from engine.runtime.cluster import ClusterConfig
+from engine.runtime.console import Console
+from engine.runtime.memory import MemorySampler
+from engine.runtime.place import Place
+from engine.runtime.tracking import NoTracker
+from engine.task.config import AttributeConfig, RangeConfig, TaskConfig
 
 DEMONSTRATIONS, WORDS = 20, 1500
 MODEL = "bundled:smollm2-135m-instruct"
@@ -87,7 +88,7 @@ def write_inputs(folder: Path, documents: int) -> None:
     (folder / "words.txt").write_text("".join(f"word{number}\n" for number in range(WORDS)))
 
 
-def make_config(folder: Path, documents: int, size: int) -> prompts.PromptsConfig:
+def make_config(folder: Path, documents: int, size: int) -> PromptsConfig:
     """A task with four attributes, and enough samples of each document."""
     task = TaskConfig(
         instruction="Queries about {{ condition.topic_path }} for {{ condition.topic }}.\n\n",
@@ -106,7 +107,7 @@ def make_config(folder: Path, documents: int, size: int) -> prompts.PromptsConfi
     shown = DemonstrationsConfig(
         path=str(folder / "demonstrations.jsonl"), collection="", per_prompt=4, num_sets=8, seed=0
     )
-    return prompts.PromptsConfig(
+    return PromptsConfig(
         per_passage=-(-size // documents),
         max_samples=size,
         rounds=1,
@@ -131,7 +132,7 @@ def plan(folder: Path, documents: int, size: int) -> dict[str, float]:
         counting = time.perf_counter() - started
         return found
 
-    vars(prompts)["count_passages"] = timed
+    vars(planner)["count_passages"] = timed
     output = folder / f"prompts-{size}"
     output.mkdir()
     config = make_config(folder, documents, size)

@@ -31,8 +31,8 @@ from benchmarks import _plain
 from benchmarks._measure import Generated, call_in_own_process, print_ratio, print_value, run_samples
 
 if TYPE_CHECKING:
+    from engine.documents.readers.document import SourceDocument
     from engine.pipeline import RunConfig
-    from engine.records import SourceDocument
 
 LEAST_RATIO, LEAST_DIVERSITY = 2.5, 0.98
 NUM_DEMONSTRATIONS, PER_PROMPT, NUM_SETS = 40, 5, 48
@@ -63,7 +63,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def measure_pair(options: argparse.Namespace, folder: Path, pair: int) -> dict[str, Any]:
     """One run of each side, and how varied what they wrote is."""
-    from engine.config import load_config
+    from engine.command_line.compose import load_config
 
     sizes = call_in_own_process(
         write_collection, {"folder": str(folder), "samples": options.samples, "model": options.model}, folder / "in.log"
@@ -93,8 +93,8 @@ def measure_pair(options: argparse.Namespace, folder: Path, pair: int) -> dict[s
 
 def write_collection(folder: str, samples: int, model: str) -> dict[str, float]:
     """Writes passages.jsonl and demonstrations.jsonl; returns their mean numbers of tokens."""
-    from engine.prompts import load_tokenizer
-    from engine.python_docs import read_in_fresh_interpreter
+    from engine.documents.readers.python_docs import read_in_fresh_interpreter
+    from engine.models.tokenizer import load_tokenizer
 
     documents = list(read_in_fresh_interpreter())
     encodings = load_tokenizer(model).encode_batch([_shown(d) for d in documents], add_special_tokens=False)
@@ -109,7 +109,7 @@ def write_collection(folder: str, samples: int, model: str) -> dict[str, float]:
 
 def random_side(overrides: list[str], run: str) -> dict[str, Any]:
     """Plain vLLM on prompts whose demonstrations are drawn one by one; runs in its own process."""
-    from engine.config import load_config
+    from engine.command_line.compose import load_config
 
     config, _ = load_config(overrides)
     return _plain.generate_plain(config, random_prompts(config, Path(run)))
@@ -120,9 +120,9 @@ def random_prompts(config: RunConfig, run: Path) -> list[_plain.Prompt]:
     import numpy as np
     import pyarrow.parquet as pq
 
-    from engine.demonstrations import load_pool
-    from engine.generation import read_plan
-    from engine.task import Renderer
+    from engine.artifacts.prompts import read_plan
+    from engine.prompts.demonstrations.pool import load_pool
+    from engine.task.render import Renderer
 
     columns = pq.read_table(run / "documents" / "passages.parquet", columns=["passage_id", "title", "text"])
     passages = {row["passage_id"]: row for row in columns.to_pylist()}
@@ -138,7 +138,7 @@ def random_prompts(config: RunConfig, run: Path) -> list[_plain.Prompt]:
 
 def generated_texts(run: Path) -> list[str]:
     """What a finished samples step wrote."""
-    from engine.parts import read_samples
+    from engine.artifacts.samples import read_samples
 
     texts: list[str] = read_samples(run / "samples")["text"].to_pylist()
     return texts
@@ -146,8 +146,8 @@ def generated_texts(run: Path) -> list[str]:
 
 def diversity(planned: list[str], random: list[str]) -> dict[str, dict[str, float]]:
     """Distinct-2 and dispersion of both sides' queries; runs in its own process, for it loads an encoder."""
-    from engine.encoder import Encoder, EncoderConfig
-    from engine.query_text import clean_query
+    from engine.search.encoder import Encoder, EncoderConfig
+    from engine.text.words import clean_query
     from eval.data_quality import distinct_2
 
     config = EncoderConfig(model="bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=256)

@@ -26,10 +26,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.compaction import MERGED_ROWS, compact
-from engine.parts import committed_parts, committed_set, open_attempt, seal_attempts, write_part
-from engine.pending import pending_units, plan_files, read_passages, size_of
-from engine.records import PROMPTS
+from engine.artifacts.columns import PROMPTS
+from engine.artifacts.documents import read_passages
+from engine.artifacts.prompts import plan_files, size_of
+from engine.samples.pending import pending_units
+from engine.storage.merging import MERGED_ROWS, compact
+from engine.storage.parts import committed_parts, committed_set, open_attempt, seal_attempts, write_part
 
 FILE_ROWS = 1 << 16
 PASSAGES = 100_000

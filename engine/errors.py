@@ -22,27 +22,27 @@ class UserError(Exception):
         remedy: what to do about it, in the imperative.
     """
 
-    def __init__(self, what: str, *, place: str, remedy: str) -> None:
+    def __init__(self, what: str, *, where: str, remedy: str) -> None:
         super().__init__(what)
         self.what = " ".join(what.split())
-        self.place = place
+        self.where = where
         self.remedy = remedy
 
     def __str__(self) -> str:
         """One line: `place: what; remedy`."""
-        return " ".join(f"{self.place}: {self.what}; {self.remedy}".split())
+        return " ".join(f"{self.where}: {self.what}; {self.remedy}".split())
 
     def __reduce__(self) -> tuple[object, ...]:
         """Crosses process borders (Ray pickles exceptions) with all three parts."""
-        return _rebuild, (self.what, self.place, self.remedy)
+        return _rebuild, (self.what, self.where, self.remedy)
 
 
 class StoppedEarly(Exception):  # noqa: N818  # no error: the run did what it was told
     """A budget that the user set is used up; what was made is kept, and the same command goes on from there."""
 
 
-def _rebuild(what: str, place: str, remedy: str) -> UserError:
-    return UserError(what, place=place, remedy=remedy)
+def _rebuild(what: str, where: str, remedy: str) -> UserError:
+    return UserError(what, where=where, remedy=remedy)
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:

@@ -8,39 +8,45 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engine.cluster import ClusterConfig
-from engine.demonstrations import DemonstrationsConfig
-from engine.documents import DocumentsConfig, load_documents
+from engine.documents.config import DocumentsConfig
+from engine.documents.step import load_documents
 from engine.errors import UserError
-from engine.examples import ExamplesConfig, curate_examples
-from engine.identity import place
-from engine.prompts import PromptsConfig, plan_prompts
-from engine.rounds import RoundConfig, plan_round
-from engine.samples import SamplesConfig, generate_samples
-from engine.step import Step
-from engine.task import TaskConfig
-from engine.tracking import TrackingConfig
-from eval.report import ReportConfig, evaluate_model
-from training.model import ModelConfig, train_model
+from engine.examples.config import ExamplesConfig
+from engine.examples.step import curate_examples
+from engine.generation.config import SamplesConfig
+from engine.prompts.config import PromptsConfig, RoundConfig
+from engine.prompts.demonstrations.config import DemonstrationsConfig
+from engine.prompts.rounds import plan_round
+from engine.prompts.step import plan_prompts
+from engine.runtime.cluster import ClusterConfig
+from engine.runtime.identity import placement
+from engine.runtime.step import Step
+from engine.runtime.tracking import TrackingConfig
+from engine.samples.step import generate_samples
+from engine.task.config import TaskConfig
+from eval.config import ReportConfig
+from eval.step import evaluate_model
+from training.config import ModelConfig
+from training.step import train_model
 
 
 @dataclass(frozen=True)
 class RunConfig:
     """Everything a run can be told. What it makes is in the groups named after the six nouns."""
 
-    name: str = place("run")
+    name: str = placement("run")
     """Names the run folder below `runs_dir`."""
     collection: str = ""
     """A BEIR-style folder: its corpus becomes the documents, its queries and judgements the benchmark."""
-    runs_dir: str = place("runs")
+    runs_dir: str = placement("runs")
     """Where run folders and their store live; on a cluster, a disk that every node sees."""
-    run_dir: str = place("")
+    run_dir: str = placement("")
     """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
-    until: str = place("report")
+    until: str = placement("report")
     """Stop after this step: documents, prompts, samples, examples, model or report."""
-    preview: int = place(0)
+    preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
-    sample: bool = place(False)
+    sample: bool = placement(False)
     """With `preview`: also generate those samples, and forecast time from them."""
     seed: int = 0
 
@@ -61,7 +67,7 @@ class RunConfig:
         for name in ("preview", "seed"):
             value = getattr(self, name)
             if value < 0:
-                raise UserError(f"{value} is too small", place=f"{name}={value}", remedy="set it to 0 or more")
+                raise UserError(f"{value} is too small", where=f"{name}={value}", remedy="set it to 0 or more")
 
 
 def steps(config: RunConfig) -> list[Step]:

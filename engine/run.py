@@ -9,31 +9,22 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from engine.collection import check_against_documents
-from engine.console import Console
+from engine.artifacts.collection import check_against_documents
 from engine.errors import UserError, suggest
-from engine.memory import MemorySampler
+from engine.generation.config import SamplesConfig, model_configs
+from engine.generation.pools import EnginePools
 from engine.pipeline import RunConfig, steps
-from engine.place import Place
-from engine.pool import EnginePools
-from engine.step import Step, is_made, make
-from engine.store import (
-    NOUNS,
-    Store,
-    begin_run,
-    hold_run,
-    link,
-    link_latest,
-    make_folder,
-    naming_a_full_disk,
-    remember_run,
-)
-from engine.tracking import make_tracker
-
-if TYPE_CHECKING:
-    from engine.samples import SamplesConfig
+from engine.runtime.console import Console
+from engine.runtime.memory import MemorySampler
+from engine.runtime.place import Place
+from engine.runtime.step import Step, is_made, make
+from engine.runtime.tracking import make_tracker
+from engine.storage.files import make_folder, naming_a_full_disk
+from engine.storage.run_folders import begin_run, hold_run, link, link_latest, remember_run
+from engine.storage.store import NOUNS, Store
+from engine.task.config import TaskConfig
+from engine.task.turns import resolve_turns
 
 FOLLOWS = {"documents.path": "collection", "report.benchmark": "collection", "documents.tokenizer": "model.base"}
 """Keys that take the value of another one unless they are set themselves."""
@@ -49,6 +40,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     """
     run_dir = run_folder(config)
     wanted = wanted_steps(config)
+    check_models(config.task, config.samples)
     for step in wanted:
         _ = step.fingerprint  # everything that can be checked by looking is checked before anything is touched
     with hold_run(run_dir), naming_a_full_disk(run_dir), open_place(config, console or Console()) as place:
@@ -83,9 +75,9 @@ def in_the_users_words(config: RunConfig) -> Iterator[None]:
     except UserError as error:
         for key, origin in FOLLOWS.items():
             value = functools.reduce(getattr, origin.split("."), config)
-            if value and error.place == f"{key}={value}":
+            if value and error.where == f"{key}={value}":
                 remedy = error.remedy.replace(f"set {key}", f"set {origin}")
-                raise UserError(error.what, place=f"{origin}={value}", remedy=remedy) from error
+                raise UserError(error.what, where=f"{origin}={value}", remedy=remedy) from error
         raise
 
 
@@ -117,7 +109,7 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     """
     if config.until not in NOUNS:
         raise UserError(
-            f"no step is called {config.until!r}", place=f"until={config.until}", remedy=suggest(config.until, NOUNS)
+            f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, NOUNS)
         )
     every = steps(config)
     ends = [index for index, step in enumerate(every) if step.noun == config.until]
@@ -134,7 +126,7 @@ def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
     tracker = make_tracker(config.tracking, run_dir, values)  # type: ignore[arg-type]  # a dataclass gives a dict
     engines = EnginePools()
     store_dir = Path(config.runs_dir).expanduser().absolute() / "store"
-    make_folder(store_dir, place=f"runs_dir={config.runs_dir}")
+    make_folder(store_dir, where=f"runs_dir={config.runs_dir}")
     with MemorySampler().running() as memory:
         try:
             yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines)
@@ -163,3 +155,21 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], store: Store, 
             entry.unlink()
     for step in made:
         link(place.run_dir, step.noun, store.folder(step.noun, step.fingerprint))
+
+
+def check_models(task: TaskConfig, config: SamplesConfig) -> None:
+    """Holds the models that turns name against those that there are.
+
+    Raises:
+        UserError: a turn names one that does not exist, or there is one that no turn names.
+    """
+    known = model_configs(config)
+    turns = resolve_turns(task)
+    for turn in turns.values():
+        if turn.config.model not in known:
+            remedy = suggest(turn.config.model, config.models) if config.models else "add it to samples.models"
+            raise UserError(f"there is no model {turn.config.model!r}", where=f"{turn.where}.model", remedy=remedy)
+    if unused := known.keys() - {turn.config.model for turn in turns.values()} - {""}:
+        name = min(unused)
+        remedy = f"write `model: {name}` in a turn of the task, or leave it out; for shares of samples use samples.mix"
+        raise UserError(f"no turn names the model {name!r}", where=f"samples.models.{name}", remedy=remedy)

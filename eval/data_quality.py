@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.attributes import target_shares
-from engine.records import CONDITION_PREFIX
-from engine.task import task_from_json
+from engine.artifacts.columns import CONDITION_PREFIX
+from engine.task.config import task_from_json
+from engine.task.shares import target_shares
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
 
 _WORD = re.compile(r"\w+")
 
@@ -67,6 +68,7 @@ def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> di
 Cells = dict[str, dict[str, float]]
 """Value of a condition -> figures."""
 
+
 SHOWN_VALUES = 20
 """Of a condition, the most frequent ones."""
 
@@ -90,13 +92,6 @@ def read_targets(prompts: Path) -> dict[str, dict[str, float]]:
     """The shares that the task of a finished prompts folder asks for."""
     task = task_from_json((prompts / "task.json").read_text(encoding="utf-8"))
     return {name: shares for name, one in task.attributes.items() if (shares := target_shares(one))}
-
-
-def read_examples(folder: Path) -> tuple[pa.Table, pa.Table]:
-    """The kept and the rejected examples of a finished examples folder."""
-    import pyarrow.parquet as pq
-
-    return pq.read_table(folder / "kept.parquet"), pq.read_table(folder / "rejected.parquet")
 
 
 def quality_figures(

@@ -10,14 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval.benchmark import Benchmark, make_benchmark
-from eval.metrics import HEADLINE, Scores
+from eval.retrieval.benchmark import Benchmark, make_benchmark
+from eval.retrieval.metrics import HEADLINE, Scores
 from eval.significance import Bootstrap, Difference
 from eval.wording import signed
 
 COUNTED_REASONS = ("round_trip", "max_per_passage")
 """Rejected by the round trip or after it: these samples count here as the kept ones do."""
+
+
 HELD_OUT = "held_out"
+
+
 FEW_QUERIES = 30
 
 

@@ -11,15 +11,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.benchmark import Benchmark, load_benchmark
 from eval.decision import Decision, decide, held_out_queries
-from eval.retrieval import Bm25System, Corpus, DenseSystem, Results, System, measure, measure_latency, read_corpus
+from eval.retrieval.benchmark import Benchmark, load_benchmark
+from eval.retrieval.latency import measure_latency
+from eval.retrieval.ranking import Results, measure
+from eval.retrieval.systems import Bm25System, Corpus, DenseSystem, System, read_corpus
 from eval.significance import Bootstrap
 
 if TYPE_CHECKING:
-    from engine.encoder import EncoderConfig
-    from engine.place import Place
-    from eval.report import ReportConfig
+    from engine.runtime.place import Place
+    from engine.search.encoder import EncoderConfig
+    from eval.config import ReportConfig
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Cor
 
 def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> list[System]:
     """BM25, base and tuned over all passages."""
-    from engine.search import Bm25Index
+    from engine.search.bm25 import Bm25Index
 
     bm25 = Bm25Index(corpus.passage_ids, corpus.encoded_texts(), k1=config.bm25_k1, b=config.bm25_b)
     dense = {"base": config.encoder, "tuned": tuned_encoder(config.encoder, inputs["model"])}
@@ -96,8 +98,9 @@ def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corp
 
 def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:
     """One model over the passages, encoded now or found in the cache."""
-    from engine.encoder import Encoder, encode_passages_cached
-    from engine.search import DenseIndex
+    from engine.search.dense import DenseIndex
+    from engine.search.embeddings import encode_passages_cached
+    from engine.search.encoder import Encoder
 
     passages = encode_passages_cached(config, documents, place)
     encoder = Encoder(config, num_threads=place.num_cpus)

@@ -12,16 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.cost import Prices, cost_figures
-from engine.store import read_record
-from engine.task import output_limit, task_from_json
+from engine.storage.store import read_record
+from engine.task.config import task_from_json
+from engine.task.turns import output_limit
+from eval.cost import Prices, cost_figures
 from eval.evaluation import Evaluation
-from eval.metrics import METRICS, Scores
-from eval.retrieval import SYSTEMS, Results
+from eval.retrieval.metrics import METRICS, Scores
+from eval.retrieval.ranking import Results
+from eval.retrieval.systems import SYSTEMS
 from eval.significance import Bootstrap
 
 if TYPE_CHECKING:
-    from eval.report import ReportConfig
+    from eval.config import ReportConfig
+
 
 GENERATION = (
     "samples_per_second",
@@ -30,6 +33,8 @@ GENERATION = (
     "prefix_cache_hit_rate",
     "engine_start_seconds",
 )
+
+
 TRAINING = ("pairs_per_second", "steps", "examples")
 
 

@@ -14,19 +14,20 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.atomic import write_json, write_text
+from engine.storage.files import write_json, write_text
 from eval.evaluation import Evaluation
-from eval.metrics import METRICS, best_rank
-from eval.retrieval import SYSTEMS, Results
-from eval.trec import write_qrels, write_run
+from eval.retrieval.metrics import METRICS, best_rank
+from eval.retrieval.ranking import Results
+from eval.retrieval.systems import SYSTEMS
+from eval.retrieval.trec import write_qrels, write_run
 
 if TYPE_CHECKING:
-    from eval.evidence import Evidence
+    from eval.page.evidence import Evidence
 
 
 def write_report(output: Path, report: dict[str, Any], evidence: Evidence) -> None:
     """report.json and report.html."""
-    from eval.page import render_page
+    from eval.page.page import render_page
 
     write_json(output / "report.json", report)
     write_text(output / "report.html", render_page(report, evidence))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eval.metrics import Floats
+from eval.retrieval.metrics import Floats
 
 _CELLS = 4_000_000  # indices drawn at once: 32 MB, whatever the number of queries
 

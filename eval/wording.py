@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from eval.metrics import HEADLINE
+from eval.retrieval.metrics import HEADLINE
 
 SYSTEM_NAMES = {"bm25": "BM25", "base": "base", "tuned": "tuned"}
+
+
 METRIC_NAMES = {
     "ndcg@10": "nDCG@10",
     "mrr@10": "MRR@10",

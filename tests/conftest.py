@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import json
-import os
+import io
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from rich.console import Console as RichConsole
 
-from engine.cluster import ClusterConfig, quiet
+from engine.artifacts.prompts import write_sets
+from engine.generation.config import SamplesConfig
+from engine.generation.fake_generator import FakeGenerator
+from engine.generation.pools import EnginePools
+from engine.runtime.cluster import ClusterConfig, quiet
+from engine.runtime.console import Console
+from engine.runtime.memory import MemorySampler
+from engine.runtime.place import Place
+from engine.runtime.tracking import NoTracker
+from engine.task.config import task_to_json
+from engine.task.render import Prompts
+from tests.support.command_line import CommandLine, FinishedRun
+from tests.support.corpus import write_corpus
+from tests.support.jobs import TASK, rows
+from tests.support.loops import CONFIG, PROMPTS, Running, Start
 
 quiet()
 
-ROOT = Path(__file__).resolve().parent.parent
-SUBJECTS = ("bread", "bees", "pumps", "towers", "loans", "leaves", "brakes", "tables", "storms", "clocks")
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 TOGETHER = {
-    **dict.fromkeys(("test_benchmarks", "test_commands", "test_pipeline"), "the finished run"),
-    **dict.fromkeys(("test_crash_vllm", "test_ensemble", "test_vllm"), "vLLM"),
+    **dict.fromkeys(
+        ("test_benchmarks.py", "command_line/test_commands.py", "engine/test_pipeline.py"), "the finished run"
+    ),
+    **dict.fromkeys(("test_crash_vllm.py", "generation/test_load.py", "test_vllm.py"), "vLLM"),
 }
 """Test files that one process of `make test` runs: they share a run, or their engines would hinder each other."""
 
@@ -39,8 +52,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            name = Path(nodeid.partition("::")[0]).stem
-            return TOGETHER.get(name, name)
+            file = nodeid.partition("::")[0].removeprefix("tests/")
+            return TOGETHER.get(file, file)
 
     return Scheduler(config, log)
 
@@ -56,7 +69,7 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """One Ray for all tests of this process that need one."""
     import ray
 
-    from engine.cluster import start_ray
+    from engine.runtime.cluster import start_ray
 
     start_ray(ClusterConfig(num_cpus=2), tmp_path_factory.mktemp("logs"))
     yield
@@ -69,72 +82,10 @@ def corpus(tmp_path: Path) -> Path:
     return write_corpus(tmp_path / "corpus", 40)
 
 
-def write_corpus(folder: Path, count: int) -> Path:
-    """Writes a BEIR folder; document d3 is about the subject 3 in a way of its own."""
-    (folder / "qrels").mkdir(parents=True)
-    rows = []
-    for number in range(count):
-        subject = SUBJECTS[number % len(SUBJECTS)]
-        text = (
-            f"Notes on {subject}, volume {number}. People who work with {subject} in town number {number} say that "
-            f"every {subject} needs care in week {number * 3 % 52}, and that colour {number * 7 % 31} is the best sign."
-        )
-        rows.append({"_id": f"d{number}", "title": f"{subject} {number}", "text": text})
-    _write_lines(folder / "corpus.jsonl", rows)
-    _write_lines(
-        folder / "queries.jsonl", [{"_id": f"q{i}", "text": f"care of {s} in town {i}"} for i, s in enumerate(SUBJECTS)]
-    )
-    lines = ["query-id\tcorpus-id\tscore", *(f"q{i}\td{i}\t{1 + i % 2}" for i in range(len(SUBJECTS)))]
-    (folder / "qrels" / "test.tsv").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def _write_lines(file: Path, rows: list[dict[str, str]]) -> None:
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-@dataclass(frozen=True)
-class CommandLine:
-    """Runs `synthmill` as a user does, in a folder of its own."""
-
-    folder: Path
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Starts it in a process group of its own."""
-        # With the second folder in it, SYNTHMILL_STOP_AT stops processes at a named moment (tests/test_crash.py).
-        paths = f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'crash_points'}"
-        environment = os.environ | {"PYTHONPATH": paths, "COLUMNS": "100"}
-        return subprocess.Popen(
-            [sys.executable, "-m", "engine", *arguments],
-            cwd=self.folder,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, *arguments: str, timeout: float = 280) -> subprocess.CompletedProcess[str]:
-        """Runs it to its end."""
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
 @pytest.fixture
 def synthmill(tmp_path: Path) -> CommandLine:
     """The command line, in a fresh folder."""
     return CommandLine(tmp_path)
-
-
-@dataclass(frozen=True)
-class FinishedRun:
-    """A whole run of the pipeline with the fake generator and the bundled encoder, and how it was started."""
-
-    synthmill: CommandLine
-    arguments: tuple[str, ...]
-    folder: Path
-    output: str
 
 
 @pytest.fixture(scope="session")
@@ -153,3 +104,49 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     done = CommandLine(home).run(*arguments)
     assert done.returncode == 0, done.stderr
     return FinishedRun(CommandLine(home), arguments, home / "run", done.stdout)
+
+
+@pytest.fixture
+def place(tmp_path: Path, ray_session: None) -> Place:
+    """A machine with two cores whose terminal is text in memory."""
+    cluster = ClusterConfig(num_cpus=2)
+    console = Console(RichConsole(file=io.StringIO(), width=200))
+    return Place(tmp_path / "run", tmp_path / "store", cluster, console, NoTracker(), MemorySampler(), EnginePools())
+
+
+@pytest.fixture
+def pools(place: Place) -> Iterator[EnginePools]:
+    """The engines of that machine, ended with the test."""
+    yield place.engines
+    place.engines.stop()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts engine loops, which end with the test."""
+    running: list[Running] = []
+
+    def begin(
+        config: SamplesConfig = CONFIG, generator: FakeGenerator | None = None, prompts: Prompts = PROMPTS
+    ) -> Running:
+        running.append(Running(tmp_path, config, generator or FakeGenerator(config), prompts))
+        return running[-1]
+
+    yield begin
+    for started in running:
+        started.loop.stop()
+
+
+@pytest.fixture
+def planned_inputs(tmp_path: Path) -> Mapping[str, Path]:
+    """A documents and a prompts folder with 90 planned samples of three prefixes."""
+    documents, prompts = tmp_path / "documents", tmp_path / "prompts"
+    documents.mkdir()
+    prompts.mkdir()
+    plan = pa.concat_tables([rows(30, prefix, prefix * 30) for prefix in range(3)])
+    pq.write_table(plan.select(["passage_id", "title", "text"]), documents / "passages.parquet")
+    pq.write_table(plan.drop_columns(["title", "text"]).slice(0, 50), prompts / "plan-00000.parquet")
+    pq.write_table(plan.drop_columns(["title", "text"]).slice(50), prompts / "plan-00001.parquet")
+    write_sets([], prompts / "demonstration_sets.parquet")
+    (prompts / "task.json").write_text(task_to_json(TASK))
+    return {"documents": documents, "prompts": prompts}

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import CommandLine, write_corpus
 
-from engine import digests
-from engine.__main__ import main
+from engine.command_line.main import main
+from engine.storage import digests
+from tests.support.command_line import CommandLine
+from tests.support.corpus import write_corpus
 
 COMMON = ("experiment=adapt", "samples=fake", "until=prompts", "tracking=off")
 FULL = "cluster.min_free_disk_bytes=999999999999999 prompts.seed=7"
@@ -36,7 +37,7 @@ class Case:
 
     name: str
     arguments: str
-    place: str
+    where: str
     said: tuple[str, ...]
 
 
@@ -148,9 +149,9 @@ def snapshot(folder: Path) -> dict[str, str | bytes]:
     return found
 
 
-def one_line(err: str, place: str, said: tuple[str, ...]) -> str:
+def one_line(err: str, where: str, said: tuple[str, ...]) -> str:
     """Holds what was written on stderr to be one line with place, value and remedy."""
-    assert err.startswith(f"synthmill: {place}"), err
+    assert err.startswith(f"synthmill: {where}"), err
     assert err.count("\n") == 1, err
     assert err.endswith("\n"), err
     assert "Traceback" not in err
@@ -186,13 +187,13 @@ def test_a_mistake_is_one_line_and_the_run_stays(
     for run_dir in ("run", "new/run"):
         code, err = typed(*COMMON, "collection=good", f"run_dir={run_dir}", *overrides)
         assert code == 2, err
-        one_line(err, case.place, case.said)
+        one_line(err, case.where, case.said)
     assert (snapshot(world / "run"), snapshot(world / "old")) == before
     assert not (world / "new" / "run").exists()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "place", "said"),
+    ("arguments", "where", "said"),
     [
         (("experiment=adapt",), "documents.path=''", ("no documents are named", "set documents.path=")),
         (("adapt",), "command line", ("no command 'adapt'", "synthmill --help")),
@@ -206,12 +207,12 @@ def test_a_mistake_is_one_line_and_the_run_stays(
     ],
 )
 def test_a_wrong_command_is_one_line(
-    arguments: tuple[str, ...], place: str, said: tuple[str, ...], world: Path, typed: Callable[..., tuple[int, str]]
+    arguments: tuple[str, ...], where: str, said: tuple[str, ...], world: Path, typed: Callable[..., tuple[int, str]]
 ) -> None:
     before = snapshot(world / "run")
     code, err = typed(*arguments)
     assert code == 2, err
-    one_line(err, place, said)
+    one_line(err, where, said)
     assert snapshot(world / "run") == before
 
 
@@ -224,14 +225,14 @@ def test_a_process_exits_with_2_and_says_nothing_else(world: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("override", "place", "said"),
+    ("override", "where", "said"),
     [
         ("tracking=online", "tracking=online", ("no login", "`wandb login`", "tracking=offline")),
         ("cluster.address=127.0.0.1:9", "cluster.address=127.0.0.1:9", ("refused", "`ray start --head`", "=local")),
     ],
 )
 def test_what_is_not_there_is_refused(
-    override: str, place: str, said: tuple[str, ...], world: Path, monkeypatch: pytest.MonkeyPatch
+    override: str, where: str, said: tuple[str, ...], world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(world / "nobody"))
     for name in ("WANDB_API_KEY", "NETRC"):
@@ -240,7 +241,7 @@ def test_what_is_not_there_is_refused(
     before = snapshot(world / "run")
     refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=good", "until=samples", override)
     assert refused.returncode == 2, refused.stderr
-    one_line(refused.stderr, place, said)
+    one_line(refused.stderr, where, said)
     assert snapshot(world / "run") == before
 
 

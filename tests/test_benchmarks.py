@@ -14,13 +14,14 @@ import pytest
 
 from benchmarks import _plain, engine_start, generation_overhead, planning, prefix_planning, resume, routing
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
-from engine.config import load_config
-from engine.parts import read_samples
-from engine.prompts import load_prompts, load_tokenizer
-from engine.records import SourceDocument
+from engine.artifacts.prompts import load_prompts
+from engine.artifacts.samples import read_samples
+from engine.command_line.compose import load_config
+from engine.documents.readers.document import SourceDocument
+from engine.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:  # the processes below import this file without pytest's paths
-    from conftest import FinishedRun
+    from tests.support.command_line import FinishedRun
 
 
 def describe_process(word: str) -> dict[str, object]:
@@ -57,7 +58,7 @@ def test_lines_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def write_attempt(run: Path, number: int = 0, failed: int = 0) -> None:
-    """A start of the samples step with two engines, as engine/generation.py records it."""
+    """A start of the samples step with two engines, as engine/samples/step.py records it."""
     counters = {"prefix_cache_queries": 100, "prefix_cache_hits": 40}
     own = {"generated": 20, "failed": failed, "output_tokens": 300, "counters": counters}
     engines = [
@@ -104,7 +105,7 @@ def written_samples(finished_run: FinishedRun) -> list[str]:
 def test_the_other_side_is_asked_the_prompts_of_the_samples_step(
     finished_run: FinishedRun, written_samples: list[str]
 ) -> None:
-    from engine.generators import prompt_hash
+    from engine.generation.generator import prompt_hash
 
     prompts = _plain.planned_prompts(finished_run.folder)
     hashes = [name for prompt in prompts for name in [prompt_hash(prompt.text)] * prompt.n]
@@ -135,7 +136,7 @@ def test_the_other_sides_prompts_come_prefix_by_prefix(finished_run: FinishedRun
 
 
 def test_random_prompts_have_the_planned_passages_and_demonstrations_of_their_own(finished_run: FinishedRun) -> None:
-    from engine.demonstrations import load_pool
+    from engine.prompts.demonstrations.pool import load_pool
 
     config, _ = load_config(["experiment=adapt", "collection=x", "demonstrations.per_prompt=5"])
     prompts = prefix_planning.random_prompts(config, finished_run.folder)

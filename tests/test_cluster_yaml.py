@@ -1,7 +1,6 @@
 """cluster.yaml is checked offline with Ray's own validator: a key that Ray would refuse fails here, not on a bill."""
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -9,7 +8,8 @@ import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import ROOT
+
 CLUSTER = ROOT / "cluster.yaml"
 
 

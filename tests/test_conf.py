@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from engine.config import CONF, choices, groups, load_config
+from engine.command_line.compose import load_config
+from engine.command_line.config_files import CONF, choices, groups
 
 
 @pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in groups() for choice in choices(group)])

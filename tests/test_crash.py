@@ -28,17 +28,19 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import CommandLine, write_corpus
-from test_pool import TASK, rows
 
-from engine.parts import committed_ids, committed_parts, read_samples
-from engine.prompts import write_sets
-from engine.store import read_record
-from engine.task import task_to_json
+from engine.artifacts.prompts import write_sets
+from engine.artifacts.samples import read_samples
+from engine.storage.parts import committed_ids, committed_parts
+from engine.storage.store import read_record
+from engine.task.config import task_to_json
+from tests.support.command_line import CommandLine
+from tests.support.corpus import write_corpus
+from tests.support.jobs import TASK, rows
+from tests.support.paths import CRASH_POINTS
 
 SEED = int(os.environ.get("SYNTHMILL_CRASH_SEED", "0"))
 TRIALS = int(os.environ.get("SYNTHMILL_CRASH_TRIALS", "30"))
-POINTS = Path(__file__).resolve().parent / "crash_points"
 POINT_NAMES = ("open", "rename", "merge", "delete", "before_done")
 WORDS = {"before_done": "before _DONE", "open": "engine start"}
 PLANNED, DONORS = 240, 60
@@ -127,11 +129,11 @@ class Mill:
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.seed = root, seed
         self.driver = subprocess.Popen(
-            [sys.executable, str(POINTS.parent / "crash_driver.py")],
+            [sys.executable, str(CRASH_POINTS.parent / "crash_driver.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONPATH": str(POINTS.parent.parent)},
+            env=os.environ | {"PYTHONPATH": str(CRASH_POINTS.parent.parent)},
         )
         write_plan(root / "origin", "old", DONORS)
         write_plan(root / "origin", "new", PLANNED)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import CommandLine, write_corpus
-from test_crash import ARGUMENTS, SEED, check_complete, check_nothing_outlives, rows_of
+
+from tests.support.command_line import CommandLine
+from tests.support.corpus import write_corpus
+from tests.test_crash import ARGUMENTS, SEED, check_complete, check_nothing_outlives, rows_of
 
 PLANNED = 80
 KILLS = 3

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.support.paths import ROOT
+
 PACKAGES = ("engine", "training", "eval")
 MODULES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SCRIPTS = ["install.py", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").rglob("*.py"))]
@@ -24,24 +25,32 @@ MAX_YAML_LINES = 40
 
 MAY_IMPORT = {"engine": {"engine"}, "training": {"engine", "training"}, "eval": {"engine", "training", "eval"}}
 """engine <- training <- eval."""
-SEES_ALL = {"engine/pipeline.py", "engine/__main__.py", "engine/commands.py", "engine/summary.py"}
+SEES_ALL = {
+    "engine/pipeline.py",
+    "engine/command_line/main.py",
+    "engine/command_line/commands.py",
+    "engine/command_line/end.py",
+}
 """The flow itself and the command line."""
 ROOMS = {
-    "vllm": "engine/generators.py",
-    "faiss": "engine/search.py",
-    "wandb": "engine/tracking.py",
+    "vllm": "engine/generation/generator.py",
+    "faiss": "engine/search/dense.py",
+    "wandb": "engine/runtime/tracking.py",
 }
 """The one module that may import a library whose interface changes often or that takes long to load."""
 STEP_MODULES = (
-    "engine.documents",
-    "engine.prompts",
-    "engine.samples",
-    "engine.examples",
-    "training.model",
-    "eval.report",
+    "engine.documents.step",
+    "engine.prompts.step",
+    "engine.generation.config",
+    "engine.examples.step",
+    "training.config",
+    "eval.config",
 )
 HEAVY = {"torch", "ray", "vllm", "faiss", "sentence_transformers", "transformers", "datasets", "pandas", "wandb"}
-TESTED_IN = {"engine/readers_rows.py": "test_readers.py", "engine/readers_tree.py": "test_readers.py"}
+TESTED_IN = {
+    "engine/documents/readers/rows.py": "test_readers.py",
+    "engine/documents/readers/files.py": "test_readers.py",
+}
 """Modules whose tests are in a file of another name."""
 
 
@@ -117,7 +126,9 @@ def test_ray_is_started_in_one_room() -> None:
     def starts_ray(node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and ast.unparse(node.func) == "ray.init"
 
-    assert {module for module in MODULES if any(map(starts_ray, ast.walk(parse(module))))} == {"engine/cluster.py"}
+    assert {module for module in MODULES if any(map(starts_ray, ast.walk(parse(module))))} == {
+        "engine/runtime/cluster.py"
+    }
 
 
 @pytest.mark.parametrize(

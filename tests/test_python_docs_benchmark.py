@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-from engine.collection import check_judgements, qrels_file, read_qrels, read_queries
-from engine.demonstrations import BUNDLED
-from engine.python_docs import read_in_fresh_interpreter
+from engine.artifacts.collection import check_judgements, qrels_file, read_qrels, read_queries
+from engine.documents.readers.python_docs import read_in_fresh_interpreter
+from engine.prompts.demonstrations.config import BUNDLED
+from tests.support.paths import ROOT
 
-FOLDER = Path(__file__).resolve().parent.parent / "eval" / "benchmarks" / "python_docs"
+FOLDER = ROOT / "eval" / "benchmarks" / "python_docs"
 STOP_WORDS = """
 the and for that with this from have has had are was were not but you your can will would should could into onto out how
 what when where which who why does did doing done its it's they them their there then than some any all each every one

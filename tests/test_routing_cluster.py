@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.cluster import ClusterConfig, quiet
-from engine.parts import read_samples
+from engine.artifacts.samples import read_samples
+from engine.runtime.cluster import ClusterConfig, quiet
+from tests.support.paths import ROOT
 
-TESTS = Path(__file__).resolve().parent
+TESTS = ROOT / "tests"
 SIZES = [600, 60, 60, 60, 60, 60, 60]
 """Rows of each prefix."""
 UNIT_ROWS = 20
@@ -69,13 +70,13 @@ def drive(address: str, folder: Path) -> None:
     """Has three engines write the units of SIZES into `folder`."""
     from dataclasses import replace
 
-    from test_pool import FAKE, job, rows
-
-    from engine.console import Console
-    from engine.memory import MemorySampler
-    from engine.place import Place
-    from engine.pool import EnginePools, Unit
-    from engine.tracking import NoTracker
+    from engine.generation.jobs import Unit
+    from engine.generation.pools import EnginePools
+    from engine.runtime.console import Console
+    from engine.runtime.memory import MemorySampler
+    from engine.runtime.place import Place
+    from engine.runtime.tracking import NoTracker
+    from tests.support.jobs import FAKE, job, rows
 
     engines = EnginePools()
     cluster = ClusterConfig(address=address)

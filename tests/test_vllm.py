@@ -1,6 +1,6 @@
 """The real engine on the real bundled model: the same loop and parts, with vLLM in them."""
 
-# ruff: noqa: F811  # the fixture `place` of test_pool is a parameter here
+# the fixture `place` of test_pool is a parameter here
 from __future__ import annotations
 
 import ast
@@ -11,20 +11,22 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_pool import TASK, job, place, rows  # noqa: F401  # place is a fixture
 
-from engine.config import choices, load_config
-from engine.generation import read_plan
-from engine.loop import Job
-from engine.parts import open_attempt, read_samples
-from engine.pending import make_units, read_passages
-from engine.place import Place
-from engine.pool import EnginePool, Unit
-from engine.prompts import load_prompts, plan_prompts
-from engine.records import PASSAGES, condition_names
-from engine.samples import SamplesConfig
-from engine.task import Prompts, TaskConfig
-from engine.turns import TurnConfig
+from engine.artifacts.columns import PASSAGES, condition_names
+from engine.artifacts.documents import read_passages
+from engine.artifacts.prompts import load_prompts, read_plan
+from engine.artifacts.samples import read_samples
+from engine.command_line.compose import load_config
+from engine.command_line.config_files import choices
+from engine.generation.config import SamplesConfig
+from engine.generation.jobs import Job, Unit, make_units
+from engine.generation.pool import EnginePool
+from engine.prompts.step import plan_prompts
+from engine.runtime.place import Place
+from engine.storage.parts import open_attempt
+from engine.task.config import TaskConfig, TurnConfig
+from engine.task.render import Prompts
+from tests.support.jobs import TASK, job, rows
 
 SONG = "la la la la la la la la la la la la"
 REVIEWS = TaskConfig(

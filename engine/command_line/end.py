@@ -1,0 +1,62 @@
+"""The end of a run, for the person at the terminal: the table, the page, and how to load the model.
+
+In: a finished run folder. Out: text.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.models.resolve import resolve_model
+from engine.runtime.console import Console
+
+if TYPE_CHECKING:
+    from engine.pipeline import RunConfig
+
+
+def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
+    """Prints what a run came to: the quality table and the model after a report, else where the output lies."""
+    console = console or Console()
+    shown = _short(run_dir)
+    if config.until != "report":
+        console.step("done", f"{shown}/{config.until}")
+        return
+    from eval.page.table import read_report
+
+    report = read_report(run_dir / "report")
+    console.show("")
+    _show_figures(report, console)
+    console.step("report", f"{shown}/report/report.html")
+    tuned = report["decision"]["model"] == "tuned"
+    model = f"{shown}/model" if tuned else str(resolve_model(config.model.base, key="model.base"))
+    console.verbatim(f"\n{load_lines(model)}")
+
+
+def _show_figures(report: dict[str, Any], console: Console) -> None:
+    """The quality table, or one line where there was nothing to measure on."""
+    from eval import wording
+    from eval.page.table import summary_table
+
+    _, figures = wording.shown_results(report)
+    if figures["queries"]:
+        console.show(summary_table(report))
+        return
+    use = f"use the {report['decision']['model']} model"
+    console.step("report", f"there were no queries to evaluate on ({wording.questions(report)}): {use}")
+
+
+def load_lines(folder: str) -> str:
+    """Three lines of Python that load the model that the decision promotes."""
+    return (
+        "from sentence_transformers import SentenceTransformer\n"
+        f"model = SentenceTransformer({json.dumps(folder, ensure_ascii=False)})\n"
+        'vectors = model.encode(["a question", "a passage"])'
+    )
+
+
+def _short(run_dir: Path) -> str:
+    """The run folder as the user would type it."""
+    here = Path.cwd()
+    return str(run_dir.relative_to(here)) if run_dir.is_relative_to(here) else str(run_dir)

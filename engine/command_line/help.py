@@ -1,0 +1,46 @@
+"""`synthmill --help`: groups, choices and examples, read from conf/ without importing anything heavy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
+
+
+_TEXT = """\
+synthmill: unlabelled documents in, a measurably better retriever and its evidence out.
+
+usage: synthmill [group=choice ...] [key=value ...]
+
+examples
+  synthmill experiment=demo                              the whole path on Python's own documentation, bundled models
+  synthmill experiment=adapt collection=DIR              adapt a retriever to a BEIR folder (corpus.jsonl is enough)
+  synthmill experiment=adapt documents.path=DIR          ... or to texts, Markdown, HTML, CSV, Parquet, JSONL
+  synthmill experiment=demo until=samples                stop after a step
+  synthmill experiment=demo preview=3                    print prompts and a forecast; nothing is generated
+  synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
+  synthmill -m experiment=demo model.learning_rate=1e-5,3e-5    a sweep; samples are shared by its points
+  synthmill task=stories documents=none    another task: docs/cookbook.md
+  synthmill experiment=demo --cfg job                    print the composed config
+
+commands on a finished run
+  synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
+  synthmill search RUN "question"                        base and tuned results side by side
+  synthmill clean [RUNS_DIR]                             remove step outputs that no run links to
+
+keys most used: collection, run_dir, until, preview, sample, seed, documents.path, demonstrations.path,
+  demonstrations.from_qrels, prompts.max_samples, samples.model, model.base, model.learning_rate, tracking
+
+groups (choose with group=choice)
+{groups}
+
+Every key, with its default: synthmill --cfg job. Explanations: docs/configuration.md"""
+
+
+def help_text() -> str:
+    """The text of `synthmill --help`."""
+    folders = sorted(folder for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
+    lines = [
+        f"  {folder.name:<16}{', '.join(sorted(file.stem for file in folder.glob('*.yaml')))}" for folder in folders
+    ]
+    return _TEXT.format(groups="\n".join(lines))

@@ -1,0 +1,173 @@
+"""The command line: `synthmill [overrides]`, and small commands that read a finished run.
+
+Exit codes: 0 for a finished run; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because
+its time budget was used up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+from engine.errors import StoppedEarly, UserError, suggest
+from engine.runtime.cluster import quiet
+
+USAGE = {
+    "trace": "synthmill trace RUN SAMPLE_ID",
+    "search": 'synthmill search RUN "question"',
+    "clean": "synthmill clean [RUNS_DIR]",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command; the console script calls this and exits with what it returns."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    quiet()
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    try:
+        return _dispatch(arguments)
+    except UserError as error:
+        sys.stderr.write(f"synthmill: {error}\n")
+        return 2
+    except StoppedEarly as end:
+        sys.stderr.write(f"synthmill: {end}; what was committed is kept. To go on: {_command(arguments)}\n")
+        return 3
+    except KeyboardInterrupt:
+        sys.stderr.write(f"\ninterrupted; what was committed is kept. To go on: {_command(arguments)}\n")
+        return 130
+
+
+def _command(arguments: Sequence[str]) -> str:
+    """The command that was given, so that it can be pasted."""
+    return shlex.join([*_program(), *arguments])
+
+
+def _program() -> list[str]:
+    """How this program was called: it may not be on the PATH."""
+    called = Path(sys.argv[0])
+    if called.name != "synthmill":
+        return [sys.executable, "-m", "engine"]
+    if shutil.which("synthmill"):
+        return ["synthmill"]
+    inside = called.resolve().is_relative_to(Path.cwd())
+    return [os.path.relpath(called) if inside else str(called.absolute())]
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else "--help"
+    if command in ("--help", "-h", "help"):
+        from engine.command_line.help import help_text
+
+        sys.stdout.write(help_text() + "\n")
+        return 0
+    if command in USAGE:
+        return _read_run(command, arguments[1:])
+    if any(argument.startswith("-") for argument in arguments):
+        return _hydra(arguments)
+    if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out
+        remedy = f"write key=value to run, `synthmill --help` shows examples; of commands {suggest(command, USAGE)}"
+        raise UserError(f"there is no command {command!r}", where="command line", remedy=remedy)
+    from engine.command_line.compose import load_config
+
+    config, text = load_config(arguments)
+    return start(config, text)
+
+
+def start(config: object, text: str) -> int:
+    """Runs one composed config: the pipeline, or its preview."""
+    from engine.command_line.end import show_end
+    from engine.command_line.preview import preview
+    from engine.pipeline import RunConfig
+    from engine.run import in_the_users_words, run
+
+    assert isinstance(config, RunConfig), "load_config gives a RunConfig"
+    with in_the_users_words(config):
+        if config.preview:
+            preview(config)
+        else:
+            show_end(run(config, text), config)
+    return 0
+
+
+def _read_run(command: str, arguments: list[str]) -> int:
+    wanted = {"trace": 2, "search": 2, "clean": 1}[command]
+    if command == "clean" and not arguments:
+        arguments = ["runs"]
+    if len(arguments) != wanted:
+        what = f"{len(arguments)} arguments, {wanted} wanted"
+        raise UserError(what, where=command, remedy=f"write: {USAGE[command]}")
+    from engine.command_line import commands
+
+    functions: dict[str, Callable[..., int]] = {
+        "trace": commands.trace,
+        "search": commands.search,
+        "clean": commands.clean,
+    }
+    return functions[command](*arguments)
+
+
+def _hydra(arguments: list[str]) -> int:
+    """Leaves flags such as `--cfg job` and `-m` to Hydra, after checking the overrides ourselves."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import DictConfig, OmegaConf
+
+    from engine.command_line.compose import CONFIG_NAME, first_of_sweep, load_config, typed
+    from engine.command_line.config_files import CONF, find_own_files, own_conf
+
+    config_dir, arguments = _take_config_dir(arguments)
+    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    load_config(first_of_sweep(overrides), config_dir)
+    flags = [argument for argument in arguments if argument not in overrides]
+
+    @hydra.main(config_path=str(CONF), config_name=CONFIG_NAME, version_base="1.3")
+    def job(config: DictConfig) -> None:
+        hydra_config = HydraConfig.get()
+        if hydra_config.mode is RunMode.MULTIRUN:
+            point = hydra_config.job.override_dirname.replace("/", "_") or str(hydra_config.job.num)
+            parent = Path(config.run_dir or Path(config.runs_dir) / "sweeps" / config.name)
+            OmegaConf.update(config, "run_dir", str(parent / point))
+        try:
+            start(*typed(config))
+        except UserError as error:  # Hydra would print its traceback
+            sys.stderr.write(f"synthmill: {error}\n")
+            raise SystemExit(2) from error
+        except StoppedEarly as end:
+            sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
+            raise SystemExit(3) from end
+
+    sys.argv = [sys.argv[0], *flags, *find_own_files(overrides, own_conf(config_dir))]
+    job()
+    return 0
+
+
+def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """Hydra's `--config-dir DIR`, which our check must know too, and the other arguments."""
+    others: list[str] = []
+    config_dir = ""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in ("--config-dir", "-cd"):
+            config_dir = next(rest, "")
+            if not config_dir:
+                raise UserError("names no folder", where=argument, remedy=f"write {argument} FOLDER")
+        elif argument.startswith("--config-dir="):
+            config_dir = argument.partition("=")[2]
+        else:
+            others.append(argument)
+    return config_dir, others
+
+
+def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

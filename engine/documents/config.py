@@ -1,0 +1,88 @@
+"""TODO: what comes in, what goes out, why this way."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+from omegaconf import II
+
+from engine.documents.readers.source import Reader, Source, find_source
+from engine.errors import UserError
+from engine.models.tokenizer import tokenizer_file
+from engine.runtime.identity import fields_of
+from engine.storage.digests import content_digest
+
+MIN_WINDOW_TOKENS = 16
+"""Smaller windows hold no thought, and one character may take four tokens (`chunking` asserts the same)."""
+
+
+@dataclass(frozen=True)
+class DocumentsConfig:
+    """Which documents are read, and how they are cut into passages."""
+
+    path: str = ""
+    """A BEIR folder, a file, or a folder of files; empty for reader=python."""
+    reader: Reader = Reader.auto
+    """What the path holds; `auto` finds out."""
+    id_field: str = ""
+    """Field of a row's id; empty: _id, id, doc_id, ... where there is one, else a hash of the content."""
+    title_field: str = ""
+    """Field of a row's title; empty: title, headline or heading where there is one."""
+    text_field: str = ""
+    """Field of a row's text; empty: text, contents, content, body, ..."""
+    max_tokens: int = 512
+    """Longest passage; a longer document becomes several."""
+    overlap_tokens: int = 64
+    """Tokens that a passage repeats from the one before."""
+    min_tokens: int = 1
+    """A document with fewer, title included, is left out as too short."""
+    limit: int = 0
+    """Read only the first so many documents; 0 reads all."""
+    tokenizer: str = II("model.base")
+    """The model whose tokenizer counts."""
+
+    def __post_init__(self) -> None:
+        """Checks the sizes against each other."""
+        half = self.max_tokens // 2
+        up_to_half = f"0 to {half}, half of documents.max_tokens"
+        _require(self.max_tokens >= MIN_WINDOW_TOKENS, "max_tokens", self.max_tokens, f"{MIN_WINDOW_TOKENS} or more")
+        _require(0 <= self.overlap_tokens <= half, "overlap_tokens", self.overlap_tokens, up_to_half)
+        _require(0 <= self.min_tokens <= half, "min_tokens", self.min_tokens, up_to_half)
+        _require(self.limit >= 0, "limit", self.limit, "0 for all, or a number of documents")
+        endless = self.reader is Reader.blank and not self.limit
+        _require(not endless, "limit", self.limit, "the number of blank documents to write from")
+
+    def source(self) -> Source:
+        """The documents that the config names, found but not read.
+
+        Raises:
+            UserError: there are none at `path`, or none that the reader reads.
+        """
+        return find_source(self.path, self.reader)
+
+    def identity(self) -> dict[str, object]:
+        """The fields that change the passages, path and tokenizer replaced by what they hold.
+
+        Raises:
+            UserError: the path or the tokenizer does not exist; a run asks this before it starts anything.
+        """
+        source = self.source()
+        tokenizer = content_digest(tokenizer_file(self.tokenizer))
+        return {**fields_of(self), "reader": source.reader.value, "path": _digest(source), "tokenizer": tokenizer}
+
+
+def _digest(source: Source) -> object:
+    """What a source holds; file names count only where they are ids."""
+    if source.reader is Reader.python:
+        return sys.version
+    if source.reader is Reader.blank:
+        return None
+    if source.reader is Reader.tree:
+        return [source.path.name if source.path.is_file() else "", content_digest(source.path)]
+    return [content_digest(file) for file in source.files]
+
+
+def _require(holds: bool, field: str, value: int, wanted: str) -> None:
+    if not holds:
+        raise UserError(f"{value} is out of range", where=f"documents.{field}={value}", remedy=f"set it to {wanted}")

@@ -1,0 +1,195 @@
+"""Documents from files: trees of text, Markdown, reStructuredText and HTML, and SQuAD-style JSON.
+
+In: a folder or a file. Out: one `SourceDocument` per file (its relative path is its id) or per paragraph.
+Markup that carries no words is removed; the words themselves are left as they are. HTML is read with the
+standard library's parser, which never fails on bad markup and needs nothing installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from html.parser import HTMLParser
+from pathlib import Path
+
+from engine.documents.readers.document import SourceDocument
+from engine.errors import UserError
+from engine.storage.lines import NotTextError, UnreadableError, fail_json, read_text
+
+TREE_SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm")
+
+
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+
+
+_FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
+
+
+_MARKDOWN_HEADING = re.compile(
+    r"^ {0,3}#{1,6}[ \t]+(?P<title>[^\n]*?)[ \t#]*$|^(?P<underlined>[^\n]*\w[^\n]*)\n(?:=+|-{2,})[ \t]*$", re.MULTILINE
+)
+
+
+_RST_HEADING = re.compile(
+    r"^(?:([^\w\s])\1{2,}[ \t]*\n)?[ \t]*(?P<title>[^\n]*\w[^\n]*)\n([^\w\s])\3{2,}[ \t]*$", re.MULTILINE
+)
+
+
+_MARKED_SECTION = re.compile(r"<!\[(?!CDATA\[)[^<>]*>?")  # conditional comments; some make html.parser fail
+
+
+_SILENT = {"script", "style", "template", "noscript", "svg", "title"}
+
+
+_BLOCKS = {"address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption"}
+_BLOCKS |= {"figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol"}
+_BLOCKS |= {"option", "p", "pre", "section", "table", "tbody", "td", "th", "thead", "tr", "ul"}
+
+
+def tree_files(path: Path) -> list[Path]:
+    """The readable files below a folder (or the file itself), by relative path; hidden ones are left out."""
+    if path.is_file():
+        return [path]
+    found = [file for file in _shown_files(path) if file.name.lower().endswith(TREE_SUFFIXES)]
+    return sorted(found, key=lambda file: file.relative_to(path).as_posix())
+
+
+def other_files(path: Path) -> Counter[str]:
+    """How many files below a folder are of kinds that are not read, by ending; hidden ones are not counted."""
+    others = (file for file in _shown_files(path) if not file.name.lower().endswith(TREE_SUFFIXES))
+    return Counter(file.suffix.lower() or "without ending" for file in others)
+
+
+def _shown_files(path: Path) -> Iterator[Path]:
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from (Path(folder, name) for name in names if not name.startswith("."))
+
+
+def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
+    """One document per file of `tree_files(path)`; its id is its path below `path`, with forward slashes.
+
+    A file of a folder that is not UTF-8, or cannot be read, is a document that says so.
+
+    Raises:
+        UserError: the one file that was named is not UTF-8 or cannot be read, with the file and byte.
+    """
+    root = path if path.is_dir() else path.parent
+    for file in files:
+        name = file.relative_to(root).as_posix()
+        try:
+            source = read_text(file)
+        except (NotTextError, UnreadableError) as error:
+            if path.is_file():
+                raise
+            yield SourceDocument(name, "", "", reason="not UTF-8" if isinstance(error, NotTextError) else "unreadable")
+            continue
+        yield SourceDocument(name, *parse_file(file.suffix.lower(), source))
+
+
+def parse_file(suffix: str, source: str) -> tuple[str, str]:
+    """Title and text of a file's content; a `.txt` file has no title."""
+    source = source.replace("\r\n", "\n")
+    if suffix in (".md", ".markdown"):
+        source = _FRONT_MATTER.sub("", source)
+        without_code = _FENCED.sub(lambda code: re.sub(r"[^\n]", " ", code[0]), source)
+        return _split_heading(source, _MARKDOWN_HEADING.search(without_code))
+    if suffix == ".rst":
+        return _split_heading(source, _RST_HEADING.search(source))
+    return html_to_text(source) if suffix in (".html", ".htm") else ("", source)
+
+
+def _split_heading(source: str, heading: re.Match[str] | None) -> tuple[str, str]:
+    """The heading's words, and the text without it where it stands first: an encoder reads the title anyway."""
+    if heading is None:
+        return "", source
+    title = next(words for words in heading.groupdict().values() if words is not None)
+    stands_first = not source[: heading.start()].strip()
+    return title.strip(), source[heading.end() :].lstrip("\n") if stands_first else source
+
+
+def html_to_text(source: str) -> tuple[str, str]:
+    """Title (`<title>`, else the first `<h1>`) and visible text of a page, one line per block element."""
+    page = _Page()
+    page.feed(_MARKED_SECTION.sub("", source))
+    page.close()
+    lines = (" ".join(line.split()) for line in "".join(page.words).split("\n"))
+    title = " ".join("".join(page.title or page.heading).split())
+    return title, "\n".join(line for line in lines if line)
+
+
+def read_squad(file: Path) -> Iterator[SourceDocument]:
+    """One document per distinct paragraph, named `<title>#<index>` after its place in the article, from 0.
+
+    A paragraph that occurs again, in this article or another, is the same document. The form is that of SQuAD
+    (Rajpurkar et al. 2016), which KorQuAD and many others share. The file is parsed at once.
+
+    Raises:
+        UserError: malformed JSON with file and line, or JSON of another form.
+    """
+    try:
+        content = json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
+        fail_json(error, f"{file}:{line}", "repair the file, or set documents.reader to what it holds")
+    seen: set[bytes] = set()
+    indexes: dict[str, int] = {}
+    for title, text in _paragraphs(content, file):
+        index = indexes[title] = indexes.get(title, -1) + 1
+        fingerprint = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        if fingerprint not in seen:
+            seen.add(fingerprint)
+            yield SourceDocument(f"{title}#{index}", title, text)
+
+
+def _paragraphs(content: object, file: Path) -> Iterator[tuple[str, str]]:
+    try:
+        for number, article in enumerate(content["data"]):  # type: ignore[index]
+            title = str(article.get("title") or f"article-{number}")
+            for paragraph in article["paragraphs"]:
+                yield title, str(paragraph["context"])
+    except (KeyError, TypeError, AttributeError):
+        raise UserError(
+            'is not of the SQuAD form {"data": [{"title", "paragraphs": [{"context"}]}]}',
+            where=str(file),
+            remedy="convert it to JSONL, one object with _id, title and text per line",
+        ) from None
+
+
+class _Page(HTMLParser):
+    """Collects the visible words of a page, with a line break around every block element."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.words: list[str] = []
+        self.title: list[str] = []
+        self.heading: list[str] = []
+        self._open = dict.fromkeys((*_SILENT, "pre", "h1"), 0)
+        self._headings = 0
+
+    def handle_starttag(self, tag: str, attrs: Sequence[tuple[str, str | None]]) -> None:  # noqa: ARG002 (html.parser's signature)
+        if tag in self._open:
+            self._open[tag] += 1
+        if tag in _BLOCKS:
+            self.words.append("\n")
+        self._headings += tag == "h1"
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open.get(tag):
+            self._open[tag] -= 1
+        if tag in _BLOCKS:
+            self.words.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        words = data if self._open["pre"] else data.replace("\n", " ")
+        if self._open["title"] and not self._open["svg"]:
+            self.title.append(words)
+        if any(self._open[tag] for tag in _SILENT):
+            return
+        self.words.append(words)
+        if self._open["h1"] and self._headings == 1:
+            self.heading.append(words)

@@ -1,0 +1,329 @@
+"""The documentation of the Python standard library, read from the running interpreter.
+
+In: nothing but the interpreter: `pydoc_data.topics` (the language reference) and the docstrings of the public
+modules, classes, functions and methods of `sys.stdlib_module_names`. Out: `SourceDocument`s sorted by id,
+named as a programmer would (`itertools.groupby`, `str.partition`, `topics.pass`). Why so: it is a real
+technical collection that is on every machine and needs no network. One text is one passage: names that share
+a text (re-exports, aliases, copies) are one group, and `canonical` picks the name of the group.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import re
+import subprocess
+import sys
+import typing
+import warnings
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pydoc_data.topics import topics
+from types import ModuleType
+
+from engine.documents.readers.document import SourceDocument
+
+MAX_PASSAGES = 4_000
+
+
+MIN_WORDS = 20
+
+
+MAX_RESULT_WORDS = 8
+
+
+SPLIT_DOCSTRING_WORDS = 350
+
+
+PASSAGE_WORDS = (100, 220)
+
+
+# Importing these opens a window or a browser, prints, changes the terminal, or wants a display.
+SIDE_EFFECTS = {"antigravity", "idlelib", "readline", "rlcompleter", "this"}
+SIDE_EFFECTS |= {"tkinter", "turtle", "turtledemo"}
+
+
+# Not the library: installers, the 2to3 converter, demonstrations of the C API, pydoc's data, 120 codecs.
+NOT_LIBRARY = {"distutils", "encodings", "ensurepip", "lib2to3", "pydoc_data"}
+NOT_LIBRARY |= {"xxlimited", "xxlimited_35", "xxsubtype"}
+
+
+# On one operating system only: a passage would depend on where it was read.
+PLATFORM = {"msilib", "msvcrt", "nis", "nturl2path", "ossaudiodev", "spwd", "winreg", "winsound"}
+PLATFORM |= {"asyncio.windows_events", "asyncio.windows_utils", "ctypes.macholib"}
+PLATFORM |= {"multiprocessing.popen_spawn_win32"}
+
+
+# Modules behind a public one that do not carry its name.
+PUBLIC_SPELLING = {"genericpath": "os.path", "ntpath": "os.path", "posixpath": "os.path"}
+PUBLIC_SPELLING |= {"nt": "os", "posix": "os"}
+
+
+SKIPPED = SIDE_EFFECTS | NOT_LIBRARY | PLATFORM | set(PUBLIC_SPELLING)
+
+
+SPECIAL_FORM = type(typing.Optional)  # `typing.Literal` is neither a class nor a function, yet documented
+
+
+SIGNATURE = re.compile(r"[\w.]+\(")
+
+
+HEADED = re.compile(r"(.*)\n([*=\-~])\2+(?=\n|$)")
+
+
+TABLE_RULE = re.compile(r"^ *[+|][-=+|]+$", re.MULTILINE)
+
+
+TABLE_ROW = re.compile(r"^( *)\| *(.*?) *\|$", re.MULTILINE)
+
+
+def read_python_docs() -> Iterator[SourceDocument]:
+    """The passages of this interpreter's own documentation, sorted by id.
+
+    Each has at least `MIN_WORDS` words and a text no other has. Past `MAX_PASSAGES` those with the
+    most parts in their title are dropped first (internals nest deepest), and among them the shortest.
+    """
+    found = [*topic_passages(), *docstring_passages()]
+    distinct: dict[str, SourceDocument] = {}
+    for document in sorted(found, key=lambda document: document.id):
+        distinct.setdefault(normalised(document.text), document)
+    long_enough = [document for words, document in distinct.items() if num_words(words) >= MIN_WORDS]
+    useful = sorted(long_enough, key=lambda d: (d.title.count("."), -num_words(d.text), d.id))[:MAX_PASSAGES]
+    yield from sorted(useful, key=lambda document: document.id)
+
+
+def read_in_fresh_interpreter() -> Iterator[SourceDocument]:
+    """The same, read by a process that has imported nothing else: libraries replace parts of the interpreter.
+
+    Ray, for one, puts a function of its own in the place of `print`.
+    """
+    command = [sys.executable, "-m", "engine.documents.readers.python_docs"]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout.splitlines()
+    return (SourceDocument(**json.loads(line)) for line in lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A way to an object: the module, the name in it, the object's own module, and whether it is an alias."""
+
+    module: str
+    qualname: str
+    home: str
+    is_alias: bool = False
+
+    @property
+    def spelling(self) -> str:
+        """The id as a programmer writes it: builtins without their module, a module by itself."""
+        return ".".join(part for part in (self.module, self.qualname) if part and part != "builtins") or "builtins"
+
+
+def canonical(names: Iterable[Name]) -> Name:
+    """Pick the name under which a text is kept.
+
+    Order: builtins; a module that is the object's home or a package around it (`json` for `json.encoder`);
+    the object's own name before an alias (`OSError`, not `IOError`); fewest parts; shortest; alphabetical.
+    """
+
+    def rank(name: Name) -> tuple[bool, bool, bool, int, int, str]:
+        is_home = f"{public_spelling(name.home)}.".startswith(f"{name.module}.")
+        text = name.spelling
+        return name.module != "builtins", not is_home, name.is_alias, text.count("."), len(text), text
+
+    return min(names, key=rank)
+
+
+def public_spelling(module: str) -> str:
+    """The public name of a module: `_io` is `io`, `posixpath` is `os.path`."""
+    return PUBLIC_SPELLING.get(module, ".".join(part.lstrip("_") for part in module.split(".")))
+
+
+def is_public(dotted: str) -> bool:
+    """No part starts with an underscore."""
+    return not any(part.startswith("_") for part in dotted.split("."))
+
+
+def library_modules() -> Iterator[tuple[str, ModuleType]]:
+    """The public modules of the standard library with their submodules, in the order of their names."""
+    waiting = sorted({*sys.stdlib_module_names, "os.path"}, reverse=True)
+    while waiting:
+        name = waiting.pop()
+        module = import_quietly(name) if is_read(name) else None
+        if module is not None:
+            yield name, module
+            inner = pkgutil.iter_modules(getattr(module, "__path__", ()))
+            waiting += sorted((f"{name}.{info.name}" for info in inner), reverse=True)
+
+
+def is_read(module: str) -> bool:
+    """Public, not skipped, and not a test suite inside a package (`ctypes.test`)."""
+    return is_public(module) and module not in SKIPPED and "test" not in module.split(".")
+
+
+def import_quietly(name: str) -> ModuleType | None:
+    """Import a module without its deprecation warning; None when it is not built on this machine."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            return importlib.import_module(name)
+        except ImportError as error:
+            # an optional C module (`_gdbm` for dbm.gnu) whose library was absent when Python was built
+            if is_library(error.name or ""):
+                return None
+            raise
+
+
+def documented_names() -> Iterator[tuple[Name, str]]:
+    """Every public name of the library with its own docstring, aliases and re-exports included."""
+    for module_name, module in library_modules():
+        if module.__doc__:
+            yield Name(module_name, "", module_name), inspect.cleandoc(module.__doc__)
+        listed = getattr(module, "__all__", None)
+        for attribute, value in sorted(vars(module).items()):
+            home = home_of(value, module_name)
+            if is_exported(attribute, listed, home, module_name):
+                alias = getattr(value, "__name__", attribute) != attribute
+                yield from described(Name(module_name, attribute, home, alias), value)
+
+
+def home_of(value: object, module: str) -> str:
+    """The module an object says it is from; some (bound built-in methods) say nothing."""
+    home = getattr(value, "__module__", None)
+    return home if isinstance(home, str) else module
+
+
+def is_exported(attribute: str, listed: Collection[str] | None, home: str, module: str) -> bool:
+    """Public, of the library, and in `__all__` or, where there is none, not imported from elsewhere."""
+    if not (is_public(attribute) and is_library(home)):
+        return False
+    if listed is not None:
+        return attribute in listed
+    # `open` is a builtin although it says it is from `_io`
+    return module == "builtins" or top_level(public_spelling(home)) == top_level(module)
+
+
+def is_library(home: str) -> bool:
+    """Not from another package: pytest replaces `pdb.set_trace`, transformers adds to `logging.Logger`."""
+    return top_level(home) in sys.stdlib_module_names
+
+
+def top_level(module: str) -> str:
+    """The first part of a module's name."""
+    return module.partition(".")[0]
+
+
+def described(name: Name, value: object) -> Iterator[tuple[Name, str]]:
+    """The docstring of one class or function, and for a class those of the members it defines itself."""
+    if not (inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, property | SPECIAL_FORM)):
+        return
+    if isinstance(value.__doc__, str):
+        yield name, inspect.cleandoc(value.__doc__)
+    if inspect.isclass(value):
+        for attribute, member in sorted(vars(value).items()):
+            own = is_public(attribute) and is_library(home_of(member, name.home))
+            if own and not inspect.isclass(member):
+                alias = name.is_alias or getattr(member, "__name__", attribute) != attribute
+                inner = replace(name, qualname=f"{name.qualname}.{attribute}", is_alias=alias)
+                yield from described(inner, member)
+
+
+def is_signature(text: str) -> bool:
+    """One call and at most a short result: what dataclasses and C functions have in place of a docstring."""
+    if not SIGNATURE.match(text):
+        return False
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if letter == ")" and depth == 0:
+            tail = text[position + 1 :].split()
+            return not tail or (tail[0] == "->" and len(tail) <= MAX_RESULT_WORDS)
+    return False
+
+
+def docstring_passages() -> Iterator[SourceDocument]:
+    """One passage per distinct docstring under its canonical name; a very long one is split."""
+    names: dict[str, list[Name]] = defaultdict(list)
+    texts: dict[str, str] = {}
+    for name, text in documented_names():
+        words = normalised(text)
+        names[words].append(name)
+        texts.setdefault(words, text)
+    for words, group in names.items():
+        if num_words(words) >= MIN_WORDS and not is_signature(words):
+            yield from split(canonical(group).spelling, texts[words], above=SPLIT_DOCSTRING_WORDS)
+
+
+def topic_passages() -> Iterator[SourceDocument]:
+    """The language reference, the shortest topic first: a long one repeats sections that have a topic."""
+    seen: set[str] = set()
+    for topic in sorted(topics, key=lambda topic: (len(topics[topic]), topic)):
+        parts = units(without_tables(topics[topic]))
+        fresh = [part for part in parts if normalised(without_rule(part)) not in seen]
+        seen.update(normalised(without_rule(part)) for part in fresh)
+        for document in split(f"topics.{topic}", "\n\n".join(fresh), above=PASSAGE_WORDS[1]):
+            yield replace(document, title=topic, text=without_rule(document.text))
+
+
+def without_tables(text: str) -> str:
+    """Drawn tables as one paragraph per row, so that a long table can be split between rows."""
+    bare = TABLE_RULE.sub("", text)
+    return TABLE_ROW.sub(lambda row: row[1] + re.sub(" {2,}", " ", row[2]), bare)
+
+
+def without_rule(text: str) -> str:
+    """The text without the line of punctuation under its headings."""
+    return HEADED.sub(r"\1", text)
+
+
+def split(name: str, text: str, above: int) -> Iterator[SourceDocument]:
+    """A text as it is, or as numbered passages when it has more than `above` words."""
+    pieces = [text.strip()] if num_words(text) <= above else passages(text)
+    for number, piece in enumerate(pieces, start=1):
+        document_id = name if len(pieces) == 1 else f"{name}.{number}"
+        yield SourceDocument(id=document_id, title=name, text=piece)
+
+
+def passages(text: str) -> list[str]:
+    """Fill passages with units up to the upper size; past the lower size a heading starts the next."""
+    least, most = PASSAGE_WORDS
+    pieces: list[str] = []
+    for unit in units(text):
+        size = num_words(pieces[-1]) if pieces else most
+        is_full = size + num_words(unit) > most or (size >= least and HEADED.match(unit) is not None)
+        if pieces and (not is_full or size < least // 2):
+            pieces[-1] += "\n\n" + unit
+        else:
+            pieces.append(unit)
+    if len(pieces) > 1 and num_words(pieces[-1]) < least // 2:
+        pieces[-2:] = ["\n\n".join(pieces[-2:])]
+    return pieces
+
+
+def units(text: str) -> list[str]:
+    """Paragraphs that stand alone: a heading keeps its first paragraph, a colon its indented block."""
+    parts: list[str] = []
+    for block in re.split(r"\n\s*\n", text.strip("\n")):
+        before = parts[-1] if parts else ""
+        is_announced = before.endswith(":") and block.startswith(" ")
+        is_first = HEADED.fullmatch(before) is not None
+        if is_first or (is_announced and num_words(before) + num_words(block) <= PASSAGE_WORDS[1]):
+            parts[-1] = f"{before}\n\n{block}"
+        else:
+            parts.append(block)
+    return parts
+
+
+def normalised(text: str) -> str:
+    """The words with one space between them: what makes two texts the same."""
+    return " ".join(text.split())
+
+
+def num_words(text: str) -> int:
+    """Whitespace tokens."""
+    return len(text.split())
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(json.dumps(asdict(document)) + "\n" for document in read_python_docs())

@@ -1,0 +1,77 @@
+"""Step one, documents: reads a collection of any form and writes its passages.
+
+In: a path, or the Python that runs. Out: `passages.parquet` (records.PASSAGES) in the order of reading, one row
+group per few thousand passages, and `failed.parquet` with every document that gave none and why. The step's
+fingerprint holds what the documents are, not where they lie, so a folder that moved is not read again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.artifacts.documents import FAILED_FILE
+from engine.documents.config import DocumentsConfig
+from engine.documents.readers.files import other_files
+from engine.documents.readers.rows import Fields
+from engine.documents.readers.source import Reader, Source, read_documents
+from engine.documents.writer import PassageWriter
+from engine.errors import UserError
+from engine.models.tokenizer import tokenizer_file
+from engine.runtime.place import Place
+
+
+def load_documents(
+    config: DocumentsConfig,
+    inputs: Mapping[str, Path],  # noqa: ARG001 (the first step has none)
+    output: Path,
+    place: Place,
+) -> dict[str, object]:
+    """Reads, cleans and chunks the documents; one that gives no passage is a row of failed.parquet.
+
+    Returns:
+        reader, documents (read), passages and tokens (written), failed: {reason: documents}.
+
+    Raises:
+        UserError: the input as a whole is wrong, or no document gives a passage.
+    """
+    from engine.documents.chunking import ChunkSize, chunk_documents, load_tokenizer
+
+    source = config.source()
+    tokenizer = load_tokenizer(tokenizer_file(config.tokenizer), key="documents.tokenizer")
+    size = ChunkSize(config.max_tokens, config.overlap_tokens, config.min_tokens)
+    fields = Fields(config.id_field, config.title_field, config.text_field)
+    documents = itertools.islice(read_documents(source, fields), config.limit or None)
+    with PassageWriter(output) as writer:
+        for document in chunk_documents(documents, tokenizer, size, place.num_cpus):
+            writer.add(document)
+    _check(writer, config, source)
+    if writer.failed:
+        place.console.warn(f"{_told(writer.failed)} of {writer.documents:,} documents; see documents/{FAILED_FILE}")
+    if source.reader is Reader.tree and (others := other_files(source.path)):
+        kinds = ", ".join(f"{number:,} {ending}" for ending, number in others.most_common(5))
+        place.console.step("documents", f"left out, being of other kinds: {kinds}")
+    totals = {"documents": writer.documents, "passages": writer.passages, "tokens": writer.tokens}
+    return {"reader": source.reader.value, **totals, "failed": dict(sorted(writer.failed.items()))}
+
+
+def _check(writer: PassageWriter, config: DocumentsConfig, source: Source) -> None:
+    """Ends the run where there is nothing to go on with."""
+    from engine.documents.chunking import TOO_SHORT
+
+    where = f"documents.path={config.path}" if config.path else f"documents.reader={config.reader.value}"
+    if writer.documents == 0:
+        files = str(source.files[0]) if len(source.files) == 1 else f"{len(source.files)} files"
+        remedy = f"name a file or folder with at least one document ({files} was read)"
+        raise UserError("holds no documents", where=where, remedy=remedy)
+    if writer.passages == 0:
+        what = f"none of {writer.documents} documents gives a passage: {_told(writer.failed)}"
+        lower = f"lower documents.min_tokens={config.min_tokens}, or " if TOO_SHORT in writer.failed else ""
+        remedy = f"{lower}set documents.text_field to the field with the text"
+        raise UserError(what, where=where, remedy=remedy)
+
+
+def _told(failed: Mapping[str, int]) -> str:
+    """`3 empty, 12 too short`."""
+    return ", ".join(f"{number:,} {reason}" for reason, number in sorted(failed.items()))

@@ -1,0 +1,162 @@
+"""One engine in one Ray actor: loads a generator, runs the engine loop in a thread, answers the driver.
+
+In: jobs and work units from the driver. Out: committed parts, totals; and, for the driver, why an actor did not start
+and that it is gone. A broken engine ends its process, so that
+the driver sees the actor die and gives its rows to another; a process that lives is one that works.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.generation.generator import Weights
+from engine.generation.jobs import Job
+from engine.generation.limits import KILLED, is_out_of_memory
+from engine.generation.load import make_generator
+from engine.generation.loop import EngineLoop
+from engine.storage.parts import FencedError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from engine.generation.config import SamplesConfig
+
+
+EXIT_BROKEN, EXIT_FENCED = 1, 3
+
+
+_POLL_SECONDS = 0.5
+
+
+_LOG_TAIL_BYTES = 20_000
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What an engine says once its generator is loaded."""
+
+    seconds: float
+    cache_tokens: int
+    """Tokens that its prefix cache holds; 0 where the generator does not say."""
+
+
+class EngineActor:
+    """Ray calls the methods, several at a time; the loop has its own thread."""
+
+    def __init__(self, config: SamplesConfig, weights: Mapping[str, Weights], index: int, log: Path) -> None:
+        _redirect_output(log)
+        self._config, self._weights = config, weights
+        self._loop = EngineLoop(config, index)
+        self._loaded, self._ended = threading.Event(), threading.Event()
+        self._error = ""
+        self._answer = Loaded(0.0, 0)
+        threading.Thread(target=self._run, name="engine-loop", daemon=True).start()
+
+    def ready(self) -> Loaded:
+        """Waits until the generator is loaded.
+
+        Raises:
+            RuntimeError: it could not be loaded; the message is the library's own.
+        """
+        self._loaded.wait()
+        if self._error:
+            raise RuntimeError(self._error)
+        return self._answer
+
+    def open(self, job: Job) -> None:
+        """Begins a job: the units that follow commit into its attempt folder."""
+        self._loop.hand_in(job).done.wait()
+
+    def process(self, rows: pa.Table) -> int:
+        """Generates a unit; returns when each of its rows is in a part, committed or open.
+
+        Args:
+            rows: columns of `records.PROMPTS`, the conditions, and the passage's `title` and `text`.
+        """
+        self._loop.hand_in(rows.to_pylist()).done.wait()
+        return len(rows)
+
+    def totals(self) -> dict[str, Any]:
+        """Totals of the job so far (engine.generation.totals.Totals)."""
+        return asdict(copy.copy(self._loop.totals()))
+
+    def stop(self) -> dict[str, Any]:
+        """Drops what is in flight, commits the open part, ends the loop; returns the totals."""
+        self._loop.stop()
+        self._ended.wait()
+        return self.totals()
+
+    def _run(self) -> None:
+        started = time.monotonic()
+        try:
+            generator = make_generator(self._config, self._weights)
+        except BaseException as error:  # anything at all must reach the driver, which waits in ready()
+            traceback.print_exc()
+            self._error = f"{type(error).__name__}: {error}"
+            self._loaded.set()
+            self._ended.set()
+            return
+        self._answer = Loaded(time.monotonic() - started, getattr(generator, "cache_tokens", 0))
+        self._loaded.set()
+        try:
+            self._loop.run(generator)
+        except FencedError:
+            traceback.print_exc()
+            os._exit(EXIT_FENCED)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(EXIT_BROKEN)
+        self._ended.set()
+
+
+def _redirect_output(log: Path) -> None:
+    """Sends everything that this process prints, C libraries included, to a file of the run."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+
+
+def end_actor(actor: Any, timeout_seconds: float = 30.0) -> None:
+    """Kills an actor and waits until it is gone, so that it commits nothing more."""
+    import ray
+
+    ray.kill(actor)
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        try:
+            ray.get(actor.totals.remote(), timeout=1)
+        except ray.exceptions.ActorDiedError:
+            return
+        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
+            time.sleep(_POLL_SECONDS)
+
+
+def why_no_start(error: Exception, log: Path, log_start: int) -> str:
+    """What an engine says that did not start: the exception, and what only its log has; the last line sums it up.
+
+    Args:
+        error: what waiting for it raised.
+        log: its log.
+        log_start: size of the log before it started; what an earlier run wrote there is not its own.
+    """
+    import ray
+
+    text = "\n".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
+    died = isinstance(error, ray.exceptions.RayActorError)
+    if died and "creation task" not in text:  # an exception in the actor's own code is no kill
+        return f"{text}\n{KILLED}"
+    if is_out_of_memory(text) or not log.is_file():
+        return text
+    with log.open("rb") as stream:  # vLLM's engine core names the cause only there
+        stream.seek(max(log_start, log.stat().st_size - _LOG_TAIL_BYTES))
+        lines = stream.read().decode(errors="replace").splitlines()
+    return "\n".join([text, *(line.strip() for line in lines if is_out_of_memory(line))])

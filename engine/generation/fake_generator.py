@@ -1,0 +1,123 @@
+"""A generator that is no model: text computed from the prompt's hash, behind the same loop, actor and parts.
+
+For tests of the machinery and dry runs. It never claims to be a model: its rows carry the model name `fake`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from engine.generation.generator import Finished, Request, Written, prompt_hash
+from engine.task.sampling import Sampling
+
+if TYPE_CHECKING:
+    from engine.generation.config import SamplesConfig
+
+
+_KILL_FACTOR = 8
+
+
+_WORD = re.compile(r"\w{4,}")
+
+
+_ONE_TOKEN_LETTERS = 9
+
+
+class FakeGenerator:
+    """Writes a few words of the prompt's last lines; the same prompt gives the same text, on any engine."""
+
+    def __init__(self, config: SamplesConfig) -> None:
+        _need_memory(config)
+        self._config = config
+        self._waiting: list[tuple[Request, str]] = []
+        self._tokens = 0
+
+    def add(self, request: Request) -> str:
+        """Admits a request; a prompt longer than the context is refused as an engine would."""
+        prompt = request.prompt
+        text = prompt if isinstance(prompt, str) else "\n".join(turn["content"] for turn in prompt)
+        num_tokens = len(text.split())
+        if num_tokens > self._config.context_tokens:
+            raise ValueError(f"the prompt has {num_tokens} tokens, the context {self._config.context_tokens}")
+        self._waiting.append((request, text))
+        return prompt_hash(text)
+
+    def step(self) -> list[Finished]:
+        """Finishes up to `max_num_seqs` requests, at `fake_samples_per_second` where that is set."""
+        batch, self._waiting = self._waiting[: self._config.max_num_seqs], self._waiting[self._config.max_num_seqs :]
+        if self._config.fake_samples_per_second > 0:
+            batch, rest = batch[:1], batch[1:]
+            self._waiting = rest + self._waiting
+            time.sleep(sum(request.n for request, _ in batch) / self._config.fake_samples_per_second)
+        return [self._finish(request, text) for request, text in batch]
+
+    def num_unfinished(self) -> int:
+        """Requests admitted and not finished."""
+        return len(self._waiting)
+
+    def counters(self) -> dict[str, int]:
+        """No cache: every prompt token was asked for, none was found."""
+        return {"prefix_cache_queries": self._tokens, "prefix_cache_hits": 0}
+
+    def _finish(self, request: Request, text: str) -> Finished:
+        num_tokens = len(text.split())
+        self._tokens += num_tokens
+        samples = [self._write(text, index, request.sampling) for index in range(request.n)]
+        return Finished(request.request_id, num_tokens, 0, samples)
+
+    def _write(self, text: str, index: int, sampling: Sampling) -> Written:
+        # The passage stands at the prompt's end; its last line is only the cue to write.
+        words = _WORD.findall(text.rsplit("\n", 1)[0][-600:]) or ["nothing"]
+        number = int(prompt_hash(f"{index}:{text}"), 16)
+        chosen = [words[(number >> (7 * k)) % len(words)].lower() for k in range(6)]
+        form = sampling.structured
+        return _cut(
+            _in_form(form, chosen, number).split(" ") if form else ["where", "is", *chosen], sampling.max_tokens
+        )
+
+
+def _in_form(form: Mapping[str, Any], words: list[str], number: int) -> str:
+    """Text of a structured output; a regular expression is beyond it, so that such an answer fails."""
+    if "choice" in form:
+        return str(form["choice"][number % len(form["choice"])])
+    return json.dumps(_value(form["json"], words, number)) if "json" in form else " ".join(words)
+
+
+def _value(schema: Mapping[str, Any], words: list[str], number: int) -> object:
+    """A value that fits the plain parts of a JSON schema."""
+    if "enum" in schema:
+        return schema["enum"][number % len(schema["enum"])]
+    kind = schema.get("type")
+    if kind == "object":
+        parts = schema.get("properties", {}).items()
+        return {name: _value(part, words, number >> index) for index, (name, part) in enumerate(parts)}
+    if kind == "array":
+        return [_value(schema.get("items", {}), words, number)] * max(1, schema.get("minItems", 1))
+    if kind in {"integer", "number"}:
+        low = schema.get("minimum", 0)
+        return low + number % (schema.get("maximum", low + 9) - low + 1)
+    return bool(number % 2) if kind == "boolean" else " ".join(words)
+
+
+def _need_memory(config: SamplesConfig) -> None:
+    """Runs out of memory as an engine does, where `fake_memory_bytes` is set: with an error, or killed."""
+    if not config.fake_memory_bytes or config.kv_cache_bytes <= config.fake_memory_bytes:
+        return
+    if config.kv_cache_bytes > _KILL_FACTOR * config.fake_memory_bytes:
+        os.kill(os.getpid(), signal.SIGKILL)
+    raise MemoryError(f"{config.kv_cache_bytes} bytes for the KV cache, {config.fake_memory_bytes} there")
+
+
+def _cut(words: list[str], max_tokens: int) -> Written:
+    """As many of the words as fit; a long word is two tokens, so that a tight limit cuts some samples off, not all."""
+    ends = list(itertools.accumulate(2 if len(word) > _ONE_TOKEN_LETTERS else 1 for word in words))
+    kept = sum(end <= max_tokens for end in ends)
+    text = "".join(f" {word}" for word in words[:kept])
+    return Written(text, ends[kept - 1] if kept else 0, -1.0, "stop" if kept == len(words) else "length")

@@ -1,0 +1,129 @@
+"""An engine that finds too little memory: how that is recognised, and the smaller limits it starts with once more.
+
+In: what an engine said when it did not start, and its config. Out: whether memory was short, a config that needs less,
+and what was changed in words. Pure, so that every message is tested without running out of anything. None of the
+limits is part of what is made: they decide how much is computed at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from engine.generation.config import SamplesConfig
+
+
+KILLED = "its process was killed while it loaded, as the system does when memory is short"
+
+
+GPU_SHARE = 0.92
+"""vLLM's default of `gpu_memory_utilization`."""
+
+
+_NO_BLOCKS = "no available memory for the cache blocks"
+
+
+_SIGNS = (
+    _NO_BLOCKS,  # the weights and the largest batch leave nothing for the KV cache
+    "out of memory",  # CUDA, HIP, XPU
+    "memoryerror",
+    "cannot allocate memory",
+    "can't allocate memory",  # torch on CPU
+    "bad_alloc",
+    "is less than desired gpu memory utilization",
+    "is less than desired cpu memory utilization",
+    "is less than requested memory for kv",
+    "running low on memory",  # Ray's own monitor ended the process
+    KILLED,
+)
+
+
+def is_out_of_memory(text: str) -> bool:
+    """Whether what an engine said means that there was too little memory."""
+    lowered = text.lower()
+    return any(sign in lowered for sign in _SIGNS)
+
+
+def gpu_share(config: SamplesConfig) -> float:
+    """What vLLM takes of a GPU's memory where `engine_args` do not say: models of one engine get equal shares."""
+    return round(GPU_SHARE / (1 + len(config.models)), 3)
+
+
+def smaller_limits(config: SamplesConfig, reason: str) -> tuple[SamplesConfig, list[str]]:
+    """A config that needs less memory, and each change as `samples.NAME OLD -> NEW`.
+
+    On CPU the KV cache and the batch are halved. On GPU the batch is halved, and the share of the GPU that vLLM takes
+    goes down; or up, where it was the share that left nothing for the cache. What a further model sets for itself is
+    lowered likewise; all else it has from `samples`.
+
+    Args:
+        config: what the engine was started with.
+        reason: what it said.
+    """
+    from engine.generation.config import model_configs
+
+    fields, changes = _lower(config, _limits(config, reason), "samples")
+    models = {}
+    for name, settings in config.models.items():
+        own = model_configs(config)[name]
+        its_fields, its_changes = _lower(
+            own, [limit for limit in _limits(own, reason) if limit.field in settings], f"samples.models.{name}"
+        )
+        models[name] = {**settings, **its_fields}
+        changes += its_changes
+    return replace(config, **fields, models=models), changes
+
+
+@dataclass(frozen=True)
+class _Limit:
+    field: str
+    """Of the config: `engine_args` where the argument is given there, since it wins."""
+    argument: str
+    """Of `vllm.LLM`."""
+    old: float
+    new: float
+
+
+def _limits(config: SamplesConfig, reason: str) -> list[_Limit]:
+    """The limits of one model, with lower values."""
+    arguments = config.engine_args
+
+    def halved(field: str, argument: str) -> _Limit:
+        old = int(arguments.get(argument, getattr(config, field)))
+        return _Limit("engine_args" if argument in arguments else field, argument, old, max(1, old // 2))
+
+    batch = halved("max_num_seqs", "max_num_seqs")
+    if not config.gpus():
+        return [batch, halved("kv_cache_bytes", "kv_cache_memory_bytes")]
+    share = float(arguments.get("gpu_memory_utilization", gpu_share(config)))
+    new = min(0.97, share + 0.04) if _NO_BLOCKS in reason.lower() else share * 0.8
+    return [
+        batch,
+        halved("max_num_batched_tokens", "max_num_batched_tokens"),
+        _Limit("engine_args", "gpu_memory_utilization", share, round(new, 3)),
+    ]
+
+
+def _lower(config: SamplesConfig, limits: Sequence[_Limit], where: str) -> tuple[dict[str, Any], list[str]]:
+    """The fields of a config that change, and each change in words."""
+    fields: dict[str, Any] = {limit.field: limit.new for limit in limits if limit.field != "engine_args"}
+    arguments = {limit.argument: limit.new for limit in limits if limit.field == "engine_args"}
+    if arguments:
+        fields["engine_args"] = {**config.engine_args, **arguments}
+    names = (f"engine_args.{limit.argument}" if limit.field == "engine_args" else limit.field for limit in limits)
+    return fields, [f"{where}.{name} {limit.old} -> {limit.new}" for name, limit in zip(names, limits, strict=True)]
+
+
+def memory_remedy(config: SamplesConfig) -> str:
+    """Which settings to change when smaller limits did not help either."""
+    if config.gpus():
+        return (
+            "lower samples.max_num_seqs, samples.max_num_batched_tokens or samples.context_tokens, raise "
+            "samples.gpus_per_engine, free the GPU, or name a smaller or quantized samples.model"
+        )
+    return (
+        "lower samples.kv_cache_bytes, samples.max_num_seqs or samples.num_engines, "
+        "or name a smaller samples.model; other programs may hold the memory"
+    )

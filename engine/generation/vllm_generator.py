@@ -1,0 +1,145 @@
+"""TODO: what comes in, what goes out, why this way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.generation.generator import Finished, Request, Weights, Written, prompt_hash
+from engine.generation.limits import gpu_share
+from engine.models.adapter import adapter_rank
+from engine.task.render import Messages
+from engine.task.sampling import RANGES
+
+if TYPE_CHECKING:
+    from engine.generation.config import SamplesConfig
+
+
+def engine_environment(config: SamplesConfig, num_cpus: int) -> dict[str, str]:
+    """Environment of an engine's process; read by vLLM and its math libraries before they start.
+
+    On CPU the engine lives in the actor's process: no child can outlive it, and every core computes (vLLM's own
+    binding would leave one out).
+    """
+    if config.gpus():
+        return {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+    return {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "OMP_NUM_THREADS": str(num_cpus),
+        "VLLM_CPU_CI_ENV": "0",
+    }
+
+
+class VllmGenerator:
+    """vLLM's engine core, driven step by step with the defaults of `vllm.LLM`."""
+
+    def __init__(self, config: SamplesConfig, weights: Weights) -> None:
+        from vllm import LLM
+        from vllm.exceptions import VLLMValidationError
+        from vllm.lora.request import LoRARequest
+
+        self._refusal = VLLMValidationError
+        adapter = weights.adapter
+        self._llm = LLM(model=weights.model, **lora_arguments(adapter), **engine_arguments(config))
+        self._lora = LoRARequest("samples.lora", 1, adapter) if adapter else None
+        self._engine = self._llm.llm_engine
+        self._config = config
+        self._tokenizer = self._llm.get_tokenizer()
+        self.cache_tokens = self._engine.vllm_config.cache_config.kv_cache_size_tokens or 0
+        """Tokens that the KV cache holds: what decides how many prefixes stay warm."""
+
+    def add(self, request: Request) -> str:
+        """Admits a request; see Generator."""
+        text = self._text(request.prompt)
+        if not text.strip():
+            raise ValueError("the prompt is empty")
+        try:
+            self._engine.add_request(request.request_id, text, self._sampling(request), lora_request=self._lora)
+        except self._refusal as error:
+            raise ValueError(str(error)) from error
+        return prompt_hash(text)
+
+    def _text(self, prompt: str | Messages) -> str:
+        if isinstance(prompt, str):
+            return prompt
+        rendered = self._tokenizer.apply_chat_template(
+            prompt, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        assert isinstance(rendered, str), "a chat template renders to one string"
+        return rendered
+
+    def _sampling(self, request: Request) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
+
+        sampling = request.sampling
+        return SamplingParams(
+            n=request.n,
+            **{name: getattr(sampling, name) for name in RANGES},
+            stop=list(sampling.stop) or None,
+            structured_outputs=StructuredOutputsParams(**sampling.structured) if sampling.structured else None,
+            logprobs=0 if self._config.logprobs else None,
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def step(self) -> list[Finished]:
+        """Advances the batch by one step."""
+        return [_finished(output) for output in self._engine.step() if output.finished]
+
+    def num_unfinished(self) -> int:
+        """Requests admitted and not finished."""
+        return int(self._engine.get_num_unfinished_requests())
+
+    def counters(self) -> dict[str, int]:
+        """The engine's prefix cache counters, in tokens."""
+        wanted = {"vllm:prefix_cache_queries": 0, "vllm:prefix_cache_hits": 0}
+        for metric in self._llm.get_metrics():
+            if metric.name in wanted:
+                wanted[metric.name] += int(metric.value)
+        return {name.removeprefix("vllm:"): value for name, value in wanted.items()}
+
+
+def engine_arguments(config: SamplesConfig) -> dict[str, Any]:
+    """Arguments of `vllm.LLM`; `samples.engine_args` wins over all of them."""
+    arguments: dict[str, Any] = {
+        "max_model_len": config.context_tokens,
+        "max_num_seqs": config.max_num_seqs,
+        "max_num_batched_tokens": config.max_num_batched_tokens,
+        "seed": config.seed,
+        "disable_log_stats": False,
+        "enable_prefix_caching": True,
+        "trust_remote_code": False,
+    }
+    if config.gpus():
+        arguments["tensor_parallel_size"] = config.gpus()
+        if config.models:
+            arguments["gpu_memory_utilization"] = gpu_share(config)
+        if config.gpus() > 1:
+            arguments["distributed_executor_backend"] = "mp"  # in a placement group vLLM would ask Ray for more GPUs
+    else:
+        # An explicit cache size and eager mode skip warm-up and compilation, which small CPU jobs never earn back.
+        arguments |= {"kv_cache_memory_bytes": config.kv_cache_bytes, "enforce_eager": True}
+    return arguments | dict(config.engine_args)
+
+
+def lora_arguments(adapter: str) -> dict[str, Any]:
+    """Arguments of `vllm.LLM` that make room for one adapter; none where there is none."""
+    return {"enable_lora": True, "max_loras": 1, "max_lora_rank": adapter_rank(Path(adapter))} if adapter else {}
+
+
+def _finished(output: Any) -> Finished:
+    samples = [
+        Written(
+            text=completion.text,
+            output_tokens=len(completion.token_ids),
+            logprob=_mean_logprob(completion.cumulative_logprob, len(completion.token_ids)),
+            finish_reason=completion.finish_reason or "",
+        )
+        for completion in output.outputs
+    ]
+    return Finished(output.request_id, len(output.prompt_token_ids or ()), output.num_cached_tokens or 0, samples)
+
+
+def _mean_logprob(total: float | None, count: int) -> float:
+    return float("nan") if total is None or not count else total / count

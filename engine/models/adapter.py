@@ -1,0 +1,61 @@
+"""LoRA adapters of the generator: from `samples.lora` to a folder that vLLM loads beside its model.
+
+In: a local folder or a hub id, as for models. Out: the folder, what identifies its weights, and the rank that the
+engine must make room for. An adapter is a folder with adapter_config.json and safetensors weights, as PEFT writes it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.models.resolve import model_digest, resolve_model
+
+ADAPTER_CONFIG = "adapter_config.json"
+
+
+KEY = "samples.lora"
+
+
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM makes room for."""
+
+
+def resolve_adapter(name: str) -> Path:
+    """The local folder of an adapter.
+
+    Raises:
+        UserError: no such adapter, it is no LoRA adapter, or its rank is too large.
+    """
+    folder = resolve_model(name, key=KEY, config_file=ADAPTER_CONFIG)
+    adapter_rank(folder)
+    return folder
+
+
+def adapter_digest(name: str) -> str:
+    """What identifies an adapter's weights; empty for none.
+
+    Raises:
+        UserError: as `resolve_adapter`.
+    """
+    if not name:
+        return ""
+    resolve_adapter(name)
+    return model_digest(name, key=KEY, config_file=ADAPTER_CONFIG)
+
+
+def adapter_rank(folder: Path) -> int:
+    """The smallest rank that vLLM knows and that holds the adapter's.
+
+    Raises:
+        UserError: the folder's config names no rank, or one that is too large.
+    """
+    rank = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("r")
+    if not isinstance(rank, int) or not 1 <= rank <= RANKS[-1]:
+        raise UserError(
+            f"{ADAPTER_CONFIG} has the rank {rank!r}",
+            where=f"{KEY}={folder}",
+            remedy=f"name a LoRA adapter of rank 1 to {RANKS[-1]}",
+        )
+    return next(known for known in RANKS if known >= rank)

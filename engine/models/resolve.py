@@ -1,0 +1,112 @@
+"""From the name of a model to a folder that transformers and vLLM load as it is, and to what identifies its weights.
+
+In: `bundled:NAME`, a local folder, or a Hugging Face id (`owner/name`, `owner/name@revision`). Out: a folder with
+config.json, a tokenizer and safetensors weights, and a digest that is the same wherever the folder lies.
+
+Weights are safetensors only and code that comes with a model is never run. A hub model is taken from the local
+cache whenever it is complete there, so that its revision changes only when the user says so. Nothing here imports
+torch: the one conversion (GGUF, which vLLM cannot run on a CPU) happens in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from engine.errors import UserError, suggest
+from engine.models.bundled import BUNDLED, bundled_folder, bundled_model
+from engine.models.hub import HUB_ID, ask_hub, cached_snapshot, raise_unreachable, snapshot
+from engine.storage import digests
+
+_UNSAFE_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+
+
+MODEL_CONFIG = "config.json"
+"""The file that says what a folder of weights is; an adapter has another one (engine/models/adapter.py)."""
+
+
+def resolve_model(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> Path:
+    """The local folder of a model, downloaded or converted first where that is needed.
+
+    Args:
+        name: `bundled:NAME`, a local folder, or a hub id `owner/name[@revision]`. A folder that exists wins.
+        key: the config key that named it, for messages.
+        config_file: what the folder must hold beside weights.
+
+    Raises:
+        UserError: no such model, no safetensors weights, the hub is unreachable, or the disk is full.
+    """
+    if name.startswith("bundled:"):
+        return bundled_folder(name, key)
+    if not name.strip():
+        raise UserError("no model is named", where=f"{key}=", remedy=suggest(name, BUNDLED))
+    folder = Path(name).expanduser()
+    if folder.exists():
+        return _checked(folder.resolve(), name, key, config_file)
+    if match := HUB_ID.fullmatch(name):
+        return _hub_folder(match, name, key, config_file)
+    remedy = f"name a folder that exists, a hub id (owner/name), or a bundled model: {suggest(name, BUNDLED)}"
+    raise UserError("there is no such model", where=f"{key}={name}", remedy=remedy)
+
+
+def model_digest(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> str:
+    """What identifies the weights: the pinned hash (bundled), the commit (hub), or the content (folder).
+
+    Raises:
+        UserError: as `resolve_model`.
+    """
+    if name.startswith("bundled:"):
+        return bundled_model(name, key).sha256
+    folder = resolve_model(name, key=key, config_file=config_file)
+    # The hub client keeps a snapshot in a folder named after its commit.
+    return digests.content_digest(folder) if Path(name).expanduser().exists() else folder.name
+
+
+def _checked(folder: Path, name: str, key: str, config_file: str) -> Path:
+    """The folder, if it holds a config and complete safetensors weights."""
+    if fault := _fault(folder, config_file):
+        what, remedy = fault
+        raise UserError(what, where=f"{key}={name}", remedy=remedy)
+    return folder
+
+
+def _fault(folder: Path, config_file: str) -> tuple[str, str] | None:
+    """What keeps a model folder from being loaded, and the remedy."""
+    if not (folder / config_file).is_file():
+        return f"holds no {config_file}", "name a folder that save_pretrained wrote"
+    for index in folder.glob("*.safetensors.index.json"):
+        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        if missing := sorted(shard for shard in shards if not (folder / shard).is_file()):
+            what = f"{len(missing)} of {len(shards)} weight files are missing, the first is {missing[0]}"
+            return what, "copy or download the model again"
+    return _weights_fault(file.name for file in folder.iterdir())
+
+
+def _weights_fault(files: Iterable[str]) -> tuple[str, str] | None:
+    names = sorted(files)
+    if any(name.endswith(".safetensors") for name in names):
+        return None
+    unsafe = [name for name in names if name.endswith(_UNSAFE_WEIGHTS)]
+    if not unsafe:
+        return "holds no weights", "name a model with .safetensors files"
+    what = f"holds its weights as {unsafe[0]} only, and loading that kind of file can run code"
+    convert = "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER), the tokenizer likewise"
+    return what, f"where you trust it, convert it ({convert}) and name NEW_FOLDER"
+
+
+def _hub_folder(match: re.Match[str], name: str, key: str, config_file: str) -> Path:
+    """The complete snapshot in the local cache, else a download of the revision as it is now."""
+    repo, revision = match["id"], match["revision"]
+    cached = cached_snapshot(repo, revision)
+    if cached and not _fault(cached, config_file):
+        return cached
+    info = ask_hub(repo, revision, name, key)
+    if fault := _weights_fault(sibling.rfilename for sibling in info.siblings or []):
+        what, remedy = fault
+        raise UserError(what, where=f"{key}={name}", remedy=remedy)
+    try:
+        return _checked(snapshot(repo, info.sha, offline=False), name, key, config_file)
+    except OSError as error:
+        raise_unreachable(error, name, key)

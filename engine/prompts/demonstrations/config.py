@@ -1,0 +1,117 @@
+"""TODO: what comes in, what goes out, why this way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from omegaconf import II
+
+from engine.errors import UserError
+from engine.runtime.identity import fields_of
+from engine.search.encoder import EncoderConfig
+from engine.storage.digests import content_digest
+
+
+class Selection(Enum):
+    """How a prompt's demonstrations are chosen."""
+
+    random = "random"
+    """Seeded random sets."""
+    diverse = "diverse"
+    """Sets spread out over the pool: each next one is farthest from those chosen."""
+    nearest = "nearest"
+    """Those whose documents are most like the passage; more prefixes, so fewer cache hits."""
+
+
+BUNDLED = {
+    f"bundled:{name}": Path(__file__).resolve().parents[2] / "data" / f"{name}_demonstrations.jsonl"
+    for name in ("general", "python")
+}
+"""Pools that ship, each passage with a question and a keyword query, written for this project: everyday subjects,
+and Python's own documentation."""
+
+
+@dataclass(frozen=True)
+class DemonstrationsConfig:
+    """Where demonstrations come from and how many a prompt shows."""
+
+    path: str = ""
+    """JSONL with `document`, `query` and, where there is one, `title` of the document; further string fields are
+    condition values. `bundled:general` and `bundled:python` ship; empty is `bundled:general`."""
+    from_qrels: int = 0
+    """Take this many judged queries of the collection instead; they are left out of the evaluation."""
+    complete: bool = True
+    """Judged queries do not say what form they have: they are shown for the first value of the condition that chooses
+    demonstrations (questions), and the general set shows the others (keywords). false: judged queries alone."""
+    self_instruct: int = 0
+    """Have the generator write this many in round 0 instead: zero-shot samples that pass the row filters."""
+    collection: str = II("collection")
+    select: Selection = Selection.random
+    per_prompt: int = 3
+    """Demonstrations in each prompt; fewer where the pool holds fewer."""
+    min_per_prompt: int = 0
+    """With a value, each set shows a random number from this to `per_prompt`."""
+    num_sets: int = 8
+    """Sets drawn for each value of a condition that comes from demonstrations. More of them make samples more varied,
+    and each costs its prefix once: at ten samples a set no variety was lost (benchmarks/RESULTS.md)."""
+    max_document_tokens: int = 160
+    """Longer documents of demonstrations are cut, at the tokens of the generator's tokenizer."""
+    cache_block: int = 128
+    """A set's longest documents are cut so that its prefix fills whole blocks of the KV cache (engine/prompts/demonstrations/fit.py):
+    128 tokens on CPU, and so whole ones of 16 on GPU; 1 cuts nothing."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    """Measures likeness, for `diverse` and `nearest`."""
+    seed: int = II("seed")
+
+    def __post_init__(self) -> None:
+        if self.min_per_prompt > self.per_prompt:
+            raise UserError(
+                f"{self.min_per_prompt} is more than per_prompt={self.per_prompt}",
+                where="demonstrations.min_per_prompt",
+                remedy=f"set it to at most {self.per_prompt}",
+            )
+        sources = {"path": self.path, "from_qrels": self.from_qrels, "self_instruct": self.self_instruct}
+        given = [f"demonstrations.{name}" for name, value in sources.items() if value]
+        if len(given) > 1:
+            raise UserError(
+                f"two sources of demonstrations: {given[0]}={sources[given[0].partition('.')[2]]} and {given[1]}",
+                where=given[1],
+                remedy=f"set only one of {' and '.join(given)}",
+            )
+        for name, least in (
+            ("from_qrels", 0),
+            ("min_per_prompt", 0),
+            ("per_prompt", 1),
+            ("num_sets", 1),
+            ("max_document_tokens", 1),
+            ("cache_block", 1),
+        ):
+            value = getattr(self, name)
+            if value < least:
+                raise UserError(
+                    f"{value} is too small", where=f"demonstrations.{name}", remedy=f"set it to {least} or more"
+                )
+
+    def identity(self) -> dict[str, object]:
+        """The content of the source in place of its path."""
+        unused = ["encoder"] if self.select is Selection.random else []
+        own = fields_of(self, without=unused) | {"path": content_digest(self._file()), "collection": ""}
+        if self.from_qrels:
+            folder = Path(self.collection).expanduser()
+            own["collection"] = [
+                content_digest(folder / name) for name in ("queries.jsonl", "qrels") if (folder / name).exists()
+            ]
+        return own
+
+    def _file(self) -> Path:
+        name = self.path or "bundled:general"
+        file = BUNDLED.get(name, Path(name).expanduser())
+        if not file.is_file():
+            raise UserError(
+                f"no such file: {self.path}",
+                where="demonstrations.path",
+                remedy=f"name a JSONL file of rows with `document` and `query`, or one of {', '.join(BUNDLED)}",
+            )
+        return file

@@ -1,0 +1,161 @@
+"""How long a planned prompt is, as sums of counts made once: per passage, demonstration set, and condition value.
+
+In: a task's renderer, its conditions, a tokenizer. Out: a function from planned rows to tokens, for `engine/prompts/plan.py`.
+No prompt is rendered: a sum is a few tokens off, since pieces that meet may share a token. The values of one
+condition are counted in the prompt itself, with those of the others fixed and a passage of median length, so that a
+template which names the passage's title once more is counted with a typical title.
+
+Here is also which conditions a template mentions, by its syntax tree: prompts share their start exactly when they
+show the same demonstrations and have the same values of the conditions that the instruction mentions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from engine.prompts.conditions.conditions import Conditions
+from engine.prompts.conditions.draws import Drawn
+from engine.task.render import Renderer, format_cell
+from engine.task.templates import compile_template, names_used, render
+from engine.text.hashes import Integers
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+_MEMORY = 20_000
+"""Counts kept per condition; of more values the longest so far stands for the rest."""
+
+
+_BATCH = 1024
+
+
+_EMPTY = {"title": "", "text": ""}
+
+
+_PROBE_CHARACTERS = 200
+"""Of the text of the passage that stands for all when values of conditions are counted."""
+
+
+@dataclass(frozen=True)
+class PassageCounts:
+    """How long the passages are, and one that stands for all where a template is measured."""
+
+    tokens: Integers
+    """(n,) of each passage with its title."""
+    probe: Mapping[str, str]
+    """Title and start of the text of a passage of median length."""
+
+
+def mentioned_conditions(sources: Iterable[str], names: Sequence[str]) -> list[str]:
+    """The conditions that templates mention as `condition.NAME`, or all where one uses `condition` in another way.
+
+    Args:
+        sources: Jinja2 templates that parse.
+        names: all conditions.
+    """
+    found: set[str] = set()
+    for source in sources:
+        try:
+            own = names_used(source, "condition")
+        except LookupError:
+            return list(names)
+        if not own <= {*names}:  # a method, as in condition.values()
+            return list(names)
+        found |= own
+    return [name for name in names if name in found]
+
+
+def prefix_conditions(renderer: Renderer, names: Sequence[str]) -> list[str]:
+    """The conditions whose values a prompt's prefix depends on, beside its demonstration set.
+
+    The instruction alone: a demonstration, in a chat too, is rendered with its own conditions, not the sample's.
+    """
+    return mentioned_conditions([renderer.turn.config.instruction or ""], names)
+
+
+def count_passages(passages: pa.Table, tokenizer: Tokenizer) -> PassageCounts:
+    """Counts the tokens of each passage.
+
+    Args:
+        passages: title, text.
+        tokenizer: of the generator.
+    """
+    counts: list[int] = []
+    for start in range(0, passages.num_rows, _BATCH):
+        rows = passages.slice(start, _BATCH).select(["title", "text"]).to_pylist()
+        counts += _count(tokenizer, [_joined(row) for row in rows])
+    tokens = np.array(counts, np.int64)
+    [median] = passages.select(["title", "text"]).take([int(np.argsort(tokens)[len(tokens) // 2])]).to_pylist()
+    return PassageCounts(tokens, {"title": median["title"], "text": median["text"][:_PROBE_CHARACTERS]})
+
+
+def _joined(passage: Mapping[str, str]) -> str:
+    return f"{passage['title']} {passage['text']}"
+
+
+class PromptLengths:
+    """Tokens of planned prompts; see the module."""
+
+    def __init__(
+        self, renderer: Renderer, conditions: Conditions, tokenizer: Tokenizer, passages: PassageCounts
+    ) -> None:
+        self._probe = conditions.probe()
+        cell = format_cell(self._probe)
+        prefixes = [renderer.prefix(index, cell) for index in range(max(1, len(renderer.sets)))]
+        self.set_tokens = np.array(_count(tokenizer, prefixes), np.int64)
+        """(sets,) tokens up to the passage, for one combination of conditions."""
+        measured = [renderer.suffix(passages.probe, cell), _joined(passages.probe), renderer.suffix(_EMPTY, cell)]
+        around, alone, least = _count(tokenizer, measured)
+        self.suffix_tokens = np.maximum(passages.tokens + around - alone, least)
+        """(passages,) tokens from the passage on, for one combination of conditions."""
+        config, where = renderer.turn.config, f"{renderer.turn.where}.instruction"
+        instruction = compile_template(config.instruction or "", where)
+
+        def start(values: Mapping[str, str]) -> str:
+            return render(instruction, where, condition={**self._probe, **values})
+
+        def end(values: Mapping[str, str]) -> str:
+            return renderer.suffix(passages.probe, format_cell({**self._probe, **values}))
+
+        names = conditions.names
+        ends = [config.prompt, *(message["content"] for message in config.messages)]
+        mentioned = [(name, end) for name in mentioned_conditions(ends, names)]
+        mentioned += [(name, start) for name in mentioned_conditions([config.instruction or ""], names)]
+        self._surplus = [(name, _Surplus(name, text, tokenizer)) for name, text in mentioned]
+
+    def __call__(self, passages: Integers, set_index: Integers, drawn: Mapping[str, Drawn]) -> Integers:
+        """(n,) tokens of prompts."""
+        tokens: Integers = self.set_tokens[set_index] + self.suffix_tokens[passages]
+        for name, surplus in self._surplus:
+            tokens += surplus.tokens(drawn[name])
+        return tokens
+
+
+class _Surplus:
+    """By how many tokens each value of one condition makes a text longer than the probe's value does."""
+
+    def __init__(self, name: str, text: Callable[[Mapping[str, str]], str], tokenizer: Tokenizer) -> None:
+        self._name, self._text, self._tokenizer = name, text, tokenizer
+        [self._base] = _count(tokenizer, [text({})])
+        self._known: dict[str, int] = {}
+
+    def tokens(self, drawn: Drawn) -> Integers:
+        """(n,) tokens to add, below 0 where a value is shorter than the probe's."""
+        used, rows = np.unique(drawn.codes, return_inverse=True)
+        values = drawn.texts.take(pa.array(used)).to_pylist()
+        new = [value for value in dict.fromkeys(values) if value not in self._known][: _MEMORY - len(self._known)]
+        counts = _count(self._tokenizer, [self._text({self._name: value}) for value in new])
+        self._known |= {value: count - self._base for value, count in zip(new, counts, strict=True)}
+        longest = max(self._known.values())
+        found: Integers = np.array([self._known.get(value, longest) for value in values], np.int64)[rows]
+        return found
+
+
+def _count(tokenizer: Tokenizer, texts: Sequence[str]) -> list[int]:
+    return [len(encoding) for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]

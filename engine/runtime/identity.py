@@ -1,0 +1,113 @@
+"""What makes a step's result what it is, as one hash: config fields, inputs, and the sources that compute it.
+
+In: a config dataclass, the fingerprints of a step's inputs, the module of its function. Out: 16 hex digits.
+Where a step runs (workers, batch sizes of inference, paths, log folders) is marked with `place()` beside the
+field and stays out, so that a run resumes on another machine. (After marin's split of literals and context.)
+
+The source hash follows imports as written, function-level ones included and `if TYPE_CHECKING` ones not, so
+an edit reruns exactly the steps whose code can see it.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from engine.storage.digests import digest
+
+PACKAGES = ("engine", "training", "eval")
+
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def placement(default: Any = dataclasses.MISSING, *, default_factory: Any = dataclasses.MISSING) -> Any:
+    """A dataclass field that says where or how fast, never what: left out of every fingerprint."""
+    return dataclasses.field(default=default, default_factory=default_factory, metadata={"placement": True})
+
+
+def identity_of(config: object) -> object:
+    """The part of a config that changes a result, as plain JSON values.
+
+    A config class may define `identity(self) -> dict` to replace paths by what they hold.
+    """
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        own = getattr(config, "identity", None)
+        return identity_of(own()) if own else fields_of(config)
+    if isinstance(config, Mapping):
+        return {str(key): identity_of(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [identity_of(value) for value in config]
+    return config.value if isinstance(config, Enum) else config
+
+
+def fields_of(config: object, *, without: Collection[str] = ()) -> dict[str, object]:
+    """Every field of a dataclass that is not a place, by name; `identity()` methods start from this."""
+    fields = [field for field in dataclasses.fields(config) if not field.metadata.get("placement")]  # type: ignore[arg-type]
+    return {field.name: identity_of(getattr(config, field.name)) for field in fields if field.name not in without}
+
+
+@functools.cache
+def source_hash(module: str, root: Path = ROOT) -> str:
+    """One hash over the project sources that `module` imports, itself included, directly or through others."""
+    sources = {name: hashlib.sha256(_path(name, root).read_bytes()).hexdigest() for name in reachable(module, root)}
+    return digest(sources)
+
+
+def reachable(module: str, root: Path = ROOT) -> list[str]:
+    """Names of the project modules that `module` can reach by imports, sorted, itself included."""
+    seen: set[str] = set()
+    queue = [module]
+    while queue:
+        name = queue.pop()
+        if name not in seen:
+            seen.add(name)
+            queue.extend(_imports(name, root))
+    return sorted(seen)
+
+
+def _imports(module: str, root: Path) -> Iterator[str]:
+    names = _named_imports(_path(module, root).read_text(encoding="utf-8"))
+    yield from (name for name in names if _is_module(name, root))
+
+
+@functools.cache
+def _named_imports(source: str) -> list[str]:
+    """Names in our packages that a source may import; `from a import b` may mean the module `a.b`."""
+    tree = ast.parse(source)
+    found: list[str] = []
+    skipped = {id(node) for block in ast.walk(tree) for statement in _for_types(block) for node in ast.walk(statement)}
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found += [name for name in names if name.split(".")[0] in PACKAGES]
+    return found
+
+
+def _for_types(node: ast.AST) -> list[ast.stmt]:
+    """The statements that only a type checker sees; those of an `else` run."""
+    if not isinstance(node, ast.If):
+        return []
+    names = [getattr(node.test, field, "") for field in ("id", "attr")]  # TYPE_CHECKING, typing.TYPE_CHECKING
+    return node.body if "TYPE_CHECKING" in names else []
+
+
+def _path(module: str, root: Path) -> Path:
+    base = root.joinpath(*module.split("."))
+    return base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
+
+
+def _is_module(name: str, root: Path) -> bool:
+    return _path(name, root).is_file()

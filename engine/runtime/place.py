@@ -1,0 +1,62 @@
+"""Where a run happens: folders, cluster, terminal, tracker. Handed to every step, part of no fingerprint."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from engine.runtime.cluster import ClusterConfig
+from engine.storage.digests import digest
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
+    from engine.runtime.memory import MemorySampler
+    from engine.runtime.tracking import Tracker
+
+
+class Engines(Protocol):
+    """The engines of a run as the steps see them; `engine.generation.pools.EnginePools` in a run, fakes in tests."""
+
+    def start(self, config: Any, place: Place) -> Any:
+        """Begins to load the engines of a generator's config, or finds them; returns their pool."""
+
+    def stop(self) -> None:
+        """Ends every engine, so that its processors and memory are free."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a step needs to know about the machine it runs on."""
+
+    run_dir: Path
+    store_dir: Path
+    cluster: ClusterConfig
+    console: Console
+    tracker: Tracker
+    memory: MemorySampler
+    engines: Engines
+
+    @property
+    def logs(self) -> Path:
+        """Folder for everything that is not meant for the terminal: Ray, vLLM, trainers. Linked as RUN/logs."""
+        folder = self.store_dir / "logs" / digest(str(self.run_dir))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def embeddings(self) -> Path:
+        """Folder of the embedding cache, shared by runs."""
+        return self.store_dir / "embeddings"
+
+    @functools.cached_property
+    def num_cpus(self) -> int:
+        """Cores that one step may keep busy on this machine."""
+        return self.cluster.cpus_here()
+
+    def start_ray(self) -> None:
+        """Starts or joins Ray; a second call does nothing."""
+        from engine.runtime.cluster import start_ray
+
+        start_ray(self.cluster, self.logs)

@@ -1,0 +1,107 @@
+"""A step is a function, a config and its inputs; skipping, locking, recording and linking are wrapped around it here.
+
+In: a Step. Out: its finished folder in the store, made now or found. The function itself,
+`(config, inputs, output, place) -> record`, knows nothing of fingerprints. (The shape of marin's steps.)
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.runtime.console import format_seconds
+from engine.runtime.identity import identity_of, source_hash
+from engine.runtime.place import Place
+from engine.storage.digests import digest
+from engine.storage.files import naming_a_full_disk, require_space
+from engine.storage.store import Store, finish, is_done, read_record
+
+StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One of the six steps of the pipeline.
+
+    Attributes:
+        noun: what it makes; the name of its folder, config group and tracking section.
+        function: makes it.
+        config: its part of the run's config.
+        inputs: the steps whose folders it reads.
+        resumable: whether `function` continues what an earlier attempt left in the folder.
+    """
+
+    noun: str
+    function: StepFunction
+    config: object
+    inputs: tuple[Step, ...] = ()
+    resumable: bool = False
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """What the result depends on, as 16 hex digits."""
+        return digest(
+            {
+                "config": identity_of(self.config),
+                "inputs": {step.noun: step.fingerprint for step in self.inputs},
+                "sources": source_hash(self.function.__module__),
+            }
+        )
+
+
+def is_made(step: Step, store: Store) -> bool:
+    """Whether the step's result is in the store already."""
+    return is_done(store.folder(step.noun, step.fingerprint))
+
+
+def make(step: Step, store: Store, place: Place) -> Path:
+    """Returns the finished folder of a step, running it if the store does not have it."""
+    folder = store.folder(step.noun, step.fingerprint)
+    if is_done(folder):
+        place.console.step(step.noun, f"unchanged: {describe(read_record(folder))}")
+        return folder
+    inputs = {source.noun: store.folder(source.noun, source.fingerprint) for source in step.inputs}
+
+    def say_so() -> None:
+        place.console.step(step.noun, "another run is making the same; waiting for it")
+
+    with store.producing(folder, keep=step.resumable, on_wait=say_so):
+        if is_done(folder):
+            place.console.step(step.noun, f"made by another run: {describe(read_record(folder))}")
+        else:
+            _run(step, inputs, folder, place)
+    return folder
+
+
+def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> None:
+    require_space(folder, place.cluster.min_free_disk_bytes, "cluster.min_free_disk_bytes")
+    started = time.monotonic()
+    with naming_a_full_disk(folder):
+        record = step.function(step.config, inputs, folder, place)
+        full = _full_record(step, record, time.monotonic() - started, place)
+        finish(folder, full)
+    place.tracker.summary(step.noun, {**record, "seconds": full["seconds"]})
+    place.console.step(step.noun, f"{describe(full)} in {format_seconds(time.monotonic() - started)}")
+
+
+def _full_record(step: Step, record: dict[str, object], seconds: float, place: Place) -> dict[str, object]:
+    return {
+        "noun": step.noun,
+        "fingerprint": step.fingerprint,
+        "inputs": {source.noun: source.fingerprint for source in step.inputs},
+        "config": identity_of(step.config),
+        "seconds": round(seconds, 3),
+        "peak_memory_bytes": place.memory.peak_bytes(),
+        "record": record,
+    }
+
+
+def describe(record: Mapping[str, Any]) -> str:
+    """The counts of a record in a few words."""
+    inner = record.get("record", {})
+    counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in inner.items() if type(value) is int]
+    return ", ".join(counts[:4]) or "done"

@@ -1,0 +1,145 @@
+"""One Weights & Biases run with a section per noun, or nothing at all behind the same two methods.
+
+Offline by default: the run is a folder, nothing asks for a login, nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.errors import UserError
+from engine.runtime.identity import placement
+
+
+class Mode(Enum):
+    """Where metrics go."""
+
+    off = "off"
+    offline = "offline"
+    online = "online"
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """What is tracked never changes what is computed."""
+
+    mode: Mode = placement(Mode.offline)
+    project: str = placement("synthmill")
+    run_name: str = placement("")
+    """Empty: the run folder's name."""
+
+
+class Tracker(Protocol):
+    """Where a step's figures go."""
+
+    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        """One point of a curve, as `noun/metric` over `noun/step`."""
+
+    def summary(self, noun: str, values: dict[str, Any]) -> None:
+        """Final figures of a step, nested mappings flattened with dots."""
+
+    def finish(self) -> None:
+        """Closes the run."""
+
+
+class NoTracker:
+    """`tracking=off`: takes everything, keeps nothing."""
+
+    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        """Drops the point."""
+
+    def summary(self, noun: str, values: dict[str, Any]) -> None:
+        """Drops the figures."""
+
+    def finish(self) -> None:
+        """Does nothing."""
+
+
+class WandbTracker:
+    """A W&B run, started at the first thing tracked, so that a run that skips every step starts none.
+
+    It lives in the run folder, which is this run's once `run.json` is written anew; figures of the steps before
+    that wait in memory, so that a run that is refused leaves the folder as it was.
+    """
+
+    def __init__(self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> None:
+        self._config, self._run_dir, self._run_config = config, run_dir, run_config
+        self._run: Any = None
+        self._waiting: dict[str, Any] = {}
+        self._stamp = self._read_stamp()
+
+    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        """One point of a curve."""
+        run = self._start()
+        run.log({f"{noun}/{name}": value for name, value in metrics.items()} | {f"{noun}/step": step})
+
+    def summary(self, noun: str, values: dict[str, Any]) -> None:
+        """Final figures of a step."""
+        self._waiting |= {f"{noun}/{name}": value for name, value in flatten(values).items()}
+        self._pass_on()
+
+    def finish(self) -> None:
+        """Closes the run, if one was started; a second call does nothing."""
+        self._pass_on()
+        if self._run is not None:
+            self._run.finish()
+            self._run = None
+
+    def _pass_on(self) -> None:
+        if self._waiting and self._read_stamp() != self._stamp:
+            self._start().summary.update(self._waiting)
+            self._waiting = {}
+
+    def _read_stamp(self) -> tuple[int, int] | None:
+        file = self._run_dir / "run.json"
+        return (file.stat().st_ino, file.stat().st_mtime_ns) if file.exists() else None
+
+    def _start(self) -> Any:
+        if self._run is None:
+            import wandb
+
+            folder = self._run_dir / "tracking"
+            folder.mkdir(exist_ok=True)
+            self._run = wandb.init(
+                mode="offline" if self._config.mode is Mode.offline else "online",
+                project=self._config.project,
+                name=self._config.run_name or self._run_dir.name,
+                dir=str(folder),
+                config=self._run_config,
+                settings=wandb.Settings(console="off", silent=True, x_disable_stats=True),
+            )
+            for noun in ("samples", "model"):
+                self._run.define_metric(f"{noun}/*", step_metric=f"{noun}/step")
+        return self._run
+
+
+def make_tracker(config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> Tracker:
+    """The tracker that the config asks for.
+
+    Raises:
+        UserError: online tracking without a login; W&B would ask for one in the middle of the run.
+    """
+    if config.mode is Mode.online and not _has_login():
+        raise UserError(
+            "W&B knows no login on this machine",
+            where="tracking=online",
+            remedy="run `wandb login` or set WANDB_API_KEY, or leave tracking=offline",
+        )
+    return NoTracker() if config.mode is Mode.off else WandbTracker(config, run_dir, run_config)
+
+
+def _has_login() -> bool:
+    import wandb
+
+    return bool(wandb.login(prompt=False, verify=False))
+
+
+def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"a": {"b": 1}}` -> `{"a.b": 1}`."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat

@@ -1,0 +1,84 @@
+"""Content digests of files and folders, remembered by path so that a rerun reads nothing twice.
+
+In: a path. Out: 16 hex digits that change when any byte or any relative file name below it changes. What is
+remembered holds while size and ctime stay (unlike mtime, ctime cannot be set back). A file that changed a moment
+ago is not remembered: one tick of the file system's clock could hide another change. (Git calls it racy.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+from engine.storage.files import write_text
+
+CACHE = Path(os.environ.get("SYNTHMILL_CACHE", "~/.cache/synthmill")).expanduser()
+"""Per-user cache: converted models and remembered digests. Never holds results."""
+
+
+_CHUNK_BYTES = 1 << 20
+
+
+_SETTLED_NANOSECONDS = 2 * 10**9
+
+
+def content_digest(path: Path) -> str:
+    """Digest of one file, or of every file below a folder with its relative name."""
+    memory = _Memory(CACHE / "digests.json")
+    if path.is_file():
+        found = memory.digest(path)
+    else:
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        lines = "".join(f"{file.relative_to(path).as_posix()}\0{memory.digest(file)}\n" for file in files)
+        found = hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    memory.save()
+    return found
+
+
+class _Memory:
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.changed = False
+        try:
+            known = json.loads(file.read_text())
+        except (FileNotFoundError, ValueError):
+            known = {}
+        self.known: dict[str, list[int | str]] = known if isinstance(known, dict) else {}
+
+    def digest(self, file: Path) -> str:
+        stat, key = file.stat(), str(file.resolve())
+        state = [stat.st_size, stat.st_ctime_ns]
+        known = self.known.get(key, [])
+        if known[:2] == state:
+            return str(known[2])
+        found = _hash(file)
+        if time.time_ns() - stat.st_ctime_ns > _SETTLED_NANOSECONDS:
+            self.known[key] = [*state, found]
+            self.changed = True
+        return found
+
+    def save(self) -> None:
+        if not self.changed:
+            return
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.file, json.dumps(self.known))
+
+
+def _hash(file: Path) -> str:
+    hasher = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                hasher.update(chunk)
+    except PermissionError:
+        return "unreadable"  # whoever reads it says so, with the file's name
+    return hasher.hexdigest()[:16]
+
+
+def digest(value: object, length: int = 16) -> str:
+    """`length` hex digits of SHA-256 over JSON; the order of a mapping counts, since a plan's draws depend on it."""
+    text = json.dumps(value, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

@@ -1,0 +1,101 @@
+"""Writing a file so that a reader, or a kill, sees the old one or the new one and never half of it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.errors import UserError
+
+
+def write_text(file: Path, text: str) -> None:
+    """`*.tmp`, fsync, rename."""
+    temporary = temporary_name(file)
+    with temporary.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(file)
+
+
+def write_json(file: Path, value: object) -> None:
+    """The same for a value as indented JSON."""
+    write_text(file, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def temporary_name(file: Path) -> Path:
+    """A name beside `file` that no other thread of this machine writes to at the same time."""
+    return file.with_name(f"{file.name}.{threading.get_native_id()}.tmp")
+
+
+@contextlib.contextmanager
+def locked(file: Path, *, wait: bool) -> Iterator[None]:
+    """Holds an exclusive lock on `file`; without `wait`, a held one raises BlockingIOError."""
+    with file.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield
+
+
+def make_folder(folder: Path, *, where: str) -> None:
+    """Makes a folder that outputs go to, with its parents; one that is there is left as it is.
+
+    Raises:
+        UserError: a file is in the way, or nothing may be written there; `place` is the key that named the folder.
+    """
+    blocking = next((path for path in (folder, *folder.parents) if path.is_file()), None)
+    what = f"{blocking} is a file" if blocking else ""
+    try:
+        if not blocking:
+            folder.mkdir(parents=True, exist_ok=True)
+            what = "" if os.access(folder, os.W_OK) else f"{folder} may not be written"
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(folder, str(error.strerror)) from error
+        what = f"{folder} cannot be made ({error.strerror})"
+    if what:
+        raise UserError(what, where=where, remedy="name a folder that synthmill may write")
+
+
+def require_space(folder: Path, at_least_bytes: int, setting: str = "") -> None:
+    """Refuses to start on a disk that is nearly full; `setting` is the key that says what nearly is.
+
+    Raises:
+        UserError: less than `at_least_bytes` are free.
+    """
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if free < at_least_bytes:
+        by = f" by {setting}" if setting else ""
+        raise disk_full(folder, f"{free / 1e9:.2f} GB free, {at_least_bytes / 1e9:.2f} GB wanted{by}")
+
+
+def disk_full(folder: Path, detail: str) -> UserError:
+    """The error for a disk with no room, whenever it is noticed."""
+    return UserError(
+        f"the disk is full ({detail})",
+        where=str(folder),
+        remedy="free some space or set runs_dir to another disk, then run the same command again: it continues",
+    )
+
+
+@contextlib.contextmanager
+def naming_a_full_disk(folder: Path) -> Iterator[None]:
+    """Turns an OSError for want of room into `disk_full`."""
+    try:
+        yield
+    except OSError as error:
+        if is_disk_full(error):
+            raise disk_full(folder, str(error.strerror)) from error
+        raise
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether an OSError says that there was no room."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -1,0 +1,127 @@
+"""Lines and JSON objects of a text file, with the file and line of whatever is wrong.
+
+In: a UTF-8 file, plain or gz-compressed. Out: one line or object at a time, numbered from 1. Bytes are decoded
+line by line, so that a bad one is named by its position and nothing has to fit in memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NoReturn, cast
+
+from engine.errors import UserError
+
+GZIP_MAGIC = b"\x1f\x8b"
+
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+_OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+
+
+class NotTextError(UserError):
+    """A file that is not UTF-8."""
+
+
+class UnreadableError(UserError):
+    """A file that the system or gzip refuses to give."""
+
+
+@dataclass(frozen=True, slots=True)
+class JsonObject:
+    """One line of a JSONL file."""
+
+    line: int
+    values: dict[str, object]
+
+
+def read_lines(file: Path) -> Iterator[str]:
+    """Lines with their ends, decoded; a byte order mark is dropped.
+
+    Raises:
+        UserError: a byte is not UTF-8 (file and byte named), the gz data is damaged, or the file cannot be read.
+    """
+    position = 0
+    try:
+        with open_bytes(file) as stream:
+            for raw in stream:
+                yield decode(raw, file, position)
+                position += len(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(file, error) from error
+
+
+def read_text(file: Path) -> str:
+    """A whole file, decoded; errors as in `read_lines`."""
+    try:
+        with open_bytes(file) as stream:
+            return decode(stream.read(), file, 0)
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(file, error) from error
+
+
+def read_objects(file: Path) -> Iterator[JsonObject]:
+    """The objects of a JSONL file; blank lines are skipped.
+
+    Raises:
+        UserError: a line is not JSON or not an object, with file and line.
+    """
+    for number, line in enumerate(read_lines(file), 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line.rstrip())  # else a line that stops short is faulted at column 1 of the next
+        except (ValueError, RecursionError) as error:
+            fail_json(error, f"{file}:{number}", "write one JSON object per line")
+        if not isinstance(values, dict):
+            raise UserError(
+                f"holds a JSON {type(values).__name__}, not an object",
+                where=f"{file}:{number}",
+                remedy='write one object per line, as in {"_id": "1", "text": "..."}',
+            )
+        yield JsonObject(number, values)
+
+
+def fail_json(error: Exception, where: str, remedy: str) -> NoReturn:
+    """Raises the UserError for text that `json` refused."""
+    column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
+    problem = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    raise UserError(f"malformed JSON ({problem}{column})", where=where, remedy=remedy) from None
+
+
+def open_bytes(file: Path) -> BinaryIO:
+    """Opens a plain or a gz file for reading; which of them is told by its first bytes, not its name."""
+    with file.open("rb") as stream:
+        compressed = stream.read(2) == GZIP_MAGIC
+    return cast(BinaryIO, gzip.open(file, "rb")) if compressed else file.open("rb")
+
+
+def decode(raw: bytes, file: Path, position: int) -> str:
+    """UTF-8 to text; `position` is where `raw` starts in the (uncompressed) file, in bytes."""
+    if position == 0 and raw.startswith(BYTE_ORDER_MARK):
+        raw, position = raw[len(BYTE_ORDER_MARK) :], len(BYTE_ORDER_MARK)
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        byte = position + error.start
+        encoding = next((name for mark, name in _OTHER_MARKS.items() if raw.startswith(mark)), "ISO-8859-1")
+        raise NotTextError(
+            f"is not UTF-8: the byte is 0x{raw[error.start]:02x}",
+            where=f"{file}: byte {byte}",
+            remedy=f"convert it, for example with `iconv -f {encoding} -t UTF-8`",
+        ) from None
+
+
+def unreadable(file: Path, error: Exception) -> UnreadableError:
+    """The error for a file that the system or gzip refuses to give."""
+    remedy = "check its permissions, and if it is compressed that it is complete"
+    if isinstance(error, FileNotFoundError):
+        remedy = "remove the link, or bring back what it leads to" if file.is_symlink() else "name one that exists"
+    what = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return UnreadableError(f"cannot be read ({what})", where=str(file), remedy=remedy)

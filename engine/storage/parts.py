@@ -1,0 +1,195 @@
+"""Committed parts: how samples reach the disk exactly once, however often the run is killed.
+
+    samples/attempt-0001/part-e0-00000.parquet      sealed: an earlier start of the driver
+    samples/attempt-0002.open/part-e1-00003.parquet open: engines of this start still commit here
+
+An engine writes `*.tmp`, fsyncs, and renames into the open folder; the rename is the commit. A driver that
+starts seals every open folder by renaming it, and only then reads what is committed: an engine left over from
+a killed driver finds its folder gone and cannot commit any more, so no id can be written twice. Each part
+carries its ids, compressed, in its footer: resuming reads footers, never rows. A merged part
+(`merged/part-00000.parquet`, engine/storage/merging.py) also names there the parts it replaces, which then no longer count.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.storage.ids import Ids, IdSet, Runs, ids_of, pack_ids, unpack_runs
+
+MERGED = "merged"
+"""Folder of the parts that replace many smaller ones."""
+
+
+IDS_KEY = b"synthmill.sample_ids"
+
+
+REPLACES_KEY = b"synthmill.replaces"
+
+
+_ATTEMPT = re.compile(r"attempt-(\d+)(\.open)?$")
+
+
+class FencedError(RuntimeError):
+    """A newer start of the driver has taken over; this engine must stop without committing."""
+
+
+def seal_attempts(folder: Path) -> int:
+    """Fences off the engines of earlier starts and clears what they left half-written.
+
+    Returns:
+        The number of this start: one more than the highest there is.
+    """
+    highest = 0
+    for leftover in folder.glob("*.tmp"):
+        leftover.unlink()
+    for path in sorted(folder.iterdir()):
+        match = _ATTEMPT.match(path.name)
+        if not match:
+            continue
+        highest = max(highest, int(match[1]))
+        sealed = path.rename(path.with_suffix("")) if match[2] else path
+        for leftover in sealed.glob("*.tmp"):
+            leftover.unlink()
+    return highest + 1
+
+
+def open_attempt(folder: Path, attempt: int) -> Path:
+    """Makes the folder into which the engines of this start commit."""
+    path = folder / f"attempt-{attempt:04d}.open"
+    path.mkdir()
+    return path
+
+
+class PartWriter:
+    """The one open part of one engine: rows in completion order, committed together."""
+
+    def __init__(self, attempt_folder: Path, engine: int, schema: pa.Schema, first_number: int = 0) -> None:
+        self._folder, self._engine, self._schema = attempt_folder, engine, schema
+        self._number = first_number
+        self._rows: list[dict[str, Any]] = []
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Adds a row to the open part."""
+        self._rows.append(row)
+
+    def commit(self) -> Path | None:
+        """Makes the open part count, and opens the next.
+
+        Returns:
+            The part, or None when the open part is empty.
+
+        Raises:
+            FencedError: another start of the driver has sealed this attempt.
+        """
+        if not self._rows:
+            return None
+        part = self._folder / f"part-e{self._engine}-{self._number:05d}.parquet"
+        assert not part.exists(), f"part {part} exists: two engines share the number {self._engine}"
+        try:
+            write_part(part, pa.Table.from_pylist(self._rows, schema=self._schema))
+        except FileNotFoundError as error:
+            raise FencedError(f"{self._folder} was sealed by a newer start of the driver") from error
+        self._number += 1
+        self._rows = []
+        return part
+
+
+def write_part(part: Path, table: pa.Table) -> None:
+    """Writes one Parquet file with its ids in the footer: `*.tmp`, fsync, rename, fsync of the folder."""
+    metadata = (table.schema.metadata or {}) | {IDS_KEY: pack_ids(distinct_ids(part, table["sample_id"].to_numpy()))}
+    temporary = part.with_suffix(".parquet.tmp")
+    with temporary.open("wb") as stream:
+        pq.write_table(table.replace_schema_metadata(metadata), stream, compression="zstd")
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.rename(part)
+    fsync_folder(part.parent)
+
+
+def distinct_ids(part: Path, ids: Ids) -> Ids:
+    ids = np.sort(ids)
+    assert (np.diff(ids) > 0).all(), f"part {part.name} holds an id twice"
+    return ids
+
+
+def row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
+    """The rows of parts in their order, in tables of `at_least` rows and a little more; the last may be smaller."""
+    waiting: list[pa.Table] = []
+    for part in parts:
+        with pq.ParquetFile(part) as file:
+            for index in range(file.num_row_groups):
+                waiting.append(file.read_row_group(index).replace_schema_metadata(None))
+                if sum(table.num_rows for table in waiting) >= at_least:
+                    yield pa.concat_tables(waiting).combine_chunks()
+                    waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes renames and deletions in a folder last through a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def part_runs(part: Path) -> Runs:
+    """The sample ids of a committed part, from its footer alone."""
+    metadata = pq.read_metadata(part).metadata
+    assert IDS_KEY in (metadata or {}), f"{part} has no ids in its footer"
+    return unpack_runs(metadata[IDS_KEY])
+
+
+def part_ids(part: Path) -> Ids:
+    """The same, one by one, ascending."""
+    return ids_of(part_runs(part))
+
+
+def part_name(part: Path) -> str:
+    return f"{part.parent.name}/{part.name}"
+
+
+def replaced_parts(folder: Path) -> list[Path]:
+    """Parts that a merged part of a samples folder replaces: they do not count, and some may still be there."""
+    footers = [pq.read_metadata(part).metadata for part in sorted(folder.glob(f"{MERGED}/part-*.parquet"))]
+    names = [json.loads(zlib.decompress(base64.b64decode(footer[REPLACES_KEY]))) for footer in footers]
+    return [folder / name for inner in names for name in inner]
+
+
+def committed_parts(folder: Path) -> list[Path]:
+    """All committed parts of a samples folder, in name order; what a merged part replaces is left out."""
+    found = sorted(folder.glob("attempt-*/part-*.parquet")) + sorted(folder.glob(f"{MERGED}/part-*.parquet"))
+    replaced = set(replaced_parts(folder))
+    return [part for part in found if part not in replaced]
+
+
+def committed_set(parts: Iterable[Path], size: int) -> IdSet:
+    """The ids of all rows in `parts` as a bitmap below `size`; an id in two of them is a broken invariant."""
+    committed = IdSet(size)
+    for part in parts:
+        committed.add_runs(part_runs(part))
+    return committed
+
+
+def committed_ids(parts: Iterable[Path]) -> Ids:
+    """Sorted ids of all rows in `parts`; an id in two of them is a broken invariant."""
+    found = [part_ids(part) for part in parts]
+    ids = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+    assert (np.diff(ids) > 0).all(), f"sample {ids[:-1][np.diff(ids) == 0][:1]} is in two committed parts"
+    return ids

@@ -1,0 +1,110 @@
+"""TODO: what comes in, what goes out, why this way."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.storage.digests import digest
+from engine.storage.files import locked, make_folder, temporary_name, write_json, write_text
+
+
+def require(run: str, *nouns: str) -> dict[str, Path]:
+    """The finished folders of a run.
+
+    Raises:
+        UserError: it is no run, or a step has not been made.
+    """
+    folder = Path(run).expanduser()
+    if not (folder / "run.json").exists():
+        raise UserError("is no run folder", where=str(folder), remedy="name a folder such as runs/latest")
+    for noun in nouns:
+        if not (folder / noun / "_DONE").exists():
+            raise UserError(f"the run has no finished {noun}", where=str(folder), remedy="run it to its end first")
+    return {noun: (folder / noun).resolve() for noun in nouns}
+
+
+FORMAT = 1
+"""Version of what a run folder holds; raised when an older one can no longer be continued."""
+
+
+@contextlib.contextmanager
+def hold_run(run_dir: Path) -> Iterator[None]:
+    """Takes a run folder for this driver alone; the lock lies beside it, so that a refused run changes nothing.
+
+    Raises:
+        UserError: another driver works on it, another version wrote it, or it is no run folder.
+    """
+    _check_run_folder(run_dir)
+    run_dir = run_dir.resolve()  # runs/latest and what it points to are one run
+    make_folder(run_dir.parent, where=f"run_dir={run_dir}")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(run_dir.parent / f".{run_dir.name}.lock", wait=False))
+        except BlockingIOError:
+            raise UserError(
+                "another synthmill is working on this run",
+                where=f"run_dir={run_dir}",
+                remedy="wait for it, stop it, or give this one its own run_dir",
+            ) from None
+        except OSError as error:
+            raise UserError(
+                f"cannot be written beside ({error.strerror})",
+                where=f"run_dir={run_dir}",
+                remedy="name a folder whose parent you may write in",
+            ) from error
+        yield
+
+
+def begin_run(run_dir: Path, config_text: str) -> None:
+    """Makes a folder a run's: from here on its entries change."""
+    run_dir.mkdir(exist_ok=True)
+    write_json(run_dir / "run.json", {"format": FORMAT})
+    write_text(run_dir / "config.yaml", config_text)
+
+
+def _check_run_folder(run_dir: Path) -> None:
+    if run_dir.is_file():
+        raise UserError("is a file", where=f"run_dir={run_dir}", remedy="name a folder that synthmill may write")
+    if not run_dir.exists() or all(entry.suffix == ".tmp" for entry in run_dir.iterdir()):
+        return
+    try:
+        found = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["format"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(
+            "holds files that are not of a synthmill run",
+            where=f"run_dir={run_dir}",
+            remedy="name a new or empty folder",
+        ) from None
+    if found != FORMAT:
+        raise UserError(
+            f"was written by another version of synthmill (format {found}, this one writes {FORMAT})",
+            where=f"run_dir={run_dir}",
+            remedy="name a new run_dir, or continue with the version that wrote it",
+        )
+
+
+def link(run_dir: Path, noun: str, folder: Path) -> None:
+    """Points the run's entry for `noun` at a store folder, replacing an older link in one step."""
+    if (run_dir / noun).is_symlink() and (run_dir / noun).resolve() == folder.resolve():
+        return
+    temporary = temporary_name(run_dir / f".{noun}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(folder.resolve())
+    temporary.replace(run_dir / noun)
+
+
+def remember_run(store: Path, run_dir: Path) -> None:
+    """Notes in the store that a run links into it, wherever the run lies, so that `clean` spares what it links to."""
+    (store / "runs").mkdir(parents=True, exist_ok=True)
+    link(store / "runs", digest(str(run_dir)), run_dir)
+
+
+def link_latest(runs_dir: Path, run_dir: Path) -> None:
+    """`RUNS/latest` -> the run that finished last."""
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    if run_dir.resolve() != (runs_dir / "latest").resolve():  # it may have that very name
+        link(runs_dir, "latest", run_dir)

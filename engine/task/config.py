@@ -1,0 +1,210 @@
+"""TODO: what comes in, what goes out, why this way."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from engine.runtime.identity import fields_of
+from engine.storage.digests import content_digest
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+
+
+PACKAGE_FILE = "package:"
+
+
+@dataclass
+class RangeConfig:
+    """Numbers, both ends included, drawn evenly."""
+
+    low: float
+    high: float
+    step: float = 1.0
+
+
+@dataclass
+class WrittenConfig:
+    """Values that the generator writes in round 0, once, before anything is planned."""
+
+    prompt: str = ""
+    """Asks for a list, one item per line."""
+    count: int = 20
+    """Distinct values to keep: those that were written most often."""
+    temperature: float = 0.9
+    max_tokens: int = 160
+
+
+@dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
+class AttributeConfig:
+    """One condition that samples are drawn under: one of `values`, `file`, `range`, `taxonomy`, `depends_on`."""
+
+    values: Any = None  # not {}: OmegaConf lets no list take the place of a mapping
+    """A list, or a mapping value -> weight; weights are relative, so shares are weights."""
+    from_demonstrations: bool = False
+    """Only values that demonstrations carry are drawn, and a sample is shown demonstrations of its own value;
+    where no demonstration carries one, the condition is the empty string."""
+    file: str = ""
+    """A word list: one value per line, `#` comments, a weight after a tab; `package:words/nouns.txt` ships."""
+    range: RangeConfig | None = None
+    """`{low: 1, high: 10}`, with `step: 0.5` for fractions."""
+    written: WrittenConfig | None = None
+    """`{prompt: "...", count: 20}`: values that the generator writes itself."""
+    taxonomy: Any = None
+    """A tree, as nested mappings with lists at the ends, drawn branch by branch, each level evenly. The value is the
+    leaf; `NAME_path` is the way to it, as in `science/physics`."""
+    depends_on: str = ""
+    """The attribute whose value decides what this one is drawn from."""
+    by: Any = None
+    """For `depends_on`: its value -> a list or a mapping with weights; `values` are the default."""
+    pick: Any = 0
+    """With `values` or `file`: a random subset of this size, or of `[MIN, MAX]`, joined in the listed order."""
+
+    def __post_init__(self) -> None:
+        # Whatever is wrong with the values is refused by `make_conditions`, which knows the attribute's name.
+        self.values, self.by = ({} if raw is None else raw for raw in (self.values, self.by))
+        if isinstance(self.values, Sequence) and not isinstance(self.values, str):
+            texts = [_plain(value) for value in self.values]
+            if len(set(texts)) == len(texts) and None not in texts:
+                self.values = dict.fromkeys(texts, 1.0)
+        if isinstance(self.range, Mapping):  # as stored in task.json
+            self.range = RangeConfig(**self.range)
+        if isinstance(self.written, Mapping):
+            self.written = WrittenConfig(**self.written)
+
+    def identity(self) -> dict[str, object]:
+        """The content of a word list in place of its path."""
+        return fields_of(self) | ({"file": content_digest(word_file(self.file))} if self.file else {})
+
+
+def word_file(name: str) -> Path:
+    """The path of a word list; `package:words/nouns.txt` is a list that ships."""
+    packaged = name.startswith(PACKAGE_FILE)
+    return DATA / name.removeprefix(PACKAGE_FILE) if packaged else Path(name).expanduser()
+
+
+def _plain(value: object) -> str | None:
+    """A YAML value as text; None for what is not written as it is read (`yes` is a truth value, `~` nothing)."""
+    return str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
+
+
+@dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is an element of a list
+class QuotaConfig:
+    """At most `max` samples of the whole plan have the values of `where`."""
+
+    where: dict[str, Any] = field(default_factory=dict)
+    """Attribute -> a value or a list of values; all must match."""
+    max: int = 0
+
+
+class PromptKind(Enum):
+    """How the model is addressed."""
+
+    completion = "completion"
+    """Plain text that the model continues; base models, and small instruct models with demonstrations."""
+    chat = "chat"
+    """Messages through the model's chat template; a thinking mode is switched off."""
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """What is asked for, as Jinja2 templates and conditions.
+
+    Templates see `condition.NAME`; `prompt` sees also `passage.title` and `passage.text`, and `demonstration`
+    sees `demonstration.document` and `demonstration.query`. A task of several turns names them under `turns`; what a
+    turn leaves out is the task's. The last turn's answer is the sample's `text`.
+    """
+
+    name: str = "queries"
+    kind: PromptKind = PromptKind.completion
+    instruction: str = ""
+    """The start of every prompt (the system message of a chat)."""
+    demonstration: str = ""
+    """One demonstration of a completion prompt."""
+    prompt: str = ""
+    """The end of the prompt, with the passage; for a task of one turn."""
+    stop: list[str] = field(default_factory=list)
+    """Strings that end a sample."""
+    turns: dict[str, TurnConfig] = field(default_factory=dict)
+    """The turns of a task of several, in an order in which each comes after those it names."""
+    attributes: dict[str, AttributeConfig] = field(default_factory=dict)
+    """The conditions that samples are drawn under."""
+    exclude: list[dict[str, Any]] = field(default_factory=list)
+    """Combinations that are never drawn: `{attribute: value or [values], ...}`."""
+    quotas: list[QuotaConfig] = field(default_factory=list)
+    """How many samples of the whole plan may have a combination: `{where: {attribute: value}, max: N}`."""
+
+
+def task_to_json(task: TaskConfig) -> str:
+    """The task as stored beside the plan."""
+    return json.dumps(asdict(task), indent=2, ensure_ascii=False, default=lambda value: value.value)
+
+
+def task_from_json(text: str) -> TaskConfig:
+    """The inverse of `task_to_json`."""
+    stored = json.loads(text)
+    attributes = {name: AttributeConfig(**value) for name, value in stored.pop("attributes").items()}
+    turns = {name: _turn_from_json(value) for name, value in stored.pop("turns").items()}
+    quotas = [QuotaConfig(**value) for value in stored.pop("quotas")]
+    kind = PromptKind(stored.pop("kind"))
+    return TaskConfig(**stored, kind=kind, attributes=attributes, turns=turns, quotas=quotas)
+
+
+def _turn_from_json(stored: dict[str, Any]) -> TurnConfig:
+    kind = PromptKind(stored["kind"]) if stored["kind"] else None
+    return TurnConfig(**stored | {"kind": kind, "parser": ParserKind(stored["parser"])})
+
+
+class ParserKind(Enum):
+    """What an answer is read as."""
+
+    text = "text"
+    """As it stands."""
+    json = "json"
+    """A JSON value; with `json_schema`, its top-level fields become columns."""
+    list = "list"
+    """One item per line, numbers and bullets removed; field `items`."""
+    python = "python"
+    """Source code, out of its fence if it has one; it must compile, and is never run."""
+
+
+@dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
+class TurnConfig:
+    """One turn. What is left out (null) is the task's, and then the samples config's.
+
+    Templates see `passage.title`, `passage.text`, `condition.NAME` and, of earlier turns, `turns.NAME.text`,
+    `turns.NAME.reasoning` and `turns.NAME.FIELD`; naming an earlier turn is what makes a turn wait for it.
+    """
+
+    prompt: str = ""
+    """The end of the prompt (the last message of a chat)."""
+    messages: list[dict[str, str]] = field(default_factory=list)
+    """For chats, in place of `prompt`: {role, content} messages, so that earlier turns can be a dialogue."""
+    model: str = ""
+    """One of `samples.models` that answers; empty for `samples.model`."""
+    kind: PromptKind | None = None
+    instruction: str | None = None
+    demonstration: str | None = None
+    stop: list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    max_tokens: int | None = None
+    json_schema: dict[str, Any] = field(default_factory=dict)
+    """A JSON schema that the engine holds the model to; top-level properties become columns `field_NAME`."""
+    choice: list[str] = field(default_factory=list)
+    """The answer is one of these."""
+    regex: str = ""
+    """The answer matches this; its named groups become columns `field_NAME`."""
+    parser: ParserKind = ParserKind.text
+    answer_after: str = ""
+    """What comes before this marker is reasoning, what comes after it is the answer."""
+    keep_if: str = ""
+    """A Jinja2 expression over `text`, `field.NAME`, `passage`, `condition` and `turns` that must hold."""

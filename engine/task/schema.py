@@ -1,0 +1,58 @@
+"""JSON schemas that turns hold the model to: what is wrong with one, at which of its keys.
+
+In: a schema as it stands in a task's YAML. Out: nothing, or an error that names the key inside it. A schema that no
+answer fits, or whose properties no answer has, passes the standard and is refused here: it would fail every sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jsonschema import Draft202012Validator, SchemaError
+
+from engine.errors import UserError, suggest
+
+_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+
+
+def check_schema(schema: Mapping[str, Any], where: str) -> None:
+    """Refuses a schema that is none, or that cannot be met.
+
+    Args:
+        schema: may be empty.
+        where: its key, for messages.
+
+    Raises:
+        UserError: naming the path inside the schema.
+    """
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError as error:
+        what, remedy = error.message, "see https://json-schema.org/understanding-json-schema"
+        if error.absolute_path and error.absolute_path[-1] == "type":
+            what, remedy = f"there is no type {error.instance!r}", suggest(str(error.instance), _TYPES)
+        raise UserError(what, where=_join(where, error.absolute_path), remedy=remedy) from error
+    _check_object(schema, where)
+
+
+def _check_object(schema: Mapping[str, Any], where: str) -> None:
+    """That properties belong to an object and required ones exist, here and in every property."""
+    properties = schema.get("properties")
+    if properties is None:
+        return
+    kinds = schema.get("type", "object")
+    if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
+        raise UserError(f"{kinds!r} has no properties", where=f"{where}.type", remedy="write type: object")
+    for name in schema.get("required", []):
+        if name not in properties:
+            raise UserError(
+                f"there is no property {name!r}", where=f"{where}.required", remedy=suggest(name, properties)
+            )
+    for name, own in properties.items():
+        if isinstance(own, Mapping):
+            _check_object(own, f"{where}.properties.{name}")
+
+
+def _join(where: str, path: Iterable[str | int]) -> str:
+    return where + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)

@@ -1,0 +1,120 @@
+"""Jinja2 templates and expressions in a sandbox; an undefined variable is an error, never an empty string.
+
+In: template sources from YAML. Out: compiled templates, the names they use, rendered text. Errors name the place
+of the template in the config and what may be used in it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from engine.errors import UserError
+
+RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError)
+"""What rendering raises for a template that is wrong, or wrong for one row."""
+
+
+_UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
+
+
+_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+
+
+def compile_template(source: str, where: str) -> Template:
+    """A sandboxed template in which an undefined variable is an error.
+
+    Raises:
+        UserError: the template does not parse.
+    """
+    try:
+        return _ENVIRONMENT.from_string(source)
+    except TemplateError as error:
+        remedy = "mend it: {{ NAME }} writes a value, {% if NAME %} ... {% endif %} decides"
+        raise UserError(f"the template does not parse: {error}", where=where, remedy=remedy) from error
+
+
+def compile_expression(source: str, where: str) -> Callable[..., Any]:
+    """A sandboxed expression, as `text | length > 20`.
+
+    Raises:
+        UserError: it does not parse.
+    """
+    try:
+        return _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
+    except TemplateError as error:
+        remedy = "write one Jinja2 expression, as `text | length > 20`"
+        raise UserError(f"the expression does not parse: {error}", where=where, remedy=remedy) from error
+
+
+def render(template: Template, where: str, **fields: object) -> str:
+    """Renders a template.
+
+    Raises:
+        UserError: a variable is not defined, or an expression fails.
+    """
+    try:
+        return template.render(**fields)
+    except RENDER_ERRORS as error:
+        what, remedy = _explain(error, _variables(fields))
+        raise UserError(what, where=where, remedy=remedy) from error
+
+
+def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
+    """What is wrong with a template that cannot be rendered, and what to do."""
+    if missing := _UNDEFINED.search(str(error)):
+        name = missing["attribute"] or missing["name"]
+        leaves = {own.rpartition(".")[2]: own for own in known}
+        close = difflib.get_close_matches(name, leaves if missing["attribute"] else known, n=1, cutoff=0.5)
+        hint = f"did you mean {leaves.get(close[0], close[0])}? " if close else ""
+        return f"there is no {name!r}", f"{hint}it may use {', '.join(known) or 'no names'}"
+    what = f"the template cannot be rendered: {error}"
+    if isinstance(error, TypeError) and "'str'" in str(error):
+        return what, "conditions are text: write `condition.NAME | int` (or float) to compute or compare"
+    return what, f"it may use {', '.join(known) or 'no names'}"
+
+
+def undeclared_names(source: str) -> set[str]:
+    """The variables that a source reads and does not set itself."""
+    return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(source)))
+
+
+def names_used(source: str, variable: str) -> set[str]:
+    """Which `variable.NAME` (or `variable["NAME"]`) a source mentions; a source that does not parse mentions none.
+
+    Raises:
+        LookupError: `variable` is used as a whole, so any of its names may be meant.
+    """
+    try:
+        tree = _ENVIRONMENT.parse(source)
+    except TemplateError:
+        return set()
+    named = [node for node in tree.find_all(nodes.Getattr) if _is_name(node.node, variable)]
+    indexed = [
+        node
+        for node in tree.find_all(nodes.Getitem)
+        if _is_name(node.node, variable) and isinstance(node.arg, nodes.Const)
+    ]
+    if len(named) + len(indexed) < sum(_is_name(node, variable) for node in tree.find_all(nodes.Name)):
+        raise LookupError(f"{variable} is used as a whole")
+    return {node.attr for node in named} | {
+        str(node.arg.value) for node in indexed if isinstance(node.arg, nodes.Const)
+    }
+
+
+def _is_name(node: nodes.Node, variable: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == variable
+
+
+def _variables(fields: Mapping[str, object]) -> list[str]:
+    """What a template may name: `condition.form`, `passage.text`, ..."""
+    known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("title", "document", "query")}
+    for name in ("condition", "turns"):
+        value = fields.get(name)
+        known[name] = tuple(value) if isinstance(value, Mapping) else ()
+    return [f"{name}.{part}" for name in sorted(fields) for part in known.get(name, ())]

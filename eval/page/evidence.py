@@ -1,0 +1,165 @@
+"""What a person reads to believe the figures: real samples, and the queries that changed most.
+
+In: the examples of a run and what the systems ranked. Out: small frozen records with texts, for the page. Samples
+are drawn with a seed, not picked, and every reason for rejection gets its turn.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.artifacts.columns import CONDITION_PREFIX
+from eval.retrieval.metrics import HEADLINE, best_rank
+from eval.retrieval.ranking import Results
+from eval.retrieval.systems import Corpus
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from eval.evaluation import Evaluation
+
+
+EXCERPT_CHARACTERS = 280
+
+
+@dataclass(frozen=True)
+class ShownSample:
+    """One generated query beside its passage; `reason` is "" when it was kept."""
+
+    sample_id: int
+    query: str
+    passage: str
+    document_id: str
+    reason: str
+    detail: str
+    conditions: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class ChangedQuery:
+    """One query whose ranking moved.
+
+    Attributes:
+        document_id, passage: the relevant document that the better of the two rankings puts first.
+        rank_before, rank_after: of the first relevant document with base and tuned; 0: not among the first k.
+        before, after: nDCG@10.
+    """
+
+    query_id: str
+    query: str
+    document_id: str
+    passage: str
+    rank_before: int
+    rank_after: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The queries that gained and lost most, and how many did."""
+
+    better: Sequence[ChangedQuery]
+    worse: Sequence[ChangedQuery]
+    num_better: int
+    num_worse: int
+    num_same: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the page shows beside figures."""
+
+    kept: Sequence[ShownSample]
+    rejected: Sequence[ShownSample]
+    changes: Changes
+
+
+def gather_evidence(kept: pa.Table, rejected: pa.Table, evaluation: Evaluation, seed: int) -> Evidence:
+    """Six kept and eight rejected samples, and the five queries that gained and lost most."""
+    changes = find_changes(evaluation.shown, evaluation.corpus, 5)
+    return Evidence(draw_samples(kept, 6, seed), draw_samples(rejected, 8, seed), changes)
+
+
+def draw_samples(table: pa.Table, count: int, seed: int) -> list[ShownSample]:
+    """`count` rows of kept.parquet or rejected.parquet, taking turns between the reasons, most frequent first."""
+    by_reason: dict[str, list[int]] = {}
+    for row, reason in enumerate(table["reason"].to_pylist()):
+        by_reason.setdefault(reason, []).append(row)
+    rng = random.Random(seed)
+    for rows in by_reason.values():
+        rng.shuffle(rows)
+    queues = sorted(by_reason.values(), key=len, reverse=True)
+    turns = [rows[turn] for turn in range(max(map(len, queues), default=0)) for rows in queues if turn < len(rows)]
+    return [_shown(table.slice(row, 1).to_pylist()[0]) for row in turns[:count]]
+
+
+def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
+    """The `count` queries with the largest gains and losses in nDCG@10 from base to tuned."""
+    before, after = results.scores["base"].values[HEADLINE], results.scores["tuned"].values[HEADLINE]
+    gains = after - before
+    order = np.argsort(gains, kind="stable")
+    worse = [int(row) for row in order if gains[row] < 0]
+    better = [int(row) for row in order[::-1] if gains[row] > 0]
+    passages = _first_passages(corpus)
+    return Changes(
+        better=[_changed(results, row, passages) for row in better[:count]],
+        worse=[_changed(results, row, passages) for row in worse[:count]],
+        num_better=len(better),
+        num_worse=len(worse),
+        num_same=len(gains) - len(better) - len(worse),
+    )
+
+
+def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
+    """The start of a text on one line, cut at a word."""
+    line = " ".join(text.split())
+    if len(line) <= characters:
+        return line
+    start, _, _ = line[: characters + 1].rpartition(" ")
+    return f"{start or line[:characters]} …"
+
+
+def _shown(row: Mapping[str, Any]) -> ShownSample:
+    conditions = {
+        name.removeprefix(CONDITION_PREFIX): str(value)
+        for name, value in row.items()
+        if name.startswith(CONDITION_PREFIX)
+    }
+    passage = excerpt(row["passage"])
+    texts = {name: row[name] or "" for name in ("query", "reason", "detail")}
+    return ShownSample(
+        row["sample_id"], passage=passage, document_id=row["document_id"], conditions=conditions, **texts
+    )
+
+
+def _changed(results: Results, row: int, passages: Mapping[str, str]) -> ChangedQuery:
+    query_id = results.scores["base"].query_ids[row]
+    judged = results.benchmark.qrels[query_id]
+    ranks = {name: best_rank(results.runs[name].get(query_id, {}), judged) for name in ("base", "tuned")}
+    values = {name: float(results.scores[name].values[HEADLINE][row]) for name in ranks}
+    found = [rank for rank in ranks.values() if rank[0]]
+    document = min(found)[1] if found else max(judged, key=lambda name: judged[name])
+    return ChangedQuery(
+        query_id,
+        results.benchmark.queries[query_id],
+        document,
+        excerpt(passages.get(document, "")),
+        rank_before=ranks["base"][0],
+        rank_after=ranks["tuned"][0],
+        before=values["base"],
+        after=values["tuned"],
+    )
+
+
+def _first_passages(corpus: Corpus) -> dict[str, str]:
+    """Each document's first passage, its title in front."""
+    passages: dict[str, str] = {}
+    for document, title, text in zip(corpus.document_ids, corpus.titles, corpus.texts, strict=True):
+        passages.setdefault(document, f"{title}: {text}" if title and not text.startswith(title) else text)
+    return passages

@@ -1,0 +1,179 @@
+"""Charts as inline SVG, from numbers to text: no plotting library, no script, readable at any width.
+
+In: plain numbers. Out: an `<svg>` as wide as its box. All x positions are percentages and heights are pixels, so text
+and dots keep their size from a phone to a printed page. Colours are the page's CSS classes (`bm25`, `base`, `tuned`,
+`kept`, `real`), so one drawing serves light and dark. Shapes differ as well as colours.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from markupsafe import Markup
+
+LANE = 15
+"""Pixels from one system's line to the next."""
+
+
+TIGHT = 0.6
+"""Share of a bin that its bar fills."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One value with its interval; `kind` is a CSS class, `label` what a pointer shows."""
+
+    kind: str
+    value: float
+    low: float
+    high: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A linear scale from `low` to `high`, drawn with ticks at `ticks`."""
+
+    low: float
+    high: float
+    ticks: Sequence[float]
+
+    def percent(self, value: float) -> float:
+        """Where a value lies, 2..98, so that marks at the ends are not cut in half."""
+        inside = min(max(value, self.low), self.high)
+        return 2 + 96 * (inside - self.low) / (self.high - self.low)
+
+
+def nice_axis(low: float, high: float, ticks: int = 4) -> Axis:
+    """An axis around both values with round ticks (steps of 1, 2 or 5 times a power of ten)."""
+    span = max(high - low, 1e-6)
+    power = 10 ** math.floor(math.log10(span / ticks))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * ticks >= span)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    values = [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
+    return Axis(values[0], values[-1], values)
+
+
+def strip(marks: Sequence[Mark], axis: Axis, *, zero: bool = False) -> Markup:
+    """Marks with their intervals, one lane each; `zero` draws a strong line at 0, for differences."""
+    height = LANE * len(marks) + 6
+    lines = [_vertical(axis.percent(tick), height, "zero" if zero and tick == 0 else "grid") for tick in axis.ticks]
+    if zero and 0 not in axis.ticks:
+        lines.append(_vertical(axis.percent(0), height, "zero"))
+    drawn = [_mark(mark, axis, 3 + LANE * lane + LANE / 2) for lane, mark in enumerate(marks)]
+    label = "; ".join(mark.label for mark in marks)
+    return _svg("strip", height, label, lines + drawn)
+
+
+def axis_labels(axis: Axis, digits: int, *, signed: bool = False) -> Markup:
+    """The numbers below a column of strips."""
+    texts = []
+    for tick in axis.ticks:
+        x = axis.percent(tick)
+        anchor = "start" if x < 5 else "end" if x > 95 else "middle"
+        text = f"{tick:+.{digits}f}" if signed and tick else f"{tick:.{digits}f}"
+        text = text.replace("-", "\u2212")
+        texts.append(f'<text x="{x:.2f}%" y="12" text-anchor="{anchor}">{text}</text>')
+    return _svg("axis", 16, "", texts)
+
+
+def histogram(series: Mapping[str, Mapping[int, int]], *, height: int = 170, last: int | None = None) -> Markup:
+    """Shares by whole number: the first series as bars, a second one as an outline over them.
+
+    Args:
+        series: CSS class -> value -> count; each is scaled to its own total.
+        height: of the plot in pixels, the axis not counted.
+        last: values from here on share the last bin; by default the 99th percentile of all.
+    """
+    filled = {name: counts for name, counts in series.items() if sum(counts.values())}
+    if not filled:
+        return Markup("")
+    values = sorted(value for counts in filled.values() for value, count in counts.items() for _ in range(count))
+    first = values[0]
+    last = max(last or values[int(0.99 * (len(values) - 1))], first)
+    shares = {name: _shares(counts, first, last) for name, counts in filled.items()}
+    top = max(max(column) for column in shares.values()) * 1.05
+    names = list(shares)
+    parts = [_shares_grid(top, height), _bars(names[0], shares[names[0]], first, top, height)]
+    parts += [_outline(name, shares[name], top, height) for name in names[1:]]
+    parts.append(f'<line class="ground" x1="0" x2="100%" y1="{height}" y2="{height}"/>')
+    parts.append(_bin_labels(first, last, height))
+    return _svg("histogram", height + 22, "Share of queries by length in words", parts)
+
+
+def _shares(counts: Mapping[int, int], first: int, last: int) -> list[float]:
+    total = sum(counts.values())
+    column = [0.0] * (last - first + 1)
+    for value, count in counts.items():
+        column[min(value, last) - first] += count / total
+    return column
+
+
+def _bars(name: str, column: Sequence[float], first: int, top: float, height: int) -> str:
+    width = 100 / len(column)
+    bars = []
+    for index, share in enumerate(column):
+        tall = height * share / top
+        more = " or more" if index == len(column) - 1 else ""
+        where = f'x="{width * (index + (1 - TIGHT) / 2):.3f}%" y="{height - tall:.1f}" width="{width * TIGHT:.3f}%"'
+        title = f"<title>{first + index}{more} words: {share:.1%} {escape(name)}</title>"
+        bars.append(f'<rect class="{escape(name)}" {where} height="{tall:.1f}" rx="2">{title}</rect>')
+    return "".join(bars)
+
+
+def _outline(name: str, column: Sequence[float], top: float, height: int) -> str:
+    """A step line; drawn in a box of its own that stretches, since paths know no percentages."""
+    width = 100 / len(column)
+    steps = " ".join(
+        f"V{height - height * share / top:.1f} H{width * (index + 1):.3f}" for index, share in enumerate(column)
+    )
+    path = f'<path class="{escape(name)}" vector-effect="non-scaling-stroke" d="M0 {height} {steps} V{height}"/>'
+    box = f'viewBox="0 0 100 {height}" preserveAspectRatio="none" width="100%" height="{height}"'
+    return f"<svg {box}>{path}</svg>"
+
+
+def _shares_grid(top: float, height: int) -> str:
+    lines = []
+    for share in nice_axis(0, top, ticks=3).ticks[1:]:
+        y = height - height * share / top
+        if y > 0:
+            lines.append(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
+            lines.append(f'<text x="0" y="{y - 4:.1f}">{100 * share:g} %</text>')
+    return "".join(lines)
+
+
+def _bin_labels(first: int, last: int, height: int) -> str:
+    bins = last - first + 1
+    every = max(1, math.ceil(bins / 10))
+    labels = []
+    for index in range((bins - 1) % every, bins, every):
+        text = f"{last}+" if index == bins - 1 and bins > 1 else f"{first + index}"
+        labels.append(
+            f'<text x="{100 * (index + 0.5) / bins:.2f}%" y="{height + 16}" text-anchor="middle">{text}</text>'
+        )
+    return "".join(labels)
+
+
+def _mark(mark: Mark, axis: Axis, y: float) -> str:
+    x, low, high = axis.percent(mark.value), axis.percent(mark.low), axis.percent(mark.high)
+    line = f'<line class="interval" x1="{low:.2f}%" x2="{high:.2f}%" y1="{y}" y2="{y}"/>'
+    if mark.kind == "bm25":
+        # A square needs pixels around a percentage: a nested svg shifts the origin.
+        dot = (
+            f'<svg x="{x:.2f}%" y="{y}" overflow="visible"><rect class="dot" x="-4" y="-4" width="8" height="8"/></svg>'
+        )
+    else:
+        dot = f'<circle class="dot" cx="{x:.2f}%" cy="{y}" r="4.5"/>'
+    return f'<g class="{escape(mark.kind)}"><title>{escape(mark.label)}</title>{line}{dot}</g>'
+
+
+def _vertical(x: float, height: float, kind: str) -> str:
+    return f'<line class="{kind}" x1="{x:.2f}%" x2="{x:.2f}%" y1="0" y2="{height}"/>'
+
+
+def _svg(kind: str, height: float, label: str, parts: Sequence[str]) -> Markup:
+    named = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
+    return Markup(f'<svg class="{kind}" width="100%" height="{height}" {named}>{"".join(parts)}</svg>')

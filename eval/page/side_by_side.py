@@ -1,0 +1,91 @@
+"""`synthmill search RUN "question"`: what base and tuned find for one question, side by side.
+
+In: a run folder and a question. Out: a rich table of passages. The vectors of the passages are in the cache, where
+curation and the report put them, so only the question is encoded. Beside each result of the tuned model stands where
+the base model had it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+from engine.errors import UserError
+from eval.page.evidence import excerpt
+from eval.page.table import read_report
+from eval.retrieval.systems import Corpus, DenseSystem
+
+if TYPE_CHECKING:
+    from engine.search.encoder import EncoderConfig
+
+
+EXCERPT_CHARACTERS = 120
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One passage that a model found.
+
+    Attributes:
+        row: of the corpus.
+        score: cosine.
+        other_rank: its 1-based rank with the other model.
+    """
+
+    row: int
+    score: float
+    other_rank: int
+
+
+def encoders_of(run_dir: Path) -> tuple[EncoderConfig, EncoderConfig]:
+    """The base and the tuned encoder of a run, as its report measured them.
+
+    Raises:
+        UserError: the run has no report yet.
+    """
+    from engine.search.encoder import EncoderConfig
+    from eval.evaluation import tuned_encoder
+
+    if not (run_dir / "report" / "report.json").is_file():
+        remedy = "run it to its end, or name another: the last one is runs/latest"
+        raise UserError("has no finished report", where=f"run {run_dir}", remedy=remedy)
+    base = EncoderConfig(**read_report(run_dir / "report")["settings"]["encoder"])
+    return base, tuned_encoder(base, (run_dir / "model").resolve())
+
+
+def find_hits(systems: list[DenseSystem], question: str, k: int) -> list[list[Hit]]:
+    """For each of the two systems its `k` best passages, and where the other one ranks them."""
+    import numpy as np
+
+    vectors = [system.encoder.encode_queries([question]) for system in systems]
+    hits = []
+    for own, other in ((0, 1), (1, 0)):
+        rows, scores = systems[own].index.search(vectors[own], k)
+        ranks = systems[other].index.rank_of(np.repeat(vectors[other], rows.shape[1], axis=0), rows[0])
+        found = zip(rows[0], scores[0], ranks, strict=True)
+        hits.append([Hit(int(row), float(score), int(rank)) for row, score, rank in found])
+    return hits
+
+
+def results_table(question: str, corpus: Corpus, hits: list[list[Hit]], decision: str) -> Table:
+    """Two columns of passages: score, id, first words, and the rank with the other model."""
+    table = Table(title=escape(question), title_style="bold", show_lines=True, expand=True)
+    table.add_column("#", justify="right")
+    for name in ("base", "tuned"):
+        chosen = " (the one to use)" if decision == name else ""
+        table.add_column(f"{name}{chosen}", ratio=1)
+    for rank, (base, tuned) in enumerate(zip(*hits, strict=True), start=1):
+        table.add_row(str(rank), _cell(corpus, base, rank, "tuned"), _cell(corpus, tuned, rank, "base"))
+    return table
+
+
+def _cell(corpus: Corpus, hit: Hit, rank: int, other: str) -> str:
+    moved = "" if hit.other_rank == rank else f"  [dim]{other}: #{hit.other_rank:,}[/dim]"
+    title, text = corpus.titles[hit.row], corpus.texts[hit.row]
+    start = text if not title or text.startswith(title) else f"{title}: {text}"
+    words = escape(excerpt(start, EXCERPT_CHARACTERS))
+    return f"{hit.score:.3f}  [bold]{escape(corpus.passage_ids[hit.row])}[/bold]{moved}\n{words}"

@@ -1,0 +1,122 @@
+"""Questions with judgements: what retrieval quality is measured on, and never trained on.
+
+In: a collection folder (BEIR layout: queries.jsonl, qrels/SPLIT.tsv) or the name of a benchmark that ships with
+synthmill. Out: a Benchmark, without the queries that served as demonstrations and those that no document answers.
+A held-out set of synthetic queries takes the same form, so that one piece of code scores both.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.artifacts.collection import has_benchmark, list_splits, load_collection
+from engine.errors import UserError, suggest
+from engine.storage.digests import digest
+
+PACKAGED = Path(__file__).resolve().parents[1] / "benchmarks"
+"""Benchmarks that come with synthmill, one folder each."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Queries and their judgements.
+
+    Attributes:
+        name: how reports call it.
+        queries: query id -> text.
+        qrels: query id -> document id -> grade, for the same queries; each has at least one relevant document.
+        left_out: reason -> number of queries that were not taken.
+    """
+
+    name: str
+    queries: Mapping[str, str]
+    qrels: Mapping[str, Mapping[str, int]]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+    def missing_documents(self, document_ids: Collection[str]) -> int:
+        """How many relevant documents are not among the documents of the run, so that no system can find them."""
+        relevant = {name for judged in self.qrels.values() for name, grade in judged.items() if grade > 0}
+        return len(relevant.difference(document_ids))
+
+
+def benchmark_folder(where: str) -> Path | None:
+    """The folder of a benchmark; None for "", and for a folder or file without queries and judgements.
+
+    Raises:
+        UserError: neither a path that exists nor the name of a packaged benchmark.
+    """
+    if not where:
+        return None
+    packaged = {folder.name: folder for folder in PACKAGED.glob("*") if folder.is_dir()}
+    path = packaged.get(where, Path(where).expanduser())
+    if not path.exists():
+        remedy = f"name a folder with queries.jsonl and qrels/, or a benchmark that ships: {suggest(where, packaged)}"
+        raise UserError("there is no such folder", where=f"report.benchmark={where}", remedy=remedy)
+    return path if path.is_dir() and has_benchmark(path) else None
+
+
+def check_split(folder: Path, split: str) -> None:
+    """Refuses a split that the benchmark lacks before anything expensive starts.
+
+    Raises:
+        UserError: the folder has judgements of other splits only.
+    """
+    splits = list_splits(folder)
+    if split not in splits:
+        what, remedy = f"{folder} has no judgements of this name", suggest(split, splits)
+        raise UserError(what, where=f"report.split={split}", remedy=remedy)
+
+
+def load_benchmark(where: str, split: str, exclude: Collection[str] = ()) -> Benchmark | None:
+    """Reads a benchmark; None when there are no queries or no judgements to read.
+
+    Args:
+        where: a collection folder, the name of a packaged benchmark, or "".
+        split: which judgements: qrels/SPLIT.tsv.
+        exclude: ids of queries that were shown to the generator as demonstrations.
+
+    Raises:
+        UserError: no such folder or split, a malformed line, or judgements of a query that does not exist.
+    """
+    folder = benchmark_folder(where)
+    if folder is None:
+        return None
+    check_split(folder, split)
+    collection = load_collection(folder, split)
+    return make_benchmark(folder.resolve().name, collection.queries, collection.qrels, exclude)
+
+
+def benchmark_digest(where: str, split: str) -> str:
+    """What identifies a benchmark: its name, queries and judgements, wherever the folder lies; "" when there is none.
+
+    Raises:
+        UserError: as `load_benchmark`.
+    """
+    benchmark = load_benchmark(where, split)
+    return digest([benchmark.name, benchmark.queries, benchmark.qrels]) if benchmark else ""
+
+
+def make_benchmark(
+    name: str,
+    queries: Mapping[str, str],
+    qrels: Mapping[str, Mapping[str, int]],
+    exclude: Collection[str] = (),
+) -> Benchmark:
+    """Leaves out demonstrations and queries that no document answers, and counts them.
+
+    Queries of other splits, which `qrels` does not name at all, are not counted.
+    """
+    left_out: Counter[str] = Counter()
+    taken = []
+    for query_id in sorted(qrels):
+        if query_id in exclude:
+            left_out["demonstration"] += 1
+        elif not any(grade > 0 for grade in qrels[query_id].values()):
+            left_out["no relevant document"] += 1
+        else:
+            taken.append(query_id)
+    texts = {query_id: queries[query_id] for query_id in taken}
+    return Benchmark(name, texts, {query_id: dict(qrels[query_id]) for query_id in taken}, dict(left_out))

@@ -1,0 +1,156 @@
+"""Retrieval metrics as pure functions, equal to trec_eval's to the last digit that matters.
+
+In: a TREC run in memory (query id -> document id -> score) and judgements (query id -> document id -> grade).
+Out: one value per query and metric. The definitions are those of NIST's trec_eval: the gain of a document is its
+grade, the discount is log2(rank + 1), the ideal ranking is over all judged documents, and ties are broken by
+document id, descending, after scores were cut to float32. Tests compare every one with pytrec_eval.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import UserError, suggest
+
+Run = Mapping[str, Mapping[str, float]]
+"""A TREC run: query id -> document id -> score, higher is better."""
+
+
+Qrels = Mapping[str, Mapping[str, int]]
+"""Judgements: query id -> document id -> grade; 1 and above is relevant."""
+
+
+Floats = npt.NDArray[np.float64]
+
+
+METRICS = ("ndcg@10", "mrr@10", "recall@100", "hit@1", "hit@3", "hit@10", "map@100")
+"""What every report holds, the headline metric first."""
+
+
+HEADLINE = METRICS[0]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Values of one system, per query.
+
+    Attributes:
+        query_ids: the n judged queries, sorted.
+        values: metric -> (n,) array in the order of `query_ids`, each value in 0..1.
+    """
+
+    query_ids: tuple[str, ...]
+    values: Mapping[str, Floats]
+
+    def means(self) -> dict[str, float]:
+        """Every metric averaged over the queries; 0 when there are none."""
+        return {name: float(values.mean()) if len(values) else 0.0 for name, values in self.values.items()}
+
+
+def evaluate(run: Run, qrels: Qrels, metrics: Sequence[str] = METRICS) -> Scores:
+    """Scores a TREC run on every query with a relevant document.
+
+    A judged query that the run does not hold counts 0 (trec_eval's `-c`); one without any relevant document is
+    left out, since no ranking of it is better than another.
+
+    Raises:
+        UserError: an unknown metric.
+    """
+    functions = {name: metric(name) for name in metrics}
+    query_ids = tuple(sorted(answerable(qrels)))
+    values = {name: np.zeros(len(query_ids)) for name in metrics}
+    for row, query_id in enumerate(query_ids):
+        judged = qrels[query_id]
+        grades = [max(judged.get(document, 0), 0) for document in ranking(run.get(query_id, {}))]
+        ideal = sorted((grade for grade in judged.values() if grade > 0), reverse=True)
+        for name, function in functions.items():
+            values[name][row] = function(grades, ideal)
+    return Scores(query_ids, values)
+
+
+def answerable(qrels: Qrels) -> list[str]:
+    """Queries with at least one relevant document."""
+    return [query_id for query_id, judged in qrels.items() if any(grade > 0 for grade in judged.values())]
+
+
+def ranking(scores: Mapping[str, float]) -> list[str]:
+    """Document ids, best first: float32 score descending, then id descending, as trec_eval sorts them."""
+    return sorted(scores, key=lambda document: (np.float32(scores[document]), document), reverse=True)
+
+
+def best_rank(scores: Mapping[str, float], judged: Mapping[str, int]) -> tuple[int, str]:
+    """1-based rank and id of the first relevant document; (0, "") when none is in the ranking."""
+    ranked = ((rank, document) for rank, document in enumerate(ranking(scores), start=1))
+    return next(((rank, document) for rank, document in ranked if judged.get(document, 0) > 0), (0, ""))
+
+
+Metric = Callable[[Sequence[int], Sequence[int]], float]
+"""(grades in ranked order, grades of all relevant documents in descending order) -> value."""
+
+
+def metric(name: str) -> Metric:
+    """The function behind `ndcg@10`, `recall@100`, ...
+
+    Raises:
+        UserError: the name before the `@` is not known, or what follows is no positive number.
+    """
+    kind, _, depth = name.partition("@")
+    if kind not in _KINDS or not depth.isdigit() or int(depth) == 0:
+        raise UserError(
+            f"{name!r} is no metric", where="metric", remedy=suggest(name, (f"{kind}@10" for kind in _KINDS))
+        )
+    function, k = _KINDS[kind], int(depth)
+    return lambda grades, ideal: function(grades, ideal, k)
+
+
+def ndcg(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
+    """Graded nDCG@k: discounted gain over that of the ideal ranking (Järvelin and Kekäläinen 2002)."""
+    return _gain(grades[:k]) / _gain(ideal[:k])
+
+
+def mrr(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
+    """1 / rank of the first relevant document, 0 when it is not among the first k."""
+    return next((1 / rank for rank, grade in enumerate(grades[:k], start=1) if grade > 0), 0.0)
+
+
+def recall(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
+    """Share of the relevant documents that is among the first k."""
+    return _num_relevant(grades[:k]) / len(ideal)
+
+
+def hit(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
+    """1 when a relevant document is among the first k, else 0 (trec_eval's `success`)."""
+    return float(_num_relevant(grades[:k]) > 0)
+
+
+def average_precision(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
+    """Mean over all relevant documents of the precision at their rank, 0 for those not among the first k."""
+    found = 0
+    total = 0.0
+    for rank, grade in enumerate(grades[:k], start=1):
+        if grade > 0:
+            found += 1
+            total += found / rank
+    return total / len(ideal)
+
+
+_KINDS: dict[str, Callable[[Sequence[int], Sequence[int], int], float]] = {
+    "ndcg": ndcg,
+    "mrr": mrr,
+    "recall": recall,
+    "hit": hit,
+    "map": average_precision,
+}
+
+
+def _gain(grades: Iterable[int]) -> float:
+    return math.fsum(grade / math.log2(rank + 1) for rank, grade in enumerate(grades, start=1))
+
+
+def _num_relevant(grades: Sequence[int]) -> int:
+    return sum(grade > 0 for grade in grades)

@@ -1,0 +1,195 @@
+"""From overrides to a typed config: what composes, and every mistake as one line with key, place and remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.command_line.compose import first_of_sweep, load_config
+from engine.command_line.config_files import CONF, choices, groups
+from engine.errors import UserError
+from engine.generation.config import GeneratorKind, SamplesConfig
+from engine.runtime.tracking import Mode
+from engine.task.config import AttributeConfig, RangeConfig
+
+
+def refused(*overrides: str) -> UserError:
+    with pytest.raises(UserError) as caught:
+        load_config(overrides)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_composes_the_demo() -> None:
+    config, text = load_config(["experiment=demo"])
+    assert (config.name, config.until, config.seed) == ("demo", "report", 0)
+    assert config.prompts.max_samples == 800
+    assert config.report.benchmark == "python_docs"
+    assert config.tracking.mode is Mode.offline
+    assert isinstance(config.samples, SamplesConfig)
+    assert "learning_rate: 4.0e-05" in text
+
+
+def test_values_that_belong_together_are_given_once() -> None:
+    config, _ = load_config(
+        ["experiment=adapt", "collection=some/dir", "seed=7", "samples.max_tokens=9", "model.base=x"]
+    )
+    assert config.documents.path == config.report.benchmark == config.demonstrations.collection == "some/dir"
+    assert {config.samples.seed, config.prompts.seed, config.demonstrations.seed, config.examples.seed} == {7}
+    assert config.prompts.max_tokens == 9
+    assert config.examples.encoder.model == config.report.encoder.model == "x"
+    assert load_config(["collection=a", "documents.path=b"])[0].documents.path == "b"
+
+
+def test_the_text_has_every_value_and_no_reference() -> None:
+    _, text = load_config(["collection=here"])
+    assert text.count("here") >= 4
+    assert "${" not in text
+
+
+@pytest.mark.parametrize("experiment", choices("experiment"))
+def test_every_experiment_composes(experiment: str) -> None:
+    config, _ = load_config([f"experiment={experiment}"])
+    assert config.name == experiment
+
+
+@pytest.mark.parametrize(
+    ("group", "choice"), [(group, choice) for group in groups() if group != "experiment" for choice in choices(group)]
+)
+def test_every_choice_composes(group: str, choice: str) -> None:
+    config, _ = load_config([f"{group}={choice}"])
+    assert getattr(config, group)
+
+
+def test_groups_and_choices_are_the_files_of_conf() -> None:
+    assert {"documents", "experiment", "samples", "tracking"} <= set(groups())
+    assert choices("tracking") == ["off", "offline", "online"]
+    assert choices("nothing") == []
+    assert sum(len(choices(group)) for group in groups()) == len(list(CONF.glob("*/*.yaml")))
+
+
+@pytest.mark.parametrize(
+    ("override", "what", "remedy"),
+    [
+        (
+            "model.learning_rat=1",
+            "there is no key or group 'model.learning_rat'",
+            "did you mean 'model.learning_rate'?",
+        ),
+        ("modl.base=x", "there is no key or group 'modl.base'", "did you mean 'model.base'?"),
+        ("sampels=fake", "there is no key or group 'sampels'", "did you mean 'samples'?"),
+        ("foo=bar", "there is no key or group 'foo'", "valid are: cluster, collection, demonstrations"),
+        ("samples.temperature=hot", "'hot' is not a number", "give a number"),
+        ("prompts.per_passage=1.5", "'1.5' is not a whole number", "give a whole number"),
+        ("samples.generator=gpt", "Invalid value 'gpt', expected one of [vllm, fake]", "--cfg job"),
+        ("seed=null", "field 'seed' is not Optional", "--cfg job"),
+        ("samples=smolm2", "there is no samples called 'smolm2'", "did you mean 'smollm2'? valid are: fake, "),
+        ("experiment=dem", "there is no experiment called 'dem'", "did you mean 'demo'?"),
+        ("tracking=nowhere", "there is no tracking called 'nowhere'", "valid are: off, offline, online"),
+        ("model.learning_rate=1e-5,3e-5", "is several values", "synthmill -m"),
+    ],
+)
+def test_a_wrong_override_is_its_own_place(override: str, what: str, remedy: str) -> None:
+    error = refused("seed=3", override)
+    assert error.where == override
+    assert what in error.what
+    assert remedy in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "remedy"),
+    [
+        ("+foo=1", "foo", "valid are: cluster"),
+        ("+samples.temprature=1", "samples.temprature", "'samples.temperature'?"),
+    ],
+)
+def test_a_plus_does_not_get_past_the_schema(override: str, key: str, remedy: str) -> None:
+    error = refused(override)
+    assert (error.where, error.what) == (key, f"there is no key '{key}'")
+    assert remedy in error.remedy
+    assert len(error.remedy) < 1000, "the neighbours are listed, not all there is"
+
+
+@pytest.mark.parametrize("override", ["a b", "model.base", "collection=[a", "collection=a=b", "=x", "model=null"])
+def test_what_is_no_override_is_refused(override: str) -> None:
+    assert refused(override).where == "command line"
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("prompts.per_passage=0", "prompts.per_passage"),
+        ("task.attributes.form.values={a: x}", "task.attributes.form.values"),
+        ("task.exclude=[{from: question}]", "task.exclude[0]"),
+        ("task.quotas=[{where: {form: questions}, max: 3}]", "task.quotas[0].where"),
+        ("samples.max_tokens=5000", "samples.max_tokens"),
+        ("demonstrations.from_qrels=-2", "demonstrations.from_qrels"),
+        ("documents.overlap_tokens=600", "documents.overlap_tokens=600"),
+    ],
+)
+def test_checks_of_the_dataclasses_run_at_once(override: str, where: str) -> None:
+    assert refused(override).where == where
+
+
+def test_a_reference_to_nothing_is_refused() -> None:
+    assert "Interpolation key 'nope' not found" in refused("model.base=${nope}").what
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["samples.engine_args={dtype: float32}", "samples.engine_args.dtype=float32", "+samples.engine_args.dtype=float32"],
+)
+def test_free_mappings_take_any_key(override: str) -> None:
+    assert load_config([override])[0].samples.engine_args == {"dtype": "float32"}
+
+
+def test_conditions_are_given_on_the_command_line() -> None:
+    config, _ = load_config(["task.attributes.form.values={claim: 2}"])
+    drawn = AttributeConfig({"question": 0.5, "keywords": 0.5, "claim": 2.0}, from_demonstrations=True)
+    assert config.task.attributes == {"form": drawn}
+
+
+def test_attributes_of_every_kind_are_given_on_the_command_line() -> None:
+    given = "size: {range: {low: 1, high: 3}}, tone: {values: [dry, warm], pick: [1, 2]}, "
+    given += "topic: {taxonomy: {arts: [film]}}, part: {depends_on: form, by: {question: [a]}, values: [b]}"
+    overrides = ["task.quotas=[{where: {form: question}, max: 3}]", "task.exclude=[{size: 1}]"]
+    config, _ = load_config([f"task.attributes={{{given}}}", *overrides])
+    assert list(config.task.attributes.values())[1:] == [
+        AttributeConfig(range=RangeConfig(1, 3)),
+        AttributeConfig(["dry", "warm"], pick=[1, 2]),
+        AttributeConfig(taxonomy={"arts": ["film"]}),
+        AttributeConfig(["b"], depends_on="form", by={"question": ["a"]}),
+    ]
+    assert config.task.quotas[0].max == 3
+    assert config.task.exclude == [{"size": 1}]
+
+
+def test_composes_many_times_in_one_process() -> None:
+    assert load_config(["samples=fake"])[0].samples.generator is GeneratorKind.fake
+    assert load_config([])[0].samples.generator is GeneratorKind.vllm
+
+
+def test_the_first_point_of_a_sweep() -> None:
+    overrides = [
+        "a=1,2",
+        "seed=range(3,9)",
+        "model.base=x",
+        "d=choice(5,6)",
+        "e=[1,2]",
+        "+samples.engine_args.dtype=p,q",
+    ]
+    assert first_of_sweep(overrides) == [
+        "a=1",
+        "seed=3",
+        "model.base=x",
+        "d=5",
+        "e=[1,2]",
+        "+samples.engine_args.dtype=p",
+    ]
+    with pytest.raises(UserError) as caught:
+        first_of_sweep(["a b"])
+    assert caught.value.where == "command line"
+
+
+def test_paths_may_hold_spaces(tmp_path: Path) -> None:
+    folder = tmp_path / "my collection"
+    assert load_config([f"collection={folder}"])[0].collection == str(folder)

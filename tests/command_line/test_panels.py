@@ -1,0 +1,157 @@
+"""One sample turn by turn: prompts as they were asked, answers as they came, reasons, and how it looks."""
+
+# the fixture `start` of test_loop is a parameter here
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.console import Console, RenderableType
+
+from engine.command_line.panels import (
+    Exchange,
+    conditions_line,
+    facts,
+    failed_turn,
+    panels,
+    planned_exchanges,
+    stored_answers,
+    written_exchanges,
+)
+from engine.task.answers import Answer
+from engine.task.config import ParserKind, TaskConfig, TurnConfig
+from engine.task.render import Prompts
+from engine.task.turns import answer_values, resolve_turns
+from tests.support.loops import CONFIG, Start, Watched, row
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"stars": {"type": "integer"}, "tags": {"type": "array", "items": {"type": "string"}}},
+}
+LAST = (
+    "{{ turns.thought.reasoning }}: {{ turns.thought.text }} is {{ turns.rating.text }}, {{ turns.facts.tags[0] }}, "
+    "{{ turns.facts.stars + 1 }}, {{ turns.points['items'] | length }} for {{ condition.form }}"
+)
+TASK = TaskConfig(
+    turns={
+        "thought": TurnConfig("P {{ passage.text }}\n", answer_after="is"),
+        "facts": TurnConfig("F {{ passage.text }}\n", json_schema=SCHEMA),
+        "rating": TurnConfig("R {{ passage.title }}", choice=["good", "bad"]),
+        "points": TurnConfig("L {{ passage.text }}\n", parser=ParserKind.list),
+        "last": TurnConfig(LAST),
+    }
+)
+
+
+def rendered(shown: RenderableType) -> str:
+    console = Console(width=60, record=True)
+    console.print(shown)
+    return console.export_text()
+
+
+def test_prompts_are_shown_as_they_were_asked(start: Start) -> None:
+    generator, prompts, rows = Watched(CONFIG), Prompts(TASK, []), [row(i) for i in range(3)]
+    written = start(generator=generator, prompts=prompts).write(rows)
+    asked = {request.prompt for request in generator.requests()}
+    for given, sample in zip(rows, written, strict=True):
+        shown = written_exchanges(prompts.renderers(), given, sample)
+        assert [one.turn for one in shown] == list(TASK.turns)
+        assert {one.prompt for one in shown} <= asked
+        assert shown[0].reasoning == "where"
+        assert [one.answer for one in shown] == [*(sample[f"turn_{one.turn}"] for one in shown[:-1]), sample["text"]]
+        assert not any(one.error for one in shown)
+
+
+def test_a_sample_is_shown_up_to_the_turn_at_which_it_failed(start: Start) -> None:
+    turns = {
+        "a": TurnConfig("A {{ passage.text }}"),
+        "b": TurnConfig("{{ 1 / (passage.title | length) }} {{ turns.a.text }}", keep_if="passage.title != 'odd'"),
+        "c": TurnConfig("{{ turns.b.text }}"),
+    }
+    prompts, rows = Prompts(TaskConfig(turns=turns), []), [row(0), row(1, title=""), row(2, title="odd")]
+    written = start(prompts=prompts).write(rows)
+    one, unrendered, turned_down = (
+        written_exchanges(prompts.renderers(), given, sample) for given, sample in zip(rows, written, strict=True)
+    )
+    assert [shown.turn for shown in one] == ["a", "b", "c"]
+    assert [shown.turn for shown in unrendered] == [shown.turn for shown in turned_down] == ["a", "b"]
+    assert (unrendered[1].prompt, unrendered[1].answer) == ("", None)
+    assert "division by zero" in unrendered[1].error
+    assert turned_down[1].prompt.endswith(str(turned_down[0].answer))
+    assert turned_down[1].answer == written[2]["text"], "what was written is shown beside the reason"
+    text = rendered(panels(turned_down, rows[2])[1])
+    assert "keep_if does not hold: passage.title != 'odd'" in text
+    assert text.index("written ─") < text.index("failed ─")
+
+
+def test_a_task_of_one_turn_says_why_it_failed(start: Start) -> None:
+    prompts = Prompts(TaskConfig(prompt="{{ passage.text }}"), [])
+    given = row(0, text="long " * 5000)
+    [only] = written_exchanges(prompts.renderers(), given, start(prompts=prompts).write([given])[0])
+    assert (only.turn, only.answer) == ("", None)
+    assert only.error.startswith("the prompt has 5000 tokens")
+
+
+@pytest.mark.parametrize(
+    ("config", "answer"),
+    [
+        ({"answer_after": "So:"}, Answer("7", "because")),
+        ({"json_schema": SCHEMA}, Answer('{"stars": 3, "tags": ["é"]}', fields={"stars": 3, "tags": ["é"]})),
+        ({"json_schema": SCHEMA}, Answer('{"more": {"x": 1}}', fields={"more": {"x": 1}})),
+        ({"parser": ParserKind.json}, Answer('{"any": [1]}', fields={"any": [1]})),
+        ({"parser": ParserKind.json}, Answer("[1]")),
+        ({"parser": ParserKind.list}, Answer("- a\n- b", fields={"items": ["a", "b"]})),
+        ({"regex": r"(?P<year>\d+)(?P<rest>x)?"}, Answer("26", fields={"year": "26", "rest": None})),
+        ({"choice": ["a", "b"], "parser": ParserKind.list}, Answer("a")),
+        ({"parser": ParserKind.python}, Answer("x = 1")),
+    ],
+)
+def test_answers_are_read_back_from_their_columns(config: dict[str, object], answer: Answer) -> None:
+    for name in ("first", "last"):
+        own = {"first": TurnConfig("p"), "last": TurnConfig("p")}
+        turns = resolve_turns(TaskConfig(turns={**own, name: TurnConfig("p", **config)}))  # type: ignore[arg-type]
+        answers = {"first": Answer("f"), "last": Answer("l"), name: answer}
+        values = answer_values(turns, answers)
+        assert stored_answers(turns, {**values, "text": answers["last"].text, "error": ""}) == answers
+
+
+def test_the_turn_that_failed_is_named_in_the_error() -> None:
+    turns = resolve_turns(TASK)
+    assert failed_turn(turns, {"error": ""}) == ""
+    assert failed_turn(turns, {"error": "turn rating: turn facts: x"}) == "rating"
+    named = resolve_turns(TaskConfig(turns={"a": TurnConfig("p"), "text": TurnConfig("q")}))
+    assert failed_turn(named, {"error": "no JSON"}) == "text", "errors of a turn of this name are not introduced by it"
+
+
+def test_a_plan_shows_stand_ins_for_what_is_not_written_yet() -> None:
+    shown = planned_exchanges(Prompts(TASK, []).renderers(), row(0))
+    assert shown[-1].prompt == "(thought): (thought) is (rating), (, 2, 8 for question"
+    assert {one.answer for one in shown} == {None}
+    [only] = planned_exchanges(Prompts(TaskConfig(prompt="p"), []).renderers(), row(0))
+    assert only == Exchange("", "p")
+
+
+def test_titles_are_whole_and_conditions_are_said_once() -> None:
+    given = row(7, passage_id="d7#2", cell="|".join(f"attribute{i}=value {i}" for i in range(6)))
+    shown = [Exchange("a", "[b]p[/b]", "so", "yes"), Exchange("b", "q", answer="")]
+    first, second = (rendered(panel) for panel in panels(shown, given, conditions_line(given["cell"])))
+    assert " turn a · sample 7 · d7#2 ─" in first
+    assert " turn b · sample 7 · d7#2 ─" in second
+    words = " ".join(first.replace("│", " ").split())
+    assert "attribute0: value 0 · attribute1: value 1 · " in words
+    assert "attribute5: value 5" in words, "a long line of conditions is wrapped, not cut"
+    assert "attribute" not in second
+    assert words.index("[b]p[/b]") < words.index("reasoning") < words.index("answer") < words.index("yes")
+    assert "(nothing)" in second
+    assert "─ sample 7 · d7#2 ─" in rendered(panels([replace(shown[0], turn="")], given)[0])
+
+
+def test_no_conditions_take_no_line() -> None:
+    assert conditions_line("") == ""
+    assert conditions_line("form=") == "form: (none)"
+
+
+def test_facts_are_two_columns() -> None:
+    text = rendered(facts("plan", {"a": 0, "[b]": "[i]x", "no": None, "nan": float("nan"), "e": "", "p": -1.23456}))
+    rows = [line.strip("│ ").split() for line in text.splitlines()[1:-1]]
+    assert rows == [["a", "0"], ["[b]", "[i]x"], ["p", "-1.235"]]

@@ -1,0 +1,61 @@
+"""The three systems are built over the same passages, and each passage is encoded once per model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.search.encoder import Encoder
+from eval.evaluation import demonstration_queries, evaluate_systems, find_benchmark, tuned_encoder
+from eval.retrieval.systems import read_corpus
+from tests.support.small_run import build_run, place_in, small_config, write_benchmark, write_tuned_model
+
+
+def test_demonstrations_are_known_by_query_id(tmp_path: Path) -> None:
+    assert demonstration_queries(build_run(tmp_path)["prompts"]) == {"q6"}
+    pq.write_table(pa.table({"query": ["x"]}), tmp_path / "demonstration_pool.parquet")
+    assert demonstration_queries(tmp_path) == set()
+
+
+def test_a_benchmark_of_other_documents_is_not_evaluated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = build_run(tmp_path / "store")
+    folder = write_benchmark(tmp_path / "tiny")
+    corpus = read_corpus(folders["documents"])
+    found = find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path))
+    assert found is not None
+    assert "q6" not in found.queries
+    judgements = folder / "qrels" / "test.tsv"
+    judgements.write_text("query-id\tcorpus-id\tscore\nq1\telsewhere\t1\n")
+    assert find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path)) is None
+    assert "none of the 1 documents judged relevant in tiny" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders = build_run(tmp_path / "store")
+    write_tuned_model(folders["model"])
+    place, config = place_in(tmp_path), small_config(str(write_benchmark(tmp_path / "tiny")))
+    first = evaluate_systems(config, folders, place)
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("passages are encoded once per model")
+
+    monkeypatch.setattr(Encoder, "encode_passages", refuse)
+    second = evaluate_systems(config, folders, place)
+    assert second.judged is not None
+    assert first.judged is not None
+    assert second.judged.runs == first.judged.runs
+    assert second.held_out.runs == first.held_out.runs
+    assert second.judged.runs["base"] != second.judged.runs["tuned"]
+    assert second.decision == first.decision
+    assert set(second.latency) == {"bm25", "base", "tuned"}
+    assert set(second.latency["tuned"]) == {"encode", "search"}
+
+
+def test_the_tuned_model_is_read_like_the_base() -> None:
+    base = small_config().encoder
+    tuned = tuned_encoder(base, Path("/some/model"))
+    assert tuned.model == "/some/model"
+    assert tuned.max_tokens == base.max_tokens

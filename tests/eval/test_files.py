@@ -1,0 +1,61 @@
+"""The files of a report agree with each other: figures computed from the TREC runs are the report's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import pytrec_eval
+
+from eval.files import write_evaluation, write_report
+from eval.page.table import read_report
+from eval.retrieval.metrics import METRICS
+from tests.support.small_run import build_run, small_evaluation, small_report
+
+
+def test_pytrec_eval_on_the_files_gives_the_reports_figures(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path / "run")
+    write_evaluation(tmp_path, small_evaluation(build_run(tmp_path / "again")))
+    with (tmp_path / "runs" / "judgements.qrels").open() as stream:
+        evaluator = pytrec_eval.RelevanceEvaluator(pytrec_eval.parse_qrel(stream), {"ndcg_cut.10", "recall.100"})
+    for name in ("bm25", "base", "tuned"):
+        with (tmp_path / "runs" / f"{name}.trec").open() as stream:
+            theirs = evaluator.evaluate(pytrec_eval.parse_run(stream)).values()
+        for ours, trec_name in (("ndcg@10", "ndcg_cut_10"), ("recall@100", "recall_100")):
+            mean = np.mean([values[trec_name] for values in theirs])
+            assert report["retrieval"]["tiny"][name][ours] == pytest.approx(mean, abs=1e-6)
+
+
+def test_held_out_runs_lie_apart_where_there_is_a_benchmark(tmp_path: Path) -> None:
+    folders = build_run(tmp_path / "run")
+    for judged, names in ((True, {"runs", "held_out"}), (False, {"runs"})):
+        output = tmp_path / str(judged)
+        output.mkdir()
+        write_evaluation(output, small_evaluation(folders, judged=judged))
+        assert {entry.name for entry in output.iterdir() if entry.is_dir()} == names
+    assert (tmp_path / "True" / "held_out" / "tuned.trec").read_text().startswith("sample-14 Q0")
+    assert (tmp_path / "False" / "runs" / "tuned.trec").read_text().startswith("sample-14 Q0")
+
+
+def test_per_query_scores_are_one_row_per_query_and_system(tmp_path: Path) -> None:
+    evaluation = small_evaluation(build_run(tmp_path / "run"))
+    write_evaluation(tmp_path, evaluation)
+    table = pq.read_table(tmp_path / "per_query.parquet")
+    assert table.num_rows == 3 * (5 + 8)
+    assert set(METRICS) < set(table.column_names)
+    rows = [row for row in table.to_pylist() if row["collection"] == "tiny" and row["system"] == "tuned"]
+    assert np.mean([row["ndcg@10"] for row in rows]) == pytest.approx(
+        evaluation.shown.scores["tuned"].means()["ndcg@10"]
+    )
+    lines = (tmp_path / "per_query.tsv").read_text().splitlines()
+    assert len(lines) == table.num_rows + 1
+    assert {line.count("\t") for line in lines} == {len(table.column_names) - 1}
+
+
+def test_the_report_reads_back(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path / "run")
+    write_report(tmp_path, report, evidence)
+    assert read_report(tmp_path) == report
+    assert (tmp_path / "report.html").read_text().startswith("<!DOCTYPE html>")

@@ -1,0 +1,155 @@
+"""Duplicates are found whatever the order, and near ones are those that a plain comparison of all pairs finds."""
+
+import itertools
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.errors import UserError
+from engine.examples.duplicates.exact import DedupConfig, exact_duplicates, join, normalise
+from engine.examples.duplicates.minhash import Shingles, jaccard, near_duplicates, shingle, sign
+
+WORDS = ("heat", "wing", "flow", "jet", "cone", "shock", "wake", "drag", "panel", "tail", "nozzle", "layer", "speed")
+
+
+def plain_near_duplicates(ids: NDArray[np.int64], texts: list[str], config: DedupConfig) -> NDArray[np.int64]:
+    """All pairs, sets of strings, and chains followed one by one."""
+    width = config.shingle_characters
+    folded = [text.ljust(width) for text in normalise(texts).to_pylist()]
+    sets = [{text[i : i + width] for i in range(len(text) - width + 1)} for text in folded]
+    kept = list(ids)
+    changed = True
+    while changed:
+        changed = False
+        for a, b in itertools.combinations(range(len(ids)), 2):
+            if len(sets[a] & sets[b]) / len(sets[a] | sets[b]) >= config.threshold and kept[a] != kept[b]:
+                kept[a] = kept[b] = min(kept[a], kept[b])
+                changed = True
+    return np.array(kept)
+
+
+def some_queries(count: int, seed: int) -> tuple[NDArray[np.int64], list[str]]:
+    """Queries with near duplicates at all distances."""
+    rng = np.random.default_rng(seed)
+    texts: list[str] = []
+    for _ in range(count):
+        if texts and rng.random() < 0.5:
+            words = texts[rng.integers(len(texts))].split()
+            for _ in range(rng.integers(1, 4)):
+                words[rng.integers(len(words))] = str(rng.choice(WORDS))
+            texts.append(" ".join(words))
+        else:
+            texts.append("what is the " + " ".join(rng.choice(WORDS, size=rng.integers(2, 12))))
+    return rng.permutation(10 * count)[:count], texts
+
+
+def test_exact_duplicates_fold_what_nobody_means() -> None:
+    ids = np.array([9, 3, 5, 7, 1])
+    texts = ["What is  it?", "what is it", "\uff37hat is it!", "what is it * 2", "what is it ** 2"]
+    assert exact_duplicates(ids, texts).tolist() == [3, 3, 3, 7, 1]
+
+
+@pytest.mark.parametrize("threshold", [0.5, 0.7, 0.8, 0.9])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_near_duplicates_are_those_of_the_plain_twin(threshold: float, seed: int) -> None:
+    ids, texts = some_queries(300, seed)
+    # Many short bands find pairs of any similarity, so that only the comparison decides.
+    config = DedupConfig(threshold=threshold, bands=64, rows_per_band=2)
+    found = near_duplicates(ids, texts, config)
+    assert (found != ids).any()
+    assert (found == plain_near_duplicates(ids, texts, config)).all()
+
+
+def test_the_default_bands_miss_next_to_nothing() -> None:
+    ids, texts = some_queries(400, 2)
+    found, wanted = near_duplicates(ids, texts), plain_near_duplicates(ids, texts, DedupConfig())
+    assert (found == wanted).mean() > 0.99
+    assert (wanted[found != ids] != ids[found != ids]).all(), "nothing is rejected that has no near duplicate"
+
+
+@pytest.mark.parametrize("find", [exact_duplicates, near_duplicates])
+def test_order_and_threads_change_nothing(find: object) -> None:
+    assert callable(find)
+    ids, texts = some_queries(500, 3)
+    texts[7] = texts[3].upper()
+    first = dict(zip(ids, find(ids, texts), strict=True))
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(ids))
+        again = find(ids[order], [texts[row] for row in order])
+        assert dict(zip(ids[order], again, strict=True)) == first
+    threaded = near_duplicates(ids, texts, num_threads=3)
+    assert (threaded == near_duplicates(ids, texts)).all()
+
+
+def test_the_lowest_id_of_a_cluster_stays() -> None:
+    ids, texts = some_queries(300, 4)
+    kept = near_duplicates(ids, texts)
+    assert (kept <= ids).all()
+    assert set(kept) <= set(ids)
+    position = {sample_id: row for row, sample_id in enumerate(ids)}
+    assert all(kept[position[stays]] == stays for stays in set(kept)), "who stands for others is kept itself"
+
+
+def test_a_bucket_larger_than_the_window_is_one_cluster() -> None:
+    ids = np.arange(200)
+    texts = [f"what is the boiling point of water at the sea level in town{' ' * (i % 3)} {i % 10}" for i in ids]
+    assert set(near_duplicates(ids, texts)) == {0}
+
+
+def test_short_empty_and_no_texts() -> None:
+    ids = np.arange(5)
+    assert near_duplicates(ids, ["a", "", "b", "?", "a"]).tolist() == [0, 1, 2, 1, 0]
+    assert exact_duplicates(ids, ["a", "", "b", "?", "a"]).tolist() == [0, 1, 2, 1, 0]
+    assert len(near_duplicates(ids[:0], [])) == len(exact_duplicates(ids[:0], [])) == 0
+
+
+def test_scripts_without_spaces() -> None:
+    texts = ["\u6771\u4eac\u306e\u4eba\u53e3\u306f\u4f55\u4eba\u3067\u3059\u304b", "\u4eac\u90fd\u306e\u6b74\u53f2"]
+    assert near_duplicates(np.arange(3), [*texts, texts[0] + "\u3002"]).tolist() == [0, 1, 0]
+
+
+def test_chunks_change_no_shingle(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, texts = some_queries(100, 5)
+    whole = shingle(normalise(texts), 4)
+    monkeypatch.setattr("engine.examples.duplicates.minhash._TEXTS_AT_ONCE", 7)
+    parts = shingle(normalise(texts), 4)
+    assert (whole.values == parts.values).all()
+    assert (whole.offsets == parts.offsets).all()
+
+
+def test_minhash_estimates_jaccard() -> None:
+    _, texts = some_queries(200, 6)
+    shingles = shingle(normalise(texts), 4)
+    sketch = sign(shingles, DedupConfig(bands=200, rows_per_band=5)).sketch
+    left, right = (np.array(side) for side in zip(*itertools.combinations(range(0, 200, 4), 2), strict=True))
+    error = (sketch[left] == sketch[right]).mean(axis=1) - jaccard(shingles, left, right)
+    assert np.abs(error).max() < 0.08  # five standard deviations of 1,000 permutations
+    assert abs(error.mean()) < 0.01
+
+
+def test_jaccard_of_rows_of_different_length() -> None:
+    values = np.array([1, 2, 3, 2, 3, 4, 5, 9], np.uint32)
+    shingles = Shingles(values, np.array([0, 3, 7, 8]))
+    assert jaccard(shingles, np.array([0, 0, 1, 2]), np.array([1, 2, 1, 2])).tolist() == [2 / 5, 0.0, 1.0, 1.0]
+
+
+def test_join_follows_chains() -> None:
+    roots = np.arange(8)
+    join(roots, np.array([6, 4, 2, 7]), np.array([4, 2, 1, 6]))
+    assert roots.tolist() == [0, 1, 1, 3, 1, 5, 1, 1]
+    join(roots, np.array([3]), np.array([7]))
+    assert roots.tolist() == [0, 1, 1, 1, 1, 5, 1, 1]
+
+
+def test_ids_must_be_unique() -> None:
+    for find in (exact_duplicates, near_duplicates):
+        with pytest.raises(AssertionError, match="ids are not unique"):
+            find(np.array([1, 1]), ["a", "b"])
+
+
+def test_wrong_settings_name_key_and_remedy() -> None:
+    with pytest.raises(UserError, match=r"examples.dedup.threshold: 1.5 is no Jaccard similarity; set it above 0"):
+        DedupConfig(threshold=1.5)
+    with pytest.raises(UserError, match=r"examples.dedup.bands: 0 is too few; set it to at least 1"):
+        DedupConfig(bands=0)

@@ -1,0 +1,65 @@
+"""Row-wise filters in real Ray workers give what they give here, in `sample_id` order."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from engine.examples.filters.blocks import judge_samples
+from engine.examples.filters.chain import filter_batch, prompt_words
+from engine.examples.filters.contract import FiltersConfig
+from engine.generation.pools import EnginePools
+from engine.runtime.cluster import ClusterConfig
+from engine.runtime.console import Console
+from engine.runtime.memory import MemorySampler
+from engine.runtime.place import Place
+from engine.runtime.tracking import NoTracker
+from tests.support.paths import ROOT
+
+PASSAGES = ["Bees dance in the hive to tell the way to the flowers.", "A pump moves water with an impeller."]
+TEXTS = [
+    "how do bees tell the way",
+    "Query: pump",
+    "dance in the hive to tell the way",
+    "my good old demonstration",
+    "?",
+]
+
+
+@pytest.mark.parametrize("block_rows", [3, 1000])
+def test_workers_judge_as_the_plain_function_does(
+    block_rows: int,
+    tmp_path: Path,
+    ray_session: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("engine.examples.filters.blocks.MIN_BLOCK_ROWS", block_rows)
+    monkeypatch.setattr("engine.examples.filters.blocks.MAX_BLOCK_ROWS", block_rows)
+    count = 40
+    samples = pa.table(
+        {
+            "sample_id": range(0, 3 * count, 3),
+            "text": [TEXTS[row % len(TEXTS)] for row in range(count)],
+            "logprob": pa.array([-row / 10 for row in range(count)], pa.float32()),
+            "finish_reason": ["stop" if row % 7 else "length" for row in range(count)],
+            "passage_row": pa.array([row % 2 for row in range(count)], pa.int32()),
+        }
+    )
+    config, prompt = FiltersConfig(min_logprob=-3.5), prompt_words(["good old demonstration"])
+    cluster = ClusterConfig(num_cpus=2)
+    place = Place(tmp_path, tmp_path, cluster, Console(), NoTracker(), MemorySampler(), EnginePools())
+    found = judge_samples(samples, pa.array(PASSAGES), prompt, config, place)
+    plain = filter_batch(samples, [PASSAGES[row % 2] for row in range(count)], prompt, config)
+    assert found.to_pylist() == plain.to_pylist()
+    reasons = {"", "length", "copy", "prompt_leak", "format", "logprob", "cut_off"}
+    assert set(found["reason"].to_pylist()) == reasons
+    assert "ray" not in "".join(capfd.readouterr()).lower(), "Ray Data keeps to its log file"
+
+
+def test_a_worker_imports_little() -> None:
+    code = "import sys, engine.examples.filters.blocks; print(sorted({'ray', 'omegaconf', 'torch', 'pandas'} & set(sys.modules)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert found.stdout.strip() == "[]"

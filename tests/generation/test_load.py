@@ -1,0 +1,130 @@
+"""Several models in one engine: who answers which turn, what they sample with, and mistakes that are named."""
+
+# the fixtures `start` of test_loop and `place` of test_pool are parameters here
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.artifacts.samples import read_samples
+from engine.command_line.compose import load_config
+from engine.errors import UserError
+from engine.generation.config import SamplesConfig, model_configs
+from engine.generation.jobs import Unit
+from engine.generation.load import Ensemble, make_generator
+from engine.generation.vllm_generator import engine_arguments
+from engine.run import check_models
+from engine.runtime.identity import identity_of
+from engine.runtime.place import Place
+from engine.task.config import TaskConfig, TurnConfig
+from engine.task.render import Prompts
+from tests.support.adapters import MODEL, write_adapter
+from tests.support.jobs import job, rows
+from tests.support.loops import CONFIG, Start, Watched, row
+
+JUDGED = TaskConfig(
+    turns={
+        "query": TurnConfig("Q {{ passage.text }}"),
+        "verdict": TurnConfig("{{ turns.query.text }}: good?", model="judge", choice=["yes", "no"]),
+    }
+)
+JUDGE = replace(CONFIG, models={"judge": {"temperature": 0.0, "max_tokens": 3}})
+
+
+def test_a_turn_is_answered_by_the_model_it_names(start: Start) -> None:
+    main, judge = Watched(JUDGE), Watched(JUDGE)
+    ensemble = Ensemble({"": main, "judge": judge})
+    written = start(JUDGE, generator=ensemble, prompts=Prompts(JUDGED, [])).write([row(i) for i in range(20)])
+    assert {r["status"] for r in written} == {"generated"}
+    assert {str(request.prompt)[:2] for request in main.requests()} == {"Q "}
+    asked = {str(request.prompt) for request in judge.requests()}
+    assert asked == {f"{r['turn_query']}: good?" for r in written}
+    assert {(r.sampling.temperature, r.sampling.max_tokens) for r in judge.requests()} == {(0.0, 3)}
+    assert {r.sampling.max_tokens for r in main.requests()} == {CONFIG.max_tokens}
+    assert ensemble.num_unfinished() == 0
+    assert ensemble.counters() == {name: value + judge.counters()[name] for name, value in main.counters().items()}
+
+
+def test_a_model_has_the_settings_of_the_step_but_for_its_own() -> None:
+    configs = model_configs(JUDGE)
+    assert configs == {"": JUDGE, "judge": replace(JUDGE, temperature=0.0, max_tokens=3)}
+    assert isinstance(make_generator(JUDGE, {}), Ensemble)
+    assert not isinstance(make_generator(CONFIG, {}), Ensemble)
+
+
+def test_on_gpu_the_models_share_the_memory() -> None:
+    gpu = replace(JUDGE, gpus_per_engine=1)
+    assert engine_arguments(gpu)["gpu_memory_utilization"] == 0.46
+    assert "gpu_memory_utilization" not in engine_arguments(replace(gpu, models={}))
+    own = replace(gpu, engine_args={"gpu_memory_utilization": 0.7})
+    assert engine_arguments(own)["gpu_memory_utilization"] == 0.7
+
+
+@pytest.mark.parametrize(
+    ("settings", "where", "what"),
+    [
+        ({"temprature": 1.0}, "samples.models.judge", "'temprature' is no setting"),
+        ({"num_engines": 2}, "samples.models.judge", "'num_engines' is no setting"),
+        ({"temperature": "hot"}, "samples.models.judge.temperature", "'hot' is of the wrong type"),
+        ({"max_tokens": 0}, "samples.models.judge.max_tokens=0", "0 is out of range"),
+        ("Qwen/Qwen3-8B", "samples.models.judge", "'Qwen/Qwen3-8B' is no mapping"),
+    ],
+)
+def test_mistakes_are_named(settings: Any, where: str, what: str) -> None:
+    with pytest.raises(UserError, match=what) as caught:
+        model_configs(replace(CONFIG, models={"judge": settings}))
+    assert caught.value.where == where
+
+
+def test_turns_and_models_are_held_against_each_other() -> None:
+    check_models(JUDGED, JUDGE)
+    with pytest.raises(UserError, match="there is no model 'judge'") as caught:
+        check_models(JUDGED, CONFIG)
+    assert caught.value.where == "task.turns.verdict.model"
+    with pytest.raises(UserError, match="there is no model 'judge'") as caught:
+        check_models(JUDGED, replace(CONFIG, models={"jugde": {}}))
+    assert "jugde" in caught.value.remedy
+    with pytest.raises(UserError, match="no turn names the model 'judge'") as caught:
+        check_models(TaskConfig(prompt="{{ passage.text }}"), JUDGE)
+    assert caught.value.where == "samples.models.judge"
+
+
+def test_the_models_are_part_of_what_is_made() -> None:
+    changed = replace(JUDGE, models={"judge": {"temperature": 0.5}})
+    smaller = replace(JUDGE, models={"judge": {"temperature": 0.0, "max_tokens": 3, "max_num_seqs": 2}})
+    assert len({repr(identity_of(config)) for config in (CONFIG, JUDGE, changed)}) == 3
+    assert repr(identity_of(smaller)) == repr(identity_of(JUDGE)), "limits are not"
+
+
+def test_a_judge_is_configured_from_the_command_line(tmp_path: Path) -> None:
+    overrides = ["experiment=adapt", f"documents.path={tmp_path}", "samples.models={judge: {temperature: 0.0}}"]
+    config, _ = load_config([*overrides, "task.prompt=", "task.turns={a: {prompt: x}, b: {prompt: y, model: judge}}"])
+    check_models(config.task, config.samples)
+    assert model_configs(config.samples)["judge"].temperature == 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, place: Place) -> None:
+    """On vLLM: the same prompt, greedily, to the model as it is and to the same model changed by an adapter."""
+    none, strong = write_adapter(tmp_path / "none", scale=0.0), write_adapter(tmp_path / "strong", scale=1.0)
+    config = SamplesConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=256, max_num_seqs=4)
+    config = replace(
+        config, kv_cache_bytes=2**27, cpus_per_engine=1, lora=str(none), models={"other": {"lora": str(strong)}}
+    )
+    ask = "Bees dance {{ passage.text }}"
+    task = TaskConfig(turns={"one": TurnConfig(ask), "two": TurnConfig(ask, model="other")})
+    folder = tmp_path / "samples"
+    folder.mkdir()
+    try:
+        pool = place.engines.start(config, place)
+        pool.generate(replace(job(folder), prompts=Prompts(task, [])), [Unit(0, rows(3))], lambda _: None)
+    finally:
+        place.engines.stop()
+    table = read_samples(folder)
+    assert set(table["status"].to_pylist()) == {"generated"}
+    assert set(table["model"].to_pylist()) == {f"{MODEL}+{none}"}
+    assert table["turn_one"].to_pylist() != table["text"].to_pylist(), "the adapter changes what is written"

@@ -1,0 +1,134 @@
+"""The pool with real actors: every row is committed once, also when engines die."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+
+from engine.artifacts.samples import read_samples
+from engine.errors import UserError
+from engine.generation.config import SamplesConfig
+from engine.generation.jobs import Unit, token_counts
+from engine.generation.pool import EnginePool
+from engine.generation.pools import EnginePools
+from engine.runtime.place import Place
+from tests.support.jobs import FAKE, job, rows, units, written
+
+
+def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    pool = pools.start(replace(FAKE, num_engines=2), place)
+    seen: list[int] = []
+    totals = pool.generate(job(tmp_path), units(300, 15), seen.append)
+    table = read_samples(tmp_path)
+    assert table["sample_id"].to_pylist() == list(range(300))
+    assert set(table["status"].to_pylist()) == {"generated"}
+    assert sum(own["committed"] for own in totals) == 300
+    assert seen[-1] == 300
+
+
+def test_a_killed_engine_costs_only_its_open_part(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    pool = pools.start(replace(FAKE, num_engines=2, fake_samples_per_second=60.0), place)
+    pool.wait_ready()
+    victim = actor_pid(pool)
+    killer = threading.Thread(target=kill_after_its_first_part, args=(victim, tmp_path))
+    killer.start()
+    totals = pool.generate(job(tmp_path), units(240, 12), lambda _: None)
+    killer.join()
+    table = read_samples(tmp_path)
+    assert table["sample_id"].to_pylist() == list(range(240))
+    writers = table["engine"].to_pylist()
+    assert set(writers) == {0, 1, 2}, "another engine took the dead one's place"
+    assert writers.count(0) >= 20, "what the dead one had committed is kept"
+    assert next(own["committed"] for own in totals) == writers.count(0), "and counted"
+
+
+def kill_after_its_first_part(victim: int, folder: Path) -> None:
+    """Ends the first engine as soon as a part of it is committed: it has an open part and units then."""
+    deadline = time.monotonic() + 60
+    while not list(folder.glob("attempt-*/part-e0-*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(victim, signal.SIGKILL)
+
+
+def actor_pid(pool: EnginePool) -> int:
+    """The process of one engine: the one whose standard output is the engine's log."""
+    log = pool._engines[0].log.resolve()
+    for process in psutil.Process().children(recursive=True):
+        if any(Path(file.path) == log for file in process.open_files()):
+            return process.pid
+    raise AssertionError(f"no process writes {log}")
+
+
+def test_a_failing_prompt_is_a_failed_row(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    pool = pools.start(replace(FAKE, context_tokens=60, max_tokens=8), place)
+    work = rows(40)
+    texts = ["word " * 200 if i == 7 else text for i, text in enumerate(work["text"].to_pylist())]
+    work = work.set_column(work.column_names.index("text"), "text", pa.array(texts))
+    pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
+    failed = [row for row in read_samples(tmp_path).to_pylist() if row["status"] == "failed"]
+    assert [row["sample_id"] for row in failed] == [7]
+    assert "the context 60" in failed[0]["error"]
+
+
+def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "config.json").write_text('{"model_type": "llama"}')
+    with pytest.raises(UserError, match=r"samples\.model=.*broken"):
+        pools.start(SamplesConfig(model=str(broken), seed=0), place)
+
+
+def test_an_engine_without_memory_starts_once_more_with_less(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    short = replace(FAKE, kv_cache_bytes=1500, fake_memory_bytes=1000, num_engines=2)
+    pool = pools.start(short, place)
+    pool.generate(job(tmp_path), units(60, 15), lambda _: None)
+    assert read_samples(tmp_path).num_rows == 60
+    assert [engine.config.kv_cache_bytes for engine in pool._engines] == [750, 750]
+    warnings = written(place).count("kv_cache_bytes 1500 -> 750")
+    assert warnings == 1, "both engines are told at once"
+
+
+@pytest.mark.parametrize(("kv_cache_bytes", "said"), [(5000, "MemoryError: 2500 bytes"), (50_000, "was killed while")])
+def test_an_engine_that_finds_no_memory_twice_names_the_settings(
+    place: Place, pools: EnginePools, kv_cache_bytes: int, said: str
+) -> None:
+    pool = pools.start(replace(FAKE, kv_cache_bytes=kv_cache_bytes, fake_memory_bytes=1000), place)
+    with pytest.raises(UserError, match=said) as caught:
+        pool.wait_ready()
+    assert "also with smaller limits" in caught.value.what
+    assert "lower samples.kv_cache_bytes" in caught.value.remedy
+    assert f"kv_cache_bytes {kv_cache_bytes} -> {kv_cache_bytes // 2}" in written(place)
+
+
+def test_a_time_budget_ends_in_good_order(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    slow = replace(FAKE, fake_samples_per_second=50.0, max_seconds=1.5, part_rows=1000)
+    pool = pools.start(slow, place)
+    started = time.monotonic()
+    totals = pool.generate(job(tmp_path), units(3000, 15), lambda _: None)
+    assert pool.out_of_time
+    assert time.monotonic() - started < 15, "60 s of work were planned"
+    there = read_samples(tmp_path).num_rows
+    assert 0 < there < 3000
+    assert sum(own["committed"] for own in totals) == there, "the open part is committed"
+    (tmp_path / "again").mkdir()
+    assert pool.generate(job(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
+
+
+def test_a_budget_that_suffices_changes_nothing(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    pool = pools.start(replace(FAKE, max_seconds=60.0), place)
+    totals = pool.generate(job(tmp_path), units(60, 15), lambda _: None)
+    assert not pool.out_of_time
+    assert (totals[0]["committed"], totals[0]["cpus"], totals[0]["gpus"]) == (60, 1, 0)
+
+
+def test_tokens_of_the_shortest_and_the_mean_prompt() -> None:
+    assert token_counts(units(30, 15)) == (20.0, 20.0)
+    assert token_counts([]) == (1.0, 1.0)

@@ -1,0 +1,100 @@
+"""Generators mixed by share: who writes what never depends on engines or order, and mistakes are named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.artifacts.samples import read_samples
+from engine.command_line.compose import load_config
+from engine.errors import UserError
+from engine.generation.config import generator_configs
+from engine.generation.pools import ENGINES_APART, EnginePools, MixedPool, writer_of
+from engine.runtime.identity import identity_of
+from engine.runtime.place import Place
+from tests.support.jobs import FAKE, job, rows, units
+
+MIX = {"small": {"share": 3}, "large": {"share": 1, "temperature": 0.9, "num_engines": 2}}
+MIXED = replace(FAKE, mix=MIX)
+
+
+def test_each_generator_has_the_run_s_settings_but_for_its_own() -> None:
+    small, large = generator_configs(MIXED).values()
+    assert small == FAKE
+    assert large == replace(FAKE, temperature=0.9, num_engines=2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({}, "the share is None"),
+        ({"share": 0}, "the share is 0"),
+        ({"share": 1, "temprature": 1.0}, "'temprature' is no setting"),
+        ({"share": 1, "context_tokens": 4096}, "'context_tokens' is no setting"),
+        ({"share": 1, "temperature": "hot"}, "'hot' is of the wrong type"),
+        (None, "the share is None"),
+    ],
+)
+def test_mistakes_are_named(settings: Any, what: str) -> None:
+    with pytest.raises(UserError, match=what) as caught:
+        generator_configs(replace(FAKE, mix={"one": settings}))
+    assert caught.value.where.startswith("samples.mix.one")
+
+
+def test_shares_are_met_and_depend_on_the_key_alone() -> None:
+    table = rows(8000)
+    writer = writer_of(table, MIXED)
+    assert np.mean(writer == 0) == pytest.approx(0.75, abs=0.02)
+    order = np.random.default_rng(0).permutation(8000)
+    assert (writer_of(table.take(pa.array(order)), MIXED) == writer[order]).all()
+    assert (writer_of(table, replace(MIXED, seed=1)) != writer).any()
+    again = table.set_column(table.column_names.index("replicate"), "replicate", pa.array([1] * 8000, pa.int32()))
+    assert (writer_of(again, MIXED) != writer).any(), "another replicate is another draw"
+
+
+def test_the_mix_is_part_of_what_is_made() -> None:
+    other = replace(FAKE, mix={"small": {"share": 2}, "large": MIX["large"]})
+    moved = replace(FAKE, mix={"small": {"share": 3}, "large": {"share": 1, "temperature": 0.9}})
+    assert identity_of(MIXED) != identity_of(other)
+    assert identity_of(MIXED) != identity_of(FAKE)
+    assert identity_of(MIXED) == identity_of(moved), "how many engines a generator has is not"
+
+
+def test_a_mix_is_written_on_the_command_line() -> None:
+    config, _ = load_config(["experiment=demo", "samples.mix={a: {share: 0.7}, b: {share: 0.3, temperature: 0.9}}"])
+    assert [own.temperature for own in generator_configs(config.samples).values()] == [0.5, 0.9]
+
+
+def test_two_generators_write_every_row_once(
+    tmp_path: Path,
+    place: Place,  # the fixture
+    pools: EnginePools,
+) -> None:
+    pool = pools.start(MIXED, place)
+    assert isinstance(pool, MixedPool)
+    seen: list[int] = []
+    work = units(300, 15)
+    totals = pool.generate(job(tmp_path), work, seen.append)
+    table = read_samples(tmp_path)
+    assert table["sample_id"].to_pylist() == list(range(300))
+    by_engine = (table["engine"].to_numpy() >= ENGINES_APART).astype(int)
+    assert (by_engine == writer_of(pa.concat_tables([unit.rows for unit in work]), MIXED)).all()
+    assert sum(own["committed"] for own in totals) == 300
+    assert seen[-1] == 300
+    assert len(totals) == 3, "one engine of the first generator, two of the second"
+
+
+def test_a_time_budget_is_of_all_generators_together(
+    tmp_path: Path,
+    place: Place,  # the fixture
+    pools: EnginePools,
+) -> None:
+    pool = pools.start(replace(MIXED, max_seconds=1.0, fake_samples_per_second=30.0), place)
+    pool.generate(job(tmp_path), units(300, 15), lambda _: None)
+    assert pool.out_of_time
+    assert 0 < read_samples(tmp_path).num_rows < 200

@@ -1,0 +1,154 @@
+"""Exclusions are never drawn, quotas never exceeded, and both leave the rest in the proportions of the weights."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine.errors import UserError
+from engine.prompts.conditions.attributes import make_conditions
+from engine.prompts.conditions.conditions import Conditions, Rows
+from engine.prompts.conditions.constraints import Drawer, Pattern, check_constraints
+from engine.task.config import AttributeConfig, QuotaConfig
+from engine.text.hashes import text_hashes
+
+COUNT = 20_000
+HASHES = text_hashes([f"p{number}" for number in range(COUNT)])
+CONDITIONS = make_conditions(
+    {
+        "form": AttributeConfig({"question": 3.0, "claim": 1.0}),
+        "length": AttributeConfig(["short", "long", "endless"]),
+        "traits": AttributeConfig(["x", "y", "z"], pick=2),
+    }
+)
+
+
+def rows(start: int = 0, end: int = COUNT) -> Rows:
+    zeros = np.zeros(end - start, np.int64)
+    return Rows(HASHES[start:end], zeros, zeros, 0)
+
+
+def draw(
+    exclude: Sequence[dict[str, Any]] = (),
+    quotas: Sequence[QuotaConfig] = (),
+    conditions: Conditions = CONDITIONS,
+    step: int = COUNT,
+) -> list[tuple[str, ...]]:
+    """Drawn rows, `step` at a time, until the plan ends."""
+    drawer = Drawer(conditions, exclude, quotas)
+    found: list[tuple[str, ...]] = []
+    for start in range(0, COUNT, step):
+        drawn, count = drawer.draw(rows(start, min(start + step, COUNT)))
+        found += zip(*(column.column().to_pylist() for column in drawn.values()), strict=True)
+        assert len(found) <= start + step
+        if count < min(step, COUNT - start):
+            break
+    return found
+
+
+def test_what_is_excluded_is_never_drawn_and_the_rest_keeps_its_proportions() -> None:
+    free, found = draw(), draw([{"form": "claim", "length": ["long", "endless"]}])
+    pairs = Counter(row[:2] for row in found)
+    assert set(pairs) == {("question", "short"), ("question", "long"), ("question", "endless"), ("claim", "short")}
+    assert pairs["question", "short"] / COUNT == pytest.approx((1 / 4) / (5 / 6), abs=0.02)
+    assert pairs["claim", "short"] / COUNT == pytest.approx((1 / 12) / (5 / 6), abs=0.02)
+    allowed = [row[:2] in pairs for row in free]
+    assert [row for row, ok in zip(found, allowed, strict=True) if ok] == [
+        row for row, ok in zip(free, allowed, strict=True) if ok
+    ], "only what was excluded is drawn again"
+
+
+def test_one_of_several_picked_values_is_enough() -> None:
+    assert {row[2] for row in draw([{"traits": "x", "form": "question"}]) if row[0] == "question"} == {"y, z"}
+    assert Pattern({"traits": ["x", "y"]}, {"traits"}).matches(CONDITIONS.draw(rows())).all()
+
+
+def test_exclusions_that_leave_nothing_name_the_combination() -> None:
+    with pytest.raises(UserError) as caught:
+        draw([{"form": "question"}, {"form": "claim", "length": ["short", "long", "endless"]}])
+    assert caught.value.where in {"task.exclude[0]", "task.exclude[1]"}
+    assert "leave nothing to draw instead of form=" in caught.value.what
+
+
+def plain(exclude: Sequence[dict[str, Any]], quotas: Sequence[QuotaConfig], tries: int = 200) -> list[tuple[str, ...]]:
+    """The definition: one sample after the other, each the first of its draws that is neither excluded nor full."""
+    draws = []
+    for attempt in range(tries):
+        own = Rows(HASHES[:300], np.zeros(300, np.int64), np.full(300, attempt), 0)
+        drawn = CONDITIONS.draw(own)
+        draws.append(list(zip(*(column.column().to_pylist() for column in drawn.values()), strict=True)))
+    left = [quota.max for quota in quotas]
+
+    def hits(row: tuple[str, ...], wanted: dict[str, Any]) -> bool:
+        values = dict(zip(CONDITIONS.names, row, strict=True))
+        return all(values[name] == value for name, value in wanted.items())
+
+    found: list[tuple[str, ...]] = []
+    for index in range(300):
+        free = (
+            draws[attempt][index]
+            for attempt in range(tries)
+            if not any(hits(draws[attempt][index], wanted) for wanted in exclude)
+            and not any(n <= 0 and hits(draws[attempt][index], q.where) for n, q in zip(left, quotas, strict=True))
+        )
+        row = next(free, None)
+        if row is None:
+            return found
+        left = [n - hits(row, quota.where) for n, quota in zip(left, quotas, strict=True)]
+        found.append(row)
+    return found
+
+
+@pytest.mark.parametrize("step", [COUNT, 300, 7])
+def test_quotas_are_those_of_the_plain_definition(step: int) -> None:
+    exclude = [{"form": "claim", "length": "long"}]
+    quotas = [
+        QuotaConfig({"form": "question"}, 60),
+        QuotaConfig({"length": "short"}, 50),
+        QuotaConfig({"form": "claim", "length": "short"}, 20),
+        QuotaConfig({"length": "endless"}, 90),
+    ]
+    wanted = plain(exclude, quotas)
+    assert 100 < len(wanted) < 300
+    assert draw(exclude, quotas, step=step)[:300] == wanted
+    assert len(draw(exclude, quotas, step=step)) == len(wanted), "the plan ends where no cell is free"
+
+
+def test_what_has_no_quota_takes_the_rest() -> None:
+    found = draw(quotas=[QuotaConfig({"form": "question"}, 10), QuotaConfig({"length": "short"}, 0)])
+    assert len(found) == COUNT
+    assert Counter(row[0] for row in found) == {"question": 10, "claim": COUNT - 10}
+    assert not [row for row in found if row[1] == "short"]
+
+
+def test_without_conditions_there_is_nothing_to_constrain() -> None:
+    drawn, count = Drawer(make_conditions({})).draw(rows(0, 5))
+    assert (drawn, count) == ({}, 5)
+
+
+@pytest.mark.parametrize(
+    ("exclude", "quotas", "where", "what"),
+    [
+        ([{}], [], "task.exclude[0]", "names no condition"),
+        ([{"form": "claim"}, {"from": "claim"}], [], "task.exclude[1]", "there is no condition 'from'"),
+        ([{"form": ["claim", "clam"]}], [], "task.exclude[0]", "form is never 'clam'"),
+        ([], [QuotaConfig({}, 3)], "task.quotas[0].where", "names no condition"),
+        ([], [QuotaConfig({"length": "medium"}, 3)], "task.quotas[0].where", "length is never 'medium'"),
+        ([], [QuotaConfig({"length": "long"}, -3)], "task.quotas[0].max", "-3 is too small"),
+    ],
+)
+def test_what_can_never_match_is_refused(
+    exclude: list[dict[str, Any]], quotas: list[QuotaConfig], where: str, what: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        check_constraints(exclude, quotas, CONDITIONS)
+    assert (caught.value.where, caught.value.what) == (where, what)
+    check_constraints([{"traits": "x"}], [QuotaConfig({"form": ["claim"]}, 0)], CONDITIONS)
+
+
+def test_a_misspelt_value_is_told_its_neighbour() -> None:
+    with pytest.raises(UserError) as caught:
+        check_constraints([{"form": "clam"}], [], CONDITIONS)
+    assert "did you mean 'claim'?" in caught.value.remedy

@@ -1,0 +1,136 @@
+"""What the person at the terminal sees, on a terminal and in a log."""
+
+import io
+import re
+import threading
+import time
+
+import pytest
+from rich.console import Console as RichConsole
+from rich.table import Table
+
+from engine.runtime.console import Console, Progress, format_seconds
+
+
+def log(quiet_seconds: float = 0.0) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(RichConsole(file=file, width=100), quiet_seconds), file
+
+
+def test_steps_and_warnings_are_lines() -> None:
+    console, file = log()
+    console.step("documents", "12 passages from [bold]a[/bold]\\")
+    console.warn("the corpus is [link]odd")
+    assert file.getvalue() == "documents  12 passages from [bold]a[/bold]\\\nwarning    the corpus is [link]odd\n"
+
+
+def test_a_long_line_stays_one_line() -> None:
+    console, file = log()
+    console.step("documents", "word " * 100)
+    console.warn("word " * 100)
+    assert len(file.getvalue().splitlines()) == 2
+
+
+def test_shows_tables_and_markup() -> None:
+    console, file = log()
+    table = Table("system", "nDCG@10", box=None, title="one question")
+    table.add_row("base", "")
+    console.show(table)
+    console.show("[bold]done[/bold]")
+    lines = file.getvalue().splitlines()
+    assert lines[-1] == "done"
+    assert any("base" in line for line in lines)
+    assert lines == [line.rstrip() for line in lines], "blanks at the end of a line"
+    assert file.getvalue().endswith("\ndone\n")
+
+
+def test_what_is_to_be_copied_is_printed_as_it_is() -> None:
+    console, file = log()
+    lines = f'model = Load("/[b]home[/b]/:smile:/{"word " * 40}")\nvectors = model.encode(["a", "b"])'
+    console.verbatim(lines)
+    assert file.getvalue() == f"{lines}\n"
+    coloured = io.StringIO()
+    Console(RichConsole(file=coloured, width=20, force_terminal=True, highlight=True)).verbatim(lines)
+    assert coloured.getvalue() == f"{lines}\n"
+
+
+def test_a_log_gets_lines_with_rate_and_time_left() -> None:
+    console, file = log()
+    with console.progress("samples", 1000, "samples") as bar:
+        bar.start_at(500)
+        time.sleep(0.05)
+        bar.advance(100)
+    found = re.fullmatch(r"samples +600/1,000 samples, ([\d.]+)/s, (\d+\.\d) s left\n", file.getvalue())
+    assert found, file.getvalue()
+    assert 0 < float(found[1]) <= 2000, "the 500 of an earlier attempt are not counted"
+    assert float(found[2]) == pytest.approx(400 / float(found[1]), abs=0.06)
+
+
+def test_a_log_is_not_flooded() -> None:
+    console, file = log(quiet_seconds=60.0)
+    with console.progress("samples", 10_000, "samples") as bar:
+        for done in range(10_000):
+            bar.reach(done)
+    assert file.getvalue() == ""
+
+
+def test_a_line_that_says_nothing_new_is_left_out() -> None:
+    console, file = log()
+    with console.progress("samples", 16, "samples") as bar:
+        for _ in range(3):
+            bar.reach(0)
+        bar.reach(16)
+    assert [line.partition(",")[0] for line in file.getvalue().splitlines()] == [
+        "samples    0/16 samples",
+        "samples    16/16 samples",
+    ]
+
+
+def test_nothing_done_has_no_time_left() -> None:
+    console, file = log()
+    with console.progress("model", 10, "steps") as bar:
+        bar.reach(0)
+        assert bar.rate() == 0.0
+    assert file.getvalue() == "model      0/10 steps\n"
+
+
+def test_a_terminal_gets_a_live_bar_that_leaves_no_trace() -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=100, force_terminal=True, legacy_windows=False))
+    with console.progress("samples", 200, "samples") as bar:
+        bar.start_at(50)
+        bar.advance(25)
+        time.sleep(0.3)
+        bar.reach(200)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    assert "samples" in plain
+    assert "200/200" in plain
+    assert file.getvalue().rstrip("\n").endswith("\x1b[2K"), "the bar's line is cleared at the end"
+
+
+def test_counts_from_many_threads() -> None:
+    bar = Progress(log(60.0)[0], "samples", 40_000, "samples")
+    threads = [threading.Thread(target=lambda: [bar.advance() for _ in range(10_000)]) for _ in range(4)]
+    with bar.running():
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert bar._done == 40_000
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (9.94, "9.9 s"),
+        (12.4, "12 s"),
+        (59.4, "59 s"),
+        (59.7, "1 min 0 s"),
+        (75.2, "1 min 15 s"),
+        (3599.6, "1 h 0 min"),
+        (7384, "2 h 3 min"),
+    ],
+)
+def test_times_read_like_times(seconds: float, text: str) -> None:
+    assert format_seconds(seconds) == text

@@ -1,0 +1,224 @@
+"""What is wrapped around a step: skipping, reruns, records, locks, a disk that fills up."""
+
+import errno
+import io
+import json
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console as RichConsole
+
+from engine.errors import UserError
+from engine.generation.pools import EnginePools
+from engine.runtime.cluster import ClusterConfig
+from engine.runtime.console import Console
+from engine.runtime.identity import placement as not_identity
+from engine.runtime.memory import MemorySampler
+from engine.runtime.place import Place
+from engine.runtime.step import Step, describe, is_made, make
+from engine.runtime.tracking import NoTracker
+from engine.storage.files import locked
+from engine.storage.store import Store, finish, is_done, read_record
+
+
+@dataclass(frozen=True)
+class WordsConfig:
+    text: str = "some words"
+    threads: int = not_identity(1)
+
+
+class Notebook(NoTracker):
+    """Keeps the summaries."""
+
+    def __init__(self) -> None:
+        self.summaries: dict[str, dict[str, object]] = {}
+
+    def summary(self, noun: str, values: dict[str, object]) -> None:
+        self.summaries[noun] = values
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    console = Console(RichConsole(file=io.StringIO(), width=200))
+    return Place(
+        tmp_path / "run", tmp_path / "store", ClusterConfig(), console, Notebook(), MemorySampler(), EnginePools()
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def printed(place: Place) -> str:
+    file = place.console.rich.file
+    assert isinstance(file, io.StringIO)
+    return file.getvalue()
+
+
+def write_words(config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
+    source = "".join((folder / "words.txt").read_text() for folder in inputs.values())
+    (output / "words.txt").write_text(source + config.text)
+    with (place.store_dir / "calls").open("a") as calls:
+        calls.write(f"{output.parent.name} ")
+    return {"words": len(config.text.split()), "characters": len(config.text), "nested": {"a": 1}}
+
+
+def count_words(config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
+    return write_words(config, inputs, output, place)
+
+
+def fill_disk(config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
+    (output / "half").write_text("half")
+    Path("/dev/full").write_text(config.text)
+    return {}
+
+
+def fill_disk_at_the_end(
+    config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place
+) -> dict[str, object]:
+    (output / f"record.json.{os.getpid()}.tmp").symlink_to("/dev/full")
+    return {}
+
+
+def break_off(config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
+    file = output / "rows"
+    file.write_text((file.read_text() if file.exists() else "") + config.text)
+    if len(file.read_text()) < 3 * len(config.text):
+        raise FileNotFoundError(errno.ENOENT, "gone")
+    return {"attempts": 3}
+
+
+write_words.__module__ = fill_disk.__module__ = fill_disk_at_the_end.__module__ = (
+    "engine.artifacts.columns"  # some source
+)
+count_words.__module__ = break_off.__module__ = "engine.errors"
+
+
+def calls(place: Place) -> list[str]:
+    return (place.store_dir / "calls").read_text().split()
+
+
+def two_steps(first: WordsConfig, second: WordsConfig) -> tuple[Step, Step]:
+    documents = Step("documents", write_words, first)
+    return documents, Step("prompts", count_words, second, (documents,))
+
+
+def test_runs_once_then_skips(place: Place, store: Store) -> None:
+    step = Step("documents", write_words, WordsConfig())
+    assert not is_made(step, store)
+    folder = make(step, store, place)
+    assert folder == store.folder("documents", step.fingerprint)
+    assert (folder / "words.txt").read_text() == "some words"
+    assert is_made(step, store)
+    assert make(Step("documents", write_words, WordsConfig(threads=8)), store, place) == folder
+    assert calls(place) == ["documents"]
+    assert "documents  2 words, 10 characters in " in printed(place)
+    assert "documents  unchanged: 2 words, 10 characters" in printed(place)
+
+
+def test_says_so_when_another_run_makes_the_same(place: Place, store: Store) -> None:
+    documents, _ = two_steps(WordsConfig("one two"), WordsConfig("three"))
+    folder = store.folder(documents.noun, documents.fingerprint)
+    folder.parent.mkdir(parents=True)
+    with ThreadPoolExecutor(1) as pool, locked(folder.parent / f".{folder.name}.lock", wait=False):
+        making = pool.submit(make, documents, store, place)
+        deadline = time.monotonic() + 10
+        while "waiting for it" not in printed(place) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        folder.mkdir()
+        finish(folder, {"record": {"words": 9}})
+        assert not making.done()
+    assert making.result() == folder
+    assert "another run is making the same; waiting for it" in printed(place)
+    assert "made by another run: 9 words" in printed(place)
+    assert not (place.store_dir / "calls").exists()
+
+
+def test_writes_down_what_made_it(place: Place, store: Store) -> None:
+    documents, prompts = two_steps(WordsConfig("a b"), WordsConfig("c", threads=2))
+    make(documents, store, place)
+    folder = make(prompts, store, place)
+    assert (folder / "words.txt").read_text() == "a bc"
+    record = read_record(folder)
+    assert record.pop("seconds") == pytest.approx(0.0, abs=1.0)
+    assert record == {
+        "noun": "prompts",
+        "fingerprint": prompts.fingerprint,
+        "inputs": {"documents": documents.fingerprint},
+        "config": {"text": "c"},
+        "peak_memory_bytes": 0,
+        "record": {"words": 1, "characters": 1, "nested": {"a": 1}},
+    }
+    assert isinstance(place.tracker, Notebook)
+    assert place.tracker.summaries["prompts"].keys() == {"words", "characters", "nested", "seconds"}
+
+
+def test_a_changed_config_reruns_the_step_and_those_behind_it(place: Place, store: Store) -> None:
+    for first, second in (("a", "b"), ("a", "c"), ("d", "c"), ("a", "b")):
+        for step in two_steps(WordsConfig(first), WordsConfig(second)):
+            make(step, store, place)
+    assert calls(place) == ["documents", "prompts", "prompts", "documents", "prompts"], "old outputs are found again"
+
+
+def test_the_fingerprint_is_of_config_inputs_and_sources() -> None:
+    documents, prompts = two_steps(WordsConfig("a"), WordsConfig("b"))
+    assert len(prompts.fingerprint) == 16
+    assert prompts.fingerprint != replace(prompts, inputs=()).fingerprint
+    assert prompts.fingerprint != replace(prompts, config=WordsConfig("c")).fingerprint
+    assert prompts.fingerprint == replace(prompts, config=WordsConfig("b", threads=3)).fingerprint
+    assert documents.fingerprint != replace(documents, function=count_words).fingerprint, "another module made it"
+
+
+@pytest.mark.parametrize("function", [fill_disk, fill_disk_at_the_end])
+def test_a_disk_that_fills_up_is_one_line(place: Place, store: Store, function: object) -> None:
+    step = Step("documents", function, WordsConfig())  # type: ignore[arg-type]
+    folder = store.folder("documents", step.fingerprint)
+    with pytest.raises(UserError, match=r"the disk is full \(No space left on device\)") as caught:
+        make(step, store, place)
+    assert caught.value.where == str(folder)
+    assert "run the same command again: it continues" in caught.value.remedy
+    assert not is_done(folder)
+
+
+def test_is_refused_on_a_disk_that_is_nearly_full(place: Place, store: Store) -> None:
+    poor = replace(place, cluster=ClusterConfig(min_free_disk_bytes=10**18))
+    with pytest.raises(UserError, match="the disk is full"):
+        make(Step("documents", write_words, WordsConfig()), store, poor)
+    assert not (store.root / "calls").exists()
+
+
+def test_what_an_attempt_left_is_kept_only_where_it_can_go_on(place: Place, store: Store) -> None:
+    step = Step("samples", break_off, WordsConfig("x"), resumable=True)
+    for _ in range(2):
+        with pytest.raises(FileNotFoundError, match="gone"):
+            make(step, store, place)
+    assert read_record(make(step, store, place))["record"] == {"attempts": 3}
+    fresh = replace(step, noun="examples", resumable=False)
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            make(fresh, store, place)
+    assert (store.folder("examples", fresh.fingerprint) / "rows").read_text() == "x"
+
+
+def test_a_killed_attempt_does_not_count(place: Place, store: Store) -> None:
+    step = Step("documents", write_words, WordsConfig())
+    folder = store.folder("documents", step.fingerprint)
+    folder.mkdir(parents=True)
+    (folder / "words.txt").write_text("so")
+    (folder / "record.json").write_text(json.dumps({"record": {"words": 99}}))
+    make(step, store, place)
+    assert (folder / "words.txt").read_text() == "some words"
+    assert describe(read_record(folder)) == "2 words, 10 characters"
+
+
+def test_describes_counts_only() -> None:
+    inner = {"planned": 1234, "flag": True, "rate": 2.5, "kept_rows": 5, "name": "x", "a": 1, "b": 2, "c": 3}
+    assert describe({"record": inner}) == "1,234 planned, 5 kept rows, 1 a, 2 b"
+    assert describe({"record": {}}) == "done"
+    assert describe({}) == "done"

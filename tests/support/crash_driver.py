@@ -1,0 +1,148 @@
+"""A driver of the samples step that costs a fork instead of a start of Ray, so that it can be killed many times.
+
+In: one JSON object per line on standard input. Out: for each the pid of a forked driver at once, then its wait status.
+The driver runs the real step (`engine.samples.step.generate`, locks, parts, carry-over, compaction, `_DONE`) with the
+real engine loops in threads of its own; only `engine/generation/pool.py` and Ray are replaced. A kill takes both together.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from rich.console import Console as RichConsole
+
+from engine.generation.config import GeneratorKind, SamplesConfig
+from engine.generation.fake_generator import FakeGenerator
+from engine.generation.generator import Written
+from engine.generation.jobs import Job, Unit
+from engine.generation.loop import EngineLoop
+from engine.runtime.console import Console
+from engine.samples.step import generate
+from engine.storage.store import Store, finish, is_done
+from engine.task.sampling import Sampling
+
+POINTS = Path(__file__).resolve().parent / "crash_points"
+START_SECONDS = 0.05
+MAX_NUM_SEQS = 8
+
+
+class LocalPool:
+    """Engine loops in threads, two units ahead on each."""
+
+    def __init__(self, config: SamplesConfig, log: Path) -> None:
+        self.config, self._log = config, log
+        self.start_seconds = START_SECONDS
+        self.out_of_time = False
+        self._loops = [EngineLoop(config, index) for index in range(config.num_engines)]
+
+    def wait_ready(self) -> float:
+        time.sleep(START_SECONDS)
+        return START_SECONDS
+
+    def totals(self) -> list[dict[str, Any]]:
+        return [asdict(loop.totals()) for loop in self._loops]
+
+    def generate(self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]) -> list[dict[str, Any]]:
+        for loop in self._loops:
+            threading.Thread(target=self._run, args=(loop,), daemon=True).start()
+            loop.hand_in(job).done.wait()
+        source, given = iter(units), [[] for _ in self._loops]
+        while True:
+            for loop, tickets in zip(self._loops, given, strict=True):
+                waiting = sum(not ticket.done.is_set() for ticket in tickets)
+                tickets += [loop.hand_in(unit.rows.to_pylist()) for unit in itertools.islice(source, 2 - waiting)]
+            if all(ticket.done.is_set() for tickets in given for ticket in tickets):
+                break
+            on_progress(0)
+            time.sleep(0.005)
+        while any(own["committed"] < own["generated"] + own["failed"] for own in self.totals()):
+            time.sleep(0.005)
+        return self.totals()
+
+    def _run(self, loop: EngineLoop) -> None:
+        try:
+            loop.run(_Noting(self.config, self._log))
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+
+class _Noting(FakeGenerator):
+    """Leaves a byte in a file for every sample that it writes."""
+
+    def __init__(self, config: SamplesConfig, log: Path) -> None:
+        super().__init__(config)
+        self._file = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+
+    def _write(self, text: str, index: int, sampling: Sampling) -> Written:
+        os.write(self._file, b".")
+        return super()._write(text, index, sampling)
+
+
+def drive(work: dict[str, Any]) -> None:
+    """One start of the driver: the samples step as engine/runtime/step.py runs it."""
+    if work.get("stop_at"):
+        spec = importlib.util.spec_from_file_location("crash_points", POINTS / "sitecustomize.py")
+        assert spec, "the file lies beside this one"
+        assert spec.loader
+        points = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(points)
+        points.install(work["stop_at"], work["marker"])
+    root = Path(work["root"])
+    config = SamplesConfig(
+        generator=GeneratorKind.fake,
+        seed=0,
+        max_num_seqs=MAX_NUM_SEQS,
+        num_engines=work["engines"],
+        part_rows=work["part_rows"],
+        fake_samples_per_second=work["rate"],
+    )
+    pools = SimpleNamespace(start=lambda config, _: LocalPool(config, root / "written"))
+    where: Any = SimpleNamespace(engines=pools, console=Console(RichConsole(file=io.StringIO())))
+    inputs = {noun: root / noun / work["name"] for noun in ("documents", "prompts")}
+    store = Store(root)
+    with store.producing(store.folder("samples", work["name"]), keep=True) as folder:
+        if not is_done(folder):
+            finish(folder, {"record": generate(config, inputs, folder, where)})
+
+
+def _say(number: int) -> None:
+    sys.stdout.write(f"{number}\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Forks a driver per line."""
+    import pyarrow.parquet  # noqa: F401  # loaded once, before any fork
+
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            os.setsid()
+            try:
+                drive(json.loads(line))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        _say(pid)
+        _say(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    main()

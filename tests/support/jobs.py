@@ -1,0 +1,53 @@
+"""Planned rows, units and jobs for tests of the engines, and the config of a generator that needs no model."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pyarrow as pa
+
+from engine.artifacts.columns import PROMPTS
+from engine.generation.config import GeneratorKind, SamplesConfig
+from engine.generation.jobs import Job, Unit
+from engine.runtime.place import Place
+from engine.storage.parts import open_attempt
+from engine.task.config import TaskConfig
+from engine.task.render import Prompts
+
+TASK = TaskConfig(prompt="Passage: {{ passage.text }}\nQuery:", stop=["\n"])
+FAKE = SamplesConfig(generator=GeneratorKind.fake, seed=0, part_rows=20, max_num_seqs=8, cpus_per_engine=1)
+
+
+def rows(count: int, prefix: int = 0, first: int = 0) -> pa.Table:
+    table = pa.table(
+        {
+            "sample_id": range(first, first + count),
+            "passage_id": [f"p{i}" for i in range(first, first + count)],
+            "cell": [""] * count,
+            "replicate": [0] * count,
+            "round": [0] * count,
+            "demonstration_set": [0] * count,
+            "prefix": [prefix] * count,
+            "prompt_tokens": [20] * count,
+            "demonstrations": [""] * count,
+        },
+        schema=PROMPTS,
+    )
+    texts = [f"passage number {i} about apples and oranges" for i in range(first, first + count)]
+    return table.append_column("title", pa.array([""] * count)).append_column("text", pa.array(texts))
+
+
+def units(total: int, size: int) -> list[Unit]:
+    return [Unit(start // size % 3, rows(size, start // size % 3, start)) for start in range(0, total, size)]
+
+
+def job(folder: Path) -> Job:
+    return Job(Prompts(TASK, []), 1, open_attempt(folder, 1), [])
+
+
+def written(place: Place) -> str:
+    """What the person at the terminal saw."""
+    file = place.console.rich.file
+    assert isinstance(file, io.StringIO), "the place fixture writes to memory"
+    return file.getvalue()

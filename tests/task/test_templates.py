@@ -1,0 +1,81 @@
+"""Templates: the sandbox, undefined names, and which names a source uses."""
+
+import pytest
+
+from engine.errors import UserError
+from engine.task.templates import compile_expression, compile_template, names_used, render, undeclared_names
+
+PASSAGE = {"title": "Kites", "text": "A kite dives\nwithout a tail."}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ passage.__class__ }}",
+        "{{ passage.text.__class__.__mro__[1].__subclasses__() }}",
+        "{{ self.__init__.__globals__ }}",
+        "{{ ''.format.__globals__ }}",
+        "{{ '{0.__class__.__mro__}'.format(passage) }}",
+        "{{ passage.clear() }}",
+        "{{ range(10000000) | list }}",
+    ],
+)
+def test_the_sandbox_refuses(source: str) -> None:
+    with pytest.raises(UserError, match="cannot be rendered") as caught:
+        render(compile_template(source, "task.prompt"), "task.prompt", passage=dict(PASSAGE))
+    assert caught.value.where == "task.prompt"
+
+
+def test_an_expression_is_sandboxed_too() -> None:
+    holds = compile_expression("text | length > 3", "task.turns.a.keep_if")
+    assert holds(text="abcd")
+    assert not holds(text="abc")
+    with pytest.raises(UserError, match="the expression does not parse") as caught:
+        compile_expression("text >", "task.turns.a.keep_if")
+    assert caught.value.where == "task.turns.a.keep_if"
+
+
+@pytest.mark.parametrize(
+    ("source", "what", "remedy"),
+    [
+        ("{{ condition.fom }}", "there is no 'fom'", "did you mean condition.form? it may use condition.form, "),
+        ("{{ pasage.text }}", "there is no 'pasage'", "did you mean passage.text? it may use "),
+        ("{{ condition.age > 3 }}", "'>' not supported between instances of 'str' and 'int'", "condition.NAME | int"),
+        ("{{ 1 / 0 }}", "the template cannot be rendered: division by zero", "it may use condition.form, "),
+    ],
+)
+def test_a_template_that_cannot_be_rendered_is_explained(source: str, what: str, remedy: str) -> None:
+    with pytest.raises(UserError) as caught:
+        render(compile_template(source, "here"), "here", passage=PASSAGE, condition={"form": "claim", "age": "7"})
+    assert what in caught.value.what
+    assert remedy in caught.value.remedy
+    assert caught.value.where == "here"
+
+
+def test_names_a_source_does_not_set_itself() -> None:
+    assert undeclared_names("{{ a.b }}{% for c in d %}{{ c }}{% endfor %}{% set e = 1 %}{{ e }}") == {"a", "d"}
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        (
+            "{{ condition.form }} {{ condition['length'] }}{% if condition.tone %}x{% endif %}",
+            {"form", "length", "tone"},
+        ),
+        ("{{ (condition.form or 'query') | capitalize }} {{ passage.text }}", {"form"}),
+        ("no variable", set()),
+        ("{{ broken", set()),
+    ],
+)
+def test_names_a_source_uses(source: str, names: set[str]) -> None:
+    assert names_used(source, "condition") == names
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ condition }}", "{% for name in condition %}x{% endfor %}", "{{ condition[k] }}"]
+)
+def test_a_variable_used_as_a_whole_is_told(source: str) -> None:
+    with pytest.raises(LookupError, match="condition is used as a whole"):
+        names_used(source, "condition")

@@ -1,0 +1,229 @@
+"""Turns: forms and parsers of answers, reasoning kept apart, what a turn may read, and every refusal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from engine.errors import UserError
+from engine.task.answers import Answer, TurnError, column_value
+from engine.task.check import check_turns
+from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig, task_from_json, task_to_json
+from engine.task.turns import Turn, answer_columns, answer_values, resolve_turns, turn_needs
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"stars": {"type": "integer", "minimum": 1}, "tags": {"type": "array"}, "why": {"type": "string"}},
+    "required": ["stars"],
+}
+SEEN: dict[str, Any] = {"passage": {"title": "", "text": "bees"}, "condition": {"form": "a"}, "turns": {}}
+
+
+def turn(**config: Any) -> Turn:
+    return Turn("t", TurnConfig(**{"prompt": "p", **config}), "task.turns.t")
+
+
+def test_text_is_taken_as_it_stands() -> None:
+    assert turn().read(" as it stands\n", "stop", SEEN) == Answer(" as it stands\n")
+
+
+def test_reasoning_is_kept_apart_from_the_answer() -> None:
+    one = turn(answer_after="Answer:")
+    assert one.read(" first\nthen \nAnswer: 7 apples", "stop", SEEN) == Answer("7 apples", "first\nthen")
+    with pytest.raises(TurnError, match=r"no 'Answer:' in what was written \(cut off by the token limit\)"):
+        one.read("first then", "length", SEEN)
+
+
+@pytest.mark.parametrize("raw", ['{"stars": 3, "tags": ["a"]}', '```json\n{"stars": 3, "tags": ["a"]}\n```'])
+def test_json_gives_fields(raw: str) -> None:
+    answer = turn(json_schema=SCHEMA).read(raw, "stop", SEEN)
+    assert answer.fields == {"stars": 3, "tags": ["a"]}
+    assert answer.view()["stars"] == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "raw", "reason"),
+    [
+        ({"json_schema": SCHEMA}, '{"stars": 3', "no JSON: .*cut off"),
+        ({"json_schema": SCHEMA}, '{"stars": 0}', "does not fit the schema: 0 is less than the minimum"),
+        ({"json_schema": SCHEMA}, '{"why": "x"}', "'stars' is a required property"),
+        ({"choice": ["good", "bad"]}, "fair", "'fair' is none of good, bad"),
+        ({"regex": r"\d+"}, "x1", r"does not match"),
+        ({"parser": ParserKind.list}, "\n \n", "no item"),
+        ({"parser": ParserKind.python}, "def f(:", "does not compile"),
+        ({"parser": ParserKind.python}, "", "no code"),
+        ({"parser": ParserKind.python}, "x = '\0'", "does not compile"),
+        ({"keep_if": "text | length > 3"}, "abc", "keep_if does not hold"),
+        ({"keep_if": "nothing.here"}, "abc", "keep_if cannot be computed: 'nothing' is undefined"),
+        ({"keep_if": "text / 2 > 1"}, "abc", "keep_if cannot be computed"),
+    ],
+)
+def test_an_answer_that_is_none_has_a_reason(config: dict[str, Any], raw: str, reason: str) -> None:
+    with pytest.raises(TurnError, match=reason):
+        turn(**config).read(raw, "length", SEEN)
+
+
+def test_other_forms() -> None:
+    assert turn(choice=["good", "bad"]).read(" bad\n", "stop", SEEN).text == "bad"
+    dated = turn(regex=r"(?P<year>\d{4})-(?P<month>\d\d)").read(" 2026-11 ", "stop", SEEN)
+    assert dated == Answer("2026-11", fields={"year": "2026", "month": "11"})
+    listed = turn(parser=ParserKind.list).read("1. one\n\n- two\n(3) three", "stop", SEEN)
+    assert listed.fields == {"items": ["one", "two", "three"]}
+    code = turn(parser=ParserKind.python).read("So:\n```python\nopen('x', 'w')\n```\nDone.", "stop", SEEN)
+    assert code.text == "open('x', 'w')"
+    seen = {**SEEN, "turns": {"a": {"text": "bees"}}}
+    assert turn(keep_if="turns.a.text in passage.text and condition.form == 'a'").read("y", "stop", seen).text == "y"
+
+
+def test_code_is_never_run(tmp_path: Any) -> None:
+    turn(parser=ParserKind.python).read(f"open({str(tmp_path / 'x')!r}, 'w')", "stop", SEEN)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("config", "what"),
+    [
+        ({"json_schema": SCHEMA, "choice": ["a"]}, "has json_schema and choice"),
+        ({"prompt": ""}, "has no prompt"),
+        ({"messages": [{"role": "user", "content": "x"}]}, "has both a prompt and messages"),
+        ({"prompt": "", "messages": [{"role": "user", "content": "x"}]}, "messages are for chats"),
+        ({"prompt": "", "kind": PromptKind.chat, "messages": [{"role": "user"}]}, "a message has role"),
+        ({"json_schema": {"type": "objekt"}}, "there is no type 'objekt'"),
+        ({"json_schema": {"type": "object", "properties": {"text": {}}}}, "a field is called 'text'"),
+        ({"regex": "("}, "unterminated subpattern"),
+        ({"keep_if": "text >"}, "the expression does not parse"),
+        ({"max_tokens": 0}, "0 is out of range"),
+        ({"min_p": 1.5}, "1.5 is out of range"),
+    ],
+)
+def test_a_turn_that_cannot_work_is_refused(config: dict[str, Any], what: str) -> None:
+    with pytest.raises(UserError) as caught:
+        turn(**config)
+    assert what in caught.value.what
+    assert caught.value.where.startswith("task.turns.t")
+    assert caught.value.remedy
+
+
+TASK = TaskConfig(
+    name="reviews",
+    stop=["\n"],
+    turns={
+        "persona": TurnConfig("Who?", answer_after="So:"),
+        "place": TurnConfig("Where?"),
+        "review": TurnConfig(
+            "{{ turns.persona.text }} at {{ turns['place'].text }} {{ passage.text }}", json_schema=SCHEMA, max_tokens=9
+        ),
+    },
+)
+
+
+def test_turns_know_what_they_read() -> None:
+    turns = resolve_turns(TASK)
+    assert turn_needs(turns) == {
+        "persona": frozenset(),
+        "place": frozenset(),
+        "review": frozenset({"persona", "place"}),
+    }
+    assert turns["review"].config.stop == ["\n"], "what a turn leaves out is the task's"
+    whole = replace(TASK, turns={**TASK.turns, "last": TurnConfig("{% for name in turns %}{{ name }}{% endfor %}")})
+    assert turn_needs(resolve_turns(whole))["last"] == {"persona", "place", "review"}
+
+
+@pytest.mark.parametrize(
+    ("turns", "what", "remedy"),
+    [
+        ({"a": TurnConfig("{{ turns.a.text }}")}, "reads itself", "name only turns before it"),
+        (
+            {"a": TurnConfig("{{ turns.b.text }}"), "b": TurnConfig("{{ turns.a.text }}")},
+            "reads the turn 'b', which reads 'a'",
+            "let one of them not name the other",
+        ),
+        ({"a": TurnConfig("{{ turns.b.text }}"), "b": TurnConfig("x")}, "reads the turn 'b'", "write it before 'a'"),
+        ({"ab": TurnConfig("x"), "c": TurnConfig("{{ turns.abc.text }}")}, "reads the turn 'abc'", "ab"),
+    ],
+)
+def test_a_turn_reads_only_earlier_ones(turns: dict[str, TurnConfig], what: str, remedy: str) -> None:
+    with pytest.raises(UserError) as caught:
+        turn_needs(resolve_turns(replace(TASK, turns=turns)))
+    assert what in caught.value.what
+    assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("task", "what"),
+    [
+        (TaskConfig(), "has no prompt"),
+        (replace(TASK, prompt="x"), "has both a prompt and turns"),
+        (replace(TASK, turns={"a b": TurnConfig("x")}), "'a b' is no name"),
+        (replace(TASK, turns={n: TurnConfig("x", json_schema=SCHEMA) for n in "ab"}), "the field 'stars' is given"),
+    ],
+)
+def test_a_task_that_cannot_work_is_refused(task: TaskConfig, what: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve_turns(task)
+    assert what in caught.value.what
+
+
+def test_every_turn_is_rendered_before_anything_starts() -> None:
+    check_turns(TASK, [], "")
+    broken = replace(TASK, turns={**TASK.turns, "last": TurnConfig("{{ turns.review.star }}")})
+    with pytest.raises(UserError, match="there is no 'star'") as caught:
+        check_turns(broken, [], "")
+    assert caught.value.where == "task.turns.last.prompt"
+    free = {"a": TurnConfig("x", parser=ParserKind.json), "b": TurnConfig("{{ turns.a.anything }}")}
+    check_turns(replace(TASK, turns=free), [], "")
+
+
+@pytest.mark.parametrize(
+    ("keep_if", "what"),
+    [
+        ("txt == 'a'", "there is no 'txt'"),
+        ("field.star > 2", "there is no field.star"),
+        ("condition.tone == 'dry'", "there is no condition.tone"),
+        ("passage.body", "there is no passage.body"),
+    ],
+)
+def test_the_names_of_a_filter_are_checked_before_anything_starts(keep_if: str, what: str) -> None:
+    task = replace(TASK, turns={**TASK.turns, "review": replace(TASK.turns["review"], keep_if=keep_if)})
+    with pytest.raises(UserError) as caught:
+        check_turns(task, [], "form=question")
+    assert caught.value.what == what
+    assert caught.value.where == "task.turns.review.keep_if"
+
+
+@pytest.mark.parametrize(
+    "keep_if",
+    [
+        "field.stars > 2 and condition.form == 'question' and turns.persona.text != text",
+        "field | length > 1 and 'x' in turns[passage.title].text",
+        "text.split() | map('length') | max < 30",
+    ],
+)
+def test_a_filter_may_use_what_there_is(keep_if: str) -> None:
+    task = replace(TASK, turns={**TASK.turns, "review": replace(TASK.turns["review"], keep_if=keep_if)})
+    check_turns(task, [], "form=question")
+
+
+def test_columns_of_answers() -> None:
+    turns = resolve_turns(TASK)
+    assert [(column.name, column.type) for column in answer_columns(turns)] == [
+        ("turn_persona", pa.string()),
+        ("turn_place", pa.string()),
+        ("reasoning_persona", pa.string()),
+        ("field_stars", pa.int64()),
+        ("field_tags", pa.string()),
+        ("field_why", pa.string()),
+    ]
+    answers = {"persona": Answer("Ann", "because"), "review": Answer("{}", fields={"stars": 2, "tags": ["é"]})}
+    values = answer_values(turns, answers)
+    assert (values["turn_persona"], values["reasoning_persona"], values["turn_place"]) == ("Ann", "because", None)
+    assert (values["field_stars"], values["field_tags"], values["field_why"]) == (2, '["é"]', None)
+    assert column_value("x", pa.string()) == "x"
+
+
+def test_a_task_of_turns_round_trips_as_json() -> None:
+    task = replace(TASK, turns={**TASK.turns, "d": TurnConfig(kind=PromptKind.chat, parser=ParserKind.list)})
+    assert task_from_json(task_to_json(task)) == task

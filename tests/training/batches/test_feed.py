@@ -1,0 +1,61 @@
+"""Ray Data to ranks: every rank gets its part of every planned batch, in order, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.runtime.cluster import quiet
+from training.batches.plan import Indices
+
+
+@pytest.fixture(scope="module")
+def ray_here() -> Iterator[None]:
+    import ray
+
+    quiet()
+    started = not ray.is_initialized()
+    if started:
+        ray.init(num_cpus=6, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
+    yield
+    if started:
+        ray.shutdown()
+
+
+def make_plan(steps: int, batch_size: int) -> tuple[Indices, pa.Table]:
+    plan = np.random.default_rng(0).permutation(steps * batch_size).reshape(steps, batch_size)
+    return plan, pa.table({"query": [f"q{row}" for row in range(plan.size)]})
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("first_step", [0, 700])
+def test_ranks_get_their_parts_of_the_plan(ray_here: None, world_size: int, first_step: int) -> None:
+    import ray
+
+    from training.batches.feed import SHARD, PlannedShards, plan_dataset, rank_batches
+
+    plan, rows = make_plan(steps=1500, batch_size=8)  # several blocks
+    config = PlannedShards(ray.put(rows), 8)
+    shards = config.configure({SHARD: plan_dataset(plan)}, world_size, worker_handles=None, worker_node_ids=None)
+    share = 8 // world_size
+    seen: list[set[str]] = []
+    for rank, shard in enumerate(shards):
+        batches = list(rank_batches(shard[SHARD], share, first_step))
+        expected = plan[first_step:, rank * share : (rank + 1) * share]
+        assert [batch["query"].to_pylist() for batch in batches] == [[f"q{row}" for row in step] for step in expected]
+        seen.append({query for batch in batches for query in batch["query"].to_pylist()})
+    assert not set.intersection(*seen) or world_size == 1
+
+
+def test_a_stream_out_of_order_is_noticed() -> None:
+    from training.batches.feed import rank_batches
+
+    class Shuffled:
+        def iter_batches(self, **_: object) -> Iterator[pa.Table]:
+            yield pa.table({"step": [1, 1], "query": ["a", "b"]})
+
+    with pytest.raises(AssertionError, match="lost its order"):
+        list(rank_batches(Shuffled(), 2, 0))

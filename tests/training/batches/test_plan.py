@@ -1,0 +1,140 @@
+"""The batch plan: no two rows of a global batch are about the same thing, and nothing else is lost for it."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from training.batches.plan import Indices, RowKeys, fitting_batch_size, plan_batches, plan_epochs, wanted_batch_size
+
+
+def make_keys(rows: int, documents: int, queries: int, negatives: int = 0, seed: int = 0) -> RowKeys:
+    rng = np.random.default_rng(seed)
+    passages = rng.integers(documents * 2, size=rows)  # two passages a document
+    others = rng.integers(documents, size=(rows, negatives))
+    return RowKeys(
+        passages=[f"p{value}" for value in passages],
+        documents=[f"d{value // 2}" for value in passages],
+        queries=[f"q{value}" for value in rng.integers(queries, size=rows)],
+        negatives=[
+            [f"d{value}" for value in row if value != own // 2] for row, own in zip(others, passages, strict=True)
+        ]
+        if negatives
+        else (),
+    )
+
+
+def assert_no_conflicts(plan: Indices, keys: RowKeys) -> None:
+    for batch in plan:
+        for values in (keys.passages, keys.documents, keys.queries):
+            found = [values[row] for row in batch]
+            assert len(set(found)) == len(found)
+        for row in batch if keys.negatives else ():
+            others = {keys.documents[other] for other in batch if other != row}
+            assert others.isdisjoint(keys.negatives[row])
+
+
+@pytest.mark.parametrize("documents", [40, 200, 5000])
+@pytest.mark.parametrize("negatives", [0, 2])
+@pytest.mark.parametrize("world_size", [1, 2, 4])
+def test_no_two_rows_of_a_global_batch_share_anything(documents: int, negatives: int, world_size: int) -> None:
+    keys = make_keys(1000, documents, 900, negatives)
+    plan = plan_batches(keys, batch_size=16, world_size=world_size, seed=3, epoch=0)
+    assert plan.shape[1] == 16
+    assert len(plan) > 5
+    assert_no_conflicts(plan, keys)
+
+
+def test_each_row_comes_at_most_once_an_epoch() -> None:
+    keys = make_keys(500, 100, 400)
+    plan = plan_batches(keys, batch_size=16, world_size=1, seed=3, epoch=0)
+    assert len(np.unique(plan)) == plan.size
+
+
+def test_rows_of_different_documents_lose_less_than_a_batch() -> None:
+    names = [str(row) for row in range(1000)]
+    plan = plan_batches(RowKeys(names, names, names), batch_size=32, world_size=1, seed=0, epoch=0)
+    assert plan.shape == (31, 32)
+
+
+def test_three_queries_a_document_lose_little() -> None:
+    documents = [f"d{row // 3}" for row in range(1500)]
+    keys = RowKeys(documents, documents, [f"q{row}" for row in range(1500)])
+    plan = plan_batches(keys, batch_size=32, world_size=1, seed=0, epoch=0)
+    assert_no_conflicts(plan, keys)
+    assert plan.size >= 1500 - 3 * 32
+
+
+def test_a_document_with_most_rows_fills_no_batch_alone() -> None:
+    documents = ["big"] * 500 + [f"d{row}" for row in range(300)]
+    names = [f"q{row}" for row in range(800)]
+    keys = RowKeys(names, documents, names)
+    plan = plan_batches(keys, batch_size=10, world_size=1, seed=0, epoch=0)
+    assert_no_conflicts(plan, keys)
+    assert len(plan) == 300 // 9
+
+
+def test_the_plan_depends_on_seed_and_epoch_and_on_nothing_else() -> None:
+    keys = make_keys(400, 300, 390)
+    plans = {
+        (seed, epoch): plan_batches(keys, batch_size=8, world_size=1, seed=seed, epoch=epoch)
+        for seed in (0, 1)
+        for epoch in (0, 1)
+    }
+    again = plan_batches(keys, batch_size=8, world_size=4, seed=1, epoch=1)
+    assert np.array_equal(plans[1, 1], again)
+    assert len({plan.tobytes() for plan in plans.values()}) == 4
+
+
+def test_epochs_follow_each_other() -> None:
+    keys = make_keys(100, 90, 100)
+    plan = plan_epochs(keys, batch_size=8, world_size=2, seed=5, epochs=2)
+    first = plan_batches(keys, batch_size=8, world_size=2, seed=5, epoch=0)
+    second = plan_batches(keys, batch_size=8, world_size=2, seed=5, epoch=1)
+    assert np.array_equal(plan, np.concatenate([first, second]))
+
+
+def test_too_few_rows_give_no_batch() -> None:
+    keys = make_keys(5, 5, 5)
+    assert plan_batches(keys, batch_size=8, world_size=1, seed=0, epoch=0).shape == (0, 8)
+
+
+def test_batches_shrink_to_the_distinct_documents() -> None:
+    names = [f"q{row}" for row in range(100)]
+    keys = RowKeys(names, [f"d{row % 7}" for row in range(100)], names)
+    assert fitting_batch_size(keys, batch_size=32, world_size=1, seed=0) == 7
+    assert fitting_batch_size(keys, batch_size=32, world_size=2, seed=0) == 6
+    assert fitting_batch_size(keys, batch_size=4, world_size=2, seed=0) == 4
+
+
+def test_batches_shrink_when_negatives_would_leave_out_most_rows() -> None:
+    keys = make_keys(1000, 40, 900, negatives=2)
+    size = fitting_batch_size(keys, batch_size=16, world_size=1, seed=0)
+    assert 2 <= size < 16
+    assert plan_batches(keys, batch_size=size, world_size=1, seed=0, epoch=0).size >= 500
+
+
+@pytest.mark.parametrize(("rows", "wanted"), [(10, 16), (100, 20), (163, 32), (640, 128), (1_000_000, 128)])
+def test_few_rows_make_five_steps_an_epoch_rather_than_one(rows: int, wanted: int) -> None:
+    assert wanted_batch_size(rows, 128) == wanted
+    assert wanted_batch_size(rows, 8) == 8
+
+
+def test_one_document_gives_no_batch_at_all() -> None:
+    names = ["q1", "q2", "q3"]
+    assert fitting_batch_size(RowKeys(names, ["d"] * 3, names), batch_size=32, world_size=1, seed=0) == 0
+
+
+def test_workers_must_share_a_batch_equally() -> None:
+    with pytest.raises(AssertionError, match="3 workers cannot share batches of 8"):
+        plan_batches(make_keys(50, 50, 50), batch_size=8, world_size=3, seed=0, epoch=0)
+
+
+def test_planning_is_linear_in_the_rows() -> None:
+    keys = make_keys(100_000, 20_000, 90_000)
+    started = time.process_time()
+    plan = plan_batches(keys, batch_size=64, world_size=1, seed=0, epoch=0)
+    assert plan.size > 95_000
+    assert time.process_time() - started < 10  # a second or two; quadratic would be minutes

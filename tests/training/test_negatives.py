@@ -1,0 +1,66 @@
+"""Hard negatives: what may be taken, and what takes its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from training.config import ModelConfig
+from training.negatives import Candidates, choose_negatives
+
+
+def make_candidates(**changes: Any) -> Candidates:
+    """One query on passage 0; passages 0 and 1 are of its document."""
+    parts: dict[str, Any] = {
+        "found": np.array([[0, 1, 2, 3, 4, 5]]),
+        "scores": np.array([[0.80, 0.79, 0.78, 0.70, 0.60, 0.50]], dtype=np.float32),
+        "own_scores": np.array([0.80], dtype=np.float32),
+        "own_documents": np.array([0]),
+        "document_of": np.array([0, 0, 1, 2, 3, 4]),
+    }
+    return Candidates(**(parts | changes))
+
+
+def make_config(**changes: Any) -> ModelConfig:
+    return ModelConfig(seed=0, **changes)
+
+
+def test_neither_the_own_document_nor_a_likely_answer_is_taken() -> None:
+    chosen, filled = choose_negatives(make_config(num_hard_negatives=2), make_candidates())
+    assert chosen.tolist() == [[3, 4]]  # 2 scores 0.78, over 95 % of 0.80
+    assert filled == 0
+
+
+def test_without_a_margin_the_next_best_is_taken() -> None:
+    config = make_config(num_hard_negatives=2, hard_negative_margin=1.0)
+    assert choose_negatives(config, make_candidates())[0].tolist() == [[2, 3]]
+
+
+def test_the_first_ranks_can_be_skipped() -> None:
+    config = make_config(num_hard_negatives=2, hard_negative_first_rank=5)
+    assert choose_negatives(config, make_candidates())[0].tolist() == [[4, 5]]
+
+
+def test_a_negative_own_score_still_leaves_a_margin_below_it() -> None:
+    scores = np.array([[-0.1, -0.1, -0.101, -0.104, -0.2, -0.3]], dtype=np.float32)
+    candidates = make_candidates(scores=scores, own_scores=np.array([-0.1], dtype=np.float32))
+    assert choose_negatives(make_config(num_hard_negatives=1), candidates)[0].tolist() == [[4]]
+
+
+@pytest.mark.parametrize("missing", [-1, 1])
+def test_a_row_without_candidates_is_filled_from_other_documents(missing: int) -> None:
+    candidates = make_candidates(found=np.full((1, 6), missing))
+    chosen, filled = choose_negatives(make_config(num_hard_negatives=3), candidates)
+    assert filled == 3
+    assert set(chosen[0].tolist()) <= {2, 3, 4, 5}
+    again, _ = choose_negatives(make_config(num_hard_negatives=3), candidates)
+    assert again.tolist() == chosen.tolist()
+
+
+def test_more_negatives_than_results_are_filled() -> None:
+    candidates = make_candidates(found=np.array([[0, 3]]), scores=np.array([[0.8, 0.2]], dtype=np.float32))
+    chosen, filled = choose_negatives(make_config(num_hard_negatives=4), candidates)
+    assert chosen[0, 0] == 3
+    assert filled == 3

@@ -1,0 +1,111 @@
+"""From the batch plan to each rank's stream of rows, through Ray Data.
+
+In: the plan (row numbers, one line per step) and the rows as an Arrow table in Ray's object store. Out: for rank r an
+iterator over Arrow tables, one per step, with r's part of the step's batch.
+
+Ray Data's own `streaming_split` hands a block to whichever rank asks first, so it keeps rows together only by chance.
+`PlannedShards` gives each rank a stream of its own instead: the plan in step order, cut to the rank's columns, its rows
+looked up in Ray tasks while the step before them trains. All epochs are one stream, hence no barrier between them, and
+a resumed rank skips what it has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+from ray.train import DataConfig
+
+if TYPE_CHECKING:
+    from training.batches.plan import Indices
+
+
+SHARD = "train"
+"""Name of the dataset for `ray.train.get_dataset_shard`."""
+
+
+_BLOCK_ROWS = 4096
+
+
+def plan_dataset(plan: Indices) -> Any:
+    """The plan as a Ray Dataset with the columns `step` and `row`; a block never cuts a step in two."""
+    steps, batch_size = plan.shape
+    steps_per_block = max(1, _BLOCK_ROWS // batch_size)
+    blocks = []
+    for start in range(0, steps, steps_per_block):
+        part = plan[start : start + steps_per_block]
+        numbers = np.repeat(np.arange(start, start + len(part)), batch_size)
+        blocks.append(pa.table({"step": numbers, "row": part.reshape(-1)}))
+    return ray.data.from_arrow(blocks)
+
+
+class PlannedShards(DataConfig):
+    """Gives rank r columns [r * share, (r + 1) * share) of every planned batch.
+
+    Args:
+        rows: reference to the Arrow table that the plan's row numbers point into.
+        batch_size: rows of a global batch.
+    """
+
+    def __init__(self, rows: Any, batch_size: int) -> None:
+        super().__init__(datasets_to_split="all")
+        self._rows = rows
+        self._batch_size = batch_size
+
+    def configure(self, datasets: dict[str, Any], world_size: int, **_: Any) -> list[dict[str, Any]]:
+        """One iterator per rank; called by Ray Train whenever a worker group starts."""
+        return [
+            {name: self._stream(dataset, rank, world_size).iterator() for name, dataset in datasets.items()}
+            for rank in range(world_size)
+        ]
+
+    def _stream(self, dataset: Any, rank: int, world_size: int) -> Any:
+        stream = dataset.map_batches(
+            look_up,
+            batch_size=None,
+            batch_format="pyarrow",
+            num_cpus=0.25,
+            fn_kwargs={
+                # In a list Ray passes the reference on as it is, and each task reads the table from shared memory.
+                "rows": [self._rows],
+                "batch_size": self._batch_size,
+                "rank": rank,
+                "world_size": world_size,
+            },
+        )
+        stream.context.execution_options.preserve_order = True
+        return stream
+
+
+def look_up(block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_size: int) -> pa.Table:
+    """A block of the plan, cut to one rank and with the rows it points at."""
+    mine = _share(block.num_rows, batch_size, rank, world_size)
+    plan = block.take(pa.array(mine))
+    return ray.get(rows[0]).take(plan["row"]).append_column("step", plan["step"])
+
+
+def _share(num_rows: int, batch_size: int, rank: int, world_size: int) -> Indices:
+    assert num_rows % batch_size == 0, f"a block of {num_rows} rows cuts a batch of {batch_size}"
+    share = batch_size // world_size
+    places = np.arange(num_rows, dtype=np.int64).reshape(-1, batch_size)
+    return places[:, rank * share : (rank + 1) * share].reshape(-1)
+
+
+def rank_batches(shard: Any, share: int, first_step: int) -> Iterator[pa.Table]:
+    """A rank's batches from `first_step` on, in step order, without the `step` column.
+
+    Args:
+        shard: what `ray.train.get_dataset_shard` returned.
+        share: rows of a batch on one rank.
+        first_step: steps that a checkpoint holds already.
+    """
+    batches = shard.iter_batches(batch_size=share, batch_format="pyarrow", prefetch_batches=2)
+    for number, batch in enumerate(batches):
+        steps = batch["step"].unique().to_pylist()
+        assert steps == [number], f"batch {number} has rows of steps {steps}: the stream lost its order"
+        assert batch.num_rows == share, f"batch {number} has {batch.num_rows} rows instead of {share}"
+        if number >= first_step:
+            yield batch.drop_columns(["step"])

@@ -1,0 +1,168 @@
+"""Which rows share a batch: the whole plan of an epoch, made before it starts, by ids alone.
+
+In: what each row is about (passage, document, query, documents of its negatives) and a seed. Out: an integer array
+with one row per step and one column per place in the global batch.
+
+In-batch negatives are only negatives when no other row of the batch has the same passage, document or query. Rows that
+conflict are put off to a later batch, never dropped for it; the test is on the *global* batch, because embeddings are
+gathered across workers. A plan made beforehand depends on no worker count and no order of arrival, has the same number
+of equally long batches on every rank, and can be entered at any step, which is what resuming needs. (The no-duplicates
+samplers of sentence-transformers compare texts only, see one rank, and do not work on streams.)
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+
+
+_STEPS_OF_AN_EPOCH, _SMALL_BATCH = 5, 16
+
+
+@dataclass(frozen=True)
+class RowKeys:
+    """What the rows of a batch must not share; one entry per row, strings of any kind.
+
+    Attributes:
+        passages: what is told apart as a passage: an id, or the text itself.
+        documents: the document of each passage.
+        queries: the text of each query, or a normal form of it.
+        negatives: per row the documents of its own hard negatives; empty when there are none.
+    """
+
+    passages: Sequence[str]
+    documents: Sequence[str]
+    queries: Sequence[str]
+    negatives: Sequence[Sequence[str]] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(self.passages), len(self.documents), len(self.queries)}
+        assert len(lengths) == 1, f"keys of different lengths: {sorted(lengths)}"
+        assert len(self.negatives) in (0, len(self.passages)), "negatives are given for all rows or for none"
+
+    def __len__(self) -> int:
+        return len(self.passages)
+
+
+def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epoch: int) -> Indices:
+    """The batches of one epoch.
+
+    Rows are taken in an order drawn from (seed, epoch) and each goes into the earliest batch that has room, comes
+    after every batch with a row of the same passage, document or query, and has no row whose hard negatives are of its
+    document or the other way round. Only full batches count: left out are the rows of the last, incomplete ones. That
+    is fewer than `batch_size` rows when all documents differ, and otherwise what one document has beyond one row per
+    batch. Another epoch leaves out other rows.
+
+    Args:
+        keys: what the rows are about.
+        batch_size: rows of a global batch, over all workers.
+        world_size: workers that share a batch, each taking an equal, contiguous part.
+        seed: of the run.
+        epoch: 0, 1, 2...
+
+    Returns:
+        int64 array (steps, batch_size) of row numbers, each row at most once.
+    """
+    assert batch_size % world_size == 0, f"{world_size} workers cannot share batches of {batch_size} equally"
+    order = np.random.default_rng([seed, epoch]).permutation(len(keys))
+    batches = _Batches(batch_size, has_negatives=bool(keys.negatives))
+    codes = [_codes(values) for values in (keys.passages, keys.documents, keys.queries)]
+    passages, documents, queries = (code.tolist() for code in codes)
+    negatives = _negative_codes(keys)
+    for row in order.tolist():
+        batches.put(row, (("p", passages[row]), ("d", documents[row]), ("q", queries[row])), negatives[row])
+    full = [batch for batch in batches.rows if len(batch) == batch_size]
+    return np.asarray(full, dtype=np.int64).reshape(len(full), batch_size)
+
+
+def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int) -> Indices:
+    """The batches of all epochs, one after the other: int64 array (steps, batch_size)."""
+    plans = [
+        plan_batches(keys, batch_size=batch_size, world_size=world_size, seed=seed, epoch=epoch)
+        for epoch in range(epochs)
+    ]
+    return np.concatenate(plans)
+
+
+def wanted_batch_size(num_rows: int, batch_size: int) -> int:
+    """`batch_size`, or less where an epoch would have fewer than five steps of it; not less than 16 for that.
+
+    A larger batch has harder negatives in it, but a model that takes a handful of steps learns nothing.
+    """
+    return min(batch_size, max(_SMALL_BATCH, num_rows // _STEPS_OF_AN_EPOCH))
+
+
+def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed: int) -> int:
+    """The largest batch that uses half of the rows: `batch_size`, or less with few documents or many conflicts.
+
+    Returns:
+        a multiple of `world_size`, of at least two rows a worker; 0 when there is none.
+    """
+    distinct = min(len(set(values)) for values in (keys.passages, keys.documents, keys.queries))
+    size = min(batch_size, distinct) // world_size * world_size
+    while size >= 2 * world_size:
+        if 2 * plan_batches(keys, batch_size=size, world_size=world_size, seed=seed, epoch=0).size >= len(keys):
+            return size
+        size = size // 2 // world_size * world_size
+    return 0
+
+
+Key = tuple[str, int]
+
+
+class _Batches:
+    """Batches being filled, earliest first."""
+
+    def __init__(self, batch_size: int, *, has_negatives: bool) -> None:
+        self.rows: list[list[int]] = []
+        self._size = batch_size
+        self._first_open = 0
+        self._next_free: dict[Key, int] = {}  # a key may be used from this batch on
+        self._has_negatives = has_negatives
+        self._documents: list[set[int]] = []
+        self._negatives: list[set[int]] = []
+
+    def put(self, row: int, keys: tuple[Key, Key, Key], negatives: frozenset[int]) -> None:
+        document = keys[1][1]
+        earliest = max(self._first_open, *(self._next_free.get(key, 0) for key in keys))
+        for index in itertools.count(earliest):
+            if index == len(self.rows):
+                self._open()
+            if len(self.rows[index]) < self._size and not self._clashes(index, document, negatives):
+                break
+        self.rows[index].append(row)
+        self._next_free.update(dict.fromkeys(keys, index + 1))
+        if self._has_negatives:
+            self._documents[index].add(document)
+            self._negatives[index] |= negatives
+        while self._first_open < len(self.rows) and len(self.rows[self._first_open]) == self._size:
+            self._first_open += 1
+
+    def _open(self) -> None:
+        self.rows.append([])
+        self._documents.append(set())
+        self._negatives.append(set())
+
+    def _clashes(self, index: int, document: int, negatives: frozenset[int]) -> bool:
+        if not self._has_negatives:
+            return False
+        return document in self._negatives[index] or not negatives.isdisjoint(self._documents[index])
+
+
+def _codes(values: Sequence[str]) -> Indices:
+    _, codes = np.unique(np.asarray(values, dtype=object), return_inverse=True)
+    return codes.astype(np.int64)
+
+
+def _negative_codes(keys: RowKeys) -> list[frozenset[int]]:
+    """Documents of each row's negatives, numbered as `keys.documents`; those that no row is about are left out."""
+    if not keys.negatives:
+        return [frozenset()] * len(keys)
+    numbers = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))
+    return [frozenset(numbers[document] for document in row if document in numbers) for row in keys.negatives]

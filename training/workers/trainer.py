@@ -1,0 +1,134 @@
+"""The training loop of one rank: sentence-transformers' trainer, with our batches, our loss passes and our reports.
+
+Imported in training workers only. In: a model, arguments, a function that gives Arrow batches. Out: the model trained
+in place, a loss curve, checkpoints that Ray Train keeps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray.train
+from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from torch.utils.data import DataLoader, IterableDataset
+from transformers import TrainerCallback
+
+from training.config import ModelConfig
+from training.losses.ranking import Features
+from training.workers.progress import Point
+
+
+class FedTrainer(SentenceTransformerTrainer):
+    """Takes its batches from a stream of Arrow tables; the loader is not `prepare`d, since each rank has its own.
+
+    The constructor of the parent accepts datasets of the `datasets` library only, and every batch sampler there is
+    ignored for streams; both are bypassed by giving no dataset and building the loader here.
+    """
+
+    def __init__(self, batches: Callable[[], Iterator[pa.Table]], **options: Any) -> None:
+        self._batches = batches
+        super().__init__(**options)
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Tokenized batches, as they come."""
+        return DataLoader(_Tokenized(self._batches, self.data_collator), batch_size=None)
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """None: the card is written by `training.card`."""
+
+
+class _Tokenized(IterableDataset[Features]):
+    def __init__(self, batches: Callable[[], Iterator[pa.Table]], collate: Callable[[list[Any]], Features]) -> None:
+        self._batches, self._collate = batches, collate
+
+    def __iter__(self) -> Iterator[Features]:
+        for batch in self._batches():
+            yield self._collate(batch.to_pylist())
+
+
+class CurveCallback(TrainerCallback):
+    """Sends rank 0's loss curve to the driver and measures the steady pace."""
+
+    WARM_STEPS = 3
+    """The first steps allocate memory and fill the prefetch; they are not part of the pace."""
+
+    def __init__(self, curve: Any) -> None:
+        self._curve = curve
+        self._ends: list[float] = []
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        """Notes when the step ended."""
+        self._ends.append(time.perf_counter())
+
+    def on_log(self, _: Any, state: Any, *__: Any, logs: dict[str, float] | None = None, **___: Any) -> None:
+        """Sends a point, without waiting for it to arrive."""
+        if state.is_world_process_zero and logs and "loss" in logs:
+            self._curve.add.remote(Point(state.global_step, logs["loss"], logs.get("learning_rate", 0.0)))
+
+    def seconds_per_step(self) -> float:
+        """Mean over the steps after the first ones; 0 when there were too few."""
+        ends = self._ends[min(self.WARM_STEPS, len(self._ends) // 2) :]
+        return (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else 0.0
+
+
+class CheckpointCallback(TrainerCallback):
+    """Hands each checkpoint to Ray Train.
+
+    Ray's own RayTrainReportCallback uploads the folder from every rank, which races with rank 0 still writing it. Here
+    rank 0 reports the folder and the others report nothing, equally often, as `ray.train.report` is a barrier.
+    """
+
+    def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
+        """Called on all ranks after rank 0 has written the folder."""
+        folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        kept = ray.train.Checkpoint.from_directory(folder) if state.is_world_process_zero else None
+        ray.train.report({"step": state.global_step}, checkpoint=kept)
+
+
+def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share: int, bf16: bool, on_cpu: bool) -> Any:
+    """The trainer's arguments; everything that prints, uploads or evaluates is off.
+
+    Args:
+        config: of the step.
+        folder: of this process alone, for checkpoints on their way to Ray Train.
+        total_steps: of the whole training.
+        share: rows of a batch on one rank.
+        bf16: autocast instead of fp32.
+        on_cpu: without it accelerate would take two gloo workers for two separate trainings.
+    """
+    return SentenceTransformerTrainingArguments(
+        output_dir=str(folder),
+        max_steps=total_steps,
+        per_device_train_batch_size=share,
+        learning_rate=config.learning_rate,
+        weight_decay=config.weight_decay,
+        warmup_steps=round(config.warmup_share * total_steps),
+        lr_scheduler_type="linear",
+        optim="adamw_torch_fused",
+        bf16=bf16,
+        use_cpu=on_cpu,
+        seed=config.seed,
+        # Our batches begin where the checkpoint ends: see `training.batches.feed.rank_batches`.
+        ignore_data_skip=True,
+        dataloader_num_workers=0,
+        dataloader_pin_memory=False,
+        prompts=_prompts(config),
+        logging_steps=max(1, total_steps // 500),
+        logging_first_step=True,
+        save_strategy="steps" if total_steps > config.checkpoint_steps else "no",
+        save_steps=config.checkpoint_steps,
+        save_total_limit=1,
+        eval_strategy="no",
+        report_to="none",
+        push_to_hub=False,
+        disable_tqdm=True,
+    )
+
+
+def _prompts(config: ModelConfig) -> dict[str, str]:
+    negatives = {f"negative_{index}": config.passage_prefix for index in range(config.num_hard_negatives)}
+    return {"query": config.query_prefix, "passage": config.passage_prefix, **negatives}
