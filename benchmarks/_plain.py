@@ -54,13 +54,13 @@ def planned_prompts(run: Path) -> list[Prompt]:
     """The prompts that a run's samples step asks: by prefix, and within one by `sample_id`; replicates asked as one."""
     import pyarrow.parquet as pq
 
-    from engine.artifacts.prompts import load_prompts, read_plan
+    from engine.artifacts.prompts import PromptsFolder
 
-    renderer = load_prompts(run / "prompts").renderer()
+    renderer = PromptsFolder(run / "prompts").prompts().renderer()
     assert not renderer.is_chat, "both sides complete the same text"
     columns = pq.read_table(run / "documents" / "passages.parquet", columns=["passage_id", "title", "text"])
     passages = {row["passage_id"]: row for row in columns.to_pylist()}
-    plan = read_plan(run / "prompts").sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
+    plan = PromptsFolder(run / "prompts").plan().sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
     asked: dict[tuple[Any, ...], Prompt] = {}
     for row in plan.to_pylist():
         key = row["prefix"], row["passage_id"], row["cell"]

@@ -132,9 +132,9 @@ def try_ray_data(asked: dict[str, Any], folder: Path) -> dict[str, Any] | None:
 
 def checked(found: dict[str, Any], folder: Path) -> dict[str, Any]:
     """The figures of another side, if it was asked exactly the prompts that the samples step was asked."""
-    from engine.artifacts.samples import read_samples
+    from engine.artifacts.samples import SamplesFolder
 
-    ours = read_samples(folder / "synthmill" / "run" / "samples")["prompt_hash"].to_pylist()
+    ours = SamplesFolder(folder / "synthmill" / "run" / "samples").rows()["prompt_hash"].to_pylist()
     assert sorted(ours) == sorted(found["hashes"]), "the two sides were not asked the same prompts"
     return found
 

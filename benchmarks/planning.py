@@ -140,9 +140,9 @@ def plan(folder: Path, documents: int, size: int) -> dict[str, float]:
     started = time.perf_counter()
     record = prompts.plan_prompts(config, {"documents": folder / "documents"}, output, place)
     seconds = time.perf_counter() - started
-    assert record["planned"] == size, record["ended_early"]
+    assert record.planned == size, record.ended_early
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    prefixes = record["prefixes"]
+    prefixes = record.prefixes
     assert isinstance(prefixes, int), "a count"
     return {"planned": size, "seconds": seconds, "counting_seconds": counting, "peak_bytes": peak, "prefixes": prefixes}
 

@@ -120,14 +120,14 @@ def random_prompts(config: RunConfig, run: Path) -> list[_plain.Prompt]:
     import numpy as np
     import pyarrow.parquet as pq
 
-    from engine.artifacts.prompts import read_plan
+    from engine.artifacts.prompts import PromptsFolder
     from engine.prompts.demonstrations.pool import load_pool
     from engine.task.render import Renderer
 
     columns = pq.read_table(run / "documents" / "passages.parquet", columns=["passage_id", "title", "text"])
     passages = {row["passage_id"]: row for row in columns.to_pylist()}
     pool = load_pool(config.demonstrations, {})
-    plan = read_plan(run / "prompts").to_pylist()
+    plan = PromptsFolder(run / "prompts").plan().to_pylist()
     rng = np.random.default_rng(config.seed)
     sets = [[pool[i] for i in rng.permutation(len(pool))[:PER_PROMPT]] for _ in plan]
     renderer = Renderer(config.task, sets)
@@ -138,9 +138,9 @@ def random_prompts(config: RunConfig, run: Path) -> list[_plain.Prompt]:
 
 def generated_texts(run: Path) -> list[str]:
     """What a finished samples step wrote."""
-    from engine.artifacts.samples import read_samples
+    from engine.artifacts.samples import SamplesFolder
 
-    texts: list[str] = read_samples(run / "samples")["text"].to_pylist()
+    texts: list[str] = SamplesFolder(run / "samples").rows()["text"].to_pylist()
     return texts
 
 

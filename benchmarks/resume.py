@@ -27,8 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import PROMPTS
-from engine.artifacts.documents import read_passages
-from engine.artifacts.prompts import plan_files, size_of
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.samples.pending import pending_units
 from engine.storage.merging import MERGED_ROWS, compact
 from engine.storage.parts import committed_parts, committed_set, open_attempt, seal_attempts, write_part
@@ -68,9 +68,9 @@ def measure(root: Path) -> None:
     started = time.monotonic()
     output = root / "samples"
     seal_attempts(output)
-    plan = plan_files(root / "prompts")
+    plan = PromptsFolder(root / "prompts").plan_files()
     committed = committed_set(committed_parts(output), size_of(plan))
-    passages = read_passages(root / "documents")
+    passages = DocumentsFolder(root / "documents").texts()
     compact(output, more_than=1000)
     first = next(pending_units(plan, committed, passages, 128))
     seconds = time.monotonic() - started

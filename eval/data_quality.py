@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.artifacts.columns import CONDITION_PREFIX
-from engine.task.config import task_from_json
+from engine.artifacts.prompts import PromptsFolder
 from engine.task.shares import target_shares
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def kept_shares(kept: pa.Table, rejected: pa.Table, targets: Mapping[str, Mappin
 
 def read_targets(prompts: Path) -> dict[str, dict[str, float]]:
     """The shares that the task of a finished prompts folder asks for."""
-    task = task_from_json((prompts / "task.json").read_text(encoding="utf-8"))
+    task = PromptsFolder(prompts).task()
     return {name: shares for name, one in task.attributes.items() if (shares := target_shares(one))}
 
 

@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.artifacts.prompts import PromptsFolder
 from engine.storage.store import read_record
-from engine.task.config import task_from_json
+from engine.storage.typed import to_json_values
 from engine.task.turns import output_limit
 from eval.cost import Prices, cost_figures
 from eval.evaluation import Evaluation
@@ -40,7 +41,7 @@ TRAINING = ("pairs_per_second", "steps", "examples")
 
 def assemble(config: ReportConfig, inputs: Mapping[str, Path], output: Path, evaluation: Evaluation) -> dict[str, Any]:
     """Everything in report.json but the data quality and the report's own seconds."""
-    records: dict[str, dict[str, Any]] = {noun: read_record(folder) for noun, folder in inputs.items()}
+    records: dict[str, dict[str, Any]] = {noun: to_json_values(read_record(folder)) for noun, folder in inputs.items()}
     inner = {noun: record["record"] for noun, record in records.items()}
     judged = evaluation.judged
     return {
@@ -67,7 +68,7 @@ def cost(config: ReportConfig, records: Mapping[str, Mapping[str, Any]], prompts
     inner = {noun: records[noun]["record"] for noun in ("prompts", "samples", "examples")}
     max_tokens = records["samples"].get("config", {}).get("max_tokens")
     if max_tokens is not None:
-        max_tokens = output_limit(task_from_json((prompts / "task.json").read_text(encoding="utf-8")), max_tokens)
+        max_tokens = output_limit(PromptsFolder(prompts).task(), max_tokens)
     prices = Prices(config.price_per_gpu_hour, config.price_per_cpu_hour)
     return cost_figures(inner["prompts"], inner["samples"], inner["examples"]["kept"], max_tokens, prices)
 

@@ -19,7 +19,7 @@ def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Pat
     """
     import time
 
-    from engine.artifacts.examples import read_examples
+    from engine.artifacts.examples import ExamplesFolder
     from eval.data_quality import quality_figures, read_targets
     from eval.evaluation import evaluate_systems
     from eval.figures import assemble
@@ -28,7 +28,8 @@ def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Pat
 
     started = time.monotonic()
     evaluation = evaluate_systems(config, inputs, place)
-    kept, rejected = read_examples(inputs["examples"])
+    examples = ExamplesFolder(inputs["examples"])
+    kept, rejected = examples.kept(), examples.rejected()
     real = evaluation.judged.benchmark.queries if evaluation.judged else {}
     report = assemble(config, inputs, output, evaluation)
     report["data_quality"] = quality_figures((kept, rejected), real, config.seed, read_targets(inputs["prompts"]))

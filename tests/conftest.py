@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,7 +23,7 @@ from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
-from engine.task.config import task_to_json
+from engine.storage.typed import to_json_values
 from engine.task.render import Prompts
 from tests.support.command_line import CommandLine, FinishedRun
 from tests.support.corpus import write_corpus
@@ -148,5 +149,5 @@ def planned_inputs(tmp_path: Path) -> Mapping[str, Path]:
     pq.write_table(plan.drop_columns(["title", "text"]).slice(0, 50), prompts / "plan-00000.parquet")
     pq.write_table(plan.drop_columns(["title", "text"]).slice(50), prompts / "plan-00001.parquet")
     write_sets([], prompts / "demonstration_sets.parquet")
-    (prompts / "task.json").write_text(task_to_json(TASK))
+    (prompts / "task.json").write_text(json.dumps(to_json_values(TASK)))
     return {"documents": documents, "prompts": prompts}

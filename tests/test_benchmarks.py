@@ -14,8 +14,8 @@ import pytest
 
 from benchmarks import _plain, engine_start, generation_overhead, planning, prefix_planning, resume, routing
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
-from engine.artifacts.prompts import load_prompts
-from engine.artifacts.samples import read_samples
+from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.documents.readers.document import SourceDocument
 from engine.models.tokenizer import load_tokenizer
@@ -98,7 +98,7 @@ def test_ratios_are_taken_pair_by_pair() -> None:
 
 @pytest.fixture(scope="module")
 def written_samples(finished_run: FinishedRun) -> list[str]:
-    hashes: list[str] = read_samples(finished_run.folder / "samples")["prompt_hash"].to_pylist()
+    hashes: list[str] = SamplesFolder(finished_run.folder / "samples").rows()["prompt_hash"].to_pylist()
     return hashes
 
 
@@ -127,7 +127,7 @@ def test_samples_are_found_where_their_parts_were_merged_to(
 
 
 def test_the_other_sides_prompts_come_prefix_by_prefix(finished_run: FinishedRun) -> None:
-    renderer = load_prompts(finished_run.folder / "prompts").renderer()
+    renderer = PromptsFolder(finished_run.folder / "prompts").prompts().renderer()
     starts = {renderer.prefix(index, "") for index in range(len(renderer.sets))}
     prompts = _plain.planned_prompts(finished_run.folder)
     seen = [next(start for start in starts if prompt.text.startswith(start)) for prompt in prompts]

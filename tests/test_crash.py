@@ -30,10 +30,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.prompts import write_sets
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.storage.parts import committed_ids, committed_parts
 from engine.storage.store import read_record
-from engine.task.config import task_to_json
+from engine.storage.typed import to_json_values
 from tests.support.command_line import CommandLine
 from tests.support.corpus import write_corpus
 from tests.support.jobs import TASK, rows
@@ -218,7 +218,7 @@ def write_plan(root: Path, name: str, count: int) -> None:
     pq.write_table(plan.select(["passage_id", "title", "text"]), root / "documents" / name / "passages.parquet")
     pq.write_table(plan.drop_columns(["title", "text"]), root / "prompts" / name / "plan-00000.parquet")
     write_sets([], root / "prompts" / name / "demonstration_sets.parquet")
-    (root / "prompts" / name / "task.json").write_text(task_to_json(TASK))
+    (root / "prompts" / name / "task.json").write_text(json.dumps(to_json_values(TASK)))
 
 
 @pytest.fixture
@@ -297,7 +297,7 @@ def test_an_interrupt_commits_says_how_to_go_on_and_exits_130(synthmill: Command
     committed = committed_ids(parts_now(run))
     assert len(before) < len(committed) < SAMPLES, "the open part was committed on the way out"
     assert synthmill.run(*arguments).returncode == 0
-    assert read_samples(run / "samples").num_rows == SAMPLES
+    assert SamplesFolder(run / "samples").rows().num_rows == SAMPLES
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.runtime.cluster import ClusterConfig, quiet
 from tests.support.paths import ROOT
 
@@ -52,7 +52,7 @@ def test_prefixes_stay_together_and_a_big_one_is_shared_out(cluster_address: str
         [sys.executable, __file__, cluster_address, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    table = read_samples(tmp_path)
+    table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(sum(SIZES))), "all rows are there, each once"
     engines: dict[int, list[int]] = {}
     for sample_id, engine in zip(table["sample_id"].to_pylist(), table["engine"].to_pylist(), strict=True):

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PASSAGES, condition_names
-from engine.artifacts.documents import read_passages
-from engine.artifacts.prompts import load_prompts, read_plan
-from engine.artifacts.samples import read_samples
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.command_line.config_files import choices
 from engine.generation.config import SamplesConfig
@@ -59,7 +59,7 @@ def check_structured_turns(pool: EnginePool, folder: Path) -> None:
     for name, values in (("passage_id", same), ("text", text)):
         work = work.set_column(work.column_names.index(name), name, [values])
     [totals] = pool.generate(own, [Unit(0, work)], lambda _: None)
-    samples = read_samples(folder).to_pylist()
+    samples = SamplesFolder(folder).rows().to_pylist()
     assert [row["sample_id"] for row in samples] == list(range(6)), "all samples of a request are rows"
     assert totals["requests"] == 6 + 6 + 4 + 6 + 6, [row["error"] for row in samples]
     done = [row for row in samples if row["status"] == "generated"]
@@ -95,11 +95,11 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
         prompts.mkdir()
         written.mkdir()
         plan_prompts(config.prompts, {"documents": documents}, prompts, place)
-        plan = read_plan(prompts)
-        unit = pa.concat_tables([part.rows for part in make_units(plan, read_passages(documents), 100)])
-        own = Job(load_prompts(prompts), 1, open_attempt(written, 1), condition_names(plan))
+        plan = PromptsFolder(prompts).plan()
+        unit = pa.concat_tables([part.rows for part in make_units(plan, DocumentsFolder(documents).texts(), 100)])
+        own = Job(PromptsFolder(prompts).prompts(), 1, open_attempt(written, 1), condition_names(plan))
         pool.generate(own, [Unit(0, unit)], lambda _: None)
-        samples = read_samples(written).to_pylist()
+        samples = SamplesFolder(written).rows().to_pylist()
         assert len(samples) == 6, name
         turns = list(config.task.turns)
         for row in samples:
@@ -134,7 +134,7 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
         pool = place.engines.start(config, place)
         totals = pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
         assert pool._engines[0].cache_tokens > 8 * 256, "routing knows how much the cache holds"
-        samples = {row["sample_id"]: row for row in read_samples(tmp_path).to_pylist()}
+        samples = {row["sample_id"]: row for row in SamplesFolder(tmp_path).rows().to_pylist()}
         assert sorted(samples) == list(range(12))
         assert samples[5]["status"] == "failed"
         assert "1024" in samples[5]["error"]

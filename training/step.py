@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.model import Losses, ModelRecord
 from engine.errors import UserError
 from training.batches.plan import RowKeys, fitting_batch_size, plan_epochs, wanted_batch_size
 from training.card import CardFacts, render_card
@@ -30,8 +31,18 @@ if TYPE_CHECKING:
 _COLUMNS = ["query", "passage", "passage_id", "document_id"]
 
 
-def run_training(config: ModelConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """The model step; see `training.step.train_model`."""
+def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> ModelRecord:
+    """Tunes `config.base` on the kept examples of split "train" and writes the model to `output`.
+
+    Args:
+        config: how.
+        inputs: the folders "documents" (read for hard negatives only) and "examples".
+        output: becomes a sentence-transformers folder.
+        place: where.
+
+    Raises:
+        UserError: no base model, too few examples, or more workers than the cluster can hold.
+    """
     from engine.models.resolve import resolve_model
 
     started = time.perf_counter()
@@ -47,18 +58,15 @@ def run_training(config: ModelConfig, inputs: Mapping[str, Path], output: Path, 
     job = Job(config, base, output.resolve(), place.logs.resolve(), steps, batch_size, crew.threads)
     measured = fit(job, lesson, crew, place)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    record = _record(config, lesson, measured)
     seconds = {"prepare": prepared - started, **measured["seconds"], "total": time.perf_counter() - started}
     seconds["start"] = max(0.0, seconds["total"] - sum(value for name, value in seconds.items() if name != "total"))
-    record["seconds"] = {name: round(value, 3) for name, value in seconds.items()}
     (output / "README.md").write_text(_card(config, lesson, measured), encoding="utf-8")
-    return record
+    return _record(config, lesson, measured, {name: round(value, 3) for name, value in seconds.items()})
 
 
 def read_rows(examples: Path) -> pa.Table:
     """The training examples: kept, and of split "train"."""
-    kept = pq.read_table(examples / "kept.parquet", columns=_COLUMNS, filters=[("split", "==", "train")])
-    return kept.combine_chunks()
+    return ExamplesFolder(examples).kept(_COLUMNS, split="train").combine_chunks()
 
 
 def _prepare(config: ModelConfig, rows: pa.Table, crew: Crew, documents: Path, place: Place) -> Lesson:
@@ -98,28 +106,31 @@ def _too_few(rows: pa.Table, num_documents: int) -> UserError:
     )
 
 
-def _record(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> dict[str, object]:
+def _record(
+    config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any], seconds: Mapping[str, float]
+) -> ModelRecord:
     losses = measured["losses"]
     some = max(1, math.ceil(len(losses) / 10))
     pace = measured["seconds_per_step"]
-    return {
-        "pairs_per_second": round(lesson.plan.shape[1] / pace, 3) if pace else 0.0,
-        "steps": measured["steps"],
-        "examples": lesson.num_examples,
-        "epochs": config.epochs,
-        "batch_size": lesson.plan.shape[1],
-        "learning_rate": config.learning_rate,
-        "examples_per_epoch": lesson.plan.size // config.epochs,
-        "loss": {
-            "first": round(statistics.fmean(losses[:some]), 4) if losses else 0.0,
-            "last": round(statistics.fmean(losses[-some:]), 4) if losses else 0.0,
-        },
-        "world_size": measured["world_size"],
-        "precision": measured["precision"],
-        "loss_kind": measured["loss"],
-        "resumed_at_step": measured["first_step"],
-        "random_negatives": lesson.num_random_negatives,
-    }
+    return ModelRecord(
+        pairs_per_second=round(lesson.plan.shape[1] / pace, 3) if pace else 0.0,
+        steps=measured["steps"],
+        examples=lesson.num_examples,
+        epochs=config.epochs,
+        batch_size=lesson.plan.shape[1],
+        learning_rate=config.learning_rate,
+        examples_per_epoch=lesson.plan.size // config.epochs,
+        loss=Losses(
+            first=round(statistics.fmean(losses[:some]), 4) if losses else 0.0,
+            last=round(statistics.fmean(losses[-some:]), 4) if losses else 0.0,
+        ),
+        world_size=measured["world_size"],
+        precision=measured["precision"],
+        loss_kind=measured["loss"],
+        resumed_at_step=measured["first_step"],
+        random_negatives=lesson.num_random_negatives,
+        seconds=seconds,
+    )
 
 
 def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> str:
@@ -147,23 +158,3 @@ def _card(config: ModelConfig, lesson: Lesson, measured: Mapping[str, Any]) -> s
             },
         )
     )
-
-
-def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """Tunes `config.base` on the kept examples of split "train" and writes the model to `output`.
-
-    Args:
-        config: how.
-        inputs: the folders "documents" (read for hard negatives only) and "examples".
-        output: becomes a sentence-transformers folder.
-        place: where.
-
-    Returns:
-        pairs_per_second (steady state), steps, examples, epochs, loss, world_size, precision, seconds and more.
-
-    Raises:
-        UserError: no base model, too few examples, or more workers than the cluster can hold.
-    """
-    from training.step import run_training
-
-    return run_training(config, inputs, output, place)

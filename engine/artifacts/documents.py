@@ -1,28 +1,95 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What a finished documents folder holds, and how it is read.
+
+    passages.parquet   a row per passage (`columns.PASSAGES`), in the order of reading
+    failed.parquet     the documents that gave no passage, and why (`columns.FAILED_DOCUMENTS`)
+
+In: the folder. Out: tables and streams of its passages. Every step that needs passages comes through here, so that what
+is read, and how much of it is in memory, is decided in one place.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.storage.store import read_record
+from engine.storage.typed import from_json_values
+
 PASSAGES_FILE = "passages.parquet"
-
-
 FAILED_FILE = "failed.parquet"
+
+
+@dataclass(frozen=True)
+class DocumentsRecord:
+    """What the documents step did."""
+
+    reader: str
+    """The reader that was used, one of `documents.reader`."""
+    documents: int
+    """Documents that were read."""
+    passages: int
+    """Passages that were written."""
+    tokens: int
+    """Tokens of all passages, by the tokenizer of `documents.tokenizer`."""
+    failed: Mapping[str, int]
+    """Number of documents without a passage, by reason."""
+
+
+@dataclass(frozen=True)
+class DocumentsFolder:
+    """A finished documents folder."""
+
+    path: Path
+
+    def record(self) -> DocumentsRecord:
+        """What the step recorded."""
+        return from_json_values(DocumentsRecord, read_record(self.path).record)
+
+    def passages(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All passages in the order of reading.
+
+        Args:
+            columns: names of `columns.PASSAGES`; all of them by default.
+        """
+        return pq.read_table(self.path / PASSAGES_FILE, columns=None if columns is None else list(columns))
+
+    def stream(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
+        """The same batch by batch, so that a collection need not fit into memory."""
+        with pq.ParquetFile(self.path / PASSAGES_FILE) as file:
+            yield from file.iter_batches(batch_rows, columns=list(columns))
+
+    def texts(self) -> pa.Table:
+        """Columns passage_id, title and text, each in one piece, so that taking a few rows costs no more than those."""
+        table = self.passages(["passage_id", "title", "text"])
+        # 64-bit offsets: a large collection does not fit one piece with 32-bit ones.
+        large = {name: table[name].cast(pa.large_string()) for name in ("title", "text")}
+        return pa.table({"passage_id": table["passage_id"], **large}).combine_chunks()
+
+    def passage(self, passage_id: str) -> dict[str, Any]:
+        """One passage as a mapping of `columns.PASSAGES`.
+
+        Raises:
+            LookupError: there is no such passage.
+        """
+        rows = pq.read_table(self.path / PASSAGES_FILE, filters=[("passage_id", "=", passage_id)]).to_pylist()
+        if not rows:
+            raise LookupError(f"{self.path} has no passage {passage_id!r}")
+        row: dict[str, Any] = rows[0]
+        return row
+
+    def document_ids(self) -> pa.Array:
+        """Ids of all documents that were read, those without a passage included; each once, in no order."""
+        files = (self.path / PASSAGES_FILE, self.path / FAILED_FILE)
+        tables = [pq.read_table(file, columns=["document_id"])["document_id"] for file in files]
+        return pc.unique(pa.chunked_array([chunk for column in tables for chunk in column.chunks], pa.string()))
 
 
 def passage_text(title: str, text: str) -> str:
     """What an encoder, BM25 and the trainer read of a passage: its title, if it has one, on a line of its own."""
     return f"{title}\n{text}" if title else text
-
-
-def read_passages(documents: Path) -> pa.Table:
-    """Ids, titles and texts, each column in one piece, so that taking a few rows costs no more than those rows."""
-    table = pq.read_table(documents / "passages.parquet", columns=["passage_id", "title", "text"])
-    # 64-bit offsets: a large collection does not fit one piece with 32-bit ones.
-    large = table.select(["title", "text"]).cast(pa.schema([("title", pa.large_string()), ("text", pa.large_string())]))
-    return pa.table(
-        {"passage_id": table["passage_id"], **{name: large[name] for name in large.column_names}}
-    ).combine_chunks()

@@ -1,16 +1,72 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What a finished examples folder holds, and how it is read.
+
+    kept.parquet, rejected.parquet    a row per generated sample (`columns.EXAMPLES`), in one of the two
+
+In: the folder. Out: tables of examples.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    import pyarrow as pa
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.storage.store import read_record
+from engine.storage.typed import from_json_values
+
+KEPT_FILE = "kept.parquet"
+REJECTED_FILE = "rejected.parquet"
 
 
-def read_examples(folder: Path) -> tuple[pa.Table, pa.Table]:
-    """The kept and the rejected examples of a finished examples folder."""
-    import pyarrow.parquet as pq
+@dataclass(frozen=True)
+class ExamplesRecord:
+    """What curation did; generated = kept + rejected."""
 
-    return pq.read_table(folder / "kept.parquet"), pq.read_table(folder / "rejected.parquet")
+    kept: int
+    train: int
+    """Kept examples of the split that is trained on."""
+    validation: int
+    """Kept examples of held-out documents."""
+    rejected: Mapping[str, int]
+    """Number of rejected samples, by reason."""
+    seconds: Mapping[str, float]
+    """Time of each phase."""
+
+
+@dataclass(frozen=True)
+class ExamplesFolder:
+    """A finished examples folder."""
+
+    path: Path
+
+    def record(self) -> ExamplesRecord:
+        """What the step recorded."""
+        return from_json_values(ExamplesRecord, read_record(self.path).record)
+
+    def kept(self, columns: Sequence[str] | None = None, split: str = "") -> pa.Table:
+        """The kept examples.
+
+        Args:
+            columns: names of `columns.EXAMPLES` and of conditions; all of them by default.
+            split: "train" or "validation"; empty for both.
+        """
+        return self._read(KEPT_FILE, columns, [("split", "==", split)] if split else None)
+
+    def rejected(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rejected examples, each with its reason."""
+        return self._read(REJECTED_FILE, columns, None)
+
+    def row(self, sample_id: int) -> dict[str, Any] | None:
+        """The example that a sample became, kept (its reason is empty) or rejected; None where it failed before."""
+        for file in (KEPT_FILE, REJECTED_FILE):
+            rows: list[dict[str, Any]] = self._read(file, None, [("sample_id", "=", sample_id)]).to_pylist()
+            if rows:
+                return rows[0]
+        return None
+
+    def _read(self, file: str, columns: Sequence[str] | None, filters: list[tuple[str, str, Any]] | None) -> pa.Table:
+        return pq.read_table(self.path / file, columns=None if columns is None else list(columns), filters=filters)

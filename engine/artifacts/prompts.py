@@ -1,22 +1,93 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What a finished prompts folder holds, and how it is written and read.
+
+    plan-00000.parquet ...         a row per planned sample (`columns.PROMPTS`), by `sample_id`
+    demonstration_pool.parquet     the demonstrations that sets are drawn from
+    demonstration_sets.parquet     the sets that prompts show
+    task.json                      the task, with the values that a model wrote for it filled in
+
+In: the folder. Out: the plan, whole or by file, and all that its prompts are rendered from.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.task.config import task_from_json
+from engine.artifacts.columns import CONDITION_PREFIX, condition_names
+from engine.storage.store import read_record
+from engine.storage.typed import from_json_values, to_json_values
+from engine.task.config import TaskConfig
 from engine.task.render import Demonstration, Prompts
 
+_POOL, _SETS, _TASK = "demonstration_pool.parquet", "demonstration_sets.parquet", "task.json"
 
-def read_plan(prompts: Path) -> pa.Table:
-    """All planned rows of a prompts folder, by `sample_id`."""
-    return pa.concat_tables([pq.read_table(file) for file in sorted(prompts.glob("plan-*.parquet"))])
+
+@dataclass(frozen=True)
+class PromptsRecord:
+    """What planning did."""
+
+    planned: int
+    """Samples of the whole plan, earlier rounds included."""
+    prefixes: int
+    """Different starts of prompts; each is computed once."""
+    prompt_tokens: int
+    """Forecast of the tokens of all prompts."""
+    num_values: Mapping[str, int]
+    """Number of different values that were planned, by condition."""
+    distribution: Mapping[str, Mapping[str, float]]
+    """Share of the most frequent values, by condition."""
+    ended_early: str
+    """Why quotas let fewer samples be planned than asked for; empty when they did not."""
+    demonstrations: int
+    """Size of the pool."""
+    demonstration_sets: int
+    """Number of sets that prompts show."""
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """From the second round on: the weight that each value was drawn with, by condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRow:
+    """One planned sample with its passage: all that its prompts are made from."""
+
+    sample_id: int
+    passage_id: str
+    title: str
+    text: str
+    cell: str
+    """The conditions as one string; a key, which nobody takes apart."""
+    conditions: Mapping[str, str]
+    """Value by name."""
+    replicate: int
+    round: int
+    demonstration_set: int
+    demonstrations: str
+    prefix: int
+    prompt_tokens: int
+
+
+def planned_rows(table: pa.Table) -> list[PlannedRow]:
+    """Rows of a plan as records.
+
+    Args:
+        table: columns of `columns.PROMPTS`, the conditions, and the passage's `title` and `text`.
+    """
+    names = condition_names(table)
+    plain = [name for name in PlannedRow.__dataclass_fields__ if name != "conditions"]
+    rows = table.to_pylist()
+    return [
+        PlannedRow(
+            **{name: row[name] for name in plain},
+            conditions={name: row[f"{CONDITION_PREFIX}{name}"] for name in names},
+        )
+        for row in rows
+    ]
 
 
 @dataclass(frozen=True)
@@ -29,9 +100,84 @@ class PlanFile:
     rows: int
 
 
-def plan_files(prompts: Path) -> list[PlanFile]:
-    """The files of a plan, from their footers alone."""
-    return [_plan_file(path) for path in sorted(prompts.glob("plan-*.parquet"))]
+@dataclass(frozen=True)
+class PromptsFolder:
+    """A finished prompts folder."""
+
+    path: Path
+
+    def record(self) -> PromptsRecord:
+        """What the step recorded."""
+        return from_json_values(PromptsRecord, read_record(self.path).record)
+
+    def plan(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """All planned rows, by `sample_id`.
+
+        Args:
+            columns: names of `columns.PROMPTS` and of conditions; all of them by default.
+        """
+        return pa.concat_tables(list(self.stream(columns)))
+
+    def stream(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The same file by file, at most 65,536 rows at a time."""
+        names = None if columns is None else list(columns)
+        return (pq.read_table(file, columns=names) for file in self._files())
+
+    def plan_files(self) -> list[PlanFile]:
+        """The files of the plan, from their footers alone."""
+        return [_plan_file(file) for file in self._files()]
+
+    def row(self, sample_id: int) -> dict[str, Any] | None:
+        """One planned row as a mapping, from the one file that holds it; None where it is not planned."""
+        for file in self.plan_files():
+            if file.first <= sample_id <= file.last:
+                rows: list[dict[str, Any]] = pq.read_table(
+                    file.path, filters=[("sample_id", "=", sample_id)]
+                ).to_pylist()
+                if rows:
+                    return rows[0]
+        return None
+
+    def conditions(self) -> list[str]:
+        """Names of the conditions that planned rows carry."""
+        return condition_names(pq.read_schema(self._files()[0]))
+
+    def task(self) -> TaskConfig:
+        """The task as it was planned."""
+        return from_json_values(TaskConfig, json.loads((self.path / _TASK).read_text(encoding="utf-8")))
+
+    def pool(self) -> list[Demonstration]:
+        """The demonstrations that sets are drawn from."""
+        return next(iter(read_sets(self.path / _POOL)), [])
+
+    def sets(self) -> list[list[Demonstration]]:
+        """The demonstration sets, by the number that planned rows carry."""
+        return read_sets(self.path / _SETS)
+
+    def prompts(self) -> Prompts:
+        """Task and demonstration sets, ready to render."""
+        return Prompts(self.task(), self.sets())
+
+    def write_chunk(self, number: int, rows: pa.Table) -> None:
+        """Writes one file of the plan."""
+        pq.write_table(rows, self.path / f"plan-{number:05d}.parquet", compression="zstd")
+
+    def write_basis(
+        self, task: TaskConfig, pool: Sequence[Demonstration], sets: Sequence[Sequence[Demonstration]]
+    ) -> None:
+        """Writes what planned rows refer to."""
+        write_sets(sets, self.path / _SETS)
+        write_sets([pool], self.path / _POOL)
+        text = json.dumps(to_json_values(task), indent=2, ensure_ascii=False)
+        (self.path / _TASK).write_text(text, encoding="utf-8")
+
+    @property
+    def pool_file(self) -> Path:
+        """The file of the pool, for whoever needs a digest of it."""
+        return self.path / _POOL
+
+    def _files(self) -> list[Path]:
+        return sorted(self.path.glob("plan-*.parquet"))
 
 
 def _plan_file(path: Path) -> PlanFile:
@@ -42,15 +188,9 @@ def _plan_file(path: Path) -> PlanFile:
     return PlanFile(path, min(low for low, _ in ranges), max(high for _, high in ranges), metadata.num_rows)
 
 
-def size_of(files: list[PlanFile]) -> int:
+def size_of(files: Sequence[PlanFile]) -> int:
     """One more than the largest id: the size of a bitmap of the plan."""
     return max(file.last for file in files) + 1
-
-
-def load_prompts(folder: Path) -> Prompts:
-    """Task and demonstration sets of a finished prompts folder."""
-    sets = read_sets(folder / "demonstration_sets.parquet")
-    return Prompts(task_from_json((folder / "task.json").read_text(encoding="utf-8")), sets)
 
 
 def read_sets(file: Path) -> list[list[Demonstration]]:
@@ -59,14 +199,19 @@ def read_sets(file: Path) -> list[list[Demonstration]]:
     for row in pq.read_table(file).to_pylist():
         while len(sets) <= row["demonstration_set"]:
             sets.append([])
-        own = {"query_id": row["query_id"], "conditions": json.loads(row["conditions"])}
-        own["title"] = row.get("title", "")  # runs from before there were titles can still be traced
-        sets[row["demonstration_set"]].append(Demonstration(row["document"], row["query"], **own))
+        demonstration = Demonstration(
+            document=row["document"],
+            query=row["query"],
+            query_id=row["query_id"],
+            conditions=json.loads(row["conditions"]),
+            title=row.get("title", ""),  # runs from before there were titles can still be traced
+        )
+        sets[row["demonstration_set"]].append(demonstration)
     return sets
 
 
 def write_sets(sets: Sequence[Sequence[Demonstration]], file: Path) -> None:
-    """One row per (set, position)."""
+    """Writes one row per set and position."""
     columns: dict[str, list[object]] = {
         name: [] for name in ("demonstration_set", "position", "title", "document", "query", "query_id", "conditions")
     }

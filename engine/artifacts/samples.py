@@ -1,9 +1,17 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What a finished samples folder holds, and how it is read.
+
+    attempt-*/part-*.parquet, merged/part-*.parquet    committed parts (`columns.SAMPLES`, engine/storage/parts.py)
+    attempt-*/attempt.json                             what the engines of that start did
+
+In: the folder. Out: its rows, each planned `sample_id` exactly once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,21 +19,87 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX, SAMPLES
 from engine.storage.parts import committed_parts
+from engine.storage.store import read_record
+from engine.storage.typed import from_json_values
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How fast engines wrote, over all starts of a samples step: from first admitted request to last committed row."""
+
+    samples_per_second: float
+    prompt_tokens_per_second: float
+    output_tokens_per_second: float
+    prefix_cache_hit_rate: float
+    """Share of prompt tokens that the prefix cache answered, by the engine's own counters."""
+    requests: int
+    engine_start_seconds: float
+    """The longest start of an engine."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EngineTime:
+    """What engines held while they worked: from an engine's first admitted request to its last committed row."""
+
+    cpu_seconds: float
+    """Summed over the cores of each engine."""
+    gpu_seconds: float
+    """Summed over the GPUs of each engine."""
+
+
+@dataclass(frozen=True)
+class SamplesRecord:
+    """What the samples step did; planned = generated + failed."""
+
+    planned: int
+    generated: int
+    failed: int
+    prompt_tokens: int
+    output_tokens: int
+    carried: int
+    """Rows that were taken over from an earlier samples folder."""
+    turned_down: int
+    """Of those that failed: turned down by a turn's `keep_if`."""
+    generation: Rates
+    cost: EngineTime
+
+
+@dataclass(frozen=True)
+class SamplesFolder:
+    """A samples folder."""
+
+    path: Path
+
+    def record(self) -> SamplesRecord:
+        """What the step recorded."""
+        return from_json_values(SamplesRecord, read_record(self.path).record)
+
+    def parts(self) -> list[Path]:
+        """The committed parts, in the order of their names."""
+        return committed_parts(self.path)
+
+    def rows(self) -> pa.Table:
+        """All committed samples, one row per `sample_id`, sorted by it.
+
+        Columns: `columns.SAMPLES`, the plan's `condition_*`, and what the turns of the task add.
+        """
+        parts = self.parts()
+        assert parts, f"{self.path} holds no committed part"
+        table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
+        table = table.replace_schema_metadata(None).sort_by("sample_id")
+        assert (np.diff(table["sample_id"].to_numpy()) > 0).all(), f"{self.path} holds a sample twice"
+        return table
+
+    def row(self, sample_id: int) -> dict[str, Any] | None:
+        """One sample as a mapping, without reading the others; None where it is not committed."""
+        for part in self.parts():
+            rows: list[dict[str, Any]] = pq.read_table(part, filters=[("sample_id", "=", sample_id)]).to_pylist()
+            if rows:
+                return rows[0]
+        return None
 
 
 def samples_schema(conditions: Sequence[str], answers: Sequence[pa.Field] = ()) -> pa.Schema:
-    """The schema of samples: a string column per condition, and what the turns add (`turns.answer_columns`)."""
+    """The schema of samples: a string column per condition, and what the turns add (`answers.answer_columns`)."""
     return pa.schema([*SAMPLES, *((f"{CONDITION_PREFIX}{name}", pa.string()) for name in conditions), *answers])
-
-
-def read_samples(folder: Path) -> pa.Table:
-    """All committed samples of a samples folder, one row per `sample_id`, sorted by it.
-
-    Columns: `records.SAMPLES` and the `condition_*` columns of the plan.
-    """
-    parts = committed_parts(folder)
-    assert parts, f"{folder} holds no committed part"
-    table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
-    table = table.replace_schema_metadata(None).sort_by("sample_id")
-    assert (np.diff(table["sample_id"].to_numpy()) > 0).all(), f"{folder} holds a sample twice"
-    return table

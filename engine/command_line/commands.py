@@ -17,12 +17,14 @@ from rich.panel import Panel
 from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder
 from engine.command_line.panels import conditions, facts, panels, written_exchanges
 from engine.documents.readers.source import Reader
 from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.storage.run_folders import require
-from engine.storage.store import NOUNS, read_record
+from engine.storage.store import NOUNS
 from eval.page.side_by_side import encoders_of, find_hits, results_table
 from eval.page.table import read_report
 from eval.retrieval.systems import read_corpus
@@ -43,11 +45,10 @@ _PREFIXES_SHOWN_ELSEWHERE = (CONDITION_PREFIX, "turn_", "reasoning_")
 
 def trace(run: str, sample_id: str) -> int:
     """`synthmill trace RUN SAMPLE_ID`: one sample from its document to its verdict."""
-    from engine.artifacts.prompts import load_prompts, read_plan
     from engine.generation.jobs import make_units
 
     folders = require(run, "documents", "prompts", "samples")
-    plan = read_plan(folders["prompts"])
+    plan = PromptsFolder(folders["prompts"]).plan()
     if not sample_id.isdigit() or int(sample_id) >= plan.num_rows:
         raise UserError(
             f"there is no sample {sample_id}",
@@ -58,7 +59,7 @@ def trace(run: str, sample_id: str) -> int:
     passages = pq.read_table(folders["documents"] / "passages.parquet")
     row = next(make_units(_row_of(plan, number), passages, 1)).rows.to_pylist()[0]
     sample = read_sample(folders["samples"], number)
-    exchanges = written_exchanges(load_prompts(folders["prompts"]).renderers(), row, sample)
+    exchanges = written_exchanges(PromptsFolder(folders["prompts"]).prompts().renderers(), row, sample)
     show = Console().show
     if not _is_blank(folders["documents"]):
         show(Panel(escape(row["text"]), title=escape(f"passage {row['passage_id']} {row['title']}")))
@@ -74,9 +75,9 @@ def trace(run: str, sample_id: str) -> int:
 
 def read_sample(samples: Path, number: int) -> dict[str, Any]:
     """One row of a samples folder."""
-    from engine.artifacts.samples import read_samples
+    from engine.artifacts.samples import SamplesFolder
 
-    row: dict[str, Any] = _row_of(read_samples(samples), number).to_pylist()[0]
+    row: dict[str, Any] = _row_of(SamplesFolder(samples).rows(), number).to_pylist()[0]
     return row
 
 
@@ -95,9 +96,8 @@ def _row_of(table: pa.Table, number: int) -> pa.Table:
 
 def _is_blank(documents: Path) -> bool:
     """Whether passages are only names to plan by (`documents=none`)."""
-    record = read_record(documents)["record"]
-    assert isinstance(record, dict), "a step's record is a mapping"
-    return bool(record["reader"] == Reader.blank.value)
+    record = DocumentsFolder(documents).record()
+    return bool(record.reader == Reader.blank.value)
 
 
 def _verdict(run: Path, sample_id: int) -> str:

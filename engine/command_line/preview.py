@@ -20,13 +20,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX, condition_names
+from engine.artifacts.prompts import PromptsFolder
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline import RunConfig
 from engine.prompts.conditions.conditions import PATH_SUFFIX
 from engine.run import open_place, wanted_steps
 from engine.runtime.console import Console, format_seconds
 from engine.runtime.step import make
-from engine.storage.store import Store, read_record
+from engine.storage.store import Store
 from engine.task.turns import output_limit
 
 if TYPE_CHECKING:
@@ -53,18 +54,16 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
 
 def first_rows(folders: dict[str, Path], count: int) -> pa.Table:
     """The first planned rows, joined with their passages, in plan order."""
-    from engine.artifacts.prompts import read_plan
     from engine.generation.jobs import make_units
 
     passages = pq.read_table(folders["documents"] / "passages.parquet", columns=["passage_id", "title", "text"])
-    plan = read_plan(folders["prompts"]).slice(0, count)
+    plan = PromptsFolder(folders["prompts"]).plan().slice(0, count)
     return pa.concat_tables([unit.rows for unit in make_units(plan, passages, count)]).sort_by("sample_id")
 
 
 def _show_prompts(rows: pa.Table, prompts: Path, place: Place) -> None:
-    from engine.artifacts.prompts import load_prompts
 
-    renderers = load_prompts(prompts).renderers()
+    renderers = PromptsFolder(prompts).prompts().renderers()
     for row in rows.to_pylist():
         first, *others = panels(planned_exchanges(renderers, row), row, conditions_line(row["cell"]))
         first.subtitle = f"about {row['prompt_tokens']} tokens"
@@ -73,9 +72,8 @@ def _show_prompts(rows: pa.Table, prompts: Path, place: Place) -> None:
 
 
 def _show_samples(rows: pa.Table, samples: pa.Table, prompts: Path, place: Place) -> None:
-    from engine.artifacts.prompts import load_prompts
 
-    renderers = load_prompts(prompts).renderers()
+    renderers = PromptsFolder(prompts).prompts().renderers()
     for row, sample in zip(rows.to_pylist(), samples.to_pylist(), strict=True):
         *others, last = panels(written_exchanges(renderers, row, sample), row, conditions_line(row["cell"]))
         last.subtitle = f"{sample['status']}, {sample['output_tokens']} tokens written"
@@ -84,22 +82,21 @@ def _show_samples(rows: pa.Table, samples: pa.Table, prompts: Path, place: Place
 
 
 def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
-    record = read_record(prompts)["record"]
-    assert isinstance(record, dict), "a step's record is a mapping"
-    for name, shares in record["distribution"].items():
-        number = record["num_values"][name]
+    record = PromptsFolder(prompts).record()
+    for name, shares in record.distribution.items():
+        number = record.num_values[name]
         if number > len(shares):
             place.console.step("conditions", f"{name}: {number:,} values, most frequent {max(shares.values()):.1%}")
         else:
             place.console.show(shares_table(name, shares))
-    if pair := crossed(record["num_values"]):
+    if pair := crossed(record.num_values):
         place.console.show(joint_table(prompts, *pair))
-    if record["ended_early"]:
-        place.console.step("conditions", record["ended_early"])
-    planned, tokens = record["planned"], record["prompt_tokens"]
+    if record.ended_early:
+        place.console.step("conditions", record.ended_early)
+    planned, tokens = record.planned, record.prompt_tokens
     place.console.step(
         "forecast",
-        f"{planned:,} samples, {tokens:,} prompt tokens ({record['prefixes']} shared prefixes are computed once), "
+        f"{planned:,} samples, {tokens:,} prompt tokens ({record.prefixes} shared prefixes are computed once), "
         f"at most {planned * output_limit(config.task, config.samples.max_tokens):,} output tokens",
     )
 
@@ -147,13 +144,12 @@ def joint_table(prompts: Path, down: str, across: str) -> Table:
 
 
 def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place: Place) -> None:
-    from engine.artifacts.prompts import load_prompts
-    from engine.artifacts.samples import read_samples
+    from engine.artifacts.samples import SamplesFolder
     from engine.generation.jobs import Job, make_units
     from engine.storage.parts import open_attempt
 
     with tempfile.TemporaryDirectory(prefix="synthmill-preview-") as scratch:
-        job = Job(load_prompts(folders["prompts"]), 1, open_attempt(Path(scratch), 1), condition_names(rows))
+        job = Job(PromptsFolder(folders["prompts"]).prompts(), 1, open_attempt(Path(scratch), 1), condition_names(rows))
         pool = place.engines.start(config.samples, place)
         place.console.step("samples", f"loading {config.samples.model_name()}")
         start_seconds = pool.wait_ready()
@@ -161,12 +157,11 @@ def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place
         passages = rows.select(["passage_id", "title", "text"])
         pool.generate(job, make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows), lambda _: None)
         seconds = time.monotonic() - started
-        _show_samples(rows, read_samples(Path(scratch)), folders["prompts"], place)
-    record = read_record(folders["prompts"])["record"]
-    assert isinstance(record, dict), "a step's record is a mapping"
-    forecast = start_seconds + seconds / rows.num_rows * record["planned"]
+        _show_samples(rows, SamplesFolder(Path(scratch)).rows(), folders["prompts"], place)
+    record = PromptsFolder(folders["prompts"]).record()
+    forecast = start_seconds + seconds / rows.num_rows * record.planned
     place.console.step(
         "forecast",
-        f"{record['planned']:,} samples in at most {format_seconds(forecast)}, from {rows.num_rows} that took "
+        f"{record.planned:,} samples in at most {format_seconds(forecast)}, from {rows.num_rows} that took "
         f"{format_seconds(seconds)} after {format_seconds(start_seconds)} of loading; full batches are faster",
     )

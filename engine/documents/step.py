@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.artifacts.documents import FAILED_FILE
+from engine.artifacts.documents import FAILED_FILE, DocumentsRecord
 from engine.documents.config import DocumentsConfig
 from engine.documents.readers.files import other_files
 from engine.documents.readers.rows import Fields
@@ -27,11 +27,8 @@ def load_documents(
     inputs: Mapping[str, Path],  # noqa: ARG001 (the first step has none)
     output: Path,
     place: Place,
-) -> dict[str, object]:
+) -> DocumentsRecord:
     """Reads, cleans and chunks the documents; one that gives no passage is a row of failed.parquet.
-
-    Returns:
-        reader, documents (read), passages and tokens (written), failed: {reason: documents}.
 
     Raises:
         UserError: the input as a whole is wrong, or no document gives a passage.
@@ -52,8 +49,9 @@ def load_documents(
     if source.reader is Reader.tree and (others := other_files(source.path)):
         kinds = ", ".join(f"{number:,} {ending}" for ending, number in others.most_common(5))
         place.console.step("documents", f"left out, being of other kinds: {kinds}")
-    totals = {"documents": writer.documents, "passages": writer.passages, "tokens": writer.tokens}
-    return {"reader": source.reader.value, **totals, "failed": dict(sorted(writer.failed.items()))}
+    return DocumentsRecord(
+        source.reader.value, writer.documents, writer.passages, writer.tokens, dict(sorted(writer.failed.items()))
+    )
 
 
 def _check(writer: PassageWriter, config: DocumentsConfig, source: Source) -> None:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.artifacts.columns import CONDITION_PREFIX
+from engine.artifacts.examples import ExamplesRecord
 from engine.errors import UserError
 from engine.examples.across_rows import reject_duplicates, reject_lost, reject_surplus
 from engine.examples.config import ExamplesConfig
@@ -33,10 +34,8 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
 
 
-def curate_examples(
-    config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place
-) -> dict[str, object]:
-    """Curates all samples. Record: kept, train, validation, rejected by reason, seconds per phase.
+def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> ExamplesRecord:
+    """Curates all samples: each is kept, or rejected with the name of the filter that did it.
 
     Raises:
         UserError: nothing is kept; `output` is left empty.
@@ -57,13 +56,7 @@ def curate_examples(
         splits = curation.write(output, config.seed, config.validation_share)
     kept, rejected = splits.total(), curation.counts()
     assert kept + sum(rejected.values()) == len(curation), "generated = kept + rejected"
-    return {
-        "kept": kept,
-        "train": splits["train"],
-        "validation": splits["validation"],
-        "rejected": rejected,
-        "seconds": seconds,
-    }
+    return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds)
 
 
 def rank_open(curation: Curation, config: ExamplesConfig, documents: Path, place: Place) -> npt.NDArray[np.int64]:
@@ -81,9 +74,9 @@ def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Pl
     import pyarrow.parquet as pq
 
     from engine.artifacts.documents import passage_text
-    from engine.artifacts.samples import read_samples
+    from engine.artifacts.samples import SamplesFolder
 
-    samples = read_samples(inputs["samples"])
+    samples = SamplesFolder(inputs["samples"]).rows()
     errors = samples["error"]
     samples = samples.filter(pc.equal(samples["status"], "generated")).combine_chunks()
     if not len(samples):

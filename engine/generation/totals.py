@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.artifacts.samples import EngineTime
 from engine.errors import UserError
 
 
@@ -40,7 +41,7 @@ def check_failures(
         )
 
 
-def engine_time(engines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def engine_time(engines: Iterable[Mapping[str, Any]]) -> EngineTime:
     """CPU-seconds and GPU-seconds that engines held while they worked.
 
     An engine's seconds run from its first admitted request to its last committed row, on all its processors.
@@ -54,7 +55,7 @@ def engine_time(engines: Iterable[Mapping[str, Any]]) -> dict[str, float]:
             seconds = max(0.0, engine["last_committed"] - engine["first_admitted"])
             cpu_seconds += seconds * engine.get("cpus", 0)
             gpu_seconds += seconds * engine.get("gpus", 0)
-    return {"cpu_seconds": round(cpu_seconds, 2), "gpu_seconds": round(gpu_seconds, 2)}
+    return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
 
 
 def hit_rate(counters: Mapping[str, int]) -> float:

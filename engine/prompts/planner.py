@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX
-from engine.artifacts.prompts import read_sets, write_sets
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.errors import UserError
 from engine.models.tokenizer import load_tokenizer
 from engine.prompts.conditions.attributes import make_conditions
@@ -25,7 +26,7 @@ from engine.prompts.lengths import PromptLengths, count_passages, prefix_conditi
 from engine.prompts.plan import Sets
 from engine.prompts.round_zero import Ground
 from engine.task.check import check_turns
-from engine.task.config import TaskConfig, task_from_json, task_to_json
+from engine.task.config import TaskConfig
 from engine.task.render import Demonstration, Renderer, format_cell
 from engine.task.turns import resolve_turns, shows_demonstrations
 
@@ -45,8 +46,8 @@ _COUNTED_VALUES = 100_000
 
 def read_ground(prompts: Path) -> Ground:
     """The ground of an earlier round's plan."""
-    pool = next(iter(read_sets(prompts / "demonstration_pool.parquet")), [])
-    return Ground(task_from_json((prompts / "task.json").read_text(encoding="utf-8")), pool)
+    folder = PromptsFolder(prompts)
+    return Ground(folder.task(), folder.pool())
 
 
 class Planner:
@@ -64,7 +65,7 @@ class Planner:
     """
 
     def __init__(self, config: PromptsConfig, ground: Ground, documents: Path, output: Path, place: Place) -> None:
-        passages = pq.read_table(documents / "passages.parquet")
+        passages = DocumentsFolder(documents).passages()
         tokenizer = load_tokenizer(config.model)
         self._task, self._output, self._console = ground.task, output, place.console
         task = ground.drawn or ground.task
@@ -99,15 +100,21 @@ class Planner:
         for slip in slips(self._pool, templates, others):
             self._console.warn(slip)
 
-    def write(self, chunks: Iterable[pa.Table], wanted: int) -> dict[str, object]:
+    def write(
+        self, chunks: Iterable[pa.Table], wanted: int, weights: Mapping[str, Mapping[str, float]] | None = None
+    ) -> PromptsRecord:
         """Writes a plan and what its rows refer to; returns its record."""
-        record = _write_plan(chunks, wanted, self._output)
-        if record["ended_early"]:
-            self._console.warn(f"the plan is shorter than asked for: {record['ended_early']}; see task.quotas")
-        write_sets(self._renderer.sets, self._output / "demonstration_sets.parquet")
-        write_sets([self._pool], self._output / "demonstration_pool.parquet")
-        (self._output / "task.json").write_text(task_to_json(self._task), encoding="utf-8")
-        return {**record, "demonstrations": len(self._pool), "demonstration_sets": len(self._renderer.sets)}
+        folder = PromptsFolder(self._output)
+        folder.write_basis(self._task, self._pool, self._renderer.sets)
+        record = replace(
+            _write_plan(chunks, wanted, folder),
+            demonstrations=len(self._pool),
+            demonstration_sets=len(self._renderer.sets),
+            weights=weights or {},
+        )
+        if record.ended_early:
+            self._console.warn(f"the plan is shorter than asked for: {record.ended_early}; see task.quotas")
+        return record
 
 
 def _fitted(renderer: Renderer, config: PromptsConfig, cell: str, tokenizer: Tokenizer) -> Renderer:
@@ -136,12 +143,12 @@ def _check_room(config: PromptsConfig, lengths: PromptLengths) -> None:
         )
 
 
-def _write_plan(chunks: Iterable[pa.Table], wanted: int, output: Path) -> dict[str, object]:
+def _write_plan(chunks: Iterable[pa.Table], wanted: int, folder: PromptsFolder) -> PromptsRecord:
     planned = tokens = 0
     prefixes: set[int] = set()
     counts: dict[str, _Counts] = {}
     for number, chunk in enumerate(chunks):
-        pq.write_table(chunk, output / f"plan-{number:05d}.parquet", compression="zstd")
+        folder.write_chunk(number, chunk)
         planned += chunk.num_rows
         tokens += int(np.sum(chunk["prompt_tokens"].to_numpy(), dtype=np.int64))
         prefixes |= set(chunk["prefix"].unique().to_pylist())
@@ -150,14 +157,16 @@ def _write_plan(chunks: Iterable[pa.Table], wanted: int, output: Path) -> dict[s
                 counts.setdefault(name.removeprefix(CONDITION_PREFIX), _Counts()).add(chunk[name])
     if not planned:  # the documents step lets no empty corpus through
         raise UserError("the quotas let nothing be planned", where="task.quotas", remedy="set a larger `max`")
-    return {
-        "planned": planned,
-        "prefixes": len(prefixes),
-        "prompt_tokens": tokens,
-        "num_values": {name: own.distinct() for name, own in counts.items()},
-        "distribution": {name: own.shares() for name, own in counts.items()},
-        "ended_early": f"no cell was free after {planned:,} of {wanted:,} samples" if planned < wanted else "",
-    }
+    return PromptsRecord(
+        planned=planned,
+        prefixes=len(prefixes),
+        prompt_tokens=tokens,
+        num_values={name: counted.distinct() for name, counted in counts.items()},
+        distribution={name: counted.shares() for name, counted in counts.items()},
+        ended_early=f"no cell was free after {planned:,} of {wanted:,} samples" if planned < wanted else "",
+        demonstrations=0,
+        demonstration_sets=0,
+    )
 
 
 class _Counts:

@@ -163,7 +163,7 @@ def _blank_rows(count: int) -> pa.Table:
 
 def _generate(name: str, task: TaskConfig, rows: pa.Table, asking: Asking) -> list[dict[str, object]]:
     """Samples of these rows in the order of their ids; the parts stay beside the plan."""
-    from engine.artifacts.samples import read_samples
+    from engine.artifacts.samples import SamplesFolder
     from engine.generation.jobs import Job, Unit
     from engine.storage.parts import open_attempt, seal_attempts
 
@@ -177,5 +177,5 @@ def _generate(name: str, task: TaskConfig, rows: pa.Table, asking: Asking) -> li
     if pool.out_of_time:
         raise StoppedEarly("time budget (samples.max_seconds) reached in round 0, which begins anew")
     seal_attempts(folder)
-    samples: list[dict[str, object]] = read_samples(folder).to_pylist()
+    samples: list[dict[str, object]] = SamplesFolder(folder).rows().to_pylist()
     return samples

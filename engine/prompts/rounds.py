@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.prompts.config import RoundConfig
 from engine.prompts.plan import Planning, PlanSize, plan_more
 from engine.prompts.planner import Planner, read_ground
@@ -53,10 +54,11 @@ _FLOOR = 0.1
 """Of a value's share that it keeps even when nothing is lacking, so that no value is lost sight of."""
 
 
-def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """Plans one more round; see the module. Record: as `plan_prompts`, with `round` and `weights`."""
-    kept, rejected = (pq.read_table(inputs["examples"] / f"{name}.parquet") for name in ("kept", "rejected"))
-    earlier = pa.concat_tables([pq.read_table(file) for file in sorted(inputs["prompts"].glob("plan-*.parquet"))])
+def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
+    """Plans one more round; see the module."""
+    examples = ExamplesFolder(inputs["examples"])
+    kept, rejected = examples.kept(), examples.rejected()
+    earlier = PromptsFolder(inputs["prompts"]).plan()
     prompts, ground = config.prompts, read_ground(inputs["prompts"])
     task = ground.task
     weights = {
@@ -73,8 +75,7 @@ def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, pl
     chosen = asked.choose(wanted - len(earlier), prompts.extra_per_passage)
     planning = Planning(planner.drawer, planner.sets, planner.lengths, prompts.seed)
     more = plan_more(earlier, planner.passage_ids, chosen, config.number - 1, planning)
-    record = planner.write(itertools.chain(_chunks(earlier), more), wanted)
-    return {**record, "round": config.number, "weights": weights}
+    return planner.write(itertools.chain(_chunks(earlier), more), wanted, weights)
 
 
 def next_weights(

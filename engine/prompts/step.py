@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsRecord
 from engine.models.tokenizer import load_tokenizer
 from engine.prompts.config import PromptsConfig
 from engine.prompts.demonstrations.pool import Titled, complete, load_pool, shorten
@@ -29,12 +30,8 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
 
 
-def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """Plans every sample, or those of the first round.
-
-    Record: planned, prefixes, demonstrations, prompt_tokens; num_values and distribution of each condition (of the
-    most frequent values); ended_early, which says why where quotas let fewer be planned than asked for.
-    """
+def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
+    """Plans every sample, or those of the first round."""
     ground = lay_ground(config, inputs["documents"], output, place)
     planner = Planner(config, ground, inputs["documents"], output, place)
     size = PlanSize(config.per_passage, config.max_samples, config.seed, config.rounds)
@@ -50,7 +47,7 @@ def lay_ground(config: PromptsConfig, documents: Path, output: Path, place: Plac
     """
     asking, shown = Asking(config.samples, output, place), config.demonstrations
     task = write_values(config.task, asking)
-    passages = pq.read_table(documents / "passages.parquet")
+    passages = DocumentsFolder(documents).passages()
     if shown.self_instruct:
         pool = write_demonstrations(task, shown, passages.select(["passage_id", "title", "text"]), asking)
     else:

@@ -18,9 +18,12 @@ from engine.runtime.identity import identity_of, source_hash
 from engine.runtime.place import Place
 from engine.storage.digests import digest
 from engine.storage.files import naming_a_full_disk, require_space
-from engine.storage.store import Store, finish, is_done, read_record
+from engine.storage.store import StepRecord, Store, finish, is_done, read_record
+from engine.storage.typed import to_json_values
 
-StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], dict[str, object]]
+StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
+"""Takes a config, the folders of its inputs by name, the folder to write into, and the place; returns its record, a
+frozen dataclass of engine/artifacts."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Step:
         config: its part of the run's config.
         inputs: the steps whose folders it reads.
         resumable: whether `function` continues what an earlier attempt left in the folder.
+        name: what a later step knows it by; its noun, unless a later step reads two of one noun.
     """
 
     noun: str
@@ -40,6 +44,12 @@ class Step:
     config: object
     inputs: tuple[Step, ...] = ()
     resumable: bool = False
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name under which later steps find its folder among their inputs."""
+        return self.name or self.noun
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -47,7 +57,7 @@ class Step:
         return digest(
             {
                 "config": identity_of(self.config),
-                "inputs": {step.noun: step.fingerprint for step in self.inputs},
+                "inputs": {step.key: step.fingerprint for step in self.inputs},
                 "sources": source_hash(self.function.__module__),
             }
         )
@@ -64,7 +74,7 @@ def make(step: Step, store: Store, place: Place) -> Path:
     if is_done(folder):
         place.console.step(step.noun, f"unchanged: {describe(read_record(folder))}")
         return folder
-    inputs = {source.noun: store.folder(source.noun, source.fingerprint) for source in step.inputs}
+    inputs = {source.key: store.folder(source.noun, source.fingerprint) for source in step.inputs}
 
     def say_so() -> None:
         place.console.step(step.noun, "another run is making the same; waiting for it")
@@ -81,27 +91,28 @@ def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> 
     require_space(folder, place.cluster.min_free_disk_bytes, "cluster.min_free_disk_bytes")
     started = time.monotonic()
     with naming_a_full_disk(folder):
-        record = step.function(step.config, inputs, folder, place)
-        full = _full_record(step, record, time.monotonic() - started, place)
-        finish(folder, full)
-    place.tracker.summary(step.noun, {**record, "seconds": full["seconds"]})
-    place.console.step(step.noun, f"{describe(full)} in {format_seconds(time.monotonic() - started)}")
+        values = to_json_values(step.function(step.config, inputs, folder, place))
+        record = _record(step, values, time.monotonic() - started, place)
+        finish(folder, record)
+    place.tracker.summary(step.noun, {**values, "seconds": record.seconds})
+    place.console.step(step.noun, f"{describe(record)} in {format_seconds(time.monotonic() - started)}")
 
 
-def _full_record(step: Step, record: dict[str, object], seconds: float, place: Place) -> dict[str, object]:
-    return {
-        "noun": step.noun,
-        "fingerprint": step.fingerprint,
-        "inputs": {source.noun: source.fingerprint for source in step.inputs},
-        "config": identity_of(step.config),
-        "seconds": round(seconds, 3),
-        "peak_memory_bytes": place.memory.peak_bytes(),
-        "record": record,
-    }
+def _record(step: Step, values: Mapping[str, Any], seconds: float, place: Place) -> StepRecord:
+    config = identity_of(step.config)
+    assert isinstance(config, Mapping), "a step's config is a dataclass"
+    return StepRecord(
+        noun=step.noun,
+        fingerprint=step.fingerprint,
+        inputs={source.key: source.fingerprint for source in step.inputs},
+        config=config,
+        seconds=round(seconds, 3),
+        peak_memory_bytes=place.memory.peak_bytes(),
+        record=values,
+    )
 
 
-def describe(record: Mapping[str, Any]) -> str:
+def describe(record: StepRecord) -> str:
     """The counts of a record in a few words."""
-    inner = record.get("record", {})
-    counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in inner.items() if type(value) is int]
+    counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in record.record.items() if type(value) is int]
     return ", ".join(counts[:4]) or "done"

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.prompts import PlanFile, size_of
+from engine.artifacts.samples import Rates, SamplesRecord
 from engine.generation.totals import engine_time, hit_rate
 from engine.samples.reuse import CARRIED_ATTEMPT
 from engine.storage.ids import IdSet
@@ -33,7 +34,7 @@ def an_error(output: Path) -> str:
     return ""
 
 
-def make_record(output: Path) -> dict[str, object]:
+def make_record(output: Path) -> SamplesRecord:
     """Counts over all parts, one part in memory at a time."""
     counts = dict.fromkeys(("planned", "failed", "prompt_tokens", "output_tokens", "carried", "turned_down"), 0)
     for part in committed_parts(output):
@@ -45,9 +46,8 @@ def make_record(output: Path) -> dict[str, object]:
         for name in ("prompt_tokens", "output_tokens"):
             counts[name] += pc.sum(table[name]).as_py() or 0
     generated = counts["planned"] - counts["failed"]
-    first = {"planned": counts.pop("planned"), "generated": generated}
     cost = engine_time(engine for start in _starts(output) for engine in start["engines"])
-    return {**first, **counts, "generation": _rates(output), "cost": cost}
+    return SamplesRecord(**counts, generated=generated, generation=_rates(output), cost=cost)
 
 
 def _starts(output: Path) -> list[dict[str, Any]]:
@@ -55,7 +55,7 @@ def _starts(output: Path) -> list[dict[str, Any]]:
     return [json.loads(file.read_text()) for file in sorted(output.glob("attempt-*/attempt.json"))]
 
 
-def _rates(output: Path) -> dict[str, float]:
+def _rates(output: Path) -> Rates:
     """Rates over all starts, killed ones as last noted: from first admitted request to last committed row."""
     starts = _starts(output)
     engines = [engine for start in starts for engine in start["engines"]]
@@ -69,15 +69,15 @@ def _rates(output: Path) -> dict[str, float]:
     }
     # What a killed engine had written and not committed was written again, and counts once.
     totals["generated"] = sum(min(engine["generated"], engine["committed"]) for engine in engines)
-    return {
-        "samples_per_second": _per_second(totals["generated"], seconds),
-        "prompt_tokens_per_second": _per_second(totals["prompt_tokens"], seconds),
-        "output_tokens_per_second": _per_second(totals["output_tokens"], seconds),
-        "prefix_cache_hit_rate": round(hit_rate(counters), 4),
-        "requests": totals["requests"],
-        "engine_start_seconds": round(max((start["engine_start_seconds"] for start in starts), default=0.0), 2),
-        "seconds": round(seconds, 2),
-    }
+    return Rates(
+        samples_per_second=_per_second(totals["generated"], seconds),
+        prompt_tokens_per_second=_per_second(totals["prompt_tokens"], seconds),
+        output_tokens_per_second=_per_second(totals["output_tokens"], seconds),
+        prefix_cache_hit_rate=round(hit_rate(counters), 4),
+        requests=totals["requests"],
+        engine_start_seconds=round(max((start["engine_start_seconds"] for start in starts), default=0.0), 2),
+        seconds=round(seconds, 2),
+    )
 
 
 def _busy_seconds(engines: list[dict[str, Any]]) -> float:

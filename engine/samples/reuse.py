@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.artifacts.prompts import load_prompts
+from engine.artifacts.prompts import PromptsFolder
 from engine.errors import UserError
 from engine.runtime.identity import ROOT
 from engine.samples.pending import pending_windows
@@ -148,7 +148,7 @@ class _Matcher:
     """Finds rows of earlier folders that answer planned prompts."""
 
     def __init__(self, prompts: Path, passages: pa.Table, recipe: Recipe) -> None:
-        loaded = load_prompts(prompts)
+        loaded = PromptsFolder(prompts).prompts()
         renderer = loaded.renderer()
         self._render = renderer.prompt
         self._passages, self._recipe = passages, recipe

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import condition_names
-from engine.artifacts.documents import read_passages
-from engine.artifacts.prompts import load_prompts, plan_files, read_plan, size_of
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder, size_of
+from engine.artifacts.samples import SamplesRecord
 from engine.errors import StoppedEarly
 from engine.generation.config import SamplesConfig
-from engine.generation.jobs import Job, Unit, make_units
+from engine.generation.jobs import Job, Unit
 from engine.generation.totals import check_failures
 from engine.samples.accounts import an_error, check_complete, make_record
 from engine.samples.pending import pending_units
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
 
 
-__all__ = ["generate", "make_units", "read_plan"]
-
-
 _UNIT_BATCHES = 2
 """A unit holds about this many full batches: at least seconds of work on any engine, so queues stay short."""
 
@@ -50,12 +48,12 @@ _NOTE_SECONDS = 5.0
 """Totals are written this often, so that a kill costs no more of them."""
 
 
-def generate(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """See engine.samples.step.generate_samples."""
+def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> SamplesRecord:
+    """Generates what the plan holds and no committed part has yet."""
     attempt = seal_attempts(output)
-    plan = plan_files(inputs["prompts"])
+    plan = PromptsFolder(inputs["prompts"]).plan_files()
     committed = committed_set(committed_parts(output), size_of(plan))
-    passages = read_passages(inputs["documents"])
+    passages = DocumentsFolder(inputs["documents"]).texts()
     note_recipe(output, make_recipe(config, inputs["prompts"]))
     if carried := carry_over(output, inputs, plan, passages, committed):
         place.console.step("samples", f"{carried:,} taken over from earlier runs")
@@ -63,14 +61,15 @@ def generate(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, pl
     planned = sum(file.rows for file in plan)
     if len(committed) < planned:
         conditions = condition_names(pq.read_schema(plan[0].path))
-        job = Job(load_prompts(inputs["prompts"]), attempt, open_attempt(output, attempt), conditions)
+        job = Job(PromptsFolder(inputs["prompts"]).prompts(), attempt, open_attempt(output, attempt), conditions)
         units = pending_units(plan, committed, passages, _UNIT_BATCHES * config.max_num_seqs)
         _run_job(config, place, job, _Amount(units, planned, len(committed)))
         seal_attempts(output)
     compact(output)
     check_complete(output, plan)
     record = make_record(output)
-    check_failures(config.max_failed_share, planned, [{**record, "last_error": an_error(output)}], at_least=1)
+    failures = {"failed": record.failed, "turned_down": record.turned_down, "last_error": an_error(output)}
+    check_failures(config.max_failed_share, planned, [failures], at_least=1)
     return record
 
 
@@ -116,16 +115,3 @@ def _noting(folder: Path, pool: EnginePool | MixedPool) -> Callable[[float], Non
             write_json(folder / "attempt.json", values)
 
     return note
-
-
-def generate_samples(
-    config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place
-) -> dict[str, object]:
-    """Generates what the plan holds and no committed part has yet.
-
-    Record: planned, generated, failed, turned_down (of those failed, by `keep_if`), tokens, generation (rates, cache
-    hit rate, engine start), cost (engine time).
-    """
-    from engine.samples.step import generate
-
-    return generate(config, inputs, output, place)

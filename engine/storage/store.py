@@ -13,11 +13,13 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.storage.files import locked, write_json, write_text
+from engine.storage.typed import from_json_values, to_json_values
 
 NOUNS = ("documents", "prompts", "samples", "examples", "model", "report")
 
@@ -69,13 +71,29 @@ def is_done(folder: Path) -> bool:
     return (folder / DONE).exists()
 
 
-def finish(folder: Path, record: dict[str, object]) -> None:
+@dataclass(frozen=True)
+class StepRecord:
+    """record.json: what made a finished folder, and what the step says of it."""
+
+    noun: str
+    fingerprint: str
+    inputs: Mapping[str, str]
+    """Fingerprints of the folders that were read, by the name that the step knows them by."""
+    config: Mapping[str, Any]
+    """The part of the config that is in the fingerprint."""
+    seconds: float
+    peak_memory_bytes: int
+    """Of the driver and all its children, until the step ended."""
+    record: Mapping[str, Any]
+    """The step's own record as JSON values; the doors of engine/artifacts give it its type."""
+
+
+def finish(folder: Path, record: StepRecord) -> None:
     """Writes the record, then the mark that makes the folder count."""
-    write_json(folder / "record.json", record)
+    write_json(folder / "record.json", to_json_values(record))
     write_text(folder / DONE, "")
 
 
-def read_record(folder: Path) -> dict[str, object]:
+def read_record(folder: Path) -> StepRecord:
     """The record of a finished step."""
-    record: dict[str, object] = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    return record
+    return from_json_values(StepRecord, json.loads((folder / "record.json").read_text(encoding="utf-8")))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -137,26 +136,6 @@ class TaskConfig:
     """Combinations that are never drawn: `{attribute: value or [values], ...}`."""
     quotas: list[QuotaConfig] = field(default_factory=list)
     """How many samples of the whole plan may have a combination: `{where: {attribute: value}, max: N}`."""
-
-
-def task_to_json(task: TaskConfig) -> str:
-    """The task as stored beside the plan."""
-    return json.dumps(asdict(task), indent=2, ensure_ascii=False, default=lambda value: value.value)
-
-
-def task_from_json(text: str) -> TaskConfig:
-    """The inverse of `task_to_json`."""
-    stored = json.loads(text)
-    attributes = {name: AttributeConfig(**value) for name, value in stored.pop("attributes").items()}
-    turns = {name: _turn_from_json(value) for name, value in stored.pop("turns").items()}
-    quotas = [QuotaConfig(**value) for value in stored.pop("quotas")]
-    kind = PromptKind(stored.pop("kind"))
-    return TaskConfig(**stored, kind=kind, attributes=attributes, turns=turns, quotas=quotas)
-
-
-def _turn_from_json(stored: dict[str, Any]) -> TurnConfig:
-    kind = PromptKind(stored["kind"]) if stored["kind"] else None
-    return TurnConfig(**stored | {"kind": kind, "parser": ParserKind(stored["parser"])})
 
 
 class ParserKind(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from engine.errors import UserError
 from engine.storage.parts import PartWriter, open_attempt
 from engine.storage.run_folders import begin_run, require
 from engine.storage.store import finish
-from engine.task.config import TaskConfig, TurnConfig, task_to_json
+from engine.storage.typed import to_json_values
+from engine.task.config import TaskConfig, TurnConfig
 from engine.task.turns import answer_columns, resolve_turns
 from tests.support.command_line import FinishedRun
 
@@ -44,7 +46,7 @@ def two_turn_run(folder: Path, reader: str) -> Path:
     pq.write_table(pa.Table.from_pylist(passages, schema=PASSAGES), folder / "documents" / "passages.parquet")
     pq.write_table(pa.Table.from_pylist(rows, schema=PROMPTS), folder / "prompts" / "plan-00000.parquet")
     write_sets([], folder / "prompts" / "demonstration_sets.parquet")
-    (folder / "prompts" / "task.json").write_text(task_to_json(TASK))
+    (folder / "prompts" / "task.json").write_text(json.dumps(to_json_values(TASK)))
     schema = samples_schema(["area", "mood"], answer_columns(resolve_turns(TASK)))
     writer = PartWriter(open_attempt(folder / "samples", 1), 0, schema)
     given = {"status": "generated", "error": "", "text": "4", "field_urgency": "4", "logprob": float("nan")}

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import pytrec_eval
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.pipeline import RunConfig, steps
 from engine.storage.store import NOUNS
 from eval.retrieval.trec import read_qrels, read_run
@@ -42,7 +42,7 @@ def test_the_run_folder_has_one_entry_per_noun(finished_run: FinishedRun) -> Non
 
 def test_every_sample_is_accounted_for(finished_run: FinishedRun) -> None:
     run, report = finished_run.folder, report_of(finished_run.folder)
-    samples = read_samples(run / "samples")
+    samples = SamplesFolder(run / "samples").rows()
     assert samples["sample_id"].to_pylist() == list(range(200))
     prompts = pa.concat_tables([pq.read_table(file) for file in sorted((run / "prompts").glob("plan-*.parquet"))])
     assert prompts["sample_id"].to_pylist() == list(range(200))

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import EXAMPLES, PASSAGES
-from engine.artifacts.samples import read_samples, samples_schema
+from engine.artifacts.samples import SamplesFolder, samples_schema
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
 from engine.examples.duplicates.exact import DedupConfig
@@ -117,7 +117,7 @@ def curate(config: ExamplesConfig, inputs: dict[str, Path], place: Place, name: 
 def test_every_generated_sample_is_kept_or_rejected_with_its_reason(inputs: dict[str, Path], place: Place) -> None:
     table, record = curate(make_config(), inputs, place)
     generated = [
-        row["sample_id"] for row in read_samples(inputs["samples"]).to_pylist() if row["status"] == "generated"
+        row["sample_id"] for row in SamplesFolder(inputs["samples"]).rows().to_pylist() if row["status"] == "generated"
     ]
     assert table["sample_id"].to_pylist() == generated
     assert table["reason"].to_pylist() == REASONS

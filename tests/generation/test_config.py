@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 import pytest
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
 from engine.generation.config import GeneratorKind, SamplesConfig
 from engine.runtime.identity import identity_of
@@ -70,13 +70,13 @@ def test_a_time_budget_ends_a_run_with_exit_code_3_and_the_same_command_goes_on(
     assert "of 120 generated" in first.stderr
     assert "samples.max_seconds=1.5" in first.stderr.splitlines()[-1], "the command that goes on"
     folder = synthmill.folder / "run" / "samples"
-    before = read_samples(folder)
+    before = SamplesFolder(folder).rows()
     assert 0 < before.num_rows < 120
     assert f"{before.num_rows} of 120" in first.stderr
     assert not (folder / "_DONE").exists()
     second = synthmill.run(*command, "samples.max_seconds=600")
     assert second.returncode == 0, second.stderr
-    after = read_samples(folder)
+    after = SamplesFolder(folder).rows()
     assert after["sample_id"].to_pylist() == list(range(120))
     kept = after.filter(pc.is_in(after["sample_id"], before["sample_id"]))
     assert set(kept["attempt"].to_pylist()) == {1}, "nothing is generated again"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.generation.config import SamplesConfig, model_configs
@@ -124,7 +124,7 @@ def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, pla
         pool.generate(replace(job(folder), prompts=Prompts(task, [])), [Unit(0, rows(3))], lambda _: None)
     finally:
         place.engines.stop()
-    table = read_samples(folder)
+    table = SamplesFolder(folder).rows()
     assert set(table["status"].to_pylist()) == {"generated"}
     assert set(table["model"].to_pylist()) == {f"{MODEL}+{none}"}
     assert table["turn_one"].to_pylist() != table["text"].to_pylist(), "the adapter changes what is written"

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
 from engine.generation.fake_generator import FakeGenerator
 from engine.generation.generator import Finished, Request, prompt_hash
@@ -186,7 +186,7 @@ def test_an_idle_loop_leaves_nothing_open(start: Start) -> None:
     deadline = time.monotonic() + 5
     while running.loop.totals().committed < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert read_samples(running.folder)["sample_id"].to_pylist() == [0, 1]
+    assert SamplesFolder(running.folder).rows()["sample_id"].to_pylist() == [0, 1]
     assert running.thread.is_alive()
 
 
@@ -198,7 +198,7 @@ def test_stopping_commits_what_is_written(start: Start) -> None:
     totals = running.end()
     assert not ticket.done.is_set()
     assert 0 < totals.generated < 500
-    assert totals.committed == totals.generated == read_samples(running.folder).num_rows
+    assert totals.committed == totals.generated == SamplesFolder(running.folder).rows().num_rows
 
 
 def test_jobs_follow_each_other_on_one_engine(start: Start, tmp_path: Path) -> None:

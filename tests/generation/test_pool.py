@@ -13,7 +13,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
 from engine.generation.config import SamplesConfig
 from engine.generation.jobs import Unit, token_counts
@@ -27,7 +27,7 @@ def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: E
     pool = pools.start(replace(FAKE, num_engines=2), place)
     seen: list[int] = []
     totals = pool.generate(job(tmp_path), units(300, 15), seen.append)
-    table = read_samples(tmp_path)
+    table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(300))
     assert set(table["status"].to_pylist()) == {"generated"}
     assert sum(own["committed"] for own in totals) == 300
@@ -42,7 +42,7 @@ def test_a_killed_engine_costs_only_its_open_part(tmp_path: Path, place: Place, 
     killer.start()
     totals = pool.generate(job(tmp_path), units(240, 12), lambda _: None)
     killer.join()
-    table = read_samples(tmp_path)
+    table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(240))
     writers = table["engine"].to_pylist()
     assert set(writers) == {0, 1, 2}, "another engine took the dead one's place"
@@ -73,7 +73,7 @@ def test_a_failing_prompt_is_a_failed_row(tmp_path: Path, place: Place, pools: E
     texts = ["word " * 200 if i == 7 else text for i, text in enumerate(work["text"].to_pylist())]
     work = work.set_column(work.column_names.index("text"), "text", pa.array(texts))
     pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
-    failed = [row for row in read_samples(tmp_path).to_pylist() if row["status"] == "failed"]
+    failed = [row for row in SamplesFolder(tmp_path).rows().to_pylist() if row["status"] == "failed"]
     assert [row["sample_id"] for row in failed] == [7]
     assert "the context 60" in failed[0]["error"]
 
@@ -90,7 +90,7 @@ def test_an_engine_without_memory_starts_once_more_with_less(tmp_path: Path, pla
     short = replace(FAKE, kv_cache_bytes=1500, fake_memory_bytes=1000, num_engines=2)
     pool = pools.start(short, place)
     pool.generate(job(tmp_path), units(60, 15), lambda _: None)
-    assert read_samples(tmp_path).num_rows == 60
+    assert SamplesFolder(tmp_path).rows().num_rows == 60
     assert [engine.config.kv_cache_bytes for engine in pool._engines] == [750, 750]
     warnings = written(place).count("kv_cache_bytes 1500 -> 750")
     assert warnings == 1, "both engines are told at once"
@@ -115,7 +115,7 @@ def test_a_time_budget_ends_in_good_order(tmp_path: Path, place: Place, pools: E
     totals = pool.generate(job(tmp_path), units(3000, 15), lambda _: None)
     assert pool.out_of_time
     assert time.monotonic() - started < 15, "60 s of work were planned"
-    there = read_samples(tmp_path).num_rows
+    there = SamplesFolder(tmp_path).rows().num_rows
     assert 0 < there < 3000
     assert sum(own["committed"] for own in totals) == there, "the open part is committed"
     (tmp_path / "again").mkdir()

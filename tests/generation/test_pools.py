@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.generation.config import generator_configs
@@ -80,7 +80,7 @@ def test_two_generators_write_every_row_once(
     seen: list[int] = []
     work = units(300, 15)
     totals = pool.generate(job(tmp_path), work, seen.append)
-    table = read_samples(tmp_path)
+    table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(300))
     by_engine = (table["engine"].to_numpy() >= ENGINES_APART).astype(int)
     assert (by_engine == writer_of(pa.concat_tables([unit.rows for unit in work]), MIXED)).all()
@@ -97,4 +97,4 @@ def test_a_time_budget_is_of_all_generators_together(
     pool = pools.start(replace(MIXED, max_seconds=1.0, fake_samples_per_second=30.0), place)
     pool.generate(job(tmp_path), units(300, 15), lambda _: None)
     assert pool.out_of_time
-    assert 0 < read_samples(tmp_path).num_rows < 200
+    assert 0 < SamplesFolder(tmp_path).rows().num_rows < 200

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PASSAGES
-from engine.artifacts.prompts import load_prompts, read_plan
+from engine.artifacts.prompts import PromptsFolder
 from engine.errors import UserError
 from engine.generation.config import SamplesConfig
 from engine.prompts.config import PromptsConfig
@@ -82,12 +82,12 @@ def test_written_values_are_conditions_like_any_other(tmp_path: Path, documents:
         record = plan_prompts(config(), {"documents": documents}, output, place)
     finally:
         place.engines.stop()
-    plan = read_plan(output)
+    plan = PromptsFolder(output).plan()
     topics = set(plan["condition_topic"].to_pylist())
     assert len(topics) > 1
     assert topics <= set(read_ground(output).task.attributes["topic"].values)
     assert record["num_values"] == {"topic": len(topics), "form": 2}
-    assert load_prompts(output).task.attributes["topic"].written is None, "frozen"
+    assert PromptsFolder(output).prompts().task.attributes["topic"].written is None, "frozen"
 
 
 def test_self_instruct_writes_demonstrations_that_pass_the_filters(

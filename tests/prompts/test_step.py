@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from engine.artifacts.columns import PASSAGES, PROMPTS
-from engine.artifacts.prompts import load_prompts, read_plan
+from engine.artifacts.prompts import PromptsFolder
 from engine.errors import UserError
 from engine.models.tokenizer import load_tokenizer
 from engine.prompts.config import PromptsConfig
@@ -77,7 +77,7 @@ def planned(documents: Path, tmp_path: Path) -> Planner:
 
 def test_plans_every_passage_and_says_so(planned: Planner) -> None:
     output, record = planned(config(per_passage=2))
-    plan = read_plan(output)
+    plan = PromptsFolder(output).plan()
     assert plan.schema.names == [*PROMPTS.names, "condition_form"]
     assert sorted(path.name for path in output.iterdir()) == [
         "demonstration_pool.parquet",
@@ -104,7 +104,7 @@ SIZES = AttributeConfig(range=RangeConfig(1, 3))
 
 def test_the_record_names_the_most_frequent_values_only(planned: Planner) -> None:
     output, record = planned(config({"attributes": {"word": WORDS, "size": SIZES}}, per_passage=10))
-    words, sizes = (read_plan(output)[f"condition_{name}"].to_pylist() for name in ("word", "size"))
+    words, sizes = (PromptsFolder(output).plan()[f"condition_{name}"].to_pylist() for name in ("word", "size"))
     assert record["num_values"] == {"word": len(set(words)), "size": 3}
     shown = record["distribution"]
     assert isinstance(shown, dict)
@@ -129,7 +129,7 @@ def test_prefixes_follow_the_instruction_and_nothing_else(planned: Planner) -> N
     attributes = {"word": WORDS, "size": SIZES}
     task = {"instruction": "Size {{ condition.size }}. ", "prompt": "{{ passage.text }} {{ condition.word }}:"}
     output, record = planned(config({**task, "attributes": attributes}, per_passage=10))
-    plan, renderer = read_plan(output).to_pylist(), load_prompts(output).renderer()
+    plan, renderer = PromptsFolder(output).plan().to_pylist(), PromptsFolder(output).prompts().renderer()
     texts: dict[int, set[str]] = {}
     for row in plan:
         texts.setdefault(row["prefix"], set()).add(renderer.prefix(row["demonstration_set"], row["cell"]))
@@ -140,7 +140,7 @@ def test_prefixes_follow_the_instruction_and_nothing_else(planned: Planner) -> N
 def test_quotas_end_the_plan_and_the_record_says_so(planned: Planner) -> None:
     quotas = [QuotaConfig({"size": "1"}, 7), QuotaConfig({"size": ["2", 3]}, 9)]
     output, record = planned(config({"attributes": {"size": SIZES}, "quotas": quotas}))
-    sizes = read_plan(output)["condition_size"].to_pylist()
+    sizes = PromptsFolder(output).plan()["condition_size"].to_pylist()
     assert (sizes.count("1"), len(sizes)) == (7, 16)
     assert record["ended_early"] == "no cell was free after 16 of 30 samples"
     assert "16 of 30 samples" in WARNINGS[-1]
@@ -151,7 +151,7 @@ def test_quotas_end_the_plan_and_the_record_says_so(planned: Planner) -> None:
 
 def test_exclusions_reach_the_plan(planned: Planner) -> None:
     output, _ = planned(config({"attributes": {"size": SIZES}, "exclude": [{"size": 2}]}))
-    assert set(read_plan(output)["condition_size"].to_pylist()) == {"1", "3"}
+    assert set(PromptsFolder(output).plan()["condition_size"].to_pylist()) == {"1", "3"}
 
 
 def test_conditions_are_checked_when_a_run_is_configured() -> None:
@@ -161,7 +161,7 @@ def test_conditions_are_checked_when_a_run_is_configured() -> None:
 
 def test_what_was_planned_is_rendered_again(planned: Planner) -> None:
     output, _ = planned(config())
-    prompts = load_prompts(output)
+    prompts = PromptsFolder(output).prompts()
     assert prompts.task == config().task
     assert [len(chosen) for chosen in prompts.sets] == [2] * 6
     assert [{d.conditions["form"] for d in chosen} for chosen in prompts.sets] == [{"question"}] * 3 + [
@@ -174,17 +174,17 @@ def test_what_was_planned_is_rendered_again(planned: Planner) -> None:
 
 def test_forecasts_the_tokens_of_each_prompt(planned: Planner, documents: Path) -> None:
     output, _ = planned(config())
-    renderer, tokenizer = load_prompts(output).renderer(), load_tokenizer(MODEL)
+    renderer, tokenizer = PromptsFolder(output).prompts().renderer(), load_tokenizer(MODEL)
     passages = {row["passage_id"]: row for row in pq.read_table(documents / "passages.parquet").to_pylist()}
-    for row in read_plan(output).to_pylist():
+    for row in PromptsFolder(output).plan().to_pylist():
         text = renderer.completion(passages[row["passage_id"]], row["demonstration_set"], row["cell"])
         assert abs(row["prompt_tokens"] - len(tokenizer.encode(text))) <= 4, "sums of counts, a few tokens off"
 
 
 def test_forecasts_the_demonstrations_of_a_chat(planned: Planner) -> None:
     output, _ = planned(config({"kind": PromptKind.chat, "demonstration": ""}))
-    renderer, tokenizer = load_prompts(output).renderer(), load_tokenizer(MODEL)
-    row = read_plan(output).to_pylist()[0]
+    renderer, tokenizer = PromptsFolder(output).prompts().renderer(), load_tokenizer(MODEL)
+    row = PromptsFolder(output).plan().to_pylist()[0]
     number = int(row["passage_id"].removeprefix("d"))
     passage = {"title": f"Title {number}", "text": f"Some text number {number} " * (number + 1)}
     turns = renderer.messages(passage, row["demonstration_set"], row["cell"])
@@ -194,7 +194,7 @@ def test_forecasts_the_demonstrations_of_a_chat(planned: Planner) -> None:
 def test_long_demonstrations_are_cut(planned: Planner) -> None:
     output, _ = planned(config(shown={"max_document_tokens": 5}))
     tokenizer = load_tokenizer(MODEL)
-    shown = [d.document for chosen in load_prompts(output).sets for d in chosen]
+    shown = [d.document for chosen in PromptsFolder(output).prompts().sets for d in chosen]
     assert all(text.endswith(" ...") for text in shown)
     assert {len(tokenizer.encode(text.removesuffix(" ..."))) for text in shown} == {5}
 
@@ -203,14 +203,14 @@ def test_takes_demonstrations_from_judgements(tmp_path: Path, planned: Planner) 
     collection = str(write_corpus(tmp_path / "beir", 20))
     alone = {"from_qrels": 4, "collection": collection, "complete": False}
     output, record = planned(config(shown=alone))
-    chosen = {d.query_id: d.document for shown in load_prompts(output).sets for d in shown}
+    chosen = {d.query_id: d.document for shown in PromptsFolder(output).prompts().sets for d in shown}
     assert record["demonstrations"] == 4
-    assert set(read_plan(output)["condition_form"].to_pylist()) == {""}, "judged queries carry no form"
+    assert set(PromptsFolder(output).plan()["condition_form"].to_pylist()) == {""}, "judged queries carry no form"
     for query, document in chosen.items():
         number = int(query.removeprefix("q"))
         assert document == f"Title {number}. " + (f"Some text number {number} " * (number + 1)).strip()
 
-    sets = load_prompts(planned(config(shown=alone | {"complete": True}))[0]).sets
+    sets = PromptsFolder(planned(config(shown=alone | {"complete": True}))[0]).prompts().sets
     forms = {(bool(d.query_id), d.conditions["form"]) for shown in sets for d in shown}
     assert forms == {(True, "question"), (False, "keywords")}, "the general set shows what they lack"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.documents import read_passages
-from engine.artifacts.prompts import plan_files, size_of
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.samples.pending import pending_units, pending_windows
 from engine.storage.ids import IdSet
 from tests.support.jobs import rows
@@ -38,7 +38,7 @@ def committed(*ids: int) -> IdSet:
 
 
 def test_files_are_known_by_their_footers(folder: Path) -> None:
-    files = plan_files(folder)
+    files = PromptsFolder(folder).plan_files()
     assert [(file.first, file.last, file.rows) for file in files] == [
         (0, 9, 10),
         (10, 19, 10),
@@ -49,7 +49,7 @@ def test_files_are_known_by_their_footers(folder: Path) -> None:
 
 
 def test_complete_files_are_never_read(folder: Path) -> None:
-    files = plan_files(folder)
+    files = PromptsFolder(folder).plan_files()
     files[1].path.unlink()
     found = committed(0, 5, *range(10, 20), 39)
     [window] = pending_windows(files, found)
@@ -58,8 +58,8 @@ def test_complete_files_are_never_read(folder: Path) -> None:
 
 
 def test_units_are_made_window_by_window(folder: Path) -> None:
-    files = plan_files(folder)
-    units = pending_units(files, committed(0), read_passages(folder), unit_rows=4, window_rows=15)
+    files = PromptsFolder(folder).plan_files()
+    units = pending_units(files, committed(0), DocumentsFolder(folder).texts(), unit_rows=4, window_rows=15)
     first = next(units)
     for file in files[2:]:
         file.path.unlink()  # not needed before the second window

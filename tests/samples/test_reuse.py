@@ -16,15 +16,16 @@ import pytest
 
 from engine.artifacts.columns import PROMPTS
 from engine.artifacts.prompts import write_sets
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.generation.config import SamplesConfig
 from engine.runtime.place import Place
 from engine.samples import reuse as carry
 from engine.samples.reuse import find_donors, make_recipe
-from engine.samples.step import generate
+from engine.samples.step import generate_samples
 from engine.storage.files import locked
 from engine.storage.parts import committed_parts
-from engine.task.config import TaskConfig, TurnConfig, task_to_json
+from engine.storage.typed import to_json_values
+from engine.task.config import TaskConfig, TurnConfig
 from tests.support.jobs import FAKE, TASK
 
 Sampled = dict[tuple[str, str], str]
@@ -61,17 +62,17 @@ class Mill:
         table = table.append_column("condition_form", pa.array([cell.partition("=")[2] for _, cell in keys]))
         pq.write_table(table, folders["prompts"] / "plan-00000.parquet", row_group_size=16)
         write_sets([], folders["prompts"] / "demonstration_sets.parquet")
-        (folders["prompts"] / "task.json").write_text(task_to_json(task))
+        (folders["prompts"] / "task.json").write_text(json.dumps(to_json_values(task)))
         return folders
 
     def write(self, config: SamplesConfig, inputs: dict[str, Path], name: str) -> dict[str, Any]:
         """Generates into a folder of the store; returns the record."""
         output = self.root / "samples" / name
         output.mkdir(parents=True, exist_ok=True)
-        return generate(config, inputs, output, self.place)
+        return generate_samples(config, inputs, output, self.place)
 
     def rows(self, name: str) -> list[dict[str, Any]]:
-        return read_samples(self.root / "samples" / name).to_pylist()
+        return SamplesFolder(self.root / "samples" / name).rows().to_pylist()
 
     def texts(self, name: str) -> Sampled:
         return {(row["passage_id"], row["cell"]): row["text"] for row in self.rows(name)}
@@ -159,7 +160,7 @@ def test_failed_rows_and_locked_folders_are_left(mill: Mill) -> None:
 
 def test_donors_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> None:
     (tmp_path / "prompts").mkdir()
-    (tmp_path / "prompts" / "task.json").write_text(task_to_json(TASK))
+    (tmp_path / "prompts" / "task.json").write_text(json.dumps(to_json_values(TASK)))
     recipe = make_recipe(FAKE, tmp_path / "prompts")
     assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), tmp_path / "prompts").text
     assert recipe.text != make_recipe(replace(FAKE, seed=1), tmp_path / "prompts").text
@@ -196,6 +197,6 @@ def test_a_kill_while_taking_over_takes_nothing_twice(mill: Mill, monkeypatch: p
     assert len(found) == parts
     record = mill.write(FAKE, inputs, "second")
     assert (asked(record), record["carried"], record["planned"]) == (10, 40, 50)
-    table = read_samples(mill.root / "samples" / "second")
+    table = SamplesFolder(mill.root / "samples" / "second").rows()
     assert table["sample_id"].to_pylist() == list(range(50))
     assert pc.sum(pc.equal(table["attempt"], 0)).as_py() == 40

@@ -10,18 +10,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import condition_names
-from engine.artifacts.prompts import read_plan
-from engine.artifacts.samples import read_samples
+from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.samples import SamplesFolder
 from engine.generation.jobs import make_units
 from engine.runtime.place import Place
-from engine.samples.step import generate, generate_samples
+from engine.samples.step import generate_samples
 from engine.storage.parts import committed_parts
 from tests.support.jobs import FAKE
 
 
 def test_units_are_runs_of_one_prefix_with_their_passages(planned_inputs: Mapping[str, Path]) -> None:
     passages = pq.read_table(planned_inputs["documents"] / "passages.parquet")
-    units = list(make_units(read_plan(planned_inputs["prompts"]), passages, 20))
+    units = list(make_units(PromptsFolder(planned_inputs["prompts"]).plan(), passages, 20))
     assert [(unit.prefix, unit.rows.num_rows) for unit in units] == [
         (0, 20),
         (0, 10),
@@ -49,16 +49,18 @@ def test_generates_resumes_and_keeps_what_is_committed(
     try:
         record = generate_samples(FAKE, planned_inputs, output, place)
         assert (record["planned"], record["generated"], record["failed"]) == (90, 90, 0)
-        before = read_samples(output)
+        before = SamplesFolder(output).rows()
         lost = committed_parts(output)[0]
         kept = before.filter(pa.compute.invert(pa.compute.is_in(before["sample_id"], pq.read_table(lost)["sample_id"])))
         lost.unlink()  # as if it had never been committed
-        record = generate(replace(FAKE, num_engines=2, part_rows=7), planned_inputs, output, place)
+        record = generate_samples(replace(FAKE, num_engines=2, part_rows=7), planned_inputs, output, place)
         assert record["planned"] == 90
-        after = read_samples(output)
+        after = SamplesFolder(output).rows()
         assert after["sample_id"].to_pylist() == list(range(90))
         same = after.filter(pa.compute.is_in(after["sample_id"], kept["sample_id"]))
         assert same["attempt"].to_pylist() == kept["attempt"].to_pylist() == [1] * kept.num_rows
-        assert generate(FAKE, planned_inputs, output, place)["planned"] == 90, "nothing pending starts no engine"
+        assert generate_samples(FAKE, planned_inputs, output, place)["planned"] == 90, (
+            "nothing pending starts no engine"
+        )
     finally:
         place.engines.stop()

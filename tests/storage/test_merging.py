@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.storage import merging as compaction
 from engine.storage.merging import compact, delete_replaced
 from engine.storage.parts import committed_parts, committed_set, open_attempt, part_ids, replaced_parts, seal_attempts
@@ -29,7 +29,7 @@ def fill(folder: Path, attempts: int = 3, parts: int = 4, rows: int = 5) -> list
             commit(attempt, [number + parts * attempts * row for row in range(rows)], engine=0, number=part)
             number += 1
     seal_attempts(folder)
-    return read_samples(folder).to_pylist()
+    return SamplesFolder(folder).rows().to_pylist()
 
 
 def raw_ids(folder: Path) -> list[int]:
@@ -43,7 +43,7 @@ def test_many_small_parts_become_few_large_ones(tmp_path: Path) -> None:
     rows = fill(tmp_path)
     compact(tmp_path, merged_rows=25)
     assert [len(part_ids(part)) for part in committed_parts(tmp_path)] == [25, 25, 10]
-    assert read_samples(tmp_path).to_pylist() == rows
+    assert SamplesFolder(tmp_path).rows().to_pylist() == rows
     assert len(committed_set(committed_parts(tmp_path), 60)) == 60
     assert raw_ids(tmp_path) == list(range(60)), "the small parts are gone"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -113,13 +113,13 @@ def test_a_kill_at_any_file_operation_loses_and_doubles_nothing(
         rows = fill(folder, attempts=2, parts=3, rows=10)
         if not killed_at(call, monkeypatch, folder):
             break
-        assert read_samples(folder).to_pylist() == rows, f"killed before file operation {call}"
+        assert SamplesFolder(folder).rows().to_pylist() == rows, f"killed before file operation {call}"
         assert len(committed_set(committed_parts(folder), 60)) == 60
         killed_at(call // 2, monkeypatch, folder)  # and again, somewhere earlier in the next start
-        assert read_samples(folder).to_pylist() == rows
+        assert SamplesFolder(folder).rows().to_pylist() == rows
         seal_attempts(folder)
         compact(folder, merged_rows=30)
-        assert read_samples(folder).to_pylist() == rows
+        assert SamplesFolder(folder).rows().to_pylist() == rows
         assert raw_ids(folder) == list(range(60))
         call += 1
     assert call >= 10, "at least two merged parts, each opened and renamed, and six deletions"
@@ -136,7 +136,7 @@ def test_a_kill_in_the_middle_of_the_deletions_brings_nothing_back(
     left = replaced_parts(tmp_path)
     assert len(left) == 12
     left[0].unlink()
-    assert read_samples(tmp_path).to_pylist() == rows
+    assert SamplesFolder(tmp_path).rows().to_pylist() == rows
     commit(open_attempt(tmp_path, seal_attempts(tmp_path)), [60])
     seal_attempts(tmp_path)
     compact(tmp_path)

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import SAMPLES
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.storage.parts import (
     FencedError,
     PartWriter,
@@ -46,7 +46,7 @@ def test_reads_all_samples_in_order(tmp_path: Path) -> None:
     commit(first, [5, 1])
     seal_attempts(tmp_path)
     commit(open_attempt(tmp_path, 2), [3, 0], engine=1)
-    table = read_samples(tmp_path)
+    table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == [0, 1, 3, 5]
     assert table["text"].to_pylist() == ["text 0", "text 1", "text 3", "text 5"]
     assert table.schema.names == [*SAMPLES.names, "condition_form"]
@@ -131,7 +131,7 @@ def test_an_id_twice_is_noticed_everywhere(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=r"sample \[2\] is in two committed parts"):
         committed_set(committed_parts(tmp_path), 4)
     with pytest.raises(AssertionError, match="holds a sample twice"):
-        read_samples(tmp_path)
+        SamplesFolder(tmp_path).rows()
 
 
 def test_two_engines_never_share_a_name(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_part_of_someone_else_is_noticed(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="has no ids in its footer"):
         part_ids(tmp_path / "part-e0-00000.parquet")
     with pytest.raises(AssertionError, match="holds no committed part"):
-        read_samples(tmp_path)
+        SamplesFolder(tmp_path).rows()
     assert committed_ids([]).tolist() == []
 
 

@@ -1,7 +1,7 @@
 """A driver of the samples step that costs a fork instead of a start of Ray, so that it can be killed many times.
 
 In: one JSON object per line on standard input. Out: for each the pid of a forked driver at once, then its wait status.
-The driver runs the real step (`engine.samples.step.generate`, locks, parts, carry-over, compaction, `_DONE`) with the
+The driver runs the real step (`engine.samples.step.generate_samples`, locks, parts, carry-over, compaction, `_DONE`) with the
 real engine loops in threads of its own; only `engine/generation/pool.py` and Ray are replaced. A kill takes both together.
 """
 
@@ -32,7 +32,7 @@ from engine.generation.generator import Written
 from engine.generation.jobs import Job, Unit
 from engine.generation.loop import EngineLoop
 from engine.runtime.console import Console
-from engine.samples.step import generate
+from engine.samples.step import generate_samples
 from engine.storage.store import Store, finish, is_done
 from engine.task.sampling import Sampling
 
@@ -57,7 +57,9 @@ class LocalPool:
     def totals(self) -> list[dict[str, Any]]:
         return [asdict(loop.totals()) for loop in self._loops]
 
-    def generate(self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]) -> list[dict[str, Any]]:
+    def generate_samples(
+        self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]
+    ) -> list[dict[str, Any]]:
         for loop in self._loops:
             threading.Thread(target=self._run, args=(loop,), daemon=True).start()
             loop.hand_in(job).done.wait()
@@ -118,7 +120,7 @@ def drive(work: dict[str, Any]) -> None:
     store = Store(root)
     with store.producing(store.folder("samples", work["name"]), keep=True) as folder:
         if not is_done(folder):
-            finish(folder, {"record": generate(config, inputs, folder, where)})
+            finish(folder, {"record": generate_samples(config, inputs, folder, where)})
 
 
 def _say(number: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.artifacts.samples import read_samples
+from engine.artifacts.samples import SamplesFolder
 from engine.generation.config import GeneratorKind, SamplesConfig
 from engine.generation.fake_generator import FakeGenerator
 from engine.generation.generator import Finished, Request
@@ -109,7 +109,7 @@ class Running:
         for ticket in [self.loop.hand_in(list(unit)) for unit in units]:
             finished(ticket)
         self.end()
-        return read_samples(self.folder).to_pylist()
+        return SamplesFolder(self.folder).rows().to_pylist()
 
     def end(self) -> Totals:
         self.loop.stop()

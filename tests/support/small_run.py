@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import EXAMPLES, PASSAGES
-from engine.artifacts.examples import read_examples
+from engine.artifacts.examples import ExamplesFolder
 from engine.generation.pools import EnginePools
 from engine.models.resolve import resolve_model
 from engine.runtime.cluster import ClusterConfig
@@ -28,7 +28,8 @@ from engine.search.bm25 import Bm25Index
 from engine.search.encoder import EncoderConfig
 from engine.storage.run_folders import link
 from engine.storage.store import finish
-from engine.task.config import TaskConfig, task_to_json
+from engine.storage.typed import to_json_values
+from engine.task.config import TaskConfig
 from eval.config import ReportConfig
 from eval.data_quality import quality_figures
 from eval.decision import decide, held_out_queries
@@ -87,7 +88,7 @@ def build_run(root: Path) -> dict[str, Path]:
     sets = {"demonstration_set": [0], "document": ["d"], "query": ["q"], "query_id": ["q6"]}
     pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_sets.parquet")
     pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_pool.parquet")
-    (folders["prompts"] / "task.json").write_text(task_to_json(TaskConfig(prompt="{{ passage.text }}")))
+    (folders["prompts"] / "task.json").write_text(json.dumps(to_json_values(TaskConfig(prompt="{{ passage.text }}"))))
     write_examples(folders["examples"])
     for noun, folder in folders.items():
         config = {"max_tokens": 48} if noun == "samples" else {}
@@ -188,7 +189,8 @@ def small_report(root: Path, *, judged: bool = True) -> tuple[dict[str, Any], Ev
     folders = build_run(root)
     evaluation = small_evaluation(folders, judged=judged)
     report = assemble(small_config(), folders, root / "report" / "0123456789abcdef", evaluation)
-    kept, rejected = read_examples(folders["examples"])
+    examples = ExamplesFolder(folders["examples"])
+    kept, rejected = examples.kept(), examples.rejected()
     real = evaluation.judged.benchmark.queries if evaluation.judged else {}
     report["data_quality"] = quality_figures((kept, rejected), real, 0, {})
     report["seconds"]["report"] = 9.1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import UserError
+from engine.storage.typed import from_json_values, to_json_values
 from engine.task.answers import Answer, TurnError, column_value
 from engine.task.check import check_turns
-from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig, task_from_json, task_to_json
+from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.turns import Turn, answer_columns, answer_values, resolve_turns, turn_needs
 
 SCHEMA = {
@@ -226,4 +228,4 @@ def test_columns_of_answers() -> None:
 
 def test_a_task_of_turns_round_trips_as_json() -> None:
     task = replace(TASK, turns={**TASK.turns, "d": TurnConfig(kind=PromptKind.chat, parser=ParserKind.list)})
-    assert task_from_json(task_to_json(task)) == task
+    assert from_json_values(TaskConfig, json.loads(json.dumps(to_json_values(task)))) == task

@@ -1,0 +1,44 @@
+"""Dataclasses as JSON and back: what a step records, and the task that lies beside a plan.
+
+In: a dataclass, nested ones, enums and mappings included. Out: plain JSON values, and from those the same dataclass
+again, by its own annotations. pydantic does both. OmegaConf, which the config classes know, would take `${...}` inside
+a text for a reference and refuse to fill frozen dataclasses.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+T = TypeVar("T")
+
+
+def to_json_values(record: object) -> dict[str, Any]:
+    """A dataclass as plain JSON values; an enum is its value."""
+    values: dict[str, Any] = _adapter(cast(Hashable, type(record))).dump_python(record, mode="json")
+    return values
+
+
+def from_json_values(kind: type[T], values: Mapping[str, Any]) -> T:
+    """The inverse of `to_json_values`.
+
+    Args:
+        kind: the dataclass.
+        values: what `to_json_values` gave; a field that is left out has its default.
+
+    Raises:
+        pydantic.ValidationError: a field is missing or has a value of another type, which a file that the project
+            wrote itself never has.
+    """
+    return cast(T, _adapter(cast(Hashable, kind)).validate_python(dict(values)))
+
+
+@functools.cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cast(type, kind))
