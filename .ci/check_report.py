@@ -1,12 +1,14 @@
-"""Check that a finished run's report has every figure that others rely on, and that its samples add up.
+"""Checks that a finished run's report has every figure that others rely on, and that its samples add up.
 
-In: the path of a report.json. Out: one line, or an exit status that is not zero.
+In: the path of a report.json. Out: one line, or an exit status that is not zero. The file is read as any script outside
+the project would read it, so that a figure that changes its name is noticed.
 """
 
 import json
 import sys
 from pathlib import Path
 
+SECTIONS = ("retrieval", "fingerprints", "seconds", "peak_memory_bytes")
 NEEDED = """
 samples: planned generated failed
 examples: kept rejected
@@ -20,15 +22,13 @@ SCORES = {"ndcg@10", "mrr@10", "recall@100", "hit@1", "hit@3", "hit@10"}
 
 def missing_keys(report: dict[str, dict[str, object]]) -> list[str]:
     """Names of the figures that the report lacks."""
-    wanted = [
+    needed = [
         (section, key)
         for section, _, keys in (line.partition(": ") for line in NEEDED.split("\n") if line)
         for key in keys.split()
     ]
-    missing = [f"{section}.{key}" for section, key in wanted if key not in report.get(section, {})]
-    return missing + [
-        key for key in ("retrieval", "fingerprints", "seconds", "peak_memory_bytes") if not report.get(key)
-    ]
+    missing = [f"{section}.{key}" for section, key in needed if key not in report.get(section, {})]
+    return missing + [section for section in SECTIONS if not report.get(section)]
 
 
 def missing_scores(retrieval: dict[str, dict[str, dict[str, object]]]) -> list[str]:
@@ -47,7 +47,7 @@ def missing_scores(retrieval: dict[str, dict[str, dict[str, object]]]) -> list[s
 
 
 def main() -> None:
-    """Reads the report named on the command line and checks it."""
+    """Reads the report that is named on the command line and checks it."""
     path = Path(sys.argv[1])
     report = json.loads(path.read_text())
     missing = missing_keys(report) + missing_scores(report.get("retrieval", {}))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engine.artifacts.prompts import PlannedRow
     from engine.pipeline import RunConfig
     from engine.task.config import TaskConfig
 
@@ -52,24 +53,30 @@ def default_environment() -> dict[str, str]:
 
 def planned_prompts(run: Path) -> list[Prompt]:
     """The prompts that a run's samples step asks: by prefix, and within one by `sample_id`; replicates asked as one."""
-    import pyarrow.parquet as pq
-
     from engine.artifacts.prompts import PromptsFolder
+    from engine.task.render import CompletionRenderer
 
-    renderer = PromptsFolder(run / "prompts").prompts().renderer()
-    assert not renderer.is_chat, "both sides complete the same text"
-    columns = pq.read_table(run / "documents" / "passages.parquet", columns=["passage_id", "title", "text"])
-    passages = {row["passage_id"]: row for row in columns.to_pylist()}
-    plan = PromptsFolder(run / "prompts").plan().sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
-    asked: dict[tuple[Any, ...], Prompt] = {}
-    for row in plan.to_pylist():
-        key = row["prefix"], row["passage_id"], row["cell"]
-        if key in asked:
-            asked[key] = Prompt(asked[key].text, asked[key].n + 1)
+    renderer = PromptsFolder(run / "prompts").prompts().compile().first
+    assert isinstance(renderer, CompletionRenderer), "both sides complete the same text"
+    prompts: dict[tuple[int, str, str], Prompt] = {}
+    for row in sorted(planned(run), key=lambda row: (row.prefix, row.sample_id)):
+        key = row.prefix, row.passage_id, row.cell
+        if key in prompts:
+            prompts[key] = Prompt(prompts[key].text, prompts[key].n + 1)
         else:
-            text = renderer.completion(passages[row["passage_id"]], row["demonstration_set"], row["cell"])
-            asked[key] = Prompt(text)
-    return list(asked.values())
+            prompts[key] = Prompt(renderer.prompt(row.ask()))
+    return list(prompts.values())
+
+
+def planned(run: Path) -> list[PlannedRow]:
+    """All planned samples of a run with their passages, by `sample_id`."""
+    from engine.artifacts.documents import DocumentsFolder
+    from engine.artifacts.prompts import PromptsFolder, planned_row
+
+    texts = DocumentsFolder(run / "documents").passages(["passage_id", "title", "text"])
+    passages = {passage["passage_id"]: passage for passage in texts.to_pylist()}
+    rows = PromptsFolder(run / "prompts").plan().to_pylist()
+    return [planned_row(row, passages[row["passage_id"]]) for row in rows]
 
 
 def llm_arguments(config: RunConfig, *, as_it_comes: bool) -> dict[str, Any]:

@@ -24,6 +24,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,7 +98,8 @@ def write_collection(folder: str, samples: int, model: str) -> dict[str, float]:
     from engine.models.tokenizer import load_tokenizer
 
     documents = list(read_in_fresh_interpreter())
-    encodings = load_tokenizer(model).encode_batch([_shown(d) for d in documents], add_special_tokens=False)
+    tokenizer = load_tokenizer(model, key="samples.model")
+    encodings = tokenizer.encode_batch([_shown(d) for d in documents], add_special_tokens=False)
     sized = [(len(encoding), document) for encoding, document in zip(encodings, documents, strict=True)]
     demonstrations = _spread([pair for pair in sized if pair[0] in range(*DEMONSTRATION_TOKENS)], NUM_DEMONSTRATIONS)
     passages = _spread([pair for pair in sized if pair[0] in range(*PASSAGE_TOKENS)], samples)
@@ -118,22 +120,18 @@ def random_side(overrides: list[str], run: str) -> dict[str, Any]:
 def random_prompts(config: RunConfig, run: Path) -> list[_plain.Prompt]:
     """A prompt for every planned passage, with demonstrations of its own, in random order; seeded."""
     import numpy as np
-    import pyarrow.parquet as pq
 
-    from engine.artifacts.prompts import PromptsFolder
     from engine.prompts.demonstrations.pool import load_pool
-    from engine.task.render import Renderer
+    from engine.task.compiled import compile_task
 
-    columns = pq.read_table(run / "documents" / "passages.parquet", columns=["passage_id", "title", "text"])
-    passages = {row["passage_id"]: row for row in columns.to_pylist()}
     pool = load_pool(config.demonstrations, {})
-    plan = PromptsFolder(run / "prompts").plan().to_pylist()
+    plan = _plain.planned(run)
     rng = np.random.default_rng(config.seed)
     sets = [[pool[i] for i in rng.permutation(len(pool))[:PER_PROMPT]] for _ in plan]
-    renderer = Renderer(config.task, sets)
+    renderer = compile_task(config.task, sets).first
     rows = [plan[i] for i in rng.permutation(len(plan))]
-    texts = (renderer.completion(passages[row["passage_id"]], i, row["cell"]) for i, row in enumerate(rows))
-    return [_plain.Prompt(text) for text in texts]
+    asks = (replace(row.ask(), demonstration_set=number) for number, row in enumerate(rows))
+    return [_plain.Prompt(renderer.text(ask)) for ask in asks]
 
 
 def generated_texts(run: Path) -> list[str]:
@@ -147,7 +145,7 @@ def generated_texts(run: Path) -> list[str]:
 def diversity(planned: list[str], random: list[str]) -> dict[str, dict[str, float]]:
     """Distinct-2 and dispersion of both sides' queries; runs in its own process, for it loads an encoder."""
     from engine.search.encoder import Encoder, EncoderConfig
-    from engine.text.words import clean_query
+    from engine.text.queries import clean_query
     from eval.data_quality import distinct_2
 
     config = EncoderConfig(model="bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=256)

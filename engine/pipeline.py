@@ -6,17 +6,17 @@ folders of Parquet, so any step can be run, read, replaced or resumed alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from engine.documents.config import DocumentsConfig
 from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
 from engine.examples.step import curate_examples
-from engine.generation.config import SamplesConfig
-from engine.prompts.config import PromptsConfig, RoundConfig
+from engine.samples.config import SamplesConfig
+from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
-from engine.prompts.rounds import plan_round
+from engine.prompts.round_zero import values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
@@ -72,16 +72,40 @@ class RunConfig:
 
 def steps(config: RunConfig) -> list[Step]:
     """The six steps, in the order in which data meets them; three of them once a round."""
-    documents = Step("documents", load_documents, config.documents)
-    prompts = Step("prompts", plan_prompts, config.prompts, (documents,))
-    samples = Step("samples", generate_samples, config.samples, (documents, prompts), resumable=True)
+    documents = Step("documents", load_documents, config.documents, checks_input=True)
+    written = round_zero(config, documents)
+    known = (documents, *(step for step in written if step.name))
+    prompts = Step("prompts", plan_prompts, config.prompts, known, checks_input=True)
+    samples = generation(config, documents, prompts)
     examples = Step("examples", curate_examples, config.examples, (documents, prompts, samples))
     rounds = [prompts, samples, examples]
     for number in range(2, config.samples.rounds + 1):
-        prompts = Step("prompts", plan_round, RoundConfig(config.prompts, number), (documents, prompts, examples))
-        samples = Step("samples", generate_samples, config.samples, (documents, prompts), resumable=True)
+        prompts = Step("prompts", plan_prompts, RoundConfig(config.prompts, number), (documents, prompts, examples))
+        samples = generation(config, documents, prompts)
         examples = Step("examples", curate_examples, config.examples, (documents, prompts, samples))
         rounds += [prompts, samples, examples]
     model = Step("model", train_model, config.model, (documents, examples))
     report = Step("report", evaluate_model, config.report, (documents, prompts, samples, examples, model))
-    return [documents, *rounds, model, report]
+    return [documents, *written, *rounds, model, report]
+
+
+def round_zero(config: RunConfig, documents: Step) -> list[Step]:
+    """The same steps on small plans, where the generator is to write values of conditions, or demonstrations."""
+    values: list[Step] = []
+    if asked := values_config(config.task):
+        blank = Step("documents", load_documents, config.documents.one_blank(), part_of="values")
+        prompts = Step("prompts", plan_prompts, asked, (blank,), part_of="values")
+        values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of="values")]
+    if not config.demonstrations.self_instruct:
+        return values
+    plan = SelfInstructConfig(config.task, config.demonstrations)
+    prompts = Step("prompts", plan_prompts, plan, (documents, *values[-1:]), part_of="demonstrations")
+    samples = replace(generation(config, documents, prompts), part_of="demonstrations")
+    curation = Step("examples", curate_examples, config.examples.row_filters_only(), (documents, prompts, samples))
+    return [*values, prompts, samples, replace(curation, name="demonstrations", part_of="demonstrations")]
+
+
+def generation(config: RunConfig, documents: Step, prompts: Step) -> Step:
+    """Samples of a plan; what a killed attempt committed is kept."""
+    inputs = (documents, prompts)
+    return Step("samples", generate_samples, config.samples, inputs, resumable=True, needs_engines=True)

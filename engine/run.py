@@ -12,13 +12,13 @@ from pathlib import Path
 
 from engine.artifacts.collection import check_against_documents
 from engine.errors import UserError, suggest
-from engine.generation.config import SamplesConfig, model_configs
+from engine.generation.config import GeneratorConfig, model_configs
 from engine.generation.pools import EnginePools
 from engine.pipeline import RunConfig, steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from engine.runtime.step import Step, is_made, make
+from engine.runtime.step import ROUND_ZERO, Step, is_made, make
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.run_folders import begin_run, hold_run, link, link_latest, remember_run
@@ -46,25 +46,21 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     with hold_run(run_dir), naming_a_full_disk(run_dir), open_place(config, console or Console()) as place:
         store = Store(place.store_dir)
         _start_engines_early(wanted, store, place)
-        looked_at, rest = wanted[: len(LOOKED_AT)], wanted[len(LOOKED_AT) :]
-        for step in looked_at:
+        checked = max(number for number, step in enumerate(wanted, 1) if step.checks_input)
+        for step in wanted[:checked]:
             folder = make(step, store, place)
-            if step.noun == "documents":
+            if step.entry == "documents":
                 check_judgements(config, folder)
-        _begin(config, config_text, looked_at, store, place)
-        last_samples = max((index for index, step in enumerate(rest) if step.noun == "samples"), default=-1)
-        for index, step in enumerate(rest):
-            if step.noun == "samples":
-                link(run_dir, step.noun, store.reserve(step.noun, step.fingerprint))
-            link(run_dir, step.noun, make(step, store, place))
-            if index == last_samples:
+        _begin(config, config_text, wanted[:checked], place)
+        generating = [step for step in wanted if step.needs_engines]
+        for step in wanted[checked:]:
+            if step.resumable:  # what it commits can be looked at while it works
+                _link(step, store.reserve(step.noun, step.fingerprint), run_dir)
+            _link(step, make(step, store, place), run_dir)
+            if step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
         link_latest(Path(config.runs_dir).expanduser(), run_dir)
     return run_dir
-
-
-LOOKED_AT = ("documents", "prompts")
-"""The steps that may refuse the input: nothing of the run folder changes before both have passed."""
 
 
 @contextlib.contextmanager
@@ -96,8 +92,8 @@ def run_folder(config: RunConfig) -> Path:
     if config.run_dir:
         return Path(config.run_dir).expanduser().absolute()
     source = Path(config.collection or config.documents.path).expanduser().absolute()
-    own = source.stem if source.is_file() else source.name
-    name = f"{config.name}-{own}" if config.collection or config.documents.path else config.name
+    documents = source.stem if source.is_file() else source.name
+    name = f"{config.name}-{documents}" if config.collection or config.documents.path else config.name
     return Path(config.runs_dir).expanduser().absolute() / name
 
 
@@ -112,8 +108,9 @@ def wanted_steps(config: RunConfig) -> list[Step]:
             f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, NOUNS)
         )
     every = steps(config)
-    ends = [index for index, step in enumerate(every) if step.noun == config.until]
-    return every[: (ends[0] if config.until in LOOKED_AT else ends[-1]) + 1]  # rounds begin and end with samples
+    ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
+    looks = config.until in {step.noun for step in every if step.checks_input}
+    return every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
 
 
 @contextlib.contextmanager
@@ -138,26 +135,38 @@ def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
 def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None:
     """Loads the generator while documents are read and prompts are planned."""
     for step in wanted:
-        if step.noun == "samples" and not is_made(step, store):
-            samples_config: SamplesConfig = step.config  # type: ignore[assignment]  # the step named samples has it
-            place.engines.start(samples_config, place)
+        if step.needs_engines and not is_made(step, store):
+            place.engines.start(step.config, place)
 
 
-def _begin(config: RunConfig, config_text: str, made: list[Step], store: Store, place: Place) -> None:
+def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) -> None:
     """Everything that a look at the input can refuse has passed: from here on the run folder changes."""
-    begin_run(place.run_dir, config_text)
-    remember_run(place.store_dir, place.run_dir)
-    link(place.run_dir, "logs", place.logs)
-    valid = {step.fingerprint for step in steps(config)}
-    for noun in NOUNS:  # what an earlier config left: trace and search must not mix two runs
-        entry = place.run_dir / noun
+    run_dir = place.run_dir
+    begin_run(run_dir, config_text)
+    place.tracker.begin()
+    remember_run(place.store_dir, run_dir)
+    link(run_dir, "logs", place.logs)
+    every = steps(config)
+    valid = {step.fingerprint for step in every}
+    for entry in [*(run_dir / noun for noun in NOUNS), *run_dir.glob(f"{ROUND_ZERO}/*/*")]:
         if entry.is_symlink() and entry.resolve().name not in valid:
-            entry.unlink()
+            entry.unlink()  # what an earlier config left: trace and search must not mix two runs
+    for part in sorted({step.part_of for step in every} - {""}):
+        make_folder(run_dir / ROUND_ZERO / part, where=f"run_dir={run_dir}")
+        begin_run(run_dir / ROUND_ZERO / part, config_text)
+    store = Store(place.store_dir)
     for step in made:
-        link(place.run_dir, step.noun, store.folder(step.noun, step.fingerprint))
+        for source in step.inputs if step.part_of else ():  # a part of round 0 is whole: it can be traced by itself
+            link((run_dir / step.entry).parent, source.noun, store.folder(source.noun, source.fingerprint))
+        _link(step, store.folder(step.noun, step.fingerprint), run_dir)
 
 
-def check_models(task: TaskConfig, config: SamplesConfig) -> None:
+def _link(step: Step, folder: Path, run_dir: Path) -> None:
+    entry = run_dir / step.entry
+    link(entry.parent, entry.name, folder)
+
+
+def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
     """Holds the models that turns name against those that there are.
 
     Raises:

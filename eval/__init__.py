@@ -1,5 +1,5 @@
-"""model -> report: what the tuned model is worth, in figures that anyone can recompute.
+"""The report step: it measures what the tuned model is worth, in figures that anyone can recompute.
 
-Judged questions, held-out synthetic queries, the base-or-tuned decision, and the page that shows them. Always
-imported as `from eval import ...`, since `import eval` would hide the builtin. This file imports nothing.
+It is a package apart, because judged questions may be used for measuring only; it is always imported as
+`from eval import ...`, since `import eval` would hide the built-in function.
 """

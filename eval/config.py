@@ -1,20 +1,24 @@
-"""The report step: documents, prompts, samples, examples, model -> report.
+"""What can be set of the report step, and what of it makes one report differ from another.
 
-In: the folders of all other steps. Out: report.json, report.html, per_query.parquet and .tsv, TREC runs with the
-judgements they were scored on. The passages were encoded with the base model by the round trip and come from the
-cache; the tuned model encodes them once. This file is the order of things; each thing has a module of its own.
+In: values from conf/report or the command line. Out: a ReportConfig that was checked before anything expensive starts.
+It stands apart from the step, so that composing a run does not load what the step needs.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from omegaconf import II
 
 from engine.errors import UserError
 from engine.runtime.identity import fields_of, placement
 from engine.search.encoder import EncoderConfig
+from engine.storage.digests import content_digest
 from eval.retrieval.benchmark import benchmark_digest
+
+TEMPLATES = Path(__file__).resolve().parent / "page" / "templates"
+"""The words and the looks of report.html."""
 
 
 @dataclass(frozen=True)
@@ -24,42 +28,45 @@ class ReportConfig:
     benchmark: str = II("collection")
     """A folder with queries.jsonl and qrels/, the name of a benchmark that ships, or empty for none."""
     split: str = "test"
-    """Which judgements: qrels/SPLIT.tsv."""
+    """Name of the judgements to use: qrels/SPLIT.tsv."""
     k: int = 100
-    """Documents ranked per query, and lines per query in the TREC runs."""
+    """Number of documents ranked per query, and of lines per query in the TREC runs; 100 or more."""
     bm25_k1: float = 1.5
+    """How much BM25 (in Lucene's form) counts repeated words; the stronger of the usual values on CACM."""
     bm25_b: float = 0.75
-    """BM25 in Lucene's form; the stronger of the usual defaults on CACM."""
+    """How much BM25 discounts long passages: 0 not at all, 1 in proportion to their length; chosen likewise."""
     resamples: int = 10_000
-    """Of the paired bootstrap."""
+    """Number of bootstrap resamples that each interval is made from."""
     decision_level: float = 0.95
-    """Width of the interval that decides between base and tuned; all reported intervals are 95 %."""
+    """Level of the interval that decides between base and tuned, 0.5 to 1; all reported intervals have 95 %."""
     latency_repetitions: int = placement(50)
-    """Queries timed one at a time, per system; 0 times none."""
+    """Number of queries that are timed, one at a time, with each system; 0 measures no latency."""
     price_per_gpu_hour: float = II("samples.price_per_gpu_hour")
-    """For the table of cost; 0: unknown. A new price makes a new report, and nothing else."""
+    """Price of one GPU-hour for the table of cost; 0: unknown. A new price makes a new report, and nothing else."""
     price_per_cpu_hour: float = II("samples.price_per_cpu_hour")
+    """Price of one core-hour, which is added to the price of GPUs; 0: unknown."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """The base model; the tuned one is read with the same prefixes and length."""
+    """How the base model reads texts; the tuned model is given the same prefixes and length."""
     seed: int = II("seed")
+    """Seed of the bootstrap and of the samples that the page shows."""
 
     def __post_init__(self) -> None:
         """Refuses settings that could only fail after the model is trained."""
         if self.k < 100:
-            what = f"{self.k} documents per query are too few for Recall@100"
-            raise UserError(what, where=f"report.k={self.k}", remedy="set it to 100 or more")
+            message = f"{self.k} documents per query are too few for Recall@100"
+            raise UserError(message, where=f"report.k={self.k}", remedy="set it to 100 or more")
         if not 0.5 <= self.decision_level < 1:
-            what, where = "no level of an interval", f"report.decision_level={self.decision_level}"
-            raise UserError(what, where=where, remedy="set it to 0.95, say")
+            where = f"report.decision_level={self.decision_level}"
+            raise UserError("no level of an interval", where=where, remedy="set it to 0.95, say")
         if self.resamples < 1:
-            raise UserError(
-                "no resamples, no interval", where=f"report.resamples={self.resamples}", remedy="set it to 10000"
-            )
+            where = f"report.resamples={self.resamples}"
+            raise UserError("no resamples, no interval", where=where, remedy="set it to 10000")
 
     def identity(self) -> dict[str, object]:
-        """The benchmark's queries and judgements in place of its path.
+        """The fields, with the benchmark's content in place of its path, and a digest of the page's templates.
 
         Raises:
             UserError: the benchmark cannot be read; a run asks this before it starts anything.
         """
-        return fields_of(self) | {"benchmark": benchmark_digest(self.benchmark, self.split)}
+        benchmark = benchmark_digest(self.benchmark, self.split)
+        return fields_of(self) | {"benchmark": benchmark, "templates": content_digest(TEMPLATES)}

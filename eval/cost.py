@@ -1,65 +1,95 @@
 """What generation cost: tokens, engine time, money; and the forecast beside what it then was. Pure functions.
 
-In: the totals of engines, the records of the prompts and samples steps, prices. Out: plain JSON values. A figure that
-cannot be known (no price, a record of an older version) is None, never a guess.
+In: the records of the prompts and samples steps, prices. Out: a Cost. A figure that cannot be known
+(without a price, without a limit of output tokens) is None, never a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from engine.artifacts.prompts import PromptsRecord
+from engine.artifacts.samples import EngineTime, SamplesRecord
 
 _SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
+class Amounts:
+    """How much was generated, or was forecast to be; None where it is not known."""
+
+    samples: int | None
+    prompt_tokens: int | None
+    output_tokens: int | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What generation cost; a figure that cannot be known is None."""
+
+    forecast: Amounts
+    """What planning expected at most: every sample uses all the output tokens that it may."""
+    real: Amounts
+    """What the engines then read and wrote."""
+    cpu_seconds: float | None
+    """Seconds of engine time, summed over the cores that engines held."""
+    gpu_seconds: float | None
+    """Seconds of engine time, summed over the GPUs that engines held."""
+    price: float | None
+    """Price of that time, in the currency of the configured prices."""
+    kept: int | None
+    """Number of kept examples."""
+    tokens_per_kept: float | None
+    """Prompt and output tokens of all samples, divided by the number of kept examples."""
+    price_per_1000_kept: float | None
+    """Price of a thousand kept examples."""
+
+
+@dataclass(frozen=True)
 class Prices:
-    """Of an hour; 0 where unknown."""
+    """Prices of an hour of a processor, in one currency; 0 where unknown."""
 
     per_gpu_hour: float = 0.0
     per_cpu_hour: float = 0.0
 
 
-def price_of(time: Mapping[str, float | None], prices: Prices) -> float | None:
+def price_of(time: EngineTime, prices: Prices) -> float | None:
     """What engine time costs; None where the price of a processor that was used is unknown.
 
     An hour of a GPU is taken to include the cores that drive it, unless cores have a price of their own.
     """
-    cpu, gpu = time.get("cpu_seconds"), time.get("gpu_seconds")
-    if cpu is None or gpu is None or (gpu and not prices.per_gpu_hour) or (not gpu and not prices.per_cpu_hour):
+    price_per_hour = prices.per_gpu_hour if time.gpu_seconds else prices.per_cpu_hour
+    if not price_per_hour:
         return None
-    return round((gpu * prices.per_gpu_hour + cpu * prices.per_cpu_hour) / _SECONDS_PER_HOUR, 6)
+    gpu, cpu = time.gpu_seconds * prices.per_gpu_hour, time.cpu_seconds * prices.per_cpu_hour
+    return round((gpu + cpu) / _SECONDS_PER_HOUR, 6)
 
 
 def cost_figures(
-    prompts: Mapping[str, Any], samples: Mapping[str, Any], kept: int, max_tokens: int | None, prices: Prices
-) -> dict[str, Any]:
+    prompts: PromptsRecord, samples: SamplesRecord, kept: int, max_tokens: int | None, prices: Prices
+) -> Cost:
     """The forecast beside what it then was, and what a kept example cost.
 
     Args:
-        prompts: record of the prompts step: planned, prompt_tokens.
-        samples: record of the samples step: generated, prompt_tokens, output_tokens, cost.
-        kept: kept examples.
+        prompts: what planning recorded.
+        samples: what generation recorded.
+        kept: number of kept examples.
         max_tokens: output tokens of a sample at most; the forecast assumes that each uses them all.
         prices: of processors.
     """
-    planned = prompts.get("planned")
-    time = {name: samples.get("cost", {}).get(name) for name in ("cpu_seconds", "gpu_seconds")}
-    price = price_of(time, prices)
-    prompt_tokens, output_tokens = samples.get("prompt_tokens"), samples.get("output_tokens")
-    tokens = None if prompt_tokens is None or output_tokens is None else prompt_tokens + output_tokens
-    return {
-        "forecast": {
-            "samples": planned,
-            "prompt_tokens": prompts.get("prompt_tokens"),
-            "output_tokens": planned * max_tokens if planned is not None and max_tokens is not None else None,
-        },
-        "real": {"samples": samples.get("generated"), "prompt_tokens": prompt_tokens, "output_tokens": output_tokens},
-        "cpu_seconds": time["cpu_seconds"],
-        "gpu_seconds": time["gpu_seconds"],
-        "price": price,
-        "kept": kept,
-        "tokens_per_kept": round(tokens / kept, 1) if tokens is not None and kept else None,
-        "price_per_1000_kept": round(1000 * price / kept, 6) if price is not None and kept else None,
-    }
+    price = price_of(samples.cost, prices)
+    tokens = samples.prompt_tokens + samples.output_tokens
+    return Cost(
+        forecast=Amounts(
+            samples=prompts.planned,
+            prompt_tokens=prompts.prompt_tokens,
+            output_tokens=None if max_tokens is None else prompts.planned * max_tokens,
+        ),
+        real=Amounts(samples.generated, samples.prompt_tokens, samples.output_tokens),
+        cpu_seconds=samples.cost.cpu_seconds,
+        gpu_seconds=samples.cost.gpu_seconds,
+        price=price,
+        kept=kept,
+        tokens_per_kept=round(tokens / kept, 1) if kept else None,
+        price_per_1000_kept=round(1000 * price / kept, 6) if price is not None and kept else None,
+    )

@@ -1,6 +1,6 @@
 """What the generated queries are like, beside real ones where there are any.
 
-In: texts of queries, condition columns of kept and rejected samples. Out: plain figures for the report: lengths,
+In: texts of queries, condition columns of kept and rejected samples. Out: a DataQuality: lengths,
 diversity, vocabulary, and which conditions survive curation. Distinct-2 (Li et al. 2016) falls with the number of
 queries, so it is also given for equal numbers of kept and real queries.
 """
@@ -8,120 +8,173 @@ queries, so it is also given for equal numbers of kept and real queries.
 from __future__ import annotations
 
 import random
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
-from engine.artifacts.columns import CONDITION_PREFIX
+from engine.artifacts.columns import CONDITION_PREFIX, condition_names
 from engine.artifacts.prompts import PromptsFolder
 from engine.task.shares import target_shares
+from engine.text.words import words
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-
-_WORD = re.compile(r"\w+")
+SHOWN_VALUES = 20
+"""Number of values of a condition that the report shows; the most frequent ones are taken."""
 
 
-def words(text: str) -> list[str]:
-    """Lower-cased runs of letters and digits."""
-    return _WORD.findall(text.lower())
+@dataclass(frozen=True, kw_only=True)
+class WordLengths:
+    """Lengths of queries in words; the percentiles and the mean are None where there are no queries."""
+
+    p5: int | None = None
+    p50: int | None = None
+    p95: int | None = None
+    mean: float | None = None
+    histogram: Mapping[int, int]
+    """Number of queries, by length in words."""
 
 
-def describe_queries(queries: Sequence[str]) -> dict[str, object]:
-    """Count, length in words (mean, percentiles, histogram), distinct-2 and vocabulary of a set of queries."""
-    lengths = [len(words(query)) for query in queries]
-    figures: dict[str, object] = (
-        {f"p{share}": int(np.percentile(lengths, share)) for share in (5, 50, 95)} if lengths else {}
+@dataclass(frozen=True)
+class QueryFigures:
+    """What a set of queries is like."""
+
+    queries: int
+    words: WordLengths
+    distinct_2: float
+    """Different pairs of neighbouring words over all such pairs (Li et al. 2016), 0 to 1."""
+    vocabulary: int
+    """Number of different words."""
+
+
+@dataclass(frozen=True)
+class ConditionShare:
+    """How samples with one value of a condition fared."""
+
+    generated: int
+    kept: int
+    share: float
+    """Kept over generated."""
+    reached: float
+    """Share of all kept examples that have this value."""
+    target: float | None = None
+    """Share that the task asks for; None where it asks for none."""
+
+
+@dataclass(frozen=True)
+class DiversityFigures:
+    """Distinct-2 of kept and of real queries, at the same number of queries."""
+
+    queries: int
+    kept: float
+    real: float
+
+
+Shares = Mapping[str, ConditionShare]
+"""How samples fared, by value of one condition."""
+
+
+@dataclass(frozen=True)
+class DataQuality:
+    """What the generated queries are like, beside real ones where there are any."""
+
+    kept: QueryFigures
+    conditions: Mapping[str, Shares]
+    """By condition and value; the most frequent values only."""
+    real: QueryFigures | None = None
+    """The benchmark's queries; None without a benchmark."""
+    distinct_2_at_equal_number: DiversityFigures | None = None
+
+
+def describe_queries(queries: Sequence[str]) -> QueryFigures:
+    """Number, lengths in words, distinct-2 and vocabulary of a set of queries."""
+    return QueryFigures(
+        queries=len(queries),
+        words=_word_lengths([len(words(query)) for query in queries]),
+        distinct_2=distinct_2(queries),
+        vocabulary=len({word for query in queries for word in words(query)}),
     )
-    if lengths:
-        figures["mean"] = round(float(np.mean(lengths)), 2)
-    return {
-        "queries": len(queries),
-        "words": figures | {"histogram": {str(length): count for length, count in sorted(Counter(lengths).items())}},
-        "distinct_2": distinct_2(queries),
-        "vocabulary": len({word for query in queries for word in words(query)}),
-    }
 
 
 def distinct_2(queries: Sequence[str]) -> float:
-    """Different pairs of neighbouring words over all such pairs; 0 when there are none."""
+    """Number of different pairs of neighbouring words over that of all such pairs; 0 when there are none."""
     pairs = [pair for query in queries for pair in zip(words(query), words(query)[1:], strict=False)]
     return round(len(set(pairs)) / len(pairs), 4) if pairs else 0.0
 
 
-def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> dict[str, float]:
+def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> DiversityFigures:
     """Distinct-2 of both at the smaller one's number of queries, so that the two can be compared."""
     count = min(len(kept), len(real))
     rng = random.Random(seed)
-    return {
-        "queries": count,
-        "kept": distinct_2(rng.sample(list(kept), count)),
-        "real": distinct_2(rng.sample(list(real), count)),
-    }
+    return DiversityFigures(
+        queries=count,
+        kept=distinct_2(rng.sample(list(kept), count)),
+        real=distinct_2(rng.sample(list(real), count)),
+    )
 
 
-Cells = dict[str, dict[str, float]]
-"""Value of a condition -> figures."""
-
-
-SHOWN_VALUES = 20
-"""Of a condition, the most frequent ones."""
-
-
-def kept_shares(kept: pa.Table, rejected: pa.Table, targets: Mapping[str, Mapping[str, float]]) -> dict[str, Cells]:
-    """Attribute -> value -> {generated, kept, share, reached, target}: what survives curation, and what was asked for.
+def kept_shares(kept: pa.Table, rejected: pa.Table, targets: Mapping[str, Mapping[str, float]]) -> dict[str, Shares]:
+    """What survives curation, and what was asked for, by condition and value.
 
     Args:
         kept: examples, with a column per condition.
-        rejected: the same.
+        rejected: examples with the same columns.
         targets: attribute -> value -> share asked for, where a task names shares.
     """
-    names = [name.removeprefix(CONDITION_PREFIX) for name in kept.column_names if name.startswith(CONDITION_PREFIX)]
-    return {
-        name: _shares(kept[f"{CONDITION_PREFIX}{name}"], rejected[f"{CONDITION_PREFIX}{name}"], targets.get(name, {}))
-        for name in names
-    }
+    columns = {name: f"{CONDITION_PREFIX}{name}" for name in condition_names(kept)}
+    return {name: _shares(kept[column], rejected[column], targets.get(name, {})) for name, column in columns.items()}
 
 
 def read_targets(prompts: Path) -> dict[str, dict[str, float]]:
-    """The shares that the task of a finished prompts folder asks for."""
+    """The shares that the task of a finished prompts folder asks for, attribute -> value -> share."""
     task = PromptsFolder(prompts).task()
-    return {name: shares for name, one in task.attributes.items() if (shares := target_shares(one))}
+    shares = {name: target_shares(attribute) for name, attribute in task.attributes.items()}
+    return {name: by_value for name, by_value in shares.items() if by_value}
 
 
 def quality_figures(
     examples: tuple[pa.Table, pa.Table], real: Mapping[str, str], seed: int, targets: Mapping[str, Mapping[str, float]]
-) -> dict[str, object]:
+) -> DataQuality:
     """Everything of this module for the report.
 
     Args:
         examples: kept and rejected ones.
-        real: the benchmark's queries, possibly none.
+        real: the benchmark's queries, query id -> text, possibly none.
         seed: draws queries where numbers must be equal.
-        targets: shares of conditions that were asked for.
+        targets: attribute -> value -> share asked for, where a task names shares.
     """
     kept, rejected = examples
-    texts = kept["query"].to_pylist()
-    figures: dict[str, object] = {"kept": describe_queries(texts), "conditions": kept_shares(kept, rejected, targets)}
-    if real:
-        figures["real"] = describe_queries(list(real.values()))
-        figures["distinct_2_at_equal_number"] = compare_diversity(texts, list(real.values()), seed)
-    return figures
+    texts, real_texts = kept["query"].to_pylist(), list(real.values())
+    return DataQuality(
+        kept=describe_queries(texts),
+        conditions=kept_shares(kept, rejected, targets),
+        real=describe_queries(real_texts) if real else None,
+        distinct_2_at_equal_number=compare_diversity(texts, real_texts, seed) if real else None,
+    )
 
 
-def _shares(kept: pa.ChunkedArray, rejected: pa.ChunkedArray, targets: Mapping[str, float]) -> Cells:
+def _word_lengths(lengths: Sequence[int]) -> WordLengths:
+    histogram = dict(sorted(Counter(lengths).items()))
+    if not lengths:
+        return WordLengths(histogram=histogram)
+    p5, p50, p95 = (int(np.percentile(lengths, percent)) for percent in (5, 50, 95))
+    return WordLengths(p5=p5, p50=p50, p95=p95, mean=round(float(np.mean(lengths)), 2), histogram=histogram)
+
+
+def _shares(kept: pa.ChunkedArray, rejected: pa.ChunkedArray, targets: Mapping[str, float]) -> Shares:
     survived, lost = Counter(kept.to_pylist()), Counter(rejected.to_pylist())
     shown = sorted(value for value, _ in (survived + lost).most_common(SHOWN_VALUES))
-    cells: Cells = {}
-    for value in shown:
-        total = survived[value] + lost[value]
-        cells[value] = {"generated": total, "kept": survived[value], "share": round(survived[value] / total, 4)}
-        cells[value]["reached"] = round(survived[value] / max(1, survived.total()), 4)
-        if value in targets:
-            cells[value]["target"] = round(targets[value], 4)
-    return cells
+    return {value: _share(value, survived, lost, targets) for value in shown}
+
+
+def _share(value: str, survived: Counter[str], lost: Counter[str], targets: Mapping[str, float]) -> ConditionShare:
+    generated = survived[value] + lost[value]
+    return ConditionShare(
+        generated=generated,
+        kept=survived[value],
+        share=round(survived[value] / generated, 4),
+        reached=round(survived[value] / max(1, survived.total()), 4),
+        target=round(targets[value], 4) if value in targets else None,
+    )

@@ -7,42 +7,22 @@ sentence. Judged questions never take part, so what the report says about them s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.artifacts.examples import ExamplesFolder
+from eval.report import HELD_OUT, Decision
 from eval.retrieval.benchmark import Benchmark, make_benchmark
 from eval.retrieval.metrics import HEADLINE, Scores
 from eval.significance import Bootstrap, Difference
 from eval.wording import signed
 
 COUNTED_REASONS = ("round_trip", "max_per_passage")
-"""Rejected by the round trip or after it: these samples count here as the kept ones do."""
-
-
-HELD_OUT = "held_out"
-
-
+"""Reasons of the round trip and of what follows it: samples rejected for them count here as the kept ones do."""
 FEW_QUERIES = 30
-
-
-@dataclass(frozen=True)
-class Decision:
-    """Which model to use.
-
-    Attributes:
-        model: "tuned" or "base".
-        why: one sentence with the figures.
-        difference: tuned minus base, nDCG@10 with the source document as the only positive.
-    """
-
-    model: str
-    why: str
-    difference: Difference
-
-    def as_json(self) -> dict[str, object]:
-        """The shape of report.json."""
-        figures = {"metric": HEADLINE, "queries": self.difference.queries, "difference": self.difference.as_json()}
-        return {"model": self.model, "why": self.why, **figures}
+"""With fewer queries than this, an interval that includes zero says next to nothing."""
 
 
 def held_out_queries(examples: Path) -> Benchmark:
@@ -50,16 +30,12 @@ def held_out_queries(examples: Path) -> Benchmark:
 
     The only positive of each is the document it was written for. Ids are `sample-N`, so that none is a document's.
     """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    columns = ["sample_id", "document_id", "query", "split", "reason"]
+    folder, columns = ExamplesFolder(examples), ["sample_id", "document_id", "query", "split", "reason"]
+    rejected = folder.rejected(columns)
+    counted = rejected.filter(pc.is_in(rejected["reason"], value_set=pa.array(COUNTED_REASONS, pa.string())))
     queries, qrels = {}, {}
-    for name, reasons in (("kept", [""]), ("rejected", COUNTED_REASONS)):
-        table = pq.read_table(examples / f"{name}.parquet", columns=columns)
-        counted = pc.is_in(table["reason"], value_set=pa.array(reasons, pa.string()))
-        for row in table.filter(pc.and_(pc.equal(table["split"], "validation"), counted)).to_pylist():
+    for table in (folder.kept(columns), counted):
+        for row in table.filter(pc.equal(table["split"], "validation")).to_pylist():
             query_id = f"sample-{row['sample_id']}"
             queries[query_id] = row["query"]
             qrels[query_id] = {row["document_id"]: 1}
@@ -67,7 +43,13 @@ def held_out_queries(examples: Path) -> Benchmark:
 
 
 def decide(base: Scores, tuned: Scores, bootstrap: Bootstrap) -> Decision:
-    """Keeps the base model when the tuned one is significantly worse, or when nothing was held out to tell."""
+    """Keeps the base model when the tuned one is significantly worse, or when nothing was held out to tell.
+
+    Args:
+        base: scores of the base model on the held-out queries.
+        tuned: scores of the tuned model on the same queries.
+        bootstrap: how the interval is made that decides.
+    """
     assert base.query_ids == tuned.query_ids, "both models must be scored on the same queries"
     before, after = base.values[HEADLINE], tuned.values[HEADLINE]
     difference = bootstrap.difference(before, after)
@@ -76,14 +58,18 @@ def decide(base: Scores, tuned: Scores, bootstrap: Bootstrap) -> Decision:
             "No query of a held-out document was left to compare the two models on, "
             "so nothing shows that the tuned one does no harm; the base model stays."
         )
-        return Decision("base", why, difference)
+        return _decided("base", why, difference)
     harmful = difference.high < 0
     figures = (
         f"On {_count(difference.queries)} of held-out documents, none of them trained on, tuned reaches an nDCG@10 of "
         f"{after.mean():.3f} and base {before.mean():.3f}: a difference of {signed(difference.mean)}, "
         f"{100 * bootstrap.level:g} % interval {signed(difference.low)} to {signed(difference.high)}"
     )
-    return Decision("base" if harmful else "tuned", f"{figures}{_verdict(difference)}.", difference)
+    return _decided("base" if harmful else "tuned", f"{figures}{_verdict(difference)}.", difference)
+
+
+def _decided(model: str, why: str, difference: Difference) -> Decision:
+    return Decision(model, why, HEADLINE, difference.queries, difference.figures())
 
 
 def _count(queries: int) -> str:

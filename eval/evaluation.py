@@ -1,7 +1,7 @@
 """Builds the three systems and runs them over what there is to measure: judged questions and held-out queries.
 
-In: the folders of the other steps. Out: an Evaluation, everything that the report is written from. The one module
-of this package where encoders and indexes are made.
+In: the folders of the other steps. Out: an Evaluation, everything that the report is written from. It is the only
+module of this package that makes encoders and indexes, so that every other one can be tested without a model.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval.decision import Decision, decide, held_out_queries
+from engine.artifacts.prompts import PromptsFolder
+from eval.decision import decide, held_out_queries
+from eval.report import Decision
 from eval.retrieval.benchmark import Benchmark, load_benchmark
-from eval.retrieval.latency import measure_latency
+from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.retrieval.systems import Bm25System, Corpus, DenseSystem, System, read_corpus
 from eval.significance import Bootstrap
@@ -29,9 +31,11 @@ class Evaluation:
     """What was measured.
 
     Attributes:
+        corpus: the passages that all systems searched.
         judged: results on the benchmark; None without one.
         held_out: results on the synthetic queries that the decision rests on.
-        latency: system -> encode, search -> p50, p95 in milliseconds.
+        decision: which of the two models to use.
+        latency: how long one query takes, by system.
         bootstrap: how intervals are made.
     """
 
@@ -39,17 +43,28 @@ class Evaluation:
     judged: Results | None
     held_out: Results
     decision: Decision
-    latency: Mapping[str, Mapping[str, Mapping[str, float]]]
+    latency: Mapping[str, Latency]
     bootstrap: Bootstrap
 
     @property
     def shown(self) -> Results:
-        """What headlines and tables are about: the judged questions where there are any."""
+        """What headlines and tables are about: the judged questions where there are any, else the held-out ones."""
         return self.judged or self.held_out
+
+    @property
+    def real_queries(self) -> Mapping[str, str]:
+        """The benchmark's queries, query id -> text; empty without one."""
+        return self.judged.benchmark.queries if self.judged else {}
 
 
 def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Place) -> Evaluation:
-    """Encodes what is not encoded yet, searches, scores, decides."""
+    """Encodes what is not encoded yet, searches, scores and decides.
+
+    Args:
+        config: what to measure on, and how.
+        inputs: the finished folders `documents`, `prompts`, `examples` and `model`.
+        place: where the step runs; its cache has the passages that were encoded before.
+    """
     corpus = read_corpus(inputs["documents"])
     benchmark = find_benchmark(config, inputs, corpus, place)
     systems = build_systems(config, inputs, corpus, place)
@@ -69,12 +84,15 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
 
 
 def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> Benchmark | None:
-    """The benchmark, less the demonstrations; None, with a warning, when the run has none of its documents."""
-    exclude = demonstration_queries(inputs["prompts"])
-    benchmark = load_benchmark(config.benchmark, config.split, exclude)
+    """The benchmark without the queries that were demonstrations; None when there is nothing to measure on.
+
+    When the run has none of the documents that are judged relevant, a warning says so.
+    """
+    shown = demonstration_queries(inputs["prompts"])
+    benchmark = load_benchmark(config.benchmark, config.split, exclude=shown)
     if benchmark is None or not benchmark.queries:
         return None
-    relevant = {document for judged in benchmark.qrels.values() for document, grade in judged.items() if grade > 0}
+    relevant = benchmark.relevant_documents()
     if relevant.isdisjoint(corpus.document_ids):
         place.console.warn(
             f"none of the {len(relevant)} documents judged relevant in {benchmark.name} is among this run's documents, "
@@ -85,7 +103,7 @@ def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Cor
 
 
 def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> list[System]:
-    """BM25, base and tuned over all passages."""
+    """The systems BM25, base and tuned over all passages, in the order of `systems.SYSTEMS`."""
     from engine.search.bm25 import Bm25Index
 
     bm25 = Bm25Index(corpus.passage_ids, corpus.encoded_texts(), k1=config.bm25_k1, b=config.bm25_b)
@@ -97,7 +115,7 @@ def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corp
 
 
 def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:
-    """One model over the passages, encoded now or found in the cache."""
+    """A model that searches the passages of a documents folder, encoded now or found in the cache."""
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
     from engine.search.encoder import Encoder
@@ -113,8 +131,6 @@ def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:
 
 
 def demonstration_queries(prompts: Path) -> set[str]:
-    """Ids of the judged queries that were taken as demonstrations, shown or not."""
-    import pyarrow.parquet as pq
-
-    table = pq.read_table(prompts / "demonstration_pool.parquet")
-    return set(filter(None, table["query_id"].to_pylist())) if "query_id" in table.column_names else set()
+    """Ids of the judged queries that were taken as demonstrations, whether a prompt shows them or not."""
+    pool = PromptsFolder(prompts).pool()
+    return {demonstration.query_id for demonstration in pool if demonstration.query_id}

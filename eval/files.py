@@ -1,10 +1,11 @@
-"""Writes what a report folder holds beside the page: report.json, per-query scores, TREC runs and judgements.
+"""Writes a report folder: report.json and the page, per-query scores, TREC runs and judgements.
 
     report.json  report.html  per_query.parquet  per_query.tsv
     runs/        bm25.trec base.trec tuned.trec judgements.qrels    the benchmark, or the held-out queries without one
     held_out/    the same for the held-out queries, where runs/ has the benchmark
 
-`trec_eval runs/judgements.qrels runs/tuned.trec` gives the report's figures again.
+In: a Report, an Evaluation, the evidence for the page. Out: those files. What the figures were computed from is written
+beside them, so that `trec_eval runs/judgements.qrels runs/tuned.trec` gives the report's figures again.
 """
 
 from __future__ import annotations
@@ -12,61 +13,64 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.artifacts.report import ReportFolder
 from engine.storage.files import write_json, write_text
 from eval.evaluation import Evaluation
+from eval.page.evidence import Evidence
+from eval.page.page import render_page
+from eval.report import HELD_OUT, Report
 from eval.retrieval.metrics import METRICS, best_rank
 from eval.retrieval.ranking import Results
 from eval.retrieval.systems import SYSTEMS
 from eval.retrieval.trec import write_qrels, write_run
 
-if TYPE_CHECKING:
-    from eval.page.evidence import Evidence
 
-
-def write_report(output: Path, report: dict[str, Any], evidence: Evidence) -> None:
-    """report.json and report.html."""
-    from eval.page.page import render_page
-
-    write_json(output / "report.json", report)
-    write_text(output / "report.html", render_page(report, evidence))
+def write_report(output: Path, report: Report, evidence: Evidence) -> None:
+    """Writes report.json and report.html."""
+    folder = ReportFolder(output)
+    write_json(folder.report_file, report.as_json())
+    write_text(folder.page_file, render_page(report, evidence))
 
 
 def write_evaluation(output: Path, evaluation: Evaluation) -> None:
-    """TREC runs with their judgements, and one row per query and system."""
+    """Writes TREC runs with their judgements, and one row per query and system."""
     write_runs(output / "runs", evaluation.shown)
     if evaluation.judged:
-        write_runs(output / "held_out", evaluation.held_out)
+        write_runs(output / HELD_OUT, evaluation.held_out)
     measured = [results for results in (evaluation.judged, evaluation.held_out) if results]
     write_per_query(output, [row for results in measured for row in per_query(results)])
 
 
 def write_runs(folder: Path, results: Results) -> None:
-    """One TREC run per system and the judgements that scored them."""
+    """Writes one TREC run per system and the judgements that scored them."""
     folder.mkdir(exist_ok=True)
-    for name, run in results.runs.items():
-        write_run(folder / f"{name}.trec", run, name)
+    for name, trec_run in results.trec_runs.items():
+        write_run(folder / f"{name}.trec", trec_run, name)
     write_qrels(folder / "judgements.qrels", results.benchmark.qrels)
 
 
 def per_query(results: Results) -> Iterator[dict[str, object]]:
-    """collection, query_id, query, system, best_rank (0: not ranked), best_document, and every metric."""
+    """One row per query and system.
+
+    Yields:
+        collection, query_id, query, system, best_rank (0: not ranked), best_document, and every metric.
+    """
     benchmark = results.benchmark
     for name in SYSTEMS:
         scores = results.scores[name]
         for row, query_id in enumerate(scores.query_ids):
-            rank, document = best_rank(results.runs[name].get(query_id, {}), benchmark.qrels[query_id])
+            rank, document = best_rank(results.trec_runs[name].get(query_id, {}), benchmark.qrels[query_id])
             ids = {"collection": benchmark.name, "query_id": query_id, "query": benchmark.queries[query_id]}
             values = {metric: float(scores.values[metric][row]) for metric in METRICS}
             yield {**ids, "system": name, "best_rank": rank, "best_document": document, **values}
 
 
 def write_per_query(output: Path, rows: list[dict[str, object]]) -> None:
-    """per_query.parquet, and per_query.tsv for spreadsheets (line breaks and tabs in texts become spaces)."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """Writes per_query.parquet, and per_query.tsv for spreadsheets (line breaks and tabs in texts become spaces)."""
     names = ["collection", "query_id", "query", "system"]
     fields = [(name, pa.string()) for name in names] + [("best_rank", pa.int32()), ("best_document", pa.string())]
     schema = pa.schema(fields + [(metric, pa.float64()) for metric in METRICS])

@@ -14,7 +14,29 @@ import numpy as np
 
 from eval.retrieval.metrics import Floats
 
-_CELLS = 4_000_000  # indices drawn at once: 32 MB, whatever the number of queries
+_CELLS = 4_000_000
+"""Indices drawn at once: 32 MB, whatever the number of queries."""
+
+
+@dataclass(frozen=True)
+class DifferenceFigures:
+    """A mean difference per query, `tuned - base`, and how sure it is."""
+
+    mean: float
+    ci95: tuple[float, float]
+    """Lower and upper bound of the interval."""
+    p: float
+    """Two-sided probability of a mean at least as far on the other side of zero."""
+
+    @property
+    def low(self) -> float:
+        """The lower bound of the interval."""
+        return self.ci95[0]
+
+    @property
+    def high(self) -> float:
+        """The upper bound of the interval."""
+        return self.ci95[1]
 
 
 @dataclass(frozen=True)
@@ -22,10 +44,10 @@ class Difference:
     """A mean over queries with its interval; `after - before` where two systems are compared.
 
     Attributes:
-        mean: of the per-query values.
-        low, high: the percentile interval at the level asked for.
+        mean: mean of the per-query values.
+        low, high: bounds of the percentile interval at the level of the bootstrap.
         p: two-sided probability of a mean at least as far on the other side of zero.
-        queries: how many.
+        queries: number of queries.
     """
 
     mean: float
@@ -34,14 +56,9 @@ class Difference:
     p: float
     queries: int
 
-    @property
-    def significant(self) -> bool:
-        """Whether the interval leaves zero out."""
-        return self.low > 0 or self.high < 0
-
-    def as_json(self) -> dict[str, object]:
-        """The shape of report.json."""
-        return {"mean": self.mean, "ci95": [self.low, self.high], "p": self.p}
+    def figures(self) -> DifferenceFigures:
+        """The part of it that a report shows."""
+        return DifferenceFigures(self.mean, (self.low, self.high), self.p)
 
 
 @dataclass(frozen=True)
@@ -50,16 +67,16 @@ class Bootstrap:
 
     resamples: int = 10_000
     level: float = 0.95
-    """Share of the resampled means that the interval holds."""
+    """Share of the resampled means that lie in the interval."""
     seed: int = 0
 
     def difference(self, before: Floats, after: Floats) -> Difference:
-        """Paired: the interval of `mean(after - before)`; arrays of shape (n,), any n from 0."""
+        """The paired difference `mean(after - before)` with its interval; arrays of shape (n,), any n from 0."""
         assert before.shape == after.shape, f"not paired: {before.shape} and {after.shape}"
         return self.mean(after - before)
 
     def mean(self, values: Floats) -> Difference:
-        """The interval of a plain mean; all zero when there are no values."""
+        """The mean of values of shape (n,) with its interval; all zero when there are no values."""
         if not len(values):
             return Difference(0.0, 0.0, 0.0, 1.0, 0)
         means = resampled_means(values, self.resamples, self.seed)
@@ -71,7 +88,7 @@ class Bootstrap:
 
 
 def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
-    """Means of `resamples` draws of n values with replacement, shape (resamples,)."""
+    """Means of `resamples` draws of n values with replacement, as an array of shape (resamples,)."""
     rng = np.random.default_rng(seed)
     rows = max(1, _CELLS // len(values))
     means = np.empty(resamples)

@@ -1,45 +1,47 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""The report step: documents, prompts, samples, examples, model -> report.
+
+In: the folders of all other steps. Out: report.json, report.html, per_query.parquet and .tsv, TREC runs with the
+judgements they were scored on. This file is the order of things; each thing has a module of its own.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.report import ReportRecord
 from eval.config import ReportConfig
+from eval.data_quality import quality_figures, read_targets
+from eval.evaluation import evaluate_systems
+from eval.figures import assemble, with_effort
+from eval.files import write_evaluation, write_report
+from eval.page.evidence import gather_evidence
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
 
-def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
-    """Measures BM25, base and tuned, decides, and writes the report.
+def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> ReportRecord:
+    """Measures BM25, base and tuned, decides between base and tuned, and writes the report.
 
-    Record: queries, decision, retrieval, held_out.
+    Args:
+        config: what to measure on, and how.
+        inputs: the finished folders `documents`, `prompts`, `samples`, `examples` and `model`.
+        output: the folder to write into.
+        place: where the step runs; its cache has the passages as the base model encoded them.
     """
-    import time
-
-    from engine.artifacts.examples import ExamplesFolder
-    from eval.data_quality import quality_figures, read_targets
-    from eval.evaluation import evaluate_systems
-    from eval.figures import assemble
-    from eval.files import write_evaluation, write_report
-    from eval.page.evidence import gather_evidence
-
     started = time.monotonic()
     evaluation = evaluate_systems(config, inputs, place)
     examples = ExamplesFolder(inputs["examples"])
     kept, rejected = examples.kept(), examples.rejected()
-    real = evaluation.judged.benchmark.queries if evaluation.judged else {}
-    report = assemble(config, inputs, output, evaluation)
-    report["data_quality"] = quality_figures((kept, rejected), real, config.seed, read_targets(inputs["prompts"]))
-    report["seconds"]["report"] = round(time.monotonic() - started, 3)
-    report["peak_memory_bytes"] = max(report["peak_memory_bytes"], place.memory.peak_bytes())
+    quality = quality_figures((kept, rejected), evaluation.real_queries, config.seed, read_targets(inputs["prompts"]))
+    report = assemble(config, inputs, output, evaluation, quality)
+    report = with_effort(report, seconds=time.monotonic() - started, peak_memory_bytes=place.memory.peak_bytes())
     write_evaluation(output, evaluation)
     write_report(output, report, gather_evidence(kept, rejected, evaluation, config.seed))
-    return {
-        "queries": len(evaluation.shown.benchmark.queries),
-        "decision": report["decision"],
-        "retrieval": report["retrieval"],
-        "held_out": report["held_out"],
-    }
+    values = report.as_json()
+    parts = {name: values[name] for name in ("decision", "retrieval", "held_out")}
+    return ReportRecord(queries=len(evaluation.shown.benchmark.queries), **parts)

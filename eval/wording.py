@@ -1,19 +1,21 @@
 """Figures in plain words, the same on the page, in the terminal and in the model card.
 
-In: report.json's dictionary. Out: short strings. A difference is never called better or worse when its interval
+In: a Report, or one of its parts. Out: short strings. A difference is never called better or worse when its interval
 includes zero.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
 
+from eval.cost import Cost
+from eval.report import HELD_OUT, Report
+from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.metrics import HEADLINE
+from eval.significance import DifferenceFigures
 
 SYSTEM_NAMES = {"bm25": "BM25", "base": "base", "tuned": "tuned"}
-
-
+"""What people read in place of `systems.SYSTEMS`."""
 METRIC_NAMES = {
     "ndcg@10": "nDCG@10",
     "mrr@10": "MRR@10",
@@ -23,44 +25,43 @@ METRIC_NAMES = {
     "hit@10": "hit@10",
     "map@100": "MAP@100",
 }
+"""What people read in place of `metrics.METRICS`."""
 
 
-class Headline(NamedTuple):
-    """The report in two sentences."""
+@dataclass(frozen=True)
+class Headline:
+    """The report in a title and a sentence or two."""
 
     title: str
     sentence: str
     trend: str
-    """`better`, `worse` or `unclear`."""
+    """Direction of the difference: better, worse or unclear."""
 
 
-def shown_results(report: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
-    """What headlines are about: the benchmark, or the held-out queries when there is none."""
-    return next(iter(report["retrieval"].items()), ("held_out", report["held_out"]))
+def shown_results(report: Report) -> tuple[str, RetrievalFigures]:
+    """Name and figures of what headlines are about: the benchmark, or the held-out queries when there is none."""
+    return next(iter(report.retrieval.items()), (HELD_OUT, report.held_out))
 
 
-def questions(report: Mapping[str, Any]) -> str:
-    """`140 judged questions of python_docs`."""
+def questions(report: Report) -> str:
+    """What the headline rests on, such as `140 judged questions of python_docs`."""
     name, figures = shown_results(report)
-    count = f"{figures['queries']:,}"
-    return (
-        f"{count} synthetic queries of held-out documents"
-        if name == "held_out"
-        else f"{count} judged questions of {name}"
-    )
+    if name == HELD_OUT:
+        return f"{figures.queries:,} synthetic queries of held-out documents"
+    return f"{figures.queries:,} judged questions of {name}"
 
 
-def headline(report: Mapping[str, Any]) -> Headline:
+def headline(report: Report) -> Headline:
     """Whether tuning helped, on what, and how sure that is."""
     _, figures = shown_results(report)
-    if not figures["queries"]:
+    if not figures.queries:
         return Headline("Nothing to measure on", "There are neither judged questions nor held-out queries.", "unclear")
-    trend = trend_of(figures["difference"][HEADLINE])
-    before, after = (f"{figures[name][HEADLINE]:.3f}" for name in ("base", "tuned"))
-    difference = figures["difference"][HEADLINE]
-    low, high = (signed(bound) for bound in difference["ci95"])
+    difference = figures.difference[HEADLINE]
+    trend = trend_of(difference)
+    before, after = f"{figures.base[HEADLINE]:.3f}", f"{figures.tuned[HEADLINE]:.3f}"
+    low, high = signed(difference.low), signed(difference.high)
     moved = {"better": "rose", "worse": "fell", "unclear": "went"}[trend]
-    mean = signed(difference["mean"])
+    mean = signed(difference.mean)
     start = f"On {questions(report)}, nDCG@10 {moved} from {before} to {after}, a difference of {mean}."
     sure = (
         f"The 95 % interval, {low} to {high}, includes zero, so this may be chance."
@@ -75,26 +76,24 @@ def headline(report: Mapping[str, Any]) -> Headline:
     return Headline(titles[trend], f"{start} {sure}", trend)
 
 
-def trend_of(difference: Mapping[str, Any]) -> str:
-    """`better` or `worse` when the interval leaves zero out, else `unclear`."""
-    low, high = difference["ci95"]
-    return "better" if low > 0 else "worse" if high < 0 else "unclear"
+def trend_of(difference: DifferenceFigures) -> str:
+    """The word better or worse when the interval leaves zero out, else the word unclear."""
+    return "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """`+0.016`, `0.000`; a real minus sign (U+2212) for what is below zero."""
+    """A difference with its sign, such as `+0.016` or `0.000`; below zero with a real minus sign (U+2212)."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
 
 
-def with_interval(difference: Mapping[str, Any]) -> str:
-    """`+0.016 [+0.005, +0.028]`."""
-    low, high = difference["ci95"]
-    return f"{signed(difference['mean'])} [{signed(low)}, {signed(high)}]"
+def with_interval(difference: DifferenceFigures) -> str:
+    """A difference and its interval, such as `+0.016 [+0.005, +0.028]`."""
+    return f"{signed(difference.mean)} [{signed(difference.low)}, {signed(difference.high)}]"
 
 
 def share(part: float, whole: float) -> str:
-    """`43 %`; one digit more below 10 % and where rounding would say that it is all."""
+    """A part in percent, such as `43 %`; one digit more below 10 % and where rounding would say that it is all."""
     if not whole:
         return "0 %"
     percent = 100 * part / whole
@@ -108,25 +107,24 @@ def figure(value: float | None, digits: int = 1) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
 
 
-def cost_sentence(cost: Mapping[str, Any]) -> str:
-    """How long the engines worked, `2.0 GPU-hours`, what that cost, and what a kept example took of it."""
-    kind = "gpu" if cost["gpu_seconds"] else "cpu"
-    seconds = cost[f"{kind}_seconds"]
+def cost_sentence(cost: Cost) -> str:
+    """How long the engines worked, what that cost, and what a kept example took of it."""
+    kind, seconds = ("GPU", cost.gpu_seconds) if cost.gpu_seconds else ("CPU", cost.cpu_seconds)
     if seconds is None:
         return "How long the engines worked is not known."
     amount, unit = (f"{seconds / 3600:,.1f}", "hours") if seconds >= 3600 else (f"{seconds:,.0f}", "seconds")
-    price = f": a price of {money(cost['price'])}" if cost["price"] is not None else ""
-    if cost["price_per_1000_kept"] is not None:
-        price += f", {money(cost['price_per_1000_kept'])} per 1,000 kept examples"
-    each = f" A kept example took {figure(cost['tokens_per_kept'], 0)} tokens." if cost["tokens_per_kept"] else ""
-    return f"The engines worked for {amount} {kind.upper()}-{unit}{price}.{each}"
+    price = f": a price of {money(cost.price)}" if cost.price is not None else ""
+    if cost.price_per_1000_kept is not None:
+        price += f", {money(cost.price_per_1000_kept)} per 1,000 kept examples"
+    each = f" A kept example took {figure(cost.tokens_per_kept, 0)} tokens." if cost.tokens_per_kept else ""
+    return f"The engines worked for {amount} {kind}-{unit}{price}.{each}"
 
 
 def money(amount: float) -> str:
-    """Two decimals, and three significant digits below 0.1."""
+    """An amount with two decimals, or with three significant digits below 0.1."""
     return f"{amount:,.2f}" if amount >= 0.1 or not amount else f"{amount:.3g}"
 
 
 def gigabytes(num_bytes: int) -> str:
-    """`3.4 GB`."""
+    """An amount of memory in units of 10^9 bytes, such as `3.4 GB`."""
     return f"{num_bytes / 1e9:.1f} GB"

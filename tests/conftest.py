@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import io
-import json
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.console import Console as RichConsole
 
-from engine.artifacts.prompts import write_sets
-from engine.generation.config import SamplesConfig
-from engine.generation.fake_generator import FakeGenerator
-from engine.generation.pools import EnginePools
 from engine.runtime.cluster import ClusterConfig, quiet
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
-from engine.storage.typed import to_json_values
-from engine.task.render import Prompts
 from tests.support.command_line import CommandLine, FinishedRun
 from tests.support.corpus import write_corpus
-from tests.support.jobs import TASK, rows
-from tests.support.loops import CONFIG, PROMPTS, Running, Start
+
+if TYPE_CHECKING:
+    from engine.generation.fake_generator import FakeGenerator
+    from engine.generation.pools import EnginePools
+    from tests.support.loops import Running, Start
 
 quiet()
 
@@ -110,6 +106,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
 @pytest.fixture
 def place(tmp_path: Path, ray_session: None) -> Place:
     """A machine with two cores whose terminal is text in memory."""
+    from engine.generation.pools import EnginePools
+
     cluster = ClusterConfig(num_cpus=2)
     console = Console(RichConsole(file=io.StringIO(), width=200))
     return Place(tmp_path / "run", tmp_path / "store", cluster, console, NoTracker(), MemorySampler(), EnginePools())
@@ -118,6 +116,9 @@ def place(tmp_path: Path, ray_session: None) -> Place:
 @pytest.fixture
 def pools(place: Place) -> Iterator[EnginePools]:
     """The engines of that machine, ended with the test."""
+    from engine.generation.pools import EnginePools
+
+    assert isinstance(place.engines, EnginePools)
     yield place.engines
     place.engines.stop()
 
@@ -125,11 +126,12 @@ def pools(place: Place) -> Iterator[EnginePools]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts engine loops, which end with the test."""
+    from engine.generation.fake_generator import FakeGenerator
+    from tests.support.loops import CONFIG, PROMPTS, Running
+
     running: list[Running] = []
 
-    def begin(
-        config: SamplesConfig = CONFIG, generator: FakeGenerator | None = None, prompts: Prompts = PROMPTS
-    ) -> Running:
+    def begin(config: Any = CONFIG, generator: FakeGenerator | None = None, prompts: Any = PROMPTS) -> Running:
         running.append(Running(tmp_path, config, generator or FakeGenerator(config), prompts))
         return running[-1]
 
@@ -141,6 +143,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 @pytest.fixture
 def planned_inputs(tmp_path: Path) -> Mapping[str, Path]:
     """A documents and a prompts folder with 90 planned samples of three prefixes."""
+    from engine.artifacts.prompts import PromptsFolder
+    from tests.support.jobs import TASK, rows
+
     documents, prompts = tmp_path / "documents", tmp_path / "prompts"
     documents.mkdir()
     prompts.mkdir()
@@ -148,6 +153,5 @@ def planned_inputs(tmp_path: Path) -> Mapping[str, Path]:
     pq.write_table(plan.select(["passage_id", "title", "text"]), documents / "passages.parquet")
     pq.write_table(plan.drop_columns(["title", "text"]).slice(0, 50), prompts / "plan-00000.parquet")
     pq.write_table(plan.drop_columns(["title", "text"]).slice(50), prompts / "plan-00001.parquet")
-    write_sets([], prompts / "demonstration_sets.parquet")
-    (prompts / "task.json").write_text(json.dumps(to_json_values(TASK)))
+    PromptsFolder(prompts).write_basis(TASK, [], [])
     return {"documents": documents, "prompts": prompts}

@@ -127,8 +127,8 @@ def test_samples_are_found_where_their_parts_were_merged_to(
 
 
 def test_the_other_sides_prompts_come_prefix_by_prefix(finished_run: FinishedRun) -> None:
-    renderer = PromptsFolder(finished_run.folder / "prompts").prompts().renderer()
-    starts = {renderer.prefix(index, "") for index in range(len(renderer.sets))}
+    renderer = PromptsFolder(finished_run.folder / "prompts").prompts().compile().first
+    starts = {renderer.prefix(index, {}) for index in range(len(renderer.sets))}
     prompts = _plain.planned_prompts(finished_run.folder)
     seen = [next(start for start in starts if prompt.text.startswith(start)) for prompt in prompts]
     changes = sum(before != after for before, after in itertools.pairwise(seen))
@@ -175,7 +175,7 @@ def test_the_collection_of_prefix_planning_has_the_lengths_it_claims(tmp_path: P
     passages = [json.loads(line) for line in (tmp_path / "passages.jsonl").read_text().splitlines()]
     assert len(rows) == 40
     assert len({passage["_id"] for passage in passages}) == 480
-    tokenizer = load_tokenizer(model)
+    tokenizer = load_tokenizer(model, key="samples.model")
     lengths = [len(tokenizer.encode(row["document"], add_special_tokens=False)) for row in rows]
     assert min(lengths) >= 110
     assert max(lengths) <= 130

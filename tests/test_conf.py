@@ -7,7 +7,7 @@ import re
 import pytest
 
 from engine.command_line.compose import load_config
-from engine.command_line.config_files import CONF, choices, groups
+from engine.command_line.groups import CONF, choices, groups
 
 
 @pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in groups() for choice in choices(group)])

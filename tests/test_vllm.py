@@ -17,7 +17,7 @@ from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
-from engine.command_line.config_files import choices
+from engine.command_line.groups import choices
 from engine.generation.config import SamplesConfig
 from engine.generation.jobs import Job, Unit, make_units
 from engine.generation.pool import EnginePool
@@ -25,7 +25,7 @@ from engine.prompts.step import plan_prompts
 from engine.runtime.place import Place
 from engine.storage.parts import open_attempt
 from engine.task.config import TaskConfig, TurnConfig
-from engine.task.render import Prompts
+from engine.task.compiled import Prompts
 from tests.support.jobs import TASK, job, rows
 
 SONG = "la la la la la la la la la la la la"

@@ -1,1 +1,4 @@
-"""Examples in, a tuned encoder out: Ray Train runs it, Ray Data feeds it, sentence-transformers does the arithmetic."""
+"""The model step: kept examples in, a tuned encoder out.
+
+It stands apart because torch, sentence-transformers and Ray Train are imported here and in no other step.
+"""

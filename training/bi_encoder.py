@@ -1,4 +1,8 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""The bi-encoder that is tuned: how the base is loaded for training, and how the tuned model is saved for use.
+
+In: the base's folder. Out: a SentenceTransformer in fp32, and later a folder that `SentenceTransformer(folder)` loads.
+It reads shorter texts while it trains than afterwards, so both lengths are decided here.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,12 @@ if TYPE_CHECKING:
 
 
 def load_base(config: ModelConfig, folder: Path) -> SentenceTransformer:
-    """The base in fp32, cut to the training length, with the config's prefixes as its prompts."""
+    """Loads the base in fp32, cut to the training length, with the config's prefixes as its prompts.
+
+    Args:
+        config: the model's config.
+        folder: the base model; no code in it is run.
+    """
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -28,17 +37,17 @@ def load_base(config: ModelConfig, folder: Path) -> SentenceTransformer:
         model_kwargs=options,
     )
     model.default_prompt_name = None
-    model.max_seq_length = min(config.train_max_tokens, longest(model, config))
+    model.max_seq_length = min(config.train_max_tokens, _reading_length(model, config))
     return model
-
-
-def longest(model: SentenceTransformer, config: ModelConfig) -> int:
-    """`config.max_tokens`, or what the model's positions allow."""
-    positions = getattr(model[0].auto_model.config, "max_position_embeddings", None) or config.max_tokens
-    return min(config.max_tokens, int(positions))
 
 
 def save_model(model: SentenceTransformer, config: ModelConfig, folder: Path) -> None:
     """Writes the model as safetensors, with the reading length of use, not that of training."""
-    model.max_seq_length = longest(model, config)
+    model.max_seq_length = _reading_length(model, config)
     model.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
+
+
+def _reading_length(model: SentenceTransformer, config: ModelConfig) -> int:
+    """`config.max_tokens`, or fewer where the model has fewer positions."""
+    positions = getattr(model[0].auto_model.config, "max_position_embeddings", None) or config.max_tokens
+    return min(config.max_tokens, int(positions))

@@ -1,12 +1,22 @@
 """The model card: README.md of a tuned model, for whoever finds the folder without the run.
 
-In: plain facts. Out: Markdown with the front matter that the Hugging Face hub reads.
+In: the config, the training rows and what the workers measured. Out: Markdown with the front matter that the Hugging
+Face hub reads. It is written here and not by sentence-transformers, which knows nothing of where the pairs come from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from training.config import ModelConfig
+    from training.workers.job import Measured
+
+_SHOWN_SETTINGS = ("epochs", "warmup_share", "weight_decay", "scale", "symmetric", "train_max_tokens")
 
 _TEMPLATE = """\
 ---
@@ -55,31 +65,41 @@ queries, and the rights in the documents, may apply as well.
 """
 
 
-@dataclass(frozen=True)
-class CardFacts:
-    """What a card says; `data` and `settings` become tables."""
-
-    title: str
-    base: str
-    dimensions: int
-    max_tokens: int
-    query_prefix: str
-    passage_prefix: str
-    data: Mapping[str, object]
-    settings: Mapping[str, object]
+def write_card(folder: Path, config: ModelConfig, rows: pa.Table, measured: Measured) -> None:
+    """Writes README.md into the folder of a tuned model."""
+    (folder / "README.md").write_text(render_card(config, rows, measured), encoding="utf-8")
 
 
-def render_card(facts: CardFacts) -> str:
-    """The card as Markdown."""
+def render_card(config: ModelConfig, rows: pa.Table, measured: Measured) -> str:
+    """Renders the card as Markdown.
+
+    Args:
+        config: the model's config, with the batch size and the learning rate that were used.
+        rows: the training rows, with a column `passage`.
+        measured: what rank 0 measured.
+    """
+    data = {
+        "training pairs": f"{rows.num_rows:,}",
+        "different passages": f"{len(rows['passage'].unique()):,}",
+        "hard negatives per query": config.num_hard_negatives,
+    }
+    settings = {
+        "loss": measured.loss.value,
+        "batch size": config.batch_size,
+        "learning_rate": f"{config.learning_rate:.3g}",
+        "steps": measured.steps,
+        "precision": measured.precision.value,
+        **{name: getattr(config, name) for name in _SHOWN_SETTINGS},
+    }
     return _TEMPLATE.format(
-        title=facts.title,
-        base=facts.base,
-        dimensions=facts.dimensions,
-        max_tokens=facts.max_tokens,
-        query_prefix=f"`{facts.query_prefix!r}`",
-        passage_prefix=f"`{facts.passage_prefix!r}`",
-        data=_table(facts.data),
-        settings=_table(facts.settings),
+        title=f"{Path(config.base.removeprefix('bundled:')).name}, tuned",
+        base=config.base,
+        dimensions=measured.dimensions,
+        max_tokens=measured.max_tokens,
+        query_prefix=f"`{config.query_prefix!r}`",
+        passage_prefix=f"`{config.passage_prefix!r}`",
+        data=_table(data),
+        settings=_table(settings),
     )
 
 

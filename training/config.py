@@ -1,8 +1,7 @@
-"""The model step: kept examples in, a tuned bi-encoder out, as a folder that `SentenceTransformer(folder)` loads.
+"""How the base model is tuned: every key of `model.*`, and the losses to choose from.
 
-This module holds the config and the step; what needs torch or Ray sits in the modules beside it: `launch` (driver),
-`worker` (one process per GPU, or one on a CPU), `feed` (Ray Data to ranks), `batches` (which rows share a batch),
-`trainer` (the loop), `activations` (what fits into memory), `mining` (hard negatives), `card` (README.md of the model).
+In: values from YAML and the command line. Out: a frozen ModelConfig that has refused what cannot work. It imports
+neither torch nor Ray, because the config is read on every start, also where the model is made already.
 """
 
 from __future__ import annotations
@@ -17,97 +16,114 @@ from engine.errors import UserError
 from engine.models.precision import Precision
 from engine.runtime.identity import fields_of, placement
 
+_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "mini_batch_size", "checkpoint_steps")
+_NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "rows_per_pass", "max_failures")
+
 
 class Loss(Enum):
-    """What is minimised."""
+    """What training minimises; each member but `auto` has its function in `training.losses.build`."""
 
     auto = "auto"
-    """`mnrl`, or `cached_mnrl` where a batch would not fit into memory (training/losses/memory.py)."""
+    """Stands for `mnrl`, or for `cached_mnrl` where a batch would not fit into memory (`training.losses.memory`)."""
     mnrl = "mnrl"
-    """Multiple negatives ranking: cross-entropy over the passages of the batch (InfoNCE)."""
+    """Multiple negatives ranking: the cross-entropy of each query's own passage among all passages of the batch
+    (InfoNCE, van den Oord et al. 2018)."""
     cached_mnrl = "cached_mnrl"
-    """The same with GradCache: memory of `mini_batch_size` rows for batches of any size, about twice the work."""
+    """The same loss with GradCache (Gao et al. 2021): it holds `mini_batch_size` rows in memory for batches of any
+    size, and does about twice the work."""
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """How the base model is tuned."""
+    """How the base model is tuned: data of a step, optimizer, loss, hard negatives, and where it runs."""
 
     base: str = "bundled:all-minilm-l6-v2"
-    """`bundled:NAME`, a local folder or a Hugging Face id."""
+    """The model that is tuned: `bundled:NAME`, a local folder or a Hugging Face id."""
     query_prefix: str = ""
-    """Put before every query, here and wherever the model is used; stored in the model as the prompt `query`."""
+    """This text is put before every query, here and wherever the model is used; the model stores it as its prompt
+    `query`."""
     passage_prefix: str = ""
-    """Put before every passage; stored in the model as the prompt `document`."""
+    """This text is put before every passage; the model stores it as its prompt `document`."""
     max_tokens: int = 256
-    """What the encoder reads of a text, in the report and in the finished model."""
+    """The encoder reads so many tokens of a text in the report and in the finished model."""
     train_max_tokens: int = 192
-    """What it reads while training: memory and time grow with it."""
+    """The encoder reads so many tokens of a text while it trains; memory and time grow with them."""
     learning_rate: float = 4e-5
-    """Of steps of `batch_size` pairs; see `with_batch_size`."""
+    """The highest learning rate, for steps of `batch_size` pairs; for smaller steps see `with_batch_size`."""
     epochs: int = 3
+    """Training passes over the examples so many times."""
     batch_size: int = 128
-    """Pairs of a step over all workers: each is ranked against the passages of all others. Fewer where there are so
-    few examples that an epoch would have less than five steps."""
+    """A step has so many pairs over all workers, and ranks each query against the passages of all of them. It has
+    fewer where there are so few examples that an epoch would have less than five steps."""
     warmup_share: float = 0.1
-    """Share of the steps in which the learning rate rises; it falls linearly to zero afterwards."""
+    """The learning rate rises during this share of the steps and falls linearly to zero afterwards."""
     weight_decay: float = 0.0
+    """The weight decay of AdamW."""
     scale: float = 20.0
-    """Cosines are multiplied by it before the softmax: the inverse of the temperature."""
+    """Cosines are multiplied by this before the softmax; it is the inverse of the temperature."""
     loss: Loss = Loss.auto
+    """What is minimised."""
     symmetric: bool = False
-    """Adds the direction passage to query, with a softmax of its own."""
+    """Whether the direction from passage to query is trained too, with a softmax of its own."""
     mini_batch_size: int = placement(32)
-    """Rows that `cached_mnrl` holds in memory at a time."""
+    """The loss `cached_mnrl` holds so many rows in memory at a time."""
     num_hard_negatives: int = 0
-    """Mined passages per query that the base ranks high and that are not of the query's document; 0 mines none."""
+    """Each query gets so many mined passages, which the base ranks high and which are of other documents; with 0 none
+    are mined."""
     hard_negative_first_rank: int = 1
-    """Where mining starts in the ranking of the base; larger skips the likeliest unjudged answers."""
+    """Mining starts at this rank of the base's ranking; a larger one skips the likeliest unjudged answers."""
     hard_negative_last_rank: int = 50
+    """Mining ends at this rank of the base's ranking."""
     hard_negative_margin: float = 0.95
     """A passage that scores more than this share of the query's own passage may be an answer and is not taken."""
     precision: Precision = Precision.auto
+    """The arithmetic of the forward pass; weights and optimizer are fp32 always."""
     seed: int = II("seed")
+    """The seed of batches, dropout and random negatives."""
     num_workers: int = placement(0)
-    """Training processes; 0 is one per GPU of the cluster, or one when there is none."""
+    """The number of training processes; 0 stands for one per GPU of the cluster, or one where there is no GPU."""
     gpus_per_worker: float = placement(1.0)
-    """Only where there are GPUs."""
+    """The GPUs that a training process takes, where there are any."""
     rows_per_pass: int = placement(8)
-    """On a CPU a batch is embedded in passes of so many rows of like length, which saves padding; 0 is one pass."""
+    """On a CPU a batch is embedded in passes of so many rows of like length, which saves padding; 0 means one pass."""
     checkpoint_steps: int = placement(500)
-    """A checkpoint each so many steps; training goes on from the last one after a crash."""
+    """A checkpoint is kept each so many steps; after a crash training goes on from the last one."""
     max_failures: int = placement(2)
-    """How often training starts again after a lost worker before it gives up."""
+    """Training starts again so often after it lost a worker, before it gives up."""
 
     def __post_init__(self) -> None:
-        """Refuses what could only fail later."""
-        for name in ("max_tokens", "train_max_tokens", "epochs", "mini_batch_size", "checkpoint_steps"):
-            _require(self, name, getattr(self, name) >= 1, "1 or more")
-        _require(self, "batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
-        _require(self, "learning_rate", self.learning_rate > 0, "more than 0, such as 4e-5")
-        _require(self, "scale", self.scale > 0, "more than 0, such as 20")
-        _require(self, "warmup_share", 0 <= self.warmup_share < 1, "from 0 up to, but not, 1")
-        _require(self, "hard_negative_margin", 0 < self.hard_negative_margin <= 1, "above 0 and at most 1")
-        for name in ("num_hard_negatives", "num_workers", "rows_per_pass", "max_failures"):
-            _require(self, name, getattr(self, name) >= 0, "0 or more")
-        ranks_hold = 1 <= self.hard_negative_first_rank <= self.hard_negative_last_rank
-        _require(self, "hard_negative_first_rank", ranks_hold, "between 1 and model.hard_negative_last_rank")
+        """Refuses values that could only fail later, when data and models are loaded."""
+        for name in _AT_LEAST_ONE:
+            _check(self, name, getattr(self, name) >= 1, "1 or more")
+        _check(self, "batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
+        _check(self, "learning_rate", self.learning_rate > 0, "more than 0, such as 4e-5")
+        _check(self, "scale", self.scale > 0, "more than 0, such as 20")
+        _check(self, "warmup_share", 0 <= self.warmup_share < 1, "from 0 up to, but not, 1")
+        _check(self, "hard_negative_margin", 0 < self.hard_negative_margin <= 1, "above 0 and at most 1")
+        for name in _NOT_NEGATIVE:
+            _check(self, name, getattr(self, name) >= 0, "0 or more")
+        is_range = 1 <= self.hard_negative_first_rank <= self.hard_negative_last_rank
+        _check(self, "hard_negative_first_rank", is_range, "between 1 and model.hard_negative_last_rank")
         workers = max(self.num_workers, 1)
-        _require(self, "batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
+        _check(self, "batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
 
     def with_batch_size(self, batch_size: int) -> ModelConfig:
-        """The same for other steps: the rate goes with the root of the batch (Malladi et al. 2022, for Adam)."""
+        """Returns the same config for steps of another size.
+
+        The learning rate is multiplied by the square root of the ratio of the sizes, which keeps the noise of Adam's
+        updates the same (Malladi et al. 2022).
+        """
         rate = self.learning_rate * math.sqrt(batch_size / self.batch_size)
         return replace(self, batch_size=batch_size, learning_rate=rate)
 
     def identity(self) -> dict[str, object]:
-        """The base counts by its weights, not by its name or folder."""
+        """Returns the fields that change the result; the base counts by its weights, not by its name or folder."""
         from engine.models.resolve import model_digest
 
         return fields_of(self) | {"base": model_digest(self.base, key="model.base")}
 
 
-def _require(config: ModelConfig, name: str, holds: bool, wanted: str) -> None:
-    if not holds:
+def _check(config: ModelConfig, name: str, is_valid: bool, valid_values: str) -> None:
+    if not is_valid:
         value = getattr(config, name)
-        raise UserError(f"{value} is out of range", where=f"model.{name}={value}", remedy=f"give {wanted}")
+        raise UserError(f"{value} is out of range", where=f"model.{name}={value}", remedy=f"give {valid_values}")

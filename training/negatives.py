@@ -10,50 +10,54 @@ drawn from other documents, because every row of a batch needs as many columns; 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
-from numpy.typing import NDArray
+
+from engine.artifacts.documents import passage_text
 
 if TYPE_CHECKING:
+    from engine.artifacts.documents import DocumentsFolder
     from engine.runtime.place import Place
+    from engine.search.order import Rows, Scores
     from training.config import ModelConfig
 
-
-Indices = NDArray[np.int64]
-
-
-Floats = NDArray[np.float32]
+_SEED_OF_FILLING = 0x6E6567
+"""Keeps the random passages independent of other draws from the run's seed."""
 
 
 @dataclass(frozen=True)
 class Negatives:
-    """What was mined for rows 0, 1, 2...
+    """The hard negatives of training rows 0, 1, 2...
 
     Attributes:
-        texts: per row `num_hard_negatives` passages as the encoder reads them.
-        documents: their documents, in the same order.
-        num_filled: how many of them were drawn at random for want of candidates.
+        texts: per row `num_hard_negatives` passages as the encoder reads them; empty when there are none.
+        documents: the documents of those passages, in the same order.
+        num_random: how many of them were drawn at random for want of candidates.
     """
 
     texts: list[list[str]]
     documents: list[list[str]]
-    num_filled: int
+    num_random: int
+
+    def columns(self) -> dict[str, pa.Array]:
+        """Returns one column per negative of a row, by name: negative_0, negative_1 ..."""
+        return {f"negative_{index}": pa.array(texts) for index, texts in enumerate(zip(*self.texts, strict=True))}
 
 
-def mine_negatives(config: ModelConfig, rows: pa.Table, documents_folder: Path, place: Place) -> Negatives:
-    """Searches with the base for what it confuses with each row's passage.
+NO_NEGATIVES = Negatives(texts=[], documents=[], num_random=0)
+
+
+def mine_negatives(config: ModelConfig, rows: pa.Table, documents: DocumentsFolder, place: Place) -> Negatives:
+    """Searches with the base for the passages that it takes for answers to each row's query.
 
     Args:
-        config: its `num_hard_negatives` and `hard_negative_*`.
-        rows: columns query, passage_id, document_id.
-        documents_folder: finished output of the documents step.
-        place: where the embeddings of the passages are kept.
+        config: the model's config; its `num_hard_negatives` and `hard_negative_*` decide what is taken.
+        rows: the training rows, with the columns query, passage_id and document_id.
+        documents: the passages that are searched.
+        place: the machine, which keeps the embeddings of the passages.
     """
-    from engine.artifacts.documents import passage_text
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
     from engine.search.encoder import Encoder, EncoderConfig
@@ -64,28 +68,23 @@ def mine_negatives(config: ModelConfig, rows: pa.Table, documents_folder: Path, 
         passage_prefix=config.passage_prefix,
         max_tokens=config.max_tokens,
     )
-    embeddings = encode_passages_cached(encoder_config, documents_folder, place)
+    embeddings = encode_passages_cached(encoder_config, documents.path, place)
     queries = Encoder(encoder_config).encode_queries(rows["query"].to_pylist())
-    number = {name: index for index, name in enumerate(embeddings.ids)}
-    own = np.asarray([number[name] for name in rows["passage_id"].to_pylist()], dtype=np.int64)
-    last = min(config.hard_negative_last_rank, len(embeddings.ids))
-    found, scores = DenseIndex(embeddings.ids, embeddings.vectors).search(queries, last)
-    passages = _passages(documents_folder, embeddings.ids)
-    document_names, document_of = np.unique(np.asarray(passages["document_id"].to_pylist()), return_inverse=True)
+    passages = documents.passages(["passage_id", "document_id", "title", "text"])
+    number_of = {passage_id: number for number, passage_id in enumerate(passages["passage_id"].to_pylist())}
+    assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
+    positives = np.asarray([number_of[passage_id] for passage_id in rows["passage_id"].to_pylist()], dtype=np.int64)
+    depth = min(config.hard_negative_last_rank, passages.num_rows)
+    ranked, scores = DenseIndex(embeddings.ids, embeddings.vectors).search(queries, depth)
+    _, document_of = np.unique(np.asarray(passages["document_id"].to_pylist()), return_inverse=True)
     candidates = Candidates(
-        found=found,
+        ranked=ranked,
         scores=scores,
-        own_scores=np.einsum("ij,ij->i", queries, embeddings.vectors[own]),
-        own_documents=document_of[own],
+        positive_scores=np.einsum("ij,ij->i", queries, embeddings.vectors[positives]),
+        positive_documents=document_of[positives],
         document_of=document_of,
     )
-    chosen, num_filled = choose_negatives(config, candidates)
-    titles, texts = passages["title"].to_pylist(), passages["text"].to_pylist()
-    return Negatives(
-        texts=[[passage_text(titles[index], texts[index]) for index in row] for row in chosen],
-        documents=[[str(document_names[document_of[index]]) for index in row] for row in chosen],
-        num_filled=num_filled,
-    )
+    return _with_texts(*choose_negatives(config, candidates), passages)
 
 
 @dataclass(frozen=True)
@@ -93,55 +92,58 @@ class Candidates:
     """What the search returned for q queries and n passages.
 
     Attributes:
-        found: int64 (q, k), passages by number, best first, -1 where there are none.
-        scores: float32 (q, k), their cosines.
-        own_scores: float32 (q,), cosine of each query with its own passage.
-        own_documents: int64 (q,), the document of each query's passage.
+        ranked: int64 (q, k), the numbers of the passages, best first, -1 where there are none.
+        scores: float32 (q, k), their cosines with the query.
+        positive_scores: float32 (q,), the cosine of each query with its own passage.
+        positive_documents: int64 (q,), the document of each query's own passage.
         document_of: int64 (n,), the document of each passage.
     """
 
-    found: Indices
-    scores: Floats
-    own_scores: Floats
-    own_documents: Indices
-    document_of: Indices
+    ranked: Rows
+    scores: Scores
+    positive_scores: Scores
+    positive_documents: Rows
+    document_of: Rows
 
 
-def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Indices, int]:
-    """The first allowed candidates of each query, then random passages of other documents.
+def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Rows, int]:
+    """Takes the first allowed candidates of each query, then random passages of other documents.
 
     Returns:
         int64 (q, num_hard_negatives) passage numbers, and how many of them are random.
     """
-    ceiling = candidates.own_scores - (1 - config.hard_negative_margin) * np.abs(candidates.own_scores)
+    positive_scores = candidates.positive_scores
+    ceiling = positive_scores - (1 - config.hard_negative_margin) * np.abs(positive_scores)
     allowed = (
-        (candidates.found >= 0)
-        & (candidates.document_of[candidates.found] != candidates.own_documents[:, None])
+        (candidates.ranked >= 0)
+        & (candidates.document_of[candidates.ranked] != candidates.positive_documents[:, None])
         & (candidates.scores < ceiling[:, None])
     )
     allowed[:, : config.hard_negative_first_rank - 1] = False
-    wanted = config.num_hard_negatives
-    first = np.argsort(~allowed, axis=1, kind="stable")[:, :wanted]
-    chosen = np.where(np.take_along_axis(allowed, first, 1), np.take_along_axis(candidates.found, first, 1), -1)
-    chosen = np.pad(chosen, ((0, 0), (0, wanted - chosen.shape[1])), constant_values=-1).astype(np.int64)
+    width = config.num_hard_negatives
+    first = np.argsort(~allowed, axis=1, kind="stable")[:, :width]
+    chosen = np.where(np.take_along_axis(allowed, first, 1), np.take_along_axis(candidates.ranked, first, 1), -1)
+    chosen = np.pad(chosen, ((0, 0), (0, width - chosen.shape[1])), constant_values=-1).astype(np.int64)
     return _fill(chosen, candidates, seed=config.seed)
 
 
-def _fill(chosen: Indices, candidates: Candidates, *, seed: int) -> tuple[Indices, int]:
+def _fill(chosen: Rows, candidates: Candidates, *, seed: int) -> tuple[Rows, int]:
     """Puts random passages of other documents where `chosen` is -1."""
     assert len(np.unique(candidates.document_of)) > 1, "negatives need passages of at least two documents"
-    rng = np.random.default_rng([seed, 0x6E6567])
-    open_places = missing = np.argwhere(chosen < 0)
-    while len(open_places):
-        drawn = rng.integers(len(candidates.document_of), size=len(open_places))
-        chosen[open_places[:, 0], open_places[:, 1]] = drawn
-        same = candidates.document_of[drawn] == candidates.own_documents[open_places[:, 0]]
-        open_places = open_places[same]
-    return chosen, len(missing)
+    rng = np.random.default_rng([seed, _SEED_OF_FILLING])
+    gaps = np.argwhere(chosen < 0)
+    num_random = len(gaps)
+    while len(gaps):
+        drawn = rng.integers(len(candidates.document_of), size=len(gaps))
+        chosen[gaps[:, 0], gaps[:, 1]] = drawn
+        gaps = gaps[candidates.document_of[drawn] == candidates.positive_documents[gaps[:, 0]]]
+    return chosen, num_random
 
 
-def _passages(documents_folder: Path, ids: list[str]) -> pa.Table:
-    """Rows of passages.parquet in the order of `ids`."""
-    table = pq.read_table(documents_folder / "passages.parquet", columns=["passage_id", "document_id", "title", "text"])
-    number = {name: index for index, name in enumerate(table["passage_id"].to_pylist())}
-    return table.take(pa.array([number[name] for name in ids]))
+def _with_texts(chosen: Rows, num_random: int, passages: pa.Table) -> Negatives:
+    titles, texts, documents = (passages[name].to_pylist() for name in ("title", "text", "document_id"))
+    return Negatives(
+        texts=[[passage_text(titles[number], texts[number]) for number in row] for row in chosen],
+        documents=[[documents[number] for number in row] for row in chosen],
+        num_random=num_random,
+    )

@@ -19,13 +19,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.artifacts.columns import CONDITION_PREFIX, condition_names
+from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS, condition_names
 from engine.storage.store import read_record
 from engine.storage.typed import from_json_values, to_json_values
+from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
-from engine.task.render import Demonstration, Prompts
+from engine.task.render import Answers, Ask, Demonstration
 
 _POOL, _SETS, _TASK = "demonstration_pool.parquet", "demonstration_sets.parquet", "task.json"
+_PLAN_COLUMNS = PROMPTS.names
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,19 @@ class PlannedRow:
     prefix: int
     prompt_tokens: int
 
+    @property
+    def passage(self) -> dict[str, str]:
+        """`title` and `text` of the passage, as templates see it."""
+        return {"title": self.title, "text": self.text}
+
+    def ask(self, answers: Answers | None = None) -> Ask:
+        """What the prompt of a turn of this sample is made from.
+
+        Args:
+            answers: what earlier turns gave, by turn.
+        """
+        return Ask(self.passage, self.demonstration_set, self.conditions, answers or {})
+
 
 def planned_rows(table: pa.Table) -> list[PlannedRow]:
     """Rows of a plan as records.
@@ -79,15 +94,27 @@ def planned_rows(table: pa.Table) -> list[PlannedRow]:
         table: columns of `columns.PROMPTS`, the conditions, and the passage's `title` and `text`.
     """
     names = condition_names(table)
-    plain = [name for name in PlannedRow.__dataclass_fields__ if name != "conditions"]
-    rows = table.to_pylist()
-    return [
-        PlannedRow(
-            **{name: row[name] for name in plain},
-            conditions={name: row[f"{CONDITION_PREFIX}{name}"] for name in names},
-        )
-        for row in rows
-    ]
+    return [_planned_row(row, row, names) for row in table.to_pylist()]
+
+
+def planned_row(row: Mapping[str, Any], passage: Mapping[str, Any]) -> PlannedRow:
+    """One row as a record.
+
+    Args:
+        row: a row of a plan, by column.
+        passage: the `title` and the `text` of its passage.
+    """
+    names = [name.removeprefix(CONDITION_PREFIX) for name in row if name.startswith(CONDITION_PREFIX)]
+    return _planned_row(row, passage, names)
+
+
+def _planned_row(row: Mapping[str, Any], passage: Mapping[str, Any], names: Sequence[str]) -> PlannedRow:
+    return PlannedRow(
+        **{name: row[name] for name in _PLAN_COLUMNS},
+        title=passage["title"],
+        text=passage["text"],
+        conditions={name: row[f"{CONDITION_PREFIX}{name}"] for name in names},
+    )
 
 
 @dataclass(frozen=True)
@@ -153,6 +180,11 @@ class PromptsFolder:
     def sets(self) -> list[list[Demonstration]]:
         """The demonstration sets, by the number that planned rows carry."""
         return read_sets(self.path / _SETS)
+
+    def shown_queries(self) -> list[str]:
+        """Queries of the demonstrations that prompts show, as often as they stand in a set."""
+        queries: list[str] = pq.read_table(self.path / _SETS, columns=["query"])["query"].to_pylist()
+        return queries
 
     def prompts(self) -> Prompts:
         """Task and demonstration sets, ready to render."""

@@ -9,80 +9,66 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.documents import DocumentsFolder
-from engine.artifacts.prompts import PromptsFolder
-from engine.command_line.panels import conditions, facts, panels, written_exchanges
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.prompts import PlannedRow, PromptsFolder, planned_row, size_of
+from engine.artifacts.samples import SamplesFolder
+from engine.command_line.panels import facts, panels, shown_conditions, written_exchanges
 from engine.documents.readers.source import Reader
 from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.storage.run_folders import require
-from engine.storage.store import NOUNS
+from engine.storage.store import NOUNS, is_done
 from eval.page.side_by_side import encoders_of, find_hits, results_table
-from eval.page.table import read_report
+from eval.report import read_report
 from eval.retrieval.systems import read_corpus
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
-
 _PLAN_FACTS = ("replicate", "round", "demonstration_set", "demonstrations", "prefix")
-
-
+"""Fields of a planned row that are shown as facts of the plan."""
 _SHOWN_ELSEWHERE = ("sample_id", "passage_id", "cell", "status", "error", "text", *_PLAN_FACTS)
-
-
 _PREFIXES_SHOWN_ELSEWHERE = (CONDITION_PREFIX, "turn_", "reasoning_")
 """Columns of a sample that its title, its conditions, its plan and its turns show already."""
 
 
 def trace(run: str, sample_id: str) -> int:
     """`synthmill trace RUN SAMPLE_ID`: one sample from its document to its verdict."""
-    from engine.generation.jobs import make_units
-
     folders = require(run, "documents", "prompts", "samples")
-    plan = PromptsFolder(folders["prompts"]).plan()
-    if not sample_id.isdigit() or int(sample_id) >= plan.num_rows:
-        raise UserError(
-            f"there is no sample {sample_id}",
-            where=f"trace {run}",
-            remedy=f"name one from 0 to {plan.num_rows - 1}",
-        )
-    number = int(sample_id)
-    passages = pq.read_table(folders["documents"] / "passages.parquet")
-    row = next(make_units(_row_of(plan, number), passages, 1)).rows.to_pylist()[0]
-    sample = read_sample(folders["samples"], number)
-    exchanges = written_exchanges(PromptsFolder(folders["prompts"]).prompts().renderers(), row, sample)
+    documents, prompts = DocumentsFolder(folders["documents"]), PromptsFolder(folders["prompts"])
+    row = _planned(prompts, documents, run, sample_id)
+    sample = SamplesFolder(folders["samples"]).row(row.sample_id)
+    assert sample is not None, "a finished samples folder holds every planned sample"
     show = Console().show
-    if not _is_blank(folders["documents"]):
-        show(Panel(escape(row["text"]), title=escape(f"passage {row['passage_id']} {row['title']}")))
-    if row["cell"]:
-        show(facts("conditions", conditions(row["cell"])))
-    show(facts("plan", {name: row[name] for name in _PLAN_FACTS}))
-    for panel in panels(exchanges, row):
+    if not _is_blank(documents):
+        show(Panel(escape(row.text), title=escape(f"passage {row.passage_id} {row.title}")))
+    if row.conditions:
+        show(facts("conditions", shown_conditions(row.conditions)))
+    show(facts("plan", {name: getattr(row, name) for name in _PLAN_FACTS}))
+    for panel in panels(written_exchanges(prompts.prompts().compile(), row, sample), row):
         show(panel)
-    show(facts(f"sample {number}: {sample['status']}", sample_facts(sample)))
-    show(_verdict(Path(run), number))
+    show(facts(f"sample {row.sample_id}: {sample['status']}", sample_facts(sample)))
+    show(_verdict(Path(run), row.sample_id))
     return 0
 
 
-def read_sample(samples: Path, number: int) -> dict[str, Any]:
-    """One row of a samples folder."""
-    from engine.artifacts.samples import SamplesFolder
-
-    row: dict[str, Any] = _row_of(SamplesFolder(samples).rows(), number).to_pylist()[0]
-    return row
+def _planned(prompts: PromptsFolder, documents: DocumentsFolder, run: str, sample_id: str) -> PlannedRow:
+    """The planned sample that was named, with its passage."""
+    row = prompts.row(int(sample_id)) if sample_id.isdecimal() else None
+    if row is None:
+        last = size_of(prompts.plan_files()) - 1
+        raise UserError(f"there is no sample {sample_id}", where=f"trace {run}", remedy=f"name one from 0 to {last}")
+    return planned_row(row, documents.passage(row["passage_id"]))
 
 
 def sample_facts(sample: dict[str, Any]) -> dict[str, Any]:
-    """What is known of a sample beside its plan, its conditions and its texts."""
+    """What is known of a sample beside its plan, its conditions and its texts, by column."""
     return {
         name: value
         for name, value in sample.items()
@@ -90,40 +76,55 @@ def sample_facts(sample: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row_of(table: pa.Table, number: int) -> pa.Table:
-    return table.filter(pc.equal(table["sample_id"], number))
-
-
-def _is_blank(documents: Path) -> bool:
+def _is_blank(documents: DocumentsFolder) -> bool:
     """Whether passages are only names to plan by (`documents=none`)."""
-    record = DocumentsFolder(documents).record()
-    return bool(record.reader == Reader.blank.value)
+    return documents.record().reader == Reader.blank.value
 
 
 def _verdict(run: Path, sample_id: int) -> str:
-    if not (run / "examples" / "_DONE").exists():
+    """What became of a sample in curation, in one line."""
+    if not is_done(run / "examples"):
         return "[bold]verdict[/bold]  not curated yet"
-    for name in ("kept", "rejected"):
-        table = pq.read_table(run / "examples" / f"{name}.parquet", filters=[("sample_id", "=", sample_id)])
-        for row in table.to_pylist():
-            reason = f" by {row['reason']}: {row['detail']}" if row["reason"] else ""
-            rank = f", round-trip rank {row['round_trip_rank']}" if row["round_trip_rank"] else ""
-            query = escape(repr(row["query"]))
-            return f"[bold]verdict[/bold]  {name}{escape(reason)}{rank}, split {row['split']}: {query}"
-    return "[bold]verdict[/bold]  failed, so neither kept nor rejected"
+    example = ExamplesFolder(run / "examples").row(sample_id)
+    if example is None:
+        return "[bold]verdict[/bold]  failed, so neither kept nor rejected"
+    verdict = f"rejected by {example['reason']}: {example['detail']}" if example["reason"] else "kept"
+    rank = f", round-trip rank {example['round_trip_rank']}" if example["round_trip_rank"] else ""
+    return f"[bold]verdict[/bold]  {escape(verdict)}{rank}, split {example['split']}: {escape(repr(example['query']))}"
 
 
 def search(run: str, question: str) -> int:
-    """`synthmill search RUN "question"`: base and tuned results side by side."""
-    from engine.command_line.commands import search_run
+    """Runs `synthmill search RUN "question"`: shows the results of the base and the tuned model side by side.
 
+    Args:
+        run: the run folder, as typed.
+        question: what to search for.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: it is no run, the run has no report yet, or the question is empty.
+    """
     require(run, "documents", "model", "report")
     Console().show(search_run(Path(run), question))
     return 0
 
 
 def clean(runs_dir: str) -> int:
-    """`synthmill clean [RUNS_DIR]`: removes step outputs that no run links to."""
+    """Runs `synthmill clean [RUNS_DIR]`: removes the step outputs that no run links to, and says how much that freed.
+
+    A run counts wherever it lies: those below `runs_dir` are looked for, and the store remembers the others.
+
+    Args:
+        runs_dir: the folder that holds the runs and their store, as typed.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        UserError: the folder holds no store.
+    """
     runs, store = Path(runs_dir).expanduser(), Path(runs_dir).expanduser() / "store"
     if not store.is_dir():
         raise UserError(
@@ -144,10 +145,18 @@ def clean(runs_dir: str) -> int:
 
 
 def search_run(run_dir: Path, question: str, k: int = 5) -> Table:
-    """The `k` best passages with each model of a finished run.
+    """Searches the passages of a finished run with its base and its tuned model.
+
+    Args:
+        run_dir: the folder of a run with a report.
+        question: what to search for.
+        k: the number of passages to show of each model.
+
+    Returns:
+        The best passages of both models, side by side.
 
     Raises:
-        UserError: the question is empty, or the run has no report yet.
+        UserError: the question is empty.
     """
     if not question.strip():
         raise UserError("the question is empty", where="search", remedy='give one: synthmill search RUN "..."')
@@ -157,12 +166,12 @@ def search_run(run_dir: Path, question: str, k: int = 5) -> Table:
     documents, place = run_dir / "documents", place_of(run_dir)
     corpus = read_corpus(documents)
     systems = [dense_system(name, encoder, documents, place) for name, encoder in encoders]
-    decision = read_report(run_dir / "report")["decision"]["model"]
+    decision = read_report(run_dir / "report").decision.model
     return results_table(question, corpus, find_hits(systems, question, k), decision)
 
 
 def place_of(run_dir: Path) -> Place:
-    """A place for reading a finished run: its store's caches, no tracking, no cluster."""
+    """Makes the place for reading a finished run: the caches of its store, no tracking, and no Ray."""
     from engine.generation.pools import EnginePools
     from engine.runtime.cluster import ClusterConfig
     from engine.runtime.console import Console

@@ -1,15 +1,14 @@
 """From overrides on the command line to a typed RunConfig, with every mistake named before anything starts.
 
 In: Hydra overrides. Out: a RunConfig and its YAML. Hydra's own errors are turned into one line that names the
-key or value, the place, and the closest valid one.
+key or value, where it stands, and the closest valid one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -20,33 +19,22 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from engine.command_line.config_files import (
-    CONF,
-    choices,
-    chosen_files,
-    explain_yaml,
-    find_mistake,
-    find_own_files,
-    groups,
-    own_conf,
-)
+from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_own_files, own_conf
+from engine.command_line.groups import CONF, choices, groups
+from engine.command_line.schema import is_inside_mapping, keys_of, run_schema
 from engine.errors import UserError, suggest
 from engine.pipeline import RunConfig
 
 CONFIG_NAME = "run"
-
-
-_CONVERTED = re.compile(r"Value '(?P<value>.*)' of type '\w+' could not be converted to (?P<kind>Float|Integer)")
-
-
-_WANTED = {"Float": "a number", "Integer": "a whole number"}
+"""conf/run.yaml, where composing starts."""
+_NOT_CONVERTED = re.compile(r"Value '(?P<value>.*)' of type '\w+' could not be converted to (?P<kind>Float|Integer)")
+_NUMBERS = {"Float": "a number", "Integer": "a whole number"}
+"""Kinds of numbers by OmegaConf's name for them."""
 
 
 def register() -> None:
     """Makes RunConfig the schema of conf/run.yaml: unknown keys and wrong types fail at composition."""
-    node = OmegaConf.structured(RunConfig)
-    _unfreeze(node)
-    ConfigStore.instance().store(name="schema", node=node)
+    ConfigStore.instance().store(name="schema", node=run_schema())
 
 
 def load_config(overrides: Sequence[str], config_dir: str = "") -> tuple[RunConfig, str]:
@@ -54,7 +42,7 @@ def load_config(overrides: Sequence[str], config_dir: str = "") -> tuple[RunConf
 
     Args:
         overrides: as on the command line.
-        config_dir: a folder with files of the user's own; `./conf` where it is empty.
+        config_dir: a folder with files of the user's own; empty: `./conf`.
 
     Returns:
         The typed config, and the same as YAML.
@@ -76,14 +64,14 @@ def load_config(overrides: Sequence[str], config_dir: str = "") -> tuple[RunConf
 
 
 def typed(config: DictConfig) -> tuple[RunConfig, str]:
-    """A composed config as dataclasses, and as YAML.
+    """Turns a composed config into dataclasses, and into YAML.
 
     Raises:
-        UserError: a key is not part of the schema (`+key=...` gets past Hydra).
+        UserError: a key is not part of the schema (`+key=...` gets past Hydra), or a value is missing.
     """
-    valid = set(_keys(OmegaConf.structured(RunConfig)))
-    for key in _keys(config):
-        if key not in valid and not _inside_mapping(key):
+    valid = set(keys_of(run_schema()))
+    for key in keys_of(config):
+        if key not in valid and not is_inside_mapping(key):
             raise UserError(f"there is no key {key!r}", where=key, remedy=_closest(key))
     try:
         run_config = OmegaConf.to_object(config)
@@ -94,7 +82,13 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
 
 
 def explain(error: Exception, overrides: Sequence[str], own: Path | None = None) -> UserError:
-    """Turns an error of Hydra or OmegaConf into one line."""
+    """Turns an error of Hydra or OmegaConf into one that a user can act on.
+
+    Args:
+        error: what composing raised.
+        overrides: as on the command line.
+        own: the folder of the user's own files, for the choices that there are.
+    """
     message = str(error).strip()
     cause = " ".join(str(error.__cause__ or error).split("\n    full_key")[0].split())
     if match := re.search(r"Could not override '([^']+)'", message):
@@ -129,14 +123,15 @@ def explain(error: Exception, overrides: Sequence[str], own: Path | None = None)
 
 
 def _explain_value(cause: str, where: str) -> UserError:
-    if wrong := _CONVERTED.search(cause):
-        wanted = _WANTED[wrong["kind"]]
-        return UserError(f"{wrong['value']!r} is not {wanted}", where=where, remedy=f"give {wanted}")
+    """Explains why an override has a value of the wrong type; `where` is the override."""
+    if wrong := _NOT_CONVERTED.search(cause):
+        number = _NUMBERS[wrong["kind"]]
+        return UserError(f"{wrong['value']!r} is not {number}", where=where, remedy=f"give {number}")
     return UserError(cause, where=where, remedy="give a value of the type that `synthmill --cfg job` shows")
 
 
 def first_of_sweep(overrides: Sequence[str]) -> list[str]:
-    """The overrides of a sweep's first point, so that a sweep is checked before any point runs.
+    """Returns the overrides of a sweep's first point, so that a sweep is checked before any point runs.
 
     Raises:
         UserError: an override does not parse.
@@ -156,7 +151,8 @@ def first_of_sweep(overrides: Sequence[str]) -> list[str]:
 
 
 def _closest(key: str) -> str:
-    keys = list(_keys(OmegaConf.structured(RunConfig)))
+    """Suggests keys for a wrong one: of the same group, else of the same last name, else groups and top-level keys."""
+    keys = list(keys_of(run_schema()))
     head, _, leaf = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == head and "." in name]
     if siblings:
@@ -167,34 +163,5 @@ def _closest(key: str) -> str:
 
 
 def _override_of(key: str, overrides: Sequence[str]) -> str:
+    """Returns the override that set a key, or the key where none did."""
     return next((text for text in overrides if text.lstrip("+~").startswith(key)), key)
-
-
-def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    for name in map(str, config):
-        yield f"{prefix}{name}"
-        node = config._get_node(name)
-        if isinstance(node, DictConfig) and not node._is_interpolation() and not node._is_none():
-            yield from _keys(node, f"{prefix}{name}.")
-
-
-def _inside_mapping(key: str) -> bool:
-    """Whether a key lies in a free mapping, such as samples.engine_args."""
-    schema: Any = OmegaConf.structured(RunConfig)
-    parts = key.split(".")
-    for count in range(1, len(parts)):
-        node = OmegaConf.select(schema, ".".join(parts[:count]))
-        if isinstance(node, DictConfig) and OmegaConf.get_type(node) is dict:
-            return True
-    return False
-
-
-def _unfreeze(node: DictConfig) -> None:
-    """Frozen dataclasses make read-only nodes; a schema must take values, and a free mapping new keys."""
-    OmegaConf.set_readonly(node, None)
-    if OmegaConf.get_type(node) is dict:
-        OmegaConf.set_struct(node, False)
-    for name in map(str, node):
-        child = node._get_node(name)
-        if isinstance(child, DictConfig) and not child._is_interpolation() and not child._is_none():
-            _unfreeze(child)

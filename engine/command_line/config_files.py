@@ -1,16 +1,15 @@
 """Config files of the user's own: where they are found, and what is wrong with one that does not fit the schema.
 
 In: overrides. Out: overrides with which Hydra finds the files: `./conf` is searched beside the files that ship, and
-`task=PATH.yaml` names one anywhere. Where composing fails, the file is walked along the schema, since Hydra names
-neither the file nor the key of a mistake inside it.
+`task=PATH.yaml` names one anywhere. Where composing fails, each chosen file is merged into the schema by itself, and
+then ever smaller parts of it, since Hydra names neither the file nor the key of a mistake inside it.
 """
 
 from __future__ import annotations
 
 import re
-import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -18,34 +17,22 @@ from typing import Any
 
 import yaml
 from hydra.core.config_store import ConfigStore
-from omegaconf import BooleanNode, EnumNode, FloatNode, IntegerNode, OmegaConf, StringNode
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import ConfigKeyError, GrammarParseError, KeyValidationError, OmegaConfBaseException
 
+from engine.command_line.groups import CONF, choices, groups
+from engine.command_line.schema import annotated_type, run_schema
 from engine.errors import UserError, suggest
-from engine.pipeline import RunConfig
 from engine.storage.lines import read_text
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
-
-
 SUFFIXES = (".yaml", ".yml")
-
-
+"""How a choice ends that is the path of a file."""
 _GLOBAL = "_global_"
-
-
+"""Hydra's package of a file whose keys are those of the run."""
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
-
-
 _CHOICE = re.compile(r"^(\+{0,2})([a-z_]+)=([^\s\[\]{},]+)$")
-
-
-_SCALARS: dict[Any, tuple[Callable[..., Any], str]] = {
-    int: (IntegerNode, "a whole number"),
-    float: (FloatNode, "a number"),
-    str: (StringNode, "text"),
-    bool: (BooleanNode, "true or false"),
-}
+"""An override that may choose a file of a group: its plus signs, the group, the choice."""
+_SCALARS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -53,31 +40,31 @@ class Chosen:
     """A file that an override chooses."""
 
     group: str
+    """The config group of the override."""
     file: Path
 
 
 def own_conf(config_dir: str = "") -> Path | None:
-    """The folder that is searched for the user's files: `--config-dir`, or `./conf`; None where there is none."""
+    """Finds the folder that is searched for the user's own files: `config_dir`, or `./conf` where it is empty.
+
+    Returns:
+        The folder; None where there is no `./conf`, or where it is the one that ships.
+
+    Raises:
+        UserError: `config_dir`, which the user named with `--config-dir`, is no folder.
+    """
     folder = Path(config_dir or "conf").resolve()
     if config_dir and not folder.is_dir():
         raise UserError("there is no such folder", where=f"--config-dir={config_dir}", remedy="name one that exists")
     return folder if folder.is_dir() and folder != CONF else None
 
 
-def groups() -> list[str]:
-    """The config groups: the folders of conf/."""
-    return sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
-
-
-def choices(group: str, own: Path | None = None) -> list[str]:
-    """The choices of a config group: the names of its files, the user's among them."""
-    folders = [CONF, *([own] if own else [])]
-    return sorted({file.stem for folder in folders for file in (folder / group).glob("*.yaml")})
-
-
 def chosen_files(overrides: Sequence[str], own: Path | None = None) -> list[Chosen]:
-    """The files that overrides choose, as far as they exist."""
-    found = []
+    """Finds the files that overrides choose; an override whose file does not exist gives none.
+
+    A name that both the user's folder and conf/ have gives two.
+    """
+    chosen = []
     for text in overrides:
         match = _CHOICE.match(text)
         if not match or match[2] not in groups():
@@ -86,12 +73,16 @@ def chosen_files(overrides: Sequence[str], own: Path | None = None) -> list[Chos
         paths = [folder / group / f"{name}.yaml" for folder in (CONF, *([own] if own else []))]
         if name.endswith(SUFFIXES):
             paths = [Path(name).expanduser()]
-        found += [Chosen(group, path) for path in paths if path.is_file()]
-    return found
+        chosen += [Chosen(group, path) for path in paths if path.is_file()]
+    return chosen
 
 
 def find_own_files(overrides: Sequence[str], own: Path | None = None) -> list[str]:
-    """The overrides, with those that name a file by its path rewritten, and the user's folder to search.
+    """Rewrites overrides for Hydra: those that name a file by its path, and one more that names the folder to search.
+
+    Args:
+        overrides: as on the command line.
+        own: the user's folder, from `own_conf`.
 
     Raises:
         UserError: a file does not exist, is no YAML, or has the name of one that ships.
@@ -108,7 +99,7 @@ def find_own_files(overrides: Sequence[str], own: Path | None = None) -> list[st
 
 
 def _by_path(text: str) -> str:
-    """`task=PATH.yaml` as the choice of a config that is put into Hydra's store."""
+    """Turns `task=PATH.yaml` into the choice of a config that is put into Hydra's store; others stay as they are."""
     match = _CHOICE.match(text)
     if not match or match[2] not in groups() or not match[3].endswith(SUFFIXES):
         return text
@@ -122,22 +113,31 @@ def _by_path(text: str) -> str:
 
 
 def read_yaml(file: Path) -> Any:
-    """A YAML file as OmegaConf reads it.
+    """Reads a YAML file as OmegaConf does.
 
     Raises:
-        UserError: it cannot be read, is no YAML, or no mapping.
+        UserError: it cannot be read, is no YAML or no mapping, or holds a `${` that nothing closes.
     """
     try:
         node = OmegaConf.create(read_text(file))
     except yaml.YAMLError as error:
         raise explain_yaml(error, _shown(file)) from error
+    except GrammarParseError as error:
+        what = " ".join(str(error).split("\n    full_key")[0].split())
+        remedy = "close the ${...}, or write \\${ for the text itself"
+        raise UserError(what, where=f"{_shown(file)}: {error.full_key}", remedy=remedy) from error
     if not OmegaConf.is_dict(node):
         raise UserError("holds no mapping", where=_shown(file), remedy="write `key: value` lines")
     return node
 
 
 def explain_yaml(error: yaml.YAMLError, file: str = "") -> UserError:
-    """What is wrong with a file that does not parse, and the line."""
+    """Returns the error for a file that does not parse, with its line.
+
+    Args:
+        error: what the parser raised.
+        file: the file as the user would write it; empty: as the error names it.
+    """
     mark = getattr(error, "problem_mark", None)
     name = file or _shown(Path(str(getattr(mark, "name", "a config file")).strip('"')))
     what = " ".join(str(getattr(error, "problem", None) or error).split())
@@ -146,98 +146,95 @@ def explain_yaml(error: yaml.YAMLError, file: str = "") -> UserError:
 
 
 def find_mistake(chosen: Chosen) -> UserError | None:
-    """The first key or value of a file that does not fit the schema."""
+    """Names the first key or value of a file that does not fit the schema; None where all of it fits."""
     values = OmegaConf.to_container(read_yaml(chosen.file), resolve=False)
     assert isinstance(values, dict), "read_yaml gives a mapping"
     package = _package(chosen.file, chosen.group)
-    path = [] if package == _GLOBAL else package.split(".")
-    kind: Any = RunConfig
-    for name in path:
-        hints = typing.get_type_hints(kind) if is_dataclass(kind) else {}
-        if name not in hints:  # `# @package` says otherwise than the schema: Hydra's own words must do
-            return None
-        kind = hints[name]
-    values = {name: value for name, value in values.items() if path or name not in ("defaults", "hydra")}
-    where, mistake = next(_mistakes(kind, values, ".".join(path)), ("", None))
-    if mistake is None:
+    path: tuple[str | int, ...] = () if package == _GLOBAL else tuple(package.split("."))
+    for_hydra = ("defaults",) if path else ("defaults", "hydra")
+    values = {name: value for name, value in values.items() if name not in for_hydra}
+    if annotated_type(path) is None:  # `# @package` says otherwise than the schema: Hydra's own words must do
         return None
-    what, remedy = mistake
-    return UserError(what, where=f"{_shown(chosen.file)}: {where}", remedy=remedy)
+    misfit = _smallest_misfit(run_schema(), path, values)
+    if misfit is None or isinstance(misfit.error, KeyValidationError):  # a key that is no text: Hydra names it
+        return None
+    what, remedy = _in_words(misfit)
+    key = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in misfit.path).removeprefix(".")
+    return UserError(what, where=f"{_shown(chosen.file)}: {key}", remedy=remedy)
 
 
-_Mistake = tuple[str, tuple[str, str]]
-"""Path of a key, and what is wrong with it and the remedy."""
+@dataclass(frozen=True)
+class _Misfit:
+    """A part of a file that does not fit the schema, and why."""
+
+    path: tuple[str | int, ...]
+    """Names of keys, and positions in lists."""
+    value: Any
+    error: OmegaConfBaseException
 
 
-def _mistakes(kind: Any, value: Any, path: str) -> Iterator[_Mistake]:
-    if isinstance(value, str) and value.startswith("${"):
-        return
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (typing.Union, types.UnionType):
-        if value is None and type(None) in arguments:
-            return
-        [kind] = [own for own in arguments if own is not type(None)]
-        origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+def _smallest_misfit(schema: DictConfig, path: tuple[str | int, ...], value: Any) -> _Misfit | None:
+    """Merges a part of a file, and if that fails the parts of it, the first first.
+
+    The path of OmegaConf's own error will not do: inside lists it is cut short, and where a list stands for a mapping
+    it is empty.
+    """
+    error = _merge_error(schema, path, value)
+    if error is None:
+        return None
+    kind, parts = annotated_type(path), {}
+    if isinstance(value, dict) and (is_dataclass(kind) or typing.get_origin(kind) is dict):
+        parts = {str(name): part for name, part in value.items()}
+    elif isinstance(value, list) and typing.get_origin(kind) is list:
+        parts = dict(enumerate(value))
+    inside = (_smallest_misfit(schema, (*path, name), part) for name, part in parts.items())
+    return next(filter(None, inside), None) or _Misfit(path, value, error)
+
+
+def _merge_error(schema: DictConfig, path: Sequence[str | int], value: Any) -> OmegaConfBaseException | None:
+    """Merges one value into the schema at `path`; other values of a list on the way there are left out."""
+    for name in reversed(path):
+        value = [value] if isinstance(name, int) else {name: value}
+    try:
+        OmegaConf.merge(schema, value)
+    except OmegaConfBaseException as error:
+        return error
+    return None
+
+
+def _in_words(misfit: _Misfit) -> tuple[str, str]:
+    """Says what is wrong with a part of a file, and the remedy."""
+    kind, value = annotated_type(misfit.path), misfit.value
+    if isinstance(misfit.error, ConfigKeyError):
+        name, names = str(misfit.path[-1]), [field.name for field in fields(annotated_type(misfit.path[:-1]))]
+        return f"there is no key {name!r}", suggest(name, names)
     if is_dataclass(kind):
-        yield from _wrong_fields(kind, value, path)
-    elif origin is dict:
-        if not isinstance(value, Mapping):
-            yield path, (f"is {_described(value)}, not a mapping", "write `name: value` lines under it")
-            return
-        for name, own in value.items():
-            yield from _mistakes(arguments[1], own, f"{path}.{name}")
-    elif origin is list:
-        if not isinstance(value, list):
-            yield path, (f"is {_described(value)}, not a list", f"write [{value}]")
-            return
-        for index, own in enumerate(value):
-            yield from _mistakes(arguments[0], own, f"{path}[{index}]")
-    elif kind is not Any:
-        yield from _wrong_scalar(kind, value, path)
-
-
-def _wrong_fields(kind: Any, value: Any, path: str) -> Iterator[_Mistake]:
-    hints = typing.get_type_hints(kind)
-    names = [field.name for field in fields(kind)]
-    if not isinstance(value, Mapping):
-        yield path, (f"is {_described(value)}, not a mapping", f"write {{KEY: ...}} with keys of: {', '.join(names)}")
-        return
-    for name, own in value.items():
-        here = f"{path}.{name}".lstrip(".")
-        if name not in hints:
-            yield here, (f"there is no key {str(name)!r}", suggest(str(name), names))
-        else:
-            yield from _mistakes(hints[name], own, here)
-
-
-def _wrong_scalar(kind: Any, value: Any, path: str) -> Iterator[_Mistake]:
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        try:
-            EnumNode(kind, value=value, is_optional=False)
-        except OmegaConfBaseException:
-            yield path, (f"{value!r} is none of its values", suggest(str(value), [own.name for own in kind]))
-    elif kind in _SCALARS:
-        node, wanted = _SCALARS[kind]
-        try:
-            node(value=value, is_optional=False)
-        except OmegaConfBaseException:
-            yield path, (f"{value!r} is not {wanted}", f"write {wanted}")
+        keys = ", ".join(field.name for field in fields(kind))
+        return f"is {_described(value)}, not a mapping", f"write {{KEY: ...}} with keys of: {keys}"
+    if typing.get_origin(kind) is dict:
+        return f"is {_described(value)}, not a mapping", "write `name: value` lines under it"
+    if typing.get_origin(kind) is list:
+        return f"is {_described(value)}, not a list", f"write [{value}]"
+    if issubclass(kind, Enum):
+        return f"{value!r} is none of its values", suggest(str(value), [member.name for member in kind])
+    return f"{value!r} is not {_SCALARS[kind]}", f"write {_SCALARS[kind]}"
 
 
 def _described(value: Any) -> str:
+    """Returns a value as it is told in an error: a container by its kind, anything else as it stands."""
     if isinstance(value, Mapping):
         return "a mapping"
     return "a list" if isinstance(value, list) else f"{value!r}"
 
 
 def _package(file: Path, group: str) -> str:
-    """Where the file's keys go, as its first lines say: `# @package _global_`."""
+    """Returns where the keys of a file go: what its line `# @package ...` says, or else its group."""
     match = _PACKAGE.search(file.read_text(encoding="utf-8", errors="replace"))
     return match[1] if match else group
 
 
 def _shown(file: Path) -> str:
-    """A path as the user would write it."""
+    """Returns a path as the user would write it: from the current folder, where it lies in there."""
     try:
         return str(file.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.models.resolve import resolve_model
 from engine.runtime.console import Console
+from eval import wording
+from eval.page.table import summary_table
+from eval.report import Report, read_report
 
 if TYPE_CHECKING:
     from engine.pipeline import RunConfig
@@ -23,32 +26,27 @@ def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -
     if config.until != "report":
         console.step("done", f"{shown}/{config.until}")
         return
-    from eval.page.table import read_report
-
     report = read_report(run_dir / "report")
     console.show("")
     _show_figures(report, console)
     console.step("report", f"{shown}/report/report.html")
-    tuned = report["decision"]["model"] == "tuned"
+    tuned = report.decision.model == "tuned"
     model = f"{shown}/model" if tuned else str(resolve_model(config.model.base, key="model.base"))
     console.verbatim(f"\n{load_lines(model)}")
 
 
-def _show_figures(report: dict[str, Any], console: Console) -> None:
-    """The quality table, or one line where there was nothing to measure on."""
-    from eval import wording
-    from eval.page.table import summary_table
-
+def _show_figures(report: Report, console: Console) -> None:
+    """Prints the quality table, or one line where there was nothing to measure on."""
     _, figures = wording.shown_results(report)
-    if figures["queries"]:
+    if figures.queries:
         console.show(summary_table(report))
         return
-    use = f"use the {report['decision']['model']} model"
+    use = f"use the {report.decision.model} model"
     console.step("report", f"there were no queries to evaluate on ({wording.questions(report)}): {use}")
 
 
 def load_lines(folder: str) -> str:
-    """Three lines of Python that load the model that the decision promotes."""
+    """Three lines of Python that load a model from its folder."""
     return (
         "from sentence_transformers import SentenceTransformer\n"
         f"model = SentenceTransformer({json.dumps(folder, ensure_ascii=False)})\n"

@@ -1,11 +1,11 @@
-"""`synthmill --help`: groups, choices and examples, read from conf/ without importing anything heavy."""
+"""The text of `synthmill --help`: examples, commands, and the groups with their choices.
+
+In: the files of conf/. Out: text. Nothing heavy is imported, so that it shows at once.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
-
+from engine.command_line.groups import choices, groups
 
 _TEXT = """\
 synthmill: unlabelled documents in, a measurably better retriever and its evidence out.
@@ -38,9 +38,6 @@ Every key, with its default: synthmill --cfg job. Explanations: docs/configurati
 
 
 def help_text() -> str:
-    """The text of `synthmill --help`."""
-    folders = sorted(folder for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
-    lines = [
-        f"  {folder.name:<16}{', '.join(sorted(file.stem for file in folder.glob('*.yaml')))}" for folder in folders
-    ]
+    """Returns the text of `synthmill --help`."""
+    lines = [f"  {group:<16}{', '.join(choices(group))}" for group in groups()]
     return _TEXT.format(groups="\n".join(lines))

@@ -23,10 +23,19 @@ USAGE = {
     "search": 'synthmill search RUN "question"',
     "clean": "synthmill clean [RUNS_DIR]",
 }
+"""The commands that read finished runs, and how each is written."""
+_NUM_ARGUMENTS = {"trace": 2, "search": 2, "clean": 1}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; the console script calls this and exits with what it returns."""
+    """Runs a command; the console script calls this and exits with what it returns.
+
+    Args:
+        arguments: what follows the name of the program; by default what the shell passed.
+
+    Returns:
+        The exit code: 0, 2, 3 or 130, as the module says.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     quiet()
     signal.signal(signal.SIGTERM, _as_interrupt)
@@ -44,12 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    """The command that was given, so that it can be pasted."""
+    """Returns the command that was given, so that it can be pasted into a shell."""
     return shlex.join([*_program(), *arguments])
 
 
 def _program() -> list[str]:
-    """How this program was called: it may not be on the PATH."""
+    """Returns how this program was called; it may not be on the PATH."""
     called = Path(sys.argv[0])
     if called.name != "synthmill":
         return [sys.executable, "-m", "engine"]
@@ -60,6 +69,7 @@ def _program() -> list[str]:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    """Chooses between help, a command on a finished run, Hydra's flags and a run."""
     command = arguments[0] if arguments else "--help"
     if command in ("--help", "-h", "help"):
         from engine.command_line.help import help_text
@@ -80,7 +90,12 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def start(config: object, text: str) -> int:
-    """Runs one composed config: the pipeline, or its preview."""
+    """Runs one composed config: the pipeline, or its preview.
+
+    Args:
+        config: a RunConfig; typed as an object, since RunConfig is not imported before a run begins.
+        text: the same as YAML.
+    """
     from engine.command_line.end import show_end
     from engine.command_line.preview import preview
     from engine.pipeline import RunConfig
@@ -96,11 +111,12 @@ def start(config: object, text: str) -> int:
 
 
 def _read_run(command: str, arguments: list[str]) -> int:
-    wanted = {"trace": 2, "search": 2, "clean": 1}[command]
+    """Runs a command on a finished run, once it has as many arguments as it takes."""
+    num_arguments = _NUM_ARGUMENTS[command]
     if command == "clean" and not arguments:
         arguments = ["runs"]
-    if len(arguments) != wanted:
-        what = f"{len(arguments)} arguments, {wanted} wanted"
+    if len(arguments) != num_arguments:
+        what = f"{len(arguments)} arguments, {num_arguments} wanted"
         raise UserError(what, where=command, remedy=f"write: {USAGE[command]}")
     from engine.command_line import commands
 
@@ -113,14 +129,15 @@ def _read_run(command: str, arguments: list[str]) -> int:
 
 
 def _hydra(arguments: list[str]) -> int:
-    """Leaves flags such as `--cfg job` and `-m` to Hydra, after checking the overrides ourselves."""
+    """Leaves flags such as `--cfg job` and `-m` to Hydra, once the overrides have been checked here."""
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import DictConfig, OmegaConf
 
     from engine.command_line.compose import CONFIG_NAME, first_of_sweep, load_config, typed
-    from engine.command_line.config_files import CONF, find_own_files, own_conf
+    from engine.command_line.config_files import find_own_files, own_conf
+    from engine.command_line.groups import CONF
 
     config_dir, arguments = _take_config_dir(arguments)
     overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
@@ -149,7 +166,7 @@ def _hydra(arguments: list[str]) -> int:
 
 
 def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
-    """Hydra's `--config-dir DIR`, which our check must know too, and the other arguments."""
+    """Separates Hydra's `--config-dir DIR`, which the check of overrides must know too, from the other arguments."""
     others: list[str] = []
     config_dir = ""
     rest = iter(arguments)
@@ -166,8 +183,5 @@ def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Lets a request to terminate end a run as Ctrl-C does."""
     raise KeyboardInterrupt
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,17 +10,17 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.markup import escape
 from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX, condition_names
-from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder, planned_rows
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline import RunConfig
 from engine.prompts.conditions.conditions import PATH_SUFFIX
@@ -28,61 +28,67 @@ from engine.run import open_place, wanted_steps
 from engine.runtime.console import Console, format_seconds
 from engine.runtime.step import make
 from engine.storage.store import Store
-from engine.task.turns import output_limit
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
-
+    from engine.task.compiled import Task
 
 _FEW_VALUES = 8
 """Two conditions with at most so many values each are shown together."""
 
 
+@dataclass(frozen=True)
+class _Planned:
+    """What is previewed: a plan, its task, and its first rows."""
+
+    folder: PromptsFolder
+    task: Task
+    rows: pa.Table
+    """The first planned rows with their passages, in plan order."""
+
+
 def preview(config: RunConfig, console: Console | None = None) -> None:
     """Prints the preview of a run."""
-    documents, prompts = wanted_steps(replace(config, until="prompts"))
     with open_place(config, console or Console()) as place:
         store = Store(place.store_dir)
-        folders = {"documents": make(documents, store, place), "prompts": make(prompts, store, place)}
-        rows = first_rows(folders, config.preview)
+        steps = wanted_steps(replace(config, until="prompts"))
+        made = {step.entry: make(step, store, place) for step in steps}
+        folder = PromptsFolder(made["prompts"])
+        rows = first_rows(DocumentsFolder(made["documents"]), folder, config.preview)
+        planned = _Planned(folder, folder.prompts().compile(), rows)
         if not config.sample:  # else they are shown with what was really answered
-            _show_prompts(rows, folders["prompts"], place)
-        _show_plan(folders["prompts"], config, place)
+            _show_prompts(planned, place)
+        _show_plan(planned, config, place)
         if config.sample:
-            _generate(rows, folders, config, place)
+            _generate(planned, config, place)
 
 
-def first_rows(folders: dict[str, Path], count: int) -> pa.Table:
+def first_rows(documents: DocumentsFolder, prompts: PromptsFolder, count: int) -> pa.Table:
     """The first planned rows, joined with their passages, in plan order."""
     from engine.generation.jobs import make_units
 
-    passages = pq.read_table(folders["documents"] / "passages.parquet", columns=["passage_id", "title", "text"])
-    plan = PromptsFolder(folders["prompts"]).plan().slice(0, count)
-    return pa.concat_tables([unit.rows for unit in make_units(plan, passages, count)]).sort_by("sample_id")
+    plan = prompts.plan().slice(0, count)
+    return pa.concat_tables([unit.rows for unit in make_units(plan, documents.texts(), count)]).sort_by("sample_id")
 
 
-def _show_prompts(rows: pa.Table, prompts: Path, place: Place) -> None:
-
-    renderers = PromptsFolder(prompts).prompts().renderers()
-    for row in rows.to_pylist():
-        first, *others = panels(planned_exchanges(renderers, row), row, conditions_line(row["cell"]))
-        first.subtitle = f"about {row['prompt_tokens']} tokens"
+def _show_prompts(planned: _Planned, place: Place) -> None:
+    for row in planned_rows(planned.rows):
+        first, *others = panels(planned_exchanges(planned.task, row), row, conditions_line(row.conditions))
+        first.subtitle = f"about {row.prompt_tokens} tokens"
         for panel in (first, *others):
             place.console.show(panel)
 
 
-def _show_samples(rows: pa.Table, samples: pa.Table, prompts: Path, place: Place) -> None:
-
-    renderers = PromptsFolder(prompts).prompts().renderers()
-    for row, sample in zip(rows.to_pylist(), samples.to_pylist(), strict=True):
-        *others, last = panels(written_exchanges(renderers, row, sample), row, conditions_line(row["cell"]))
+def _show_samples(planned: _Planned, samples: pa.Table, place: Place) -> None:
+    for row, sample in zip(planned_rows(planned.rows), samples.to_pylist(), strict=True):
+        *others, last = panels(written_exchanges(planned.task, row, sample), row, conditions_line(row.conditions))
         last.subtitle = f"{sample['status']}, {sample['output_tokens']} tokens written"
         for panel in (*others, last):
             place.console.show(panel)
 
 
-def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
-    record = PromptsFolder(prompts).record()
+def _show_plan(planned: _Planned, config: RunConfig, place: Place) -> None:
+    record = planned.folder.record()
     for name, shares in record.distribution.items():
         number = record.num_values[name]
         if number > len(shares):
@@ -90,14 +96,14 @@ def _show_plan(prompts: Path, config: RunConfig, place: Place) -> None:
         else:
             place.console.show(shares_table(name, shares))
     if pair := crossed(record.num_values):
-        place.console.show(joint_table(prompts, *pair))
+        place.console.show(joint_table(planned.folder, *pair))
     if record.ended_early:
         place.console.step("conditions", record.ended_early)
-    planned, tokens = record.planned, record.prompt_tokens
+    output_tokens = record.planned * planned.task.output_limit(config.samples.max_tokens)
     place.console.step(
         "forecast",
-        f"{planned:,} samples, {tokens:,} prompt tokens ({record.prefixes} shared prefixes are computed once), "
-        f"at most {planned * output_limit(config.task, config.samples.max_tokens):,} output tokens",
+        f"{record.planned:,} samples, {record.prompt_tokens:,} prompt tokens ({record.prefixes} shared prefixes are "
+        f"computed once), at most {output_tokens:,} output tokens",
     )
 
 
@@ -121,17 +127,16 @@ def in_order(values: Collection[str]) -> list[str]:
 def crossed(num_values: Mapping[str, int]) -> tuple[str, str] | None:
     """The first two conditions of few values, which are shown together; a taxonomy and the path in it are one."""
     few = [name for name, number in num_values.items() if 1 < number <= _FEW_VALUES]
-    own = [name for name in few if name.removesuffix(PATH_SUFFIX) not in few or not name.endswith(PATH_SUFFIX)]
-    return (own[0], own[1]) if len(own) > 1 else None
+    apart = [name for name in few if name.removesuffix(PATH_SUFFIX) not in few or not name.endswith(PATH_SUFFIX)]
+    return (apart[0], apart[1]) if len(apart) > 1 else None
 
 
-def joint_table(prompts: Path, down: str, across: str) -> Table:
+def joint_table(prompts: PromptsFolder, down: str, across: str) -> Table:
     """The shares of all planned samples by two conditions, a row for each value of the first."""
     names = [f"{CONDITION_PREFIX}{down}", f"{CONDITION_PREFIX}{across}"]
     counts: Counter[tuple[str, str]] = Counter()
-    for file in sorted(prompts.glob("plan-*.parquet")):
-        found = pq.read_table(file, columns=names).group_by(names).aggregate([([], "count_all")])
-        for row in found.to_pylist():
+    for chunk in prompts.stream(names):
+        for row in chunk.group_by(names).aggregate([([], "count_all")]).to_pylist():
             counts[row[names[0]], row[names[1]]] += row["count_all"]
     columns = in_order({value for _, value in counts})
     table = Table(escape(f"{down} by {across}"))
@@ -143,13 +148,15 @@ def joint_table(prompts: Path, down: str, across: str) -> Table:
     return table
 
 
-def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place: Place) -> None:
+def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
     from engine.artifacts.samples import SamplesFolder
-    from engine.generation.jobs import Job, make_units
+    from engine.generation.jobs import GenerationJob, make_units
     from engine.storage.parts import open_attempt
 
+    rows = planned.rows
     with tempfile.TemporaryDirectory(prefix="synthmill-preview-") as scratch:
-        job = Job(PromptsFolder(folders["prompts"]).prompts(), 1, open_attempt(Path(scratch), 1), condition_names(rows))
+        folder, share = open_attempt(Path(scratch), 1), config.samples.max_failed_share
+        job = GenerationJob(planned.folder.prompts(), 1, folder, condition_names(rows), max_failed_share=share)
         pool = place.engines.start(config.samples, place)
         place.console.step("samples", f"loading {config.samples.model_name()}")
         start_seconds = pool.wait_ready()
@@ -157,11 +164,11 @@ def _generate(rows: pa.Table, folders: dict[str, Path], config: RunConfig, place
         passages = rows.select(["passage_id", "title", "text"])
         pool.generate(job, make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows), lambda _: None)
         seconds = time.monotonic() - started
-        _show_samples(rows, SamplesFolder(Path(scratch)).rows(), folders["prompts"], place)
-    record = PromptsFolder(folders["prompts"]).record()
-    forecast = start_seconds + seconds / rows.num_rows * record.planned
+        _show_samples(planned, SamplesFolder(Path(scratch)).rows(), place)
+    num_planned = planned.folder.record().planned
+    forecast = start_seconds + seconds / rows.num_rows * num_planned
     place.console.step(
         "forecast",
-        f"{record.planned:,} samples in at most {format_seconds(forecast)}, from {rows.num_rows} that took "
+        f"{num_planned:,} samples in at most {format_seconds(forecast)}, from {rows.num_rows} that took "
         f"{format_seconds(seconds)} after {format_seconds(start_seconds)} of loading; full batches are faster",
     )

@@ -1,4 +1,8 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What can be set for the documents step, and which of it changes the passages.
+
+In: the values of `documents.*`. Out: a checked config that finds its documents and says what they hold. It loads
+no tokenizer, because every run reads the config, also one that has its passages already.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,11 @@ from dataclasses import dataclass
 from omegaconf import II
 
 from engine.documents.readers.source import Reader, Source, find_source
+from engine.documents.windows import MIN_WINDOW_TOKENS
 from engine.errors import UserError
 from engine.models.tokenizer import tokenizer_file
 from engine.runtime.identity import fields_of
 from engine.storage.digests import content_digest
-
-MIN_WINDOW_TOKENS = 16
-"""Smaller windows hold no thought, and one character may take four tokens (`chunking` asserts the same)."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class DocumentsConfig:
     """The model whose tokenizer counts."""
 
     def __post_init__(self) -> None:
-        """Checks the sizes against each other."""
+        """Refuses sizes that do not fit each other, and blank documents without a number."""
         half = self.max_tokens // 2
         up_to_half = f"0 to {half}, half of documents.max_tokens"
         _require(self.max_tokens >= MIN_WINDOW_TOKENS, "max_tokens", self.max_tokens, f"{MIN_WINDOW_TOKENS} or more")
@@ -52,6 +54,10 @@ class DocumentsConfig:
         _require(self.limit >= 0, "limit", self.limit, "0 for all, or a number of documents")
         endless = self.reader is Reader.blank and not self.limit
         _require(not endless, "limit", self.limit, "the number of blank documents to write from")
+
+    def one_blank(self) -> DocumentsConfig:
+        """The config of a single blank document, for samples that are about no document."""
+        return DocumentsConfig(reader=Reader.blank, limit=1, tokenizer=self.tokenizer)
 
     def source(self) -> Source:
         """The documents that the config names, found but not read.
@@ -68,12 +74,12 @@ class DocumentsConfig:
             UserError: the path or the tokenizer does not exist; a run asks this before it starts anything.
         """
         source = self.source()
-        tokenizer = content_digest(tokenizer_file(self.tokenizer))
-        return {**fields_of(self), "reader": source.reader.value, "path": _digest(source), "tokenizer": tokenizer}
+        tokenizer = content_digest(tokenizer_file(self.tokenizer, key="documents.tokenizer"))
+        return {**fields_of(self), "reader": source.reader.value, "path": _content_of(source), "tokenizer": tokenizer}
 
 
-def _digest(source: Source) -> object:
-    """What a source holds; file names count only where they are ids."""
+def _content_of(source: Source) -> object:
+    """What a source holds, as JSON values that change with it; file names count only where they are ids."""
     if source.reader is Reader.python:
         return sys.version
     if source.reader is Reader.blank:
@@ -83,6 +89,7 @@ def _digest(source: Source) -> object:
     return [content_digest(file) for file in source.files]
 
 
-def _require(holds: bool, field: str, value: int, wanted: str) -> None:
-    if not holds:
-        raise UserError(f"{value} is out of range", where=f"documents.{field}={value}", remedy=f"set it to {wanted}")
+def _require(condition: bool, field: str, value: int, allowed: str) -> None:
+    """Refuses a value of a field unless the condition is met; the message names the values that are allowed."""
+    if not condition:
+        raise UserError(f"{value} is out of range", where=f"documents.{field}={value}", remedy=f"set it to {allowed}")

@@ -1,6 +1,6 @@
 """Step one, documents: reads a collection of any form and writes its passages.
 
-In: a path, or the Python that runs. Out: `passages.parquet` (records.PASSAGES) in the order of reading, one row
+In: a path, or the Python that runs. Out: `passages.parquet` (`columns.PASSAGES`) in the order of reading, one row
 group per few thousand passages, and `failed.parquet` with every document that gave none and why. The step's
 fingerprint holds what the documents are, not where they lie, so a folder that moved is not read again.
 """
@@ -12,13 +12,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.artifacts.documents import FAILED_FILE, DocumentsRecord
+from engine.documents.chunking import TOO_SHORT, chunk_documents
 from engine.documents.config import DocumentsConfig
 from engine.documents.readers.files import other_files
 from engine.documents.readers.rows import Fields
 from engine.documents.readers.source import Reader, Source, read_documents
+from engine.documents.windows import ChunkSize
 from engine.documents.writer import PassageWriter
 from engine.errors import UserError
-from engine.models.tokenizer import tokenizer_file
+from engine.models.tokenizer import load_tokenizer
 from engine.runtime.place import Place
 
 
@@ -30,46 +32,58 @@ def load_documents(
 ) -> DocumentsRecord:
     """Reads, cleans and chunks the documents; one that gives no passage is a row of failed.parquet.
 
+    Args:
+        config: which documents, and how they are cut.
+        inputs: folders of earlier steps; there are none.
+        output: the folder that both files are written to.
+        place: where the step runs.
+
     Raises:
         UserError: the input as a whole is wrong, or no document gives a passage.
     """
-    from engine.documents.chunking import ChunkSize, chunk_documents, load_tokenizer
-
     source = config.source()
-    tokenizer = load_tokenizer(tokenizer_file(config.tokenizer), key="documents.tokenizer")
+    tokenizer = load_tokenizer(config.tokenizer, key="documents.tokenizer")
     size = ChunkSize(config.max_tokens, config.overlap_tokens, config.min_tokens)
     fields = Fields(config.id_field, config.title_field, config.text_field)
     documents = itertools.islice(read_documents(source, fields), config.limit or None)
     with PassageWriter(output) as writer:
         for document in chunk_documents(documents, tokenizer, size, place.num_cpus):
             writer.add(document)
-    _check(writer, config, source)
-    if writer.failed:
-        place.console.warn(f"{_told(writer.failed)} of {writer.documents:,} documents; see documents/{FAILED_FILE}")
-    if source.reader is Reader.tree and (others := other_files(source.path)):
-        kinds = ", ".join(f"{number:,} {ending}" for ending, number in others.most_common(5))
-        place.console.step("documents", f"left out, being of other kinds: {kinds}")
+    _refuse_nothing(writer, config, source)
+    _tell_left_out(writer, source, place)
     return DocumentsRecord(
-        source.reader.value, writer.documents, writer.passages, writer.tokens, dict(sorted(writer.failed.items()))
+        reader=source.reader.value,
+        documents=writer.documents,
+        passages=writer.passages,
+        tokens=writer.tokens,
+        failed=dict(sorted(writer.failed.items())),
     )
 
 
-def _check(writer: PassageWriter, config: DocumentsConfig, source: Source) -> None:
-    """Ends the run where there is nothing to go on with."""
-    from engine.documents.chunking import TOO_SHORT
-
+def _refuse_nothing(writer: PassageWriter, config: DocumentsConfig, source: Source) -> None:
+    """Ends the run where no passage was written."""
     where = f"documents.path={config.path}" if config.path else f"documents.reader={config.reader.value}"
     if writer.documents == 0:
         files = str(source.files[0]) if len(source.files) == 1 else f"{len(source.files)} files"
         remedy = f"name a file or folder with at least one document ({files} was read)"
         raise UserError("holds no documents", where=where, remedy=remedy)
     if writer.passages == 0:
-        what = f"none of {writer.documents} documents gives a passage: {_told(writer.failed)}"
+        what = f"none of {writer.documents} documents gives a passage: {_list_reasons(writer.failed)}"
         lower = f"lower documents.min_tokens={config.min_tokens}, or " if TOO_SHORT in writer.failed else ""
         remedy = f"{lower}set documents.text_field to the field with the text"
         raise UserError(what, where=where, remedy=remedy)
 
 
-def _told(failed: Mapping[str, int]) -> str:
-    """`3 empty, 12 too short`."""
+def _tell_left_out(writer: PassageWriter, source: Source, place: Place) -> None:
+    """Says how many documents gave no passage, and which files of a folder were not read."""
+    if writer.failed:
+        reasons = _list_reasons(writer.failed)
+        place.console.warn(f"{reasons} of {writer.documents:,} documents; see documents/{FAILED_FILE}")
+    if source.reader is Reader.tree and (others := other_files(source.path)):
+        kinds = ", ".join(f"{number:,} {ending}" for ending, number in others.most_common(5))
+        place.console.step("documents", f"left out, being of other kinds: {kinds}")
+
+
+def _list_reasons(failed: Mapping[str, int]) -> str:
+    """Reasons with their numbers, as in `3 empty, 12 too short`."""
     return ", ".join(f"{number:,} {reason}" for reason, number in sorted(failed.items()))

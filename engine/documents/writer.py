@@ -1,4 +1,8 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""Writes the two files of the documents step while documents still come in.
+
+In: `ChunkedDocument`s in the order of reading. Out: passages.parquet and failed.parquet, and the counts of both. Rows
+are written a group at a time, so memory holds the ids of a collection and never its texts.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from engine.artifacts.columns import FAILED_DOCUMENTS, PASSAGES
 from engine.artifacts.documents import FAILED_FILE, PASSAGES_FILE
@@ -16,23 +21,32 @@ from engine.errors import UserError
 if TYPE_CHECKING:
     from engine.documents.chunking import ChunkedDocument
 
-
-ROW_GROUP = 4096
-
-
+ROWS_PER_GROUP = 4096
+"""Rows of a row group: as many as are in memory, and as a reader must read at least."""
 DUPLICATE = "duplicate"
+"""The reason of a document whose id was there before."""
 
 
 class PassageWriter:
-    """Writes both files of the step, a row group at a time, and counts."""
+    """Writes both files of the step, a row group at a time, and counts.
+
+    Args:
+        folder: where the files are made; it exists.
+
+    Attributes:
+        documents: how many documents were added.
+        passages: how many passages they gave.
+        tokens: how many tokens these have.
+        failed: number of documents without a passage, by reason.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.documents = self.passages = self.tokens = 0
         self.failed: Counter[str] = Counter()
-        self._passages = _Table(folder / PASSAGES_FILE, PASSAGES)
-        self._failed = _Table(folder / FAILED_FILE, FAILED_DOCUMENTS)
-        self._documents: set[str] = set()
-        self._chunks: set[str] = set()
+        self._passages = _RowGroupWriter(folder / PASSAGES_FILE, PASSAGES)
+        self._failed = _RowGroupWriter(folder / FAILED_FILE, FAILED_DOCUMENTS)
+        self._document_ids: set[str] = set()
+        self._chunk_ids: set[str] = set()
 
     def __enter__(self) -> PassageWriter:
         """The writer itself; its files are open already."""
@@ -53,22 +67,23 @@ class PassageWriter:
             UserError: a later chunk of one document would have the id of another document.
         """
         self.documents += 1
-        reason = DUPLICATE if document.document_id in self._documents else document.reason
+        reason = DUPLICATE if document.document_id in self._document_ids else document.reason
         if reason:
             self.failed[reason] += 1
             self._failed.add((document.document_id, reason))
             return
-        self._claim(document)
+        self._claim_ids(document)
         for passage in document.passages:
             self.passages += 1
             self.tokens += passage.num_tokens
             self._passages.add(tuple(getattr(passage, name) for name in PASSAGES.names))
 
-    def _claim(self, document: ChunkedDocument) -> None:
-        chunks = {passage.passage_id for passage in document.passages[1:]}
-        self._documents.add(document.document_id)
-        self._chunks |= chunks
-        taken = chunks & self._documents or {document.document_id} & self._chunks
+    def _claim_ids(self, document: ChunkedDocument) -> None:
+        """Remembers the ids of a document and its later chunks, and refuses one that both kinds have."""
+        chunk_ids = {passage.passage_id for passage in document.passages[1:]}
+        self._document_ids.add(document.document_id)
+        self._chunk_ids |= chunk_ids
+        taken = chunk_ids & self._document_ids or {document.document_id} & self._chunk_ids
         if taken:
             name = taken.pop()
             raise UserError(
@@ -78,22 +93,22 @@ class PassageWriter:
             )
 
 
-class _Table:
+class _RowGroupWriter:
     """A Parquet file that is written a row group at a time."""
 
     def __init__(self, file: Path, schema: pa.Schema) -> None:
-        import pyarrow.parquet as pq
-
         self._writer = pq.ParquetWriter(file, schema, compression="zstd")
         self._schema = schema
         self._rows: list[tuple[object, ...]] = []
 
     def add(self, row: tuple[object, ...]) -> None:
+        """Takes one row, its values in the order of the schema."""
         self._rows.append(row)
-        if len(self._rows) == ROW_GROUP:
+        if len(self._rows) == ROWS_PER_GROUP:
             self._flush()
 
     def close(self) -> None:
+        """Writes the rows that are left, and closes the file."""
         self._flush()
         self._writer.close()
 

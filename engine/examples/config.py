@@ -1,15 +1,16 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What can be set for the examples step: thresholds of its filters, and how examples are split."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from omegaconf import II
 
 from engine.errors import UserError
-from engine.examples.duplicates.exact import DedupConfig
-from engine.examples.filters.contract import FiltersConfig
+from engine.examples.duplicates.config import DedupConfig
+from engine.examples.filters.chain import FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
+from engine.runtime.identity import fields_of
 from engine.search.encoder import EncoderConfig
 
 
@@ -18,14 +19,17 @@ class ExamplesConfig:
     """How samples are curated."""
 
     filters: FiltersConfig = field(default_factory=FiltersConfig)
+    """The filters that judge one sample at a time."""
     dedup: DedupConfig = field(default_factory=DedupConfig)
+    """What counts as the same query."""
     round_trip: RoundTripConfig = field(default_factory=RoundTripConfig)
+    """Whether a query must lead back to the document that it was written from."""
     validation_share: float = 0.1
     """Share of documents whose examples are held out from training."""
     max_per_passage: int | None = None
     """Keep at most this many per passage: those of lowest `sample_id`."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """Measures the round trip."""
+    """The encoder that measures the round trip."""
     seed: int = II("seed")
     """Draws the validation documents."""
 
@@ -37,3 +41,15 @@ class ExamplesConfig:
         if self.max_per_passage is not None and self.max_per_passage < 1:
             what = f"{self.max_per_passage} keeps nothing"
             raise UserError(what, where="examples.max_per_passage", remedy="set it to 1 or more, or null for no limit")
+
+    def identity(self) -> dict[str, object]:
+        """The fields, without the encoder where nothing is measured with it."""
+        return fields_of(self, without=() if self.round_trip.enabled else ("encoder",))
+
+    def row_filters_only(self) -> ExamplesConfig:
+        """Keeps the filters of one row, and of the others exact duplicates: for demonstrations that a model writes.
+
+        Demonstrations may resemble each other, and one need not lead back to its document to show how queries look.
+        """
+        dedup, round_trip = replace(self.dedup, exact=True, near=False), replace(self.round_trip, enabled=False)
+        return replace(self, dedup=dedup, round_trip=round_trip, max_per_passage=None)

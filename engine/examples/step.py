@@ -1,37 +1,41 @@
 """The examples step: samples -> examples. Every generated sample ends as kept, or as rejected with a reason.
 
-In: documents, samples, and the prompts' demonstrations. Out: `kept.parquet` and `rejected.parquet` (records.EXAMPLES).
-Row-wise filters run as Ray Data over batches of samples, cheap to costly; then the filters that look at all rows:
-exact duplicates, near duplicates, round trip. Each sees what the ones before it kept. Rows are in `sample_id` order
-before anything global looks at them, so the result depends on ids only, never on blocks, workers or order of arrival.
+In: documents, samples, and what their prompts said. Out: `kept.parquet` and `rejected.parquet` (`columns.EXAMPLES`).
+`curate_examples` is the list of the filters in their order: those that judge one sample at a time run as Ray Data, then
+come those that compare all samples, the costliest last. Each sees what the ones before it left open.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 
-from engine.artifacts.columns import CONDITION_PREFIX
+from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesRecord
-from engine.errors import UserError
-from engine.examples.across_rows import reject_duplicates, reject_lost, reject_surplus
+from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.samples import SamplesFolder
+from engine.examples.across_rows import (
+    reject_exact_duplicates,
+    reject_lost,
+    reject_near_duplicates,
+    reject_surplus,
+)
 from engine.examples.config import ExamplesConfig
 from engine.examples.filters.blocks import judge_samples
-from engine.examples.filters.chain import prompt_words
-from engine.examples.filters.contract import PromptWords
-from engine.examples.ledger import Curation
+from engine.examples.filters.chain import FiltersConfig
+from engine.examples.filters.contract import PromptWords, prompt_words
+from engine.examples.ledger import Ledger, Rows, draw_split, open_ledger, write_examples
 from engine.examples.round_trip import measure_ranks
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
+    from engine.task.config import TaskConfig
 
 
 def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> ExamplesRecord:
@@ -40,83 +44,72 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
     Raises:
         UserError: nothing is kept; `output` is left empty.
     """
+    documents = DocumentsFolder(inputs["documents"])
     seconds: dict[str, float] = {}
     with _timed(seconds, "row_filters"):
-        curation = filter_samples(config, inputs, place)
+        ledger = open_ledger(SamplesFolder(inputs["samples"]), documents)
+        _reject_by_row(ledger, config.filters, _words_of_prompts(inputs), place)
     with _timed(seconds, "duplicates"):
-        reject_duplicates(curation, config.dedup, place.num_cpus)
+        if config.dedup.exact:
+            reject_exact_duplicates(ledger)
+        if config.dedup.near:
+            reject_near_duplicates(ledger, config.dedup, place.num_cpus)
     with _timed(seconds, "round_trip"):
         if config.round_trip.enabled:
-            ranks = rank_open(curation, config, inputs["documents"], place)
-            reject_lost(curation, ranks, config.round_trip.top_k)
+            ranks = _rank_open_rows(ledger, config, documents, place)
+            reject_lost(ledger, ranks, config.round_trip.top_k)
         if config.max_per_passage is not None:
-            reject_surplus(curation, config.max_per_passage)
-    curation.require_some()
+            reject_surplus(ledger, config.max_per_passage)
+    ledger.require_some()
     with _timed(seconds, "write"):
-        splits = curation.write(output, config.seed, config.validation_share)
-    kept, rejected = splits.total(), curation.counts()
-    assert kept + sum(rejected.values()) == len(curation), "generated = kept + rejected"
+        split_of = functools.partial(draw_split, seed=config.seed, validation_share=config.validation_share)
+        splits = write_examples(ledger, output, split_of)
+    kept, rejected = splits.total(), ledger.rejected()
+    assert kept + sum(rejected.values()) == len(ledger), "generated = kept + rejected"
     return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds)
 
 
-def rank_open(curation: Curation, config: ExamplesConfig, documents: Path, place: Place) -> npt.NDArray[np.int64]:
-    """The round-trip rank of every row that nothing has rejected yet."""
-    rows = curation.open()
+def _reject_by_row(ledger: Ledger, config: FiltersConfig, prompt: PromptWords, place: Place) -> None:
+    """Cleans every query, and rejects those that a filter of one row refuses."""
+    judged = judge_samples(ledger.samples, ledger.passages, prompt, config, place)
+    assert judged["sample_id"].equals(ledger.samples["sample_id"]), "rows in = rows out"
+    ledger.set_queries(judged["query"])
+    reasons, details = (judged[name].to_numpy(zero_copy_only=False) for name in ("reason", "detail"))
+    for reason in judged["reason"].unique().to_pylist():
+        if reason:
+            rows = np.flatnonzero(reasons == reason)
+            ledger.reject(rows, reason, details[rows])
+
+
+def _rank_open_rows(ledger: Ledger, config: ExamplesConfig, documents: DocumentsFolder, place: Place) -> Rows:
+    """Measures the round-trip rank of every row that nothing has rejected yet; int64 (open rows,)."""
+    rows = ledger.open()
     if not len(rows):
-        return np.empty(0, np.int64)
-    queries, passages = (curation.column(name, rows).to_pylist() for name in ("query", "passage_id"))
-    return measure_ranks(config.round_trip, config.encoder, queries, passages, documents=documents, place=place)
+        return rows
+    queries, passage_ids = (ledger.column(name, rows).to_pylist() for name in ("query", "passage_id"))
+    return measure_ranks(config.round_trip, config.encoder, queries, passage_ids, documents=documents, place=place)
 
 
-def filter_samples(config: ExamplesConfig, inputs: Mapping[str, Path], place: Place) -> Curation:
-    """Joins generated samples with their passages and judges each by itself."""
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    from engine.artifacts.documents import passage_text
-    from engine.artifacts.samples import SamplesFolder
-
-    samples = SamplesFolder(inputs["samples"]).rows()
-    errors = samples["error"]
-    samples = samples.filter(pc.equal(samples["status"], "generated")).combine_chunks()
-    if not len(samples):
-        what = f"all {len(errors):,} samples failed, the first with: {errors[0]}"
-        raise UserError(what, where="samples", remedy="mend that, then run the same command again")
-    passages = pq.read_table(inputs["documents"] / "passages.parquet")
-    texts = map(passage_text, passages["title"].to_pylist(), passages["text"].to_pylist())
-    texts = pa.array(texts, pa.large_string())  # a string array ends at 2 GiB, a corpus need not
-    passage_rows = pc.index_in(samples["passage_id"], passages["passage_id"])
-    assert not passage_rows.null_count, "a sample's passage is not among the documents"
-    prompt = read_prompt(inputs.get("prompts"))
-    judged = judge_samples(samples.append_column("passage_row", passage_rows), texts, prompt, config.filters, place)
-    assert judged["sample_id"].equals(samples["sample_id"]), "rows in = rows out"
-    columns = {
-        "sample_id": samples["sample_id"],
-        "passage_id": samples["passage_id"],
-        "document_id": passages["document_id"].take(passage_rows),
-        "query": judged["query"],
-        "passage_row": passage_rows,
-        "logprob": samples["logprob"],
-        "reason": judged["reason"],
-        "detail": judged["detail"],
-    }
-    conditions = [name for name in samples.column_names if name.startswith(CONDITION_PREFIX)]
-    return Curation(pa.table(columns | {name: samples[name] for name in conditions}), texts)
-
-
-def read_prompt(prompts: Path | None) -> PromptWords:
-    """What a model could repeat: the demonstrations' queries and the words of the templates."""
-    import pyarrow.parquet as pq
-
-    if prompts is None:
+def _words_of_prompts(inputs: Mapping[str, Path]) -> PromptWords:
+    """Reads what a model could repeat of its prompts; nothing where samples come without a plan."""
+    if "prompts" not in inputs:
         return PromptWords()
-    queries = pq.read_table(prompts / "demonstration_sets.parquet", columns=["query"])["query"].to_pylist()
-    task = json.loads((prompts / "task.json").read_text(encoding="utf-8"))
-    return prompt_words(queries, [task[name] for name in ("instruction", "demonstration", "prompt")])
+    prompts = PromptsFolder(inputs["prompts"])
+    return prompt_words(prompts.shown_queries(), _templates(prompts.task()))
+
+
+def _templates(task: TaskConfig) -> list[str]:
+    """Lists the templates of all turns; what the turns share stands there once."""
+    templates = [task.instruction, task.demonstration, task.prompt]
+    for turn in task.turns.values():
+        templates += [turn.instruction or "", turn.demonstration or "", turn.prompt]
+        templates += [message["content"] for message in turn.messages]
+    return templates
 
 
 @contextlib.contextmanager
 def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    """Notes how long a phase took; a phase that raises ends the step, so nobody would read its time."""
     started = time.monotonic()
     yield
     seconds[phase] = round(time.monotonic() - started, 3)

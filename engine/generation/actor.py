@@ -1,42 +1,41 @@
 """One engine in one Ray actor: loads a generator, runs the engine loop in a thread, answers the driver.
 
-In: jobs and work units from the driver. Out: committed parts, totals; and, for the driver, why an actor did not start
-and that it is gone. A broken engine ends its process, so that
-the driver sees the actor die and gives its rows to another; a process that lives is one that works.
+In: jobs and work units from the driver. Out: committed parts and totals; for the driver also why an actor did not
+start, and that it is gone. A broken engine ends its process, so that the driver sees the actor die and gives its rows
+to another; a process that lives is one that works.
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.artifacts.prompts import planned_rows
 from engine.generation.generator import Weights
-from engine.generation.jobs import Job
+from engine.generation.jobs import GenerationJob
 from engine.generation.limits import KILLED, is_out_of_memory
 from engine.generation.load import make_generator
 from engine.generation.loop import EngineLoop
+from engine.generation.totals import EngineTotals
 from engine.storage.parts import FencedError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from engine.generation.config import SamplesConfig
-
+    from engine.generation.config import GeneratorConfig
 
 EXIT_BROKEN, EXIT_FENCED = 1, 3
-
+"""Exit codes of an engine's process that broke, and of one whose attempt a newer start of the driver has sealed."""
 
 _POLL_SECONDS = 0.5
-
-
 _LOG_TAIL_BYTES = 20_000
+"""The end of a log in which the cause of a failed start is looked for."""
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,22 @@ class Loaded:
     """What an engine says once its generator is loaded."""
 
     seconds: float
+    """How long loading took."""
     cache_tokens: int
     """Tokens that its prefix cache holds; 0 where the generator does not say."""
 
 
 class EngineActor:
-    """Ray calls the methods, several at a time; the loop has its own thread."""
+    """Answers the driver: Ray calls the methods, several at a time; the loop has its own thread.
 
-    def __init__(self, config: SamplesConfig, weights: Mapping[str, Weights], index: int, log: Path) -> None:
+    Args:
+        config: what is loaded.
+        weights: where its models lie.
+        index: the number of the engine.
+        log: the file that all output of the process goes to.
+    """
+
+    def __init__(self, config: GeneratorConfig, weights: Mapping[str, Weights], index: int, log: Path) -> None:
         _redirect_output(log)
         self._config, self._weights = config, weights
         self._loop = EngineLoop(config, index)
@@ -71,24 +78,24 @@ class EngineActor:
             raise RuntimeError(self._error)
         return self._answer
 
-    def open(self, job: Job) -> None:
+    def open(self, job: GenerationJob) -> None:
         """Begins a job: the units that follow commit into its attempt folder."""
         self._loop.hand_in(job).done.wait()
 
     def process(self, rows: pa.Table) -> int:
-        """Generates a unit; returns when each of its rows is in a part, committed or open.
+        """Generates a unit; returns its number of rows when each of them is in a part, committed or open.
 
         Args:
-            rows: columns of `records.PROMPTS`, the conditions, and the passage's `title` and `text`.
+            rows: columns of `columns.PROMPTS`, the conditions, and the passage's `title` and `text`.
         """
-        self._loop.hand_in(rows.to_pylist()).done.wait()
+        self._loop.hand_in(planned_rows(rows)).done.wait()
         return len(rows)
 
-    def totals(self) -> dict[str, Any]:
-        """Totals of the job so far (engine.generation.totals.Totals)."""
-        return asdict(copy.copy(self._loop.totals()))
+    def totals(self) -> EngineTotals:
+        """What was done of the job so far."""
+        return self._loop.totals()
 
-    def stop(self) -> dict[str, Any]:
+    def stop(self) -> EngineTotals:
         """Drops what is in flight, commits the open part, ends the loop; returns the totals."""
         self._loop.stop()
         self._ended.wait()

@@ -1,13 +1,14 @@
-"""The samples step: prompts -> samples, written by engines in Ray actors, committed part by part.
+"""What engines need to be told: which model writes, how it samples, and how much of the machine it may use.
 
-In: documents and the plan. Out: `attempt-*/part-*.parquet` (records.SAMPLES), every planned id exactly once,
-failed rows included. A step that was killed goes on where its committed parts end.
+In: YAML under `samples`, of which further models (`samples.models`) and further generators (`samples.mix`) may set
+some for themselves. Out: one frozen config for each model, checked when it is made; a mistake is named by the key that
+it was written under. How many rows go out, and what a run does with them, is not said here (engine/samples/config.py).
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -19,20 +20,27 @@ from omegaconf import II
 from engine.errors import UserError, suggest
 from engine.models.adapter import adapter_digest
 from engine.models.resolve import model_digest
-from engine.runtime.identity import fields_of, placement
+from engine.runtime.identity import fields_of, identity_of, placement, source_hash
+from engine.storage.digests import digest
 from engine.task.sampling import RANGES, check_sampling
 
-_NOT_NEGATIVE = (
-    "max_seconds",
-    "num_engines",
-    "cpus_per_engine",
-    "warm_prefixes",
-    "price_per_gpu_hour",
-    "price_per_cpu_hour",
-    "max_engine_deaths",
-    "fake_samples_per_second",
-    "fake_memory_bytes",
-)
+GROUP = "samples"
+"""The group of the run's config that these settings stand in."""
+
+SETTINGS_PER_MODEL = {
+    "model",
+    "lora",
+    *RANGES,
+    "context_tokens",
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "kv_cache_bytes",
+    "engine_args",
+}
+"""Settings that a further model can have for itself; all others are those of the samples step."""
+
+RUN_WIDE_SETTINGS = {"mix", "models", "generator", "seed", "context_tokens", "max_seconds"}
+"""Settings of a generator that the generators of a mix share; the plan, for one, counts tokens for one context."""
 
 
 class GeneratorKind(Enum):
@@ -43,14 +51,26 @@ class GeneratorKind(Enum):
     """No model: computed text, for tests and dry runs."""
 
 
+def at_least(least: float, default: Any) -> Any:
+    """A placement field whose value is refused below `least`."""
+    return field(default=default, metadata={"placement": True, "at_least": least})
+
+
 @dataclass(frozen=True)
-class SamplesConfig:
+class GeneratorConfig:
     """Which model writes, how it samples, and where its engines run."""
 
+    # Which model.
     model: str = "bundled:smollm2-135m-instruct"
     generator: GeneratorKind = GeneratorKind.vllm
     lora: str = ""
     """A LoRA adapter of the model: a local folder or a hub id; empty for none."""
+    models: dict[str, Any] = field(default_factory=dict)
+    """Further models that turns of the task name: `{judge: {model: ..., temperature: 0.0}}` (generation/load.py)."""
+    mix: dict[str, Any] = field(default_factory=dict)
+    """Several generators by share: `{small: {share: 0.7}, large: {share: 0.3, model: ...}}` (generation/pools.py)."""
+
+    # How it samples.
     temperature: float = 0.7
     top_p: float = 0.95
     """Tokens are drawn from the likeliest that together have this probability ..."""
@@ -69,112 +89,180 @@ class SamplesConfig:
     logprobs: bool = True
     """Keep each sample's mean log-probability."""
     seed: int = II("seed")
-    rounds: int = placement(1)
-    """Rounds in which samples are planned: each re-weights conditions and passages by what was kept before it."""
-    max_failed_share: float = placement(0.5)
-    """A run is stopped as wrong when more than this share of its samples failed: of at least 50, or of all. Samples
-    that a turn's `keep_if` turned down do not count."""
-    max_seconds: float = placement(0.0)
-    """Seconds of generation after which a run ends in good order (exit code 3), loading not counted; 0: no limit."""
-    num_engines: int = placement(0)
+
+    # Engines, and what each of them may use.
+    num_engines: int = at_least(0, 0)
     """Engines, one Ray actor each; 0: one per GPU group, or one on CPU."""
     gpus_per_engine: int = placement(-1)
     """Tensor parallelism; -1: 1 where there is a GPU, else 0."""
-    cpus_per_engine: int = placement(0)
+    cpus_per_engine: int = at_least(0, 0)
     """Threads of an engine on CPU; 0: all cores divided by the engines."""
-    max_num_seqs: int = placement(64)
+    max_num_seqs: int = at_least(1, 64)
     """Samples in the batch at a time."""
-    max_num_batched_tokens: int = placement(4096)
-    kv_cache_bytes: int = placement(2 * 2**30)
+    max_num_batched_tokens: int = at_least(1, 4096)
+    """Prompt tokens that one step of an engine computes."""
+    kv_cache_bytes: int = at_least(1, 2 * 2**30)
     """KV cache on CPU."""
-    warm_prefixes: int = placement(0)
+    warm_prefixes: int = at_least(0, 0)
     """Prefixes that an engine is taken to keep in its cache, when work is routed; 0: what the cache says it holds."""
-    mix: dict[str, Any] = field(default_factory=dict)
-    """Several generators by share: `{small: {share: 0.7}, large: {share: 0.3, model: ...}}`; see engine/generation/pools.py."""
-    models: dict[str, Any] = field(default_factory=dict)
-    """Further models that turns of the task name: `{judge: {model: ..., temperature: 0.0}}`; see engine/generation/load.py."""
     engine_args: dict[str, Any] = field(default_factory=dict)
     """Further arguments of `vllm.LLM`; they win over all others, so they are part of what is made."""
-    price_per_gpu_hour: float = placement(0.0)
-    """For the report's table of cost, in a currency of yours; 0: unknown."""
-    price_per_cpu_hour: float = placement(0.0)
-    """Of one core, likewise; it comes on top of the GPU's where both are set."""
-    part_rows: int = placement(256)
+
+    # When rows are committed, and when an engine or a run ends.
+    part_rows: int = at_least(1, 256)
     """An engine commits its open part after this many rows ..."""
     part_seconds: float = placement(30.0)
     """... or this many seconds."""
-    max_engine_deaths: int = placement(3)
+    max_engine_deaths: int = at_least(0, 3)
     """Engines are restarted this often in one start of the driver."""
-    fake_samples_per_second: float = placement(0.0)
-    """Slows the fake generator down, for tests of what happens in between; 0: as fast as it can."""
-    fake_memory_bytes: int = placement(0)
-    """The fake generator refuses a larger KV cache than this, and is killed with a far larger; 0: no limit."""
+    max_seconds: float = at_least(0, 0.0)
+    """Seconds of generation after which a run ends in good order (exit code 3), loading not counted; 0: no limit."""
 
     def __post_init__(self) -> None:
-        check_sampling({name: getattr(self, name) for name in RANGES}, "samples")
-        for name in ("rounds", "max_num_seqs", "max_num_batched_tokens", "kv_cache_bytes", "part_rows"):
-            self._require(name, getattr(self, name) >= 1, "1 or more")
-        for name in _NOT_NEGATIVE:
-            self._require(name, getattr(self, name) >= 0, "0 or more")
-        self._require("max_failed_share", 0 <= self.max_failed_share <= 1, "from 0 to 1")
-        self._require("gpus_per_engine", self.gpus_per_engine >= -1, "0 or more, or -1 for as many as fit")
-        self._require("part_seconds", self.part_seconds > 0, "more than 0")
-        if self.max_tokens >= self.context_tokens:
+        """Refuses values that no engine takes."""
+        self.check(vars(self), lambda _: GROUP)
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any], where: Callable[[str], str]) -> None:
+        """Refuses values that no engine takes.
+
+        Args:
+            values: of all settings, by name.
+            where: gives for the name of a setting the key that it stands under, for messages.
+
+        Raises:
+            UserError: a value is out of range, or values contradict each other.
+        """
+        for name in RANGES:
+            check_sampling({name: values[name]}, where(name))
+        for setting in dataclasses.fields(cls):
+            name, value, least = setting.name, values[setting.name], setting.metadata.get("at_least")
+            require(least is None or value >= least, value, f"{least} or more", f"{where(name)}.{name}")
+        gpus, seconds = values["gpus_per_engine"], values["part_seconds"]
+        require(gpus >= -1, gpus, "0 or more, or -1 for as many as fit", f"{where('gpus_per_engine')}.gpus_per_engine")
+        require(seconds > 0, seconds, "more than 0", f"{where('part_seconds')}.part_seconds")
+        if values["max_tokens"] >= values["context_tokens"]:
+            output, context = f"{where('max_tokens')}.max_tokens", f"{where('context_tokens')}.context_tokens"
             raise UserError(
-                f"{self.max_tokens} output tokens do not fit a context of {self.context_tokens}",
-                where="samples.max_tokens",
-                remedy="lower samples.max_tokens or raise samples.context_tokens",
+                f"{values['max_tokens']} output tokens do not fit a context of {values['context_tokens']}",
+                where=output,
+                remedy=f"lower {output} or raise {context}",
             )
 
-    def _require(self, name: str, holds: bool, wanted: str) -> None:
-        value = getattr(self, name)
-        if not holds:
-            raise UserError(f"{value} is out of range", where=f"samples.{name}={value}", remedy=f"set it to {wanted}")
-
     def identity(self) -> dict[str, object]:
-        """What models and adapters hold in place of their names; none of them for the fake generator."""
-        fake = self.generator is GeneratorKind.fake
+        """What decides the text of samples: weights in place of their names, and the code that writes."""
+        return self._weights_and_sampling(GROUP) | {"written_by": written_by()}
+
+    def _weights_and_sampling(self, where: str) -> dict[str, object]:
+        """The config with what models and adapters hold in place of their names; the fake generator has neither.
+
+        Args:
+            where: the key that the name of the model stands under, for messages.
+        """
+        is_fake = self.generator is GeneratorKind.fake
+        mix = {
+            name: config._weights_and_sampling(_origin(self.mix[name], f"{GROUP}.mix.{name}")("model"))
+            | {"share": self.mix[name]["share"]}
+            for name, config in generator_configs(self).items()
+        }
+        further = {name: replace(config, models={}) for name, config in model_configs(self).items() if name}
+        models = {
+            name: config._weights_and_sampling(_origin(self.models[name], f"{GROUP}.models.{name}")("model"))
+            for name, config in further.items()
+        }
         return fields_of(self) | {
-            "model": "fake" if fake else model_digest(self.model, key="samples.model"),
-            "lora": "" if fake else adapter_digest(self.lora),
-            "mix": self._mix_identity(),
-            "models": self._models_identity(),
+            "model": "fake" if is_fake else model_digest(self.model, key=f"{where}.model"),
+            "lora": "" if is_fake else adapter_digest(self.lora),
+            "mix": mix,
+            "models": models,
         }
 
-    def _mix_identity(self) -> dict[str, object]:
-        if not self.mix:
-            return {}
-        from engine.generation.config import generator_configs
-
-        configs = generator_configs(self)
-        return {name: own.identity() | {"share": self.mix[name]["share"]} for name, own in configs.items()}
-
-    def _models_identity(self) -> dict[str, object]:
-        if not self.models:
-            return {}
-        from engine.generation.config import model_configs
-
-        return {name: replace(own, models={}).identity() for name, own in model_configs(self).items() if name}
+    def engines_key(self) -> str:
+        """16 hex digits of all that engines are started with: configs with the same key can share their engines."""
+        names = [setting.name for setting in dataclasses.fields(GeneratorConfig)]
+        return digest({name: identity_of(getattr(self, name)) for name in names})
 
     def model_name(self) -> str:
-        """What a sample's row says wrote it."""
+        """The name of the model, as a sample's row has it."""
         if self.generator is GeneratorKind.fake:
             return "fake"
         return f"{self.model}+{self.lora}" if self.lora else self.model
 
     def gpus(self) -> int:
-        """GPUs of each engine."""
+        """The number of GPUs of each engine."""
         return self.gpus_per_engine if self.gpus_per_engine >= 0 else int(has_gpu())
 
 
-def with_settings(config: SamplesConfig, settings: object, *, where: str, allowed: AbstractSet[str]) -> SamplesConfig:
-    """The config of one of several models: `config`, and over it its own settings.
+def require(allowed: bool, value: object, bounds: str, key: str) -> None:
+    """Refuses a value that is out of range.
 
     Args:
-        config: what it does not set itself.
+        allowed: whether the value may be so.
+        value: what was written.
+        bounds: what it may be, in words that complete `set it to ...`.
+        key: where it was written.
+
+    Raises:
+        UserError: the value may not be so.
+    """
+    if not allowed:
+        raise UserError(f"{value} is out of range", where=f"{key}={value}", remedy=f"set it to {bounds}")
+
+
+def written_by() -> str:
+    """One hash of the code that decides what a generator writes for a row.
+
+    The driver's side of generation stays out (pools, routing, limits): it decides where and when a row is written.
+    """
+    return digest([source_hash("engine.generation.loop"), source_hash("engine.generation.load")])
+
+
+def has_gpu() -> bool:
+    """Whether this machine lists an NVIDIA GPU; asks the driver's device files, so nothing heavy is imported."""
+    return Path("/dev/nvidia0").exists()
+
+
+def model_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
+    """The config of every model of an engine by the name that turns use; the step's own model is "".
+
+    Raises:
+        UserError: a setting does not exist, cannot be set for one model, or is of the wrong type.
+    """
+    further = {
+        str(name): with_settings(config, settings, where=f"{GROUP}.models.{name}", allowed=SETTINGS_PER_MODEL)
+        for name, settings in config.models.items()
+    }
+    return {"": config, **further}
+
+
+def generator_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
+    """The config of each generator of a mix, by name, in the order in which they work.
+
+    Raises:
+        UserError: a share is missing or not above 0, or a setting does not exist or is one of the whole run.
+    """
+    allowed = {setting.name for setting in dataclasses.fields(GeneratorConfig)} - RUN_WIDE_SETTINGS
+    configs = {}
+    for name, settings in config.mix.items():
+        where = f"{GROUP}.mix.{name}"
+        share = settings.get("share") if isinstance(settings, Mapping) else None
+        if not isinstance(share, (int, float)) or not 0 < share < float("inf"):
+            raise UserError(f"the share is {share!r}", where=where, remedy="write share: 0.5, say; any number above 0")
+        others = {key: value for key, value in settings.items() if key != "share"}
+        configs[name] = with_settings(replace(config, mix={}), others, where=where, allowed=allowed)
+    return configs
+
+
+def with_settings(
+    config: GeneratorConfig, settings: object, *, where: str, allowed: AbstractSet[str]
+) -> GeneratorConfig:
+    """The config of one of several models: `config`, and over it the settings of that model.
+
+    Args:
+        config: gives what the model does not set for itself.
         settings: from a mapping that is free to the config schema, so its values are held against the fields here.
-        where: where they are written.
-        allowed: the settings that it may have.
+        where: the key that the mapping stands under.
+        allowed: names of the settings that it may have.
 
     Raises:
         UserError: a setting does not exist, may not be set here, is of the wrong type, or out of range.
@@ -185,65 +273,14 @@ def with_settings(config: SamplesConfig, settings: object, *, where: str, allowe
         raise UserError(f"{wrong[0]!r} is no setting of one model", where=where, remedy=suggest(wrong[0], allowed))
     for name, value in settings.items():
         default = getattr(config, name)
-        wanted = (int, float) if isinstance(default, float) else type(default)
-        if not isinstance(value, wanted) or isinstance(value, bool) is not isinstance(default, bool):
+        kinds = (int, float) if isinstance(default, float) else type(default)
+        if not isinstance(value, kinds) or isinstance(value, bool) is not isinstance(default, bool):
             remedy = f"write a value such as {default!r}"
             raise UserError(f"{value!r} is of the wrong type", where=f"{where}.{name}", remedy=remedy)
-    try:
-        return replace(config, **settings)
-    except UserError as error:  # the config's own check names the setting as if it were the step's
-        where = error.where.replace("samples", where, 1)
-        raise UserError(error.what, where=where, remedy=error.remedy) from error
+    config.check({**vars(config), **settings}, _origin(settings, where))
+    return replace(config, **settings)
 
 
-def has_gpu() -> bool:
-    """Whether this machine lists an NVIDIA GPU; asks the driver's device files, so nothing heavy is imported."""
-    return Path("/dev/nvidia0").exists()
-
-
-OWN = {
-    "model",
-    "lora",
-    *RANGES,
-    "context_tokens",
-    "max_num_seqs",
-    "max_num_batched_tokens",
-    "kv_cache_bytes",
-    "engine_args",
-}
-"""Settings that a further model can have for itself; all others are those of the samples step."""
-
-
-def model_configs(config: SamplesConfig) -> dict[str, SamplesConfig]:
-    """The config of every model of an engine by the name that turns use; the step's own model is "".
-
-    Raises:
-        UserError: a setting does not exist, cannot be set for one model, or is of the wrong type.
-    """
-    named = {
-        str(name): with_settings(config, settings, where=f"samples.models.{name}", allowed=OWN)
-        for name, settings in config.models.items()
-    }
-    return {"": config, **named}
-
-
-SHARED = {"mix", "models", "generator", "seed", "context_tokens", "max_seconds", "max_failed_share"}
-"""Settings of the run as a whole; the plan, for one, counts tokens for one context."""
-
-
-def generator_configs(config: SamplesConfig) -> dict[str, SamplesConfig]:
-    """The config of each generator, by name, in the order in which they work.
-
-    Raises:
-        UserError: a share is missing or not above 0, or a setting does not exist or is one of the whole run.
-    """
-    valid = {field.name for field in dataclasses.fields(config)} - SHARED
-    found = {}
-    for name, settings in config.mix.items():
-        where = f"samples.mix.{name}"
-        share = settings.get("share") if isinstance(settings, Mapping) else None
-        if not isinstance(share, (int, float)) or not 0 < share < float("inf"):
-            raise UserError(f"the share is {share!r}", where=where, remedy="write share: 0.5, say; any number above 0")
-        own = {key: value for key, value in settings.items() if key != "share"}
-        found[name] = with_settings(dataclasses.replace(config, mix={}), own, where=where, allowed=valid)
-    return found
+def _origin(settings: Mapping[str, Any], where: str) -> Callable[[str], str]:
+    """A function that gives for a setting the key that its value stands under: `where` for those that are set there."""
+    return lambda name: where if name in settings else GROUP

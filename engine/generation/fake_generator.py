@@ -1,6 +1,8 @@
 """A generator that is no model: text computed from the prompt's hash, behind the same loop, actor and parts.
 
-For tests of the machinery and dry runs. It never claims to be a model: its rows carry the model name `fake`.
+In: requests, as for a model. Out: the same words for the same prompt, on any engine. For tests of the machinery and dry
+runs; it never claims to be a model: its rows carry the model name `fake`. Two variables of the environment make it
+behave like a slower or a larger one in tests: SYNTHMILL_FAKE_SAMPLES_PER_SECOND and SYNTHMILL_FAKE_MEMORY_BYTES.
 """
 
 from __future__ import annotations
@@ -18,24 +20,32 @@ from engine.generation.generator import Finished, Request, Written, prompt_hash
 from engine.task.sampling import Sampling
 
 if TYPE_CHECKING:
-    from engine.generation.config import SamplesConfig
+    from engine.generation.config import GeneratorConfig
 
+SAMPLES_PER_SECOND = "SYNTHMILL_FAKE_SAMPLES_PER_SECOND"
+"""Slows the fake generator down, for tests of what happens in between; as fast as it can where it is not set."""
+MEMORY_BYTES = "SYNTHMILL_FAKE_MEMORY_BYTES"
+"""The fake generator refuses a larger KV cache than this, and is killed with a far larger; no limit where not set."""
 
 _KILL_FACTOR = 8
-
-
+"""A cache that is so many times larger than the memory has the process killed."""
 _WORD = re.compile(r"\w{4,}")
-
-
 _ONE_TOKEN_LETTERS = 9
+"""A longer word is two tokens."""
+
+
+def fake_environment() -> dict[str, str]:
+    """The variables of the fake generator that are set here, for the processes of its engines."""
+    return {name: os.environ[name] for name in (SAMPLES_PER_SECOND, MEMORY_BYTES) if name in os.environ}
 
 
 class FakeGenerator:
     """Writes a few words of the prompt's last lines; the same prompt gives the same text, on any engine."""
 
-    def __init__(self, config: SamplesConfig) -> None:
-        _need_memory(config)
+    def __init__(self, config: GeneratorConfig) -> None:
+        _need_memory(config.kv_cache_bytes)
         self._config = config
+        self._samples_per_second = float(os.environ.get(SAMPLES_PER_SECOND, "0"))
         self._waiting: list[tuple[Request, str]] = []
         self._tokens = 0
 
@@ -50,20 +60,20 @@ class FakeGenerator:
         return prompt_hash(text)
 
     def step(self) -> list[Finished]:
-        """Finishes up to `max_num_seqs` requests, at `fake_samples_per_second` where that is set."""
+        """Finishes up to `max_num_seqs` requests, or one at a time where SYNTHMILL_FAKE_SAMPLES_PER_SECOND is set."""
         batch, self._waiting = self._waiting[: self._config.max_num_seqs], self._waiting[self._config.max_num_seqs :]
-        if self._config.fake_samples_per_second > 0:
+        if self._samples_per_second > 0:
             batch, rest = batch[:1], batch[1:]
             self._waiting = rest + self._waiting
-            time.sleep(sum(request.n for request, _ in batch) / self._config.fake_samples_per_second)
+            time.sleep(sum(request.n for request, _ in batch) / self._samples_per_second)
         return [self._finish(request, text) for request, text in batch]
 
     def num_unfinished(self) -> int:
-        """Requests admitted and not finished."""
+        """The number of requests that are admitted and not finished; see Generator."""
         return len(self._waiting)
 
     def counters(self) -> dict[str, int]:
-        """No cache: every prompt token was asked for, none was found."""
+        """The counters of a generator without a cache: every prompt token was looked for, none was there."""
         return {"prefix_cache_queries": self._tokens, "prefix_cache_hits": 0}
 
     def _finish(self, request: Request, text: str) -> Finished:
@@ -106,13 +116,14 @@ def _value(schema: Mapping[str, Any], words: list[str], number: int) -> object:
     return bool(number % 2) if kind == "boolean" else " ".join(words)
 
 
-def _need_memory(config: SamplesConfig) -> None:
-    """Runs out of memory as an engine does, where `fake_memory_bytes` is set: with an error, or killed."""
-    if not config.fake_memory_bytes or config.kv_cache_bytes <= config.fake_memory_bytes:
+def _need_memory(kv_cache_bytes: int) -> None:
+    """Runs out of memory as an engine does, where SYNTHMILL_FAKE_MEMORY_BYTES is set: with an error, or killed."""
+    memory = int(os.environ.get(MEMORY_BYTES, "0"))
+    if not memory or kv_cache_bytes <= memory:
         return
-    if config.kv_cache_bytes > _KILL_FACTOR * config.fake_memory_bytes:
+    if kv_cache_bytes > _KILL_FACTOR * memory:
         os.kill(os.getpid(), signal.SIGKILL)
-    raise MemoryError(f"{config.kv_cache_bytes} bytes for the KV cache, {config.fake_memory_bytes} there")
+    raise MemoryError(f"{kv_cache_bytes} bytes for the KV cache, {memory} there")
 
 
 def _cut(words: list[str], max_tokens: int) -> Written:

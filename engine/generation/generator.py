@@ -1,4 +1,4 @@
-"""What writes text: the seam between the engine loop and vLLM, and the only room that imports vllm.
+"""What writes text, as the engine loop sees it: the seam behind which vLLM stands, or the fake generator.
 
 In: requests, one prompt each, for n samples. Out: finished requests with every sample. A generator is driven by
 `add` and `step` from a single thread, so that requests of different work units share one continuous batch.
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """One prompt, asked `n` times."""
+    """One prompt, and how many samples it is to give."""
 
     request_id: str
     prompt: str | Messages
     n: int
     sampling: Sampling
     model: str = ""
-    """Which of an engine's models answers (engine/generation/load.py)."""
+    """The name of the model that answers, where an engine has several (engine/generation/load.py)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Written:
     logprob: float
     """Mean log-probability per output token; NaN where not asked for."""
     finish_reason: str
+    """`stop`, or `length` where the limit of output tokens ended it."""
 
 
 @dataclass(frozen=True)
@@ -53,35 +54,32 @@ class Generator(Protocol):
     """A continuous batch of requests."""
 
     def add(self, request: Request) -> str:
-        """Admits a request.
-
-        Returns:
-            The hash of the rendered prompt.
+        """Admits a request; returns the hash of its prompt, as the model reads it.
 
         Raises:
             ValueError: this prompt cannot be served (too long, empty, not encodable); others still can.
         """
 
     def step(self) -> list[Finished]:
-        """Advances the batch by one step."""
+        """Advances the batch by one step; returns the requests that are finished by it."""
 
     def num_unfinished(self) -> int:
-        """Requests admitted and not finished."""
+        """The number of requests that are admitted and not finished."""
 
     def counters(self) -> dict[str, int]:
-        """The generator's own counters; vLLM: `prefix_cache_queries` and `prefix_cache_hits`, in tokens."""
+        """Counters since the generator was loaded: `prefix_cache_queries` and `prefix_cache_hits`, in tokens."""
 
 
 def prompt_hash(text: str) -> str:
-    """16 hex digits of a rendered prompt."""
+    """16 hex digits of a prompt, as the model reads it."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a model lies."""
+    """Where the files of a model lie."""
 
     model: str
-    """Its folder."""
+    """The folder of the model."""
     adapter: str
     """The folder of its LoRA adapter; empty for none."""

@@ -1,12 +1,16 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What is asked of engines: a job, and the units of work that it is given out in; and how an engine reports back.
+
+In: planned rows and their passages. Out: units, runs of rows that share a prefix, each with the texts that its prompts
+need. A job is what all of its units have in common: the task and the folder into which their samples are committed.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -15,33 +19,108 @@ import pyarrow.compute as pc
 from engine.task.sampling import PENALTIES, RANGES, Sampling, own_sampling
 
 if TYPE_CHECKING:
-    from engine.generation.config import SamplesConfig
-    from engine.task.render import Prompts
+    from engine.generation.config import GeneratorConfig
+    from engine.generation.totals import EngineTotals
+    from engine.task.compiled import Prompts
     from engine.task.turns import Turn
 
 
 @dataclass(frozen=True)
-class Job:
-    """What all units of one samples step have in common."""
+class GenerationJob:
+    """What all units of one call of `Pool.generate` have in common."""
 
     prompts: Prompts
     attempt: int
+    """Which start of the driver this is, from 1."""
     attempt_folder: Path
+    """The open folder into which engines commit parts (engine/storage/parts.py)."""
     conditions: list[str]
+    """Names of the conditions that the rows carry."""
+    max_failed_share: float = 0.5
+    """Generation stops when more than this share of at least 50 samples failed."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Rows of the plan that share a prefix, with their passages."""
+
+    prefix: int
+    rows: pa.Table
+    """Columns of `columns.PROMPTS`, the conditions, and the passage's `title` and `text`."""
+
+    @property
+    def size(self) -> int:
+        """The number of rows."""
+        return int(self.rows.num_rows)
 
 
 @dataclass
 class Ticket:
-    """Set when what was handed to the loop has been taken in (a job) or written (all rows of a unit)."""
+    """Is `done` when what was handed to an engine's loop is taken in (a job) or written (all rows of a unit)."""
 
     rows: int = 0
+    """Rows that are not written yet."""
     done: threading.Event = field(default_factory=threading.Event)
+
+    def count_row(self) -> None:
+        """Counts a row that is written."""
+        self.rows -= 1
+        if not self.rows:
+            self.done.set()
+
+
+class Pool(Protocol):
+    """The engines of a run as those who need answers see them: planned rows and a task in, committed answers out."""
+
+    @property
+    def start_seconds(self) -> float:
+        """The longest start of an engine so far."""
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether `samples.max_seconds` ran out before all units were written."""
+
+    def wait_ready(self) -> float:
+        """Waits until the engines are loaded; returns the longest start in seconds.
+
+        Raises:
+            UserError: an engine cannot start.
+        """
+
+    def generate(
+        self, job: GenerationJob, units: Iterable[Unit], on_progress: Callable[[int], None]
+    ) -> list[EngineTotals]:
+        """Generates all rows of all units into committed parts, each row exactly once.
+
+        Args:
+            job: the task, and where its samples are committed.
+            units: the work; taken as it is needed, so that it may be made while engines write.
+            on_progress: called with the number of rows written so far.
+
+        Returns:
+            The totals of each engine that took part, dead ones included. Where `samples.max_seconds` ran out first,
+            `out_of_time` is set, the engines have ended, and rows that they had not written are missing.
+
+        Raises:
+            UserError: an engine cannot start, engines keep dying, or too many samples failed.
+        """
+
+    def totals(self) -> list[EngineTotals]:
+        """Totals of each engine that took part in the job so far, dead ones included."""
+
+    def stop(self) -> None:
+        """Ends every engine; open parts are committed first."""
 
 
 def make_units(pending: pa.Table, passages: pa.Table, unit_rows: int) -> Iterator[Unit]:
-    """Cuts pending rows into runs of one prefix, in the order of `sample_id`, and joins their passages.
+    """Cuts planned rows into units, prefix by prefix and within one by `sample_id`, and joins their passages.
 
     Texts are joined unit by unit, so that only what is taken is in memory.
+
+    Args:
+        pending: rows of a plan.
+        passages: columns `passage_id`, `title` and `text`; each passage that the rows name is there.
+        unit_rows: rows of a unit at most.
     """
     ordered = pending.sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
     row_of = pc.index_in(ordered["passage_id"], value_set=passages["passage_id"].combine_chunks())
@@ -57,21 +136,8 @@ def make_units(pending: pa.Table, passages: pa.Table, unit_rows: int) -> Iterato
             yield Unit(int(prefixes[start]), rows.combine_chunks())
 
 
-@dataclass(frozen=True)
-class Unit:
-    """Rows of the plan that share a prefix, with their passages."""
-
-    prefix: int
-    rows: pa.Table
-
-    @property
-    def size(self) -> int:
-        """Its number of rows."""
-        return int(self.rows.num_rows)
-
-
 def token_counts(units: list[Unit]) -> tuple[float, float]:
-    """Planned tokens of the shortest prompt, and of the mean one."""
+    """Planned tokens of the shortest prompt of some units, and of the mean one; 1 without any row."""
     rows = sum(unit.size for unit in units)
     if not rows:
         return 1.0, 1.0
@@ -80,8 +146,8 @@ def token_counts(units: list[Unit]) -> tuple[float, float]:
     return float(shortest), sum(pc.sum(column).as_py() for column in columns) / rows
 
 
-def sampling_of(turn: Turn, config: SamplesConfig) -> Sampling:
-    """A turn's own sampling, and that of the model's config where it has none.
+def sampling_of(turn: Turn, config: GeneratorConfig) -> Sampling:
+    """How the answer to a turn is drawn: by its own settings, and by those of its model's config where it has none.
 
     The model's penalties are for free text: those of a schema would fall on its quotation marks.
     """

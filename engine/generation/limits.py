@@ -9,22 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from engine.generation.config import SamplesConfig
-
+from engine.generation.config import GeneratorConfig, model_configs
+from engine.generation.vllm_generator import gpu_share
 
 KILLED = "its process was killed while it loaded, as the system does when memory is short"
 
-
-GPU_SHARE = 0.92
-"""vLLM's default of `gpu_memory_utilization`."""
-
-
 _NO_BLOCKS = "no available memory for the cache blocks"
-
-
 _SIGNS = (
     _NO_BLOCKS,  # the weights and the largest batch leave nothing for the KV cache
     "out of memory",  # CUDA, HIP, XPU
@@ -46,12 +38,7 @@ def is_out_of_memory(text: str) -> bool:
     return any(sign in lowered for sign in _SIGNS)
 
 
-def gpu_share(config: SamplesConfig) -> float:
-    """What vLLM takes of a GPU's memory where `engine_args` do not say: models of one engine get equal shares."""
-    return round(GPU_SHARE / (1 + len(config.models)), 3)
-
-
-def smaller_limits(config: SamplesConfig, reason: str) -> tuple[SamplesConfig, list[str]]:
+def smaller_limits(config: GeneratorConfig, reason: str) -> tuple[GeneratorConfig, list[str]]:
     """A config that needs less memory, and each change as `samples.NAME OLD -> NEW`.
 
     On CPU the KV cache and the batch are halved. On GPU the batch is halved, and the share of the GPU that vLLM takes
@@ -62,31 +49,29 @@ def smaller_limits(config: SamplesConfig, reason: str) -> tuple[SamplesConfig, l
         config: what the engine was started with.
         reason: what it said.
     """
-    from engine.generation.config import model_configs
-
     fields, changes = _lower(config, _limits(config, reason), "samples")
-    models = {}
+    configs, models = model_configs(config), {}
     for name, settings in config.models.items():
-        own = model_configs(config)[name]
-        its_fields, its_changes = _lower(
-            own, [limit for limit in _limits(own, reason) if limit.field in settings], f"samples.models.{name}"
-        )
-        models[name] = {**settings, **its_fields}
-        changes += its_changes
+        limits = [limit for limit in _limits(configs[name], reason) if limit.field in settings]
+        lowered, more_changes = _lower(configs[name], limits, f"samples.models.{name}")
+        models[name] = {**settings, **lowered}
+        changes += more_changes
     return replace(config, **fields, models=models), changes
 
 
 @dataclass(frozen=True)
 class _Limit:
+    """One setting that decides how much memory an engine needs."""
+
     field: str
-    """Of the config: `engine_args` where the argument is given there, since it wins."""
+    """The field of the config: `engine_args` where the argument is given there, since it wins."""
     argument: str
-    """Of `vllm.LLM`."""
+    """The argument of `vllm.LLM`."""
     old: float
     new: float
 
 
-def _limits(config: SamplesConfig, reason: str) -> list[_Limit]:
+def _limits(config: GeneratorConfig, reason: str) -> list[_Limit]:
     """The limits of one model, with lower values."""
     arguments = config.engine_args
 
@@ -106,7 +91,7 @@ def _limits(config: SamplesConfig, reason: str) -> list[_Limit]:
     ]
 
 
-def _lower(config: SamplesConfig, limits: Sequence[_Limit], where: str) -> tuple[dict[str, Any], list[str]]:
+def _lower(config: GeneratorConfig, limits: Sequence[_Limit], where: str) -> tuple[dict[str, Any], list[str]]:
     """The fields of a config that change, and each change in words."""
     fields: dict[str, Any] = {limit.field: limit.new for limit in limits if limit.field != "engine_args"}
     arguments = {limit.argument: limit.new for limit in limits if limit.field == "engine_args"}
@@ -116,7 +101,7 @@ def _lower(config: SamplesConfig, limits: Sequence[_Limit], where: str) -> tuple
     return fields, [f"{where}.{name} {limit.old} -> {limit.new}" for name, limit in zip(names, limits, strict=True)]
 
 
-def memory_remedy(config: SamplesConfig) -> str:
+def memory_remedy(config: GeneratorConfig) -> str:
     """Which settings to change when smaller limits did not help either."""
     if config.gpus():
         return (

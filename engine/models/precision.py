@@ -1,57 +1,65 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""In which precision a model computes on this machine: one answer for the encoder and for training.
+
+In: what the config says, and the device that will compute. Out: bf16 or not. `auto` means bf16 where the hardware
+multiplies it natively. torch's own test is not used for this: by default it also counts GPUs that emulate bf16, where
+it is slower than fp32.
+"""
 
 from __future__ import annotations
 
-import functools
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
-if TYPE_CHECKING:
-    pass
+Device = Literal["cpu", "cuda"]
 
-
-def has_fast_bf16() -> bool:
-    """Whether this machine multiplies bfloat16 natively: a GPU from Ampere on, a CPU with AVX512-bf16 or AMX."""
-    import torch
-
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool({"avx512_bf16", "amx_bf16"} & _cpu_flags())
-
-
-@functools.cache
-def _cpu_flags() -> frozenset[str]:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    return frozenset(next((line for line in lines if line.startswith("flags")), "").split())
+_NATIVE_FROM_CAPABILITY = (8, 0)
+"""The first compute capability with bf16 (NVIDIA Ampere)."""
+_NATIVE_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
 
 
 class Precision(Enum):
-    """Arithmetic of the forward pass; weights and optimizer are fp32 always."""
+    """The arithmetic of a model's forward pass."""
 
     auto = "auto"
-    """bf16 autocast on CUDA GPUs with bf16 and on CPUs with avx512_bf16 or amx_bf16, else fp32."""
+    """Stands for bf16 on GPUs of compute capability 8.0 or more and on CPUs with avx512_bf16 or amx_bf16, else for
+    fp32."""
     bf16 = "bf16"
+    """bfloat16, on any device, however slow."""
     fp32 = "fp32"
+    """Single precision."""
 
 
-def uses_bf16(precision: Precision) -> bool:
-    """Whether to autocast, on this machine."""
+def uses_bf16(precision: Precision, device: Device) -> bool:
+    """Returns whether a model computes in bf16.
+
+    Args:
+        precision: as configured.
+        device: where it computes; of several GPUs the current one counts.
+    """
+    if precision is Precision.auto:
+        return has_fast_bf16(device)
+    return precision is Precision.bf16
+
+
+def has_fast_bf16(device: Device) -> bool:
+    """Returns whether the device multiplies bf16 natively; where it does not, bf16 is slower than fp32."""
+    if device == "cpu":
+        return not _NATIVE_CPU_FLAGS.isdisjoint(cpu_flags())
     import torch
 
-    if precision is not Precision.auto:
-        return precision is Precision.bf16
-    if torch.cuda.is_available():
-        return bool(torch.cuda.is_bf16_supported())
-    return cpu_has_bf16()
+    return torch.cuda.get_device_capability() >= _NATIVE_FROM_CAPABILITY
 
 
-def cpu_has_bf16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether the CPU multiplies bf16 natively; without it autocast is slower than fp32."""
+def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
+    """Returns what Linux says that the first core can do; nothing on systems without that file.
+
+    Args:
+        cpuinfo: the file that Linux describes its cores in.
+    """
     try:
         text = cpuinfo.read_text(encoding="utf-8")
-    except FileNotFoundError:  # not Linux
-        return False
-    flags = next((line.split() for line in text.splitlines() if line.startswith("flags")), [])
-    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(flags)
+    except FileNotFoundError:
+        return frozenset()
+    _, _, flags = next((line for line in text.splitlines() if line.startswith("flags")), "").partition(":")
+    return frozenset(flags.split())

@@ -20,18 +20,18 @@ from engine.models.bundled import BUNDLED, bundled_folder, bundled_model
 from engine.models.hub import HUB_ID, ask_hub, cached_snapshot, raise_unreachable, snapshot
 from engine.storage import digests
 
-_UNSAFE_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
-
-
 MODEL_CONFIG = "config.json"
 """The file that says what a folder of weights is; an adapter has another one (engine/models/adapter.py)."""
+_UNSAFE_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
+"""Endings of weights whose loading can run code."""
 
 
 def resolve_model(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> Path:
-    """The local folder of a model, downloaded or converted first where that is needed.
+    """Finds the local folder of a model, downloaded or converted first where that is needed.
 
     Args:
-        name: `bundled:NAME`, a local folder, or a hub id `owner/name[@revision]`. A folder that exists wins.
+        name: `bundled:NAME`, a local folder, or a hub id `owner/name[@revision]`. Where a folder has the name of a
+            hub id, the folder is taken.
         key: the config key that named it, for messages.
         config_file: what the folder must hold beside weights.
 
@@ -52,10 +52,10 @@ def resolve_model(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> Pa
 
 
 def model_digest(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> str:
-    """What identifies the weights: the pinned hash (bundled), the commit (hub), or the content (folder).
+    """Returns what identifies the weights: the pinned hash (bundled), the commit (hub), or the content (folder).
 
     Raises:
-        UserError: as `resolve_model`.
+        UserError: as for `resolve_model`.
     """
     if name.startswith("bundled:"):
         return bundled_model(name, key).sha256
@@ -65,7 +65,7 @@ def model_digest(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> str
 
 
 def _checked(folder: Path, name: str, key: str, config_file: str) -> Path:
-    """The folder, if it holds a config and complete safetensors weights."""
+    """Returns the folder, if it holds a config and complete safetensors weights."""
     if fault := _fault(folder, config_file):
         what, remedy = fault
         raise UserError(what, where=f"{key}={name}", remedy=remedy)
@@ -73,7 +73,7 @@ def _checked(folder: Path, name: str, key: str, config_file: str) -> Path:
 
 
 def _fault(folder: Path, config_file: str) -> tuple[str, str] | None:
-    """What keeps a model folder from being loaded, and the remedy."""
+    """Tells what keeps a model folder from being loaded, and the remedy; None where nothing does."""
     if not (folder / config_file).is_file():
         return f"holds no {config_file}", "name a folder that save_pretrained wrote"
     for index in folder.glob("*.safetensors.index.json"):
@@ -85,6 +85,7 @@ def _fault(folder: Path, config_file: str) -> tuple[str, str] | None:
 
 
 def _weights_fault(files: Iterable[str]) -> tuple[str, str] | None:
+    """Tells what is wrong where none of the files are safetensors weights, and the remedy."""
     names = sorted(files)
     if any(name.endswith(".safetensors") for name in names):
         return None
@@ -97,7 +98,7 @@ def _weights_fault(files: Iterable[str]) -> tuple[str, str] | None:
 
 
 def _hub_folder(match: re.Match[str], name: str, key: str, config_file: str) -> Path:
-    """The complete snapshot in the local cache, else a download of the revision as it is now."""
+    """Returns the snapshot in the local cache if it is complete, else downloads the revision as it is now."""
     repo, revision = match["id"], match["revision"]
     cached = cached_snapshot(repo, revision)
     if cached and not _fault(cached, config_file):

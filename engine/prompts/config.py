@@ -1,20 +1,23 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What planning can be told: how many samples, for which task; and the small plans of round 0 and of later rounds.
+
+In: YAML under `prompts`, and by interpolation the task, the demonstrations and what of the generator's config decides
+how long a prompt may be. Out: frozen configs, checked when they are made.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omegaconf import II
 
 from engine.errors import UserError
-from engine.generation.config import SamplesConfig
 from engine.models.resolve import model_digest
 from engine.prompts.conditions.attributes import make_conditions
 from engine.prompts.conditions.constraints import check_constraints
 from engine.prompts.demonstrations.config import DemonstrationsConfig
-from engine.prompts.round_zero import is_written
 from engine.runtime.identity import fields_of, placement
-from engine.task.config import TaskConfig
+from engine.task.config import PromptKind, TaskConfig, WrittenConfig
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,6 @@ class PromptsConfig:
     """Whose tokenizer counts."""
     context_tokens: int = II("samples.context_tokens")
     max_tokens: int = placement(II("samples.max_tokens"))
-    samples: SamplesConfig = II("samples")
-    """Who writes round 0, where a task has one."""
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
@@ -49,8 +50,7 @@ class PromptsConfig:
 
     def identity(self) -> dict[str, object]:
         """The tokenizer's content in place of the model's name."""
-        unused = [] if is_written(self.task, self.demonstrations) else ["samples"]
-        return fields_of(self, without=unused) | {"model": model_digest(self.model, key="samples.model")}
+        return fields_of(self) | {"model": model_digest(self.model, key="samples.model")}
 
 
 @dataclass(frozen=True)
@@ -60,3 +60,21 @@ class RoundConfig:
     prompts: PromptsConfig
     number: int
     """Counted from 2."""
+
+
+@dataclass(frozen=True)
+class ValuesConfig:
+    """Round 0: conditions whose values the generator writes (`written` in a task's attributes)."""
+
+    kind: PromptKind
+    """How the task addresses the model; its values are asked for in the same way."""
+    written: Mapping[str, WrittenConfig]
+    """What is asked, by condition."""
+
+
+@dataclass(frozen=True)
+class SelfInstructConfig:
+    """Round 0: demonstrations that the generator writes (`demonstrations.self_instruct`)."""
+
+    task: TaskConfig
+    demonstrations: DemonstrationsConfig

@@ -1,10 +1,10 @@
-"""The plan: which passage is written about, under which conditions, with which demonstrations; vectorised.
+"""The plan: which passage is written about, under which conditions, with which demonstrations.
 
-In: passage ids, conditions, demonstration sets, a function that counts a prompt's tokens. Out: columns of
-`records.PROMPTS`, chunk by chunk, so that memory does not grow with the plan (but for four bytes a sample, which tell
-repeated cells of one passage apart). A planned sample's key is (passage, cell, replicate, round). Its conditions come
-from a hash of (run seed, passage, slot, attribute), its demonstrations from one of the key, never from position,
-worker, order or clock.
+In: passage ids, conditions, demonstration sets, a function that counts a prompt's tokens. Out: the columns of
+`columns.PROMPTS` and of the conditions, chunk by chunk and vectorised, so that memory does not grow with the plan (but
+for four bytes a sample, which tell repeated cells of one passage apart). A planned sample's key is (passage, cell,
+replicate, round). Its conditions come from a hash of (run seed, passage, slot, attribute), and its demonstrations from
+a hash of the run seed and the key, without the round: never from position, worker, order or clock.
 """
 
 from __future__ import annotations
@@ -19,36 +19,43 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS
-from engine.prompts.conditions.conditions import Columns, Rows
+from engine.prompts.conditions.conditions import Columns, RowKeys
 from engine.prompts.conditions.constraints import Drawer
 from engine.prompts.conditions.draws import Drawn
 from engine.prompts.demonstrations.sets import ShownSets
 from engine.text.hashes import Hashes, Integers, mix, text_hash, text_hashes, uniform
 
 CountTokens = Callable[[Integers, Integers, Mapping[str, Drawn]], Integers]
-"""(passages, demonstration sets, conditions), a row each -> tokens of the prompts."""
-
+"""(n,) passages, (n,) demonstration sets and the conditions of n rows -> (n,) tokens of their prompts."""
 
 _CHUNK_ROWS = 1 << 16
-
-
-_PICK, _SET, _PREFIX = 0, 1, 2  # streams of draws
+"""Rows that are planned and written at a time."""
+_ORDER, _SET, _PREFIX = 0, 1, 2
+"""Streams of draws: the order of passages, demonstration sets, and the numbers of prefixes."""
 
 
 @dataclass(frozen=True)
 class Sets:
-    """The demonstration sets, and what makes prompts with the same set start alike."""
+    """The demonstration sets that rows are drawn from, and the conditions that their prefixes depend on."""
 
     per_stratum: int
+    """Sets for each value of the condition that demonstrations are chosen by."""
     stratum: Sequence[str] = ("",)
-    """The values that sets are drawn for, in the order of the sets."""
+    """The values of that condition, in the order of the sets."""
     prefix_names: Sequence[str] = ()
     """The conditions that the start of a prompt mentions."""
     shown: ShownSets | None = None
-    """The sets themselves; None plans without demonstrations."""
+    """The demonstrations in the sets; None plans without any."""
 
     def demonstrations(self, set_index: Integers) -> pa.Array:
-        """(n,) ids of the demonstrations that each row shows."""
+        """Names the demonstrations that each row shows, as rows of the pool in one text.
+
+        Args:
+            set_index: (n,) demonstration sets.
+
+        Returns:
+            (n,) strings.
+        """
         if self.shown is None or not self.shown.members:
             return pa.array([""] * len(set_index), pa.string())
         return pa.array(self.shown.ids(), pa.string()).take(pa.array(set_index))
@@ -56,18 +63,26 @@ class Sets:
 
 @dataclass(frozen=True)
 class PlanSize:
-    """How many samples to plan, and from which seed."""
+    """How many samples are planned, and from which seed."""
 
     per_passage: int
+    """Samples for each passage."""
     max_samples: int
+    """At most this many in all; 0 for no limit."""
     seed: int
     rounds: int = 1
+    """Rounds in which they are planned."""
 
     def total(self, passages: int, round_number: int = 1) -> int:
-        """The number of samples for so many passages to the end of a round, where no quota ends the plan."""
-        whole = passages * self.per_passage
-        whole = min(whole, self.max_samples) if self.max_samples else whole
-        return -(-whole * round_number // self.rounds)
+        """Counts the samples that are planned to the end of a round, where no quota ends the plan.
+
+        Args:
+            passages: number of passages.
+            round_number: counted from 1.
+        """
+        all_rounds = passages * self.per_passage
+        all_rounds = min(all_rounds, self.max_samples) if self.max_samples else all_rounds
+        return -(-all_rounds * round_number // self.rounds)
 
 
 def plan_samples(
@@ -76,35 +91,35 @@ def plan_samples(
     """Plans samples in chunks of at most 65,536 rows, with `sample_id` counting up from 0.
 
     Every passage's first sample comes before any second one, passages in the order of a seeded hash, so that
-    a larger `max_samples` only adds rows at the end. Where quotas leave no cell free, the plan ends early.
+    a larger `max_samples` only adds rows at the end. Where quotas leave no combination free, the plan ends early.
 
     Args:
         passage_ids: (n,) ids.
-        drawer: the conditions.
+        drawer: draws the conditions.
         sets: the demonstration sets.
-        count_tokens: forecasts prompts.
-        size: how many.
+        count_tokens: forecasts the lengths of prompts.
+        size: how many samples, and from which seed.
     """
     hashes = text_hashes(passage_ids)
-    order = np.argsort(mix(hashes, size.seed, _PICK), kind="stable").astype(np.int64)
+    order = np.argsort(mix(hashes, size.seed, _ORDER), kind="stable").astype(np.int64)
     total, ids = size.total(len(passage_ids)), pa.array(passage_ids, pa.string())
     replicates = _Replicates(total, len(passage_ids))
     for start in range(0, total, _CHUNK_ROWS):
         rows = np.arange(start, min(start + _CHUNK_ROWS, total), dtype=np.int64)
         slots, rank = np.divmod(rows, len(passage_ids))
         passages = order[rank]
-        drawn, count = drawer.draw(Rows(hashes[passages], slots, np.zeros_like(slots), size.seed))
+        drawn, count = drawer.draw(RowKeys(hashes[passages], slots, np.zeros_like(slots), size.seed))
         if count:
             replicate = replicates.number(rows[:count], _fold(drawn, list(drawn), count))
-            key = _Keys(rows[:count], passages[:count], replicate, np.zeros(count, np.int64))
-            yield _complete(key, drawn, hashes, ids, Planning(drawer, sets, count_tokens, size.seed))
+            numbered = _Numbered(rows[:count], passages[:count], replicate, np.zeros(count, np.int64))
+            yield _complete(numbered, drawn, hashes, ids, Planning(drawer, sets, count_tokens, size.seed))
         if count < len(rows):
             return
 
 
 @dataclass(frozen=True)
 class Planning:
-    """What completes a row whose key is known."""
+    """What completes a row whose passage and number are known."""
 
     drawer: Drawer
     sets: Sets
@@ -113,49 +128,45 @@ class Planning:
 
 
 @dataclass(frozen=True)
-class _Keys:
-    """(n,) each."""
+class _Numbered:
+    """What is known of rows before their conditions are written; (n,) each."""
 
     sample_ids: Integers
     passages: Integers
+    """Rows of the passages."""
     replicates: Integers
     rounds: Integers
+    """Counted from 0."""
 
 
 def plan_more(
     earlier: pa.Table, passage_ids: Sequence[str], chosen: Integers, round_number: int, planning: Planning
 ) -> Iterator[pa.Table]:
-    """Plans further samples of chosen passages, behind a plan that there is.
+    """Plans further samples of chosen passages, whose rows come behind those of an earlier plan.
 
     Args:
         earlier: all rows of the plan so far.
         passage_ids: (n,) ids.
-        chosen: (m,) rows of `passage_ids`, one for each new sample; a passage may stand there several times.
-        round_number: stored on the new rows.
-        planning: the rest.
+        chosen: (m,) rows of `passage_ids`, a row for each new sample; a passage may stand there several times.
+        round_number: stored on the new rows; counted from 0.
+        planning: what the new rows are drawn from.
     """
     hashes, ids = text_hashes(passage_ids), pa.array(passage_ids, pa.string())
     slots = _slots(earlier, ids, chosen)
-    drawn, count = planning.drawer.draw(Rows(hashes[chosen], slots, np.zeros_like(slots), planning.seed))
+    drawn, count = planning.drawer.draw(RowKeys(hashes[chosen], slots, np.zeros_like(slots), planning.seed))
     if not count:
         return
-    seen: Counter[tuple[str, str]] = Counter(
-        zip(earlier["passage_id"].to_pylist(), earlier["cell"].to_pylist(), strict=True)
-    )
-    replicates = np.zeros(count, np.int64)
-    for row, (passage, cell) in enumerate(zip(chosen[:count].tolist(), _cells(drawn, count).to_pylist(), strict=True)):
-        asked = (passage_ids[passage], cell)
-        replicates[row] = seen[asked]
-        seen[asked] += 1
+    cells = _cells(drawn, count).to_pylist()
+    replicates = _later_replicates(earlier, [passage_ids[row] for row in chosen[:count]], cells)
     sample_ids = np.arange(count, dtype=np.int64) + earlier.num_rows
-    key = _Keys(sample_ids, chosen[:count], replicates, np.full(count, round_number, np.int64))
-    whole = _complete(key, drawn, hashes, ids, planning)
+    numbered = _Numbered(sample_ids, chosen[:count], replicates, np.full(count, round_number, np.int64))
+    rows = _complete(numbered, drawn, hashes, ids, planning)
     for start in range(0, count, _CHUNK_ROWS):
-        yield whole.slice(start, _CHUNK_ROWS)
+        yield rows.slice(start, _CHUNK_ROWS)
 
 
 def _slots(earlier: pa.Table, ids: pa.Array, chosen: Integers) -> Integers:
-    """(m,) how many samples of its passage are planned before each new one."""
+    """Counts for each new sample those of its passage that are planned before it, (m,)."""
     planned = np.bincount(pc.index_in(earlier["passage_id"], value_set=ids).to_numpy(), minlength=len(ids))
     slots = np.zeros(len(chosen), np.int64)
     for row, passage in enumerate(chosen):
@@ -164,14 +175,34 @@ def _slots(earlier: pa.Table, ids: pa.Array, chosen: Integers) -> Integers:
     return slots
 
 
-def _complete(key: _Keys, drawn: Columns, hashes: Hashes, ids: pa.Array, planning: Planning) -> pa.Table:
-    """Rows of the plan from their keys and conditions."""
-    count, sets = len(key.sample_ids), planning.sets
+def _later_replicates(earlier: pa.Table, passage_ids: Sequence[str], cells: Sequence[str]) -> Integers:
+    """Counts for each new sample those of its passage and cell that are planned before it, (m,)."""
+    planned: Counter[tuple[str, str]] = Counter(
+        zip(earlier["passage_id"].to_pylist(), earlier["cell"].to_pylist(), strict=True)
+    )
+    replicates = np.zeros(len(cells), np.int64)
+    for row, key in enumerate(zip(passage_ids, cells, strict=True)):
+        replicates[row] = planned[key]
+        planned[key] += 1
+    return replicates
+
+
+def _complete(rows: _Numbered, drawn: Columns, hashes: Hashes, ids: pa.Array, planning: Planning) -> pa.Table:
+    """Makes rows of the plan.
+
+    Args:
+        rows: what is known of them.
+        drawn: their conditions.
+        hashes: of all passage ids.
+        ids: of all passages.
+        planning: what the rest is drawn from.
+    """
+    count, sets = len(rows.sample_ids), planning.sets
     cells = _fold(drawn, list(drawn), count)
-    own = mix(hashes[key.passages] ^ cells, planning.seed, _SET, key.replicates)
-    set_index = _choose_sets(key.passages, own, drawn, sets, planning.drawer)
-    tokens = planning.count_tokens(key.passages, set_index, drawn)
-    columns = [key.sample_ids, ids.take(pa.array(key.passages)), _cells(drawn, count), key.replicates, key.rounds]
+    key_hashes = mix(hashes[rows.passages] ^ cells, planning.seed, _SET, rows.replicates)
+    set_index = _choose_sets(rows.passages, key_hashes, drawn, sets, planning.drawer)
+    tokens = planning.count_tokens(rows.passages, set_index, drawn)
+    columns = [rows.sample_ids, ids.take(pa.array(rows.passages)), _cells(drawn, count), rows.replicates, rows.rounds]
     prefix = _prefixes(set_index, drawn, sets)
     return _table([*columns, set_index, prefix, tokens, sets.demonstrations(set_index)], drawn)
 
@@ -187,14 +218,22 @@ class _Replicates:
         self._passages = passages
 
     def number(self, rows: Integers, cells: Hashes) -> Integers:
-        """(n,) how many earlier samples have the passage and cell of these rows."""
-        own = (cells >> np.uint64(32)).astype(np.uint32)
-        self._seen[rows] = own
-        found = np.zeros(len(rows), np.int64)
+        """Counts for each of the next n rows the earlier rows with its passage and cell.
+
+        Args:
+            rows: (n,) numbers of the rows, which follow each other.
+            cells: (n,) hashes of their cells.
+
+        Returns:
+            (n,) counts.
+        """
+        halves = (cells >> np.uint64(32)).astype(np.uint32)
+        self._seen[rows] = halves
+        counts = np.zeros(len(rows), np.int64)
         for back in range(self._passages, int(rows[-1]) + 1, self._passages):
             first = max(0, back - int(rows[0]))
-            found[first:] += self._seen[rows[first:] - back] == own[first:]
-        return found
+            counts[first:] += self._seen[rows[first:] - back] == halves[first:]
+        return counts
 
 
 def _choose_sets(passages: Integers, hashes: Hashes, drawn: Columns, sets: Sets, drawer: Drawer) -> Integers:
@@ -203,14 +242,17 @@ def _choose_sets(passages: Integers, hashes: Hashes, drawn: Columns, sets: Sets,
         position = {value: index for index, value in enumerate(sets.stratum)}
         stratum = np.array([position[value] for value in drawn[name].texts.to_pylist()], np.int64)[drawn[name].codes]
     if sets.shown and sets.shown.of_passage is not None:
-        own: Integers = sets.shown.of_passage[stratum, passages]
-        return own
+        nearest: Integers = sets.shown.of_passage[stratum, passages]
+        return nearest
     draw = (uniform(hashes) * sets.per_stratum).astype(np.int64)
     return stratum * sets.per_stratum + draw
 
 
 def _prefixes(set_index: Integers, drawn: Columns, sets: Sets) -> Integers:
-    """One number per (demonstration set, conditions that the prefix mentions): the set's own where it mentions none."""
+    """Numbers the prefixes of rows, (n,): a number for each demonstration set and values that the prefix mentions.
+
+    It is the number of the set where the prefix mentions no condition.
+    """
     if not sets.prefix_names:
         return set_index
     values = _fold(drawn, sets.prefix_names, len(set_index))
@@ -218,7 +260,7 @@ def _prefixes(set_index: Integers, drawn: Columns, sets: Sets) -> Integers:
 
 
 def _fold(drawn: Columns, names: Sequence[str], count: int) -> Hashes:
-    """(n,) one hash of the values of some conditions, whatever their order."""
+    """Hashes the values of some conditions to a number for each row, (n,), whatever the order of the conditions."""
     folded = np.zeros(count, np.uint64)
     for name in names:
         folded ^= mix(drawn[name].row_hashes(), 0, text_hash(name))
@@ -226,7 +268,7 @@ def _fold(drawn: Columns, names: Sequence[str], count: int) -> Hashes:
 
 
 def _cells(drawn: Columns, count: int) -> pa.Array:
-    """The conditions of each row as `task.format_cell` writes them."""
+    """Joins the conditions of each row to one key, such as `form=question|length=short`, which nobody takes apart."""
     if not drawn:
         return pa.array([""] * count, pa.string())
     parts = [

@@ -1,12 +1,12 @@
-"""Dataset-wise rounds: what the next round asks for, from what the earlier ones kept.
+"""Rounds after the first: what the next round asks for, from what was kept of the earlier ones.
 
-In: the plan so far and how its samples were curated. Out: a plan that begins with the plan so far, row for row, and
-goes on with a round in which
+In: the plan so far and how its samples were curated. Out: the rows of a plan that begins with the plan so far, row for
+row, and goes on with a round in which
 
 - values of a condition are drawn in proportion to what their share of the kept examples still lacks, divided by how
   often a sample with the value was kept, so that the *kept* examples approach the shares that the task asks for;
-- passages whose own queries failed to find them come first, then those that were asked the least; a passage gets at
-  most `extra_per_passage` samples beyond its even share, since bad queries fail too.
+- passages that their queries failed to find come first, then those with the fewest samples; a passage gets at most
+  `extra_per_passage` samples beyond its even share, since bad queries fail too.
 
 Everything read here is a finished folder, so a round is as repeatable as the first one. Samples of earlier rounds are
 not generated again: the samples step takes them over by their row fingerprints.
@@ -18,70 +18,83 @@ import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.prompts import PromptsFolder, PromptsRecord
+from engine.prompts.basis import PlanBasis
 from engine.prompts.config import RoundConfig
 from engine.prompts.plan import Planning, PlanSize, plan_more
-from engine.prompts.planner import Planner, read_ground
+from engine.prompts.planner import PlanInputs
 from engine.task.config import AttributeConfig
 from engine.task.shares import target_shares
-from engine.text.hashes import text_hashes
-
-if TYPE_CHECKING:
-    from engine.runtime.place import Place
-
-
-Integers = npt.NDArray[np.int64]
-
+from engine.text.hashes import Integers, text_hashes
 
 _LEAST_SURVIVAL = 0.02
-"""A value that was never kept is drawn more, but not without bound."""
-
-
+"""Lower bound on the share of a value's samples that is taken to be kept: it bounds how much more often a value is
+drawn that was never kept."""
+_LEAST_SHARE = 0.1
+"""Part of its target share that every value is drawn with at least, even when none of it is lacking."""
 _CHUNK_ROWS = 1 << 16
+"""Rows of the plan so far that are written at a time."""
 
 
-_FLOOR = 0.1
-"""Of a value's share that it keeps even when nothing is lacking, so that no value is lost sight of."""
+def reweighted(
+    basis: PlanBasis, examples: ExamplesFolder, number: int
+) -> tuple[PlanBasis, dict[str, dict[str, float]]]:
+    """Weighs the values of conditions anew, by what was kept.
 
+    Args:
+        basis: of the rounds so far.
+        examples: what came of them.
+        number: of the next round, from 2.
 
-def plan_round(config: RoundConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
-    """Plans one more round; see the module."""
-    examples = ExamplesFolder(inputs["examples"])
+    Returns:
+        The basis of the next round, and for each condition with target shares: value -> weight, adding up to 1.
+    """
     kept, rejected = examples.kept(), examples.rejected()
-    earlier = PromptsFolder(inputs["prompts"]).plan()
-    prompts, ground = config.prompts, read_ground(inputs["prompts"])
-    task = ground.task
     weights = {
-        name: next_weights(shares, _counts(kept, name), _counts(rejected, name), config.number)
-        for name, one in task.attributes.items()
-        if (shares := target_shares(one))
+        name: next_weights(shares, _counts(kept, name), _counts(rejected, name), number)
+        for name, attribute in basis.task.attributes.items()
+        if (shares := target_shares(attribute))
     }
-    drawn = replace(task, attributes=_reweighted(task.attributes, weights))
-    planner = Planner(prompts, replace(ground, drawn=drawn), inputs["documents"], output, place)
-    planner.drawer.count_earlier(earlier)
+    drawn = replace(basis.task, attributes=_with_weights(basis.task.attributes, weights))
+    return replace(basis, drawn=drawn), weights
+
+
+def next_rows(
+    config: RoundConfig, earlier: pa.Table, examples: ExamplesFolder, inputs: PlanInputs
+) -> tuple[Iterator[pa.Table], int]:
+    """Plans one more round.
+
+    Args:
+        config: which round.
+        earlier: all rows of the plan so far.
+        examples: what came of them.
+        inputs: what the new rows are drawn from.
+
+    Returns:
+        All rows of the longer plan, chunk by chunk, and how many it has where no quota ends it.
+    """
+    prompts = config.prompts
+    inputs.drawer.count_earlier(earlier)
     size = PlanSize(prompts.per_passage, prompts.max_samples, prompts.seed, prompts.rounds)
-    wanted = size.total(len(planner.passage_ids), config.number)
-    asked = Asked(planner.passage_ids, earlier["passage_id"].to_pylist(), _lost(kept, rejected))
-    chosen = asked.choose(wanted - len(earlier), prompts.extra_per_passage)
-    planning = Planning(planner.drawer, planner.sets, planner.lengths, prompts.seed)
-    more = plan_more(earlier, planner.passage_ids, chosen, config.number - 1, planning)
-    return planner.write(itertools.chain(_chunks(earlier), more), wanted, weights)
+    expected = size.total(len(inputs.passage_ids), config.number)
+    lost = _lost(examples.kept(["passage_id"]), examples.rejected(["passage_id", "reason"]))
+    coverage = Coverage(inputs.passage_ids, earlier["passage_id"].to_pylist(), lost)
+    chosen = coverage.choose(expected - len(earlier), prompts.extra_per_passage)
+    planning = Planning(inputs.drawer, inputs.sets, inputs.lengths, prompts.seed)
+    more = plan_more(earlier, inputs.passage_ids, chosen, config.number - 1, planning)
+    return itertools.chain(_chunks(earlier), more), expected
 
 
 def next_weights(
     shares: Mapping[str, float], kept: Mapping[str, int], rejected: Mapping[str, int], number: int
 ) -> dict[str, float]:
-    """Weights of the next round for one condition.
+    """Computes the weights of one condition in the next round.
 
     Args:
         shares: target share of each value.
@@ -92,21 +105,21 @@ def next_weights(
     Returns:
         value -> weight, adding up to 1.
     """
-    done, lost = sum(kept.values()), sum(rejected.values())
-    overall = (done + 1) / (done + lost + 2)
+    all_kept, all_rejected = sum(kept.values()), sum(rejected.values())
+    overall = (all_kept + 1) / (all_kept + all_rejected + 2)
     survival = {
         value: (kept.get(value, 0) + overall) / (kept.get(value, 0) + rejected.get(value, 0) + 1) for value in shares
     }
-    expected = max(done, 1) * number / (number - 1)  # if every round keeps as many as those before it
+    expected = max(all_kept, 1) * number / (number - 1)  # if every round keeps as many as those before it
     lacking = {value: max(0.0, share * expected - kept.get(value, 0)) for value, share in shares.items()}
-    wanted = {value: lacking[value] / max(survival[value], _LEAST_SURVIVAL) for value in shares}
-    whole = sum(wanted.values()) or 1.0
-    weights = {value: wanted[value] / whole + _FLOOR * share for value, share in shares.items()}
+    needed = {value: lacking[value] / max(survival[value], _LEAST_SURVIVAL) for value in shares}
+    total = sum(needed.values()) or 1.0
+    weights = {value: needed[value] / total + _LEAST_SHARE * share for value, share in shares.items()}
     return {value: weight / sum(weights.values()) for value, weight in weights.items()}
 
 
-class Asked:
-    """How often each passage was asked, and which were not found by their own queries.
+class Coverage:
+    """Counts the samples of each passage, and knows which passages their queries did not find.
 
     Args:
         passage_ids: (n,) all passages.
@@ -121,9 +134,14 @@ class Asked:
         self._ranks = text_hashes(passage_ids)
 
     def choose(self, size: int, extra: int) -> Integers:
-        """(m,) passages of the next samples: lost ones first, then those asked the least; m is at most `size`.
+        """Chooses the passages of the next samples: lost ones first, then those with the fewest samples.
 
-        No passage gets more than `extra` samples beyond the even share at the end of the round.
+        Args:
+            size: how many samples the round has.
+            extra: samples that a passage may have beyond the even share at the end of the round.
+
+        Returns:
+            (m,) rows of `passage_ids`, a row for each sample; m is less than `size` where that share leaves no room.
         """
         counts = self._counts.copy()
         limit = -(-(int(counts.sum()) + size) // len(counts)) + extra
@@ -141,7 +159,7 @@ class Asked:
 
 
 def _lost(kept: pa.Table, rejected: pa.Table) -> set[str]:
-    """Passages of which nothing is kept, and at least one query failed the round trip."""
+    """Finds the passages of which nothing is kept, and at least one query failed the round trip."""
     failed = rejected.filter(pc.equal(rejected["reason"], "round_trip"))["passage_id"]
     return set(failed.to_pylist()) - set(kept["passage_id"].to_pylist())
 
@@ -150,12 +168,11 @@ def _counts(rows: pa.Table, name: str) -> Counter[str]:
     return Counter(rows[f"{CONDITION_PREFIX}{name}"].to_pylist())
 
 
-def _reweighted(
+def _with_weights(
     attributes: Mapping[str, AttributeConfig], weights: Mapping[str, Mapping[str, float]]
 ) -> dict[str, AttributeConfig]:
-    return {
-        name: replace(one, values=dict(weights[name])) if name in weights else one for name, one in attributes.items()
-    }
+    drawn_anew = {name: replace(attributes[name], values=dict(values)) for name, values in weights.items()}
+    return {**attributes, **drawn_anew}
 
 
 def _chunks(table: pa.Table) -> Iterator[pa.Table]:

@@ -1,73 +1,94 @@
 """The prompts step: documents -> prompts, one row per planned sample; text is rendered where it is used.
 
-In: passages, a task (templates and conditions), demonstrations. Out: `plan-*.parquet` (records.PROMPTS),
-`demonstration_sets.parquet`, `task.json`. Refuses, before any engine has worked, templates that do not render
-and prompts that leave the model no room.
+In: passages, a task (templates and conditions), demonstrations. Out: a prompts folder (engine/artifacts/prompts.py).
+Templates that do not render and prompts that leave the model no room are refused here, before any engine has worked.
+A run plans once a round: small plans in round 0 where the generator is to write values or demonstrations, the plan of
+the first round, and after each further round a longer one that begins with the rows of the one before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from engine.artifacts.documents import DocumentsFolder
-from engine.artifacts.prompts import PromptsRecord
-from engine.models.tokenizer import load_tokenizer
-from engine.prompts.config import PromptsConfig
-from engine.prompts.demonstrations.pool import Titled, complete, load_pool, shorten
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.prompts import PromptsFolder, PromptsRecord
+from engine.prompts.basis import PlanBasis, gather_basis, read_basis, written_task
+from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig, ValuesConfig
 from engine.prompts.plan import PlanSize, plan_samples
-from engine.prompts.planner import Planner
-from engine.prompts.round_zero import Asking, Ground, write_demonstrations, write_values
-from engine.task.render import Demonstration
-from engine.task.turns import resolve_turns, shows_documents
+from engine.prompts.planner import PlanInputs, gather_inputs
+from engine.prompts.round_zero import plan_demonstrations, plan_values
+from engine.prompts.rounds import next_rows, reweighted
+from engine.prompts.writer import write_plan
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
     from engine.runtime.place import Place
 
 
-def plan_prompts(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
-    """Plans every sample, or those of the first round."""
-    ground = lay_ground(config, inputs["documents"], output, place)
-    planner = Planner(config, ground, inputs["documents"], output, place)
-    size = PlanSize(config.per_passage, config.max_samples, config.seed, config.rounds)
-    wanted = size.total(len(planner.passage_ids))
-    return planner.write(plan_samples(planner.passage_ids, planner.drawer, planner.sets, planner.lengths, size), wanted)
+def plan_prompts(
+    config: PromptsConfig | RoundConfig | ValuesConfig | SelfInstructConfig,
+    inputs: Mapping[str, Path],
+    output: Path,
+    place: Place,
+) -> PromptsRecord:
+    """Plans the samples of one round.
 
-
-def lay_ground(config: PromptsConfig, documents: Path, output: Path, place: Place) -> Ground:
-    """What the plan stands on: values and demonstrations as configured, or written in round 0.
+    Args:
+        config: says which: the first round, a later one, or a small plan of round 0.
+        inputs: the documents; for the first round what round 0 wrote, for a later one the prompts and examples of the
+            round before.
+        output: becomes a prompts folder.
+        place: where embeddings are cached, and who is told of slips.
 
     Raises:
-        UserError: there are no demonstrations where the config says, or the model wrote nothing fit.
+        UserError: a template cannot be rendered, a condition cannot be drawn, no prompt fits, or there is nothing to
+            plan.
     """
-    asking, shown = Asking(config.samples, output, place), config.demonstrations
-    task = write_values(config.task, asking)
-    passages = DocumentsFolder(documents).passages()
-    if shown.self_instruct:
-        pool = write_demonstrations(task, shown, passages.select(["passage_id", "title", "text"]), asking)
-    else:
-        with_documents = any(map(shows_documents, resolve_turns(task).values()))
-        pool = load_pool(shown, _texts(passages) if shown.from_qrels else {}, with_documents=with_documents)
-        pool = complete(pool, task.attributes) if shown.from_qrels and shown.complete else pool
-    return Ground(task, _short(pool, shown.max_document_tokens, load_tokenizer(config.model)))
+    match config:
+        case PromptsConfig():
+            return _plan_first(config, inputs, output, place)
+        case RoundConfig():
+            return _plan_next(config, inputs, output, place)
+        case ValuesConfig():
+            return plan_values(config, DocumentsFolder(inputs["documents"]), PromptsFolder(output))
+        case SelfInstructConfig():
+            config = replace(config, task=written_task(config.task, inputs))
+            return plan_demonstrations(config, DocumentsFolder(inputs["documents"]), PromptsFolder(output))
 
 
-def _texts(passages: pa.Table) -> dict[str, Titled]:
-    """Document id -> its first passage, after its title as in prompts; documents without text are left out."""
-    texts: dict[str, Titled] = {}
-    for row in passages.select(["document_id", "title", "text"]).to_pylist():
-        title, text = row["title"].strip(), row["text"].strip()
-        whole = f"{title}. {text}".strip() if title and not text.startswith(title) else text
-        if whole:
-            texts.setdefault(row["document_id"], Titled(title, whole))
-    return texts
+def _plan_first(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
+    basis = gather_basis(config, inputs)
+    drawn_from = gather_inputs(config, basis, DocumentsFolder(inputs["documents"]), place)
+    size = PlanSize(config.per_passage, config.max_samples, config.seed, config.rounds)
+    rows = plan_samples(drawn_from.passage_ids, drawn_from.drawer, drawn_from.sets, drawn_from.lengths, size)
+    return _write(rows, size.total(len(drawn_from.passage_ids)), (basis, drawn_from), PromptsFolder(output), place)
 
 
-def _short(pool: Sequence[Demonstration], limit: int, tokenizer: Tokenizer) -> list[Demonstration]:
-    encodings = tokenizer.encode_batch([d.document for d in pool], add_special_tokens=False)
-    return [shorten(d, [end for _, end in e.offsets], limit) for d, e in zip(pool, encodings, strict=True)]
+def _plan_next(config: RoundConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
+    earlier, examples = PromptsFolder(inputs["prompts"]).plan(), ExamplesFolder(inputs["examples"])
+    basis, weights = reweighted(read_basis(inputs["prompts"]), examples, config.number)
+    drawn_from = gather_inputs(config.prompts, basis, DocumentsFolder(inputs["documents"]), place)
+    rows, expected = next_rows(config, earlier, examples, drawn_from)
+    record = _write(rows, expected, (basis, drawn_from), PromptsFolder(output), place)
+    return replace(record, weights=weights)
+
+
+def _write(
+    rows: Iterable[pa.Table],
+    expected: int,
+    drawn_from: tuple[PlanBasis, PlanInputs],
+    folder: PromptsFolder,
+    place: Place,
+) -> PromptsRecord:
+    """Writes a plan with what its rows refer to, and tells where it became shorter than asked for."""
+    basis, inputs = drawn_from
+    folder.write_basis(basis.task, inputs.pool, inputs.shown)
+    record = write_plan(rows, expected, folder)
+    if record.ended_early:
+        place.console.warn(f"the plan is shorter than asked for: {record.ended_early}; see task.quotas")
+    return replace(record, demonstrations=len(inputs.pool), demonstration_sets=len(inputs.shown))

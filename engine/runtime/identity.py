@@ -1,11 +1,11 @@
 """What makes a step's result what it is, as one hash: config fields, inputs, and the sources that compute it.
 
 In: a config dataclass, the fingerprints of a step's inputs, the module of its function. Out: 16 hex digits.
-Where a step runs (workers, batch sizes of inference, paths, log folders) is marked with `place()` beside the
+Where a step runs (workers, batch sizes of inference, paths, log folders) is marked with `placement()` beside the
 field and stays out, so that a run resumes on another machine. (After marin's split of literals and context.)
 
-The source hash follows imports as written, function-level ones included and `if TYPE_CHECKING` ones not, so
-an edit reruns exactly the steps whose code can see it.
+The source hash follows imports as written, function-level ones included and `if TYPE_CHECKING` ones not, so an edit
+reruns exactly the steps whose code can see it. Comments and docstrings are left out: a mended typo reruns nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import ast
 import dataclasses
 import functools
 import hashlib
+import io
+import tokenize
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -22,9 +24,11 @@ from typing import Any
 from engine.storage.digests import digest
 
 PACKAGES = ("engine", "training", "eval")
-
-
 ROOT = Path(__file__).resolve().parents[2]
+
+_Span = tuple[tuple[int, int], tuple[int, int]]
+"""Line (from 1) and column of the start and of the end of a piece of source."""
+_NO_CODE = (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
 def placement(default: Any = dataclasses.MISSING, *, default_factory: Any = dataclasses.MISSING) -> Any:
@@ -38,8 +42,8 @@ def identity_of(config: object) -> object:
     A config class may define `identity(self) -> dict` to replace paths by what they hold.
     """
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        own = getattr(config, "identity", None)
-        return identity_of(own()) if own else fields_of(config)
+        identity = getattr(config, "identity", None)
+        return identity_of(identity()) if identity else fields_of(config)
     if isinstance(config, Mapping):
         return {str(key): identity_of(value) for key, value in config.items()}
     if isinstance(config, (list, tuple)):
@@ -48,7 +52,7 @@ def identity_of(config: object) -> object:
 
 
 def fields_of(config: object, *, without: Collection[str] = ()) -> dict[str, object]:
-    """Every field of a dataclass that is not a place, by name; `identity()` methods start from this."""
+    """Every field of a dataclass that is not a placement, by name; `identity()` methods start from this."""
     fields = [field for field in dataclasses.fields(config) if not field.metadata.get("placement")]  # type: ignore[arg-type]
     return {field.name: identity_of(getattr(config, field.name)) for field in fields if field.name not in without}
 
@@ -56,8 +60,7 @@ def fields_of(config: object, *, without: Collection[str] = ()) -> dict[str, obj
 @functools.cache
 def source_hash(module: str, root: Path = ROOT) -> str:
     """One hash over the project sources that `module` imports, itself included, directly or through others."""
-    sources = {name: hashlib.sha256(_path(name, root).read_bytes()).hexdigest() for name in reachable(module, root)}
-    return digest(sources)
+    return digest({name: _code_digest(_path(name, root)) for name in reachable(module, root)})
 
 
 def reachable(module: str, root: Path = ROOT) -> list[str]:
@@ -72,6 +75,44 @@ def reachable(module: str, root: Path = ROOT) -> list[str]:
     return sorted(seen)
 
 
+@functools.cache
+def _code_digest(file: Path) -> str:
+    return hashlib.sha256(code_of(file.read_text(encoding="utf-8")).encode()).hexdigest()
+
+
+def code_of(source: str) -> str:
+    """A Python source without its comments, its docstrings (those of fields and constants too) and its empty lines.
+
+    A statement that is nothing but a string is a docstring. All other text stays as it is written, so that the result
+    is the same whichever Python computes it.
+    """
+    gaps: list[_Span] = []
+    statement: list[tokenize.TokenInfo] = []
+    texts: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            gaps.append((token.start, token.end))
+        elif token.type == tokenize.NEWLINE:
+            if all(part.type == tokenize.STRING for part in statement):
+                gaps.append((statement[0].start, statement[-1].end))
+            elif any("STRING" in tokenize.tok_name[part.type] for part in statement):
+                texts.update(range(statement[0].start[0], token.end[0] + 1))
+            statement = []
+        elif token.type not in _NO_CODE:
+            statement.append(token)
+    lines = _cut(source.splitlines(), gaps)
+    return "\n".join(line for number, line in enumerate(lines, 1) if line.strip() or number in texts)
+
+
+def _cut(lines: list[str], gaps: list[_Span]) -> list[str]:
+    """The lines without what lies in the gaps, and without the blanks that then end them."""
+    for (first, start), (last, end) in reversed(gaps):
+        rest = lines[last - 1][end:]
+        lines[first - 1] = (lines[first - 1][:start] + rest).rstrip()
+        lines[first:last] = [""] * (last - first)
+    return lines
+
+
 def _imports(module: str, root: Path) -> Iterator[str]:
     names = _named_imports(_path(module, root).read_text(encoding="utf-8"))
     yield from (name for name in names if _is_module(name, root))
@@ -81,7 +122,7 @@ def _imports(module: str, root: Path) -> Iterator[str]:
 def _named_imports(source: str) -> list[str]:
     """Names in our packages that a source may import; `from a import b` may mean the module `a.b`."""
     tree = ast.parse(source)
-    found: list[str] = []
+    imported: list[str] = []
     skipped = {id(node) for block in ast.walk(tree) for statement in _for_types(block) for node in ast.walk(statement)}
     for node in ast.walk(tree):
         if id(node) in skipped:
@@ -92,8 +133,8 @@ def _named_imports(source: str) -> list[str]:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         else:
             continue
-        found += [name for name in names if name.split(".")[0] in PACKAGES]
-    return found
+        imported += [name for name in names if name.split(".")[0] in PACKAGES]
+    return imported
 
 
 def _for_types(node: ast.AST) -> list[ast.stmt]:

@@ -9,7 +9,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 
@@ -18,10 +17,12 @@ _LONGEST_PAUSE_SECONDS = 15.0
 
 
 class MemorySampler:
-    """Samples the tree below this process every `seconds` while it runs, or less often where a sample takes long.
+    """Samples the memory of the tree below this process while it runs.
 
-    `cost_share`: of one core, what the samples may take. The kernel walks every page of an engine for a sample, and
-    the engine computes meanwhile.
+    Args:
+        seconds: the pause between two samples, at least.
+        cost_share: the share of one core that samples may take; where one takes long, pauses become longer. The kernel
+            walks every page of an engine for a sample, and the engine computes meanwhile.
     """
 
     def __init__(self, seconds: float = 2.0, cost_share: float = 0.005) -> None:
@@ -59,13 +60,12 @@ class MemorySampler:
 def tree_bytes() -> int:
     """Memory of this process and all its descendants, in bytes."""
     me = psutil.Process()
-    return sum(process_bytes(process.pid) for process in (me, *me.children(recursive=True)))
+    return sum(process_bytes(process) for process in (me, *me.children(recursive=True)))
 
 
-def process_bytes(pid: int) -> int:
-    """Proportional set size of one process; 0 when it has just ended."""
+def process_bytes(process: psutil.Process) -> int:
+    """Proportional set size of one process in bytes; 0 when it has just ended or belongs to somebody else."""
     try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return int(process.memory_full_info().pss)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0
-    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))

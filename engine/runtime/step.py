@@ -26,6 +26,10 @@ StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
 frozen dataclass of engine/artifacts."""
 
 
+ROUND_ZERO = "round_0"
+"""The folder in a run folder with an entry for each part of round 0, which has the shape of a run folder itself."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One of the six steps of the pipeline.
@@ -36,7 +40,10 @@ class Step:
         config: its part of the run's config.
         inputs: the steps whose folders it reads.
         resumable: whether `function` continues what an earlier attempt left in the folder.
-        name: what a later step knows it by; its noun, unless a later step reads two of one noun.
+        checks_input: whether it may refuse what the user gave; nothing of the run folder changes before it has passed.
+        needs_engines: whether it generates; its config is then that of the engines, which start early.
+        name: what a later step knows it by; its noun, unless that step reads two of one noun.
+        part_of: the part of round 0 that it belongs to; empty for the steps of the run itself.
     """
 
     noun: str
@@ -44,12 +51,20 @@ class Step:
     config: object
     inputs: tuple[Step, ...] = ()
     resumable: bool = False
+    checks_input: bool = False
+    needs_engines: bool = False
     name: str = ""
+    part_of: str = ""
 
     @property
     def key(self) -> str:
         """The name under which later steps find its folder among their inputs."""
         return self.name or self.noun
+
+    @property
+    def entry(self) -> str:
+        """The entry of the run folder that links to its folder, as a relative path."""
+        return f"{ROUND_ZERO}/{self.part_of}/{self.noun}" if self.part_of else self.noun
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -72,16 +87,16 @@ def make(step: Step, store: Store, place: Place) -> Path:
     """Returns the finished folder of a step, running it if the store does not have it."""
     folder = store.folder(step.noun, step.fingerprint)
     if is_done(folder):
-        place.console.step(step.noun, f"unchanged: {describe(read_record(folder))}")
+        _say(step, place, f"unchanged: {describe(read_record(folder))}")
         return folder
     inputs = {source.key: store.folder(source.noun, source.fingerprint) for source in step.inputs}
 
     def say_so() -> None:
-        place.console.step(step.noun, "another run is making the same; waiting for it")
+        _say(step, place, "another run is making the same; waiting for it")
 
     with store.producing(folder, keep=step.resumable, on_wait=say_so):
         if is_done(folder):
-            place.console.step(step.noun, f"made by another run: {describe(read_record(folder))}")
+            _say(step, place, f"made by another run: {describe(read_record(folder))}")
         else:
             _run(step, inputs, folder, place)
     return folder
@@ -94,8 +109,8 @@ def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> 
         values = to_json_values(step.function(step.config, inputs, folder, place))
         record = _record(step, values, time.monotonic() - started, place)
         finish(folder, record)
-    place.tracker.summary(step.noun, {**values, "seconds": record.seconds})
-    place.console.step(step.noun, f"{describe(record)} in {format_seconds(time.monotonic() - started)}")
+    place.tracker.summary(step.entry, {**values, "seconds": record.seconds})
+    _say(step, place, f"{describe(record)} in {format_seconds(time.monotonic() - started)}")
 
 
 def _record(step: Step, values: Mapping[str, Any], seconds: float, place: Place) -> StepRecord:
@@ -110,6 +125,10 @@ def _record(step: Step, values: Mapping[str, Any], seconds: float, place: Place)
         peak_memory_bytes=place.memory.peak_bytes(),
         record=values,
     )
+
+
+def _say(step: Step, place: Place, text: str) -> None:
+    place.console.step(step.noun, f"round 0, {step.part_of}: {text}" if step.part_of else text)
 
 
 def describe(record: StepRecord) -> str:

@@ -35,6 +35,9 @@ class TrackingConfig:
 class Tracker(Protocol):
     """Where a step's figures go."""
 
+    def begin(self) -> None:
+        """The run folder is this run's from now on; nothing is written into it before."""
+
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
         """One point of a curve, as `noun/metric` over `noun/step`."""
 
@@ -47,6 +50,9 @@ class Tracker(Protocol):
 
 class NoTracker:
     """`tracking=off`: takes everything, keeps nothing."""
+
+    def begin(self) -> None:
+        """Does nothing."""
 
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
         """Drops the point."""
@@ -61,15 +67,20 @@ class NoTracker:
 class WandbTracker:
     """A W&B run, started at the first thing tracked, so that a run that skips every step starts none.
 
-    It lives in the run folder, which is this run's once `run.json` is written anew; figures of the steps before
-    that wait in memory, so that a run that is refused leaves the folder as it was.
+    It lives in the run folder, which is this run's once `begin` was called; figures of the steps before that wait in
+    memory, so that a run that is refused leaves the folder as it was.
     """
 
     def __init__(self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> None:
         self._config, self._run_dir, self._run_config = config, run_dir, run_config
         self._run: Any = None
         self._waiting: dict[str, Any] = {}
-        self._stamp = self._read_stamp()
+        self._begun = False
+
+    def begin(self) -> None:
+        """Passes on what waited."""
+        self._begun = True
+        self._pass_on()
 
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
         """One point of a curve."""
@@ -89,13 +100,9 @@ class WandbTracker:
             self._run = None
 
     def _pass_on(self) -> None:
-        if self._waiting and self._read_stamp() != self._stamp:
+        if self._waiting and self._begun:
             self._start().summary.update(self._waiting)
             self._waiting = {}
-
-    def _read_stamp(self) -> tuple[int, int] | None:
-        file = self._run_dir / "run.json"
-        return (file.stat().st_ino, file.stat().st_mtime_ns) if file.exists() else None
 
     def _start(self) -> Any:
         if self._run is None:

@@ -1,39 +1,42 @@
-"""Search: the k best rows for every query, dense (faiss) or by words (bm25s), in an order that never varies.
+"""Search by meaning: the k best rows for every query by the inner product of vectors, in an order that never varies.
 
-In: ids with vectors, or ids with texts. Out: row indices and scores, best first. Equal scores are ordered by id,
-descending by code point, because that is what trec_eval does with ties: a TREC run written from here is scored by
-it as it was ranked here.
+In: ids with vectors. Out: row numbers and scores, best first, equal scores in the order of `order.rows_by_id`.
 
-A dense score is the inner product in float64, rounded to float32. faiss only proposes candidates: its float32 sums
-depend on batch size, threads and device, which would let equal passages trade places from run to run. Where the
-candidates cannot be told from the rest by more than that error, the query is answered again by `numpy_search`.
+A score is the inner product in float64, rounded to float32. faiss only proposes candidates: its float32 sums depend on
+batch size, threads and device, so equal passages could change their order from run to run. Where the candidates cannot
+be told from the other rows by more than that error, the query is answered again by `numpy_search`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from engine.search.order import Found, Rows, Scores, best, blocks_of, id_ranks, nothing_found, rank_by_score
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
+from engine.search.order import (
+    Ranking,
+    Rows,
+    Scores,
+    Vectors,
+    best_positions,
+    blank_ranking,
+    blocks,
+    id_ranks,
+    rows_by_id,
+)
 
 _CPU_ERROR, _GPU_ERROR = 5e-7, 1e-4
 """Bounds on faiss's error in an inner product of unit vectors, times sqrt(dim); a GPU may compute in TF32."""
-
-
 _CPU_SPARE, _GPU_SPARE = 16, 256
 """Candidates beyond k, so that ties at the border are seen."""
-
-
-_GPU_MAX_K = 2048
-
-
-_GPU_SPARE_BYTES = 2 << 30
+_GPU_MAX_CANDIDATES = 2048
+"""As many as faiss finds for one query on a GPU."""
+_GPU_FREE_BYTES = 2 << 30
+"""Memory of the GPU that is left alone when an index moves there."""
+_ROWS_PER_LIST = 39
+"""Rows that faiss needs for each list of an approximate index, or it warns that the lists are badly trained."""
 
 
 class DenseIndex:
@@ -42,86 +45,94 @@ class DenseIndex:
     Args:
         ids: one per row, unique; they order equal scores.
         vectors: float32 (rows, dim), finite. L2-normalised ones make the inner product a cosine.
-        approximate: looks into the nearest of about 4 * sqrt(rows) lists only (faiss IVF). Worth it from millions
-            of rows on; scores and order of what it finds are exact, `rank_of` stays exact altogether.
+        approximate: looks only into those of about 4 * sqrt(rows) lists that are nearest to the query (faiss IVF).
+            Worth it from millions of rows on; the scores and the order of what it finds are exact, and `rank_of` stays
+            exact altogether.
     """
 
-    def __init__(self, ids: Sequence[str], vectors: Scores, *, approximate: bool = False) -> None:
+    def __init__(self, ids: Sequence[str], vectors: Vectors, *, approximate: bool = False) -> None:
         assert len(ids) == len(vectors), f"{len(ids)} ids for {len(vectors)} vectors"
         assert vectors.ndim == 2, f"vectors of shape {vectors.shape}, not (rows, dim)"
         self.ids, self.vectors, self.approximate = ids, vectors, approximate
-        self._place = id_ranks(ids)
-        self._scale = float(np.sqrt(_squares(vectors).max(initial=0.0)))
-        assert np.isfinite(self._scale), "a vector is not finite"
+        self._id_ranks = id_ranks(ids)
+        self._longest = float(np.sqrt(_squared_lengths(vectors).max(initial=0.0)))
+        assert np.isfinite(self._longest), "a vector is not finite"
         self._on_gpu = False
         self._index = self._build() if len(ids) else None
 
-    def search(self, queries: Scores, k: int) -> Found:
-        """The `min(k, rows)` best rows per query: indices int64 and scores float32, both (queries, that many)."""
+    def search(self, queries: Vectors, k: int) -> Ranking:
+        """The `min(k, rows)` best rows per query: row numbers int64 and scores float32, both (queries, that many)."""
         width = min(k, len(self.ids))
         if self._index is None or not len(queries) or not width:
-            return nothing_found(len(queries), width)
-        if self._on_gpu and width > _GPU_MAX_K - _GPU_SPARE:
+            return blank_ranking(len(queries), width)
+        if self._on_gpu and width > _GPU_MAX_CANDIDATES - _GPU_SPARE:
             return numpy_search(self.ids, self.vectors, queries, k)
-        reach = min(width + (_GPU_SPARE if self._on_gpu else _CPU_SPARE), len(self.ids))
-        near, candidates = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), reach)
-        found, scores = self._ordered(queries, candidates, width)
-        unsure = (found < 0).any(axis=1)  # a list of an approximate index ran out of rows
-        if reach < len(self.ids) and not self.approximate:
+        num_candidates = min(width + (_GPU_SPARE if self._on_gpu else _CPU_SPARE), len(self.ids))
+        rough, candidates = self._index.search(np.ascontiguousarray(queries, dtype=np.float32), num_candidates)
+        rows, scores = self._rank(queries, candidates, width)
+        is_unsure = (rows < 0).any(axis=1)  # a list of an approximate index ran out of rows
+        if num_candidates < len(self.ids) and not self.approximate:
             margins = self._margins(queries, _GPU_ERROR if self._on_gpu else _CPU_ERROR)
-            unsure |= scores[:, -1] <= near[:, -1] + margins
-        if unsure.any():
-            found[unsure], scores[unsure] = numpy_search(self.ids, self.vectors, queries[unsure], k)
-        return found, scores
+            is_unsure |= scores[:, -1] <= rough[:, -1] + margins
+        if is_unsure.any():
+            rows[is_unsure], scores[is_unsure] = numpy_search(self.ids, self.vectors, queries[is_unsure], k)
+        return rows, scores
 
-    def rank_of(self, queries: Scores, targets: Sequence[int] | Rows) -> Rows:
-        """The 1-based rank of row `targets[i]` among all rows for query i: int64 (queries,)."""
-        rows = np.asarray(targets, dtype=np.int64)
-        assert len(rows) == len(queries), f"{len(rows)} targets for {len(queries)} queries"
-        ranks = np.ones(len(rows), dtype=np.int64)
+    def rank_of(self, queries: Vectors, targets: Sequence[int] | Rows) -> Rows:
+        """The rank, from 1 on, of row `targets[i]` among all rows for query i: int64 (queries,)."""
+        target_rows = np.asarray(targets, dtype=np.int64)
+        assert len(target_rows) == len(queries), f"{len(target_rows)} targets for {len(queries)} queries"
+        ranks = np.ones(len(queries), dtype=np.int64)
         margins = self._margins(queries, _CPU_ERROR)
-        for block in blocks_of(len(queries), max(len(self.ids), 1)):
+        for block in blocks(len(queries), max(len(self.ids), 1)):
             rough = queries[block] @ self.vectors.T
-            own = _exact(queries[block], self.vectors, rows[block, None])
-            gap = rough - own
-            ranks[block] += (gap > margins[block, None]).sum(axis=1)
+            target_scores = _exact_scores(queries[block], self.vectors, target_rows[block, None])
+            gaps = rough - target_scores
+            ranks[block] += (gaps > margins[block, None]).sum(axis=1)
             # Within the error of a float32 product only exact scores, then ids, decide.
-            for query, close in enumerate(np.abs(gap) <= margins[block, None]):
-                others = np.flatnonzero(close)
-                scores = _exact(queries[block][query : query + 1], self.vectors, others[None])[0]
-                target = rows[block][query]
-                ties = (scores == own[query]) & (self._place[others] < self._place[target])
-                ranks[block.start + query] += ((scores > own[query]) | ties).sum()
+            for offset, is_close in enumerate(np.abs(gaps) <= margins[block, None]):
+                query = block.start + offset
+                ranks[query] += self._count_ahead(queries[query], target_rows[query], np.flatnonzero(is_close))
         return ranks
 
-    def _ordered(self, queries: Scores, candidates: Rows, width: int) -> Found:
-        scores = _exact(queries, self.vectors, candidates)
+    def _count_ahead(self, query: Vectors, target: int, rivals: Rows) -> int:
+        """How many of some rows stand before the target row for a query, (dim,)."""
+        rows = np.append(rivals, target)
+        scores = _exact_scores(query[None], self.vectors, rows[None])[0]
+        is_earlier_tie = (scores == scores[-1]) & (self._id_ranks[rows] < self._id_ranks[target])
+        return int(((scores > scores[-1]) | is_earlier_tie).sum())
+
+    def _rank(self, queries: Vectors, candidates: Rows, width: int) -> Ranking:
+        """The best candidates of every query by exact scores; -1 stands for no candidate and comes last."""
+        scores = _exact_scores(queries, self.vectors, candidates)
         scores[candidates < 0] = -np.inf
-        order = np.lexsort((self._place[candidates], -scores), axis=-1)[:, :width]
+        order = np.lexsort((self._id_ranks[candidates], -scores), axis=-1)[:, :width]
         return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
-    def _margins(self, queries: Scores, error: float) -> NDArray[np.float64]:
+    def _margins(self, queries: Vectors, error: float) -> NDArray[np.float64]:
         """How far a float32 score may lie from the exact one, per query."""
-        margins: NDArray[np.float64] = error * self.vectors.shape[1] ** 0.5 * self._scale * np.sqrt(_squares(queries))
+        lengths = np.sqrt(_squared_lengths(queries))
+        margins: NDArray[np.float64] = error * self.vectors.shape[1] ** 0.5 * self._longest * lengths
         return margins
 
     def _build(self) -> Any:
+        """The index of faiss with all vectors in it."""
         import faiss
 
         rows, dim = self.vectors.shape
         index: Any = faiss.IndexFlatIP(dim)
         if self.approximate:
-            lists = max(1, min(int(4 * rows**0.5), rows // 39))  # faiss wants 39 training rows per list
+            lists = max(1, min(int(4 * rows**0.5), rows // _ROWS_PER_LIST))
             index = faiss.IndexIVFFlat(index, dim, lists, faiss.METRIC_INNER_PRODUCT)
             index.cp.spherical = True
             index.nprobe = max(8, lists // 8)
-        index = self._moved(index)
+        index = self._moved_to_gpu(index)
         vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
         index.train(vectors)
         index.add(vectors)
         return index
 
-    def _moved(self, index: Any) -> Any:
+    def _moved_to_gpu(self, index: Any) -> Any:
         """The index on the GPU, where faiss was built for one and it has room beside a running LLM."""
         import faiss
 
@@ -129,38 +140,38 @@ class DenseIndex:
             return index
         import torch
 
-        if torch.cuda.mem_get_info(0)[0] < 2 * self.vectors.nbytes + _GPU_SPARE_BYTES:
+        if torch.cuda.mem_get_info(0)[0] < 2 * self.vectors.nbytes + _GPU_FREE_BYTES:
             return index
         self._on_gpu = True
         self._gpu = faiss.StandardGpuResources()  # the index uses it for as long as it lives
         return faiss.index_cpu_to_gpu(self._gpu, 0, index)
 
 
-def numpy_search(ids: Sequence[str], vectors: Scores, queries: Scores, k: int) -> Found:
+def numpy_search(ids: Sequence[str], vectors: Vectors, queries: Vectors, k: int) -> Ranking:
     """What `DenseIndex.search` finds, by brute force: the definition it is tested against, and its fallback."""
-    order, width = rank_by_score(ids), min(k, len(ids))
-    rows, scores = nothing_found(len(queries), width)
-    for block in blocks_of(len(queries), max(len(ids), 1)):
-        asked = queries[block].astype(np.float64)
-        every = np.empty((len(asked), len(ids)), dtype=np.float32)
-        for part in blocks_of(len(ids), vectors.shape[1]):
-            every[:, part] = asked @ vectors[part].T.astype(np.float64)
-        for number, own in enumerate(every, start=block.start):
-            rows[number] = order[best(own[order], width)]
-            scores[number] = own[rows[number]]
+    by_id, width = rows_by_id(ids), min(k, len(ids))
+    rows, scores = blank_ranking(len(queries), width)
+    for block in blocks(len(queries), max(len(ids), 1)):
+        block_queries = queries[block].astype(np.float64)
+        block_scores = np.empty((len(block_queries), len(ids)), dtype=np.float32)
+        for part in blocks(len(ids), vectors.shape[1]):
+            block_scores[:, part] = block_queries @ vectors[part].T.astype(np.float64)
+        for query, row_scores in enumerate(block_scores, start=block.start):
+            rows[query] = by_id[best_positions(row_scores[by_id], width)]
+            scores[query] = row_scores[rows[query]]
     return rows, scores
 
 
-def _exact(queries: Scores, vectors: Scores, rows: Rows) -> Scores:
-    """Scores of chosen rows, (queries, chosen): the same for the same pair wherever it stands."""
+def _exact_scores(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:
+    """The scores of chosen rows, (queries, chosen): the same for the same pair wherever it stands."""
     scores = np.empty(rows.shape, dtype=np.float32)
-    for block in blocks_of(len(queries), max(rows.shape[1], 1) * vectors.shape[1]):
+    for block in blocks(len(queries), max(rows.shape[1], 1) * vectors.shape[1]):
         pairs = vectors[rows[block]].astype(np.float64)
         scores[block] = (pairs @ queries[block, :, None].astype(np.float64))[:, :, 0]
     return scores
 
 
-def _squares(vectors: Scores) -> NDArray[np.float64]:
-    """Squared lengths, float64 (rows,)."""
+def _squared_lengths(vectors: Vectors) -> NDArray[np.float64]:
+    """The squared length of each vector, float64 (rows,)."""
     squares: NDArray[np.float64] = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
     return squares

@@ -1,21 +1,30 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""The vectors of a collection's passages, encoded once and shared by all runs.
+
+In: an encoder's config and a finished documents folder. Out: ids and vectors in the order of the passages. The cache
+has one file of vectors per (documents, encoder), named by the fingerprint of the one and the identity of the other, so
+neither a moved folder nor a setting of speed encodes anything again. Ids are read from the documents themselves.
+"""
 
 from __future__ import annotations
 
-import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.documents import passage_text
+import numpy as np
+
+from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.runtime.identity import source_hash
-from engine.search.encoder import Encoder, EncoderConfig, Vectors
+from engine.search.encoder import Encoder, EncoderConfig
+from engine.search.order import Vectors
 from engine.storage.digests import digest
 from engine.storage.files import locked, require_space
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
+
+_BATCH_PASSAGES = 16_384
+"""Passages whose texts are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -23,59 +32,55 @@ class PassageEmbeddings:
     """The vectors of a collection's passages, in the order of passages.parquet."""
 
     ids: list[str]
+    """The `passage_id` of each row of `vectors`."""
     vectors: Vectors
     """float32 (passages, dim), L2-normalised; a read-only memory map."""
 
 
 def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place: Place) -> PassageEmbeddings:
-    """The passages of a finished documents step as vectors, encoded by whoever asks first.
+    """The passages of a finished documents step as vectors, encoded by the first run that needs them.
 
     Args:
         config: the encoder; its query prefix changes nothing here.
         documents_folder: the step's folder in the store, or a run's link to it: named by its fingerprint.
         place: where the cache and the console are.
+
+    Raises:
+        UserError: the model cannot be loaded, or the disk has no room for the vectors.
     """
-    folder = place.embeddings / f"{documents_folder.resolve().name}-{_cache_key(config)}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.parent / f".{folder.name}.lock", wait=True):
-            if not folder.is_dir():
-                temporary = folder.parent / f".{folder.name}.tmp"
-                shutil.rmtree(temporary, ignore_errors=True)
-                temporary.mkdir()
-                _write_embeddings(config, documents_folder, temporary, place)
-                temporary.replace(folder)
-    return _read_embeddings(folder)
+    documents = DocumentsFolder(documents_folder)
+    ids: list[str] = documents.passages(["passage_id"])["passage_id"].to_pylist()
+    file = place.embeddings / f"{documents_folder.resolve().name}-{_encoder_key(config)}.npy"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with locked(file.with_name(f".{file.name}.lock"), wait=True):
+            if not file.exists():  # another run may have encoded them while this one waited
+                temporary = file.with_name(f".{file.name}.tmp")
+                _write_vectors(config, documents, len(ids), temporary, place)
+                temporary.replace(file)
+    vectors: Vectors = np.load(file, mmap_mode="r")
+    assert len(vectors) == len(ids), f"{file} has {len(vectors)} vectors for {len(ids)} passages"
+    return PassageEmbeddings(ids, vectors)
 
 
-def _cache_key(config: EncoderConfig) -> str:
-    own = {name: value for name, value in config.identity().items() if name != "query_prefix"}
-    return digest([own, source_hash(__name__)])
+def _encoder_key(config: EncoderConfig) -> str:
+    """A hash of everything that changes a passage's vector: the encoder's identity, and the sources that encode."""
+    fields = {name: value for name, value in config.identity().items() if name != "query_prefix"}
+    return digest([fields, source_hash(__name__)])
 
 
-def _write_embeddings(config: EncoderConfig, documents_folder: Path, folder: Path, place: Place) -> None:
-    import numpy as np
-    import pyarrow.parquet as pq
-
+def _write_vectors(
+    config: EncoderConfig, documents: DocumentsFolder, num_passages: int, file: Path, place: Place
+) -> None:
+    """Encodes all passages into one file, which is whole when this returns."""
     encoder = Encoder(config, num_threads=place.num_cpus)
-    with pq.ParquetFile(documents_folder / "passages.parquet") as file:
-        total = file.metadata.num_rows
-        require_space(folder, 4 * total * encoder.dim)
-        shape, ids = (total, encoder.dim), list[str]()
-        new: Any = np.lib.format.open_memmap  # numpy left it without annotations
-        vectors = new(folder / "vectors.npy", mode="w+", dtype=np.float32, shape=shape)
-        with place.console.progress("encoding", total, "passages") as bar:
-            for rows in file.iter_batches(16_384, columns=["passage_id", "title", "text"]):
-                columns = rows.to_pydict()
-                texts = [passage_text(*pair) for pair in zip(columns["title"], columns["text"], strict=True)]
-                vectors[len(ids) : len(ids) + len(texts)] = encoder.encode_passages(texts, bar.advance)
-                ids.extend(columns["passage_id"])
+    require_space(file.parent, 4 * num_passages * encoder.dim)
+    open_memmap: Any = np.lib.format.open_memmap  # numpy left it without annotations
+    vectors = open_memmap(file, mode="w+", dtype=np.float32, shape=(num_passages, encoder.dim))
+    start = 0
+    with place.console.progress("encoding", num_passages, "passages") as bar:
+        for batch in documents.stream(["title", "text"], _BATCH_PASSAGES):
+            texts = list(map(passage_text, batch["title"].to_pylist(), batch["text"].to_pylist()))
+            vectors[start : start + len(texts)] = encoder.encode_passages(texts, bar.advance)
+            start += len(texts)
     vectors.flush()
-    (folder / "ids.json").write_text(json.dumps(ids, ensure_ascii=False), encoding="utf-8")
-
-
-def _read_embeddings(folder: Path) -> PassageEmbeddings:
-    import numpy as np
-
-    ids = json.loads((folder / "ids.json").read_text(encoding="utf-8"))
-    return PassageEmbeddings(ids=ids, vectors=np.load(folder / "vectors.npy", mmap_mode="r"))

@@ -1,51 +1,41 @@
 """From texts to vectors: one encoder, read the same way by curation, mining, the report and `synthmill search`.
 
-In: an EncoderConfig and texts, or a finished documents folder. Out: L2-normalised float32 vectors, and for documents
-a cache shared by runs, so that passages are encoded once per (documents, encoder). Nothing that the config calls a
-place is in the cache's key, and a model is known by its content, so a moved folder is not encoded again.
+In: an `EncoderConfig` and texts. Out: L2-normalised float32 vectors.
 
 Texts are tokenized once, sorted by token count and cut into batches of about the same number of tokens: on a CPU
-that spares the padding, and weights in bfloat16 are twice as fast where the CPU multiplies it natively.
+that saves the padding, and weights in bfloat16 are twice as fast where the CPU multiplies it natively. The libraries
+are imported only when a model is loaded, because every run reads the config.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
 from omegaconf import II
 
 from engine.errors import UserError
-from engine.models.precision import has_fast_bf16
+from engine.models.precision import Device, Precision, uses_bf16
 from engine.models.resolve import model_digest, resolve_model
 from engine.runtime.identity import fields_of, placement
 
 if TYPE_CHECKING:
     import torch
 
+    from engine.search.order import Rows, Vectors
 
-Vectors = NDArray[np.float32]
-
-
-PRECISIONS = ("auto", "bf16", "fp32")
-
-
+PRECISIONS = tuple(precision.value for precision in Precision)
+"""What `EncoderConfig.precision` may be."""
 CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 1_024, 65_536
-
-
+"""Tokens per forward pass, padding included, where the config names none."""
 MIN_TOKENS = 8
-"""A shorter text holds little but the tokenizer's own marks."""
-
+"""The smallest `EncoderConfig.max_tokens`: fewer tokens hold little but the tokenizer's own marks."""
 
 _WINDOW_TOKENS = 1 << 21
 """Tokens sorted at a time, padding included: 16 MB per tensor."""
-
-
 _KEY = "model.base"
+"""The config key that names the model, for messages."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,7 @@ class EncoderConfig:
     """Tokens per forward pass, padding included; 0: 1,024 on a CPU, 65,536 on a GPU."""
 
     def __post_init__(self) -> None:
-        """Checks what no interpolation stands for."""
+        """Refuses an unknown precision and too small a size; an interpolation of another key is not checked here."""
         if self.precision not in PRECISIONS:
             remedy = f"choose one of {', '.join(PRECISIONS)}"
             raise UserError("there is no such precision", where=f"encoder.precision={self.precision}", remedy=remedy)
@@ -86,7 +76,7 @@ class Encoder:
 
     Args:
         config: which model, and how it reads.
-        num_threads: of the CPU, for the whole process; 0 leaves torch's own choice.
+        num_threads: CPU threads of torch, for the whole process; 0 leaves torch's own choice.
 
     Raises:
         UserError: there is no such model, or it is no encoder that loads without code of its own.
@@ -96,7 +86,7 @@ class Encoder:
         import torch
 
         self.config = config
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device: Device = "cuda" if torch.cuda.is_available() else "cpu"
         if num_threads and torch.get_num_threads() != num_threads:
             torch.set_num_threads(num_threads)
         self._model = _load(config, self.device)
@@ -106,17 +96,12 @@ class Encoder:
         assert dim, f"{config.model} does not say how long its vectors are"
         self.dim: int = dim
 
-    @classmethod
-    def from_folder(cls, folder: Path, like: EncoderConfig, *, num_threads: int = 0) -> Encoder:
-        """The model in `folder`, reading texts as `like` does: the tuned beside the base."""
-        return cls(replace(like, model=str(folder)), num_threads=num_threads)
-
     def encode_queries(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """float32 (texts, dim), L2-normalised; `progress` is told how many more are done."""
+        """The vectors of queries, float32 (texts, dim), L2-normalised; `progress` is told how many more are done."""
         return self._encode(self.config.query_prefix, texts, progress)
 
     def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """float32 (texts, dim), L2-normalised, of texts as `passage_text` makes them."""
+        """The vectors of passages, float32 (texts, dim), L2-normalised; texts are as `passage_text` makes them."""
         return self._encode(self.config.passage_prefix, texts, progress)
 
     def _encode(self, prefix: str, texts: Sequence[str], progress: Callable[[int], None] | None) -> Vectors:
@@ -125,25 +110,24 @@ class Encoder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         window = max(1, _WINDOW_TOKENS // self.max_tokens)
         for start in range(0, len(texts), window):
-            part = [prefix + text for text in texts[start : start + window]]
-            for rows, encoded in self._batches(part):
+            for rows, encoded in self._batches([prefix + text for text in texts[start : start + window]]):
                 vectors[start + rows] = encoded
                 if progress:
                     progress(len(rows))
         assert np.isfinite(vectors).all(), f"{self.config.model} gave vectors that are not numbers"
         return vectors
 
-    def _batches(self, texts: list[str]) -> Iterator[tuple[NDArray[np.int64], Vectors]]:
-        """Row numbers and their vectors, longest texts first so that a batch too large fails at once."""
+    def _batches(self, texts: list[str]) -> Iterator[tuple[Rows, Vectors]]:
+        """The numbers of some texts and their vectors, longest first so that a batch too large fails at once."""
         import torch
 
         features = self._model.preprocess(texts)
         mask = features["attention_mask"]
         lengths = mask.sum(dim=1)
         order = torch.argsort(lengths, descending=True, stable=True)
-        for rows in _cut(order, lengths[order].tolist(), self._batch_tokens()):
+        for rows in _cut_batches(order, lengths[order].tolist(), self._batch_tokens()):
             columns = mask[rows].any(dim=0)  # whichever side the tokenizer pads
-            batch = {name: _part(value, rows, columns).to(self.device) for name, value in _tensors(features)}
+            batch = {name: value[rows][:, columns].to(self.device) for name, value in _token_tensors(features)}
             with torch.inference_mode():
                 output = self._model({**features, **batch})["sentence_embedding"].float()
                 normal = torch.nn.functional.normalize(output, dim=1)
@@ -153,13 +137,13 @@ class Encoder:
         return self.config.batch_tokens or (GPU_BATCH_TOKENS if self.device == "cuda" else CPU_BATCH_TOKENS)
 
 
-def _load(config: EncoderConfig, device: str) -> Any:
+def _load(config: EncoderConfig, device: Device) -> Any:
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # it would be drawn over the console's own
-    bf16 = config.precision == "bf16" or (config.precision == "auto" and has_fast_bf16())
+    bf16 = uses_bf16(Precision(config.precision), device)
     try:
         return SentenceTransformer(
             str(resolve_model(config.model, key=_KEY)),
@@ -184,8 +168,14 @@ def _length_limit(model: Any, max_tokens: int) -> int:
     return min(max_tokens, getattr(model[0].config, "max_position_embeddings", None) or max_tokens)
 
 
-def _cut(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> Iterator[torch.Tensor]:
-    """Consecutive rows of `order` whose number times the longest of them fits `batch_tokens`; at least one each."""
+def _cut_batches(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> Iterator[torch.Tensor]:
+    """Consecutive rows of `order` whose number times the longest of them fits `batch_tokens`; at least one each.
+
+    Args:
+        order: row numbers, longest text first, (rows,).
+        lengths: number of tokens of each, in the same order.
+        batch_tokens: tokens of a batch, padding included.
+    """
     start = 0
     while start < len(lengths):
         size = max(1, batch_tokens // max(1, lengths[start]))
@@ -193,11 +183,7 @@ def _cut(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> Iterator
         start += size
 
 
-def _tensors(features: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
+def _token_tensors(features: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
     """The features that have a row per text and a column per token."""
     shape = features["attention_mask"].shape
     return ((name, value) for name, value in features.items() if getattr(value, "shape", None) == shape)
-
-
-def _part(value: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    return value[rows][:, columns]

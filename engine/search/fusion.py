@@ -1,31 +1,34 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""Reciprocal rank fusion: one ranking out of two, for searches whose scores cannot be compared.
+
+In: two rankings of passages for the same queries. Out: the rank at which the document of each query stands in the fused
+one. A passage scores the sum of 1 / (60 + its rank) over the rankings that have it (Cormack, Clarke and Buettcher,
+"Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning Methods", SIGIR 2009).
+"""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Rows = npt.NDArray[np.int64]
-
+from engine.search.order import Rows
 
 _FUSION_CONSTANT = 60
-"""Of reciprocal rank fusion, as its authors set it (Cormack, Clarke and Buettcher 2009)."""
+"""Added to every rank, as the authors of the method set it."""
 
 
-def fused_ranks(first: Rows, second: Rows, own: Rows, owners: Rows) -> Rows:
-    """The rank of each query's own document when two rankings of passages are fused by reciprocal rank.
+def fused_ranks(first: Rows, second: Rows, sources: Rows, document_of: Rows) -> Rows:
+    """The rank of the document that each query was written from, when two rankings of passages are fused.
 
-    A passage scores the sum of 1 / (60 + its rank) over the rankings that have it. What scores as much as the own
-    document stands behind it: a passage that is first here and third there ties with one that is third and first.
+    A passage that scores as much as that document stands behind it: one that is first here and third there ties with
+    one that is third here and first there.
 
     Args:
-        first: row numbers of passages, best first, -1 where there is none, (n, depth).
-        second: the same by another retriever, (n, depth).
-        own: each query's document, (n,).
-        owners: each passage's document, (rows,).
+        first: row numbers of passages, best first, -1 where there is none, (queries, depth).
+        second: the same by another retriever, (queries, depth).
+        sources: the number of the document that each query was written from, (queries,).
+        document_of: the number of each passage's document, (passages,).
 
     Returns:
-        int64 (n,).
+        Ranks from 1 on, int64 (queries,).
     """
     assert first.shape == second.shape, f"rankings of shapes {first.shape} and {second.shape}"
     rows = np.concatenate([first, second], axis=1)
@@ -33,9 +36,10 @@ def fused_ranks(first: Rows, second: Rows, own: Rows, owners: Rows) -> Rows:
     order = np.argsort(rows, axis=1, kind="stable")
     rows, scores = np.take_along_axis(rows, order, 1), reciprocal[order]
     scores[rows < 0] = 0
-    twice = (rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] >= 0)  # in both rankings: the later entry takes the sum
-    scores[:, 1:] += np.where(twice, scores[:, :-1], 0)
-    scores[:, :-1][twice] = 0
-    is_own = (rows >= 0) & (owners[rows] == own[:, None])
-    best = np.max(scores, axis=1, where=is_own, initial=0)
-    return np.asarray(1 + ((scores > best[:, None]) & ~is_own).sum(1))
+    # A passage of both rankings is now in two neighbouring columns; the later one takes the sum.
+    is_second = (rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] >= 0)
+    scores[:, 1:] += np.where(is_second, scores[:, :-1], 0)
+    scores[:, :-1][is_second] = 0
+    is_source = (rows >= 0) & (document_of[rows] == sources[:, None])
+    best = np.max(scores, axis=1, where=is_source, initial=0)
+    return np.asarray(1 + ((scores > best[:, None]) & ~is_source).sum(1))

@@ -1,4 +1,9 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""The order of results, and the arrays that every kind of search takes and gives.
+
+In: ids, or the scores of all rows for a query. Out: row numbers, best first. Equal scores are ordered by id, descending
+by code point, because that is what trec_eval does with ties: a TREC run written from here is scored by it as it was
+ranked here. The order depends on scores and ids alone, never on the order of the rows.
+"""
 
 from __future__ import annotations
 
@@ -9,46 +14,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
-
-
+"""Row numbers: indices into the ids, texts or vectors that are searched."""
 Scores = NDArray[np.float32]
+"""Scores of rows for queries; more is better."""
+Vectors = NDArray[np.float32]
+"""One vector per text, (texts, dim)."""
+Ranking = tuple[Rows, Scores]
+"""The best rows of each query and their scores, both (queries, k), best first."""
+
+_BLOCK_NUMBERS = 1 << 24
+"""Scores or vector components that are held at a time: 128 MB as float64."""
 
 
-Found = tuple[Rows, Scores]
-
-
-_BLOCK_SCORES = 1 << 24
-"""Scores (or vector components) held at a time: 128 MB as float64."""
-
-
-def rank_by_score(ids: Sequence[str]) -> Rows:
-    """Rows by id, descending."""
+def rows_by_id(ids: Sequence[str]) -> Rows:
+    """The row numbers in descending order of their ids, (rows,): the order of rows with equal scores."""
     repeated = next((name for name, count in Counter(ids).items() if count > 1), None)
     assert repeated is None, f"id {repeated!r} occurs more than once"
     return np.array(sorted(range(len(ids)), key=ids.__getitem__, reverse=True), dtype=np.int64)
 
 
 def id_ranks(ids: Sequence[str]) -> Rows:
-    """Per row, its place in `rank_by_score`."""
-    places = np.empty(len(ids), dtype=np.int64)
-    places[rank_by_score(ids)] = np.arange(len(ids))
-    return places
+    """The position of each row in `rows_by_id`, from 0, (rows,): of two rows with equal scores the lower goes first."""
+    ranks = np.empty(len(ids), dtype=np.int64)
+    ranks[rows_by_id(ids)] = np.arange(len(ids))
+    return ranks
 
 
-def best(scores: Scores, k: int) -> Rows:
-    """Positions of the k largest, best first; of equal ones the earlier."""
+def best_positions(scores: Scores, k: int) -> Rows:
+    """The positions of the k largest scores, largest first; of equal scores the earlier position goes first.
+
+    Args:
+        scores: those of one query, (rows,).
+        k: at most the number of rows.
+
+    Returns:
+        int64 (k,).
+    """
     if not k:
         return np.empty(0, dtype=np.int64)
-    border = np.partition(scores, len(scores) - k)[len(scores) - k]
-    candidates = np.flatnonzero(scores >= border)
+    kth_largest = np.partition(scores, len(scores) - k)[len(scores) - k]
+    candidates = np.flatnonzero(scores >= kth_largest)
     return candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
 
 
-def blocks_of(count: int, cost: int) -> Iterator[slice]:
-    """Slices over `count` items of `cost` numbers each that fit the memory of one block."""
-    size = max(1, _BLOCK_SCORES // cost)
+def blocks(count: int, numbers_each: int) -> Iterator[slice]:
+    """Slices that cover `count` items in order, each small enough for the memory that a search may take.
+
+    Args:
+        count: how many items there are, for example queries.
+        numbers_each: how many scores or vector components one item needs; 1 or more.
+    """
+    size = max(1, _BLOCK_NUMBERS // numbers_each)
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def nothing_found(queries: int, width: int) -> Found:
-    return np.zeros((queries, width), dtype=np.int64), np.zeros((queries, width), dtype=np.float32)
+def blank_ranking(num_queries: int, k: int) -> Ranking:
+    """A ranking of zeros, to be filled in: int64 and float32, both (num_queries, k)."""
+    return np.zeros((num_queries, k), dtype=np.int64), np.zeros((num_queries, k), dtype=np.float32)

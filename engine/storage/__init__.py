@@ -1,1 +1,5 @@
-"""TODO room storage."""
+"""Everything that touches a disk: whole files, locks, digests, run folders, the store, and committed parts.
+
+It is a room of its own because the rules for surviving a kill (write beside, fsync, rename) hold for all of it, and
+because another kind of storage would replace this room and nothing else.
+"""

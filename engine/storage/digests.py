@@ -18,27 +18,30 @@ from engine.storage.files import write_text
 CACHE = Path(os.environ.get("SYNTHMILL_CACHE", "~/.cache/synthmill")).expanduser()
 """Per-user cache: converted models and remembered digests. Never holds results."""
 
-
 _CHUNK_BYTES = 1 << 20
-
-
 _SETTLED_NANOSECONDS = 2 * 10**9
+"""A file that has not changed for this long may be remembered: more than one tick of any file system's clock."""
 
 
 def content_digest(path: Path) -> str:
-    """Digest of one file, or of every file below a folder with its relative name."""
+    """Returns 16 hex digits for one file, or for every file below a folder together with its relative name.
+
+    A file that may not be read counts as the text "unreadable"; whoever needs its content reports it.
+    """
     memory = _Memory(CACHE / "digests.json")
     if path.is_file():
-        found = memory.digest(path)
+        digits = memory.digest(path)
     else:
         files = sorted(file for file in path.rglob("*") if file.is_file())
         lines = "".join(f"{file.relative_to(path).as_posix()}\0{memory.digest(file)}\n" for file in files)
-        found = hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        digits = hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     memory.save()
-    return found
+    return digits
 
 
 class _Memory:
+    """The digests that earlier calls computed, by path, in one JSON file; a damaged file counts as empty."""
+
     def __init__(self, file: Path) -> None:
         self.file = file
         self.changed = False
@@ -47,20 +50,23 @@ class _Memory:
         except (FileNotFoundError, ValueError):
             known = {}
         self.known: dict[str, list[int | str]] = known if isinstance(known, dict) else {}
+        """Size in bytes, ctime in nanoseconds and digest, by resolved path."""
 
     def digest(self, file: Path) -> str:
+        """Returns the digest of a file, from memory where size and ctime are still the same."""
         stat, key = file.stat(), str(file.resolve())
         state = [stat.st_size, stat.st_ctime_ns]
         known = self.known.get(key, [])
         if known[:2] == state:
             return str(known[2])
-        found = _hash(file)
+        digits = _hash(file)
         if time.time_ns() - stat.st_ctime_ns > _SETTLED_NANOSECONDS:
-            self.known[key] = [*state, found]
+            self.known[key] = [*state, digits]
             self.changed = True
-        return found
+        return digits
 
     def save(self) -> None:
+        """Writes the memory, if it changed."""
         if not self.changed:
             return
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -79,6 +85,9 @@ def _hash(file: Path) -> str:
 
 
 def digest(value: object, length: int = 16) -> str:
-    """`length` hex digits of SHA-256 over JSON; the order of a mapping counts, since a plan's draws depend on it."""
+    """Returns `length` hex digits of SHA-256 over a value as JSON.
+
+    The order of a mapping counts, since a plan's draws depend on it.
+    """
     text = json.dumps(value, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

@@ -1,4 +1,9 @@
-"""Writing a file so that a reader, or a kill, sees the old one or the new one and never half of it."""
+"""Safe writing: files that are whole or absent, exclusive locks, and disks that are full.
+
+In: a path and what is to be there. Out: the file or folder, or an error that says what to do. A reader, or a kill at
+any moment, sees the old file or the new one and never half of it, because a file is written beside its place and then
+renamed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +21,7 @@ from engine.errors import UserError
 
 
 def write_text(file: Path, text: str) -> None:
-    """`*.tmp`, fsync, rename."""
+    """Replaces a file by `text` in one step: the text goes to a file beside it, reaches the disk, and is renamed."""
     temporary = temporary_name(file)
     with temporary.open("w", encoding="utf-8") as stream:
         stream.write(text)
@@ -26,18 +31,26 @@ def write_text(file: Path, text: str) -> None:
 
 
 def write_json(file: Path, value: object) -> None:
-    """The same for a value as indented JSON."""
+    """Replaces a file by `value` as indented JSON, in one step as `write_text`."""
     write_text(file, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def temporary_name(file: Path) -> Path:
-    """A name beside `file` that no other thread of this machine writes to at the same time."""
+    """Returns a name beside `file` that no other thread of this machine writes to at the same time."""
     return file.with_name(f"{file.name}.{threading.get_native_id()}.tmp")
 
 
 @contextlib.contextmanager
 def locked(file: Path, *, wait: bool) -> Iterator[None]:
-    """Holds an exclusive lock on `file`; without `wait`, a held one raises BlockingIOError."""
+    """Holds an exclusive lock on `file`, which is made if it is missing.
+
+    Args:
+        file: the lock file; it may lie in a folder that is not locked itself.
+        wait: whether to wait until the present holder gives the lock back.
+
+    Raises:
+        BlockingIOError: `wait` is false and another process holds the lock.
+    """
     with file.open("a") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         yield
@@ -47,7 +60,7 @@ def make_folder(folder: Path, *, where: str) -> None:
     """Makes a folder that outputs go to, with its parents; one that is there is left as it is.
 
     Raises:
-        UserError: a file is in the way, or nothing may be written there; `place` is the key that named the folder.
+        UserError: a file is in the way, or nothing may be written there; `where` is the key that named the folder.
     """
     blocking = next((path for path in (folder, *folder.parents) if path.is_file()), None)
     what = f"{blocking} is a file" if blocking else ""
@@ -64,7 +77,12 @@ def make_folder(folder: Path, *, where: str) -> None:
 
 
 def require_space(folder: Path, at_least_bytes: int, setting: str = "") -> None:
-    """Refuses to start on a disk that is nearly full; `setting` is the key that says what nearly is.
+    """Refuses to start on a disk that is nearly full.
+
+    Args:
+        folder: on the disk in question; it need not exist yet.
+        at_least_bytes: the free space that is required.
+        setting: the config key that sets `at_least_bytes`, for the message; empty where there is none.
 
     Raises:
         UserError: less than `at_least_bytes` are free.
@@ -77,7 +95,7 @@ def require_space(folder: Path, at_least_bytes: int, setting: str = "") -> None:
 
 
 def disk_full(folder: Path, detail: str) -> UserError:
-    """The error for a disk with no room, whenever it is noticed."""
+    """Returns the error for a disk with no room, the same whenever it is noticed."""
     return UserError(
         f"the disk is full ({detail})",
         where=str(folder),
@@ -87,7 +105,7 @@ def disk_full(folder: Path, detail: str) -> UserError:
 
 @contextlib.contextmanager
 def naming_a_full_disk(folder: Path) -> Iterator[None]:
-    """Turns an OSError for want of room into `disk_full`."""
+    """Turns an OSError that says there is no room, raised inside the block, into the UserError of `disk_full`."""
     try:
         yield
     except OSError as error:
@@ -97,5 +115,5 @@ def naming_a_full_disk(folder: Path) -> Iterator[None]:
 
 
 def is_disk_full(error: OSError) -> bool:
-    """Whether an OSError says that there was no room."""
+    """Tells whether an OSError says that there was no room: the disk, or the user's quota, is used up."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)

@@ -13,50 +13,46 @@ import numpy as np
 import numpy.typing as npt
 
 Ids = npt.NDArray[np.int64]
-
-
+"""(n,) sample ids."""
 Runs = tuple[Ids, Ids]
-"""First ids and lengths of runs of neighbours, ascending."""
+"""(n,) first ids and (n,) lengths of runs of neighbours, ascending."""
 
-
-_LONG = 64
-"""Runs from this length on are set as a slice each, shorter ones id by id in one vectorised go."""
+_LONG_RUN_IDS = 64
+"""Runs of at least this many ids are set as a slice each, shorter ones id by id in one vectorised operation."""
 
 
 def runs_of(ids: Ids) -> Runs:
-    """Sorted distinct ids as runs of neighbours."""
+    """Turns sorted distinct ids into runs of neighbours, as few as possible."""
     starts = np.flatnonzero(np.diff(ids, prepend=ids[:1] - 2) != 1)
     return ids[starts], np.diff(starts, append=len(ids)).astype(np.int64)
 
 
 def ids_of(runs: Runs) -> Ids:
-    """The inverse of `runs_of`."""
+    """Turns runs back into sorted ids: the inverse of `runs_of`."""
     starts, lengths = runs
     before = np.cumsum(lengths) - lengths  # ids in the runs before each
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()), dtype=np.int64)
 
 
 def pack_ids(ids: Ids) -> bytes:
-    """Sorted distinct ids as compressed runs: gap to the run before, and length."""
+    """Packs sorted distinct ids into text bytes: for each run the gap to the run before and the length, compressed."""
     starts, lengths = runs_of(ids)
     gaps = starts - np.concatenate([[0], (starts + lengths)[:-1]]).astype(np.int64)[: len(starts)]
     return base64.b64encode(zlib.compress(np.concatenate([gaps, lengths]).astype("<i8").tobytes(), 6))
 
 
 def unpack_runs(packed: bytes) -> Runs:
-    """The runs of `pack_ids`."""
+    """Returns the runs of the ids that `pack_ids` packed."""
     values = np.frombuffer(zlib.decompress(base64.b64decode(packed)), dtype="<i8").astype(np.int64)
     gaps, lengths = values[: len(values) // 2], values[len(values) // 2 :]
     return np.cumsum(gaps) + np.cumsum(lengths) - lengths, lengths
 
 
-def unpack_ids(packed: bytes) -> Ids:
-    """The inverse of `pack_ids`."""
-    return ids_of(unpack_runs(packed))
-
-
 class IdSet:
-    """A set of ids from 0 up to `size`, one bit each. An id that is added twice is a broken invariant."""
+    """A set of ids from 0 up to but not including `size`, one bit each.
+
+    An id that is added twice, or lies outside, is a broken invariant of committed parts: an AssertionError.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -67,18 +63,18 @@ class IdSet:
         return self._count
 
     def add(self, ids: Ids) -> None:
-        """Adds sorted distinct ids."""
+        """Adds sorted distinct ids, none of which is in the set."""
         self.add_runs(runs_of(ids))
 
     def add_runs(self, runs: Runs) -> None:
-        """Adds runs of neighbours."""
+        """Adds runs of neighbours, ascending, none of whose ids is in the set."""
         starts, lengths = runs
         if not len(starts):
             return
         last = int(starts[-1] + lengths[-1]) - 1
         assert starts[0] >= 0, f"sample {starts[0]} is committed, and no plan begins below 0"
         assert last < self.size, f"sample {last} is committed, and the plan ends at {self.size - 1}"
-        long = lengths >= _LONG
+        long = lengths >= _LONG_RUN_IDS
         for start, length in zip(starts[long].tolist(), lengths[long].tolist(), strict=True):
             self._set_run(start, start + length)
         self._set_each(ids_of((starts[~long], lengths[~long])))
@@ -87,27 +83,28 @@ class IdSet:
     def _set_run(self, start: int, end: int) -> None:
         """Sets [start, end): whole bytes as a slice, what sticks out at both sides id by id."""
         first, last = -(-start // 8), end // 8
-        found = np.flatnonzero(self._bits[first:last])
-        assert not len(found), f"sample [{(first + int(found[0])) * 8}] or one beside it is in two committed parts"
+        taken = np.flatnonzero(self._bits[first:last])
+        assert not len(taken), f"sample [{(first + int(taken[0])) * 8}] or one beside it is in two committed parts"
         self._bits[first:last] = 0xFF
         self._set_each(np.array([*range(start, first * 8), *range(last * 8, end)], np.int64))
 
     def _set_each(self, ids: Ids) -> None:
+        """Sets sorted distinct ids: those that share a byte are joined first, so that each byte is written once."""
         if not len(ids):
             return
-        found = self.contains(ids)
-        assert not found.any(), f"sample {ids[found][:1]} is in two committed parts"
+        taken = self.contains(ids)
+        assert not taken.any(), f"sample {ids[taken][:1]} is in two committed parts"
         byte = ids >> 3
         starts = np.flatnonzero(np.diff(byte, prepend=byte[:1] - 1))
         masks = np.left_shift(1, ids & 7).astype(np.uint8)
         self._bits[byte[starts]] |= np.bitwise_or.reduceat(masks, starts)
 
     def contains(self, ids: Ids) -> npt.NDArray[np.bool_]:
-        """(n,) whether each id is in the set; ids lie below `size`."""
-        found: npt.NDArray[np.bool_] = (self._bits[ids >> 3] >> (ids & 7).astype(np.uint8) & 1) == 1
-        return found
+        """Returns (n,) booleans: whether each of n ids, all below `size`, is in the set."""
+        members: npt.NDArray[np.bool_] = (self._bits[ids >> 3] >> (ids & 7).astype(np.uint8) & 1) == 1
+        return members
 
     def count_between(self, first: int, last: int) -> int:
-        """How many ids from `first` to `last`, both included, are in the set."""
+        """Counts the ids from `first` to `last`, both included, that are in the set."""
         bits = np.unpackbits(self._bits[first >> 3 : (last >> 3) + 1], bitorder="little")
         return int(bits[first & 7 : (first & 7) + last - first + 1].sum())

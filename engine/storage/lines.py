@@ -17,12 +17,11 @@ from typing import BinaryIO, NoReturn, cast
 from engine.errors import UserError
 
 GZIP_MAGIC = b"\x1f\x8b"
-
-
+"""The first bytes of every gz file."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
+"""What some programs write before UTF-8 text."""
 _OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+"""Byte order marks of other encodings, by which the remedy names the right one."""
 
 
 class NotTextError(UserError):
@@ -38,11 +37,12 @@ class JsonObject:
     """One line of a JSONL file."""
 
     line: int
+    """The number of the line, from 1; blank lines count."""
     values: dict[str, object]
 
 
 def read_lines(file: Path) -> Iterator[str]:
-    """Lines with their ends, decoded; a byte order mark is dropped.
+    """Gives the lines of a file with their ends, decoded; a byte order mark is dropped.
 
     Raises:
         UserError: a byte is not UTF-8 (file and byte named), the gz data is damaged, or the file cannot be read.
@@ -58,7 +58,11 @@ def read_lines(file: Path) -> Iterator[str]:
 
 
 def read_text(file: Path) -> str:
-    """A whole file, decoded; errors as in `read_lines`."""
+    """Reads a whole file, decoded; a byte order mark is dropped.
+
+    Raises:
+        UserError: as for `read_lines`.
+    """
     try:
         with open_bytes(file) as stream:
             return decode(stream.read(), file, 0)
@@ -67,7 +71,7 @@ def read_text(file: Path) -> str:
 
 
 def read_objects(file: Path) -> Iterator[JsonObject]:
-    """The objects of a JSONL file; blank lines are skipped.
+    """Gives the objects of a JSONL file in their order; blank lines are skipped.
 
     Raises:
         UserError: a line is not JSON or not an object, with file and line.
@@ -89,7 +93,11 @@ def read_objects(file: Path) -> Iterator[JsonObject]:
 
 
 def fail_json(error: Exception, where: str, remedy: str) -> NoReturn:
-    """Raises the UserError for text that `json` refused."""
+    """Raises the UserError for text that `json` refused.
+
+    Raises:
+        UserError: always, with the column where `json` names one.
+    """
     column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
     problem = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
     raise UserError(f"malformed JSON ({problem}{column})", where=where, remedy=remedy) from None
@@ -103,7 +111,16 @@ def open_bytes(file: Path) -> BinaryIO:
 
 
 def decode(raw: bytes, file: Path, position: int) -> str:
-    """UTF-8 to text; `position` is where `raw` starts in the (uncompressed) file, in bytes."""
+    """Decodes a piece of a UTF-8 file.
+
+    Args:
+        raw: the piece.
+        file: where it is from, for the message.
+        position: where `raw` starts in the uncompressed file, in bytes; a byte order mark at 0 is dropped.
+
+    Raises:
+        NotTextError: a byte is not UTF-8; its position is named, and the encoding that the file may have.
+    """
     if position == 0 and raw.startswith(BYTE_ORDER_MARK):
         raw, position = raw[len(BYTE_ORDER_MARK) :], len(BYTE_ORDER_MARK)
     try:
@@ -119,7 +136,7 @@ def decode(raw: bytes, file: Path, position: int) -> str:
 
 
 def unreadable(file: Path, error: Exception) -> UnreadableError:
-    """The error for a file that the system or gzip refuses to give."""
+    """Returns the error for a file that the system or gzip refuses to give; `error` is what they raised."""
     remedy = "check its permissions, and if it is compressed that it is complete"
     if isinstance(error, FileNotFoundError):
         remedy = "remove the link, or bring back what it leads to" if file.is_symlink() else "name one that exists"

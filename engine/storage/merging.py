@@ -1,6 +1,7 @@
 """Compaction: thousands of small parts become a few large ones, and a kill at any moment loses and doubles nothing.
 
-In: a samples folder in which no engine writes. Out: the same rows in `merged/part-*.parquet`. In this order:
+In: a samples folder in which no engine writes. Out: the same rows in `merged/part-*.parquet`, so that reading a large
+folder costs a few open files instead of one per 256 rows. In this order:
 
 1. The merged part is written as `*.tmp`, its footer naming the parts it replaces.
 2. It is renamed: from this moment on readers take it and leave out what it replaces (engine/storage/parts.py).
@@ -38,10 +39,18 @@ from engine.storage.parts import (
 
 MERGED_ROWS = 1 << 20
 """A merged part holds about this many rows; parts of more than half of it are left as they are."""
+_ROW_GROUP_ROWS = 1 << 16
+"""Rows of one row group of a merged part: what is in memory at a time while merging."""
 
 
 def compact(folder: Path, more_than: int = 1, merged_rows: int = MERGED_ROWS) -> None:
-    """Merges the small parts of a samples folder when there are more than `more_than` of them."""
+    """Merges the small parts of a samples folder into parts of about `merged_rows` rows.
+
+    Args:
+        folder: the samples folder; no engine may write in it.
+        more_than: as many small parts are left alone, since merging copies their rows.
+        merged_rows: a part of at most half of it is small.
+    """
     delete_replaced(folder)
     sizes = {part: pq.read_metadata(part).num_rows for part in committed_parts(folder)}
     small = {part: size for part, size in sizes.items() if size <= merged_rows // 2}
@@ -69,7 +78,7 @@ def delete_replaced(folder: Path) -> None:
 
 
 def _groups(sizes: dict[Path, int], merged_rows: int) -> list[list[Path]]:
-    """Parts in their order, cut into groups of about `merged_rows` rows; a last part alone stays as it is."""
+    """Cuts parts, in their order, into groups of about `merged_rows` rows; a group of a single part is left out."""
     groups: list[list[Path]] = [[]]
     rows = 0
     for part, size in sizes.items():
@@ -81,13 +90,10 @@ def _groups(sizes: dict[Path, int], merged_rows: int) -> list[list[Path]]:
     return [group for group in groups if len(group) > 1]
 
 
-_MERGED_GROUP_ROWS = 1 << 16
-
-
 def write_merged(part: Path, sources: Sequence[Path]) -> None:
     """Writes the rows of `sources` as one part that replaces them: the rename commits the one and drops the others.
 
-    Only one row group of each source is in memory at a time.
+    About one row group of `part` is in memory at a time.
     """
     ids: list[Ids] = []
     replaces = json.dumps([part_name(source) for source in sources]).encode()
@@ -95,7 +101,7 @@ def write_merged(part: Path, sources: Sequence[Path]) -> None:
     schema = pq.read_schema(sources[0]).remove_metadata()
     with temporary.open("wb") as stream:
         with pq.ParquetWriter(stream, schema, compression="zstd") as writer:
-            for rows in row_groups(sources, _MERGED_GROUP_ROWS):
+            for rows in row_groups(sources, _ROW_GROUP_ROWS):
                 ids.append(rows["sample_id"].to_numpy())
                 writer.write_table(rows)
             packed = base64.b64encode(zlib.compress(replaces))  # readers take values of a footer for text

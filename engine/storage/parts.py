@@ -7,7 +7,11 @@ An engine writes `*.tmp`, fsyncs, and renames into the open folder; the rename i
 starts seals every open folder by renaming it, and only then reads what is committed: an engine left over from
 a killed driver finds its folder gone and cannot commit any more, so no id can be written twice. Each part
 carries its ids, compressed, in its footer: resuming reads footers, never rows. A merged part
-(`merged/part-00000.parquet`, engine/storage/merging.py) also names there the parts it replaces, which then no longer count.
+(`merged/part-00000.parquet`, engine/storage/merging.py) also names there the parts it replaces, which then no
+longer count.
+
+In: rows of finished samples. Out: parts, and what of a plan they hold. The rename is the only step that decides, so
+there is no list of parts that could disagree with the folder.
 """
 
 from __future__ import annotations
@@ -29,14 +33,10 @@ from engine.storage.ids import Ids, IdSet, Runs, ids_of, pack_ids, unpack_runs
 
 MERGED = "merged"
 """Folder of the parts that replace many smaller ones."""
-
-
 IDS_KEY = b"synthmill.sample_ids"
-
-
+"""Key of a part's footer: the sample ids of its rows, as `ids.pack_ids` packs them."""
 REPLACES_KEY = b"synthmill.replaces"
-
-
+"""Key of a merged part's footer: the names of the parts that it replaces, as compressed JSON."""
 _ATTEMPT = re.compile(r"attempt-(\d+)(\.open)?$")
 
 
@@ -45,7 +45,7 @@ class FencedError(RuntimeError):
 
 
 def seal_attempts(folder: Path) -> int:
-    """Fences off the engines of earlier starts and clears what they left half-written.
+    """Fences off the engines of earlier starts and removes what they left half-written.
 
     Returns:
         The number of this start: one more than the highest there is.
@@ -65,14 +65,21 @@ def seal_attempts(folder: Path) -> int:
 
 
 def open_attempt(folder: Path, attempt: int) -> Path:
-    """Makes the folder into which the engines of this start commit."""
+    """Makes the folder into which the engines of this start commit; `attempt` is what `seal_attempts` returned."""
     path = folder / f"attempt-{attempt:04d}.open"
     path.mkdir()
     return path
 
 
 class PartWriter:
-    """The one open part of one engine: rows in completion order, committed together."""
+    """The one open part of one engine: rows in the order of completion, committed together.
+
+    Args:
+        attempt_folder: the folder of this start of the driver.
+        engine: the number of the engine, part of the name of every part it commits.
+        schema: of the rows.
+        first_number: the number of the engine's first part here; larger than 0 where a dead engine is replaced.
+    """
 
     def __init__(self, attempt_folder: Path, engine: int, schema: pa.Schema, first_number: int = 0) -> None:
         self._folder, self._engine, self._schema = attempt_folder, engine, schema
@@ -83,7 +90,7 @@ class PartWriter:
         return len(self._rows)
 
     def add(self, row: dict[str, Any]) -> None:
-        """Adds a row to the open part."""
+        """Adds a row, a value for each column of the schema, to the open part."""
         self._rows.append(row)
 
     def commit(self) -> Path | None:
@@ -109,7 +116,12 @@ class PartWriter:
 
 
 def write_part(part: Path, table: pa.Table) -> None:
-    """Writes one Parquet file with its ids in the footer: `*.tmp`, fsync, rename, fsync of the folder."""
+    """Commits a table as one part, its ids in the footer: it is written beside, synced, renamed, and the folder synced.
+
+    Args:
+        part: the file to be made; its folder exists.
+        table: has a column `sample_id` of distinct ids.
+    """
     metadata = (table.schema.metadata or {}) | {IDS_KEY: pack_ids(distinct_ids(part, table["sample_id"].to_numpy()))}
     temporary = part.with_suffix(".parquet.tmp")
     with temporary.open("wb") as stream:
@@ -121,13 +133,17 @@ def write_part(part: Path, table: pa.Table) -> None:
 
 
 def distinct_ids(part: Path, ids: Ids) -> Ids:
+    """Sorts the ids of a part; an id twice is a broken invariant, named with the part."""
     ids = np.sort(ids)
     assert (np.diff(ids) > 0).all(), f"part {part.name} holds an id twice"
     return ids
 
 
 def row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
-    """The rows of parts in their order, in tables of `at_least` rows and a little more; the last may be smaller."""
+    """Gives the rows of parts in their order, in tables of `at_least` rows or a little more; the last may be smaller.
+
+    One row group of a part is read at a time, so that large parts need not fit into memory.
+    """
     waiting: list[pa.Table] = []
     for part in parts:
         with pq.ParquetFile(part) as file:
@@ -150,37 +166,38 @@ def fsync_folder(folder: Path) -> None:
 
 
 def part_runs(part: Path) -> Runs:
-    """The sample ids of a committed part, from its footer alone."""
+    """Reads the sample ids of a committed part, as runs, from its footer alone."""
     metadata = pq.read_metadata(part).metadata
     assert IDS_KEY in (metadata or {}), f"{part} has no ids in its footer"
     return unpack_runs(metadata[IDS_KEY])
 
 
 def part_ids(part: Path) -> Ids:
-    """The same, one by one, ascending."""
+    """Reads the sample ids of a committed part, ascending, from its footer alone."""
     return ids_of(part_runs(part))
 
 
 def part_name(part: Path) -> str:
+    """Returns the name of a part within its samples folder, as in `attempt-0001/part-e0-00000.parquet`."""
     return f"{part.parent.name}/{part.name}"
 
 
 def replaced_parts(folder: Path) -> list[Path]:
-    """Parts that a merged part of a samples folder replaces: they do not count, and some may still be there."""
+    """Returns the parts that merged parts of a samples folder replace: they do not count, and some may still exist."""
     footers = [pq.read_metadata(part).metadata for part in sorted(folder.glob(f"{MERGED}/part-*.parquet"))]
     names = [json.loads(zlib.decompress(base64.b64decode(footer[REPLACES_KEY]))) for footer in footers]
     return [folder / name for inner in names for name in inner]
 
 
 def committed_parts(folder: Path) -> list[Path]:
-    """All committed parts of a samples folder, in name order; what a merged part replaces is left out."""
-    found = sorted(folder.glob("attempt-*/part-*.parquet")) + sorted(folder.glob(f"{MERGED}/part-*.parquet"))
+    """Returns all committed parts of a samples folder, in the order of their names, without replaced ones."""
+    parts = sorted(folder.glob("attempt-*/part-*.parquet")) + sorted(folder.glob(f"{MERGED}/part-*.parquet"))
     replaced = set(replaced_parts(folder))
-    return [part for part in found if part not in replaced]
+    return [part for part in parts if part not in replaced]
 
 
 def committed_set(parts: Iterable[Path], size: int) -> IdSet:
-    """The ids of all rows in `parts` as a bitmap below `size`; an id in two of them is a broken invariant."""
+    """Reads the ids of all rows in `parts` as a set below `size`; an id in two of them is a broken invariant."""
     committed = IdSet(size)
     for part in parts:
         committed.add_runs(part_runs(part))
@@ -188,8 +205,8 @@ def committed_set(parts: Iterable[Path], size: int) -> IdSet:
 
 
 def committed_ids(parts: Iterable[Path]) -> Ids:
-    """Sorted ids of all rows in `parts`; an id in two of them is a broken invariant."""
-    found = [part_ids(part) for part in parts]
-    ids = np.sort(np.concatenate(found)) if found else np.empty(0, np.int64)
+    """Reads the sorted ids of all rows in `parts`; an id in two of them is a broken invariant."""
+    ids_by_part = [part_ids(part) for part in parts]
+    ids = np.sort(np.concatenate(ids_by_part)) if ids_by_part else np.empty(0, np.int64)
     assert (np.diff(ids) > 0).all(), f"sample {ids[:-1][np.diff(ids) == 0][:1]} is in two committed parts"
     return ids

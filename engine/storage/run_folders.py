@@ -1,4 +1,12 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""Run folders: what makes a folder a run's, who may write in it, and the links from it into the store.
+
+    RUN/run.json, RUN/config.yaml        that it is a run, of which format, and its config
+    RUN/samples -> STORE/samples/3f2a... one link per finished step
+    STORE/runs/9c41... -> RUN            one link back per run, so that cleaning spares what runs link to
+
+In: the path of a run and finished folders of the store. Out: links, replaced in one step, and folders by noun. The lock
+of a run lies beside its folder, so that a refused run changes nothing in it.
+"""
 
 from __future__ import annotations
 
@@ -10,30 +18,37 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.storage.digests import digest
 from engine.storage.files import locked, make_folder, temporary_name, write_json, write_text
-
-
-def require(run: str, *nouns: str) -> dict[str, Path]:
-    """The finished folders of a run.
-
-    Raises:
-        UserError: it is no run, or a step has not been made.
-    """
-    folder = Path(run).expanduser()
-    if not (folder / "run.json").exists():
-        raise UserError("is no run folder", where=str(folder), remedy="name a folder such as runs/latest")
-    for noun in nouns:
-        if not (folder / noun / "_DONE").exists():
-            raise UserError(f"the run has no finished {noun}", where=str(folder), remedy="run it to its end first")
-    return {noun: (folder / noun).resolve() for noun in nouns}
-
+from engine.storage.store import is_done
 
 FORMAT = 1
 """Version of what a run folder holds; raised when an older one can no longer be continued."""
 
 
+def require(run: str, *nouns: str) -> dict[str, Path]:
+    """Finds the finished folders of a run.
+
+    Args:
+        run: the run folder, as a user typed it.
+        nouns: the steps whose folders are needed.
+
+    Returns:
+        The folder in the store, by noun.
+
+    Raises:
+        UserError: `run` is no run folder, or one of the steps has not been finished.
+    """
+    folder = Path(run).expanduser()
+    if not (folder / "run.json").exists():
+        raise UserError("is no run folder", where=str(folder), remedy="name a folder such as runs/latest")
+    for noun in nouns:
+        if not is_done(folder / noun):
+            raise UserError(f"the run has no finished {noun}", where=str(folder), remedy="run it to its end first")
+    return {noun: (folder / noun).resolve() for noun in nouns}
+
+
 @contextlib.contextmanager
 def hold_run(run_dir: Path) -> Iterator[None]:
-    """Takes a run folder for this driver alone; the lock lies beside it, so that a refused run changes nothing.
+    """Takes a run folder for this driver alone, for as long as the block lasts; the folder need not exist.
 
     Raises:
         UserError: another driver works on it, another version wrote it, or it is no run folder.
@@ -60,28 +75,29 @@ def hold_run(run_dir: Path) -> Iterator[None]:
 
 
 def begin_run(run_dir: Path, config_text: str) -> None:
-    """Makes a folder a run's: from here on its entries change."""
+    """Marks a folder as a run of this format and writes its config; `config_text` is YAML."""
     run_dir.mkdir(exist_ok=True)
     write_json(run_dir / "run.json", {"format": FORMAT})
     write_text(run_dir / "config.yaml", config_text)
 
 
 def _check_run_folder(run_dir: Path) -> None:
+    """Refuses a file, another format, and a folder with files that no run wrote; a missing or empty one is fine."""
     if run_dir.is_file():
         raise UserError("is a file", where=f"run_dir={run_dir}", remedy="name a folder that synthmill may write")
     if not run_dir.exists() or all(entry.suffix == ".tmp" for entry in run_dir.iterdir()):
         return
     try:
-        found = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["format"]
+        written = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["format"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             "holds files that are not of a synthmill run",
             where=f"run_dir={run_dir}",
             remedy="name a new or empty folder",
         ) from None
-    if found != FORMAT:
+    if written != FORMAT:
         raise UserError(
-            f"was written by another version of synthmill (format {found}, this one writes {FORMAT})",
+            f"was written by another version of synthmill (format {written}, this one writes {FORMAT})",
             where=f"run_dir={run_dir}",
             remedy="name a new run_dir, or continue with the version that wrote it",
         )
@@ -98,13 +114,13 @@ def link(run_dir: Path, noun: str, folder: Path) -> None:
 
 
 def remember_run(store: Path, run_dir: Path) -> None:
-    """Notes in the store that a run links into it, wherever the run lies, so that `clean` spares what it links to."""
+    """Links from the store back to a run, wherever the run lies, so that `clean` spares what the run links to."""
     (store / "runs").mkdir(parents=True, exist_ok=True)
     link(store / "runs", digest(str(run_dir)), run_dir)
 
 
 def link_latest(runs_dir: Path, run_dir: Path) -> None:
-    """`RUNS/latest` -> the run that finished last."""
+    """Points `runs_dir/latest` at the run that finished last, unless the run itself has that name."""
     runs_dir.mkdir(parents=True, exist_ok=True)
     if run_dir.resolve() != (runs_dir / "latest").resolve():  # it may have that very name
         link(runs_dir, "latest", run_dir)

@@ -1,7 +1,6 @@
-"""Step outputs by fingerprint, and run folders that link to them.
+"""Step outputs by fingerprint.
 
     STORE/samples/3f2a.../     what the samples step made, `record.json`, and `_DONE`, written last
-    RUN/samples -> STORE/samples/3f2a...
 
 In: a noun and a fingerprint. Out: a folder, whether it is done, and locks. Two runs whose step has the same
 fingerprint share one folder; going back to an old config finds the old output again. Locks are `flock`s, so
@@ -22,9 +21,9 @@ from engine.storage.files import locked, write_json, write_text
 from engine.storage.typed import from_json_values, to_json_values
 
 NOUNS = ("documents", "prompts", "samples", "examples", "model", "report")
-
-
+"""What the steps of the pipeline make, in its order."""
 DONE = "_DONE"
+"""The empty file that makes a folder count, written last."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +33,23 @@ class Store:
     root: Path
 
     def folder(self, noun: str, fingerprint: str) -> Path:
-        """Where the output of a step with this fingerprint lives, made or not."""
+        """Returns where the output of a step with this fingerprint lives, made or not."""
         return self.root / noun / fingerprint
 
     def reserve(self, noun: str, fingerprint: str) -> Path:
-        """The folder of a step that goes on where an earlier attempt ended, made if it is new."""
+        """Returns the folder of a step that continues what an earlier attempt left, and makes it if it is new."""
         folder = self.folder(noun, fingerprint)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     @contextlib.contextmanager
     def producing(self, folder: Path, *, keep: bool, on_wait: Callable[[], None] = lambda: None) -> Iterator[Path]:
-        """Exclusive right to write `folder`; what an earlier attempt left is removed unless `keep`.
+        """Gives the exclusive right to write a folder, for as long as the block lasts.
 
         Args:
-            folder: of a step.
-            keep: what an earlier attempt left.
-            on_wait: called once where another run writes the folder at this moment.
+            folder: the folder of a step, made if it is missing.
+            keep: whether what an unfinished attempt left in the folder stays; else it is removed.
+            on_wait: called once if another run is writing the folder, before waiting for it.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
         file = folder.parent / f".{folder.name}.lock"
@@ -67,23 +66,26 @@ class Store:
 
 
 def is_done(folder: Path) -> bool:
-    """Whether the step that writes `folder` finished."""
+    """Tells whether the step that writes `folder` finished."""
     return (folder / DONE).exists()
 
 
 @dataclass(frozen=True)
 class StepRecord:
-    """record.json: what made a finished folder, and what the step says of it."""
+    """What made a finished folder, and what the step says of it; the content of record.json."""
 
     noun: str
+    """What the step makes, one of `NOUNS`."""
     fingerprint: str
+    """What the result depends on, as 16 hex digits."""
     inputs: Mapping[str, str]
-    """Fingerprints of the folders that were read, by the name that the step knows them by."""
+    """Fingerprints of the folders that were read, by the name under which the step received them."""
     config: Mapping[str, Any]
     """The part of the config that is in the fingerprint."""
     seconds: float
+    """Time that the step took."""
     peak_memory_bytes: int
-    """Of the driver and all its children, until the step ended."""
+    """Largest memory of the driver and all its children together, from the start of the run to the end of the step."""
     record: Mapping[str, Any]
     """The step's own record as JSON values; the doors of engine/artifacts give it its type."""
 
@@ -95,5 +97,5 @@ def finish(folder: Path, record: StepRecord) -> None:
 
 
 def read_record(folder: Path) -> StepRecord:
-    """The record of a finished step."""
+    """Reads the record of a finished step."""
     return from_json_values(StepRecord, json.loads((folder / "record.json").read_text(encoding="utf-8")))

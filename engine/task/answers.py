@@ -1,18 +1,30 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What of a completion is the answer: its text, the reasoning before it, and the fields that were parsed out of it.
+
+In: what the model wrote, without its reasoning, and the form that a turn asks for. Out: the answer's text and its
+fields, or a TurnError that says why there is none. Nothing that a model wrote is ever run.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+from jsonschema import Draft202012Validator
 
 TURNED_DOWN = "keep_if does not hold"
 """How the error of a sample begins that a task's own filter turned down: it has failed, but nothing is wrong."""
+
+_BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,3}[.)])\s+")
+_PYTHON_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+_JSON_FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?```\s*$", re.DOTALL)
+
+Parsed = tuple[str, dict[str, Any]]
+"""The text of an answer, and its fields by name."""
 
 
 class TurnError(ValueError):
@@ -28,22 +40,89 @@ class Answer:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def view(self) -> dict[str, Any]:
-        """As templates of later turns see it."""
+        """The answer as templates of later turns see it: its fields, and `text` and `reasoning`."""
         return {**self.fields, "text": self.text, "reasoning": self.reasoning}
 
 
-BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,3}[.)])\s+")
+def split_reasoning(raw: str, marker: str, cut_off: str) -> tuple[str, str]:
+    """Takes a completion apart at a marker: the reasoning before it, and the answer after it.
+
+    Args:
+        raw: the completion.
+        marker: empty where all of it is the answer.
+        cut_off: what an error ends with; it says so when the token limit ended the completion. All functions here
+            that may have got half an answer take it.
+
+    Raises:
+        TurnError: the marker is not there.
+    """
+    if not marker:
+        return "", raw
+    reasoning, present, text = raw.partition(marker)
+    if not present:
+        raise TurnError(f"no {marker!r} in what was written{cut_off}")
+    return reasoning.strip(), text.strip()
 
 
-_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
+def parse_choice(text: str, choices: Sequence[str]) -> Parsed:
+    """One of a few texts, apart from blanks around it.
+
+    Raises:
+        TurnError: it is none of them.
+    """
+    chosen = text.strip()
+    if chosen not in choices:
+        raise TurnError(f"{chosen[:60]!r} is none of {', '.join(choices)}")
+    return chosen, {}
 
 
-JSON_FENCE = re.compile(r"^\s*```(?:json)?\s*\n(.*?)\n?```\s*$", re.DOTALL)
+def parse_regex(text: str, regex: re.Pattern[str], cut_off: str) -> Parsed:
+    """A text that matches as a whole; the named groups are its fields.
+
+    Raises:
+        TurnError: it does not match.
+    """
+    match = regex.fullmatch(text.strip())
+    if not match:
+        raise TurnError(f"does not match {regex.pattern!r}{cut_off}")
+    return match[0], match.groupdict()
 
 
-def parse_python(text: str, cut_off: str) -> str:
-    """The code in an answer. Parsing builds a syntax tree and runs nothing."""
-    fenced = _FENCE.search(text)
+def parse_json(text: str, validator: Draft202012Validator | None, cut_off: str) -> Parsed:
+    """A JSON value, out of its fence if it has one; what an object holds at its top level are the fields.
+
+    Raises:
+        TurnError: it is no JSON, or does not fit the schema.
+    """
+    fenced = _JSON_FENCE.match(text)
+    try:
+        value = json.loads(fenced[1] if fenced else text)
+    except ValueError as error:
+        raise TurnError(f"no JSON: {error}{cut_off}") from error
+    if validator and (violation := next(validator.iter_errors(value), None)):
+        raise TurnError(f"JSON does not fit the schema: {violation.message[:200]}")
+    return json.dumps(value, ensure_ascii=False), value if isinstance(value, dict) else {}
+
+
+def parse_list(text: str) -> Parsed:
+    """One item per line without its number or bullet, as the field `items`.
+
+    Raises:
+        TurnError: there is no item.
+    """
+    items = [item for line in text.splitlines() if (item := _BULLET.sub("", line).strip())]
+    if not items:
+        raise TurnError("no item in the list")
+    return text, {"items": items}
+
+
+def parse_python(text: str, cut_off: str) -> Parsed:
+    """Source code, out of its fence if it has one. Parsing builds a syntax tree and runs nothing.
+
+    Raises:
+        TurnError: it does not compile, or there is none.
+    """
+    fenced = _PYTHON_FENCE.search(text)
     code = (fenced[1] if fenced else text).strip("\n")
     try:
         tree = ast.parse(code)
@@ -51,7 +130,7 @@ def parse_python(text: str, cut_off: str) -> str:
         raise TurnError(f"the code does not compile: {error}{cut_off}") from error
     if not tree.body:
         raise TurnError(f"no code{cut_off}")
-    return code
+    return code, {}
 
 
 def column_value(value: object, kind: pa.DataType) -> object:

@@ -1,4 +1,8 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""A task held against itself before any engine starts: every turn rendered once, and the names in filters looked up.
+
+In: a compiled task and values of its conditions. Out: nothing, or an error that names the key in the task. Passages and
+what earlier turns give are not there yet, so stand-ins of the right kind are rendered in their place.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,32 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.errors import UserError, suggest
-from engine.task.config import ParserKind, TaskConfig
-from engine.task.render import Demonstration, Renderer, parse_cell
+from engine.task.compiled import Task
+from engine.task.render import Ask
 from engine.task.templates import names_used, undeclared_names
-from engine.task.turns import Turn, as_template, resolve_turns, turn_needs
+from engine.task.turns import Turn, as_template
+
+_STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True}
+"""By the type of a field's column; a text stands in for any other."""
 
 
-def check_turns(task: TaskConfig, sets: Sequence[Sequence[Demonstration]], cell: str) -> None:
+def check_turns(task: Task, conditions: Mapping[str, str]) -> None:
     """Renders every turn once, with stand-ins for a passage and for what earlier turns give.
 
+    Args:
+        task: with the demonstration sets that its prompts show; the first of them is rendered.
+        conditions: a value of each.
+
     Raises:
-        UserError: a turn cannot be rendered, or reads what does not come before it.
+        UserError: a turn cannot be rendered, or its filter names what is not there.
     """
-    turns = resolve_turns(task)
-    turn_needs(turns)
-    seen: dict[str, Any] = {}
-    for name, turn in turns.items():
-        Renderer(task, sets, name).text({"title": "", "text": ""}, 0, cell, seen)
-        seen[name] = stand_in(turn, "x")
-        _check_filter(turn, {"condition": list(parse_cell(cell)), "turns": list(seen), "passage": ["title", "text"]})
+    passage = {"title": "", "text": ""}
+    answers: dict[str, dict[str, Any]] = {}
+    for name, renderer in task.renderers.items():
+        renderer.text(Ask(passage, 0, conditions, answers))
+        answers[name] = stand_in(renderer.turn, "x")
+        known = {"condition": list(conditions), "turns": list(answers), "passage": list(passage)}
+        _check_filter(renderer.turn, known)
 
 
 def _check_filter(turn: Turn, known: Mapping[str, Sequence[str]]) -> None:
@@ -33,8 +44,8 @@ def _check_filter(turn: Turn, known: Mapping[str, Sequence[str]]) -> None:
     valid = {"text", "field", *known}
     for name in sorted(undeclared_names(source) - valid):
         raise UserError(f"there is no {name!r}", where=where, remedy=suggest(name, valid))
-    free = turn.config.parser is ParserKind.json and not turn.config.json_schema
-    for variable, names in {**known, **({} if free else {"field": list(turn.field_types())})}.items():
+    fields = {} if turn.has_open_fields else {"field": list(turn.field_types())}
+    for variable, names in {**known, **fields}.items():
         try:
             unknown = sorted(names_used(source, variable) - set(names))
         except LookupError:
@@ -45,13 +56,14 @@ def _check_filter(turn: Turn, known: Mapping[str, Sequence[str]]) -> None:
 
 
 def stand_in(turn: Turn, text: str) -> dict[str, Any]:
-    """What templates of later turns may read of a turn that has given nothing yet."""
-    known = {field: _STAND_INS.get(str(kind), text) for field, kind in turn.field_types().items()}
-    free = turn.config.parser is ParserKind.json and not turn.config.json_schema
-    return (_AnyField if free else dict)({**known, "text": text, "reasoning": text})
+    """What templates of later turns may read of a turn that has given nothing yet.
 
-
-_STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True}
+    Args:
+        turn: the turn.
+        text: what its texts are taken to be.
+    """
+    fields = {name: _STAND_INS.get(str(kind), text) for name, kind in turn.field_types().items()}
+    return (_AnyField if turn.has_open_fields else dict)({**fields, "text": text, "reasoning": text})
 
 
 class _AnyField(dict[str, Any]):

@@ -1,8 +1,13 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""A task as conf/task/*.yaml writes it: what is asked in which turns, and the conditions that samples are drawn under.
+
+In: YAML, or task.json beside a plan. Out: dataclasses that hold what was written. Here they are only filled in: a task
+is checked where it is compiled (engine/task/compiled.py), conditions where they are made (engine/prompts/conditions).
+Both know the name of what they refuse.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -12,9 +17,70 @@ from engine.runtime.identity import fields_of
 from engine.storage.digests import content_digest
 
 DATA = Path(__file__).resolve().parents[1] / "data"
-
+"""The folder of demonstrations and word lists that ship."""
 
 PACKAGE_FILE = "package:"
+"""How the name of a file begins that ships."""
+
+
+class PromptKind(Enum):
+    """How the model is addressed."""
+
+    completion = "completion"
+    """Plain text that the model continues; base models, and small instruct models with demonstrations."""
+    chat = "chat"
+    """Messages through the model's chat template; a thinking mode is switched off."""
+
+
+class ParserKind(Enum):
+    """What an answer is read as."""
+
+    text = "text"
+    """As it stands."""
+    json = "json"
+    """A JSON value; with `json_schema`, its top-level fields become columns."""
+    list = "list"
+    """One item per line, numbers and bullets removed; field `items`."""
+    python = "python"
+    """Source code, out of its fence if it has one; it must compile, and is never run."""
+
+
+@dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
+class TurnConfig:
+    """One turn of a task, one call of a model. What is left out (null) is the task's, and then the generator config's.
+
+    Templates see `passage.title`, `passage.text`, `condition.NAME` and, of earlier turns, `turns.NAME.text`,
+    `turns.NAME.reasoning` and `turns.NAME.FIELD`; naming an earlier turn is what makes a turn wait for it.
+    """
+
+    prompt: str = ""
+    """The end of the prompt (the last message of a chat)."""
+    messages: list[dict[str, str]] = field(default_factory=list)
+    """For chats, in place of `prompt`: {role, content} messages, so that earlier turns can be a dialogue."""
+    model: str = ""
+    """One of `samples.models` that answers; empty for `samples.model`."""
+    kind: PromptKind | None = None
+    instruction: str | None = None
+    demonstration: str | None = None
+    stop: list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    max_tokens: int | None = None
+    json_schema: dict[str, Any] = field(default_factory=dict)
+    """A JSON schema that the engine holds the model to; top-level properties become columns `field_NAME`."""
+    choice: list[str] = field(default_factory=list)
+    """The answer is one of these."""
+    regex: str = ""
+    """The answer matches this; its named groups become columns `field_NAME`."""
+    parser: ParserKind = ParserKind.text
+    answer_after: str = ""
+    """What comes before this marker is reasoning, what comes after it is the answer."""
+    keep_if: str = ""
+    """A Jinja2 expression over `text`, `field.NAME`, `passage`, `condition` and `turns` that must hold."""
 
 
 @dataclass
@@ -31,9 +97,9 @@ class WrittenConfig:
     """Values that the generator writes in round 0, once, before anything is planned."""
 
     prompt: str = ""
-    """Asks for a list, one item per line."""
+    """The prompt, which asks for a list, one item per line."""
     count: int = 20
-    """Distinct values to keep: those that were written most often."""
+    """Number of different values to keep: those that were written most often."""
     temperature: float = 0.9
     max_tokens: int = 160
 
@@ -70,13 +136,9 @@ class AttributeConfig:
             texts = [_plain(value) for value in self.values]
             if len(set(texts)) == len(texts) and None not in texts:
                 self.values = dict.fromkeys(texts, 1.0)
-        if isinstance(self.range, Mapping):  # as stored in task.json
-            self.range = RangeConfig(**self.range)
-        if isinstance(self.written, Mapping):
-            self.written = WrittenConfig(**self.written)
 
     def identity(self) -> dict[str, object]:
-        """The content of a word list in place of its path."""
+        """What decides about the values: all fields, but the content of a word list in place of its path."""
         return fields_of(self) | ({"file": content_digest(word_file(self.file))} if self.file else {})
 
 
@@ -100,18 +162,9 @@ class QuotaConfig:
     max: int = 0
 
 
-class PromptKind(Enum):
-    """How the model is addressed."""
-
-    completion = "completion"
-    """Plain text that the model continues; base models, and small instruct models with demonstrations."""
-    chat = "chat"
-    """Messages through the model's chat template; a thinking mode is switched off."""
-
-
 @dataclass(frozen=True)
 class TaskConfig:
-    """What is asked for, as Jinja2 templates and conditions.
+    """A task: what is asked for, as Jinja2 templates, and the conditions that samples are drawn under.
 
     Templates see `condition.NAME`; `prompt` sees also `passage.title` and `passage.text`, and `demonstration`
     sees `demonstration.document` and `demonstration.query`. A task of several turns names them under `turns`; what a
@@ -136,54 +189,3 @@ class TaskConfig:
     """Combinations that are never drawn: `{attribute: value or [values], ...}`."""
     quotas: list[QuotaConfig] = field(default_factory=list)
     """How many samples of the whole plan may have a combination: `{where: {attribute: value}, max: N}`."""
-
-
-class ParserKind(Enum):
-    """What an answer is read as."""
-
-    text = "text"
-    """As it stands."""
-    json = "json"
-    """A JSON value; with `json_schema`, its top-level fields become columns."""
-    list = "list"
-    """One item per line, numbers and bullets removed; field `items`."""
-    python = "python"
-    """Source code, out of its fence if it has one; it must compile, and is never run."""
-
-
-@dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
-class TurnConfig:
-    """One turn. What is left out (null) is the task's, and then the samples config's.
-
-    Templates see `passage.title`, `passage.text`, `condition.NAME` and, of earlier turns, `turns.NAME.text`,
-    `turns.NAME.reasoning` and `turns.NAME.FIELD`; naming an earlier turn is what makes a turn wait for it.
-    """
-
-    prompt: str = ""
-    """The end of the prompt (the last message of a chat)."""
-    messages: list[dict[str, str]] = field(default_factory=list)
-    """For chats, in place of `prompt`: {role, content} messages, so that earlier turns can be a dialogue."""
-    model: str = ""
-    """One of `samples.models` that answers; empty for `samples.model`."""
-    kind: PromptKind | None = None
-    instruction: str | None = None
-    demonstration: str | None = None
-    stop: list[str] | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    max_tokens: int | None = None
-    json_schema: dict[str, Any] = field(default_factory=dict)
-    """A JSON schema that the engine holds the model to; top-level properties become columns `field_NAME`."""
-    choice: list[str] = field(default_factory=list)
-    """The answer is one of these."""
-    regex: str = ""
-    """The answer matches this; its named groups become columns `field_NAME`."""
-    parser: ParserKind = ParserKind.text
-    answer_after: str = ""
-    """What comes before this marker is reasoning, what comes after it is the answer."""
-    keep_if: str = ""
-    """A Jinja2 expression over `text`, `field.NAME`, `passage`, `condition` and `turns` that must hold."""

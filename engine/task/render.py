@@ -1,18 +1,34 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""How a turn is put to the model for one planned sample: as one string for a completion model, or as chat messages.
+
+In: a turn, demonstration sets, and an Ask (a passage, the number of a demonstration set, conditions, the answers of
+earlier turns). Out: the prompt. A prompt is a prefix (instruction and demonstrations, the same for every passage) and a
+suffix (the passage and the cue to write), so that an engine computes a prefix once.
+"""
 
 from __future__ import annotations
 
 import functools
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Self
 
 from engine.storage.digests import digest
-from engine.task.config import PromptKind, TaskConfig
+from engine.task.config import PromptKind
 from engine.task.templates import compile_template, names_used, render
-from engine.task.turns import resolve_turns, shows_demonstrations
+from engine.task.turns import Turn, shows_demonstrations
 
 Messages = list[dict[str, str]]
+"""A chat: messages with `role` and `content`."""
+
+Answers = Mapping[str, Mapping[str, Any]]
+"""What earlier turns gave, by turn, as templates see it (`Answer.view`)."""
+
+_Piece = tuple[str, str]
+"""A role and a text."""
+
+_PREFIXES_KEPT = 256
+"""Starts of prompts that a renderer keeps: a few-shot prefix has kilobytes, and work comes prefix by prefix."""
 
 
 @dataclass(frozen=True)
@@ -22,162 +38,198 @@ class Demonstration:
     document: str
     query: str
     query_id: str = ""
-    """The judged query it was taken from; such a query is left out of the evaluation."""
+    """The judged query that it was taken from; such a query is left out of the evaluation."""
     conditions: Mapping[str, str] = field(default_factory=dict)
     title: str = ""
-    """Of the document, where it has one."""
+    """The title of the document, where it has one."""
 
 
-class Renderer:
-    """Renders the prompts of one turn. Prefixes are rendered once per (demonstration set, condition values).
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What one prompt is made from, beside its turn."""
+
+    passage: Mapping[str, str]
+    """`title` and `text`."""
+    demonstration_set: int
+    conditions: Mapping[str, str]
+    """Value by name."""
+    answers: Answers = field(default_factory=dict)
+
+
+class Renderer(ABC):
+    """Renders the prompts of one turn, which are pieces of text, each with the role of who says it.
 
     Args:
-        task: the task.
-        sets: demonstration sets.
-        name: the turn; by default the first.
+        turn: the turn.
+        sets: demonstration sets, by the number that planned rows carry.
+
+    Raises:
+        UserError: a template does not parse. Every method that renders raises it for a template that names what is not
+            there, or whose expression fails.
     """
 
-    def __init__(self, task: TaskConfig, sets: Sequence[Sequence[Demonstration]], name: str = "") -> None:
-        turns = resolve_turns(task)
-        self.turn = turns[name or next(iter(turns))]
-        self._task, self.sets = task, sets
-        config, where = self.turn.config, self.turn.where
-        self.is_chat = config.kind is PromptKind.chat
-        self._instruction = compile_template(config.instruction or "", f"{where}.instruction")
-        self._demonstration = compile_template(config.demonstration or "", f"{where}.demonstration")
-        self._prompt = compile_template(config.prompt, f"{where}.prompt")
-        self._messages = [
-            (message["role"], compile_template(message["content"], f"{where}.messages")) for message in config.messages
-        ]
-        self._cached_prefix = functools.lru_cache(maxsize=4096)(self._prefix)
+    prefix_is_exact: ClassVar[bool]
+    """Whether `prefix` is the text that an engine sees; a chat goes through the model's own chat template first."""
+    _joint: ClassVar[str]
+    """What stands between two pieces where they are joined to one text."""
+
+    def __init__(self, turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> None:
+        self.turn, self.sets = turn, sets
+        config = turn.config
+        sources = {"instruction": config.instruction, "demonstration": config.demonstration, "prompt": config.prompt}
+        self._templates = {
+            part: compile_template(source or "", f"{turn.where}.{part}") for part, source in sources.items()
+        }
         try:
             self._mentioned: set[str] | None = names_used(config.instruction or "", "condition")
         except LookupError:
             self._mentioned = None  # any condition may be meant
-        self.has_prefix = bool(config.instruction or self.has_demonstrations())
+        self._cached_start = functools.lru_cache(maxsize=_PREFIXES_KEPT)(self._start)
 
-    def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Renderer:
-        """The same with other demonstrations."""
-        return Renderer(self._task, sets, self.turn.name)
+    @abstractmethod
+    def prompt(self, ask: Ask) -> str | Messages:
+        """The whole prompt, as an engine takes it."""
 
-    def prefix(self, set_index: int, cell: str) -> str:
-        """The start of the prompt, which hangs on the conditions that the instruction mentions and on no others."""
-        condition = parse_cell(cell)
-        if self._mentioned is not None and self._mentioned <= condition.keys():
-            cell = format_cell({name: value if name in self._mentioned else "" for name, value in condition.items()})
-        return self._cached_prefix(set_index, cell)
+    @abstractmethod
+    def text(self, ask: Ask) -> str:
+        """The whole prompt, as a person reads it."""
 
-    def _prefix(self, set_index: int, cell: str) -> str:
-        if self.is_chat:
-            return "\n".join(message["content"] for message in self._earlier(set_index, cell))
-        condition = parse_cell(cell)
-        parts = [self._render(self._instruction, "instruction", condition=condition)]
-        for demonstration in self._shown(set_index):
-            own = {**dict.fromkeys(condition, ""), **demonstration.conditions}
-            parts.append(self._render(self._demonstration, "demonstration", demonstration=demonstration, condition=own))
-        return "".join(parts)
+    def instruction(self, conditions: Mapping[str, str]) -> str:
+        """What the prompt begins with, before any demonstration; empty where the turn has none."""
+        return self._render("instruction", condition=conditions)
 
-    def suffix(self, passage: Mapping[str, Any], cell: str, turns: Mapping[str, Any] | None = None) -> str:
+    def prefix(self, set_index: int, conditions: Mapping[str, str]) -> str:
+        """The start of the prompt, which depends on the conditions that the instruction mentions and on no others."""
+        return self._joined(self._cached_start(set_index, self._prefix_key(conditions)))
+
+    def suffix(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers | None = None) -> str:
         """The end of the prompt: the passage and the cue to write."""
-        if self._messages:
-            return "\n".join(message["content"] for message in self._own_messages(passage, cell, turns))
-        return self._render(self._prompt, "prompt", passage=passage, condition=parse_cell(cell), turns=turns or {})
+        return self._joined(self._end(passage, conditions, answers or {}))
 
-    def completion(
-        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
-    ) -> str:
-        """The whole prompt as one string."""
-        return self.prefix(set_index, cell) + self.suffix(passage, cell, turns)
-
-    def messages(
-        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
-    ) -> Messages:
-        """The prompt as chat messages; demonstrations are earlier turns of the conversation."""
-        return [*self._earlier(set_index, cell), *self._own_messages(passage, cell, turns)]
-
-    def prompt(
-        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
-    ) -> str | Messages:
-        """The prompt as the turn's kind wants it."""
-        make = self.messages if self.is_chat else self.completion
-        return make(passage, set_index, cell, turns)
-
-    def text(
-        self, passage: Mapping[str, Any], set_index: int, cell: str, turns: Mapping[str, Any] | None = None
-    ) -> str:
-        """The prompt as a person reads it, whatever its kind."""
-        prompt = self.prompt(passage, set_index, cell, turns)
-        return prompt if isinstance(prompt, str) else "\n".join(f"<{m['role']}> {m['content']}" for m in prompt)
+    @property
+    def has_prefix(self) -> bool:
+        """Whether prompts of different passages begin alike."""
+        return bool(self.turn.config.instruction or self.has_demonstrations())
 
     def has_demonstrations(self) -> bool:
-        """Whether its prompts show any."""
+        """Whether the prompts show any demonstration."""
         return bool(self.sets) and shows_demonstrations(self.turn)
 
-    def _shown(self, set_index: int) -> Sequence[Demonstration]:
-        return self.sets[set_index] if self.has_demonstrations() else ()
+    def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Self:
+        """The same renderer with other demonstrations."""
+        return type(self)(self.turn, sets)
 
-    def _own_messages(self, passage: Mapping[str, Any], cell: str, turns: Mapping[str, Any] | None) -> Messages:
+    @abstractmethod
+    def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
+        """One demonstration, with the conditions that it was written under."""
+
+    @abstractmethod
+    def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
+        """What comes after the instruction and the demonstrations."""
+
+    def _pieces(self, ask: Ask) -> list[_Piece]:
+        start = self._cached_start(ask.demonstration_set, self._prefix_key(ask.conditions))
+        return [*start, *self._end(ask.passage, ask.conditions, ask.answers)]
+
+    def _start(self, set_index: int, key: tuple[tuple[str, str], ...]) -> list[_Piece]:
+        conditions = dict(key)
+        instruction = self.instruction(conditions)
+        pieces = [("system", instruction)] if instruction else []
+        for demonstration in self.sets[set_index] if self.has_demonstrations() else ():
+            pieces += self._demonstrated(demonstration, {**dict.fromkeys(conditions, ""), **demonstration.conditions})
+        return pieces
+
+    def _prefix_key(self, conditions: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """The conditions as a key of prefixes: what the instruction does not mention is empty."""
+        if self._mentioned is None or not self._mentioned <= conditions.keys():
+            return tuple(conditions.items())
+        return tuple((name, value if name in self._mentioned else "") for name, value in conditions.items())
+
+    def _joined(self, pieces: Sequence[_Piece]) -> str:
+        return self._joint.join(content for _, content in pieces)
+
+    def _render(self, part: str, **fields: object) -> str:
+        return render(self._templates[part], f"{self.turn.where}.{part}", **fields)
+
+
+class CompletionRenderer(Renderer):
+    """Renders prompts as plain text that the model continues."""
+
+    prefix_is_exact = True
+    _joint = ""
+
+    def prompt(self, ask: Ask) -> str:
+        """The whole prompt as one string."""
+        return self.text(ask)
+
+    def text(self, ask: Ask) -> str:
+        """The same string: a person reads what the engine reads."""
+        return self._joined(self._pieces(ask))
+
+    def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
+        return [("user", self._render("demonstration", demonstration=demonstration, condition=conditions))]
+
+    def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
+        return [("user", self._render("prompt", passage=passage, condition=conditions, turns=answers))]
+
+
+class ChatRenderer(Renderer):
+    """Renders prompts as chat messages; demonstrations are earlier exchanges of the conversation."""
+
+    prefix_is_exact = False
+    _joint = "\n"
+
+    def __init__(self, turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> None:
+        super().__init__(turn, sets)
+        self._messages = [
+            (message["role"], compile_template(message["content"], f"{turn.where}.messages"))
+            for message in turn.config.messages
+        ]
+
+    def prompt(self, ask: Ask) -> Messages:
+        """The whole prompt as messages."""
+        return [{"role": role, "content": content} for role, content in self._pieces(ask)]
+
+    def text(self, ask: Ask) -> str:
+        """The messages one after the other, each after its role: `<user> Who makes honey?`."""
+        return "\n".join(f"<{role}> {content}" for role, content in self._pieces(ask))
+
+    def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
+        """A question, by the turn's `demonstration` or else by its `prompt`, and its answer."""
+        if self.turn.config.demonstration:
+            question = self._render("demonstration", demonstration=demonstration, condition=conditions)
+        else:
+            passage = {"title": demonstration.title, "text": demonstration.document}
+            question = self._render("prompt", passage=passage, condition=conditions, turns={})
+        return [("user", question), ("assistant", demonstration.query)]
+
+    def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
+        fields = {"passage": passage, "condition": conditions, "turns": answers}
         if not self._messages:
-            return [{"role": "user", "content": self.suffix(passage, cell, turns)}]
-        seen = {"passage": passage, "condition": parse_cell(cell), "turns": turns or {}}
-        rendered = ((role, self._render(template, "messages", **seen)) for role, template in self._messages)
-        return [{"role": role, "content": content} for role, content in rendered if content.strip()]
-
-    def _earlier(self, set_index: int, cell: str) -> Messages:
-        condition = parse_cell(cell)
-        instruction = self._render(self._instruction, "instruction", condition=condition)
-        messages = [{"role": "system", "content": instruction}] if instruction else []
-        for demonstration in self._shown(set_index):
-            own = {**dict.fromkeys(condition, ""), **demonstration.conditions}
-            if self.turn.config.demonstration:
-                question = self._render(
-                    self._demonstration, "demonstration", demonstration=demonstration, condition=own
-                )
-            else:
-                passage = {"title": demonstration.title, "text": demonstration.document}
-                question = self._render(self._prompt, "prompt", passage=passage, condition=own, turns={})
-            messages += [{"role": "user", "content": question}, {"role": "assistant", "content": demonstration.query}]
-        return messages
-
-    def _render(self, template: Any, part: str, **seen: object) -> str:
-        return render(template, f"{self.turn.where}.{part}", **seen)
+            return [("user", self._render("prompt", **fields))]
+        where = f"{self.turn.where}.messages"
+        pieces = ((role, render(template, where, **fields)) for role, template in self._messages)
+        return [(role, content) for role, content in pieces if content.strip()]
 
 
-@dataclass(frozen=True)
-class Prompts:
-    """A task and its demonstration sets, ready to render."""
+def make_renderer(turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> Renderer:
+    """The renderer that the turn's kind asks for.
 
-    task: TaskConfig
-    sets: list[list[Demonstration]] = field(repr=False)
-
-    def renderer(self) -> Renderer:
-        """Renders the first turn of any planned row."""
-        return Renderer(self.task, self.sets)
-
-    def renderers(self) -> dict[str, Renderer]:
-        """Renders each turn of any planned row, in the order of the task."""
-        return {name: Renderer(self.task, self.sets, name) for name in resolve_turns(self.task)}
+    Raises:
+        UserError: a template of the turn does not parse.
+    """
+    return (ChatRenderer if turn.config.kind is PromptKind.chat else CompletionRenderer)(turn, sets)
 
 
-def format_cell(values: Mapping[str, str]) -> str:
-    """Condition values as one string: `form=question|length=short`; empty without conditions."""
-    return "|".join(f"{name}={value}" for name, value in values.items())
-
-
-@functools.lru_cache(maxsize=65536)
-def parse_cell(cell: str) -> dict[str, str]:
-    """The inverse of `format_cell`."""
-    return dict(pair.split("=", 1) for pair in cell.split("|")) if cell else {}
-
-
-def input_hash(prompt: str | Messages, row: Mapping[str, Any]) -> str:
+def input_hash(prompt: str | Messages, passage: Mapping[str, str], cell: str) -> str:
     """16 hex digits of all that a planned sample's prompts are made from, known before any engine starts.
 
     Two samples of equal templates and sampling with the same hash were asked the same. (`prompt_hash` is of the text
     after the model's chat template, which needs its tokenizer.)
 
     Args:
-        prompt: the rendered prompt, as text or messages.
-        row: the planned row with its passage: `title`, `text`, `cell`, which later prompts may also show.
+        prompt: the rendered prompt of the first turn, as text or messages.
+        passage: `title` and `text`, which later prompts may also show.
+        cell: the conditions as one key, which later prompts may also depend on.
     """
-    return digest([prompt, row["title"], row["text"], row["cell"]])
+    return digest([prompt, passage["title"], passage["text"], cell])

@@ -8,40 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from engine.errors import UserError
-
-if TYPE_CHECKING:
-    from engine.task.config import TurnConfig
+from engine.task.config import TurnConfig
 
 
-class _Range(NamedTuple):
-    holds: Callable[[float], bool]
-    wanted: str
+class Range(NamedTuple):
+    """What a setting may be."""
+
+    allows: Callable[[float], bool]
+    bounds: str
+    """The same in words, which complete `set it to ...`."""
 
 
-_PENALTY = _Range(lambda value: -2 <= value <= 2, "from -2 to 2")
+_PENALTY = Range(lambda value: -2 <= value <= 2, "from -2 to 2")
 
-
-RANGES: dict[str, _Range] = {
-    "temperature": _Range(lambda value: value >= 0, "0 or more"),
-    "top_p": _Range(lambda value: 0 < value <= 1, "above 0 and at most 1"),
-    "top_k": _Range(lambda value: value >= 0, "0 or more"),
-    "min_p": _Range(lambda value: 0 <= value <= 1, "from 0 to 1"),
+RANGES: dict[str, Range] = {
+    "temperature": Range(lambda value: value >= 0, "0 or more"),
+    "top_p": Range(lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "top_k": Range(lambda value: value >= 0, "0 or more"),
+    "min_p": Range(lambda value: 0 <= value <= 1, "from 0 to 1"),
     "frequency_penalty": _PENALTY,
     "presence_penalty": _PENALTY,
-    "max_tokens": _Range(lambda value: value >= 1, "1 or more"),
+    "max_tokens": Range(lambda value: value >= 1, "1 or more"),
 }
-"""The settings, and what each may be."""
-
+"""The settings by name, and what each may be: the one table, from which configs, checks and requests take the names."""
 
 PENALTIES = ("frequency_penalty", "presence_penalty")
+"""The settings that are for free text, and that would fall on the quotation marks of a JSON answer."""
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the answer to a request is drawn; the fields of RANGES are described in SamplesConfig."""
+    """How the answer to a request is drawn; what each does is described in the generator's config."""
 
     temperature: float
     top_p: float
@@ -56,18 +56,22 @@ class Sampling:
 
 
 def own_sampling(config: TurnConfig) -> dict[str, Any]:
-    """What a turn sets for itself."""
-    own = {name: getattr(config, name) for name in RANGES}
-    return {name: value for name, value in own.items() if value is not None}
+    """The settings that a turn has for itself, by name; it leaves the others to the model's config."""
+    settings = {name: getattr(config, name) for name in RANGES}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def check_sampling(settings: Mapping[str, Any], where: str) -> None:
-    """Refuses what no engine takes.
+    """Refuses settings that no engine takes.
+
+    Args:
+        settings: values by name, of any of RANGES.
+        where: the key that they stand under, for messages.
 
     Raises:
         UserError: a value is out of range.
     """
     for name, value in settings.items():
-        if not RANGES[name].holds(value):
-            remedy = f"set it to {RANGES[name].wanted}"
+        if not RANGES[name].allows(value):
+            remedy = f"set it to {RANGES[name].bounds}"
             raise UserError(f"{value} is out of range", where=f"{where}.{name}={value}", remedy=remedy)

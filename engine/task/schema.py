@@ -37,7 +37,7 @@ def check_schema(schema: Mapping[str, Any], where: str) -> None:
 
 
 def _check_object(schema: Mapping[str, Any], where: str) -> None:
-    """That properties belong to an object and required ones exist, here and in every property."""
+    """Sees to it that properties belong to an object and required ones exist, here and in every property."""
     properties = schema.get("properties")
     if properties is None:
         return
@@ -49,9 +49,9 @@ def _check_object(schema: Mapping[str, Any], where: str) -> None:
             raise UserError(
                 f"there is no property {name!r}", where=f"{where}.required", remedy=suggest(name, properties)
             )
-    for name, own in properties.items():
-        if isinstance(own, Mapping):
-            _check_object(own, f"{where}.properties.{name}")
+    for name, inner in properties.items():
+        if isinstance(inner, Mapping):
+            _check_object(inner, f"{where}.properties.{name}")
 
 
 def _join(where: str, path: Iterable[str | int]) -> str:

@@ -1,7 +1,7 @@
 """Values with weights as a person writes them in YAML, and the shares that they ask for.
 
-In: a list or a mapping of weights, and where it stands. Out: texts with weights. It is apart from planning, because
-the report holds what was written against the shares that were asked for.
+In: a list or a mapping of weights, and its key. Out: texts with weights. It is apart from planning, because the report
+holds what was written against the shares that were asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.task.config import AttributeConfig
 
 
 def target_shares(attribute: AttributeConfig) -> dict[str, float]:
-    """The shares that a plain list of values asks for; empty for other kinds, which rounds leave as they are."""
+    """The shares that a plain list of values asks for, by value; empty for any other kind of attribute."""
     if not attribute.values or attribute.pick or attribute.depends_on:
         return {}
     weights = {value: weight for value, weight in weights_of(attribute.values, "").items() if weight > 0}
@@ -23,6 +23,10 @@ def target_shares(attribute: AttributeConfig) -> dict[str, float]:
 
 def weights_of(raw: object, where: str) -> dict[str, float]:
     """A list or a mapping of weights as value -> weight; zeros are kept.
+
+    Args:
+        raw: as YAML gave it.
+        where: its key, for messages.
 
     Raises:
         UserError: it is neither, a value is no text or number or stands twice, or a weight is no number.
@@ -47,8 +51,13 @@ def weights_of(raw: object, where: str) -> dict[str, float]:
 def text_of(value: object, where: str) -> str:
     """A YAML value as the text of a condition.
 
+    Args:
+        value: as YAML gave it.
+        where: its key, for messages.
+
     Raises:
-        UserError: it was read as something else than text or a number, or holds a sign that no cell can hold.
+        UserError: it was read as something else than text or a number, or holds the sign that separates conditions in a
+            cell.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         nested = isinstance(value, Mapping | list)

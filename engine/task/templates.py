@@ -1,7 +1,7 @@
 """Jinja2 templates and expressions in a sandbox; an undefined variable is an error, never an empty string.
 
-In: template sources from YAML. Out: compiled templates, the names they use, rendered text. Errors name the place
-of the template in the config and what may be used in it.
+In: template sources from YAML. Out: compiled templates, the names they use, rendered text. Errors name the key of the
+template in the config, and what may be used in it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from engine.errors import UserError
 RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError)
 """What rendering raises for a template that is wrong, or wrong for one row."""
 
-
 _UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
-
-
 _ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
 
 
 def compile_template(source: str, where: str) -> Template:
     """A sandboxed template in which an undefined variable is an error.
+
+    Args:
+        source: the template.
+        where: its key, for messages.
 
     Raises:
         UserError: the template does not parse.
@@ -40,7 +41,11 @@ def compile_template(source: str, where: str) -> Template:
 
 
 def compile_expression(source: str, where: str) -> Callable[..., Any]:
-    """A sandboxed expression, as `text | length > 20`.
+    """A sandboxed expression, such as `text | length > 20`, as a function of its variables.
+
+    Args:
+        source: the expression.
+        where: its key, for messages.
 
     Raises:
         UserError: it does not parse.
@@ -54,6 +59,11 @@ def compile_expression(source: str, where: str) -> Callable[..., Any]:
 
 def render(template: Template, where: str, **fields: object) -> str:
     """Renders a template.
+
+    Args:
+        template: the template.
+        where: its key, for messages.
+        fields: its variables by name.
 
     Raises:
         UserError: a variable is not defined, or an expression fails.
@@ -69,7 +79,7 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
     """What is wrong with a template that cannot be rendered, and what to do."""
     if missing := _UNDEFINED.search(str(error)):
         name = missing["attribute"] or missing["name"]
-        leaves = {own.rpartition(".")[2]: own for own in known}
+        leaves = {path.rpartition(".")[2]: path for path in known}
         close = difflib.get_close_matches(name, leaves if missing["attribute"] else known, n=1, cutoff=0.5)
         hint = f"did you mean {leaves.get(close[0], close[0])}? " if close else ""
         return f"there is no {name!r}", f"{hint}it may use {', '.join(known) or 'no names'}"

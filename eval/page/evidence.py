@@ -9,22 +9,21 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from engine.artifacts.columns import CONDITION_PREFIX
+from eval.evaluation import Evaluation
 from eval.retrieval.metrics import HEADLINE, best_rank
 from eval.retrieval.ranking import Results
 from eval.retrieval.systems import Corpus
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from eval.evaluation import Evaluation
-
-
+SHOWN_KEPT, SHOWN_REJECTED, SHOWN_CHANGES = 6, 8, 5
+"""Number of kept samples, of rejected ones, and of queries that gained or lost most."""
 EXCERPT_CHARACTERS = 280
+"""Length of what is shown of a passage."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +44,12 @@ class ChangedQuery:
     """One query whose ranking moved.
 
     Attributes:
-        document_id, passage: the relevant document that the better of the two rankings puts first.
-        rank_before, rank_after: of the first relevant document with base and tuned; 0: not among the first k.
-        before, after: nDCG@10.
+        query_id: id of the query.
+        query: its text.
+        document_id: the relevant document that the better of the two rankings puts first.
+        passage: the start of that document.
+        rank_before, rank_after: rank of the first relevant document with base and tuned; 0: not among the first k.
+        before, after: nDCG@10 with base and tuned.
     """
 
     query_id: str
@@ -81,13 +83,23 @@ class Evidence:
 
 
 def gather_evidence(kept: pa.Table, rejected: pa.Table, evaluation: Evaluation, seed: int) -> Evidence:
-    """Six kept and eight rejected samples, and the five queries that gained and lost most."""
-    changes = find_changes(evaluation.shown, evaluation.corpus, 5)
-    return Evidence(draw_samples(kept, 6, seed), draw_samples(rejected, 8, seed), changes)
+    """Some kept and some rejected samples, and the queries that gained and lost most.
+
+    Args:
+        kept: the kept examples, all columns.
+        rejected: the rejected examples, all columns.
+        evaluation: what was measured.
+        seed: draws the samples.
+    """
+    return Evidence(
+        kept=draw_samples(kept, SHOWN_KEPT, seed),
+        rejected=draw_samples(rejected, SHOWN_REJECTED, seed),
+        changes=find_changes(evaluation.shown, evaluation.corpus, SHOWN_CHANGES),
+    )
 
 
 def draw_samples(table: pa.Table, count: int, seed: int) -> list[ShownSample]:
-    """`count` rows of kept.parquet or rejected.parquet, taking turns between the reasons, most frequent first."""
+    """Rows of a table of examples, drawn by chance, taking turns between the reasons, the most frequent first."""
     by_reason: dict[str, list[int]] = {}
     for row, reason in enumerate(table["reason"].to_pylist()):
         by_reason.setdefault(reason, []).append(row)
@@ -131,25 +143,29 @@ def _shown(row: Mapping[str, Any]) -> ShownSample:
         for name, value in row.items()
         if name.startswith(CONDITION_PREFIX)
     }
-    passage = excerpt(row["passage"])
-    texts = {name: row[name] or "" for name in ("query", "reason", "detail")}
     return ShownSample(
-        row["sample_id"], passage=passage, document_id=row["document_id"], conditions=conditions, **texts
+        sample_id=row["sample_id"],
+        query=row["query"] or "",
+        passage=excerpt(row["passage"]),
+        document_id=row["document_id"],
+        reason=row["reason"] or "",
+        detail=row["detail"] or "",
+        conditions=conditions,
     )
 
 
 def _changed(results: Results, row: int, passages: Mapping[str, str]) -> ChangedQuery:
     query_id = results.scores["base"].query_ids[row]
     judged = results.benchmark.qrels[query_id]
-    ranks = {name: best_rank(results.runs[name].get(query_id, {}), judged) for name in ("base", "tuned")}
+    ranks = {name: best_rank(results.trec_runs[name].get(query_id, {}), judged) for name in ("base", "tuned")}
     values = {name: float(results.scores[name].values[HEADLINE][row]) for name in ranks}
-    found = [rank for rank in ranks.values() if rank[0]]
-    document = min(found)[1] if found else max(judged, key=lambda name: judged[name])
+    ranked = [(rank, document) for rank, document in ranks.values() if rank]
+    document = min(ranked)[1] if ranked else max(judged, key=lambda name: judged[name])
     return ChangedQuery(
-        query_id,
-        results.benchmark.queries[query_id],
-        document,
-        excerpt(passages.get(document, "")),
+        query_id=query_id,
+        query=results.benchmark.queries[query_id],
+        document_id=document,
+        passage=excerpt(passages.get(document, "")),
         rank_before=ranks["base"][0],
         rank_after=ranks["tuned"][0],
         before=values["base"],
@@ -158,7 +174,7 @@ def _changed(results: Results, row: int, passages: Mapping[str, str]) -> Changed
 
 
 def _first_passages(corpus: Corpus) -> dict[str, str]:
-    """Each document's first passage, its title in front."""
+    """The first passage of each document, with the title in front, by document id."""
     passages: dict[str, str] = {}
     for document, title, text in zip(corpus.document_ids, corpus.titles, corpus.texts, strict=True):
         passages.setdefault(document, f"{title}: {text}" if title and not text.startswith(title) else text)

@@ -14,23 +14,23 @@ from html import escape
 
 from markupsafe import Markup
 
-LANE = 15
-"""Pixels from one system's line to the next."""
-
-
-TIGHT = 0.6
-"""Share of a bin that its bar fills."""
+LANE_PIXELS = 15
+"""Height from one system's line to the next."""
+BAR_SHARE = 0.6
+"""Share of a bin's width that its bar fills."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One value with its interval; `kind` is a CSS class, `label` what a pointer shows."""
+    """One value with its interval."""
 
     kind: str
+    """The CSS class."""
     value: float
     low: float
     high: float
     label: str
+    """The text that appears under a pointer."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Axis:
     ticks: Sequence[float]
 
     def percent(self, value: float) -> float:
-        """Where a value lies, 2..98, so that marks at the ends are not cut in half."""
+        """Where a value lies on the drawing, 2 to 98 percent, so that marks at the ends are not cut in half."""
         inside = min(max(value, self.low), self.high)
         return 2 + 96 * (inside - self.low) / (self.high - self.low)
 
@@ -58,18 +58,30 @@ def nice_axis(low: float, high: float, ticks: int = 4) -> Axis:
 
 
 def strip(marks: Sequence[Mark], axis: Axis, *, zero: bool = False) -> Markup:
-    """Marks with their intervals, one lane each; `zero` draws a strong line at 0, for differences."""
-    height = LANE * len(marks) + 6
+    """A drawing of marks with their intervals, each on a line of its own.
+
+    Args:
+        marks: the values, from top to bottom.
+        axis: their scale.
+        zero: draws a strong line at 0, for differences.
+    """
+    height = LANE_PIXELS * len(marks) + 6
     lines = [_vertical(axis.percent(tick), height, "zero" if zero and tick == 0 else "grid") for tick in axis.ticks]
     if zero and 0 not in axis.ticks:
         lines.append(_vertical(axis.percent(0), height, "zero"))
-    drawn = [_mark(mark, axis, 3 + LANE * lane + LANE / 2) for lane, mark in enumerate(marks)]
+    drawn = [_mark(mark, axis, 3 + LANE_PIXELS * lane + LANE_PIXELS / 2) for lane, mark in enumerate(marks)]
     label = "; ".join(mark.label for mark in marks)
     return _svg("strip", height, label, lines + drawn)
 
 
 def axis_labels(axis: Axis, digits: int, *, signed: bool = False) -> Markup:
-    """The numbers below a column of strips."""
+    """The numbers of an axis, as the drawing that stands below a column of strips.
+
+    Args:
+        axis: the scale of the strips.
+        digits: decimals of a number.
+        signed: writes a plus sign before what is above 0.
+    """
     texts = []
     for tick in axis.ticks:
         x = axis.percent(tick)
@@ -81,7 +93,7 @@ def axis_labels(axis: Axis, digits: int, *, signed: bool = False) -> Markup:
 
 
 def histogram(series: Mapping[str, Mapping[int, int]], *, height: int = 170, last: int | None = None) -> Markup:
-    """Shares by whole number: the first series as bars, a second one as an outline over them.
+    """A drawing of shares by whole number: the first series as bars, a second one as an outline over them.
 
     Args:
         series: CSS class -> value -> count; each is scaled to its own total.
@@ -118,7 +130,8 @@ def _bars(name: str, column: Sequence[float], first: int, top: float, height: in
     for index, share in enumerate(column):
         tall = height * share / top
         more = " or more" if index == len(column) - 1 else ""
-        where = f'x="{width * (index + (1 - TIGHT) / 2):.3f}%" y="{height - tall:.1f}" width="{width * TIGHT:.3f}%"'
+        left = width * (index + (1 - BAR_SHARE) / 2)
+        where = f'x="{left:.3f}%" y="{height - tall:.1f}" width="{width * BAR_SHARE:.3f}%"'
         title = f"<title>{first + index}{more} words: {share:.1%} {escape(name)}</title>"
         bars.append(f'<rect class="{escape(name)}" {where} height="{tall:.1f}" rx="2">{title}</rect>')
     return "".join(bars)

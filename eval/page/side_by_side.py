@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
+from engine.artifacts.report import ReportFolder
 from engine.errors import UserError
+from engine.search.encoder import EncoderConfig
+from eval.evaluation import tuned_encoder
 from eval.page.evidence import excerpt
-from eval.page.table import read_report
+from eval.report import read_report
 from eval.retrieval.systems import Corpus, DenseSystem
 
-if TYPE_CHECKING:
-    from engine.search.encoder import EncoderConfig
-
-
 EXCERPT_CHARACTERS = 120
+"""Length of what is shown of a passage."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Hit:
     """One passage that a model found.
 
     Attributes:
-        row: of the corpus.
-        score: cosine.
-        other_rank: its 1-based rank with the other model.
+        row: row of the passage in the corpus.
+        score: cosine of the question and the passage, -1 to 1.
+        other_rank: 1-based rank of the passage with the other model.
     """
 
     row: int
@@ -47,32 +47,34 @@ def encoders_of(run_dir: Path) -> tuple[EncoderConfig, EncoderConfig]:
     Raises:
         UserError: the run has no report yet.
     """
-    from engine.search.encoder import EncoderConfig
-    from eval.evaluation import tuned_encoder
-
-    if not (run_dir / "report" / "report.json").is_file():
+    if not ReportFolder(run_dir / "report").report_file.is_file():
         remedy = "run it to its end, or name another: the last one is runs/latest"
         raise UserError("has no finished report", where=f"run {run_dir}", remedy=remedy)
-    base = EncoderConfig(**read_report(run_dir / "report")["settings"]["encoder"])
+    base = read_report(run_dir / "report").settings.encoder
     return base, tuned_encoder(base, (run_dir / "model").resolve())
 
 
 def find_hits(systems: list[DenseSystem], question: str, k: int) -> list[list[Hit]]:
-    """For each of the two systems its `k` best passages, and where the other one ranks them."""
-    import numpy as np
-
+    """The `k` best passages of each of the two systems, and where the other one ranks them."""
     vectors = [system.encoder.encode_queries([question]) for system in systems]
     hits = []
-    for own, other in ((0, 1), (1, 0)):
-        rows, scores = systems[own].index.search(vectors[own], k)
-        ranks = systems[other].index.rank_of(np.repeat(vectors[other], rows.shape[1], axis=0), rows[0])
-        found = zip(rows[0], scores[0], ranks, strict=True)
-        hits.append([Hit(int(row), float(score), int(rank)) for row, score, rank in found])
+    for number, other in ((0, 1), (1, 0)):
+        rows, scores = systems[number].index.search(vectors[number], k)
+        other_ranks = systems[other].index.rank_of(np.repeat(vectors[other], rows.shape[1], axis=0), rows[0])
+        passages = zip(rows[0], scores[0], other_ranks, strict=True)
+        hits.append([Hit(int(row), float(score), int(rank)) for row, score, rank in passages])
     return hits
 
 
 def results_table(question: str, corpus: Corpus, hits: list[list[Hit]], decision: str) -> Table:
-    """Two columns of passages: score, id, first words, and the rank with the other model."""
+    """A table of two columns of passages: score, id, first words, and the rank with the other model.
+
+    Args:
+        question: the title of the table.
+        corpus: the passages that were searched.
+        hits: what `find_hits` gave for base and for tuned.
+        decision: the model that the report says to use.
+    """
     table = Table(title=escape(question), title_style="bold", show_lines=True, expand=True)
     table.add_column("#", justify="right")
     for name in ("base", "tuned"):

@@ -1,36 +1,31 @@
 """The table that a run ends with, on the terminal.
 
-In: report.json's dictionary. Out: a rich table: BM25, base, tuned, and tuned minus base with its interval. Differences
-are coloured only where the interval leaves zero out.
+In: a Report. Out: a rich table: BM25, base, tuned, and tuned minus base with its interval. Differences are coloured
+only where the interval leaves zero out.
 """
 
 from __future__ import annotations
-
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from eval import wording
+from eval.report import Report
+from eval.retrieval.metrics import METRICS
 from eval.retrieval.systems import SYSTEMS
+from eval.significance import DifferenceFigures
 
-COLUMNS = ("ndcg@10", "mrr@10", "recall@100", "hit@1", "hit@3", "hit@10")
-
-
+COLUMNS = METRICS[:6]
+"""The metrics that fit the width of a terminal."""
 STYLES = {"better": "bold green", "worse": "bold red", "unclear": ""}
+"""Looks of a difference, by its trend."""
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """report.json of a finished report folder."""
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    return report
+def summary_table(report: Report) -> Table:
+    """A table with the rows BM25, base, tuned, difference and its 95 % interval, and a column per metric.
 
-
-def summary_table(report: Mapping[str, Any]) -> Table:
-    """Rows BM25, base, tuned, difference and its 95 % interval; one column per metric; fits 80 columns."""
+    It fits a terminal of 80 columns.
+    """
     _, figures = wording.shown_results(report)
     table = Table(
         title=escape(wording.questions(report)), title_justify="left", title_style="bold", caption_justify="left"
@@ -39,16 +34,17 @@ def summary_table(report: Mapping[str, Any]) -> Table:
     for metric in COLUMNS:
         table.add_column(wording.METRIC_NAMES[metric], justify="right")
     for name in SYSTEMS:
-        table.add_row(wording.SYSTEM_NAMES[name], *(f"{figures[name][metric]:.3f}" for metric in COLUMNS))
+        table.add_row(wording.SYSTEM_NAMES[name], *(f"{figures.means(name)[metric]:.3f}" for metric in COLUMNS))
     table.add_section()
-    differences = [figures["difference"][metric] for metric in COLUMNS]
-    table.add_row("tuned \u2212 base", *(_styled(wording.signed(d["mean"]), d) for d in differences))
-    table.add_row("95 % from", *(_styled(wording.signed(d["ci95"][0]), d) for d in differences))
-    table.add_row("     to", *(_styled(wording.signed(d["ci95"][1]), d) for d in differences))
-    table.caption = escape(f"Use the {report['decision']['model']} model. {report['decision']['why']}")
+    differences = [figures.difference[metric] for metric in COLUMNS]
+    table.add_row("tuned \u2212 base", *(_styled(difference.mean, difference) for difference in differences))
+    table.add_row("95 % from", *(_styled(difference.low, difference) for difference in differences))
+    table.add_row("     to", *(_styled(difference.high, difference) for difference in differences))
+    table.caption = escape(f"Use the {report.decision.model} model. {report.decision.why}")
     return table
 
 
-def _styled(text: str, difference: Mapping[str, Any]) -> str:
-    style = STYLES[wording.trend_of(difference)]
+def _styled(value: float, difference: DifferenceFigures) -> str:
+    """A bound or a mean in the looks of the difference that it belongs to."""
+    text, style = wording.signed(value), STYLES[wording.trend_of(difference)]
     return f"[{style}]{text}[/{style}]" if style else text

@@ -25,10 +25,10 @@ class Benchmark:
     """Queries and their judgements.
 
     Attributes:
-        name: how reports call it.
-        queries: query id -> text.
+        name: the name that reports give it.
+        queries: texts of the queries, by query id.
         qrels: query id -> document id -> grade, for the same queries; each has at least one relevant document.
-        left_out: reason -> number of queries that were not taken.
+        left_out: number of queries that were not taken, by reason.
     """
 
     name: str
@@ -38,15 +38,18 @@ class Benchmark:
 
     def missing_documents(self, document_ids: Collection[str]) -> int:
         """How many relevant documents are not among the documents of the run, so that no system can find them."""
-        relevant = {name for judged in self.qrels.values() for name, grade in judged.items() if grade > 0}
-        return len(relevant.difference(document_ids))
+        return len(self.relevant_documents().difference(document_ids))
+
+    def relevant_documents(self) -> set[str]:
+        """Ids of the documents that are relevant to some query."""
+        return {document for judged in self.qrels.values() for document, grade in judged.items() if grade > 0}
 
 
 def benchmark_folder(where: str) -> Path | None:
     """The folder of a benchmark; None for "", and for a folder or file without queries and judgements.
 
     Raises:
-        UserError: neither a path that exists nor the name of a packaged benchmark.
+        UserError: `where` is neither a path that exists nor the name of a packaged benchmark.
     """
     if not where:
         return None
@@ -66,8 +69,8 @@ def check_split(folder: Path, split: str) -> None:
     """
     splits = list_splits(folder)
     if split not in splits:
-        what, remedy = f"{folder} has no judgements of this name", suggest(split, splits)
-        raise UserError(what, where=f"report.split={split}", remedy=remedy)
+        message = f"{folder} has no judgements of this name"
+        raise UserError(message, where=f"report.split={split}", remedy=suggest(split, splits))
 
 
 def load_benchmark(where: str, split: str, exclude: Collection[str] = ()) -> Benchmark | None:
@@ -75,7 +78,7 @@ def load_benchmark(where: str, split: str, exclude: Collection[str] = ()) -> Ben
 
     Args:
         where: a collection folder, the name of a packaged benchmark, or "".
-        split: which judgements: qrels/SPLIT.tsv.
+        split: name of the judgements to use: qrels/SPLIT.tsv.
         exclude: ids of queries that were shown to the generator as demonstrations.
 
     Raises:
@@ -90,10 +93,10 @@ def load_benchmark(where: str, split: str, exclude: Collection[str] = ()) -> Ben
 
 
 def benchmark_digest(where: str, split: str) -> str:
-    """What identifies a benchmark: its name, queries and judgements, wherever the folder lies; "" when there is none.
+    """The digest of a benchmark's name, queries and judgements, wherever its folder lies; "" when there is none.
 
     Raises:
-        UserError: as `load_benchmark`.
+        UserError: the benchmark cannot be read; see `load_benchmark`.
     """
     benchmark = load_benchmark(where, split)
     return digest([benchmark.name, benchmark.queries, benchmark.qrels]) if benchmark else ""

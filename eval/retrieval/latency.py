@@ -1,38 +1,67 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""How long one query takes with each system, from its text to the passages.
+
+In: systems and queries. Out: medians and 95th percentiles, by system. Queries are timed one at a time, as a person
+sends them, and encoding apart from searching, since only the latter grows with the number of passages.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from eval.retrieval.systems import DenseSystem, System
 
-Latency = dict[str, dict[str, float]]
-"""encode, search -> p50_ms, p95_ms."""
+WARM_UP = 3
+"""Number of queries before the first one that counts."""
+DEPTH = 10
+"""Number of passages that are searched for."""
+
+
+@dataclass(frozen=True)
+class Percentiles:
+    """The median and the 95th percentile of a duration, in milliseconds."""
+
+    p50_ms: float
+    p95_ms: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """How long one query takes with one system."""
+
+    encode: Percentiles | None = None
+    """From text to vector; None for a system that encodes nothing."""
+    search: Percentiles
 
 
 def measure_latency(systems: Sequence[System], queries: Sequence[str], repetitions: int) -> dict[str, Latency]:
-    """Milliseconds for one query at a time: system -> encode, search -> p50, p95.
+    """How long one query takes, by name of the system; empty when there is nothing to time.
 
-    Three queries warm up uncounted; BM25 has nothing to encode.
+    Args:
+        systems: the systems to time.
+        queries: texts, taken in turn.
+        repetitions: number of queries that count; a few more warm up.
     """
     measured = systems if queries and repetitions else ()
     return {system.name: _latency(system, queries, repetitions) for system in measured}
 
 
 def _latency(system: System, queries: Sequence[str], repetitions: int) -> Latency:
-    seconds = np.zeros((repetitions + 3, 2))
+    seconds = np.zeros((WARM_UP + repetitions, 2))
     for repetition in range(len(seconds)):
         started = time.perf_counter()
         search = system.prepare([queries[repetition % len(queries)]])
         prepared = time.perf_counter()
-        search(10)
+        search(DEPTH)
         seconds[repetition] = prepared - started, time.perf_counter() - prepared
-    parts = {"encode": seconds[3:, 0], "search": seconds[3:, 1]}
-    return {
-        name: {f"p{share}_ms": round(1000 * float(np.percentile(values, share)), 3) for share in (50, 95)}
-        for name, values in parts.items()
-        if name == "search" or isinstance(system, DenseSystem)
-    }
+    encoding, searching = (_percentiles(column) for column in seconds[WARM_UP:].T)
+    return Latency(encode=encoding if isinstance(system, DenseSystem) else None, search=searching)
+
+
+def _percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:
+    p50, p95 = (round(1000 * float(np.percentile(seconds, percent)), 3) for percent in (50, 95))
+    return Percentiles(p50, p95)

@@ -17,22 +17,18 @@ import numpy.typing as npt
 
 from engine.errors import UserError, suggest
 
-Run = Mapping[str, Mapping[str, float]]
-"""A TREC run: query id -> document id -> score, higher is better."""
-
-
+TrecRun = Mapping[str, Mapping[str, float]]
+"""The rankings of all queries, as a TREC run has them: query id -> document id -> score, higher is better."""
 Qrels = Mapping[str, Mapping[str, int]]
 """Judgements: query id -> document id -> grade; 1 and above is relevant."""
-
-
 Floats = npt.NDArray[np.float64]
-
-
+"""One value per query, shape (queries,)."""
+Metric = Callable[[Sequence[int], Sequence[int]], float]
+"""Takes the grades in ranked order and those of all relevant documents in descending order, and gives a value."""
 METRICS = ("ndcg@10", "mrr@10", "recall@100", "hit@1", "hit@3", "hit@10", "map@100")
-"""What every report holds, the headline metric first."""
-
-
+"""The metrics that every report holds, the headline metric first."""
 HEADLINE = METRICS[0]
+"""The metric that headlines and the decision are about."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +48,11 @@ class Scores:
         return {name: float(values.mean()) if len(values) else 0.0 for name, values in self.values.items()}
 
 
-def evaluate(run: Run, qrels: Qrels, metrics: Sequence[str] = METRICS) -> Scores:
+def evaluate(trec_run: TrecRun, qrels: Qrels, metrics: Sequence[str] = METRICS) -> Scores:
     """Scores a TREC run on every query with a relevant document.
 
-    A judged query that the run does not hold counts 0 (trec_eval's `-c`); one without any relevant document is
-    left out, since no ranking of it is better than another.
+    A judged query that the TREC run lacks counts 0 (trec_eval's `-c`); one without any relevant document is left
+    out, since no ranking of it is better than another.
 
     Raises:
         UserError: an unknown metric.
@@ -66,7 +62,7 @@ def evaluate(run: Run, qrels: Qrels, metrics: Sequence[str] = METRICS) -> Scores
     values = {name: np.zeros(len(query_ids)) for name in metrics}
     for row, query_id in enumerate(query_ids):
         judged = qrels[query_id]
-        grades = [max(judged.get(document, 0), 0) for document in ranking(run.get(query_id, {}))]
+        grades = [max(judged.get(document, 0), 0) for document in ranking(trec_run.get(query_id, {}))]
         ideal = sorted((grade for grade in judged.values() if grade > 0), reverse=True)
         for name, function in functions.items():
             values[name][row] = function(grades, ideal)
@@ -74,27 +70,32 @@ def evaluate(run: Run, qrels: Qrels, metrics: Sequence[str] = METRICS) -> Scores
 
 
 def answerable(qrels: Qrels) -> list[str]:
-    """Queries with at least one relevant document."""
+    """Ids of the queries with at least one relevant document."""
     return [query_id for query_id, judged in qrels.items() if any(grade > 0 for grade in judged.values())]
 
 
 def ranking(scores: Mapping[str, float]) -> list[str]:
-    """Document ids, best first: float32 score descending, then id descending, as trec_eval sorts them."""
+    """Ids of documents, best first: float32 score descending, then id descending, as trec_eval sorts them.
+
+    Args:
+        scores: document id -> score, of one query.
+    """
     return sorted(scores, key=lambda document: (np.float32(scores[document]), document), reverse=True)
 
 
 def best_rank(scores: Mapping[str, float], judged: Mapping[str, int]) -> tuple[int, str]:
-    """1-based rank and id of the first relevant document; (0, "") when none is in the ranking."""
+    """The 1-based rank and the id of the first relevant document; (0, "") when none is in the ranking.
+
+    Args:
+        scores: document id -> score, of one query.
+        judged: document id -> grade, of the same query.
+    """
     ranked = ((rank, document) for rank, document in enumerate(ranking(scores), start=1))
     return next(((rank, document) for rank, document in ranked if judged.get(document, 0) > 0), (0, ""))
 
 
-Metric = Callable[[Sequence[int], Sequence[int]], float]
-"""(grades in ranked order, grades of all relevant documents in descending order) -> value."""
-
-
 def metric(name: str) -> Metric:
-    """The function behind `ndcg@10`, `recall@100`, ...
+    """The function behind a name such as `ndcg@10` or `recall@100`.
 
     Raises:
         UserError: the name before the `@` is not known, or what follows is no positive number.
@@ -109,33 +110,33 @@ def metric(name: str) -> Metric:
 
 
 def ndcg(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
-    """Graded nDCG@k: discounted gain over that of the ideal ranking (Järvelin and Kekäläinen 2002)."""
+    """The graded nDCG@k: discounted gain over that of the ideal ranking (Järvelin and Kekäläinen 2002)."""
     return _gain(grades[:k]) / _gain(ideal[:k])
 
 
 def mrr(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
-    """1 / rank of the first relevant document, 0 when it is not among the first k."""
+    """One over the rank of the first relevant document; 0 when it is not among the first k."""
     return next((1 / rank for rank, grade in enumerate(grades[:k], start=1) if grade > 0), 0.0)
 
 
 def recall(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
-    """Share of the relevant documents that is among the first k."""
+    """The share of the relevant documents that is among the first k."""
     return _num_relevant(grades[:k]) / len(ideal)
 
 
 def hit(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
-    """1 when a relevant document is among the first k, else 0 (trec_eval's `success`)."""
+    """One when a relevant document is among the first k, else 0 (trec_eval calls it `success`)."""
     return float(_num_relevant(grades[:k]) > 0)
 
 
 def average_precision(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
-    """Mean over all relevant documents of the precision at their rank, 0 for those not among the first k."""
-    found = 0
+    """The mean over all relevant documents of the precision at their rank, 0 for those not among the first k."""
+    num_relevant = 0
     total = 0.0
     for rank, grade in enumerate(grades[:k], start=1):
         if grade > 0:
-            found += 1
-            total += found / rank
+            num_relevant += 1
+            total += num_relevant / rank
     return total / len(ideal)
 
 

@@ -1,8 +1,7 @@
-"""Three systems, one way to measure them: BM25, the base model and the tuned model over the same documents.
+"""The three systems that are compared, BM25, the base model and the tuned model, behind one interface.
 
-In: a benchmark and the indexes over all passages. Out: a TREC run of documents per system, its scores per query, and
-how long one query takes. Passages are what is searched, documents are what is judged: a document scores as its best
-passage (MaxP, Dai and Callan 2019).
+In: texts of queries, and an index over all passages. Out: rows of passages with scores. A system prepares queries once
+and searches them to any depth, so that a deeper search does not encode them again.
 """
 
 from __future__ import annotations
@@ -12,31 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-import numpy.typing as npt
+from engine.artifacts.documents import DocumentsFolder, passage_text
+from engine.search.order import Ranking
 
 if TYPE_CHECKING:
     from engine.search.bm25 import Bm25Index
     from engine.search.dense import DenseIndex
     from engine.search.encoder import Encoder
 
-
 SYSTEMS = ("bm25", "base", "tuned")
-"""In the order of every table."""
-
-
-Rows = npt.NDArray[np.int64]
-
-
-FoundScores = npt.NDArray[np.float32]
-
-
-Found = tuple[Rows, FoundScores]
-"""Passage rows and scores, best first, both (queries, depth); row -1 fills up where there were fewer."""
-
-
-Search = Callable[[int], Found]
-"""depth -> what one system found for a fixed list of queries."""
+"""Names of the systems, in the order of every table."""
+Search = Callable[[int], Ranking]
+"""Takes a depth and gives what one system finds for a fixed list of queries: rows of passages and their scores, best
+first, both of shape (queries, depth); row -1 fills up where there are fewer."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +31,10 @@ class Corpus:
     """All passages of a run, row by row.
 
     Attributes:
-        passage_ids: unique ids.
-        document_ids: the document of each passage.
-        titles, texts: what a person reads.
+        passage_ids: unique ids of the n passages.
+        document_ids: the document of each passage, n of them.
+        titles: the title of each passage, possibly empty, n of them.
+        texts: the text of each passage without its title, n of them.
     """
 
     passage_ids: list[str]
@@ -56,8 +44,6 @@ class Corpus:
 
     def encoded_texts(self) -> list[str]:
         """What BM25 and the encoders read of each passage."""
-        from engine.artifacts.documents import passage_text
-
         return [passage_text(title, text) for title, text in zip(self.titles, self.texts, strict=True)]
 
 
@@ -66,25 +52,25 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """How runs, tables and files call it."""
+        """How TREC runs, tables and files call it."""
 
     def prepare(self, queries: Sequence[str]) -> Search:
-        """Does once what does not depend on the depth of the search: encoding the queries, say."""
+        """Does once what does not depend on the depth of the search, such as encoding the queries."""
 
 
 @dataclass(frozen=True)
 class Bm25System:
-    """Okapi BM25 over words."""
+    """BM25 over words, in the form that Lucene uses."""
 
     index: Bm25Index
     name: str = "bm25"
 
     def prepare(self, queries: Sequence[str]) -> Search:
-        """Nothing to prepare."""
+        """Prepares nothing, since BM25 reads the queries as they are."""
         return lambda depth: self._search(queries, depth)
 
-    def _search(self, queries: Sequence[str], depth: int) -> Found:
-        """Rows that share no word with the query were not found; the first stays, so that no query has an empty run."""
+    def _search(self, queries: Sequence[str], depth: int) -> Ranking:
+        """Drops passages that share no word with the query, but keeps the first, so that every query has a result."""
         rows, scores = self.index.search(queries, depth)
         rows[:, 1:][scores[:, 1:] <= 0] = -1
         return rows, scores
@@ -105,9 +91,7 @@ class DenseSystem:
 
 
 def read_corpus(folder: Path) -> Corpus:
-    """Reads documents/passages.parquet."""
-    import pyarrow.parquet as pq
-
+    """Reads all passages of a finished documents folder."""
     columns = ["passage_id", "document_id", "title", "text"]
-    table = pq.read_table(folder / "passages.parquet", columns=columns)
+    table = DocumentsFolder(folder).passages(columns)
     return Corpus(*(table.column(name).to_pylist() for name in columns))

@@ -1,7 +1,7 @@
-"""TREC run files and TREC judgements: the formats that every evaluation tool reads.
+"""Files of TREC runs and of TREC judgements: the formats that every evaluation tool reads.
 
-In: a run in memory. Out: lines `qid Q0 docid rank score tag`, sorted by query id, then rank. Scores are written as
-the shortest text that reads back as the same float32, so that trec_eval on the file and our metrics on the run in
+In: a TREC run in memory. Out: lines `qid Q0 docid rank score tag`, sorted by query id, then rank. Scores are written as
+the shortest text that reads back as the same float32, so that trec_eval on the file and our metrics on the TREC run in
 memory rank alike. An id that holds white space would break the format: such ids, and only such, are percent-encoded.
 """
 
@@ -16,19 +16,19 @@ from urllib.parse import quote, unquote
 import numpy as np
 
 from engine.errors import UserError
-from eval.retrieval.metrics import Qrels, Run, ranking
+from eval.retrieval.metrics import Qrels, TrecRun, ranking
 
 Number = TypeVar("Number", int, float)
 
-
 _ENCODED = re.compile(r"%[0-9A-Fa-f]{2}")
+"""A character as `escape_id` writes it; an id that holds one already has its percent signs encoded."""
 
 
-def write_run(file: Path, run: Run, tag: str) -> None:
+def write_run(file: Path, trec_run: TrecRun, tag: str) -> None:
     """Writes one system's TREC run; `tag` names the system."""
     with file.open("w", encoding="utf-8", errors="surrogatepass") as stream:
-        for query_id in sorted(run):
-            scores = run[query_id]
+        for query_id in sorted(trec_run):
+            scores = trec_run[query_id]
             for rank, document in enumerate(ranking(scores), start=1):
                 score = np.float32(scores[document])
                 stream.write(f"{escape_id(query_id)} Q0 {escape_id(document)} {rank} {score!s} {escape_id(tag)}\n")
@@ -40,10 +40,10 @@ def read_run(file: Path) -> dict[str, dict[str, float]]:
     Raises:
         UserError: a line has not six fields, or its score is no number.
     """
-    run: dict[str, dict[str, float]] = {}
+    trec_run: dict[str, dict[str, float]] = {}
     for where, (query_id, _, document, _, score, _) in _fields(file, 6, "qid Q0 docid rank score tag"):
-        run.setdefault(query_id, {})[document] = _number(score, where, float)
-    return run
+        trec_run.setdefault(query_id, {})[document] = _number(score, where, float)
+    return trec_run
 
 
 def write_qrels(file: Path, qrels: Qrels) -> None:
@@ -67,7 +67,7 @@ def read_qrels(file: Path) -> dict[str, dict[str, int]]:
 
 
 def escape_id(name: str) -> str:
-    """An id without white space; unchanged where it had none. `unescape_id` gives it back.
+    """The id without white space; it is unchanged where it had none, and `unescape_id` gives it back.
 
     >>> escape_id("a b"), escape_id("50%"), escape_id("a%20b")
     ('a%20b', '50%', 'a%2520b')
@@ -79,7 +79,7 @@ def escape_id(name: str) -> str:
 
 
 def unescape_id(name: str) -> str:
-    """What `escape_id` was given."""
+    """The id that `escape_id` was given."""
     return unquote(name, errors="surrogatepass") if _ENCODED.search(name) else name
 
 

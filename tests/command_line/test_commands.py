@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +9,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.columns import PASSAGES, PROMPTS
-from engine.artifacts.prompts import write_sets
+from engine.artifacts.columns import EXAMPLES, PASSAGES, PROMPTS
+from engine.artifacts.documents import DocumentsRecord
+from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import samples_schema
 from engine.command_line.commands import trace
 from engine.errors import UserError
 from engine.storage.parts import PartWriter, open_attempt
 from engine.storage.run_folders import begin_run, require
 from engine.storage.store import finish
-from engine.storage.typed import to_json_values
+from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig, TurnConfig
-from engine.task.turns import answer_columns, resolve_turns
 from tests.support.command_line import FinishedRun
+from tests.support.small_run import step_record
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -39,25 +39,31 @@ def two_turn_run(folder: Path, reader: str) -> Path:
     begin_run(folder, "")
     for noun in ("documents", "prompts", "samples"):
         (folder / noun).mkdir()
-    cell = "area=Sync|mood=calm"
-    shared = {"cell": cell, "replicate": 0, "round": 0, "demonstration_set": 0, "prefix": 5, "demonstrations": "3 1"}
-    rows: list[dict[str, Any]] = [{"sample_id": i, "passage_id": f"p{i}", **shared, "prompt_tokens": 9} for i in (0, 1)]
     passages = [{"passage_id": f"p{i}", "document_id": f"p{i}", "title": "", "text": f"no. {i}"} for i in (0, 1)]
     pq.write_table(pa.Table.from_pylist(passages, schema=PASSAGES), folder / "documents" / "passages.parquet")
-    pq.write_table(pa.Table.from_pylist(rows, schema=PROMPTS), folder / "prompts" / "plan-00000.parquet")
-    write_sets([], folder / "prompts" / "demonstration_sets.parquet")
-    (folder / "prompts" / "task.json").write_text(json.dumps(to_json_values(TASK)))
-    schema = samples_schema(["area", "mood"], answer_columns(resolve_turns(TASK)))
+    plan_schema = pa.schema([*PROMPTS, ("condition_area", pa.string()), ("condition_mood", pa.string())])
+    rows = pa.Table.from_pylist([planned(0), planned(1)], schema=plan_schema)
+    prompts = PromptsFolder(folder / "prompts")
+    prompts.write_chunk(0, rows)
+    prompts.write_basis(TASK, [], [])
+    schema = samples_schema(["area", "mood"], compile_task(TASK).answer_columns())
     writer = PartWriter(open_attempt(folder / "samples", 1), 0, schema)
     given = {"status": "generated", "error": "", "text": "4", "field_urgency": "4", "logprob": float("nan")}
     failed = {"status": "failed", "error": "turn triage: does not match", "text": "soon", "field_urgency": None}
-    for row, ticket, own in zip(rows, TICKETS, (given, given | failed), strict=True):
-        everything = dict.fromkeys(schema.names) | row | own | {"turn_ticket": ticket, "model": "fake"}
-        writer.add({name: everything[name] for name in schema.names})
+    for row, ticket, outcome in zip(rows.to_pylist(), TICKETS, (given, given | failed), strict=True):
+        columns = dict.fromkeys(schema.names) | row | outcome | {"turn_ticket": ticket, "model": "fake"}
+        writer.add({name: columns[name] for name in schema.names})
     writer.commit()
+    read = DocumentsRecord(reader, 2, 2, 6, {})
     for noun in ("documents", "prompts", "samples"):
-        finish(folder / noun, {"record": {"reader": reader}})
+        finish(folder / noun, step_record(noun, folder / noun, read))
     return folder
+
+
+def planned(number: int) -> dict[str, Any]:
+    conditions = {"cell": "area=Sync|mood=calm", "condition_area": "Sync", "condition_mood": "calm"}
+    place = {"replicate": 0, "round": 0, "demonstration_set": 0, "prefix": 5, "demonstrations": "3 1"}
+    return {"sample_id": number, "passage_id": f"p{number}", **conditions, **place, "prompt_tokens": 9}
 
 
 @pytest.fixture
@@ -90,6 +96,38 @@ def test_trace_says_why_a_sample_failed(tmp_path: Path, capsys: pytest.CaptureFi
     shown = capsys.readouterr().out
     for part in ("Ticket: the lamp is loud", "soon", "turn triage: does not match", "sample 1: failed"):
         assert part in shown
+
+
+@pytest.mark.parametrize("number", ["2", "-1", "one", "²"])
+def test_trace_names_the_samples_that_there_are(tmp_path: Path, number: str) -> None:
+    with pytest.raises(UserError, match=f"there is no sample {number}") as caught:
+        trace(str(two_turn_run(tmp_path / "run", "files")), number)
+    assert caught.value.remedy == "name one from 0 to 1"
+
+
+@pytest.mark.usefixtures("wide")
+@pytest.mark.parametrize(
+    ("verdict", "line"),
+    [
+        ({"reason": "", "round_trip_rank": 3}, "kept, round-trip rank 3, split train: 'dark lamp'"),
+        ({"reason": "leak", "detail": "0.9", "round_trip_rank": 0}, "rejected by leak: 0.9, split train: 'dark lamp'"),
+        ({"sample_id": 7, "reason": ""}, "failed, so neither kept nor rejected"),
+        (None, "not curated yet"),
+    ],
+)
+def test_trace_ends_with_the_verdict_of_curation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verdict: dict[str, Any] | None, line: str
+) -> None:
+    run = two_turn_run(tmp_path / "run", "files")
+    if verdict is not None:
+        example = {"sample_id": 0, "query": "dark lamp", "split": "train", **verdict}
+        (run / "examples").mkdir()
+        for name, belongs in (("kept", not verdict["reason"]), ("rejected", bool(verdict["reason"]))):
+            table = pa.Table.from_pylist([example] if belongs else [], schema=EXAMPLES)
+            pq.write_table(table, run / "examples" / f"{name}.parquet")
+        finish(run / "examples", step_record("examples", run / "examples", DocumentsRecord("", 0, 0, 0, {})))
+    trace(str(run), "0")
+    assert capsys.readouterr().out.splitlines()[-1] == f"verdict  {line}"
 
 
 @pytest.mark.usefixtures("wide")

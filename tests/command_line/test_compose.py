@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from engine.command_line.compose import first_of_sweep, load_config
-from engine.command_line.config_files import CONF, choices, groups
+from engine.command_line.groups import choices, groups
 from engine.errors import UserError
-from engine.generation.config import GeneratorKind, SamplesConfig
+from engine.generation.config import GeneratorKind
 from engine.runtime.tracking import Mode
+from engine.samples.config import SamplesConfig
 from engine.task.config import AttributeConfig, RangeConfig
 
 
@@ -58,13 +59,6 @@ def test_every_experiment_composes(experiment: str) -> None:
 def test_every_choice_composes(group: str, choice: str) -> None:
     config, _ = load_config([f"{group}={choice}"])
     assert getattr(config, group)
-
-
-def test_groups_and_choices_are_the_files_of_conf() -> None:
-    assert {"documents", "experiment", "samples", "tracking"} <= set(groups())
-    assert choices("tracking") == ["off", "offline", "online"]
-    assert choices("nothing") == []
-    assert sum(len(choices(group)) for group in groups()) == len(list(CONF.glob("*/*.yaml")))
 
 
 @pytest.mark.parametrize(

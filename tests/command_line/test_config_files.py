@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from engine.command_line.compose import load_config
-from engine.command_line.config_files import CONF, chosen_files, own_conf
+from engine.command_line.config_files import Chosen, chosen_files, find_mistake, own_conf
+from engine.command_line.groups import CONF, groups
 from engine.command_line.main import main
 from engine.errors import UserError
 
@@ -125,6 +126,22 @@ def test_no_folder_of_ones_own_is_searched_where_there_is_none(tmp_path: Path, m
             "values",
         ),
         ("mood: {values: {calm: 2, cross: 1}}", "[mood]", "attributes", "is a list, not a mapping", "name: value"),
+        ("{calm: 2, cross: 1}}", "{calm: 2}, range: {low: a}}", "attributes.mood.range.low", "'a' is not a number", ""),
+        ("{calm: 2, cross: 1}}", "{calm: 2}, range: 5}", "attributes.mood.range", "is 5, not a mapping", "low, high"),
+        ("max_tokens: 9", "max_tokens: [9]", "turns.ticket.max_tokens", "[9] is not a whole number", "write a whole"),
+        ("max_tokens: 9", "parser: null", "turns.ticket.parser", "None is none of its values", "valid are: json"),
+        ("name: tickets", "name: null", "name", "None is not text", "write text"),
+        (
+            "name: tickets",
+            "quotas: [{where: {mood: calm}, max: 1}, {wher: {mood: cross}}]",
+            "quotas[1].wher",
+            "there is no key 'wher'",
+            "did you mean 'where'?",
+        ),
+        ("name: tickets", "quotas: [{max: few}]", "quotas[0].max", "'few' is not a whole number", "write a whole"),
+        ("name: tickets", "exclude: [calm]", "exclude[0]", "is 'calm', not a mapping", "name: value"),
+        ("name: tickets", "exclude: {mood: calm}", "exclude", "is a mapping, not a list", "write [{'mood': 'calm'}]"),
+        ('stop: ["\\n"]', "messages: [{role: [a]}]", "turns.ticket.messages[0].role", "['a'] is not text", "text"),
     ],
 )
 def test_a_mistake_is_named_with_file_and_key(
@@ -136,6 +153,38 @@ def test_a_mistake_is_named_with_file_and_key(
     assert caught.value.where == f"conf/task/tickets.yaml: task.{key}"
     assert caught.value.what == what
     assert remedy in caught.value.remedy
+
+
+def test_the_first_of_several_mistakes_is_named_and_references_are_none(home: Path) -> None:
+    (home / "conf" / "task" / "tickets.yaml").write_text(
+        'name: ${name}\nstop: ${nothing.of.the.kind}\nturns:\n  a: {max_tokens: "${seed}"}\n  b: {top_k: x, top_p: y}\n'
+    )
+    with pytest.raises(UserError) as caught:
+        load_config(["task=tickets"])
+    assert caught.value.where == "conf/task/tickets.yaml: task.turns.b.top_k"
+
+
+def test_every_file_that_ships_fits_the_schema() -> None:
+    for group in groups():
+        for file in (CONF / group).glob("*.yaml"):
+            assert find_mistake(Chosen(group, file)) is None
+
+
+def test_a_key_that_is_no_text_is_one_line(home: Path) -> None:
+    write(home, "mood:", "5:")
+    with pytest.raises(UserError) as caught:
+        load_config(["task=tickets"])
+    assert "5" in caught.value.what
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("by_path", [False, True])
+def test_a_reference_that_is_not_closed_is_named_with_its_key(home: Path, by_path: bool) -> None:
+    write(home, "name: tickets", "name: costs ${amount")
+    with pytest.raises(UserError) as caught:
+        load_config(["task=conf/task/tickets.yaml" if by_path else "task=tickets"])
+    assert caught.value.where == "conf/task/tickets.yaml: name"
+    assert "close the ${...}" in caught.value.remedy
 
 
 @pytest.mark.parametrize("by_path", [False, True])

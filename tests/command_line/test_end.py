@@ -1,11 +1,22 @@
-"""How a finished model is loaded, as the terminal says it."""
+"""The end of a run: its figures, the page, and how to load the model, all of which can be pasted."""
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from engine.command_line.end import load_lines
+import pytest
+from rich.console import Console as RichConsole
+
+from engine.command_line.end import load_lines, show_end
 from engine.models.resolve import resolve_model
+from engine.pipeline import RunConfig
+from engine.runtime.console import Console
+from engine.storage.files import write_json
+from eval.report import Report
+from tests.support.small_run import small_report
 
 
 def test_the_lines_load_a_model(tmp_path: Path) -> None:
@@ -14,3 +25,47 @@ def test_the_lines_load_a_model(tmp_path: Path) -> None:
     scope: dict[str, object] = {}
     exec(lines, scope)
     assert scope["vectors"].shape == (2, 384)  # type: ignore[attr-defined]
+
+
+def end_of_run(run_dir: Path, report: Report, config: RunConfig | None = None) -> str:
+    """What `synthmill` prints last, at a width of 100 columns."""
+    (run_dir / "report").mkdir(parents=True)
+    write_json(run_dir / "report" / "report.json", report.as_json())
+    file = io.StringIO()
+    show_end(run_dir, config or RunConfig(), Console(RichConsole(file=file, width=100)))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("name", ["run", '[b]quoted[/b] "run"'])
+def test_the_lines_that_load_the_model_can_be_pasted(tmp_path: Path, name: str) -> None:
+    report, _ = small_report(tmp_path)
+    report = replace(report, decision=replace(report.decision, model="tuned"))
+    run_dir = tmp_path.joinpath(*["a folder of a long name"] * 5, name)
+    shown = end_of_run(run_dir, report)
+    assert "nDCG@10" in shown
+    imports, model, vectors = shown[shown.index("from sentence_transformers") :].splitlines()
+    assert imports == "from sentence_transformers import SentenceTransformer"
+    scope: dict[str, Any] = {"SentenceTransformer": str}
+    exec(model, scope)
+    assert scope["model"] == f"{run_dir}/model"
+    compile(vectors, "pasted", "exec")
+
+
+def test_without_a_query_there_is_no_table(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path, judged=False)
+    decision = replace(report.decision, model="base")
+    shown = end_of_run(
+        tmp_path / "run", replace(report, held_out=replace(report.held_out, queries=0), decision=decision)
+    )
+    told = "there were no queries to evaluate on (0 synthetic queries of held-out documents): use the base model"
+    assert f"report     {told}" in shown.splitlines()
+    assert "0.000" not in shown
+    assert "nDCG" not in shown
+    assert "report/report.html" in shown
+
+
+def test_a_run_that_stops_earlier_ends_with_where_its_output_lies(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    shown = end_of_run(tmp_path / "run", report, RunConfig(until="examples"))
+    assert "run/examples" in shown.replace("\n", "")
+    assert "nDCG" not in shown

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from engine.command_line.config_files import choices, groups
+from engine.command_line.groups import choices, groups
 from engine.command_line.help import help_text
 from tests.support.paths import ROOT
 

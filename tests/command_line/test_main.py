@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from engine.command_line.main import main
+from engine.errors import StoppedEarly, UserError
+from engine.pipeline import RunConfig
 
 
 def test_help_exits_0_and_lists_the_groups(capsys: pytest.CaptureFixture[str]) -> None:
@@ -29,3 +33,45 @@ def test_cfg_job_prints_the_composed_config(capsys: pytest.CaptureFixture[str]) 
 def test_a_sweep_is_checked_before_any_point_runs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-m", "experiment=demo", "model.lerning_rate=1,2"]) == 2
     assert "model.learning_rate" in capsys.readouterr().err
+
+
+@pytest.fixture
+def pasted(monkeypatch: pytest.MonkeyPatch) -> str:
+    """How a run that ended early says that it is called again, from a program that is not on the PATH."""
+    monkeypatch.setattr("sys.argv", ["engine/__main__.py"])
+    return f"To go on: {sys.executable} -m engine experiment=demo 'name=two words'\n"
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        (StoppedEarly("the time is up"), 3, "synthmill: the time is up; what was committed is kept. "),
+        (KeyboardInterrupt(), 130, "\ninterrupted; what was committed is kept. "),
+        (UserError("is wrong", where="key=value", remedy="set it"), 2, "synthmill: key=value: is wrong; set it\n"),
+    ],
+)
+def test_how_a_run_ended_is_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    pasted: str,
+    end: BaseException,
+    code: int,
+    said: str,
+) -> None:
+    def stop(config: object, text: str) -> int:
+        assert isinstance(config, RunConfig)
+        assert "name: two words" in text
+        raise end
+
+    monkeypatch.setattr("engine.command_line.main.start", stop)
+    assert main(["experiment=demo", "name=two words"]) == code
+    assert capsys.readouterr().err == said + (pasted if code != 2 else "")
+
+
+def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(config: object, text: str) -> int:
+        raise RuntimeError(f"a defect, whatever {config} and {text}")
+
+    monkeypatch.setattr("engine.command_line.main.start", stop)
+    with pytest.raises(RuntimeError, match="a defect"):
+        main(["experiment=demo"])

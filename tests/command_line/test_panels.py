@@ -1,13 +1,12 @@
 """One sample turn by turn: prompts as they were asked, answers as they came, reasons, and how it looks."""
 
-# the fixture `start` of test_loop is a parameter here
 from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
 from rich.console import Console, RenderableType
 
+from engine.artifacts.prompts import PlannedRow
 from engine.command_line.panels import (
     Exchange,
     conditions_line,
@@ -15,14 +14,13 @@ from engine.command_line.panels import (
     failed_turn,
     panels,
     planned_exchanges,
-    stored_answers,
     written_exchanges,
 )
-from engine.task.answers import Answer
+from engine.task.compiled import Prompts, compile_task
 from engine.task.config import ParserKind, TaskConfig, TurnConfig
-from engine.task.render import Prompts
-from engine.task.turns import answer_values, resolve_turns
-from tests.support.loops import CONFIG, Start, Watched, row
+from tests.support.loops import CONFIG, Start, Watched
+
+BEES = "Something worth asking about number {}, with several longer words."
 
 SCHEMA = {
     "type": "object",
@@ -43,6 +41,24 @@ TASK = TaskConfig(
 )
 
 
+def row(sample_id: int, **fields: str) -> PlannedRow:
+    planned = PlannedRow(
+        sample_id=sample_id,
+        passage_id=f"p{sample_id}",
+        title=f"Title {sample_id}",
+        text=BEES.format(sample_id),
+        cell="form=question",
+        conditions={"form": "question"},
+        replicate=0,
+        round=0,
+        demonstration_set=0,
+        demonstrations="",
+        prefix=0,
+        prompt_tokens=20,
+    )
+    return replace(planned, **fields)  # type: ignore[arg-type]
+
+
 def rendered(shown: RenderableType) -> str:
     console = Console(width=60, record=True)
     console.print(shown)
@@ -54,7 +70,7 @@ def test_prompts_are_shown_as_they_were_asked(start: Start) -> None:
     written = start(generator=generator, prompts=prompts).write(rows)
     asked = {request.prompt for request in generator.requests()}
     for given, sample in zip(rows, written, strict=True):
-        shown = written_exchanges(prompts.renderers(), given, sample)
+        shown = written_exchanges(prompts.compile(), given, sample)
         assert [one.turn for one in shown] == list(TASK.turns)
         assert {one.prompt for one in shown} <= asked
         assert shown[0].reasoning == "where"
@@ -71,7 +87,7 @@ def test_a_sample_is_shown_up_to_the_turn_at_which_it_failed(start: Start) -> No
     prompts, rows = Prompts(TaskConfig(turns=turns), []), [row(0), row(1, title=""), row(2, title="odd")]
     written = start(prompts=prompts).write(rows)
     one, unrendered, turned_down = (
-        written_exchanges(prompts.renderers(), given, sample) for given, sample in zip(rows, written, strict=True)
+        written_exchanges(prompts.compile(), given, sample) for given, sample in zip(rows, written, strict=True)
     )
     assert [shown.turn for shown in one] == ["a", "b", "c"]
     assert [shown.turn for shown in unrendered] == [shown.turn for shown in turned_down] == ["a", "b"]
@@ -87,54 +103,31 @@ def test_a_sample_is_shown_up_to_the_turn_at_which_it_failed(start: Start) -> No
 def test_a_task_of_one_turn_says_why_it_failed(start: Start) -> None:
     prompts = Prompts(TaskConfig(prompt="{{ passage.text }}"), [])
     given = row(0, text="long " * 5000)
-    [only] = written_exchanges(prompts.renderers(), given, start(prompts=prompts).write([given])[0])
+    [only] = written_exchanges(prompts.compile(), given, start(prompts=prompts).write([given])[0])
     assert (only.turn, only.answer) == ("", None)
     assert only.error.startswith("the prompt has 5000 tokens")
 
 
-@pytest.mark.parametrize(
-    ("config", "answer"),
-    [
-        ({"answer_after": "So:"}, Answer("7", "because")),
-        ({"json_schema": SCHEMA}, Answer('{"stars": 3, "tags": ["é"]}', fields={"stars": 3, "tags": ["é"]})),
-        ({"json_schema": SCHEMA}, Answer('{"more": {"x": 1}}', fields={"more": {"x": 1}})),
-        ({"parser": ParserKind.json}, Answer('{"any": [1]}', fields={"any": [1]})),
-        ({"parser": ParserKind.json}, Answer("[1]")),
-        ({"parser": ParserKind.list}, Answer("- a\n- b", fields={"items": ["a", "b"]})),
-        ({"regex": r"(?P<year>\d+)(?P<rest>x)?"}, Answer("26", fields={"year": "26", "rest": None})),
-        ({"choice": ["a", "b"], "parser": ParserKind.list}, Answer("a")),
-        ({"parser": ParserKind.python}, Answer("x = 1")),
-    ],
-)
-def test_answers_are_read_back_from_their_columns(config: dict[str, object], answer: Answer) -> None:
-    for name in ("first", "last"):
-        own = {"first": TurnConfig("p"), "last": TurnConfig("p")}
-        turns = resolve_turns(TaskConfig(turns={**own, name: TurnConfig("p", **config)}))  # type: ignore[arg-type]
-        answers = {"first": Answer("f"), "last": Answer("l"), name: answer}
-        values = answer_values(turns, answers)
-        assert stored_answers(turns, {**values, "text": answers["last"].text, "error": ""}) == answers
-
-
 def test_the_turn_that_failed_is_named_in_the_error() -> None:
-    turns = resolve_turns(TASK)
-    assert failed_turn(turns, {"error": ""}) == ""
-    assert failed_turn(turns, {"error": "turn rating: turn facts: x"}) == "rating"
-    named = resolve_turns(TaskConfig(turns={"a": TurnConfig("p"), "text": TurnConfig("q")}))
+    task = compile_task(TASK)
+    assert failed_turn(task, {"error": ""}) == ""
+    assert failed_turn(task, {"error": "turn rating: turn facts: x"}) == "rating"
+    named = compile_task(TaskConfig(turns={"a": TurnConfig("p"), "text": TurnConfig("q")}))
     assert failed_turn(named, {"error": "no JSON"}) == "text", "errors of a turn of this name are not introduced by it"
 
 
 def test_a_plan_shows_stand_ins_for_what_is_not_written_yet() -> None:
-    shown = planned_exchanges(Prompts(TASK, []).renderers(), row(0))
+    shown = planned_exchanges(compile_task(TASK), row(0))
     assert shown[-1].prompt == "(thought): (thought) is (rating), (, 2, 8 for question"
     assert {one.answer for one in shown} == {None}
-    [only] = planned_exchanges(Prompts(TaskConfig(prompt="p"), []).renderers(), row(0))
+    [only] = planned_exchanges(compile_task(TaskConfig(prompt="p")), row(0))
     assert only == Exchange("", "p")
 
 
 def test_titles_are_whole_and_conditions_are_said_once() -> None:
-    given = row(7, passage_id="d7#2", cell="|".join(f"attribute{i}=value {i}" for i in range(6)))
+    given = replace(row(7), passage_id="d7#2", conditions={f"attribute{i}": f"value {i}" for i in range(6)})
     shown = [Exchange("a", "[b]p[/b]", "so", "yes"), Exchange("b", "q", answer="")]
-    first, second = (rendered(panel) for panel in panels(shown, given, conditions_line(given["cell"])))
+    first, second = (rendered(panel) for panel in panels(shown, given, conditions_line(given.conditions)))
     assert " turn a · sample 7 · d7#2 ─" in first
     assert " turn b · sample 7 · d7#2 ─" in second
     words = " ".join(first.replace("│", " ").split())
@@ -147,8 +140,8 @@ def test_titles_are_whole_and_conditions_are_said_once() -> None:
 
 
 def test_no_conditions_take_no_line() -> None:
-    assert conditions_line("") == ""
-    assert conditions_line("form=") == "form: (none)"
+    assert conditions_line({}) == ""
+    assert conditions_line({"form": ""}) == "form: (none)"
 
 
 def test_facts_are_two_columns() -> None:

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from engine.command_line.preview import crossed, first_rows, in_order, joint_table, shares_table
+from engine.artifacts.prompts import PromptsFolder
+from engine.command_line.preview import crossed, in_order, joint_table, shares_table
 from tests.support.command_line import CommandLine
 from tests.support.corpus import write_corpus
 
@@ -47,7 +48,7 @@ def test_two_conditions_are_shown_together(tmp_path: Path) -> None:
     for number, (down, across) in enumerate(parts):
         table = pa.table({"condition_down": down, "condition_across": across})
         pq.write_table(table, tmp_path / f"plan-{number:05d}.parquet")
-    text = shown(joint_table(tmp_path, "down", "across"))
+    text = shown(joint_table(PromptsFolder(tmp_path), "down", "across"))
     assert "down by across" in text
     rows = [line.replace("│", " ").split() for line in text.splitlines() if "%" in line]
     assert rows == [["a", "12.5%", "12.5%"], ["b", "62.5%", "12.5%"]]
@@ -101,4 +102,3 @@ def test_preview_generates_when_asked(synthmill: CommandLine) -> None:
     assert '{"title":' in panels[1]
     assert ["audience: " in panel for panel in panels[:4]] == [True, False, True, False]
     assert "(fact)" not in done.stdout
-    assert callable(first_rows)

@@ -1,25 +1,16 @@
-"""Token windows: sizes, overlap, where they are cut, texts that are not text."""
+"""Documents to passages: cleaning, ids, sizes by a real tokenizer, texts that are not text."""
 
 import itertools
-from pathlib import Path
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer
 
 from engine.documents import chunking
-from engine.documents.chunking import (
-    ChunkedDocument,
-    ChunkSize,
-    Passage,
-    chunk_documents,
-    chunk_windows,
-    clean_document,
-    load_tokenizer,
-    token_starts,
-)
+from engine.documents.chunking import ChunkedDocument, Passage, chunk_documents, clean_document, token_starts
 from engine.documents.readers.document import SourceDocument
-from engine.errors import UserError
-from engine.models.tokenizer import tokenizer_file
+from engine.documents.windows import ChunkSize, chunk_windows
+from engine.models.tokenizer import load_tokenizer
+from tests.support.tokenizers import byte_tokenizer
 
 SENTENCES = " ".join(f"Sentence number {index} says that item {index * 7} is heavy." for index in range(200))
 CHINESE = "天气很好我们去公园散步。" * 100
@@ -28,15 +19,7 @@ THAI = "วันนี้อากาศดีมากเราจึงไป
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return load_tokenizer(tokenizer_file("bundled:all-minilm-l6-v2"), key="documents.tokenizer")
-
-
-def byte_tokenizer() -> Tokenizer:
-    """Every byte is a token, so that a character takes several and a space belongs to what follows."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: index for index, letter in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return tokenizer
+    return load_tokenizer("bundled:all-minilm-l6-v2", key="documents.tokenizer")
 
 
 def chunk(tokenizer: Tokenizer, text: str, size: ChunkSize, title: str = "") -> ChunkedDocument:
@@ -75,9 +58,9 @@ def test_chunks_are_slices_within_size_that_leave_nothing_out(tokenizer: Tokeniz
 
 
 def test_chunks_are_cut_at_sentences(tokenizer: Tokenizer) -> None:
-    found = texts(chunk(tokenizer, SENTENCES, ChunkSize(100, 30)))
-    assert all(text.startswith("Sentence") and text.endswith("heavy.") for text in found)
-    overlaps = [set(first.split(". ")) & set(second.split(". ")) for first, second in itertools.pairwise(found)]
+    passages = texts(chunk(tokenizer, SENTENCES, ChunkSize(100, 30)))
+    assert all(text.startswith("Sentence") and text.endswith("heavy.") for text in passages)
+    overlaps = [set(first.split(". ")) & set(second.split(". ")) for first, second in itertools.pairwise(passages)]
     assert all(overlaps)
 
 
@@ -108,12 +91,6 @@ def test_texts_without_spaces_lose_nothing(tokenizer: Tokenizer, text: str, name
         assert all(text[:end].endswith("。") for _, end, _ in windows)
 
 
-def test_no_letter_is_parted_from_its_marks() -> None:
-    text = "ก่" * 300
-    (starts,) = token_starts([text], byte_tokenizer())
-    assert all(text[begin] == "ก" for begin, _, _ in chunk_windows(text, starts, ChunkSize(40, 0)))
-
-
 def test_spaces_that_belong_to_tokens_do_not_make_chunks_too_long() -> None:
     tokenizer = byte_tokenizer()
     for passage in chunk(tokenizer, SENTENCES, ChunkSize(64, 16)).passages:
@@ -131,10 +108,10 @@ def test_the_result_does_not_depend_on_threads_or_batches(
     tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents = [SourceDocument(str(index), "", SENTENCES[: index * 97]) for index in range(40)]
-    one = list(chunk_documents(documents, tokenizer, ChunkSize(64, 16)))
+    single = list(chunk_documents(documents, tokenizer, ChunkSize(64, 16)))
     monkeypatch.setattr(chunking, "BATCH_DOCUMENTS", 7)
-    assert list(chunk_documents(documents, tokenizer, ChunkSize(64, 16), num_threads=3)) == one
-    assert [result.document_id for result in one] == [document.id for document in documents]
+    assert list(chunk_documents(documents, tokenizer, ChunkSize(64, 16), num_threads=3)) == single
+    assert [result.document_id for result in single] == [document.id for document in documents]
 
 
 @pytest.mark.parametrize(
@@ -169,11 +146,3 @@ def test_stray_control_characters_and_surrogates_are_cleaned() -> None:
     assert clean.title == "A title"
     assert clean.text == "a long enough text with   one or two\nlines\nof it"
     clean.text.encode()
-
-
-def test_a_damaged_tokenizer_is_named(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text("{}")
-    with pytest.raises(UserError, match="is no tokenizer") as caught:
-        load_tokenizer(tmp_path / "tokenizer.json", key="documents.tokenizer")
-    assert caught.value.where == f"documents.tokenizer: {tmp_path / 'tokenizer.json'}"
-    assert "documents.tokenizer" in caught.value.remedy

@@ -1,4 +1,4 @@
-"""The documents step: its files, its record, its identity, and the mistakes that end it."""
+"""The documents step: its files, its record, and the mistakes that end it."""
 
 import json
 import subprocess
@@ -12,14 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import FAILED_DOCUMENTS, PASSAGES
-from engine.documents import step as documents
+from engine.artifacts.documents import DocumentsRecord
+from engine.documents import writer
 from engine.documents.config import DocumentsConfig
-from engine.documents.readers.source import Reader
 from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.runtime.console import Console
-from engine.runtime.identity import identity_of
-from engine.storage.digests import digest
 from tests.support.paths import ROOT, SHARED_DATA
 
 needs_data = pytest.mark.skipif(not SHARED_DATA.exists(), reason=f"{SHARED_DATA} is absent")
@@ -36,17 +34,17 @@ def corpus(folder: Path, *rows: Mapping[str, object]) -> Path:
     return folder
 
 
-def load(settings: DocumentsConfig, output: Path) -> dict[str, Any]:
+def load(settings: DocumentsConfig, output: Path) -> DocumentsRecord:
     output.mkdir(exist_ok=True)
-    where: Any = SimpleNamespace(num_cpus=2, console=Console())
-    return load_documents(settings, {}, output, where)
+    place: Any = SimpleNamespace(num_cpus=2, console=Console())
+    return load_documents(settings, {}, output, place)
 
 
 GOOD = {"_id": "a", "title": "T", "text": "one two three four five"}
 
 
 def test_writes_passages_and_failures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "ROW_GROUP", 2)
+    monkeypatch.setattr(writer, "ROWS_PER_GROUP", 2)
     rows = [GOOD, {"_id": "b", "text": "word " * 40}, {"_id": "c", "text": ""}, {"_id": "d", "text": "\x00"}]
     settings = config(corpus(tmp_path / "in", *rows), max_tokens=16, overlap_tokens=4)
     record = load(settings, tmp_path / "out")
@@ -63,7 +61,7 @@ def test_writes_passages_and_failures(tmp_path: Path, monkeypatch: pytest.Monkey
     ]
     tokens = sum(passages["num_tokens"].to_pylist())
     failures = {"control characters": 1, "empty": 1}
-    assert record == {"reader": "beir", "documents": 4, "passages": 4, "tokens": tokens, "failed": failures}
+    assert record == DocumentsRecord(reader="beir", documents=4, passages=4, tokens=tokens, failed=failures)
 
 
 def test_a_tree_goes_on_without_the_files_it_cannot_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,7 +71,7 @@ def test_a_tree_goes_on_without_the_files_it_cannot_read(tmp_path: Path, capsys:
     (folder / "latin.txt").write_bytes(b"caf\xe9 au lait")
     (folder / "scan.pdf").write_bytes(b"%PDF")
     record = load(config(folder), tmp_path / "out")
-    assert (record["passages"], record["failed"]) == (1, {"not UTF-8": 1})
+    assert (record.passages, record.failed) == (1, {"not UTF-8": 1})
     assert pq.read_table(tmp_path / "out" / "failed.parquet")["document_id"].to_pylist() == ["latin.txt"]
     said = capsys.readouterr().out
     assert "left out, being of other kinds: 1 .pdf" in said
@@ -82,13 +80,13 @@ def test_a_tree_goes_on_without_the_files_it_cannot_read(tmp_path: Path, capsys:
 
 def test_limit_reads_the_first_documents(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "in", GOOD, {"_id": "b", "text": "six seven"})
-    assert load(config(folder, limit=1), tmp_path / "out")["documents"] == 1
+    assert load(config(folder, limit=1), tmp_path / "out").documents == 1
 
 
 def test_the_same_text_without_an_id_is_a_duplicate(tmp_path: Path) -> None:
     folder = corpus(tmp_path / "in", {"text": "same words"}, {"text": "other words"}, {"text": "same words"})
     record = load(config(folder), tmp_path / "out")
-    assert (record["documents"], record["passages"], record["failed"]) == (3, 2, {"duplicate": 1})
+    assert (record.documents, record.passages, record.failed) == (3, 2, {"duplicate": 1})
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -116,71 +114,6 @@ def test_a_corpus_of_nothing_is_refused(tmp_path: Path, rows: list[dict[str, obj
     assert remedy in caught.value.remedy
 
 
-def test_identity_is_the_content_and_not_the_path(tmp_path: Path) -> None:
-    here, there = (corpus(tmp_path / name, GOOD) for name in ("here", "there"))
-    (there / "queries.jsonl").write_text('{"_id": "q", "text": "?"}\n')
-    first = digest(identity_of(config(here)))
-    assert digest(identity_of(config(there))) == first
-    assert digest(identity_of(config(here, reader=Reader.beir))) == first
-    assert digest(identity_of(config(here, max_tokens=256))) != first
-    corpus(here, {**GOOD, "text": "changed words"})
-    assert digest(identity_of(config(here))) != first
-
-
-def test_identity_of_a_tree_has_its_names(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("same")
-    first = digest(identity_of(config(tmp_path))), digest(identity_of(config(tmp_path / "a.txt")))
-    (tmp_path / "a.txt").rename(tmp_path / "b.txt")
-    assert digest(identity_of(config(tmp_path))) != first[0]
-    assert digest(identity_of(config(tmp_path / "b.txt"))) != first[1]
-
-
-def test_blank_documents_need_a_number() -> None:
-    with pytest.raises(UserError) as caught:
-        config("", reader=Reader.blank)
-    assert (caught.value.where, caught.value.what) == ("documents.limit=0", "0 is out of range")
-    assert config("", reader=Reader.blank, limit=3).identity()["limit"] == 3
-
-
-def test_identity_of_python_is_its_version() -> None:
-    assert config("", reader=Reader.python).identity()["path"] == sys.version
-
-
-@pytest.mark.parametrize("path", ["", "nowhere/at/all"])
-def test_identity_refuses_a_missing_path_and_writes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError) as caught:
-        config(path).identity()
-    assert caught.value.where == f"documents.path={path or repr(path)}"
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_missing_tokenizer_names_its_key(tmp_path: Path) -> None:
-    folder = corpus(tmp_path / "in", GOOD)
-    with pytest.raises(UserError) as caught:
-        DocumentsConfig(path=str(folder), tokenizer=str(tmp_path / "no-model")).identity()
-    assert "documents.tokenizer" in caught.value.where
-
-
-@pytest.mark.parametrize(
-    ("options", "where"),
-    [
-        ({"max_tokens": 8}, "documents.max_tokens=8"),
-        ({"overlap_tokens": 300}, "documents.overlap_tokens=300"),
-        ({"overlap_tokens": -1}, "documents.overlap_tokens=-1"),
-        ({"min_tokens": 257}, "documents.min_tokens=257"),
-        ({"limit": -5}, "documents.limit=-5"),
-    ],
-)
-def test_sizes_that_do_not_fit_are_refused(options: dict[str, int], where: str) -> None:
-    with pytest.raises(UserError, match="out of range") as caught:
-        config("x", **options)
-    assert caught.value.where == where
-    assert caught.value.remedy.startswith("set it to ")
-
-
 def test_the_module_imports_nothing_heavy() -> None:
     heavy = ("torch", "ray", "tokenizers", "transformers", "pandas")
     script = f"import sys, engine.documents.step; print([name for name in {heavy} if name in sys.modules])"
@@ -189,10 +122,10 @@ def test_the_module_imports_nothing_heavy() -> None:
 
 
 @needs_data
-@pytest.mark.parametrize(("name", "found", "empty"), [("cranfield", 1400, 2), ("cacm", 3204, 0), ("korquad", 961, 0)])
-def test_real_collections(tmp_path: Path, name: str, found: int, empty: int) -> None:
+@pytest.mark.parametrize(("name", "count", "empty"), [("cranfield", 1400, 2), ("cacm", 3204, 0), ("korquad", 961, 0)])
+def test_real_collections(tmp_path: Path, name: str, count: int, empty: int) -> None:
     record = load(config(SHARED_DATA / name, max_tokens=256), tmp_path / "out")
     ids = pq.read_table(tmp_path / "out" / "passages.parquet", columns=["passage_id"])["passage_id"].to_pylist()
-    assert record["documents"] == found
-    assert record["failed"] == ({"empty": empty} if empty else {})
-    assert len(set(ids)) == len(ids) == record["passages"] > found - empty - 1
+    assert record.documents == count
+    assert record.failed == ({"empty": empty} if empty else {})
+    assert len(set(ids)) == len(ids) == record.passages >= count - empty

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -126,25 +127,57 @@ def copy_packages(root: Path) -> None:
         shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
 
 
+AFTER_SAMPLES = {"examples", "model", "report"}
+
+
 @pytest.mark.parametrize(
     ("edited", "rerun"),
     [
-        ("training/batches/plan.py", {"model", "report"}),
-        ("eval/significance.py", {"report"}),
-        ("engine/examples/duplicates/minhash.py", {"examples", "model", "report"}),
-        ("engine/prompts/plan.py", {"prompts", "samples", "examples", "model", "report"}),
-        ("engine/documents/chunking.py", set(NOUNS)),
         ("engine/command_line/help.py", set()),
+        ("engine/generation/routing.py", set()),
+        ("engine/generation/pool.py", set()),
+        ("engine/generation/actor.py", set()),
+        ("engine/runtime/console.py", set()),
+        ("eval/significance.py", {"report"}),
+        ("training/losses/ranking.py", {"model", "report"}),
+        ("training/batches/plan.py", {"model", "report"}),
+        ("engine/examples/filters/checks.py", AFTER_SAMPLES),
+        ("engine/examples/duplicates/minhash.py", AFTER_SAMPLES),
+        ("engine/generation/loop.py", {"samples", *AFTER_SAMPLES}),
+        ("engine/generation/vllm_generator.py", {"samples", *AFTER_SAMPLES}),
+        ("engine/prompts/plan.py", {"prompts", "samples", *AFTER_SAMPLES}),
+        ("engine/task/render.py", {"prompts", "samples", *AFTER_SAMPLES}),
+        ("engine/documents/chunking.py", set(NOUNS)),
+        ("engine/errors.py", set(NOUNS)),
     ],
 )
-def test_an_edited_source_reruns_exactly_the_steps_that_import_it(
+def test_an_edited_source_reruns_exactly_the_steps_whose_code_can_see_it(
     tmp_path: Path, before: dict[str, str], edited: str, rerun: set[str]
 ) -> None:
     copy_packages(tmp_path)
     with (tmp_path / edited).open("a") as stream:
-        stream.write("\n# a remark\n")
+        stream.write("\nEDITED = True\n")
     after = fingerprints(tmp_path)
     assert {noun for noun in NOUNS if before[noun] != after[noun]} == rerun
+
+
+def test_an_edited_template_of_the_page_makes_the_report_anew(tmp_path: Path, before: dict[str, str]) -> None:
+    copy_packages(tmp_path)
+    for template in (tmp_path / "eval" / "page" / "templates").iterdir():
+        template.write_text(template.read_text() + "\n")
+    after = fingerprints(tmp_path)
+    assert {noun for noun in NOUNS if before[noun] != after[noun]} == {"report"}
+
+
+def test_a_mended_docstring_or_comment_reruns_nothing(tmp_path: Path, before: dict[str, str]) -> None:
+    copy_packages(tmp_path)
+    for name in ("engine/errors.py", "engine/generation/loop.py", "training/step.py"):
+        source = (tmp_path / name).read_text()
+        mended = source.replace('"""', '"""Mended: ', 1).replace("\nimport ", "\n# why\nimport  ", 1)
+        mended = re.sub(r"(\n    [^\n#]+)(?=\n\n\n)", r"\1  # a remark", mended, count=1)
+        assert mended != source
+        (tmp_path / name).write_text(mended.replace("import  ", "import "))
+    assert fingerprints(tmp_path) == before
 
 
 def fingerprints(root: Path) -> dict[str, str]:

@@ -1,75 +1,16 @@
-"""The report step end to end on a hand-made run with the bundled encoder, and its config."""
+"""Settings that could only fail later are refused, and the identity holds contents and no place."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
-import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
 from engine.runtime.identity import identity_of
-from eval.config import ReportConfig
-from eval.page.table import read_report
-from eval.retrieval.benchmark import load_benchmark
-from eval.retrieval.metrics import METRICS, evaluate
-from eval.retrieval.trec import read_qrels, read_run
-from eval.step import evaluate_model
-from tests.support.small_run import build_run, finished_run, place_in, small_config, write_benchmark, write_tuned_model
-
-
-@pytest.fixture(scope="module")
-def report_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report of a finished run."""
-    return finished_run(tmp_path_factory.mktemp("run")) / "report"
-
-
-def test_all_files_are_there(report_dir: Path) -> None:
-    wanted = {"report.json", "report.html", "per_query.parquet", "per_query.tsv"}
-    assert wanted <= {entry.name for entry in report_dir.iterdir()}
-    runs = {entry.name for entry in (report_dir / "runs").iterdir()}
-    assert runs == {"bm25.trec", "base.trec", "tuned.trec", "judgements.qrels"}
-
-
-def test_figures_follow_from_the_run_files(report_dir: Path) -> None:
-    figures = read_report(report_dir)["retrieval"]["tiny"]
-    qrels = read_qrels(report_dir / "runs" / "judgements.qrels")
-    assert sorted(qrels) == ["q1", "q2", "q3", "q4", "q5"]
-    for name in ("bm25", "base", "tuned"):
-        means = evaluate(read_run(report_dir / "runs" / f"{name}.trec"), qrels).means()
-        assert means == pytest.approx({metric: figures[name][metric] for metric in METRICS}, abs=1e-9)
-    assert figures["base"]["ndcg@10"] > 0.8, "MiniLM answers easy questions"
-
-
-def test_per_query_scores_average_to_the_figures(report_dir: Path) -> None:
-    rows = pq.read_table(report_dir / "per_query.parquet").to_pylist()
-    for collection, figures in (("tiny", "retrieval"), ("held_out", "held_out")):
-        report = read_report(report_dir)[figures]
-        expected = report["tiny"] if collection == "tiny" else report
-        values = [row["mrr@10"] for row in rows if row["collection"] == collection and row["system"] == "tuned"]
-        assert np.mean(values) == pytest.approx(expected["tuned"]["mrr@10"])
-
-
-def test_report_json_has_everything_the_page_needs(report_dir: Path) -> None:
-    report = read_report(report_dir)
-    names = {"samples", "examples", "generation", "training", "retrieval", "decision", "fingerprints", "seconds"}
-    assert names | {"peak_memory_bytes", "data_quality", "latency", "settings", "held_out"} <= report.keys()
-    assert report["seconds"]["report"] > 0
-    assert report["decision"]["model"] in {"base", "tuned"}
-    assert report["settings"]["encoder"]["model"] == "bundled:all-minilm-l6-v2"
-
-
-def test_without_a_benchmark_the_held_out_queries_are_the_report(tmp_path: Path) -> None:
-    folders = build_run(tmp_path / "store")
-    write_tuned_model(folders["model"])
-    output = tmp_path / "report"
-    output.mkdir()
-    record = evaluate_model(small_config(), folders, output, place_in(tmp_path))
-    assert record["retrieval"] == {}
-    assert record["queries"] == 8
-    assert (output / "runs" / "tuned.trec").read_text().startswith("sample-14 Q0")
-    assert "There were no judged questions" in (output / "report.html").read_text()
+from eval.config import TEMPLATES, ReportConfig
+from tests.support.small_run import small_config, write_benchmark
 
 
 @pytest.mark.parametrize(
@@ -90,6 +31,20 @@ def test_identity_holds_the_benchmarks_content_and_no_place(tmp_path: Path) -> N
     assert "latency" not in text
 
 
+@pytest.mark.parametrize("name", ["report.html", "report.css"])
+def test_an_edited_template_makes_another_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    shipped, copy = identity_of(small_config()), tmp_path / "templates"
+    shutil.copytree(TEMPLATES, copy)
+    monkeypatch.setattr("eval.config.TEMPLATES", copy)
+    assert identity_of(small_config()) == shipped
+    with (copy / name).open("a") as stream:
+        stream.write("\n")
+    edited = identity_of(small_config())
+    assert isinstance(shipped, dict)
+    assert isinstance(edited, dict)
+    assert {key for key in shipped if edited[key] != shipped[key]} == {"templates"}
+
+
 def test_a_benchmark_that_cannot_be_read_is_refused_before_anything_runs(tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path / "tiny")
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tapples\n")
@@ -97,4 +52,3 @@ def test_a_benchmark_that_cannot_be_read_is_refused_before_anything_runs(tmp_pat
         identity_of(small_config(str(folder)))
     with pytest.raises(UserError, match="nowhere"):
         identity_of(small_config(str(tmp_path / "nowhere")))
-    assert load_benchmark("", "test") is None

@@ -6,13 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from engine.artifacts.examples import read_examples
-from eval.data_quality import compare_diversity, describe_queries, distinct_2, quality_figures, words
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.prompts import PromptsFolder
+from engine.task.config import AttributeConfig, TaskConfig
+from eval.data_quality import (
+    DiversityFigures,
+    WordLengths,
+    compare_diversity,
+    describe_queries,
+    distinct_2,
+    quality_figures,
+    read_targets,
+)
 from tests.support.small_run import build_run, small_benchmark
 
 
-def test_words_are_lower_case_runs_of_letters_in_any_script() -> None:
-    assert words("How's São-Paulo? 한국어 x_1") == ["how", "s", "são", "paulo", "한국어", "x_1"]
+def test_words_are_those_of_search_in_any_script() -> None:
+    figures = describe_queries(["How's São-Paulo? x_1", "हिन्दी शब्द", "HOW"])
+    assert figures.words.histogram == {1: 1, 2: 1, 5: 1}
+    assert figures.vocabulary == 7
 
 
 def test_distinct_2_is_different_pairs_over_all_pairs() -> None:
@@ -22,27 +34,40 @@ def test_distinct_2_is_different_pairs_over_all_pairs() -> None:
 
 def test_a_description_counts_lengths() -> None:
     figures = describe_queries(["a b c", "a b", "c d", ""])
-    assert figures["queries"] == 4
-    assert figures["vocabulary"] == 4
-    assert figures["words"] == {"p5": 0, "p50": 2, "p95": 2, "mean": 1.75, "histogram": {"0": 1, "2": 2, "3": 1}}
-    assert describe_queries([])["words"] == {"histogram": {}}
+    assert figures.queries == 4
+    assert figures.vocabulary == 4
+    assert figures.words == WordLengths(p5=0, p50=2, p95=2, mean=1.75, histogram={0: 1, 2: 2, 3: 1})
+    assert describe_queries([]).words == WordLengths(histogram={})
 
 
 def test_diversity_is_compared_at_the_same_number_of_queries() -> None:
     same = compare_diversity(["a b"] * 100, ["a b", "c d"], seed=0)
-    assert same == {"queries": 2, "kept": 0.5, "real": 1.0}
+    assert same == DiversityFigures(queries=2, kept=0.5, real=1.0)
 
 
 def test_figures_of_a_run(tmp_path: Path) -> None:
-    kept, rejected = read_examples(build_run(tmp_path)["examples"])
-    figures = quality_figures((kept, rejected), small_benchmark().queries, 0, {})
-    cells = figures["conditions"]["form"]  # type: ignore[index]
-    assert set(cells) == {"question", "keywords"}
-    assert sum(cell["generated"] for cell in cells.values()) == kept.num_rows + rejected.num_rows == 24
-    assert sum(cell["kept"] for cell in cells.values()) == kept.num_rows
-    assert figures["real"]["queries"] == 5  # type: ignore[index]
-    asked_for = quality_figures((kept, rejected), {}, 0, {"form": {"question": 0.75}})["conditions"]["form"]  # type: ignore[index]
-    assert asked_for["question"]["target"] == 0.75
-    assert "target" not in asked_for["keywords"]
-    assert asked_for["question"]["reached"] + asked_for["keywords"]["reached"] == 1
-    assert "real" not in quality_figures((kept, rejected), {}, 0, {})
+    folder = ExamplesFolder(build_run(tmp_path)["examples"])
+    kept, rejected = folder.kept(), folder.rejected()
+    figures = quality_figures((kept, rejected), small_benchmark().queries, 0, {"form": {"question": 0.75}})
+    shares = figures.conditions["form"]
+    assert set(shares) == {"question", "keywords"}
+    assert sum(share.generated for share in shares.values()) == kept.num_rows + rejected.num_rows == 24
+    assert sum(share.kept for share in shares.values()) == kept.num_rows
+    assert shares["question"].reached + shares["keywords"].reached == 1
+    assert (shares["question"].target, shares["keywords"].target) == (0.75, None)
+    assert figures.real is not None
+    assert figures.real.queries == 5
+
+
+def test_without_real_queries_nothing_is_compared(tmp_path: Path) -> None:
+    folder = ExamplesFolder(build_run(tmp_path)["examples"])
+    figures = quality_figures((folder.kept(), folder.rejected()), {}, 0, {})
+    assert (figures.real, figures.distinct_2_at_equal_number) == (None, None)
+    assert {share.target for share in figures.conditions["form"].values()} == {None}
+
+
+def test_targets_are_the_shares_that_a_task_asks_for(tmp_path: Path) -> None:
+    attributes = {"form": AttributeConfig(values={"question": 3, "keywords": 1})}
+    PromptsFolder(tmp_path).write_basis(TaskConfig(attributes=attributes), [], [])
+    assert read_targets(tmp_path) == {"form": {"question": 0.75, "keywords": 0.25}}
+    assert read_targets(build_run(tmp_path / "run")["prompts"]) == {}

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.decision import Decision, decide, held_out_queries
+from eval.decision import decide, held_out_queries
+from eval.report import Decision
 from eval.retrieval.metrics import Scores
 from eval.significance import Bootstrap
 from tests.support.small_run import build_run
@@ -58,10 +59,10 @@ def test_without_held_out_queries_the_base_model_stays_and_says_so() -> None:
     decision = decision_of([])
     assert decision.model == "base"
     assert "nothing shows" in decision.why
-    assert decision.as_json()["queries"] == 0
+    assert decision.queries == 0
 
 
 def test_scores_of_different_queries_are_a_defect() -> None:
-    one, other = (Scores((name,), {"ndcg@10": np.ones(1)}) for name in "ab")
+    first, second = (Scores((name,), {"ndcg@10": np.ones(1)}) for name in "ab")
     with pytest.raises(AssertionError, match="same queries"):
-        decide(one, other, Bootstrap())
+        decide(first, second, Bootstrap())

@@ -10,7 +10,7 @@ import pytest
 import pytrec_eval
 
 from eval.files import write_evaluation, write_report
-from eval.page.table import read_report
+from eval.report import read_report
 from eval.retrieval.metrics import METRICS
 from tests.support.small_run import build_run, small_evaluation, small_report
 
@@ -25,7 +25,7 @@ def test_pytrec_eval_on_the_files_gives_the_reports_figures(tmp_path: Path) -> N
             theirs = evaluator.evaluate(pytrec_eval.parse_run(stream)).values()
         for ours, trec_name in (("ndcg@10", "ndcg_cut_10"), ("recall@100", "recall_100")):
             mean = np.mean([values[trec_name] for values in theirs])
-            assert report["retrieval"]["tiny"][name][ours] == pytest.approx(mean, abs=1e-6)
+            assert report.retrieval["tiny"].means(name)[ours] == pytest.approx(mean, abs=1e-6)
 
 
 def test_held_out_runs_lie_apart_where_there_is_a_benchmark(tmp_path: Path) -> None:

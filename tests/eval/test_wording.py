@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
-from eval.wording import cost_sentence, figure, gigabytes, headline, money, share, shown_results, signed, with_interval
+from eval.cost import Amounts, Cost
+from eval.report import Report
+from eval.retrieval.metrics import METRICS
+from eval.retrieval.systems import SYSTEMS
+from eval.significance import DifferenceFigures
+from eval.wording import (
+    METRIC_NAMES,
+    SYSTEM_NAMES,
+    cost_sentence,
+    figure,
+    gigabytes,
+    headline,
+    money,
+    share,
+    shown_results,
+    signed,
+    with_interval,
+)
+from tests.support.small_run import small_report
+
+UNKNOWN = Amounts(None, None, None)
 
 
-def report_with(low: float, high: float, *, queries: int = 140, judged: bool = True) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of the small run."""
+    return small_report(tmp_path_factory.mktemp("run"))[0]
+
+
+def report_with(report: Report, low: float, high: float, *, queries: int = 140, judged: bool = True) -> Report:
     """A report whose difference has this interval."""
-    levels = {"base": {"ndcg@10": 0.5}, "tuned": {"ndcg@10": 0.52}}
-    figures = {**levels, "queries": queries, "difference": {"ndcg@10": {"mean": (low + high) / 2, "ci95": [low, high]}}}
-    return {"retrieval": {"cacm": figures} if judged else {}, "held_out": figures | {"queries": queries}}
+    difference = {"ndcg@10": DifferenceFigures((low + high) / 2, (low, high), 0.5)}
+    base, tuned = {"ndcg@10": 0.5}, {"ndcg@10": 0.52}
+    figures = replace(report.held_out, base=base, tuned=tuned, difference=difference, queries=queries)
+    return replace(report, retrieval={"cacm": figures} if judged else {}, held_out=figures)
+
+
+def test_every_system_and_metric_has_a_name_in_the_order_of_the_tables() -> None:
+    assert tuple(SYSTEM_NAMES) == SYSTEMS
+    assert tuple(METRIC_NAMES) == METRICS
 
 
 @pytest.mark.parametrize(
@@ -25,23 +57,24 @@ def report_with(low: float, high: float, *, queries: int = 140, judged: bool = T
         (0.0, 0.03, "unclear", "No clear difference"),
     ],
 )
-def test_the_headline_follows_the_interval(low: float, high: float, trend: str, title: str) -> None:
-    found = headline(report_with(low, high))
-    assert (found.trend, found.title) == (trend, title)
-    assert "140 judged questions of cacm" in found.sentence
-    assert ("may be chance" in found.sentence) == (trend == "unclear")
+def test_the_headline_follows_the_interval(small: Report, low: float, high: float, trend: str, title: str) -> None:
+    shown = headline(report_with(small, low, high))
+    assert (shown.trend, shown.title) == (trend, title)
+    assert "140 judged questions of cacm" in shown.sentence
+    assert "from 0.500 to 0.520" in shown.sentence
+    assert ("may be chance" in shown.sentence) == (trend == "unclear")
 
 
-def test_without_a_benchmark_the_headline_is_about_held_out_queries() -> None:
-    report = report_with(0.01, 0.02, judged=False)
-    assert shown_results(report)[0] == "held_out"
+def test_without_a_benchmark_the_headline_is_about_held_out_queries(small: Report) -> None:
+    report = report_with(small, 0.01, 0.02, judged=False)
+    assert shown_results(report) == ("held_out", report.held_out)
     assert "140 synthetic queries of held-out documents" in headline(report).sentence
-    assert headline(report_with(0, 0, queries=0)).title == "Nothing to measure on"
+    assert headline(report_with(small, 0, 0, queries=0)).title == "Nothing to measure on"
 
 
 def test_numbers_for_people() -> None:
     assert [signed(value) for value in (0.0164, -0.004, 0.0001, -0.0001)] == ["+0.016", "\u22120.004", "0.000", "0.000"]
-    assert with_interval({"mean": 0.02, "ci95": [-0.01, 0.05]}) == "+0.020 [\u22120.010, +0.050]"
+    assert with_interval(DifferenceFigures(0.02, (-0.01, 0.05), 0.3)) == "+0.020 [\u22120.010, +0.050]"
     assert [share(*pair) for pair in ((1, 2), (1, 800), (798, 800), (5, 5), (0, 5), (0, 0))] == [
         "50 %",
         "0.1 %",
@@ -55,15 +88,23 @@ def test_numbers_for_people() -> None:
 
 
 def test_cost_is_said_with_what_is_known() -> None:
-    known = {"cpu_seconds": 9000.0, "gpu_seconds": 7200.0, "price": 5.0, "price_per_1000_kept": 0.4}
-    text = cost_sentence({**known, "tokens_per_kept": 640.4})
-    assert text == (
+    known = Cost(
+        forecast=UNKNOWN,
+        real=UNKNOWN,
+        cpu_seconds=9000.0,
+        gpu_seconds=7200.0,
+        price=5.0,
+        kept=12_500,
+        tokens_per_kept=640.4,
+        price_per_1000_kept=0.4,
+    )
+    assert cost_sentence(known) == (
         "The engines worked for 2.0 GPU-hours: a price of 5.00, 0.40 per 1,000 kept examples. "
         "A kept example took 640 tokens."
     )
-    bare = {"cpu_seconds": 90.2, "gpu_seconds": 0.0, "price": None, "price_per_1000_kept": None}
-    assert cost_sentence({**bare, "tokens_per_kept": None}) == "The engines worked for 90 CPU-seconds."
-    unknown = {**bare, "cpu_seconds": None, "gpu_seconds": None, "tokens_per_kept": 3.0}
+    bare = Cost(UNKNOWN, UNKNOWN, 90.2, 0.0, price=None, kept=0, tokens_per_kept=None, price_per_1000_kept=None)
+    assert cost_sentence(bare) == "The engines worked for 90 CPU-seconds."
+    unknown = replace(bare, cpu_seconds=None, gpu_seconds=None, tokens_per_kept=3.0)
     assert cost_sentence(unknown) == "How long the engines worked is not known."
 
 

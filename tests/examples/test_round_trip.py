@@ -8,17 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PASSAGES
+from engine.artifacts.documents import DocumentsFolder
 from engine.errors import UserError
-from engine.examples.round_trip import RoundTripConfig, best_own, measure_ranks
-from engine.generation.pools import EnginePools
+from engine.examples.round_trip import RoundTripConfig, best_of_document, measure_ranks
 from engine.runtime.cluster import ClusterConfig
-from engine.runtime.console import Console
-from engine.runtime.memory import MemorySampler
-from engine.runtime.place import Place
-from engine.runtime.tracking import NoTracker
 from engine.search.dense import DenseIndex
 from engine.search.encoder import EncoderConfig
-from engine.search.fusion import fused_ranks
+from tests.support.places import quiet_place
 
 ENCODER = EncoderConfig("bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=64)
 WORDS_OF_LOANS = "secured by water"
@@ -30,68 +26,48 @@ TEXTS = {
 }
 
 
-def test_best_own_is_the_best_of_the_documents_passages() -> None:
+def test_the_best_passage_of_a_document_is_found() -> None:
     rng = np.random.default_rng(0)
     queries = rng.normal(size=(40, 8)).astype(np.float32)
     passages = rng.normal(size=(25, 8)).astype(np.float32)
-    owners, own = rng.integers(0, 6, 25), rng.integers(0, 6, 40)
-    owners[:6] = np.arange(6)
-    found = best_own(queries, passages, own, owners)
-    for query, row in enumerate(found):
-        mine = np.flatnonzero(owners == own[query])
-        assert row == mine[np.argmax(passages[mine] @ queries[query])]
+    document_of, sources = rng.integers(0, 6, 25), rng.integers(0, 6, 40)
+    document_of[:6] = np.arange(6)
+    for query, row in enumerate(best_of_document(queries, passages, sources, document_of)):
+        same_document = np.flatnonzero(document_of == sources[query])
+        assert row == same_document[np.argmax(passages[same_document] @ queries[query])]
 
 
-def test_passages_of_the_own_document_never_stand_above_it() -> None:
+def test_blocks_of_scores_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    vectors = rng.normal(size=(30, 8)).astype(np.float32)
+    document_of = np.arange(30) // 5
+    whole = best_of_document(vectors, vectors[::-1], document_of, document_of)
+    monkeypatch.setattr("engine.examples.round_trip._SCORES_AT_ONCE", 7)
+    assert (best_of_document(vectors, vectors[::-1], document_of, document_of) == whole).all()
+
+
+def test_passages_of_the_same_document_never_stand_above_it() -> None:
     rng = np.random.default_rng(1)
     queries = rng.normal(size=(30, 8)).astype(np.float32)
     passages = rng.normal(size=(20, 8)).astype(np.float32)
-    owners, own = np.arange(20) // 4, rng.integers(0, 5, 30)
+    document_of, sources = np.arange(20) // 4, rng.integers(0, 5, 30)
     index = DenseIndex([str(row) for row in range(20)], passages)
-    ranks = index.rank_of(queries, best_own(queries, passages, own, owners))
+    ranks = index.rank_of(queries, best_of_document(queries, passages, sources, document_of))
     for query, rank in enumerate(ranks):
         scores = passages @ queries[query]
-        mine = owners == own[query]
-        assert rank == 1 + (scores[~mine] > scores[mine].max()).sum()
+        same_document = document_of == sources[query]
+        assert rank == 1 + (scores[~same_document] > scores[same_document].max()).sum()
 
 
 def test_a_document_without_passages_is_a_defect() -> None:
     vectors = np.eye(2, dtype=np.float32)
     with pytest.raises(AssertionError, match="has no passage"):
-        best_own(vectors, vectors, np.array([0, 7]), np.array([0, 1]))
+        best_of_document(vectors, vectors, np.array([0, 7]), np.array([0, 1]))
 
 
 def test_top_k_must_be_reachable() -> None:
     with pytest.raises(UserError, match=r"examples.round_trip.top_k: 0 keeps nothing; set it to 1 or more"):
         RoundTripConfig(top_k=0)
-
-
-def test_fused_ranks_are_those_of_reciprocal_rank_fusion() -> None:
-    rng = np.random.default_rng(2)
-    depth, rows, queries = 7, 24, 60
-    rankings = [np.array([rng.permutation(rows)[:depth] for _ in range(queries)]) for _ in range(2)]
-    rankings[1][:20, 3:] = -1  # few words are shared
-    rankings[1][20:25] = -1  # none are
-    owners, own = np.arange(rows) // 3, rng.integers(0, rows // 3, queries)
-    ranks = fused_ranks(*rankings, own, owners)
-    for query, rank in enumerate(ranks):
-        scores = np.zeros(rows)
-        for ranking in rankings:
-            for position, row in enumerate(ranking[query], 1):
-                if row >= 0:
-                    scores[row] += 1 / (60 + position)
-        mine = owners == own[query]
-        assert rank == 1 + (scores[~mine] > scores[mine].max()).sum()
-
-
-def test_what_both_rankings_have_stands_above_what_one_has_first() -> None:
-    first, second = np.array([[0, 1, 2], [0, 1, 2]]), np.array([[3, 1, 4], [3, 1, 4]])
-    assert fused_ranks(first, second, np.array([1, 3]), np.arange(6)).tolist() == [1, 2]
-
-
-def test_a_document_in_neither_ranking_comes_last() -> None:
-    first, second = np.array([[0, 1]]), np.array([[1, -1]])
-    assert fused_ranks(first, second, np.array([5]), np.arange(6)).tolist() == [3]
 
 
 def ranks_among_texts(config: RoundTripConfig, queries: list[str], passages: list[str], tmp_path: Path) -> list[int]:
@@ -103,9 +79,9 @@ def ranks_among_texts(config: RoundTripConfig, queries: list[str], passages: lis
     documents = tmp_path / "documents"
     documents.mkdir()
     pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGES), documents / "passages.parquet")
-    cluster = ClusterConfig(num_cpus=2)
-    place = Place(tmp_path, tmp_path, cluster, Console(), NoTracker(), MemorySampler(), EnginePools())
-    return measure_ranks(config, ENCODER, queries, passages, documents=documents, place=place).tolist()
+    place = quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=2))
+    ranks = measure_ranks(config, ENCODER, queries, passages, documents=DocumentsFolder(documents), place=place)
+    return list(map(int, ranks))
 
 
 @pytest.mark.parametrize("hybrid", [True, False])
@@ -114,7 +90,7 @@ def test_queries_find_the_document_that_they_are_about(
 ) -> None:
     monkeypatch.setattr("engine.examples.round_trip._QUERIES_AT_ONCE", 2)
     queries = ["how hot should the oven be for a loaf", "how do bees say where flowers are", "how does a pump work"]
-    # The first is about another passage of its own document; the last was written from a passage about something else.
+    # The first is about another passage of its document; the last was written from a passage about something else.
     config = RoundTripConfig(top_k=1, hybrid=hybrid)
     ranks = ranks_among_texts(config, queries, ["bread#1", "bees#1", "loans#1"], tmp_path)
     assert ranks[:2] == [1, 1]

@@ -1,6 +1,5 @@
 """The examples step on hand-made parts: real Ray Data, the bundled encoder, every sample accounted for."""
 
-import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,21 +7,22 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import EXAMPLES, PASSAGES
+from engine.artifacts.examples import ExamplesRecord
+from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder, samples_schema
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
-from engine.examples.duplicates.exact import DedupConfig
-from engine.examples.filters.contract import FiltersConfig
+from engine.examples.duplicates.config import DedupConfig
+from engine.examples.filters.chain import FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
 from engine.examples.step import curate_examples
-from engine.generation.pools import EnginePools
 from engine.runtime.cluster import ClusterConfig
-from engine.runtime.console import Console
-from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from engine.runtime.tracking import NoTracker
 from engine.search.encoder import EncoderConfig
 from engine.storage.parts import write_part
+from engine.task.config import PromptKind, TaskConfig, TurnConfig
+from engine.task.render import Demonstration
+from tests.support.places import quiet_place
 
 ENCODER = EncoderConfig("bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=64)
 PASSAGE_TEXTS = {
@@ -58,8 +58,7 @@ def make_config(**fields: object) -> ExamplesConfig:
 
 @pytest.fixture
 def place(tmp_path: Path, ray_session: None) -> Place:
-    cluster = ClusterConfig(num_cpus=2)
-    return Place(tmp_path, tmp_path / "store", cluster, Console(), NoTracker(), MemorySampler(), EnginePools())
+    return quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=2))
 
 
 @pytest.fixture
@@ -72,12 +71,15 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
         for name, text in PASSAGE_TEXTS.items()
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGES), folders["documents"] / "passages.parquet")
-    sets = {"demonstration_set": [0], "position": [0], "document": ["d"], "query": ["a good demonstration query"]}
-    pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_sets.parquet")
-    task = {"instruction": "Write a query.", "demonstration": "", "prompt": "{{ passage.text }}"}
-    (folders["prompts"] / "task.json").write_text(json.dumps(task))
+    write_prompts(folders["prompts"], TaskConfig(instruction="Write a query.", prompt="{{ passage.text }}"))
     write_samples(folders["samples"])
     return folders
+
+
+def write_prompts(folder: Path, task: TaskConfig) -> None:
+    """The task, and one demonstration that every prompt shows."""
+    shown = [Demonstration("A document.", "a good demonstration query")]
+    PromptsFolder(folder).write_basis(task, shown, [shown])
 
 
 def write_samples(folder: Path, samples: list[tuple[str, str, str]] = SAMPLES) -> None:
@@ -103,9 +105,11 @@ def write_samples(folder: Path, samples: list[tuple[str, str, str]] = SAMPLES) -
         write_part(attempt / "part-e0-00000.parquet", pa.Table.from_pylist(part, schema=samples_schema(["form"])))
 
 
-def curate(config: ExamplesConfig, inputs: dict[str, Path], place: Place, name: str = "out") -> tuple[pa.Table, dict]:  # type: ignore[type-arg]
+def curate(
+    config: ExamplesConfig, inputs: dict[str, Path], place: Place, name: str = "out"
+) -> tuple[pa.Table, ExamplesRecord]:
     output = place.run_dir / name
-    output.mkdir()
+    output.mkdir(parents=True)
     record = curate_examples(config, inputs, output, place)
     both = [pq.read_table(output / f"{file}.parquet") for file in ("kept", "rejected")]
     assert all(table.schema.equals(pa.schema([*EXAMPLES, ("condition_form", pa.string())])) for table in both)
@@ -121,11 +125,11 @@ def test_every_generated_sample_is_kept_or_rejected_with_its_reason(inputs: dict
     ]
     assert table["sample_id"].to_pylist() == generated
     assert table["reason"].to_pylist() == REASONS
-    assert record["kept"] == REASONS.count("")
-    assert record["rejected"] == dict.fromkeys(record["rejected"], 1)
-    assert set(record["rejected"]) == set(REASONS) - {""}
-    assert record["train"] + record["validation"] == record["kept"]
-    assert set(record["seconds"]) == {"row_filters", "duplicates", "round_trip", "write"}
+    assert record.kept == REASONS.count("")
+    assert record.rejected == dict.fromkeys(record.rejected, 1)
+    assert set(record.rejected) == set(REASONS) - {""}
+    assert record.train + record.validation == record.kept
+    assert set(record.seconds) == {"row_filters", "duplicates", "round_trip", "write"}
 
 
 def test_kept_rows_hold_what_training_reads(inputs: dict[str, Path], place: Place) -> None:
@@ -144,11 +148,11 @@ def test_kept_rows_hold_what_training_reads(inputs: dict[str, Path], place: Plac
 def test_blocks_and_cores_change_nothing(
     inputs: dict[str, Path], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, _ = curate(make_config(), inputs, place, "one")
+    whole, _ = curate(make_config(), inputs, place, "whole")
     monkeypatch.setattr("engine.examples.filters.blocks.MIN_BLOCK_ROWS", 2)
     monkeypatch.setattr("engine.examples.filters.blocks.MAX_BLOCK_ROWS", 2)
-    many, _ = curate(make_config(), inputs, place, "many")
-    assert one.equals(many)
+    blocks, _ = curate(make_config(), inputs, place, "blocks")
+    assert whole.equals(blocks)
 
 
 def test_a_sample_that_failed_is_neither_kept_nor_rejected(inputs: dict[str, Path], place: Place) -> None:
@@ -165,8 +169,8 @@ def test_each_part_can_be_left_out(inputs: dict[str, Path], place: Place) -> Non
         validation_share=0.0,
     )
     table, record = curate(config, {noun: inputs[noun] for noun in ("documents", "samples")}, place)
-    assert record["rejected"] == {"max_per_passage": len(SAMPLES) - len(PASSAGE_TEXTS)}
-    assert record["train"] == record["kept"] == len(PASSAGE_TEXTS)
+    assert record.rejected == {"max_per_passage": len(SAMPLES) - len(PASSAGE_TEXTS)}
+    assert record.train == record.kept == len(PASSAGE_TEXTS)
     assert set(table["round_trip_rank"].to_pylist()) == {0}
 
 
@@ -189,13 +193,27 @@ def test_all_samples_failed(inputs: dict[str, Path], place: Place, tmp_path: Pat
         curate(make_config(), inputs | {"samples": empty}, place)
 
 
-@pytest.mark.parametrize(
-    ("fields", "message"),
-    [
-        ({"validation_share": 1.0}, "examples.validation_share: 1.0 leaves nothing to train on"),
-        ({"max_per_passage": 0}, "examples.max_per_passage: 0 keeps nothing; set it to 1 or more, or null"),
-    ],
-)
-def test_wrong_settings_name_key_and_remedy(fields: dict[str, object], message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        make_config(**fields)
+SECOND_TEMPLATE = "Now turn that fact into one short search phrase: {{ turns.fact.text }}"
+FACT = TurnConfig(prompt="State a fact of this passage.\n{{ passage.text }}")
+TWO_TURNS = [
+    TaskConfig(turns={"fact": FACT, "query": TurnConfig(prompt=SECOND_TEMPLATE)}),
+    TaskConfig(turns={"fact": FACT, "query": TurnConfig(prompt="{{ passage.text }}", instruction=SECOND_TEMPLATE)}),
+    TaskConfig(turns={"fact": FACT, "query": TurnConfig(prompt="Query:", demonstration=SECOND_TEMPLATE)}),
+    TaskConfig(
+        kind=PromptKind.chat,
+        turns={"fact": FACT, "query": TurnConfig(messages=[{"role": "user", "content": SECOND_TEMPLATE}])},
+    ),
+]
+
+
+@pytest.mark.parametrize("task", TWO_TURNS, ids=["prompt", "instruction", "demonstration", "messages"])
+def test_a_query_that_repeats_the_template_of_a_later_turn_is_a_leak(
+    task: TaskConfig, inputs: dict[str, Path], place: Place, tmp_path: Path
+) -> None:
+    samples = tmp_path / "two-turns"
+    samples.mkdir()
+    write_samples(samples, [("turn that fact into one short search phrase", "bees", "stop"), SAMPLES[2]])
+    write_prompts(inputs["prompts"], task)
+    table, _ = curate(make_config(), inputs | {"samples": samples}, place)
+    assert table["reason"].to_pylist() == ["prompt_leak", ""]
+    assert table["detail"].to_pylist() == ["100% from the instruction", ""]

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from engine.generation.actor import EngineActor
-from engine.generation.config import GeneratorKind, SamplesConfig
+from engine.generation.config import GeneratorConfig, GeneratorKind
 from engine.generation.generator import Weights
+from engine.generation.totals import EngineTotals
 
 
-def start(config: SamplesConfig, model: str, log: Path) -> Any:
+def start(config: GeneratorConfig, model: str, log: Path) -> Any:
     import ray
 
     actor_class: Any = ray.remote(EngineActor)
@@ -22,12 +23,12 @@ def start(config: SamplesConfig, model: str, log: Path) -> Any:
 def test_a_loaded_engine_stops_in_good_order(tmp_path: Path, ray_session: None) -> None:
     import ray
 
-    actor = start(SamplesConfig(generator=GeneratorKind.fake, seed=0), "", tmp_path / "engine.log")
+    actor = start(GeneratorConfig(generator=GeneratorKind.fake, seed=0), "", tmp_path / "engine.log")
     loaded = ray.get(actor.ready.remote())
     assert loaded.seconds >= 0
     assert loaded.cache_tokens == 0, "the fake generator has no cache"
     totals = ray.get(actor.stop.remote(), timeout=20)
-    assert (totals["generated"], totals["failed"], totals["committed"]) == (0, 0, 0)
+    assert totals == EngineTotals()
     ray.kill(actor)
 
 
@@ -36,7 +37,7 @@ def test_an_engine_that_cannot_load_says_why(tmp_path: Path, ray_session: None) 
     import ray
 
     log = tmp_path / "engine.log"
-    actor = start(SamplesConfig(seed=0), str(tmp_path / "no-model"), log)
+    actor = start(GeneratorConfig(seed=0), str(tmp_path / "no-model"), log)
     with pytest.raises(ray.exceptions.RayTaskError, match="no-model"):
         ray.get(actor.ready.remote())
     assert "no-model" in log.read_text(), "the traceback is in the engine's log"

@@ -1,23 +1,16 @@
-"""What the samples step's config refuses, and what of it is identity."""
+"""What a generator's config refuses, what of it is identity, and which code is."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
-import pyarrow.compute as pc
 import pytest
 
-from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
-from engine.generation.config import GeneratorKind, SamplesConfig
-from engine.runtime.identity import identity_of
-from engine.runtime.place import Place
-from engine.samples.step import generate_samples
-from tests.support.command_line import CommandLine
+from engine.generation.config import GeneratorConfig, GeneratorKind, generator_configs, model_configs, written_by
+from engine.runtime.identity import identity_of, reachable
 
-FAKE = SamplesConfig(generator=GeneratorKind.fake, seed=0)
+FAKE = GeneratorConfig(generator=GeneratorKind.fake, seed=0)
 
 
 def test_where_it_runs_is_not_what_it_makes() -> None:
@@ -27,56 +20,80 @@ def test_where_it_runs_is_not_what_it_makes() -> None:
     assert identity_of(replace(FAKE, engine_args={"quantization": "fp8"})) != identity_of(FAKE)
 
 
+def test_the_code_that_writes_is_part_of_what_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identity_of(FAKE)
+    assert FAKE.identity()["written_by"] == written_by()
+    monkeypatch.setattr("engine.generation.config.source_hash", lambda module: f"edited {module}")
+    assert identity_of(FAKE) != before
+
+
+def test_the_code_that_writes_is_the_loop_and_what_it_loads_and_nothing_of_the_driver() -> None:
+    writing = {*reachable("engine.generation.loop"), *reachable("engine.generation.load")}
+    room = {module.removeprefix("engine.generation.") for module in writing if ".generation." in module}
+    assert room >= {"loop", "load", "batch", "conversation", "admission", "vllm_generator", "fake_generator"}
+    assert not room & {"actor", "engines", "limits", "pool", "pools", "processors", "routing"}
+    assert {"engine.task.render", "engine.task.answers", "engine.task.sampling"} <= writing
+
+
 def test_the_fake_generator_needs_no_model() -> None:
-    assert identity_of(replace(FAKE, model="/no/such"))["model"] == "fake"  # type: ignore[index]
+    assert replace(FAKE, model="/no/such").identity()["model"] == "fake"
     assert replace(FAKE, model="/no/such").model_name() == "fake"
 
 
 def test_an_answer_longer_than_the_context_is_refused() -> None:
-    with pytest.raises(UserError, match="2048 output tokens do not fit"):
-        SamplesConfig(max_tokens=2048, context_tokens=2048, seed=0)
+    with pytest.raises(UserError, match="2048 output tokens do not fit") as caught:
+        GeneratorConfig(max_tokens=2048, context_tokens=2048, seed=0)
+    assert caught.value.where == "samples.max_tokens"
+    assert caught.value.remedy == "lower samples.max_tokens or raise samples.context_tokens"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "bounds"),
+    [
+        ("temperature", -1.0, "0 or more"),
+        ("max_num_seqs", 0, "1 or more"),
+        ("part_rows", 0, "1 or more"),
+        ("num_engines", -1, "0 or more"),
+        ("max_seconds", -1.0, "0 or more"),
+        ("part_seconds", 0.0, "more than 0"),
+        ("gpus_per_engine", -2, "0 or more, or -1 for as many as fit"),
+    ],
+)
+def test_a_value_out_of_range_is_refused(name: str, value: float, bounds: str) -> None:
+    with pytest.raises(UserError, match=f"{value} is out of range") as caught:
+        replace(FAKE, **{name: value})
+    assert caught.value.where == f"samples.{name}={value}"
+    assert caught.value.remedy == f"set it to {bounds}"
+
+
+def test_a_mistake_is_named_by_the_key_that_it_was_written_under() -> None:
+    with pytest.raises(UserError, match="out of range") as caught:
+        model_configs(replace(FAKE, models={"judge": {"top_p": 2.0}}))
+    assert caught.value.where == "samples.models.judge.top_p=2.0"
+    with pytest.raises(UserError, match="out of range") as caught:
+        generator_configs(replace(FAKE, mix={"large": {"share": 1, "part_rows": 0}}))
+    assert caught.value.where == "samples.mix.large.part_rows=0"
+    with pytest.raises(UserError, match="48 output tokens do not fit a context of 40") as caught:
+        model_configs(replace(FAKE, models={"judge": {"context_tokens": 40}}))
+    assert caught.value.where == "samples.max_tokens", "the model has them from there"
+    assert caught.value.remedy == "lower samples.max_tokens or raise samples.models.judge.context_tokens"
+
+
+def test_a_model_that_does_not_exist_is_named_by_its_key() -> None:
+    real = GeneratorConfig(seed=0)
+    with pytest.raises(UserError, match="no such model") as caught:
+        replace(real, models={"judge": {"model": "/no/such"}}).identity()
+    assert caught.value.where == "samples.models.judge.model=/no/such"
+    with pytest.raises(UserError, match="no such model") as caught:
+        replace(real, mix={"large": {"share": 1, "model": "/no/such"}}).identity()
+    assert caught.value.where == "samples.mix.large.model=/no/such"
+
+
+def test_configs_have_the_same_key_when_they_start_the_same_engines() -> None:
+    assert replace(FAKE).engines_key() == FAKE.engines_key()
+    assert replace(FAKE, max_num_seqs=9).engines_key() != FAKE.engines_key()
 
 
 def test_gpus_follow_the_setting() -> None:
     assert replace(FAKE, gpus_per_engine=2).gpus() == 2
     assert replace(FAKE, gpus_per_engine=0).gpus() == 0
-
-
-def test_a_run_of_few_samples_that_all_fail_is_refused(
-    planned_inputs: Mapping[str, Path],  # the fixture
-    tmp_path: Path,
-    place: Place,
-) -> None:
-    output = tmp_path / "samples"
-    output.mkdir()
-    without_room = replace(FAKE, context_tokens=3, max_tokens=2, max_failed_share=1.0)
-    try:
-        assert generate_samples(without_room, planned_inputs, output, place)["failed"] == 90
-    finally:
-        place.engines.stop()
-    strict = replace(without_room, max_failed_share=0.99)
-    with pytest.raises(UserError, match="90 of 90 samples failed, the last with: the prompt has"):
-        generate_samples(strict, planned_inputs, output, place)
-
-
-def test_a_time_budget_ends_a_run_with_exit_code_3_and_the_same_command_goes_on(
-    synthmill: CommandLine, corpus: Path
-) -> None:
-    command = ["experiment=adapt", "samples=fake", f"collection={corpus}", "run_dir=run", "until=samples"]
-    budget = ["samples.fake_samples_per_second=30", "samples.max_seconds=1.5"]
-    first = synthmill.run(*command, *budget)
-    assert first.returncode == 3, first.stderr
-    assert "time budget (samples.max_seconds) reached: " in first.stderr
-    assert "of 120 generated" in first.stderr
-    assert "samples.max_seconds=1.5" in first.stderr.splitlines()[-1], "the command that goes on"
-    folder = synthmill.folder / "run" / "samples"
-    before = SamplesFolder(folder).rows()
-    assert 0 < before.num_rows < 120
-    assert f"{before.num_rows} of 120" in first.stderr
-    assert not (folder / "_DONE").exists()
-    second = synthmill.run(*command, "samples.max_seconds=600")
-    assert second.returncode == 0, second.stderr
-    after = SamplesFolder(folder).rows()
-    assert after["sample_id"].to_pylist() == list(range(120))
-    kept = after.filter(pc.is_in(after["sample_id"], before["sample_id"]))
-    assert set(kept["attempt"].to_pylist()) == {1}, "nothing is generated again"

@@ -5,13 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from engine.generation.config import GeneratorKind, SamplesConfig
-from engine.generation.fake_generator import FakeGenerator
+from engine.generation.config import GeneratorConfig, GeneratorKind
+from engine.generation.fake_generator import MEMORY_BYTES, SAMPLES_PER_SECOND, FakeGenerator, fake_environment
 from engine.generation.generator import Finished, Request, prompt_hash
 from engine.generation.load import make_generator
 from engine.task.sampling import Sampling
 
-CONFIG = SamplesConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=4, context_tokens=100)
+CONFIG = GeneratorConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=4, context_tokens=100)
 SAMPLING = Sampling(0.7, 0.95, 48)
 PROMPT = "Passage: The kestrel hovers above motorways.\nQuery:"
 
@@ -78,13 +78,27 @@ def test_takes_a_chat() -> None:
     assert drain(generator)[0].prompt_tokens == 9
 
 
-def test_is_as_slow_as_it_is_told_to_be() -> None:
-    generator = FakeGenerator(replace(CONFIG, fake_samples_per_second=100.0))
+def test_is_as_slow_as_it_is_told_to_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "100")
+    generator = FakeGenerator(CONFIG)
     for number in range(5):
         generator.add(Request(str(number), PROMPT, 4, SAMPLING))
     started = time.monotonic()
     assert [finished.request_id for finished in drain(generator)] == ["0", "1", "2", "3", "4"]
     assert time.monotonic() - started >= 0.2
+
+
+def test_has_as_little_memory_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MEMORY_BYTES, "1000")
+    with pytest.raises(MemoryError, match="2000 bytes for the KV cache, 1000 there"):
+        FakeGenerator(replace(CONFIG, kv_cache_bytes=2000))
+    assert FakeGenerator(replace(CONFIG, kv_cache_bytes=1000)).num_unfinished() == 0
+
+
+def test_what_it_is_told_is_passed_on_to_engines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MEMORY_BYTES, raising=False)
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "7")
+    assert fake_environment() == {SAMPLES_PER_SECOND: "7"}
 
 
 def test_never_claims_to_be_a_model() -> None:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from engine.generation.config import SamplesConfig, model_configs
+from engine.generation.config import GeneratorConfig, model_configs
 from engine.generation.limits import KILLED, is_out_of_memory, memory_remedy, smaller_limits
 from engine.generation.vllm_generator import engine_arguments
 from engine.runtime.identity import identity_of
 
-ON_CPU = SamplesConfig(seed=0, gpus_per_engine=0, max_num_seqs=64, kv_cache_bytes=2**31)
-ON_GPU = SamplesConfig(seed=0, gpus_per_engine=1, max_num_seqs=64, max_num_batched_tokens=4096)
+ON_CPU = GeneratorConfig(seed=0, gpus_per_engine=0, max_num_seqs=64, kv_cache_bytes=2**31)
+ON_GPU = GeneratorConfig(seed=0, gpus_per_engine=1, max_num_seqs=64, max_num_batched_tokens=4096)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Several models in one engine: who answers which turn, what they sample with, and mistakes that are named."""
 
-# the fixtures `start` of test_loop and `place` of test_pool are parameters here
 from __future__ import annotations
 
 from dataclasses import replace
@@ -12,15 +11,15 @@ import pytest
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
-from engine.generation.config import SamplesConfig, model_configs
+from engine.generation.config import GeneratorConfig, model_configs
 from engine.generation.jobs import Unit
 from engine.generation.load import Ensemble, make_generator
 from engine.generation.vllm_generator import engine_arguments
 from engine.run import check_models
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
+from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
-from engine.task.render import Prompts
 from tests.support.adapters import MODEL, write_adapter
 from tests.support.jobs import job, rows
 from tests.support.loops import CONFIG, Start, Watched, row
@@ -111,7 +110,7 @@ def test_a_judge_is_configured_from_the_command_line(tmp_path: Path) -> None:
 def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, place: Place) -> None:
     """On vLLM: the same prompt, greedily, to the model as it is and to the same model changed by an adapter."""
     none, strong = write_adapter(tmp_path / "none", scale=0.0), write_adapter(tmp_path / "strong", scale=1.0)
-    config = SamplesConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=256, max_num_seqs=4)
+    config = GeneratorConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=256, max_num_seqs=4)
     config = replace(
         config, kv_cache_bytes=2**27, cpus_per_engine=1, lora=str(none), models={"other": {"lora": str(strong)}}
     )

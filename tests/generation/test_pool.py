@@ -15,12 +15,12 @@ import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
-from engine.generation.config import SamplesConfig
-from engine.generation.jobs import Unit, token_counts
+from engine.generation.fake_generator import SAMPLES_PER_SECOND
+from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job, rows, units, written
+from tests.support.jobs import FAKE, job, rows, units
 
 
 def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: EnginePools) -> None:
@@ -30,12 +30,16 @@ def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: E
     table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(300))
     assert set(table["status"].to_pylist()) == {"generated"}
-    assert sum(own["committed"] for own in totals) == 300
+    assert sum(engine.committed for engine in totals) == 300
     assert seen[-1] == 300
 
 
-def test_a_killed_engine_costs_only_its_open_part(tmp_path: Path, place: Place, pools: EnginePools) -> None:
-    pool = pools.start(replace(FAKE, num_engines=2, fake_samples_per_second=60.0), place)
+def test_a_killed_engine_costs_only_its_open_part(
+    tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
+    pool = pools.start(replace(FAKE, num_engines=2), place)
+    assert isinstance(pool, EnginePool)
     pool.wait_ready()
     victim = actor_pid(pool)
     killer = threading.Thread(target=kill_after_its_first_part, args=(victim, tmp_path))
@@ -47,7 +51,7 @@ def test_a_killed_engine_costs_only_its_open_part(tmp_path: Path, place: Place, 
     writers = table["engine"].to_pylist()
     assert set(writers) == {0, 1, 2}, "another engine took the dead one's place"
     assert writers.count(0) >= 20, "what the dead one had committed is kept"
-    assert next(own["committed"] for own in totals) == writers.count(0), "and counted"
+    assert next(engine.committed for engine in totals) == writers.count(0), "and counted"
 
 
 def kill_after_its_first_part(victim: int, folder: Path) -> None:
@@ -60,7 +64,7 @@ def kill_after_its_first_part(victim: int, folder: Path) -> None:
 
 def actor_pid(pool: EnginePool) -> int:
     """The process of one engine: the one whose standard output is the engine's log."""
-    log = pool._engines[0].log.resolve()
+    log = pool.engines[0].log.resolve()
     for process in psutil.Process().children(recursive=True):
         if any(Path(file.path) == log for file in process.open_files()):
             return process.pid
@@ -78,38 +82,11 @@ def test_a_failing_prompt_is_a_failed_row(tmp_path: Path, place: Place, pools: E
     assert "the context 60" in failed[0]["error"]
 
 
-def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pools: EnginePools) -> None:
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    (broken / "config.json").write_text('{"model_type": "llama"}')
-    with pytest.raises(UserError, match=r"samples\.model=.*broken"):
-        pools.start(SamplesConfig(model=str(broken), seed=0), place)
-
-
-def test_an_engine_without_memory_starts_once_more_with_less(tmp_path: Path, place: Place, pools: EnginePools) -> None:
-    short = replace(FAKE, kv_cache_bytes=1500, fake_memory_bytes=1000, num_engines=2)
-    pool = pools.start(short, place)
-    pool.generate(job(tmp_path), units(60, 15), lambda _: None)
-    assert SamplesFolder(tmp_path).rows().num_rows == 60
-    assert [engine.config.kv_cache_bytes for engine in pool._engines] == [750, 750]
-    warnings = written(place).count("kv_cache_bytes 1500 -> 750")
-    assert warnings == 1, "both engines are told at once"
-
-
-@pytest.mark.parametrize(("kv_cache_bytes", "said"), [(5000, "MemoryError: 2500 bytes"), (50_000, "was killed while")])
-def test_an_engine_that_finds_no_memory_twice_names_the_settings(
-    place: Place, pools: EnginePools, kv_cache_bytes: int, said: str
+def test_a_time_budget_ends_in_good_order(
+    tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pool = pools.start(replace(FAKE, kv_cache_bytes=kv_cache_bytes, fake_memory_bytes=1000), place)
-    with pytest.raises(UserError, match=said) as caught:
-        pool.wait_ready()
-    assert "also with smaller limits" in caught.value.what
-    assert "lower samples.kv_cache_bytes" in caught.value.remedy
-    assert f"kv_cache_bytes {kv_cache_bytes} -> {kv_cache_bytes // 2}" in written(place)
-
-
-def test_a_time_budget_ends_in_good_order(tmp_path: Path, place: Place, pools: EnginePools) -> None:
-    slow = replace(FAKE, fake_samples_per_second=50.0, max_seconds=1.5, part_rows=1000)
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "50")
+    slow = replace(FAKE, max_seconds=1.5, part_rows=1000)
     pool = pools.start(slow, place)
     started = time.monotonic()
     totals = pool.generate(job(tmp_path), units(3000, 15), lambda _: None)
@@ -117,7 +94,7 @@ def test_a_time_budget_ends_in_good_order(tmp_path: Path, place: Place, pools: E
     assert time.monotonic() - started < 15, "60 s of work were planned"
     there = SamplesFolder(tmp_path).rows().num_rows
     assert 0 < there < 3000
-    assert sum(own["committed"] for own in totals) == there, "the open part is committed"
+    assert sum(engine.committed for engine in totals) == there, "the open part is committed"
     (tmp_path / "again").mkdir()
     assert pool.generate(job(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
 
@@ -126,9 +103,16 @@ def test_a_budget_that_suffices_changes_nothing(tmp_path: Path, place: Place, po
     pool = pools.start(replace(FAKE, max_seconds=60.0), place)
     totals = pool.generate(job(tmp_path), units(60, 15), lambda _: None)
     assert not pool.out_of_time
-    assert (totals[0]["committed"], totals[0]["cpus"], totals[0]["gpus"]) == (60, 1, 0)
+    assert (totals[0].committed, totals[0].cpus, totals[0].gpus) == (60, 1, 0)
 
 
-def test_tokens_of_the_shortest_and_the_mean_prompt() -> None:
-    assert token_counts(units(30, 15)) == (20.0, 20.0)
-    assert token_counts([]) == (1.0, 1.0)
+def test_a_job_in_which_too_many_samples_fail_is_stopped(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    pool = pools.start(replace(FAKE, context_tokens=3, max_tokens=2), place)
+    with pytest.raises(UserError, match="samples failed, the last with: the prompt has"):
+        pool.generate(job(tmp_path), units(300, 15), lambda _: None)
+
+
+def test_a_job_may_allow_all_of_its_samples_to_fail(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    pool = pools.start(replace(FAKE, context_tokens=3, max_tokens=2), place)
+    totals = pool.generate(replace(job(tmp_path), max_failed_share=1.0), units(90, 15), lambda _: None)
+    assert [engine.failed for engine in totals] == [90]

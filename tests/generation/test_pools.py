@@ -14,7 +14,8 @@ from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.generation.config import generator_configs
-from engine.generation.pools import ENGINES_APART, EnginePools, MixedPool, writer_of
+from engine.generation.fake_generator import SAMPLES_PER_SECOND
+from engine.generation.pools import ENGINE_NUMBERS_PER_GENERATOR, EnginePools, MixedPool, writer_of
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
 from tests.support.jobs import FAKE, job, rows, units
@@ -82,9 +83,9 @@ def test_two_generators_write_every_row_once(
     totals = pool.generate(job(tmp_path), work, seen.append)
     table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(300))
-    by_engine = (table["engine"].to_numpy() >= ENGINES_APART).astype(int)
+    by_engine = (table["engine"].to_numpy() >= ENGINE_NUMBERS_PER_GENERATOR).astype(int)
     assert (by_engine == writer_of(pa.concat_tables([unit.rows for unit in work]), MIXED)).all()
-    assert sum(own["committed"] for own in totals) == 300
+    assert sum(engine.committed for engine in totals) == 300
     assert seen[-1] == 300
     assert len(totals) == 3, "one engine of the first generator, two of the second"
 
@@ -93,8 +94,16 @@ def test_a_time_budget_is_of_all_generators_together(
     tmp_path: Path,
     place: Place,  # the fixture
     pools: EnginePools,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    pool = pools.start(replace(MIXED, max_seconds=1.0, fake_samples_per_second=30.0), place)
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "30")
+    pool = pools.start(replace(MIXED, max_seconds=1.0), place)
     pool.generate(job(tmp_path), units(300, 15), lambda _: None)
     assert pool.out_of_time
     assert 0 < SamplesFolder(tmp_path).rows().num_rows < 200
+
+
+def test_configs_that_start_the_same_engines_share_them(place: Place, pools: EnginePools) -> None:
+    pool = pools.start(FAKE, place)
+    assert pools.start(replace(FAKE, rounds=3, price_per_cpu_hour=1.0), place) is pool
+    assert pools.start(replace(FAKE, max_num_seqs=9), place) is not pool

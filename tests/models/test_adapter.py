@@ -1,4 +1,4 @@
-"""Adapters: what is refused, and what identifies one; tests/test_ensemble.py has vLLM write with two."""
+"""Adapters: what is refused, and what identifies one; tests/generation/test_load.py has vLLM write with two."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from engine.errors import UserError
-from engine.generation.config import SamplesConfig
 from engine.generation.vllm_generator import lora_arguments
 from engine.models.adapter import adapter_digest, adapter_rank, resolve_adapter
 from engine.runtime.identity import identity_of
+from engine.samples.config import SamplesConfig
 from tests.support.adapters import MODEL, write_adapter
 
 

@@ -1,8 +1,8 @@
-"""Round 0: values and demonstrations that the generator writes, frozen with the plan; with the fake generator."""
+"""Round 0: values and demonstrations that the generator writes, as steps of the pipeline; with the fake generator."""
 
-# the fixture `place` of test_pool is a parameter here
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,121 +10,195 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.columns import PASSAGES
+from engine.artifacts.columns import EXAMPLES, PASSAGES, SAMPLES
+from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder
+from engine.command_line.compose import load_config
 from engine.errors import UserError
-from engine.generation.config import SamplesConfig
-from engine.prompts.config import PromptsConfig
+from engine.pipeline import RunConfig, steps
+from engine.prompts.config import SelfInstructConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
-from engine.prompts.planner import read_ground
-from engine.prompts.round_zero import Asking, is_written, write_demonstrations, write_values
-from engine.prompts.step import plan_prompts
-from engine.runtime.place import Place
-from engine.task.config import AttributeConfig, TaskConfig, WrittenConfig
-from tests.support.jobs import FAKE
+from engine.prompts.round_zero import (
+    plan_demonstrations,
+    plan_values,
+    read_demonstrations,
+    values_config,
+    with_values,
+)
+from engine.storage.parts import open_attempt, write_part
+from engine.task.config import AttributeConfig, ParserKind, TaskConfig, WrittenConfig
+from tests.support.command_line import CommandLine
+from tests.support.corpus import write_corpus
 
-SHOWN = DemonstrationsConfig(collection="", seed=0, num_sets=2, per_prompt=2)
 TASK = TaskConfig(
-    demonstration="P: {{ demonstration.document }}\nQ: {{ demonstration.query }}\n",
     prompt="P: {{ passage.text }}\n{{ condition.topic }} {{ condition.form }}:",
     attributes={
-        "topic": AttributeConfig(
-            written=WrittenConfig("Name some topics that concern apples, oranges and pears.\nList:", 3)
-        ),
+        "topic": AttributeConfig(written=WrittenConfig("Name some topics.\nList:", 3)),
         "form": AttributeConfig({"question": 1, "keywords": 1}, from_demonstrations=True),
+        "tone": AttributeConfig(written=WrittenConfig("Name some tones.\nList:", 25, max_tokens=99)),
     },
 )
+SHOWN = DemonstrationsConfig(collection="", seed=0, self_instruct=2)
+TASK_FILE = """
+name: pears
+demonstration: |
+  P: {{ demonstration.document }}
+  Q: {{ demonstration.query }}
+prompt: |-
+  P: {{ passage.text }}
+  {{ condition.topic }} {{ condition.form }}:
+attributes:
+  topic: {written: {prompt: "Name some topics that concern apples, oranges and pears.\\nList:", count: 3}}
+  form: {values: {question: 1, keywords: 1}, from_demonstrations: true}
+"""
 
 
 @pytest.fixture
-def documents(tmp_path: Path) -> Path:
+def documents(tmp_path: Path) -> DocumentsFolder:
     folder = tmp_path / "documents"
     folder.mkdir()
-    text = "Passage number {0} explains how orchards of apples and pears are kept in valley {0} by growers."
     rows = [
-        {
-            "passage_id": f"d{i}",
-            "document_id": f"d{i}",
-            "title": "",
-            "text": text.format(i),
-            "position": 0,
-            "num_tokens": 9,
-        }
+        {"passage_id": f"d{i}", "document_id": f"d{i}", "title": f"T{i}", "text": f"text {i}", "num_tokens": 9}
         for i in range(20)
     ]
     pq.write_table(pa.Table.from_pylist(rows, PASSAGES), folder / "passages.parquet")
+    return DocumentsFolder(folder)
+
+
+def prompts_folder(tmp_path: Path) -> PromptsFolder:
+    (tmp_path / "prompts").mkdir()
+    return PromptsFolder(tmp_path / "prompts")
+
+
+def test_a_task_whose_values_are_given_needs_no_round_zero() -> None:
+    assert values_config(replace(TASK, attributes={"form": TASK.attributes["form"]})) is None
+    config = values_config(TASK)
+    assert config is not None
+    assert list(config.written) == ["topic", "tone"]
+
+
+def test_one_sample_lists_values_for_every_condition(tmp_path: Path, documents: DocumentsFolder) -> None:
+    config = values_config(TASK)
+    assert config is not None
+    folder = prompts_folder(tmp_path)
+    one = DocumentsFolder(tmp_path / "one")
+    one.path.mkdir()
+    pq.write_table(documents.passages().slice(0, 1), one.path / "passages.parquet")
+    record = plan_values(config, one, folder)
+    assert record.planned == folder.plan().num_rows == 12, "four times as many lists of ten as 25 values need"
+    turns = folder.task().turns
+    assert [turn.prompt for turn in turns.values()] == ["Name some topics.\nList:", "Name some tones.\nList:"]
+    assert [turn.max_tokens for turn in turns.values()] == [160, 99]
+    assert {turn.parser for turn in turns.values()} == {ParserKind.text}, "no list is too odd to be counted"
+
+
+def write_samples(folder: Path, rows: list[dict[str, object]]) -> Path:
+    """A samples folder whose samples gave these texts."""
+    schema = pa.schema([*SAMPLES, ("turn_written_0", pa.string())])
+    table = pa.Table.from_pylist([{"sample_id": i, **row} for i, row in enumerate(rows)], schema)
+    write_part(open_attempt(folder, 1) / "part-e0-00000.parquet", table)
     return folder
 
 
-def config(**changes: object) -> PromptsConfig:
-    fixed = {"model": "bundled:smollm2-135m-instruct", "context_tokens": 2048, "max_tokens": 48, "seed": 0, "rounds": 1}
-    return PromptsConfig(**{**fixed, "task": TASK, "demonstrations": SHOWN, "samples": FAKE, **changes})  # type: ignore[arg-type]
+def test_the_items_that_were_listed_most_often_become_values(tmp_path: Path) -> None:
+    texts = ["1. Pears\n2. Apples.\n- figs", "pears\napples", "PEARS\n\nno|pipes\n" + "x" * 99, None]
+    rows: list[dict[str, object]] = [{"turn_written_0": text, "text": "calm\nloud"} for text in texts]
+    task = with_values(TASK, write_samples(tmp_path, rows))
+    assert task.attributes["topic"] == AttributeConfig({"pears": 1.0, "apples": 1.0, "figs": 1.0})
+    assert list(task.attributes["tone"].values) == ["calm", "loud"], "the last turn's answer is the sample's text"
+    assert task.attributes["form"] == TASK.attributes["form"]
 
 
-def test_a_plan_needs_engines_only_for_what_is_written() -> None:
-    assert is_written(TASK, SHOWN)
-    plain = replace(TASK, attributes={"form": TASK.attributes["form"]})
-    assert not is_written(plain, SHOWN)
-    assert is_written(plain, replace(SHOWN, self_instruct=3))
+def test_a_condition_without_a_value_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="the model wrote no value") as caught:
+        with_values(TASK, write_samples(tmp_path, [{"turn_written_0": " ", "text": "calm"}]))
+    assert caught.value.where == "task.attributes.topic.written"
 
 
-def test_the_generator_is_part_of_the_identity_only_where_it_writes() -> None:
-    hotter = replace(FAKE, temperature=0.1)
-    plain = replace(TASK, attributes={"form": TASK.attributes["form"]})
-    assert config(task=plain).identity() == config(task=plain, samples=hotter).identity()
-    assert config().identity() != config(samples=hotter).identity()
+def test_demonstrations_are_planned_without_demonstrations(tmp_path: Path, documents: DocumentsFolder) -> None:
+    task = replace(TASK, attributes={"form": TASK.attributes["form"]}, prompt="{{ passage.text }} {{ condition.form }}")
+    folder = prompts_folder(tmp_path)
+    record = plan_demonstrations(SelfInstructConfig(task, SHOWN), documents, folder)
+    assert record.planned == 8, "four for each that is wanted"
+    assert (folder.pool(), folder.sets()) == ([], [])
+    assert set(folder.plan()["condition_form"].to_pylist()) == {"question", "keywords"}
 
 
-def test_written_values_are_conditions_like_any_other(tmp_path: Path, documents: Path, place: Place) -> None:
-    output = tmp_path / "prompts"
-    output.mkdir()
-    try:
-        record = plan_prompts(config(), {"documents": documents}, output, place)
-    finally:
-        place.engines.stop()
-    plan = PromptsFolder(output).plan()
-    topics = set(plan["condition_topic"].to_pylist())
-    assert len(topics) > 1
-    assert topics <= set(read_ground(output).task.attributes["topic"].values)
-    assert record["num_values"] == {"topic": len(topics), "form": 2}
-    assert PromptsFolder(output).prompts().task.attributes["topic"].written is None, "frozen"
+def test_kept_examples_become_demonstrations(tmp_path: Path, documents: DocumentsFolder) -> None:
+    task = replace(TASK, attributes={"form": TASK.attributes["form"]})
+    kept = [{"sample_id": i, "passage_id": f"d{i}", "query": f"q{i}", "condition_form": "question"} for i in (7, 3, 11)]
+    schema = pa.schema([*EXAMPLES, ("condition_form", pa.string())])
+    pq.write_table(pa.Table.from_pylist(kept, schema), tmp_path / "kept.parquet")
+    first, second = read_demonstrations(SelfInstructConfig(task, SHOWN), tmp_path, documents.path)
+    assert (first.query, first.document, first.title) == ("q3", "text 3", "T3"), "the first ones by sample_id"
+    assert (second.query, second.conditions) == ("q7", {"form": "question"})
 
 
-def test_self_instruct_writes_demonstrations_that_pass_the_filters(
-    tmp_path: Path, documents: Path, place: Place
-) -> None:
-    output = tmp_path / "prompts"
-    output.mkdir()
-    shown = replace(SHOWN, self_instruct=5)
-    plain = replace(
-        TASK, attributes={"form": TASK.attributes["form"]}, prompt="P: {{ passage.text }}\n{{ condition.form }}:"
+def config_of(corpus: Path, task: Path, *overrides: str) -> RunConfig:
+    arguments = ["experiment=adapt", "samples=fake", f"collection={corpus}", f"task={task}", *overrides]
+    return load_config(arguments)[0]
+
+
+@pytest.fixture
+def task_file(tmp_path: Path) -> Path:
+    (tmp_path / "pears.yaml").write_text(TASK_FILE)
+    return tmp_path / "pears.yaml"
+
+
+def test_round_zero_is_the_same_steps_on_small_plans(corpus: Path, task_file: Path) -> None:
+    every = steps(config_of(corpus, task_file, "demonstrations.self_instruct=4"))
+    assert [step.entry for step in every] == [
+        "documents",
+        *(f"round_0/values/{noun}" for noun in ("documents", "prompts", "samples")),
+        *(f"round_0/demonstrations/{noun}" for noun in ("prompts", "samples", "examples")),
+        *("prompts", "samples", "examples", "model", "report"),
+    ]
+    prompts = next(step for step in every if step.entry == "prompts")
+    assert [step.key for step in prompts.inputs] == ["documents", "values", "demonstrations"]
+
+
+def test_a_plan_that_grows_finds_round_zero_again(corpus: Path, task_file: Path) -> None:
+    small, large = (
+        {step.entry: step.fingerprint for step in steps(config_of(corpus, task_file, f"prompts.per_passage={count}"))}
+        for count in (1, 9)
     )
-    try:
-        plan_prompts(config(task=plain, demonstrations=shown), {"documents": documents}, output, place)
-    finally:
-        place.engines.stop()
-    pool = read_ground(output).pool
-    assert len(pool) == 5
-    assert len({d.query for d in pool}) == 5
-    assert {d.conditions["form"] for d in pool} <= {"question", "keywords"}
-    assert all("orchards" in d.document for d in pool)
-    assert sorted(path.name for path in (output / "round-0").iterdir()) == ["demonstrations"]
+    same = {entry for entry in small if small[entry] == large[entry]}
+    assert same == {"documents", *(f"round_0/values/{noun}" for noun in ("documents", "prompts", "samples"))}
 
 
-def test_nothing_fit_is_refused(tmp_path: Path, documents: Path, place: Place) -> None:
-    passages = pq.read_table(documents / "passages.parquet", columns=["passage_id", "title", "text"])
-    asking = Asking(replace(FAKE, max_tokens=1), tmp_path, place)
-    plain = TaskConfig(prompt="{{ passage.text }}\nQ:")
-    try:
-        with pytest.raises(UserError, match="none of 8 samples is fit to be a demonstration") as caught:
-            write_demonstrations(plain, replace(SHOWN, self_instruct=2), passages, asking)
-        assert caught.value.where == "demonstrations.self_instruct=2"
-        silent = {"t": AttributeConfig(written=WrittenConfig("x\n", 2, max_tokens=1))}
-        assert isinstance(asking.samples, SamplesConfig)
-        found = write_values(replace(plain, attributes=silent), asking).attributes["t"]
-        assert len(found.values) >= 1
-    finally:
-        place.engines.stop()
+def test_the_generator_is_part_of_a_plan_only_where_it_writes(corpus: Path, task_file: Path) -> None:
+    def fingerprint(*overrides: str) -> str:
+        config = load_config(["experiment=adapt", "samples=fake", f"collection={corpus}", *overrides])[0]
+        return next(step.fingerprint for step in steps(config) if step.entry == "prompts")
+
+    hotter = "samples.temperature=0.1"
+    assert fingerprint() == fingerprint(hotter)
+    assert fingerprint("demonstrations.self_instruct=4") != fingerprint("demonstrations.self_instruct=4", hotter)
+    assert fingerprint(f"task={task_file}") != fingerprint(f"task={task_file}", hotter)
+
+
+@pytest.mark.slow
+def test_what_the_generator_writes_is_planned_with_and_can_be_traced(synthmill: CommandLine, task_file: Path) -> None:
+    write_corpus(synthmill.folder / "notes", 20)
+    arguments = ("experiment=adapt", "samples=fake", "collection=notes", "task=pears.yaml", "run_dir=run")
+    done = synthmill.run(*arguments, "demonstrations.self_instruct=5", "until=samples", "tracking=off")
+    assert done.returncode == 0, done.stderr
+    prompts = PromptsFolder(synthmill.folder / "run" / "prompts")
+    topics = prompts.record().num_values["topic"]
+    assert 1 < topics <= 3
+    assert set(prompts.plan()["condition_topic"].to_pylist()) <= set(prompts.task().attributes["topic"].values)
+    assert prompts.task().attributes["topic"].written is None, "frozen with the plan"
+    pool = prompts.pool()
+    assert len(pool) == len({shown.query for shown in pool}) == 5
+    assert {shown.conditions["form"] for shown in pool} <= {"question", "keywords"}
+    for part, number in (("values", "0"), ("demonstrations", "3")):
+        traced = synthmill.run("trace", f"run/round_0/{part}", number)
+        assert traced.returncode == 0, traced.stderr
+    again = synthmill.run(*arguments, "demonstrations.self_instruct=5", "until=samples", "prompts.per_passage=2")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("round 0") == again.stdout.count("unchanged:") - 1 == 6, again.stdout
+    record = json.loads((synthmill.folder / "run" / "prompts" / "record.json").read_text())
+    assert record["inputs"].keys() == {"documents", "values", "demonstrations"}
 
 
 def test_two_sources_of_demonstrations_are_refused() -> None:

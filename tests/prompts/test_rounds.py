@@ -1,9 +1,9 @@
-"""Rounds: re-weighting towards what is kept, passages chosen again, and a whole run in three rounds."""
+"""Rounds after the first: values weighed anew by what was kept, passages chosen again, and a whole run in rounds."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,24 +12,29 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from engine.prompts.conditions.attributes import make_conditions
-from engine.prompts.conditions.conditions import Rows
-from engine.prompts.conditions.constraints import Drawer
-from engine.prompts.rounds import Asked, next_weights
-from engine.storage.parts import committed_parts
-from engine.task.config import AttributeConfig, QuotaConfig
-from engine.task.shares import target_shares
-from engine.text.hashes import text_hashes
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder
+from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.samples import SamplesFolder
+from engine.prompts.basis import PlanBasis, gather_basis
+from engine.prompts.config import PromptsConfig, RoundConfig
+from engine.prompts.planner import PlanInputs, gather_inputs
+from engine.prompts.rounds import Coverage, next_rows, next_weights, reweighted
+from engine.task.config import AttributeConfig, QuotaConfig, TaskConfig
+from tests.prompts.conftest import Plan
 from tests.support.command_line import CommandLine
+from tests.support.places import quiet_place
+from tests.support.planning import SIZES, prompts_config
 
 EVEN = {"question": 0.5, "keywords": 0.5}
 
 
-def test_targets_are_the_shares_of_plain_lists() -> None:
-    assert target_shares(AttributeConfig(["a", "b"])) == {"a": 0.5, "b": 0.5}
-    assert target_shares(AttributeConfig({"a": 3, "b": 1, "c": 0})) == {"a": 0.75, "b": 0.25}
-    assert target_shares(AttributeConfig(["a", "b"], pick=1)) == {}
-    assert target_shares(AttributeConfig(file="words.txt")) == {}
+def write_examples(folder: Path, kept: Mapping[str, list[str]], rejected: Mapping[str, list[str]]) -> ExamplesFolder:
+    """Writes an examples folder of these columns."""
+    folder.mkdir()
+    pq.write_table(pa.table(dict(kept)), folder / KEPT_FILE)
+    pq.write_table(pa.table(dict(rejected)), folder / REJECTED_FILE)
+    return ExamplesFolder(folder)
 
 
 def test_what_is_rarely_kept_is_drawn_more_often() -> None:
@@ -46,14 +51,14 @@ def test_a_round_that_met_its_targets_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(("kept", "rejected"), [({}, {}), ({}, {"question": 50}), ({"question": 50}, {})])
-def test_a_value_is_never_lost_sight_of(kept: dict[str, int], rejected: dict[str, int]) -> None:
+def test_every_value_keeps_a_part_of_its_share(kept: dict[str, int], rejected: dict[str, int]) -> None:
     weights = next_weights(EVEN, kept, rejected, 3)
     assert min(weights.values()) > 0.04
     assert sum(weights.values()) == pytest.approx(1)
 
 
-def test_quotas_are_met_by_what_is_kept_in_the_end() -> None:
-    """A survival of 0.1 against 0.5: after five rounds of re-weighting the kept shares are near the target."""
+def test_target_shares_are_met_by_what_is_kept_in_the_end() -> None:
+    """A survival of 0.1 against 0.5: after five rounds of weighing anew the kept shares are near the target."""
     generator = np.random.default_rng(0)
     survival = {"question": 0.1, "keywords": 0.5}
     kept: Counter[str] = Counter()
@@ -68,53 +73,91 @@ def test_quotas_are_met_by_what_is_kept_in_the_end() -> None:
     assert survival["question"] / sum(survival.values()) < 0.2, "without rounds it would be a sixth"
 
 
-def test_lost_passages_come_first_then_those_asked_the_least() -> None:
-    asked = Asked(["a", "b", "c", "d"], ["a", "b", "c"], {"b"})
-    assert asked.choose(1, extra=2).tolist() == [1]
-    assert asked.choose(2, extra=2).tolist() == [1, 3]
-    assert sorted(asked.choose(4, extra=2).tolist()) == [0, 1, 2, 3]
+def test_conditions_with_target_shares_are_drawn_by_other_weights(tmp_path: Path) -> None:
+    attributes = {"form": AttributeConfig({"a": 1, "b": 1}), "tags": AttributeConfig(["x", "y"], pick=1), "size": SIZES}
+    task = TaskConfig(prompt="x", attributes=attributes)
+    kept = {"condition_form": ["a"] * 8 + ["b"] * 2}
+    examples = write_examples(tmp_path / "examples", kept, {"condition_form": ["b"] * 6})
+    basis, weights = reweighted(PlanBasis(task, [], drawn=task), examples, 2)
+    assert weights == {"form": next_weights({"a": 0.5, "b": 0.5}, {"a": 8, "b": 2}, {"b": 6}, 2)}
+    assert weights["form"]["b"] > 0.7
+    assert basis.task is task, "the task that is stored asks for the same shares in every round"
+    assert basis.drawn.attributes == {**attributes, "form": AttributeConfig(weights["form"])}
+    assert list(basis.drawn.attributes) == list(attributes)
+
+
+def test_lost_passages_come_first_then_those_with_the_fewest_samples() -> None:
+    coverage = Coverage(["a", "b", "c", "d"], ["a", "b", "c"], {"b"})
+    assert coverage.choose(1, extra=2).tolist() == [1]
+    assert coverage.choose(2, extra=2).tolist() == [1, 3]
+    assert sorted(coverage.choose(4, extra=2).tolist()) == [0, 1, 2, 3]
 
 
 def test_a_passage_gets_no_more_than_its_share_and_the_extra() -> None:
-    asked = Asked(["a", "b"], ["a"] * 5 + ["b"] * 5, {"a"})
-    counts = Counter(asked.choose(6, extra=0).tolist())
+    coverage = Coverage(["a", "b"], ["a"] * 5 + ["b"] * 5, {"a"})
+    counts = Counter(coverage.choose(6, extra=0).tolist())
     assert counts == {0: 3, 1: 3}, "eight of sixteen each"
-    lopsided = Asked(["a", "b"], ["a"] * 9 + ["b"], {"a"})
+    lopsided = Coverage(["a", "b"], ["a"] * 9 + ["b"], {"a"})
     assert lopsided.choose(2, extra=0).tolist() == [1, 1], "a has more than its share, lost or not"
+    assert Coverage(["a"], ["a"], set()).choose(0, extra=0).tolist() == []
 
 
-def test_quotas_count_earlier_rounds() -> None:
-    attributes = {"form": AttributeConfig(["x", "y"]), "tags": AttributeConfig(["p", "q"], pick=[0, 2])}
-    earlier = pa.table({"condition_form": ["x", "y", "x"], "condition_tags": ["p, q", "q", ""]})
-    quotas = [QuotaConfig({"form": "x"}, 5), QuotaConfig({"form": ["x", "y"], "tags": "q"}, 1)]
-    drawer = Drawer(make_conditions(attributes), quotas=quotas)
-    drawer.count_earlier(earlier)
-    rows = Rows(text_hashes([str(i) for i in range(200)]), np.zeros(200, np.int64), np.zeros(200, np.int64), 0)
-    drawn, count = drawer.draw(rows)
-    assert count == 200
-    forms, tags = (drawn[name].column().to_pylist() for name in ("form", "tags"))
-    assert forms.count("x") == 3, "two of five were planned before"
-    assert not any("q" in tag for tag in tags), "the other quota was full already"
+@pytest.fixture
+def inputs(documents: Path, tmp_path: Path) -> PlanInputs:
+    """What the rows of `CONFIG` are drawn from."""
+    basis = gather_basis(CONFIG, {"documents": documents})
+    return gather_inputs(CONFIG, basis, DocumentsFolder(documents), quiet_place(tmp_path))
+
+
+CONFIG: PromptsConfig = prompts_config(per_passage=2, rounds=2, extra_per_passage=1)
+
+
+def test_a_round_adds_rows_about_the_passages_that_need_them(plan: Plan, inputs: PlanInputs, tmp_path: Path) -> None:
+    earlier = plan(CONFIG)[0].plan()
+    kept = {"passage_id": ["d5"]}
+    rejected = {"passage_id": ["d5", "d3", "d7"], "reason": ["round_trip", "round_trip", "length"]}
+    examples = write_examples(tmp_path / "examples", kept, rejected)
+    chunks, expected = next_rows(RoundConfig(CONFIG, 2), earlier, examples, inputs)
+    table = pa.concat_tables(chunks)
+    assert expected == len(table) == 60
+    assert table.slice(0, 30).equals(earlier)
+    new = table.slice(30)
+    assert new["sample_id"].to_pylist() == list(range(30, 60))
+    assert set(new["round"].to_pylist()) == {1}
+    assert new["passage_id"].to_pylist()[0] == "d3", "its query did not find it, and nothing else of it was kept"
+    assert set(Counter(new["passage_id"].to_pylist()).values()) == {1}, "then all passages have as many samples"
+    keys = list(zip(*(table[name].to_pylist() for name in ("passage_id", "cell", "replicate")), strict=True))
+    assert len(set(keys)) == len(keys), "no sample is planned twice"
+
+
+def test_quotas_end_a_later_round_too(documents: Path, tmp_path: Path, plan: Plan) -> None:
+    task = {"attributes": {"size": SIZES}, "quotas": [QuotaConfig({"size": ["1", "2", "3"]}, 40)]}
+    config = prompts_config(task, per_passage=2, rounds=2)
+    earlier = plan(config)[0].plan()
+    basis = gather_basis(config, {"documents": documents})
+    inputs = gather_inputs(config, basis, DocumentsFolder(documents), quiet_place(tmp_path))
+    examples = write_examples(tmp_path / "examples", {"passage_id": []}, {"passage_id": [], "reason": []})
+    chunks, expected = next_rows(RoundConfig(config, 2), earlier, examples, inputs)
+    assert (len(pa.concat_tables(chunks)), expected) == (40, 60), "thirty of the forty were planned before"
 
 
 @pytest.mark.slow
 def test_a_run_in_rounds(synthmill: CommandLine, corpus: Path, tmp_path: Path) -> None:
-    """Three rounds with the fake generator: earlier rows are kept as they are, and only new ones are asked for."""
+    """Three rounds with the fake generator: earlier rows are kept as they are, and only new ones are generated."""
     arguments = ("samples=fake", "samples.rounds=3", "prompts.per_passage=3", "until=examples", "tracking=off")
     done = synthmill.run("experiment=adapt", f"collection={corpus}", "run_dir=run", *arguments)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
-    plan = pa.concat_tables([pq.read_table(file) for file in sorted((run / "prompts").glob("plan-*.parquet"))])
+    plan = PromptsFolder(run / "prompts").plan()
     assert plan["sample_id"].to_pylist() == list(range(len(plan)))
     assert plan["round"].to_pylist() == sorted(plan["round"].to_pylist())
     assert set(plan["round"].to_pylist()) == {0, 1, 2}
     keys = list(zip(*(plan[name].to_pylist() for name in ("passage_id", "cell", "replicate")), strict=True))
     assert len(set(keys)) == len(keys), "no sample is planned twice"
-    samples = pa.concat_tables([pq.read_table(part) for part in committed_parts((run / "samples").resolve())])
+    samples = SamplesFolder(run / "samples").rows()
     assert sorted(samples["sample_id"].to_pylist()) == list(range(len(plan)))
     carried = samples.filter(pc.equal(samples["attempt"], 0))
     assert len(carried) == len(plan.filter(pc.less(plan["round"], 2))), "earlier rounds are taken over"
-    records = [
-        json.loads(file.read_text())["record"] for file in (tmp_path / "runs/store/prompts").glob("*/record.json")
-    ]
-    assert sorted(record.get("round", 1) for record in records) == [1, 2, 3]
+    plans = [PromptsFolder(file.parent) for file in (tmp_path / "runs/store/prompts").glob("*/record.json")]
+    assert sorted(len(folder.record().weights) for folder in plans) == [0, 1, 1], "the first round weighs nothing"
+    assert len({folder.record().planned for folder in plans}) == 3

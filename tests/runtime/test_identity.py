@@ -1,7 +1,8 @@
 """Fingerprints: what a field, an input or a source changes, and what it must not change."""
 
 import ast
-import shutil
+import io
+import tokenize
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.pipeline import RunConfig, steps
-from engine.runtime.identity import ROOT, fields_of, identity_of, placement, reachable, source_hash
+from engine.runtime import identity
+from engine.runtime.identity import ROOT, code_of, fields_of, identity_of, placement, reachable, source_hash
 from engine.storage.digests import digest
 
 
@@ -117,55 +118,90 @@ def test_follows_imports_as_written(tree: Path) -> None:
 )
 def test_a_source_counts_when_it_is_reached(tree: Path, edited: str, changes: bool) -> None:
     before = source_hash("engine.a", tree)
-    with (tree / edited).open("a") as stream:
-        stream.write("# edited\n")
-    source_hash.cache_clear()
+    edit(tree / edited, "EDITED = 1\n")
     assert (source_hash("engine.a", tree) != before) is changes
 
 
-def step_modules() -> dict[str, str]:
-    return {step.noun: step.function.__module__ for step in steps(RunConfig())}
-
-
-def test_the_six_steps_see_what_they_run() -> None:
-    seen = {noun: set(reachable(module)) for noun, module in step_modules().items()}
-    assert {noun for noun, modules in seen.items() if "engine.generation.loop" in modules} == {"prompts", "samples"}, (
-        "round 0"
-    )
-    assert {"engine.generation.generator", "engine.generation.pool", "engine.generation.actor"} <= seen["samples"], (
-        "also those of function-level imports"
-    )
-    assert all(module in seen[noun] for noun, module in step_modules().items())
-
-
-@pytest.mark.parametrize(
-    "edited",
-    [
-        "engine.generation.loop",
-        "engine.prompts.plan",
-        "engine.documents.chunking",
-        "engine.artifacts.columns",
-        "eval.retrieval.metrics",
-    ],
-)
-def test_an_edit_reruns_exactly_the_steps_that_import_it(tmp_path: Path, edited: str) -> None:
-    for package in ("engine", "training", "eval"):
-        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__", "data"))
-    modules = step_modules()
+def edit(file: Path, text: str) -> None:
+    with file.open("a") as stream:
+        stream.write(text)
     source_hash.cache_clear()
-    before = {noun: source_hash(module, tmp_path) for noun, module in modules.items()}
-    with (tmp_path / f"{edited.replace('.', '/')}.py").open("a") as stream:
-        stream.write("# edited\n")
-    source_hash.cache_clear()
-    changed = {noun for noun, module in modules.items() if source_hash(module, tmp_path) != before[noun]}
-    wanted = {noun for noun, module in modules.items() if edited in reachable(module, tmp_path)}
-    assert changed == wanted != set()
-    assert changed != set(modules) or edited == "engine.artifacts.columns"
+    identity._code_digest.cache_clear()
+
+
+def test_a_remark_changes_no_hash(tree: Path) -> None:
+    before = source_hash("engine.a", tree)
+    edit(tree / "engine" / "a.py", '# a remark\n"""A string that stands alone."""\n\n')
+    assert source_hash("engine.a", tree) == before
+
+
+SOURCE = '''"""A module."""
+import a  # why
+
+x = 1
+"""What x is."""
+rows = [
+    1,  # the first
+
+    2]
+
+def f(a,
+      b='#'):  # no comment begins in a string
+    """Says what f does.
+
+    At length.
+    """
+    text = """kept
+
+    # as it stands
+    """
+    return f"{a}   {{b}}" 'and' \\
+        "so on"
+'''
+CODE = '''import a
+x = 1
+rows = [
+    1,
+    2]
+def f(a,
+      b='#'):
+    text = """kept
+
+    # as it stands
+    """
+    return f"{a}   {{b}}" 'and' \\
+        "so on"'''
+
+
+def test_code_is_a_source_without_remarks() -> None:
+    assert code_of(SOURCE) == CODE
+    assert code_of(CODE) == CODE
+
+
+def tokens(source: str) -> list[str]:
+    """The tokens of all statements that are more than a string."""
+    kept: list[str] = []
+    statement: list[tokenize.TokenInfo] = []
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type in {tokenize.NEWLINE, tokenize.ENDMARKER}:
+            kept += [part.string for part in statement if any(other.type != tokenize.STRING for other in statement)]
+            statement = []
+        elif token.type not in {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}:
+            statement.append(token)
+    return kept
+
+
+@pytest.mark.parametrize("package", ["engine", "training", "eval"])
+def test_the_code_of_every_module_is_all_of_its_statements(package: str) -> None:
+    for file in (ROOT / package).rglob("*.py"):
+        source = file.read_text()
+        assert tokens(code_of(source)) == tokens(source), file
+        assert len(code_of(source)) < len(source)
 
 
 def test_every_project_import_is_one_that_can_be_followed() -> None:
     """Imports by a computed name would escape the source hash."""
     files = {path for package in ("engine", "training", "eval") for path in (ROOT / package).rglob("*.py")}
-    for file in files - {ROOT / "engine" / "python_docs.py"}:  # it imports what it documents
+    for file in files - {ROOT / "engine" / "documents" / "readers" / "python_docs.py"}:  # it imports what it documents
         calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)}
         assert not calls & {"importlib.import_module", "import_module", "__import__"}, file

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from engine.runtime.memory import MemorySampler, process_bytes, tree_bytes
@@ -56,13 +57,13 @@ def test_counts_grandchildren() -> None:
 
 def test_a_page_shared_by_two_counts_half_in_each() -> None:
     block = bytearray(b"x") * (100 * MEGABYTE)
-    alone = process_bytes(os.getpid())
+    alone = process_bytes(psutil.Process())
     pid = os.fork()
     if pid == 0:
         time.sleep(30)
         os._exit(0)
     try:
-        assert alone - process_bytes(os.getpid()) > 40 * MEGABYTE
+        assert alone - process_bytes(psutil.Process()) > 40 * MEGABYTE
     finally:
         os.kill(pid, 9)
         os.waitpid(pid, 0)
@@ -70,10 +71,13 @@ def test_a_page_shared_by_two_counts_half_in_each() -> None:
 
 
 def test_a_process_that_is_gone_has_none() -> None:
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    assert process_bytes(process.pid) == 0
-    assert process_bytes(os.getpid()) > MEGABYTE
+    with child(MEGABYTE) as process:
+        ended = psutil.Process(process.pid)
+        assert process_bytes(ended) > MEGABYTE
+        assert process.stdin
+        process.stdin.close()
+    assert process_bytes(ended) == 0
+    assert process_bytes(psutil.Process()) > MEGABYTE
 
 
 def test_a_tree_that_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:

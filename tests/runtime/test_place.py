@@ -1,24 +1,18 @@
 """Where a run happens: folders that exist when asked for, cores, and nothing of it in a fingerprint."""
 
-import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console as RichConsole
-
-from engine.generation.pools import EnginePools
 from engine.runtime.cluster import ClusterConfig
-from engine.runtime.console import Console
 from engine.runtime.identity import identity_of
-from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from engine.runtime.tracking import NoTracker, TrackingConfig
+from engine.runtime.tracking import TrackingConfig
+from tests.support.places import quiet_place
 
 
 def place(tmp_path: Path, run: str = "run", num_cpus: int = 0) -> Place:
-    console = Console(RichConsole(file=io.StringIO()))
-    cluster = ClusterConfig(num_cpus=num_cpus)
-    return Place(tmp_path / run, tmp_path / "store", cluster, console, NoTracker(), MemorySampler(), EnginePools())
+    return replace(quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=num_cpus)), run_dir=tmp_path / run)
 
 
 def test_logs_are_per_run_and_outside_its_folder(tmp_path: Path) -> None:

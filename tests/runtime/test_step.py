@@ -1,7 +1,6 @@
 """What is wrapped around a step: skipping, reruns, records, locks, a disk that fills up."""
 
 import errno
-import io
 import json
 import os
 import time
@@ -11,19 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from rich.console import Console as RichConsole
 
 from engine.errors import UserError
-from engine.generation.pools import EnginePools
 from engine.runtime.cluster import ClusterConfig
-from engine.runtime.console import Console
 from engine.runtime.identity import placement as not_identity
-from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.step import Step, describe, is_made, make
 from engine.runtime.tracking import NoTracker
 from engine.storage.files import locked
-from engine.storage.store import Store, finish, is_done, read_record
+from engine.storage.store import StepRecord, Store, finish, is_done, read_record
+from tests.support.places import printed, quiet_place
 
 
 @dataclass(frozen=True)
@@ -44,21 +40,12 @@ class Notebook(NoTracker):
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    console = Console(RichConsole(file=io.StringIO(), width=200))
-    return Place(
-        tmp_path / "run", tmp_path / "store", ClusterConfig(), console, Notebook(), MemorySampler(), EnginePools()
-    )
+    return quiet_place(tmp_path, Notebook())
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
-
-
-def printed(place: Place) -> str:
-    file = place.console.rich.file
-    assert isinstance(file, io.StringIO)
-    return file.getvalue()
 
 
 def write_words(config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
@@ -132,7 +119,7 @@ def test_says_so_when_another_run_makes_the_same(place: Place, store: Store) -> 
         while "waiting for it" not in printed(place) and time.monotonic() < deadline:
             time.sleep(0.01)
         folder.mkdir()
-        finish(folder, {"record": {"words": 9}})
+        finish(folder, StepRecord("documents", "", {}, {}, 0.0, 0, {"words": 9}))
         assert not making.done()
     assert making.result() == folder
     assert "another run is making the same; waiting for it" in printed(place)
@@ -146,15 +133,16 @@ def test_writes_down_what_made_it(place: Place, store: Store) -> None:
     folder = make(prompts, store, place)
     assert (folder / "words.txt").read_text() == "a bc"
     record = read_record(folder)
-    assert record.pop("seconds") == pytest.approx(0.0, abs=1.0)
-    assert record == {
-        "noun": "prompts",
-        "fingerprint": prompts.fingerprint,
-        "inputs": {"documents": documents.fingerprint},
-        "config": {"text": "c"},
-        "peak_memory_bytes": 0,
-        "record": {"words": 1, "characters": 1, "nested": {"a": 1}},
-    }
+    assert record.seconds == pytest.approx(0.0, abs=1.0)
+    assert replace(record, seconds=0.0) == StepRecord(
+        noun="prompts",
+        fingerprint=prompts.fingerprint,
+        inputs={"documents": documents.fingerprint},
+        config={"text": "c"},
+        seconds=0.0,
+        peak_memory_bytes=0,
+        record={"words": 1, "characters": 1, "nested": {"a": 1}},
+    )
     assert isinstance(place.tracker, Notebook)
     assert place.tracker.summaries["prompts"].keys() == {"words", "characters", "nested", "seconds"}
 
@@ -198,7 +186,7 @@ def test_what_an_attempt_left_is_kept_only_where_it_can_go_on(place: Place, stor
     for _ in range(2):
         with pytest.raises(FileNotFoundError, match="gone"):
             make(step, store, place)
-    assert read_record(make(step, store, place))["record"] == {"attempts": 3}
+    assert read_record(make(step, store, place)).record == {"attempts": 3}
     fresh = replace(step, noun="examples", resumable=False)
     for _ in range(3):
         with pytest.raises(FileNotFoundError):
@@ -219,6 +207,17 @@ def test_a_killed_attempt_does_not_count(place: Place, store: Store) -> None:
 
 def test_describes_counts_only() -> None:
     inner = {"planned": 1234, "flag": True, "rate": 2.5, "kept_rows": 5, "name": "x", "a": 1, "b": 2, "c": 3}
-    assert describe({"record": inner}) == "1,234 planned, 5 kept rows, 1 a, 2 b"
-    assert describe({"record": {}}) == "done"
-    assert describe({}) == "done"
+    record = StepRecord("samples", "", {}, {}, 0.0, 0, inner)
+    assert describe(record) == "1,234 planned, 5 kept rows, 1 a, 2 b"
+    assert describe(replace(record, record={})) == "done"
+
+
+def test_a_step_of_round_zero_says_so_and_has_an_entry_of_its_own(place: Place, store: Store) -> None:
+    documents, prompts = two_steps(WordsConfig("a"), WordsConfig("b"))
+    small = replace(documents, part_of="values", name="about")
+    folder = make(replace(prompts, inputs=(small,)), store, place) if make(small, store, place) else None
+    assert "documents  round 0, values: 1 words" in printed(place)
+    assert (small.entry, small.key) == ("round_0/values/documents", "about")
+    assert (documents.entry, documents.key) == ("documents", "documents")
+    assert folder is not None
+    assert read_record(folder).inputs == {"about": small.fingerprint}

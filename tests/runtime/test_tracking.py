@@ -18,15 +18,16 @@ from tests.support.paths import ROOT
 OFFLINE = """
 import sys
 from pathlib import Path
-from engine.cluster import quiet
+from engine.runtime.cluster import quiet
 quiet()
-from engine.store import begin_run
-from engine.tracking import TrackingConfig, make_tracker
+from engine.storage.run_folders import begin_run
+from engine.runtime.tracking import TrackingConfig, make_tracker
 run = Path(sys.argv[1])
 tracker = make_tracker(TrackingConfig(), run, {"seed": 7, "model": {"base": "a-model"}})
 tracker.summary("documents", {"passages": 12, "failed": {}})
 assert not run.exists(), "the run is not begun"
 begin_run(run, "seed: 7")
+tracker.begin()
 tracker.summary("samples", {"planned": 30, "generation": {"samples_per_second": 2.5}})
 tracker.log("model", {"loss": 1.5}, 10)
 tracker.log("model", {"loss": 1.25}, 20)
@@ -94,6 +95,7 @@ def test_off_keeps_nothing(tmp_path: Path) -> None:
     tracker.log("model", {"loss": 1.0}, 1)
     tracker.summary("samples", {"planned": 3})
     tracker.finish()
+    tracker.begin()
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -1,6 +1,5 @@
 """What earlier samples folders hold is taken over: only what is new or was cut off is asked for again."""
 
-# the fixture `place` of test_pool is a parameter here
 from __future__ import annotations
 
 import json
@@ -15,16 +14,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PROMPTS
-from engine.artifacts.prompts import write_sets
-from engine.artifacts.samples import SamplesFolder
-from engine.generation.config import SamplesConfig
+from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.samples import SamplesFolder, SamplesRecord
 from engine.runtime.place import Place
-from engine.samples import reuse as carry
-from engine.samples.reuse import find_donors, make_recipe
+from engine.samples import reuse
+from engine.samples.config import SamplesConfig
+from engine.samples.reuse import find_sources, make_recipe
 from engine.samples.step import generate_samples
 from engine.storage.files import locked
 from engine.storage.parts import committed_parts
-from engine.storage.typed import to_json_values
 from engine.task.config import TaskConfig, TurnConfig
 from tests.support.jobs import FAKE, TASK
 
@@ -61,11 +59,10 @@ class Mill:
         table = pa.table(columns, schema=PROMPTS)
         table = table.append_column("condition_form", pa.array([cell.partition("=")[2] for _, cell in keys]))
         pq.write_table(table, folders["prompts"] / "plan-00000.parquet", row_group_size=16)
-        write_sets([], folders["prompts"] / "demonstration_sets.parquet")
-        (folders["prompts"] / "task.json").write_text(json.dumps(to_json_values(task)))
+        PromptsFolder(folders["prompts"]).write_basis(task, [], [])
         return folders
 
-    def write(self, config: SamplesConfig, inputs: dict[str, Path], name: str) -> dict[str, Any]:
+    def write(self, config: SamplesConfig, inputs: dict[str, Path], name: str) -> SamplesRecord:
         """Generates into a folder of the store; returns the record."""
         output = self.root / "samples" / name
         output.mkdir(parents=True, exist_ok=True)
@@ -78,9 +75,9 @@ class Mill:
         return {(row["passage_id"], row["cell"]): row["text"] for row in self.rows(name)}
 
 
-def asked(record: dict[str, Any]) -> int:
+def asked(record: SamplesRecord) -> int:
     """Requests that engines of this folder were given."""
-    return int(record["generation"]["requests"])
+    return record.generation.requests
 
 
 @pytest.fixture
@@ -96,7 +93,7 @@ def test_a_larger_limit_asks_again_only_for_what_was_cut_off(mill: Mill) -> None
     cut = [row for row in mill.rows("short") if row["finish_reason"] == "length"]
     assert 10 < len(cut) < 50
     record = mill.write(long, inputs, "long")
-    assert (asked(record), record["carried"], record["generated"]) == (len(cut), 60 - len(cut), 60)
+    assert (asked(record), record.carried, record.generated) == (len(cut), 60 - len(cut), 60)
     rows = mill.rows("long")
     assert {row["sample_id"] for row in rows if row["attempt"]} == {row["sample_id"] for row in cut}
     assert {row["finish_reason"] for row in rows} == {"stop"}
@@ -112,9 +109,9 @@ def test_a_larger_limit_asks_again_only_for_what_was_cut_off(mill: Mill) -> None
 def test_added_documents_and_values_ask_only_for_what_is_new(mill: Mill) -> None:
     mill.write(FAKE, mill.plan(30, ("a",)), "first")
     more = mill.write(FAKE, mill.plan(50, ("a",)), "documents")
-    assert (asked(more), more["carried"], more["planned"]) == (20, 30, 50)
+    assert (asked(more), more.carried, more.planned) == (20, 30, 50)
     values = mill.write(FAKE, mill.plan(50, ("a", "b")), "values")
-    assert (asked(values), values["carried"], values["planned"]) == (50, 50, 100)
+    assert (asked(values), values.carried, values.planned) == (50, 50, 100)
     assert mill.texts("first").items() <= mill.texts("documents").items() <= mill.texts("values").items()
     assert [row["sample_id"] for row in mill.rows("values")] == list(range(100))
     assert {row["condition_form"] for row in mill.rows("values") if not row["attempt"]} == {"a"}
@@ -137,40 +134,49 @@ def test_what_was_turned_down_is_taken_over_under_the_same_limits(mill: Mill) ->
     turn = TurnConfig(TASK.prompt, stop=TASK.stop, keep_if="text | length % 2 == 0")
     picky = TaskConfig(turns={"query": turn})
     first = mill.write(FAKE, mill.plan(40, task=picky), "first")
-    assert 0 < first["turned_down"] == first["failed"] < 40
+    assert 0 < first.turned_down == first.failed < 40
     more = mill.write(FAKE, mill.plan(50, task=picky), "more")
-    assert (asked(more), more["carried"], more["planned"]) == (10, 40, 50)
-    assert more["turned_down"] >= first["turned_down"]
+    assert (asked(more), more.carried, more.planned) == (10, 40, 50)
+    assert more.turned_down >= first.turned_down
     reasons = {row["passage_id"]: row["error"] for row in mill.rows("first")}
     assert reasons.items() <= {row["passage_id"]: row["error"] for row in mill.rows("more")}.items()
     longer = mill.write(replace(FAKE, max_tokens=FAKE.max_tokens + 1), mill.plan(40, task=picky), "longer")
-    assert asked(longer) >= first["failed"], "with more room it may become something else"
+    assert asked(longer) >= first.failed, "with more room it may become something else"
 
 
 def test_failed_rows_and_locked_folders_are_left(mill: Mill) -> None:
     tight = replace(FAKE, context_tokens=8, max_tokens=7, max_failed_share=1.0)
     inputs = mill.plan(20)
-    assert mill.write(tight, inputs, "failed")["failed"] == 20
+    assert mill.write(tight, inputs, "failed").failed == 20
     again = mill.write(tight, mill.plan(20), "failed again")
-    assert (again["carried"], again["failed"]) == (0, 20), "what could not be asked is refused anew"
+    assert (again.carried, again.failed) == (0, 20), "what could not be asked is refused anew"
     assert asked(mill.write(replace(FAKE, max_tokens=9), inputs, "wide")) == 20
     with locked(mill.root / "samples" / ".wide.lock", wait=False):
         assert asked(mill.write(FAKE, mill.plan(20), "while another writes")) == 20
 
 
-def test_donors_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> None:
+def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> None:
     (tmp_path / "prompts").mkdir()
-    (tmp_path / "prompts" / "task.json").write_text(json.dumps(to_json_values(TASK)))
-    recipe = make_recipe(FAKE, tmp_path / "prompts")
-    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), tmp_path / "prompts").text
-    assert recipe.text != make_recipe(replace(FAKE, seed=1), tmp_path / "prompts").text
+    prompts = PromptsFolder(tmp_path / "prompts")
+    prompts.write_basis(TASK, [], [])
+    recipe = make_recipe(FAKE, prompts)
+    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts).text
+    assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts).text
     for name in ("b", "a", "own", "foreign"):
         (tmp_path / name).mkdir()
         values = vars(recipe) | ({"text": "other"} if name == "foreign" else {})
         (tmp_path / name / "recipe.json").write_text(json.dumps(values))
-    assert [donor.name for donor in find_donors(tmp_path / "own", recipe)] == ["a", "b"]
+    assert [source.name for source in find_sources(tmp_path / "own", recipe)] == ["a", "b"]
     (tmp_path / "b" / "newer").mkdir()
-    assert [donor.name for donor in find_donors(tmp_path / "own", recipe)] == ["b", "a"]
+    assert [source.name for source in find_sources(tmp_path / "own", recipe)] == ["b", "a"]
+
+
+def test_other_code_that_writes_is_another_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prompts = PromptsFolder(tmp_path)
+    prompts.write_basis(TASK, [], [])
+    before = make_recipe(FAKE, prompts)
+    monkeypatch.setattr("engine.generation.config.source_hash", lambda module: f"edited {module}")
+    assert make_recipe(FAKE, prompts).text != before.text
 
 
 @pytest.mark.parametrize("parts", range(3))
@@ -178,7 +184,7 @@ def test_a_kill_while_taking_over_takes_nothing_twice(mill: Mill, monkeypatch: p
     monkeypatch.setattr("engine.storage.merging._MERGED_GROUP_ROWS", 7)
     mill.write(replace(FAKE, part_rows=7), mill.plan(40), "first")
     inputs = mill.plan(50)
-    write = carry.write_part
+    write = reuse.write_part
     written: list[Path] = []
 
     def dying(part: Path, table: pa.Table) -> None:
@@ -188,15 +194,15 @@ def test_a_kill_while_taking_over_takes_nothing_twice(mill: Mill, monkeypatch: p
         written.append(part)
 
     with monkeypatch.context() as patch:
-        patch.setattr(carry, "_PART_ROWS", 10)
-        patch.setattr(carry, "write_part", dying)
-        patch.setattr(carry, "_GROUP_ROWS", 7)
+        patch.setattr(reuse, "_PART_ROWS", 10)
+        patch.setattr(reuse, "write_part", dying)
+        patch.setattr(reuse, "_GROUP_ROWS", 7)
         with pytest.raises(KeyboardInterrupt):
             mill.write(FAKE, inputs, "second")
     found = committed_parts(mill.root / "samples" / "second")
     assert len(found) == parts
     record = mill.write(FAKE, inputs, "second")
-    assert (asked(record), record["carried"], record["planned"]) == (10, 40, 50)
+    assert (asked(record), record.carried, record.planned) == (10, 40, 50)
     table = SamplesFolder(mill.root / "samples" / "second").rows()
     assert table["sample_id"].to_pylist() == list(range(50))
     assert pc.sum(pc.equal(table["attempt"], 0)).as_py() == 40

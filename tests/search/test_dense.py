@@ -1,34 +1,30 @@
-"""Search against its plain twins: the same rows, scores and order, ties and odd sizes included."""
+"""Dense search against brute force: the same rows, scores and order, ties and odd sizes included."""
 
 from __future__ import annotations
-
-import math
-from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from engine.search import dense as search
-from engine.search.bm25 import Bm25Index
+from engine.search import order
 from engine.search.dense import DenseIndex, numpy_search
-from engine.text.words import words
 
 
 def unit(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
+    """Random vectors of length 1, float32 (rows, dim)."""
     vectors = rng.standard_normal((rows, dim)).astype(np.float32)
     return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def names(rng: np.random.Generator, rows: int) -> list[str]:
+def shuffled_ids(rng: np.random.Generator, rows: int) -> list[str]:
+    """As many ids, in an order that is not that of the rows."""
     return [f"d{number}" for number in rng.permutation(rows)]
 
 
-def assert_same(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray, np.ndarray]) -> None:
-    np.testing.assert_array_equal(found[0], expected[0])
-    np.testing.assert_array_equal(found[1], expected[1])
-    assert found[0].dtype == np.int64
-    assert found[1].dtype == np.float32
+def assert_same(results: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarray, np.ndarray]) -> None:
+    np.testing.assert_array_equal(results[0], expected[0])
+    np.testing.assert_array_equal(results[1], expected[1])
+    assert results[0].dtype == np.int64
+    assert results[1].dtype == np.float32
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -36,7 +32,7 @@ def test_dense_search_equals_brute_force(seed: int) -> None:
     rng = np.random.default_rng(seed)
     rows, dim, k = int(rng.integers(1, 700)), int(rng.integers(1, 96)), int(rng.integers(1, 150))
     vectors = unit(rng, rows, dim)[rng.integers(0, rows, rows)]  # about a third of the rows occur more than once
-    ids, queries = names(rng, rows), unit(rng, 30, dim)
+    ids, queries = shuffled_ids(rng, rows), unit(rng, 30, dim)
     expected = numpy_search(ids, vectors, queries, k)
     assert expected[0].shape == (30, min(k, rows))
     assert_same(DenseIndex(ids, vectors).search(queries, k), expected)
@@ -46,26 +42,26 @@ def test_dense_search_equals_brute_force(seed: int) -> None:
 def test_brute_force_is_its_definition(seed: int) -> None:
     rng = np.random.default_rng(seed)
     vectors, queries = rng.integers(-2, 3, (40, 3)).astype(np.float32), rng.integers(-2, 3, (5, 3)).astype(np.float32)
-    ids = names(rng, 40)
-    found, scores = numpy_search(ids, vectors, queries, 40)
-    for query, own_rows, own_scores in zip(queries, found, scores, strict=True):
-        every = [float(query @ vector) for vector in vectors]
+    ids = shuffled_ids(rng, 40)
+    rows, scores = numpy_search(ids, vectors, queries, 40)
+    for query, query_rows, query_scores in zip(queries, rows, scores, strict=True):
+        products = [float(query @ vector) for vector in vectors]
         by_id = sorted(range(40), key=lambda row: ids[row], reverse=True)
-        assert own_rows.tolist() == sorted(by_id, key=lambda row: -every[row])
-        assert own_scores.tolist() == [every[row] for row in own_rows]
+        assert query_rows.tolist() == sorted(by_id, key=lambda row: -products[row])
+        assert query_scores.tolist() == [products[row] for row in query_rows]
 
 
 def test_many_equal_vectors_are_ordered_by_id_descending() -> None:
     ids = ["b", "d10", "a", "é", "d9", *(f"x{number:03d}" for number in range(100))]
     vectors = np.tile(np.array([[0.6, 0.8]], dtype=np.float32), (len(ids), 1))
-    found, _ = DenseIndex(ids, vectors).search(np.array([[1.0, 0.0]], dtype=np.float32), 5)
-    assert [ids[row] for row in found[0]] == ["é", "x099", "x098", "x097", "x096"]
+    rows, _ = DenseIndex(ids, vectors).search(np.array([[1.0, 0.0]], dtype=np.float32), 5)
+    assert [ids[row] for row in rows[0]] == ["é", "x099", "x098", "x097", "x096"]
 
 
 def test_order_does_not_depend_on_the_batch() -> None:
     rng = np.random.default_rng(0)
     vectors = np.repeat(unit(rng, 60, 384), 5, axis=0)
-    index, queries = DenseIndex(names(rng, 300), vectors), unit(rng, 50, 384)
+    index, queries = DenseIndex(shuffled_ids(rng, 300), vectors), unit(rng, 50, 384)
     together = index.search(queries, 23)
     alone = [index.search(query[None], 23) for query in queries]
     assert_same(together, (np.vstack([rows for rows, _ in alone]), np.vstack([scores for _, scores in alone])))
@@ -73,39 +69,37 @@ def test_order_does_not_depend_on_the_batch() -> None:
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
-    ids, vectors, queries = names(rng, 90), unit(rng, 90, 8), unit(rng, 17, 8)
+    ids, vectors, queries = shuffled_ids(rng, 90), unit(rng, 90, 8), unit(rng, 17, 8)
     targets = rng.integers(0, 90, 17)
     expected, ranks = numpy_search(ids, vectors, queries, 7), DenseIndex(ids, vectors).rank_of(queries, targets)
-    monkeypatch.setattr(search, "_BLOCK_SCORES", 200)
+    monkeypatch.setattr(order, "_BLOCK_NUMBERS", 200)
     assert_same(numpy_search(ids, vectors, queries, 7), expected)
     assert_same(DenseIndex(ids, vectors).search(queries, 7), expected)
     np.testing.assert_array_equal(DenseIndex(ids, vectors).rank_of(queries, targets), ranks)
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_rank_of_is_the_place_in_the_full_ranking(seed: int) -> None:
+def test_rank_of_is_the_position_in_the_full_ranking(seed: int) -> None:
     rng = np.random.default_rng(seed)
     vectors = unit(rng, 120, 16)[rng.integers(0, 120, 120)]
-    ids, queries, targets = names(rng, 120), unit(rng, 40, 16), rng.integers(0, 120, 40)
+    ids, queries, targets = shuffled_ids(rng, 120), unit(rng, 40, 16), rng.integers(0, 120, 40)
     full, _ = numpy_search(ids, vectors, queries, 120)
-    expected = [own.tolist().index(target) + 1 for own, target in zip(full, targets, strict=True)]
+    expected = [rows.tolist().index(target) + 1 for rows, target in zip(full, targets, strict=True)]
     assert DenseIndex(ids, vectors).rank_of(queries, targets).tolist() == expected
 
 
 def test_vectors_that_are_not_normalised() -> None:
     rng = np.random.default_rng(3)
     vectors = (unit(rng, 500, 32) * rng.uniform(0.01, 100, (500, 1))).astype(np.float32)
-    ids, queries = names(rng, 500), (unit(rng, 25, 32) * 1000).astype(np.float32)
+    ids, queries = shuffled_ids(rng, 500), (unit(rng, 25, 32) * 1000).astype(np.float32)
     assert_same(DenseIndex(ids, vectors).search(queries, 10), numpy_search(ids, vectors, queries, 10))
 
 
 def test_nothing_to_search() -> None:
-    empty, one = np.zeros((0, 4), np.float32), np.ones((1, 4), np.float32)
-    assert DenseIndex([], empty).search(one, 5)[0].shape == (1, 0)
-    assert DenseIndex(["a"], one).search(empty, 5)[0].shape == (0, 1)
-    assert DenseIndex(["a"], one).rank_of(empty, []).shape == (0,)
-    assert Bm25Index([], []).search(["word"], 5)[0].shape == (1, 0)
-    assert Bm25Index(["a"], ["text"]).search([], 5)[0].shape == (0, 1)
+    empty, single = np.zeros((0, 4), np.float32), np.ones((1, 4), np.float32)
+    assert DenseIndex([], empty).search(single, 5)[0].shape == (1, 0)
+    assert DenseIndex(["a"], single).search(empty, 5)[0].shape == (0, 1)
+    assert DenseIndex(["a"], single).rank_of(empty, []).shape == (0,)
 
 
 def test_repeated_ids_and_infinite_vectors_are_defects() -> None:
@@ -120,91 +114,23 @@ def test_approximate_search_recalls_nearly_all() -> None:
     topics = unit(rng, 60, 48)
     vectors = unit(rng, 6000, 48) * 0.6 + topics[rng.integers(0, 60, 6000)]
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-    ids, queries = names(rng, 6000), vectors[:200]
+    ids, queries = shuffled_ids(rng, 6000), vectors[:200]
     exact, exact_scores = DenseIndex(ids, vectors).search(queries, 10)
     index = DenseIndex(ids, vectors, approximate=True)
-    found, scores = index.search(queries, 10)
-    recall = np.mean([len(set(own) & set(true)) / 10 for own, true in zip(found, exact, strict=True)])
+    rows, scores = index.search(queries, 10)
+    recall = np.mean([len(set(near) & set(true)) / 10 for near, true in zip(rows, exact, strict=True)])
     assert recall >= 0.95
     assert (np.diff(scores, axis=1) <= 0).all()
-    np.testing.assert_array_equal(found[:, 0], exact[:, 0])
+    np.testing.assert_array_equal(rows[:, 0], exact[:, 0])
     np.testing.assert_array_equal(scores[:, 0], exact_scores[:, 0])
     assert index.rank_of(queries, exact[:, 4]).tolist() == [5] * 200
 
 
 def test_approximate_search_fills_up_from_the_exact_one() -> None:
     rng = np.random.default_rng(6)
-    ids, vectors, queries = names(rng, 900), unit(rng, 900, 8), unit(rng, 9, 8)
+    ids, vectors, queries = shuffled_ids(rng, 900), unit(rng, 900, 8), unit(rng, 9, 8)
     index = DenseIndex(ids, vectors, approximate=True)
     assert_same(index.search(queries, 900), numpy_search(ids, vectors, queries, 900))
-
-
-def plain_bm25(texts: Sequence[str], query: str, k1: float, b: float) -> list[float]:
-    """Lucene's BM25, written out."""
-    counts = [Counter(words(text)) for text in texts]
-    lengths = [sum(count.values()) for count in counts]
-    mean = sum(lengths) / len(lengths)
-    scores = [0.0] * len(texts)
-    for word in words(query):
-        holders = sum(word in count for count in counts)
-        weight = math.log(1 + (len(texts) - holders + 0.5) / (holders + 0.5))
-        for row, count in enumerate(counts):
-            scores[row] += weight * count[word] / (count[word] + k1 * (1 - b + b * lengths[row] / mean))
-    return scores
-
-
-@pytest.mark.parametrize(("k1", "b"), [(1.2, 0.75), (0.9, 0.4), (2.0, 0.0)])
-def test_bm25_equals_the_formula(k1: float, b: float) -> None:
-    rng = np.random.default_rng(7)
-    vocabulary = [f"word{number}" for number in range(30)]
-    texts = [" ".join(rng.choice(vocabulary, rng.integers(0, 25))) for _ in range(60)]
-    ids = names(rng, 60)
-    queries = [" ".join(rng.choice([*vocabulary, "unknown"], 4)) for _ in range(20)]
-    index = Bm25Index(ids, texts, k1=k1, b=b)
-    found, scores = index.search(queries, 100)
-    for query, own_rows, own_scores in zip(queries, found, scores, strict=True):
-        expected = np.array(plain_bm25(texts, query, k1, b))
-        np.testing.assert_allclose(own_scores, expected[own_rows], rtol=1e-5, atol=1e-6)
-        score_of = dict(zip(own_rows.tolist(), own_scores.tolist(), strict=True))
-        by_id = sorted(range(60), key=ids.__getitem__, reverse=True)
-        assert own_rows.tolist() == sorted(by_id, key=lambda row: -score_of[row])
-
-
-def test_bm25_without_stop_words() -> None:
-    texts = ["the heap of the heaps", "the list"]
-    assert Bm25Index(["a", "b"], texts).scores("the heap").all()
-    stopped = Bm25Index(["a", "b"], texts, stop_words={"the", "of"})
-    assert stopped.scores("the heap").tolist() == Bm25Index(["a", "b"], ["heap heaps", "list"]).scores("heap").tolist()
-
-
-@pytest.mark.parametrize("query", ["", "...", "nowhere", "\x00"])
-def test_bm25_without_a_known_word_gives_zeros_in_id_order(query: str) -> None:
-    rows, scores = Bm25Index(["a", "c", "b"], ["one", "two", "three"]).search([query], 2)
-    assert rows.tolist() == [[1, 2]]
-    assert scores.tolist() == [[0.0, 0.0]]
-
-
-def test_bm25_over_texts_without_words() -> None:
-    rows, scores = Bm25Index(["a", "b"], ["", "?!"]).search(["word"], 5)
-    assert rows.tolist() == [[1, 0]]
-    assert not scores.any()
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("Read_text, e.g. v2.0", ["read_text", "e", "g", "v2", "0"]),
-        ("Příliš ŽLUŤOUČKÝ", ["příliš", "žluťoučký"]),
-        ("한국어 질문입니다.", ["한국어", "질문입니다"]),
-        ("हिन्दी में", ["हिन्दी", "में"]),
-        ("東京 tower", ["東", "京", "tower"]),
-        ("\uff26\uff35\uff2c\uff2c width", ["full", "width"]),
-        ("STRASSE Straße", ["strasse", "strasse"]),
-        ("cafe\u0301 café", ["café", "café"]),
-    ],
-)
-def test_words_of_any_language(text: str, expected: list[str]) -> None:
-    assert words(text) == expected
 
 
 def test_ranking_is_what_trec_eval_makes_of_it() -> None:
@@ -212,17 +138,17 @@ def test_ranking_is_what_trec_eval_makes_of_it() -> None:
     import pytrec_eval
 
     rng = np.random.default_rng(8)
-    ids, vectors = names(rng, 50), np.repeat(unit(rng, 5, 4), 10, axis=0)
+    ids, vectors = shuffled_ids(rng, 50), np.repeat(unit(rng, 5, 4), 10, axis=0)
     queries = unit(rng, 20, 4)
-    found, scores = DenseIndex(ids, vectors).search(queries, 30)
+    rows, scores = DenseIndex(ids, vectors).search(queries, 30)
     relevant = {f"q{number}": {ids[row]: 1} for number, row in enumerate(rng.integers(0, 50, 20))}
     run = {
-        f"q{number}": {ids[row]: float(score) for row, score in zip(own_rows, own_scores, strict=True)}
-        for number, (own_rows, own_scores) in enumerate(zip(found, scores, strict=True))
+        f"q{number}": {ids[row]: float(score) for row, score in zip(query_rows, query_scores, strict=True)}
+        for number, (query_rows, query_scores) in enumerate(zip(rows, scores, strict=True))
     }
     measured = pytrec_eval.RelevanceEvaluator(relevant, {"recip_rank"}).evaluate(run)
-    for number, own_rows in enumerate(found):
-        ranking = [ids[row] for row in own_rows]
+    for number, query_rows in enumerate(rows):
+        ranking = [ids[row] for row in query_rows]
         (target,) = relevant[f"q{number}"]
         expected = 1 / (ranking.index(target) + 1) if target in ranking else 0.0
         assert measured[f"q{number}"]["recip_rank"] == pytest.approx(expected)

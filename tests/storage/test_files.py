@@ -1,5 +1,8 @@
-"""Files that are replaced whole: after a kill, after an error, and under many threads."""
+"""Files that are replaced whole: after a kill, after an error, and under many threads; locks; full disks."""
 
+from __future__ import annotations
+
+import errno
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.storage.files import write_json, write_text
+from engine.errors import UserError
+from engine.storage.files import (
+    is_disk_full,
+    locked,
+    make_folder,
+    naming_a_full_disk,
+    require_space,
+    write_json,
+    write_text,
+)
 
 
 def test_writes_the_old_file_or_the_new_one(tmp_path: Path) -> None:
@@ -27,3 +39,69 @@ def test_threads_that_write_one_file_do_not_take_each_others_temporary(tmp_path:
             list(pool.map(lambda text: write_text(tmp_path / "a", text), texts))
     assert (tmp_path / "a").read_text() in texts
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_lock_that_is_held_is_refused_or_waited_for(tmp_path: Path) -> None:
+    file, order = tmp_path / "lock", []
+
+    def wait() -> None:
+        with locked(file, wait=True):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(file, wait=True):
+            with pytest.raises(BlockingIOError), locked(file, wait=False):
+                pass
+            waiting = pool.submit(wait)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            order.append("first")
+        waiting.result(10)
+    assert order == ["first", "second"]
+    with locked(file, wait=False):
+        pass
+
+
+def test_a_folder_is_made_with_its_parents_and_left_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    make_folder(folder, where="key=value")
+    (folder / "kept").write_text("")
+    make_folder(folder, where="key=value")
+    assert [entry.name for entry in folder.iterdir()] == ["kept"]
+
+
+def test_a_file_in_the_way_of_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for folder in (tmp_path / "file", tmp_path / "file" / "a" / "b"):
+        with pytest.raises(UserError) as caught:
+            make_folder(folder, where="runs_dir=here")
+        assert caught.value.what == f"{tmp_path / 'file'} is a file"
+        assert caught.value.where == "runs_dir=here"
+    with pytest.raises(UserError, match=r"/proc/run cannot be made"):
+        make_folder(Path("/proc/run"), where="runs_dir=/proc/run")
+
+
+def test_a_full_disk_is_named_and_other_errors_pass(tmp_path: Path) -> None:
+    full = pytest.raises(UserError, match=r"the disk is full \(No space left on device\)")
+    with full as caught, naming_a_full_disk(tmp_path):
+        Path("/dev/full").write_text("x")
+    assert caught.value.where == str(tmp_path)
+    with pytest.raises(FileNotFoundError), naming_a_full_disk(tmp_path):
+        (tmp_path / "missing").read_text()
+
+
+def test_refuses_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
+    require_space(tmp_path / "not" / "made", 1)
+    with pytest.raises(UserError, match=r"the disk is full \(\d+\.\d\d GB free, 1000000000\.00 GB wanted\)") as caught:
+        require_space(tmp_path / "not" / "made", 10**18)
+    assert caught.value.where == str(tmp_path / "not" / "made")
+    assert "set runs_dir to another disk" in caught.value.remedy
+    assert not (tmp_path / "not").exists()
+
+
+def test_tells_a_full_disk_from_other_errors() -> None:
+    with pytest.raises(OSError, match="No space left") as caught:
+        Path("/dev/full").write_text("x")
+    assert is_disk_full(caught.value)
+    assert is_disk_full(OSError(errno.EDQUOT, "over quota"))
+    assert not is_disk_full(FileNotFoundError(errno.ENOENT, "no such file"))

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.samples import SamplesFolder
-from engine.storage import merging as compaction
+from engine.storage import merging
 from engine.storage.merging import compact, delete_replaced
 from engine.storage.parts import committed_parts, committed_set, open_attempt, part_ids, replaced_parts, seal_attempts
 from tests.support.committed import commit
@@ -130,7 +130,7 @@ def test_a_kill_in_the_middle_of_the_deletions_brings_nothing_back(
 ) -> None:
     rows = fill(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(compaction, "delete_replaced", lambda _: None)
+        patch.setattr(merging, "delete_replaced", lambda _: None)
         compact(tmp_path)
     assert len(raw_ids(tmp_path)) == 120
     left = replaced_parts(tmp_path)

@@ -8,18 +8,20 @@ from pathlib import Path
 import pyarrow as pa
 
 from engine.artifacts.columns import PROMPTS
-from engine.generation.config import GeneratorKind, SamplesConfig
-from engine.generation.jobs import Job, Unit
+from engine.generation.config import GeneratorKind
+from engine.generation.jobs import GenerationJob, Unit
 from engine.runtime.place import Place
+from engine.samples.config import SamplesConfig
 from engine.storage.parts import open_attempt
+from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
-from engine.task.render import Prompts
 
 TASK = TaskConfig(prompt="Passage: {{ passage.text }}\nQuery:", stop=["\n"])
 FAKE = SamplesConfig(generator=GeneratorKind.fake, seed=0, part_rows=20, max_num_seqs=8, cpus_per_engine=1)
 
 
 def rows(count: int, prefix: int = 0, first: int = 0) -> pa.Table:
+    """Planned rows of one prefix with passages of their own, numbered from `first` on."""
     table = pa.table(
         {
             "sample_id": range(first, first + count),
@@ -39,11 +41,13 @@ def rows(count: int, prefix: int = 0, first: int = 0) -> pa.Table:
 
 
 def units(total: int, size: int) -> list[Unit]:
+    """Units of three prefixes in turn."""
     return [Unit(start // size % 3, rows(size, start // size % 3, start)) for start in range(0, total, size)]
 
 
-def job(folder: Path) -> Job:
-    return Job(Prompts(TASK, []), 1, open_attempt(folder, 1), [])
+def job(folder: Path) -> GenerationJob:
+    """A job that commits into the first attempt of a folder."""
+    return GenerationJob(Prompts(TASK, []), 1, open_attempt(folder, 1), [])
 
 
 def written(place: Place) -> str:

@@ -7,18 +7,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.artifacts.prompts import PlannedRow
 from engine.artifacts.samples import SamplesFolder
-from engine.generation.config import GeneratorKind, SamplesConfig
+from engine.generation.config import GeneratorConfig, GeneratorKind
 from engine.generation.fake_generator import FakeGenerator
 from engine.generation.generator import Finished, Request
-from engine.generation.jobs import Job, Ticket
+from engine.generation.jobs import GenerationJob, Ticket
 from engine.generation.loop import EngineLoop
-from engine.generation.totals import Totals
+from engine.generation.totals import EngineTotals
 from engine.storage.parts import open_attempt
+from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
-from engine.task.render import Demonstration, Prompts
+from engine.task.render import Demonstration
 
-CONFIG = SamplesConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=8)
+CONFIG = GeneratorConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=8)
 TASK = TaskConfig(
     demonstration="P: {{ demonstration.document }}\nQ: {{ demonstration.query }}\n",
     prompt="P: {{ passage.title }} {{ passage.text }}\nQ {{ condition.form }}:",
@@ -27,12 +29,10 @@ TASK = TaskConfig(
 SETS = [[Demonstration(f"document {number}", f"query {number}")] for number in range(4)]
 PROMPTS = Prompts(TASK, SETS)
 
-Row = dict[str, Any]
 
-
-def row(sample_id: int, **values: object) -> Row:
-    own: Row = {
-        "sample_id": sample_id,
+def row(sample_id: int, **values: Any) -> PlannedRow:
+    """A planned row of TASK with a passage of its own; `values` are fields that differ."""
+    fields: dict[str, Any] = {
         "passage_id": f"p{sample_id}",
         "cell": "form=question",
         "replicate": 0,
@@ -41,17 +41,17 @@ def row(sample_id: int, **values: object) -> Row:
         "demonstrations": "0",
         "prefix": 0,
         "prompt_tokens": 20,
-        "condition_form": "question",
         "title": f"Title {sample_id}",
         "text": f"Something worth asking about number{sample_id}, with several longer words.",
     }
-    return {**own, **values}
+    fields |= values
+    return PlannedRow(sample_id, conditions={"form": fields["cell"].removeprefix("form=")}, **fields)
 
 
 class Watched(FakeGenerator):
     """The fake generator with a list of what was asked of it; every request takes `delay` steps."""
 
-    def __init__(self, config: SamplesConfig, delay: int = 1) -> None:
+    def __init__(self, config: GeneratorConfig, delay: int = 1) -> None:
         super().__init__(config)
         self.events: list[Request | int] = []
         self.threads: set[int] = set()
@@ -88,12 +88,12 @@ class Watched(FakeGenerator):
 class Running:
     """A loop in its thread."""
 
-    def __init__(self, folder: Path, config: SamplesConfig, generator: FakeGenerator, prompts: Prompts) -> None:
+    def __init__(self, folder: Path, config: GeneratorConfig, generator: FakeGenerator, prompts: Prompts) -> None:
         self.folder, self.config = folder, config
         self.attempt = open_attempt(folder, 1)
         self.loop = EngineLoop(config, 5)
         self.errors: list[BaseException] = []
-        self.job = Job(prompts, 1, self.attempt, ["form"])
+        self.job = GenerationJob(prompts, 1, self.attempt, ["form"])
         self.thread = threading.Thread(target=self._run, args=(generator,), daemon=True)
         self.thread.start()
         finished(self.loop.hand_in(self.job))
@@ -104,14 +104,14 @@ class Running:
         except BaseException as error:  # shown by the test that waits
             self.errors.append(error)
 
-    def write(self, *units: list[Row]) -> list[Row]:
+    def write(self, *units: list[PlannedRow]) -> list[dict[str, Any]]:
         """Hands in all units, waits until they are written, ends the loop; returns what is committed."""
         for ticket in [self.loop.hand_in(list(unit)) for unit in units]:
             finished(ticket)
         self.end()
         return SamplesFolder(self.folder).rows().to_pylist()
 
-    def end(self) -> Totals:
+    def end(self) -> EngineTotals:
         self.loop.stop()
         self.thread.join(10)
         assert not self.thread.is_alive()

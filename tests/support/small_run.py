@@ -16,8 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import EXAMPLES, PASSAGES
-from engine.artifacts.examples import ExamplesFolder
-from engine.generation.pools import EnginePools
+from engine.artifacts.documents import DocumentsRecord
+from engine.artifacts.examples import ExamplesFolder, ExamplesRecord
+from engine.artifacts.model import Losses, ModelRecord
+from engine.artifacts.prompts import PromptsFolder, PromptsRecord
+from engine.artifacts.samples import EngineTime, Rates, SamplesRecord
 from engine.models.resolve import resolve_model
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.console import Console
@@ -27,20 +30,24 @@ from engine.runtime.tracking import NoTracker
 from engine.search.bm25 import Bm25Index
 from engine.search.encoder import EncoderConfig
 from engine.storage.run_folders import link
-from engine.storage.store import finish
+from engine.storage.store import StepRecord, finish
 from engine.storage.typed import to_json_values
 from engine.task.config import TaskConfig
+from engine.task.render import Demonstration
 from eval.config import ReportConfig
 from eval.data_quality import quality_figures
 from eval.decision import decide, held_out_queries
 from eval.evaluation import Evaluation
-from eval.figures import assemble
+from eval.figures import assemble, with_effort
 from eval.page.evidence import Evidence, gather_evidence
+from eval.report import Report
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.latency import Latency, Percentiles
 from eval.retrieval.ranking import measure
 from eval.retrieval.systems import Bm25System, Corpus, read_corpus
 from eval.significance import Bootstrap
 from eval.step import evaluate_model
+from tests.support.places import NoEngines
 
 DOCUMENTS = {
     "apples": ("Apples", "Store apples in a cool cellar; they keep for months when no fruit touches another."),
@@ -56,6 +63,67 @@ DOCUMENTS = {
     "tea": ("Tea", "Green tea turns bitter above eighty degrees; let the water cool for three minutes first."),
     "wool": ("", "Wash wool in lukewarm water without rubbing, or the fibres felt and the garment shrinks."),
 }
+NOUNS = ("documents", "prompts", "samples", "examples", "model")
+PROMPTS_RECORD = PromptsRecord(
+    planned=25,
+    prefixes=1,
+    prompt_tokens=9000,
+    num_values={"form": 2},
+    distribution={"form": {"question": 0.52, "keywords": 0.48}},
+    ended_early="",
+    demonstrations=1,
+    demonstration_sets=1,
+)
+SAMPLES_RECORD = SamplesRecord(
+    planned=25,
+    generated=24,
+    failed=1,
+    prompt_tokens=8600,
+    output_tokens=240,
+    carried=0,
+    turned_down=0,
+    generation=Rates(
+        samples_per_second=5.25,
+        prompt_tokens_per_second=1900.0,
+        output_tokens_per_second=66.0,
+        prefix_cache_hit_rate=0.71,
+        requests=25,
+        engine_start_seconds=31.0,
+        seconds=4.6,
+    ),
+    cost=EngineTime(cpu_seconds=9.2, gpu_seconds=0.0),
+)
+MODEL_RECORD = ModelRecord(
+    pairs_per_second=13.7,
+    steps=40,
+    examples=9,
+    epochs=3,
+    batch_size=16,
+    learning_rate=2e-5,
+    examples_per_epoch=9,
+    loss=Losses(first=1.2, last=0.4),
+    world_size=1,
+    precision="fp32",
+    loss_kind="ranking",
+    resumed_at_step=0,
+    random_negatives=0,
+    seconds={"fit": 3.0},
+)
+RECORDS = {
+    "documents": DocumentsRecord(reader="files", documents=12, passages=24, tokens=480, failed={}),
+    "prompts": PROMPTS_RECORD,
+    "samples": SAMPLES_RECORD,
+    "examples": ExamplesRecord(
+        kept=14,
+        train=9,
+        validation=5,
+        rejected={"round_trip": 4, "length": 3, "duplicate": 3},
+        seconds={"filters": 0.2},
+    ),
+    "model": MODEL_RECORD,
+}
+CONFIGS: dict[str, dict[str, Any]] = {"samples": {"max_tokens": 48}, "model": {"epochs": 3, "base": "bundled"}}
+"""The parts of the steps' settings that the report shows or computes with."""
 QUESTIONS = {
     "q1": ("how do I stop fruit from rotting in winter", {"apples": 2, "bees": 0}),
     "q2": ("loop which does not slip under a heavy load", {"knots": 3, "bridges": 1}),
@@ -85,16 +153,25 @@ def build_run(root: Path) -> dict[str, Path]:
         for suffix, part in (("", text), ("#2", f"{text.split()[-1]} and so on."))
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGES), folders["documents"] / "passages.parquet")
-    sets = {"demonstration_set": [0], "document": ["d"], "query": ["q"], "query_id": ["q6"]}
-    pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_sets.parquet")
-    pq.write_table(pa.table(sets), folders["prompts"] / "demonstration_pool.parquet")
-    (folders["prompts"] / "task.json").write_text(json.dumps(to_json_values(TaskConfig(prompt="{{ passage.text }}"))))
+    pool = [Demonstration("d", "q", query_id="q6")]
+    PromptsFolder(folders["prompts"]).write_basis(TaskConfig(prompt="{{ passage.text }}"), pool, [pool])
     write_examples(folders["examples"])
     for noun, folder in folders.items():
-        config = {"max_tokens": 48} if noun == "samples" else {}
-        record = {"noun": noun, "fingerprint": folder.name, "inputs": {}, "config": config, "seconds": 12.5}
-        finish(folder, {**record, "peak_memory_bytes": 2_000_000_000, "record": RECORDS[noun]})
+        finish(folder, step_record(noun, folder, RECORDS[noun]))
     return folders
+
+
+def step_record(noun: str, folder: Path, record: object) -> StepRecord:
+    """record.json as the wrapper of the steps writes it."""
+    return StepRecord(
+        noun=noun,
+        fingerprint=folder.name,
+        inputs={},
+        config=CONFIGS.get(noun, {}),
+        seconds=12.5,
+        peak_memory_bytes=2_000_000_000,
+        record=to_json_values(record),
+    )
 
 
 def write_examples(folder: Path) -> None:
@@ -159,13 +236,14 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
     systems = small_systems(corpus)
     held_out = measure(held_out_queries(folders["examples"]), systems, corpus, 100)
     bootstrap = Bootstrap(resamples=500)
-    latency = {name: {"search": {"p50_ms": 0.4, "p95_ms": 0.9}} for name in ("bm25", "base", "tuned")}
+    sparse = Latency(search=Percentiles(0.4, 0.9))
+    dense = Latency(encode=Percentiles(5.25, 7.5), search=Percentiles(0.4, 0.9))
     return Evaluation(
         corpus,
         measure(small_benchmark(), systems, corpus, 100) if judged else None,
         held_out,
         decide(held_out.scores["base"], held_out.scores["tuned"], bootstrap),
-        latency,
+        {"bm25": sparse, "base": dense, "tuned": dense},
         bootstrap,
     )
 
@@ -184,24 +262,21 @@ def small_config(benchmark: str = "") -> ReportConfig:
     )
 
 
-def small_report(root: Path, *, judged: bool = True) -> tuple[dict[str, Any], Evidence]:
+def small_report(root: Path, *, judged: bool = True) -> tuple[Report, Evidence]:
     """The report and the evidence of that evaluation, without a file written."""
     folders = build_run(root)
     evaluation = small_evaluation(folders, judged=judged)
-    report = assemble(small_config(), folders, root / "report" / "0123456789abcdef", evaluation)
     examples = ExamplesFolder(folders["examples"])
     kept, rejected = examples.kept(), examples.rejected()
-    real = evaluation.judged.benchmark.queries if evaluation.judged else {}
-    report["data_quality"] = quality_figures((kept, rejected), real, 0, {})
-    report["seconds"]["report"] = 9.1
-    return report, gather_evidence(kept, rejected, evaluation, 0)
+    quality = quality_figures((kept, rejected), evaluation.real_queries, 0, {"form": {"question": 0.75}})
+    report = assemble(small_config(), folders, root / "report" / "0123456789abcdef", evaluation, quality)
+    return with_effort(report, seconds=9.1, peak_memory_bytes=0), gather_evidence(kept, rejected, evaluation, 0)
 
 
 def place_in(folder: Path) -> Place:
     """A place whose store is `folder/store`."""
-    run_dir = folder / "run"
-    memory, engines = MemorySampler(), EnginePools()
-    return Place(run_dir, folder / "store", ClusterConfig(num_cpus=1), Console(), NoTracker(), memory, engines)
+    run_dir, memory = folder / "run", MemorySampler()
+    return Place(run_dir, folder / "store", ClusterConfig(num_cpus=1), Console(), NoTracker(), memory, NoEngines())
 
 
 def write_tuned_model(folder: Path) -> None:
@@ -224,32 +299,8 @@ def finished_run(root: Path) -> Path:
     output.mkdir(parents=True)
     config, place = small_config(str(write_benchmark(root / "tiny"))), place_in(root)
     record = evaluate_model(config, folders, output, place)
-    finish(output, {"noun": "report", "fingerprint": output.name, "record": record})
+    finish(output, step_record("report", output, record))
     place.run_dir.mkdir()
     for noun, folder in {**folders, "report": output}.items():
         link(place.run_dir, noun, folder)
     return place.run_dir
-
-
-NOUNS = ("documents", "prompts", "samples", "examples", "model")
-RECORDS: dict[str, dict[str, object]] = {
-    "documents": {"documents": 12, "passages": 24},
-    "prompts": {"planned": 25, "prompt_tokens": 9000},
-    "samples": {
-        "planned": 25,
-        "generated": 24,
-        "failed": 1,
-        "prompt_tokens": 8600,
-        "output_tokens": 240,
-        "cost": {"cpu_seconds": 9.2, "gpu_seconds": 0.0},
-        "generation": {
-            "samples_per_second": 5.25,
-            "prompt_tokens_per_second": 1900.0,
-            "output_tokens_per_second": 66.0,
-            "prefix_cache_hit_rate": 0.71,
-            "engine_start_seconds": 31.0,
-        },
-    },
-    "examples": {"kept": 14, "rejected": {"round_trip": 4, "length": 3, "duplicate": 3}},
-    "model": {"pairs_per_second": 13.7, "steps": 40, "examples": 9},
-}

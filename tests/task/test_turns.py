@@ -1,20 +1,16 @@
-"""Turns: forms and parsers of answers, reasoning kept apart, what a turn may read, and every refusal."""
+"""Turns: the forms of their answers, what a turn may read, which show demonstrations, and every refusal."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from engine.errors import UserError
-from engine.storage.typed import from_json_values, to_json_values
-from engine.task.answers import Answer, TurnError, column_value
-from engine.task.check import check_turns
+from engine.task.answers import Answer, TurnError
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
-from engine.task.turns import Turn, answer_columns, answer_values, resolve_turns, turn_needs
+from engine.task.turns import Turn, as_template, resolve_turns, shows_demonstrations, shows_documents, turn_needs
 
 SCHEMA = {
     "type": "object",
@@ -78,11 +74,6 @@ def test_other_forms() -> None:
     assert code.text == "open('x', 'w')"
     seen = {**SEEN, "turns": {"a": {"text": "bees"}}}
     assert turn(keep_if="turns.a.text in passage.text and condition.form == 'a'").read("y", "stop", seen).text == "y"
-
-
-def test_code_is_never_run(tmp_path: Any) -> None:
-    turn(parser=ParserKind.python).read(f"open({str(tmp_path / 'x')!r}, 'w')", "stop", SEEN)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -169,63 +160,43 @@ def test_a_task_that_cannot_work_is_refused(task: TaskConfig, what: str) -> None
     assert what in caught.value.what
 
 
-def test_every_turn_is_rendered_before_anything_starts() -> None:
-    check_turns(TASK, [], "")
-    broken = replace(TASK, turns={**TASK.turns, "last": TurnConfig("{{ turns.review.star }}")})
-    with pytest.raises(UserError, match="there is no 'star'") as caught:
-        check_turns(broken, [], "")
-    assert caught.value.where == "task.turns.last.prompt"
-    free = {"a": TurnConfig("x", parser=ParserKind.json), "b": TurnConfig("{{ turns.a.anything }}")}
-    check_turns(replace(TASK, turns=free), [], "")
+@pytest.mark.parametrize(
+    ("config", "structured"),
+    [
+        ({}, {}),
+        ({"parser": ParserKind.json}, {}),
+        ({"json_schema": SCHEMA}, {"json": SCHEMA}),
+        ({"choice": ["a", "b"]}, {"choice": ["a", "b"]}),
+        ({"regex": r"(?P<year>\d{4})(a|b)"}, {"regex": r"(\d{4})(a|b)"}),
+    ],
+)
+def test_an_engine_holds_the_model_to_the_form(config: dict[str, Any], structured: dict[str, Any]) -> None:
+    assert turn(**config).structured() == structured
+
+
+def test_only_json_without_a_schema_may_have_any_field() -> None:
+    assert turn(parser=ParserKind.json).has_open_fields
+    assert not turn(parser=ParserKind.json, json_schema=SCHEMA).has_open_fields
+    assert not turn(parser=ParserKind.list).has_open_fields
 
 
 @pytest.mark.parametrize(
-    ("keep_if", "what"),
+    ("task", "demonstrations", "documents"),
     [
-        ("txt == 'a'", "there is no 'txt'"),
-        ("field.star > 2", "there is no field.star"),
-        ("condition.tone == 'dry'", "there is no condition.tone"),
-        ("passage.body", "there is no passage.body"),
+        (TaskConfig(prompt="x"), False, False),
+        (TaskConfig(prompt="x", demonstration="{{ demonstration.query }}"), True, False),
+        (TaskConfig(prompt="x", demonstration="{{ demonstration.document }}"), True, True),
+        (TaskConfig(prompt="x", demonstration="{{ demonstration }}"), True, True),
+        (TaskConfig(prompt="x", kind=PromptKind.chat), True, True),
+        (TaskConfig(turns={"a": TurnConfig("x", kind=PromptKind.chat)}), False, False),
     ],
 )
-def test_the_names_of_a_filter_are_checked_before_anything_starts(keep_if: str, what: str) -> None:
-    task = replace(TASK, turns={**TASK.turns, "review": replace(TASK.turns["review"], keep_if=keep_if)})
-    with pytest.raises(UserError) as caught:
-        check_turns(task, [], "form=question")
-    assert caught.value.what == what
-    assert caught.value.where == "task.turns.review.keep_if"
+def test_which_turns_show_demonstrations(task: TaskConfig, demonstrations: bool, documents: bool) -> None:
+    [only] = resolve_turns(task).values()
+    assert shows_demonstrations(only) is demonstrations
+    assert shows_documents(only) is documents
 
 
-@pytest.mark.parametrize(
-    "keep_if",
-    [
-        "field.stars > 2 and condition.form == 'question' and turns.persona.text != text",
-        "field | length > 1 and 'x' in turns[passage.title].text",
-        "text.split() | map('length') | max < 30",
-    ],
-)
-def test_a_filter_may_use_what_there_is(keep_if: str) -> None:
-    task = replace(TASK, turns={**TASK.turns, "review": replace(TASK.turns["review"], keep_if=keep_if)})
-    check_turns(task, [], "form=question")
-
-
-def test_columns_of_answers() -> None:
-    turns = resolve_turns(TASK)
-    assert [(column.name, column.type) for column in answer_columns(turns)] == [
-        ("turn_persona", pa.string()),
-        ("turn_place", pa.string()),
-        ("reasoning_persona", pa.string()),
-        ("field_stars", pa.int64()),
-        ("field_tags", pa.string()),
-        ("field_why", pa.string()),
-    ]
-    answers = {"persona": Answer("Ann", "because"), "review": Answer("{}", fields={"stars": 2, "tags": ["é"]})}
-    values = answer_values(turns, answers)
-    assert (values["turn_persona"], values["reasoning_persona"], values["turn_place"]) == ("Ann", "because", None)
-    assert (values["field_stars"], values["field_tags"], values["field_why"]) == (2, '["é"]', None)
-    assert column_value("x", pa.string()) == "x"
-
-
-def test_a_task_of_turns_round_trips_as_json() -> None:
-    task = replace(TASK, turns={**TASK.turns, "d": TurnConfig(kind=PromptKind.chat, parser=ParserKind.list)})
-    assert from_json_values(TaskConfig, json.loads(json.dumps(to_json_values(task)))) == task
+def test_an_expression_is_read_as_a_template() -> None:
+    assert as_template("text | length > 3") == "{{ text | length > 3 }}"
+    assert as_template("") == ""

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.examples import ExamplesFolder
+from tests.support.training import make_config as make_config_for
+from tests.support.training import make_passages, make_place, write_documents, write_examples
 from training.config import ModelConfig
-from training.negatives import Candidates, choose_negatives
+from training.negatives import NO_NEGATIVES, Candidates, choose_negatives, mine_negatives
+from training.rows import read_rows
 
 
 def make_candidates(**changes: Any) -> Candidates:
     """One query on passage 0; passages 0 and 1 are of its document."""
     parts: dict[str, Any] = {
-        "found": np.array([[0, 1, 2, 3, 4, 5]]),
+        "ranked": np.array([[0, 1, 2, 3, 4, 5]]),
         "scores": np.array([[0.80, 0.79, 0.78, 0.70, 0.60, 0.50]], dtype=np.float32),
-        "own_scores": np.array([0.80], dtype=np.float32),
-        "own_documents": np.array([0]),
+        "positive_scores": np.array([0.80], dtype=np.float32),
+        "positive_documents": np.array([0]),
         "document_of": np.array([0, 0, 1, 2, 3, 4]),
     }
     return Candidates(**(parts | changes))
@@ -28,9 +34,9 @@ def make_config(**changes: Any) -> ModelConfig:
 
 
 def test_neither_the_own_document_nor_a_likely_answer_is_taken() -> None:
-    chosen, filled = choose_negatives(make_config(num_hard_negatives=2), make_candidates())
+    chosen, num_random = choose_negatives(make_config(num_hard_negatives=2), make_candidates())
     assert chosen.tolist() == [[3, 4]]  # 2 scores 0.78, over 95 % of 0.80
-    assert filled == 0
+    assert num_random == 0
 
 
 def test_without_a_margin_the_next_best_is_taken() -> None:
@@ -43,24 +49,40 @@ def test_the_first_ranks_can_be_skipped() -> None:
     assert choose_negatives(config, make_candidates())[0].tolist() == [[4, 5]]
 
 
-def test_a_negative_own_score_still_leaves_a_margin_below_it() -> None:
+def test_a_score_below_zero_still_leaves_a_margin_below_it() -> None:
     scores = np.array([[-0.1, -0.1, -0.101, -0.104, -0.2, -0.3]], dtype=np.float32)
-    candidates = make_candidates(scores=scores, own_scores=np.array([-0.1], dtype=np.float32))
+    candidates = make_candidates(scores=scores, positive_scores=np.array([-0.1], dtype=np.float32))
     assert choose_negatives(make_config(num_hard_negatives=1), candidates)[0].tolist() == [[4]]
 
 
-@pytest.mark.parametrize("missing", [-1, 1])
-def test_a_row_without_candidates_is_filled_from_other_documents(missing: int) -> None:
-    candidates = make_candidates(found=np.full((1, 6), missing))
-    chosen, filled = choose_negatives(make_config(num_hard_negatives=3), candidates)
-    assert filled == 3
+@pytest.mark.parametrize("number", [-1, 1])
+def test_a_row_without_candidates_is_filled_from_other_documents(number: int) -> None:
+    candidates = make_candidates(ranked=np.full((1, 6), number))
+    chosen, num_random = choose_negatives(make_config(num_hard_negatives=3), candidates)
+    assert num_random == 3
     assert set(chosen[0].tolist()) <= {2, 3, 4, 5}
     again, _ = choose_negatives(make_config(num_hard_negatives=3), candidates)
     assert again.tolist() == chosen.tolist()
 
 
 def test_more_negatives_than_results_are_filled() -> None:
-    candidates = make_candidates(found=np.array([[0, 3]]), scores=np.array([[0.8, 0.2]], dtype=np.float32))
-    chosen, filled = choose_negatives(make_config(num_hard_negatives=4), candidates)
+    candidates = make_candidates(ranked=np.array([[0, 3]]), scores=np.array([[0.8, 0.2]], dtype=np.float32))
+    chosen, num_random = choose_negatives(make_config(num_hard_negatives=4), candidates)
     assert chosen[0, 0] == 3
-    assert filled == 3
+    assert num_random == 3
+
+
+def test_mined_negatives_are_passages_of_other_documents(base: Path, tmp_path: Path) -> None:
+    rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
+    documents = DocumentsFolder(write_documents(tmp_path / "documents", documents=10))
+    mined = mine_negatives(make_config_for(base, num_hard_negatives=2), rows, documents, make_place(tmp_path))
+    text_of = {f"d{number}": text for number, text in enumerate(make_passages(10))}
+    assert [len(documents) for documents in mined.documents] == [2] * 19
+    for document, negatives, texts in zip(rows["document_id"].to_pylist(), mined.documents, mined.texts, strict=True):
+        assert document not in negatives
+        assert texts == [text_of[negative] for negative in negatives]
+    assert mined.columns()["negative_1"].to_pylist() == [texts[1] for texts in mined.texts]
+
+
+def test_no_negatives_make_no_columns() -> None:
+    assert NO_NEGATIVES.columns() == {}

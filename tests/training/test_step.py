@@ -1,34 +1,158 @@
-"""The driver's side of training: which rows, how many workers."""
+"""The model step through real Ray Train, on a BERT of two small layers made here."""
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import signal
+import threading
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import numpy as np
+import psutil
 import pytest
 
-from engine.artifacts.columns import EXAMPLES
+from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
-from training.config import ModelConfig
-from training.step import read_rows
-from training.workers.launch import choose_crew
-
-PLACE: Any = SimpleNamespace(num_cpus=2)
+from engine.storage.typed import from_json_values, to_json_values
+from tests.support.training import Points, make_config, train
+from training.config import Loss
 
 
-def test_only_kept_examples_of_the_training_split_are_read(tmp_path: Path) -> None:
-    blank = {name: "" if pa.types.is_string(EXAMPLES.field(name).type) else 0 for name in EXAMPLES.names}
-    rows = [{**blank, "sample_id": i, "query": f"q{i}", "split": "train" if i % 3 else "validation"} for i in range(9)]
-    pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES), tmp_path / "kept.parquet")
-    assert read_rows(tmp_path)["query"].to_pylist() == [f"q{i}" for i in range(9) if i % 3]
+def test_a_trained_model_loads_and_has_learned(ray_session: None, base: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    config = make_config(base, epochs=8, batch_size=32, query_prefix="query : ")
+    record, output = train(config, tmp_path)
+
+    assert record.loss.last < 0.8 * record.loss.first
+    assert record.examples == 95
+    assert record.batch_size == 19, "few rows make smaller steps, a fifth of the rows each"
+    assert record.steps == record.epochs * record.examples_per_epoch / 19
+    assert record.learning_rate == pytest.approx(3e-3 * math.sqrt(19 / 32)), "and at a smaller rate"
+    assert record.world_size == 1
+    assert record.precision == "fp32"
+    assert record.loss_kind == "mnrl", "so small a model fits"
+    assert record.pairs_per_second > 0
+    assert list(record.seconds) == ["prepare", "load", "loop", "save", "total", "start"]
+    assert all(seconds >= 0 for seconds in record.seconds.values())
+    assert from_json_values(ModelRecord, json.loads(json.dumps(to_json_values(record)))) == record
+
+    model = SentenceTransformer(str(output), device="cpu", local_files_only=True)
+    assert model.max_seq_length == 48
+    assert model.prompts == {"query": "query : ", "document": ""}
+    assert {str(parameter.dtype) for parameter in model.parameters()} == {"torch.float32"}
+    assert model.encode_query(["word1"]).shape == (1, 32)
+    assert (output / "model.safetensors").is_file()
+    assert not (output / "checkpoints").exists()
+    card = (output / "README.md").read_text()
+    assert "| training pairs | 95 |" in card
+    assert "wandb" not in card
 
 
-def test_workers_divide_the_batch(ray_session: None) -> None:
-    assert choose_crew(ModelConfig(seed=0), PLACE).size == 1, "one worker on CPU unless asked"
-    crew = choose_crew(ModelConfig(seed=0, num_workers=2, batch_size=32), PLACE)
-    assert (crew.size, crew.threads, crew.use_gpu) == (2, 1, False)
-    with pytest.raises(UserError, match="99 training workers do not fit"):
-        choose_crew(ModelConfig(seed=0, num_workers=99, batch_size=99), PLACE)
+def test_each_step_is_tracked(ray_session: None, base: Path, tmp_path: Path) -> None:
+    tracker = Points()
+    record, _ = train(make_config(base), tmp_path, tracker)
+    assert [step for _, _, step in tracker.points] == list(range(1, record.steps + 1))
+    assert all(noun == "model" and set(point) == {"loss", "learning_rate"} for noun, point, _ in tracker.points)
+    assert max(point["learning_rate"] for _, point, _ in tracker.points) == pytest.approx(record.learning_rate)
+
+
+def test_too_few_examples_are_refused(ray_session: None, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="2 training examples of 1 documents"):
+        train(make_config(base), tmp_path, count=3, documents=1)
+
+
+def test_too_few_documents_for_the_workers_are_refused(ray_session: None, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="49 training examples of 2 documents"):
+        train(make_config(base, num_workers=2), tmp_path, count=50, documents=2)
+
+
+def test_more_workers_than_cores_are_refused(ray_session: None, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="64 training workers do not fit"):
+        train(make_config(base, num_workers=64, batch_size=64), tmp_path)
+
+
+def test_a_trainer_that_fails_says_where_its_log_is(ray_session: None, base: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").mkdir()  # saving the weights must fail
+    with pytest.raises(RuntimeError, match=r"training-0\.log"):
+        train(make_config(base, epochs=1, max_failures=0), tmp_path)
+
+
+@pytest.mark.slow
+def test_hard_negatives_train_and_are_counted(ray_session: None, base: Path, tmp_path: Path) -> None:
+    config = make_config(base, num_hard_negatives=2, symmetric=True, epochs=1, hard_negative_last_rank=1)
+    record, output = train(config, tmp_path)
+    assert record.steps > 0
+    assert (output / "model.safetensors").is_file()
+    assert 95 <= record.random_negatives <= 190, "one rank holds at most one of the two negatives of a row"
+
+
+@pytest.mark.slow
+def test_a_killed_worker_goes_on_from_its_checkpoint(ray_session: None, base: Path, tmp_path: Path) -> None:
+    """The process dies once, in the middle; the steps of the checkpoint are not trained again."""
+
+    def kill_once() -> None:
+        snapshot = tmp_path / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+        while not snapshot.is_file() or "checkpoint_2" not in snapshot.read_text():  # Ray Train knows of one
+            if stop.wait(0.05):
+                return
+        for process in psutil.Process().children(recursive=True):
+            if "RayTrainWorker" in " ".join(process.cmdline()):
+                os.kill(process.pid, signal.SIGKILL)
+
+    stop = threading.Event()
+    killer = threading.Thread(target=kill_once)
+    killer.start()
+    try:
+        record, output = train(make_config(base, epochs=16, checkpoint_steps=60, max_failures=3), tmp_path)
+    finally:
+        stop.set()
+        killer.join()
+    assert record.resumed_at_step >= 60
+    assert record.resumed_at_step % 60 == 0
+    assert record.resumed_at_step < record.steps
+    assert record.loss.first > record.loss.last  # of the whole training, not of the rest
+    assert record.steps == 16 * record.examples_per_epoch // 8
+    assert (output / "model.safetensors").is_file()
+
+
+def train_without_dropout(base: Path, folder: Path, loss: Loss, num_workers: int) -> tuple[ModelRecord, Path]:
+    """Trains a copy of `base` that has no dropout."""
+    copy = folder / "without-dropout"
+    copy.mkdir()
+    for file in base.iterdir():
+        (copy / file.name).symlink_to(file)
+    settings = json.loads((base / "config.json").read_text())
+    (copy / "config.json").unlink()
+    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    (copy / "config.json").write_text(json.dumps(settings | off))
+    config = make_config(copy, epochs=1, num_workers=num_workers, loss=loss, mini_batch_size=2, learning_rate=1e-3)
+    return train(config, folder)
+
+
+@pytest.fixture(scope="module")
+def of_one_worker(ray_session: None, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelRecord, Path]:
+    return train_without_dropout(base, tmp_path_factory.mktemp("one"), Loss.mnrl, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", [Loss.mnrl, Loss.cached_mnrl])
+def test_two_workers_learn_what_one_learns(
+    of_one_worker: tuple[ModelRecord, Path], base: Path, tmp_path: Path, loss: Loss
+) -> None:
+    """Same plan, negatives gathered across workers, no dropout: the same weights but for rounding, cached or not."""
+    from safetensors.numpy import load_file
+
+    record_of_one, model_of_one = of_one_worker
+    record, model = train_without_dropout(base, tmp_path, loss, 2)
+    assert (record_of_one.world_size, record.world_size) == (1, 2)
+    assert (record_of_one.loss_kind, record.loss_kind) == ("mnrl", loss.value)
+    assert record_of_one.steps == record.steps
+    weights = load_file(model / "model.safetensors")
+    for name, expected in load_file(model_of_one / "model.safetensors").items():
+        assert np.allclose(expected, weights[name], atol=2e-4), name
+    logs = sorted(file.name for file in (tmp_path / "store" / "logs").rglob("training-*.log"))
+    assert logs == ["training-0.log", "training-1.log"]

@@ -20,18 +20,16 @@ import ray
 from ray.train import DataConfig
 
 if TYPE_CHECKING:
-    from training.batches.plan import Indices
-
+    from training.batches.plan import Rows
 
 SHARD = "train"
-"""Name of the dataset for `ray.train.get_dataset_shard`."""
-
+"""The name of the dataset, which `ray.train.get_dataset_shard` takes."""
 
 _BLOCK_ROWS = 4096
 
 
-def plan_dataset(plan: Indices) -> Any:
-    """The plan as a Ray Dataset with the columns `step` and `row`; a block never cuts a step in two."""
+def plan_dataset(plan: Rows) -> Any:
+    """Returns the plan as a Ray Dataset with the columns `step` and `row`; a block never cuts a step in two."""
     steps, batch_size = plan.shape
     steps_per_block = max(1, _BLOCK_ROWS // batch_size)
     blocks = []
@@ -43,11 +41,11 @@ def plan_dataset(plan: Indices) -> Any:
 
 
 class PlannedShards(DataConfig):
-    """Gives rank r columns [r * share, (r + 1) * share) of every planned batch.
+    """Gives rank r the columns [r * share, (r + 1) * share) of every planned batch.
 
     Args:
-        rows: reference to the Arrow table that the plan's row numbers point into.
-        batch_size: rows of a global batch.
+        rows: a reference to the Arrow table that the plan's row numbers point into.
+        batch_size: the rows of a global batch.
     """
 
     def __init__(self, rows: Any, batch_size: int) -> None:
@@ -56,7 +54,7 @@ class PlannedShards(DataConfig):
         self._batch_size = batch_size
 
     def configure(self, datasets: dict[str, Any], world_size: int, **_: Any) -> list[dict[str, Any]]:
-        """One iterator per rank; called by Ray Train whenever a worker group starts."""
+        """Returns one iterator per rank; Ray Train calls this whenever a worker group starts."""
         return [
             {name: self._stream(dataset, rank, world_size).iterator() for name, dataset in datasets.items()}
             for rank in range(world_size)
@@ -81,26 +79,37 @@ class PlannedShards(DataConfig):
 
 
 def look_up(block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_size: int) -> pa.Table:
-    """A block of the plan, cut to one rank and with the rows it points at."""
-    mine = _share(block.num_rows, batch_size, rank, world_size)
-    plan = block.take(pa.array(mine))
+    """Cuts a block of the plan to the part of one rank and replaces row numbers by the rows.
+
+    Args:
+        block: columns `step` and `row`, whole batches.
+        rows: a list of one reference, to the table that `row` points into.
+        batch_size: the rows of a global batch.
+        rank: the worker.
+        world_size: the number of workers.
+
+    Returns:
+        the columns of the rows, and `step`.
+    """
+    plan = block.take(pa.array(_positions(block.num_rows, batch_size, rank, world_size)))
     return ray.get(rows[0]).take(plan["row"]).append_column("step", plan["step"])
 
 
-def _share(num_rows: int, batch_size: int, rank: int, world_size: int) -> Indices:
+def _positions(num_rows: int, batch_size: int, rank: int, world_size: int) -> Rows:
+    """The positions within a block that are of one rank."""
     assert num_rows % batch_size == 0, f"a block of {num_rows} rows cuts a batch of {batch_size}"
     share = batch_size // world_size
-    places = np.arange(num_rows, dtype=np.int64).reshape(-1, batch_size)
-    return places[:, rank * share : (rank + 1) * share].reshape(-1)
+    positions = np.arange(num_rows, dtype=np.int64).reshape(-1, batch_size)
+    return positions[:, rank * share : (rank + 1) * share].reshape(-1)
 
 
 def rank_batches(shard: Any, share: int, first_step: int) -> Iterator[pa.Table]:
-    """A rank's batches from `first_step` on, in step order, without the `step` column.
+    """Yields a rank's batches from `first_step` on, in step order, without the `step` column.
 
     Args:
         shard: what `ray.train.get_dataset_shard` returned.
-        share: rows of a batch on one rank.
-        first_step: steps that a checkpoint holds already.
+        share: the rows of a batch on one rank.
+        first_step: the number of steps that a checkpoint holds already.
     """
     batches = shard.iter_batches(batch_size=share, batch_format="pyarrow", prefetch_batches=2)
     for number, batch in enumerate(batches):

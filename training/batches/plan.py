@@ -1,7 +1,7 @@
 """Which rows share a batch: the whole plan of an epoch, made before it starts, by ids alone.
 
 In: what each row is about (passage, document, query, documents of its negatives) and a seed. Out: an integer array
-with one row per step and one column per place in the global batch.
+with one line per step and one column per position in the global batch.
 
 In-batch negatives are only negatives when no other row of the batch has the same passage, document or query. Rows that
 conflict are put off to a later batch, never dropped for it; the test is on the *global* batch, because embeddings are
@@ -19,18 +19,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Indices = NDArray[np.int64]
+Rows = NDArray[np.int64]
+"""Numbers of rows; a batch plan is such an array of shape (steps, batch_size)."""
 
-
-_STEPS_OF_AN_EPOCH, _SMALL_BATCH = 5, 16
+_STEPS_OF_AN_EPOCH = 5
+"""An epoch should have so many steps, at the price of smaller ones."""
+_SMALL_BATCH = 16
+"""Steps are not made smaller than this for it."""
 
 
 @dataclass(frozen=True)
 class RowKeys:
-    """What the rows of a batch must not share; one entry per row, strings of any kind.
+    """What the rows of a batch must not share: one entry per row, strings of any kind.
 
     Attributes:
-        passages: what is told apart as a passage: an id, or the text itself.
+        passages: what is told apart as a passage, an id or the text itself.
         documents: the document of each passage.
         queries: the text of each query, or a normal form of it.
         negatives: per row the documents of its own hard negatives; empty when there are none.
@@ -50,8 +53,8 @@ class RowKeys:
         return len(self.passages)
 
 
-def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epoch: int) -> Indices:
-    """The batches of one epoch.
+def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epoch: int) -> Rows:
+    """Plans the batches of one epoch.
 
     Rows are taken in an order drawn from (seed, epoch) and each goes into the earliest batch that has room, comes
     after every batch with a row of the same passage, document or query, and has no row whose hard negatives are of its
@@ -61,28 +64,25 @@ def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, 
 
     Args:
         keys: what the rows are about.
-        batch_size: rows of a global batch, over all workers.
-        world_size: workers that share a batch, each taking an equal, contiguous part.
-        seed: of the run.
-        epoch: 0, 1, 2...
+        batch_size: the rows of a global batch, over all workers.
+        world_size: the number of workers that share a batch, each taking an equal, contiguous part.
+        seed: the seed of the run.
+        epoch: the number of the epoch, from 0.
 
     Returns:
         int64 array (steps, batch_size) of row numbers, each row at most once.
     """
     assert batch_size % world_size == 0, f"{world_size} workers cannot share batches of {batch_size} equally"
     order = np.random.default_rng([seed, epoch]).permutation(len(keys))
-    batches = _Batches(batch_size, has_negatives=bool(keys.negatives))
-    codes = [_codes(values) for values in (keys.passages, keys.documents, keys.queries)]
-    passages, documents, queries = (code.tolist() for code in codes)
-    negatives = _negative_codes(keys)
+    batches = _Batches(batch_size, keys)
     for row in order.tolist():
-        batches.put(row, (("p", passages[row]), ("d", documents[row]), ("q", queries[row])), negatives[row])
+        batches.put(row)
     full = [batch for batch in batches.rows if len(batch) == batch_size]
     return np.asarray(full, dtype=np.int64).reshape(len(full), batch_size)
 
 
-def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int) -> Indices:
-    """The batches of all epochs, one after the other: int64 array (steps, batch_size)."""
+def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int) -> Rows:
+    """Plans the batches of all epochs, one epoch after the other: int64 array (steps, batch_size)."""
     plans = [
         plan_batches(keys, batch_size=batch_size, world_size=world_size, seed=seed, epoch=epoch)
         for epoch in range(epochs)
@@ -90,16 +90,20 @@ def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, e
     return np.concatenate(plans)
 
 
-def wanted_batch_size(num_rows: int, batch_size: int) -> int:
-    """`batch_size`, or less where an epoch would have fewer than five steps of it; not less than 16 for that.
+def preferred_batch_size(num_rows: int, batch_size: int) -> int:
+    """Returns `batch_size`, or less where an epoch would have fewer than five steps of it, but at least 16.
 
     A larger batch has harder negatives in it, but a model that takes a handful of steps learns nothing.
+
+    Args:
+        num_rows: the number of training rows.
+        batch_size: the batch size that is configured.
     """
     return min(batch_size, max(_SMALL_BATCH, num_rows // _STEPS_OF_AN_EPOCH))
 
 
 def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed: int) -> int:
-    """The largest batch that uses half of the rows: `batch_size`, or less with few documents or many conflicts.
+    """Finds the largest batch that uses half of the rows: `batch_size`, or less with few documents or many conflicts.
 
     Returns:
         a multiple of `world_size`, of at least two rows a worker; 0 when there is none.
@@ -113,56 +117,64 @@ def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed:
     return 0
 
 
-Key = tuple[str, int]
-
-
 class _Batches:
-    """Batches being filled, earliest first."""
+    """Batches that are being filled, the earliest first.
 
-    def __init__(self, batch_size: int, *, has_negatives: bool) -> None:
+    Attributes:
+        rows: the row numbers of each batch.
+    """
+
+    def __init__(self, batch_size: int, keys: RowKeys) -> None:
         self.rows: list[list[int]] = []
         self._size = batch_size
         self._first_open = 0
-        self._next_free: dict[Key, int] = {}  # a key may be used from this batch on
-        self._has_negatives = has_negatives
-        self._documents: list[set[int]] = []
-        self._negatives: list[set[int]] = []
+        self._passages = _codes(keys.passages).tolist()
+        self._documents = _codes(keys.documents).tolist()
+        self._queries = _codes(keys.queries).tolist()
+        self._negatives = _negative_codes(keys)
+        self._next_free: dict[tuple[str, int], int] = {}  # a key may be used from this batch on
+        self._batch_documents: list[set[int]] = []
+        self._batch_negatives: list[set[int]] = []
 
-    def put(self, row: int, keys: tuple[Key, Key, Key], negatives: frozenset[int]) -> None:
-        document = keys[1][1]
+    def put(self, row: int) -> None:
+        """Adds a row to the earliest batch that may hold it, and opens a new one where none may."""
+        keys = (("passage", self._passages[row]), ("document", self._documents[row]), ("query", self._queries[row]))
         earliest = max(self._first_open, *(self._next_free.get(key, 0) for key in keys))
-        for index in itertools.count(earliest):
-            if index == len(self.rows):
-                self._open()
-            if len(self.rows[index]) < self._size and not self._clashes(index, document, negatives):
-                break
+        index = next(index for index in itertools.count(earliest) if self._admits(index, row))
         self.rows[index].append(row)
         self._next_free.update(dict.fromkeys(keys, index + 1))
-        if self._has_negatives:
-            self._documents[index].add(document)
-            self._negatives[index] |= negatives
+        if self._negatives:
+            self._batch_documents[index].add(self._documents[row])
+            self._batch_negatives[index] |= self._negatives[row]
         while self._first_open < len(self.rows) and len(self.rows[self._first_open]) == self._size:
             self._first_open += 1
 
+    def _admits(self, index: int, row: int) -> bool:
+        if index == len(self.rows):
+            self._open()
+        return len(self.rows[index]) < self._size and not self._clashes(index, row)
+
     def _open(self) -> None:
         self.rows.append([])
-        self._documents.append(set())
-        self._negatives.append(set())
+        self._batch_documents.append(set())
+        self._batch_negatives.append(set())
 
-    def _clashes(self, index: int, document: int, negatives: frozenset[int]) -> bool:
-        if not self._has_negatives:
+    def _clashes(self, index: int, row: int) -> bool:
+        """Whether a hard negative of the row is of a document in the batch, or the other way round."""
+        if not self._negatives:
             return False
-        return document in self._negatives[index] or not negatives.isdisjoint(self._documents[index])
+        return self._documents[row] in self._batch_negatives[index] or not self._negatives[row].isdisjoint(
+            self._batch_documents[index]
+        )
 
 
-def _codes(values: Sequence[str]) -> Indices:
+def _codes(values: Sequence[str]) -> NDArray[np.int64]:
+    """Equal values as equal numbers."""
     _, codes = np.unique(np.asarray(values, dtype=object), return_inverse=True)
     return codes.astype(np.int64)
 
 
 def _negative_codes(keys: RowKeys) -> list[frozenset[int]]:
     """Documents of each row's negatives, numbered as `keys.documents`; those that no row is about are left out."""
-    if not keys.negatives:
-        return [frozenset()] * len(keys)
     numbers = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))
     return [frozenset(numbers[document] for document in row if document in numbers) for row in keys.negatives]

@@ -1,4 +1,8 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""Multiple negatives ranking, plain and with GradCache: each query's passage against all passages of the batch.
+
+In: the model's config and a SentenceTransformer. Out: a torch module that gives the loss of a tokenized batch. The
+arithmetic is sentence-transformers'; what is added is how a batch is embedded on a CPU.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,47 @@ from sentence_transformers.sentence_transformer.losses import (
     MultipleNegativesRankingLoss,
 )
 
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
 
 Features = dict[str, Any]
+"""One tokenized column of a batch: tensors of shape (rows, tokens) by name, such as `input_ids`."""
+
+
+def ranking_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool) -> torch.nn.Module:
+    """Returns the loss `mnrl`, which holds the activations of all rows at once."""
+    return RaggedRankingLoss(model, rows_per_pass=config.rows_per_pass if on_cpu else 0, **_options(config, world_size))
+
+
+def cached_ranking_loss(
+    config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool
+) -> torch.nn.Module:
+    """Returns the loss `cached_mnrl`, which holds the activations of `mini_batch_size` rows (GradCache).
+
+    It embeds a batch in passes of its own, so `on_cpu` changes nothing.
+    """
+    del on_cpu
+    options = _options(config, world_size)
+    loss: torch.nn.Module = CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
+    return loss
+
+
+def _options(config: ModelConfig, world_size: int) -> dict[str, Any]:
+    options: dict[str, Any] = {"scale": config.scale, "gather_across_devices": world_size > 1}
+    if config.symmetric:
+        options |= {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
+    return options
 
 
 class RaggedRankingLoss(MultipleNegativesRankingLoss):
     """The ranking loss, with each column embedded in passes of rows of like length.
 
-    Same loss and gradients, fewer padded tokens. It pays where arithmetic is the limit (a CPU), and costs where the
-    number of kernel launches is (a GPU).
+    Loss and gradients are the same with fewer padded tokens. It pays where arithmetic is the limit (a CPU), and costs
+    where the number of kernel launches is (a GPU).
+
+    Args:
+        model: the model that is trained.
+        rows_per_pass: the rows of a pass; 0 embeds a column in one pass.
+        options: what MultipleNegativesRankingLoss takes.
     """
 
     def __init__(self, model: SentenceTransformer, *, rows_per_pass: int, **options: Any) -> None:
@@ -29,14 +64,28 @@ class RaggedRankingLoss(MultipleNegativesRankingLoss):
         self._rows_per_pass = rows_per_pass
 
     def forward(self, sentence_features: Iterable[Features], labels: torch.Tensor) -> torch.Tensor:
-        """The loss of a batch; one feature dict per column (query, passage, negatives)."""
+        """Computes the loss of a batch.
+
+        Args:
+            sentence_features: one tokenized column each for queries, passages and negatives.
+            labels: passed on; ranking needs none.
+        """
         embeddings = [embed_ragged(self.model, features, self._rows_per_pass) for features in sentence_features]
         loss: torch.Tensor = self.compute_loss_from_embeddings(embeddings, labels)
         return loss
 
 
 def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Tensor:
-    """Embeddings (rows, dim) of a tokenized column, longest rows together, each pass at its own width."""
+    """Embeds a tokenized column with the longest rows together, each pass as wide as its longest row.
+
+    Args:
+        model: maps Features to Features with a `sentence_embedding`.
+        features: the column, padded to one width.
+        rows_per_pass: the rows of a pass; 0 embeds them all at once, and so does padding on the left.
+
+    Returns:
+        float (rows, dim), in the order of the column.
+    """
     mask = features["attention_mask"]
     rows = len(mask)
     # With padding on the left a slice would cut off text.
@@ -57,19 +106,3 @@ def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Te
 def _cut(value: Any, rows: torch.Tensor, width: int, shape: tuple[int, ...]) -> Any:
     is_token_wise = isinstance(value, torch.Tensor) and tuple(value.shape) == shape
     return value[rows, :width] if is_token_wise else value
-
-
-def make_loss(
-    kind: Loss, config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool
-) -> torch.nn.Module:
-    """The loss of that kind; embeddings are gathered across ranks when there are several."""
-    assert kind is not Loss.auto, "which loss fits is decided by now"
-    options: dict[str, Any] = {"scale": config.scale, "gather_across_devices": world_size > 1}
-    if config.symmetric:
-        options |= {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
-    if kind is Loss.cached_mnrl:
-        cached: torch.nn.Module = CachedMultipleNegativesRankingLoss(
-            model, mini_batch_size=config.mini_batch_size, **options
-        )
-        return cached
-    return RaggedRankingLoss(model, rows_per_pass=config.rows_per_pass if on_cpu else 0, **options)

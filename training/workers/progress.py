@@ -1,85 +1,92 @@
 """How far training is, from a worker to the driver, while Ray Train runs.
 
-An actor that takes no CPU holds the points that rank 0 sends and the driver takes; neither waits for the other.
+In: points of the loss curve, sent by rank 0. Out: a bar on the driver's terminal and points in the tracker. An actor
+that takes no CPU holds the points in between, so that neither side waits for the other.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import ray
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
+_POLL_SECONDS = 0.5
 
-POLL_SECONDS = 0.5
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Point:
-    """One step of the loss curve; `loss` is None at steps that did not log."""
+    """The loss and the learning rate of one logged step."""
 
     step: int
-    loss: float | None
+    loss: float
     learning_rate: float
 
 
 class _Curve:
-    """Points of the loss curve on their way to the driver."""
+    """The points of the loss curve that are on their way to the driver."""
 
     def __init__(self) -> None:
         self._waiting: list[Point] = []
 
     def add(self, point: Point) -> None:
-        """One more."""
+        """Keeps a point until the driver takes it."""
         self._waiting.append(point)
 
     def take(self) -> list[Point]:
-        """What came since the last call."""
+        """Returns the points that came since the last call."""
         taken, self._waiting = self._waiting, []
         return taken
 
 
 def start_curve() -> Any:
-    """The actor; pass the handle to the workers."""
+    """Starts the actor and returns its handle, which the workers get."""
     return ray.remote(num_cpus=0)(_Curve).remote()
 
 
-def watch(fit: Callable[[], Mapping[str, Any]], curve: Any, total_steps: int, place: Place) -> Mapping[str, Any]:
-    """Runs `fit` and shows its progress until it returns; what it raises is raised here.
+def watch(train: Callable[[], T], curve: Any, total_steps: int, place: Place) -> T:
+    """Calls `train`, shows its progress until it returns, and returns or raises what it does.
 
-    `fit` runs in a thread of its own: in the main thread Ray Train would put a handler in the place of Ctrl-C that ends
-    the process with success.
+    It is called in a thread of its own: in the main thread Ray Train would put a handler in the place of Ctrl-C that
+    ends the process with success.
+
+    Args:
+        train: starts the workers and waits for them.
+        curve: the actor that rank 0 sends its points to.
+        total_steps: the length of the bar.
+        place: the machine, with its terminal and its tracker.
     """
-    outcome: list[Mapping[str, Any]] = []
+    outcome: list[T] = []
     failure: list[BaseException] = []
 
     def run() -> None:
         try:
-            outcome.append(fit())
+            outcome.append(train())
         except BaseException as error:  # raised again in the main thread
             failure.append(error)
 
     thread = threading.Thread(target=run, name="ray-train", daemon=True)
     thread.start()
     with place.console.progress("model", total_steps, "steps") as bar:
-        reached = 0
+        last_step = 0
         while True:
-            thread.join(POLL_SECONDS)
-            alive = thread.is_alive()
+            thread.join(_POLL_SECONDS)
+            ended = not thread.is_alive()  # asked first, so that no point can come after the last look
             for point in ray.get(curve.take.remote()):
-                if not 0 < reached < point.step:
+                if not 0 < last_step < point.step:
                     bar.start_at(point.step)  # the first point, of this attempt or of one after a failure
-                reached = point.step
-                bar.reach(reached)
-                if point.loss is not None:
-                    place.tracker.log("model", {"loss": point.loss, "learning_rate": point.learning_rate}, point.step)
-            if not alive:
+                last_step = point.step
+                bar.reach(last_step)
+                place.tracker.log("model", {"loss": point.loss, "learning_rate": point.learning_rate}, point.step)
+            if ended:
                 break
     if failure:
         raise failure[0]
@@ -87,7 +94,7 @@ def watch(fit: Callable[[], Mapping[str, Any]], curve: Any, total_steps: int, pl
 
 
 def last_lines(log: Path, count: int = 15) -> str:
-    """The end of a worker's log, for the message of an error."""
+    """Returns the end of a worker's log, for the message of an error; nothing where there is no log."""
     if not log.is_file():
         return ""
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])

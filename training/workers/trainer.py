@@ -1,13 +1,13 @@
-"""The training loop of one rank: sentence-transformers' trainer, with our batches, our loss passes and our reports.
+"""The training loop of one rank: sentence-transformers' trainer, with our batches and our reports.
 
-Imported in training workers only. In: a model, arguments, a function that gives Arrow batches. Out: the model trained
-in place, a loss curve, checkpoints that Ray Train keeps.
+Imported in training workers only. In: a model, a loss, arguments, a function that gives Arrow batches. Out: the model
+trained in place, a loss curve, checkpoints that Ray Train keeps.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,24 @@ from torch.utils.data import DataLoader, IterableDataset
 from transformers import TrainerCallback
 
 from training.config import ModelConfig
-from training.losses.ranking import Features
 from training.workers.progress import Point
 
+_LOGGED_STEPS = 500
+"""The loss curve has about so many points, however long training is."""
+_UNSTEADY_STEPS = 3
+"""The first steps allocate memory and fill the prefetch; they are not part of the pace."""
 
-class FedTrainer(SentenceTransformerTrainer):
-    """Takes its batches from a stream of Arrow tables; the loader is not `prepare`d, since each rank has its own.
+
+class StreamTrainer(SentenceTransformerTrainer):
+    """A trainer that takes its batches from a stream of Arrow tables.
 
     The constructor of the parent accepts datasets of the `datasets` library only, and every batch sampler there is
-    ignored for streams; both are bypassed by giving no dataset and building the loader here.
+    ignored for streams; both are bypassed by giving no dataset and building the loader here. The loader is not given to
+    accelerate to be split among the ranks, since each rank has a stream of its own.
+
+    Args:
+        batches: returns the stream, a table of text columns per step.
+        options: what SentenceTransformerTrainer takes.
     """
 
     def __init__(self, batches: Callable[[], Iterator[pa.Table]], **options: Any) -> None:
@@ -34,45 +43,55 @@ class FedTrainer(SentenceTransformerTrainer):
         super().__init__(**options)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Tokenized batches, as they come."""
+        """Returns a loader that gives tokenized batches as they come."""
         return DataLoader(_Tokenized(self._batches, self.data_collator), batch_size=None)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
-        """None: the card is written by `training.card`."""
+        """Adds no callback: `training.card` writes the card."""
 
 
-class _Tokenized(IterableDataset[Features]):
-    def __init__(self, batches: Callable[[], Iterator[pa.Table]], collate: Callable[[list[Any]], Features]) -> None:
+class _Tokenized(IterableDataset[dict[str, Any]]):
+    """The batches of a stream, each as the trainer's collator makes it."""
+
+    def __init__(
+        self, batches: Callable[[], Iterator[pa.Table]], collate: Callable[[list[Any]], dict[str, Any]]
+    ) -> None:
         self._batches, self._collate = batches, collate
 
-    def __iter__(self) -> Iterator[Features]:
+    def __iter__(self) -> Iterator[dict[str, Any]]:
         for batch in self._batches():
             yield self._collate(batch.to_pylist())
 
 
 class CurveCallback(TrainerCallback):
-    """Sends rank 0's loss curve to the driver and measures the steady pace."""
+    """Sends rank 0's loss curve to the driver and notes when each step ended.
 
-    WARM_STEPS = 3
-    """The first steps allocate memory and fill the prefetch; they are not part of the pace."""
+    Args:
+        curve: the actor of `training.workers.progress.start_curve`.
+    """
 
     def __init__(self, curve: Any) -> None:
         self._curve = curve
-        self._ends: list[float] = []
+        self.step_ends: list[float] = []
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """Notes when the step ended."""
-        self._ends.append(time.perf_counter())
+        self.step_ends.append(time.perf_counter())
 
     def on_log(self, _: Any, state: Any, *__: Any, logs: dict[str, float] | None = None, **___: Any) -> None:
         """Sends a point, without waiting for it to arrive."""
         if state.is_world_process_zero and logs and "loss" in logs:
             self._curve.add.remote(Point(state.global_step, logs["loss"], logs.get("learning_rate", 0.0)))
 
-    def seconds_per_step(self) -> float:
-        """Mean over the steps after the first ones; 0 when there were too few."""
-        ends = self._ends[min(self.WARM_STEPS, len(self._ends) // 2) :]
-        return (ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else 0.0
+
+def seconds_per_step(step_ends: Sequence[float]) -> float:
+    """Returns the mean time of a step after the first, unsteady ones; 0 when there were too few steps.
+
+    Args:
+        step_ends: when each step ended, in seconds from any moment.
+    """
+    steady = step_ends[min(_UNSTEADY_STEPS, len(step_ends) // 2) :]
+    return (steady[-1] - steady[0]) / (len(steady) - 1) if len(steady) > 1 else 0.0
 
 
 class CheckpointCallback(TrainerCallback):
@@ -83,22 +102,22 @@ class CheckpointCallback(TrainerCallback):
     """
 
     def on_save(self, args: Any, state: Any, *_: Any, **__: Any) -> None:
-        """Called on all ranks after rank 0 has written the folder."""
+        """Reports on all ranks, after rank 0 has written the folder."""
         folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         kept = ray.train.Checkpoint.from_directory(folder) if state.is_world_process_zero else None
         ray.train.report({"step": state.global_step}, checkpoint=kept)
 
 
 def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share: int, bf16: bool, on_cpu: bool) -> Any:
-    """The trainer's arguments; everything that prints, uploads or evaluates is off.
+    """Makes the trainer's arguments; everything that prints, uploads or evaluates is off.
 
     Args:
-        config: of the step.
-        folder: of this process alone, for checkpoints on their way to Ray Train.
-        total_steps: of the whole training.
-        share: rows of a batch on one rank.
-        bf16: autocast instead of fp32.
-        on_cpu: without it accelerate would take two gloo workers for two separate trainings.
+        config: the model's config.
+        folder: a folder of this process alone, for checkpoints on their way to Ray Train.
+        total_steps: the steps of the whole training.
+        share: the rows of a batch on one rank.
+        bf16: whether the forward pass is in bf16 autocast instead of fp32.
+        on_cpu: whether there is no GPU; accelerate has to be told, or it takes two gloo workers for two trainings.
     """
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),
@@ -117,7 +136,7 @@ def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share
         dataloader_num_workers=0,
         dataloader_pin_memory=False,
         prompts=_prompts(config),
-        logging_steps=max(1, total_steps // 500),
+        logging_steps=max(1, total_steps // _LOGGED_STEPS),
         logging_first_step=True,
         save_strategy="steps" if total_steps > config.checkpoint_steps else "no",
         save_steps=config.checkpoint_steps,
@@ -130,5 +149,6 @@ def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share
 
 
 def _prompts(config: ModelConfig) -> dict[str, str]:
+    """The prefix of each column of a batch."""
     negatives = {f"negative_{index}": config.passage_prefix for index in range(config.num_hard_negatives)}
     return {"query": config.query_prefix, "passage": config.passage_prefix, **negatives}

@@ -1,7 +1,12 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What every reader gives: a document before it is cleaned and cut.
+
+This module imports the standard library only, because `python_docs` runs in a process that must have loaded nothing
+else.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 
@@ -10,7 +15,15 @@ class SourceDocument:
     """One document as a reader found it, before chunking."""
 
     id: str
+    """The name of the document, unique in its collection."""
     title: str
+    """Its title, or an empty string."""
     text: str
+    """Its text without the title."""
     reason: str = ""
-    """Why it gives no passage, where the reader already knows: its file cannot be read."""
+    """Why it gives no passage, where the reader knows that already: for example, its file cannot be read."""
+
+
+def content_id(title: str, text: str) -> str:
+    """An id for a document that has none: 16 hex digits that depend on title and text alone."""
+    return hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]

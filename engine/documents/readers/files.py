@@ -21,41 +21,32 @@ from engine.errors import UserError
 from engine.storage.lines import NotTextError, UnreadableError, fail_json, read_text
 
 TREE_SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm")
-
+"""Endings of the files that a tree is read from."""
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
-
-
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
-
-
 _MARKDOWN_HEADING = re.compile(
     r"^ {0,3}#{1,6}[ \t]+(?P<title>[^\n]*?)[ \t#]*$|^(?P<underlined>[^\n]*\w[^\n]*)\n(?:=+|-{2,})[ \t]*$", re.MULTILINE
 )
-
-
 _RST_HEADING = re.compile(
     r"^(?:([^\w\s])\1{2,}[ \t]*\n)?[ \t]*(?P<title>[^\n]*\w[^\n]*)\n([^\w\s])\3{2,}[ \t]*$", re.MULTILINE
 )
-
-
 _MARKED_SECTION = re.compile(r"<!\[(?!CDATA\[)[^<>]*>?")  # conditional comments; some make html.parser fail
 
-
 _SILENT = {"script", "style", "template", "noscript", "svg", "title"}
-
-
+"""Elements of a page whose text is not shown in its body."""
 _BLOCKS = {"address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption"}
 _BLOCKS |= {"figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol"}
 _BLOCKS |= {"option", "p", "pre", "section", "table", "tbody", "td", "th", "thead", "tr", "ul"}
+"""Elements that start a new line."""
 
 
 def tree_files(path: Path) -> list[Path]:
     """The readable files below a folder (or the file itself), by relative path; hidden ones are left out."""
     if path.is_file():
         return [path]
-    found = [file for file in _shown_files(path) if file.name.lower().endswith(TREE_SUFFIXES)]
-    return sorted(found, key=lambda file: file.relative_to(path).as_posix())
+    readable = [file for file in _shown_files(path) if file.name.lower().endswith(TREE_SUFFIXES)]
+    return sorted(readable, key=lambda file: file.relative_to(path).as_posix())
 
 
 def other_files(path: Path) -> Counter[str]:
@@ -65,6 +56,7 @@ def other_files(path: Path) -> Counter[str]:
 
 
 def _shown_files(path: Path) -> Iterator[Path]:
+    """All files below a folder but hidden ones and those in hidden folders, in no order."""
     for folder, folders, names in os.walk(path):
         folders[:] = [name for name in folders if not name.startswith(".")]
         yield from (Path(folder, name) for name in names if not name.startswith("."))
@@ -123,7 +115,7 @@ def html_to_text(source: str) -> tuple[str, str]:
 
 
 def read_squad(file: Path) -> Iterator[SourceDocument]:
-    """One document per distinct paragraph, named `<title>#<index>` after its place in the article, from 0.
+    """One document per distinct paragraph, named `<title>#<index>` by its position in the article, from 0.
 
     A paragraph that occurs again, in this article or another, is the same document. The form is that of SQuAD
     (Rajpurkar et al. 2016), which KorQuAD and many others share. The file is parsed at once.
@@ -147,6 +139,7 @@ def read_squad(file: Path) -> Iterator[SourceDocument]:
 
 
 def _paragraphs(content: object, file: Path) -> Iterator[tuple[str, str]]:
+    """Title of the article and text of every paragraph of a parsed file."""
     try:
         for number, article in enumerate(content["data"]):  # type: ignore[index]
             title = str(article.get("title") or f"article-{number}")

@@ -5,6 +5,8 @@ modules, classes, functions and methods of `sys.stdlib_module_names`. Out: `Sour
 named as a programmer would (`itertools.groupby`, `str.partition`, `topics.pass`). Why so: it is a real
 technical collection that is on every machine and needs no network. One text is one passage: names that share
 a text (re-exports, aliases, copies) are one group, and `canonical` picks the name of the group.
+
+This module imports the standard library and `SourceDocument` only, because other packages change what they import.
 """
 
 from __future__ import annotations
@@ -27,56 +29,36 @@ from types import ModuleType
 from engine.documents.readers.document import SourceDocument
 
 MAX_PASSAGES = 4_000
-
-
+"""The number of passages that is kept."""
 MIN_WORDS = 20
-
-
+"""A text with fewer words is no passage."""
 MAX_RESULT_WORDS = 8
-
-
+"""How many words may follow a signature that is no docstring, `->` included."""
 SPLIT_DOCSTRING_WORDS = 350
-
-
+"""A docstring with more words is split."""
 PASSAGE_WORDS = (100, 220)
+"""Smallest and largest size of the pieces of a text that is split."""
 
-
-# Importing these opens a window or a browser, prints, changes the terminal, or wants a display.
 SIDE_EFFECTS = {"antigravity", "idlelib", "readline", "rlcompleter", "this"}
 SIDE_EFFECTS |= {"tkinter", "turtle", "turtledemo"}
-
-
-# Not the library: installers, the 2to3 converter, demonstrations of the C API, pydoc's data, 120 codecs.
+"""Importing these opens a window or a browser, prints, changes the terminal, or wants a display."""
 NOT_LIBRARY = {"distutils", "encodings", "ensurepip", "lib2to3", "pydoc_data"}
 NOT_LIBRARY |= {"xxlimited", "xxlimited_35", "xxsubtype"}
-
-
-# On one operating system only: a passage would depend on where it was read.
+"""Not the library: installers, the 2to3 converter, demonstrations of the C API, pydoc's data, 120 codecs."""
 PLATFORM = {"msilib", "msvcrt", "nis", "nturl2path", "ossaudiodev", "spwd", "winreg", "winsound"}
 PLATFORM |= {"asyncio.windows_events", "asyncio.windows_utils", "ctypes.macholib"}
 PLATFORM |= {"multiprocessing.popen_spawn_win32"}
-
-
-# Modules behind a public one that do not carry its name.
+"""On one operating system only: a passage would depend on where it was read."""
 PUBLIC_SPELLING = {"genericpath": "os.path", "ntpath": "os.path", "posixpath": "os.path"}
 PUBLIC_SPELLING |= {"nt": "os", "posix": "os"}
-
-
+"""Modules behind a public one that do not carry its name."""
 SKIPPED = SIDE_EFFECTS | NOT_LIBRARY | PLATFORM | set(PUBLIC_SPELLING)
-
+"""Modules that are not read."""
 
 SPECIAL_FORM = type(typing.Optional)  # `typing.Literal` is neither a class nor a function, yet documented
-
-
 SIGNATURE = re.compile(r"[\w.]+\(")
-
-
 HEADED = re.compile(r"(.*)\n([*=\-~])\2+(?=\n|$)")
-
-
 TABLE_RULE = re.compile(r"^ *[+|][-=+|]+$", re.MULTILINE)
-
-
 TABLE_ROW = re.compile(r"^( *)\| *(.*?) *\|$", re.MULTILINE)
 
 
@@ -86,19 +68,22 @@ def read_python_docs() -> Iterator[SourceDocument]:
     Each has at least `MIN_WORDS` words and a text no other has. Past `MAX_PASSAGES` those with the
     most parts in their title are dropped first (internals nest deepest), and among them the shortest.
     """
-    found = [*topic_passages(), *docstring_passages()]
     distinct: dict[str, SourceDocument] = {}
-    for document in sorted(found, key=lambda document: document.id):
+    for document in sorted([*topic_passages(), *docstring_passages()], key=lambda document: document.id):
         distinct.setdefault(normalised(document.text), document)
     long_enough = [document for words, document in distinct.items() if num_words(words) >= MIN_WORDS]
-    useful = sorted(long_enough, key=lambda d: (d.title.count("."), -num_words(d.text), d.id))[:MAX_PASSAGES]
-    yield from sorted(useful, key=lambda document: document.id)
+    kept = sorted(long_enough, key=lambda d: (d.title.count("."), -num_words(d.text), d.id))[:MAX_PASSAGES]
+    yield from sorted(kept, key=lambda document: document.id)
 
 
 def read_in_fresh_interpreter() -> Iterator[SourceDocument]:
-    """The same, read by a process that has imported nothing else: libraries replace parts of the interpreter.
+    """The documents of `read_python_docs`, read by a process that has imported nothing else.
 
-    Ray, for one, puts a function of its own in the place of `print`.
+    Libraries replace parts of the interpreter that imports them: Ray, for example, puts another function in the place
+    of `print`.
+
+    Raises:
+        subprocess.CalledProcessError: the process failed; what it said is on the terminal.
     """
     command = [sys.executable, "-m", "engine.documents.readers.python_docs"]
     lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout.splitlines()
@@ -107,12 +92,16 @@ def read_in_fresh_interpreter() -> Iterator[SourceDocument]:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A way to an object: the module, the name in it, the object's own module, and whether it is an alias."""
+    """One of the names by which an object can be imported."""
 
     module: str
+    """The module that has the name."""
     qualname: str
+    """The name in that module; empty for the module itself."""
     home: str
+    """The module that the object says it is from."""
     is_alias: bool = False
+    """Whether the object itself has another name."""
 
     @property
     def spelling(self) -> str:
@@ -121,7 +110,7 @@ class Name:
 
 
 def canonical(names: Iterable[Name]) -> Name:
-    """Pick the name under which a text is kept.
+    """Picks the name under which a text is kept.
 
     Order: builtins; a module that is the object's home or a package around it (`json` for `json.encoder`);
     the object's own name before an alias (`OSError`, not `IOError`); fewest parts; shortest; alphabetical.
@@ -141,7 +130,7 @@ def public_spelling(module: str) -> str:
 
 
 def is_public(dotted: str) -> bool:
-    """No part starts with an underscore."""
+    """Whether no part of a dotted name starts with an underscore."""
     return not any(part.startswith("_") for part in dotted.split("."))
 
 
@@ -158,12 +147,12 @@ def library_modules() -> Iterator[tuple[str, ModuleType]]:
 
 
 def is_read(module: str) -> bool:
-    """Public, not skipped, and not a test suite inside a package (`ctypes.test`)."""
+    """Whether a module is public, not skipped, and not a test suite inside a package (`ctypes.test`)."""
     return is_public(module) and module not in SKIPPED and "test" not in module.split(".")
 
 
 def import_quietly(name: str) -> ModuleType | None:
-    """Import a module without its deprecation warning; None when it is not built on this machine."""
+    """Imports a module without its deprecation warning; gives None when it is not built on this machine."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
@@ -195,7 +184,7 @@ def home_of(value: object, module: str) -> str:
 
 
 def is_exported(attribute: str, listed: Collection[str] | None, home: str, module: str) -> bool:
-    """Public, of the library, and in `__all__` or, where there is none, not imported from elsewhere."""
+    """Whether a name is public, of the library, and in `__all__` or, without one, not imported from elsewhere."""
     if not (is_public(attribute) and is_library(home)):
         return False
     if listed is not None:
@@ -205,7 +194,7 @@ def is_exported(attribute: str, listed: Collection[str] | None, home: str, modul
 
 
 def is_library(home: str) -> bool:
-    """Not from another package: pytest replaces `pdb.set_trace`, transformers adds to `logging.Logger`."""
+    """Whether a module is of the library: pytest replaces `pdb.set_trace`, transformers adds to `logging.Logger`."""
     return top_level(home) in sys.stdlib_module_names
 
 
@@ -222,15 +211,15 @@ def described(name: Name, value: object) -> Iterator[tuple[Name, str]]:
         yield name, inspect.cleandoc(value.__doc__)
     if inspect.isclass(value):
         for attribute, member in sorted(vars(value).items()):
-            own = is_public(attribute) and is_library(home_of(member, name.home))
-            if own and not inspect.isclass(member):
+            is_shown = is_public(attribute) and is_library(home_of(member, name.home))
+            if is_shown and not inspect.isclass(member):
                 alias = name.is_alias or getattr(member, "__name__", attribute) != attribute
                 inner = replace(name, qualname=f"{name.qualname}.{attribute}", is_alias=alias)
                 yield from described(inner, member)
 
 
 def is_signature(text: str) -> bool:
-    """One call and at most a short result: what dataclasses and C functions have in place of a docstring."""
+    """Whether a text is one call and at most a short result, as dataclasses and C functions have for a docstring."""
     if not SIGNATURE.match(text):
         return False
     depth = 0
@@ -286,7 +275,7 @@ def split(name: str, text: str, above: int) -> Iterator[SourceDocument]:
 
 
 def passages(text: str) -> list[str]:
-    """Fill passages with units up to the upper size; past the lower size a heading starts the next."""
+    """Fills passages with units up to the upper size; past the lower size a heading starts the next."""
     least, most = PASSAGE_WORDS
     pieces: list[str] = []
     for unit in units(text):
@@ -316,12 +305,12 @@ def units(text: str) -> list[str]:
 
 
 def normalised(text: str) -> str:
-    """The words with one space between them: what makes two texts the same."""
+    """A text with one space between its words: two texts are the same when these are."""
     return " ".join(text.split())
 
 
 def num_words(text: str) -> int:
-    """Whitespace tokens."""
+    """The number of words between white space. Sizes of passages are all that it decides, so it needs no `words`."""
     return len(text.split())
 
 

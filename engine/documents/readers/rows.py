@@ -8,30 +8,24 @@ it when rows around it come and go.
 from __future__ import annotations
 
 import csv
-import hashlib
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.documents.readers.document import SourceDocument
+from engine.documents.readers.document import SourceDocument, content_id
 from engine.errors import UserError, suggest
 from engine.storage.lines import read_lines, read_objects, unreadable
 
 ID_FIELDS = ("_id", "id", "doc_id", "docid", "document_id", "docno", "pid", "passage_id")
-
-
 TITLE_FIELDS = ("title", "headline", "heading")
-
-
 TEXT_FIELDS = ("text", "contents", "content", "body", "passage", "paragraph", "document")
-
-
+"""Names that people give to the fields of an id, a title and a text; an earlier name is preferred."""
 DELIMITERS = (",", "\t", ";", "|")
-
-
+"""What may stand between the fields of a CSV file."""
 PARQUET_BATCH_ROWS = 1024
+"""Rows of a Parquet file that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +36,29 @@ class Fields:
     title: str = ""
     text: str = ""
 
-    def found_in(self, names: Sequence[str], where: str) -> Fields:
-        """The same with every name settled; title and id stay empty where the rows have none.
+    def resolve(self, names: Sequence[str], where: str) -> Fields:
+        """The fields with every name filled in; title and id stay empty where the rows have none.
+
+        Args:
+            names: the fields that the rows have.
+            where: the file and line, for messages.
 
         Raises:
             UserError: a configured name is not there, or no field looks like the text.
         """
         for key, name in (("id_field", self.id), ("title_field", self.title), ("text_field", self.text)):
             if name and name not in names:
-                raise UserError(
-                    f"no field {name!r}", where=where, remedy=f"set documents.{key}: {_choice(name, names)}"
-                )
-        text = self.text or _usual(TEXT_FIELDS, names)
+                remedy = f"set documents.{key}: {_choice(name, names)}"
+                raise UserError(f"no field {name!r}", where=where, remedy=remedy)
+        text = self.text or _first_present(TEXT_FIELDS, names)
         if not text:
             raise UserError(
                 f"no field looks like the text; there are: {', '.join(names) or 'none'}",
                 where=where,
                 remedy="set documents.text_field (and documents.id_field, documents.title_field) to one of them",
             )
-        return Fields(self.id or _usual(ID_FIELDS, names), self.title or _usual(TITLE_FIELDS, names), text)
+        title = self.title or _first_present(TITLE_FIELDS, names)
+        return Fields(self.id or _first_present(ID_FIELDS, names), title, text)
 
 
 def read_jsonl(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
@@ -71,10 +69,10 @@ def read_jsonl(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument
     """
     rows = _Rows(files, ":")
     for index, file in enumerate(files):
-        settled = None
+        resolved = None
         for item in read_objects(file):
-            settled = settled or fields.found_in(list(item.values), rows.where(index, item.line))
-            yield rows.document(item.values, settled, index, item.line)
+            resolved = resolved or fields.resolve(list(item.values), rows.where(index, item.line))
+            yield rows.document(item.values, resolved, index, item.line)
 
 
 def read_csv(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
@@ -90,7 +88,7 @@ def read_csv(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
         line, header = next(records, (1, []))
         if not header:
             continue
-        settled = fields.found_in(header, rows.where(index, line))
+        resolved = fields.resolve(header, rows.where(index, line))
         for line, record in records:
             if len(record) != len(header):
                 raise UserError(
@@ -98,7 +96,7 @@ def read_csv(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
                     where=rows.where(index, line),
                     remedy='quote fields that hold the delimiter or line breaks ("..."), or convert the file to JSONL',
                 )
-            yield rows.document(dict(zip(header, record, strict=True)), settled, index, line)
+            yield rows.document(dict(zip(header, record, strict=True)), resolved, index, line)
 
 
 def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
@@ -114,31 +112,31 @@ def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocume
     for index, file in enumerate(files):
         try:
             with pq.ParquetFile(file) as parquet:
-                settled = fields.found_in(parquet.schema_arrow.names, str(file))
-                columns = [name for name in (settled.id, settled.title, settled.text) if name]
+                resolved = fields.resolve(parquet.schema_arrow.names, str(file))
+                columns = [name for name in (resolved.id, resolved.title, resolved.text) if name]
                 batches = parquet.iter_batches(PARQUET_BATCH_ROWS, columns=columns)
-                found = (row for batch in batches for row in batch.to_pylist())
-                for number, row in enumerate(found, 1):
-                    yield rows.document(row, settled, index, number)
+                table_rows = (row for batch in batches for row in batch.to_pylist())
+                for number, row in enumerate(table_rows, 1):
+                    yield rows.document(row, resolved, index, number)
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise unreadable(file, error) from error
 
 
-def content_id(title: str, text: str) -> str:
-    """16 hex digits that depend on title and text alone."""
-    return hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
 class _Rows:
-    """Turns rows into documents and remembers where each id was first seen, in one integer per id."""
+    """Turns rows into documents and remembers where each id was first seen, in one integer per id.
+
+    Args:
+        files: all files, in the order of reading.
+        mark: what stands between a file and the number of a row in messages.
+    """
 
     def __init__(self, files: Sequence[Path], mark: str) -> None:
-        self._places = [f"{file}{mark}" for file in files]
+        self._prefixes = [f"{file}{mark}" for file in files]
         self._seen: dict[str, int] = {}
 
     def where(self, file: int, number: int) -> str:
-        """`FILE:LINE`, or `FILE: row ROW`."""
-        return f"{self._places[file]}{number}"
+        """Where a row stands, for messages: `FILE:LINE`, or `FILE: row ROW`."""
+        return f"{self._prefixes[file]}{number}"
 
     def document(self, row: Mapping[str, object], fields: Fields, file: int, number: int) -> SourceDocument:
         """Row `number` (from 1) of the file with index `file` as a document."""
@@ -151,10 +149,11 @@ class _Rows:
         return SourceDocument(name or content_id(title, text), title, text)
 
     def _remember(self, name: str, file: int, number: int) -> None:
-        here = number * len(self._places) + file
-        first = self._seen.setdefault(name, here)
-        if first != here:
-            first_number, first_file = divmod(first, len(self._places))
+        """Refuses an id that an earlier row has."""
+        position = number * len(self._prefixes) + file
+        first = self._seen.setdefault(name, position)
+        if first != position:
+            first_number, first_file = divmod(first, len(self._prefixes))
             raise UserError(
                 f"duplicate id {name!r}, first at {self.where(first_file, first_number)}",
                 where=self.where(file, number),
@@ -163,6 +162,7 @@ class _Rows:
 
 
 def _text(row: Mapping[str, object], field: str, where: str) -> str:
+    """The text in a field of a row; empty where the row has no such field or nothing in it."""
     value = row.get(field) if field else None
     if value is None or (isinstance(value, float) and math.isnan(value)):  # NaN: a data frame's missing text
         return ""
@@ -194,11 +194,12 @@ def _csv_records(file: Path) -> Iterator[tuple[int, list[str]]]:
         ) from None
 
 
-def _usual(usual: Sequence[str], names: Sequence[str]) -> str:
-    """The first of the usual names that is there, whatever its case."""
+def _first_present(usual: Sequence[str], names: Sequence[str]) -> str:
+    """The first of the usual names that the rows have, whatever its case; empty where they have none."""
     by_lower = {name.lower(): name for name in reversed(names)}
     return next((by_lower[name] for name in usual if name in by_lower), "")
 
 
 def _choice(name: str, names: Sequence[str]) -> str:
+    """Which names could have been meant."""
     return suggest(name, names) if names else "the rows have no fields"

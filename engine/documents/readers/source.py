@@ -1,4 +1,4 @@
-"""Finds out what a path holds and reads it: the one door through which documents come in.
+"""Finds out what a path holds, and reads it with the reader that fits.
 
 In: `documents.path`, a reader or `auto`, field names. Out: `SourceDocument`s one at a time, in an order that
 depends on the content alone. What is wrong with the path is said by `find_source`, before anything is read, so
@@ -51,10 +51,9 @@ SUFFIXES = {
     Reader.squad: (".json", ".json.gz"),
     Reader.tree: TREE_SUFFIXES,
 }
-"""Names by which a file's reader is known."""
-
-
+"""The endings by which a file's reader is known."""
 CORPUS_NAMES = ("corpus.jsonl", "corpus.jsonl.gz")
+"""The file of a BEIR folder that has its documents."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +66,11 @@ class Source:
 
 
 def find_source(path: str, reader: Reader) -> Source:
-    """Settles which reader reads which files, without reading them.
+    """Finds which reader reads which files, without reading them.
+
+    Args:
+        path: as the user wrote it.
+        reader: the one that was asked for, or `auto`.
 
     Raises:
         UserError: no path, a missing one, one that holds nothing readable or several things, or one that the
@@ -83,17 +86,21 @@ def find_source(path: str, reader: Reader) -> Source:
         return Source(reader, Path(), ())
     if not path:
         raise _error(path, "no documents are named", "set documents.path=FOLDER_OR_FILE or collection=BEIR_FOLDER")
-    found = Path(path).expanduser()
-    if not found.exists():
-        raise _error(path, "does not exist", _nearest(found))
-    if not os.access(found, os.R_OK):
+    location = Path(path).expanduser()
+    if not location.exists():
+        raise _error(path, "does not exist", _nearest(location))
+    if not os.access(location, os.R_OK):
         raise _error(path, "may not be read", "give yourself the permission, or name another path")
-    settled = _choose(found, path) if reader is Reader.auto else reader
-    return Source(settled, found, tuple(_files(found, path, settled)))
+    chosen = _choose(location, path) if reader is Reader.auto else reader
+    return Source(chosen, location, tuple(_files(location, path, chosen)))
 
 
 def read_documents(source: Source, fields: Fields | None = None) -> Iterator[SourceDocument]:
-    """The documents of a source, streaming.
+    """The documents of a source, one at a time.
+
+    Args:
+        source: what `find_source` found.
+        fields: names of the fields of rows; those left empty are found by their usual names.
 
     Raises:
         UserError: whatever is wrong in a file, with the file and the line, row or byte.
@@ -112,11 +119,11 @@ def read_documents(source: Source, fields: Fields | None = None) -> Iterator[Sou
         case Reader.beir | Reader.jsonl:
             return read_jsonl(source.files, fields or Fields())
         case Reader.auto:
-            raise AssertionError("find_source settles the reader")
+            raise AssertionError("find_source chooses the reader")
 
 
 def _read_nothing(reader: Reader) -> Iterator[SourceDocument]:
-    """Documents that lie nowhere: Python's own, or numbers without end."""
+    """Documents that are in no file: Python's own, or numbers without end."""
     if reader is Reader.blank:
         return (SourceDocument(f"blank-{number:07d}", "", str(number)) for number in itertools.count(1))
     from engine.documents.readers.python_docs import read_in_fresh_interpreter
@@ -124,20 +131,19 @@ def _read_nothing(reader: Reader) -> Iterator[SourceDocument]:
     return read_in_fresh_interpreter()
 
 
-def _choose(found: Path, path: str) -> Reader:
+def _choose(location: Path, path: str) -> Reader:
     """The reader for what a path holds; never a guess between two."""
-    if found.is_file():
-        reader = _reader_of(found)
+    if location.is_file():
+        reader = _reader_of(location)
         if reader is None:
             known = ", ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-            raise _error(
-                path, f"its ending {found.suffix!r} tells no reader", f"set documents.reader; known are {known}"
-            )
+            remedy = f"set documents.reader; known are {known}"
+            raise _error(path, f"its ending {location.suffix!r} tells no reader", remedy)
         return reader
-    if _corpus(found):
+    if _corpus(location):
         return Reader.beir
-    counts = Counter(filter(None, map(_reader_of, _shown(found))))
-    if tree_files(found):
+    counts = Counter(filter(None, map(_reader_of, _shown(location))))
+    if tree_files(location):
         counts[Reader.tree] += 1
     if len(counts) > 1:
         counts.pop(Reader.squad, None)  # trees of text often hold settings in JSON
@@ -150,56 +156,57 @@ def _choose(found: Path, path: str) -> Reader:
 
 
 def _readable() -> str:
-    every = sorted({ending for endings in SUFFIXES.values() for ending in endings})
-    return f"readable are {CORPUS_NAMES[0]} (BEIR) and files that end in {', '.join(every)}"
+    """What could have been read, for messages."""
+    endings = sorted({ending for suffixes in SUFFIXES.values() for ending in suffixes})
+    return f"readable are {CORPUS_NAMES[0]} (BEIR) and files that end in {', '.join(endings)}"
 
 
-def _files(found: Path, path: str, reader: Reader) -> list[Path]:
+def _files(location: Path, path: str, reader: Reader) -> list[Path]:
     """The files that a reader finds at a path, in the order of reading."""
     if reader is Reader.beir:
-        corpus = _corpus(found)
+        corpus = _corpus(location)
         if corpus is None:
             raise _error(path, "holds no corpus.jsonl", "name a BEIR folder, or set documents.reader=auto")
         return [corpus]
-    if found.is_file():
-        return [found]
+    if location.is_file():
+        return [location]
     if reader is Reader.tree:
-        files = tree_files(found)
+        files = tree_files(location)
     else:
-        files = [file for file in _shown(found) if _reader_of(file) is reader]
+        files = [file for file in _shown(location) if _reader_of(file) is reader]
     if not files:
         endings = ", ".join(SUFFIXES[reader])
-        raise _error(
-            path,
-            f"holds no readable files ({endings})",
-            f"set documents.reader=auto, or name a folder with such files; {_readable()}",
-        )
+        remedy = f"set documents.reader=auto, or name a folder with such files; {_readable()}"
+        raise _error(path, f"holds no readable files ({endings})", remedy)
     if reader is Reader.squad and len(files) > 1:
         raise _error(path, f"holds {len(files)} JSON files", "name one of them")
     return files
 
 
-def _corpus(found: Path) -> Path | None:
+def _corpus(location: Path) -> Path | None:
     """The corpus file of a BEIR folder, or the file itself."""
-    if found.is_file():
-        return found
-    return next((found / name for name in CORPUS_NAMES if (found / name).is_file()), None)
+    if location.is_file():
+        return location
+    return next((location / name for name in CORPUS_NAMES if (location / name).is_file()), None)
 
 
 def _shown(folder: Path) -> list[Path]:
+    """The files of a folder by name, without hidden ones and those that start with `_`, as Spark's markers do."""
     return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith((".", "_")))
 
 
 def _reader_of(file: Path) -> Reader | None:
+    """The reader for files of that name, if there is one."""
     name = file.name.lower()
     return next((reader for reader, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
 
 
-def _nearest(found: Path) -> str:
+def _nearest(location: Path) -> str:
     """A remedy that names the deepest part of a path that does exist."""
-    parent = next((folder for folder in found.absolute().parents if folder.exists()), Path("/"))
+    parent = next((folder for folder in location.absolute().parents if folder.exists()), Path("/"))
     return f"name a folder or file that exists (its parents exist up to {parent})"
 
 
 def _error(path: str, what: str, remedy: str) -> UserError:
+    """What is wrong with the path."""
     return UserError(what, where=f"documents.path={path or repr(path)}", remedy=remedy)

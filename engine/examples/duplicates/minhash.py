@@ -1,14 +1,13 @@
-"""Exact and near duplicates of short texts, in NumPy, by ids only.
+"""Near duplicates of short texts: MinHash proposes pairs, their real similarity decides.
 
-In: ids and texts, in any order. Out: for every row the id of the row that stands for it; a row is kept when that
-is its own. The lowest id of a cluster wins, so the kept set depends on which texts there are and on nothing else:
-not on order, chunks or threads.
+In: ids and texts, in any order. Out: for every row the id of the row that stands for it; a row is kept when that is its
+own id. The lowest id of a cluster wins, so the kept set depends on which texts there are and on nothing else: not on
+order, chunks or threads.
 
-Near duplicates are found with MinHash and banded locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman and
-Ullman, "Mining of Massive Datasets", chapter 3) over character shingles, which need no word boundaries. Hashing
-only proposes: a pair is joined when its real Jaccard similarity reaches the threshold, so precision is exact and the
-bands decide recall alone. All rows are hashed as a few large matrices, one ufunc per permutation; a million queries
-cost about 40 CPU seconds and 0.8 GB.
+Pairs are proposed by MinHash and banded locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman and Ullman,
+"Mining of Massive Datasets", chapter 3) over character shingles. A pair is joined only when its real Jaccard similarity
+reaches the threshold, so precision is exact and the bands decide recall alone. All rows are hashed as a few large
+matrices, one ufunc per permutation; a million queries cost about 40 CPU seconds and 0.8 GB.
 """
 
 from __future__ import annotations
@@ -22,42 +21,15 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from engine.examples.duplicates.exact import DedupConfig, Ints, join, normalise
+from engine.examples.duplicates.config import DedupConfig
+from engine.examples.duplicates.exact import Ids, normalise
+from engine.examples.duplicates.shingles import GOLDEN_RATIO, Hashes, Rows, Shingles, jaccard, shingle
 
-Hashes = npt.NDArray[np.uint32]
-
-
-_TEXTS_AT_ONCE = 100_000
-
-
-_ROWS_AT_ONCE = 2048  # their shingles stay in the cache of one core while all permutations pass over them
-
-
+_ROWS_AT_ONCE = 2048
+"""Rows whose shingles stay in the cache of one core while all permutations pass over them."""
 _PAIRS_AT_ONCE = 100_000
-
-
 _WINDOW = 16
-
-
-_NO_SHINGLE = np.uint32(0xFFFFFFFF)  # shingle hashes have 31 bits
-
-
-_PRIME = np.uint64(0x9E3779B97F4A7C15)  # 2**64 over the golden ratio: odd, and its bits follow no pattern
-
-
-_MIX = np.uint64(0xFF51AFD7ED558CCD)  # multiplier of MurmurHash3's finalizer
-
-
-class Shingles(NamedTuple):
-    """Distinct shingle hashes of many texts, sorted within each: row i has values[offsets[i]:offsets[i + 1]]."""
-
-    values: Hashes
-    offsets: Ints
-
-    @property
-    def sizes(self) -> Ints:
-        """How many distinct shingles each row has; at least one."""
-        return np.diff(self.offsets)
+"""How many neighbours in a bucket a row is compared with."""
 
 
 class Signatures(NamedTuple):
@@ -70,15 +42,18 @@ class Signatures(NamedTuple):
 
 
 def near_duplicates(
-    ids: Ints, texts: Sequence[str] | pa.Array, config: DedupConfig | None = None, num_threads: int = 1
-) -> Ints:
-    """For every row the lowest id of its cluster: rows joined by chains of pairs at least `threshold` similar.
+    ids: Ids, texts: Sequence[str] | pa.Array, config: DedupConfig | None = None, num_threads: int = 1
+) -> Ids:
+    """Gives for every row the lowest id of its cluster: rows joined by chains of pairs at least `threshold` similar.
 
     Args:
         ids: unique, in any order, (n,).
         texts: (n,).
         config: what is similar.
         num_threads: how many cores hash; changes nothing in the result.
+
+    Returns:
+        int64 (n,); equal to `ids` where a row is kept.
     """
     config = config or DedupConfig()
     assert len(np.unique(ids)) == len(ids), "ids are not unique"
@@ -96,63 +71,36 @@ def near_duplicates(
     return kept
 
 
-def shingle(texts: pa.Array, characters: int) -> Shingles:
-    """Hashes every run of `characters` code points; a shorter text is padded to one shingle."""
-    parts = [
-        _shingle(texts[start : start + _TEXTS_AT_ONCE], characters) for start in range(0, len(texts), _TEXTS_AT_ONCE)
-    ]
-    sizes = np.concatenate([part.sizes for part in parts])
-    return Shingles(np.concatenate([part.values for part in parts]), np.concatenate([[0], np.cumsum(sizes)]))
-
-
-def _shingle(texts: pa.Array, characters: int) -> Shingles:
-    import pyarrow.compute as pc
-
-    padded = pc.utf8_rpad(texts, width=characters, padding=" ")
-    lengths = pc.utf8_length(padded).to_numpy().astype(np.int64)
-    points = np.frombuffer("".join(padded.to_pylist()).encode("utf-32-le"), np.uint32)
-    windows = len(points) - characters + 1
-    hashes = np.zeros(windows, np.uint64)
-    for offset in range(characters):
-        hashes = hashes * _PRIME + points[offset : offset + windows]
-    hashes = (hashes ^ (hashes >> np.uint64(33))) * _MIX >> np.uint64(33)
-    # A window that starts in the last characters of a text runs into the next one.
-    inside = np.ones(len(points), bool)
-    for back in range(1, characters):
-        inside[np.cumsum(lengths) - back] = False
-    rows = np.repeat(np.arange(len(lengths), dtype=np.uint64), lengths - characters + 1)
-    keys = np.sort(rows << np.uint64(32) | hashes[inside[:windows]])
-    keys = keys[np.concatenate([[True], keys[1:] != keys[:-1]])]
-    sizes = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(lengths))
-    return Shingles(keys.astype(np.uint32), np.concatenate([[0], np.cumsum(sizes)]))
-
-
 def sign(shingles: Shingles, config: DedupConfig, num_threads: int = 1) -> Signatures:
-    """MinHash of every row under `bands * rows_per_band` permutations x -> a x + b modulo 2**32, a odd."""
+    """Computes MinHash of every row under `bands * rows_per_band` permutations x -> a x + b modulo 2**32, a odd."""
     num_rows, num_permutations = len(shingles.sizes), config.bands * config.rows_per_band
     stream = hashlib.shake_256(b"synthmill MinHash permutations").digest(8 * num_permutations)
     factors, terms = np.frombuffer(stream, "<u4").astype(np.uint32).reshape(2, -1)
-    found = Signatures(np.empty((config.bands, num_rows), np.uint64), np.empty((num_rows, num_permutations), np.uint8))
+    bands = np.empty((config.bands, num_rows), np.uint64)
+    sketch = np.empty((num_rows, num_permutations), np.uint8)
     by_size = np.argsort(shingles.sizes, kind="stable")
 
     def sign_block(start: int) -> None:
         rows = by_size[start : start + _ROWS_AT_ONCE]
         minima = _minima(shingles, rows, factors | np.uint32(1), terms)
-        found.sketch[rows] = minima.T.astype(np.uint8)
+        sketch[rows] = minima.T.astype(np.uint8)
         for band, values in enumerate(minima.reshape(config.bands, config.rows_per_band, -1)):
             hashes = np.zeros(len(rows), np.uint64)
             for value in values:
-                hashes = (hashes ^ value) * _PRIME
+                hashes = (hashes ^ value) * GOLDEN_RATIO
                 hashes ^= hashes >> np.uint64(32)
-            found.bands[band, rows] = hashes
+            bands[band, rows] = hashes
 
     with ThreadPoolExecutor(num_threads) as pool:  # NumPy gives the interpreter lock away inside ufuncs
         list(pool.map(sign_block, range(0, num_rows, _ROWS_AT_ONCE)))
-    return found
+    return Signatures(bands, sketch)
 
 
-def _minima(shingles: Shingles, rows: Ints, factors: Hashes, terms: Hashes) -> Hashes:
-    """(permutations, rows). Rows are of similar size, so padding them with their own last shingle costs little."""
+def _minima(shingles: Shingles, rows: Rows, factors: Hashes, terms: Hashes) -> Hashes:
+    """Gives the smallest hash of each of `rows` under each permutation, (permutations, rows).
+
+    The rows are of similar size, so padding each with its last shingle costs little.
+    """
     sizes = shingles.sizes[rows]
     columns = np.arange(sizes.max())[:, None]
     values: Hashes = shingles.values[shingles.offsets[rows] + np.minimum(columns, sizes - 1)]
@@ -165,12 +113,12 @@ def _minima(shingles: Shingles, rows: Ints, factors: Hashes, terms: Hashes) -> H
     return minima
 
 
-def _candidates(bands: npt.NDArray[np.uint64]) -> Iterator[tuple[Ints, Ints]]:
-    """Pairs of rows that share a bucket of some band, the lower row first.
+def _candidates(bands: npt.NDArray[np.uint64]) -> Iterator[tuple[Rows, Rows]]:
+    """Proposes pairs of rows that share a bucket of some band, the lower row first.
 
-    All pairs of a bucket of up to `_WINDOW` + 1 rows. In larger ones, which are clusters of one text or a template
-    that half the rows begin with, each row meets its next `_WINDOW` neighbours and the bucket's first row, so that
-    the number of pairs stays linear.
+    A bucket of up to `_WINDOW` + 1 rows gives all its pairs. In a larger one, which is a cluster of one text or a
+    template that half the rows begin with, each row is paired with its next `_WINDOW` neighbours and with the bucket's
+    first row, so that the number of pairs stays linear.
     """
     for hashes in bands:
         order = np.argsort(hashes, kind="stable")
@@ -188,7 +136,7 @@ def _candidates(bands: npt.NDArray[np.uint64]) -> Iterator[tuple[Ints, Ints]]:
 
 
 def _join_similar(
-    roots: Ints, left: Ints, right: Ints, shingles: Shingles, sketch: npt.NDArray[np.uint8], *, threshold: float
+    roots: Rows, left: Rows, right: Rows, shingles: Shingles, sketch: npt.NDArray[np.uint8], *, threshold: float
 ) -> None:
     """Joins the clusters of those pairs that are similar; cheap tests first, the exact one last."""
     apart = roots[left] != roots[right]
@@ -207,25 +155,19 @@ def _join_similar(
         join(roots, lefts[similar], rights[similar])
 
 
-def jaccard(shingles: Shingles, left: Ints, right: Ints) -> npt.NDArray[np.float64]:
-    """Jaccard similarity of each pair of rows, counted over all their shingles."""
-    sizes = shingles.sizes[left] + shingles.sizes[right]
-    shared = np.empty(len(left), np.int64)
-    by_size = np.argsort(sizes, kind="stable")
-    for start in range(0, len(left), _ROWS_AT_ONCE):
-        pairs = by_size[start : start + _ROWS_AT_ONCE]
-        both = np.concatenate([_padded(shingles, left[pairs]), _padded(shingles, right[pairs])])
-        both = np.sort(both.T, axis=1)
-        equal = np.count_nonzero(both[:, 1:] == both[:, :-1], axis=1)
-        padding = both.shape[1] - sizes[pairs]
-        shared[pairs] = equal - np.maximum(padding - 1, 0)
-    return np.asarray(shared / (sizes - shared))
+def join(roots: Rows, left: Rows, right: Rows) -> None:
+    """Joins clusters in place (union-find over arrays): every root becomes the lowest row that edges connect it to.
 
-
-def _padded(shingles: Shingles, rows: Ints) -> Hashes:
-    """(most shingles of any of `rows`, rows), filled up with a value that no shingle has."""
-    sizes = shingles.sizes[rows]
-    columns = np.arange(sizes.max())[:, None]
-    values: Hashes = shingles.values[shingles.offsets[rows] + np.minimum(columns, sizes - 1)]
-    values[columns >= sizes] = _NO_SHINGLE
-    return values
+    Args:
+        roots: (n,), each row's root; a root is its own root.
+        left: rows at one end of the edges, (edges,).
+        right: rows at the other end, (edges,).
+    """
+    while True:
+        low, high = np.minimum(roots[left], roots[right]), np.maximum(roots[left], roots[right])
+        crossing = low != high
+        if not crossing.any():
+            return
+        np.minimum.at(roots, high[crossing], low[crossing])
+        while ((above := roots[roots]) != roots).any():
+            roots[:] = above

@@ -1,4 +1,4 @@
-"""Row-wise verdicts as Ray Data: the same filters on a block of samples, wherever a worker is.
+"""The chain of row filters as Ray Data: blocks of samples are judged wherever a worker is.
 
 In: generated samples and the passages they point to. Out: cleaned queries with their verdicts, in `sample_id` order.
 Passages lie in Ray's object store once, and a block carries their row numbers; nothing is shuffled. This is all that
@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from engine.examples.filters.chain import filter_batch
-from engine.examples.filters.contract import FiltersConfig, PromptWords
+from engine.examples.filters.chain import FiltersConfig, filter_batch
+from engine.examples.filters.contract import PromptWords
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
-
 MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 5_000, 20_000
-"""A worker costs more to start than 5,000 rows cost to judge (0.3 s); 20,000 are a few megabytes."""
+"""A worker costs more to start than 5,000 rows cost to judge (0.3 s); 20,000 rows are a few megabytes."""
 
 
 def judge_samples(
@@ -33,11 +32,11 @@ def judge_samples(
         samples: columns sample_id, text, logprob, finish_reason, and passage_row, a row of `texts`; not empty.
         texts: passages as encoders read them.
         prompt: what must not come back.
-        config: thresholds.
+        config: which filters run, and their thresholds.
         place: starts Ray.
 
     Returns:
-        What `filter_batch` gives, in `sample_id` order.
+        The columns that `filter_batch` gives, one row per sample, in `sample_id` order.
     """
     import ray
 
@@ -45,11 +44,11 @@ def judge_samples(
     _quiet_ray_data()
     shared = ray.put((texts, prompt, config))
     needed = samples.select(["sample_id", "text", "logprob", "finish_reason", "passage_row"])
-    rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(needed) // place.num_cpus)))
-    blocks = [needed.slice(start, rows) for start in range(0, len(needed), rows)]
+    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(needed) // place.num_cpus)))
+    blocks = [needed.slice(start, block_rows) for start in range(0, len(needed), block_rows)]
     # Ray's logical CPUs outnumber the cores of this machine, and each worker more is an interpreter more to start.
-    size = min(place.num_cpus, len(blocks)) if place.cluster.address == "local" else None
-    workers = ray.data.TaskPoolStrategy(size=size)
+    num_workers = min(place.num_cpus, len(blocks)) if place.cluster.address == "local" else None
+    workers = ray.data.TaskPoolStrategy(size=num_workers)
     # from_arrow would start workers only to ask for the size of each block.
     dataset = ray.data.from_blocks(blocks).map_batches(
         judge_batch, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=0.5, compute=workers
@@ -59,7 +58,7 @@ def judge_samples(
 
 
 def _quiet_ray_data() -> None:
-    """Leaves what Ray Data has to say in its log file."""
+    """Keeps Ray Data's messages and progress bars off the terminal; its log file has them."""
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -69,7 +68,7 @@ def _quiet_ray_data() -> None:
 
 
 def judge_batch(samples: pa.Table, shared: Sequence[Any]) -> pa.Table:
-    """One batch in a Ray worker; `shared` holds a reference to passages, prompt and config."""
+    """Judges one block in a Ray worker; `shared` holds one reference, to passages, prompt words and config."""
     import ray
 
     texts, prompt, config = ray.get(shared[0])

@@ -1,64 +1,103 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""The chain of row filters: which there are, in which order they run, and their verdict on a batch of samples.
+
+In: a batch of samples with their passages. Out: cleaned queries, each kept or rejected by the first filter that refuses
+it, which gives the reason. The order is from cheap to costly, so that most of what is rejected costs next to nothing.
+"""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from engine.examples.filters.contract import KEEP, REGISTRY, FiltersConfig, PromptWords, Row, Verdict
-from engine.text.words import clean_query, fold, tokenize
+from engine.errors import UserError, suggest
+from engine.examples.filters.checks import (
+    check_copy,
+    check_cut_off,
+    check_format,
+    check_length,
+    check_logprob,
+    check_prompt_leak,
+    check_refusal,
+    check_repetition,
+)
+from engine.examples.filters.contract import KEEP, PromptWords, Row, RowFilter, Thresholds, Verdict
+from engine.text.queries import clean_query
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FILTERS = (
+    RowFilter("format", check_format, "examples.filters.use (leave out 'format')"),
+    RowFilter("length", check_length, "examples.filters.min_words, max_words, min_characters or max_characters"),
+    RowFilter("cut_off", check_cut_off, "samples.max_tokens (a larger one)"),
+    RowFilter("logprob", check_logprob, "examples.filters.min_logprob"),
+    RowFilter("refusal", check_refusal, "examples.filters.use (leave out 'refusal')"),
+    RowFilter("repetition", check_repetition, "examples.filters.max_repeated_share"),
+    RowFilter("prompt_leak", check_prompt_leak, "examples.filters.use (leave out 'prompt_leak')"),
+    RowFilter("copy", check_copy, "examples.filters.max_copied_share"),
+)
+"""Every row filter, cheap to costly."""
+FILTER_NAMES = tuple(row_filter.name for row_filter in FILTERS)
 
-_PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+
+@dataclass(frozen=True)
+class FiltersConfig(Thresholds):
+    """Which row filters run, and where they draw the line."""
+
+    use: list[str] = field(default_factory=lambda: list(FILTER_NAMES))
+    """Names of filters; whatever their order here, they run from cheap to costly."""
+
+    def __post_init__(self) -> None:
+        """Refuses names that are no filter, names listed twice, and bounds that let nothing through."""
+        for name in self.use:
+            if name not in FILTER_NAMES:
+                remedy = suggest(name, FILTER_NAMES)
+                raise UserError(f"{name!r} is no filter", where="examples.filters.use", remedy=remedy)
+            if self.use.count(name) > 1:
+                raise UserError(f"{name!r} is listed twice", where="examples.filters.use", remedy="list it once")
+        super().__post_init__()
+
+    def chain(self) -> tuple[RowFilter, ...]:
+        """The filters that run, cheap to costly."""
+        return tuple(row_filter for row_filter in FILTERS if row_filter.name in self.use)
 
 
-def prompt_words(demonstration_queries: Iterable[str], templates: Iterable[str] = ()) -> PromptWords:
-    """What the prompt-leak filter looks for. Demonstrations of fewer than three words could be anybody's query."""
-    queries = {query for query in demonstration_queries if len(tokenize(query)) >= 3}
-    return PromptWords(tuple(sorted(map(fold, queries))), fold(_PLACEHOLDER.sub("\n", "\n".join(templates))))
-
-
-def judge(row: Row) -> Verdict:
-    """The verdict of the first filter that rejects, or KEEP."""
-    for name, entry in REGISTRY.items():
-        if name in row.config.use and (verdict := entry.check(row)) is not KEEP:
+def judge(row: Row, filters: Sequence[RowFilter] = FILTERS) -> Verdict:
+    """Gives the verdict of the first of `filters` that rejects the row, or KEEP."""
+    for row_filter in filters:
+        if (verdict := row_filter.check(row)) is not KEEP:
             return verdict
     return KEEP
 
 
 def filter_batch(samples: pa.Table, passages: Sequence[str], prompt: PromptWords, config: FiltersConfig) -> pa.Table:
-    """Judges a batch of generated samples.
+    """Cleans and judges a batch of generated samples.
 
     Args:
-        samples: any slice, with the columns of `records.SAMPLES`.
+        samples: any slice, with the columns sample_id, text, logprob and finish_reason of `columns.SAMPLES`.
         passages: the text of every row's passage, as encoders read it.
         prompt: what must not come back.
-        config: thresholds.
+        config: which filters run, and their thresholds.
 
     Returns:
         Columns `sample_id`, `query` (cleaned), `reason` ("" when kept), `detail`; one row per row of `samples`.
     """
     import pyarrow as pa
 
-    queries, verdicts = [], []
+    filters, queries, verdicts = config.chain(), [], []
     columns = (samples[name].to_pylist() for name in ("text", "logprob", "finish_reason"))
-    for raw, logprob, finish, passage in zip(*columns, passages, strict=True):
-        cut_off = finish == "length" and "\n" not in raw.strip()
+    for raw, logprob, finish_reason, passage in zip(*columns, passages, strict=True):
+        cut_off = finish_reason == "length" and "\n" not in raw.strip()
         row = Row(clean_query(raw), passage, math.nan if logprob is None else logprob, cut_off, config, prompt)
         queries.append(row.query)
-        verdicts.append(judge(row))
-    reasons, details = ([verdict[part] for verdict in verdicts] for part in (0, 1))
-    text = pa.string()
+        verdicts.append(judge(row, filters))
     return pa.table(
         {
             "sample_id": samples["sample_id"],
-            "query": pa.array(queries, text),
-            "reason": pa.array(reasons, text),
-            "detail": pa.array(details, text),
+            "query": pa.array(queries, pa.string()),
+            "reason": pa.array([verdict.reason for verdict in verdicts], pa.string()),
+            "detail": pa.array([verdict.detail for verdict in verdicts], pa.string()),
         }
     )

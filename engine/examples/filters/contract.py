@@ -1,30 +1,36 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""What a row filter is: a pure function from one sample to a verdict.
+
+In: what a model wrote, its passage, and the words of its prompt, as a `Row`. Out: a `Verdict`, which is KEEP or a named
+reason with the figure behind it. A filter sees one row and nothing else, so a sample's verdict is the same on one core,
+on a cluster, and in whatever batch it comes.
+"""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from engine.errors import UserError, suggest
-from engine.text.words import is_unspaced, tokenize
+from engine.errors import UserError
+from engine.text.spans import fold
+from engine.text.words import is_unspaced, words
 
-REGISTRY: dict[str, RowFilter] = {}
-"""Filters by name, cheap to costly."""
+_JINJA_MARKUP = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_SHORTEST_DEMONSTRATION_WORDS = 3
+"""A shorter demonstration could be anybody's query, so that repeating it proves nothing."""
 
 
 @dataclass(frozen=True)
-class FiltersConfig:
-    """Which filters run and where they draw the line.
+class Thresholds:
+    """Where the row filters draw the line.
 
     With the defaults, real queries beside their own passages pass: 1,834 of 1,837 of Cranfield, 5,743 of 5,774 of
     KorQuAD, 781 of 796 of CACM (those that do not are paragraphs). What is rejected is how models fail.
     """
 
-    use: list[str] = field(default_factory=lambda: list(REGISTRY))
-    """Names of filters; they always run in the registry's order."""
     min_words: int = 2
     max_words: int = 50
     """Words are what stands between spaces; scripts without spaces are bounded by characters alone."""
@@ -40,38 +46,32 @@ class FiltersConfig:
     the right bound depends on the model. Samples without a log-probability pass."""
 
     def __post_init__(self) -> None:
-        """Refuses names that are no filter, names listed twice, and bounds that let nothing through."""
-        for name in self.use:
-            if name not in REGISTRY:
-                remedy = suggest(name, REGISTRY)
-                raise UserError(f"{name!r} is no filter", where="examples.filters.use", remedy=remedy)
-            if self.use.count(name) > 1:
-                raise UserError(f"{name!r} is listed twice", where="examples.filters.use", remedy="list it once")
+        """Refuses bounds that let nothing through."""
         for low, high in (("min_words", "max_words"), ("min_characters", "max_characters")):
             if getattr(self, low) > getattr(self, high):
                 what = f"{getattr(self, low)} is more than {high}={getattr(self, high)}, so nothing can be kept"
                 raise UserError(what, where=f"examples.filters.{low}", remedy=f"set it to at most {high}")
 
 
-class Verdict(NamedTuple):
-    """KEEP, or why not."""
-
-    reason: str
-    """Name of the filter that rejects; empty when kept."""
-    detail: str
-    """The figure or the words behind the verdict, for people."""
-
-
-KEEP = Verdict("", "")
-
-
 class PromptWords(NamedTuple):
-    """What a leaking model would repeat of its prompt, each folded by `fold`."""
+    """What a model that leaks its prompt would repeat of it; each text is folded by `fold`."""
 
     demonstrations: tuple[str, ...] = ()
     """Queries of the demonstrations."""
     template: str = ""
-    """Instruction and template without their placeholders."""
+    """All templates of the task, without their placeholders."""
+
+
+def prompt_words(demonstration_queries: Iterable[str], templates: Iterable[str] = ()) -> PromptWords:
+    """Collects what the prompt-leak filter looks for.
+
+    Args:
+        demonstration_queries: queries that prompts show; those of fewer than three words are left out.
+        templates: Jinja2 sources of everything else that prompts say.
+    """
+    long_enough = (query for query in demonstration_queries if len(words(query)) >= _SHORTEST_DEMONSTRATION_WORDS)
+    template = _JINJA_MARKUP.sub("\n", "\n".join(templates))
+    return PromptWords(tuple(sorted(set(map(fold, long_enough)))), fold(template))
 
 
 @dataclass(frozen=True)
@@ -79,18 +79,20 @@ class Row:
     """One sample as filters see it."""
 
     query: str
-    """Cleaned by `clean_query`."""
+    """What the model wrote, cleaned by `clean_query`."""
     passage: str = ""
+    """The passage that the query was written from, title included."""
     logprob: float = math.nan
+    """Mean log-probability per token; NaN when the engine was not asked for it."""
     cut_off: bool = False
     """Whether the token limit ended the query, rather than the model."""
-    config: FiltersConfig = field(default_factory=FiltersConfig)
+    thresholds: Thresholds = field(default_factory=Thresholds)
     prompt: PromptWords = field(default_factory=PromptWords)
 
     @functools.cached_property
-    def tokens(self) -> list[str]:
+    def words(self) -> list[str]:
         """Lower-cased words of the query; characters where the script has no spaces."""
-        return tokenize(self.query)
+        return words(self.query)
 
     @functools.cached_property
     def unspaced(self) -> bool:
@@ -98,23 +100,24 @@ class Row:
         return is_unspaced(self.query)
 
 
+class Verdict(NamedTuple):
+    """What a filter says of a row: KEEP, or why the row is rejected."""
+
+    reason: str
+    """Name of the filter that rejects; empty when the row is kept."""
+    detail: str
+    """The figure or the words behind the verdict, for people."""
+
+
+KEEP = Verdict("", "")
+
 Check = Callable[[Row], Verdict]
 
 
 class RowFilter(NamedTuple):
-    """An entry of the registry."""
+    """A check with its name, which users write in `examples.filters.use` and read as the reason of a rejection."""
 
+    name: str
     check: Check
     setting: str
-    """The config key that makes it milder, named when a run keeps nothing."""
-
-
-def row_filter(name: str, setting: str) -> Callable[[Check], Check]:
-    """Registers a filter under `name`; a second one of the same name is a defect."""
-
-    def register(check: Check) -> Check:
-        assert name not in REGISTRY, f"filter {name!r} is registered twice"
-        REGISTRY[name] = RowFilter(check, setting)
-        return check
-
-    return register
+    """The config key that makes the filter milder; a run that keeps nothing names it."""

@@ -1,7 +1,7 @@
 """From `task.attributes` as a person writes it to conditions that can be drawn, with every mistake named.
 
-In: AttributeConfig by name. Out: Conditions. Called once when a run is configured, so that mistakes are refused
-before anything starts, and once when it is planned, when it is known which values the demonstrations carry.
+In: AttributeConfig by name. Out: Conditions. They are made when a run is configured, so that mistakes are refused
+before anything starts, and again when it is planned, when it is known which values the demonstrations carry.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from engine.task.shares import text_of, weights_of
 from engine.text.hashes import text_hashes
 
 _KINDS = ("values", "file", "range", "taxonomy", "depends_on", "written")
+"""The fields of an attribute that say what it is drawn from; one of them has a value."""
 
 
 def make_conditions(
@@ -28,8 +29,8 @@ def make_conditions(
 
     Args:
         attributes: as configured.
-        stratum: the attribute that demonstrations are chosen by, once they are known; it keeps only `carried`.
-        carried: its values that demonstrations carry.
+        stratum: the attribute that demonstrations are chosen by, once they are known; it is drawn from `carried` alone.
+        carried: the values of that attribute that demonstrations carry.
 
     Raises:
         UserError: an attribute cannot be drawn; the message names it and says why.
@@ -59,8 +60,9 @@ def _make(name: str, config: AttributeConfig, made: Mapping[str, Attribute], *, 
         assert config.range is not None, "its kind is range"
         numbers = numbers_of(config.range, f"{where}.range")
         return Listed([name], Choice(numbers, [1.0] * len(numbers)))
-    weights = read_words(config.file, f"{where}.file") if kind == "file" else None
-    if weights is None:
+    if kind == "file":
+        weights = read_words(config.file, f"{where}.file")
+    else:
         empty = {"": 1.0} if config.from_demonstrations else {}
         weights = weights_of(config.values or empty, f"{where}.values")
     choice = choice_of(weights, f"{where}.{kind}")
@@ -100,7 +102,7 @@ def _check_name(name: str, attributes: Mapping[str, AttributeConfig]) -> None:
 
 
 def _kind(name: str, config: AttributeConfig) -> str:
-    """Which of the kinds an attribute is; `values` beside `depends_on` are its default."""
+    """Finds the one kind of an attribute; `values` beside `depends_on` are its default."""
     given = [kind for kind in _KINDS if getattr(config, kind)]
     if "depends_on" in given and "values" in given:
         given.remove("values")
@@ -131,7 +133,7 @@ def _kind(name: str, config: AttributeConfig) -> str:
 
 
 def _ordered(attributes: Mapping[str, AttributeConfig]) -> Iterator[str]:
-    """Names, each after the one it depends on."""
+    """Yields the names of attributes, each after the one that it depends on."""
     done: set[str] = set()
     waiting = list(attributes)
     while waiting:
@@ -157,6 +159,7 @@ def _ordered(attributes: Mapping[str, AttributeConfig]) -> Iterator[str]:
 
 
 def _pick(raw: object, choices: Sequence[Choice], where: str) -> tuple[int, int] | None:
+    """Reads `pick`, which is K or [MIN, MAX] values of each of some choices."""
     if not raw:
         return None
     bounds = [raw, raw] if isinstance(raw, int) else raw
@@ -184,50 +187,54 @@ def _dependent(name: str, config: AttributeConfig, made: Mapping[str, Attribute]
     where, parent = _where(name), config.depends_on
     if not isinstance(config.by, Mapping) or not config.by:
         raise UserError("depends_on without `by`", where=where, remedy="write by: {value: [a, b], ...}")
-    keys = {text_of(value, f"{where}.by"): value for value in config.by}
-    by = {
-        text: choice_of(weights_of(config.by[raw], p), p) for text, raw in keys.items() for p in [f"{where}.by.{text}"]
-    }
-    values = config.values
-    default = choice_of(weights_of(values, f"{where}.values"), f"{where}.values") if values else None
-    known = made[parent].possible()[0]
+    by: dict[str, Choice] = {}
+    for raw, listed in config.by.items():
+        text = text_of(raw, f"{where}.by")
+        by[text] = _listed_choice(listed, f"{where}.by.{text}")
+    default = _listed_choice(config.values, f"{where}.values") if config.values else None
+    known, is_pick = made[parent].possible()[0], made[parent].pick is not None
     unknown = [value for value in by if value not in known]
-    several = getattr(made[parent], "pick", None)
-    if unknown and not several and not restricted:  # what demonstrations do not carry was possible before
+    if unknown and not is_pick and not restricted:  # what demonstrations do not carry was possible before
         raise UserError(f"{parent} is never {unknown[0]!r}", where=f"{where}.by", remedy=suggest(unknown[0], known))
     missing = [value for value in known if value not in by]
-    if default is None and (missing or several):
-        what = f"{parent} can be several values at once" if several else f"nothing is said for {parent}={missing[0]!r}"
-        raise UserError(what, where=f"{where}.by", remedy="add an entry, or `values:` as the default")
+    if default is None and (missing or is_pick):
+        gap = f"{parent} can be several values at once" if is_pick else f"nothing is said for {parent}={missing[0]!r}"
+        raise UserError(gap, where=f"{where}.by", remedy="add an entry, or `values:` as the default")
     pick = _pick(config.pick, [*by.values(), *([default] if default else [])], where)
     return Dependent([name], parent, by, default, pick)
 
 
-def _listed(raw: object, where: str) -> Choice:
+def _listed_choice(raw: object, where: str) -> Choice:
     return choice_of(weights_of(raw, where), where)
 
 
 def _tree(name: str, raw: object, where: str) -> Tree:
+    """Reads a taxonomy: mappings whose keys are branches, down to lists of leaves."""
     nodes: dict[str, Choice] = {}
     leaves: list[tuple[str, str]] = []  # path to it, its name
     waiting: list[tuple[str, str, object]] = [("", "", raw)]
     while waiting:
-        above, own, node = waiting.pop(0)
-        if own and node is None:
-            leaves.append((above, own))
+        above, branch, node = waiting.pop(0)
+        if branch and node is None:
+            leaves.append((above, branch))
             continue
-        path = f"{above}/{own}" if above else own
+        path = f"{above}/{branch}" if above else branch
         children = _children(node, f"{where}.{path.replace('/', '.')}".rstrip("."))
         nodes[path] = Choice(list(children), [1.0] * len(children))
         waiting += [(path, child, below) for child, below in children.items()]
     paths, names = [path for path, _ in leaves], [leaf for _, leaf in leaves]
-    whole = {f"{path}/{leaf}" if path else leaf: index for index, (path, leaf) in enumerate(leaves)}
+    index_of = {f"{path}/{leaf}" if path else leaf: index for index, (path, leaf) in enumerate(leaves)}
     texts = (pa.array(names, pa.string()), pa.array(paths, pa.string()))
-    return Tree([name, f"{name}{PATH_SUFFIX}"], nodes, whole, texts, (text_hashes(names), text_hashes(paths)))
+    return Tree([name, f"{name}{PATH_SUFFIX}"], nodes, index_of, texts, (text_hashes(names), text_hashes(paths)))
 
 
 def _children(node: object, where: str) -> dict[str, object]:
-    """Names and what is below them: a mapping's own, None for the entries of a list or a single value."""
+    """Maps each name below a node to what is below that name, which is None for a leaf.
+
+    Args:
+        node: a mapping of branches, a list of leaves, or a single leaf.
+        where: the key that the node has in the config.
+    """
     if isinstance(node, Mapping):
         pairs = list(node.items())
     elif isinstance(node, Sequence) and not isinstance(node, str):
@@ -238,8 +245,8 @@ def _children(node: object, where: str) -> dict[str, object]:
     for raw, below in pairs:
         text = text_of(raw, where)
         if text in children or "/" in text or not text:
-            what = f"{text!r} stands twice" if text in children else f"the name {text!r} cannot be part of a path"
-            raise UserError(what, where=where, remedy="write each name once, not empty and without '/'")
+            fault = f"{text!r} stands twice" if text in children else f"the name {text!r} cannot be part of a path"
+            raise UserError(fault, where=where, remedy="write each name once, not empty and without '/'")
         children[text] = below
     if not children:
         raise UserError("the branch is empty", where=where, remedy="give it leaves: [a, b]")

@@ -1,9 +1,10 @@
 """Conditions: what samples are drawn under, as declared in conf/task/*.yaml, and the values that each sample gets.
 
-In: `task.attributes`. Out: one or two columns of drawn values per attribute. A draw comes from a hash of (run seed,
-passage, slot, attribute's name), so neither another document nor another attribute moves it, and a value added to
-the end of a list moves only the samples that now draw it (`engine/prompts/conditions/draws.py` says where that holds). The product of
-the attributes is never enumerated: three lists of 1,500 words are as cheap as three of two.
+In: what the attributes of a task can be drawn from, and keys, one per planned sample. Out: one or two columns of drawn
+values per attribute. A draw comes from a hash of (run seed, passage, slot, attribute's name), so neither another
+document nor another attribute moves it, and a value added to the end of a list moves only the samples that now draw it
+(`engine/prompts/conditions/draws.py` says where that holds). The product of the attributes is never enumerated: three
+lists of 1,500 words are as cheap as three of two.
 """
 
 from __future__ import annotations
@@ -21,26 +22,29 @@ from engine.text.hashes import Hashes, Integers, mix, text_hash
 PATH_SUFFIX = "_path"
 """A taxonomy `topic` has a second column, `topic_path`."""
 
+Columns = dict[str, Drawn]
+"""The values of planned samples, by the name of the condition."""
+
 
 @dataclass(frozen=True)
-class Rows:
-    """Planned samples, as what their draws come from."""
+class RowKeys:
+    """The keys that draws are made from, one per planned sample."""
 
-    passages: Hashes  # (n,) hashes of passage ids
-    slots: Integers  # (n,) how many earlier samples their passages have
-    attempts: Integers  # (n,) how many draws were refused before
+    passages: Hashes
+    """(n,) hashes of passage ids."""
+    slots: Integers
+    """(n,) how many earlier samples their passages have."""
+    attempts: Integers
+    """(n,) how many draws of the sample were refused before."""
     seed: int
 
-    def keys(self, name: str) -> Hashes:
-        """(n,) keys of the draws of one attribute."""
+    def of_attribute(self, name: str) -> Hashes:
+        """The keys of the draws of one attribute, (n,)."""
         return mix(mix(self.passages, self.seed, text_hash(name), self.slots), 0, 0, self.attempts)
 
-    def take(self, rows: Integers) -> Rows:
-        """Some of the rows."""
-        return Rows(self.passages[rows], self.slots[rows], self.attempts[rows], self.seed)
-
-
-Columns = dict[str, Drawn]
+    def take(self, rows: Integers) -> RowKeys:
+        """The keys of some of the samples, in the order in which their numbers are given."""
+        return RowKeys(self.passages[rows], self.slots[rows], self.attempts[rows], self.seed)
 
 
 class Attribute(Protocol):
@@ -48,47 +52,70 @@ class Attribute(Protocol):
 
     @property
     def columns(self) -> Sequence[str]:
-        """Names of its columns."""
+        """The names of its columns."""
+        ...
+
+    @property
+    def pick(self) -> tuple[int, int] | None:
+        """The smallest and the largest number of values that a sample gets; None where each gets one."""
         ...
 
     def draw(self, keys: Hashes, earlier: Columns) -> Columns:
-        """Its columns for these keys; `earlier` holds those of the attributes that it depends on."""
+        """Draws a value for each key.
+
+        Args:
+            keys: (n,) keys.
+            earlier: the columns of the attributes that it depends on, for the same keys.
+
+        Returns:
+            The attribute's columns, (n,) values each.
+        """
         ...
 
     def possible(self) -> list[list[str]]:
-        """For each column what it can hold; of a `pick` the values that it is joined from."""
+        """Lists for each column what it can hold; for a `pick` the values that it is joined from."""
         ...
 
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """Values of a list, a file or a range; or subsets of them."""
+    """An attribute that is drawn from a list, a file or a range, one value a sample or a subset of them."""
 
     columns: Sequence[str]
     choice: Choice
     pick: tuple[int, int] | None = None
+    """The smallest and the largest number of values that a sample gets; None where each gets one."""
 
     def draw(self, keys: Hashes, earlier: Columns) -> Columns:  # noqa: ARG002  # depends on nothing
-        """See Attribute."""
-        return {self.columns[0]: draw_one(self.choice, self.pick, keys)}
+        """Draws a value, or a subset, for each key."""
+        return {self.columns[0]: _draw(self.choice, self.pick, keys)}
 
     def possible(self) -> list[list[str]]:
-        """See Attribute."""
+        """Lists the values of the one column."""
         return [list(self.choice.values)]
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Leaves of a taxonomy."""
+    """An attribute that is drawn from a taxonomy, branch by branch down to a leaf."""
 
     columns: Sequence[str]
-    nodes: Mapping[str, Choice]  # path of an inner node -> its children; "" is the root
-    leaves: Mapping[str, int]  # path of a leaf -> its index
-    texts: tuple[pa.Array, pa.Array]  # per leaf: its name, the path to it
+    """The column of the leaf, and that of the path to it."""
+    nodes: Mapping[str, Choice]
+    """Path of an inner node -> its children; the path of the root is empty."""
+    leaves: Mapping[str, int]
+    """Path of a leaf, itself included -> its index."""
+    texts: tuple[pa.Array, pa.Array]
+    """For each leaf its name, and the path to it."""
     hashes: tuple[Hashes, Hashes]
+    """Hashes of both texts."""
+
+    @property
+    def pick(self) -> None:
+        """There is no `pick`: each sample gets one leaf."""
 
     def draw(self, keys: Hashes, earlier: Columns) -> Columns:  # noqa: ARG002  # depends on nothing
-        """See Attribute."""
+        """Draws a leaf for each key; at every node each child is equally likely."""
         codes = np.zeros(len(keys), np.int64)
         waiting = [("", np.arange(len(keys)))]
         while waiting:
@@ -98,49 +125,52 @@ class Tree:
                 continue
             children = self.nodes[path]
             drawn = children.indices(mix(keys[rows], 0, text_hash(path)))
-            taken = [(children.values[child], rows[drawn == child]) for child in np.unique(drawn)]
-            waiting += [(f"{path}/{child}" if path else child, own) for child, own in taken]
+            for index in np.unique(drawn):
+                child = children.values[index]
+                waiting.append((f"{path}/{child}" if path else child, rows[drawn == index]))
         return {
             name: Drawn(texts, codes, hashes)
             for name, texts, hashes in zip(self.columns, self.texts, self.hashes, strict=True)
         }
 
     def possible(self) -> list[list[str]]:
-        """See Attribute."""
+        """Lists the leaves, and the paths to them."""
         return [list(dict.fromkeys(texts.to_pylist())) for texts in self.texts]
 
 
 @dataclass(frozen=True, eq=False)
 class Dependent:
-    """Values from a list that another attribute's value chooses."""
+    """An attribute that is drawn from a list which another attribute's value chooses."""
 
     columns: Sequence[str]
     parent: str
+    """The column whose value chooses the list."""
     by: Mapping[str, Choice]
+    """Value of the parent -> list."""
     default: Choice | None
+    """The list for the other values; None where every value has its own."""
     pick: tuple[int, int] | None = None
+    """The smallest and the largest number of values that a sample gets; None where each gets one."""
 
     def draw(self, keys: Hashes, earlier: Columns) -> Columns:
-        """See Attribute."""
+        """Draws a value, or a subset, for each key, from the list that its parent's value chooses."""
         parent = earlier[self.parent]
-        known = parent.texts.to_pylist()
-        choices = [self.by.get(value, self.default) for value in known]
-        whole = Drawn(pa.array([], pa.string()), np.zeros(len(keys), np.int64), np.array([], np.uint64))
+        choices = [self.by.get(value, self.default) for value in parent.texts.to_pylist()]
+        drawn = Drawn(pa.array([], pa.string()), np.zeros(len(keys), np.int64), np.array([], np.uint64))
         for choice in dict.fromkeys(choices[code] for code in np.unique(parent.codes)):
             assert choice is not None, f"every value of {self.parent} was checked to have an entry"
-            mine = np.array([other is choice for other in choices])
-            rows = np.flatnonzero(mine[parent.codes])
-            whole = whole.replaced(rows, draw_one(choice, self.pick, keys[rows]))
-        return {self.columns[0]: whole}
+            has_choice = np.array([other is choice for other in choices])
+            rows = np.flatnonzero(has_choice[parent.codes])
+            drawn = drawn.replaced(rows, _draw(choice, self.pick, keys[rows]))
+        return {self.columns[0]: drawn}
 
     def possible(self) -> list[list[str]]:
-        """See Attribute."""
+        """Lists the values of all lists that may be chosen."""
         choices = [*self.by.values(), *([self.default] if self.default else [])]
         return [list(dict.fromkeys(value for choice in choices for value in choice.values))]
 
 
-def draw_one(choice: Choice, pick: tuple[int, int] | None, keys: Hashes) -> Drawn:
-    """A value, or a subset, for each key."""
+def _draw(choice: Choice, pick: tuple[int, int] | None, keys: Hashes) -> Drawn:
     return choice.draw_subset(keys, *pick) if pick else choice.draw(keys)
 
 
@@ -148,28 +178,39 @@ def draw_one(choice: Choice, pick: tuple[int, int] | None, keys: Hashes) -> Draw
 class Conditions:
     """All attributes of a task, ready to draw."""
 
-    attributes: Mapping[str, Attribute]  # in an order in which each comes after what it depends on
-    names: Sequence[str]  # columns, in the order of declaration
+    attributes: Mapping[str, Attribute]
+    """The attributes in an order in which each comes after what it depends on."""
+    names: Sequence[str]
+    """The names of the columns, in the order of declaration."""
     stratum: str = ""
     """The attribute that demonstrations are chosen by."""
 
-    def draw(self, rows: Rows) -> Columns:
-        """The conditions of these samples, by name."""
+    def draw(self, keys: RowKeys) -> Columns:
+        """Draws the conditions of samples.
+
+        Args:
+            keys: the keys of n samples.
+
+        Returns:
+            (n,) values for each column.
+        """
         drawn: Columns = {}
         for name, attribute in self.attributes.items():
-            drawn |= attribute.draw(rows.keys(name), drawn)
+            drawn |= attribute.draw(keys.of_attribute(name), drawn)
         return {name: drawn[name] for name in self.names}
 
     def probe(self) -> dict[str, str]:
-        """One combination to try templates with: the same for all documents and seeds."""
-        rows = Rows(np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int64), 0)
-        return {name: drawn.column()[0].as_py() for name, drawn in self.draw(rows).items()}
+        """Draws one combination to try templates with, the same for all documents and seeds."""
+        keys = RowKeys(np.zeros(1, np.uint64), np.zeros(1, np.int64), np.zeros(1, np.int64), 0)
+        return {name: drawn.column()[0].as_py() for name, drawn in self.draw(keys).items()}
 
     def possible(self) -> dict[str, list[str]]:
-        """What each column can hold; of a `pick` the values that it is joined from."""
-        columns = [zip(one.columns, one.possible(), strict=True) for one in self.attributes.values()]
-        return dict(pair for pairs in columns for pair in pairs)
+        """Lists by column what it can hold; for a `pick` the values that it is joined from."""
+        possible: dict[str, list[str]] = {}
+        for attribute in self.attributes.values():
+            possible |= zip(attribute.columns, attribute.possible(), strict=True)
+        return possible
 
     def picks(self) -> set[str]:
-        """The columns that hold several values, joined."""
-        return {one.columns[0] for one in self.attributes.values() if getattr(one, "pick", None)}
+        """Names the columns that hold several values, joined."""
+        return {attribute.columns[0] for attribute in self.attributes.values() if attribute.pick}

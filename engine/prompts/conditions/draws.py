@@ -1,10 +1,10 @@
-"""Draws from hashes: which of some values a key gets, vectorised, and as little moved as can be when values are added.
+"""Draws from hashes: which of some values a key gets, for many keys at once; added values move as few draws as can be.
 
-In: 64-bit keys (one per planned sample and condition), values with weights. Out: indices of values. No state and no
-order: the same key gets the same value in any plan, on any machine.
+In: 64-bit keys (one per planned sample and condition), values with weights. Out: indices of values. There is no state
+and no order: the same key gets the same value in any plan, on any machine.
 
 Appending a value to a list moves only the samples that now draw it. Up to `SHORT_LIST` values this is weighted
-rendezvous hashing (Thaler & Ravishankar 1998; weights by exponential races, as in Efraimidis & Spirakis 2006), which
+rendezvous hashing (Thaler & Ravishankar 1998; weights by exponential scores, as in Efraimidis & Spirakis 2006), which
 looks at every value; longer lists of equal weights use jump consistent hashing (Lamping & Veach 2014), whose cost
 grows with the logarithm. Longer lists of unequal weights are drawn by cumulated weights: there an added value moves
 the draws of others too.
@@ -22,21 +22,20 @@ import pyarrow.compute as pc
 from engine.text.hashes import Floats, Hashes, Integers, mix, text_hashes, uniform
 
 SHORT_LIST = 64
-"""Longer lists are not compared value by value."""
-
-
+"""Up to this many values all of them are compared for each draw; of longer lists one is computed."""
 SEPARATOR = ", "
-"""Between the values of a `pick`."""
-
+"""What stands between the values of a `pick`, which are joined to one text."""
 
 _SIZE_STREAM = 0x51A7
-
-
-_SUBSET_CELLS = 1 << 21  # scores compared at once when subsets are drawn from a long list: 16 MiB
+"""The stream of the draws that say how many values a subset has."""
+_SUBSET_SCORES = 1 << 21
+"""Scores that are compared at once when subsets are drawn: 16 MiB of them."""
 
 
 def rendezvous(keys: Hashes, values: Hashes, weights: Floats) -> Integers:
-    """For each key the value that wins its race: the smallest of -log(u) / weight, u from hash(key, value).
+    """Draws a value for each key by weighted rendezvous hashing.
+
+    A value's score is -log(u) / weight, where u is uniform and hangs on the key and the value alone; the smallest wins.
 
     Args:
         keys: (n,) keys.
@@ -50,55 +49,73 @@ def rendezvous(keys: Hashes, values: Hashes, weights: Floats) -> Integers:
     winner = np.zeros(len(keys), np.int64)
     even = weights.min() == weights.max()  # then the largest u wins, and no logarithm is needed
     for index in range(len(values)):
-        score = -uniform(mix(keys ^ values[index], 0, 0)) if even else _race(keys, values[index], weights[index])
+        score = -uniform(mix(keys ^ values[index], 0, 0)) if even else _scores(keys, values[index], weights[index])
         closer = score < best
         best[closer], winner[closer] = score[closer], index
     return winner
 
 
 def jump(keys: Hashes, count: int) -> Integers:
-    """Jump consistent hashing: (n,) indices below `count`, evenly; a larger count moves a key only to a new index."""
-    state, found = keys.copy(), np.zeros(len(keys), np.int64)
+    """Draws an index below `count` for each key by jump consistent hashing; all indices are equally likely.
+
+    A larger count moves a key only to one of the new indices.
+
+    Args:
+        keys: (n,) keys.
+        count: at least 1.
+
+    Returns:
+        (n,) indices.
+    """
+    state, indices = keys.copy(), np.zeros(len(keys), np.int64)
     rows, candidate = np.arange(len(keys)), np.zeros(len(keys), np.int64)
     with np.errstate(over="ignore"):
         while len(rows):
-            found[rows] = candidate
+            indices[rows] = candidate
             state = state * np.uint64(2862933555777941757) + np.uint64(1)
             ratio = float(1 << 31) / ((state >> np.uint64(33)) + np.uint64(1)).astype(np.float64)
             candidate = np.minimum((candidate + 1) * ratio, 2.0**62).astype(np.int64)
-            going = candidate < count
-            rows, state, candidate = rows[going], state[going], candidate[going]
-    return found
+            jumps_again = candidate < count
+            rows, state, candidate = rows[jumps_again], state[jumps_again], candidate[jumps_again]
+    return indices
 
 
-def _race(keys: Hashes, value: np.uint64 | Hashes, weight: float | Floats) -> Floats:
-    finish: Floats = -np.log(uniform(mix(keys ^ value, 0, 0))) / weight
-    return finish
+def _scores(keys: Hashes, value: np.uint64 | Hashes, weight: float | Floats) -> Floats:
+    """Scores of values for keys; of all values of a key the smallest score wins."""
+    scores: Floats = -np.log(uniform(mix(keys ^ value, 0, 0))) / weight
+    return scores
 
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """Values of one condition on the rows of a chunk: row i has texts[codes[i]]; a text may stand there twice."""
+    """The values of one condition on the rows of a chunk: row i has the value `texts[codes[i]]`."""
 
     texts: pa.Array
+    """(texts,) strings, in which one may stand twice."""
     codes: Integers
+    """(n,) positions in `texts`."""
     hashes: Hashes
-    """Of the texts."""
+    """(texts,) hashes of the texts."""
 
     def column(self) -> pa.Array:
-        """(n,) strings."""
+        """The values of the rows, as (n,) strings."""
         return self.texts.take(pa.array(self.codes))
 
     def row_hashes(self) -> Hashes:
-        """(n,) hashes of the rows' values."""
+        """The hashes of the values of the rows, (n,)."""
         return self.hashes[self.codes]
 
     def part(self, start: int, end: int | None = None) -> Drawn:
-        """The rows from `start` to `end`."""
+        """The values of the rows from `start` up to `end`, which is left out, or to the last row."""
         return Drawn(self.texts, self.codes[start:end], self.hashes)
 
     def replaced(self, rows: Integers, other: Drawn) -> Drawn:
-        """The same with the values of `other` on `rows`."""
+        """The same values, but on `rows` those of `other`.
+
+        Args:
+            rows: (m,) row numbers.
+            other: a value for each of them.
+        """
         codes = self.codes.copy()
         if other.texts is self.texts:
             codes[rows] = other.codes
@@ -108,7 +125,7 @@ class Drawn:
 
 
 def drawn_from(column: pa.Array) -> Drawn:
-    """A column of values as it would have been drawn."""
+    """A column of values that were drawn before, in the form in which they were drawn."""
     encoded = column.dictionary_encode()
     texts = encoded.dictionary
     return Drawn(texts, encoded.indices.to_numpy().astype(np.int64), text_hashes(texts.to_pylist()))
@@ -116,12 +133,15 @@ def drawn_from(column: pa.Array) -> Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Values to draw from, with weights above 0, in the order of their declaration."""
+    """Values to draw from, in the order of their declaration."""
 
     values: Sequence[str]
     weights: Sequence[float]
+    """A weight above 0 for each value; they need not add up to 1."""
     texts: pa.Array = field(init=False)
+    """The values as (values,) strings."""
     hashes: Hashes = field(init=False)
+    """(values,) hashes of the values."""
 
     def __post_init__(self) -> None:
         assert len(self.values) == len(self.weights) > 0, "a choice has values, each with its weight"
@@ -130,11 +150,11 @@ class Choice:
         object.__setattr__(self, "hashes", text_hashes(self.values))
 
     def draw(self, keys: Hashes) -> Drawn:
-        """One value for each key."""
+        """Draws a value for each key."""
         return Drawn(self.texts, self.indices(keys), self.hashes)
 
     def indices(self, keys: Hashes) -> Integers:
-        """The index of one value for each key."""
+        """Draws a value for each key, and returns its index in `values`."""
         weights = np.array(self.weights, np.float64)
         if len(weights) <= SHORT_LIST:
             return rendezvous(keys, self.hashes, weights)
@@ -144,14 +164,19 @@ class Choice:
         return np.minimum(np.searchsorted(cumulative, uniform(keys), side="right"), len(weights) - 1)
 
     def draw_subset(self, keys: Hashes, least: int, most: int) -> Drawn:
-        """A random subset for each key, joined in the order of declaration.
+        """Draws a subset of the values for each key, joined to one text in the order of declaration.
 
         Its size is drawn evenly from `least` to `most`; a value of larger weight is in it more often. All values are
         compared whatever their number, so subsets of long lists are slow, and no added value moves the others.
+
+        Args:
+            keys: (n,) keys.
+            least: the smallest size of a subset, 0 or more.
+            most: the largest size, at most the number of values.
         """
         sizes = least + (uniform(mix(keys, 0, _SIZE_STREAM)) * (most - least + 1)).astype(np.int64)
-        block = max(1, _SUBSET_CELLS // len(self.values))
-        chosen = [self._smallest(keys[start : start + block], most) for start in range(0, len(keys), block)]
+        block = max(1, _SUBSET_SCORES // len(self.values))
+        chosen = [self._best(keys[start : start + block], most) for start in range(0, len(keys), block)]
         order = np.concatenate(chosen) if chosen else np.zeros((0, most), np.int64)
         inside = np.arange(most) < sizes[:, None]
         members = np.sort(np.where(inside, order, len(self.values)), axis=1)[inside]  # what is outside sorts to the end
@@ -161,12 +186,13 @@ class Choice:
         codes = coded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
         return Drawn(coded.dictionary, codes, text_hashes(coded.dictionary.to_pylist()))
 
-    def _smallest(self, keys: Hashes, count: int) -> Integers:
-        scores = _race(keys[:, None], self.hashes[None, :], np.array(self.weights, np.float64)[None, :])
+    def _best(self, keys: Hashes, count: int) -> Integers:
+        """(n, count) indices of the values with the smallest scores for each key, the smallest first."""
+        scores = _scores(keys[:, None], self.hashes[None, :], np.array(self.weights, np.float64)[None, :])
         if count < scores.shape[1]:
-            near = np.argpartition(scores, count - 1, axis=1)[:, :count]
+            smallest = np.argpartition(scores, count - 1, axis=1)[:, :count]
         else:
-            near = np.tile(np.arange(count), (len(keys), 1))
-        order = np.argsort(np.take_along_axis(scores, near, axis=1), axis=1)
-        nearest: Integers = np.take_along_axis(near, order, axis=1)
-        return nearest
+            smallest = np.tile(np.arange(count), (len(keys), 1))
+        order = np.argsort(np.take_along_axis(scores, smallest, axis=1), axis=1)
+        best: Integers = np.take_along_axis(smallest, order, axis=1)
+        return best

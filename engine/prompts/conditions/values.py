@@ -1,6 +1,7 @@
 """The values of one attribute as a person writes them: lists, weights, word-list files, ranges.
 
-In: what stands in YAML, and its place there. Out: texts with weights. Every mistake is named with its place.
+In: what stands in YAML, and the key that it has there. Out: texts with weights. Every mistake is named with its key, or
+with the line of its file.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from engine.task.config import DATA, PACKAGE_FILE, RangeConfig, word_file
 from engine.task.shares import text_of
 
 _MAX_RANGE = 1_000_000
+"""Numbers that a range may hold: each of them is kept as a text."""
 
 
 def choice_of(weights: Mapping[str, float], where: str) -> Choice:
-    """The values with a positive weight, ready to draw.
+    """Makes the values with a positive weight ready to draw.
+
+    Args:
+        weights: value -> weight.
+        where: the key that they have in the config.
 
     Raises:
         UserError: there is none, or a weight is negative.
@@ -35,7 +41,14 @@ def choice_of(weights: Mapping[str, float], where: str) -> Choice:
 
 
 def read_words(name: str, where: str) -> dict[str, float]:
-    """A word list: one value per line, `#` comments, a weight after a tab.
+    """Reads a word list: one value per line, `#` comments, a weight after a tab.
+
+    Args:
+        name: a path, or `package:words/NAME.txt` for a list that ships.
+        where: the key that names it in the config.
+
+    Returns:
+        Value -> weight, in the order of the file.
 
     Raises:
         UserError: there is no such file, or a line of it is wrong; the line is named.
@@ -72,7 +85,11 @@ def _word_weight(text: str, where: str) -> float:
 
 
 def numbers_of(config: RangeConfig, where: str) -> list[str]:
-    """The numbers of a range as text, all with as many decimals as its start and step need.
+    """Lists the numbers of a range as text, all with as many decimals as its start and step need.
+
+    Args:
+        config: the range.
+        where: the key that it has in the config.
 
     Raises:
         UserError: there is none, or there are too many.

@@ -1,4 +1,8 @@
-"""TODO: what comes in, what goes out, why this way."""
+"""Where demonstrations come from, which of them a prompt shows, and how long they may be.
+
+In: YAML under `demonstrations`. Out: a frozen config, checked when it is made. Its identity is the content of the
+source, so that a pool which is renamed or copied plans nothing anew.
+"""
 
 from __future__ import annotations
 
@@ -15,22 +19,33 @@ from engine.storage.digests import content_digest
 
 
 class Selection(Enum):
-    """How a prompt's demonstrations are chosen."""
+    """How the demonstrations of a prompt are chosen."""
 
     random = "random"
-    """Seeded random sets."""
+    """A prompt shows a random set; the sets are seeded."""
     diverse = "diverse"
-    """Sets spread out over the pool: each next one is farthest from those chosen."""
+    """A prompt shows a set that is spread out over the pool: each next demonstration is farthest from those before."""
     nearest = "nearest"
-    """Those whose documents are most like the passage; more prefixes, so fewer cache hits."""
+    """A prompt shows the demonstrations whose documents are most like its passage. There are more prefixes, and so the
+    cache is hit less often."""
 
 
 BUNDLED = {
     f"bundled:{name}": Path(__file__).resolve().parents[2] / "data" / f"{name}_demonstrations.jsonl"
     for name in ("general", "python")
 }
-"""Pools that ship, each passage with a question and a keyword query, written for this project: everyday subjects,
-and Python's own documentation."""
+"""The files of the pools that ship, by name. Each passage has a question and a keyword query, written for this project:
+one pool is on everyday subjects, the other on Python's own documentation."""
+
+_LEAST_VALUES = {
+    "from_qrels": 0,
+    "min_per_prompt": 0,
+    "per_prompt": 1,
+    "num_sets": 1,
+    "max_document_tokens": 1,
+    "cache_block": 1,
+}
+"""The least value of each number, by field."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +53,7 @@ class DemonstrationsConfig:
     """Where demonstrations come from and how many a prompt shows."""
 
     path: str = ""
-    """JSONL with `document`, `query` and, where there is one, `title` of the document; further string fields are
+    """A JSONL file with `document`, `query` and, where the document has a title, `title`; further string fields are
     condition values. `bundled:general` and `bundled:python` ship; empty is `bundled:general`."""
     from_qrels: int = 0
     """Take this many judged queries of the collection instead; they are left out of the evaluation."""
@@ -50,19 +65,19 @@ class DemonstrationsConfig:
     collection: str = II("collection")
     select: Selection = Selection.random
     per_prompt: int = 3
-    """Demonstrations in each prompt; fewer where the pool holds fewer."""
+    """Number of demonstrations in each prompt; fewer where the pool holds fewer."""
     min_per_prompt: int = 0
     """With a value, each set shows a random number from this to `per_prompt`."""
     num_sets: int = 8
-    """Sets drawn for each value of a condition that comes from demonstrations. More of them make samples more varied,
-    and each costs its prefix once: at ten samples a set no variety was lost (benchmarks/RESULTS.md)."""
+    """Number of sets drawn for each value of a condition that comes from demonstrations. More sets make samples more
+    varied, and each costs its prefix once: at ten samples a set no variety was lost (benchmarks/RESULTS.md)."""
     max_document_tokens: int = 160
     """Longer documents of demonstrations are cut, at the tokens of the generator's tokenizer."""
     cache_block: int = 128
-    """A set's longest documents are cut so that its prefix fills whole blocks of the KV cache (engine/prompts/demonstrations/fit.py):
-    128 tokens on CPU, and so whole ones of 16 on GPU; 1 cuts nothing."""
+    """Tokens in a block of the KV cache: a set's longest documents are cut so that its prefix fills whole blocks
+    (engine/prompts/demonstrations/fit.py). Blocks of 128 on CPU are whole blocks of 16 on GPU; 1 cuts nothing."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """Measures likeness, for `diverse` and `nearest`."""
+    """What measures likeness, for `diverse` and `nearest`."""
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
@@ -80,14 +95,7 @@ class DemonstrationsConfig:
                 where=given[1],
                 remedy=f"set only one of {' and '.join(given)}",
             )
-        for name, least in (
-            ("from_qrels", 0),
-            ("min_per_prompt", 0),
-            ("per_prompt", 1),
-            ("num_sets", 1),
-            ("max_document_tokens", 1),
-            ("cache_block", 1),
-        ):
+        for name, least in _LEAST_VALUES.items():
             value = getattr(self, name)
             if value < least:
                 raise UserError(
@@ -95,17 +103,22 @@ class DemonstrationsConfig:
                 )
 
     def identity(self) -> dict[str, object]:
-        """The content of the source in place of its path."""
+        """Names the source by its content in place of its path."""
         unused = ["encoder"] if self.select is Selection.random else []
-        own = fields_of(self, without=unused) | {"path": content_digest(self._file()), "collection": ""}
+        identity = fields_of(self, without=unused) | {"path": content_digest(self.pool_file()), "collection": ""}
         if self.from_qrels:
             folder = Path(self.collection).expanduser()
-            own["collection"] = [
+            identity["collection"] = [
                 content_digest(folder / name) for name in ("queries.jsonl", "qrels") if (folder / name).exists()
             ]
-        return own
+        return identity
 
-    def _file(self) -> Path:
+    def pool_file(self) -> Path:
+        """Finds the JSONL file that `path` names.
+
+        Raises:
+            UserError: there is no such file.
+        """
         name = self.path or "bundled:general"
         file = BUNDLED.get(name, Path(name).expanduser())
         if not file.is_file():

@@ -16,17 +16,13 @@ from engine.task.render import Demonstration
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-
 SLACK = 4
 """Tokens that a prefix may have beyond its last block: what follows may merge with its last token."""
-
-
 MOST_CUT = 0.25
 """Share of the tokens of a set's documents that may be cut."""
 
-
 _ATTEMPTS = 4
-"""Where a document is cut an ellipsis is added, and neighbouring tokens merge: the first cut can miss by a few."""
+"""Cuts that are tried: an ellipsis is added, and tokens merge where they meet, so the first cut can miss by a few."""
 
 
 def fit_sets(
@@ -41,14 +37,18 @@ def fit_sets(
         sets: demonstrations in the order in which they are shown.
         prefixes: renders the prefix of each set.
         tokenizer: the generator's.
-        block: tokens of a block of the KV cache; up to SLACK there is nothing to gain.
+        block: tokens in a block of the KV cache; up to SLACK there is nothing to gain.
+
+    Returns:
+        The sets in the same order; one that would lose too much is as it was.
     """
     fitted = [list(chosen) for chosen in sets]
     cut = dict.fromkeys((index for index, chosen in enumerate(sets) if chosen and block > SLACK), 0)
     for _ in range(_ATTEMPTS):
         encodings = tokenizer.encode_batch_fast(prefixes([fitted[index] for index in cut]), add_special_tokens=False)
-        misses = {index: _beyond(len(e), block, cut[index]) for index, e in zip(cut, encodings, strict=True)}
-        cut = {index: cut[index] + miss for index, miss in misses.items() if miss}
+        lengths = dict(zip(cut, map(len, encodings), strict=True))
+        excess = {index: _excess(length, block, cut[index]) for index, length in lengths.items()}
+        cut = {index: cut[index] + tokens for index, tokens in excess.items() if tokens}
         if not cut:
             break
         for index, tokens in cut.items():
@@ -58,20 +58,27 @@ def fit_sets(
     return fitted
 
 
-def _beyond(length: int, block: int, cut: int) -> int:
-    """Tokens still to be cut from a prefix, or to be given back where below 0; 0 where it ends well."""
+def _excess(length: int, block: int, cut: int) -> int:
+    """Says how many tokens too long (negative: too short) the prefix is for a whole number of blocks.
+
+    Args:
+        length: tokens of the prefix.
+        block: tokens in a block.
+        cut: tokens that were cut before. Only a prefix that was cut can be too short.
+    """
     if length < block or length % block <= SLACK:
         return 0
-    beyond = (length - SLACK // 2) % block
-    return beyond - block if cut and beyond > block // 2 else beyond
+    excess = (length - SLACK // 2) % block
+    return excess - block if cut and excess > block // 2 else excess
 
 
 def _cut(chosen: Sequence[Demonstration], tokens: int, tokenizer: Tokenizer) -> list[Demonstration]:
-    """The demonstrations with `tokens` tokens less, taken from the longest documents; uncut where that is too much."""
-    ends = [[end for _, end in e.offsets] for e in tokenizer.encode_batch([d.document for d in chosen])]
-    counts = [len(own) for own in ends]
+    """Cuts so many tokens from the longest documents of a set, or none where that would be too much."""
+    encodings = tokenizer.encode_batch([shown.document for shown in chosen])
+    ends = [[end for _, end in encoding.offsets] for encoding in encodings]
+    counts = [len(offsets) for offsets in ends]
     if tokens > MOST_CUT * sum(counts):
         return list(chosen)
     for _ in range(tokens):
         counts[counts.index(max(counts))] -= 1
-    return [shorten(d, own, count) for d, own, count in zip(chosen, ends, counts, strict=True)]
+    return [shorten(shown, offsets, count) for shown, offsets, count in zip(chosen, ends, counts, strict=True)]

@@ -1,8 +1,8 @@
-"""Demonstrations: worked (document, query) examples that the model imitates, and the seeded sets that prompts show.
+"""The pool of demonstrations: pairs of a document and a query that the model imitates.
 
-In: a JSONL file, judged queries of the collection, or the built-in general pool. Out: a pool, and ordered sets
-drawn from it. All prompts of one set share their first tokens, so a set is computed once by each engine; the
-number of sets trades that speed against variety.
+In: a JSONL file, judged queries of the collection, or a pool that ships. Out: a list of demonstrations, and which of
+its rows each value of a condition may show. Every mistake in a file is named with its line; what may be a mistake is
+told, since prompts would show it without a word.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from engine.artifacts.collection import list_splits, read_qrels, read_queries
 from engine.errors import UserError
+from engine.prompts.conditions.draws import SEPARATOR
 from engine.prompts.demonstrations.config import BUNDLED, DemonstrationsConfig, Selection
 from engine.storage.digests import digest
 from engine.storage.lines import read_objects
@@ -22,43 +24,48 @@ from engine.task.config import AttributeConfig
 from engine.task.render import Demonstration
 from engine.task.templates import names_used
 
+_FIELDS = ("document", "query", "title")
+"""The fields of a row that are no condition values."""
+_CLOSE_NAME = 0.7
+"""How similar a field and a condition are named, from 0 to 1, where one is taken to be a slip of the other."""
+
 
 class Titled(NamedTuple):
     """A document as demonstrations show it."""
 
     title: str
     text: str
-    """After the title, unless the text begins with it."""
+    """The text behind the title, or the text alone where it begins with the title."""
 
 
 def load_pool(
     config: DemonstrationsConfig, documents: Mapping[str, Titled], *, with_documents: bool = True
 ) -> list[Demonstration]:
-    """The demonstrations that prompts may show.
+    """Reads the demonstrations that prompts may show.
 
     Args:
-        config: where from.
+        config: where they come from.
         documents: document id -> title and text, read only for `from_qrels`.
         with_documents: whether prompts show the documents of demonstrations, so that each must have one.
+
+    Raises:
+        UserError: the file is missing, empty or wrong in a line, or too few queries have a relevant document.
     """
     if config.from_qrels:
         return _from_judgements(config, documents)
     needed = ("document", "query") if with_documents or config.select is not Selection.random else ("query",)
-    return list(_from_file(config._file(), needed))
-
-
-_KNOWN = ("document", "query", "title")
+    return list(_from_file(config.pool_file(), needed))
 
 
 def _from_file(file: Path, needed: Sequence[str] = ("document", "query")) -> Iterator[Demonstration]:
-    found = 0
+    is_empty = True
     for line in read_objects(file):
         row = _checked(line.values, f"{file}:{line.line}", needed)
-        found += 1
-        document, query, title = (row.get(name, "").strip() for name in _KNOWN)
-        conditions = {name: value for name, value in row.items() if name not in _KNOWN}
+        is_empty = False
+        document, query, title = (row.get(name, "").strip() for name in _FIELDS)
+        conditions = {name: value for name, value in row.items() if name not in _FIELDS}
         yield Demonstration(document, query, conditions=conditions, title=title)
-    if not found:
+    if is_empty:
         raise UserError(
             "holds no demonstration", where=str(file), remedy="add rows, or leave demonstrations.path empty"
         )
@@ -87,8 +94,6 @@ def _is_encodable(text: str) -> bool:
 
 
 def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, Titled]) -> list[Demonstration]:
-    from engine.artifacts.collection import list_splits, read_qrels, read_queries
-
     folder = Path(config.collection).expanduser()
     if not config.collection or not (folder / "queries.jsonl").exists():
         raise UserError(
@@ -97,48 +102,72 @@ def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, Title
             remedy="set collection to a folder with queries.jsonl and qrels/, or set demonstrations.from_qrels=0",
         )
     queries = read_queries(folder)
-    qrels = {query: judged for split in list_splits(folder) for query, judged in read_qrels(folder, split).items()}
-    usable = {query: best for query, judged in qrels.items() if query in queries and (best := _best(judged, documents))}
-    if len(usable) < config.from_qrels:
+    best_documents = _best_documents(folder, queries, documents)
+    if len(best_documents) < config.from_qrels:
         raise UserError(
-            f"only {len(usable)} judged queries have a relevant document",
+            f"only {len(best_documents)} judged queries have a relevant document",
             where=f"demonstrations.from_qrels={config.from_qrels}",
-            remedy=f"set it to {len(usable)} or fewer",
+            remedy=f"set it to {len(best_documents)} or fewer",
         )
-    order = sorted(usable, key=lambda query: digest([config.seed, query]))
-    shown = [(query, documents[usable[query]]) for query in order[: config.from_qrels]]
-    return [Demonstration(own.text, queries[query], query_id=query, title=own.title) for query, own in shown]
+    order = sorted(best_documents, key=lambda query_id: digest([config.seed, query_id]))
+    return [
+        _judged_demonstration(query_id, queries[query_id], documents[best_documents[query_id]])
+        for query_id in order[: config.from_qrels]
+    ]
 
 
-def _best(judged: Mapping[str, int], documents: Collection[str]) -> str:
-    """The best judged document that exists; the lowest id among equals; "" when none is relevant."""
+def _judged_demonstration(query_id: str, query: str, document: Titled) -> Demonstration:
+    return Demonstration(document.text, query, query_id=query_id, title=document.title)
+
+
+def _best_documents(folder: Path, queries: Collection[str], documents: Collection[str]) -> dict[str, str]:
+    """Maps each query that has a relevant document, in any split of the collection, to the best of them."""
+    judgements: dict[str, dict[str, int]] = {}
+    for split in list_splits(folder):
+        judgements |= read_qrels(folder, split)
+    best = {query_id: _best_document(grades, documents) for query_id, grades in judgements.items()}
+    return {query_id: document_id for query_id, document_id in best.items() if document_id and query_id in queries}
+
+
+def _best_document(judged: Mapping[str, int], documents: Collection[str]) -> str:
+    """Finds the best judged document that exists, with the lowest id among equals; "" where none is relevant."""
     relevant = [(-grade, document) for document, grade in judged.items() if grade > 0 and document in documents]
     return min(relevant)[1] if relevant else ""
 
 
 def complete(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConfig]) -> list[Demonstration]:
-    """Judged queries as demonstrations of the first value of the condition that chooses, general ones of the others.
+    """Adds general demonstrations to judged queries, which all show the first value of the condition that chooses.
 
-    A few queries of one form would be imitated so closely that samples repeat each other.
+    The general ones show its other values. A few queries of one form would be imitated so closely that samples repeat
+    each other.
 
     Args:
         pool: demonstrations without conditions.
         attributes: of the task; without one that chooses by demonstrations the pool stays as it is.
     """
-    choosing = [(name, own) for name, own in attributes.items() if own.from_demonstrations]
+    choosing = [name for name, attribute in attributes.items() if attribute.from_demonstrations]
     if len(choosing) != 1:
         return list(pool)
-    [(name, attribute)] = choosing
-    values = [value for value, weight in attribute.values.items() if weight > 0]
+    [name] = choosing
+    values = [value for value, weight in attributes[name].values.items() if weight > 0]
     first, others = values[:1], values[1:]
-    general = [d for d in _from_file(BUNDLED["bundled:general"]) if d.conditions.get(name) in others]
+    general = [shown for shown in _from_file(BUNDLED["bundled:general"]) if shown.conditions.get(name) in others]
     if not general:
         return list(pool)
-    return [*(replace(d, conditions={**d.conditions, name: first[0]}) for d in pool), *general]
+    judged = [replace(shown, conditions={**shown.conditions, name: first[0]}) for shown in pool]
+    return [*judged, *general]
 
 
 def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConfig]) -> tuple[str, list[str]]:
-    """The condition that demonstrations are chosen by, and its values that they carry; ("", [""]) without one.
+    """Finds the condition that demonstrations are chosen by, and which of its values they carry.
+
+    Args:
+        pool: all demonstrations.
+        attributes: of the task.
+
+    Returns:
+        Its name and those values, which are the empty one alone where they carry none. Without such a condition it is
+        ("", [""]).
 
     Raises:
         UserError: the grid gives no weight to any value that the demonstrations carry, or two conditions choose.
@@ -152,7 +181,7 @@ def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConf
             where=f"task.attributes.{names[1]}.from_demonstrations",
             remedy="set it to false for all but one",
         )
-    carried = {demonstration.conditions.get(names[0], "") for demonstration in pool} - {""}
+    carried = {shown.conditions.get(names[0], "") for shown in pool} - {""}
     values = [value for value, weight in attributes[names[0]].values.items() if weight > 0 and value in carried]
     if carried and not values:
         raise UserError(
@@ -164,7 +193,16 @@ def strata(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConf
 
 
 def stratify(pool: Sequence[Demonstration], attribute: str, values: Sequence[str]) -> list[list[int]]:
-    """Rows of the pool for each value of the condition that demonstrations are chosen by (see `strata`)."""
+    """Groups the rows of a pool by the values of a condition.
+
+    Args:
+        pool: all demonstrations.
+        attribute: the condition that demonstrations are chosen by, as `strata` finds it.
+        values: the values that they carry; every row belongs to the empty one.
+
+    Returns:
+        Rows of the pool, for each value.
+    """
     return [
         [row for row, shown in enumerate(pool) if not value or shown.conditions.get(attribute) == value]
         for value in values
@@ -174,7 +212,7 @@ def stratify(pool: Sequence[Demonstration], attribute: str, values: Sequence[str
 def slips(
     pool: Sequence[Demonstration], templates: Iterable[str], possible: Mapping[str, Collection[str]]
 ) -> Iterator[str]:
-    """What in a pool is allowed and yet may be a slip, one sentence each: prompts would show it without a word.
+    """Tells in a sentence each what is allowed in a pool and may yet be a slip.
 
     Args:
         pool: the demonstrations.
@@ -186,10 +224,10 @@ def slips(
             yield f"{lacking} of {len(pool)} demonstrations have no {name!r}, which the template writes: it stays empty"
     carried = {(name, value) for shown in pool for name, value in shown.conditions.items()}
     for name in sorted({name for name, _ in carried} - possible.keys()):
-        if close := difflib.get_close_matches(name, possible, n=1, cutoff=0.7):
+        if close := difflib.get_close_matches(name, possible, n=1, cutoff=_CLOSE_NAME):
             yield f"demonstrations have the field {name!r}, which is no condition; did you mean {close[0]!r}?"
     for name, value in sorted(carried):
-        if name in possible and set(value.split(", ")) - set(possible[name]) and value not in possible[name]:
+        if name in possible and value not in possible[name] and set(value.split(SEPARATOR)) - set(possible[name]):
             yield f"demonstrations have {name}={value!r}, which is never drawn"
 
 
@@ -201,7 +239,13 @@ def _conditions_of(template: str) -> set[str]:
 
 
 def shorten(demonstration: Demonstration, ends: Sequence[int], max_tokens: int) -> Demonstration:
-    """Cuts a demonstration's document after `max_tokens` tokens; `ends` are the tokens' end offsets in it."""
+    """Cuts a demonstration's document after `max_tokens` tokens.
+
+    Args:
+        demonstration: what is cut.
+        ends: where each token of its document ends, as an offset in characters.
+        max_tokens: how many tokens may stay, at least 1.
+    """
     if len(ends) <= max_tokens:
         return demonstration
     return replace(demonstration, document=demonstration.document[: ends[max_tokens - 1]].rstrip() + " ...")

@@ -2,7 +2,8 @@
 
 In: a pool, the values of the condition that demonstrations are chosen by, and, where likeness counts, an encoder.
 Out: ordered sets, and for `nearest` the set of every passage. A set lists its demonstrations in one order, so prompts
-that show the same ones share their first tokens.
+that show the same set share their first tokens, and an engine computes those once. The number of sets trades that speed
+against variety.
 """
 
 from __future__ import annotations
@@ -17,35 +18,37 @@ import numpy.typing as npt
 
 from engine.prompts.demonstrations.config import DemonstrationsConfig, Selection
 from engine.task.render import Demonstration
+from engine.text.hashes import Integers
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
-
-Integers = npt.NDArray[np.int64]
-
-
 Vectors = npt.NDArray[np.float32]
-
+"""Embeddings, one in a row."""
 
 _PASSAGES_AT_ONCE = 65_536
+"""Passages whose likeness to all demonstrations is in memory at a time."""
 
 
 @dataclass(frozen=True)
 class ShownSets:
-    """The sets of a plan."""
+    """The demonstration sets of a plan."""
 
     members: list[list[int]]
     """For every set the rows of the pool that it shows, in order."""
     of_passage: Integers | None = None
-    """(values, passages) the set of a passage for a value; None where sets are drawn by hash."""
+    """The set of each passage for each value, (values, passages); None where sets are drawn by hash."""
 
     def of(self, pool: Sequence[Demonstration]) -> list[list[Demonstration]]:
-        """The sets themselves."""
+        """The sets as demonstrations.
+
+        Args:
+            pool: the pool whose rows `members` names.
+        """
         return [[pool[row] for row in rows] for rows in self.members]
 
     def ids(self) -> list[str]:
-        """What is stored on a row: the rows of demonstration_pool.parquet, as "4 17 2"."""
+        """The text that a planned row stores of each set: rows of demonstration_pool.parquet, as in "4 17 2"."""
         return [" ".join(map(str, rows)) for rows in self.members]
 
 
@@ -61,7 +64,7 @@ def choose_sets(
     Args:
         config: how many sets, of how many demonstrations.
         pool: all demonstrations.
-        strata: rows of the pool for each value of the condition that chooses, or one list of all rows.
+        strata: rows of the pool for each value of the condition that demonstrations are chosen by, or one list of all.
         documents: the folder of the documents step, read for `nearest` only.
         place: where embeddings are cached.
     """
@@ -77,11 +80,18 @@ def choose_sets(
 
 
 def random_sets(config: DemonstrationsConfig, strata: Sequence[Sequence[int]]) -> list[list[int]]:
-    """`num_sets` ordered random sets of each stratum; seeded. More sets begin with the same ones.
+    """Deals `num_sets` ordered random sets of each stratum; a larger number only adds sets.
 
-    Sets are dealt from one shuffle of the stratum after the other, so that of two demonstrations none is shown by more
-    than one set more than the other. Of a set, the one that was last least often comes last: a model leans most on what
-    it has read last (Zhao et al. 2021, "Calibrate Before Use").
+    Sets are dealt from one shuffle of the stratum after the other, so that the numbers of sets which show two
+    demonstrations differ by 1 at most. The demonstration of a set that stood last in the fewest sets comes last: a
+    model leans most on what it has read last (Zhao et al. 2021, "Calibrate Before Use").
+
+    Args:
+        config: how many, and the seed.
+        strata: rows of the pool for each value.
+
+    Returns:
+        Rows of the pool for each set, by stratum.
     """
     return [
         [rows[row] for row in dealt]
@@ -102,28 +112,33 @@ def _deal(config: DemonstrationsConfig, num_rows: int, generator: np.random.Gene
             hand, deck = hand + fresh, [row for row in shuffled if row not in fresh]
         last = min(hand, key=times_last.__getitem__)
         times_last[last] += 1
-        yield [row for row in hand if row != last] + [last]
+        yield [*(row for row in hand if row != last), last]
 
 
 def diverse_sets(config: DemonstrationsConfig, strata: Sequence[Sequence[int]], vectors: Vectors) -> list[list[int]]:
-    """Sets that begin at a random demonstration and go on with the one farthest from all chosen (Gonzalez 1985).
+    """Makes sets that are spread out over the pool, by farthest-first traversal (Gonzalez 1985).
+
+    A set begins at a random demonstration and goes on with the one that is farthest from all chosen before.
 
     Args:
-        config: how many.
+        config: how many, and the seed.
         strata: rows of the pool for each value.
         vectors: (pool, dim), L2-normalised.
+
+    Returns:
+        Rows of the pool for each set, by stratum.
     """
     sets = []
     for index, rows in enumerate(strata):
-        own = vectors[list(rows)]
+        candidates = vectors[list(rows)]
         for number in range(config.num_sets):
             generator = np.random.default_rng([config.seed, index, number])
             chosen = [int(generator.integers(len(rows)))]
-            likeness = own @ own[chosen[0]]
+            likeness = candidates @ candidates[chosen[0]]
             for _ in range(min(_size(config, generator), len(rows)) - 1):
                 likeness[chosen] = np.inf
                 chosen.append(int(np.argmin(likeness)))
-                likeness = np.maximum(likeness, own @ own[chosen[-1]])
+                likeness = np.maximum(likeness, candidates @ candidates[chosen[-1]])
             sets.append([rows[row] for row in chosen])
     return sets
 
@@ -131,7 +146,7 @@ def diverse_sets(config: DemonstrationsConfig, strata: Sequence[Sequence[int]], 
 def nearest_sets(
     config: DemonstrationsConfig, strata: Sequence[Sequence[int]], vectors: Vectors, passages: Vectors
 ) -> ShownSets:
-    """The demonstrations whose documents are nearest to each passage, in the order of the pool.
+    """Finds the demonstrations whose documents are nearest to each passage, in the order of the pool.
 
     Passages with the same nearest demonstrations share a set, so there are at most as many sets as passages.
 
@@ -144,19 +159,19 @@ def nearest_sets(
     members: list[list[int]] = []
     of_passage = np.zeros((len(strata), len(passages)), np.int64)
     for index, rows in enumerate(strata):
-        own, size = vectors[list(rows)], min(config.per_prompt, len(rows))
+        candidates, size = vectors[list(rows)], min(config.per_prompt, len(rows))
         nearest = np.zeros((len(passages), size), np.int64)
         for start in range(0, len(passages), _PASSAGES_AT_ONCE):
-            likeness = passages[start : start + _PASSAGES_AT_ONCE] @ own.T
+            likeness = passages[start : start + _PASSAGES_AT_ONCE] @ candidates.T
             best = np.argsort(-likeness, axis=1, kind="stable")[:, :size]
             nearest[start : start + _PASSAGES_AT_ONCE] = np.sort(best, axis=1)
-        distinct, of = np.unique(nearest, axis=0, return_inverse=True)
-        of_passage[index] = of.reshape(-1) + len(members)
+        distinct, set_of = np.unique(nearest, axis=0, return_inverse=True)
+        of_passage[index] = set_of.reshape(-1) + len(members)
         members += [[rows[row] for row in chosen] for chosen in distinct.tolist()]
     return ShownSets(members, of_passage)
 
 
 def _size(config: DemonstrationsConfig, generator: np.random.Generator) -> int:
-    """How many a set shows: `per_prompt`, or a number drawn from `min_per_prompt` on."""
+    """Says how many demonstrations a set shows: `per_prompt`, or a number drawn from `min_per_prompt` on."""
     low = config.min_per_prompt or config.per_prompt
     return config.per_prompt if low == config.per_prompt else int(generator.integers(low, config.per_prompt + 1))

@@ -34,7 +34,7 @@ from tests.support.paths import ROOT
 
 DUMP = """
 import dataclasses, json
-from engine.python_docs import read_python_docs
+from engine.documents.readers.python_docs import read_python_docs
 print(json.dumps([dataclasses.astuple(document) for document in read_python_docs()]))
 """
 

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.artifacts.examples import read_examples
-from eval.page.evidence import draw_samples, excerpt, find_changes, gather_evidence
+import pyarrow as pa
+
+from engine.artifacts.examples import ExamplesFolder
+from eval.page.evidence import (
+    SHOWN_KEPT,
+    SHOWN_REJECTED,
+    draw_samples,
+    excerpt,
+    find_changes,
+    gather_evidence,
+)
 from tests.support.small_run import build_run, small_evaluation
 
 
+def examples_of(folders: dict[str, Path]) -> tuple[pa.Table, pa.Table]:
+    """The kept and the rejected examples of a run."""
+    folder = ExamplesFolder(folders["examples"])
+    return folder.kept(), folder.rejected()
+
+
 def test_rejected_samples_take_turns_between_the_reasons(tmp_path: Path) -> None:
-    _, rejected = read_examples(build_run(tmp_path)["examples"])
+    rejected = ExamplesFolder(build_run(tmp_path)["examples"]).rejected()
     drawn = draw_samples(rejected, 4, seed=0)
     assert drawn[0].reason == "round_trip"
     assert {item.reason for item in drawn[:3]} == {"round_trip", "length", "duplicate"}
@@ -34,8 +49,8 @@ def test_changes_are_sorted_by_size_and_counted(tmp_path: Path) -> None:
 
 def test_evidence_of_a_run_without_a_benchmark_shows_held_out_queries(tmp_path: Path) -> None:
     folders = build_run(tmp_path)
-    evidence = gather_evidence(*read_examples(folders["examples"]), small_evaluation(folders, judged=False), 0)
-    assert len(evidence.kept) == 6
+    evidence = gather_evidence(*examples_of(folders), small_evaluation(folders, judged=False), 0)
+    assert (len(evidence.kept), len(evidence.rejected)) == (SHOWN_KEPT, SHOWN_REJECTED)
     assert all(item.query_id.startswith("sample-") for item in (*evidence.changes.better, *evidence.changes.worse))
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import copy
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from eval.page.page import funnel, page_values, render_page, timeline
-from tests.support.small_run import RECORDS, small_report
+from eval.cost import Amounts, Cost
+from eval.data_quality import QueryFigures, WordLengths
+from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
+from eval.report import GenerationRates, TrainingFigures
+from tests.support.small_run import small_report
 
 VOID = {"meta", "br", "link", "img"}
 
@@ -73,9 +75,9 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
     html = render_page(report, evidence)
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
-    report["retrieval"] = {"<b onload=x>": report["retrieval"]["tiny"]}
-    report["decision"]["why"] = "<i>why</i>"
-    html = render_page(report, evidence)
+    decision = replace(report.decision, why="<i>why</i>")
+    renamed = replace(report, retrieval={"<b onload=x>": report.retrieval["tiny"]}, decision=decision)
+    html = render_page(renamed, evidence)
     assert "<b onload" not in html
     assert "&lt;i&gt;why" in html
 
@@ -83,16 +85,16 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
 def test_the_page_says_what_the_report_says(tmp_path: Path) -> None:
     report, evidence = small_report(tmp_path)
     text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
-    assert f"Use the {report['decision']['model']} model" in text
-    assert report["decision"]["why"] in text
-    assert f"{report['retrieval']['tiny']['tuned']['ndcg@10']:.3f}" in text
+    assert f"Use the {report.decision.model} model" in text
+    assert report.decision.why in text
+    assert f"{report.retrieval['tiny'].tuned['ndcg@10']:.3f}" in text
     assert "5 judged questions of tiny" in text
     assert "1 query was left out (used as demonstration)" in text
     for reason in ("round trip", "length", "duplicate"):
         assert reason in text
     assert evidence.kept[0].query in text
     assert evidence.changes.better[0].query in text
-    assert all(fingerprint in text for fingerprint in report["fingerprints"].values())
+    assert all(fingerprint in text for fingerprint in report.fingerprints.values())
 
 
 def test_without_a_benchmark_the_page_says_so(tmp_path: Path) -> None:
@@ -107,37 +109,63 @@ def test_the_forecast_stands_beside_what_it_then_was(tmp_path: Path) -> None:
     assert "The engines worked for 9 CPU-seconds: a price of 0.000184" in text
 
 
+def test_conditions_are_shown_with_what_was_asked_for(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
+    question = report.data_quality.conditions["form"]["question"]
+    assert f"of {question.generated}; {100 * question.reached:.0f} % of all kept, asked for 75 %" in text
+    assert text.count("asked for") == 1, "nothing was asked for of keywords"
+
+
+def test_latency_has_a_dash_for_what_a_system_does_not_do(tmp_path: Path) -> None:
+    text = " ".join(" ".join(checked(render_page(*small_report(tmp_path))).text).split())
+    assert "BM25 \u2013 \u2013 0.4 ms 0.9 ms base 5.2 ms 7.5 ms 0.4 ms 0.9 ms" in text
+
+
 def test_nothing_held_out_and_nothing_reported_still_gives_a_page(tmp_path: Path) -> None:
     report, evidence = small_report(tmp_path, judged=False)
-    bare: dict[str, Any] = copy.deepcopy(report)
-    bare["held_out"]["queries"] = 0
-    bare["generation"] = dict.fromkeys(bare["generation"])
-    bare["training"] = dict.fromkeys(bare["training"])
-    bare["cost"] = dict.fromkeys(bare["cost"]) | {key: dict.fromkeys(bare["cost"][key]) for key in ("forecast", "real")}
-    bare["latency"], bare["examples"]["rejected"] = {}, {}
-    bare["data_quality"]["kept"]["words"] = {"histogram": {}}
+    unknown = Amounts(None, None, None)
+    kept = QueryFigures(0, WordLengths(histogram={}), 0.0, 0)
+    bare = replace(
+        report,
+        held_out=replace(report.held_out, queries=0),
+        generation=GenerationRates(None, None, None, None, None),
+        training=TrainingFigures(None, None, None),
+        cost=Cost(unknown, unknown, None, None, None, None, None, None),
+        latency={},
+        examples=replace(report.examples, rejected={}),
+        data_quality=replace(report.data_quality, kept=kept),
+    )
     text = " ".join(checked(render_page(bare, evidence)).text)
     assert "Nothing to measure on" in text
     assert "No query was kept." in text
+    assert "How long the engines worked is not known." in text
 
 
 def test_the_funnel_accounts_for_every_sample(tmp_path: Path) -> None:
-    report, _ = small_report(tmp_path)
-    stages = {stage["name"]: stage["count"] for stage in funnel(report)["stages"]}
-    losses = {loss["name"]: loss["count"] for loss in funnel(report)["losses"]}
+    bars = funnel(small_report(tmp_path)[0])
+    stages = {stage.name: stage.count for stage in bars.stages}
+    losses = {loss.name: loss.count for loss in bars.losses}
     assert stages == {"planned": 25, "generated": 24, "kept": 14, "trained on": 9}
     assert stages["planned"] == stages["kept"] + sum(losses.values())
     assert list(losses) == ["failed", "round trip", "duplicate", "length"]
+    assert bars.losses[1].percent == 100, "the longest bar fills its line"
 
 
 def test_the_timeline_is_the_whole_time() -> None:
-    parts = timeline({"documents": 1.0, "samples": 3.0})
-    assert [part["percent"] for part in parts] == [25.0, 75.0]
+    spans = timeline({"documents": 1.0, "samples": 3.0})
+    assert [span.percent for span in spans] == [25.0, 75.0]
 
 
-def test_every_value_of_the_page_comes_from_the_report(tmp_path: Path) -> None:
-    report, evidence = small_report(tmp_path)
-    values = page_values(report, evidence)
-    assert [row["metric"] for row in values["quality"]["rows"]][:3] == ["nDCG@10", "MRR@10", "Recall@100"]
-    assert values["held_out"]["queries"] == 8
-    assert report["generation"] == RECORDS["samples"]["generation"]
+def test_the_chart_has_a_row_for_each_metric(tmp_path: Path) -> None:
+    figures = small_report(tmp_path)[0].retrieval["tiny"]
+    chart = quality_chart(figures)
+    assert [row.metric for row in chart.rows][:3] == ["nDCG@10", "MRR@10", "Recall@100"]
+    assert chart.rows[0].means["base"] == f"{figures.base['ndcg@10']:.3f}"
+
+
+def test_held_out_figures_have_a_chart_of_their_own_only_beside_a_benchmark(tmp_path: Path) -> None:
+    for judged in (True, False):
+        report, evidence = small_report(tmp_path / str(judged), judged=judged)
+        values = page_values(report, evidence)
+        assert values["held_out"] == (quality_chart(report.held_out) if judged else None)

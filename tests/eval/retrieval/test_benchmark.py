@@ -59,6 +59,7 @@ def test_judgements_of_an_unknown_query_are_refused(tmp_path: Path) -> None:
 
 def test_relevant_documents_that_the_run_lacks_are_counted() -> None:
     benchmark = Benchmark("x", {"a": "one"}, {"a": {"here": 1, "gone": 2, "irrelevant": 0}})
+    assert benchmark.relevant_documents() == {"here", "gone"}
     assert benchmark.missing_documents({"here"}) == 1
 
 

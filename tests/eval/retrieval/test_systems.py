@@ -1,120 +1,51 @@
-"""Documents are ranked by their best passage, exactly, whatever the depth of the search."""
+"""Systems search the passages of a run, and each finds something for every query."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from engine.search.bm25 import Bm25Index
 from engine.search.dense import DenseIndex
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.latency import measure_latency
-from eval.retrieval.metrics import ranking
-from eval.retrieval.ranking import best_passages, measure, rank_documents
-from eval.retrieval.systems import Bm25System, Corpus, Found, Search, read_corpus
-from tests.support.small_run import build_run, small_benchmark, small_systems
+from eval.retrieval.ranking import rank_documents
+from eval.retrieval.systems import Bm25System, Corpus, DenseSystem, read_corpus
+from tests.support.small_run import DOCUMENTS, build_run
 
 
-@dataclass
-class VectorSystem:
-    """A dense system whose query vectors are given."""
+class CountingEncoder:
+    """Gives every query the same vector, and counts how often it is asked."""
 
-    index: DenseIndex
-    vectors: np.ndarray
-    name: str = "dense"
+    def __init__(self) -> None:
+        self.calls = 0
 
-    def prepare(self, queries: Sequence[str]) -> Search:
-        assert len(queries) == len(self.vectors)
-        return lambda depth: self.index.search(self.vectors, depth)
-
-
-def random_corpus(num_documents: int) -> tuple[Corpus, np.ndarray]:
-    """Documents of 1 to 40 passages with random unit vectors."""
-    rng = np.random.default_rng(0)
-    documents = [f"d{number}" for number in range(num_documents) for _ in range(int(rng.integers(1, 41)))]
-    vectors = rng.normal(size=(len(documents), 8)).astype(np.float32)
-    passages = [f"{name}#{row}" for row, name in enumerate(documents)]
-    blank = [""] * len(documents)
-    return Corpus(passages, documents, blank, blank), vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    def encode_queries(self, queries: list[str]) -> np.ndarray:
+        """One vector per query, shape (queries, 2)."""
+        self.calls += 1
+        return np.tile(np.array([1.0, 0.0], np.float32), (len(queries), 1))
 
 
-@pytest.mark.parametrize("k", [1, 5, 30, 100])
-def test_max_p_is_exact_at_any_depth(k: int) -> None:
-    corpus, vectors = random_corpus(60)
-    queries = vectors[:7] + np.float32(0.1)
-    benchmark = Benchmark("x", {f"q{row}": "" for row in range(7)}, {f"q{row}": {"d1": 1} for row in range(7)})
-    run = rank_documents(VectorSystem(DenseIndex(corpus.passage_ids, vectors), queries), benchmark, corpus, k)
-    for row, (query_id, found) in enumerate(run.items()):
-        scores = (queries[row].astype(np.float64) @ vectors.T.astype(np.float64)).astype(np.float32)
-        best: dict[str, float] = {}
-        for name, score in zip(corpus.document_ids, scores.tolist(), strict=True):
-            best[name] = max(best.get(name, -9.0), score)
-        expected = ranking(best)[:k]
-        assert list(found) == expected, query_id
-        assert found == {name: best[name] for name in expected}
+def test_a_corpus_has_all_passages_and_what_encoders_read_of_them(tmp_path: Path) -> None:
+    corpus = read_corpus(build_run(tmp_path)["documents"])
+    assert corpus.document_ids == [name for name in DOCUMENTS for _ in range(2)]
+    assert corpus.passage_ids[:2] == ["apples", "apples#2"]
+    assert corpus.encoded_texts()[0] == "Apples\n" + DOCUMENTS["apples"][1]
+    assert corpus.encoded_texts()[2] == DOCUMENTS["bees"][1], "bees has no title"
 
 
-def test_the_query_itself_is_left_out_unless_it_is_judged_relevant() -> None:
-    corpus = Corpus(["1", "2", "3"], ["1", "2", "3"], [""] * 3, ["red fox", "red hen", "red cow"])
-    qrels = {"1": {"2": 1}, "3": {"3": 1}}
-    system = Bm25System(Bm25Index(corpus.passage_ids, corpus.texts))
-    run = rank_documents(system, Benchmark("x", {"1": "red fox", "3": "red cow"}, qrels), corpus, 100)
-    assert set(run["1"]) == {"2", "3"}
-    assert "3" in run["3"]
+def test_a_deeper_search_does_not_encode_the_queries_again() -> None:
+    encoder = CountingEncoder()
+    index = DenseIndex(["a", "b", "c"], np.array([[0, 1], [1, 0], [0.6, 0.8]], np.float32))
+    search = DenseSystem("base", encoder, index).prepare(["one", "two"])  # type: ignore[arg-type]
+    assert [search(depth)[0].tolist() for depth in (1, 2)] == [[[1], [1]], [[1, 2], [1, 2]]]
+    assert encoder.calls == 1
 
 
-def test_bm25_finds_nothing_without_a_shared_word_but_never_an_empty_run() -> None:
+def test_bm25_finds_nothing_without_a_shared_word_but_never_an_empty_ranking() -> None:
     corpus = Corpus(["1", "2"], ["1", "2"], ["", ""], ["red fox", "blue hen"])
     system = Bm25System(Bm25Index(corpus.passage_ids, corpus.texts))
     benchmark = Benchmark("x", {"a": "red", "b": "green"}, {"a": {"1": 1}, "b": {"1": 1}})
-    run = rank_documents(system, benchmark, corpus, 100)
-    assert list(run["a"]) == ["1"]
-    assert list(run["b"].values()) == [0.0]
-
-
-def test_best_passages_keeps_the_first_of_each_document_and_skips_padding() -> None:
-    of_passage = np.array([0, 0, 1, 2])
-    documents, scores = best_passages(of_passage, np.array([2, 1, 0, 3, -1]), np.array([5, 4, 3, 2, 0], np.float32))
-    assert (documents.tolist(), scores.tolist()) == ([1, 0, 2], [5, 4, 2])
-
-
-def test_all_systems_are_measured_on_the_same_queries(tmp_path: Path) -> None:
-    corpus = read_corpus(build_run(tmp_path)["documents"])
-    results = measure(small_benchmark(), small_systems(corpus), corpus, 100)
-    assert set(results.runs) == set(results.scores) == {"bm25", "base", "tuned"}
-    assert results.scores["bm25"].means()["hit@1"] > 0.5
-    assert all(scores.query_ids == tuple(small_benchmark().queries) for scores in results.scores.values())
-
-
-def test_no_queries_give_empty_runs(tmp_path: Path) -> None:
-    corpus = read_corpus(build_run(tmp_path)["documents"])
-    results = measure(Benchmark("x", {}, {}), small_systems(corpus), corpus, 100)
-    assert results.scores["base"].means()["ndcg@10"] == 0
-    assert results.runs["base"] == {}
-
-
-def test_latency_is_measured_for_one_query_at_a_time(tmp_path: Path) -> None:
-    corpus = read_corpus(build_run(tmp_path)["documents"])
-    seen: list[int] = []
-
-    @dataclass
-    class Counting:
-        system: Bm25System
-        name: str = "bm25"
-
-        def prepare(self, queries: Sequence[str]) -> Search:
-            seen.append(len(queries))
-            return lambda depth: self.search(queries, depth)
-
-        def search(self, queries: Sequence[str], depth: int) -> Found:
-            return self.system.prepare(queries)(depth)
-
-    latency = measure_latency([Counting(small_systems(corpus)[0])], ["one", "two"], 5)
-    assert seen == [1] * 8
-    assert latency["bm25"]["search"]["p95_ms"] >= latency["bm25"]["search"]["p50_ms"] > 0
-    assert "encode" not in latency["bm25"]
-    assert measure_latency(small_systems(corpus), [], 5) == {}
+    trec_run = rank_documents(system, benchmark, corpus, 100)
+    assert list(trec_run["a"]) == ["1"]
+    assert list(trec_run["b"].values()) == [0.0]

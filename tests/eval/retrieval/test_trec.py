@@ -30,13 +30,13 @@ IDS = [
 ]
 
 
-def test_a_run_reads_back_with_float32_scores_and_every_id(tmp_path: Path) -> None:
+def test_a_trec_run_reads_back_with_float32_scores_and_every_id(tmp_path: Path) -> None:
     rng = random.Random(0)
-    run = {query: {document: rng.uniform(-2, 2) for document in IDS} for query in IDS}
-    write_run(tmp_path / "x.trec", run, "base")
+    trec_run = {query: {document: rng.uniform(-2, 2) for document in IDS} for query in IDS}
+    write_run(tmp_path / "x.trec", trec_run, "base")
     read = read_run(tmp_path / "x.trec")
-    assert list(read) == sorted(run)
-    for query, scores in run.items():
+    assert list(read) == sorted(trec_run)
+    for query, scores in trec_run.items():
         assert read[query].keys() == scores.keys()
         assert all(np.float32(read[query][name]) == np.float32(score) for name, score in scores.items())
 
@@ -61,16 +61,16 @@ def test_an_id_survives_and_only_unsafe_ones_change(name: str) -> None:
 def test_pytrec_eval_reads_both_files_and_finds_our_figures(tmp_path: Path) -> None:
     rng = random.Random(1)
     documents = [f"d{number}" for number in range(60)]
-    run = {f"q{query}": {document: rng.random() for document in documents} for query in range(12)}
-    qrels = {query: {document: rng.randint(0, 3) for document in documents[::7]} for query in run}
-    write_run(tmp_path / "x.trec", run, "base")
+    trec_run = {f"q{query}": {document: rng.random() for document in documents} for query in range(12)}
+    qrels = {query: {document: rng.randint(0, 3) for document in documents[::7]} for query in trec_run}
+    write_run(tmp_path / "x.trec", trec_run, "base")
     write_qrels(tmp_path / "judgements.qrels", qrels)
     with (tmp_path / "x.trec").open() as lines, (tmp_path / "judgements.qrels").open() as judgements:
         judged = pytrec_eval.parse_qrel(judgements)
         theirs = pytrec_eval.RelevanceEvaluator(judged, {"ndcg_cut"}).evaluate(pytrec_eval.parse_run(lines))
     assert read_qrels(tmp_path / "judgements.qrels") == qrels
     mean = np.mean([values["ndcg_cut_10"] for values in theirs.values()])
-    assert evaluate(run, qrels).means()["ndcg@10"] == pytest.approx(mean, abs=1e-6)
+    assert evaluate(trec_run, qrels).means()["ndcg@10"] == pytest.approx(mean, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,11 @@ import pyarrow as pa
 import pytest
 
 from engine.examples.filters.blocks import judge_samples
-from engine.examples.filters.chain import filter_batch, prompt_words
-from engine.examples.filters.contract import FiltersConfig
-from engine.generation.pools import EnginePools
+from engine.examples.filters.chain import FiltersConfig, filter_batch
+from engine.examples.filters.contract import prompt_words
 from engine.runtime.cluster import ClusterConfig
-from engine.runtime.console import Console
-from engine.runtime.memory import MemorySampler
-from engine.runtime.place import Place
-from engine.runtime.tracking import NoTracker
 from tests.support.paths import ROOT
+from tests.support.places import quiet_place
 
 PASSAGES = ["Bees dance in the hive to tell the way to the flowers.", "A pump moves water with an impeller."]
 TEXTS = [
@@ -49,17 +45,17 @@ def test_workers_judge_as_the_plain_function_does(
         }
     )
     config, prompt = FiltersConfig(min_logprob=-3.5), prompt_words(["good old demonstration"])
-    cluster = ClusterConfig(num_cpus=2)
-    place = Place(tmp_path, tmp_path, cluster, Console(), NoTracker(), MemorySampler(), EnginePools())
-    found = judge_samples(samples, pa.array(PASSAGES), prompt, config, place)
+    place = quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=2))
+    judged = judge_samples(samples, pa.array(PASSAGES), prompt, config, place)
     plain = filter_batch(samples, [PASSAGES[row % 2] for row in range(count)], prompt, config)
-    assert found.to_pylist() == plain.to_pylist()
+    assert judged.to_pylist() == plain.to_pylist()
     reasons = {"", "length", "copy", "prompt_leak", "format", "logprob", "cut_off"}
-    assert set(found["reason"].to_pylist()) == reasons
+    assert set(judged["reason"].to_pylist()) == reasons
     assert "ray" not in "".join(capfd.readouterr()).lower(), "Ray Data keeps to its log file"
 
 
 def test_a_worker_imports_little() -> None:
-    code = "import sys, engine.examples.filters.blocks; print(sorted({'ray', 'omegaconf', 'torch', 'pandas'} & set(sys.modules)))"
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert found.stdout.strip() == "[]"
+    heavy = {"ray", "omegaconf", "torch", "pandas"}
+    code = f"import sys, engine.examples.filters.blocks; print(*({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == []

@@ -3,13 +3,11 @@
 import dataclasses
 import math
 
-import pyarrow as pa
 import pytest
-from omegaconf import OmegaConf
 
-from engine.errors import UserError
-from engine.examples.filters.chain import filter_batch, judge, prompt_words
-from engine.examples.filters.contract import KEEP, REGISTRY, FiltersConfig, PromptWords, Row, Verdict, row_filter
+from engine.examples.filters.chain import FILTER_NAMES, FILTERS, judge
+from engine.examples.filters.checks import check_logprob
+from engine.examples.filters.contract import KEEP, Row, Thresholds, Verdict, prompt_words
 
 PASSAGE = "itertools.groupby\nMake an iterator that returns consecutive keys and groups from the iterable."
 PROMPT = prompt_words(
@@ -81,18 +79,12 @@ def test_each_filter_names_itself_and_its_figure(query: str, reason: str, detail
 
 @pytest.mark.parametrize(("query", "reason", "detail"), BAD)
 def test_a_filter_left_out_rejects_nothing(query: str, reason: str, detail: str) -> None:
-    config = FiltersConfig(use=[name for name in REGISTRY if name != reason])
-    assert judge(row(query, config=config)).reason != reason
+    others = [row_filter for row_filter in FILTERS if row_filter.name != reason]
+    assert judge(row(query), others).reason != reason
 
 
 def test_every_filter_is_tried_here() -> None:
-    assert {reason for _, reason, _ in BAD} | {"cut_off", "logprob"} == set(REGISTRY)
-
-
-def test_the_first_filter_in_the_registrys_order_gives_the_reason() -> None:
-    both = row("```")
-    for use in (["length", "format"], ["format", "length"]):
-        assert judge(dataclasses.replace(both, config=FiltersConfig(use=use))).reason == "format"
+    assert {reason for _, reason, _ in BAD} | {"cut_off", "logprob"} == set(FILTER_NAMES)
 
 
 def test_a_query_cut_off_by_the_token_limit() -> None:
@@ -100,59 +92,20 @@ def test_a_query_cut_off_by_the_token_limit() -> None:
 
 
 def test_logprob_bounds_only_what_was_measured_and_asked_for() -> None:
-    config = FiltersConfig(min_logprob=-1.5)
+    bounded = Thresholds(min_logprob=-1.5)
     assert judge(row("where is the key", logprob=-2.0)) is KEEP
-    assert judge(row("where is the key", logprob=-2.0, config=config)) == Verdict("logprob", "-2.00")
-    assert judge(row("where is the key", logprob=-1.0, config=config)) is KEEP
-    assert judge(row("where is the key", logprob=math.nan, config=config)) is KEEP
+    assert judge(row("where is the key", logprob=-2.0, thresholds=bounded)) == Verdict("logprob", "-2.00")
+    assert judge(row("where is the key", logprob=-1.0, thresholds=bounded)) is KEEP
+    assert check_logprob(row("where is the key", logprob=math.nan, thresholds=bounded)) is KEEP
 
 
-def test_short_demonstrations_are_anybodys_query() -> None:
+def test_short_demonstrations_are_no_leak() -> None:
     assert judge(row("how to sort list in place")) is KEEP
-    assert PROMPT.demonstrations == (" how do i sort a list by two keys ",)
 
 
 def test_thresholds_move_the_line() -> None:
     copied = "returns consecutive keys and groups from the iterable"
-    assert judge(row(copied, config=FiltersConfig(max_copied_share=1.0))) is KEEP
-    assert judge(row("groupby", config=FiltersConfig(min_words=1))) is KEEP
-
-
-def test_wrong_settings_name_key_and_remedy() -> None:
-    with pytest.raises(UserError, match=r"examples.filters.use: 'lenght' is no filter; did you mean 'length'\?"):
-        FiltersConfig(use=["lenght"])
-    with pytest.raises(UserError, match=r"examples.filters.use: 'copy' is listed twice; list it once"):
-        FiltersConfig(use=["copy", "format", "copy"])
-    with pytest.raises(UserError, match=r"examples.filters.min_words: 9 is more than max_words=8"):
-        FiltersConfig(min_words=9, max_words=8)
-
-
-def test_a_name_is_registered_once() -> None:
-    with pytest.raises(AssertionError, match="'copy' is registered twice"):
-        row_filter("copy", setting="nothing")(lambda row: KEEP)
-
-
-def test_hydra_can_hold_the_config() -> None:
-    config = OmegaConf.merge(OmegaConf.structured(FiltersConfig), {"use": ["copy"], "min_logprob": -2})
-    assert OmegaConf.to_object(config) == FiltersConfig(use=["copy"], min_logprob=-2.0)
-
-
-def test_a_batch_is_judged_row_by_row() -> None:
-    samples = pa.table(
-        {
-            "sample_id": [4, 7, 8, 9],
-            "text": [' "where is the key"\nPassage:', "Query: where is", "where is the key\nand", "`"],
-            "logprob": pa.array([-1.0, None, math.nan, 0.0], pa.float32()),
-            "finish_reason": ["stop", "length", "length", "stop"],
-        }
-    )
-    config = FiltersConfig()
-    judged = filter_batch(samples, ["a", "b", "c", "d"], PromptWords(), config)
-    assert judged.column_names == ["sample_id", "query", "reason", "detail"]
-    assert judged["query"].to_pylist() == ["where is the key", "where is", "where is the key", "`"]
-    assert judged["reason"].to_pylist() == ["", "cut_off", "", "format"]
-    halves = [filter_batch(samples[part], list(names), PromptWords(), config) for part, names in HALVES]
-    assert pa.concat_tables(halves).equals(judged)
-
-
-HALVES = ((slice(0, 1), "a"), (slice(1, 4), "bcd"))
+    assert judge(row(copied, thresholds=Thresholds(max_copied_share=1.0))) is KEEP
+    assert judge(row("groupby", thresholds=Thresholds(min_words=1))) is KEEP
+    looping = "sort the whole list, sort the whole list, or sort the whole list"
+    assert judge(row(looping, thresholds=Thresholds(max_repeated_share=1.0))) is KEEP

@@ -9,17 +9,19 @@ import numpy as np
 import pytest
 
 from engine.prompts.conditions.attributes import make_conditions
-from engine.prompts.conditions.conditions import Rows
+from engine.prompts.conditions.conditions import RowKeys
 from engine.runtime.identity import identity_of
 from engine.task.config import DATA, AttributeConfig, RangeConfig, word_file
 from engine.text.hashes import text_hashes
 
 COUNT = 20_000
-ROWS = Rows(text_hashes([f"p{n}" for n in range(COUNT)]), np.zeros(COUNT, np.int64), np.zeros(COUNT, np.int64), seed=3)
+ROWS = RowKeys(
+    text_hashes([f"p{n}" for n in range(COUNT)]), np.zeros(COUNT, np.int64), np.zeros(COUNT, np.int64), seed=3
+)
 TAXONOMY = {"science": {"physics": ["optics", "mechanics"], "chemistry": ["acids"]}, "arts": ["film"], "sport": None}
 
 
-def draw(rows: Rows = ROWS, **attributes: AttributeConfig) -> dict[str, list[str]]:
+def draw(rows: RowKeys = ROWS, **attributes: AttributeConfig) -> dict[str, list[str]]:
     return {n: drawn.column().to_pylist() for n, drawn in make_conditions(attributes).draw(rows).items()}
 
 

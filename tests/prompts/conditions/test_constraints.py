@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from engine.errors import UserError
 from engine.prompts.conditions.attributes import make_conditions
-from engine.prompts.conditions.conditions import Conditions, Rows
+from engine.prompts.conditions.conditions import Conditions, RowKeys
 from engine.prompts.conditions.constraints import Drawer, Pattern, check_constraints
 from engine.task.config import AttributeConfig, QuotaConfig
 from engine.text.hashes import text_hashes
@@ -25,9 +26,9 @@ CONDITIONS = make_conditions(
 )
 
 
-def rows(start: int = 0, end: int = COUNT) -> Rows:
+def rows(start: int = 0, end: int = COUNT) -> RowKeys:
     zeros = np.zeros(end - start, np.int64)
-    return Rows(HASHES[start:end], zeros, zeros, 0)
+    return RowKeys(HASHES[start:end], zeros, zeros, 0)
 
 
 def draw(
@@ -76,7 +77,7 @@ def plain(exclude: Sequence[dict[str, Any]], quotas: Sequence[QuotaConfig], trie
     """The definition: one sample after the other, each the first of its draws that is neither excluded nor full."""
     draws = []
     for attempt in range(tries):
-        own = Rows(HASHES[:300], np.zeros(300, np.int64), np.full(300, attempt), 0)
+        own = RowKeys(HASHES[:300], np.zeros(300, np.int64), np.full(300, attempt), 0)
         drawn = CONDITIONS.draw(own)
         draws.append(list(zip(*(column.column().to_pylist() for column in drawn.values()), strict=True)))
     left = [quota.max for quota in quotas]
@@ -126,6 +127,19 @@ def test_what_has_no_quota_takes_the_rest() -> None:
 def test_without_conditions_there_is_nothing_to_constrain() -> None:
     drawn, count = Drawer(make_conditions({})).draw(rows(0, 5))
     assert (drawn, count) == ({}, 5)
+
+
+def test_quotas_count_earlier_rows() -> None:
+    attributes = {"form": AttributeConfig(["x", "y"]), "tags": AttributeConfig(["p", "q"], pick=[0, 2])}
+    earlier = pa.table({"condition_form": ["x", "y", "x"], "condition_tags": ["p, q", "q", ""]})
+    quotas = [QuotaConfig({"form": "x"}, 5), QuotaConfig({"form": ["x", "y"], "tags": "q"}, 1)]
+    drawer = Drawer(make_conditions(attributes), quotas=quotas)
+    drawer.count_earlier(earlier)
+    drawn, count = drawer.draw(rows(0, 200))
+    assert count == 200
+    forms, tags = (drawn[name].column().to_pylist() for name in ("form", "tags"))
+    assert forms.count("x") == 3, "two of five were planned before"
+    assert not any("q" in tag for tag in tags), "the other quota was used up already"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from engine.models.tokenizer import load_tokenizer
 from engine.prompts.demonstrations.fit import MOST_CUT, SLACK, fit_sets
 from engine.task.render import Demonstration
 
-TOKENIZER = load_tokenizer("bundled:smollm2-135m-instruct")
+TOKENIZER = load_tokenizer("bundled:smollm2-135m-instruct", key="samples.model")
 WORDS = "bees dance on the comb to say where flowers are; keepers find them there,".split()  # noqa: SIM905
 BLOCK = 64
 

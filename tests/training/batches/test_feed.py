@@ -8,31 +8,17 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.runtime.cluster import quiet
-from training.batches.plan import Indices
+from training.batches.plan import Rows
 
 
-@pytest.fixture(scope="module")
-def ray_here() -> Iterator[None]:
-    import ray
-
-    quiet()
-    started = not ray.is_initialized()
-    if started:
-        ray.init(num_cpus=6, object_store_memory=200 * 2**20, include_dashboard=False, log_to_driver=False)
-    yield
-    if started:
-        ray.shutdown()
-
-
-def make_plan(steps: int, batch_size: int) -> tuple[Indices, pa.Table]:
+def make_plan(steps: int, batch_size: int) -> tuple[Rows, pa.Table]:
     plan = np.random.default_rng(0).permutation(steps * batch_size).reshape(steps, batch_size)
     return plan, pa.table({"query": [f"q{row}" for row in range(plan.size)]})
 
 
 @pytest.mark.parametrize("world_size", [1, 2])
 @pytest.mark.parametrize("first_step", [0, 700])
-def test_ranks_get_their_parts_of_the_plan(ray_here: None, world_size: int, first_step: int) -> None:
+def test_ranks_get_their_parts_of_the_plan(ray_session: None, world_size: int, first_step: int) -> None:
     import ray
 
     from training.batches.feed import SHARD, PlannedShards, plan_dataset, rank_batches

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from training.batches.plan import Indices, RowKeys, fitting_batch_size, plan_batches, plan_epochs, wanted_batch_size
+from training.batches.plan import RowKeys, Rows, fitting_batch_size, plan_batches, plan_epochs, preferred_batch_size
 
 
 def make_keys(rows: int, documents: int, queries: int, negatives: int = 0, seed: int = 0) -> RowKeys:
@@ -19,18 +19,19 @@ def make_keys(rows: int, documents: int, queries: int, negatives: int = 0, seed:
         documents=[f"d{value // 2}" for value in passages],
         queries=[f"q{value}" for value in rng.integers(queries, size=rows)],
         negatives=[
-            [f"d{value}" for value in row if value != own // 2] for row, own in zip(others, passages, strict=True)
+            [f"d{value}" for value in row if value != passage // 2]
+            for row, passage in zip(others, passages, strict=True)
         ]
         if negatives
         else (),
     )
 
 
-def assert_no_conflicts(plan: Indices, keys: RowKeys) -> None:
+def assert_no_conflicts(plan: Rows, keys: RowKeys) -> None:
     for batch in plan:
         for values in (keys.passages, keys.documents, keys.queries):
-            found = [values[row] for row in batch]
-            assert len(set(found)) == len(found)
+            in_batch = [values[row] for row in batch]
+            assert len(set(in_batch)) == len(in_batch)
         for row in batch if keys.negatives else ():
             others = {keys.documents[other] for other in batch if other != row}
             assert others.isdisjoint(keys.negatives[row])
@@ -116,10 +117,10 @@ def test_batches_shrink_when_negatives_would_leave_out_most_rows() -> None:
     assert plan_batches(keys, batch_size=size, world_size=1, seed=0, epoch=0).size >= 500
 
 
-@pytest.mark.parametrize(("rows", "wanted"), [(10, 16), (100, 20), (163, 32), (640, 128), (1_000_000, 128)])
-def test_few_rows_make_five_steps_an_epoch_rather_than_one(rows: int, wanted: int) -> None:
-    assert wanted_batch_size(rows, 128) == wanted
-    assert wanted_batch_size(rows, 8) == 8
+@pytest.mark.parametrize(("rows", "size"), [(10, 16), (100, 20), (163, 32), (640, 128), (1_000_000, 128)])
+def test_few_rows_make_five_steps_an_epoch_rather_than_one(rows: int, size: int) -> None:
+    assert preferred_batch_size(rows, 128) == size
+    assert preferred_batch_size(rows, 8) == 8
 
 
 def test_one_document_gives_no_batch_at_all() -> None:

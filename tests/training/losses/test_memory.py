@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import pytest
 
 from training.config import Loss
-from training.losses.memory import activation_bytes, choose_loss
+from training.losses.memory import activation_bytes, choose_loss, free_bytes
 
 MINILM = SimpleNamespace(num_hidden_layers=6, hidden_size=384, num_attention_heads=12)
 BERT_BASE = SimpleNamespace(num_hidden_layers=12, hidden_size=768, num_attention_heads=12)
 
 
-def choose(encoder: object, wanted: Loss = Loss.auto, rows: int = 128, bf16: bool = True) -> Loss:
-    return choose_loss(wanted, encoder, rows=rows, tokens=192, bf16=bf16, processes=1)
+def choose(encoder: object, configured: Loss = Loss.auto, rows: int = 128, bf16: bool = True) -> Loss:
+    return choose_loss(configured, encoder, rows=rows, tokens=192, bf16=bf16, processes=1)
 
 
 def test_the_estimate_is_near_what_was_measured() -> None:
@@ -40,13 +40,20 @@ def test_the_plain_loss_is_taken_where_it_fits(
     assert choose(encoder) is chosen
 
 
+def test_processes_share_the_memory_of_their_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=12_000))
+    assert free_bytes(1) == (12_000, False)
+    assert free_bytes(3) == (4_000, False)
+
+
 def test_half_precision_takes_half_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.losses.memory.free_bytes", lambda _: (int(10e9), True))
     assert choose(MINILM) is Loss.mnrl
     assert choose(MINILM, bf16=False) is Loss.cached_mnrl
 
 
-@pytest.mark.parametrize("wanted", [Loss.mnrl, Loss.cached_mnrl])
-def test_what_is_asked_for_is_taken(monkeypatch: pytest.MonkeyPatch, wanted: Loss) -> None:
+@pytest.mark.parametrize("configured", [Loss.mnrl, Loss.cached_mnrl])
+def test_a_loss_that_is_set_is_taken(monkeypatch: pytest.MonkeyPatch, configured: Loss) -> None:
     monkeypatch.setattr("training.losses.memory.free_bytes", lambda _: (0, False))
-    assert choose(BERT_BASE, wanted) is wanted
+    assert choose(BERT_BASE, configured) is configured

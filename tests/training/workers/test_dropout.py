@@ -28,13 +28,13 @@ def test_the_gradient_passes_where_the_value_did() -> None:
 
 
 def test_the_seed_decides() -> None:
-    found = []
+    masks = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
         with ByteDropout():
-            found.append(functional.dropout(torch.ones(1000), 0.3))
-    assert torch.equal(found[0], found[1])
-    assert not torch.equal(found[0], found[2])
+            masks.append(functional.dropout(torch.ones(1000), 0.3))
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[0], masks[2])
 
 
 def test_evaluation_changes_nothing() -> None:

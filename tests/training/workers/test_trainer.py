@@ -1,11 +1,20 @@
-"""The trainer's arguments and its measure of pace."""
+"""The training loop's parts: arguments, batches, pace, and what is sent to the driver."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-from training.config import ModelConfig
-from training.workers.trainer import CurveCallback, make_arguments
+import pyarrow as pa
+import pytest
+
+from tests.support.training import make_config
+from training.bi_encoder import load_base
+from training.config import Loss, ModelConfig
+from training.losses.build import build_loss
+from training.workers.progress import Point
+from training.workers.trainer import CurveCallback, StreamTrainer, make_arguments, seconds_per_step
 
 CONFIG = ModelConfig(seed=3, learning_rate=1e-4, warmup_share=0.1, checkpoint_steps=50)
 
@@ -19,9 +28,40 @@ def test_nothing_is_printed_uploaded_or_evaluated(tmp_path: Path) -> None:
     assert arguments.save_steps == 50
 
 
-def test_the_pace_leaves_the_first_steps_out() -> None:
-    callback = CurveCallback(None)
-    callback._ends = [0.0, 50.0, 60.0, 70.0, 72.0, 74.0, 76.0, 78.0]
-    assert callback.seconds_per_step() == 2.0
-    callback._ends = [1.0]
-    assert callback.seconds_per_step() == 0.0
+def test_each_column_has_its_prefix(tmp_path: Path) -> None:
+    config = ModelConfig(seed=3, query_prefix="q: ", passage_prefix="p: ", num_hard_negatives=2)
+    arguments = make_arguments(config, tmp_path, total_steps=10, share=8, bf16=False, on_cpu=True)
+    assert arguments.prompts == {"query": "q: ", "passage": "p: ", "negative_0": "p: ", "negative_1": "p: "}
+    assert arguments.save_strategy == "no", "so short a training is not worth a checkpoint"
+
+
+def test_batches_reach_the_model_in_the_order_of_the_stream(base: Path, tmp_path: Path) -> None:
+    config = make_config(base)
+    model = load_base(config, base)
+    steps = [pa.table({"query": [f"word{step}", "word9"], "passage": ["word1", "word2"]}) for step in (3, 4)]
+    trainer = StreamTrainer(
+        batches=lambda: iter(steps),
+        model=model,
+        args=make_arguments(config, tmp_path, total_steps=2, share=2, bf16=False, on_cpu=True),
+        loss=build_loss(Loss.mnrl, config, model, world_size=1, on_cpu=True),
+    )
+    loaded = [batch["query_input_ids"][0, 1].item() for batch in trainer.get_train_dataloader()]
+    assert model.tokenizer.convert_ids_to_tokens(loaded) == ["word3", "word4"]
+
+
+@pytest.mark.parametrize(
+    ("ends", "seconds"),
+    [([0.0, 50.0, 60.0, 70.0, 72.0, 74.0, 76.0, 78.0], 2.0), ([0.0, 9.0, 10.0], 1.0), ([1.0], 0.0), ([], 0.0)],
+)
+def test_the_pace_leaves_the_first_steps_out(ends: list[float], seconds: float) -> None:
+    assert seconds_per_step(ends) == seconds
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_rank_0_sends_the_points_of_the_curve(is_first: bool) -> None:
+    sent: list[Point] = []
+    actor: Any = SimpleNamespace(add=SimpleNamespace(remote=sent.append))
+    callback, state = CurveCallback(actor), SimpleNamespace(is_world_process_zero=is_first, global_step=7)
+    callback.on_log(None, state, None, logs={"loss": 0.5, "learning_rate": 1e-5})
+    callback.on_log(None, state, None, logs={"train_runtime": 3.0})
+    assert sent == ([Point(7, 0.5, 1e-5)] if is_first else [])

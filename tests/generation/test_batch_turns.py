@@ -1,14 +1,13 @@
-"""The engine loop with tasks of several turns: who waits for whom, what is asked of the engine, what becomes a row."""
+"""The batch with tasks of several turns: who waits for whom, what is asked of the engine, what becomes a row."""
 
-# the fixture `start` of test_loop is a parameter here
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
 
+from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
-from engine.task.render import Prompts
 from tests.support.loops import CONFIG, Start, Watched, row
 
 TURNS = TaskConfig(

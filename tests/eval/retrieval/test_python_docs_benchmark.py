@@ -73,10 +73,10 @@ def test_no_question_shares_over_half_of_its_words_with_an_answer(
     passages: dict[str, str], judged: dict[str, dict[str, int]]
 ) -> None:
     for query, text in read_queries(FOLDER).items():
-        own = content_words(text)
+        question = content_words(text)
         for answer in (document for document, grade in judged[query].items() if grade):
-            shared = own & content_words(passages[answer])
-            assert len(shared) <= len(own) / 2, f"{query} {text!r} shares {shared} with {answer}"
+            shared = question & content_words(passages[answer])
+            assert len(shared) <= len(question) / 2, f"{query} {text!r} shares {shared} with {answer}"
 
 
 def test_no_demonstration_is_a_question_or_an_answer(judged: dict[str, dict[str, int]]) -> None:

@@ -1,0 +1,54 @@
+"""What a finished report folder holds, and how it is read.
+
+    report.json, report.html          every figure, for scripts and for people
+    per_query.parquet, per_query.tsv  the scores of each query with each system
+    runs/, held_out/                  TREC runs, and the judgements that they were scored on
+
+In: the folder. Out: its record, and where its files lie. The figures are typed in `eval`, which measures them; a step's
+record repeats the ones that a person looks for first, as plain mappings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.storage.store import read_record
+from engine.storage.typed import from_json_values
+
+
+@dataclass(frozen=True)
+class ReportRecord:
+    """What the report step measured; the mappings are the parts of report.json with the same names."""
+
+    queries: int
+    """Queries that the headline rests on: the judged questions, or the held-out queries without a benchmark."""
+    decision: Mapping[str, Any]
+    """Which model to use, and why."""
+    retrieval: Mapping[str, Any]
+    """Figures on the benchmark, by its name; empty without one."""
+    held_out: Mapping[str, Any]
+    """Figures on the synthetic queries of held-out documents."""
+
+
+@dataclass(frozen=True)
+class ReportFolder:
+    """A report folder."""
+
+    path: Path
+
+    def record(self) -> ReportRecord:
+        """What the step recorded."""
+        return from_json_values(ReportRecord, read_record(self.path).record)
+
+    @property
+    def report_file(self) -> Path:
+        """All figures as JSON."""
+        return self.path / "report.json"
+
+    @property
+    def page_file(self) -> Path:
+        """The page for people."""
+        return self.path / "report.html"

@@ -1,0 +1,77 @@
+"""What an engine has written for a job: the part that is open, when it is committed, and the totals.
+
+In: conversations that are over. Out: committed parts, one row for each. A part is committed when it is large enough,
+when it is old enough, or when the engine has nothing else to do.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.artifacts.samples import samples_schema
+from engine.generation.conversation import Conversation
+from engine.generation.totals import EngineTotals
+from engine.storage.parts import PartWriter
+
+if TYPE_CHECKING:
+    from engine.generation.config import GeneratorConfig
+    from engine.generation.jobs import GenerationJob
+    from engine.task.compiled import Task
+
+
+class JobOutput:
+    """The parts and the totals of one job on one engine.
+
+    Args:
+        job: where parts are committed, and under which attempt.
+        task: whose answers they hold.
+        config: how large and how old a part may become, and the name of the model.
+        engine: the number of the engine.
+    """
+
+    def __init__(self, job: GenerationJob, task: Task, config: GeneratorConfig, engine: int) -> None:
+        self.totals = EngineTotals()
+        self._config = config
+        self._schema = samples_schema(job.conditions, task.answer_columns())
+        self._writer = PartWriter(job.attempt_folder, engine, self._schema)
+        self._writers = {"engine": engine, "attempt": job.attempt, "model": config.model_name()}
+        self._opened = time.monotonic()
+
+    def count_request(self, when: float) -> None:
+        """Counts a request that the generator has admitted.
+
+        Args:
+            when: seconds of the epoch.
+        """
+        self.totals += EngineTotals(requests=1, first_admitted=when)
+
+    def add(self, conversation: Conversation) -> None:
+        """Writes the row of a conversation that is over into the open part."""
+        if not len(self._writer):
+            self._opened = time.monotonic()
+        columns = conversation.columns() | self._writers
+        self._writer.add({name: columns[name] for name in self._schema.names})
+        self.totals += conversation.totals()
+
+    def is_due(self, *, idle: bool) -> bool:
+        """Whether the open part should be committed.
+
+        Args:
+            idle: whether the engine has nothing else to do.
+        """
+        num_rows, age = len(self._writer), time.monotonic() - self._opened
+        return bool(num_rows) and (idle or age >= self._config.part_seconds or num_rows >= self._config.part_rows)
+
+    def commit(self, counters: Mapping[str, int]) -> None:
+        """Commits the open part, if it holds a row, and takes the generator's counters of this job.
+
+        Raises:
+            FencedError: a newer start of the driver has sealed the attempt.
+        """
+        self.totals = replace(self.totals, counters=dict(counters))
+        num_rows = len(self._writer)
+        if self._writer.commit() is not None:
+            self.totals += EngineTotals(committed=num_rows, last_committed=time.time())

@@ -1,0 +1,167 @@
+"""The report as one record: every figure of report.json, with its name, its type and its meaning.
+
+In: what each measurement found, and what the steps recorded. Out: a `Report`, and report.json from it and back. The
+names and the order of the fields are those of the file, which people and scripts rely on. Each measurement defines the
+record of its own figures and returns it; the page, the terminal and the wording read a Report, so that no measurement
+depends on how it is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.artifacts.documents import DocumentsRecord
+from engine.artifacts.report import ReportFolder
+from engine.search.encoder import EncoderConfig
+from engine.storage.typed import from_json_values, to_json_values
+from eval.cost import Cost
+from eval.data_quality import DataQuality
+from eval.retrieval.figures import RetrievalFigures
+from eval.retrieval.latency import Latency
+from eval.significance import DifferenceFigures
+
+HELD_OUT = "held_out"
+"""Name of the collection of synthetic queries about held-out documents."""
+
+
+@dataclass(frozen=True)
+class SampleCounts:
+    """What became of the planned samples: planned = generated + failed."""
+
+    planned: int
+    generated: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class ExampleCounts:
+    """What curation left: generated samples = kept + all that were rejected."""
+
+    kept: int
+    rejected: Mapping[str, int]
+    """Number of rejected samples, by reason."""
+
+
+@dataclass(frozen=True)
+class GenerationRates:
+    """How fast the engines wrote; None where the samples step did not report it."""
+
+    samples_per_second: float | None
+    prompt_tokens_per_second: float | None
+    output_tokens_per_second: float | None
+    prefix_cache_hit_rate: float | None
+    """Share of prompt tokens, 0 to 1, that the engines took from their prefix cache."""
+    engine_start_seconds: float | None
+    """The longest start of an engine."""
+
+
+@dataclass(frozen=True)
+class TrainingFigures:
+    """How the tuned model was trained; None where the model step did not report it."""
+
+    pairs_per_second: float | None
+    steps: int | None
+    examples: int | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The model to use, base or tuned, and what that choice rests on."""
+
+    model: str
+    """Name of the model to use: tuned or base."""
+    why: str
+    """One sentence with the figures."""
+    metric: str
+    queries: int
+    """Number of held-out queries that both models answered."""
+    difference: DifferenceFigures
+    """Tuned minus base, with the source document as the only relevant one."""
+
+
+@dataclass(frozen=True)
+class Bm25Settings:
+    """The two parameters of BM25."""
+
+    k1: float
+    b: float
+
+
+@dataclass(frozen=True)
+class BootstrapSettings:
+    """How intervals were made."""
+
+    resamples: int
+    seed: int
+    decision_level: float
+    """Share of the resampled means in the interval that the decision rests on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a reader needs to repeat the measurement, as it was set."""
+
+    benchmark: str
+    split: str
+    k: int
+    """Documents ranked per query."""
+    bm25: Bm25Settings
+    bootstrap: BootstrapSettings
+    encoder: EncoderConfig
+    """The base model's; the tuned one was read with the same prefixes and length."""
+    training: Mapping[str, Any]
+    """The part of the model step's config that is in its fingerprint."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything in report.json."""
+
+    created: str
+    """When, in ISO 8601, UTC."""
+    documents: DocumentsRecord
+    samples: SampleCounts
+    examples: ExampleCounts
+    cost: Cost
+    generation: GenerationRates
+    training: TrainingFigures
+    retrieval: Mapping[str, RetrievalFigures]
+    """By name of the benchmark; empty without one."""
+    held_out: RetrievalFigures
+    """The same figures on the synthetic queries of held-out documents."""
+    decision: Decision
+    latency: Mapping[str, Latency]
+    """By system; empty where none was measured."""
+    settings: Settings
+    fingerprints: Mapping[str, str]
+    """By step."""
+    seconds: Mapping[str, float]
+    """Time that each step took, by step."""
+    peak_memory_bytes: int
+    """Of the driver and all its children, in any of the steps."""
+    data_quality: DataQuality
+
+    def as_json(self) -> dict[str, Any]:
+        """The plain JSON values of report.json.
+
+        A figure that a step did not report is null. What a system, a query set or a condition does not have at all
+        (`encode` of BM25, `real` without a benchmark, `target` of a value that nobody asked for) is left out.
+        """
+        values = to_json_values(self)
+        return values | {name: _without_none(values[name]) for name in ("latency", "data_quality")}
+
+
+def read_report(folder: Path) -> Report:
+    """The report of a finished report folder."""
+    values = json.loads(ReportFolder(folder).report_file.read_text(encoding="utf-8"))
+    return from_json_values(Report, values)
+
+
+def _without_none(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: _without_none(item) for name, item in value.items() if item is not None}

@@ -1,0 +1,65 @@
+"""The door of a documents folder: whole, streamed, one passage, and the ids of what gave none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.artifacts.columns import FAILED_DOCUMENTS, PASSAGES
+from engine.artifacts.documents import DocumentsFolder, DocumentsRecord, passage_text
+from engine.storage.store import StepRecord, finish
+from engine.storage.typed import to_json_values
+
+RECORD = DocumentsRecord("tree", 9, 7, 70, {"empty": 2})
+
+
+@pytest.fixture
+def documents(tmp_path: Path) -> DocumentsFolder:
+    rows = [
+        {"passage_id": f"d{i // 2}#{i}", "document_id": f"d{i // 2}", "title": "", "text": f"text {i}", "num_tokens": 2}
+        for i in range(7)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, PASSAGES), tmp_path / "passages.parquet", row_group_size=3)
+    failed = [{"document_id": name, "reason": "empty"} for name in ("x", "y")]
+    pq.write_table(pa.Table.from_pylist(failed, FAILED_DOCUMENTS), tmp_path / "failed.parquet")
+    finish(tmp_path, StepRecord("documents", "f", {}, {}, 0.0, 0, to_json_values(RECORD)))
+    return DocumentsFolder(tmp_path)
+
+
+def test_reads_the_columns_that_are_asked_for(documents: DocumentsFolder) -> None:
+    assert documents.passages().schema.names == PASSAGES.names
+    assert documents.passages(["text"]).to_pydict() == {"text": [f"text {i}" for i in range(7)]}
+
+
+def test_streams_what_it_reads_whole(documents: DocumentsFolder) -> None:
+    batches = list(documents.stream(["passage_id", "text"], 2))
+    assert pa.Table.from_batches(batches).equals(documents.passages(["passage_id", "text"]))
+    assert max(batch.num_rows for batch in batches) == 2
+
+
+def test_texts_are_in_one_piece_with_room_for_a_large_collection(documents: DocumentsFolder) -> None:
+    texts = documents.texts()
+    assert texts.schema.field("text").type == texts.schema.field("title").type == pa.large_string()
+    assert [column.num_chunks for column in texts.columns] == [1, 1, 1]
+
+
+def test_one_passage_is_found_by_its_id(documents: DocumentsFolder) -> None:
+    assert documents.passage("d1#2")["text"] == "text 2"
+    with pytest.raises(LookupError, match="no passage 'd9'"):
+        documents.passage("d9")
+
+
+def test_documents_without_a_passage_are_documents_too(documents: DocumentsFolder) -> None:
+    assert sorted(documents.document_ids().to_pylist()) == ["d0", "d1", "d2", "d3", "x", "y"]
+
+
+def test_the_record_comes_back_as_it_was(documents: DocumentsFolder) -> None:
+    assert documents.record() == RECORD
+
+
+@pytest.mark.parametrize(("title", "text", "read"), [("A", "b", "A\nb"), ("", "b", "b"), ("A", "", "A\n")])
+def test_a_passage_is_read_with_its_title(title: str, text: str, read: str) -> None:
+    assert passage_text(title, text) == read

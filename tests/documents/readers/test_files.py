@@ -1,0 +1,121 @@
+"""Documents from trees of text, Markdown, reStructuredText and HTML, and from SQuAD's JSON."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.documents.readers.document import SourceDocument
+from engine.documents.readers.files import html_to_text, other_files, parse_file
+from engine.errors import UserError
+from tests.support.source_files import put, read
+
+TREE = {
+    "b.txt": "plain\r\ntext",
+    "a/guide.md": "---\nkey: value\n---\n\n# The *Guide*\n\nBody.\n",
+    "a/late.MD": "Intro.\n\n```\n# not a heading\n```\n\nReal one\n--------\n\nMore.",
+    "a.rst": "=====\nTitle\n=====\n\nText.\n",
+    "page.html": "<html><head><title>A &amp; B</title><script>x()</script></head><p>One\ntwo<p>Three</html>",
+    ".git/notes.txt": "hidden",
+    "image.png": "no text",
+    "settings.json": "{}",
+}
+
+
+def test_a_tree_of_texts(tmp_path: Path) -> None:
+    for name, content in TREE.items():
+        put(tmp_path / name, content)
+    documents = {document.id: document for document in read(tmp_path)}
+    assert list(documents) == sorted(["b.txt", "a/guide.md", "a/late.MD", "a.rst", "page.html"])
+    assert documents["b.txt"] == SourceDocument("b.txt", "", "plain\ntext")
+    assert documents["a/guide.md"] == SourceDocument("a/guide.md", "The *Guide*", "Body.\n")
+    assert documents["a/late.MD"].title == "Real one"
+    assert documents["a/late.MD"].text == TREE["a/late.MD"]
+    assert documents["a.rst"] == SourceDocument("a.rst", "Title", "Text.\n")
+    assert documents["page.html"] == SourceDocument("page.html", "A & B", "One two\nThree")
+
+
+def test_a_file_of_a_tree_that_cannot_be_read_says_so(tmp_path: Path) -> None:
+    put(tmp_path / "good.markdown", "# Bees\nBees make honey.")
+    put(tmp_path / "latin.txt", b"caf\xe9")
+    put(tmp_path / "wide.txt", "wide".encode("utf-16"))
+    (tmp_path / "gone.md").symlink_to(tmp_path / "nowhere.md")
+    read_from = {document.id: (document.title, document.reason) for document in read(tmp_path)}
+    assert read_from == {
+        "gone.md": ("", "unreadable"),
+        "good.markdown": ("Bees", ""),
+        "latin.txt": ("", "not UTF-8"),
+        "wide.txt": ("", "not UTF-8"),
+    }
+    with pytest.raises(UserError, match="is not UTF-8") as caught:
+        read(tmp_path / "wide.txt")
+    assert "iconv -f UTF-16" in caught.value.remedy
+
+
+def test_files_of_other_kinds_are_counted(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.pdf", "sub/c.PDF", "sub/README", ".hidden.pdf", ".git/d.pdf"):
+        put(tmp_path / name, "x")
+    assert other_files(tmp_path) == {".pdf": 2, "without ending": 1}
+
+
+def test_a_single_file_of_a_tree(tmp_path: Path) -> None:
+    assert read(put(tmp_path / "one.md", "no heading")) == [SourceDocument("one.md", "", "no heading")]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("<h1>Top</h1><style>p {}</style><pre>a\n  b</pre>", ("Top", "Top\na\nb")),
+        ("a<br>b &lt;tag&gt; <b>c</b>d", ("", "a\nb <tag> cd")),
+        ("<![if !x]>kept<![endif]><![weird<p>after", ("", "kept\nafter")),
+        ("<ul><li>1<li>2</ul><svg><title>no</title></svg>", ("", "1\n2")),
+        ("", ("", "")),
+    ],
+)
+def test_html_is_stripped_to_its_words(source: str, expected: tuple[str, str]) -> None:
+    assert html_to_text(source) == expected
+
+
+@pytest.mark.parametrize("tail", ["<", "<!", "<![", "<![CDATA[", "<!--", "<a href='", "</", "<?", "&#xffffffff;", "&"])
+def test_no_markup_is_too_bad(tail: str) -> None:
+    assert html_to_text(f"<p>words {tail}")[1].startswith("words")
+
+
+def test_a_text_file_keeps_every_word() -> None:
+    assert parse_file(".txt", "# not markdown") == ("", "# not markdown")
+
+
+SQUAD = {
+    "data": [
+        {"title": "A_title", "paragraphs": [{"context": "one", "qas": []}, {"context": "two"}, {"context": "one"}]},
+        {"title": "B", "paragraphs": [{"context": "two"}, {"context": "three"}]},
+        {"title": "A_title", "paragraphs": [{"context": "four"}]},
+    ]
+}
+
+
+def test_squad_paragraphs_are_documents_once(tmp_path: Path) -> None:
+    documents = read(put(tmp_path / "train.json", json.dumps(SQUAD, indent=1)))
+    assert [(document.id, document.title, document.text) for document in documents] == [
+        ("A_title#0", "A_title", "one"),
+        ("A_title#1", "A_title", "two"),
+        ("B#1", "B", "three"),
+        ("A_title#3", "A_title", "four"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where", "what"),
+    [
+        ("a.txt", b"\xef\xbb\xbfab\x80", "FILE: byte 5", "not UTF-8: the byte is 0x80"),
+        ("a.json", '{\n"data": [,]}', "FILE:2", "malformed JSON"),
+        ("a.json", '[{"text": "a"}]', "FILE", "not of the SQuAD form"),
+    ],
+)
+def test_a_mistake_in_a_file_is_named(tmp_path: Path, name: str, content: bytes | str, where: str, what: str) -> None:
+    file = put(tmp_path / name, content)
+    with pytest.raises(UserError) as caught:
+        read(file)
+    assert caught.value.where == where.replace("FILE", str(file))
+    assert what.replace("FILE", str(file)) in caught.value.what
+    assert caught.value.remedy

@@ -1,0 +1,53 @@
+"""Figures of a set of queries: every system and metric with its interval, and the paired difference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from eval.retrieval.figures import RetrievalFigures, compare
+from eval.retrieval.metrics import METRICS
+from eval.retrieval.systems import SYSTEMS
+from eval.significance import Bootstrap
+from tests.support.small_run import build_run, small_evaluation
+
+
+def figures_of(root: Path) -> RetrievalFigures:
+    """The figures of the small run's benchmark."""
+    evaluation = small_evaluation(build_run(root))
+    return compare(evaluation.shown, evaluation.corpus.document_ids, Bootstrap(resamples=500))
+
+
+def test_retrieval_has_every_system_metric_and_interval(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path)
+    for name in SYSTEMS:
+        assert figures.means(name).keys() == figures.ci95[name].keys() == set(METRICS)
+        low, high = figures.ci95[name]["ndcg@10"]
+        assert low <= figures.means(name)["ndcg@10"] <= high
+    difference = figures.difference["ndcg@10"]
+    assert difference.mean == pytest.approx(figures.tuned["ndcg@10"] - figures.base["ndcg@10"])
+    assert difference.low <= difference.mean <= difference.high
+    assert figures.queries == 5
+    assert figures.left_out == {"demonstration": 1}
+    assert figures.relevant_documents_missing == 0
+
+
+def test_the_interval_is_the_bootstraps(tmp_path: Path) -> None:
+    scores = small_evaluation(build_run(tmp_path / "a")).shown.scores
+    expected = Bootstrap(resamples=500).difference(scores["base"].values["mrr@10"], scores["tuned"].values["mrr@10"])
+    difference = figures_of(tmp_path / "b").difference["mrr@10"]
+    assert difference.ci95 == (expected.low, expected.high)
+    assert difference == expected.figures()
+
+
+def test_documents_that_the_run_lacks_are_counted(tmp_path: Path) -> None:
+    results = small_evaluation(build_run(tmp_path)).shown
+    assert compare(results, ["apples", "tea"], Bootstrap(resamples=10)).relevant_documents_missing == 4
+
+
+def test_every_system_has_its_means(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path)
+    assert [figures.means(name) for name in SYSTEMS] == [figures.bm25, figures.base, figures.tuned]
+    with pytest.raises(KeyError):
+        figures.means("unknown")

@@ -1,0 +1,48 @@
+"""Queries are timed one at a time, and encoding apart from searching."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from engine.search.dense import DenseIndex
+from eval.retrieval.latency import WARM_UP, measure_latency
+from eval.retrieval.systems import Bm25System, DenseSystem, Search, read_corpus
+from tests.support.small_run import build_run, small_systems
+
+
+@dataclass
+class CountingSystem:
+    """BM25 that notes the queries which it is given."""
+
+    system: Bm25System
+    name: str = "bm25"
+    given: list[list[str]] = field(default_factory=list)
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        self.given.append(list(queries))
+        return self.system.prepare(queries)
+
+
+def test_latency_is_measured_for_one_query_at_a_time(tmp_path: Path) -> None:
+    corpus = read_corpus(build_run(tmp_path)["documents"])
+    system = CountingSystem(small_systems(corpus)[0])
+    latency = measure_latency([system], ["one", "two"], 5)
+    assert system.given[:3] == [["one"], ["two"], ["one"]]
+    assert len(system.given) == 5 + WARM_UP
+    assert latency["bm25"].search.p95_ms >= latency["bm25"].search.p50_ms > 0
+    assert latency["bm25"].encode is None
+    assert measure_latency(small_systems(corpus), [], 5) == {}
+    assert measure_latency(small_systems(corpus), ["one"], 0) == {}
+
+
+def test_a_dense_system_also_encodes() -> None:
+    encoder = SimpleNamespace(encode_queries=lambda queries: np.ones((len(queries), 2), np.float32))
+    system = DenseSystem("tuned", encoder, DenseIndex(["a"], np.ones((1, 2), np.float32)))  # type: ignore[arg-type]
+    latency = measure_latency([system], ["one"], 2)["tuned"]
+    assert latency.encode is not None
+    assert latency.encode.p95_ms >= latency.encode.p50_ms > 0

@@ -1,0 +1,77 @@
+"""Each filter that compares rows sees what is open, and leaves open the lowest id of what it compares."""
+
+import numpy as np
+
+from engine.examples.across_rows import (
+    reject_exact_duplicates,
+    reject_lost,
+    reject_near_duplicates,
+    reject_surplus,
+)
+from engine.examples.duplicates.config import DedupConfig
+from engine.examples.ledger import Ledger
+from tests.support.ledgers import make_ledger
+
+SIMILAR = DedupConfig(threshold=0.6)
+
+
+def checked_by_row() -> Ledger:
+    """The last query is empty, and rejected as such."""
+    ledger = make_ledger()
+    ledger.reject(np.array([5]), "format", ["empty"])
+    return ledger
+
+
+def test_rows_end_with_the_reason_of_the_first_filter_that_rejects_them() -> None:
+    ledger = checked_by_row()
+    reject_exact_duplicates(ledger)
+    reject_near_duplicates(ledger, SIMILAR, num_threads=1)
+    reject_lost(ledger, np.array([1, 9]), top_k=3)
+    reasons = ["", "exact_duplicate", "near_duplicate", "round_trip", "near_duplicate", "format"]
+    assert ledger.reasons.tolist() == reasons
+    assert ledger.details.tolist() == ["", "of sample 0", "of sample 0", "rank 9", "of sample 0", "empty"]
+    assert ledger.ranks.tolist() == [1, 0, 0, 9, 0, 0]
+    assert ledger.rejected() == {"format": 1, "exact_duplicate": 1, "near_duplicate": 2, "round_trip": 1}
+
+
+def test_a_rejected_query_stands_for_no_other() -> None:
+    ledger = checked_by_row()
+    ledger.reject(np.array([0]), "copy", ["90% verbatim"])
+    reject_exact_duplicates(ledger)
+    assert ledger.open().tolist() == [1, 2, 3, 4]
+    reject_near_duplicates(ledger, SIMILAR, num_threads=1)
+    assert ledger.open().tolist() == [1, 3]
+    assert ledger.details[2] == "of sample 10"
+
+
+def test_each_search_for_duplicates_finds_its_own_kind() -> None:
+    exact, near = checked_by_row(), checked_by_row()
+    reject_exact_duplicates(exact)
+    reject_near_duplicates(near, DedupConfig(threshold=0.99), num_threads=1)
+    assert exact.rejected() == {"format": 1, "exact_duplicate": 1}
+    assert near.rejected() == {"format": 1, "near_duplicate": 1}
+
+
+def test_a_rank_up_to_the_limit_is_kept() -> None:
+    ledger = checked_by_row()
+    reject_lost(ledger, np.array([1, 2, 3, 4, 5]), top_k=3)
+    assert ledger.open().tolist() == [0, 1, 2]
+    assert ledger.ranks.tolist() == [1, 2, 3, 4, 5, 0]
+
+
+def test_the_lowest_ids_of_a_passage_stay() -> None:
+    ledger = checked_by_row()
+    reject_surplus(ledger, max_per_passage=1)
+    assert ledger.open().tolist() == [0, 2, 3, 4]
+    assert ledger.details[1] == "over 1"
+    assert ledger.rejected() == {"format": 1, "max_per_passage": 1}
+
+
+def test_nothing_is_left_to_compare() -> None:
+    ledger = make_ledger()
+    ledger.reject(np.arange(6), "length", ["1 word"] * 6)
+    reject_exact_duplicates(ledger)
+    reject_near_duplicates(ledger, SIMILAR, num_threads=1)
+    reject_lost(ledger, np.empty(0, np.int64), top_k=3)
+    reject_surplus(ledger, max_per_passage=1)
+    assert ledger.rejected() == {"length": 6}

@@ -1,0 +1,134 @@
+"""The continuous batch: what becomes of rows on their way to the generator, and of prompts that cannot be asked."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.artifacts.samples import SamplesFolder
+from engine.errors import UserError
+from engine.generation.batch import JobBatch
+from engine.generation.fake_generator import FakeGenerator
+from engine.generation.generator import Request
+from engine.generation.jobs import GenerationJob, Ticket
+from engine.storage.parts import open_attempt
+from engine.task.compiled import Prompts
+from engine.task.config import PromptKind
+from tests.support.loops import CONFIG, PROMPTS, SETS, TASK, Start, Watched, row
+
+
+def test_a_batch_writes_step_by_step_what_it_takes_in(tmp_path: Path) -> None:
+    job = GenerationJob(PROMPTS, 1, open_attempt(tmp_path, 1), ["form"])
+    batch = JobBatch(job, FakeGenerator(CONFIG), CONFIG, 5, map(str, itertools.count()))
+    assert batch.is_idle
+    ticket = Ticket(3)
+    batch.take([row(number) for number in range(3)], ticket)
+    assert not batch.is_idle
+    steps = 0
+    while not batch.is_idle:
+        batch.send()
+        batch.receive()
+        steps += 1
+    assert steps == 2, "one row goes ahead, for the prefix"
+    assert ticket.done.is_set()
+    assert (batch.totals.generated, batch.totals.committed) == (3, 0)
+    batch.commit_when_due(nothing_to_take=False)
+    assert batch.totals.committed == 0, "more rows may come"
+    batch.commit_when_due(nothing_to_take=True)
+    assert batch.totals.committed == 3
+    assert SamplesFolder(tmp_path).rows().num_rows == 3
+
+
+def test_replicates_of_a_prompt_are_one_request(start: Start) -> None:
+    generator = Watched(CONFIG)
+    same = {"passage_id": "p", "title": "T", "text": "same words everywhere"}
+    rows = [row(4, **same), row(0), row(2, **same), row(9, **same), row(3, **same, cell="form=keywords")]
+    written = {r["sample_id"]: r for r in start(generator=generator).write(rows)}
+    assert sorted(request.n for request in generator.requests()) == [1, 1, 3]
+    assert all(request.sampling.stop == ("\n",) for request in generator.requests())
+    assert len({written[i]["text"] for i in (2, 4, 9)}) == 3, "each sample is its own"
+    assert len({written[i]["prompt_hash"] for i in (2, 4, 9)}) == 1
+    assert written[2]["prompt_tokens"] > 0
+    assert (written[4]["prompt_tokens"], written[9]["prompt_tokens"]) == (0, 0), "the prompt was computed once"
+
+
+def test_a_failing_prompt_is_a_row_with_a_reason(start: Start) -> None:
+    long = {i: {"text": "long " * 3000} for i in (0, 1, 17)}  # the first of each prefix is the one that goes ahead
+    rows = [row(i, prefix=i % 2, **long.get(i, {})) for i in range(40)]
+    written = start().write(rows)
+    assert Counter(r["status"] for r in written) == {"generated": 37, "failed": 3}
+    assert [r["sample_id"] for r in written if r["status"] == "failed"] == [0, 1, 17]
+    for i in (0, 1, 17):
+        r = written[i]
+        assert r["error"] == "the prompt has 3011 tokens, the context 2048"
+        assert (r["text"], r["prompt_hash"], r["finish_reason"]) == ("", "", "")
+        assert (r["prompt_tokens"], r["output_tokens"], r["passage_id"]) == (0, 0, f"p{i}")
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("too\n  long"), TypeError("not text"), UserError("w", where="p", remedy="r")]
+)
+def test_any_fault_of_a_prompt_fails_its_rows_alone(start: Start, error: Exception) -> None:
+    class Picky(FakeGenerator):
+        def add(self, request: Request) -> str:
+            if "number3" in str(request.prompt):
+                raise error
+            return super().add(request)
+
+    written = start(generator=Picky(CONFIG)).write([row(i, text=f"about number{i}") for i in range(5)])
+    assert [r["status"] for r in written] == ["generated"] * 3 + ["failed", "generated"]
+    assert written[3]["error"] == " ".join(str(error).split())
+
+
+def test_a_template_that_fails_for_one_passage_fails_that_row(start: Start) -> None:
+    prompts = Prompts(
+        replace(TASK, prompt="{% if passage.text|length > 100 %}{{ oops }}{% endif %}{{ passage.text }}"), SETS
+    )
+    written = start(prompts=prompts).write([row(0), row(1, text="long " * 30), row(2)])
+    assert [r["status"] for r in written] == ["generated", "failed", "generated"]
+    assert "there is no 'oops'" in written[1]["error"]
+
+
+def test_one_request_of_a_cold_prefix_goes_ahead(start: Start) -> None:
+    generator = Watched(CONFIG, delay=3)
+    rows = [row(i, prefix=i // 10, demonstration_set=i // 10) for i in range(40)]
+    start(generator=generator).write(rows)
+    first = generator.before_step(1)
+    assert [str(request.prompt).splitlines()[0] for request in first] == [f"P: document {i}" for i in range(4)]
+    assert len(generator.before_step(2)) > 4
+    assert len(generator.requests()) == 40
+
+
+def test_a_long_prefix_is_waited_for_longer(start: Start) -> None:
+    generator = Watched(CONFIG, delay=9)
+    start(generator=generator).write([row(i, prompt_tokens=3 * 4096 + 5) for i in range(10)])
+    assert [len(generator.before_step(number)) for number in (1, 2, 3, 4)] == [1, 1, 1, 1]
+    assert len(generator.before_step(5)) == 10
+
+
+@pytest.mark.parametrize("tokens", [20, 100_000])
+def test_a_warm_prefix_that_ended_early_holds_nobody(start: Start, tokens: int) -> None:
+    generator = Watched(CONFIG)
+    written = start(generator=generator).write([row(i, prompt_tokens=tokens) for i in range(30)])
+    assert len(written) == 30
+
+
+def test_half_a_batch_more_than_fits_is_admitted(start: Start) -> None:
+    generator = Watched(CONFIG, delay=2)
+    start(generator=generator).write([row(i) for i in range(100)])
+    waiting = [event for event in generator.events if isinstance(event, int)]
+    assert max(waiting) == 12
+
+
+def test_a_chat_is_handed_over_as_messages(start: Start) -> None:
+    generator = Watched(CONFIG)
+    prompts = Prompts(replace(TASK, kind=PromptKind.chat, instruction="Ask."), SETS)
+    [written] = start(generator=generator, prompts=prompts).write([row(0)])
+    [request] = generator.requests()
+    assert isinstance(request.prompt, list)
+    assert [turn["role"] for turn in request.prompt] == ["system", "user", "assistant", "user"]
+    assert written["status"] == "generated"

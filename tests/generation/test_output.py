@@ -1,0 +1,80 @@
+"""What an engine writes for a job: when a part is due, what its totals are, and who wrote each row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from engine.generation.conversation import Conversation
+from engine.generation.generator import Written
+from engine.generation.jobs import GenerationJob, Ticket
+from engine.generation.output import JobOutput
+from engine.generation.totals import EngineTotals
+from engine.storage.parts import FencedError, committed_parts, open_attempt, seal_attempts
+from tests.support.loops import CONFIG, PROMPTS, row
+
+TASK = PROMPTS.compile()
+SMALL = replace(CONFIG, part_rows=3, part_seconds=100.0)
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> JobOutput:
+    job = GenerationJob(PROMPTS, 1, open_attempt(tmp_path, 1), ["form"])
+    return JobOutput(job, TASK, SMALL, 5)
+
+
+def over(number: int) -> Conversation:
+    """A conversation whose only turn is answered."""
+    conversation = Conversation(row(number), TASK, Ticket(1))
+    [turn] = conversation.begin()
+    conversation.answered(turn, Written("words", 4, -1.0, "stop"))
+    return conversation
+
+
+def test_a_part_is_due_when_it_is_large_or_nothing_else_is_to_do(output: JobOutput) -> None:
+    assert not output.is_due(idle=True), "nothing is open"
+    output.add(over(0))
+    assert not output.is_due(idle=False)
+    assert output.is_due(idle=True)
+    output.add(over(1))
+    output.add(over(2))
+    assert output.is_due(idle=False)
+
+
+def test_a_part_is_due_when_it_is_old(tmp_path: Path) -> None:
+    job = GenerationJob(PROMPTS, 1, open_attempt(tmp_path, 1), ["form"])
+    output = JobOutput(job, TASK, replace(SMALL, part_seconds=1e-9), 5)
+    output.add(over(0))
+    assert output.is_due(idle=False)
+
+
+def test_totals_follow_what_is_written_and_committed(output: JobOutput) -> None:
+    output.count_request(100.0)
+    output.count_request(101.0)
+    output.add(over(0))
+    assert output.totals == EngineTotals(generated=1, requests=2, output_tokens=4, first_admitted=100.0)
+    output.commit({"prefix_cache_hits": 3})
+    assert (output.totals.committed, output.totals.counters) == (1, {"prefix_cache_hits": 3})
+    assert output.totals.last_committed > 0
+    before = output.totals.last_committed
+    output.commit({"prefix_cache_hits": 4})
+    assert output.totals.last_committed == before, "nothing was open"
+    assert output.totals.counters == {"prefix_cache_hits": 4}
+
+
+def test_a_row_says_who_wrote_it(output: JobOutput, tmp_path: Path) -> None:
+    output.add(over(3))
+    output.commit({})
+    [part] = committed_parts(tmp_path)
+    [written] = pq.read_table(part).to_pylist()
+    assert (written["sample_id"], written["engine"], written["attempt"], written["model"]) == (3, 5, 1, "fake")
+
+
+def test_a_sealed_attempt_takes_no_part(output: JobOutput, tmp_path: Path) -> None:
+    seal_attempts(tmp_path)
+    output.add(over(0))
+    with pytest.raises(FencedError):
+        output.commit({})

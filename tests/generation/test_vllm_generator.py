@@ -1,0 +1,91 @@
+"""What vLLM is told, and what is read from it; no engine is started here."""
+
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from engine.generation.config import GeneratorConfig
+from engine.generation.vllm_generator import engine_arguments, engine_environment, finished_request, gpu_share
+
+ON_CPU = GeneratorConfig(seed=3, gpus_per_engine=0)
+ON_GPU = GeneratorConfig(seed=3, gpus_per_engine=2)
+
+
+def test_an_engine_on_cpu_starts_small_and_eager() -> None:
+    assert engine_arguments(ON_CPU) == {
+        "max_model_len": 2048,
+        "max_num_seqs": 64,
+        "max_num_batched_tokens": 4096,
+        "seed": 3,
+        "disable_log_stats": False,
+        "enable_prefix_caching": True,
+        "trust_remote_code": False,
+        "kv_cache_memory_bytes": 2 * 2**30,
+        "enforce_eager": True,
+    }
+
+
+def test_an_engine_on_gpus_is_left_to_vllm() -> None:
+    arguments = engine_arguments(ON_GPU)
+    assert arguments["tensor_parallel_size"] == 2
+    assert arguments["distributed_executor_backend"] == "mp"
+    assert not arguments.keys() & {"kv_cache_memory_bytes", "enforce_eager"}
+
+
+def test_the_users_arguments_win() -> None:
+    own = {"enforce_eager": False, "max_model_len": 99, "dtype": "float32"}
+    arguments = engine_arguments(replace(ON_CPU, engine_args=own))
+    assert own.items() <= arguments.items()
+    assert arguments["seed"] == 3
+
+
+@pytest.mark.slow
+def test_vllm_knows_every_argument() -> None:
+    from vllm.engine.arg_utils import EngineArgs
+
+    for config in (ON_CPU, ON_GPU):
+        assert set(engine_arguments(config)) <= set(EngineArgs.__dataclass_fields__)
+
+
+def test_an_engine_on_cpu_lives_in_one_process_with_its_threads() -> None:
+    environment = engine_environment(ON_CPU, 6)
+    assert environment["OMP_NUM_THREADS"] == "6"
+    assert environment["VLLM_ENABLE_V1_MULTIPROCESSING"] == "0"
+    assert environment["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert engine_environment(ON_GPU, 6) == {"VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+
+
+def output(**values: object) -> SimpleNamespace:
+    completion = SimpleNamespace(text=" a b", token_ids=[1, 2, 3, 4], cumulative_logprob=-2.0, finish_reason="stop")
+    empty = SimpleNamespace(text="", token_ids=[], cumulative_logprob=0.0, finish_reason="length")
+    plain = SimpleNamespace(text="x", token_ids=[1], cumulative_logprob=None, finish_reason=None)
+    whole = {
+        "request_id": "5",
+        "prompt_token_ids": [1, 2, 3],
+        "num_cached_tokens": 2,
+        "outputs": [completion, empty, plain],
+    }
+    return SimpleNamespace(**{**whole, **values})
+
+
+def test_reads_every_sample_of_a_request() -> None:
+    finished = finished_request(output())
+    assert (finished.request_id, finished.prompt_tokens, finished.cached_tokens) == ("5", 3, 2)
+    first, second, third = finished.samples
+    assert (first.text, first.output_tokens, first.logprob, first.finish_reason) == (" a b", 4, -0.5, "stop")
+    assert (second.output_tokens, second.finish_reason) == (0, "length")
+    assert math.isnan(second.logprob)
+    assert math.isnan(third.logprob)
+    assert third.finish_reason == ""
+
+
+def test_a_request_without_counts_has_none() -> None:
+    finished = finished_request(output(prompt_token_ids=None, num_cached_tokens=None))
+    assert (finished.prompt_tokens, finished.cached_tokens) == (0, 0)
+
+
+def test_models_of_one_engine_share_a_gpu() -> None:
+    assert gpu_share(ON_GPU) == 0.92
+    assert gpu_share(replace(ON_GPU, models={"judge": {"model": "large"}})) == 0.46

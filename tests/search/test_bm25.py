@@ -1,0 +1,75 @@
+"""BM25 against its formula, ties and texts without words included."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from engine.search.bm25 import Bm25Index
+from engine.text.words import words
+
+
+def lucene_bm25(texts: Sequence[str], query: str, k1: float, b: float) -> list[float]:
+    """The score of each text by Lucene's BM25, written out."""
+    counts = [Counter(words(text)) for text in texts]
+    lengths = [sum(count.values()) for count in counts]
+    mean = sum(lengths) / len(lengths)
+    scores = [0.0] * len(texts)
+    for word in words(query):
+        holders = sum(word in count for count in counts)
+        weight = math.log(1 + (len(texts) - holders + 0.5) / (holders + 0.5))
+        for row, count in enumerate(counts):
+            scores[row] += weight * count[word] / (count[word] + k1 * (1 - b + b * lengths[row] / mean))
+    return scores
+
+
+@pytest.mark.parametrize(("k1", "b"), [(1.2, 0.75), (0.9, 0.4), (2.0, 0.0)])
+def test_scores_and_order_are_those_of_the_formula(k1: float, b: float) -> None:
+    rng = np.random.default_rng(7)
+    vocabulary = [f"word{number}" for number in range(30)]
+    texts = [" ".join(rng.choice(vocabulary, rng.integers(0, 25))) for _ in range(60)]
+    ids = [f"d{number}" for number in rng.permutation(60)]
+    queries = [" ".join(rng.choice([*vocabulary, "unknown"], 4)) for _ in range(20)]
+    rows, scores = Bm25Index(ids, texts, k1=k1, b=b).search(queries, 100)
+    by_id = sorted(range(60), key=ids.__getitem__, reverse=True)
+    for query, query_rows, query_scores in zip(queries, rows, scores, strict=True):
+        expected = np.array(lucene_bm25(texts, query, k1, b))
+        np.testing.assert_allclose(query_scores, expected[query_rows], rtol=1e-5, atol=1e-6)
+        score_of = dict(zip(query_rows.tolist(), query_scores.tolist(), strict=True))
+        assert query_rows.tolist() == sorted(by_id, key=lambda row: -score_of[row])
+
+
+def test_stop_words_count_neither_in_texts_nor_in_queries() -> None:
+    texts = ["the heap of the heaps", "the list"]
+    assert Bm25Index(["a", "b"], texts).scores("the heap").all()
+    stopped = Bm25Index(["a", "b"], texts, stop_words={"the", "of"})
+    assert stopped.scores("the heap").tolist() == Bm25Index(["a", "b"], ["heap heaps", "list"]).scores("heap").tolist()
+
+
+@pytest.mark.parametrize("query", ["", "...", "nowhere", "\x00"])
+def test_a_query_without_a_known_word_gives_zeros_in_id_order(query: str) -> None:
+    rows, scores = Bm25Index(["a", "c", "b"], ["one", "two", "three"]).search([query], 2)
+    assert rows.tolist() == [[1, 2]]
+    assert scores.tolist() == [[0.0, 0.0]]
+
+
+def test_texts_may_have_no_words() -> None:
+    rows, scores = Bm25Index(["a", "b"], ["", "?!"]).search(["word"], 5)
+    assert rows.tolist() == [[1, 0]]
+    assert not scores.any()
+
+
+def test_nothing_to_search() -> None:
+    assert Bm25Index([], []).search(["word"], 5)[0].shape == (1, 0)
+    assert Bm25Index(["a"], ["text"]).search([], 5)[0].shape == (0, 1)
+
+
+def test_a_query_in_other_characters_finds_the_same_word() -> None:
+    index = Bm25Index(["a", "b"], ["cafe\u0301 STRASSE", "हिन्दी में"])
+    assert index.search(["CAFÉ"], 1)[0].tolist() == index.search(["straße"], 1)[0].tolist() == [[0]]
+    assert index.scores("हिन्दी").tolist()[0] == 0 < index.scores("हिन्दी").tolist()[1]
+    assert not index.scores("हिन्द").any()

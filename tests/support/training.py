@@ -1,0 +1,166 @@
+"""What tests of training share: a BERT of two small layers, examples to train it on, and a machine to train on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.artifacts.columns import EXAMPLES, PASSAGES
+from engine.artifacts.model import ModelRecord
+from engine.models.precision import Precision
+from engine.runtime.cluster import ClusterConfig
+from engine.runtime.console import Console
+from engine.runtime.memory import MemorySampler
+from engine.runtime.place import Place
+from training.config import Loss, ModelConfig
+from training.step import train_model
+from training.workers.job import Measured
+
+WORDS = [f"word{number}" for number in range(200)]
+SPECIAL_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "query", ":"]
+
+MEASURED = Measured(
+    load_seconds=1.0,
+    loop_seconds=2.0,
+    save_seconds=0.5,
+    seconds_per_step=0.1,
+    losses=(2.0, 1.0),
+    steps=20,
+    resumed_at_step=0,
+    world_size=1,
+    precision=Precision.fp32,
+    loss=Loss.mnrl,
+    dimensions=32,
+    max_tokens=48,
+)
+
+
+class NoEngines:
+    """The engines of a machine that generates nothing."""
+
+    def start(self, config: Any, place: Place) -> Any:
+        raise AssertionError("training starts no engine")
+
+    def stop(self) -> None:
+        pass
+
+
+class Points:
+    """A tracker that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.points: list[tuple[str, dict[str, float], int]] = []
+
+    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        self.points.append((noun, metrics, step))
+
+
+def write_base(folder: Path) -> Path:
+    """Writes a random BERT with mean pooling and a tokenizer of whole words, as a sentence-transformers folder."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from tokenizers import BertWordPieceTokenizer
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    plain, encoder = folder / "plain", folder / "encoder"
+    plain.mkdir(parents=True)
+    vocabulary, tokenizer = folder / "vocab.txt", folder / "tokenizer.json"
+    vocabulary.write_text("\n".join([*SPECIAL_WORDS, *WORDS]))
+    BertWordPieceTokenizer(str(vocabulary)).save(str(tokenizer))
+    torch.manual_seed(0)
+    shape = BertConfig(
+        vocab_size=len(SPECIAL_WORDS) + len(WORDS),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+    )
+    BertModel(shape).save_pretrained(plain)
+    BertTokenizerFast(tokenizer_file=str(tokenizer), vocab_file=str(vocabulary)).save_pretrained(plain)
+    SentenceTransformer(str(plain), device="cpu").save_pretrained(str(encoder), create_model_card=False)
+    return encoder
+
+
+def make_passages(documents: int) -> list[str]:
+    """Passages of six to thirty words, one per document."""
+    rng = random.Random(0)
+    return [" ".join(rng.sample(WORDS, rng.randint(6, 30))) for _ in range(documents)]
+
+
+def write_examples(folder: Path, count: int = 96, documents: int = 48) -> Path:
+    """Examples whose query is three words of its passage; the first one is of the split "validation"."""
+    rng, passages = random.Random(1), make_passages(documents)
+    rows = [
+        {
+            "sample_id": number,
+            "passage_id": f"p{number % documents}",
+            "document_id": f"d{number % documents}",
+            "query": " ".join(rng.sample(passages[number % documents].split(), 3)),
+            "passage": passages[number % documents],
+            "split": "train" if number else "validation",
+            "reason": "",
+            "detail": "",
+            "round_trip_rank": 1,
+            "logprob": 0.0,
+        }
+        for number in range(count)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES), folder / "kept.parquet")
+    return folder
+
+
+def write_documents(folder: Path, documents: int = 48) -> Path:
+    """The documents folder that the examples are of."""
+    rows = [
+        {
+            "passage_id": f"p{number}",
+            "document_id": f"d{number}",
+            "title": "",
+            "text": text,
+            "position": 0,
+            "num_tokens": 20,
+        }
+        for number, text in enumerate(make_passages(documents))
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGES), folder / "passages.parquet")
+    return folder
+
+
+def make_config(base: Path, **changes: Any) -> ModelConfig:
+    """A config that trains the small BERT in seconds."""
+    settings: dict[str, Any] = {
+        "base": str(base),
+        "learning_rate": 3e-3,
+        "batch_size": 8,
+        "epochs": 2,
+        "seed": 0,
+        "max_tokens": 48,
+        "train_max_tokens": 24,
+        "precision": Precision.fp32,
+        "rows_per_pass": 3,
+    }
+    return ModelConfig(**(settings | changes))
+
+
+def make_place(folder: Path, tracker: Any = None) -> Place:
+    """A machine with two cores; Ray runs already."""
+    cluster, store = ClusterConfig(num_cpus=2), folder / "store"
+    return Place(folder / "run", store, cluster, Console(), tracker or Points(), MemorySampler(), NoEngines())
+
+
+def train(config: ModelConfig, folder: Path, tracker: Any = None, **examples: int) -> tuple[ModelRecord, Path]:
+    """Trains on examples that it writes; returns the record and the model's folder."""
+    output = folder / "model"
+    output.mkdir(exist_ok=True)
+    inputs = {
+        "examples": write_examples(folder / "examples", **examples),
+        "documents": write_documents(folder / "documents"),
+    }
+    return train_model(config, inputs, output, make_place(folder, tracker)), output

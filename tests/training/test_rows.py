@@ -1,0 +1,59 @@
+"""The training rows: which examples they are, and what those of one batch must not share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.artifacts.columns import EXAMPLES
+from engine.artifacts.examples import ExamplesFolder
+from engine.errors import UserError
+from tests.support.training import write_examples
+from training.negatives import NO_NEGATIVES, Negatives
+from training.rows import columns_for_training, read_rows, row_keys
+
+ROWS = pa.table(
+    {
+        "query": ["What  is HONEY?", "what is honey?"],
+        "passage": ["of bees", "of hives"],
+        "passage_id": ["p0", "p1"],
+        "document_id": ["d0", "d1"],
+    }
+)
+MINED = Negatives(texts=[["a", "b"], ["c", "d"]], documents=[["d1", "d2"], ["d3", "d4"]], num_random=0)
+
+
+def test_only_kept_examples_of_the_training_split_are_read(tmp_path: Path) -> None:
+    blank = {name: "" if pa.types.is_string(EXAMPLES.field(name).type) else 0 for name in EXAMPLES.names}
+    rows = [
+        {**blank, "document_id": f"d{i}", "query": f"q{i}", "split": "train" if i % 3 else "validation"}
+        for i in range(9)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES), tmp_path / "kept.parquet")
+    assert read_rows(ExamplesFolder(tmp_path))["query"].to_pylist() == [f"q{i}" for i in range(9) if i % 3]
+
+
+def test_examples_of_one_document_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        read_rows(ExamplesFolder(write_examples(tmp_path, count=3, documents=1)))
+    assert caught.value.what == "2 training examples of 1 documents are too few to train on"
+    assert caught.value.where == "examples/kept.parquet"
+    assert "more documents" in caught.value.remedy
+
+
+def test_queries_that_differ_in_case_or_spacing_are_one_key() -> None:
+    keys = row_keys(ROWS, MINED)
+    assert keys.queries == ["what is honey?", "what is honey?"]
+    assert keys.passages == ["of bees", "of hives"]
+    assert keys.documents == ["d0", "d1"]
+    assert keys.negatives == MINED.documents
+
+
+def test_the_loss_reads_texts_and_no_ids() -> None:
+    assert columns_for_training(ROWS, NO_NEGATIVES).column_names == ["query", "passage"]
+    texts = columns_for_training(ROWS, MINED)
+    assert texts.column_names == ["query", "passage", "negative_0", "negative_1"]
+    assert texts["negative_1"].to_pylist() == ["b", "d"]

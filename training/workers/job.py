@@ -1,0 +1,71 @@
+"""What crosses Ray between the driver and the training processes: a TrainingJob there, a Measured back.
+
+Both are frozen and hold plain values only. It is apart from the worker so that the driver, and the model card, need
+nothing of what a worker does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.models.precision import Precision
+from training.config import Loss, ModelConfig
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """Everything that a worker needs besides its rows.
+
+    Attributes:
+        config: the model's config, with the batch size and the learning rate that the rows allow.
+        base: the folder of the base model.
+        output: where rank 0 writes the model; on a cluster a folder that all nodes see.
+        logs: where each process writes what it would print.
+        total_steps: the steps of all epochs.
+        threads: the cores for each worker's arithmetic.
+    """
+
+    config: ModelConfig
+    base: Path
+    output: Path
+    logs: Path
+    total_steps: int
+    threads: int
+
+    def log_file(self, rank: int) -> Path:
+        """Returns the file that a rank's output goes to."""
+        return self.logs / f"training-{rank}.log"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one worker measured while it trained; the driver gets that of rank 0.
+
+    Attributes:
+        load_seconds: from the start of the process's work to the first step, the loading of the base included.
+        loop_seconds: the time of all steps of this attempt.
+        save_seconds: the time of writing the model.
+        seconds_per_step: the mean over the steady steps of this attempt; 0 where there were too few.
+        losses: the training loss at each logged step, those before a restart included.
+        steps: the number of the last step.
+        resumed_at_step: the steps that the checkpoint held from which this attempt went on; 0 without one.
+        world_size: the number of workers.
+        precision: what the forward pass computed in; never `auto`.
+        loss: what was minimised; never `auto`.
+        dimensions: the length of the model's vectors.
+        max_tokens: what the saved model reads of a text.
+    """
+
+    load_seconds: float
+    loop_seconds: float
+    save_seconds: float
+    seconds_per_step: float
+    losses: tuple[float, ...]
+    steps: int
+    resumed_at_step: int
+    world_size: int
+    precision: Precision
+    loss: Loss
+    dimensions: int
+    max_tokens: int
