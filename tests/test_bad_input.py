@@ -1,4 +1,4 @@
-"""Bad input from the command line: one line with value, place and remedy, exit code 2, and nothing lost."""
+"""Bad input from the command line: one line that says where, what and what to do, exit code 2, and nothing lost."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Case:
     Attributes:
         name: of the test.
         arguments: overrides; the last one of a key wins.
-        place: how the line starts.
+        where: how the line starts.
         said: the value at fault and the remedy.
     """
 
@@ -141,16 +141,16 @@ def write_lines(folder: Path, *lines: str) -> Path:
 
 def snapshot(folder: Path) -> dict[str, str | bytes]:
     """Entries, link targets and contents of a folder, and of what its links lead to."""
-    found: dict[str, str | bytes] = {}
-    for where, folders, files in os.walk(folder, followlinks=True):
-        here = Path(where)
-        found |= {str(here / name): str((here / name).resolve()) for name in folders}
-        found |= {str(here / name): (here / name).read_bytes() for name in files}
-    return found
+    entries: dict[str, str | bytes] = {}
+    for name_of_folder, folders, files in os.walk(folder, followlinks=True):
+        here = Path(name_of_folder)
+        entries |= {str(here / name): str((here / name).resolve()) for name in folders}
+        entries |= {str(here / name): (here / name).read_bytes() for name in files}
+    return entries
 
 
 def one_line(err: str, where: str, said: tuple[str, ...]) -> str:
-    """Holds what was written on stderr to be one line with place, value and remedy."""
+    """Holds what was written on stderr to be one line that says where, what and what to do."""
     assert err.startswith(f"synthmill: {where}"), err
     assert err.count("\n") == 1, err
     assert err.endswith("\n"), err

@@ -29,11 +29,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.prompts import write_sets
+from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
+from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.storage.parts import committed_ids, committed_parts
 from engine.storage.store import read_record
-from engine.storage.typed import to_json_values
 from tests.support.command_line import CommandLine
 from tests.support.corpus import write_corpus
 from tests.support.jobs import TASK, rows
@@ -43,7 +43,7 @@ SEED = int(os.environ.get("SYNTHMILL_CRASH_SEED", "0"))
 TRIALS = int(os.environ.get("SYNTHMILL_CRASH_TRIALS", "30"))
 POINT_NAMES = ("open", "rename", "merge", "delete", "before_done")
 WORDS = {"before_done": "before _DONE", "open": "engine start"}
-PLANNED, DONORS = 240, 60
+PLANNED, REUSED = 240, 60
 SAMPLES = 400
 
 MAX_NUM_SEQS = 8
@@ -56,7 +56,6 @@ ARGUMENTS = (
     "until=samples",
     "tracking=off",
     "prompts.per_passage=10",
-    "samples.fake_samples_per_second=80",
     "samples.part_rows=16",
     "samples.max_num_seqs=8",
     "run_dir=run",
@@ -94,7 +93,7 @@ def check_complete(folder: Path, before: dict[int, Row], planned: int) -> None:
     assert sorted(number for file in files for number in file["sample_id"].to_pylist()) == list(range(planned))
     rows = rows_of(folder)
     assert before.items() <= rows.items(), "committed rows stay as they are"
-    record: Any = read_record(folder)["record"]
+    record = read_record(folder).record
     assert record["planned"] == planned == record["generated"] + record["failed"]
     assert not list(folder.resolve().rglob("*.open")) + list(folder.resolve().rglob("*.tmp"))
 
@@ -124,7 +123,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], se
 
 
 class Mill:
-    """Forked drivers on a store of their own each: a plan of PLANNED rows, of which an older folder holds DONORS."""
+    """Forked drivers on a store of their own each: a plan of PLANNED rows, of which an older folder holds REUSED."""
 
     def __init__(self, root: Path, seed: int) -> None:
         self.root, self.seed = root, seed
@@ -135,7 +134,7 @@ class Mill:
             text=True,
             env=os.environ | {"PYTHONPATH": str(CRASH_POINTS.parent.parent)},
         )
-        write_plan(root / "origin", "old", DONORS)
+        write_plan(root / "origin", "old", REUSED)
         write_plan(root / "origin", "new", PLANNED)
         settings = {"name": "old", "engines": 1, "part_rows": 64, "rate": 0.0}
         assert self.end(self.begin(root / "origin", settings)) == 0
@@ -187,9 +186,9 @@ class Mill:
             assert before.items() <= rows.items(), f"trial {number}, start {start}"
             before = rows
         check_complete(folder, before, PLANNED)
-        carried = sum(row["attempt"] == 0 for row in rows_of(folder).values())
-        assert carried == DONORS
-        redone = (root / "written").stat().st_size - DONORS - (PLANNED - carried)  # a byte for each sample written
+        reused = sum(row["attempt"] == 0 for row in rows_of(folder).values())
+        assert reused == REUSED
+        redone = (root / "written").stat().st_size - REUSED - (PLANNED - reused)  # a byte for each sample written
         assert 0 <= redone <= allowed, f"trial {number}: {redone} samples done again, {allowed} allowed"
         return {WORDS.get(hit, hit) for hit in hits}
 
@@ -217,8 +216,13 @@ def write_plan(root: Path, name: str, count: int) -> None:
     plan = pa.concat_tables([rows(10, first // 10 % 3, first) for first in range(0, count, 10)])
     pq.write_table(plan.select(["passage_id", "title", "text"]), root / "documents" / name / "passages.parquet")
     pq.write_table(plan.drop_columns(["title", "text"]), root / "prompts" / name / "plan-00000.parquet")
-    write_sets([], root / "prompts" / name / "demonstration_sets.parquet")
-    (root / "prompts" / name / "task.json").write_text(json.dumps(to_json_values(TASK)))
+    PromptsFolder(root / "prompts" / name).write_basis(TASK, [], [])
+
+
+@pytest.fixture(autouse=True)
+def slow_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes runs of the command line last long enough to be killed; forked drivers have a rate of their own."""
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "80")
 
 
 @pytest.fixture

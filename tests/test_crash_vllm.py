@@ -19,7 +19,7 @@ from tests.test_crash import ARGUMENTS, SEED, check_complete, check_nothing_outl
 PLANNED = 80
 KILLS = 3
 VLLM = (
-    *(argument for argument in ARGUMENTS if argument != "samples=fake" and "fake_samples" not in argument),
+    *(argument for argument in ARGUMENTS if argument != "samples=fake"),
     "collection=corpus",
     "prompts.per_passage=2",
     "samples.max_tokens=12",

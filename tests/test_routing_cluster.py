@@ -70,6 +70,7 @@ def drive(address: str, folder: Path) -> None:
     """Has three engines write the units of SIZES into `folder`."""
     from dataclasses import replace
 
+    from engine.generation.fake_generator import SAMPLES_PER_SECOND
     from engine.generation.jobs import Unit
     from engine.generation.pools import EnginePools
     from engine.runtime.console import Console
@@ -84,7 +85,8 @@ def drive(address: str, folder: Path) -> None:
     units = [
         Unit(prefix_of(first), rows(UNIT_ROWS, prefix_of(first), first)) for first in range(0, sum(SIZES), UNIT_ROWS)
     ]
-    pool = engines.start(replace(FAKE, num_engines=3, fake_samples_per_second=60.0), place)
+    os.environ[SAMPLES_PER_SECOND] = "60"
+    pool = engines.start(replace(FAKE, num_engines=3), place)
     try:
         pool.generate(job(folder), units, lambda _: None)
     finally:

@@ -1,6 +1,5 @@
 """The real engine on the real bundled model: the same loop and parts, with vLLM in them."""
 
-# the fixture `place` of test_pool is a parameter here
 from __future__ import annotations
 
 import ast
@@ -18,14 +17,14 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.command_line.groups import choices
-from engine.generation.config import SamplesConfig
-from engine.generation.jobs import Job, Unit, make_units
+from engine.generation.config import GeneratorConfig
+from engine.generation.jobs import GenerationJob, Unit, make_units
 from engine.generation.pool import EnginePool
 from engine.prompts.step import plan_prompts
 from engine.runtime.place import Place
 from engine.storage.parts import open_attempt
-from engine.task.config import TaskConfig, TurnConfig
 from engine.task.compiled import Prompts
+from engine.task.config import TaskConfig, TurnConfig
 from tests.support.jobs import TASK, job, rows
 
 SONG = "la la la la la la la la la la la la"
@@ -52,16 +51,16 @@ REVIEWS = TaskConfig(
 def check_structured_turns(pool: EnginePool, folder: Path) -> None:
     """Choice, regular expression and JSON schema on the engine that runs already, with replicates of one prompt."""
     folder.mkdir()
-    own = Job(Prompts(REVIEWS, []), 1, open_attempt(folder, 1), [])
+    reviews = GenerationJob(Prompts(REVIEWS, []), 1, open_attempt(folder, 1), [])
     work = rows(6)
     same = ["p0"] * 3 + work["passage_id"].to_pylist()[3:]
     text = ["bees"] * 3 + work["text"].to_pylist()[3:]
     for name, values in (("passage_id", same), ("text", text)):
         work = work.set_column(work.column_names.index(name), name, [values])
-    [totals] = pool.generate(own, [Unit(0, work)], lambda _: None)
+    [totals] = pool.generate(reviews, [Unit(0, work)], lambda _: None)
     samples = SamplesFolder(folder).rows().to_pylist()
     assert [row["sample_id"] for row in samples] == list(range(6)), "all samples of a request are rows"
-    assert totals["requests"] == 6 + 6 + 4 + 6 + 6, [row["error"] for row in samples]
+    assert totals.requests == 6 + 6 + 4 + 6 + 6, [row["error"] for row in samples]
     done = [row for row in samples if row["status"] == "generated"]
     assert len(done) >= 3, [row["error"] for row in samples]
     for row in done:
@@ -97,8 +96,8 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
         plan_prompts(config.prompts, {"documents": documents}, prompts, place)
         plan = PromptsFolder(prompts).plan()
         unit = pa.concat_tables([part.rows for part in make_units(plan, DocumentsFolder(documents).texts(), 100)])
-        own = Job(PromptsFolder(prompts).prompts(), 1, open_attempt(written, 1), condition_names(plan))
-        pool.generate(own, [Unit(0, unit)], lambda _: None)
+        planned = GenerationJob(PromptsFolder(prompts).prompts(), 1, open_attempt(written, 1), condition_names(plan))
+        pool.generate(planned, [Unit(0, unit)], lambda _: None)
         samples = SamplesFolder(written).rows().to_pylist()
         assert len(samples) == 6, name
         turns = list(config.task.turns)
@@ -120,11 +119,8 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
-    tmp_path: Path,
-    place: Place,  # the fixture
-) -> None:
-    config = SamplesConfig(seed=0, max_tokens=12, context_tokens=1024, max_num_seqs=8, kv_cache_bytes=2**28)
+def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(tmp_path: Path, place: Place) -> None:
+    config = GeneratorConfig(seed=0, max_tokens=12, context_tokens=1024, max_num_seqs=8, kv_cache_bytes=2**28)
     work = rows(12)
     texts = [f"bees dance on the comb {text}" for text in work["text"].to_pylist()]
     texts[5] = "word " * 1400
@@ -132,8 +128,9 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
     config = replace(config, cpus_per_engine=1)
     try:
         pool = place.engines.start(config, place)
+        assert isinstance(pool, EnginePool)
         totals = pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
-        assert pool._engines[0].cache_tokens > 8 * 256, "routing knows how much the cache holds"
+        assert pool.engines[0].cache_tokens > 8 * 256, "routing knows how much the cache holds"
         samples = {row["sample_id"]: row for row in SamplesFolder(tmp_path).rows().to_pylist()}
         assert sorted(samples) == list(range(12))
         assert samples[5]["status"] == "failed"
@@ -141,7 +138,7 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(
         written = [row for number, row in samples.items() if number != 5]
         assert all(row["status"] == "generated" and 0 < row["output_tokens"] <= 12 for row in written)
         assert all(row["logprob"] < 0 for row in written)
-        assert totals[0]["counters"]["prefix_cache_queries"] > 0
+        assert totals[0].counters["prefix_cache_queries"] > 0
         assert TASK.stop == ["\n"]
         assert all("\n" not in row["text"] for row in written)
         check_structured_turns(pool, tmp_path / "turns")

@@ -182,7 +182,8 @@ def _smallest_misfit(schema: DictConfig, path: tuple[str | int, ...], value: Any
     error = _merge_error(schema, path, value)
     if error is None:
         return None
-    kind, parts = annotated_type(path), {}
+    kind = annotated_type(path)
+    parts: dict[str | int, Any] = {}
     if isinstance(value, dict) and (is_dataclass(kind) or typing.get_origin(kind) is dict):
         parts = {str(name): part for name, part in value.items()}
     elif isinstance(value, list) and typing.get_origin(kind) is list:

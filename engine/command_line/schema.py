@@ -24,7 +24,7 @@ def run_schema() -> DictConfig:
 
     It is made once, since that takes 30 ms; merging makes a copy, so it stays as it is.
     """
-    schema = OmegaConf.structured(RunConfig)
+    schema: DictConfig = OmegaConf.structured(RunConfig)
     _unfreeze(schema)
     return schema
 

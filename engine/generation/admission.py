@@ -1,4 +1,4 @@
-"""Which inquiries an engine asks next: how many at a time, and when those that share a prefix may follow the first.
+"""Decides what an engine asks next: how much at a time, and when the rest of a prefix may follow its first inquiry.
 
 In: inquiries that wait, and what becomes of those that were sent. Out: those that may be sent now. The first inquiry
 of a prefix goes alone: those that are sent before it was computed would each compute the prefix anew.

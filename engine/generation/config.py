@@ -58,7 +58,7 @@ def at_least(least: float, default: Any) -> Any:
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """Which model writes, how it samples, and where its engines run."""
+    """The model that writes, how it samples, and where its engines run."""
 
     # Which model.
     model: str = "bundled:smollm2-135m-instruct"

@@ -127,7 +127,7 @@ def _need_memory(kv_cache_bytes: int) -> None:
 
 
 def _cut(words: list[str], max_tokens: int) -> Written:
-    """As many of the words as fit; a long word is two tokens, so that a tight limit cuts some samples off, not all."""
+    """Cuts off words that do not fit; a long word is two tokens, so that a tight limit cuts some samples, not all."""
     ends = list(itertools.accumulate(2 if len(word) > _ONE_TOKEN_LETTERS else 1 for word in words))
     kept = sum(end <= max_tokens for end in ends)
     text = "".join(f" {word}" for word in words[:kept])

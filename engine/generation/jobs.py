@@ -31,7 +31,7 @@ class GenerationJob:
 
     prompts: Prompts
     attempt: int
-    """Which start of the driver this is, from 1."""
+    """The number of this start of the driver, from 1."""
     attempt_folder: Path
     """The open folder into which engines commit parts (engine/storage/parts.py)."""
     conditions: list[str]

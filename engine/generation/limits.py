@@ -102,7 +102,7 @@ def _lower(config: GeneratorConfig, limits: Sequence[_Limit], where: str) -> tup
 
 
 def memory_remedy(config: GeneratorConfig) -> str:
-    """Which settings to change when smaller limits did not help either."""
+    """The settings to change when smaller limits did not help either, in words."""
     if config.gpus():
         return (
             "lower samples.max_num_seqs, samples.max_num_batched_tokens or samples.context_tokens, raise "

@@ -1,4 +1,4 @@
-"""Which unit of work an engine does next: where its prefix is warm, without leaving anyone idle. No Ray in it.
+"""Decides which unit of work an engine does next: one whose prefix is warm, as long as nobody idles. No Ray in it.
 
 In: units (runs of rows that share a prefix) and the engines' requests for work. Out: a unit, or none for now. The
 pool uses it on a cluster, and `benchmarks/routing.py` in a simulation, so both follow one policy.

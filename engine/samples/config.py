@@ -16,7 +16,7 @@ from engine.runtime.identity import placement
 
 @dataclass(frozen=True)
 class SamplesConfig(GeneratorConfig):
-    """Which model writes the samples, in how many rounds, and what that may cost."""
+    """The model that writes the samples, in how many rounds, and what that may cost."""
 
     rounds: int = at_least(1, 1)
     """Rounds in which samples are planned: each re-weights conditions and passages by what was kept before it."""

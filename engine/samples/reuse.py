@@ -62,10 +62,10 @@ def make_recipe(config: GeneratorConfig, prompts: PromptsFolder) -> Recipe:
     """The recipe of what a generator writes for a plan."""
     writer = {name: value for name, value in config.identity().items() if name not in _LENGTHS}
     task = to_json_values(prompts.task())
-    asked = {name: value for name, value in task.items() if name not in _PLANNING}
+    written = {name: value for name, value in task.items() if name not in _PLANNING}
     # A row's hash covers the demonstrations of its first turn; those that later turns show are told apart here.
     pool = content_digest(prompts.pool_file) if len(task["turns"]) > 1 else ""
-    return Recipe(digest([writer, asked, pool]), config.max_tokens, config.context_tokens)
+    return Recipe(digest([writer, written, pool]), config.max_tokens, config.context_tokens)
 
 
 def note_recipe(folder: Path, recipe: Recipe) -> None:

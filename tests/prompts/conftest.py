@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,7 @@ from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.prompts.config import PromptsConfig
 from engine.prompts.step import plan_prompts
 from tests.support.places import quiet_place
-from tests.support.planning import write_documents
-
-Plan = Callable[[PromptsConfig], tuple[PromptsFolder, PromptsRecord]]
+from tests.support.planning import Plan, write_documents
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ def test_a_title_with_which_the_text_begins_is_not_written_twice(tmp_path: Path)
 
 def write_samples(folder: Path, *texts: str) -> Path:
     """Writes a samples folder whose samples have these texts."""
+    folder.mkdir()
     table = pa.Table.from_pylist([{"sample_id": number, "text": text} for number, text in enumerate(texts)], SAMPLES)
     write_part(open_attempt(folder, 1) / "part-e0-00000.parquet", table)
     return folder

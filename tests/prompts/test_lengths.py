@@ -34,7 +34,7 @@ TEXTS = ["A kite dives without a tail.", "Ice floats, and that is why lakes free
 
 
 @pytest.mark.parametrize(
-    ("source", "found"),
+    ("source", "mentioned"),
     [
         ("no condition", []),
         ("{{ condition.form }} {{ condition['topic'] }}", ["form", "topic"]),
@@ -47,8 +47,8 @@ TEXTS = ["A kite dives without a tail.", "Ice floats, and that is why lakes free
         ("{{ passage.form }}", []),
     ],
 )
-def test_templates_are_read_by_their_syntax(source: str, found: list[str]) -> None:
-    assert mentioned_conditions([source], NAMES) == found
+def test_templates_are_read_by_their_syntax(source: str, mentioned: list[str]) -> None:
+    assert mentioned_conditions([source], NAMES) == mentioned
 
 
 def test_several_templates_mention_together() -> None:

@@ -24,7 +24,7 @@ ONCE = PlanSize(per_passage=1, max_samples=0, seed=0)
 
 
 def counter(ids: list[str]) -> CountTokens:
-    """100 tokens and the set's number, and one for each sign of the passage's id."""
+    """100 tokens and the set's number, and another for each character of the passage's id."""
     sizes = np.array([len(name) for name in ids], np.int64)
 
     def count(passages: Integers, set_index: Integers, drawn: Mapping[str, Drawn]) -> Integers:
@@ -116,11 +116,11 @@ def test_the_seed_changes_everything() -> None:
 
 def test_replicates_count_samples_of_one_passage_and_cell() -> None:
     rows = plan(IDS[:200], size=PlanSize(6, 0, 0)).to_pylist()
-    found: dict[tuple[str, str], list[int]] = {}
+    replicates: dict[tuple[str, str], list[int]] = {}
     for row in rows:
-        found.setdefault((row["passage_id"], row["cell"]), []).append(row["replicate"])
-    assert all(numbers == list(range(len(numbers))) for numbers in found.values())
-    assert max(map(len, found.values())) > 2
+        replicates.setdefault((row["passage_id"], row["cell"]), []).append(row["replicate"])
+    assert all(numbers == list(range(len(numbers))) for numbers in replicates.values())
+    assert max(map(len, replicates.values())) > 2
     assert all(row["replicate"] == slot for slot, row in enumerate(plan(["a"], {}, PlanSize(5, 0, 0)).to_pylist()))
 
 
@@ -133,13 +133,13 @@ def share_error(count: int, total: int, share: float) -> float:
 def test_shares_follow_weights(seed: int) -> None:
     table = plan([f"p{number}" for number in range(20_000)], size=PlanSize(2, 0, seed), num_sets=5)
     cells = Counter(table["cell"].to_pylist())
-    wanted = {
+    expected = {
         "form=question|length=short": 0.375,
         "form=question|length=long": 0.375,
         "form=keywords|length=short": 0.125,
         "form=keywords|length=long": 0.125,
     }
-    assert all(share_error(cells[cell], 40_000, share) < 5 for cell, share in wanted.items()), cells
+    assert all(share_error(cells[cell], 40_000, share) < 5 for cell, share in expected.items()), cells
     sets = Counter(table["demonstration_set"].to_pylist())
     assert set(sets) == set(range(10))
     assert all(share_error(sets[index], 40_000, 0.15 if index < 5 else 0.05) < 5 for index in sets), sets
@@ -177,8 +177,8 @@ def test_prefixes_that_mention_a_condition_are_told_apart() -> None:
 
 def test_another_attribute_moves_no_draw() -> None:
     more = {"tone": AttributeConfig(["dry", "warm"]), **ATTRIBUTES}
-    wanted = ["passage_id", "condition_form", "condition_length"]
-    assert plan(IDS, more).select(wanted).equals(plan(IDS).select(wanted))
+    columns = ["passage_id", "condition_form", "condition_length"]
+    assert plan(IDS, more).select(columns).equals(plan(IDS).select(columns))
 
 
 def test_an_added_value_moves_only_those_who_draw_it() -> None:

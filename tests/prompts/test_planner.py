@@ -20,9 +20,8 @@ from engine.search.encoder import EncoderConfig
 from engine.task.compiled import compile_task
 from engine.task.config import AttributeConfig, PromptKind
 from engine.task.render import Ask
-from tests.prompts.conftest import Plan
 from tests.support.places import printed, quiet_place
-from tests.support.planning import MODEL, passage_text, prompts_config
+from tests.support.planning import MODEL, Plan, passage_text, prompts_config
 
 Gather = Callable[[PromptsConfig], PlanInputs]
 

@@ -21,10 +21,9 @@ from engine.prompts.config import PromptsConfig, RoundConfig
 from engine.prompts.planner import PlanInputs, gather_inputs
 from engine.prompts.rounds import Coverage, next_rows, next_weights, reweighted
 from engine.task.config import AttributeConfig, QuotaConfig, TaskConfig
-from tests.prompts.conftest import Plan
 from tests.support.command_line import CommandLine
 from tests.support.places import quiet_place
-from tests.support.planning import SIZES, prompts_config
+from tests.support.planning import SIZES, Plan, prompts_config
 
 EVEN = {"question": 0.5, "keywords": 0.5}
 

@@ -16,9 +16,8 @@ from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig
 from engine.prompts.step import plan_prompts
 from engine.task.config import AttributeConfig, PromptKind, QuotaConfig, WrittenConfig
 from engine.task.render import Ask
-from tests.prompts.conftest import Plan
 from tests.support.places import printed, quiet_place
-from tests.support.planning import SIZES, WORDS, prompts_config, write_documents
+from tests.support.planning import SIZES, WORDS, Plan, prompts_config, write_documents
 
 
 def test_plans_every_passage_and_says_so(plan: Plan) -> None:

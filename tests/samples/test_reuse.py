@@ -181,7 +181,7 @@ def test_other_code_that_writes_is_another_recipe(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize("parts", range(3))
 def test_a_kill_while_taking_over_takes_nothing_twice(mill: Mill, monkeypatch: pytest.MonkeyPatch, parts: int) -> None:
-    monkeypatch.setattr("engine.storage.merging._MERGED_GROUP_ROWS", 7)
+    monkeypatch.setattr("engine.storage.merging._ROW_GROUP_ROWS", 7)
     mill.write(replace(FAKE, part_rows=7), mill.plan(40), "first")
     inputs = mill.plan(50)
     write = reuse.write_part

@@ -1,8 +1,9 @@
 """A driver of the samples step that costs a fork instead of a start of Ray, so that it can be killed many times.
 
 In: one JSON object per line on standard input. Out: for each the pid of a forked driver at once, then its wait status.
-The driver runs the real step (`engine.samples.step.generate_samples`, locks, parts, carry-over, compaction, `_DONE`) with the
-real engine loops in threads of its own; only `engine/generation/pool.py` and Ray are replaced. A kill takes both together.
+The driver runs the real step (`engine.samples.step.generate_samples`, locks, parts, reuse, compaction, `_DONE`) with
+the real engine loops in threads of its own; only `engine/generation/pool.py` and Ray are replaced. A kill takes both
+together.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,14 +26,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from rich.console import Console as RichConsole
 
-from engine.generation.config import GeneratorKind, SamplesConfig
-from engine.generation.fake_generator import FakeGenerator
+from engine.artifacts.prompts import planned_rows
+from engine.generation.config import GeneratorConfig, GeneratorKind
+from engine.generation.fake_generator import SAMPLES_PER_SECOND, FakeGenerator
 from engine.generation.generator import Written
-from engine.generation.jobs import Job, Unit
+from engine.generation.jobs import GenerationJob, Ticket, Unit
 from engine.generation.loop import EngineLoop
+from engine.generation.totals import EngineTotals
 from engine.runtime.console import Console
+from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
-from engine.storage.store import Store, finish, is_done
+from engine.storage.store import StepRecord, Store, finish, is_done
+from engine.storage.typed import to_json_values
 from engine.task.sampling import Sampling
 
 POINTS = Path(__file__).resolve().parent / "crash_points"
@@ -44,7 +48,7 @@ MAX_NUM_SEQS = 8
 class LocalPool:
     """Engine loops in threads, two units ahead on each."""
 
-    def __init__(self, config: SamplesConfig, log: Path) -> None:
+    def __init__(self, config: GeneratorConfig, log: Path) -> None:
         self.config, self._log = config, log
         self.start_seconds = START_SECONDS
         self.out_of_time = False
@@ -54,25 +58,26 @@ class LocalPool:
         time.sleep(START_SECONDS)
         return START_SECONDS
 
-    def totals(self) -> list[dict[str, Any]]:
-        return [asdict(loop.totals()) for loop in self._loops]
+    def totals(self) -> list[EngineTotals]:
+        return [loop.totals() for loop in self._loops]
 
-    def generate_samples(
-        self, job: Job, units: Iterable[Unit], on_progress: Callable[[int], None]
-    ) -> list[dict[str, Any]]:
+    def generate(
+        self, job: GenerationJob, units: Iterable[Unit], on_progress: Callable[[int], None]
+    ) -> list[EngineTotals]:
         for loop in self._loops:
             threading.Thread(target=self._run, args=(loop,), daemon=True).start()
             loop.hand_in(job).done.wait()
-        source, given = iter(units), [[] for _ in self._loops]
+        source = iter(units)
+        given: list[list[Ticket]] = [[] for _ in self._loops]
         while True:
             for loop, tickets in zip(self._loops, given, strict=True):
                 waiting = sum(not ticket.done.is_set() for ticket in tickets)
-                tickets += [loop.hand_in(unit.rows.to_pylist()) for unit in itertools.islice(source, 2 - waiting)]
+                tickets += [loop.hand_in(planned_rows(unit.rows)) for unit in itertools.islice(source, 2 - waiting)]
             if all(ticket.done.is_set() for tickets in given for ticket in tickets):
                 break
             on_progress(0)
             time.sleep(0.005)
-        while any(own["committed"] < own["generated"] + own["failed"] for own in self.totals()):
+        while any(engine.committed < engine.finished for engine in self.totals()):
             time.sleep(0.005)
         return self.totals()
 
@@ -87,7 +92,7 @@ class LocalPool:
 class _Noting(FakeGenerator):
     """Leaves a byte in a file for every sample that it writes."""
 
-    def __init__(self, config: SamplesConfig, log: Path) -> None:
+    def __init__(self, config: GeneratorConfig, log: Path) -> None:
         super().__init__(config)
         self._file = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
 
@@ -112,15 +117,16 @@ def drive(work: dict[str, Any]) -> None:
         max_num_seqs=MAX_NUM_SEQS,
         num_engines=work["engines"],
         part_rows=work["part_rows"],
-        fake_samples_per_second=work["rate"],
     )
+    os.environ[SAMPLES_PER_SECOND] = str(work["rate"])
     pools = SimpleNamespace(start=lambda config, _: LocalPool(config, root / "written"))
     where: Any = SimpleNamespace(engines=pools, console=Console(RichConsole(file=io.StringIO())))
     inputs = {noun: root / noun / work["name"] for noun in ("documents", "prompts")}
     store = Store(root)
     with store.producing(store.folder("samples", work["name"]), keep=True) as folder:
         if not is_done(folder):
-            finish(folder, {"record": generate_samples(config, inputs, folder, where)})
+            record = to_json_values(generate_samples(config, inputs, folder, where))
+            finish(folder, StepRecord("samples", work["name"], {}, {}, 0.0, 0, record))
 
 
 def _say(number: int) -> None:

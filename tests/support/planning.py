@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +10,13 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.columns import PASSAGES
 from engine.artifacts.documents import PASSAGES_FILE
+from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.prompts.config import PromptsConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.task.config import AttributeConfig, RangeConfig, TaskConfig
+
+Plan = Callable[[PromptsConfig], tuple[PromptsFolder, PromptsRecord]]
+"""Plans a first round into a fresh folder."""
 
 MODEL = "bundled:smollm2-135m-instruct"
 WORDS = AttributeConfig(file="package:words/nouns.txt")
@@ -26,7 +31,7 @@ _FIXED = {"model": MODEL, "context_tokens": 2048, "max_tokens": 48, "seed": 0, "
 
 
 def prompts_config(
-    task: dict[str, object] | None = None, shown: dict[str, object] | None = None, **changes: object
+    task: Mapping[str, object] | None = None, shown: Mapping[str, object] | None = None, **changes: object
 ) -> PromptsConfig:
     """A config that plans one sample for each passage, with questions and keywords by demonstrations.
 

@@ -1,4 +1,4 @@
-"""Which demonstrations a prompt shows: sets drawn from the pool at random, spread out, or nearest to the passage.
+"""Demonstration sets, of which a prompt shows one: drawn at random, spread out, or nearest to the passage.
 
 In: a pool, the values of the condition that demonstrations are chosen by, and, where likeness counts, an encoder.
 Out: ordered sets, and for `nearest` the set of every passage. A set lists its demonstrations in one order, so prompts

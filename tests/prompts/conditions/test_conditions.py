@@ -29,8 +29,8 @@ def shares(values: list[str]) -> dict[str, float]:
     return {value: count / len(values) for value, count in Counter(values).items()}
 
 
-def near(**wanted: float) -> Any:
-    return pytest.approx(wanted, abs=0.02)
+def near(**expected: float) -> Any:
+    return pytest.approx(expected, abs=0.02)
 
 
 def test_lists_are_even_and_mappings_weighted() -> None:
@@ -68,10 +68,10 @@ def test_the_identity_of_a_word_list_is_its_content(tmp_path: Path) -> None:
     first, second = tmp_path / "a.txt", tmp_path / "b.txt"
     first.write_text("cat\n")
     second.write_text("cat\n")
-    own = [identity_of(AttributeConfig(file=str(file))) for file in (first, second)]
-    assert own[0] == own[1]
+    identities = [identity_of(AttributeConfig(file=str(file))) for file in (first, second)]
+    assert identities[0] == identities[1]
     second.write_text("cat\ndog\n")
-    assert identity_of(AttributeConfig(file=str(second))) != own[0]
+    assert identity_of(AttributeConfig(file=str(second))) != identities[0]
 
 
 def test_a_taxonomy_is_drawn_branch_by_branch() -> None:
@@ -101,8 +101,8 @@ def test_one_attribute_depends_on_another() -> None:
     drawn = draw(name=name, kind=kind)
     assert list(drawn) == ["name", "kind"], "columns stand in the order of declaration"
     pairs = shares([f"{a} {b}" for a, b in zip(drawn["kind"], drawn["name"], strict=True)])
-    wanted = {"animal cat": 1 / 8, "animal dog": 1 / 8, "plant oak": 3 / 16, "plant fern": 1 / 16, "stone thing": 0.5}
-    assert pairs == near(**wanted)
+    expected = {"animal cat": 1 / 8, "animal dog": 1 / 8, "plant oak": 3 / 16, "plant fern": 1 / 16, "stone thing": 0.5}
+    assert pairs == near(**expected)
 
 
 def test_dependence_may_be_a_chain_and_on_a_leaf() -> None:

@@ -39,24 +39,24 @@ def draw(
 ) -> list[tuple[str, ...]]:
     """Drawn rows, `step` at a time, until the plan ends."""
     drawer = Drawer(conditions, exclude, quotas)
-    found: list[tuple[str, ...]] = []
+    drawn_rows: list[tuple[str, ...]] = []
     for start in range(0, COUNT, step):
         drawn, count = drawer.draw(rows(start, min(start + step, COUNT)))
-        found += zip(*(column.column().to_pylist() for column in drawn.values()), strict=True)
-        assert len(found) <= start + step
+        drawn_rows += zip(*(column.column().to_pylist() for column in drawn.values()), strict=True)
+        assert len(drawn_rows) <= start + step
         if count < min(step, COUNT - start):
             break
-    return found
+    return drawn_rows
 
 
 def test_what_is_excluded_is_never_drawn_and_the_rest_keeps_its_proportions() -> None:
-    free, found = draw(), draw([{"form": "claim", "length": ["long", "endless"]}])
-    pairs = Counter(row[:2] for row in found)
+    free, constrained = draw(), draw([{"form": "claim", "length": ["long", "endless"]}])
+    pairs = Counter(row[:2] for row in constrained)
     assert set(pairs) == {("question", "short"), ("question", "long"), ("question", "endless"), ("claim", "short")}
     assert pairs["question", "short"] / COUNT == pytest.approx((1 / 4) / (5 / 6), abs=0.02)
     assert pairs["claim", "short"] / COUNT == pytest.approx((1 / 12) / (5 / 6), abs=0.02)
     allowed = [row[:2] in pairs for row in free]
-    assert [row for row, ok in zip(found, allowed, strict=True) if ok] == [
+    assert [row for row, ok in zip(constrained, allowed, strict=True) if ok] == [
         row for row, ok in zip(free, allowed, strict=True) if ok
     ], "only what was excluded is drawn again"
 
@@ -77,29 +77,28 @@ def plain(exclude: Sequence[dict[str, Any]], quotas: Sequence[QuotaConfig], trie
     """The definition: one sample after the other, each the first of its draws that is neither excluded nor full."""
     draws = []
     for attempt in range(tries):
-        own = RowKeys(HASHES[:300], np.zeros(300, np.int64), np.full(300, attempt), 0)
-        drawn = CONDITIONS.draw(own)
+        drawn = CONDITIONS.draw(RowKeys(HASHES[:300], np.zeros(300, np.int64), np.full(300, attempt), 0))
         draws.append(list(zip(*(column.column().to_pylist() for column in drawn.values()), strict=True)))
     left = [quota.max for quota in quotas]
 
-    def hits(row: tuple[str, ...], wanted: dict[str, Any]) -> bool:
+    def hits(row: tuple[str, ...], combination: dict[str, Any]) -> bool:
         values = dict(zip(CONDITIONS.names, row, strict=True))
-        return all(values[name] == value for name, value in wanted.items())
+        return all(values[name] == value for name, value in combination.items())
 
-    found: list[tuple[str, ...]] = []
+    rows_so_far: list[tuple[str, ...]] = []
     for index in range(300):
         free = (
             draws[attempt][index]
             for attempt in range(tries)
-            if not any(hits(draws[attempt][index], wanted) for wanted in exclude)
+            if not any(hits(draws[attempt][index], combination) for combination in exclude)
             and not any(n <= 0 and hits(draws[attempt][index], q.where) for n, q in zip(left, quotas, strict=True))
         )
         row = next(free, None)
         if row is None:
-            return found
+            return rows_so_far
         left = [n - hits(row, quota.where) for n, quota in zip(left, quotas, strict=True)]
-        found.append(row)
-    return found
+        rows_so_far.append(row)
+    return rows_so_far
 
 
 @pytest.mark.parametrize("step", [COUNT, 300, 7])
@@ -111,17 +110,17 @@ def test_quotas_are_those_of_the_plain_definition(step: int) -> None:
         QuotaConfig({"form": "claim", "length": "short"}, 20),
         QuotaConfig({"length": "endless"}, 90),
     ]
-    wanted = plain(exclude, quotas)
-    assert 100 < len(wanted) < 300
-    assert draw(exclude, quotas, step=step)[:300] == wanted
-    assert len(draw(exclude, quotas, step=step)) == len(wanted), "the plan ends where no cell is free"
+    expected = plain(exclude, quotas)
+    assert 100 < len(expected) < 300
+    assert draw(exclude, quotas, step=step)[:300] == expected
+    assert len(draw(exclude, quotas, step=step)) == len(expected), "the plan ends where no cell is free"
 
 
 def test_what_has_no_quota_takes_the_rest() -> None:
-    found = draw(quotas=[QuotaConfig({"form": "question"}, 10), QuotaConfig({"length": "short"}, 0)])
-    assert len(found) == COUNT
-    assert Counter(row[0] for row in found) == {"question": 10, "claim": COUNT - 10}
-    assert not [row for row in found if row[1] == "short"]
+    drawn_rows = draw(quotas=[QuotaConfig({"form": "question"}, 10), QuotaConfig({"length": "short"}, 0)])
+    assert len(drawn_rows) == COUNT
+    assert Counter(row[0] for row in drawn_rows) == {"question": 10, "claim": COUNT - 10}
+    assert not [row for row in drawn_rows if row[1] == "short"]
 
 
 def test_without_conditions_there_is_nothing_to_constrain() -> None:

@@ -19,10 +19,10 @@ def choice(count: int, weights: list[float] | None = None) -> Choice:
 
 def chi_square(codes: np.ndarray, shares: list[float]) -> float:
     """In standard deviations from what a fair draw gives."""
-    found = np.bincount(codes, minlength=len(shares))
-    wanted = np.array(shares) * len(codes)
+    counts = np.bincount(codes, minlength=len(shares))
+    expected = np.array(shares) * len(codes)
     freedom = len(shares) - 1
-    return float((((found - wanted) ** 2 / wanted).sum() - freedom) / math.sqrt(2 * freedom))
+    return float((((counts - expected) ** 2 / expected).sum() - freedom) / math.sqrt(2 * freedom))
 
 
 @pytest.mark.parametrize(
@@ -59,12 +59,12 @@ def test_equal_weights_need_no_logarithm() -> None:
 
 def plain_jump(key: int, count: int) -> int:
     """As printed in Lamping & Veach 2014."""
-    found, candidate = -1, 0
+    index, candidate = -1, 0
     while candidate < count:
-        found = candidate
+        index = candidate
         key = (key * 2862933555777941757 + 1) % 2**64
-        candidate = int((found + 1) * (float(1 << 31) / float((key >> 33) + 1)))
-    return found
+        candidate = int((index + 1) * (float(1 << 31) / float((key >> 33) + 1)))
+    return index
 
 
 @pytest.mark.parametrize("count", [1, 2, 65, 1500, 100_000])

@@ -46,10 +46,10 @@ def test_a_prefix_ends_just_beyond_a_block_or_is_left_as_it_is(words: int) -> No
 def test_the_longest_document_is_cut_first() -> None:
     short, long = demonstration(0, 20), demonstration(1, 150)
     block = 64
-    [[one, other]] = fit_sets([[short, long]], prefixes, TOKENIZER, block)
-    assert one == short
-    assert long.document.startswith(other.document.removesuffix(" ..."))
-    assert len(other.document) < len(long.document)
+    [[uncut, cut]] = fit_sets([[short, long]], prefixes, TOKENIZER, block)
+    assert uncut == short
+    assert long.document.startswith(cut.document.removesuffix(" ..."))
+    assert len(cut.document) < len(long.document)
 
 
 def test_sets_that_fit_and_blocks_with_nothing_to_gain_change_nothing() -> None:

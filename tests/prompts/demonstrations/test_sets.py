@@ -15,9 +15,9 @@ from engine.artifacts.columns import PASSAGES
 from engine.errors import UserError
 from engine.prompts.demonstrations.config import DemonstrationsConfig, Selection
 from engine.prompts.demonstrations.sets import ShownSets, choose_sets, diverse_sets, nearest_sets, random_sets
-from engine.runtime.place import Place
 from engine.search.encoder import EncoderConfig
 from engine.task.render import Demonstration
+from tests.support.places import quiet_place
 
 CONFIG = DemonstrationsConfig(per_prompt=4, num_sets=3, seed=0, collection="")
 STRATA = [list(range(10)), list(range(10, 20))]
@@ -45,16 +45,16 @@ def test_random_sets_are_seeded_subsets_of_their_stratum() -> None:
 @pytest.mark.parametrize("least", [0, 1])
 def test_random_sets_show_all_equally_often(num_sets: int, least: int) -> None:
     sets = random_sets(replace(CONFIG, num_sets=num_sets, min_per_prompt=least), STRATA)
-    for stratum, own in zip(STRATA, (sets[:num_sets], sets[num_sets:]), strict=True):
-        assert all(len(set(rows)) == len(rows) for rows in own), "none twice in a set"
-        shown = Counter(row for rows in own for row in rows)
+    for stratum, chosen in zip(STRATA, (sets[:num_sets], sets[num_sets:]), strict=True):
+        assert all(len(set(rows)) == len(rows) for rows in chosen), "none twice in a set"
+        shown = Counter(row for rows in chosen for row in rows)
         counts = [shown[row] for row in stratum]
-        assert sum(counts) == sum(map(len, own))
+        assert sum(counts) == sum(map(len, chosen))
         assert max(counts) - min(counts) <= 1
-        last = Counter(rows[-1] for rows in own)
+        last = Counter(rows[-1] for rows in chosen)
         assert max(last.values()) <= num_sets / len(stratum) + 1, "none is last much more often than any other"
         if num_sets == 40:
-            assert len({tuple(rows) for rows in own if len(rows) == 4}) == sum(len(rows) == 4 for rows in own)
+            assert len({tuple(rows) for rows in chosen if len(rows) == 4}) == sum(len(rows) == 4 for rows in chosen)
 
 
 def test_a_small_pool_gives_small_sets() -> None:
@@ -78,9 +78,9 @@ def test_diverse_sets_are_spread_out() -> None:
         pairs = [vectors[rows] @ vectors[rows].T - 2 * np.eye(len(rows)) for rows in sets]
         return float(np.mean([pair.max() for pair in pairs]))
 
-    wanted = replace(CONFIG, num_sets=20)
-    assert nearest_pair(diverse_sets(wanted, [list(range(20))], vectors)) < nearest_pair(
-        random_sets(wanted, [list(range(20))])
+    config = replace(CONFIG, num_sets=20)
+    assert nearest_pair(diverse_sets(config, [list(range(20))], vectors)) < nearest_pair(
+        random_sets(config, [list(range(20))])
     )
 
 
@@ -89,15 +89,15 @@ def test_nearest_sets_are_shared_by_passages_with_the_same_neighbours() -> None:
     passages = vectors[[0, 0, 5, 15, 15]]
     shown = nearest_sets(replace(CONFIG, per_prompt=3), [list(range(20)), [5, 6, 7, 15]], vectors, passages)
     assert shown.of_passage is not None
-    found = [[shown.members[index] for index in row] for row in shown.of_passage]
-    assert found[0] == [[0, 1, 19], [0, 1, 19], [4, 5, 6], [14, 15, 16], [14, 15, 16]]
-    assert all(set(rows) <= {5, 6, 7, 15} for rows in found[1])
+    sets = [[shown.members[index] for index in row] for row in shown.of_passage]
+    assert sets[0] == [[0, 1, 19], [0, 1, 19], [4, 5, 6], [14, 15, 16], [14, 15, 16]]
+    assert all(set(rows) <= {5, 6, 7, 15} for rows in sets[1])
     assert len(shown.members) < 10
     assert shown.ids()[shown.of_passage[0][0]] == "0 1 19"
 
 
 @pytest.mark.parametrize("select", [Selection.nearest, Selection.diverse])
-def test_likeness_is_measured_by_the_encoder(tmp_path: Path, place: Place, select: Selection) -> None:
+def test_likeness_is_measured_by_the_encoder(tmp_path: Path, select: Selection) -> None:
     documents = tmp_path / "documents-1"
     documents.mkdir()
     texts = ["Bees dance on the comb to tell where flowers are.", "Interest on the loan is paid every month."]
@@ -113,7 +113,7 @@ def test_likeness_is_measured_by_the_encoder(tmp_path: Path, place: Place, selec
     ]
     encoder = EncoderConfig("bundled:all-minilm-l6-v2", "", "", 64)
     config = replace(CONFIG, select=select, per_prompt=2 if select is Selection.diverse else 1, encoder=encoder)
-    shown = choose_sets(config, pool, [[0, 1, 2]], documents, place)
+    shown = choose_sets(config, pool, [[0, 1, 2]], documents, quiet_place(tmp_path))
     assert isinstance(shown, ShownSets)
     if select is Selection.nearest:
         assert shown.of_passage is not None
