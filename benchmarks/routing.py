@@ -5,9 +5,9 @@
 Every engine has a speed of its own and a cache that holds a few prefixes; a unit whose prefix is warm skips the cost
 of computing it. Four ways to hand out the same units: the policy of engine/generation/routing.py (the object that the
 pool uses), every unit to an engine drawn at random, round-robin, and first come first served (an idle engine takes the
-next unit of the plan). Prints, as median over the seeds, `routing_hit_rate ratio` (share of units that found their prefix warm,
-policy over each other way) and `routing_idle value` (share of the engines' time, from start to the last unit's end,
-that nothing was computed). Fails where the policy is not better.
+next unit of the plan). Prints, as median over the seeds, `routing_hit_rate ratio` (share of units that found their
+prefix warm, policy over each other way) and `routing_idle value` (share of the engines' time, from start to the last
+unit's end, that nothing was computed). Fails where the policy is not better.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""TODO room artifacts."""
+"""What steps hand to each other: the columns of every table, and a typed door for each finished folder."""

@@ -1,7 +1,7 @@
 """The rows that steps hand to each other, as Arrow schemas: one per file a step writes.
 
 Every row has an id from birth: documents and passages by name, everything after planning by `sample_id`.
-Columns are documented here once; `tests/test_records.py` holds the writers to them.
+Columns are documented here once; `tests/artifacts/test_columns.py` holds the writers to them.
 """
 
 from __future__ import annotations
