@@ -13,7 +13,6 @@ from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
 from engine.examples.step import curate_examples
-from engine.samples.config import SamplesConfig
 from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.prompts.round_zero import values_config
@@ -22,6 +21,7 @@ from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
 from engine.runtime.step import Step
 from engine.runtime.tracking import TrackingConfig
+from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
 from engine.task.config import TaskConfig
 from eval.config import ReportConfig

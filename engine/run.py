@@ -23,8 +23,8 @@ from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.run_folders import begin_run, hold_run, link, link_latest, remember_run
 from engine.storage.store import NOUNS, Store
+from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
-from engine.task.turns import resolve_turns
 
 FOLLOWS = {"documents.path": "collection", "report.benchmark": "collection", "documents.tokenizer": "model.base"}
 """Keys that take the value of another one unless they are set themselves."""
@@ -173,7 +173,7 @@ def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
         UserError: a turn names one that does not exist, or there is one that no turn names.
     """
     known = model_configs(config)
-    turns = resolve_turns(task)
+    turns = compile_task(task).turns
     for turn in turns.values():
         if turn.config.model not in known:
             remedy = suggest(turn.config.model, config.models) if config.models else "add it to samples.models"

@@ -19,9 +19,10 @@ from engine.models.tokenizer import load_tokenizer
 from engine.prompts.config import PromptsConfig, SelfInstructConfig
 from engine.prompts.demonstrations.pool import Titled, complete, load_pool, shorten
 from engine.prompts.round_zero import DEMONSTRATIONS, VALUES, read_demonstrations, with_values
+from engine.task.compiled import Task, compile_task
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
-from engine.task.turns import resolve_turns, shows_documents
+from engine.task.turns import shows_documents
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -36,6 +37,8 @@ class PlanBasis:
     pool: list[Demonstration]
     drawn: TaskConfig
     """The task whose weights conditions are drawn by; another one than `task` in later rounds only."""
+    compiled: Task
+    """The turns of the task, compiled once, without demonstrations."""
 
 
 def gather_basis(config: PromptsConfig, inputs: Mapping[str, Path]) -> PlanBasis:
@@ -49,9 +52,11 @@ def gather_basis(config: PromptsConfig, inputs: Mapping[str, Path]) -> PlanBasis
         UserError: there are no demonstrations where the config says, or the model wrote no value.
     """
     task = written_task(config.task, inputs)
-    pool = _pool(config, task, inputs)
+    compiled = compile_task(task)
+    pool = _pool(config, compiled, inputs)
     tokenizer = load_tokenizer(config.model, key="samples.model")
-    return PlanBasis(task, _shortened(pool, config.demonstrations.max_document_tokens, tokenizer), drawn=task)
+    pool = _shortened(pool, config.demonstrations.max_document_tokens, tokenizer)
+    return PlanBasis(task, pool, drawn=task, compiled=compiled)
 
 
 def written_task(task: TaskConfig, inputs: Mapping[str, Path]) -> TaskConfig:
@@ -67,17 +72,17 @@ def read_basis(prompts: Path) -> PlanBasis:
     """
     folder = PromptsFolder(prompts)
     task = folder.task()
-    return PlanBasis(task, folder.pool(), drawn=task)
+    return PlanBasis(task, folder.pool(), drawn=task, compiled=compile_task(task))
 
 
-def _pool(config: PromptsConfig, task: TaskConfig, inputs: Mapping[str, Path]) -> list[Demonstration]:
+def _pool(config: PromptsConfig, task: Task, inputs: Mapping[str, Path]) -> list[Demonstration]:
     shown, documents = config.demonstrations, inputs["documents"]
     if shown.self_instruct:
-        return read_demonstrations(SelfInstructConfig(task, shown), inputs[DEMONSTRATIONS], documents)
-    with_documents = any(map(shows_documents, resolve_turns(task).values()))
+        return read_demonstrations(SelfInstructConfig(task.config, shown), inputs[DEMONSTRATIONS], documents)
+    with_documents = any(map(shows_documents, task.turns.values()))
     texts = _texts(DocumentsFolder(documents).passages(["document_id", "title", "text"])) if shown.from_qrels else {}
     pool = load_pool(shown, texts, with_documents=with_documents)
-    return complete(pool, task.attributes) if shown.from_qrels and shown.complete else pool
+    return complete(pool, task.config.attributes) if shown.from_qrels and shown.complete else pool
 
 
 def _texts(passages: pa.Table) -> dict[str, Titled]:

@@ -24,9 +24,8 @@ from engine.prompts.demonstrations.sets import ShownSets, choose_sets
 from engine.prompts.lengths import PromptLengths, count_passages, prefix_conditions
 from engine.prompts.plan import Sets
 from engine.task.check import check_turns
-from engine.task.compiled import compile_task
 from engine.task.render import Demonstration, Renderer
-from engine.task.turns import resolve_turns, shows_demonstrations
+from engine.task.turns import shows_demonstrations
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -66,14 +65,14 @@ def gather_inputs(config: PromptsConfig, basis: PlanBasis, documents: DocumentsF
     """
     passages = documents.passages(["passage_id", "title", "text"])
     tokenizer = load_tokenizer(config.model, key="samples.model")
-    pool = basis.pool if any(map(shows_demonstrations, resolve_turns(basis.drawn).values())) else []
+    pool = basis.pool if any(map(shows_demonstrations, basis.compiled.turns.values())) else []
     stratum, values = strata(pool, basis.drawn.attributes)
     conditions = make_conditions(basis.drawn.attributes, stratum, values)
     if pool:
         _warn_of_slips(basis, config.demonstrations, conditions.possible(), place.console)
     chosen = _choose(config.demonstrations, pool, stratify(pool, stratum, values), documents, place)
     probe = conditions.probe()
-    task = compile_task(basis.drawn, chosen.of(pool))
+    task = basis.compiled.with_sets(chosen.of(pool))
     check_turns(task, probe)
     renderer = _fitted(task.first, config.demonstrations, probe, tokenizer)
     mentioned = prefix_conditions(renderer, conditions.names)
@@ -99,7 +98,7 @@ def _warn_of_slips(
             "the demonstrations are bundled:general, search queries on everyday subjects; "
             "name your own with demonstrations.path=FILE.jsonl"
         )
-    templates = [turn.config.demonstration or "" for turn in resolve_turns(basis.drawn).values()]
+    templates = [turn.config.demonstration or "" for turn in basis.compiled.turns.values()]
     others = {name: values for name, values in possible.items() if name not in choosing}
     for slip in slips(basis.pool, templates, others):
         console.warn(slip)

@@ -12,8 +12,9 @@ from engine.artifacts.documents import PASSAGES_FILE
 from engine.artifacts.examples import KEPT_FILE
 from engine.artifacts.prompts import PromptsFolder
 from engine.models.tokenizer import load_tokenizer
-from engine.prompts.basis import PlanBasis, gather_basis, read_basis, written_task
+from engine.prompts.basis import gather_basis, read_basis, written_task
 from engine.storage.parts import open_attempt, write_part
+from engine.task.compiled import compile_task
 from engine.task.config import AttributeConfig, WrittenConfig
 from engine.task.render import Demonstration
 from tests.support.corpus import write_corpus
@@ -107,4 +108,6 @@ def test_a_basis_is_read_back(tmp_path: Path) -> None:
     task = prompts_config().task
     pool = [Demonstration("a document", "a query", "q1", {"form": "question"}, "A title")]
     PromptsFolder(tmp_path).write_basis(task, pool, [pool])
-    assert read_basis(tmp_path) == PlanBasis(task, pool, drawn=task)
+    basis = read_basis(tmp_path)
+    assert (basis.task, basis.pool, basis.drawn) == (task, pool, task)
+    assert list(basis.compiled.turns) == list(compile_task(task).turns)

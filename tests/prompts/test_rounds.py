@@ -20,6 +20,7 @@ from engine.prompts.basis import PlanBasis, gather_basis
 from engine.prompts.config import PromptsConfig, RoundConfig
 from engine.prompts.planner import PlanInputs, gather_inputs
 from engine.prompts.rounds import Coverage, next_rows, next_weights, reweighted
+from engine.task.compiled import compile_task
 from engine.task.config import AttributeConfig, QuotaConfig, TaskConfig
 from tests.support.command_line import CommandLine
 from tests.support.places import quiet_place
@@ -77,7 +78,7 @@ def test_conditions_with_target_shares_are_drawn_by_other_weights(tmp_path: Path
     task = TaskConfig(prompt="x", attributes=attributes)
     kept = {"condition_form": ["a"] * 8 + ["b"] * 2}
     examples = write_examples(tmp_path / "examples", kept, {"condition_form": ["b"] * 6})
-    basis, weights = reweighted(PlanBasis(task, [], drawn=task), examples, 2)
+    basis, weights = reweighted(PlanBasis(task, [], drawn=task, compiled=compile_task(task)), examples, 2)
     assert weights == {"form": next_weights({"a": 0.5, "b": 0.5}, {"a": 8, "b": 2}, {"b": 6}, 2)}
     assert weights["form"]["b"] > 0.7
     assert basis.task is task, "the task that is stored asks for the same shares in every round"
