@@ -64,7 +64,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
 
 
 @contextlib.contextmanager
-def in_the_users_words(config: RunConfig) -> Iterator[None]:
+def naming_the_users_keys(config: RunConfig) -> Iterator[None]:
     """Names in errors the key that the user set, where the key at fault only follows it."""
     try:
         yield
@@ -145,7 +145,7 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) 
     begin_run(run_dir, config_text)
     place.tracker.begin()
     remember_run(place.store_dir, run_dir)
-    link(run_dir, "logs", place.logs)
+    link(run_dir, "logs", place.logs())
     every = steps(config)
     valid = {step.fingerprint for step in every}
     for entry in [*(run_dir / noun for noun in NOUNS), *run_dir.glob(f"{ROUND_ZERO}/*/*")]:

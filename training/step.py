@@ -61,7 +61,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     config = config.with_batch_size(batch_size)
     place.console.step("model", f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}")
     prepared = time.perf_counter()
-    job = TrainingJob(config, base, output.resolve(), place.logs.resolve(), steps, workers.threads)
+    job = TrainingJob(config, base, output.resolve(), place.logs().resolve(), steps, workers.threads)
     measured = train_on_workers(job, columns_for_training(rows, negatives), plan, workers, place)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
     seconds = _phases(measured, prepare=prepared - started, total=time.perf_counter() - started)

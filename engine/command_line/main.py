@@ -99,10 +99,10 @@ def start(config: object, text: str) -> int:
     from engine.command_line.end import show_end
     from engine.command_line.preview import preview
     from engine.pipeline import RunConfig
-    from engine.run import in_the_users_words, run
+    from engine.run import naming_the_users_keys, run
 
     assert isinstance(config, RunConfig), "load_config gives a RunConfig"
-    with in_the_users_words(config):
+    with naming_the_users_keys(config):
         if config.preview:
             preview(config)
         else:

@@ -129,7 +129,7 @@ class EngineGroup:
         import ray
 
         index, self._next_index = self._next_index, self._next_index + 1
-        log = self._place.logs / f"engine-{index}.log"
+        log = self._place.logs() / f"engine-{index}.log"
         log_start = log.stat().st_size if log.exists() else 0
         config, cpus = self._smaller or self._config, self._processors.cpus
         actor_class: Any = ray.remote(EngineActor)

@@ -38,9 +38,8 @@ class Place:
     memory: MemorySampler
     engines: Engines
 
-    @property
     def logs(self) -> Path:
-        """Folder for everything that is not meant for the terminal: Ray, vLLM, trainers. Linked as RUN/logs."""
+        """Makes the folder for what is not meant for the terminal (Ray, vLLM, trainers), which RUN/logs links to."""
         folder = self.store_dir / "logs" / digest(str(self.run_dir))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -59,4 +58,4 @@ class Place:
         """Starts or joins Ray; a second call does nothing."""
         from engine.runtime.cluster import start_ray
 
-        start_ray(self.cluster, self.logs)
+        start_ray(self.cluster, self.logs())

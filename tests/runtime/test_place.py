@@ -17,9 +17,9 @@ def place(tmp_path: Path, run: str = "run", num_cpus: int = 0) -> Place:
 
 def test_logs_are_per_run_and_outside_its_folder(tmp_path: Path) -> None:
     one, again, other = place(tmp_path), place(tmp_path), place(tmp_path, "other")
-    assert one.logs.is_dir()
-    assert one.logs == again.logs != other.logs
-    assert one.logs.parent == tmp_path / "store" / "logs"
+    assert one.logs().is_dir()
+    assert one.logs() == again.logs() != other.logs()
+    assert one.logs().parent == tmp_path / "store" / "logs"
     assert not (tmp_path / "run").exists(), "a run that is refused leaves its folder as it was"
 
 
