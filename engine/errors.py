@@ -18,7 +18,7 @@ class UserError(Exception):
 
     Args:
         what: what is wrong, naming the offending value.
-        place: where it stands: a file and line, a config key, a folder.
+        where: where it stands: a file and line, a config key, a folder.
         remedy: what to do about it, in the imperative.
     """
 
@@ -29,7 +29,7 @@ class UserError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """One line: `place: what; remedy`."""
+        """One line: `where: what; remedy`."""
         return " ".join(f"{self.where}: {self.what}; {self.remedy}".split())
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from engine.documents.config import DocumentsConfig
 from engine.documents.step import load_documents
 from engine.errors import UserError
-from engine.examples.config import ExamplesConfig
+from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
 from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
@@ -19,7 +19,7 @@ from engine.prompts.round_zero import values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
-from engine.runtime.step import Step
+from engine.runtime.step import Refusal, Step
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
@@ -98,14 +98,23 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
         values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of="values")]
     if not config.demonstrations.self_instruct:
         return values
-    plan = SelfInstructConfig(config.task, config.demonstrations)
+    refusal = Refusal(
+        where=f"demonstrations.self_instruct={config.demonstrations.self_instruct}",
+        remedy="write some by hand (demonstrations.path), or choose a larger model",
+    )
+    shown = config.demonstrations
+    plan = SelfInstructConfig(config.task, shown.self_instruct, shown.seed)
     prompts = Step("prompts", plan_prompts, plan, (documents, *values[-1:]), part_of="demonstrations")
     samples = replace(generation(config, documents, prompts), part_of="demonstrations")
-    curation = Step("examples", curate_examples, config.examples.row_filters_only(), (documents, prompts, samples))
-    return [*values, prompts, samples, replace(curation, name="demonstrations", part_of="demonstrations")]
+    curation = Step("examples", curate_examples, filters_of_one_row(), (documents, prompts, samples))
+    curation = replace(curation, name="demonstrations", part_of="demonstrations", refusal=refusal)
+    return [*values, prompts, samples, curation]
 
 
 def generation(config: RunConfig, documents: Step, prompts: Step) -> Step:
     """Samples of a plan; what a killed attempt committed is kept."""
+    settings = config.samples
+    if prompts.part_of:  # of the few samples of round 0 many may fail: those that do not are enough
+        settings = replace(settings, max_failed_share=1.0)
     inputs = (documents, prompts)
-    return Step("samples", generate_samples, config.samples, inputs, resumable=True, needs_engines=True)
+    return Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)

@@ -40,27 +40,31 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     """
     run_dir = run_folder(config)
     wanted = wanted_steps(config)
-    check_models(config.task, config.samples)
     for step in wanted:
         _ = step.fingerprint  # everything that can be checked by looking is checked before anything is touched
     with hold_run(run_dir), naming_a_full_disk(run_dir), open_place(config, console or Console()) as place:
         store = Store(place.store_dir)
         _start_engines_early(wanted, store, place)
-        checked = max(number for number, step in enumerate(wanted, 1) if step.checks_input)
+        checked = _num_checking(wanted)
         for step in wanted[:checked]:
-            folder = make(step, store, place)
-            if step.entry == "documents":
-                check_judgements(config, folder)
+            _make(step, store, config, place)
         _begin(config, config_text, wanted[:checked], place)
         generating = [step for step in wanted if step.needs_engines]
         for step in wanted[checked:]:
             if step.resumable:  # what it commits can be looked at while it works
-                _link(step, store.reserve(step.noun, step.fingerprint), run_dir)
-            _link(step, make(step, store, place), run_dir)
+                _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
+            _link(step, _make(step, store, config, place), store, run_dir)
             if step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
         link_latest(Path(config.runs_dir).expanduser(), run_dir)
     return run_dir
+
+
+def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
+    folder = make(step, store, place)
+    if step.entry == "documents":
+        check_judgements(config, folder)
+    return folder
 
 
 @contextlib.contextmanager
@@ -101,12 +105,13 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     """The steps up to and including `until`.
 
     Raises:
-        UserError: there is no such step.
+        UserError: there is no such step, or the task and the generator's config name different models.
     """
     if config.until not in NOUNS:
         raise UserError(
             f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, NOUNS)
         )
+    check_models(config.task, config.samples)
     every = steps(config)
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
     looks = config.until in {step.noun for step in every if step.checks_input}
@@ -130,6 +135,13 @@ def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
         finally:
             engines.stop()
             tracker.finish()
+
+
+def _num_checking(wanted: list[Step]) -> int:
+    """How many steps run before the run folder changes: those that may refuse the input, and none that generates."""
+    checking = max(number for number, step in enumerate(wanted, 1) if step.checks_input)
+    generating = (number for number, step in enumerate(wanted) if step.resumable)
+    return min(checking, next(generating, checking))
 
 
 def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None:
@@ -156,13 +168,13 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) 
         begin_run(run_dir / ROUND_ZERO / part, config_text)
     store = Store(place.store_dir)
     for step in made:
-        for source in step.inputs if step.part_of else ():  # a part of round 0 is whole: it can be traced by itself
-            link((run_dir / step.entry).parent, source.noun, store.folder(source.noun, source.fingerprint))
-        _link(step, store.folder(step.noun, step.fingerprint), run_dir)
+        _link(step, store.folder(step.noun, step.fingerprint), store, run_dir)
 
 
-def _link(step: Step, folder: Path, run_dir: Path) -> None:
+def _link(step: Step, folder: Path, store: Store, run_dir: Path) -> None:
     entry = run_dir / step.entry
+    for source in step.inputs if step.part_of else ():  # a part of round 0 is whole: it can be traced by itself
+        link(entry.parent, source.noun, store.folder(source.noun, source.fingerprint))
     link(entry.parent, entry.name, folder)
 
 

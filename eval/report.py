@@ -151,7 +151,7 @@ class Report:
         A figure that a step did not report is null. What a system, a query set or a condition does not have at all
         (`encode` of BM25, `real` without a benchmark, `target` of a value that nobody asked for) is left out.
         """
-        values = to_json_values(self)
+        values: dict[str, Any] = to_json_values(self)
         return values | {name: _without_none(values[name]) for name in ("latency", "data_quality")}
 
 

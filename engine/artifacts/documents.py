@@ -9,7 +9,7 @@ is read, and how much of it is in memory, is decided in one place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,11 +77,20 @@ class DocumentsFolder:
         Raises:
             LookupError: there is no such passage.
         """
-        rows = pq.read_table(self.path / PASSAGES_FILE, filters=[("passage_id", "=", passage_id)]).to_pylist()
-        if not rows:
-            raise LookupError(f"{self.path} has no passage {passage_id!r}")
-        row: dict[str, Any] = rows[0]
-        return row
+        return self.some({passage_id})[passage_id]
+
+    def some(self, passage_ids: Collection[str]) -> dict[str, dict[str, Any]]:
+        """A few passages by their ids, each as a mapping of `columns.PASSAGES`, in one reading of the file.
+
+        Raises:
+            LookupError: there is no such passage.
+        """
+        ids = sorted(passage_ids)
+        rows = pq.read_table(self.path / PASSAGES_FILE, filters=[("passage_id", "in", ids)]).to_pylist() if ids else []
+        passages: dict[str, dict[str, Any]] = {row["passage_id"]: row for row in rows}
+        if missing := [name for name in ids if name not in passages]:
+            raise LookupError(f"{self.path} has no passage {missing[0]!r}")
+        return passages
 
     def document_ids(self) -> pa.Array:
         """Ids of all documents that were read, those without a passage included; each once, in no order."""

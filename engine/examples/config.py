@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from omegaconf import II
 
@@ -46,10 +46,13 @@ class ExamplesConfig:
         """The fields, without the encoder where nothing is measured with it."""
         return fields_of(self, without=() if self.round_trip.enabled else ("encoder",))
 
-    def row_filters_only(self) -> ExamplesConfig:
-        """Keeps the filters of one row, and of the others exact duplicates: for demonstrations that a model writes.
 
-        Demonstrations may resemble each other, and one need not lead back to its document to show how queries look.
-        """
-        dedup, round_trip = replace(self.dedup, exact=True, near=False), replace(self.round_trip, enabled=False)
-        return replace(self, dedup=dedup, round_trip=round_trip, max_per_passage=None)
+def filters_of_one_row() -> ExamplesConfig:
+    """The curation of demonstrations that a model writes: the filters of one row, and exact duplicates.
+
+    Demonstrations may resemble each other, and one need not lead back to its document to show how queries look. All
+    settings are the defaults: another threshold for examples must not have the demonstrations written again.
+    """
+    return ExamplesConfig(
+        dedup=DedupConfig(near=False), round_trip=RoundTripConfig(enabled=False), validation_share=0.0, seed=0
+    )

@@ -212,9 +212,11 @@ def require(allowed: bool, value: object, bounds: str, key: str) -> None:
 def written_by() -> str:
     """One hash of the code that decides what a generator writes for a row.
 
-    The driver's side of generation stays out (pools, routing, limits): it decides where and when a row is written.
+    The driver's side of generation stays out (pools, routing, limits): it decides where and when a row is written, but
+    for which of several generators writes it.
     """
-    return digest([source_hash("engine.generation.loop"), source_hash("engine.generation.load")])
+    modules = ("engine.generation.loop", "engine.generation.load", "engine.generation.shares")
+    return digest([source_hash(module) for module in modules])
 
 
 def has_gpu() -> bool:

@@ -10,7 +10,6 @@ beside each other. A sample's row names the model that wrote it.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -21,35 +20,15 @@ from engine.generation.budget import Budget
 from engine.generation.config import GeneratorConfig, generator_configs
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
+from engine.generation.shares import writer_of
 from engine.generation.totals import EngineTotals, add_up
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-
     from engine.generation.jobs import GenerationJob, Pool
     from engine.runtime.place import Place
 
 ENGINE_NUMBERS_PER_GENERATOR = 1000
 """Engine numbers of one generator start this far above those of the one before: they name its parts and logs."""
-
-
-def writer_of(rows: pa.Table, config: GeneratorConfig) -> npt.NDArray[np.int64]:
-    """The index of the generator that writes each planned row.
-
-    Args:
-        rows: columns passage_id, cell, replicate, round: the key of a sample.
-        config: the run's seed, and the mix.
-    """
-    keys = rows.select(["passage_id", "cell", "replicate", "round"]).to_pylist()
-    draws = [_draw("\0".join(map(str, [config.seed, *key.values()]))) for key in keys]
-    ends = np.cumsum([settings["share"] for settings in config.mix.values()])
-    return np.searchsorted(ends / ends[-1], np.array(draws), side="right").astype(np.int64)
-
-
-def _draw(key: str) -> float:
-    """A number in [0, 1), drawn from a hash."""
-    digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return (int.from_bytes(digest, "big") >> 11) / 2**53
 
 
 class MixedPool:
@@ -80,7 +59,7 @@ class MixedPool:
         for index, share in enumerate(self._split(units)):
             if share:
                 before = add_up(totals).finished
-                self._take_turn(index)
+                self._take_turn(index, used=bool(totals))
                 totals += self._pool.generate(job, share, _counting_on(before, on_progress))
                 self.out_of_time = self._pool.out_of_time
                 if self.out_of_time:
@@ -96,17 +75,23 @@ class MixedPool:
                 shares[index].append(Unit(unit.prefix, unit.rows.filter(pa.array(writer == index))))
         return shares
 
-    def _take_turn(self, index: int) -> None:
-        """Has the engines of one generator make room for those of another."""
+    def _take_turn(self, index: int, *, used: bool) -> None:
+        """Has the engines of one generator make room for those of another.
+
+        Args:
+            index: of the generator whose turn it is.
+            used: whether those that make room worked for this job; what they did for an earlier one counts no more.
+        """
         if index == self._index:
             return
         with self._budget.paused():
-            self._earlier += self._pool.totals()
+            if used:
+                self._earlier += self._pool.totals()
             self._pool.stop()
             self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
             first_index = index * ENGINE_NUMBERS_PER_GENERATOR
-            self._index = index
             self._pool = EnginePool(self._configs[index], self._place, first_index, self._budget)
+            self._index = index
             self.wait_ready()
 
     def totals(self) -> list[EngineTotals]:

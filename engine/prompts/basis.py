@@ -78,7 +78,9 @@ def read_basis(prompts: Path) -> PlanBasis:
 def _pool(config: PromptsConfig, task: Task, inputs: Mapping[str, Path]) -> list[Demonstration]:
     shown, documents = config.demonstrations, inputs["documents"]
     if shown.self_instruct:
-        return read_demonstrations(SelfInstructConfig(task.config, shown), inputs[DEMONSTRATIONS], documents)
+        return read_demonstrations(
+            SelfInstructConfig(task.config, shown.self_instruct, shown.seed), inputs[DEMONSTRATIONS], documents
+        )
     with_documents = any(map(shows_documents, task.turns.values()))
     texts = _texts(DocumentsFolder(documents).passages(["document_id", "title", "text"])) if shown.from_qrels else {}
     pool = load_pool(shown, texts, with_documents=with_documents)

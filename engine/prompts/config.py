@@ -77,4 +77,6 @@ class SelfInstructConfig:
     """Round 0: demonstrations that the generator writes (`demonstrations.self_instruct`)."""
 
     task: TaskConfig
-    demonstrations: DemonstrationsConfig
+    count: int
+    """Number of demonstrations to write."""
+    seed: int

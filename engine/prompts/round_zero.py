@@ -132,11 +132,10 @@ def plan_demonstrations(config: SelfInstructConfig, documents: DocumentsFolder, 
         documents: what they are about.
         folder: where the plan is written.
     """
-    count = config.demonstrations.self_instruct
     task = _drawn_freely(config.task)
     conditions = make_conditions(task.attributes)
     check_turns(compile_task(task), conditions.probe())
-    size = PlanSize(_TRIES, _TRIES * count, config.demonstrations.seed)
+    size = PlanSize(_TRIES, _TRIES * config.count, config.seed)
     ids = documents.passages(["passage_id"])["passage_id"].to_pylist()
     drawer = Drawer(conditions, task.exclude)
     chunks = plan_samples(ids, drawer, Sets(1), lambda rows, *_: np.zeros_like(rows), size)
@@ -158,11 +157,9 @@ def read_demonstrations(config: SelfInstructConfig, examples: Path, documents: P
         examples: the examples folder that came of `plan_demonstrations`.
         documents: the documents folder.
     """
-    rows = ExamplesFolder(examples).kept().sort_by("sample_id").slice(0, config.demonstrations.self_instruct)
-    shown = rows.to_pylist()
-    passages = DocumentsFolder(documents)
-    about = {passage_id: passages.passage(passage_id) for passage_id in {row["passage_id"] for row in shown}}
-    return [_demonstration(row, about[row["passage_id"]], list(config.task.attributes)) for row in shown]
+    rows = ExamplesFolder(examples).kept().sort_by("sample_id").slice(0, config.count).to_pylist()
+    passages = DocumentsFolder(documents).some({row["passage_id"] for row in rows})
+    return [_demonstration(row, passages[row["passage_id"]], list(config.task.attributes)) for row in rows]
 
 
 def _demonstration(example: Mapping[str, str], passage: Mapping[str, str], conditions: list[str]) -> Demonstration:

@@ -100,7 +100,7 @@ def code_of(source: str) -> str:
             statement = []
         elif token.type not in _NO_CODE:
             statement.append(token)
-    lines = _cut(source.splitlines(), gaps)
+    lines = _cut(source.split("\n"), gaps)  # as tokenize counts them; splitlines knows more ends of lines
     return "\n".join(line for number, line in enumerate(lines, 1) if line.strip() or number in texts)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.errors import UserError
 from engine.runtime.console import format_seconds
 from engine.runtime.identity import identity_of, source_hash
 from engine.runtime.place import Place
@@ -31,6 +32,15 @@ ROUND_ZERO = "round_0"
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """What a user reads where a step refuses what the run made for it, in place of what the step itself would say."""
+
+    where: str
+    """The config key that asked for it."""
+    remedy: str
+
+
+@dataclass(frozen=True)
 class Step:
     """One of the six steps of the pipeline.
 
@@ -44,6 +54,7 @@ class Step:
         needs_engines: whether it generates; its config is then that of the engines, which start early.
         name: what a later step knows it by; its noun, unless that step reads two of one noun.
         part_of: the part of round 0 that it belongs to; empty for the steps of the run itself.
+        refusal: the key and the remedy of an error of the step, where its own would name settings that it ignores.
     """
 
     noun: str
@@ -55,6 +66,7 @@ class Step:
     needs_engines: bool = False
     name: str = ""
     part_of: str = ""
+    refusal: Refusal | None = None
 
     @property
     def key(self) -> str:
@@ -106,11 +118,20 @@ def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> 
     require_space(folder, place.cluster.min_free_disk_bytes, "cluster.min_free_disk_bytes")
     started = time.monotonic()
     with naming_a_full_disk(folder):
-        values = to_json_values(step.function(step.config, inputs, folder, place))
+        values = to_json_values(_call(step, inputs, folder, place))
         record = _record(step, values, time.monotonic() - started, place)
         finish(folder, record)
     place.tracker.summary(step.entry, {**values, "seconds": record.seconds})
     _say(step, place, f"{describe(record)} in {format_seconds(time.monotonic() - started)}")
+
+
+def _call(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> object:
+    try:
+        return step.function(step.config, inputs, folder, place)
+    except UserError as error:
+        if step.refusal is None:
+            raise
+        raise UserError(error.what, where=step.refusal.where, remedy=step.refusal.remedy) from error
 
 
 def _record(step: Step, values: Mapping[str, Any], seconds: float, place: Place) -> StepRecord:

@@ -1,7 +1,7 @@
 """Dataclasses as JSON and back: what a step records, and the task that lies beside a plan.
 
 In: a dataclass, which may hold other dataclasses, enums, lists and mappings. Out: plain JSON values, and from those the
-same dataclass again, by its own annotations. pydantic does both. OmegaConf, which composes configs, would take `${...}`
+same dataclass again, by its own annotations. pydantic reads. OmegaConf, which composes configs, would take `${...}`
 inside a text for a reference and refuse to fill frozen dataclasses.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Hashable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 if TYPE_CHECKING:
@@ -17,10 +19,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def to_json_values(record: object) -> dict[str, Any]:
-    """Turns a dataclass into plain JSON values, by field name; an enum becomes its value."""
-    values: dict[str, Any] = _adapter(cast(Hashable, type(record))).dump_python(record, mode="json")
-    return values
+def to_json_values(value: Any) -> Any:
+    """A dataclass, or anything inside one, as plain JSON values: an enum is its value, and NaN stays NaN."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json_values(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json_values(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_json_values(inner) for inner in value]
+    return value.value if isinstance(value, Enum) else value
 
 
 def from_json_values(kind: type[T], values: Mapping[str, Any]) -> T:

@@ -27,7 +27,7 @@ Answers = Mapping[str, Mapping[str, Any]]
 _Piece = tuple[str, str]
 """A role and a text."""
 
-_PREFIXES_KEPT = 256
+_PREFIXES_KEPT = 1024
 """Starts of prompts that a renderer keeps: a few-shot prefix has kilobytes, and work comes prefix by prefix."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,12 @@ def test_until_names_the_last_step(corpus: Path) -> None:
     with pytest.raises(UserError, match="no step is called 'smaples'") as caught:
         wanted_steps(config)
     assert "did you mean 'samples'" in caught.value.remedy
+
+
+def test_a_model_that_does_not_exist_is_refused_by_a_preview_too(corpus: Path) -> None:
+    turns = 'task.turns={a:{prompt:"{{passage.text}}",model:judge}}'
+    config, _ = load_config(["experiment=adapt", f"collection={corpus}", 'task.prompt=""', turns])
+    for until in ("prompts", "report"):
+        with pytest.raises(UserError, match="there is no model 'judge'") as caught:
+            wanted_steps(replace(config, until=until))
+        assert caught.value.where == "task.turns.a.model"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import UserError
-from engine.examples.config import ExamplesConfig
+from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.filters.chain import FILTER_NAMES, FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
@@ -50,14 +50,13 @@ def test_the_identity_has_every_setting() -> None:
 def test_an_encoder_that_measures_nothing_changes_nothing() -> None:
     shorter = replace(CONFIG, encoder=replace(ENCODER, max_tokens=32))
     assert identity_of(shorter) != identity_of(CONFIG)
-    assert identity_of(shorter.row_filters_only()) == identity_of(CONFIG.row_filters_only())
+    unmeasured = replace(CONFIG, round_trip=RoundTripConfig(enabled=False))
+    assert identity_of(replace(unmeasured, encoder=shorter.encoder)) == identity_of(unmeasured)
 
 
-def test_round_0_keeps_the_filters_of_one_row_and_equal_queries_apart() -> None:
-    config = replace(CONFIG, filters=FiltersConfig(use=["format"]), dedup=DedupConfig(exact=False), max_per_passage=2)
-    reduced = config.row_filters_only()
-    assert reduced.filters == config.filters
-    assert reduced.dedup.exact
-    assert not reduced.dedup.near
-    assert not reduced.round_trip.enabled
-    assert reduced.max_per_passage is None
+def test_demonstrations_are_curated_by_the_filters_of_one_row_and_equal_queries() -> None:
+    config = filters_of_one_row()
+    assert config.filters == FiltersConfig()
+    assert (config.dedup.exact, config.dedup.near, config.round_trip.enabled) == (True, False, False)
+    assert config.max_per_passage is None
+    assert "encoder" not in config.identity()

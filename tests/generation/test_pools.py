@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -15,10 +14,14 @@ from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.generation.config import generator_configs
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
-from engine.generation.pools import ENGINE_NUMBERS_PER_GENERATOR, EnginePools, MixedPool, writer_of
+from engine.generation.jobs import Unit
+from engine.generation.pools import ENGINE_NUMBERS_PER_GENERATOR, EnginePools, MixedPool
+from engine.generation.shares import writer_of
+from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job, rows, units
+from tests.support.jobs import FAKE, job, units
+from tests.support.places import quiet_place
 
 MIX = {"small": {"share": 3}, "large": {"share": 1, "temperature": 0.9, "num_engines": 2}}
 MIXED = replace(FAKE, mix=MIX)
@@ -45,17 +48,6 @@ def test_mistakes_are_named(settings: Any, what: str) -> None:
     with pytest.raises(UserError, match=what) as caught:
         generator_configs(replace(FAKE, mix={"one": settings}))
     assert caught.value.where.startswith("samples.mix.one")
-
-
-def test_shares_are_met_and_depend_on_the_key_alone() -> None:
-    table = rows(8000)
-    writer = writer_of(table, MIXED)
-    assert np.mean(writer == 0) == pytest.approx(0.75, abs=0.02)
-    order = np.random.default_rng(0).permutation(8000)
-    assert (writer_of(table.take(pa.array(order)), MIXED) == writer[order]).all()
-    assert (writer_of(table, replace(MIXED, seed=1)) != writer).any()
-    again = table.set_column(table.column_names.index("replicate"), "replicate", pa.array([1] * 8000, pa.int32()))
-    assert (writer_of(again, MIXED) != writer).any(), "another replicate is another draw"
 
 
 def test_the_mix_is_part_of_what_is_made() -> None:
@@ -107,3 +99,34 @@ def test_configs_that_start_the_same_engines_share_them(place: Place, pools: Eng
     pool = pools.start(FAKE, place)
     assert pools.start(replace(FAKE, rounds=3, price_per_cpu_hour=1.0), place) is pool
     assert pools.start(replace(FAKE, max_num_seqs=9), place) is not pool
+
+
+class Stub:
+    """A pool that writes what it is given, and remembers its last job."""
+
+    out_of_time = False
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.last: list[EngineTotals] = []
+
+    def wait_ready(self) -> float:
+        return 0.0
+
+    def generate(self, job: Any, units: list[Unit], on_progress: Any) -> list[EngineTotals]:
+        self.last = [EngineTotals(generated=sum(unit.size for unit in units))]
+        return self.last
+
+    def totals(self) -> list[EngineTotals]:
+        return self.last
+
+    def stop(self) -> None:
+        pass
+
+
+def test_a_second_job_counts_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.generation.pools.EnginePool", Stub)
+    (tmp_path / "samples").mkdir()
+    the_job, pool = job(tmp_path / "samples"), MixedPool(MIXED, quiet_place(tmp_path))
+    for _ in range(3):
+        totals = pool.generate(the_job, units(20, 5), print)
+        assert add_up(totals).generated == add_up(pool.totals()).generated == 20

@@ -48,7 +48,8 @@ def test_every_kind_of_plan_has_an_identity_of_its_own() -> None:
         RoundConfig(config, 3),
         ValuesConfig(PromptKind.chat, {"topic": WrittenConfig("Topics:")}),
         ValuesConfig(PromptKind.chat, {"topic": WrittenConfig("Themes:")}),
-        SelfInstructConfig(config.task, config.demonstrations),
+        SelfInstructConfig(config.task, 5, 0),
+        SelfInstructConfig(config.task, 5, 1),
     )
     identities = [identity_of(plan) for plan in plans]
     assert all(identities.count(identity) == 1 for identity in identities)

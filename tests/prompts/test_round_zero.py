@@ -118,7 +118,7 @@ def test_a_condition_without_a_value_is_refused(tmp_path: Path) -> None:
 def test_demonstrations_are_planned_without_demonstrations(tmp_path: Path, documents: DocumentsFolder) -> None:
     task = replace(TASK, attributes={"form": TASK.attributes["form"]}, prompt="{{ passage.text }} {{ condition.form }}")
     folder = prompts_folder(tmp_path)
-    record = plan_demonstrations(SelfInstructConfig(task, SHOWN), documents, folder)
+    record = plan_demonstrations(SelfInstructConfig(task, 2, 0), documents, folder)
     assert record.planned == 8, "four for each that is wanted"
     assert (folder.pool(), folder.sets()) == ([], [])
     assert set(folder.plan()["condition_form"].to_pylist()) == {"question", "keywords"}
@@ -129,7 +129,7 @@ def test_kept_examples_become_demonstrations(tmp_path: Path, documents: Document
     kept = [{"sample_id": i, "passage_id": f"d{i}", "query": f"q{i}", "condition_form": "question"} for i in (7, 3, 11)]
     schema = pa.schema([*EXAMPLES, ("condition_form", pa.string())])
     pq.write_table(pa.Table.from_pylist(kept, schema), tmp_path / "kept.parquet")
-    first, second = read_demonstrations(SelfInstructConfig(task, SHOWN), tmp_path, documents.path)
+    first, second = read_demonstrations(SelfInstructConfig(task, 2, 0), tmp_path, documents.path)
     assert (first.query, first.document, first.title) == ("q3", "text 3", "T3"), "the first ones by sample_id"
     assert (second.query, second.conditions) == ("q7", {"form": "question"})
 

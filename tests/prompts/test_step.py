@@ -136,7 +136,7 @@ def test_demonstrations_are_planned_without_any(documents: Path, tmp_path: Path)
     config: PromptsConfig = prompts_config({"attributes": {"form": AttributeConfig({"a": 1.0, "b": 1.0})}})
     output = PromptsFolder(tmp_path / "prompts")
     output.path.mkdir()
-    shown = SelfInstructConfig(config.task, prompts_config(shown={"self_instruct": 5}).demonstrations)
+    shown = SelfInstructConfig(config.task, count=5, seed=0)
     record = plan_prompts(shown, {"documents": documents}, output.path, quiet_place(tmp_path))
     assert (record.planned, record.demonstrations) == (20, 0)
     assert set(output.plan()["condition_form"].to_pylist()) == {"a", "b"}

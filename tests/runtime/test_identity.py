@@ -178,6 +178,13 @@ def test_code_is_a_source_without_remarks() -> None:
     assert code_of(CODE) == CODE
 
 
+@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_a_character_that_only_some_take_for_the_end_of_a_line_hides_no_code(end: str) -> None:
+    one, two = (f's = """a{end}b"""\nx = {number}\n"a docstring"\n' for number in (1, 2))
+    assert code_of(one) == f's = """a{end}b"""\nx = 1'
+    assert code_of(one) != code_of(two)
+
+
 def tokens(source: str) -> list[str]:
     """The tokens of all statements that are more than a string."""
     kept: list[str] = []

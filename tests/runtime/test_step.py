@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement as not_identity
 from engine.runtime.place import Place
-from engine.runtime.step import Step, describe, is_made, make
+from engine.runtime.step import Refusal, Step, describe, is_made, make
 from engine.runtime.tracking import NoTracker
 from engine.storage.files import locked
 from engine.storage.store import StepRecord, Store, finish, is_done, read_record
@@ -221,3 +221,18 @@ def test_a_step_of_round_zero_says_so_and_has_an_entry_of_its_own(place: Place, 
     assert (documents.entry, documents.key) == ("documents", "documents")
     assert folder is not None
     assert read_record(folder).inputs == {"about": small.fingerprint}
+
+
+def refuse(config: WordsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> dict[str, object]:
+    raise UserError(f"none of {config.text} is fit", where="examples", remedy="change a setting of examples")
+
+
+def test_a_step_may_be_refused_in_the_words_of_who_asked_for_it(place: Place, store: Store) -> None:
+    refuse.__module__ = "engine.errors"
+    step = Step("examples", refuse, WordsConfig("eight"))
+    with pytest.raises(UserError) as caught:
+        make(step, store, place)
+    assert str(caught.value) == "examples: none of eight is fit; change a setting of examples"
+    with pytest.raises(UserError) as caught:
+        make(replace(step, refusal=Refusal("demonstrations.self_instruct=2", "write some by hand")), store, place)
+    assert str(caught.value) == "demonstrations.self_instruct=2: none of eight is fit; write some by hand"

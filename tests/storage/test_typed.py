@@ -6,19 +6,22 @@ import collections.abc
 import dataclasses
 import importlib
 import json
+import math
 import pkgutil
 import random
 import types
 import typing
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 import engine.artifacts
-from engine.storage.store import StepRecord
+from engine.artifacts.model import Losses, ModelFolder, ModelRecord
+from engine.storage.store import StepRecord, finish, read_record
 from engine.storage.typed import from_json_values, to_json_values
 from engine.task.config import AttributeConfig, ParserKind, PromptKind, RangeConfig, TaskConfig, TurnConfig
 
@@ -148,3 +151,15 @@ def test_a_field_that_is_left_out_has_its_default() -> None:
 def test_values_that_no_record_has_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         from_json_values(Small, values)
+
+
+def test_numbers_that_json_does_not_know_stay_what_they_are(tmp_path: Path) -> None:
+    record = ModelRecord(
+        9.5, 1, 1, 1, 32, 2e-5, 1, Losses(math.nan, math.inf), 1, "bf16", "mnrl", 0, 0, {"loop": -math.inf}
+    )
+    config = {"min_logprob": -math.inf}
+    finish(tmp_path, StepRecord("model", "f", {}, config, 0.0, 0, to_json_values(record)))
+    back = ModelFolder(tmp_path).record()
+    assert math.isnan(back.loss.first)
+    assert (back.loss.last, back.seconds["loop"]) == (math.inf, -math.inf)
+    assert read_record(tmp_path).config == config
