@@ -157,7 +157,7 @@ def step_of_pairs(name: str, model: Any, config: Any, kind: Any, count: int) -> 
     device = "cpu" if on_cpu else "cuda"
     loss = build_loss(kind, config, model.to(device), world_size=1, on_cpu=on_cpu)
     columns = [texts(count, QUERY_WORDS, 1), texts(count, PASSAGE_WORDS, 2)]
-    features = [{key: value.to(device) for key, value in model.tokenize(column).items()} for column in columns]
+    features = [tokenized(model, column, device) for column in columns]
     labels = torch.arange(count, device=device)
 
     def step() -> None:
@@ -177,6 +177,12 @@ def step_of_pairs(name: str, model: Any, config: Any, kind: Any, count: int) -> 
     print_value(name, rates, "pairs/s")
     if not on_cpu:
         print_value(f"{name}_memory", [torch.cuda.max_memory_allocated() / 2**30], "GiB")
+
+
+def tokenized(model: Any, column: list[str], device: str) -> dict[str, Any]:
+    """A column of texts as tensors on a device."""
+    options = {"padding": True, "truncation": True, "max_length": 256, "return_tensors": "pt"}
+    return {name: value.to(device) for name, value in model.tokenizer(column, **options).items()}
 
 
 def training(base: Path, folder: Path, size: Size) -> None:
