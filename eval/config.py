@@ -35,6 +35,8 @@ class ReportConfig:
     """How much BM25 (in Lucene's form) counts repeated words; the stronger of the usual values on CACM."""
     bm25_b: float = 0.75
     """How much BM25 discounts long passages: 0 not at all, 1 in proportion to their length; chosen likewise."""
+    max_held_out: int = 10_000
+    """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     resamples: int = 10_000
     """Number of bootstrap resamples that each interval is made from."""
     decision_level: float = 0.95
@@ -58,6 +60,9 @@ class ReportConfig:
         if not 0.5 <= self.decision_level < 1:
             where = f"report.decision_level={self.decision_level}"
             raise UserError("no level of an interval", where=where, remedy="set it to 0.95, say")
+        if self.max_held_out < 0:
+            where = f"report.max_held_out={self.max_held_out}"
+            raise UserError("no number of queries", where=where, remedy="set it to 10000, say, or to 0 for all")
         if self.resamples < 1:
             where = f"report.resamples={self.resamples}"
             raise UserError("no resamples, no interval", where=where, remedy="set it to 10000")

@@ -7,81 +7,101 @@ sentence. Judged questions never take part, so what the report says about them s
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.artifacts.examples import ExamplesFolder
+from engine.text.hashes import mix
 from eval.report import HELD_OUT, Decision
 from eval.retrieval.benchmark import Benchmark, make_benchmark
-from eval.retrieval.metrics import HEADLINE, Scores
-from eval.significance import Bootstrap, Difference
+from eval.retrieval.figures import Resamples
+from eval.retrieval.metrics import HEADLINE
+from eval.significance import DifferenceFigures
 from eval.wording import signed
 
 COUNTED_REASONS = ("round_trip", "max_per_passage")
 """Reasons of the round trip and of what follows it: samples rejected for them count here as the kept ones do."""
-FEW_QUERIES = 30
-"""With fewer queries than this, an interval that includes zero says next to nothing."""
+FEW_DOCUMENTS = 30
+"""With queries of fewer documents than this, an interval says little, and next to nothing when it includes zero."""
+
+_DRAW_STREAM = 0x68656C64
+"""Keeps the draw of held-out queries independent of other draws that depend on a sample's id."""
 
 
-def held_out_queries(examples: Path) -> Benchmark:
+def held_out_queries(examples: Path, limit: int) -> Benchmark:
     """Queries of the validation documents as they reached the round-trip filter, kept by it or not.
 
     The only positive of each is the document it was written for. Ids are `sample-N`, so that none is a document's.
+
+    Args:
+        examples: the finished folder.
+        limit: most queries to take, drawn by a hash of the sample id; 0 takes all.
     """
-    folder, columns = ExamplesFolder(examples), ["sample_id", "document_id", "query", "split", "reason"]
-    rejected = folder.rejected(columns)
-    counted = rejected.filter(pc.is_in(rejected["reason"], value_set=pa.array(COUNTED_REASONS, pa.string())))
-    queries, qrels = {}, {}
-    for table in (folder.kept(columns), counted):
-        for row in table.filter(pc.equal(table["split"], "validation")).to_pylist():
-            query_id = f"sample-{row['sample_id']}"
-            queries[query_id] = row["query"]
-            qrels[query_id] = {row["document_id"]: 1}
-    return make_benchmark(HELD_OUT, queries, qrels)
+    table, total = _draw(ExamplesFolder(examples), limit)
+    query_ids = [f"sample-{sample_id}" for sample_id in table["sample_id"].to_pylist()]
+    sources = dict(zip(query_ids, table["document_id"].to_pylist(), strict=True))
+    queries = dict(zip(query_ids, table["query"].to_pylist(), strict=True))
+    benchmark = make_benchmark(HELD_OUT, queries, {query_id: {name: 1} for query_id, name in sources.items()})
+    left_out = {"max_held_out": total - len(table)} if total > len(table) else {}
+    return replace(benchmark, left_out=left_out, sources=sources)
 
 
-def decide(base: Scores, tuned: Scores, bootstrap: Bootstrap) -> Decision:
+def _draw(folder: ExamplesFolder, limit: int) -> tuple[pa.Table, int]:
+    """The drawn rows, and how many there were to draw from; no more than `limit` and a batch are ever in memory."""
+    columns = {"sample_id": pa.int64(), "document_id": pa.string(), "query": pa.string()}
+    taken, total = pa.schema([*columns.items(), ("draw", pa.uint64())]).empty_table(), 0
+    for batch in folder.held_out(list(columns), COUNTED_REASONS):
+        total += len(batch)
+        draws = mix(batch["sample_id"].to_numpy().astype(np.uint64), 0, _DRAW_STREAM)
+        rows = pa.Table.from_batches([batch]).select(list(columns)).append_column("draw", pa.array(draws))
+        taken = pa.concat_tables([taken, rows.cast(taken.schema)])
+        if limit:
+            taken = taken.sort_by("draw").slice(0, limit).combine_chunks()
+    return taken, total
+
+
+def decide(held_out: Resamples, level: float) -> Decision:
     """Keeps the base model when the tuned one is significantly worse, or when nothing was held out to tell.
 
     Args:
-        base: scores of the base model on the held-out queries.
-        tuned: scores of the tuned model on the same queries.
-        bootstrap: how the interval is made that decides.
+        held_out: the means on the held-out queries.
+        level: share of the resampled means in the interval that decides.
     """
-    assert base.query_ids == tuned.query_ids, "both models must be scored on the same queries"
-    before, after = base.values[HEADLINE], tuned.values[HEADLINE]
-    difference = bootstrap.difference(before, after)
-    if not difference.queries:
+    headline = held_out.difference[HEADLINE]
+    difference, queries, documents = headline.figures(level), headline.queries, headline.clusters
+    if not queries:
         why = (
             "No query of a held-out document was left to compare the two models on, "
             "so nothing shows that the tuned one does no harm; the base model stays."
         )
-        return _decided("base", why, difference)
-    harmful = difference.high < 0
-    figures = (
-        f"On {_count(difference.queries)} of held-out documents, none of them trained on, tuned reaches an nDCG@10 of "
-        f"{after.mean():.3f} and base {before.mean():.3f}: a difference of {signed(difference.mean)}, "
-        f"{100 * bootstrap.level:g} % interval {signed(difference.low)} to {signed(difference.high)}"
+        return Decision("base", why, HEADLINE, queries, difference, documents)
+    means = {name: held_out.systems[name][HEADLINE].mean for name in ("base", "tuned")}
+    why = (
+        f"On {_count(queries, documents)}, never trained on, tuned reaches an nDCG@10 of {means['tuned']:.3f} and base "
+        f"{means['base']:.3f}: a difference of {signed(difference.mean)}, {100 * level:g} % interval by document "
+        f"{signed(difference.low)} to {signed(difference.high)}{_verdict(difference, documents)}."
     )
-    return _decided("base" if harmful else "tuned", f"{figures}{_verdict(difference)}.", difference)
+    return Decision("base" if difference.high < 0 else "tuned", why, HEADLINE, queries, difference, documents)
 
 
-def _decided(model: str, why: str, difference: Difference) -> Decision:
-    return Decision(model, why, HEADLINE, difference.queries, difference.figures())
+def _count(queries: int, documents: int) -> str:
+    few = "only " if documents < FEW_DOCUMENTS else ""
+    return (
+        f"{queries:,} synthetic {'query' if queries == 1 else 'queries'} of "
+        f"{few}{documents:,} held-out {'document' if documents == 1 else 'documents'}"
+    )
 
 
-def _count(queries: int) -> str:
-    few = "only " if queries < FEW_QUERIES else ""
-    return f"{few}{queries:,} synthetic {'query' if queries == 1 else 'queries'}"
-
-
-def _verdict(difference: Difference) -> str:
+def _verdict(difference: DifferenceFigures, documents: int) -> str:
+    few = documents < FEW_DOCUMENTS
     if difference.high < 0:
         return "; all of it is below zero, so tuning did harm and the base model stays"
     if difference.low > 0:
-        return "; all of it is above zero, so the tuned model is better"
-    if difference.queries < FEW_QUERIES:
-        return "; it includes zero, and so few queries can show neither gain nor harm"
+        sure = "though so few documents prove little" if few else "so the tuned model is better"
+        return f"; all of it is above zero, {sure}"
+    if few:
+        return "; it includes zero, and so few documents can show neither gain nor harm"
     return "; it includes zero, so no harm is shown"

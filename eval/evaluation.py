@@ -15,6 +15,7 @@ from engine.artifacts.prompts import PromptsFolder
 from eval.decision import decide, held_out_queries
 from eval.report import Decision
 from eval.retrieval.benchmark import Benchmark, load_benchmark
+from eval.retrieval.figures import RetrievalFigures, compare, resample
 from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.retrieval.systems import Bm25System, Corpus, DenseSystem, System, read_corpus
@@ -34,17 +35,19 @@ class Evaluation:
         corpus: the passages that all systems searched.
         judged: results on the benchmark; None without one.
         held_out: results on the synthetic queries that the decision rests on.
+        retrieval: figures of the judged questions, by name of the benchmark; empty without one.
+        held_out_figures: the same of the held-out queries.
         decision: which of the two models to use.
         latency: how long one query takes, by system.
-        bootstrap: how intervals are made.
     """
 
     corpus: Corpus
     judged: Results | None
     held_out: Results
+    retrieval: Mapping[str, RetrievalFigures]
+    held_out_figures: RetrievalFigures
     decision: Decision
     latency: Mapping[str, Latency]
-    bootstrap: Bootstrap
 
     @property
     def shown(self) -> Results:
@@ -68,18 +71,27 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     corpus = read_corpus(inputs["documents"])
     benchmark = find_benchmark(config, inputs, corpus, place)
     systems = build_systems(config, inputs, corpus, place)
-    held_out = measure(held_out_queries(inputs["examples"]), systems, corpus, config.k)
-    bootstrap = Bootstrap(config.resamples, seed=config.seed)
-    deciding = replace(bootstrap, level=config.decision_level)
+    held_out = measure(held_out_queries(inputs["examples"], config.max_held_out), systems, corpus, config.k)
     judged = measure(benchmark, systems, corpus, config.k) if benchmark else None
     queries = list((judged or held_out).benchmark.queries.values())
+    latency = measure_latency(systems, queries, config.latency_repetitions)
+    return conclude(config, corpus, judged, held_out, latency)
+
+
+def conclude(
+    config: ReportConfig, corpus: Corpus, judged: Results | None, held_out: Results, latency: Mapping[str, Latency]
+) -> Evaluation:
+    """Makes figures of the results, and decides; the resamples of each set of queries are drawn once."""
+    bootstrap, document_ids = Bootstrap(config.resamples, config.seed), set(corpus.document_ids)
+    resamples = resample(held_out, bootstrap)
     return Evaluation(
         corpus,
         judged,
         held_out,
-        decide(held_out.scores["base"], held_out.scores["tuned"], deciding),
-        measure_latency(systems, queries, config.latency_repetitions),
-        bootstrap,
+        {judged.benchmark.name: compare(judged, document_ids, resample(judged, bootstrap))} if judged else {},
+        compare(held_out, document_ids, resamples),
+        decide(resamples, config.decision_level),
+        latency,
     )
 
 

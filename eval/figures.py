@@ -32,7 +32,7 @@ from eval.report import (
     Settings,
     TrainingFigures,
 )
-from eval.retrieval.figures import compare
+from eval.retrieval.figures import RetrievalFigures
 
 if TYPE_CHECKING:
     from eval.config import ReportConfig
@@ -45,7 +45,6 @@ def assemble(
     steps = {noun: read_record(folder) for noun, folder in inputs.items()}
     samples = SamplesFolder(inputs["samples"]).record()
     examples = ExamplesFolder(inputs["examples"]).record()
-    judged, bootstrap, document_ids = evaluation.judged, evaluation.bootstrap, set(evaluation.corpus.document_ids)
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         documents=_documents(inputs["documents"], evaluation),
@@ -54,11 +53,11 @@ def assemble(
         cost=_cost(config, inputs, steps["samples"]),
         generation=_generation_rates(samples.generation),
         training=_training_figures(inputs["model"]),
-        retrieval={judged.benchmark.name: compare(judged, document_ids, bootstrap)} if judged else {},
-        held_out=compare(evaluation.held_out, document_ids, bootstrap),
+        retrieval=evaluation.retrieval,
+        held_out=evaluation.held_out_figures,
         decision=evaluation.decision,
         latency=evaluation.latency,
-        settings=_settings(config, steps["model"]),
+        settings=_settings(config, steps["model"], evaluation.held_out_figures),
         fingerprints={noun: step.fingerprint for noun, step in steps.items()} | {"report": output.name},
         seconds={noun: step.seconds for noun, step in steps.items()},
         peak_memory_bytes=max(step.peak_memory_bytes for step in steps.values()),
@@ -108,7 +107,8 @@ def _training_figures(folder: Path) -> TrainingFigures:
     return TrainingFigures(model.pairs_per_second, model.steps, model.examples)
 
 
-def _settings(config: ReportConfig, model: StepRecord) -> Settings:
+def _settings(config: ReportConfig, model: StepRecord, held_out: RetrievalFigures) -> Settings:
+    cut = sum(held_out.left_out.values())
     return Settings(
         benchmark=config.benchmark,
         split=config.split,
@@ -117,4 +117,5 @@ def _settings(config: ReportConfig, model: StepRecord) -> Settings:
         bootstrap=BootstrapSettings(config.resamples, config.seed, config.decision_level),
         encoder=config.encoder,
         training=model.config,
+        held_out={"drawn": held_out.queries, "of": held_out.queries + cut} if cut else {},
     )

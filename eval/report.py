@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,9 @@ class Decision:
     queries: int
     """Number of held-out queries that both models answered."""
     difference: DifferenceFigures
-    """Tuned minus base, with the source document as the only relevant one."""
+    """Tuned minus base, with the source document as the only relevant one; the interval is by document."""
+    documents: int = 0
+    """Number of documents that those queries were written from; 0 in reports from before they were counted."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,8 @@ class Settings:
     """The base model's; the tuned one was read with the same prefixes and length."""
     training: Mapping[str, Any]
     """The part of the model step's config that is in its fingerprint."""
+    held_out: Mapping[str, int] = field(default_factory=dict)
+    """Where `report.max_held_out` cut: `drawn`, the number of held-out queries, and `of`, how many there were."""
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,26 @@
-"""How sure a difference is: the paired bootstrap over queries.
+"""How sure a mean is: the paired bootstrap over clusters of queries.
 
-In: two arrays of per-query values, same queries in the same order. Out: the mean difference, its percentile
-interval and a two-sided p. Queries are resampled with replacement, both systems together, since a hard query is hard
-for both (Sakai 2006, "Evaluating evaluation metrics based on the bootstrap"). Seeded: the same values give the same
-interval.
+In: values per query, and the cluster of each query. Out: means, their percentile intervals and a two-sided p. Whole
+clusters are drawn with replacement, for all columns of values at once, since a hard query is hard for every system
+(Sakai 2006, "Evaluating evaluation metrics based on the bootstrap"), and since queries that were written from one
+document rise and fall together: drawn one by one, they would look like more evidence than they are (Field and Welsh
+2007, "Bootstrapping clustered data"). Seeded: the same values give the same interval, in whatever order they come.
 """
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from eval.retrieval.metrics import Floats
 
-_CELLS = 4_000_000
-"""Indices drawn at once: 32 MB, whatever the number of queries."""
+Name = TypeVar("Name", bound=Hashable)
+
+_CELLS = 1_000_000
+"""Clusters drawn at once: about 30 MB, whatever the number of queries; one resample at least."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +44,29 @@ class DifferenceFigures:
         return self.ci95[1]
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A mean over queries with its interval; `after - before` where two systems are compared.
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """A mean over queries, and what it is in every resample.
 
     Attributes:
-        mean: mean of the per-query values.
-        low, high: bounds of the percentile interval at the level of the bootstrap.
-        p: two-sided probability of a mean at least as far on the other side of zero.
+        mean: mean of the per-query values; 0 when there are none.
+        means: the same of each resample, shape (resamples,); all zero when there are no values.
         queries: number of queries.
+        clusters: number of clusters that the queries are of.
     """
 
     mean: float
-    low: float
-    high: float
-    p: float
+    means: Floats
     queries: int
+    clusters: int
 
-    def figures(self) -> DifferenceFigures:
-        """The part of it that a report shows."""
-        return DifferenceFigures(self.mean, (self.low, self.high), self.p)
+    def figures(self, level: float = 0.95) -> DifferenceFigures:
+        """The mean with the interval that holds the share `level` of the resampled means, and with p."""
+        tail = (1 - level) / 2
+        low, high = np.quantile(self.means, [tail, 1 - tail])
+        other_side = min(int((self.means <= 0).sum()), int((self.means >= 0).sum()))
+        p = min(1.0, 2 * (other_side + 1) / (len(self.means) + 1))
+        return DifferenceFigures(self.mean, (float(low), float(high)), p)
 
 
 @dataclass(frozen=True)
@@ -66,33 +74,66 @@ class Bootstrap:
     """How the resampling is done."""
 
     resamples: int = 10_000
-    level: float = 0.95
-    """Share of the resampled means that lie in the interval."""
     seed: int = 0
 
-    def difference(self, before: Floats, after: Floats) -> Difference:
-        """The paired difference `mean(after - before)` with its interval; arrays of shape (n,), any n from 0."""
-        assert before.shape == after.shape, f"not paired: {before.shape} and {after.shape}"
-        return self.mean(after - before)
+    def resample(self, columns: Mapping[Name, Floats], clusters: Sequence[str]) -> dict[Name, Resampled]:
+        """Resamples the means of several columns of values, with one draw of clusters for all of them.
 
-    def mean(self, values: Floats) -> Difference:
-        """The mean of values of shape (n,) with its interval; all zero when there are no values."""
-        if not len(values):
-            return Difference(0.0, 0.0, 0.0, 1.0, 0)
-        means = resampled_means(values, self.resamples, self.seed)
-        tail = (1 - self.level) / 2
-        low, high = np.quantile(means, [tail, 1 - tail])
-        other_side = min(int((means <= 0).sum()), int((means >= 0).sum()))
-        p = min(1.0, 2 * (other_side + 1) / (self.resamples + 1))
-        return Difference(float(values.mean()), float(low), float(high), p, len(values))
+        Args:
+            columns: values per query, each of shape (queries,), any number of queries from 0.
+            clusters: the cluster of each query; queries of different clusters are taken as independent.
+        """
+        unpaired = {name: values.shape for name, values in columns.items() if values.shape != (len(clusters),)}
+        assert not unpaired, f"not paired with {len(clusters)} queries: {unpaired}"
+        if not clusters:
+            return {name: Resampled(0.0, np.zeros(self.resamples), 0, 0) for name in columns}
+        sizes, sums = cluster_totals(list(columns.values()), clusters)
+        means = resampled_means(sizes, sums, self.resamples, self.seed)
+        overall = sums.sum(axis=0) / sizes.sum()
+        return {
+            name: Resampled(float(overall[column]), means[column], len(clusters), len(sizes))
+            for column, name in enumerate(columns)
+        }
 
 
-def resampled_means(values: Floats, resamples: int, seed: int) -> Floats:
-    """Means of `resamples` draws of n values with replacement, as an array of shape (resamples,)."""
+def cluster_totals(columns: Sequence[Floats], clusters: Sequence[str]) -> tuple[Floats, Floats]:
+    """The sizes and the sums of all clusters, sorted by name, so that the order of the queries changes no digit.
+
+    Args:
+        columns: values per query, each of shape (queries,).
+        clusters: the cluster of each query, at least one.
+
+    Returns:
+        Number of queries per cluster, shape (clusters,), and sums of the values, shape (clusters, columns).
+    """
+    number = {name: row for row, name in enumerate(sorted(set(clusters)))}
+    rows = np.array([number[name] for name in clusters])
+    sizes = np.bincount(rows)
+    starts = np.cumsum(sizes) - sizes
+    # Values are added in the order of their size: the last digit of a sum depends on the order of its terms.
+    sums = [np.add.reduceat(values[np.lexsort((values, rows))], starts) for values in columns]
+    return sizes.astype(np.float64), np.stack(sums, axis=1)
+
+
+def resampled_means(sizes: Floats, sums: Floats, resamples: int, seed: int) -> Floats:
+    """Means over the queries of as many clusters as there are, drawn with replacement.
+
+    Args:
+        sizes: number of queries per cluster, shape (clusters,).
+        sums: sums of the values per cluster, shape (clusters, columns).
+        resamples: number of draws.
+        seed: seed of the draws.
+
+    Returns:
+        The means of shape (columns, resamples).
+    """
     rng = np.random.default_rng(seed)
-    rows = max(1, _CELLS // len(values))
-    means = np.empty(resamples)
+    count, rows = len(sizes), max(1, _CELLS // len(sizes))
+    means = np.empty((sums.shape[1], resamples))
     for start in range(0, resamples, rows):
         stop = min(start + rows, resamples)
-        means[start:stop] = values[rng.integers(len(values), size=(stop - start, len(values)))].mean(axis=1)
+        drawn = rng.integers(count, size=(stop - start, count))
+        drawn += count * np.arange(stop - start)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(np.float64)
+        means[:, start:stop] = (times @ sums / (times @ sizes)[:, None]).T
     return means

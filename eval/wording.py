@@ -59,14 +59,14 @@ def headline(report: Report) -> Headline:
     difference = figures.difference[HEADLINE]
     trend = trend_of(difference)
     before, after = f"{figures.base[HEADLINE]:.3f}", f"{figures.tuned[HEADLINE]:.3f}"
-    low, high = signed(difference.low), signed(difference.high)
+    low, high, by = signed(difference.low), signed(difference.high), by_cluster(figures)
     moved = {"better": "rose", "worse": "fell", "unclear": "went"}[trend]
     mean = signed(difference.mean)
     start = f"On {questions(report)}, nDCG@10 {moved} from {before} to {after}, a difference of {mean}."
     sure = (
-        f"The 95 % interval, {low} to {high}, includes zero, so this may be chance."
+        f"The 95 % interval{by}, {low} to {high}, includes zero, so this may be chance."
         if trend == "unclear"
-        else f"With 95 % confidence the difference lies between {low} and {high}."
+        else f"With 95 % confidence{by} the difference lies between {low} and {high}."
     )
     titles = {
         "better": "Tuning made search better",
@@ -74,6 +74,11 @@ def headline(report: Report) -> Headline:
         "unclear": "No clear difference",
     }
     return Headline(titles[trend], f"{start} {sure}", trend)
+
+
+def by_cluster(figures: RetrievalFigures) -> str:
+    """What intervals were made by, to follow the word interval: ` by document`, or nothing for single queries."""
+    return " by document" if figures.cluster == "document" else ""
 
 
 def trend_of(difference: DifferenceFigures) -> str:

@@ -7,12 +7,13 @@ In: the folder. Out: tables of examples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.storage.store import read_record
@@ -59,6 +60,22 @@ class ExamplesFolder:
     def rejected(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rejected examples, each with its reason."""
         return self._read(REJECTED_FILE, columns, None)
+
+    def held_out(self, columns: Sequence[str], reasons: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The examples of held-out documents batch by batch, so that they need not fit into memory.
+
+        Args:
+            columns: names of `columns.EXAMPLES`.
+            reasons: rejected examples are among them that were rejected for one of these; kept ones always are.
+        """
+        counted = pa.array(reasons, pa.string())
+        for name in (KEPT_FILE, REJECTED_FILE):
+            with pq.ParquetFile(self.path / name) as file:
+                for batch in file.iter_batches(columns=[*columns, "split", "reason"]):
+                    rows = batch.filter(pc.equal(batch["split"], "validation"))
+                    if name == REJECTED_FILE:
+                        rows = rows.filter(pc.is_in(rows["reason"], value_set=counted))
+                    yield rows.select(list(columns))
 
     def row(self, sample_id: int) -> dict[str, Any] | None:
         """The example that a sample became, kept (its reason is empty) or rejected; None where it failed before."""

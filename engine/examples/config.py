@@ -25,7 +25,7 @@ class ExamplesConfig:
     round_trip: RoundTripConfig = field(default_factory=RoundTripConfig)
     """Whether a query must lead back to the document that it was written from."""
     validation_share: float = 0.1
-    """Share of documents whose examples are held out from training."""
+    """Share of documents whose examples are held out from training; those that share a passage's text stay together."""
     max_per_passage: int | None = None
     """Keep at most this many per passage: those of lowest `sample_id`."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)

@@ -8,7 +8,6 @@ so what a filter does depends on ids only, never on blocks, workers or order of 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -165,12 +164,6 @@ def tables(ledger: Ledger, split_of: Callable[[str], str]) -> Iterator[pa.Table]
         }
         columns = {name: joined[name] if name in joined else samples[name] for name in schema.names}
         yield pa.table(columns, schema=schema)
-
-
-def draw_split(document_id: str, seed: int, validation_share: float) -> str:
-    """Draws `train` or `validation` by hash, so that a document's split never depends on the other documents."""
-    drawn = hashlib.sha256(f"{seed}:{document_id}".encode("utf-8", "surrogatepass")).digest()
-    return "validation" if int.from_bytes(drawn[:8]) < validation_share * 2**64 else "train"
 
 
 def _schema(ledger: Ledger) -> pa.Schema:

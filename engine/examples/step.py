@@ -8,7 +8,6 @@ come those that compare all samples, the costliest last. Each sees what the ones
 from __future__ import annotations
 
 import contextlib
-import functools
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,8 +29,9 @@ from engine.examples.config import ExamplesConfig
 from engine.examples.filters.blocks import judge_samples
 from engine.examples.filters.chain import FiltersConfig
 from engine.examples.filters.contract import PromptWords, prompt_words
-from engine.examples.ledger import Ledger, Rows, draw_split, open_ledger, write_examples
+from engine.examples.ledger import Ledger, Rows, open_ledger, write_examples
 from engine.examples.round_trip import measure_ranks
+from engine.examples.split import draw_split
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -62,8 +62,7 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
             reject_surplus(ledger, config.max_per_passage)
     ledger.require_some()
     with _timed(seconds, "write"):
-        split_of = functools.partial(draw_split, seed=config.seed, validation_share=config.validation_share)
-        splits = write_examples(ledger, output, split_of)
+        splits = write_examples(ledger, output, draw_split(documents, config.seed, config.validation_share))
     kept, rejected = splits.total(), ledger.rejected()
     assert kept + sum(rejected.values()) == len(ledger), "generated = kept + rejected"
     return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds)

@@ -110,6 +110,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "figures": figures,
         "judged": bool(report.retrieval),
         "questions": wording.questions(report),
+        "by_cluster": wording.by_cluster(figures),
         "headline": wording.headline(report),
         "quality": quality_chart(figures),
         "held_out": quality_chart(report.held_out) if shows_held_out else None,

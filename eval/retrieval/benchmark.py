@@ -29,12 +29,15 @@ class Benchmark:
         queries: texts of the queries, by query id.
         qrels: query id -> document id -> grade, for the same queries; each has at least one relevant document.
         left_out: number of queries that were not taken, by reason.
+        sources: query id -> id of the document that the query was written from, for synthetic queries. Those of one
+            document are not independent of each other; queries of people, which have no source, are.
     """
 
     name: str
     queries: Mapping[str, str]
     qrels: Mapping[str, Mapping[str, int]]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
 
     def missing_documents(self, document_ids: Collection[str]) -> int:
         """How many relevant documents are not among the documents of the run, so that no system can find them."""

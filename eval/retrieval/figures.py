@@ -1,7 +1,7 @@
 """What a report says of the systems on one set of queries.
 
 In: the results of all systems. Out: means with their intervals, and tuned minus base, each per metric. The names of the
-fields are those of report.json.
+fields are those of report.json. All intervals of one set of queries come from the same resamples, drawn once.
 """
 
 from __future__ import annotations
@@ -9,10 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from eval.retrieval.metrics import METRICS, Scores
+from eval.retrieval.metrics import METRICS
 from eval.retrieval.ranking import Results
 from eval.retrieval.systems import SYSTEMS
-from eval.significance import Bootstrap, DifferenceFigures
+from eval.significance import Bootstrap, DifferenceFigures, Resampled
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Every mean that a report shows of one set of queries, in the same resamples."""
+
+    systems: Mapping[str, Mapping[str, Resampled]]
+    """By name of the system and metric."""
+    difference: Mapping[str, Resampled]
+    """Tuned minus base, by metric."""
+    cluster: str
+    """What was drawn: document or query."""
 
 
 @dataclass(frozen=True)
@@ -34,30 +46,55 @@ class RetrievalFigures:
     """Number of queries that were not taken, by reason."""
     relevant_documents_missing: int
     """Relevant documents that the run does not have, so that no system can find them."""
+    cluster: str = "query"
+    """What the intervals take as independent: query, or document where queries were written from documents."""
+    clusters: int = 0
+    """Number of those; 0 in reports from before they were counted."""
 
     def means(self, system: str) -> Mapping[str, float]:
         """The means of one of `systems.SYSTEMS`, by metric."""
         return {"bm25": self.bm25, "base": self.base, "tuned": self.tuned}[system]
 
 
-def compare(results: Results, document_ids: Collection[str], bootstrap: Bootstrap) -> RetrievalFigures:
+def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
+    """Resamples the means of all systems: whole documents of synthetic queries, single queries of people.
+
+    Args:
+        results: what all systems reached on one benchmark.
+        bootstrap: how resamples are drawn.
+    """
+    scores, sources = results.scores, results.benchmark.sources
+    query_ids = scores["base"].query_ids
+    assert all(scores[name].query_ids == query_ids for name in SYSTEMS), "systems must be scored on the same queries"
+    columns = {(name, metric): scores[name].values[metric] for name in SYSTEMS for metric in METRICS}
+    columns |= {("difference", metric): columns["tuned", metric] - columns["base", metric] for metric in METRICS}
+    resampled = bootstrap.resample(columns, [sources.get(query_id, query_id) for query_id in query_ids])
+    return Resamples(
+        {name: {metric: resampled[name, metric] for metric in METRICS} for name in SYSTEMS},
+        {metric: resampled["difference", metric] for metric in METRICS},
+        cluster="document" if sources else "query",
+    )
+
+
+def compare(results: Results, document_ids: Collection[str], resamples: Resamples) -> RetrievalFigures:
     """Means of every system, the intervals of those means, and tuned minus base, each per metric.
 
     Args:
         results: what all systems reached on one benchmark.
         document_ids: ids of the documents of the run.
-        bootstrap: how intervals are made.
+        resamples: those of the same results.
     """
-    base, tuned = results.scores["base"].values, results.scores["tuned"].values
     return RetrievalFigures(
         **{name: results.scores[name].means() for name in SYSTEMS},
-        difference={name: bootstrap.difference(base[name], tuned[name]).figures() for name in METRICS},
-        ci95={name: _intervals(results.scores[name], bootstrap) for name in SYSTEMS},
+        difference={metric: resampled.figures() for metric, resampled in resamples.difference.items()},
+        ci95={name: _intervals(resamples.systems[name]) for name in SYSTEMS},
         queries=len(results.benchmark.queries),
         left_out=results.benchmark.left_out,
         relevant_documents_missing=results.benchmark.missing_documents(document_ids),
+        cluster=resamples.cluster,
+        clusters=next(iter(resamples.difference.values())).clusters,
     )
 
 
-def _intervals(scores: Scores, bootstrap: Bootstrap) -> dict[str, tuple[float, float]]:
-    return {name: bootstrap.mean(values).figures().ci95 for name, values in scores.values.items()}
+def _intervals(means: Mapping[str, Resampled]) -> dict[str, tuple[float, float]]:
+    return {metric: resampled.figures().ci95 for metric, resampled in means.items()}

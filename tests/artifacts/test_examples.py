@@ -30,6 +30,21 @@ def test_reads_what_is_kept_by_split(examples: ExamplesFolder) -> None:
     assert examples.rejected(["reason"]).to_pydict() == {"reason": ["length"]}
 
 
+def test_held_out_examples_are_the_kept_ones_and_those_rejected_for_some_reasons(tmp_path: Path) -> None:
+    rows = [
+        {"sample_id": row, "query": f"q{row}", "split": split, "reason": reason}
+        for row, (split, reason) in enumerate(
+            [("validation", "length"), ("validation", "round_trip"), ("train", "round_trip"), ("validation", "")]
+        )
+    ]
+    for name, chosen in (("kept", rows[3:]), ("rejected", rows[:3])):
+        pq.write_table(pa.Table.from_pylist(chosen, EXAMPLES), tmp_path / f"{name}.parquet")
+    folder = ExamplesFolder(tmp_path)
+    read = pa.Table.from_batches(folder.held_out(["sample_id", "query"], ["round_trip"]))
+    assert read.to_pydict() == {"sample_id": [3, 1], "query": ["q3", "q1"]}
+    assert pa.Table.from_batches(folder.held_out(["sample_id"], [])).to_pydict() == {"sample_id": [3]}
+
+
 def test_a_sample_is_found_on_either_side(examples: ExamplesFolder) -> None:
     kept, rejected = examples.row(4), examples.row(9)
     assert kept is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,25 +10,48 @@ import pytest
 
 from eval.decision import decide, held_out_queries
 from eval.report import Decision
-from eval.retrieval.metrics import Scores
+from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.figures import Resamples, resample
+from eval.retrieval.metrics import HEADLINE, METRICS, Floats, Scores
+from eval.retrieval.ranking import Results
 from eval.significance import Bootstrap
 from tests.support.small_run import build_run
 
 
-def decision_of(differences: list[float]) -> Decision:
-    """What is decided when tuned differs by so much on each query."""
-    ids = tuple(f"sample-{number}" for number in range(len(differences)))
+def resamples_of(differences: Floats, documents: list[str], resamples: int = 2_000) -> Resamples:
+    """The resamples of results where tuned differs by so much on each query, and base has 0.5 on all."""
+    ids = tuple(f"sample-{number:05}" for number in range(len(differences)))
     base = np.full(len(ids), 0.5)
-    before, after = (Scores(ids, {"ndcg@10": values}) for values in (base, base + np.array(differences)))
-    return decide(before, after, Bootstrap(resamples=2_000))
+    values = {"bm25": base, "base": base, "tuned": base + differences}
+    scores = {name: Scores(ids, dict.fromkeys(METRICS, column)) for name, column in values.items()}
+    benchmark = Benchmark("held_out", dict.fromkeys(ids, ""), {}, sources=dict(zip(ids, documents, strict=True)))
+    return resample(Results(benchmark, {}, scores), Bootstrap(resamples))
+
+
+def decision_of(differences: list[float]) -> Decision:
+    """What is decided when tuned differs by so much on each query, with one query per document."""
+    return decide(resamples_of(np.array(differences), [f"d{number}" for number in range(len(differences))]), 0.95)
 
 
 def test_only_held_out_queries_that_reached_the_round_trip_count(tmp_path: Path) -> None:
-    held_out = held_out_queries(build_run(tmp_path)["examples"])
+    held_out = held_out_queries(build_run(tmp_path)["examples"], 0)
     # Samples 14 to 23 are of validation documents; 18 was rejected by length, 20 (as 6, 13) as a duplicate.
     assert sorted(held_out.queries) == [f"sample-{number}" for number in (14, 15, 16, 17, 19, 21, 22, 23)]
     assert held_out.qrels["sample-17"] == {"knots": 1}
+    assert held_out.sources["sample-17"] == held_out.sources["sample-16"] == "knots"
     assert held_out.queries["sample-14"].endswith("& more")
+    assert held_out.left_out == {}
+
+
+def test_more_queries_than_the_limit_are_drawn_by_their_ids(tmp_path: Path) -> None:
+    examples = build_run(tmp_path)["examples"]
+    drawn = [set(held_out_queries(examples, limit).queries) for limit in range(1, 9)]
+    assert [len(queries) for queries in drawn] == list(range(1, 9))
+    assert all(fewer < more for fewer, more in itertools.pairwise(drawn)), "a larger limit only adds queries"
+    assert drawn[2] != {"sample-14", "sample-15", "sample-16"}
+    cut = held_out_queries(examples, 3)
+    assert cut.left_out == {"max_held_out": 5}
+    assert cut.sources.keys() == cut.qrels.keys() == cut.queries.keys() == drawn[2]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +61,7 @@ def test_only_held_out_queries_that_reached_the_round_trip_count(tmp_path: Path)
         ([0.1, 0.2, 0.15] * 20, "tuned", "above zero"),
         ([-0.1, 0.1] * 30, "tuned", "no harm is shown"),
         ([0.0] * 40, "tuned", "no harm is shown"),
-        ([-0.1, 0.1, 0.0], "tuned", "so few queries can show neither gain nor harm"),
+        ([-0.1, 0.1, 0.0], "tuned", "so few documents can show neither gain nor harm"),
     ],
 )
 def test_base_stays_only_when_tuned_is_significantly_worse(differences: list[float], model: str, verdict: str) -> None:
@@ -48,11 +72,48 @@ def test_base_stays_only_when_tuned_is_significantly_worse(differences: list[flo
 
 def test_why_is_one_sentence_with_the_figures() -> None:
     why = decision_of([0.1, 0.2] * 50).why
-    assert "100 synthetic queries" in why
+    assert "100 synthetic queries of 100 held-out documents" in why
+    assert "95 % interval by document +0.1" in why
     assert "0.650" in why
     assert "+0.150" in why
     assert why.count(". ") == 0
-    assert "only 3 synthetic queries" in decision_of([0.1] * 3).why
+    assert "3 synthetic queries of only 3 held-out documents" in decision_of([0.1] * 3).why
+
+
+def test_many_queries_of_few_documents_prove_little() -> None:
+    decision = decide(resamples_of(np.full(500, 0.1), ["bees"] * 500), 0.95)
+    assert "500 synthetic queries of only 1 held-out document, never" in decision.why
+    assert "so few documents prove little" in decision.why
+    assert (decision.queries, decision.documents) == (500, 1)
+
+
+NUM_DOCUMENTS, PER_DOCUMENT = 200, 10
+
+
+def noise(rng: np.random.Generator) -> Floats:
+    """Differences of two equally good models: half of the variance is of the document, half of the query."""
+    of_document = np.repeat(rng.normal(0, 0.1, NUM_DOCUMENTS), PER_DOCUMENT)
+    return of_document + rng.normal(0, 0.1, NUM_DOCUMENTS * PER_DOCUMENT)
+
+
+def wrong_share(runs: int, documents: list[str], resamples: int) -> float:
+    """The share of data sets without any difference for which the decision's interval says that there is one."""
+    rng, base, wrong = np.random.default_rng(11), np.full(NUM_DOCUMENTS * PER_DOCUMENT, 0.5), 0
+    for _ in range(runs):
+        differences = noise(rng)
+        columns = {"base": base, "tuned": base + differences, "difference": differences}
+        means = {name: {HEADLINE: mean} for name, mean in Bootstrap(resamples).resample(columns, documents).items()}
+        decided = decide(Resamples(means, means["difference"], "document"), 0.95).difference
+        wrong += not decided.low <= 0 <= decided.high
+    return wrong / runs
+
+
+def test_chance_is_taken_for_a_difference_as_often_as_the_level_says() -> None:
+    names = [f"d{number}" for number in range(NUM_DOCUMENTS) for _ in range(PER_DOCUMENT)]
+    # 5 % of 400 has a standard error of 1.1 %.
+    assert 0.025 <= wrong_share(400, names, resamples=500) <= 0.08
+    alone = [f"q{number}" for number in range(len(names))]
+    assert wrong_share(40, alone, resamples=200) > 0.2, "queries that are taken as independent make chance look sure"
 
 
 def test_without_held_out_queries_the_base_model_stays_and_says_so() -> None:
@@ -60,9 +121,3 @@ def test_without_held_out_queries_the_base_model_stays_and_says_so() -> None:
     assert decision.model == "base"
     assert "nothing shows" in decision.why
     assert decision.queries == 0
-
-
-def test_scores_of_different_queries_are_a_defect() -> None:
-    first, second = (Scores((name,), {"ndcg@10": np.ones(1)}) for name in "ab")
-    with pytest.raises(AssertionError, match="same queries"):
-        decide(first, second, Bootstrap())

@@ -11,8 +11,17 @@ from engine.search.encoder import Encoder
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
 from eval.evaluation import demonstration_queries, evaluate_systems, find_benchmark, tuned_encoder
+from eval.retrieval.metrics import Floats
 from eval.retrieval.systems import read_corpus
-from tests.support.small_run import build_run, place_in, small_config, write_benchmark, write_tuned_model
+from eval.significance import resampled_means
+from tests.support.small_run import (
+    build_run,
+    place_in,
+    small_config,
+    small_evaluation,
+    write_benchmark,
+    write_tuned_model,
+)
 
 
 def test_demonstrations_are_known_by_query_id(tmp_path: Path) -> None:
@@ -32,6 +41,20 @@ def test_a_benchmark_of_other_documents_is_not_evaluated(tmp_path: Path, capsys:
     judgements.write_text("query-id\tcorpus-id\tscore\nq1\telsewhere\t1\n")
     assert find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path)) is None
     assert "none of the 1 documents judged relevant in tiny" in " ".join(capsys.readouterr().out.split())
+
+
+def test_each_set_of_queries_is_resampled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clusters: list[int] = []
+
+    def counted(sizes: Floats, *rest: object) -> Floats:
+        clusters.append(len(sizes))
+        return resampled_means(sizes, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("eval.significance.resampled_means", counted)
+    evaluation = small_evaluation(build_run(tmp_path))
+    assert clusters == [evaluation.decision.documents, len(evaluation.real_queries)]
+    # The decision and the figures rest on the same draw, so that they never contradict each other.
+    assert evaluation.decision.difference == evaluation.held_out_figures.difference["ndcg@10"]
 
 
 def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

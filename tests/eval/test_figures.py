@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from eval.cost import Amounts
-from eval.figures import with_effort
+from eval.figures import assemble, with_effort
 from eval.report import ExampleCounts, GenerationRates, SampleCounts, TrainingFigures
-from tests.support.small_run import CONFIGS, RECORDS, SAMPLES_RECORD, build_run, small_evaluation, small_report
+from tests.support.small_run import (
+    CONFIGS,
+    RECORDS,
+    SAMPLES_RECORD,
+    build_run,
+    small_config,
+    small_evaluation,
+    small_report,
+)
 
 
 def test_what_the_steps_recorded_is_repeated(tmp_path: Path) -> None:
@@ -58,3 +66,14 @@ def test_without_a_benchmark_only_held_out_figures_remain(tmp_path: Path) -> Non
     report, _ = small_report(tmp_path, judged=False)
     assert report.retrieval == {}
     assert report.held_out.queries == 8
+
+
+def test_a_cut_of_the_held_out_queries_stands_in_the_settings(tmp_path: Path) -> None:
+    folders = build_run(tmp_path / "store")
+    evaluation = small_evaluation(folders)
+    assert small_report(tmp_path / "whole")[0].settings.held_out == {}
+    figures = replace(evaluation.held_out_figures, queries=8, left_out={"max_held_out": 92})
+    evaluation = replace(evaluation, held_out_figures=figures)
+    quality = small_report(tmp_path / "again")[0].data_quality
+    report = assemble(small_config(), folders, tmp_path / "report", evaluation, quality)
+    assert report.settings.held_out == {"drawn": 8, "of": 100}

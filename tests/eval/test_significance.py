@@ -1,4 +1,4 @@
-"""The paired bootstrap agrees with scipy's and with a plain loop, and is seeded."""
+"""The paired bootstrap over clusters agrees with scipy's and with a plain loop, is seeded, and knows no order."""
 
 from __future__ import annotations
 
@@ -6,54 +6,94 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.significance import Bootstrap, resampled_means
+from eval.retrieval.metrics import Floats
+from eval.significance import Bootstrap, DifferenceFigures, cluster_totals
+
+
+def single(values: Floats) -> list[str]:
+    """A cluster for each value, named so that their order is that of the values."""
+    return [f"{number:06}" for number in range(len(values))]
+
+
+def figures_of(values: Floats, bootstrap: Bootstrap | None = None, level: float = 0.95) -> DifferenceFigures:
+    """The mean of independent values with its interval."""
+    return (bootstrap or Bootstrap()).resample({"x": values}, single(values))["x"].figures(level)
 
 
 def test_interval_agrees_with_scipy() -> None:
-    rng = np.random.default_rng(3)
-    before = rng.random(120)
-    after = before + rng.normal(0.02, 0.1, 120)
-    ours = Bootstrap().difference(before, after)
-    theirs = stats.bootstrap((after - before,), np.mean, n_resamples=10_000, method="percentile", rng=1)
-    assert ours.mean == pytest.approx(float((after - before).mean()))
+    values = np.random.default_rng(3).normal(0.02, 0.1, 120)
+    ours = figures_of(values)
+    theirs = stats.bootstrap((values,), np.mean, n_resamples=10_000, method="percentile", rng=1)
+    assert ours.mean == pytest.approx(float(values.mean()))
     assert ours.low == pytest.approx(theirs.confidence_interval.low, abs=0.001)
     assert ours.high == pytest.approx(theirs.confidence_interval.high, abs=0.001)
 
 
-def test_resampling_is_the_plain_loop_whatever_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("eval.significance._CELLS", 50)  # seven draws of seven values at a time
-    values = np.array([0.0, 1.0, 4.0, 9.0, 16.0, 25.0, 36.0])
+def test_resampling_is_the_plain_loop_over_clusters_whatever_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.significance._CELLS", 10)  # three draws of three clusters at a time
+    clusters = {"a": [0.0, 1.0, 4.0], "b": [9.0], "c": [16.0, 25.0]}
+    names = [name for name, values in clusters.items() for _ in values]
+    values = np.concatenate(list(clusters.values()))
     rng = np.random.default_rng(5)
-    plain = [sum(float(values[row]) for row in rng.integers(7, size=7)) / 7 for _ in range(40)]
-    np.testing.assert_allclose(resampled_means(values, 40, 5), plain)
+    plain = []
+    for _ in range(40):
+        drawn = [clusters["abc"[row]] for row in rng.integers(3, size=3)]
+        plain.append(sum(map(sum, drawn)) / sum(map(len, drawn)))
+    resampled = Bootstrap(40, seed=5).resample({"x": values, "twice": 2 * values}, names)
+    np.testing.assert_allclose(resampled["x"].means, plain)
+    np.testing.assert_allclose(resampled["twice"].means, 2 * np.array(plain))
+    assert (resampled["x"].queries, resampled["x"].clusters) == (6, 3)
+
+
+def test_the_order_of_the_queries_changes_no_digit() -> None:
+    rng = np.random.default_rng(2)
+    values, clusters = rng.normal(size=200), [f"d{number}" for number in rng.integers(30, size=200)]
+    order = rng.permutation(200)
+    first = Bootstrap(300).resample({"x": values}, clusters)["x"]
+    second = Bootstrap(300).resample({"x": values[order]}, [clusters[row] for row in order])["x"]
+    assert first.mean == second.mean
+    assert first.means.tolist() == second.means.tolist()
+
+
+def test_totals_of_clusters_are_sorted_by_name() -> None:
+    sizes, sums = cluster_totals([np.array([1.0, 2.0, 4.0]), np.array([0.0, 1.0, 1.0])], ["b", "a", "b"])
+    assert sizes.tolist() == [1, 2]
+    assert sums.tolist() == [[2, 1], [5, 1]]
 
 
 def test_same_seed_same_interval() -> None:
     values = np.random.default_rng(0).normal(0, 1, 50)
-    assert Bootstrap(seed=4).mean(values) == Bootstrap(seed=4).mean(values)
-    assert Bootstrap(seed=4).mean(values) != Bootstrap(seed=5).mean(values)
+    assert figures_of(values, Bootstrap(seed=4)) == figures_of(values, Bootstrap(seed=4))
+    assert figures_of(values, Bootstrap(seed=4)) != figures_of(values, Bootstrap(seed=5))
+
+
+def test_a_higher_level_is_a_wider_interval() -> None:
+    values = np.random.default_rng(0).normal(0, 1, 50)
+    wide, narrow = figures_of(values, level=0.99), figures_of(values, level=0.8)
+    assert wide.low < narrow.low < narrow.high < wide.high
 
 
 def test_p_falls_with_the_effect_and_is_one_without_any() -> None:
-    same = Bootstrap().difference(np.ones(30), np.ones(30))
+    same = figures_of(np.zeros(30))
     assert (same.mean, same.low, same.high, same.p) == (0, 0, 0, 1)
-    better = Bootstrap().difference(np.zeros(30), np.ones(30))
+    better = figures_of(np.ones(30))
     assert better.low > 0
     assert better.p < 0.001
 
 
 def test_p_agrees_with_the_t_test_where_both_hold() -> None:
     values = np.random.default_rng(8).normal(0.15, 1, 200)
-    assert Bootstrap().mean(values).p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
+    assert figures_of(values).p == pytest.approx(stats.ttest_1samp(values, 0).pvalue, abs=0.02)
 
 
 def test_coverage_is_about_what_the_level_says() -> None:
     rng = np.random.default_rng(1)
-    intervals = [Bootstrap(resamples=400, seed=run).mean(rng.normal(1, 1, 60)) for run in range(300)]
+    intervals = [figures_of(rng.normal(1, 1, 60), Bootstrap(400, seed=run)) for run in range(300)]
     assert 0.90 < np.mean([interval.low <= 1 <= interval.high for interval in intervals]) < 0.98
 
 
 def test_no_queries_give_an_empty_interval_and_unpaired_arrays_are_a_defect() -> None:
-    assert Bootstrap().mean(np.zeros(0)).queries == 0
-    with pytest.raises(AssertionError, match="not paired"):
-        Bootstrap().difference(np.zeros(3), np.zeros(4))
+    nothing = Bootstrap().resample({"x": np.zeros(0)}, [])["x"]
+    assert (nothing.queries, nothing.figures().ci95, nothing.figures().p) == (0, (0, 0), 1)
+    with pytest.raises(AssertionError, match="not paired with 3 queries"):
+        Bootstrap().resample({"x": np.zeros(3), "y": np.zeros(4)}, list("abc"))

@@ -40,7 +40,8 @@ def report_with(report: Report, low: float, high: float, *, queries: int = 140, 
     difference = {"ndcg@10": DifferenceFigures((low + high) / 2, (low, high), 0.5)}
     base, tuned = {"ndcg@10": 0.5}, {"ndcg@10": 0.52}
     figures = replace(report.held_out, base=base, tuned=tuned, difference=difference, queries=queries)
-    return replace(report, retrieval={"cacm": figures} if judged else {}, held_out=figures)
+    of_people = replace(figures, cluster="query")
+    return replace(report, retrieval={"cacm": of_people} if judged else {}, held_out=figures)
 
 
 def test_every_system_and_metric_has_a_name_in_the_order_of_the_tables() -> None:
@@ -63,12 +64,15 @@ def test_the_headline_follows_the_interval(small: Report, low: float, high: floa
     assert "140 judged questions of cacm" in shown.sentence
     assert "from 0.500 to 0.520" in shown.sentence
     assert ("may be chance" in shown.sentence) == (trend == "unclear")
+    assert "by document" not in shown.sentence
 
 
 def test_without_a_benchmark_the_headline_is_about_held_out_queries(small: Report) -> None:
     report = report_with(small, 0.01, 0.02, judged=False)
     assert shown_results(report) == ("held_out", report.held_out)
     assert "140 synthetic queries of held-out documents" in headline(report).sentence
+    assert "With 95 % confidence by document the difference lies" in headline(report).sentence
+    assert "95 % interval by document, " in headline(report_with(small, -0.01, 0.02, judged=False)).sentence
     assert headline(report_with(small, 0, 0, queries=0)).title == "Nothing to measure on"
 
 

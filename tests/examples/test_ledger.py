@@ -1,7 +1,6 @@
 """The ledger: every generated sample ends once, with one reason, and what is written is what is counted."""
 
 from collections import Counter
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,14 @@ from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
 from engine.examples.filters.chain import FILTER_NAMES
-from engine.examples.ledger import SETTINGS, Ledger, draw_split, open_ledger, tables, write_examples
+from engine.examples.ledger import SETTINGS, Ledger, open_ledger, tables, write_examples
 from engine.storage.parts import write_part
 from tests.support.committed import SCHEMA, row
 from tests.support.ledgers import QUERIES, make_ledger
 
-SPLIT_OF = partial(draw_split, seed=0, validation_share=0.5)
+
+def split_of(document_id: str) -> str:
+    return "validation" if document_id == "b" else "train"
 
 
 def test_a_new_ledger_is_open_throughout() -> None:
@@ -128,30 +129,19 @@ def test_a_passage_that_is_not_there_is_a_defect(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at_once", [1, 4, 100])
 def test_tables_have_the_schema_and_every_row(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.examples.ledger._ROWS_AT_ONCE", at_once)
-    table = pa.concat_tables(tables(make_ledger(), SPLIT_OF))
+    table = pa.concat_tables(tables(make_ledger(), split_of))
     assert table["passage"].to_pylist() == ["text a1", "text a1", "text a2", "text b", "text c", "text c"]
     assert table.schema.equals(pa.schema([*EXAMPLES, ("condition_form", pa.string())]))
     assert table["sample_id"].to_pylist() == [0, 10, 20, 30, 40, 50]
-    assert table["split"].to_pylist() == [SPLIT_OF(name) for name in ["a", "a", "a", "b", "c", "c"]]
+    assert table["split"].to_pylist() == [split_of(name) for name in ["a", "a", "a", "b", "c", "c"]]
 
 
 def test_what_is_written_is_what_is_counted(tmp_path: Path) -> None:
     ledger = make_ledger()
     ledger.reject(np.array([5]), "format", ["empty"])
-    splits = write_examples(ledger, tmp_path, SPLIT_OF)
+    splits = write_examples(ledger, tmp_path, split_of)
     kept, rejected = (pq.read_table(tmp_path / f"{name}.parquet") for name in ("kept", "rejected"))
     assert kept["sample_id"].to_pylist() == [0, 10, 20, 30, 40]
     assert rejected["sample_id"].to_pylist() == [50]
     assert rejected["reason"].to_pylist() == ["format"]
     assert splits == Counter(kept["split"].to_pylist())
-
-
-def test_the_split_is_drawn_by_document_and_seed() -> None:
-    names = [f"d{number}" for number in range(4000)]
-    drawn = [draw_split(name, 0, 0.1) for name in names]
-    assert 0.08 < drawn.count("validation") / len(names) < 0.12
-    assert drawn == [draw_split(name, 0, 0.1) for name in names]
-    assert drawn != [draw_split(name, 1, 0.1) for name in names]
-    larger = [draw_split(name, 0, 0.3) for name in names]
-    assert all(new == "validation" for old, new in zip(drawn, larger, strict=True) if old == "validation")
-    assert {draw_split(name, 0, 0.0) for name in names} == {"train"}

@@ -36,8 +36,8 @@ from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
 from eval.config import ReportConfig
 from eval.data_quality import quality_figures
-from eval.decision import decide, held_out_queries
-from eval.evaluation import Evaluation
+from eval.decision import held_out_queries
+from eval.evaluation import Evaluation, conclude
 from eval.figures import assemble, with_effort
 from eval.page.evidence import Evidence, gather_evidence
 from eval.report import Report
@@ -45,7 +45,6 @@ from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.latency import Latency, Percentiles
 from eval.retrieval.ranking import measure
 from eval.retrieval.systems import Bm25System, Corpus, read_corpus
-from eval.significance import Bootstrap
 from eval.step import evaluate_model
 from tests.support.places import NoEngines
 
@@ -234,18 +233,12 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
     """What `evaluate_systems` gives, with those rankers."""
     corpus = read_corpus(folders["documents"])
     systems = small_systems(corpus)
-    held_out = measure(held_out_queries(folders["examples"]), systems, corpus, 100)
-    bootstrap = Bootstrap(resamples=500)
+    held_out = measure(held_out_queries(folders["examples"], 0), systems, corpus, 100)
+    judged_results = measure(small_benchmark(), systems, corpus, 100) if judged else None
     sparse = Latency(search=Percentiles(0.4, 0.9))
     dense = Latency(encode=Percentiles(5.25, 7.5), search=Percentiles(0.4, 0.9))
-    return Evaluation(
-        corpus,
-        measure(small_benchmark(), systems, corpus, 100) if judged else None,
-        held_out,
-        decide(held_out.scores["base"], held_out.scores["tuned"], bootstrap),
-        {"bm25": sparse, "base": dense, "tuned": dense},
-        bootstrap,
-    )
+    latency = {"bm25": sparse, "base": dense, "tuned": dense}
+    return conclude(small_config(), corpus, judged_results, held_out, latency)
 
 
 def small_config(benchmark: str = "") -> ReportConfig:
