@@ -63,7 +63,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
 def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
     folder = make(step, store, place)
     if step.entry == "documents":
-        check_judgements(config, folder)
+        check_judgements(config, folder, place.console)
     return folder
 
 
@@ -81,14 +81,18 @@ def naming_the_users_keys(config: RunConfig) -> Iterator[None]:
         raise
 
 
-def check_judgements(config: RunConfig, documents: Path) -> None:
-    """Holds the judgements of a collection against its own documents, once those are known.
+def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:
+    """Holds the judgements of a collection against its own documents, once those are known, and tells what is unused.
 
     Raises:
-        UserError: a judgement names a document that does not exist.
+        UserError: a judgement names a query or document that does not exist.
     """
-    if config.collection and config.documents.path == config.collection and not config.documents.limit:
-        check_against_documents(Path(config.collection).expanduser(), config.report.split, documents)
+    if not config.collection:
+        return
+    read = documents if config.documents.path == config.collection else None
+    folder = Path(config.collection).expanduser()
+    for remark in check_against_documents(folder, config.report.split, read, config.documents.limit):
+        console.warn(remark)
 
 
 def run_folder(config: RunConfig) -> Path:

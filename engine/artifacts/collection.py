@@ -1,35 +1,35 @@
-"""The benchmark side of a BEIR folder: queries and judgements, read and checked.
+"""The benchmark side of a BEIR folder: queries and judgements, read, checked, and held against the documents.
 
-    FOLDER/queries.jsonl          {"_id", "text"} per line
-    FOLDER/qrels/SPLIT.tsv        query-id, corpus-id, score below a header; or none; or TREC's four columns
+    FOLDER/queries.jsonl          {"_id", "text"} per line; or queries.jsonl.gz
+    FOLDER/qrels/SPLIT.tsv        and the other forms of `judgements`
 
-In: a folder. Out: texts by query id, graded judgements by query and document id, in file order. Whatever cannot
-be meant is refused with file and line, since a judgement that is silently left out changes every score. (The
+In: a folder. Out: texts by query id and graded judgements, and sentences on what is there and will not be used. (The
 form is that of BEIR, Thakur et al. 2021.)
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection as Container
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import UserError, suggest
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.judgements import (
+    Qrels,
+    list_splits,
+    plain_id,
+    qrels_file,
+    read_judgements,
+    read_qrels,
+    split_files,
+    whereabouts,
+)
+from engine.errors import UserError
 from engine.storage.lines import read_lines, read_objects
 
 QUERY_NAMES = ("queries.jsonl", "queries.jsonl.gz")
-
-
-QRELS_FOLDER = "qrels"
-
-
-HEADER = ("query-id", "corpus-id", "score")
-
-
-Qrels = dict[str, dict[str, int]]
-"""Query id -> document id -> grade; above 0 is relevant."""
+"""The file of a collection that has its queries; an earlier name is preferred."""
 
 
 @dataclass(frozen=True)
@@ -53,37 +53,59 @@ class Collection:
         """The queries that this split judges, in the order of its judgements."""
         return {query: self.queries[query] for query in self.qrels}
 
+    @property
+    def judged_documents(self) -> set[str]:
+        """Ids of the documents that this split judges, relevant or not."""
+        return {document for grades in self.qrels.values() for document in grades}
+
     def check_documents(self, document_ids: Container[str]) -> None:
-        """Holds the judgements against the documents; see `check_judgements`."""
+        """Holds the judgements against the documents; `check_judgements` says how."""
         check_judgements(self.qrels, self.queries, document_ids, qrels_file(self.path, self.split))
 
 
-def check_against_documents(folder: Path, split: str, documents: Path) -> None:
-    """Refuses judgements of a collection that name documents which a finished documents folder does not know.
+def check_against_documents(folder: Path, split: str, documents: Path | None, limit: int = 0) -> Iterator[str]:
+    """Holds a collection's queries and judgements against each other and the documents of a run.
 
     Args:
-        folder: the collection; one without queries or judgements passes.
+        folder: the collection; one without queries and judgements passes.
         split: which judgements.
-        documents: its documents; those that gave no passage count as known.
+        documents: the finished folder of its documents, those that gave no passage included; None where the run reads
+            other documents.
+        limit: how many documents were read at most; 0 for all of them.
+
+    Yields:
+        Sentences on what the report will not measure, and why.
+
+    Raises:
+        UserError: a file is missing or malformed, or a judgement names a query or document that does not exist.
     """
-    import pyarrow.parquet as pq
-
     if not has_benchmark(folder):
+        yield from _lacks(folder, split)
         return
-    known: set[str] = set()
-    for name in ("passages.parquet", "failed.parquet"):
-        known.update(pq.read_table(documents / name, columns=["document_id"])["document_id"].unique().to_pylist())
-    load_collection(folder, split).check_documents(known)
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """One line of a qrels file."""
-
-    line: int
-    query: str
-    document: str
-    grade: int
+    if split not in list_splits(folder):
+        yield (
+            f"{folder} has no judgements for split {split!r}, so none of its queries is measured: "
+            f"{whereabouts(folder, split)}; name another one with report.split"
+        )
+        return
+    collection = load_collection(folder, split)
+    if unjudged := len(collection.queries) - len(collection.judged):
+        others = ", ".join(name for name in list_splits(folder) if name != split)
+        elsewhere = f" (other splits: {others})" if others else ""
+        yield (
+            f"{unjudged:,} of {len(collection.queries):,} queries have no judgements in "
+            f"{qrels_file(folder, split).relative_to(folder)}{elsewhere}, so they are not measured"
+        )
+    if documents is None:
+        return
+    known = set(DocumentsFolder(documents).document_ids().to_pylist())
+    if not limit:
+        collection.check_documents(known)
+    elif cut := len(collection.judged_documents - known):
+        yield (
+            f"documents.limit={limit} leaves out {cut:,} of {len(collection.judged_documents):,} judged documents; "
+            "the report counts them as not found"
+        )
 
 
 def load_collection(folder: Path, split: str) -> Collection:
@@ -99,26 +121,18 @@ def load_collection(folder: Path, split: str) -> Collection:
 
 def has_benchmark(folder: Path) -> bool:
     """Whether a folder has queries and at least one split of judgements."""
-    return _queries_file(folder) is not None and bool(list_splits(folder))
+    return queries_file(folder) is not None and bool(list_splits(folder))
 
 
-def list_splits(folder: Path) -> list[str]:
-    """Names of the splits, sorted: `dev`, `test`, `train` for qrels/dev.tsv, ..."""
-    return sorted(file.stem for file in (folder / QRELS_FOLDER).glob("*.tsv"))
+def queries_file(folder: Path) -> Path | None:
+    """The file that a collection has its queries in; None where it has none."""
+    return next((folder / name for name in QUERY_NAMES if (folder / name).is_file()), None)
 
 
-def qrels_file(folder: Path, split: str) -> Path:
-    """Where the judgements of a split lie.
-
-    Raises:
-        UserError: there is no such split.
-    """
-    file = folder / QRELS_FOLDER / f"{split}.tsv"
-    if not file.is_file():
-        splits = list_splits(folder)
-        remedy = suggest(split, splits) if splits else f"add {file} with the columns {', '.join(HEADER)}"
-        raise UserError(f"there are no judgements for split {split!r}", where=f"collection={folder}", remedy=remedy)
-    return file
+def collection_files(folder: Path) -> list[Path]:
+    """The files that the queries and judgements of all splits are read from, in the order of reading."""
+    queries = queries_file(folder)
+    return [*([queries] if queries else []), *split_files(folder).values()]
 
 
 def read_queries(folder: Path) -> dict[str, str]:
@@ -127,67 +141,25 @@ def read_queries(folder: Path) -> dict[str, str]:
     Raises:
         UserError: no queries.jsonl, or with file and line: malformed JSON, no id, no text, a duplicate id.
     """
-    file = _queries_file(folder)
+    file = queries_file(folder)
     if file is None:
         remedy = 'add it with one {"_id": ..., "text": ...} per line, or name a folder that has it'
         raise UserError("holds no queries.jsonl", where=f"collection={folder}", remedy=remedy)
     queries: dict[str, str] = {}
     for item in read_objects(file):
         where = f"{file}:{item.line}"
-        name, text = item.values.get("_id", item.values.get("id")), item.values.get("text")
-        if not isinstance(name, str | int) or not str(name).strip():
+        value, text = item.values.get("_id", item.values.get("id")), item.values.get("text")
+        if not isinstance(value, str | int | float) or not str(value).strip():
             raise UserError("the query has no _id", where=where, remedy='write {"_id": "1", "text": "..."}')
+        name = plain_id(value)
         if not isinstance(text, str) or not text.strip():
-            raise UserError(f"query {str(name)!r} has no text", where=where, remedy="give it a text or remove the line")
-        if str(name) in queries:
-            raise UserError(f"duplicate query id {str(name)!r}", where=where, remedy="give every query its own _id")
-        queries[str(name)] = text.strip()
+            raise UserError(f"query {name!r} has no text", where=where, remedy="give it a text or remove the line")
+        if name in queries:
+            raise UserError(f"duplicate query id {name!r}", where=where, remedy="give every query its own _id")
+        queries[name] = text.strip()
     if not queries:
         raise UserError("holds no queries", where=str(file), remedy='write one {"_id", "text"} object per line')
     return queries
-
-
-def read_qrels(folder: Path, split: str) -> Qrels:
-    """Grades by query and document id, in file order.
-
-    Raises:
-        UserError: no such split, a malformed line, or two grades for one pair, with file and line.
-    """
-    file = qrels_file(folder, split)
-    qrels: Qrels = {}
-    for judgement in read_judgements(file):
-        grades = qrels.setdefault(judgement.query, {})
-        if grades.setdefault(judgement.document, judgement.grade) != judgement.grade:
-            raise UserError(
-                f"query {judgement.query!r} and document {judgement.document!r} have two grades, "
-                f"{grades[judgement.document]} and {judgement.grade}",
-                where=f"{file}:{judgement.line}",
-                remedy="keep one of the two lines",
-            )
-    if not qrels:
-        raise UserError("holds no judgements", where=str(file), remedy=f"write lines of {', '.join(HEADER)}")
-    return qrels
-
-
-def read_judgements(file: Path) -> Iterator[Judgement]:
-    """The lines of a qrels file, whichever of the three forms it has.
-
-    Columns are parted by tabs where a line has one, so that ids may hold spaces, else by any white space.
-
-    Raises:
-        UserError: a line of another form, or a grade that is no integer, with file and line.
-    """
-    for number, line in enumerate(read_lines(file), 1):
-        columns = [part.strip() for part in line.split("\t")] if "\t" in line else line.split()
-        if not any(columns) or (number == 1 and columns[-1].lower() in {"score", "rel", "relevance", "label"}):
-            continue
-        if len(columns) not in {3, 4} or not all(columns):
-            raise UserError(
-                f"{len(columns)} columns in {line.strip()!r}",
-                where=f"{file}:{number}",
-                remedy=f"write {', '.join(HEADER)} parted by tabs, or TREC's four columns",
-            )
-        yield Judgement(number, columns[0], columns[-2], _grade(columns[-1], f"{file}:{number}"))
 
 
 def check_judgements(
@@ -216,21 +188,24 @@ def check_judgements(
                 raise _unknown("document", document, where, remedy)
 
 
+def _lacks(folder: Path, split: str) -> Iterator[str]:
+    """Says what a collection lacks that has one of queries and judgements."""
+    file = queries_file(folder)
+    if file is not None:
+        yield (
+            f"{folder} has {sum(bool(line.strip()) for line in read_lines(file)):,} queries and no judgements, "
+            f"so they are not measured: {whereabouts(folder, split)}"
+        )
+    elif files := split_files(folder):
+        names = ", ".join(file.relative_to(folder).as_posix() for file in files.values())
+        there = ", ".join(sorted(file.name for file in folder.glob("quer*"))) or "no file of that kind"
+        yield (
+            f"{folder} has judgements ({names}) and no queries, so nothing is measured on them: "
+            f"looked for {' and '.join(QUERY_NAMES)}; there is {there}"
+        )
+
+
 def _unknown(kind: str, name: str, file: Path, remedy: str) -> UserError:
-    lines = (
-        found.line for found in read_judgements(file) if name == (found.query if kind == "query" else found.document)
-    )
+    judgements = read_judgements(file)
+    lines = (line.line for line in judgements if name == (line.query if kind == "query" else line.document))
     return UserError(f"judges the unknown {kind} {name!r}", where=f"{file}:{next(lines, '?')}", remedy=remedy)
-
-
-def _grade(text: str, where: str) -> int:
-    """An integer, also when written as 1.0."""
-    found = re.fullmatch(r"([+-]?\d+)(?:\.0*)?", text)
-    if found is None:
-        remedy = "write an integer: 0 for not relevant, 1 and more for relevant"
-        raise UserError(f"the score {text!r} is not an integer", where=where, remedy=remedy)
-    return int(found[1])
-
-
-def _queries_file(folder: Path) -> Path | None:
-    return next((folder / name for name in QUERY_NAMES if (folder / name).is_file()), None)

@@ -16,7 +16,7 @@ from engine.documents.windows import MIN_WINDOW_TOKENS
 from engine.errors import UserError
 from engine.models.tokenizer import tokenizer_file
 from engine.runtime.identity import fields_of
-from engine.storage.digests import content_digest
+from engine.storage.digests import content_digest, file_digests, listing_digest
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,9 @@ def _content_of(source: Source) -> object:
     if source.reader is Reader.blank:
         return None
     if source.reader is Reader.tree:
-        return [source.path.name if source.path.is_file() else "", content_digest(source.path)]
-    return [content_digest(file) for file in source.files]
+        root = source.path.parent if source.path.is_file() else source.path
+        return listing_digest(root, source.files)
+    return file_digests(source.files)
 
 
 def _require(condition: bool, field: str, value: int, allowed: str) -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 from engine.artifacts.documents import FAILED_FILE, DocumentsRecord
 from engine.documents.chunking import TOO_SHORT, chunk_documents
 from engine.documents.config import DocumentsConfig
-from engine.documents.readers.files import other_files
-from engine.documents.readers.rows import Fields
+from engine.documents.readers.fields import Fields
+from engine.documents.readers.listing import other_files
 from engine.documents.readers.source import Reader, Source, read_documents
 from engine.documents.windows import ChunkSize
 from engine.documents.writer import PassageWriter
@@ -45,7 +45,9 @@ def load_documents(
     tokenizer = load_tokenizer(config.tokenizer, key="documents.tokenizer")
     size = ChunkSize(config.max_tokens, config.overlap_tokens, config.min_tokens)
     fields = Fields(config.id_field, config.title_field, config.text_field)
-    documents = itertools.islice(read_documents(source, fields), config.limit or None)
+    for remark in source.remarks():
+        place.console.step("documents", remark)
+    documents = itertools.islice(read_documents(source, fields, place.console.warn), config.limit or None)
     with PassageWriter(output) as writer:
         for document in chunk_documents(documents, tokenizer, size, place.num_cpus):
             writer.add(document)

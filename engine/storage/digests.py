@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.storage.files import write_text
@@ -28,15 +29,30 @@ def content_digest(path: Path) -> str:
 
     A file that may not be read counts as the text "unreadable"; whoever needs its content reports it.
     """
-    memory = _Memory(CACHE / "digests.json")
     if path.is_file():
-        digits = memory.digest(path)
-    else:
-        files = sorted(file for file in path.rglob("*") if file.is_file())
-        lines = "".join(f"{file.relative_to(path).as_posix()}\0{memory.digest(file)}\n" for file in files)
-        digits = hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return file_digests([path])[0]
+    return listing_digest(path, sorted(file for file in path.rglob("*") if file.is_file()))
+
+
+def listing_digest(root: Path, files: Sequence[Path]) -> str:
+    """Returns 16 hex digits for these files below a folder, in this order, each with its relative name.
+
+    Whoever reads some of a folder's files hands in the list that it reads, so that no other file changes the digest.
+    """
+    names = (file.relative_to(root).as_posix() for file in files)
+    lines = "".join(f"{name}\0{digits}\n" for name, digits in zip(names, file_digests(files), strict=True))
+    return hashlib.sha256(lines.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def file_digests(files: Sequence[Path]) -> list[str]:
+    """Returns 16 hex digits for each file, whatever its name.
+
+    A file that may not be read, and a link that leads nowhere, count as the texts "unreadable" and "missing".
+    """
+    memory = _Memory(CACHE / "digests.json")
+    digests = [memory.digest(file) for file in files]
     memory.save()
-    return digits
+    return digests
 
 
 class _Memory:
@@ -54,7 +70,10 @@ class _Memory:
 
     def digest(self, file: Path) -> str:
         """Returns the digest of a file, from memory where size and ctime are still the same."""
-        stat, key = file.stat(), str(file.resolve())
+        try:
+            stat, key = file.stat(), str(file.resolve())
+        except FileNotFoundError:
+            return "missing"  # a link that leads nowhere: the reader says so, with its name
         state = [stat.st_size, stat.st_ctime_ns]
         known = self.known.get(key, [])
         if known[:2] == state:

@@ -1,7 +1,8 @@
 """Lines and JSON objects of a text file, with the file and line of whatever is wrong.
 
 In: a UTF-8 file, plain or gz-compressed. Out: one line or object at a time, numbered from 1. Bytes are decoded
-line by line, so that a bad one is named by its position and nothing has to fit in memory.
+line by line, so that a bad one is named by its position and nothing has to fit in memory. A line ends with a line feed,
+a carriage return or both, since spreadsheets still write files with carriage returns alone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ GZIP_MAGIC = b"\x1f\x8b"
 """The first bytes of every gz file."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 """What some programs write before UTF-8 text."""
+CHUNK_BYTES = 1 << 20
+"""Bytes that are read at a time."""
 _OTHER_MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 """Byte order marks of other encodings, by which the remedy names the right one."""
 
@@ -50,11 +53,27 @@ def read_lines(file: Path) -> Iterator[str]:
     position = 0
     try:
         with open_bytes(file) as stream:
-            for raw in stream:
+            for raw in _raw_lines(stream):
                 yield decode(raw, file, position)
                 position += len(raw)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(file, error) from error
+
+
+def _raw_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Lines with their ends, whichever of the three kinds they are."""
+    held: list[bytes] = []
+    while chunk := stream.read(CHUNK_BYTES):
+        held.append(chunk)
+        if b"\n" not in chunk and b"\r" not in chunk:
+            continue
+        *lines, rest = b"".join(held).splitlines(keepends=True)
+        yield from lines
+        if rest.endswith(b"\n"):  # but a carriage return may be the first half of an end
+            yield rest
+            rest = b""
+        held = [rest]
+    yield from b"".join(held).splitlines(keepends=True)
 
 
 def read_text(file: Path) -> str:

@@ -12,7 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.artifacts.collection import has_benchmark, list_splits, load_collection
+from engine.artifacts.collection import has_benchmark, load_collection
+from engine.artifacts.judgements import list_splits, whereabouts
 from engine.errors import UserError, suggest
 from engine.storage.digests import digest
 
@@ -72,7 +73,7 @@ def check_split(folder: Path, split: str) -> None:
     """
     splits = list_splits(folder)
     if split not in splits:
-        message = f"{folder} has no judgements of this name"
+        message = f"{folder} has no judgements of this name: {whereabouts(folder, split)}"
         raise UserError(message, where=f"report.split={split}", remedy=suggest(split, splits))
 
 
@@ -81,7 +82,7 @@ def load_benchmark(where: str, split: str, exclude: Collection[str] = ()) -> Ben
 
     Args:
         where: a collection folder, the name of a packaged benchmark, or "".
-        split: name of the judgements to use: qrels/SPLIT.tsv.
+        split: name of the judgements to use: qrels/SPLIT.tsv, or another form that `judgements` reads.
         exclude: ids of queries that were shown to the generator as demonstrations.
 
     Raises:

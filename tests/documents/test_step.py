@@ -19,6 +19,7 @@ from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.runtime.console import Console
 from tests.support.paths import ROOT, SHARED_DATA
+from tests.support.source_files import put
 
 needs_data = pytest.mark.skipif(not SHARED_DATA.exists(), reason=f"{SHARED_DATA} is absent")
 MODEL = "bundled:all-minilm-l6-v2"
@@ -76,6 +77,26 @@ def test_a_tree_goes_on_without_the_files_it_cannot_read(tmp_path: Path, capsys:
     said = capsys.readouterr().out
     assert "left out, being of other kinds: 1 .pdf" in said
     assert "1 not UTF-8 of 2 documents" in said
+
+
+def test_rows_that_are_unlike_the_others_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [GOOD, {**GOOD, "_id": "e"}, {"_id": "b", "body": "read by its other name"}, {"_id": "c", "words": "told"}]
+    rows.append({"_id": "d", "text": "", "body": "told as well"})
+    record = load(config(corpus(tmp_path / "in", *rows)), tmp_path / "out")
+    assert (record.passages, record.failed) == (3, {"no field 'text'": 1, "no text in 'text', but in 'body'": 1})
+    assert "1 no field 'text', 1 no text in 'text', but in 'body' of 5 documents" in capsys.readouterr().out
+    failed = pq.read_table(tmp_path / "out" / "failed.parquet").to_pylist()
+    assert [row["document_id"] for row in failed] == ["c", "d"]
+
+
+def test_what_is_read_of_a_folder_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    put(tmp_path / "in" / "README.md", "# A card\nthat is not read")
+    put(tmp_path / "in" / "data" / "train.tsv", "1\tone two three four\n2\tfive six seven eight\n")
+    record = load(config(tmp_path / "in"), tmp_path / "out")
+    assert (record.reader, record.passages) == ("csv", 2)
+    said = capsys.readouterr().out
+    assert "read are data/train.tsv; left out are README.md" in said
+    assert "train.tsv has no header: its first column is read as the id" in said
 
 
 def test_limit_reads_the_first_documents(tmp_path: Path) -> None:

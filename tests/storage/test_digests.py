@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.storage import digests
-from engine.storage.digests import content_digest
+from engine.storage.digests import content_digest, file_digests, listing_digest
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +45,27 @@ def test_a_byte_a_name_or_a_further_file_changes_a_folder(folder: Path) -> None:
     (folder / "empty").write_text("")
     seen.append(content_digest(folder))
     assert len(set(seen)) == 4
+
+
+def test_a_listing_is_changed_by_the_files_in_it_alone(folder: Path, tmp_path: Path) -> None:
+    files = [folder / "a.txt", folder / "deep" / "b.txt"]
+    before = listing_digest(folder, files)
+    assert before == content_digest(folder), "the listing of all files"
+    (folder / "c.txt").write_text("not in the list")
+    assert listing_digest(folder, files) == before
+    folder.rename(tmp_path / "moved")
+    moved = [tmp_path / "moved" / "a.txt", tmp_path / "moved" / "deep" / "b.txt"]
+    assert listing_digest(tmp_path / "moved", moved) == before
+    moved[0].write_text("changed")
+    assert listing_digest(tmp_path / "moved", moved) != before
+
+
+def test_each_file_has_its_digest_and_a_broken_link_has_one_too(folder: Path) -> None:
+    (folder / "link").symlink_to(folder / "nowhere")
+    files = [folder / "a.txt", folder / "link", folder / "deep" / "b.txt"]
+    assert file_digests(files) == [content_digest(files[0]), "missing", content_digest(files[2])]
+    (folder / "nowhere").write_text("here now")
+    assert file_digests(files)[1] == content_digest(folder / "nowhere")
 
 
 def test_a_change_within_one_tick_of_the_clock_is_seen(folder: Path) -> None:

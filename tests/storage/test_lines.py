@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
+from engine.storage import lines
 from engine.storage.lines import NotTextError, UnreadableError, read_lines, read_objects, read_text
 
 
@@ -76,3 +77,26 @@ def test_a_missing_file_and_a_broken_link_are_told_apart(tmp_path: Path) -> None
         with pytest.raises(UnreadableError) as caught:
             read_text(tmp_path / name)
         assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 3, 1 << 20])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_lines_end_in_any_of_the_three_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, chunk_bytes: int
+) -> None:
+    monkeypatch.setattr(lines, "CHUNK_BYTES", chunk_bytes)
+    file = tmp_path / "a.jsonl"
+    content = end.join(['{"a": "\u2028"}', "", '{"a": "caf\u00e9"}', "last"])
+    file.write_bytes(content.encode())
+    assert list(read_lines(file)) == [f'{{"a": "\u2028"}}{end}', end, f'{{"a": "caf\u00e9"}}{end}', "last"]
+    with pytest.raises(UserError) as caught:
+        list(read_objects(file))
+    assert caught.value.where == f"{file}:4"
+
+
+def test_a_wrong_byte_behind_carriage_returns_keeps_its_position(tmp_path: Path) -> None:
+    file = tmp_path / "mac.csv"
+    file.write_bytes(b"id,text\r1,caf\xe9\r")
+    with pytest.raises(NotTextError) as caught:
+        list(read_lines(file))
+    assert caught.value.where == f"{file}: byte 13"

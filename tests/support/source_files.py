@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.documents.readers.document import SourceDocument
-from engine.documents.readers.rows import Fields
+from engine.documents.readers.fields import Fields
 from engine.documents.readers.source import Reader, find_source, read_documents
 
 BEES = SourceDocument("1", "Bees", "They dance.")
@@ -35,6 +36,7 @@ def put(file: Path, content: bytes | str) -> Path:
     return file
 
 
-def put_parquet(file: Path, rows: list[dict[str, str]]) -> None:
-    """Writes a Parquet file with these rows."""
-    pq.write_table(pa.Table.from_pylist(rows), file)
+def put_parquet(file: Path, rows: Sequence[Mapping[str, object]]) -> None:
+    """Writes a Parquet file with these rows, with the folders above it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(list(rows)), file)

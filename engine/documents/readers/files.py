@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,9 +17,6 @@ from pathlib import Path
 from engine.documents.readers.document import SourceDocument
 from engine.errors import UserError
 from engine.storage.lines import NotTextError, UnreadableError, fail_json, read_text
-
-TREE_SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm")
-"""Endings of the files that a tree is read from."""
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
@@ -41,29 +36,8 @@ _BLOCKS |= {"option", "p", "pre", "section", "table", "tbody", "td", "th", "thea
 """Elements that start a new line."""
 
 
-def tree_files(path: Path) -> list[Path]:
-    """The readable files below a folder (or the file itself), by relative path; hidden ones are left out."""
-    if path.is_file():
-        return [path]
-    readable = [file for file in _shown_files(path) if file.name.lower().endswith(TREE_SUFFIXES)]
-    return sorted(readable, key=lambda file: file.relative_to(path).as_posix())
-
-
-def other_files(path: Path) -> Counter[str]:
-    """How many files below a folder are of kinds that are not read, by ending; hidden ones are not counted."""
-    others = (file for file in _shown_files(path) if not file.name.lower().endswith(TREE_SUFFIXES))
-    return Counter(file.suffix.lower() or "without ending" for file in others)
-
-
-def _shown_files(path: Path) -> Iterator[Path]:
-    """All files below a folder but hidden ones and those in hidden folders, in no order."""
-    for folder, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(folder, name) for name in names if not name.startswith("."))
-
-
 def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
-    """One document per file of `tree_files(path)`; its id is its path below `path`, with forward slashes.
+    """One document per file of `listing.tree_files(path)`; its id is its path below `path`, with forward slashes.
 
     A file of a folder that is not UTF-8, or cannot be read, is a document that says so.
 

@@ -1,128 +1,111 @@
 """Documents from rows: JSONL (a BEIR corpus is one), CSV and Parquet.
 
-In: a file and the names of its fields. Out: `SourceDocument`s in file order, one row at a time. Field names
-left empty are found by the names people use. A row without an id gets one from its content, so that it keeps
-it when rows around it come and go.
+In: files and the names of their fields. Out: `SourceDocument`s in file order, one row at a time. Which fields are meant
+is settled by the first rows of all files together, which are held until then and no longer. A row without an id gets
+one from its content, so that it keeps it when rows around it come and go.
 """
 
 from __future__ import annotations
 
-import csv
-import math
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.documents.readers.csv_table import read_table
 from engine.documents.readers.document import SourceDocument, content_id
-from engine.errors import UserError, suggest
-from engine.storage.lines import read_lines, read_objects, unreadable
+from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Columns, Fields, usual_names
+from engine.errors import UserError
+from engine.storage.lines import read_objects, unreadable
 
-ID_FIELDS = ("_id", "id", "doc_id", "docid", "document_id", "docno", "pid", "passage_id")
-TITLE_FIELDS = ("title", "headline", "heading")
-TEXT_FIELDS = ("text", "contents", "content", "body", "passage", "paragraph", "document")
-"""Names that people give to the fields of an id, a title and a text; an earlier name is preferred."""
-DELIMITERS = (",", "\t", ";", "|")
-"""What may stand between the fields of a CSV file."""
+LOOK_ROWS = 1000
+"""Rows by which fields are settled."""
+LOOK_CHARACTERS = 1 << 24
+"""Characters after which fewer rows must do, so that long documents do not fill the memory."""
 PARQUET_BATCH_ROWS = 1024
 """Rows of a Parquet file that are in memory at a time."""
 
 
-@dataclass(frozen=True)
-class Fields:
-    """Names of the fields that hold a row's id, title and text; an empty one is found among the usual names."""
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a file."""
 
-    id: str = ""
-    title: str = ""
-    text: str = ""
-
-    def resolve(self, names: Sequence[str], where: str) -> Fields:
-        """The fields with every name filled in; title and id stay empty where the rows have none.
-
-        Args:
-            names: the fields that the rows have.
-            where: the file and line, for messages.
-
-        Raises:
-            UserError: a configured name is not there, or no field looks like the text.
-        """
-        for key, name in (("id_field", self.id), ("title_field", self.title), ("text_field", self.text)):
-            if name and name not in names:
-                remedy = f"set documents.{key}: {_choice(name, names)}"
-                raise UserError(f"no field {name!r}", where=where, remedy=remedy)
-        text = self.text or _first_present(TEXT_FIELDS, names)
-        if not text:
-            raise UserError(
-                f"no field looks like the text; there are: {', '.join(names) or 'none'}",
-                where=where,
-                remedy="set documents.text_field (and documents.id_field, documents.title_field) to one of them",
-            )
-        title = self.title or _first_present(TITLE_FIELDS, names)
-        return Fields(self.id or _first_present(ID_FIELDS, names), title, text)
+    file: int
+    """Index of the file."""
+    number: int
+    """Line at which the row starts, or number of the row, from 1."""
+    values: Mapping[str, object]
 
 
 def read_jsonl(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
-    """One document per line; the first line of each file settles the field names.
+    """One document per line.
 
     Raises:
         UserError: malformed JSON, a wrong field or a duplicate id, with file and line.
     """
-    rows = _Rows(files, ":")
-    for index, file in enumerate(files):
-        resolved = None
-        for item in read_objects(file):
-            resolved = resolved or fields.resolve(list(item.values), rows.where(index, item.line))
-            yield rows.document(item.values, resolved, index, item.line)
+    rows = (Row(index, item.line, item.values) for index, file in enumerate(files) for item in read_objects(file))
+    return _Reader(files, ":").read(rows, fields, check=True)
 
 
-def read_csv(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
-    """One document per record below a header; comma, tab, semicolon and bar are told apart by the header.
+def read_csv(
+    files: Sequence[Path], fields: Fields, tell: Callable[[str], object] = lambda _: None
+) -> Iterator[SourceDocument]:
+    """One document per record.
+
+    Args:
+        files: tables, each with a header of its own or none.
+        fields: names of the columns.
+        tell: is called with a sentence on a file that has no header.
 
     Raises:
         UserError: broken quoting, a record of another length, a wrong field or a duplicate id, with file and line.
     """
-    csv.field_size_limit(sys.maxsize)  # the default refuses fields past 128 KiB, and documents are longer
-    rows = _Rows(files, ":")
-    for index, file in enumerate(files):
-        records = _csv_records(file)
-        line, header = next(records, (1, []))
-        if not header:
-            continue
-        resolved = fields.resolve(header, rows.where(index, line))
-        for line, record in records:
-            if len(record) != len(header):
-                raise UserError(
-                    f"{len(record)} fields where the header has {len(header)}",
-                    where=rows.where(index, line),
-                    remedy='quote fields that hold the delimiter or line breaks ("..."), or convert the file to JSONL',
-                )
-            yield rows.document(dict(zip(header, record, strict=True)), resolved, index, line)
+    rows = (
+        Row(index, line, record) for index, file in enumerate(files) for line, record in read_table(file, fields, tell)
+    )
+    return _Reader(files, ":").read(rows, fields, check=False)
 
 
 def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
-    """One document per row, read in batches and only the columns needed.
+    """One document per row, read in batches and only the columns that may be needed.
 
     Raises:
         UserError: not a Parquet file, a wrong column, or a duplicate id, with file and row (from 1).
     """
+    rows = (
+        Row(index, number, values)
+        for index, file in enumerate(files)
+        for number, values in enumerate(_parquet_rows(file, fields), 1)
+    )
+    return _Reader(files, ": row ").read(rows, fields, check=False)
+
+
+def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = _Rows(files, ": row ")
-    for index, file in enumerate(files):
-        try:
-            with pq.ParquetFile(file) as parquet:
-                resolved = fields.resolve(parquet.schema_arrow.names, str(file))
-                columns = [name for name in (resolved.id, resolved.title, resolved.text) if name]
-                batches = parquet.iter_batches(PARQUET_BATCH_ROWS, columns=columns)
-                table_rows = (row for batch in batches for row in batch.to_pylist())
-                for number, row in enumerate(table_rows, 1):
-                    yield rows.document(row, resolved, index, number)
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-            raise unreadable(file, error) from error
+    try:
+        with pq.ParquetFile(file) as parquet:
+            schema = parquet.schema_arrow
+            fields.check(schema.names, str(file))
+            plain = [name for name in schema.names if not pa.types.is_nested(schema.field(name).type)]
+            for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=_needed(schema.names, plain, fields)):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise unreadable(file, error) from error
 
 
-class _Rows:
+def _needed(names: Sequence[str], plain: Sequence[str], fields: Fields) -> list[str]:
+    """The columns to read: those that were set, and of the usual ones the first, and all that hold plain values."""
+    needed = [name for name in (fields.id, fields.title, fields.text) if name]
+    for name, usual in ((fields.id, ID_FIELDS), (fields.title, TITLE_FIELDS), (fields.text, TEXT_FIELDS)):
+        if not name:
+            needed += usual_names(names, usual)[:1]
+        if not name or usual is TEXT_FIELDS:
+            needed += usual_names(plain, usual)
+    return list(dict.fromkeys(needed))
+
+
+class _Reader:
     """Turns rows into documents and remembers where each id was first seen, in one integer per id.
 
     Args:
@@ -134,72 +117,66 @@ class _Rows:
         self._prefixes = [f"{file}{mark}" for file in files]
         self._seen: dict[str, int] = {}
 
-    def where(self, file: int, number: int) -> str:
+    def read(self, rows: Iterator[Row], fields: Fields, *, check: bool) -> Iterator[SourceDocument]:
+        """The documents of all rows.
+
+        Args:
+            rows: of all files, in order.
+            fields: the names that were set.
+            check: whether the rows are where it is seen which fields there are; else a header was looked at before.
+
+        Raises:
+            UserError: the rows have no text, as `Fields.check` says, or one of them is at fault.
+        """
+        first, error = _look(rows)
+        if first and check:
+            names = list(dict.fromkeys(name for row in first for name in row.values))
+            among = f" in the first {len(first):,} rows" if len(first) == LOOK_ROWS else ""
+            fields.check(names, self._where(first[0].file, first[0].number), among=among)
+        columns = fields.decide([row.values for row in first])
+        yield from (self._document(row, columns) for row in first)
+        if error:
+            raise error
+        yield from (self._document(row, columns) for row in rows)
+
+    def _document(self, row: Row, columns: Columns) -> SourceDocument:
+        where = self._where(row.file, row.number)
+        title = columns.read_title(row.values, where)
+        text, reason = columns.read_text(row.values, where)
+        name = columns.read_id(row.values, where)
+        if name:
+            self._remember(name, row)
+        elif reason:
+            name = f"row-{row.file + 1}-{row.number}"  # rows without a text are all alike, and yet not duplicates
+        return SourceDocument(name or content_id(title, text), title, text, reason)
+
+    def _where(self, file: int, number: int) -> str:
         """Where a row stands, for messages: `FILE:LINE`, or `FILE: row ROW`."""
         return f"{self._prefixes[file]}{number}"
 
-    def document(self, row: Mapping[str, object], fields: Fields, file: int, number: int) -> SourceDocument:
-        """Row `number` (from 1) of the file with index `file` as a document."""
-        where = self.where(file, number)
-        title = _text(row, fields.title, where)
-        text = _text(row, fields.text, where)
-        name = _text(row, fields.id, where).strip()
-        if name:
-            self._remember(name, file, number)
-        return SourceDocument(name or content_id(title, text), title, text)
-
-    def _remember(self, name: str, file: int, number: int) -> None:
+    def _remember(self, name: str, row: Row) -> None:
         """Refuses an id that an earlier row has."""
-        position = number * len(self._prefixes) + file
+        position = row.number * len(self._prefixes) + row.file
         first = self._seen.setdefault(name, position)
         if first != position:
             first_number, first_file = divmod(first, len(self._prefixes))
             raise UserError(
-                f"duplicate id {name!r}, first at {self.where(first_file, first_number)}",
-                where=self.where(file, number),
+                f"duplicate id {name!r}, first at {self._where(first_file, first_number)}",
+                where=self._where(row.file, row.number),
                 remedy="give every document its own id, or set documents.id_field to a field that does",
             )
 
 
-def _text(row: Mapping[str, object], field: str, where: str) -> str:
-    """The text in a field of a row; empty where the row has no such field or nothing in it."""
-    value = row.get(field) if field else None
-    if value is None or (isinstance(value, float) and math.isnan(value)):  # NaN: a data frame's missing text
-        return ""
-    if isinstance(value, (str, int, float)):
-        return str(value)
-    raise UserError(
-        f"field {field!r} holds a {type(value).__name__}, not a text",
-        where=where,
-        remedy="write it as one string, or name another field in documents.text_field, title_field or id_field",
-    )
-
-
-def _csv_records(file: Path) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line each starts at, header first, blank lines skipped."""
-    head = next((line for line in read_lines(file) if line.strip()), "")
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([head], delimiter=mark), [])))
-    reader = csv.reader(read_lines(file), delimiter=delimiter, strict=True)
-    before = 0
+def _look(rows: Iterator[Row]) -> tuple[list[Row], UserError | None]:
+    """The first rows, and the mistake that ended them, which is told when the rows before it are documents."""
+    first: list[Row] = []
+    characters = 0
     try:
-        for record in reader:
-            if len(record) > 1 or (record and record[0].strip()):
-                yield before + 1, record
-            before = reader.line_num
-    except csv.Error as error:
-        raise UserError(
-            f"malformed CSV ({error})",
-            where=f"{file}:{before + 1}",
-            remedy='close every quote and write a quote inside a field as "", or convert the file to JSONL',
-        ) from None
-
-
-def _first_present(usual: Sequence[str], names: Sequence[str]) -> str:
-    """The first of the usual names that the rows have, whatever its case; empty where they have none."""
-    by_lower = {name.lower(): name for name in reversed(names)}
-    return next((by_lower[name] for name in usual if name in by_lower), "")
-
-
-def _choice(name: str, names: Sequence[str]) -> str:
-    """Which names could have been meant."""
-    return suggest(name, names) if names else "the rows have no fields"
+        for row in rows:
+            first.append(row)
+            characters += sum(len(value) for value in row.values.values() if isinstance(value, str))
+            if len(first) >= LOOK_ROWS or characters >= LOOK_CHARACTERS:
+                break
+    except UserError as error:
+        return first, error
+    return first, None

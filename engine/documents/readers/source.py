@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from engine.documents.readers.document import SourceDocument
-from engine.documents.readers.files import TREE_SUFFIXES, read_squad, read_tree, tree_files
-from engine.documents.readers.rows import Fields, read_csv, read_jsonl, read_parquet
+from engine.documents.readers.fields import Fields
+from engine.documents.readers.files import read_squad, read_tree
+from engine.documents.readers.listing import TREE_SUFFIXES, benchmark_files, data_files, is_about_data, tree_files
+from engine.documents.readers.rows import read_csv, read_jsonl, read_parquet
 from engine.errors import UserError
 
 
@@ -31,7 +32,7 @@ class Reader(Enum):
     jsonl = "jsonl"
     """One JSON object per line; a file or a folder of them."""
     csv = "csv"
-    """A table with a header, its delimiter told by the header; a file or a folder of them."""
+    """A table as text, its delimiter told by its header; a file or a folder of them."""
     parquet = "parquet"
     """A Parquet file or a folder of them."""
     tree = "tree"
@@ -52,8 +53,14 @@ SUFFIXES = {
     Reader.tree: TREE_SUFFIXES,
 }
 """The endings by which a file's reader is known."""
+TABLES = (Reader.jsonl, Reader.csv, Reader.parquet)
+"""The readers of rows."""
 CORPUS_NAMES = ("corpus.jsonl", "corpus.jsonl.gz")
 """The file of a BEIR folder that has its documents."""
+CORPUS_FOLDER = "corpus"
+"""The folder of a hub's collection that has its documents."""
+SHOWN_NAMES = 5
+"""How many files a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,22 @@ class Source:
     reader: Reader
     path: Path
     files: tuple[Path, ...]
+
+    def remarks(self) -> Iterator[str]:
+        """Sentences on which files of a folder of tables are read, and which lie there and are not."""
+        if self.reader not in TABLES or self.path.is_file():
+            return
+        further_down = any(file.parent != self.path for file in self.files)
+        rest = set(data_files(self.path, SUFFIXES[self.reader])) - set(self.files)
+        rest.update(tree_files(self.path), benchmark_files(self.path))
+        if further_down or rest:
+            left_out = f"; left out are {self._names(sorted(rest))}" if rest else ""
+            yield f"read are {self._names(self.files)}{left_out}"
+
+    def _names(self, files: Sequence[Path]) -> str:
+        names = [file.relative_to(self.path).as_posix() for file in files]
+        more = f" and {len(names) - SHOWN_NAMES:,} more" if len(names) > SHOWN_NAMES else ""
+        return ", ".join(names[:SHOWN_NAMES]) + more
 
 
 def find_source(path: str, reader: Reader) -> Source:
@@ -95,12 +118,15 @@ def find_source(path: str, reader: Reader) -> Source:
     return Source(chosen, location, tuple(_files(location, path, chosen)))
 
 
-def read_documents(source: Source, fields: Fields | None = None) -> Iterator[SourceDocument]:
+def read_documents(
+    source: Source, fields: Fields | None = None, tell: Callable[[str], object] = lambda _: None
+) -> Iterator[SourceDocument]:
     """The documents of a source, one at a time.
 
     Args:
         source: what `find_source` found.
         fields: names of the fields of rows; those left empty are found by their usual names.
+        tell: is called with a sentence where a file is read in a way that it does not name itself.
 
     Raises:
         UserError: whatever is wrong in a file, with the file and the line, row or byte.
@@ -113,7 +139,7 @@ def read_documents(source: Source, fields: Fields | None = None) -> Iterator[Sou
         case Reader.squad:
             return read_squad(source.files[0])
         case Reader.csv:
-            return read_csv(source.files, fields or Fields())
+            return read_csv(source.files, fields or Fields(), tell)
         case Reader.parquet:
             return read_parquet(source.files, fields or Fields())
         case Reader.beir | Reader.jsonl:
@@ -142,17 +168,29 @@ def _choose(location: Path, path: str) -> Reader:
         return reader
     if _corpus(location):
         return Reader.beir
-    counts = Counter(filter(None, map(_reader_of, _shown(location))))
-    if tree_files(location):
-        counts[Reader.tree] += 1
-    if len(counts) > 1:
-        counts.pop(Reader.squad, None)  # trees of text often hold settings in JSON
-    if len(counts) > 1:
-        kinds = " and ".join(sorted(reader.value for reader in counts))
-        raise _error(path, f"holds files for several readers: {kinds}", "choose one with documents.reader=...")
-    if not counts:
-        raise _error(path, "holds no readable files", f"name a folder with documents; {_readable()}")
-    return next(iter(counts))
+    kinds = _kinds(location)
+    if len(kinds) > 1:
+        listed = " and ".join(sorted(reader.value for reader in kinds))
+        raise _error(path, f"holds files for several readers: {listed}", "choose one with documents.reader=...")
+    if not kinds:
+        raise _error(path, "holds no readable files", f"name a folder with documents; {_readable()}{_hidden(location)}")
+    return kinds.pop()
+
+
+def _kinds(location: Path) -> set[Reader]:
+    """The readers that a folder has files for.
+
+    Beside texts, tables that lie further down are of something else, and JSON is settings. A README or a licence alone
+    is no collection where there are tables: it says what they are.
+    """
+    files = {reader: _data_files(location, reader) for reader in (*TABLES, Reader.squad)}
+    found = {reader for reader in files if files[reader]}
+    inside = {reader for reader in found if files[reader][0].parent == location}
+    texts = tree_files(location)
+    if texts and not all(map(is_about_data, texts)):
+        return {Reader.tree, *inside} - {Reader.squad}
+    tables = inside.intersection(TABLES) or found.intersection(TABLES)
+    return tables or ({Reader.tree, *found} if texts else found)
 
 
 def _readable() -> str:
@@ -170,13 +208,10 @@ def _files(location: Path, path: str, reader: Reader) -> list[Path]:
         return [corpus]
     if location.is_file():
         return [location]
-    if reader is Reader.tree:
-        files = tree_files(location)
-    else:
-        files = [file for file in _shown(location) if _reader_of(file) is reader]
+    files = tree_files(location) if reader is Reader.tree else _data_files(location, reader)
     if not files:
         endings = ", ".join(SUFFIXES[reader])
-        remedy = f"set documents.reader=auto, or name a folder with such files; {_readable()}"
+        remedy = f"set documents.reader=auto, or name a folder with such files; {_readable()}{_hidden(location)}"
         raise _error(path, f"holds no readable files ({endings})", remedy)
     if reader is Reader.squad and len(files) > 1:
         raise _error(path, f"holds {len(files)} JSON files", "name one of them")
@@ -190,9 +225,17 @@ def _corpus(location: Path) -> Path | None:
     return next((location / name for name in CORPUS_NAMES if (location / name).is_file()), None)
 
 
-def _shown(folder: Path) -> list[Path]:
-    """The files of a folder by name, without hidden ones and those that start with `_`, as Spark's markers do."""
-    return sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith((".", "_")))
+def _data_files(location: Path, reader: Reader) -> list[Path]:
+    """The files of a folder that a reader of data reads: those in it, else in `corpus/`, else all further down."""
+    files = data_files(location, SUFFIXES[reader])
+    inside = [file for file in files if file.parent == location]
+    return inside or [file for file in files if location / CORPUS_FOLDER in file.parents] or files
+
+
+def _hidden(location: Path) -> str:
+    """Says which files were taken for queries and judgements, so that one can be named where it holds documents."""
+    files = benchmark_files(location)
+    return f"; {files[0].name} is taken for queries or judgements unless it is named itself" if files else ""
 
 
 def _reader_of(file: Path) -> Reader | None:

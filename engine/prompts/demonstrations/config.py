@@ -12,10 +12,11 @@ from pathlib import Path
 
 from omegaconf import II
 
+from engine.artifacts.collection import collection_files
 from engine.errors import UserError
 from engine.runtime.identity import fields_of
 from engine.search.encoder import EncoderConfig
-from engine.storage.digests import content_digest
+from engine.storage.digests import content_digest, file_digests
 
 
 class Selection(Enum):
@@ -107,10 +108,7 @@ class DemonstrationsConfig:
         unused = ["encoder"] if self.select is Selection.random else []
         identity = fields_of(self, without=unused) | {"path": content_digest(self.pool_file()), "collection": ""}
         if self.from_qrels:
-            folder = Path(self.collection).expanduser()
-            identity["collection"] = [
-                content_digest(folder / name) for name in ("queries.jsonl", "qrels") if (folder / name).exists()
-            ]
+            identity["collection"] = file_digests(collection_files(Path(self.collection).expanduser()))
         return identity
 
     def pool_file(self) -> Path:

@@ -14,7 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.artifacts.collection import list_splits, read_qrels, read_queries
+from engine.artifacts.collection import has_benchmark, read_queries
+from engine.artifacts.judgements import list_splits, read_qrels
 from engine.errors import UserError
 from engine.prompts.conditions.draws import SEPARATOR
 from engine.prompts.demonstrations.config import BUNDLED, DemonstrationsConfig, Selection
@@ -95,11 +96,12 @@ def _is_encodable(text: str) -> bool:
 
 def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, Titled]) -> list[Demonstration]:
     folder = Path(config.collection).expanduser()
-    if not config.collection or not (folder / "queries.jsonl").exists():
+    if not config.collection or not has_benchmark(folder):
         raise UserError(
-            f"{config.from_qrels} judged queries wanted, but there is no collection with queries",
+            f"{config.from_qrels} judged queries wanted, but there is no collection with queries and judgements",
             where="demonstrations.from_qrels",
-            remedy="set collection to a folder with queries.jsonl and qrels/, or set demonstrations.from_qrels=0",
+            remedy="set collection to a folder with queries.jsonl and qrels/test.tsv (both may be .gz), or set "
+            "demonstrations.from_qrels=0",
         )
     queries = read_queries(folder)
     best_documents = _best_documents(folder, queries, documents)

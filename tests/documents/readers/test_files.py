@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.documents.readers.document import SourceDocument
-from engine.documents.readers.files import html_to_text, other_files, parse_file
+from engine.documents.readers.files import html_to_text, parse_file
 from engine.errors import UserError
 from tests.support.source_files import put, read
 
@@ -50,12 +50,6 @@ def test_a_file_of_a_tree_that_cannot_be_read_says_so(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not UTF-8") as caught:
         read(tmp_path / "wide.txt")
     assert "iconv -f UTF-16" in caught.value.remedy
-
-
-def test_files_of_other_kinds_are_counted(tmp_path: Path) -> None:
-    for name in ("a.txt", "b.pdf", "sub/c.PDF", "sub/README", ".hidden.pdf", ".git/d.pdf"):
-        put(tmp_path / name, "x")
-    assert other_files(tmp_path) == {".pdf": 2, "without ending": 1}
 
 
 def test_a_single_file_of_a_tree(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.documents.readers.document import SourceDocument, content_id
-from engine.documents.readers.rows import Fields
+from engine.documents.readers.fields import Fields
 from engine.documents.readers.source import Reader, find_source, read_documents
 from engine.errors import UserError
 from tests.support.source_files import ANTS, BEES, ROWS, jsonl, put, put_parquet, read
@@ -61,7 +61,7 @@ def test_missing_ids_come_from_the_content(tmp_path: Path) -> None:
     file = put(tmp_path / "a.jsonl", jsonl({"text": "one"}, {"id": None, "text": "two", "title": "T"}, {"text": None}))
     assert read(file) == [
         SourceDocument(content_id("", "one"), "", "one"),
-        SourceDocument(content_id("", "two"), "", "two"),
+        SourceDocument(content_id("T", "two"), "T", "two"),
         SourceDocument(content_id("", ""), "", ""),
     ]
 
@@ -135,3 +135,34 @@ def test_a_wrong_field_suggests_the_right_one(tmp_path: Path, fields: Fields, re
     with pytest.raises(UserError, match="no field") as caught:
         read(tmp_path, fields=fields)
     assert remedy in caught.value.remedy
+
+
+def test_parquet_rows_are_read_by_whichever_usual_column_they_have(tmp_path: Path) -> None:
+    rows = [{"id": "1", "text": "one", "content": None}, {"id": "2", "text": None, "content": "two"}]
+    put_parquet(tmp_path / "a.parquet", rows)
+    assert read(tmp_path) == [SourceDocument("1", "", "one"), SourceDocument("2", "", "two")]
+
+
+def test_whole_floats_of_parquet_are_ids_as_judgements_write_them(tmp_path: Path) -> None:
+    put_parquet(
+        tmp_path / "a.parquet", [{"id": 1.0, "text": "one"}, {"id": 2.0, "text": "two"}, {"id": 2.5, "text": "c"}]
+    )
+    assert [document.id for document in read(tmp_path)] == ["1", "2", "2.5"]
+
+
+def test_a_missing_float_id_comes_from_the_content(tmp_path: Path) -> None:
+    put_parquet(tmp_path / "a.parquet", [{"id": 1.0, "text": "one"}, {"id": float("nan"), "text": "two"}])
+    assert [document.id for document in read(tmp_path)] == ["1", content_id("", "two")]
+
+
+def test_nested_columns_are_not_in_the_way(tmp_path: Path) -> None:
+    put_parquet(tmp_path / "a.parquet", [{"_id": "1", "text": "one", "passage": ["a", "b"], "meta": {"x": 1}}])
+    assert read(tmp_path) == [SourceDocument("1", "", "one")]
+
+
+def test_failed_rows_without_an_id_are_named_by_their_place(tmp_path: Path) -> None:
+    file = put(tmp_path / "a.jsonl", jsonl({"text": "one"}, {"note": "x"}, {"note": "y"}))
+    assert [(d.id, d.reason) for d in read(file)[1:]] == [
+        ("row-1-2", "no field 'text'"),
+        ("row-1-3", "no field 'text'"),
+    ]

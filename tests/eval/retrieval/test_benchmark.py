@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import shutil
 from pathlib import Path
 
@@ -47,6 +49,23 @@ def test_a_split_that_is_missing_names_those_that_are_there(tmp_path: Path) -> N
     with pytest.raises(UserError, match="did you mean 'tests'") as error:
         load_benchmark(str(folder), "test")
     assert error.value.where == "report.split=test"
+    assert "looked for qrels/test.tsv, qrels.tsv" in error.value.what
+    assert "there is qrels/tests.tsv" in error.value.what
+
+
+def test_compressed_files_and_objects_make_the_same_benchmark(tmp_path: Path) -> None:
+    plain, packed = (write_benchmark(tmp_path / name / "tiny") for name in "ab")
+    expected = benchmark_digest(str(plain), "test")
+    for name in ("queries.jsonl", "qrels/test.tsv"):
+        file = packed / name
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    assert benchmark_digest(str(packed), "test") == expected
+    lines = (plain / "qrels" / "test.tsv").read_text().splitlines()[1:]
+    rows = [dict(zip(("query-id", "corpus-id", "score"), line.split("\t"), strict=True)) for line in lines if line]
+    (plain / "qrels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    shutil.rmtree(plain / "qrels")
+    assert benchmark_digest(str(plain), "test") == expected
 
 
 def test_judgements_of_an_unknown_query_are_refused(tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import re
 
 import pytest
 
-from engine.artifacts.collection import check_judgements, qrels_file, read_qrels, read_queries
+from engine.artifacts.collection import check_judgements, read_queries
+from engine.artifacts.judgements import qrels_file, read_qrels
 from engine.documents.readers.python_docs import read_in_fresh_interpreter
 from engine.prompts.demonstrations.config import BUNDLED
 from tests.support.paths import ROOT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,22 @@ def test_judgements_are_part_of_the_identity_only_when_used(tmp_path: Path) -> N
         stream.write("q0\td5\t1\n")
     assert used.identity() != before[0]
     assert unused.identity() == before[1]
+
+
+def test_every_file_of_judgements_that_is_read_is_part_of_the_identity_and_no_other(tmp_path: Path) -> None:
+    collection = write_corpus(tmp_path / "beir", 40)
+    judged = config(collection=str(collection), from_qrels=2)
+    packed = collection / "queries.jsonl.gz"
+    packed.write_bytes(gzip.compress((collection / "queries.jsonl").read_bytes()))
+    (collection / "queries.jsonl").unlink()
+    seen = [judged.identity()]
+    packed.write_bytes(gzip.compress(b'{"_id": "q0", "text": "another"}'))
+    seen.append(judged.identity())
+    (collection / "qrels" / "train.jsonl").write_text('{"query-id": "q1", "corpus-id": "d1", "score": 1}')
+    seen.append(judged.identity())
+    assert len({str(identity) for identity in seen}) == 3
+    (collection / "qrels" / "README.md").write_text("about the judgements")
+    assert judged.identity() == seen[-1]
 
 
 @pytest.mark.parametrize("name", ["", *BUNDLED])

@@ -1,5 +1,6 @@
 """Demonstrations: every source, every mistake with its place, and sets that depend on the seed alone."""
 
+import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -178,10 +179,21 @@ def test_takes_the_best_judged_document_that_exists(collection: Path) -> None:
 
 def test_judged_queries_need_a_collection_that_has_them(tmp_path: Path, collection: Path) -> None:
     (tmp_path / "bare").mkdir()
-    for folder in ("", str(tmp_path / "bare"), str(tmp_path / "missing")):
+    (collection / "qrels" / "test.tsv").unlink()
+    for folder in ("", str(tmp_path / "bare"), str(tmp_path / "missing"), str(collection)):
         with pytest.raises(UserError, match="5 judged queries wanted, but there is no collection") as caught:
             load_pool(config(collection=folder, from_qrels=5), {})
         assert caught.value.where == "demonstrations.from_qrels"
+
+
+def test_compressed_queries_serve_as_well(collection: Path) -> None:
+    judged = config(collection=str(collection), from_qrels=4, seed=3)
+    pool = load_pool(judged, DOCUMENTS)
+    for name in ("queries.jsonl", "qrels/test.tsv"):
+        file = collection / name
+        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
+        file.unlink()
+    assert load_pool(judged, DOCUMENTS) == pool
 
 
 POOL = [Demonstration(f"d{i}", f"q{i}", conditions={"form": ("question", "keywords")[i % 2]}) for i in range(12)]

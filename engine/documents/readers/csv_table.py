@@ -1,0 +1,180 @@
+"""Tables as text: which delimiter a file has, whether it has a header, and its records.
+
+In: a file. Out: records by the names of their columns, each with the line it starts at. A header that names a text
+settles the delimiter, whatever it is. Without one, two columns of numbered texts are read as id and text, since they
+can be nothing else; anything more doubtful is refused with the way out.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Fields, usual_names
+from engine.errors import UserError
+from engine.storage.lines import read_lines
+
+DELIMITERS = ("\t", "|", ";", ",")
+"""What usually stands between the fields of a table; what is rarer in a text is preferred."""
+SAMPLE_LINES = 200
+"""Lines by which a table's form is settled."""
+SAMPLE_CHARACTERS = 1 << 18
+"""Characters after which fewer lines must do."""
+LEAST_TEXT_CHARACTERS = 20
+"""A first line without a header is told by its text, which is as long as this or has several words."""
+
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+"""The first line by which Excel is told the delimiter."""
+_WITHOUT_HEADER = ("id", "text")
+"""The columns of a table that has no header."""
+
+
+@dataclass(frozen=True)
+class TableForm:
+    """What a look at the beginning of a file tells about a table."""
+
+    delimiter: str
+    header: tuple[str, ...]
+    """Names of the columns."""
+    has_header: bool = True
+    """Whether the names are the first record; else the first record is a row."""
+    skipped_lines: int = 0
+    """Lines before the first record, blank ones aside."""
+
+
+def read_table(
+    file: Path, fields: Fields, tell: Callable[[str], object] = lambda _: None
+) -> Iterator[tuple[int, dict[str, object]]]:
+    """Records by column name, each with the line it starts at; blank lines are skipped.
+
+    Args:
+        file: a table, plain or gz-compressed.
+        fields: names of the columns that were set.
+        tell: is called with a sentence where the file has no header.
+
+    Raises:
+        UserError: broken quoting, a record of another length, or no column with the text, with file and line.
+    """
+    csv.field_size_limit(sys.maxsize)  # the default refuses fields past 128 KiB, and documents are longer
+    form = find_form(file, fields)
+    if form is None:
+        return
+    records = _records(file, form)
+    if form.has_header:
+        line, _ = next(records)
+        hint = "; where the first line is no header, add one such as " + form.delimiter.join(("id", "title", "text"))
+        fields.check(form.header, f"{file}:{line}", hint=hint)
+    else:
+        tell(f"{file} has no header: its first column is read as the id, its second as the text")
+    for line, record in records:
+        if len(record) != len(form.header):
+            first = "header" if form.has_header else "first line"
+            raise UserError(
+                f"{len(record)} fields where the {first} has {len(form.header)}",
+                where=f"{file}:{line}",
+                remedy='quote fields that hold the delimiter or line breaks ("..."), or convert the file to JSONL',
+            )
+        yield line, dict(zip(form.header, record, strict=True))
+
+
+def find_form(file: Path, fields: Fields) -> TableForm | None:
+    """Finds delimiter and header of a table; None where the file holds nothing but blank lines.
+
+    Args:
+        file: a table.
+        fields: names of the columns that were set, by which a header is known too.
+    """
+    lines = _sample(file)
+    named = _SEPARATOR_LINE.fullmatch(lines[0].rstrip("\r\n")) if lines else None
+    lines = lines[1:] if named else lines
+    if not lines:
+        return None
+    delimiter, records = _best_split(lines, (named[1],) if named else DELIMITERS, fields)
+    header = tuple(name.strip() for name in records[0])
+    if _is_header(header, fields) or not _are_numbered_texts(records):
+        return TableForm(delimiter, header, skipped_lines=bool(named))
+    return TableForm(delimiter, _WITHOUT_HEADER, has_header=False, skipped_lines=bool(named))
+
+
+def _sample(file: Path) -> list[str]:
+    """The first lines of a file, blank ones left out."""
+    lines: list[str] = []
+    characters = 0
+    for line in read_lines(file):
+        if line.strip("\r\n "):
+            lines.append(line)
+            characters += len(line)
+        if len(lines) >= SAMPLE_LINES or characters >= SAMPLE_CHARACTERS:
+            break
+    return lines
+
+
+def _best_split(lines: Sequence[str], marks: Sequence[str], fields: Fields) -> tuple[str, list[list[str]]]:
+    """The mark that parts the fields of the first lines, and their records.
+
+    It is the mark by which the first record is a header with a text, else the first that parts all records alike. A
+    mark that is not usual must do both.
+    """
+    unusual = _unusual_marks(lines[0]) if len(marks) > 1 else []
+    splits = {mark: _split(lines, mark) for mark in (*marks, *unusual)}
+    alike = [mark for mark, records in splits.items() if len(set(map(len, records))) == 1]
+    named = [mark for mark in splits if _names_text(splits[mark][0], fields) and (mark in marks or mark in alike)]
+    parting = [mark for mark in marks if mark in alike and len(splits[mark][0]) > 1]
+    if parting and not named:
+        return parting[0], splits[parting[0]]
+    best = max(named or marks, key=lambda mark: (len(splits[mark][0]), mark in alike))
+    return best, splits[best]
+
+
+def _unusual_marks(header: str) -> list[str]:
+    """Characters of a header that are in no name: neither letters nor digits, nor what joins words."""
+    return sorted({mark for mark in header if not mark.isalnum() and mark not in "_-. \"'\r\n"} - set(DELIMITERS))
+
+
+def _split(lines: Sequence[str], mark: str) -> list[list[str]]:
+    """Records of the first lines; the last of many is left out, since it may go on below them."""
+    records = [record for record in csv.reader(lines, delimiter=mark) if record]
+    return records[:-1] if len(records) >= SAMPLE_LINES // 2 else records
+
+
+def _names_text(header: Sequence[str], fields: Fields) -> bool:
+    names = [name.strip() for name in header]
+    return fields.text in names if fields.text else bool(usual_names(names, TEXT_FIELDS))
+
+
+def _is_header(names: Sequence[str], fields: Fields) -> bool:
+    """Whether a first record names any column that is known, or one was set, so that there must be a header."""
+    usual = usual_names(names, (*ID_FIELDS, *TITLE_FIELDS, *TEXT_FIELDS))
+    return bool(usual or fields.id or fields.title or fields.text)
+
+
+def _are_numbered_texts(records: Sequence[Sequence[str]]) -> bool:
+    """Whether all records are an id, which has a digit and no space, and a text."""
+    if any(len(record) != len(_WITHOUT_HEADER) for record in records):
+        return False
+    names = [record[0].strip() for record in records]
+    numbered = all(re.fullmatch(r"\S*\d\S*", name) for name in names) and len(set(names)) == len(names)
+    text = records[0][1].strip()
+    return numbered and (len(text) >= LEAST_TEXT_CHARACTERS or len(text.split()) > 1)
+
+
+def _records(file: Path, form: TableForm) -> Iterator[tuple[int, list[str]]]:
+    """Records with the line each starts at, header first, blank lines skipped."""
+    before = form.skipped_lines
+    reader = csv.reader(itertools.islice(read_lines(file), before, None), delimiter=form.delimiter, strict=True)
+    try:
+        for record in reader:
+            if len(record) > 1 or (record and record[0].strip()):
+                yield before + 1, record
+            before = form.skipped_lines + reader.line_num
+    except csv.Error as error:
+        raise UserError(
+            f"malformed CSV ({error})",
+            where=f"{file}:{before + 1}",
+            remedy='close every quote and write a quote inside a field as "", or convert the file to JSONL',
+        ) from None
