@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from engine.command_line.compose import load_config
+from engine.command_line.preview import preview
 from engine.errors import UserError
-from engine.run import run_folder, wanted_steps
+from engine.run import run, run_folder, wanted_steps
+from engine.runtime.place import Place
+from engine.runtime.step import Step
+from engine.storage.in_use import while_no_driver_starts
+from engine.storage.store import Store
 
 
 def test_a_run_is_named_after_experiment_and_collection(corpus: Path) -> None:
@@ -31,3 +37,26 @@ def test_until_names_the_last_step(corpus: Path) -> None:
     with pytest.raises(UserError, match="no step is called 'smaples'") as caught:
         wanted_steps(config)
     assert "did you mean 'samples'" in caught.value.remedy
+
+
+class LookedAtError(Exception):
+    """Ends a run where a test has seen enough."""
+
+
+@pytest.mark.parametrize(("module", "start"), [("engine.run", run), ("engine.command_line.preview", preview)])
+def test_whoever_makes_steps_says_first_which_so_that_clean_leaves_them(
+    corpus: Path, tmp_path: Path, module: str, start: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = ["experiment=adapt", f"collection={corpus}", f"runs_dir={tmp_path}", "tracking=off", "until=prompts"]
+    config, text = load_config(overrides)
+
+    def look(step: Step, store: Store, place: Place) -> Path:
+        with while_no_driver_starts(store.root) as fingerprints:
+            assert fingerprints == {step.fingerprint for step in wanted_steps(config)}
+        raise LookedAtError(step, place)
+
+    monkeypatch.setattr(f"{module}.make", look)
+    with pytest.raises(LookedAtError):
+        start(config, text) if start is run else start(config)
+    with while_no_driver_starts(tmp_path / "store") as fingerprints:
+        assert fingerprints == set()
