@@ -37,6 +37,13 @@ class UserError(Exception):
         return _rebuild, (self.what, self.where, self.remedy)
 
 
+class BrokenInvariantError(RuntimeError):
+    """Data on the disk is not what synthmill alone would have left there: a defect, or someone else's file.
+
+    It is raised where going on could count a row twice or lose one. It is no assert, which `python -O` leaves out.
+    """
+
+
 class StoppedEarly(Exception):  # noqa: N818  # no error: the run did what it was told
     """A budget that the user set is used up; what was made is kept, and the same command goes on from there."""
 

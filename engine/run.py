@@ -21,6 +21,7 @@ from engine.runtime.place import Place
 from engine.runtime.step import ROUND_ZERO, Step, is_made, make
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
+from engine.storage.in_use import using
 from engine.storage.run_folders import begin_run, hold_run, link, link_latest, remember_run
 from engine.storage.store import NOUNS, Store
 from engine.task.compiled import compile_task
@@ -40,9 +41,13 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     """
     run_dir = run_folder(config)
     wanted = wanted_steps(config)
-    for step in wanted:
-        _ = step.fingerprint  # everything that can be checked by looking is checked before anything is touched
-    with hold_run(run_dir), naming_a_full_disk(run_dir), open_place(config, console or Console()) as place:
+    known = {step.fingerprint for step in wanted}  # what can be checked by looking is checked before anything changes
+    with (
+        hold_run(run_dir),
+        naming_a_full_disk(run_dir),
+        open_place(config, console or Console()) as place,
+        using(place.store_dir, known),
+    ):
         store = Store(place.store_dir)
         _start_engines_early(wanted, store, place)
         checked = _num_checking(wanted)

@@ -167,7 +167,7 @@ def typed(
     """The command line in this process, in `world`; the mistakes below end before anything heavy is imported."""
     monkeypatch.chdir(world)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    handler = signal.getsignal(signal.SIGTERM)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def run(*arguments: str) -> tuple[int, str]:
         capfd.readouterr()
@@ -175,7 +175,8 @@ def typed(
         return code, capfd.readouterr().err
 
     yield run
-    signal.signal(signal.SIGTERM, handler)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -204,6 +205,9 @@ def test_a_mistake_is_one_line_and_the_run_stays(
         (("search", "nope", "words"), "nope", ("is no run folder", "runs/latest")),
         (("search", "run", "words"), "run", ("no finished model", "run it to its end")),
         (("clean", "nope"), "nope", ("no store of step outputs", "folder that holds your runs")),
+        (("clean", "--yess"), "clean", ("no option '--yess'", "write: synthmill clean [RUNS_DIR] [--yes]")),
+        (("clean", "runs", "other"), "clean", ("2 arguments, 1 wanted", "write: synthmill clean")),
+        (("clean", "--forget"), "clean --forget", ("names no run", "[--forget RUN]")),
     ],
 )
 def test_a_wrong_command_is_one_line(

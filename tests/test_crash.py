@@ -281,7 +281,7 @@ def test_a_whole_run_is_killed(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_commits_says_how_to_go_on_and_exits_130(synthmill: CommandLine, number: int) -> None:
     write_corpus(synthmill.folder / "corpus", 40)
     arguments = (*ARGUMENTS, "collection=corpus", "samples.part_rows=100000", "samples.part_seconds=1.5")
@@ -292,7 +292,8 @@ def test_an_interrupt_commits_says_how_to_go_on_and_exits_130(synthmill: Command
         time.sleep(0.05)
     time.sleep(0.7)
     before = committed_ids(parts_now(run))
-    os.kill(process.pid, number)
+    send = os.killpg if number == signal.SIGHUP else os.kill  # a terminal that is closed tells every process in it
+    send(process.pid, number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, out + err
     assert "To go on: " in err

@@ -1,11 +1,10 @@
-"""Small commands that read finished runs: trace one sample, search with both models, clean the store.
+"""Small commands that read finished runs: trace one sample, search with both models.
 
 In: paths and ids as typed. Out: text on the terminal and an exit code; a run that is not one is a UserError.
 """
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +22,7 @@ from engine.documents.readers.source import Reader
 from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.storage.run_folders import require
-from engine.storage.store import NOUNS, is_done
+from engine.storage.store import is_done
 from eval.page.side_by_side import encoders_of, find_hits, results_table
 from eval.report import read_report
 from eval.retrieval.systems import read_corpus
@@ -108,39 +107,6 @@ def search(run: str, question: str) -> int:
     """
     require(run, "documents", "model", "report")
     Console().show(search_run(Path(run), question))
-    return 0
-
-
-def clean(runs_dir: str) -> int:
-    """Runs `synthmill clean [RUNS_DIR]`: removes the step outputs that no run links to, and says how much that freed.
-
-    A run counts wherever it lies: those below `runs_dir` are looked for, and the store remembers the others.
-
-    Args:
-        runs_dir: the folder that holds the runs and their store, as typed.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        UserError: the folder holds no store.
-    """
-    runs, store = Path(runs_dir).expanduser(), Path(runs_dir).expanduser() / "store"
-    if not store.is_dir():
-        raise UserError(
-            "holds no store of step outputs", where=str(runs), remedy="name the folder that holds your runs"
-        )
-    folders = {file.parent for file in runs.rglob("run.json")} | {link.resolve() for link in (store / "runs").glob("*")}
-    entries = (entry for folder in folders if folder.is_dir() for entry in folder.iterdir())
-    linked = {entry.resolve() for entry in entries if entry.is_symlink()}
-    removed = freed = 0
-    for noun in NOUNS:
-        for folder in (store / noun).glob("*"):
-            if folder.is_dir() and folder.resolve() not in linked:
-                freed += sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-                shutil.rmtree(folder)
-                removed += 1
-    Console().show(f"removed {removed} step outputs, {freed / 1e6:.1f} MB")
     return 0
 
 

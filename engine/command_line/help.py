@@ -26,7 +26,7 @@ examples
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
   synthmill search RUN "question"                        base and tuned results side by side
-  synthmill clean [RUNS_DIR]                             remove step outputs that no run links to
+  synthmill clean [RUNS_DIR] [--yes]                     remove step outputs that no run needs, after asking
 
 keys most used: collection, run_dir, until, preview, sample, seed, documents.path, demonstrations.path,
   demonstrations.from_qrels, prompts.max_samples, samples.model, model.base, model.learning_rate, tracking

@@ -6,10 +6,12 @@ its time budget was used up (`samples.max_seconds`), and 130 for an interrupted 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
 import signal
+import stat
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,10 +23,10 @@ from engine.runtime.cluster import quiet
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
     "search": 'synthmill search RUN "question"',
-    "clean": "synthmill clean [RUNS_DIR]",
+    "clean": "synthmill clean [RUNS_DIR] [--yes] [--forget RUN]...",
 }
-"""The commands that read finished runs, and how each is written."""
-_NUM_ARGUMENTS = {"trace": 2, "search": 2, "clean": 1}
+"""The commands on finished runs, and how each is written."""
+_NUM_ARGUMENTS = {"trace": 2, "search": 2}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     quiet()
     signal.signal(signal.SIGTERM, _as_interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks to go on without the terminal
+        signal.signal(signal.SIGHUP, _as_hang_up)
     try:
         return _dispatch(arguments)
     except UserError as error:
@@ -76,6 +80,10 @@ def _dispatch(arguments: list[str]) -> int:
 
         sys.stdout.write(help_text() + "\n")
         return 0
+    if command == "clean":
+        from engine.command_line.clean import clean, read_options
+
+        return clean(read_options(arguments[1:], USAGE[command]))
     if command in USAGE:
         return _read_run(command, arguments[1:])
     if any(argument.startswith("-") for argument in arguments):
@@ -113,18 +121,12 @@ def start(config: object, text: str) -> int:
 def _read_run(command: str, arguments: list[str]) -> int:
     """Runs a command on a finished run, once it has as many arguments as it takes."""
     num_arguments = _NUM_ARGUMENTS[command]
-    if command == "clean" and not arguments:
-        arguments = ["runs"]
     if len(arguments) != num_arguments:
         what = f"{len(arguments)} arguments, {num_arguments} wanted"
         raise UserError(what, where=command, remedy=f"write: {USAGE[command]}")
     from engine.command_line import commands
 
-    functions: dict[str, Callable[..., int]] = {
-        "trace": commands.trace,
-        "search": commands.search,
-        "clean": commands.clean,
-    }
+    functions: dict[str, Callable[..., int]] = {"trace": commands.trace, "search": commands.search}
     return functions[command](*arguments)
 
 
@@ -184,4 +186,18 @@ def _take_config_dir(arguments: Sequence[str]) -> tuple[str, list[str]]:
 
 def _as_interrupt(_number: int, _frame: FrameType | None) -> None:
     """Lets a request to terminate end a run as Ctrl-C does."""
+    raise KeyboardInterrupt
+
+
+def _as_hang_up(_number: int, _frame: FrameType | None) -> None:
+    """Lets a terminal or connection that was closed end a run as Ctrl-C does, though nothing can be shown any more.
+
+    Shell and kernel send the signal one after the other; the second must not end the work that the first began.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        with contextlib.suppress(OSError):  # it was closed before
+            if stat.S_ISCHR(os.fstat(stream).st_mode):  # writing to a terminal that is gone would cut the ending short
+                os.dup2(nowhere, stream)
     raise KeyboardInterrupt

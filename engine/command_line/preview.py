@@ -27,6 +27,7 @@ from engine.prompts.conditions.conditions import PATH_SUFFIX
 from engine.run import open_place, wanted_steps
 from engine.runtime.console import Console, format_seconds
 from engine.runtime.step import make
+from engine.storage.in_use import using
 from engine.storage.store import Store
 
 if TYPE_CHECKING:
@@ -49,9 +50,10 @@ class _Planned:
 
 def preview(config: RunConfig, console: Console | None = None) -> None:
     """Prints the preview of a run."""
-    with open_place(config, console or Console()) as place:
+    steps = wanted_steps(replace(config, until="prompts"))
+    known = {step.fingerprint for step in steps}
+    with open_place(config, console or Console()) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
-        steps = wanted_steps(replace(config, until="prompts"))
         made = {step.entry: make(step, store, place) for step in steps}
         folder = PromptsFolder(made["prompts"])
         rows = first_rows(DocumentsFolder(made["documents"]), folder, config.preview)

@@ -85,21 +85,35 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers nobody asked for, beside a busy engine
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: Ray Data tasks and zero-work actors must not wait for a busy engine.
-    ray.init(
-        address="local",
-        num_cpus=config.cpus_here() + 4,
-        object_store_memory=config.object_store_bytes,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        runtime_env=runtime_env,
-    )
+    with _deaf_to_hang_ups():
+        ray.init(
+            address="local",
+            num_cpus=config.cpus_here() + 4,
+            object_store_memory=config.object_store_bytes,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            runtime_env=runtime_env,
+        )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler would drop the open parts
     session = Path(ray._private.worker.global_worker.node.get_session_dir_path())
     link = logs / "ray"
     link.unlink(missing_ok=True)
     link.symlink_to(session / "logs")
+
+
+@contextlib.contextmanager
+def _deaf_to_hang_ups() -> Iterator[None]:
+    """Lets processes that are started inside the block not notice that the terminal is closed.
+
+    The driver notices, has them commit, and ends them; a signal during the block reaches it afterwards.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _knock(address: str) -> None:

@@ -21,13 +21,44 @@ from engine.errors import UserError
 
 
 def write_text(file: Path, text: str) -> None:
-    """Replaces a file by `text` in one step: the text goes to a file beside it, reaches the disk, and is renamed."""
+    """Replaces a file by `text` in one step: the text goes to a file beside it, reaches the disk, and is renamed.
+
+    When this returns, the new name has reached the disk as well.
+    """
     temporary = temporary_name(file)
     with temporary.open("w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
         os.fsync(stream.fileno())
     temporary.replace(file)
+    fsync_folder(file.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes renames and deletions in a folder last through a power cut."""
+    _fsync(folder)
+
+
+def _fsync(path: Path) -> None:
+    """Waits until a file's content, or a folder's list of names, has reached the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def fsync_tree(folder: Path) -> None:
+    """Makes everything in a folder last through a power cut: its files, then the folders, then its own name.
+
+    What a link leads to is left to whoever wrote it.
+    """
+    for parent, _, names in os.walk(folder, topdown=False):
+        for file in (Path(parent, name) for name in names):
+            if file.is_file() and not file.is_symlink():
+                _fsync(file)
+        fsync_folder(Path(parent))
+    fsync_folder(folder.parent)
 
 
 def write_json(file: Path, value: object) -> None:

@@ -12,6 +12,8 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
+from engine.errors import BrokenInvariantError
+
 Ids = npt.NDArray[np.int64]
 """(n,) sample ids."""
 Runs = tuple[Ids, Ids]
@@ -51,7 +53,7 @@ def unpack_runs(packed: bytes) -> Runs:
 class IdSet:
     """A set of ids from 0 up to but not including `size`, one bit each.
 
-    An id that is added twice, or lies outside, is a broken invariant of committed parts: an AssertionError.
+    An id that is added twice, or lies outside, breaks an invariant of committed parts: a BrokenInvariantError.
     """
 
     def __init__(self, size: int) -> None:
@@ -72,8 +74,10 @@ class IdSet:
         if not len(starts):
             return
         last = int(starts[-1] + lengths[-1]) - 1
-        assert starts[0] >= 0, f"sample {starts[0]} is committed, and no plan begins below 0"
-        assert last < self.size, f"sample {last} is committed, and the plan ends at {self.size - 1}"
+        if starts[0] < 0:
+            raise BrokenInvariantError(f"sample {starts[0]} is committed, and no plan begins below 0")
+        if last >= self.size:
+            raise BrokenInvariantError(f"sample {last} is committed, and the plan ends at {self.size - 1}")
         long = lengths >= _LONG_RUN_IDS
         for start, length in zip(starts[long].tolist(), lengths[long].tolist(), strict=True):
             self._set_run(start, start + length)
@@ -84,7 +88,9 @@ class IdSet:
         """Sets [start, end): whole bytes as a slice, what sticks out at both sides id by id."""
         first, last = -(-start // 8), end // 8
         taken = np.flatnonzero(self._bits[first:last])
-        assert not len(taken), f"sample [{(first + int(taken[0])) * 8}] or one beside it is in two committed parts"
+        if len(taken):
+            sample = (first + int(taken[0])) * 8
+            raise BrokenInvariantError(f"sample [{sample}] or one beside it is in two committed parts")
         self._bits[first:last] = 0xFF
         self._set_each(np.array([*range(start, first * 8), *range(last * 8, end)], np.int64))
 
@@ -93,7 +99,8 @@ class IdSet:
         if not len(ids):
             return
         taken = self.contains(ids)
-        assert not taken.any(), f"sample {ids[taken][:1]} is in two committed parts"
+        if taken.any():
+            raise BrokenInvariantError(f"sample {ids[taken][:1]} is in two committed parts")
         byte = ids >> 3
         starts = np.flatnonzero(np.diff(byte, prepend=byte[:1] - 1))
         masks = np.left_shift(1, ids & 7).astype(np.uint8)

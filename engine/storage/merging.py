@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
+from engine.storage.files import fsync_folder
 from engine.storage.ids import Ids, pack_ids
 from engine.storage.parts import (
     IDS_KEY,
@@ -31,7 +32,6 @@ from engine.storage.parts import (
     REPLACES_KEY,
     committed_parts,
     distinct_ids,
-    fsync_folder,
     part_name,
     replaced_parts,
     row_groups,

@@ -29,6 +29,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.errors import BrokenInvariantError
+from engine.storage.files import fsync_folder
 from engine.storage.ids import Ids, IdSet, Runs, ids_of, pack_ids, unpack_runs
 
 MERGED = "merged"
@@ -105,7 +107,8 @@ class PartWriter:
         if not self._rows:
             return None
         part = self._folder / f"part-e{self._engine}-{self._number:05d}.parquet"
-        assert not part.exists(), f"part {part} exists: two engines share the number {self._engine}"
+        if part.exists():
+            raise BrokenInvariantError(f"part {part} exists: two engines share the number {self._engine}")
         try:
             write_part(part, pa.Table.from_pylist(self._rows, schema=self._schema))
         except FileNotFoundError as error:
@@ -135,7 +138,8 @@ def write_part(part: Path, table: pa.Table) -> None:
 def distinct_ids(part: Path, ids: Ids) -> Ids:
     """Sorts the ids of a part; an id twice is a broken invariant, named with the part."""
     ids = np.sort(ids)
-    assert (np.diff(ids) > 0).all(), f"part {part.name} holds an id twice"
+    if not (np.diff(ids) > 0).all():
+        raise BrokenInvariantError(f"part {part.name} holds an id twice")
     return ids
 
 
@@ -156,19 +160,11 @@ def row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting).combine_chunks()
 
 
-def fsync_folder(folder: Path) -> None:
-    """Makes renames and deletions in a folder last through a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def part_runs(part: Path) -> Runs:
     """Reads the sample ids of a committed part, as runs, from its footer alone."""
     metadata = pq.read_metadata(part).metadata
-    assert IDS_KEY in (metadata or {}), f"{part} has no ids in its footer"
+    if IDS_KEY not in (metadata or {}):
+        raise BrokenInvariantError(f"{part} has no ids in its footer")
     return unpack_runs(metadata[IDS_KEY])
 
 
@@ -208,5 +204,6 @@ def committed_ids(parts: Iterable[Path]) -> Ids:
     """Reads the sorted ids of all rows in `parts`; an id in two of them is a broken invariant."""
     ids_by_part = [part_ids(part) for part in parts]
     ids = np.sort(np.concatenate(ids_by_part)) if ids_by_part else np.empty(0, np.int64)
-    assert (np.diff(ids) > 0).all(), f"sample {ids[:-1][np.diff(ids) == 0][:1]} is in two committed parts"
+    if not (np.diff(ids) > 0).all():
+        raise BrokenInvariantError(f"sample {ids[:-1][np.diff(ids) == 0][:1]} is in two committed parts")
     return ids

@@ -4,6 +4,8 @@
     RUN/samples -> STORE/samples/3f2a... one link per finished step
     STORE/runs/9c41... -> RUN            one link back per run, so that cleaning spares what runs link to
 
+Links are relative, so that a project folder can be moved or renamed with everything in it.
+
 In: the path of a run and finished folders of the store. Out: links, replaced in one step, and folders by noun. The lock
 of a run lies beside its folder, so that a refused run changes nothing in it.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +25,10 @@ from engine.storage.store import is_done
 
 FORMAT = 1
 """Version of what a run folder holds; raised when an older one can no longer be continued."""
+_MARK = "run.json"
+"""The file that makes a folder a run's."""
+_RUNS = "runs"
+"""The folder of a store that remembers runs."""
 
 
 def require(run: str, *nouns: str) -> dict[str, Path]:
@@ -38,7 +45,7 @@ def require(run: str, *nouns: str) -> dict[str, Path]:
         UserError: `run` is no run folder, or one of the steps has not been finished.
     """
     folder = Path(run).expanduser()
-    if not (folder / "run.json").exists():
+    if not is_run(folder):
         raise UserError("is no run folder", where=str(folder), remedy="name a folder such as runs/latest")
     for noun in nouns:
         if not is_done(folder / noun):
@@ -77,7 +84,7 @@ def hold_run(run_dir: Path) -> Iterator[None]:
 def begin_run(run_dir: Path, config_text: str) -> None:
     """Marks a folder as a run of this format and writes its config; `config_text` is YAML."""
     run_dir.mkdir(exist_ok=True)
-    write_json(run_dir / "run.json", {"format": FORMAT})
+    write_json(run_dir / _MARK, {"format": FORMAT})
     write_text(run_dir / "config.yaml", config_text)
 
 
@@ -88,7 +95,7 @@ def _check_run_folder(run_dir: Path) -> None:
     if not run_dir.exists() or all(entry.suffix == ".tmp" for entry in run_dir.iterdir()):
         return
     try:
-        written = json.loads((run_dir / "run.json").read_text(encoding="utf-8"))["format"]
+        written = json.loads((run_dir / _MARK).read_text(encoding="utf-8"))["format"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             "holds files that are not of a synthmill run",
@@ -105,22 +112,66 @@ def _check_run_folder(run_dir: Path) -> None:
 
 def link(run_dir: Path, noun: str, folder: Path) -> None:
     """Points the run's entry for `noun` at a store folder, replacing an older link in one step."""
-    if (run_dir / noun).is_symlink() and (run_dir / noun).resolve() == folder.resolve():
+    entry, target = run_dir / noun, _target(run_dir.resolve(), folder.resolve())
+    if entry.is_symlink() and entry.readlink() == target:
         return
     temporary = temporary_name(run_dir / f".{noun}")
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(folder.resolve())
-    temporary.replace(run_dir / noun)
+    temporary.symlink_to(target)
+    temporary.replace(entry)
+
+
+def _target(start: Path, folder: Path) -> Path:
+    """What a link in `start` says to lead to `folder`, both without links: the way there from where the link lies.
+
+    Where the two share no more than the root, they are on different disks or of different people, and move apart: the
+    link then names the place, so that at least the run can be moved.
+    """
+    shared = Path(os.path.commonpath([start, folder]))
+    return folder if shared == Path(folder.anchor) else Path(os.path.relpath(folder, start))
 
 
 def remember_run(store: Path, run_dir: Path) -> None:
     """Links from the store back to a run, wherever the run lies, so that `clean` spares what the run links to."""
-    (store / "runs").mkdir(parents=True, exist_ok=True)
-    link(store / "runs", digest(str(run_dir)), run_dir)
+    (store / _RUNS).mkdir(parents=True, exist_ok=True)
+    link(store / _RUNS, digest(str(run_dir.resolve())), run_dir)
+
+
+def remembered_runs(store: Path) -> dict[Path, Path]:
+    """Returns the runs that a store remembers, there or gone, by the link that remembers them."""
+    return {entry: entry.resolve() for entry in sorted((store / _RUNS).glob("*")) if entry.suffix != ".tmp"}
+
+
+def is_run(folder: Path) -> bool:
+    """Tells whether a folder is a run's, of whichever format; its name may be a link."""
+    return (folder / _MARK).exists()
+
+
+def find_runs(runs_dir: Path) -> set[Path]:
+    """Finds every run folder below `runs_dir`, without links in their paths; its store is not searched.
+
+    A link to a folder is followed only if that folder is a run, so that no circle can form.
+
+    Raises:
+        OSError: a folder cannot be read, so that runs in it would be missed.
+    """
+    runs: set[Path] = set()
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, names, _ in os.walk(runs_dir, onerror=fail):
+        if Path(parent) == runs_dir and "store" in names:
+            names.remove("store")
+        runs |= {
+            folder.resolve() for folder in (Path(parent), *(Path(parent, name) for name in names)) if is_run(folder)
+        }
+    return runs
 
 
 def link_latest(runs_dir: Path, run_dir: Path) -> None:
-    """Points `runs_dir/latest` at the run that finished last, unless the run itself has that name."""
+    """Points `runs_dir/latest` at the run that finished last, unless a run itself has that name."""
     runs_dir.mkdir(parents=True, exist_ok=True)
-    if run_dir.resolve() != (runs_dir / "latest").resolve():  # it may have that very name
+    latest = runs_dir / "latest"
+    if latest.is_symlink() or not latest.exists():
         link(runs_dir, "latest", run_dir)

@@ -1,10 +1,12 @@
 """Step outputs by fingerprint.
 
-    STORE/samples/3f2a.../     what the samples step made, `record.json`, and `_DONE`, written last
+    STORE/samples/3f2a.../             what the samples step made, `record.json`, and `_DONE`, written last
+    STORE/samples/.3f2a....lock        held by the process that writes that folder
+    STORE/samples/.removed/3f2a.../    set aside by `clean`, which deletes it next
 
-In: a noun and a fingerprint. Out: a folder, whether it is done, and locks. Two runs whose step has the same
-fingerprint share one folder; going back to an old config finds the old output again. Locks are `flock`s, so
-the kernel gives them back however a process dies.
+In: a noun and a fingerprint. Out: a folder, whether it is done, what it was made from, and locks. Two runs whose step
+has the same fingerprint share one folder; going back to an old config finds the old output again. Locks are `flock`s,
+so the kernel gives them back however a process dies.
 """
 
 from __future__ import annotations
@@ -12,18 +14,22 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.storage.files import locked, write_json, write_text
+from engine.errors import UserError
+from engine.storage.files import fsync_folder, fsync_tree, locked, write_json, write_text
 from engine.storage.typed import from_json_values, to_json_values
 
 NOUNS = ("documents", "prompts", "samples", "examples", "model", "report")
 """What the steps of the pipeline make, in its order."""
 DONE = "_DONE"
 """The empty file that makes a folder count, written last."""
+_RECORD = "record.json"
+_REMOVED = ".removed"
+"""Beside the folders of a noun, and on their disk: what lies in it is no output any more."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ class Store:
             on_wait: called once if another run is writing the folder, before waiting for it.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        file = folder.parent / f".{folder.name}.lock"
+        file = _lock_file(folder)
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(file, wait=False))
@@ -63,6 +69,72 @@ class Store:
                 shutil.rmtree(folder)
             folder.mkdir(exist_ok=True)
             yield folder
+
+    def outputs(self) -> list[Path]:
+        """Returns the folder of every step, made or half made, in the order of their nouns and names."""
+        return [
+            folder
+            for noun in NOUNS
+            for folder in sorted((self.root / noun).glob("*"))
+            if folder.is_dir() and not folder.name.startswith(".")
+        ]
+
+    def with_inputs(self, fingerprints: Iterable[str]) -> set[str]:
+        """Adds to fingerprints those of everything that the folders of that name were made from, back to the documents.
+
+        Raises:
+            UserError: the record of one of these folders cannot be read.
+        """
+        folders: dict[str, list[Path]] = {}
+        for folder in self.outputs():
+            folders.setdefault(folder.name, []).append(folder)
+        known: set[str] = set()
+        waiting = set(fingerprints)
+        while waiting:
+            name = waiting.pop()
+            known.add(name)
+            for folder in folders.get(name, ()):
+                waiting |= read_inputs(folder) - known
+        return known
+
+    def set_aside(self, folder: Path) -> Path:
+        """Takes a folder out of the store in one step, so that a kill leaves no output half deleted.
+
+        Returns:
+            Where it lies now, to be deleted; `left_aside` finds it again.
+
+        Raises:
+            BlockingIOError: a process is writing the folder.
+        """
+        with locked(_lock_file(folder), wait=False):
+            aside = folder.parent / _REMOVED / folder.name
+            aside.parent.mkdir(exist_ok=True)
+            if aside.exists():
+                shutil.rmtree(aside)
+            folder.rename(aside)
+            fsync_folder(folder.parent)
+        return aside
+
+    def left_aside(self) -> list[Path]:
+        """Returns what was set aside and never deleted, because `clean` was killed."""
+        return [folder for noun in NOUNS for folder in sorted((self.root / noun / _REMOVED).glob("*"))]
+
+
+def _lock_file(folder: Path) -> Path:
+    """Returns the file whose lock is the right to write a folder; it lies beside it, so the folder can come and go."""
+    return folder.parent / f".{folder.name}.lock"
+
+
+def is_being_written(folder: Path) -> bool:
+    """Tells whether a process holds the lock of a step's folder; nothing is made by asking."""
+    file = _lock_file(folder)
+    if not file.exists():
+        return False
+    try:
+        with locked(file, wait=False):
+            return False
+    except BlockingIOError:
+        return True
 
 
 def is_done(folder: Path) -> bool:
@@ -91,11 +163,33 @@ class StepRecord:
 
 
 def finish(folder: Path, record: StepRecord) -> None:
-    """Writes the record, then the mark that makes the folder count."""
-    write_json(folder / "record.json", to_json_values(record))
+    """Writes the record, then the mark that makes the folder count, once everything it vouches for is on the disk."""
+    write_json(folder / _RECORD, to_json_values(record))
+    fsync_tree(folder)
     write_text(folder / DONE, "")
 
 
 def read_record(folder: Path) -> StepRecord:
     """Reads the record of a finished step."""
-    return from_json_values(StepRecord, json.loads((folder / "record.json").read_text(encoding="utf-8")))
+    return from_json_values(StepRecord, json.loads((folder / _RECORD).read_text(encoding="utf-8")))
+
+
+def read_inputs(folder: Path) -> set[str]:
+    """Reads the fingerprints of the folders that a folder was made from; none where the step has not finished.
+
+    Any version's record will do, as long as it has the inputs.
+
+    Raises:
+        UserError: there is a record, and it does not say.
+    """
+    file = folder / _RECORD
+    if not file.exists():
+        return set()
+    try:
+        return set(json.loads(file.read_text(encoding="utf-8"))["inputs"].values())
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"does not say what its folder was made from ({type(error).__name__}: {error})",
+            where=str(file),
+            remedy="bring the file back, or remove its folder: the next run that needs it makes it anew",
+        ) from error

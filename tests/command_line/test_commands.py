@@ -154,17 +154,6 @@ def test_search_shows_base_and_tuned_side_by_side(finished_run: FinishedRun) -> 
     assert "d1" in done.stdout
 
 
-def test_clean_keeps_what_a_run_links_to(finished_run: FinishedRun) -> None:
-    store = finished_run.synthmill.folder / "runs" / "store"
-    orphan = store / "report" / "0000000000000000"
-    orphan.mkdir(parents=True)
-    (orphan / "report.json").write_text("{}")
-    done = finished_run.synthmill.run("clean", "runs")
-    assert done.returncode == 0, done.stderr
-    assert not orphan.exists()
-    assert (finished_run.folder / "report" / "_DONE").exists(), "a run outside of runs/ is protected as well"
-
-
 def test_require_names_what_is_missing(finished_run: FinishedRun) -> None:
     assert set(require(str(finished_run.folder), "model")) == {"model"}
     with pytest.raises(UserError, match="is no run folder"):

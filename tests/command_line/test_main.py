@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from engine.command_line.main import main
 from engine.errors import StoppedEarly, UserError
 from engine.pipeline import RunConfig
+from tests.support.paths import ROOT
+
+
+@pytest.fixture(autouse=True)
+def handlers_as_before() -> Iterator[None]:
+    """What the command line does on a signal is not what the tests shall do."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def test_help_exits_0_and_lists_the_groups(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,3 +90,59 @@ def test_a_defect_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.command_line.main.start", stop)
     with pytest.raises(RuntimeError, match="a defect"):
         main(["experiment=demo"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_request_to_end_is_taken_as_ctrl_c(number: signal.Signals) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    assert main(["--help"]) == 0
+    handler = signal.getsignal(number)
+    assert callable(handler)
+    assert handler is not signal.default_int_handler
+
+
+def test_nohup_is_heeded() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    assert main(["--help"]) == 0
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+
+ON_A_TERMINAL = """
+import fcntl, os, signal, sys, termios, time
+from pathlib import Path
+import engine.command_line.main as command_line
+
+def start(config, text):
+    print("started", flush=True)
+    try:
+        time.sleep(60)
+    finally:
+        os.kill(os.getpid(), signal.SIGHUP)  # the shell has sent one, the kernel sends another
+        print("what a progress bar writes when it ends", flush=True)
+        Path("committed").touch()
+
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+command_line.start = start
+sys.exit(command_line.main(["experiment=demo"]))
+"""
+
+
+def test_a_terminal_that_is_closed_ends_a_run_as_ctrl_c_does(tmp_path: Path) -> None:
+    terminal, inside = os.openpty()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL],
+        cwd=tmp_path,
+        env=environment,
+        stdin=inside,
+        stdout=inside,
+        stderr=inside,
+        start_new_session=True,
+    )
+    os.close(inside)
+    said = b""
+    while b"started" not in said:
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    assert process.wait(30) == 130
+    assert (tmp_path / "committed").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,12 +11,16 @@ from typing import cast
 import pytest
 
 from engine.command_line.compose import load_config
+from engine.command_line.preview import preview
 from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.pipeline import RunConfig
-from engine.run import check_judgements, run_folder, wanted_steps
+from engine.run import check_judgements, run, run_folder, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.place import Place
+from engine.runtime.step import Step
+from engine.storage.in_use import while_no_driver_starts
+from engine.storage.store import Store
 
 
 def test_a_run_is_named_after_experiment_and_collection(corpus: Path) -> None:
@@ -83,3 +88,26 @@ def test_a_judged_document_that_is_unknown_ends_the_run(corpus: Path, tmp_path: 
         stream.write("q0\tnowhere\t1\n")
     with pytest.raises(UserError, match="unknown document 'nowhere'"):
         check_judgements(config, documents_of(config, tmp_path / "all"), Console())
+
+
+class LookedAtError(Exception):
+    """Ends a run where a test has seen enough."""
+
+
+@pytest.mark.parametrize(("module", "start"), [("engine.run", run), ("engine.command_line.preview", preview)])
+def test_whoever_makes_steps_says_first_which_so_that_clean_leaves_them(
+    corpus: Path, tmp_path: Path, module: str, start: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = ["experiment=adapt", f"collection={corpus}", f"runs_dir={tmp_path}", "tracking=off", "until=prompts"]
+    config, text = load_config(overrides)
+
+    def look(step: Step, store: Store, place: Place) -> Path:
+        with while_no_driver_starts(store.root) as fingerprints:
+            assert fingerprints == {step.fingerprint for step in wanted_steps(config)}
+        raise LookedAtError(step, place)
+
+    monkeypatch.setattr(f"{module}.make", look)
+    with pytest.raises(LookedAtError):
+        start(config, text) if start is run else start(config)
+    with while_no_driver_starts(tmp_path / "store") as fingerprints:
+        assert fingerprints == set()

@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from engine.errors import BrokenInvariantError
 from engine.storage.ids import IdSet, ids_of, pack_ids, runs_of, unpack_runs
 
 CASES = {
@@ -58,10 +59,12 @@ def test_a_bitmap_equals_a_set(seed: int) -> None:
 def test_an_id_twice_is_noticed(again: list[int]) -> None:
     bitmap = IdSet(500)
     bitmap.add(np.array([3, *range(60, 100), 499], np.int64))
-    with pytest.raises(AssertionError, match="in two committed parts"):
+    with pytest.raises(BrokenInvariantError, match="in two committed parts"):
         bitmap.add(np.array(again, np.int64))
 
 
 def test_an_id_outside_the_plan_is_noticed() -> None:
-    with pytest.raises(AssertionError, match="sample 500 is committed, and the plan ends at 499"):
+    with pytest.raises(BrokenInvariantError, match="sample 500 is committed, and the plan ends at 499"):
         IdSet(500).add(np.array([1, 500], np.int64))
+    with pytest.raises(BrokenInvariantError, match="sample -1 is committed, and no plan begins below 0"):
+        IdSet(500).add(np.array([-1, 5], np.int64))

@@ -1,5 +1,8 @@
 """Committed parts: each id once, whatever is killed; old engines are fenced off."""
 
+import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,6 +11,7 @@ import pytest
 
 from engine.artifacts.columns import SAMPLES
 from engine.artifacts.samples import SamplesFolder
+from engine.errors import BrokenInvariantError
 from engine.storage.parts import (
     FencedError,
     PartWriter,
@@ -20,6 +24,7 @@ from engine.storage.parts import (
     write_part,
 )
 from tests.support.committed import SCHEMA, commit, row
+from tests.support.paths import ROOT
 
 
 def test_a_part_counts_when_it_is_complete(tmp_path: Path) -> None:
@@ -122,28 +127,57 @@ def test_starts_are_numbered_and_sealing_again_changes_nothing(tmp_path: Path) -
 
 def test_an_id_twice_is_noticed_everywhere(tmp_path: Path) -> None:
     folder = open_attempt(tmp_path, 1)
-    with pytest.raises(AssertionError, match="holds an id twice"):
+    with pytest.raises(BrokenInvariantError, match="holds an id twice"):
         commit(folder, [4, 4])
     commit(folder, [1, 2], engine=0)
     commit(folder, [2, 3], engine=1)
-    with pytest.raises(AssertionError, match=r"sample \[2\] is in two committed parts"):
+    with pytest.raises(BrokenInvariantError, match=r"sample \[2\] is in two committed parts"):
         committed_ids(committed_parts(tmp_path))
-    with pytest.raises(AssertionError, match=r"sample \[2\] is in two committed parts"):
+    with pytest.raises(BrokenInvariantError, match=r"sample \[2\] is in two committed parts"):
         committed_set(committed_parts(tmp_path), 4)
     with pytest.raises(AssertionError, match="holds a sample twice"):
         SamplesFolder(tmp_path).rows()
 
 
+DOUBLE = """
+import sys
+from pathlib import Path
+from engine.errors import BrokenInvariantError
+from engine.storage.parts import committed_ids, committed_parts
+
+assert False, "left out by -O"
+try:
+    committed_ids(committed_parts(Path(sys.argv[1])))
+except BrokenInvariantError as error:
+    print(error)
+"""
+
+
+def test_an_id_twice_is_noticed_by_a_python_that_leaves_asserts_out(tmp_path: Path) -> None:
+    folder = open_attempt(tmp_path, 1)
+    commit(folder, [1, 2], engine=0)
+    commit(folder, [2, 3], engine=1)
+    command = [sys.executable, "-O", "-c", DOUBLE, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "sample [2] is in two committed parts\n"
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "engine" / "storage").glob("*.py")), ids=lambda file: file.name)
+def test_no_assert_guards_data(file: Path) -> None:
+    asserts = [node.lineno for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Assert)]
+    assert asserts == [], "raise BrokenInvariantError instead: `python -O` leaves asserts out"
+
+
 def test_two_engines_never_share_a_name(tmp_path: Path) -> None:
     folder = open_attempt(tmp_path, 1)
     commit(folder, [1])
-    with pytest.raises(AssertionError, match="two engines share the number 0"):
+    with pytest.raises(BrokenInvariantError, match="two engines share the number 0"):
         commit(folder, [2])
 
 
 def test_a_part_of_someone_else_is_noticed(tmp_path: Path) -> None:
     pq.write_table(pa.table({"sample_id": [1]}), tmp_path / "part-e0-00000.parquet")
-    with pytest.raises(AssertionError, match="has no ids in its footer"):
+    with pytest.raises(BrokenInvariantError, match="has no ids in its footer"):
         part_ids(tmp_path / "part-e0-00000.parquet")
     with pytest.raises(AssertionError, match="holds no committed part"):
         SamplesFolder(tmp_path).rows()

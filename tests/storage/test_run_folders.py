@@ -14,7 +14,17 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.storage.run_folders import FORMAT, begin_run, hold_run, link, link_latest, remember_run, require
+from engine.storage.run_folders import (
+    FORMAT,
+    begin_run,
+    find_runs,
+    hold_run,
+    link,
+    link_latest,
+    remember_run,
+    remembered_runs,
+    require,
+)
 from engine.storage.store import NOUNS
 from tests.support.paths import ROOT
 
@@ -161,25 +171,84 @@ def test_links_are_replaced_in_one_step(tmp_path: Path) -> None:
     assert (run / "samples").lstat().st_ino == inode, "the same link is left alone"
     (run / f".samples.{os.getpid()}.tmp").symlink_to("nowhere")
     link(run, "samples", tmp_path / "second")
-    assert (run / "samples").readlink() == tmp_path / "second"
+    assert (run / "samples").readlink() == Path("../second")
     shutil.rmtree(tmp_path / "second")
     link(run, "samples", tmp_path / "first")
     assert [path.name for path in run.iterdir()] == ["samples"]
-    assert (run / "samples").readlink() == tmp_path / "first"
+    assert (run / "samples").readlink() == Path("../first")
+
+
+def test_links_hold_when_everything_moves_and_older_absolute_ones_are_replaced(tmp_path: Path) -> None:
+    store, run = tmp_path / "project" / "runs" / "store", tmp_path / "project" / "work" / "run"
+    run.mkdir(parents=True)
+    (store / "samples" / "abc").mkdir(parents=True)
+    (run / "samples").symlink_to(store / "samples" / "abc")
+    assert (run / "samples").is_dir()
+    link(run, "samples", store / "samples" / "abc")
+    remember_run(store, run)
+    link_latest(store.parent, run)
+    (tmp_path / "project").rename(tmp_path / "renamed")
+    moved = tmp_path / "renamed"
+    assert (moved / "work" / "run" / "samples").resolve() == moved / "runs" / "store" / "samples" / "abc"
+    assert list(remembered_runs(moved / "runs" / "store").values()) == [moved / "work" / "run"]
+    assert (moved / "runs" / "latest").resolve() == moved / "work" / "run"
+
+
+def test_a_link_starts_where_it_really_lies(tmp_path: Path) -> None:
+    (tmp_path / "disk" / "deep" / "run").mkdir(parents=True)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "disk" / "deep" / "run")
+    link(tmp_path / "run", "samples", tmp_path / "folder")
+    assert (tmp_path / "run" / "samples").readlink() == Path("../../../folder")
+    assert (tmp_path / "run" / "samples").resolve() == tmp_path / "folder"
+
+
+def test_a_link_to_another_tree_names_the_place(tmp_path: Path) -> None:
+    link(tmp_path, "proc", Path("/proc"))
+    assert (tmp_path / "proc").readlink() == Path("/proc")
+
+
+def test_runs_are_found_at_any_depth_and_through_links(tmp_path: Path) -> None:
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    for run in (runs / "one", runs / "sweeps" / "adapt" / "rate=1", elsewhere):
+        run.mkdir(parents=True)
+        begin_run(run, "")
+    begin_run(make(runs / "one" / "round_0" / "values"), "")
+    begin_run(make(runs / "store" / "no run"), "")
+    (runs / "linked").symlink_to(elsewhere)
+    (runs / "latest").symlink_to("one")
+    (runs / "circle").symlink_to("..")
+    (runs / "gone").symlink_to("nowhere")
+    expected = {runs / "one", runs / "one" / "round_0" / "values", runs / "sweeps" / "adapt" / "rate=1", elsewhere}
+    assert find_runs(runs) == expected
+    (runs / "sweeps").chmod(0)
+    try:
+        if not os.access(runs / "sweeps", os.R_OK):  # root reads everything
+            with pytest.raises(PermissionError):
+                find_runs(runs)
+    finally:
+        (runs / "sweeps").chmod(0o755)
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder
 
 
 def test_latest_is_the_run_that_finished_last(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         link_latest(tmp_path, tmp_path / name)
-        assert (tmp_path / "latest").readlink() == tmp_path / name
+        assert (tmp_path / "latest").readlink() == Path(name)
     link_latest(tmp_path, tmp_path / "latest")
-    assert (tmp_path / "latest").readlink() == tmp_path / "two"
+    assert (tmp_path / "latest").readlink() == Path("two")
 
 
 def test_a_run_may_be_called_latest(tmp_path: Path) -> None:
     (tmp_path / "latest").mkdir()
-    link_latest(tmp_path, tmp_path / "latest")
+    (tmp_path / "other").mkdir()
+    for run in ("latest", "other"):
+        link_latest(tmp_path, tmp_path / run)
     assert (tmp_path / "latest").is_dir()
     assert not (tmp_path / "latest").is_symlink()
 
@@ -214,4 +283,9 @@ def test_the_store_remembers_each_run_that_links_into_it_once(tmp_path: Path) ->
         run.mkdir(parents=True)
     for run in (*runs, *runs):
         remember_run(tmp_path / "store", run)
+    (tmp_path / "latest").symlink_to(runs[0])
+    remember_run(tmp_path / "store", tmp_path / "latest")
     assert sorted(entry.resolve() for entry in (tmp_path / "store" / "runs").iterdir()) == sorted(runs)
+    (tmp_path / "store" / "runs" / ".left.1.tmp").symlink_to("by a kill")
+    shutil.rmtree(runs[1])
+    assert sorted(remembered_runs(tmp_path / "store").values()) == sorted(runs), "those that are gone as well"

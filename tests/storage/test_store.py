@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.errors import UserError
 from engine.storage.files import locked
-from engine.storage.store import StepRecord, Store, finish, is_done, read_record
+from engine.storage.store import (
+    StepRecord,
+    Store,
+    finish,
+    is_being_written,
+    is_done,
+    read_inputs,
+    read_record,
+)
 from tests.support.paths import ROOT
 
 
@@ -68,6 +79,84 @@ def test_the_mark_is_written_after_the_record(tmp_path: Path) -> None:
         "record": {"value": "ü"},
     }
     assert "ü" in (tmp_path / "record.json").read_text(), "a person can read it"
+
+
+def test_the_mark_comes_when_all_it_vouches_for_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "model" / "abc"
+    (folder / "deep" / "er").mkdir(parents=True)
+    for name in ("weights", "deep/config", "deep/er/words"):
+        (folder / name).write_text(name)
+    (folder / "link").symlink_to("/dev/null")
+    calls: list[str] = []
+    fsync, rename = os.fsync, os.replace
+
+    def noting_fsync(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        calls.append(f"fsync {path.relative_to(tmp_path)}")
+        fsync(descriptor)
+
+    def noting_replace(source: Path, target: Path) -> None:
+        calls.append(f"replace {Path(target).relative_to(tmp_path)}")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "replace", noting_replace)
+    finish(folder, record())
+    mark = calls.index("replace model/abc/_DONE")
+    below = ("weights", "deep/config", "deep/er/words", "record.json", "deep/er", "deep")
+    for path in (*(f"model/abc/{name}" for name in below), "model/abc", "model"):
+        assert f"fsync {path}" in calls[:mark], f"{path} can be lost in a power cut that _DONE outlives"
+    assert calls[mark + 1 :] == ["fsync model/abc"]
+    assert not any("null" in call for call in calls)
+
+
+def test_what_a_folder_was_made_from_is_followed_to_its_beginning(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    made_from = {"documents": ("d", {}), "prompts": ("p", {"documents": "d"}), "samples": ("s", {"any name": "p"})}
+    for noun, (name, inputs) in made_from.items():
+        finish(store.reserve(noun, name), replace(record(), inputs=inputs))
+    store.reserve("samples", "unfinished")
+    (tmp_path / "samples" / ".s.lock").write_text("")
+    (tmp_path / "embeddings").mkdir()
+    assert [folder.relative_to(tmp_path).as_posix() for folder in store.outputs()] == [
+        "documents/d",
+        "prompts/p",
+        "samples/s",
+        "samples/unfinished",
+    ]
+    assert store.with_inputs(["s"]) == {"s", "p", "d"}
+    assert store.with_inputs(["unfinished", "unknown"]) == {"unfinished", "unknown"}
+    assert store.with_inputs([]) == set()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"inputs": null}', '{"inputs": [1]}'])
+def test_a_record_that_hides_its_inputs_is_named(tmp_path: Path, content: str) -> None:
+    (tmp_path / "record.json").write_text(content)
+    with pytest.raises(UserError, match="does not say what its folder was made from") as caught:
+        read_inputs(tmp_path)
+    assert caught.value.where == str(tmp_path / "record.json")
+
+
+def test_a_folder_leaves_the_store_in_one_step_unless_it_is_written(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    folder = store.folder("samples", "abc")
+    with store.producing(folder, keep=True):
+        assert is_being_written(folder)
+        with pytest.raises(BlockingIOError):
+            store.set_aside(folder)
+        finish(folder, record())
+    assert not is_being_written(folder)
+    aside = store.set_aside(folder)
+    assert (store.outputs(), store.left_aside()) == ([], [aside])
+    assert is_done(aside)
+    (store.reserve("samples", "abc") / "new").write_text("")
+    assert store.set_aside(folder) == aside, "what an earlier clean left there goes"
+    assert [path.name for path in aside.iterdir()] == ["new"]
+
+
+def test_asking_who_writes_makes_nothing(tmp_path: Path) -> None:
+    assert not is_being_written(tmp_path / "samples" / "abc")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_step_that_goes_on_finds_its_folder(tmp_path: Path) -> None:
