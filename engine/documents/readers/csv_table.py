@@ -67,7 +67,8 @@ def read_table(
     records = _records(file, form)
     if form.has_header:
         line, _ = next(records)
-        hint = "; where the first line is no header, add one such as " + form.delimiter.join(("id", "title", "text"))
+        mark = "<TAB>" if form.delimiter == "\t" else form.delimiter
+        hint = f"; where the first line is no header, add one such as {mark.join(('id', 'title', 'text'))}"
         fields.check(form.header, f"{file}:{line}", hint=hint)
     else:
         tell(f"{file} has no header: its first column is read as the id, its second as the text")
@@ -139,7 +140,8 @@ def _unusual_marks(header: str) -> list[str]:
 def _split(lines: Sequence[str], mark: str) -> list[list[str]]:
     """Records of the first lines; the last of many is left out, since it may go on below them."""
     records = [record for record in csv.reader(lines, delimiter=mark) if record]
-    return records[:-1] if len(records) >= SAMPLE_LINES // 2 else records
+    is_cut = len(lines) >= SAMPLE_LINES - 1 or sum(map(len, lines)) >= SAMPLE_CHARACTERS
+    return records[:-1] if is_cut and len(records) > 1 else records
 
 
 def _names_text(header: Sequence[str], fields: Fields) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import random
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,33 @@ def table(mark: str, end: str = "\n") -> str:
 @pytest.mark.parametrize("mark", [",", "\t", ";", "|", "~", "^", "\x01", "\u00a6", ":"])
 def test_every_delimiter_with_every_line_end(tmp_path: Path, mark: str, end: str) -> None:
     assert read(put(tmp_path / "a.csv", table(mark, end))) == [BEES, ANTS]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_whatever_is_written_is_read_back(tmp_path: Path, end: str) -> None:
+    """Texts are full of every delimiter, quote and line end, and records go on over lines and past the look."""
+    chance = random.Random(end)
+    for mark in ",;\t|~^" * 4:
+        rows = [
+            (f"d{number}", _scramble(chance, 'ab ,;\t|~^"\n\r', 12), _scramble(chance, 'ab ,;\t|~^"\n\r', 30))
+            for number in range(chance.randrange(1, 260))
+        ]
+        with (tmp_path / "a.csv").open("w", newline="") as stream:
+            writer = csv.writer(stream, delimiter=mark, lineterminator=end, quoting=csv.QUOTE_ALL)
+            writer.writerows([("id", "title", "text"), *rows])
+        assert [(d.id, d.title, d.text) for d in read(tmp_path / "a.csv")] == rows
+
+
+def _scramble(chance: random.Random, letters: str, length: int) -> str:
+    return "".join(chance.choice(letters) for _ in range(length)) + "x"
+
+
+@pytest.mark.parametrize(
+    "content", [b"\0\0\n", b'sep="\nid,text\n1,x\n', b'"id,text"\n"1,x"\n', b",,\n1,2,3\n", b"sep=\n"]
+)
+def test_what_is_no_table_is_one_line(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(UserError, match="no field looks like the text"):
+        read(put(tmp_path / "a.csv", content))
 
 
 @pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
@@ -80,7 +109,7 @@ def test_a_doubtful_first_line_is_refused_with_a_way_out(tmp_path: Path, content
         read(file)
     assert caught.value.where == f"{file}:1"
     assert "documents.text_field" in caught.value.remedy
-    assert "where the first line is no header, add one such as id" in caught.value.remedy
+    assert "where the first line is no header, add one such as id<TAB>title<TAB>text" in caught.value.remedy
 
 
 def test_the_way_out_helps(tmp_path: Path) -> None:
