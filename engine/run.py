@@ -136,7 +136,8 @@ def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None
     """Loads the generator while documents are read and prompts are planned."""
     for step in wanted:
         if step.needs_engines and not is_made(step, store):
-            place.engines.start(step.config, place)
+            number = store.count_start(step.noun, step.fingerprint)
+            place.engines.start(step.config, place, f"{step.fingerprint}/{number}")
 
 
 def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) -> None:

@@ -141,6 +141,12 @@ class GeneratorConfig:
         gpus, seconds = values["gpus_per_engine"], values["part_seconds"]
         require(gpus >= -1, gpus, "0 or more, or -1 for as many as fit", f"{where('gpus_per_engine')}.gpus_per_engine")
         require(seconds > 0, seconds, "more than 0", f"{where('part_seconds')}.part_seconds")
+        if "seed" in values["engine_args"]:
+            raise UserError(
+                f"the seed {values['engine_args']['seed']} would give all engines the same draws",
+                where=f"{where('engine_args')}.engine_args.seed",
+                remedy="set `seed` of the run: that of each engine is made from it",
+            )
         if values["max_tokens"] >= values["context_tokens"]:
             output, context = f"{where('max_tokens')}.max_tokens", f"{where('context_tokens')}.context_tokens"
             raise UserError(

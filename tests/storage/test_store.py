@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ def test_what_a_killed_attempt_left_is_removed_unless_it_is_continued(tmp_path: 
             assert {path.name for path in folder.iterdir()} == {f"part-{keep}"}
         with Store(tmp_path).producing(folder, keep=True):
             assert (folder / f"part-{keep}").exists()
+
+
+def test_every_driver_that_sets_out_to_write_a_folder_has_a_number_of_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with ThreadPoolExecutor(8) as drivers:
+        numbers = list(drivers.map(lambda _: store.count_start("samples", "abc"), range(100)))
+    assert sorted(numbers) == list(range(1, 101)), "also when they start at the same time"
+    assert store.count_start("samples", "other") == 1
+    assert not store.folder("samples", "abc").exists(), "counting makes nothing"
 
 
 def test_a_finished_folder_is_never_removed(tmp_path: Path) -> None:
