@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.generation.generator import Finished, Request, Weights, Written, prompt_hash
 from engine.models.adapter import adapter_rank
+from engine.models.chat_template import CHAT_OPTIONS
 from engine.task.render import Messages
 from engine.task.sampling import RANGES
 
@@ -63,7 +64,7 @@ class VllmGenerator:
 
     def add(self, request: Request) -> str:
         """Admits a request; see Generator."""
-        text, prompt = model_input(request.prompt, self._tokenizer)
+        text, prompt = model_input(request.prompt, self._tokenizer, thinking=self._config.thinking)
         if not text.strip():
             raise ValueError("the prompt is empty")
         try:
@@ -103,7 +104,7 @@ class VllmGenerator:
         return {name.removeprefix("vllm:"): value for name, value in counters.items()}
 
 
-def model_input(prompt: str | Messages, tokenizer: Any) -> tuple[str, str | dict[str, Any]]:
+def model_input(prompt: str | Messages, tokenizer: Any, *, thinking: bool = False) -> tuple[str, str | dict[str, Any]]:
     """A prompt as the model reads it, and as vLLM takes it.
 
     vLLM puts the tokens that the tokenizer begins a text with (Llama's and Gemma's BOS) before what it is given as
@@ -112,13 +113,14 @@ def model_input(prompt: str | Messages, tokenizer: Any) -> tuple[str, str | dict
     Args:
         prompt: text, or messages that go through the model's chat template.
         tokenizer: of the model, as transformers loads it.
+        thinking: whether a model that can think first is to do so.
 
     Returns:
         The text, and a prompt of vLLM's: the same text, or its tokens.
     """
     if isinstance(prompt, str):
         return prompt, prompt
-    text = tokenizer.apply_chat_template(prompt, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+    text = tokenizer.apply_chat_template(prompt, tokenize=False, **CHAT_OPTIONS | {"enable_thinking": thinking})
     assert isinstance(text, str), "a chat template renders to one string"
     return text, {"prompt_token_ids": tokenizer.encode(text, add_special_tokens=False), "prompt": text}
 
