@@ -130,3 +130,9 @@ def test_a_completion_is_text_that_vllm_begins_as_the_tokenizer_says() -> None:
 def test_a_model_without_a_chat_template_refuses_a_chat() -> None:
     with pytest.raises(ValueError, match="chat template"):
         model_input(MESSAGES, llama_tokenizer(""))
+
+
+def test_a_model_thinks_only_when_it_is_asked_to() -> None:
+    tokenizer = llama_tokenizer("{{ messages[0].content }}{% if enable_thinking is false %}<none>{% endif %}")
+    assert model_input(MESSAGES, tokenizer)[0] == "Who dances?<none>"
+    assert model_input(MESSAGES, tokenizer, thinking=True)[0] == "Who dances?"
