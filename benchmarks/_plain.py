@@ -84,7 +84,7 @@ def llm_arguments(config: RunConfig, *, as_it_comes: bool) -> dict[str, Any]:
     from engine.generation.vllm_generator import engine_arguments
 
     if not as_it_comes:
-        return engine_arguments(config.samples)
+        return engine_arguments(config.samples, config.seed)
     on_cpu = {"gpu_memory_utilization": MEMORY_SHARE}
     return {"max_model_len": config.samples.context_tokens} | ({} if config.samples.gpus() else on_cpu)
 

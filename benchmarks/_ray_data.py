@@ -63,7 +63,7 @@ def processor_config(config: RunConfig, threads: int) -> Any:
     on_cpu = {"placement_group_config": {"bundles": [{"CPU": threads}]}, "runtime_env": {"env_vars": environment}}
     return vLLMEngineProcessorConfig(
         model_source=str(resolve_model(config.samples.model, key="samples.model")),
-        engine_kwargs=engine_arguments(config.samples),
+        engine_kwargs=engine_arguments(config.samples, config.seed),
         batch_size=BATCH_ROWS,
         concurrency=1,
         log_engine_metrics=False,  # needs ray.serve

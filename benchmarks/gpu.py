@@ -233,9 +233,9 @@ def train_by_step(base: Path, folder: Path, pairs: list[tuple[str, str]], size: 
 class NoEngines:
     """The engines of a machine that generates nothing."""
 
-    def start(self, config: Any, place: Any) -> Any:
-        """Training starts no engine."""
-        raise AssertionError(f"no engine is wanted in {place} for {config}")
+    def start(self, config: Any, place: Any, salt: str = "") -> Any:
+        """Fails: training starts no engine."""
+        raise AssertionError(f"no engine is wanted in {place} for {config}{salt}")
 
     def stop(self) -> None:
         """Does nothing."""

@@ -13,6 +13,7 @@ from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
+from engine.generation.kinds import settle_kinds
 from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.prompts.round_zero import values_config
@@ -72,6 +73,7 @@ class RunConfig:
 
 def steps(config: RunConfig) -> list[Step]:
     """The six steps, in the order in which data meets them; three of them once a round."""
+    config = addressed(config)
     documents = Step("documents", load_documents, config.documents, checks_input=True)
     written = round_zero(config, documents)
     known = (documents, *(step for step in written if step.name))
@@ -87,6 +89,12 @@ def steps(config: RunConfig) -> list[Step]:
     model = Step("model", train_model, config.model, (documents, examples))
     report = Step("report", evaluate_model, config.report, (documents, prompts, samples, examples, model))
     return [documents, *written, *rounds, model, report]
+
+
+def addressed(config: RunConfig) -> RunConfig:
+    """The same run with every turn a chat or a completion: the generator decides where the task says `auto`."""
+    task = settle_kinds(config.task, config.samples)
+    return replace(config, task=task, prompts=replace(config.prompts, task=task))
 
 
 def round_zero(config: RunConfig, documents: Step) -> list[Step]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from engine.artifacts.collection import check_against_documents
 from engine.errors import UserError, suggest
 from engine.generation.config import GeneratorConfig, model_configs
+from engine.generation.kinds import check_chat, settle_kinds
 from engine.generation.pools import EnginePools
 from engine.pipeline import RunConfig, steps
 from engine.runtime.console import Console
@@ -157,7 +158,8 @@ def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None
     """Loads the generator while documents are read and prompts are planned."""
     for step in wanted:
         if step.needs_engines and not is_made(step, store):
-            place.engines.start(step.config, place)
+            number = store.count_start(step.noun, step.fingerprint)
+            place.engines.start(step.config, place, f"{step.fingerprint}/{number}")
 
 
 def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) -> None:
@@ -191,12 +193,14 @@ def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
     """Holds the models that turns name against those that there are.
 
     Raises:
-        UserError: a turn names one that does not exist, or there is one that no turn names.
+        UserError: a turn names one that does not exist or that cannot chat, or there is one that no turn names.
     """
     known = model_configs(config)
-    turns = compile_task(task).turns
+    turns = compile_task(settle_kinds(task, config)).turns
     for turn in turns.values():
-        if turn.config.model not in known:
+        if turn.config.model in known:
+            check_chat(turn, known[turn.config.model], turn.config.model)
+        else:
             remedy = suggest(turn.config.model, config.models) if config.models else "add it to samples.models"
             raise UserError(f"there is no model {turn.config.model!r}", where=f"{turn.where}.model", remedy=remedy)
     if unused := known.keys() - {turn.config.model for turn in turns.values()} - {""}:

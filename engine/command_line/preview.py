@@ -159,7 +159,7 @@ def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
     with tempfile.TemporaryDirectory(prefix="synthmill-preview-") as scratch:
         folder, share = open_attempt(Path(scratch), 1), config.samples.max_failed_share
         job = GenerationJob(planned.folder.prompts(), 1, folder, condition_names(rows), max_failed_share=share)
-        pool = place.engines.start(config.samples, place)
+        pool = place.engines.start(config.samples, place, "preview")
         place.console.step("samples", f"loading {config.samples.model_name()}")
         start_seconds = pool.wait_ready()
         started = time.monotonic()

@@ -8,6 +8,7 @@ to another; a process that lives is one that works.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 import traceback
@@ -55,12 +56,16 @@ class EngineActor:
         config: what is loaded.
         weights: where its models lie.
         index: the number of the engine.
+        seed: where its random draws begin.
         log: the file that all output of the process goes to.
     """
 
-    def __init__(self, config: GeneratorConfig, weights: Mapping[str, Weights], index: int, log: Path) -> None:
+    def __init__(
+        self, config: GeneratorConfig, weights: Mapping[str, Weights], index: int, seed: int, log: Path
+    ) -> None:
         _redirect_output(log)
-        self._config, self._weights = config, weights
+        sys.stdout.write(f"engine {index}: seed {seed}\n")
+        self._config, self._weights, self._seed = config, weights, seed
         self._loop = EngineLoop(config, index)
         self._loaded, self._ended = threading.Event(), threading.Event()
         self._error = ""
@@ -104,7 +109,7 @@ class EngineActor:
     def _run(self) -> None:
         started = time.monotonic()
         try:
-            generator = make_generator(self._config, self._weights)
+            generator = make_generator(self._config, self._weights, self._seed)
         except BaseException as error:  # anything at all must reach the driver, which waits in ready()
             traceback.print_exc()
             self._error = f"{type(error).__name__}: {error}"

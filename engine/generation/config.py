@@ -30,6 +30,8 @@ GROUP = "samples"
 SETTINGS_PER_MODEL = {
     "model",
     "lora",
+    "instruct",
+    "thinking",
     *RANGES,
     "context_tokens",
     "max_num_seqs",
@@ -39,7 +41,7 @@ SETTINGS_PER_MODEL = {
 }
 """Settings that a further model can have for itself; all others are those of the samples step."""
 
-RUN_WIDE_SETTINGS = {"mix", "models", "generator", "seed", "context_tokens", "max_seconds"}
+RUN_WIDE_SETTINGS = {"mix", "models", "generator", "instruct", "seed", "context_tokens", "max_seconds"}
 """Settings of a generator that the generators of a mix share; the plan, for one, counts tokens for one context."""
 
 
@@ -65,6 +67,10 @@ class GeneratorConfig:
     generator: GeneratorKind = GeneratorKind.vllm
     lora: str = ""
     """A LoRA adapter of the model: a local folder or a hub id; empty for none."""
+    instruct: bool = False
+    """Whether it follows instructions: tasks of kind `auto` are then put to it in chats (generation/kinds.py)."""
+    thinking: bool = False
+    """Let a model that can think do so in chats: its thoughts come before the answer, see `answer_after` of a turn."""
     models: dict[str, Any] = field(default_factory=dict)
     """Further models that turns of the task name: `{judge: {model: ..., temperature: 0.0}}` (generation/load.py)."""
     mix: dict[str, Any] = field(default_factory=dict)
@@ -141,6 +147,12 @@ class GeneratorConfig:
         gpus, seconds = values["gpus_per_engine"], values["part_seconds"]
         require(gpus >= -1, gpus, "0 or more, or -1 for as many as fit", f"{where('gpus_per_engine')}.gpus_per_engine")
         require(seconds > 0, seconds, "more than 0", f"{where('part_seconds')}.part_seconds")
+        if "seed" in values["engine_args"]:
+            raise UserError(
+                f"the seed {values['engine_args']['seed']} would give all engines the same draws",
+                where=f"{where('engine_args')}.engine_args.seed",
+                remedy="set `seed` of the run: that of each engine is made from it",
+            )
         if values["max_tokens"] >= values["context_tokens"]:
             output, context = f"{where('max_tokens')}.max_tokens", f"{where('context_tokens')}.context_tokens"
             raise UserError(
@@ -170,7 +182,7 @@ class GeneratorConfig:
             name: config._weights_and_sampling(_origin(self.models[name], f"{GROUP}.models.{name}")("model"))
             for name, config in further.items()
         }
-        return fields_of(self) | {
+        return fields_of(self, without=["instruct"]) | {  # the plan holds what follows of it
             "model": "fake" if is_fake else model_digest(self.model, key=f"{where}.model"),
             "lora": "" if is_fake else adapter_digest(self.lora),
             "mix": mix,

@@ -24,6 +24,7 @@ from engine.generation.limits import is_out_of_memory, memory_remedy, smaller_li
 from engine.generation.load import find_weights
 from engine.generation.processors import Processors, choose_processors
 from engine.generation.routing import MOST_SMALL_UNITS
+from engine.generation.seeds import seed_from
 from engine.generation.totals import EngineTotals
 from engine.generation.vllm_generator import engine_environment
 
@@ -62,6 +63,8 @@ class Engine:
     has_smaller_limits: bool
     """Whether `config` was lowered because an engine found too little memory."""
     processors: Processors
+    seed: int
+    """Where its random draws begin; no two engines have the same."""
     state: EngineState = EngineState.loading
     cache_tokens: int = 0
     units: dict[Any, Unit] = field(default_factory=dict)
@@ -105,14 +108,15 @@ class EngineGroup:
     Args:
         config: what they load.
         place: where they run.
+        salt: tells this start of the driver from all others; it goes into the engines' seeds.
         first_index: the number of the first engine; later ones count on from there.
 
     Raises:
         UserError: there is no such model, or the engines do not fit the cluster.
     """
 
-    def __init__(self, config: GeneratorConfig, place: Place, first_index: int = 0) -> None:
-        self._config, self._place = config, place
+    def __init__(self, config: GeneratorConfig, place: Place, salt: str, first_index: int = 0) -> None:
+        self._config, self._place, self._salt = config, place, salt
         self._weights = find_weights(config)
         place.start_ray()
         self._processors = choose_processors(config, place)
@@ -132,6 +136,7 @@ class EngineGroup:
         log = self._place.logs() / f"engine-{index}.log"
         log_start = log.stat().st_size if log.exists() else 0
         config, cpus = self._smaller or self._config, self._processors.cpus
+        seed = seed_from(config.seed, self._salt, index)
         actor_class: Any = ray.remote(EngineActor)
         actor = actor_class.options(
             num_cpus=cpus,
@@ -139,10 +144,10 @@ class EngineGroup:
             max_concurrency=_CONCURRENT_CALLS,
             max_restarts=0,
             runtime_env={"env_vars": engine_environment(config, cpus) | fake_environment()},
-        ).remote(config, self._weights, index, log)
+        ).remote(config, self._weights, index, seed, log)
         if self._job is not None:
             actor.open.remote(self._job)
-        return Engine(index, actor, log, log_start, config, self._smaller is not None, self._processors)
+        return Engine(index, actor, log, log_start, config, self._smaller is not None, self._processors, seed)
 
     def wait_ready(self) -> float:
         """Waits until every engine is loaded; returns the longest start in seconds.

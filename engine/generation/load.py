@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from engine.generation.config import GeneratorKind, model_configs
 from engine.generation.fake_generator import FakeGenerator
 from engine.generation.generator import Generator, Weights
+from engine.generation.seeds import seed_from
 from engine.generation.vllm_generator import VllmGenerator
 from engine.models.adapter import resolve_adapter
 from engine.models.resolve import resolve_model
@@ -77,16 +78,19 @@ def find_weights(config: GeneratorConfig) -> dict[str, Weights]:
     }
 
 
-def make_generator(config: GeneratorConfig, weights: Mapping[str, Weights]) -> Generator:
+def make_generator(config: GeneratorConfig, weights: Mapping[str, Weights], seed: int) -> Generator:
     """The generator that the config names, loaded; the environment that it needs is set already.
 
     Args:
         config: how its models sample, and their limits.
         weights: of `find_weights`.
+        seed: where the random draws of the engine begin; each further model gets one of its own.
     """
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
     generators: dict[str, Generator] = {}
     for name, each in model_configs(config).items():
-        is_fake = each.generator is GeneratorKind.fake
-        generators[name] = FakeGenerator(each) if is_fake else VllmGenerator(each, weights[name])
+        if each.generator is GeneratorKind.fake:
+            generators[name] = FakeGenerator(each)
+        else:
+            generators[name] = VllmGenerator(each, weights[name], seed_from(seed, name) if name else seed)
     return generators[""] if len(generators) == 1 else Ensemble(generators)

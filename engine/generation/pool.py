@@ -39,17 +39,18 @@ class EnginePool:
     Args:
         config: which model, and how many engines.
         place: where they run.
+        salt: tells this start of the driver from all others; it goes into the engines' seeds.
         first_index: the number of the first engine.
         budget: what is left of `samples.max_seconds`, where another pool has used some of it.
     """
 
     def __init__(
-        self, config: GeneratorConfig, place: Place, first_index: int = 0, budget: Budget | None = None
+        self, config: GeneratorConfig, place: Place, salt: str, first_index: int = 0, budget: Budget | None = None
     ) -> None:
         self.config = config
         self._place = place
         self._budget = budget or Budget(config.max_seconds)
-        self._group = EngineGroup(config, place, first_index)
+        self._group = EngineGroup(config, place, salt, first_index)
         self._deaths = 0
         self._unit_tokens = (1.0, 1.0)
         self.out_of_time = False

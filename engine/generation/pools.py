@@ -34,13 +34,13 @@ ENGINE_NUMBERS_PER_GENERATOR = 1000
 class MixedPool:
     """The engines of a mix: an EnginePool for each generator in turn, behind the interface of one Pool."""
 
-    def __init__(self, config: GeneratorConfig, place: Place) -> None:
+    def __init__(self, config: GeneratorConfig, place: Place, salt: str) -> None:
         self.config = config
-        self._place = place
+        self._place, self._salt = place, salt
         self._configs = list(generator_configs(config).values())
         self._budget = Budget(config.max_seconds)
-        self._index = 0
-        self._pool = EnginePool(self._configs[0], place, budget=self._budget)
+        self._num_turns, self._index = 0, 0
+        self._pool = self._load(0)
         self._earlier: list[EngineTotals] = []
         self.start_seconds = 0.0
         self.out_of_time = False
@@ -89,10 +89,15 @@ class MixedPool:
                 self._earlier += self._pool.totals()
             self._pool.stop()
             self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
-            first_index = index * ENGINE_NUMBERS_PER_GENERATOR
-            self._pool = EnginePool(self._configs[index], self._place, first_index, self._budget)
+            self._pool = self._load(index)
             self._index = index
             self.wait_ready()
+
+    def _load(self, index: int) -> EnginePool:
+        """Begins to load the engines of one generator. In a later round they have the same numbers, but other seeds."""
+        self._num_turns += 1
+        salt, first_index = f"{self._salt}/{self._num_turns}", index * ENGINE_NUMBERS_PER_GENERATOR
+        return EnginePool(self._configs[index], self._place, salt, first_index, self._budget)
 
     def totals(self) -> list[EngineTotals]:
         """Totals of each engine that took part in the job so far, those of earlier generators included; see Pool."""
@@ -113,14 +118,15 @@ class EnginePools:
     def __init__(self) -> None:
         self._pools: dict[str, EnginePool | MixedPool] = {}
 
-    def start(self, config: GeneratorConfig, place: Place) -> Pool:
+    def start(self, config: GeneratorConfig, place: Place, salt: str = "") -> Pool:
         """The engines of a config; they load in the background while the caller goes on.
 
-        Ray itself starts in the caller's thread: its processes are tied to the life of the thread that made them.
+        The salt goes into the seeds of engines that are not there yet. Ray itself starts in the caller's thread: its
+        processes are tied to the life of the thread that made them.
         """
         key = config.engines_key()
         if key not in self._pools:
-            self._pools[key] = (MixedPool if config.mix else EnginePool)(config, place)
+            self._pools[key] = (MixedPool if config.mix else EnginePool)(config, place, salt)
         return self._pools[key]
 
     def stop(self) -> None:

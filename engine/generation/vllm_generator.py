@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.generation.generator import Finished, Request, Weights, Written, prompt_hash
 from engine.models.adapter import adapter_rank
+from engine.models.chat_template import CHAT_OPTIONS
 from engine.task.render import Messages
 from engine.task.sampling import RANGES
 
@@ -38,16 +39,22 @@ def engine_environment(config: GeneratorConfig, num_cpus: int) -> dict[str, str]
 
 
 class VllmGenerator:
-    """vLLM's engine core, driven step by step with the defaults of `vllm.LLM`."""
+    """vLLM's engine core, driven step by step with the defaults of `vllm.LLM`.
 
-    def __init__(self, config: GeneratorConfig, weights: Weights) -> None:
+    Args:
+        config: how the model samples, and its limits.
+        weights: where its files lie.
+        seed: where its random draws begin.
+    """
+
+    def __init__(self, config: GeneratorConfig, weights: Weights, seed: int) -> None:
         from vllm import LLM
         from vllm.exceptions import VLLMValidationError
         from vllm.lora.request import LoRARequest
 
         self._refusal = VLLMValidationError
         adapter = weights.adapter
-        self._llm = LLM(model=weights.model, **lora_arguments(adapter), **engine_arguments(config))
+        self._llm = LLM(model=weights.model, **lora_arguments(adapter), **engine_arguments(config, seed))
         self._lora = LoRARequest("samples.lora", 1, adapter) if adapter else None
         self._engine = self._llm.llm_engine
         self._config = config
@@ -57,23 +64,14 @@ class VllmGenerator:
 
     def add(self, request: Request) -> str:
         """Admits a request; see Generator."""
-        text = self._text(request.prompt)
+        text, prompt = model_input(request.prompt, self._tokenizer, thinking=self._config.thinking)
         if not text.strip():
             raise ValueError("the prompt is empty")
         try:
-            self._engine.add_request(request.request_id, text, self._sampling(request), lora_request=self._lora)
+            self._engine.add_request(request.request_id, prompt, self._sampling(request), lora_request=self._lora)
         except self._refusal as error:
             raise ValueError(str(error)) from error
         return prompt_hash(text)
-
-    def _text(self, prompt: str | Messages) -> str:
-        if isinstance(prompt, str):
-            return prompt
-        rendered = self._tokenizer.apply_chat_template(
-            prompt, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
-        assert isinstance(rendered, str), "a chat template renders to one string"
-        return rendered
 
     def _sampling(self, request: Request) -> Any:
         from vllm import SamplingParams
@@ -106,18 +104,39 @@ class VllmGenerator:
         return {name.removeprefix("vllm:"): value for name, value in counters.items()}
 
 
+def model_input(prompt: str | Messages, tokenizer: Any, *, thinking: bool = False) -> tuple[str, str | dict[str, Any]]:
+    """A prompt as the model reads it, and as vLLM takes it.
+
+    vLLM puts the tokens that the tokenizer begins a text with (Llama's and Gemma's BOS) before what it is given as
+    text. A chat template writes them itself, so a chat is handed over as token ids, made without adding any.
+
+    Args:
+        prompt: text, or messages that go through the model's chat template.
+        tokenizer: of the model, as transformers loads it.
+        thinking: whether a model that can think first is to do so.
+
+    Returns:
+        The text, and a prompt of vLLM's: the same text, or its tokens.
+    """
+    if isinstance(prompt, str):
+        return prompt, prompt
+    text = tokenizer.apply_chat_template(prompt, tokenize=False, **CHAT_OPTIONS | {"enable_thinking": thinking})
+    assert isinstance(text, str), "a chat template renders to one string"
+    return text, {"prompt_token_ids": tokenizer.encode(text, add_special_tokens=False), "prompt": text}
+
+
 def gpu_share(config: GeneratorConfig) -> float:
     """What vLLM takes of a GPU's memory where `engine_args` do not say: models of one engine get equal shares."""
     return round(GPU_SHARE / (1 + len(config.models)), 3)
 
 
-def engine_arguments(config: GeneratorConfig) -> dict[str, Any]:
+def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
     """Arguments of `vllm.LLM` beside the model; those of `samples.engine_args` win over all others."""
     arguments: dict[str, Any] = {
         "max_model_len": config.context_tokens,
         "max_num_seqs": config.max_num_seqs,
         "max_num_batched_tokens": config.max_num_batched_tokens,
-        "seed": config.seed,
+        "seed": seed,
         "disable_log_stats": False,
         "enable_prefix_caching": True,
         "trust_remote_code": False,

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.errors import UserError
-from engine.models.tokenizer import load_tokenizer
+from engine.models.chat_template import read_chat_template
+from engine.models.resolve import resolve_model
+from engine.models.tokenizer import GENERATOR_KEY, load_tokenizer
 from engine.prompts.basis import PlanBasis
 from engine.prompts.conditions.attributes import make_conditions
 from engine.prompts.conditions.constraints import Drawer
@@ -64,7 +66,7 @@ def gather_inputs(config: PromptsConfig, basis: PlanBasis, documents: DocumentsF
         UserError: a template cannot be rendered, a condition cannot be drawn, or no prompt fits.
     """
     passages = documents.passages(["passage_id", "title", "text"])
-    tokenizer = load_tokenizer(config.model, key="samples.model")
+    tokenizer = load_tokenizer(config.model, key=GENERATOR_KEY)
     pool = basis.pool if any(map(shows_demonstrations, basis.compiled.turns.values())) else []
     stratum, values = strata(pool, basis.drawn.attributes)
     conditions = make_conditions(basis.drawn.attributes, stratum, values)
@@ -74,7 +76,7 @@ def gather_inputs(config: PromptsConfig, basis: PlanBasis, documents: DocumentsF
     probe = conditions.probe()
     task = basis.compiled.with_sets(chosen.of(pool))
     check_turns(task, probe)
-    renderer = _fitted(task.first, config.demonstrations, probe, tokenizer)
+    renderer = _fitted(_as_engines_see(task.first, config.model), config.demonstrations, probe, tokenizer)
     mentioned = prefix_conditions(renderer, conditions.names)
     lengths = PromptLengths(renderer, conditions, tokenizer, count_passages(passages, tokenizer))
     _check_room(config, lengths)
@@ -112,6 +114,14 @@ def _choose(
     place: Place,
 ) -> ShownSets:
     return choose_sets(config, pool, rows_by_value, documents.path, place) if pool else ShownSets([])
+
+
+def _as_engines_see(renderer: Renderer, model: str) -> Renderer:
+    """The renderer with the chat template of the generator, where it has one."""
+    if renderer.prefix_is_exact:
+        return renderer
+    template = read_chat_template(resolve_model(model, key=GENERATOR_KEY), where=f"{GENERATOR_KEY}={model}")
+    return renderer.with_template(template) if template else renderer
 
 
 def _fitted(

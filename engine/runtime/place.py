@@ -19,8 +19,11 @@ if TYPE_CHECKING:
 class Engines(Protocol):
     """The engines of a run as the steps see them; `engine.generation.pools.EnginePools` in a run, fakes in tests."""
 
-    def start(self, config: Any, place: Place) -> Any:
-        """Begins to load the engines of a generator's config, or finds them; returns their pool."""
+    def start(self, config: Any, place: Place, salt: str = "") -> Any:
+        """Begins to load the engines of a generator's config, or finds them; returns their pool.
+
+        The salt tells this start of the driver from all others: it goes into the seeds of engines that are loaded.
+        """
 
     def stop(self) -> None:
         """Ends every engine, so that its processors and memory are free."""

@@ -91,7 +91,8 @@ def _have_written(job: GenerationJob, missing: _Missing, config: SamplesConfig, 
         StoppedEarly: `samples.max_seconds` ran out first.
     """
     planned, done_before = missing.planned, missing.done_before
-    pool: Pool = place.engines.start(config, place)
+    salt = f"{job.attempt_folder.parent.name}/{job.attempt}"  # for engines that the run has not started already
+    pool: Pool = place.engines.start(config, place, salt)
     place.console.step(
         "samples", f"{planned - done_before:,} of {planned:,} to generate; loading {config.model_name()}"
     )

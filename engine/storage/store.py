@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -47,6 +48,21 @@ class Store:
         folder = self.folder(noun, fingerprint)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def count_start(self, noun: str, fingerprint: str) -> int:
+        """Counts the drivers that set out to write a folder, whether or not they come to it.
+
+        Returns:
+            The number of this one, from 1, which no other driver has been given.
+        """
+        folder = self.folder(noun, fingerprint)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        file = folder.parent / f".{folder.name}.starts"  # a byte for each
+        with locked(file, wait=True), file.open("ab") as stream:
+            stream.write(b".")
+            stream.flush()
+            os.fsync(stream.fileno())
+            return stream.tell()
 
     @contextlib.contextmanager
     def producing(self, folder: Path, *, keep: bool, on_wait: Callable[[], None] = lambda: None) -> Iterator[Path]:

@@ -26,10 +26,12 @@ PACKAGE_FILE = "package:"
 class PromptKind(Enum):
     """How the model is addressed."""
 
+    auto = "auto"
+    """In chats where the model is an instruct model (`samples.instruct`), else in completions."""
     completion = "completion"
     """Plain text that the model continues; base models, and small instruct models with demonstrations."""
     chat = "chat"
-    """Messages through the model's chat template; a thinking mode is switched off."""
+    """Messages through the model's chat template; a thinking mode is off unless `samples.thinking` asks for it."""
 
 
 class ParserKind(Enum):
@@ -172,11 +174,12 @@ class TaskConfig:
     """
 
     name: str = "queries"
-    kind: PromptKind = PromptKind.completion
+    kind: PromptKind = PromptKind.auto
     instruction: str = ""
     """The start of every prompt (the system message of a chat)."""
     demonstration: str = ""
-    """One demonstration of a completion prompt."""
+    """One demonstration of a completion prompt. In a chat it is the user's message, by `prompt` where this one is
+    empty or writes `demonstration.query`, which is the answer."""
     prompt: str = ""
     """The end of the prompt, with the passage; for a task of one turn."""
     stop: list[str] = field(default_factory=list)

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
+from engine.errors import UserError
 from engine.storage.digests import digest
 from engine.task.config import PromptKind
 from engine.task.templates import compile_template, names_used, render
-from engine.task.turns import Turn, shows_demonstrations
+from engine.task.turns import Turn, asks_by_prompt, shows_demonstrations
 
 Messages = list[dict[str, str]]
 """A chat: messages with `role` and `content`."""
+
+ChatText = Callable[[Messages], str]
+"""A model's chat template: the text that the model reads of messages."""
 
 Answers = Mapping[str, Mapping[str, Any]]
 """What earlier turns gave, by turn, as templates see it (`Answer.view`)."""
@@ -27,6 +31,8 @@ Answers = Mapping[str, Mapping[str, Any]]
 _Piece = tuple[str, str]
 """A role and a text."""
 
+_MARK = "\ue000"
+"""Stands where the suffix of a chat begins, while its template is applied; a character for private use."""
 _PREFIXES_KEPT = 1024
 """Starts of prompts that a renderer keeps: a few-shot prefix has kilobytes, and work comes prefix by prefix."""
 
@@ -68,8 +74,8 @@ class Renderer(ABC):
             there, or whose expression fails.
     """
 
-    prefix_is_exact: ClassVar[bool]
-    """Whether `prefix` is the text that an engine sees; a chat goes through the model's own chat template first."""
+    prefix_is_exact: bool
+    """Whether `prefix` is the text that an engine sees: not in a chat whose template is not known."""
     _joint: ClassVar[str]
     """What stands between two pieces where they are joined to one text."""
 
@@ -118,6 +124,10 @@ class Renderer(ABC):
     def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Self:
         """The same renderer with other demonstrations."""
         return type(self)(self.turn, sets)
+
+    def with_template(self, chat_text: ChatText) -> Renderer:  # noqa: ARG002
+        """The same renderer; of a chat, prefix and suffix are then the text that the model reads."""
+        return self
 
     @abstractmethod
     def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
@@ -176,11 +186,14 @@ class CompletionRenderer(Renderer):
 class ChatRenderer(Renderer):
     """Renders prompts as chat messages; demonstrations are earlier exchanges of the conversation."""
 
-    prefix_is_exact = False
     _joint = "\n"
 
-    def __init__(self, turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> None:
+    def __init__(self, turn: Turn, sets: Sequence[Sequence[Demonstration]], chat_text: ChatText | None = None) -> None:
         super().__init__(turn, sets)
+        self._chat_text = chat_text
+        self.prefix_is_exact = chat_text is not None
+        if self.has_demonstrations() and asks_by_prompt(turn):
+            self._check_question()
         self._messages = [
             (message["role"], compile_template(message["content"], f"{turn.where}.messages"))
             for message in turn.config.messages
@@ -188,19 +201,56 @@ class ChatRenderer(Renderer):
 
     def prompt(self, ask: Ask) -> Messages:
         """The whole prompt as messages."""
-        return [{"role": role, "content": content} for role, content in self._pieces(ask)]
+        return _as_messages(self._pieces(ask))
 
     def text(self, ask: Ask) -> str:
         """The messages one after the other, each after its role: `<user> Who makes honey?`."""
         return "\n".join(f"<{role}> {content}" for role, content in self._pieces(ask))
 
+    def prefix(self, set_index: int, conditions: Mapping[str, str]) -> str:
+        """The start of the chat, up to what its last message says where the template is known."""
+        start = self._cached_start(set_index, self._prefix_key(conditions))
+        role = self._messages[0][0] if self._messages else "user"
+        return self._halves(start, [(role, "")])[0] if self._chat_text else self._joined(start)
+
+    def suffix(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers | None = None) -> str:
+        """The end of the chat, with what the template writes for the model to begin, where it is known."""
+        end = self._end(passage, conditions, answers or {})
+        return self._halves([], end)[1] if self._chat_text else self._joined(end)
+
+    def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Self:
+        """The same renderer with other demonstrations."""
+        return type(self)(self.turn, sets, self._chat_text)
+
+    def with_template(self, chat_text: ChatText) -> Renderer:
+        """The same renderer, whose prefix and suffix are the text that the model reads."""
+        return type(self)(self.turn, self.sets, chat_text)
+
+    def _halves(self, start: Sequence[_Piece], end: Sequence[_Piece]) -> tuple[str, str]:
+        """The text of a chat before and after the point where the content of its end begins."""
+        assert self._chat_text, "only a template says what stands around messages"
+        (role, content), *rest = end or [("user", "")]
+        before, _, after = self._chat_text(_as_messages([*start, (role, _MARK + content), *rest])).partition(_MARK)
+        return before, after
+
+    def _check_question(self) -> None:
+        config = self.turn.config
+        try:
+            reads_turns = bool(names_used(config.prompt, "turns"))
+        except LookupError:
+            reads_turns = True
+        if config.demonstration and (reads_turns or not config.prompt):
+            what = "writes demonstration.query, which in a chat is the answer, and `prompt` cannot ask in its place"
+            remedy = "write the question alone, or set kind: completion"
+            raise UserError(what, where=f"{self.turn.where}.demonstration", remedy=remedy)
+
     def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
-        """A question, by the turn's `demonstration` or else by its `prompt`, and its answer."""
-        if self.turn.config.demonstration:
-            question = self._render("demonstration", demonstration=demonstration, condition=conditions)
-        else:
+        """A question, by the turn's `prompt` or by a `demonstration` that is a question alone, and its answer."""
+        if asks_by_prompt(self.turn):
             passage = {"title": demonstration.title, "text": demonstration.document}
             question = self._render("prompt", passage=passage, condition=conditions, turns={})
+        else:
+            question = self._render("demonstration", demonstration=demonstration, condition=conditions)
         return [("user", question), ("assistant", demonstration.query)]
 
     def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
@@ -210,6 +260,10 @@ class ChatRenderer(Renderer):
         where = f"{self.turn.where}.messages"
         pieces = ((role, render(template, where, **fields)) for role, template in self._messages)
         return [(role, content) for role, content in pieces if content.strip()]
+
+
+def _as_messages(pieces: Sequence[_Piece]) -> Messages:
+    return [{"role": role, "content": content} for role, content in pieces]
 
 
 def make_renderer(turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> Renderer:

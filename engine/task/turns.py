@@ -58,13 +58,20 @@ def resolve_turns(task: TaskConfig) -> dict[str, Turn]:
         where = f"task.turns.{name}" if task.turns else "task"
         if not name.isidentifier():
             raise UserError(f"{name!r} is no name", where=where, remedy="use letters, digits and underscores")
-        turns[name] = Turn(name, replace(config, **left_out), where)
+        turns[name] = Turn(name, _with_kind(replace(config, **left_out)), where)
         for column in turns[name].field_types():
             if column in owner:
                 what = f"the field {column!r} is given by the turns {owner[column]} and {name}"
                 raise UserError(what, where=where, remedy="call one of them otherwise")
             owner[column] = name
     return turns
+
+
+def _with_kind(config: TurnConfig) -> TurnConfig:
+    """The turn with a kind: without a generator to ask about (engine/generation/kinds.py) only messages make a chat."""
+    if config.kind is not PromptKind.auto:
+        return config
+    return replace(config, kind=PromptKind.chat if config.messages else PromptKind.completion)
 
 
 def turn_needs(turns: Mapping[str, Turn]) -> dict[str, frozenset[str]]:
@@ -106,17 +113,34 @@ def as_template(expression: str) -> str:
 def shows_demonstrations(turn: Turn) -> bool:
     """Whether prompts show demonstrations: those of a `demonstration` template, or of the chat of a one-turn task.
 
-    In a chat a demonstration is a user's message, by the template or else by `prompt`, and an answer.
+    In a chat a demonstration is a user's message and an answer; see `asks_by_prompt`.
     """
     return bool(turn.config.demonstration or (turn.config.kind is PromptKind.chat and turn.name == ONLY_TURN))
 
 
+def asks_by_prompt(turn: Turn) -> bool:
+    """Whether the demonstrations of a turn are asked by its `prompt`, as the sample itself is.
+
+    So it is in a chat, whose answers are messages of their own: a `demonstration` that writes the answer is one for
+    completions.
+    """
+    return turn.config.kind is PromptKind.chat and (
+        not turn.config.demonstration or _may_use(turn.config.demonstration, "demonstration", "query")
+    )
+
+
 def shows_documents(turn: Turn) -> bool:
     """Whether the demonstrations of a turn, where it shows any, show their documents."""
-    if not turn.config.demonstration:
-        return shows_demonstrations(turn)
+    if not shows_demonstrations(turn):
+        return False
+    if asks_by_prompt(turn):
+        return _may_use(turn.config.prompt, "passage", "text")
+    return _may_use(turn.config.demonstration or "", "demonstration", "document")
+
+
+def _may_use(source: str, variable: str, name: str) -> bool:
     try:
-        return "document" in names_used(turn.config.demonstration, "demonstration")
+        return name in names_used(source, variable)
     except LookupError:
         return True  # used as a whole
 

@@ -17,7 +17,7 @@ def start(config: GeneratorConfig, model: str, log: Path) -> Any:
     import ray
 
     actor_class: Any = ray.remote(EngineActor)
-    return actor_class.options(num_cpus=0.1, max_concurrency=4).remote(config, {"": Weights(model, "")}, 0, log)
+    return actor_class.options(num_cpus=0.1, max_concurrency=4).remote(config, {"": Weights(model, "")}, 0, 77, log)
 
 
 def test_a_loaded_engine_stops_in_good_order(tmp_path: Path, ray_session: None) -> None:
@@ -30,6 +30,7 @@ def test_a_loaded_engine_stops_in_good_order(tmp_path: Path, ray_session: None) 
     totals = ray.get(actor.stop.remote(), timeout=20)
     assert totals == EngineTotals()
     ray.kill(actor)
+    assert "engine 0: seed 77\n" in (tmp_path / "engine.log").read_text(), "a log says where the draws began"
 
 
 @pytest.mark.slow

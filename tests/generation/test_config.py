@@ -66,6 +66,16 @@ def test_a_value_out_of_range_is_refused(name: str, value: float, bounds: str) -
     assert caught.value.remedy == f"set it to {bounds}"
 
 
+def test_a_seed_for_all_engines_is_refused() -> None:
+    with pytest.raises(UserError, match="the seed 7 would give all engines the same draws") as caught:
+        replace(FAKE, engine_args={"seed": 7})
+    assert caught.value.where == "samples.engine_args.seed"
+    with pytest.raises(UserError, match="the seed 7") as caught:
+        model_configs(replace(FAKE, models={"judge": {"engine_args": {"seed": 7}}}))
+    assert caught.value.where == "samples.models.judge.engine_args.seed"
+    assert "set `seed` of the run" in caught.value.remedy
+
+
 def test_a_mistake_is_named_by_the_key_that_it_was_written_under() -> None:
     with pytest.raises(UserError, match="out of range") as caught:
         model_configs(replace(FAKE, models={"judge": {"top_p": 2.0}}))

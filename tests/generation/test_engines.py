@@ -26,7 +26,7 @@ from tests.support.jobs import FAKE, job, rows, units, written
 @pytest.fixture
 def engine() -> Engine:
     """The driver's side of an engine that is nowhere."""
-    return Engine(3, None, Path("engine-3.log"), 0, FAKE, False, Processors(1, 4, 2))
+    return Engine(3, None, Path("engine-3.log"), 0, FAKE, False, Processors(1, 4, 2), 0)
 
 
 def test_an_engine_is_loading_until_somebody_has_waited_for_it(engine: Engine) -> None:
@@ -65,6 +65,25 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pool
     (broken / "config.json").write_text('{"model_type": "llama"}')
     with pytest.raises(UserError, match=r"samples\.model=.*broken"):
         pools.start(GeneratorConfig(model=str(broken), seed=0), place)
+
+
+def seeds_of(pools: EnginePools, place: Place, salt: str) -> list[int]:
+    """The seeds of two engines of a start, as each has them; they are ended."""
+    pool = pools.start(replace(FAKE, num_engines=2), place, salt)
+    assert isinstance(pool, EnginePool)
+    pool.wait_ready()
+    seeds = [engine.seed for engine in pool.engines]
+    for number, seed in enumerate(seeds):
+        said = (place.logs() / f"engine-{number}.log").read_text().splitlines()
+        assert f"engine {number}: seed {seed}" in said, "what the driver knows is what the engine was told"
+    pools.stop()
+    return seeds
+
+
+def test_engines_draw_apart_and_in_another_start_draw_otherwise(place: Place, pools: EnginePools) -> None:
+    first, second = seeds_of(pools, place, "abc/1"), seeds_of(pools, place, "abc/2")
+    assert len({*first, *second}) == 4
+    assert seeds_of(pools, place, "abc/1") == first, "the same run, start and engine draw the same"
 
 
 def test_an_engine_without_memory_starts_once_more_with_less(

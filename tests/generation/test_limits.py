@@ -97,9 +97,9 @@ def test_what_a_further_model_sets_for_itself_is_lowered_too() -> None:
 
 def test_models_of_one_gpu_share_it_also_after_their_limits_were_lowered() -> None:
     both = replace(ON_GPU, models={"judge": {"model": "large"}})
-    assert [engine_arguments(own)["gpu_memory_utilization"] for own in model_configs(both).values()] == [0.46, 0.46]
+    assert [engine_arguments(own, 0)["gpu_memory_utilization"] for own in model_configs(both).values()] == [0.46, 0.46]
     smaller, changes = smaller_limits(both, "CUDA out of memory")
-    shares = [engine_arguments(own)["gpu_memory_utilization"] for own in model_configs(smaller).values()]
+    shares = [engine_arguments(own, 0)["gpu_memory_utilization"] for own in model_configs(smaller).values()]
     assert shares == [0.368, 0.368]
     assert "samples.engine_args.gpu_memory_utilization 0.46 -> 0.368" in changes
 

@@ -11,7 +11,9 @@ import pytest
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
-from engine.generation.config import GeneratorConfig, model_configs
+from engine.generation.config import GeneratorConfig, GeneratorKind, model_configs
+from engine.generation.fake_generator import FakeGenerator
+from engine.generation.generator import Weights
 from engine.generation.jobs import Unit
 from engine.generation.load import Ensemble, make_generator
 from engine.generation.vllm_generator import engine_arguments
@@ -50,16 +52,30 @@ def test_a_turn_is_answered_by_the_model_it_names(start: Start) -> None:
 def test_a_model_has_the_settings_of_the_step_but_for_its_own() -> None:
     configs = model_configs(JUDGE)
     assert configs == {"": JUDGE, "judge": replace(JUDGE, temperature=0.0, max_tokens=3)}
-    assert isinstance(make_generator(JUDGE, {}), Ensemble)
-    assert not isinstance(make_generator(CONFIG, {}), Ensemble)
+    assert isinstance(make_generator(JUDGE, {}, 0), Ensemble)
+    assert not isinstance(make_generator(CONFIG, {}, 0), Ensemble)
+
+
+def test_each_model_of_an_engine_has_its_own_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+
+    def load(config: GeneratorConfig, weights: Weights, seed: int) -> FakeGenerator:
+        seeds.append(seed)
+        return FakeGenerator(config)
+
+    monkeypatch.setattr("engine.generation.load.VllmGenerator", load)
+    config = replace(JUDGE, generator=GeneratorKind.vllm, models={"a": {}, "b": {}})
+    make_generator(config, dict.fromkeys(("", "a", "b"), Weights("", "")), 5)
+    assert seeds[0] == 5, "that of the engine"
+    assert len(set(seeds)) == 3
 
 
 def test_on_gpu_the_models_share_the_memory() -> None:
     gpu = replace(JUDGE, gpus_per_engine=1)
-    assert engine_arguments(gpu)["gpu_memory_utilization"] == 0.46
-    assert "gpu_memory_utilization" not in engine_arguments(replace(gpu, models={}))
+    assert engine_arguments(gpu, 0)["gpu_memory_utilization"] == 0.46
+    assert "gpu_memory_utilization" not in engine_arguments(replace(gpu, models={}), 0)
     own = replace(gpu, engine_args={"gpu_memory_utilization": 0.7})
-    assert engine_arguments(own)["gpu_memory_utilization"] == 0.7
+    assert engine_arguments(own, 0)["gpu_memory_utilization"] == 0.7
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_a_killed_engine_costs_only_its_open_part(
     pool = pools.start(replace(FAKE, num_engines=2), place)
     assert isinstance(pool, EnginePool)
     pool.wait_ready()
-    victim = actor_pid(pool)
+    victim, seeds = actor_pid(pool), {engine.seed for engine in pool.engines}
     killer = threading.Thread(target=kill_after_its_first_part, args=(victim, tmp_path))
     killer.start()
     totals = pool.generate(job(tmp_path), units(240, 12), lambda _: None)
@@ -50,6 +50,7 @@ def test_a_killed_engine_costs_only_its_open_part(
     assert table["sample_id"].to_pylist() == list(range(240))
     writers = table["engine"].to_pylist()
     assert set(writers) == {0, 1, 2}, "another engine took the dead one's place"
+    assert len(seeds | {engine.seed for engine in pool.engines}) == 3, "and draws otherwise than it did"
     assert writers.count(0) >= 20, "what the dead one had committed is kept"
     assert next(engine.committed for engine in totals) == writers.count(0), "and counted"
 

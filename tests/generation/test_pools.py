@@ -80,6 +80,10 @@ def test_two_generators_write_every_row_once(
     assert sum(engine.committed for engine in totals) == 300
     assert seen[-1] == 300
     assert len(totals) == 3, "one engine of the first generator, two of the second"
+    (tmp_path / "again").mkdir()
+    pool.generate(job(tmp_path / "again"), units(30, 15), lambda _: None)
+    said = (place.logs() / "engine-0.log").read_text().splitlines()
+    assert len(said) == len(set(said)) == 2, "a generator that is loaded again has another seed"
 
 
 def test_a_time_budget_is_of_all_generators_together(

@@ -7,14 +7,21 @@ from types import SimpleNamespace
 import pytest
 
 from engine.generation.config import GeneratorConfig
-from engine.generation.vllm_generator import engine_arguments, engine_environment, finished_request, gpu_share
+from engine.generation.vllm_generator import (
+    engine_arguments,
+    engine_environment,
+    finished_request,
+    gpu_share,
+    model_input,
+)
+from tests.support.tokenizers import LLAMA_CHAT, llama_tokenizer
 
-ON_CPU = GeneratorConfig(seed=3, gpus_per_engine=0)
-ON_GPU = GeneratorConfig(seed=3, gpus_per_engine=2)
+ON_CPU = GeneratorConfig(seed=0, gpus_per_engine=0)
+ON_GPU = GeneratorConfig(seed=0, gpus_per_engine=2)
 
 
 def test_an_engine_on_cpu_starts_small_and_eager() -> None:
-    assert engine_arguments(ON_CPU) == {
+    assert engine_arguments(ON_CPU, 3) == {
         "max_model_len": 2048,
         "max_num_seqs": 64,
         "max_num_batched_tokens": 4096,
@@ -28,7 +35,7 @@ def test_an_engine_on_cpu_starts_small_and_eager() -> None:
 
 
 def test_an_engine_on_gpus_is_left_to_vllm() -> None:
-    arguments = engine_arguments(ON_GPU)
+    arguments = engine_arguments(ON_GPU, 3)
     assert arguments["tensor_parallel_size"] == 2
     assert arguments["distributed_executor_backend"] == "mp"
     assert not arguments.keys() & {"kv_cache_memory_bytes", "enforce_eager"}
@@ -36,7 +43,7 @@ def test_an_engine_on_gpus_is_left_to_vllm() -> None:
 
 def test_the_users_arguments_win() -> None:
     own = {"enforce_eager": False, "max_model_len": 99, "dtype": "float32"}
-    arguments = engine_arguments(replace(ON_CPU, engine_args=own))
+    arguments = engine_arguments(replace(ON_CPU, engine_args=own), 3)
     assert own.items() <= arguments.items()
     assert arguments["seed"] == 3
 
@@ -46,7 +53,7 @@ def test_vllm_knows_every_argument() -> None:
     from vllm.engine.arg_utils import EngineArgs
 
     for config in (ON_CPU, ON_GPU):
-        assert set(engine_arguments(config)) <= set(EngineArgs.__dataclass_fields__)
+        assert set(engine_arguments(config, 3)) <= set(EngineArgs.__dataclass_fields__)
 
 
 def test_an_engine_on_cpu_lives_in_one_process_with_its_threads() -> None:
@@ -89,3 +96,43 @@ def test_a_request_without_counts_has_none() -> None:
 def test_models_of_one_engine_share_a_gpu() -> None:
     assert gpu_share(ON_GPU) == 0.92
     assert gpu_share(replace(ON_GPU, models={"judge": {"model": "large"}})) == 0.46
+
+
+MESSAGES = [{"role": "user", "content": "Who dances?"}, {"role": "assistant", "content": "bees"}]
+
+
+def test_a_chat_begins_with_one_bos_token() -> None:
+    tokenizer = llama_tokenizer(LLAMA_CHAT)
+    bos = tokenizer.bos_token_id
+    text, prompt = model_input(MESSAGES, tokenizer)
+    assert text == "<s>[user]Who dances?[assistant]bees[assistant]", "the template writes it"
+    assert isinstance(prompt, dict)
+    assert prompt["prompt_token_ids"].count(bos) == 1
+    assert prompt["prompt_token_ids"][0] == bos
+    assert tokenizer.decode(prompt["prompt_token_ids"]) == text == prompt["prompt"]
+    assert tokenizer(text)["input_ids"].count(bos) == 2, "what a tokenizer makes of it as a text"
+
+
+def test_a_chat_whose_template_writes_no_bos_token_gets_none() -> None:
+    tokenizer = llama_tokenizer(LLAMA_CHAT.replace("{{ bos_token }}", ""))
+    _, prompt = model_input(MESSAGES, tokenizer)
+    assert isinstance(prompt, dict)
+    assert tokenizer.bos_token_id not in prompt["prompt_token_ids"], "as apply_chat_template makes its tokens"
+    assert prompt["prompt_token_ids"] == tokenizer.apply_chat_template(
+        MESSAGES, add_generation_prompt=True, return_dict=False
+    )
+
+
+def test_a_completion_is_text_that_vllm_begins_as_the_tokenizer_says() -> None:
+    assert model_input("Bees dance", llama_tokenizer(LLAMA_CHAT)) == ("Bees dance", "Bees dance")
+
+
+def test_a_model_without_a_chat_template_refuses_a_chat() -> None:
+    with pytest.raises(ValueError, match="chat template"):
+        model_input(MESSAGES, llama_tokenizer(""))
+
+
+def test_a_model_thinks_only_when_it_is_asked_to() -> None:
+    tokenizer = llama_tokenizer("{{ messages[0].content }}{% if enable_thinking is false %}<none>{% endif %}")
+    assert model_input(MESSAGES, tokenizer)[0] == "Who dances?<none>"
+    assert model_input(MESSAGES, tokenizer, thinking=True)[0] == "Who dances?"

@@ -11,6 +11,8 @@ import pytest
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.errors import UserError
+from engine.models.chat_template import ChatTemplate, read_chat_template
+from engine.models.resolve import resolve_model
 from engine.models.tokenizer import load_tokenizer
 from engine.prompts.basis import gather_basis
 from engine.prompts.config import PromptsConfig
@@ -37,6 +39,13 @@ def gather(documents: Path, tmp_path: Path) -> Gather:
     return begin
 
 
+def chat_text() -> ChatTemplate:
+    """The chat template of the bundled generator."""
+    template = read_chat_template(resolve_model(MODEL, key="samples.model"), where="samples.model")
+    assert template is not None
+    return template
+
+
 def test_gathers_the_sets_of_every_value(gather: Gather) -> None:
     inputs = gather(prompts_config())
     assert inputs.passage_ids == [f"d{number}" for number in range(30)]
@@ -54,22 +63,18 @@ def test_a_task_that_shows_no_demonstrations_has_no_pool(gather: Gather) -> None
     assert inputs.sets.demonstrations(np.zeros(2, np.int64)).to_pylist() == ["", ""]
 
 
-def test_sets_are_cut_to_blocks_where_many_prompts_share_them(gather: Gather) -> None:
-    """In a chat the prefix goes through the model's chat template first, so nothing is known of its blocks."""
+@pytest.mark.parametrize("kind", [PromptKind.completion, PromptKind.chat])
+def test_sets_are_cut_to_blocks_where_many_prompts_share_them(kind: PromptKind, gather: Gather) -> None:
     tokenizer = load_tokenizer(MODEL, key="samples.model")
-    shown = {"per_prompt": 5, "cache_block": 32}
-    config = prompts_config(shown=shown)
+    config = prompts_config({"kind": kind}, {"per_prompt": 5, "cache_block": 32})
     inputs = gather(config)
-    renderer = compile_task(config.task, inputs.shown).first
+    renderer = compile_task(config.task, inputs.shown).first.with_template(chat_text())
     prefixes = [renderer.prefix(index, {"form": ""}) for index in range(6)]
     beyond = [len(tokenizer.encode(prefix)) % 32 for prefix in prefixes]
     assert sum(tokens <= 4 for tokens in beyond) >= 5, "a set that would lose too much stays"
     uncut = inputs.sets.shown
     assert uncut is not None
     assert uncut.of(inputs.pool) != inputs.shown
-    chat = gather(prompts_config({"kind": PromptKind.chat}, shown))
-    assert chat.sets.shown is not None
-    assert chat.sets.shown.of(chat.pool) == chat.shown
 
 
 def test_nearest_demonstrations_are_chosen_for_each_passage(gather: Gather) -> None:
@@ -92,16 +97,17 @@ def test_forecasts_the_tokens_of_each_prompt(plan: Plan) -> None:
         assert abs(row["prompt_tokens"] - len(tokenizer.encode(text))) <= 4, "sums of counts, a few tokens off"
 
 
-def test_forecasts_the_demonstrations_of_a_chat(plan: Plan) -> None:
-    folder, _ = plan(prompts_config({"kind": PromptKind.chat, "demonstration": ""}))
+def test_forecasts_the_tokens_of_a_chat_as_the_model_reads_it(plan: Plan) -> None:
+    folder, _ = plan(prompts_config({"kind": PromptKind.chat}))
     renderer, tokenizer = folder.prompts().compile().first, load_tokenizer(MODEL, key="samples.model")
-    row = folder.plan().to_pylist()[0]
-    number = int(row["passage_id"].removeprefix("d"))
-    passage = {"title": f"Title {number}", "text": passage_text(number)}
-    messages = renderer.prompt(Ask(passage, row["demonstration_set"], {"form": row["condition_form"]}))
-    assert not isinstance(messages, str)
-    tokens = sum(len(tokenizer.encode(message["content"])) for message in messages)
-    assert row["prompt_tokens"] == pytest.approx(tokens, abs=12)
+    template = chat_text()
+    for row in folder.plan().to_pylist():
+        number = int(row["passage_id"].removeprefix("d"))
+        passage = {"title": f"Title {number}", "text": passage_text(number)}
+        messages = renderer.prompt(Ask(passage, row["demonstration_set"], {"form": row["condition_form"]}))
+        assert not isinstance(messages, str)
+        tokens = len(tokenizer.encode(template(messages)))
+        assert abs(row["prompt_tokens"] - tokens) <= 4, "the tokens around messages are counted"
 
 
 def test_a_prompt_without_room_is_refused_with_the_numbers(gather: Gather) -> None:

@@ -87,3 +87,6 @@ def test_a_time_budget_ends_a_run_with_exit_code_3_and_the_same_command_goes_on(
     assert after["sample_id"].to_pylist() == list(range(120))
     kept = after.filter(pc.is_in(after["sample_id"], before["sample_id"]))
     assert set(kept["attempt"].to_pylist()) == {1}, "nothing is generated again"
+    log = (synthmill.folder / "run" / "logs" / "engine-0.log").read_text().splitlines()
+    seeds = [line for line in log if line.startswith("engine 0: seed ")]
+    assert len(seeds) == len(set(seeds)) == 2, "the second start draws otherwise than the first"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,15 @@ def test_what_a_killed_attempt_left_is_removed_unless_it_is_continued(tmp_path: 
             assert (folder / f"part-{keep}").exists()
 
 
+def test_every_driver_that_sets_out_to_write_a_folder_has_a_number_of_its_own(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with ThreadPoolExecutor(8) as drivers:
+        numbers = list(drivers.map(lambda _: store.count_start("samples", "abc"), range(100)))
+    assert sorted(numbers) == list(range(1, 101)), "also when they start at the same time"
+    assert store.count_start("samples", "other") == 1
+    assert not store.folder("samples", "abc").exists(), "counting makes nothing"
+
+
 def test_a_finished_folder_is_never_removed(tmp_path: Path) -> None:
     folder = Store(tmp_path).folder("documents", "abc")
     with Store(tmp_path).producing(folder, keep=False):
@@ -64,7 +74,7 @@ def test_a_half_written_mark_does_not_count(tmp_path: Path) -> None:
 
 
 def test_the_mark_is_written_after_the_record(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="Unable to serialize unknown type"):
+    with pytest.raises(TypeError, match="not JSON serializable"):
         finish(tmp_path, record(value=object()))
     assert not is_done(tmp_path)
     finish(tmp_path, record(value="ü"))

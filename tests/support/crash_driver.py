@@ -119,7 +119,7 @@ def drive(work: dict[str, Any]) -> None:
         part_rows=work["part_rows"],
     )
     os.environ[SAMPLES_PER_SECOND] = str(work["rate"])
-    pools = SimpleNamespace(start=lambda config, _: LocalPool(config, root / "written"))
+    pools = SimpleNamespace(start=lambda config, *_: LocalPool(config, root / "written"))
     where: Any = SimpleNamespace(engines=pools, console=Console(RichConsole(file=io.StringIO())))
     inputs = {noun: root / noun / work["name"] for noun in ("documents", "prompts")}
     store = Store(root)

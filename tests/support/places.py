@@ -18,7 +18,7 @@ from engine.runtime.tracking import NoTracker, Tracker
 class NoEngines:
     """Engines of a run that must not generate."""
 
-    def start(self, config: Any, place: Place) -> Any:
+    def start(self, config: Any, place: Place, salt: str = "") -> Any:
         """Fails the test."""
         raise AssertionError(f"no engine is wanted here, and one of {config} was started in {place.run_dir}")
 

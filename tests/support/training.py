@@ -42,7 +42,7 @@ MEASURED = Measured(
 class NoEngines:
     """The engines of a machine that generates nothing."""
 
-    def start(self, config: Any, place: Place) -> Any:
+    def start(self, config: Any, place: Place, salt: str = "") -> Any:
         raise AssertionError("training starts no engine")
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from engine.task.render import (
     ChatRenderer,
     CompletionRenderer,
     Demonstration,
+    Messages,
     Renderer,
     input_hash,
     make_renderer,
@@ -256,3 +257,57 @@ def test_the_hash_changes_with_all_that_is_asked() -> None:
     hashes = [input_hash(prompt, PASSAGE, cell) for prompt in prompts for cell in ("", "form=question")]
     hashes += [input_hash("a", PASSAGE | {part: "other"}, "") for part in PASSAGE]
     assert len(set(hashes)) == len(hashes)
+
+
+def as_text(messages: Messages) -> str:
+    """What a chat template would make of messages."""
+    said = "".join(f"[{message['role']}]{message['content']}[end]" for message in messages)
+    return f"<s>{said}[assistant]"
+
+
+def test_in_a_chat_a_demonstration_of_a_completion_is_asked_by_the_prompt() -> None:
+    """Its template writes the answer, which would stand in the question too."""
+    chat = renderer_of(replace(TASK, kind=PromptKind.chat))
+    assert chat.prompt(ask(QUESTION)) == renderer_of(CHAT).prompt(ask(QUESTION))
+    messages = chat.prompt(ask(QUESTION))
+    assert not isinstance(messages, str)
+    [_, question, answer, _] = messages
+    assert question == {"role": "user", "content": "P:  Bees make honey.\nquestion:"}
+    assert answer == {"role": "assistant", "content": "who makes honey"}
+    alone = renderer_of(replace(CHAT, demonstration="About {{ demonstration.document }}"))
+    assert alone.prompt(ask(QUESTION))[1] == {"role": "user", "content": "About Bees make honey."}
+
+
+@pytest.mark.parametrize("prompt", [{"prompt": "{{ turns.a.text }}"}, {"messages": [{"role": "user", "content": "x"}]}])
+def test_a_demonstration_that_writes_the_answer_needs_a_prompt_that_can_ask(prompt: Any) -> None:
+    later = TurnConfig(demonstration="{{ demonstration.query }}", kind=PromptKind.chat, **prompt)
+    with pytest.raises(UserError, match=r"writes demonstration\.query") as caught:
+        compile_task(TaskConfig(turns={"a": TurnConfig("x"), "b": later}), SETS)
+    assert caught.value.where == "task.turns.b.demonstration"
+
+
+@pytest.mark.parametrize("task", [CHAT, replace(CHAT, instruction="")])
+def test_with_its_template_a_chat_is_its_prefix_and_its_suffix(task: TaskConfig) -> None:
+    plain = renderer_of(task)
+    assert not plain.prefix_is_exact
+    chat = plain.with_template(as_text).with_sets(SETS)
+    assert chat.prefix_is_exact
+    messages = chat.prompt(ask(KEYWORDS, 1))
+    assert not isinstance(messages, str)
+    assert chat.prefix(1, KEYWORDS).endswith("[end][user]")
+    suffix = chat.suffix(PASSAGE, KEYWORDS)
+    assert suffix.endswith("keywords:[end][assistant]")
+    assert chat.prefix(1, KEYWORDS) + suffix == as_text(messages)
+
+
+def test_messages_have_a_prefix_up_to_their_first_content() -> None:
+    messages = [{"role": "system", "content": "About {{ passage.text }}"}, {"role": "user", "content": "Ask."}]
+    task = TaskConfig(turns={"a": TurnConfig(messages=messages)})
+    chat = renderer_of(task, []).with_template(as_text)
+    assert chat.prefix(0, {}) == "<s>[system]"
+    assert chat.suffix({"title": "", "text": "tea"}, {}) == "About tea[end][user]Ask.[end][assistant]"
+
+
+def test_a_completion_has_no_use_for_a_chat_template() -> None:
+    renderer = renderer_of(TASK)
+    assert renderer.with_template(as_text) is renderer

@@ -180,6 +180,9 @@ def test_only_json_without_a_schema_may_have_any_field() -> None:
     assert not turn(parser=ParserKind.list).has_open_fields
 
 
+ANSWERED = "{{ demonstration.document }}: {{ demonstration.query }}"
+
+
 @pytest.mark.parametrize(
     ("task", "demonstrations", "documents"),
     [
@@ -187,7 +190,11 @@ def test_only_json_without_a_schema_may_have_any_field() -> None:
         (TaskConfig(prompt="x", demonstration="{{ demonstration.query }}"), True, False),
         (TaskConfig(prompt="x", demonstration="{{ demonstration.document }}"), True, True),
         (TaskConfig(prompt="x", demonstration="{{ demonstration }}"), True, True),
-        (TaskConfig(prompt="x", kind=PromptKind.chat), True, True),
+        (TaskConfig(prompt="x", kind=PromptKind.chat), True, False),
+        (TaskConfig(prompt="{{ passage.text }}", kind=PromptKind.chat), True, True),
+        (TaskConfig(prompt="x", kind=PromptKind.chat, demonstration="{{ demonstration.document }}"), True, True),
+        (TaskConfig(prompt="x", kind=PromptKind.chat, demonstration=ANSWERED), True, False),
+        (TaskConfig(prompt="{{ passage }}", kind=PromptKind.chat, demonstration=ANSWERED), True, True),
         (TaskConfig(turns={"a": TurnConfig("x", kind=PromptKind.chat)}), False, False),
     ],
 )
@@ -200,3 +207,9 @@ def test_which_turns_show_demonstrations(task: TaskConfig, demonstrations: bool,
 def test_an_expression_is_read_as_a_template() -> None:
     assert as_template("text | length > 3") == "{{ text | length > 3 }}"
     assert as_template("") == ""
+
+
+def test_without_a_generator_only_messages_make_a_chat() -> None:
+    turns = {"a": TurnConfig("x"), "b": TurnConfig(messages=[{"role": "user", "content": "y"}])}
+    kinds = [turn.config.kind for turn in resolve_turns(TaskConfig(turns=turns)).values()]
+    assert kinds == [PromptKind.completion, PromptKind.chat]

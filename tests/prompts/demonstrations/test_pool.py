@@ -100,7 +100,7 @@ def test_a_document_is_wanted_where_prompts_show_it(tmp_path: Path) -> None:
     ):
         [turn] = resolve_turns(TaskConfig(prompt="x", demonstration=template)).values()
         assert shows_documents(turn) is shown
-    [chat] = resolve_turns(TaskConfig(prompt="x", kind=PromptKind.chat)).values()
+    [chat] = resolve_turns(TaskConfig(prompt="{{ passage.text }}", kind=PromptKind.chat)).values()
     assert shows_documents(chat), "its prompt shows them"
 
 

@@ -1,0 +1,60 @@
+"""How the turns of a task address the model that answers them, where the task leaves it open: `kind: auto`.
+
+In: a task and the generator's config. Out: the task with a kind for every turn, so that all that follows (plan,
+forecast, cache blocks, task.json, engines) reads one answer. An instruct model is asked in chats, as it was trained;
+any other continues a text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.errors import UserError
+from engine.generation.config import GeneratorConfig, GeneratorKind, model_configs
+from engine.models.chat_template import read_chat_template
+from engine.models.resolve import resolve_model
+from engine.task.config import PromptKind, TaskConfig, TurnConfig
+from engine.task.turns import Turn
+
+
+def settle_kinds(task: TaskConfig, config: GeneratorConfig) -> TaskConfig:
+    """The task without any `auto`: each turn has the kind that suits the model it names.
+
+    A kind that the task or a turn sets stays. Messages make a chat of any turn.
+    """
+    configs = model_configs(config)
+
+    def kind_of(turn: TurnConfig) -> PromptKind:
+        kind = turn.kind or task.kind
+        if kind is not PromptKind.auto:
+            return kind
+        is_chat = turn.messages or configs.get(turn.model, config).instruct
+        return PromptKind.chat if is_chat else PromptKind.completion
+
+    settled = kind_of(TurnConfig())
+    kinds = {name: kind_of(turn) for name, turn in task.turns.items()}
+    turns = {
+        name: replace(turn, kind=None if turn.kind is None and kinds[name] is settled else kinds[name])
+        for name, turn in task.turns.items()
+    }
+    return replace(task, kind=settled, turns=turns)
+
+
+def check_chat(turn: Turn, config: GeneratorConfig, name: str) -> None:
+    """Holds a turn that is a chat against the model that answers it.
+
+    Args:
+        turn: of a task whose kinds are settled.
+        config: of its model.
+        name: of its model; "" for the main one.
+
+    Raises:
+        UserError: the model has no chat template.
+    """
+    if turn.config.kind is not PromptKind.chat or config.generator is GeneratorKind.fake:
+        return
+    key = f"samples.models.{name}.model" if name else "samples.model"
+    where = f"{key}={config.model}"
+    if read_chat_template(resolve_model(config.model, key=key), where=where) is None:
+        what = f"the model has no chat template, and {turn.where} is a chat"
+        raise UserError(what, where=where, remedy="set samples.instruct=false, or the task's kind to completion")

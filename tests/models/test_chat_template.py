@@ -1,0 +1,80 @@
+"""Chat templates read from a model's folder: the same text as transformers makes, and mistakes that are named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.models.chat_template import CHAT_OPTIONS, ChatTemplate, read_chat_template
+from engine.models.resolve import resolve_model
+from tests.support.tokenizers import LLAMA_CHAT, llama_tokenizer
+
+MESSAGES = [
+    {"role": "system", "content": "Ask <one> question."},
+    {"role": "user", "content": "Bees & honey"},
+    {"role": "assistant", "content": "who\nmakes it"},
+    {"role": "user", "content": "Tea"},
+]
+TEMPLATES = {
+    "llama": LLAMA_CHAT,
+    "blocks": "{% for m in messages %}\n  {% if loop.last %}{% break %}{% endif %}\n{{ m.content }}\n{% endfor %}",
+    "generation": "{% for m in messages %}{% generation %}{{ m.content | trim }}{% endgeneration %}{% endfor %}",
+    "json": "{{ messages | tojson }}{{ messages | tojson(indent=2) }}{{ eos_token is defined }}",
+    "thinking": "{{ messages[-1].content }}{% if enable_thinking is false %}<think></think>{% endif %}",
+    "date": "{{ strftime_now('%Y') }}{{ messages[0].content }}",
+}
+
+
+def write_template(folder: Path, source: object, **config: object) -> Path:
+    """A folder with a tokenizer's config that holds a template."""
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": source, **config}))
+    return folder
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_a_template_renders_as_transformers_renders_it(name: str, tmp_path: Path) -> None:
+    template = read_chat_template(write_template(tmp_path, TEMPLATES[name], bos_token="<s>"), where="m")
+    assert template is not None
+    expected = llama_tokenizer(TEMPLATES[name]).apply_chat_template(MESSAGES, tokenize=False, **CHAT_OPTIONS)
+    assert template(MESSAGES) == expected
+
+
+def test_the_bundled_model_has_one() -> None:
+    from transformers import AutoTokenizer
+
+    folder = resolve_model("bundled:smollm2-135m-instruct", key="samples.model")
+    template = read_chat_template(folder, where="m")
+    assert template is not None
+    expected = AutoTokenizer.from_pretrained(folder).apply_chat_template(MESSAGES[1:], tokenize=False, **CHAT_OPTIONS)
+    assert template(MESSAGES[1:]) == expected
+
+
+def test_where_a_template_is_written(tmp_path: Path) -> None:
+    assert read_chat_template(tmp_path, where="m") is None, "no file at all"
+    assert read_chat_template(write_template(tmp_path, None), where="m") is None
+    several = [{"name": "tool_use", "template": "t"}, {"name": "default", "template": "d{{ bos_token }}"}]
+    folder = write_template(tmp_path, several, bos_token={"content": "<b>", "lstrip": False})
+    named = read_chat_template(folder, where="m")
+    assert named is not None
+    assert named(MESSAGES) == "d<b>"
+    (tmp_path / "chat_template.jinja").write_text("file")
+    of_file = read_chat_template(folder, where="m")
+    assert of_file is not None
+    assert of_file(MESSAGES) == "file", "it wins, as in transformers"
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("{% if %}", "does not parse"),
+        ("{{ raise_exception('roles must alternate') }}", "refuses the messages: roles must alternate"),
+        ("{{ messages[0].content + 1 }}", "refuses the messages"),
+    ],
+)
+def test_a_mistake_is_named_with_the_model(source: str, what: str) -> None:
+    with pytest.raises(UserError, match=what) as caught:
+        ChatTemplate(source, {}, "samples.model=x")(MESSAGES)
+    assert caught.value.where == "samples.model=x"
