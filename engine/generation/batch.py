@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from engine.generation.generator import Generator
     from engine.generation.jobs import GenerationJob, Ticket
 
-_MOST_CHARACTERS_OF_A_REASON = 500
-
 
 class JobBatch:
     """One job on one engine.
@@ -108,9 +106,8 @@ class JobBatch:
             request = Request(request_id, prompt, len(conversations), self._sampling[turn], model)
             prompt_hash = self._generator.add(request)
         except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
-            reason = " ".join(str(error).split())[:_MOST_CHARACTERS_OF_A_REASON]
             for conversation in conversations:
-                conversation.refused(turn, reason)
+                conversation.refused(turn, str(error))
                 self._write_if_over(conversation)
             return
         for conversation in conversations:

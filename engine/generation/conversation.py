@@ -15,11 +15,12 @@ from engine.artifacts.prompts import PlannedRow
 from engine.generation.generator import Written
 from engine.generation.jobs import Ticket
 from engine.generation.totals import EngineTotals
-from engine.task.answers import TURNED_DOWN, Answer, TurnError
+from engine.task.answers import TURNED_DOWN, Answer, TurnError, storable
 from engine.task.compiled import Task
 from engine.task.render import Messages, input_hash
 from engine.task.turns import ONLY_TURN
 
+_MOST_CHARACTERS_OF_A_REASON = 500
 _NOTHING = Written("", 0, float("nan"), "")
 
 
@@ -136,7 +137,7 @@ class Conversation:
         outcome = {
             "status": "failed" if self.has_failed else "generated",
             "error": self._error,
-            "text": self._shown.text if self.has_failed else self._answers[self._last_turn].text,
+            "text": storable(self._shown.text) if self.has_failed else self._answers[self._last_turn].text,
             "prompt_hash": self._prompt_hash,
             "input_hash": self._input_hash,
             "prompt_tokens": self._prompt_tokens,
@@ -155,7 +156,9 @@ class Conversation:
         return {name: answer.view() for name, answer in self._answers.items()}
 
     def _fail(self, turn: str, reason: str) -> None:
-        self._error = self._error or (reason if turn == ONLY_TURN else f"turn {turn}: {reason}")
+        """Notes the first failure, on one line: a reason may quote what a model wrote."""
+        line = storable(" ".join(reason.split()))[:_MOST_CHARACTERS_OF_A_REASON]
+        self._error = self._error or (line if turn == ONLY_TURN else f"turn {turn}: {line}")
 
 
 @dataclass(frozen=True)

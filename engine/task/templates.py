@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.errors import UserError
@@ -20,7 +21,37 @@ RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueErr
 """What rendering raises for a template that is wrong, or wrong for one row."""
 
 _UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
-_ENVIRONMENT = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+_LARGEST = 100_000
+"""Parts of what `*` repeats and bits of what `**` and `*` compute: a number in it may be one that a model wrote."""
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """The sandbox, in which no number is so large that a template would take all memory or all time."""
+
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Computes `left * right` or `left ** right`, where the result is small enough.
+
+        Raises:
+            OverflowError: it is not.
+        """
+        if _size_of_result(operator, left, right) > _LARGEST:
+            raise OverflowError(f"the result of {operator} is too large")
+        return super().call_binop(context, operator, left, right)
+
+
+def _size_of_result(operator: str, left: object, right: object) -> int:
+    """Parts or bits of what an operator gives, about; 0 where it cannot be large."""
+    if operator == "**":
+        return left.bit_length() * right if isinstance(left, int) and isinstance(right, int) else 0
+    if isinstance(left, int) and isinstance(right, int):
+        return left.bit_length() + right.bit_length()
+    repeated, times = (right, left) if isinstance(left, int) else (left, right)
+    return len(repeated) * times if isinstance(repeated, Sized) and isinstance(times, int) else 0
+
+
+_ENVIRONMENT = _Environment(undefined=StrictUndefined, keep_trailing_newline=True)
 
 
 def compile_template(source: str, where: str) -> Template:
@@ -70,7 +101,7 @@ def render(template: Template, where: str, **fields: object) -> str:
     """
     try:
         return template.render(**fields)
-    except RENDER_ERRORS as error:
+    except Exception as error:  # a template may call and compute anything, with values that a model wrote
         what, remedy = _explain(error, _variables(fields))
         raise UserError(what, where=where, remedy=remedy) from error
 
@@ -83,7 +114,7 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
         close = difflib.get_close_matches(name, leaves if missing["attribute"] else known, n=1, cutoff=0.5)
         hint = f"did you mean {leaves.get(close[0], close[0])}? " if close else ""
         return f"there is no {name!r}", f"{hint}it may use {', '.join(known) or 'no names'}"
-    what = f"the template cannot be rendered: {error}"
+    what = f"the template cannot be rendered: {str(error) or type(error).__name__}"
     if isinstance(error, TypeError) and "'str'" in str(error):
         return what, "conditions are text: write `condition.NAME | int` (or float) to compute or compare"
     return what, f"it may use {', '.join(known) or 'no names'}"

@@ -20,17 +20,20 @@ from engine.task.answers import (
     Answer,
     Parsed,
     TurnError,
+    check_text,
+    column_value,
     parse_choice,
     parse_json,
     parse_list,
     parse_python,
     parse_regex,
+    said,
     split_reasoning,
 )
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.sampling import check_sampling, own_sampling
 from engine.task.schema import check_schema
-from engine.task.templates import RENDER_ERRORS, compile_expression, names_used
+from engine.task.templates import compile_expression, names_used
 
 ONLY_TURN = "text"
 """Name of the turn of a task that has just one, written as the task's own `prompt`."""
@@ -165,6 +168,7 @@ class Turn:
         self._regex = _compile_regex(config.regex, f"{where}.regex={config.regex!r}")
         self._validator = Draft202012Validator(config.json_schema) if config.json_schema else None
         self._field_types = self._types_of_fields()
+        self._number_types = {name: kind for name, kind in self._field_types.items() if not pa.types.is_string(kind)}
         if reserved := [field for field in self._field_types if field in _RESERVED_FIELDS]:
             what = f"a field is called {reserved[0]!r}"
             raise UserError(what, where=where, remedy="call it otherwise: `text` and `reasoning` are the answer's")
@@ -222,9 +226,11 @@ class Turn:
         Raises:
             TurnError: there is none, or `keep_if` does not hold for it.
         """
+        check_text(raw)
         cut_off = " (cut off by the token limit)" if finish_reason == "length" else ""
         reasoning, text = split_reasoning(raw, self.config.answer_after, cut_off)
         text, fields = self._parse(text, cut_off)
+        self._check_numbers(fields)
         answer = Answer(text, reasoning, fields)
         self._filter(answer, context)
         return answer
@@ -242,14 +248,23 @@ class Turn:
             return parse_python(text, cut_off)
         return text, {}
 
+    def _check_numbers(self, fields: Mapping[str, Any]) -> None:
+        """Refuses a number that its column cannot hold, which would take all other rows of a part along."""
+        for name, kind in self._number_types.items():
+            try:
+                column_value(fields.get(name), kind)
+            except OverflowError as error:
+                what = f"the field {name!r} is {str(fields[name])[:30]}, which a column of {kind} cannot hold"
+                raise TurnError(what) from error
+
     def _filter(self, answer: Answer, context: Mapping[str, Any]) -> None:
         """Turns down an answer for which `keep_if` does not hold."""
         if self._keep_if is None:
             return
         try:
-            kept = self._keep_if(text=answer.text, field=answer.fields, **context)
-        except RENDER_ERRORS as error:
-            raise TurnError(f"keep_if cannot be computed: {error}") from error
+            kept = bool(self._keep_if(text=answer.text, field=answer.fields, **context))
+        except Exception as error:  # whatever an expression raises for this answer; an undefined field has no truth
+            raise TurnError(f"keep_if cannot be computed: {said(error)}") from error
         if not kept:
             raise TurnError(f"{TURNED_DOWN}: {self.config.keep_if}")
 

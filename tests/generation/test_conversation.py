@@ -108,6 +108,24 @@ def test_the_reason_of_a_task_of_one_turn_names_no_turn() -> None:
     assert conversation.columns()["error"] == "too long"
 
 
+def test_a_reason_is_one_short_line_that_can_be_stored() -> None:
+    conversation = begun()
+    conversation.refused("summary", "too\n  long \ud800 " + "word " * 1000)
+    conversation.drop()
+    error = conversation.columns()["error"]
+    assert error.startswith("turn summary: too long \\ud800 word word")
+    assert len(error) == len("turn summary: ") + 500
+
+
+def test_a_text_that_cannot_be_stored_is_escaped_beside_its_reason() -> None:
+    conversation = Conversation(row(1), PROMPTS.compile(), Ticket(1))
+    [turn] = conversation.begin()
+    conversation.answered(turn, written("half \ud83d a bee"))
+    columns = conversation.columns()
+    assert (columns["status"], columns["text"]) == ("failed", "half \\ud83d a bee")
+    assert columns["error"] == "no text: it holds half of a surrogate pair (U+D83D), which is no character"
+
+
 def test_what_a_filter_turns_down_is_told_apart() -> None:
     conversation = begun()
     conversation.answered("summary", written("short"))

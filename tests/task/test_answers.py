@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,13 +13,16 @@ from jsonschema import Draft202012Validator
 from engine.task.answers import (
     Answer,
     TurnError,
+    check_text,
     column_value,
     parse_choice,
     parse_json,
     parse_list,
     parse_python,
     parse_regex,
+    said,
     split_reasoning,
+    storable,
 )
 
 CUT_OFF = " (cut off by the token limit)"
@@ -69,6 +73,55 @@ def test_json_is_held_to_its_schema() -> None:
         parse_json('{"stars": 3', stars, CUT_OFF)
 
 
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999", '{"stars": [1, 1E400]}'])
+def test_json_has_only_numbers_that_other_programs_read(number: str) -> None:
+    with pytest.raises(TurnError, match=r"no JSON: Out of range float values .*cut off"):
+        parse_json(number, None, CUT_OFF)
+    assert parse_json("9" * 4000, None, "") == ("9" * 4000, {}), "integers have no end"
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a": ', "}")])
+def test_json_has_at_most_64_levels(opening: str, closing: str) -> None:
+    for inner in ("[]", "{}", "1"):
+        deep = opening * 63 + inner + closing * 63
+        assert parse_json(deep, None, "")[0] == deep
+    for levels in (64, 500, 100_000):
+        with pytest.raises(TurnError, match=r"no JSON: more than 64 levels deep.*cut off"):
+            parse_json(opening * levels + "[]" + closing * levels, None, CUT_OFF)
+
+
+def test_a_schema_that_fails_on_a_value_fails_the_answer() -> None:
+    halves = Draft202012Validator({"multipleOf": 0.5})
+    assert parse_json("1.5", halves, "") == ("1.5", {})
+    with pytest.raises(TurnError, match="the schema cannot be applied to the JSON: int too large"):
+        parse_json("1" + "0" * 400, halves, "")
+
+
+@pytest.mark.parametrize("text", [r'"\ud800"', r'{"a": ["\udfff\ud800"]}', r'{"\udc00": 1}'])
+def test_half_of_a_surrogate_pair_is_no_text_however_it_is_written(text: str) -> None:
+    with pytest.raises(TurnError, match=r"no text: it holds half of a surrogate pair \(U\+D[8-F]"):
+        parse_json(text, None, "")
+    assert parse_json(r'"\ud83d\udc1d"', None, "") == ('"\U0001f41d"', {}), "both halves are a character"
+
+
+def test_a_text_that_cannot_be_stored_is_told_and_escaped() -> None:
+    check_text("bees \0 \U0001f41d \uffff")
+    with pytest.raises(TurnError, match=r"half of a surrogate pair \(U\+D83D\)"):
+        check_text("bees \ud83d")
+    assert storable("bees \ud83d \0 \U0001f41d") == "bees \\ud83d \0 \U0001f41d"
+
+
+def test_an_exception_without_a_message_has_its_name() -> None:
+    assert (said(ValueError("why")), said(MemoryError())) == ("why", "MemoryError")
+
+
+def test_a_fence_that_is_never_closed_takes_no_time() -> None:
+    before = time.monotonic()
+    with pytest.raises(TurnError, match="no JSON"):
+        parse_json("```json" + "\n" * 100_000, None, "")
+    assert time.monotonic() - before < 1
+
+
 def test_items_lose_their_bullets() -> None:
     text, fields = parse_list("1. one\n\n- two\n(3) three\n1999 was a year")
     assert fields == {"items": ["one", "two", "three", "1999 was a year"]}
@@ -101,6 +154,11 @@ def test_a_comment_alone_is_no_code() -> None:
         (["é"], pa.string(), '["é"]'),
         (3, pa.string(), "3"),
         (3, pa.int64(), 3),
+        (3.0, pa.int64(), 3),
+        (-(2**63), pa.int64(), -(2**63)),
+        (2**60 + 1, pa.float64(), 2.0**60),
+        (0.5, pa.float64(), 0.5),
+        (True, pa.bool_(), True),
         (None, pa.string(), None),
     ],
 )
@@ -108,3 +166,13 @@ def test_a_column_holds_scalars_as_they_are_and_the_rest_as_json(
     value: object, kind: pa.DataType, stored: object
 ) -> None:
     assert column_value(value, kind) == stored
+    assert pa.array([column_value(value, kind)], kind).to_pylist() == [stored]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(2**63, pa.int64()), (-(2**63) - 1, pa.int64()), (1e300, pa.int64()), (10**400, pa.float64())],
+)
+def test_a_number_beyond_its_column_is_refused(value: float, kind: pa.DataType) -> None:
+    with pytest.raises(OverflowError):
+        column_value(value, kind)

@@ -53,6 +53,34 @@ def test_a_template_that_cannot_be_rendered_is_explained(source: str, what: str,
     assert caught.value.where == "here"
 
 
+@pytest.mark.parametrize(
+    "source", ["n ** n", "2 ** n", "'*' * n", "n * [n]", "passage.text * n", "(7 ** 30000) * (7 ** 30000)"]
+)
+def test_no_number_makes_a_template_take_all_memory(source: str) -> None:
+    with pytest.raises(UserError, match=r"the template cannot be rendered: the result of \*+ is too large"):
+        render(compile_template(f"{{{{ {source} }}}}", "here"), "here", passage=PASSAGE, n=10**9)
+    with pytest.raises(OverflowError, match="too large"):
+        compile_expression(source, "here")(passage=PASSAGE, n=10**9)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [("2 ** 10", "1024"), ("2.5 * 2", "5.0"), ("'*' * 3", "***"), ("'*' * -3", ""), ("2 ** -1", "0.5")],
+)
+def test_templates_compute(source: str, text: str) -> None:
+    assert render(compile_template(f"{{{{ {source} }}}}", "here"), "here") == text
+
+
+def test_whatever_a_template_raises_is_explained() -> None:
+    nested: list[object] = []
+    for _ in range(10_000):
+        nested = [nested]
+    with pytest.raises(UserError, match="the template cannot be rendered: maximum recursion depth"):
+        render(compile_template("{{ nested }}", "here"), "here", nested=nested)
+    with pytest.raises(UserError, match="the template cannot be rendered: at least one item"):
+        render(compile_template("{{ cycler() }}", "here"), "here")
+
+
 def test_names_a_source_does_not_set_itself() -> None:
     assert undeclared_names("{{ a.b }}{% for c in d %}{{ c }}{% endfor %}{% set e = 1 %}{{ e }}") == {"a", "d"}
 

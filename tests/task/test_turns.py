@@ -48,6 +48,12 @@ def test_json_gives_fields(raw: str) -> None:
         ({"json_schema": SCHEMA}, '{"stars": 3', "no JSON: .*cut off"),
         ({"json_schema": SCHEMA}, '{"stars": 0}', "does not fit the schema: 0 is less than the minimum"),
         ({"json_schema": SCHEMA}, '{"why": "x"}', "'stars' is a required property"),
+        (
+            {"json_schema": SCHEMA},
+            '{"stars": 1' + "0" * 30 + "}",
+            "'stars' is 10{29}, which a column of int64 cannot hold",
+        ),
+        ({}, "half \ud83d a bee", "no text: it holds half of a surrogate pair"),
         ({"choice": ["good", "bad"]}, "fair", "'fair' is none of good, bad"),
         ({"regex": r"\d+"}, "x1", r"does not match"),
         ({"parser": ParserKind.list}, "\n \n", "no item"),
@@ -57,6 +63,8 @@ def test_json_gives_fields(raw: str) -> None:
         ({"keep_if": "text | length > 3"}, "abc", "keep_if does not hold"),
         ({"keep_if": "nothing.here"}, "abc", "keep_if cannot be computed: 'nothing' is undefined"),
         ({"keep_if": "text / 2 > 1"}, "abc", "keep_if cannot be computed"),
+        ({"keep_if": "field.nothing"}, "abc", "keep_if cannot be computed: .* has no attribute 'nothing'"),
+        ({"keep_if": "cycler(*text).next()"}, "", "keep_if cannot be computed: at least one item"),
     ],
 )
 def test_an_answer_that_is_none_has_a_reason(config: dict[str, Any], raw: str, reason: str) -> None:
