@@ -115,6 +115,6 @@ def _settings(config: ReportConfig, model: StepRecord) -> Settings:
         k=config.k,
         bm25=Bm25Settings(config.bm25_k1, config.bm25_b),
         bootstrap=BootstrapSettings(config.resamples, config.seed, config.decision_level),
-        encoder=config.encoder,
+        encoder=config.encoder.settled(),
         training=model.config,
     )
