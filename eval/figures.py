@@ -115,7 +115,7 @@ def _settings(config: ReportConfig, model: StepRecord, held_out: RetrievalFigure
         k=config.k,
         bm25=Bm25Settings(config.bm25_k1, config.bm25_b),
         bootstrap=BootstrapSettings(config.resamples, config.seed, config.decision_level),
-        encoder=config.encoder,
+        encoder=config.encoder.settled(),
         training=model.config,
         held_out={"drawn": held_out.queries, "of": held_out.queries + cut} if cut else {},
     )

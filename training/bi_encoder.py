@@ -6,20 +6,29 @@ It reads shorter texts while it trains than afterwards, so both lengths are deci
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.search.usage import PASSAGE_PROMPTS, Similarity, has_unit_vectors, length_limit
 from training.config import ModelConfig
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
+    from engine.search.usage import Usage
 
-def load_base(config: ModelConfig, folder: Path) -> SentenceTransformer:
-    """Loads the base in fp32, cut to the training length, with the config's prefixes as its prompts.
+_COSINE_SCALE, _DOT_SCALE = 20.0, 1.0
+"""Cosines end at 1, so they are spread for the softmax; dot products of long vectors are far apart already."""
+
+
+def load_base(config: ModelConfig, usage: Usage, folder: Path) -> SentenceTransformer:
+    """Loads the base in fp32, with the reading length and the prompts of the finished model.
 
     Args:
         config: the model's config.
+        usage: the prefixes, which become its prompts, and the similarity that it keeps.
         folder: the base model; no code in it is run.
     """
     import torch
@@ -33,21 +42,42 @@ def load_base(config: ModelConfig, folder: Path) -> SentenceTransformer:
         str(folder),
         local_files_only=True,
         trust_remote_code=False,
-        prompts={"query": config.query_prefix, "document": config.passage_prefix},
+        prompts={"query": usage.query_prefix, **dict.fromkeys(PASSAGE_PROMPTS, usage.passage_prefix)},
+        similarity_fn_name=usage.similarity.value,
         model_kwargs=options,
     )
     model.default_prompt_name = None
-    model.max_seq_length = min(config.train_max_tokens, _reading_length(model, config))
+    model.max_seq_length = length_limit(model, config.max_tokens)
     return model
 
 
-def save_model(model: SentenceTransformer, config: ModelConfig, folder: Path) -> None:
-    """Writes the model as safetensors, with the reading length of use, not that of training."""
-    model.max_seq_length = _reading_length(model, config)
+@contextmanager
+def reading_at_most(model: SentenceTransformer, max_tokens: int) -> Iterator[None]:
+    """Cuts texts after fewer tokens while it is entered, and after as many as before when it is left."""
+    before = model.max_seq_length
+    model.max_seq_length = min(max_tokens, before)
+    try:
+        yield
+    finally:
+        model.max_seq_length = before
+
+
+def softmax_scale(config: ModelConfig, model: SentenceTransformer) -> float:
+    """Returns what scores are multiplied by: `config.scale`, or what fits the model's similarity."""
+    if config.scale is not None:
+        return config.scale
+    is_cosine = Similarity(model.similarity_fn_name) is Similarity.cosine or has_unit_vectors(model)
+    return _COSINE_SCALE if is_cosine else _DOT_SCALE
+
+
+def is_sound(model: SentenceTransformer) -> bool:
+    """Returns whether all weights are finite numbers, and so is a vector: very large weights make one overflow."""
+    import torch
+
+    vectors = model.encode(["a text"], convert_to_tensor=True, show_progress_bar=False)
+    return all(bool(torch.isfinite(values).all()) for values in (*model.parameters(), vectors))
+
+
+def save_model(model: SentenceTransformer, folder: Path) -> None:
+    """Writes the model as safetensors; `training.card` writes the card."""
     model.save_pretrained(str(folder), create_model_card=False, safe_serialization=True)
-
-
-def _reading_length(model: SentenceTransformer, config: ModelConfig) -> int:
-    """`config.max_tokens`, or fewer where the model has fewer positions."""
-    positions = getattr(model[0].auto_model.config, "max_position_embeddings", None) or config.max_tokens
-    return min(config.max_tokens, int(positions))

@@ -1,7 +1,8 @@
 """The model card: README.md of a tuned model, for whoever finds the folder without the run.
 
-In: the config, the training rows and what the workers measured. Out: Markdown with the front matter that the Hugging
-Face hub reads. It is written here and not by sentence-transformers, which knows nothing of where the pairs come from.
+In: what was trained, the training rows and what the workers measured. Out: Markdown with the front matter that the
+Hugging Face hub reads. It is written here and not by sentence-transformers, which knows nothing of where the pairs come
+from.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.search.usage import Similarity
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from training.config import ModelConfig
-    from training.workers.job import Measured
+    from training.workers.job import Measured, TrainingJob
 
-_SHOWN_SETTINGS = ("epochs", "warmup_share", "weight_decay", "scale", "symmetric", "train_max_tokens")
+_SHOWN_SETTINGS = ("epochs", "warmup_share", "weight_decay", "symmetric", "train_max_tokens")
+
+_COMPARED_BY = {Similarity.cosine: "cosine", Similarity.dot: "dot product"}
 
 _TEMPLATE = """\
 ---
@@ -33,7 +37,7 @@ tags:
 # {title}
 
 `{base}`, tuned by synthmill on queries that a language model wrote for the passages of one collection. It turns queries
-and passages into vectors of {dimensions} dimensions, to be compared by cosine.
+and passages into vectors of {dimensions} dimensions, to be compared by {similarity}.
 
 ## Use
 
@@ -65,19 +69,20 @@ queries, and the rights in the documents, may apply as well.
 """
 
 
-def write_card(folder: Path, config: ModelConfig, rows: pa.Table, measured: Measured) -> None:
-    """Writes README.md into the folder of a tuned model."""
-    (folder / "README.md").write_text(render_card(config, rows, measured), encoding="utf-8")
+def write_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> None:
+    """Writes README.md into the folder of the tuned model."""
+    (job.output / "README.md").write_text(render_card(job, rows, measured), encoding="utf-8")
 
 
-def render_card(config: ModelConfig, rows: pa.Table, measured: Measured) -> str:
+def render_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> str:
     """Renders the card as Markdown.
 
     Args:
-        config: the model's config, with the batch size and the learning rate that were used.
+        job: what was trained: the config, with the batch size and the learning rate that were used, and the prefixes.
         rows: the training rows, with a column `passage`.
         measured: what rank 0 measured.
     """
+    config, usage = job.config, job.usage
     data = {
         "training pairs": f"{rows.num_rows:,}",
         "different passages": f"{len(rows['passage'].unique()):,}",
@@ -89,6 +94,8 @@ def render_card(config: ModelConfig, rows: pa.Table, measured: Measured) -> str:
         "learning_rate": f"{config.learning_rate:.3g}",
         "steps": measured.steps,
         "precision": measured.precision.value,
+        "similarity": usage.similarity.value,
+        "scale": f"{measured.scale:g}",
         **{name: getattr(config, name) for name in _SHOWN_SETTINGS},
     }
     return _TEMPLATE.format(
@@ -96,11 +103,16 @@ def render_card(config: ModelConfig, rows: pa.Table, measured: Measured) -> str:
         base=config.base,
         dimensions=measured.dimensions,
         max_tokens=measured.max_tokens,
-        query_prefix=f"`{config.query_prefix!r}`",
-        passage_prefix=f"`{config.passage_prefix!r}`",
+        similarity=_COMPARED_BY[usage.similarity],
+        query_prefix=f"`{usage.query_prefix!r}`{_origin(config.query_prefix)}",
+        passage_prefix=f"`{usage.passage_prefix!r}`{_origin(config.passage_prefix)}",
         data=_table(data),
         settings=_table(settings),
     )
+
+
+def _origin(configured: str | None) -> str:
+    return " (the base's own)" if configured is None else ""
 
 
 def _table(rows: Mapping[str, object]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from omegaconf import II
 
@@ -16,6 +17,11 @@ from engine.errors import UserError
 from engine.models.precision import Precision
 from engine.runtime.identity import fields_of, placement
 
+if TYPE_CHECKING:
+    from engine.search.usage import Usage
+
+BASE_KEY = "model.base"
+"""The config key that names the base, for messages."""
 _AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "mini_batch_size", "checkpoint_steps")
 _NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "rows_per_pass", "max_failures")
 
@@ -39,13 +45,15 @@ class ModelConfig:
 
     base: str = "bundled:all-minilm-l6-v2"
     """The model that is tuned: `bundled:NAME`, a local folder or a Hugging Face id."""
-    query_prefix: str = ""
+    query_prefix: str | None = None
     """This text is put before every query, here and wherever the model is used; the model stores it as its prompt
-    `query`."""
-    passage_prefix: str = ""
-    """This text is put before every passage; the model stores it as its prompt `document`."""
+    `query`. Null takes the base's own prompt for queries, "" puts nothing there."""
+    passage_prefix: str | None = None
+    """This text is put before every passage; the model stores it as its prompt `document`. Null takes the base's own
+    prompt for documents or passages."""
     max_tokens: int = 256
-    """The encoder reads so many tokens of a text in the report and in the finished model."""
+    """The encoder reads so many tokens of a text in the report and in the finished model, or as many as the base
+    allows: see `engine.search.usage.length_limit`."""
     train_max_tokens: int = 192
     """The encoder reads so many tokens of a text while it trains; memory and time grow with them."""
     learning_rate: float = 4e-5
@@ -59,8 +67,9 @@ class ModelConfig:
     """The learning rate rises during this share of the steps and falls linearly to zero afterwards."""
     weight_decay: float = 0.0
     """The weight decay of AdamW."""
-    scale: float = 20.0
-    """Cosines are multiplied by this before the softmax; it is the inverse of the temperature."""
+    scale: float | None = None
+    """Scores are multiplied by this before the softmax; it is the inverse of the temperature. Null stands for 20 where
+    scores are cosines, and for 1 where they are dot products of vectors of any length."""
     loss: Loss = Loss.auto
     """What is minimised."""
     symmetric: bool = False
@@ -97,7 +106,7 @@ class ModelConfig:
             _check(self, name, getattr(self, name) >= 1, "1 or more")
         _check(self, "batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
         _check(self, "learning_rate", self.learning_rate > 0, "more than 0, such as 4e-5")
-        _check(self, "scale", self.scale > 0, "more than 0, such as 20")
+        _check(self, "scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
         _check(self, "warmup_share", 0 <= self.warmup_share < 1, "from 0 up to, but not, 1")
         _check(self, "hard_negative_margin", 0 < self.hard_negative_margin <= 1, "above 0 and at most 1")
         for name in _NOT_NEGATIVE:
@@ -116,11 +125,30 @@ class ModelConfig:
         rate = self.learning_rate * math.sqrt(batch_size / self.batch_size)
         return replace(self, batch_size=batch_size, learning_rate=rate)
 
+    def usage(self) -> Usage:
+        """Returns the prefixes and the similarity to train with: those of the base where the config says nothing.
+
+        Raises:
+            UserError: there is no such base, or its vectors are compared in a way that cannot be trained by.
+        """
+        from engine.search.usage import usage_of
+
+        return usage_of(self.base, self.query_prefix, self.passage_prefix, key=BASE_KEY)
+
     def identity(self) -> dict[str, object]:
-        """Returns the fields that change the result; the base counts by its weights, not by its name or folder."""
+        """Returns the fields that change the result.
+
+        The base counts by its weights, not by its name or folder, and prefixes as they are really used.
+        """
         from engine.models.resolve import model_digest
 
-        return fields_of(self) | {"base": model_digest(self.base, key="model.base")}
+        usage = self.usage()
+        return fields_of(self) | {
+            "base": model_digest(self.base, key=BASE_KEY),
+            "query_prefix": usage.query_prefix,
+            "passage_prefix": usage.passage_prefix,
+            "similarity": usage.similarity.value,
+        }
 
 
 def _check(config: ModelConfig, name: str, is_valid: bool, valid_values: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow.compute as pc
+
 from engine.errors import UserError
 from training.batches.plan import RowKeys
 
@@ -30,6 +32,18 @@ def read_rows(examples: ExamplesFolder) -> pa.Table:
     if len(rows["document_id"].unique()) < 2:
         raise too_few_rows(rows)
     return rows
+
+
+def held_out_documents(examples: ExamplesFolder) -> frozenset[str]:
+    """Returns the ids of the documents of split "validation", those whose examples were all rejected included.
+
+    The report ranks queries of these documents to tell whether the tuned model is better, so that nothing of them may
+    be trained on.
+    """
+    columns = ["document_id", "split"]
+    tables = [examples.kept(columns), examples.rejected(columns)]
+    held_out = [table.filter(pc.equal(table["split"], "validation"))["document_id"] for table in tables]
+    return frozenset(document for column in held_out for document in column.unique().to_pylist())
 
 
 def row_keys(rows: pa.Table, negatives: Negatives) -> RowKeys:

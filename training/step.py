@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.model import Losses, ModelRecord
+from engine.errors import UserError
 from engine.models.resolve import resolve_model
 from training.batches.plan import fitting_batch_size, plan_epochs, preferred_batch_size
 from training.card import write_card
+from training.config import BASE_KEY
 from training.negatives import NO_NEGATIVES, mine_negatives
-from training.rows import columns_for_training, read_rows, row_keys, too_few_rows
-from training.workers.job import TrainingJob
+from training.rows import columns_for_training, held_out_documents, read_rows, row_keys, too_few_rows
+from training.workers.job import Diverged, TrainingJob
 from training.workers.launch import choose_workers, train_on_workers
 
 if TYPE_CHECKING:
@@ -46,27 +48,42 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         place: the machine, whose Ray is started.
 
     Raises:
-        UserError: there is no base model, there are too few examples, or more workers than the cluster can hold.
+        UserError: there is no base model, there are too few examples, or more workers than the cluster can hold; or
+            training diverged, and then no model is written.
     """
     started = time.perf_counter()
-    base = resolve_model(config.base, key="model.base")
-    rows = read_rows(ExamplesFolder(inputs["examples"]))
+    base, usage = resolve_model(config.base, key=BASE_KEY), config.usage()
+    examples = ExamplesFolder(inputs["examples"])
+    rows = read_rows(examples)
     place.start_ray()
     workers = choose_workers(config, place)
     negatives = NO_NEGATIVES
     if config.num_hard_negatives:
-        negatives = mine_negatives(config, rows, DocumentsFolder(inputs["documents"]), place)
+        documents, held_out = DocumentsFolder(inputs["documents"]), held_out_documents(examples)
+        negatives = mine_negatives(config, rows, documents, held_out, place)
     plan = _plan(config, rows, negatives, workers, place)
     steps, batch_size = plan.shape
-    config = config.with_batch_size(batch_size)
+    fitted = config.with_batch_size(batch_size)
     place.console.step("model", f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}")
     prepared = time.perf_counter()
-    job = TrainingJob(config, base, output.resolve(), place.logs().resolve(), steps, workers.threads)
-    measured = train_on_workers(job, columns_for_training(rows, negatives), plan, workers, place)
+    job = TrainingJob(fitted, usage, base, output.resolve(), place.logs().resolve(), steps, workers.threads)
+    outcome = train_on_workers(job, columns_for_training(rows, negatives), plan, workers, place)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
-    seconds = _phases(measured, prepare=prepared - started, total=time.perf_counter() - started)
-    write_card(output, config, rows, measured)
-    return _record(job, rows.num_rows, negatives.num_random, measured, seconds)
+    if isinstance(outcome, Diverged):
+        raise _divergence(outcome, config, steps)
+    seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
+    write_card(job, rows, outcome)
+    return _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
+
+
+def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:
+    """The error for a training whose loss or weights became no finite numbers."""
+    rate = f"model.learning_rate={config.learning_rate:g}"
+    what = f"training diverged: at step {diverged.step} of {total_steps} the loss is {diverged.loss:g}"
+    if math.isfinite(diverged.loss):
+        what += " and the model's weights or vectors are no finite numbers"
+    remedy = "lower it, raise model.warmup_share, or compute with model.precision=fp32"
+    return UserError(what, where=rate, remedy=remedy)
 
 
 def _plan(config: ModelConfig, rows: pa.Table, negatives: Negatives, workers: WorkerGroup, place: Place) -> Rows:

@@ -8,6 +8,7 @@ neither a moved folder nor a setting of speed encodes anything again. Ids are re
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _BATCH_PASSAGES = 16_384
 """Passages whose texts are in memory at a time."""
+_LIBRARIES = ("torch", "sentence-transformers", "transformers")
+"""What tokenizes and computes; another version may give other vectors."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class PassageEmbeddings:
     ids: list[str]
     """The `passage_id` of each row of `vectors`."""
     vectors: Vectors
-    """float32 (passages, dim), L2-normalised; a read-only memory map."""
+    """float32 (passages, dim), as `Encoder.encode_passages` gives them; a read-only memory map."""
 
 
 def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place: Place) -> PassageEmbeddings:
@@ -64,9 +67,14 @@ def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place:
 
 
 def _encoder_key(config: EncoderConfig) -> str:
-    """A hash of everything that changes a passage's vector: the encoder's identity, and the sources that encode."""
+    """A hash of everything that changes a passage's vector.
+
+    That is the encoder's identity, what `auto` precision means on this machine, the sources that encode, and the
+    versions of the libraries that they call.
+    """
     fields = {name: value for name, value in config.identity().items() if name != "query_prefix"}
-    return digest([fields, source_hash(__name__)])
+    fields["precision"] = config.computed_precision().value
+    return digest([fields, source_hash(__name__), {name: version(name) for name in _LIBRARIES}])
 
 
 def _write_vectors(

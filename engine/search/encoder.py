@@ -1,6 +1,7 @@
 """From texts to vectors: one encoder, read the same way by curation, mining, the report and `synthmill search`.
 
-In: an `EncoderConfig` and texts. Out: L2-normalised float32 vectors.
+In: an `EncoderConfig` and texts. Out: float32 vectors whose inner products are the scores: L2-normalised, unless the
+model compares by dot products and makes vectors of different lengths.
 
 Texts are tokenized once, sorted by token count and cut into batches of about the same number of tokens: on a CPU
 that saves the padding, and weights in bfloat16 are twice as fast where the CPU multiplies it natively. The libraries
@@ -10,7 +11,7 @@ are imported only when a model is loaded, because every run reads the config.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import II
@@ -19,6 +20,7 @@ from engine.errors import UserError
 from engine.models.precision import Device, Precision, uses_bf16
 from engine.models.resolve import model_digest, resolve_model
 from engine.runtime.identity import fields_of, placement
+from engine.search.usage import Similarity, Usage, has_unit_vectors, length_limit, usage_of
 
 if TYPE_CHECKING:
     import torch
@@ -44,12 +46,12 @@ class EncoderConfig:
 
     model: str = II("model.base")
     """`bundled:NAME`, a local folder, or a hub id."""
-    query_prefix: str = II("model.query_prefix")
-    """Put before every query; the model's card says which."""
-    passage_prefix: str = II("model.passage_prefix")
-    """Put before every passage."""
+    query_prefix: str | None = II("model.query_prefix")
+    """Put before every query; null stands for the model's own prompt for queries, if it has one."""
+    passage_prefix: str | None = II("model.passage_prefix")
+    """Put before every passage; null stands for the model's own prompt for documents or passages."""
     max_tokens: int = II("model.max_tokens")
-    """A text is cut after so many tokens, the model's own limit permitting."""
+    """A text is cut after so many tokens, or fewer where the model itself has a lower limit."""
     precision: str = "auto"
     """Of the weights: bf16, fp32, or auto: bf16 where it is fast (a GPU, a CPU with avx512_bf16), else fp32."""
     batch_tokens: int = placement(0)
@@ -65,14 +67,31 @@ class EncoderConfig:
             raise UserError("leaves no room for a text", where=f"model.max_tokens={self.max_tokens}", remedy=remedy)
 
     def identity(self) -> dict[str, object]:
-        """The fields, with the model's content in place of its name."""
-        return {**fields_of(self), "model": model_digest(self.model, key=_KEY)}
+        """The fields, with the model's content in place of its name and with the prefixes that are really used."""
+        return {**fields_of(self.settled()), "model": model_digest(self.model, key=_KEY)}
+
+    def settled(self) -> EncoderConfig:
+        """The same config with the prefixes that are really used in the place of null."""
+        usage = self.usage()
+        return replace(self, query_prefix=usage.query_prefix, passage_prefix=usage.passage_prefix)
+
+    def usage(self) -> Usage:
+        """The prefixes and the similarity that are used: those of the model where the config says nothing.
+
+        Raises:
+            UserError: there is no such model, or its vectors are compared in a way that cannot be searched by.
+        """
+        return usage_of(self.model, self.query_prefix, self.passage_prefix, key=_KEY)
+
+    def computed_precision(self) -> Precision:
+        """What the weights are in on this machine; never `auto`."""
+        return Precision.bf16 if uses_bf16(Precision(self.precision), _device()) else Precision.fp32
 
 
 class Encoder:
     """A sentence-transformers model, loaded.
 
-    The prompts that a model's folder may name are not used: prefixes come from the config alone.
+    Its attribute `usage` has the prefixes and the similarity that it uses, `max_tokens` how much of a text it reads.
 
     Args:
         config: which model, and how it reads.
@@ -86,23 +105,25 @@ class Encoder:
         import torch
 
         self.config = config
-        self.device: Device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.usage = config.usage()
+        self.device = _device()
         if num_threads and torch.get_num_threads() != num_threads:
             torch.set_num_threads(num_threads)
         self._model = _load(config, self.device)
-        self.max_tokens = _length_limit(self._model, config.max_tokens)
+        self.max_tokens = length_limit(self._model, config.max_tokens)
         self._model.max_seq_length = self.max_tokens
+        self._has_unit_vectors = self.usage.similarity is Similarity.cosine or has_unit_vectors(self._model)
         dim = self._model.get_embedding_dimension()
         assert dim, f"{config.model} does not say how long its vectors are"
         self.dim: int = dim
 
     def encode_queries(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """The vectors of queries, float32 (texts, dim), L2-normalised; `progress` is told how many more are done."""
-        return self._encode(self.config.query_prefix, texts, progress)
+        """The vectors of queries, float32 (texts, dim); `progress` is told how many more are done."""
+        return self._encode(self.usage.query_prefix, texts, progress)
 
     def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """The vectors of passages, float32 (texts, dim), L2-normalised; texts are as `passage_text` makes them."""
-        return self._encode(self.config.passage_prefix, texts, progress)
+        """The vectors of passages, float32 (texts, dim); texts are as `passage_text` makes them."""
+        return self._encode(self.usage.passage_prefix, texts, progress)
 
     def _encode(self, prefix: str, texts: Sequence[str], progress: Callable[[int], None] | None) -> Vectors:
         import numpy as np
@@ -110,18 +131,19 @@ class Encoder:
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
         window = max(1, _WINDOW_TOKENS // self.max_tokens)
         for start in range(0, len(texts), window):
-            for rows, encoded in self._batches([prefix + text for text in texts[start : start + window]]):
+            for rows, encoded in self._batches(prefix, list(texts[start : start + window])):
                 vectors[start + rows] = encoded
                 if progress:
                     progress(len(rows))
         assert np.isfinite(vectors).all(), f"{self.config.model} gave vectors that are not numbers"
         return vectors
 
-    def _batches(self, texts: list[str]) -> Iterator[tuple[Rows, Vectors]]:
+    def _batches(self, prefix: str, texts: list[str]) -> Iterator[tuple[Rows, Vectors]]:
         """The numbers of some texts and their vectors, longest first so that a batch too large fails at once."""
         import torch
 
-        features = self._model.preprocess(texts)
+        # Told apart from the text, because there are models that leave the prompt out of their mean.
+        features = self._model.preprocess(texts, prompt=prefix or None)
         mask = features["attention_mask"]
         lengths = mask.sum(dim=1)
         order = torch.argsort(lengths, descending=True, stable=True)
@@ -130,11 +152,18 @@ class Encoder:
             batch = {name: value[rows][:, columns].to(self.device) for name, value in _token_tensors(features)}
             with torch.inference_mode():
                 output = self._model({**features, **batch})["sentence_embedding"].float()
-                normal = torch.nn.functional.normalize(output, dim=1)
-            yield rows.numpy(), normal.cpu().numpy()
+                if self._has_unit_vectors:
+                    output = torch.nn.functional.normalize(output, dim=1)
+            yield rows.numpy(), output.cpu().numpy()
 
     def _batch_tokens(self) -> int:
         return self.config.batch_tokens or (GPU_BATCH_TOKENS if self.device == "cuda" else CPU_BATCH_TOKENS)
+
+
+def _device() -> Device:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _load(config: EncoderConfig, device: Device) -> Any:
@@ -143,7 +172,7 @@ def _load(config: EncoderConfig, device: Device) -> Any:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # it would be drawn over the console's own
-    bf16 = uses_bf16(Precision(config.precision), device)
+    bf16 = config.computed_precision() is Precision.bf16
     try:
         return SentenceTransformer(
             str(resolve_model(config.model, key=_KEY)),
@@ -156,16 +185,6 @@ def _load(config: EncoderConfig, device: Device) -> Any:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         remedy = "name a text encoder that sentence-transformers loads without trust_remote_code"
         raise UserError(f"cannot be loaded ({reason})", where=f"{_KEY}={config.model}", remedy=remedy) from error
-
-
-def _length_limit(model: Any, max_tokens: int) -> int:
-    """`max_tokens`, or fewer where the model has fewer positions; a shorter default of its folder is no limit."""
-    for name, module in model.named_modules():
-        if name.endswith(".position_embeddings") and (positions := getattr(module, "num_embeddings", 0)):
-            # RoBERTa and its kin count positions from after the padding token.
-            unused = 0 if module.padding_idx is None else module.padding_idx + 1
-            return min(max_tokens, int(positions) - unused)
-    return min(max_tokens, getattr(model[0].config, "max_position_embeddings", None) or max_tokens)
 
 
 def _cut_batches(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> Iterator[torch.Tensor]:

@@ -1,6 +1,7 @@
 """The cache of passage vectors: encoded once, whoever asks, and whole or absent."""
 
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine.search import embeddings
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import Encoder, EncoderConfig
 from tests.support.places import quiet_place
+from tests.support.training import with_settings, write_base
 
 CONFIG = EncoderConfig("bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=64, precision="fp32")
 TEXTS = ["how to sort a list", "", "A heap is a binary tree.", "Příliš žluťoučký kůň", "질문", "sort"]
@@ -77,6 +79,39 @@ def test_another_encoder_encodes_again(
     monkeypatch.setattr(embeddings, "Encoder", refuse_to_load)
     with pytest.raises(LookupError, match="was loaded"):
         encode_passages_cached(replace(CONFIG, **changed), documents, place)  # type: ignore[arg-type]
+
+
+def changed_machine(monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    if change == "bf16":
+        monkeypatch.setattr("engine.models.precision.has_fast_bf16", lambda _: True)
+    else:
+        changed = "engine.search.embeddings.version"
+        monkeypatch.setattr(changed, lambda name: "0" if name == change else version(name))
+
+
+@pytest.mark.parametrize("change", ["bf16", "torch", "sentence-transformers", "transformers"])
+def test_another_arithmetic_or_library_encodes_again(
+    change: str, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.models.precision.has_fast_bf16", lambda _: False)
+    place, config = quiet_place(tmp_path), replace(CONFIG, precision="auto")
+    encode_passages_cached(config, documents, place)
+    monkeypatch.setattr(embeddings, "Encoder", refuse_to_load)
+    encode_passages_cached(replace(config, precision="fp32"), documents, place)  # what `auto` meant
+    changed_machine(monkeypatch, change)
+    with pytest.raises(LookupError, match="was loaded"):
+        encode_passages_cached(config, documents, place)
+
+
+def test_the_key_has_the_prefix_that_is_used(documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Null is the prompt of the model, so it finds the vectors of that prompt, and no others."""
+    e5 = with_settings(write_base(tmp_path / "base"), tmp_path / "e5", prompts={"passage": "word1 "})
+    place, config = quiet_place(tmp_path), EncoderConfig(str(e5), None, None, 32)
+    encode_passages_cached(config, documents, place)
+    monkeypatch.setattr(embeddings, "Encoder", refuse_to_load)
+    encode_passages_cached(replace(config, passage_prefix="word1 "), documents, place)
+    with pytest.raises(LookupError, match="was loaded"):
+        encode_passages_cached(replace(config, passage_prefix=""), documents, place)
 
 
 def test_an_interrupted_encoding_counts_for_nothing(

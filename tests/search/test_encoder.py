@@ -21,8 +21,12 @@ from engine.errors import UserError
 from engine.models.resolve import resolve_model
 from engine.runtime.identity import identity_of
 from engine.search import encoder as encoder_module
+from engine.search.dense import DenseIndex
 from engine.search.encoder import Encoder, EncoderConfig
+from engine.search.usage import Similarity, Usage
+from tests.support.models import write_roberta
 from tests.support.paths import ROOT
+from tests.support.training import with_settings, write_base
 
 BASE = "bundled:all-minilm-l6-v2"
 CONFIG = EncoderConfig(model=BASE, query_prefix="", passage_prefix="", max_tokens=64, precision="fp32")
@@ -95,18 +99,53 @@ def test_texts_are_cut_after_max_tokens(encoder: Encoder) -> None:
 
 def test_the_model_caps_max_tokens() -> None:
     longest = Encoder(replace(CONFIG, max_tokens=4096))
-    assert longest.max_tokens == 512
+    assert longest.max_tokens == 256, "the length that its folder names, although it has 512 positions"
     assert longest.encode_passages(["word " * 2000]).shape == (1, 384)
 
 
 def test_roberta_has_two_positions_less_than_its_table(tmp_path: Path) -> None:
-    from transformers import RobertaConfig, RobertaModel
-
-    RobertaModel(RobertaConfig(vocab_size=3, max_position_embeddings=66, **TINY)).save_pretrained(tmp_path)
-    tiny_tokenizer().save_pretrained(tmp_path)
+    write_roberta(tmp_path, positions=66)
     tiny = Encoder(replace(CONFIG, model=str(tmp_path), max_tokens=128))
     assert tiny.max_tokens == 64
     assert tiny.encode_queries(["word " * 200]).shape == (1, 16)
+
+
+@pytest.fixture
+def e5(tmp_path: Path) -> Path:
+    """A tiny model with prompts of its own that compares by dot products and does not normalise."""
+    prompts = {"query": "query : ", "passage": "word1 word2 "}
+    return with_settings(write_base(tmp_path / "base"), tmp_path / "e5", prompts=prompts, similarity_fn_name="dot")
+
+
+@pytest.mark.parametrize("include_prompt", [True, False])
+def test_a_model_is_used_as_sentence_transformers_uses_it(e5: Path, include_prompt: bool) -> None:
+    """By its own prompts, which some models leave out of their mean, and by dot products where it says so."""
+    from sentence_transformers import SentenceTransformer
+
+    model = SentenceTransformer(str(e5), device="cpu", local_files_only=True)
+    model.set_pooling_include_prompt(include_prompt)
+    model.save_pretrained(str(e5 / "saved"), create_model_card=False)
+    encoder, texts = Encoder(EncoderConfig(str(e5 / "saved"), None, None, 32, "fp32")), ["word3 word4", "word5"]
+    assert encoder.usage == Usage("query : ", "word1 word2 ", Similarity.dot)
+    queries, passages = encoder.encode_queries(texts), encoder.encode_passages(texts)
+    np.testing.assert_allclose(queries, model.encode_query(texts), atol=1e-5)
+    np.testing.assert_allclose(passages, model.encode(texts, prompt_name="passage"), atol=1e-5)
+    assert (np.linalg.norm(passages, axis=1) > 1.5).all()
+    _, scores = DenseIndex(["a", "b"], passages).search(queries, 2)
+    np.testing.assert_allclose(np.sort(scores), np.sort(model.similarity(queries, passages).numpy()), rtol=1e-5)
+
+
+def test_by_cosine_vectors_are_normalised_though_the_model_does_not(e5: Path, tmp_path: Path) -> None:
+    folder = with_settings(e5, tmp_path / "cosine", similarity_fn_name="cosine")
+    vectors = Encoder(EncoderConfig(str(folder), "", "", 32, "fp32")).encode_passages(["word3 word4", "word5"])
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-6)
+
+
+def test_the_identity_has_the_prefixes_that_are_used(e5: Path) -> None:
+    config = EncoderConfig(str(e5), None, None, 32)
+    assert config.settled() == replace(config, query_prefix="query : ", passage_prefix="word1 word2 ")
+    assert identity_of(config) == identity_of(config.settled())
+    assert identity_of(config) != identity_of(replace(config, passage_prefix=""))
 
 
 def test_bf16_stays_close_to_fp32(encoder: Encoder) -> None:
@@ -165,10 +204,10 @@ def test_mistakes_name_key_and_remedy(tmp_path: Path) -> None:
 def test_defaults_follow_the_model_section() -> None:
     from omegaconf import OmegaConf
 
-    model = {"base": BASE, "query_prefix": "q: ", "passage_prefix": "", "max_tokens": 99}
+    model = {"base": BASE, "query_prefix": "q: ", "passage_prefix": None, "max_tokens": 99}
     tree = OmegaConf.create({"model": model, "report": {"encoder": OmegaConf.structured(EncoderConfig)}})
     config = OmegaConf.to_object(tree.report.encoder)
-    assert config == EncoderConfig(model=BASE, query_prefix="q: ", passage_prefix="", max_tokens=99)
+    assert config == EncoderConfig(model=BASE, query_prefix="q: ", passage_prefix=None, max_tokens=99)
 
 
 def test_importing_the_module_costs_little() -> None:

@@ -20,6 +20,21 @@ def write_tiny_model(folder: Path) -> Path:
     return folder
 
 
+def write_roberta(folder: Path, positions: int) -> Path:
+    """A RoBERTa of one layer, whose table of positions has two rows that no text uses, with a tokenizer."""
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+    from tokenizers.pre_tokenizers import Whitespace
+    from transformers import PreTrainedTokenizerFast, RobertaConfig, RobertaModel
+
+    words = Tokenizer(WordLevel({"<unk>": 0, "<pad>": 1, "word": 2}, unk_token="<unk>"))
+    words.pre_tokenizer = Whitespace()
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="<unk>", pad_token="<pad>").save_pretrained(folder)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    RobertaModel(RobertaConfig(vocab_size=3, max_position_embeddings=positions, **shape)).save_pretrained(folder)
+    return folder
+
+
 def refusal(name: str, key: str = "model.base") -> UserError:
     """The error for a model's name: one line that starts with key and value."""
     with pytest.raises(UserError) as caught:

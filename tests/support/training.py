@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import random
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,9 +18,13 @@ from engine.runtime.cluster import ClusterConfig
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
+from training.bi_encoder import load_base
 from training.config import Loss, ModelConfig
 from training.step import train_model
-from training.workers.job import Measured
+from training.workers.job import Measured, TrainingJob
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
 
 WORDS = [f"word{number}" for number in range(200)]
 SPECIAL_WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "query", ":"]
@@ -34,6 +40,7 @@ MEASURED = Measured(
     world_size=1,
     precision=Precision.fp32,
     loss=Loss.mnrl,
+    scale=20.0,
     dimensions=32,
     max_tokens=48,
 )
@@ -112,6 +119,7 @@ def write_examples(folder: Path, count: int = 96, documents: int = 48) -> Path:
     ]
     folder.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES), folder / "kept.parquet")
+    pq.write_table(EXAMPLES.empty_table(), folder / "rejected.parquet")
     return folder
 
 
@@ -147,6 +155,24 @@ def make_config(base: Path, **changes: Any) -> ModelConfig:
         "rows_per_pass": 3,
     }
     return ModelConfig(**(settings | changes))
+
+
+def make_job(config: ModelConfig, folder: Path = Path("output"), *, total_steps: int = 20) -> TrainingJob:
+    """What the workers of a training are told."""
+    return TrainingJob(config, config.usage(), Path(config.base), folder, Path("logs"), total_steps, threads=2)
+
+
+def load(config: ModelConfig) -> SentenceTransformer:
+    """The base of a config that names a folder, as a worker loads it."""
+    return load_base(config, config.usage(), Path(config.base))
+
+
+def with_settings(base: Path, folder: Path, **settings: object) -> Path:
+    """A copy of a base whose config_sentence_transformers.json has other values."""
+    shutil.copytree(base, folder)
+    file = folder / "config_sentence_transformers.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | settings))
+    return folder
 
 
 def make_place(folder: Path, tracker: Any = None) -> Place:

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.runtime.identity import identity_of
-from tests.support.training import make_config
+from tests.support.training import make_config, with_settings
 from training.config import Loss, ModelConfig
 
 
@@ -21,6 +21,7 @@ from training.config import Loss, ModelConfig
         ({"batch_size": 1}, "model.batch_size=1"),
         ({"learning_rate": 0.0}, "model.learning_rate=0.0"),
         ({"epochs": 0}, "model.epochs=0"),
+        ({"scale": 0.0}, "model.scale=0.0"),
         ({"scale": -1.0}, "model.scale=-1.0"),
         ({"warmup_share": 1.0}, "model.warmup_share=1.0"),
         ({"max_failures": -1}, "model.max_failures=-1"),
@@ -50,6 +51,21 @@ def test_the_identity_knows_the_weights_and_not_the_place(base: Path) -> None:
     assert str(base) not in json.dumps(identity_of(config))
     assert identity_of(config) != identity_of(make_config(base, learning_rate=1e-5))
     assert identity_of(config) != identity_of(make_config(base, loss=Loss.cached_mnrl))
+
+
+def test_the_identity_has_the_prefixes_and_the_similarity_that_are_used(base: Path, tmp_path: Path) -> None:
+    e5 = with_settings(base, tmp_path / "e5", prompts={"query": "q: ", "passage": "p: "}, similarity_fn_name="dot")
+    identity = identity_of(make_config(e5))
+    assert isinstance(identity, dict)
+    assert [identity[name] for name in ("query_prefix", "passage_prefix", "similarity")] == ["q: ", "p: ", "dot"]
+    assert identity == identity_of(make_config(e5, query_prefix="q: ", passage_prefix="p: "))
+    assert identity != identity_of(make_config(e5, query_prefix=""))
+
+
+def test_a_base_that_compares_by_a_distance_is_refused_with_the_first_look_at_it(base: Path, tmp_path: Path) -> None:
+    folder = with_settings(base, tmp_path / "base", similarity_fn_name="manhattan")
+    with pytest.raises(UserError, match=r"model\.base=.*manhattan"):
+        identity_of(make_config(folder))
 
 
 def test_names_of_the_config_are_what_identities_hold(base: Path) -> None:

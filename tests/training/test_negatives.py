@@ -6,10 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
+from engine.errors import UserError
 from tests.support.training import make_config as make_config_for
 from tests.support.training import make_passages, make_place, write_documents, write_examples
 from training.config import ModelConfig
@@ -25,6 +29,7 @@ def make_candidates(**changes: Any) -> Candidates:
         "positive_scores": np.array([0.80], dtype=np.float32),
         "positive_documents": np.array([0]),
         "document_of": np.array([0, 0, 1, 2, 3, 4]),
+        "is_free": np.ones(6, np.bool_),
     }
     return Candidates(**(parts | changes))
 
@@ -75,13 +80,47 @@ def test_more_negatives_than_results_are_filled() -> None:
 def test_mined_negatives_are_passages_of_other_documents(base: Path, tmp_path: Path) -> None:
     rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
     documents = DocumentsFolder(write_documents(tmp_path / "documents", documents=10))
-    mined = mine_negatives(make_config_for(base, num_hard_negatives=2), rows, documents, make_place(tmp_path))
+    config = make_config_for(base, num_hard_negatives=2)
+    mined = mine_negatives(config, rows, documents, frozenset(), make_place(tmp_path))
     text_of = {f"d{number}": text for number, text in enumerate(make_passages(10))}
     assert [len(documents) for documents in mined.documents] == [2] * 19
     for document, negatives, texts in zip(rows["document_id"].to_pylist(), mined.documents, mined.texts, strict=True):
         assert document not in negatives
         assert texts == [text_of[negative] for negative in negatives]
     assert mined.columns()["negative_1"].to_pylist() == [texts[1] for texts in mined.texts]
+
+
+def test_passages_that_are_not_free_are_neither_mined_nor_drawn() -> None:
+    candidates = make_candidates(is_free=np.array([True, True, True, False, False, True]))
+    chosen, num_random = choose_negatives(make_config(num_hard_negatives=3), candidates)
+    assert chosen[0, 0] == 5
+    assert num_random == 2
+    assert set(chosen[0].tolist()) <= {2, 5}
+
+
+def test_nothing_of_held_out_documents_is_a_negative(base: Path, tmp_path: Path) -> None:
+    """Half of the documents are held out, and one that is not has the text of one that is."""
+    passages = make_passages(10)
+    folder = write_documents(tmp_path / "documents", documents=10)
+    table = pq.read_table(folder / "passages.parquet")
+    texts = [*passages[:9], f"  {passages[0]}\n"]
+    pq.write_table(table.set_column(table.schema.get_field_index("text"), "text", [texts]), folder / "passages.parquet")
+    rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
+    rows = rows.filter(pc.is_in(rows["document_id"], pa.array([f"d{number}" for number in range(5, 10)])))
+    config = make_config_for(base, num_hard_negatives=3, hard_negative_margin=1.0)
+    held_out = [f"d{number}" for number in range(5)]
+    mined = mine_negatives(config, rows, DocumentsFolder(folder), held_out, make_place(tmp_path))
+    assert {document for documents in mined.documents for document in documents} == {"d5", "d6", "d7", "d8"}
+    assert all(passages[0] not in text for texts in mined.texts for text in texts)
+
+
+def test_too_few_documents_beside_the_held_out_ones_are_refused(base: Path, tmp_path: Path) -> None:
+    rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
+    documents = DocumentsFolder(write_documents(tmp_path / "documents", documents=10))
+    held_out = [f"d{number}" for number in range(9)]
+    with pytest.raises(UserError, match="9 held-out") as caught:
+        mine_negatives(make_config_for(base, num_hard_negatives=1), rows, documents, held_out, make_place(tmp_path))
+    assert caught.value.where == "model.num_hard_negatives"
 
 
 def test_no_negatives_make_no_columns() -> None:

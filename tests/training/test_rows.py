@@ -13,7 +13,7 @@ from engine.artifacts.examples import ExamplesFolder
 from engine.errors import UserError
 from tests.support.training import write_examples
 from training.negatives import NO_NEGATIVES, Negatives
-from training.rows import columns_for_training, read_rows, row_keys
+from training.rows import columns_for_training, held_out_documents, read_rows, row_keys
 
 ROWS = pa.table(
     {
@@ -34,6 +34,15 @@ def test_only_kept_examples_of_the_training_split_are_read(tmp_path: Path) -> No
     ]
     pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES), tmp_path / "kept.parquet")
     assert read_rows(ExamplesFolder(tmp_path))["query"].to_pylist() == [f"q{i}" for i in range(9) if i % 3]
+
+
+def test_documents_of_the_validation_split_are_held_out_whatever_became_of_their_examples(tmp_path: Path) -> None:
+    blank = {name: "" if pa.types.is_string(EXAMPLES.field(name).type) else 0 for name in EXAMPLES.names}
+    for file, validation in (("kept", "d1"), ("rejected", "d2")):
+        rows = [{**blank, "document_id": "d0", "split": "train"}]
+        rows += [{**blank, "document_id": validation, "split": "validation"}] * 2
+        pq.write_table(pa.Table.from_pylist(rows, schema=EXAMPLES), tmp_path / f"{file}.parquet")
+    assert held_out_documents(ExamplesFolder(tmp_path)) == {"d1", "d2"}
 
 
 def test_examples_of_one_document_are_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -16,8 +17,9 @@ import pytest
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
 from engine.storage.typed import from_json_values, to_json_values
-from tests.support.training import Points, make_config, train
+from tests.support.training import Points, make_config, train, with_settings
 from training.config import Loss
+from training.workers import launch, worker
 
 
 def test_a_trained_model_loads_and_has_learned(ray_session: None, base: Path, tmp_path: Path) -> None:
@@ -41,7 +43,7 @@ def test_a_trained_model_loads_and_has_learned(ray_session: None, base: Path, tm
 
     model = SentenceTransformer(str(output), device="cpu", local_files_only=True)
     assert model.max_seq_length == 48
-    assert model.prompts == {"query": "query : ", "document": ""}
+    assert (model.prompts["query"], model.prompts["document"]) == ("query : ", "")
     assert {str(parameter.dtype) for parameter in model.parameters()} == {"torch.float32"}
     assert model.encode_query(["word1"]).shape == (1, 32)
     assert (output / "model.safetensors").is_file()
@@ -79,6 +81,51 @@ def test_a_trainer_that_fails_says_where_its_log_is(ray_session: None, base: Pat
     (tmp_path / "model" / "model.safetensors").mkdir()  # saving the weights must fail
     with pytest.raises(RuntimeError, match=r"training-0\.log"):
         train(make_config(base, epochs=1, max_failures=0), tmp_path)
+
+
+def test_a_training_that_diverges_fails_and_leaves_no_model(ray_session: None, base: Path, tmp_path: Path) -> None:
+    config = make_config(base, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"training diverged: at step \d+ of 22 the loss is nan") as caught:
+        train(config, tmp_path)
+    assert caught.value.where == "model.learning_rate=1e+30"
+    assert "lower it" in caught.value.remedy
+    assert not list((tmp_path / "model").iterdir())
+
+
+def test_a_base_for_dot_products_is_trained_and_saved_as_one(ray_session: None, base: Path, tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    prompts = {"query": "query : ", "passage": "word1 "}
+    e5 = with_settings(base, tmp_path / "e5", prompts=prompts, similarity_fn_name="dot")
+    record, output = train(make_config(e5, epochs=1), tmp_path)
+    assert record.steps > 0
+    model = SentenceTransformer(str(output), device="cpu", local_files_only=True)
+    assert model.similarity_fn_name == "dot"
+    assert (model.prompts["query"], model.prompts["document"]) == ("query : ", "word1 ")
+    card = (output / "README.md").read_text()
+    for part in ("compared by dot product", "`'query : '` (the base's own)", "`'word1 '` (the base's own)"):
+        assert part in card
+
+
+@pytest.mark.slow
+def test_ranks_of_unequal_memory_train_with_one_loss(
+    ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rank 1 finds no memory free, so that both take the loss that holds fewer rows."""
+    plain = worker.train_on_rank
+
+    def with_memory_of_its_own(settings: dict[str, Any]) -> object:
+        import ray.train
+
+        from training.losses import memory
+
+        free = (0 if ray.train.get_context().get_world_rank() else 1 << 40, False)
+        memory.free_bytes = lambda _: free
+        return plain(settings)
+
+    monkeypatch.setattr(launch, "train_on_rank", with_memory_of_its_own)
+    record, _ = train(make_config(base, epochs=1, num_workers=2), tmp_path)
+    assert (record.world_size, record.loss_kind) == (2, "cached_mnrl")
 
 
 @pytest.mark.slow

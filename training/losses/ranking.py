@@ -1,6 +1,7 @@
 """Multiple negatives ranking, plain and with GradCache: each query's passage against all passages of the batch.
 
-In: the model's config and a SentenceTransformer. Out: a torch module that gives the loss of a tokenized batch. The
+In: the model's config and a SentenceTransformer. Out: a torch module that gives the loss of a tokenized batch, by the
+similarity that the model is used with. The
 arithmetic is sentence-transformers'; what is added is how a batch is embedded on a CPU.
 """
 
@@ -10,12 +11,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import SentenceTransformer, SimilarityFunction
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
     MultipleNegativesRankingLoss,
 )
 
+from training.bi_encoder import softmax_scale
 from training.config import ModelConfig
 
 Features = dict[str, Any]
@@ -24,7 +26,9 @@ Features = dict[str, Any]
 
 def ranking_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool) -> torch.nn.Module:
     """Returns the loss `mnrl`, which holds the activations of all rows at once."""
-    return RaggedRankingLoss(model, rows_per_pass=config.rows_per_pass if on_cpu else 0, **_options(config, world_size))
+    return RaggedRankingLoss(
+        model, rows_per_pass=config.rows_per_pass if on_cpu else 0, **_options(config, model, world_size)
+    )
 
 
 def cached_ranking_loss(
@@ -35,13 +39,17 @@ def cached_ranking_loss(
     It embeds a batch in passes of its own, so `on_cpu` changes nothing.
     """
     del on_cpu
-    options = _options(config, world_size)
+    options = _options(config, model, world_size)
     loss: torch.nn.Module = CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
     return loss
 
 
-def _options(config: ModelConfig, world_size: int) -> dict[str, Any]:
-    options: dict[str, Any] = {"scale": config.scale, "gather_across_devices": world_size > 1}
+def _options(config: ModelConfig, model: SentenceTransformer, world_size: int) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "scale": softmax_scale(config, model),
+        "similarity_fct": SimilarityFunction.to_similarity_fn(model.similarity_fn_name),
+        "gather_across_devices": world_size > 1,
+    }
     if config.symmetric:
         options |= {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
     return options

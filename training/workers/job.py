@@ -1,6 +1,6 @@
-"""What crosses Ray between the driver and the training processes: a TrainingJob there, a Measured back.
+"""What crosses Ray between the driver and the training processes: a TrainingJob there, a Measured or a Diverged back.
 
-Both are frozen and hold plain values only. It is apart from the worker so that the driver, and the model card, need
+All are frozen and hold plain values only. It is apart from the worker so that the driver, and the model card, need
 nothing of what a worker does.
 """
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.models.precision import Precision
+from engine.search.usage import Usage
 from training.config import Loss, ModelConfig
 
 
@@ -19,6 +20,7 @@ class TrainingJob:
 
     Attributes:
         config: the model's config, with the batch size and the learning rate that the rows allow.
+        usage: the prefixes and the similarity that are trained with.
         base: the folder of the base model.
         output: where rank 0 writes the model; on a cluster a folder that all nodes see.
         logs: where each process writes what it would print.
@@ -27,6 +29,7 @@ class TrainingJob:
     """
 
     config: ModelConfig
+    usage: Usage
     base: Path
     output: Path
     logs: Path
@@ -53,6 +56,7 @@ class Measured:
         world_size: the number of workers.
         precision: what the forward pass computed in; never `auto`.
         loss: what was minimised; never `auto`.
+        scale: what scores were multiplied by before the softmax.
         dimensions: the length of the model's vectors.
         max_tokens: what the saved model reads of a text.
     """
@@ -67,5 +71,21 @@ class Measured:
     world_size: int
     precision: Precision
     loss: Loss
+    scale: float
     dimensions: int
     max_tokens: int
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """What a worker returns of a training that it gave up; it wrote no model.
+
+    It is a value and no exception, because Ray Train would start the same training again.
+
+    Attributes:
+        step: the step whose loss was no finite number, or the last one, where only the weights showed it.
+        loss: the loss of that step.
+    """
+
+    step: int
+    loss: float

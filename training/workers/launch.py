@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
     from training.batches.plan import Rows
     from training.config import ModelConfig
-    from training.workers.job import Measured, TrainingJob
+    from training.workers.job import Diverged, Measured, TrainingJob
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,10 @@ def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
     return WorkerGroup(size=size, use_gpu=bool(num_gpus), threads=max(1, place.num_cpus // size))
 
 
-def train_on_workers(job: TrainingJob, rows: pa.Table, plan: Rows, workers: WorkerGroup, place: Place) -> Measured:
-    """Trains with Ray Train, showing progress, and returns what rank 0 measured.
+def train_on_workers(
+    job: TrainingJob, rows: pa.Table, plan: Rows, workers: WorkerGroup, place: Place
+) -> Measured | Diverged:
+    """Trains with Ray Train, showing progress, and returns what rank 0 measured, or where the training diverged.
 
     Args:
         job: what each worker is told; the model is written to its `output`, and checkpoints below that.
@@ -109,8 +111,8 @@ def train_on_workers(job: TrainingJob, rows: pa.Table, plan: Rows, workers: Work
         dataset_config=PlannedShards(ray.put(rows), job.config.batch_size),
     )
     try:
-        measured: Measured = watch(lambda: trainer.fit().return_value, curve, job.total_steps, place)
+        outcome: Measured | Diverged = watch(lambda: trainer.fit().return_value, curve, job.total_steps, place)
     except ray.train.TrainingFailedError as error:
         log = job.log_file(0)
         raise RuntimeError(f"training failed; the end of {log}:\n{last_lines(log)}") from error
-    return measured
+    return outcome

@@ -6,6 +6,7 @@ trained in place, a loss curve, checkpoints that Ray Train keeps.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -17,7 +18,8 @@ from sentence_transformers import SentenceTransformerTrainer, SentenceTransforme
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import TrainerCallback
 
-from training.config import ModelConfig
+from engine.search.usage import Usage
+from training.workers.job import Diverged, TrainingJob
 from training.workers.progress import Point
 
 _LOGGED_STEPS = 500
@@ -64,23 +66,35 @@ class _Tokenized(IterableDataset[dict[str, Any]]):
 
 
 class CurveCallback(TrainerCallback):
-    """Sends rank 0's loss curve to the driver and notes when each step ended.
+    """Sends rank 0's loss curve to the driver, notes when each step ended, and ends a training that diverges.
+
+    The logged loss is the mean over all ranks, so that all of them end with the same step.
 
     Args:
         curve: the actor of `training.workers.progress.start_curve`.
+
+    Attributes:
+        step_ends: when each step ended, in seconds from any moment.
+        diverged: where the loss was no finite number for the first time; None while it is one.
     """
 
     def __init__(self, curve: Any) -> None:
         self._curve = curve
         self.step_ends: list[float] = []
+        self.diverged: Diverged | None = None
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         """Notes when the step ended."""
         self.step_ends.append(time.perf_counter())
 
-    def on_log(self, _: Any, state: Any, *__: Any, logs: dict[str, float] | None = None, **___: Any) -> None:
-        """Sends a point, without waiting for it to arrive."""
-        if state.is_world_process_zero and logs and "loss" in logs:
+    def on_log(self, _: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **__: Any) -> None:
+        """Sends a point, without waiting for it to arrive; asks the trainer to stop where the loss is not finite."""
+        if not logs or "loss" not in logs:
+            return
+        if not math.isfinite(logs["loss"]):
+            self.diverged = self.diverged or Diverged(state.global_step, logs["loss"])
+            control.should_training_stop = True
+        elif state.is_world_process_zero:
             self._curve.add.remote(Point(state.global_step, logs["loss"], logs.get("learning_rate", 0.0)))
 
 
@@ -108,17 +122,17 @@ class CheckpointCallback(TrainerCallback):
         ray.train.report({"step": state.global_step}, checkpoint=kept)
 
 
-def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share: int, bf16: bool, on_cpu: bool) -> Any:
+def make_arguments(job: TrainingJob, folder: Path, *, share: int, bf16: bool, on_cpu: bool) -> Any:
     """Makes the trainer's arguments; everything that prints, uploads or evaluates is off.
 
     Args:
-        config: the model's config.
+        job: the model's config, the prefixes, and the steps of the whole training.
         folder: a folder of this process alone, for checkpoints on their way to Ray Train.
-        total_steps: the steps of the whole training.
         share: the rows of a batch on one rank.
         bf16: whether the forward pass is in bf16 autocast instead of fp32.
         on_cpu: whether there is no GPU; accelerate has to be told, or it takes two gloo workers for two trainings.
     """
+    config, total_steps = job.config, job.total_steps
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=total_steps,
@@ -135,9 +149,11 @@ def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share
         ignore_data_skip=True,
         dataloader_num_workers=0,
         dataloader_pin_memory=False,
-        prompts=_prompts(config),
+        prompts=_prompts(job.usage, config.num_hard_negatives),
         logging_steps=max(1, total_steps // _LOGGED_STEPS),
         logging_first_step=True,
+        # The filter would put the mean so far in the place of a loss that is no number, and hide a divergence.
+        logging_nan_inf_filter=False,
         save_strategy="steps" if total_steps > config.checkpoint_steps else "no",
         save_steps=config.checkpoint_steps,
         save_total_limit=1,
@@ -148,7 +164,7 @@ def make_arguments(config: ModelConfig, folder: Path, *, total_steps: int, share
     )
 
 
-def _prompts(config: ModelConfig) -> dict[str, str]:
+def _prompts(usage: Usage, num_hard_negatives: int) -> dict[str, str]:
     """The prefix of each column of a batch."""
-    negatives = {f"negative_{index}": config.passage_prefix for index in range(config.num_hard_negatives)}
-    return {"query": config.query_prefix, "passage": config.passage_prefix, **negatives}
+    negatives = {f"negative_{index}": usage.passage_prefix for index in range(num_hard_negatives)}
+    return {"query": usage.query_prefix, "passage": usage.passage_prefix, **negatives}

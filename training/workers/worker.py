@@ -19,22 +19,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.models.precision import Device, Precision, uses_bf16
-from training.bi_encoder import load_base, save_model
-from training.workers.job import Measured, TrainingJob
+from training.bi_encoder import is_sound, load_base, reading_at_most, save_model, softmax_scale
+from training.config import Loss
+from training.workers.job import Diverged, Measured, TrainingJob
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import torch
     from sentence_transformers import SentenceTransformer
 
-    from training.config import Loss
     from training.workers.trainer import CurveCallback, StreamTrainer
 
 
-def train_on_rank(settings: dict[str, Any]) -> Measured:
+def train_on_rank(settings: dict[str, Any]) -> Measured | Diverged:
     """Trains on this rank's part of every batch; Ray Train calls it again after a failure.
 
     Args:
         settings: "job", a TrainingJob, and "curve", the actor that takes the loss curve.
+
+    Returns:
+        What was measured; or, of rank 0, where the training diverged, and then no model is written.
     """
     import ray.train
 
@@ -48,34 +52,43 @@ def train_on_rank(settings: dict[str, Any]) -> Measured:
         return _train(job, settings["curve"], Path(folder), started)
 
 
-def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started: float) -> Measured:
+def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started: float) -> Measured | Diverged:
     rank = _set_up_rank(job)
     from training.workers.dropout import ByteDropout
     from training.workers.trainer import CurveCallback, seconds_per_step
 
     resumed_at = first_step(checkpoint)  # read now: Ray Train removes this checkpoint when it has a newer one
-    model = load_base(job.config, job.base)
-    loss = rank.choose_loss(model)
+    model = load_base(job.config, job.usage, job.base)
     curve = CurveCallback(curve_actor)
-    with tempfile.TemporaryDirectory(prefix="synthmill-") as folder:
+    with (
+        reading_at_most(model, job.config.train_max_tokens),
+        tempfile.TemporaryDirectory(prefix="synthmill-") as folder,
+    ):
+        loss = rank.choose_loss(model)
         trainer = rank.make_trainer(model, loss, curve, Path(folder), resumed_at)
         loaded = time.perf_counter()
         with ByteDropout():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     trained = time.perf_counter()
+    losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
+    if curve.diverged:
+        return curve.diverged
     if rank.number == 0:
-        save_model(model, job.config, job.output)
+        if not is_sound(model):
+            return Diverged(trainer.state.global_step, losses[-1])
+        save_model(model, job.output)
     return Measured(
         load_seconds=loaded - started,
         loop_seconds=trained - loaded,
         save_seconds=time.perf_counter() - trained,
         seconds_per_step=seconds_per_step(curve.step_ends),
-        losses=tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry),
+        losses=losses,
         steps=trainer.state.global_step,
         resumed_at_step=resumed_at,
         world_size=rank.world_size,
         precision=Precision.bf16 if rank.bf16 else Precision.fp32,
         loss=loss,
+        scale=softmax_scale(job.config, model),
         dimensions=model.get_embedding_dimension(),
         max_tokens=model.max_seq_length,
     )
@@ -83,28 +96,25 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
 
 @dataclass(frozen=True)
 class _Rank:
-    """One of the training processes: its number, what it is told, and what it computes on."""
+    """One of the training processes: its number, what it is told, and what it computes on, in which precision."""
 
     job: TrainingJob
     number: int
     world_size: int
-    device: Device
+    device: torch.device
+    bf16: bool
 
     @property
     def share(self) -> int:
         """Rows of a batch on this rank."""
         return self.job.config.batch_size // self.world_size
 
-    @property
-    def bf16(self) -> bool:
-        """Whether the forward pass is in bf16."""
-        return uses_bf16(self.job.config.precision, self.device)
-
     def choose_loss(self, model: SentenceTransformer) -> Loss:
-        """Decides which loss fits into this process's memory."""
+        """Decides together with the other ranks which loss fits into the memory of all of them."""
         from training.losses.memory import choose_loss
+        from training.workers.agreement import is_so_on_all_ranks
 
-        return choose_loss(
+        fitting = choose_loss(
             self.job.config.loss,
             model[0].auto_model.config,
             rows=self.share * (1 + self.job.config.num_hard_negatives),
@@ -112,6 +122,8 @@ class _Rank:
             bf16=self.bf16,
             processes=self.world_size,
         )
+        is_plain = is_so_on_all_ranks(fitting is Loss.mnrl, self.device)
+        return Loss.mnrl if is_plain else Loss.cached_mnrl
 
     def make_trainer(
         self, model: SentenceTransformer, loss: Loss, curve: CurveCallback, folder: Path, first: int
@@ -120,10 +132,8 @@ class _Rank:
         from training.losses.build import build_loss
         from training.workers.trainer import CheckpointCallback, StreamTrainer, make_arguments
 
-        config, on_cpu = self.job.config, self.device == "cpu"
-        arguments = make_arguments(
-            config, folder, total_steps=self.job.total_steps, share=self.share, bf16=self.bf16, on_cpu=on_cpu
-        )
+        config, on_cpu = self.job.config, self.device.type == "cpu"
+        arguments = make_arguments(self.job, folder, share=self.share, bf16=self.bf16, on_cpu=on_cpu)
         joined = arguments.world_size
         assert joined == self.world_size, f"{joined} of {self.world_size} workers train together"
         return StreamTrainer(
@@ -145,16 +155,23 @@ class _Rank:
 def _set_up_rank(job: TrainingJob) -> _Rank:
     """Sets the threads and the environment of this process, before anything imports accelerate."""
     import ray.train
+    import ray.train.torch
     import torch
+
+    from training.workers.agreement import is_so_on_all_ranks
 
     context = ray.train.get_context()
     world_size = context.get_world_size()
-    device: Device = "cuda" if torch.cuda.is_available() else "cpu"
+    device: torch.device = ray.train.torch.get_device()
+    kind: Device = "cuda" if device.type == "cuda" else "cpu"
     torch.set_num_threads(job.threads)
-    if device == "cpu" and world_size == 1:
+    if kind == "cuda":
+        torch.cuda.set_device(device)  # else each rank would look at the memory of the first GPU
+    elif world_size == 1:
         # With a LOCAL_RANK accelerate would wrap one process in DDP, which then copies all gradients for nobody.
         os.environ.pop("LOCAL_RANK", None)
-    return _Rank(job, context.get_world_rank(), world_size, device)
+    bf16 = is_so_on_all_ranks(uses_bf16(job.config.precision, kind), device)
+    return _Rank(job, context.get_world_rank(), world_size, device, bf16)
 
 
 def first_step(checkpoint: Path | None) -> int:

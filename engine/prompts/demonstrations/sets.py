@@ -73,7 +73,9 @@ def choose_sets(
     from engine.search.embeddings import encode_passages_cached
     from engine.search.encoder import Encoder
 
-    vectors = Encoder(config.encoder, num_threads=place.num_cpus).encode_passages([d.document for d in pool])
+    encoded = Encoder(config.encoder, num_threads=place.num_cpus).encode_passages([d.document for d in pool])
+    # Likeness is a cosine, also by an encoder whose vectors differ in length; zeros stay zeros.
+    vectors = encoded / np.maximum(np.linalg.norm(encoded, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     if config.select is Selection.diverse:
         return ShownSets(diverse_sets(config, strata, vectors))
     return nearest_sets(config, strata, vectors, encode_passages_cached(config.encoder, documents, place).vectors)
@@ -154,7 +156,7 @@ def nearest_sets(
         config: how many a set shows.
         strata: rows of the pool for each value.
         vectors: (pool, dim), L2-normalised.
-        passages: (passages, dim), L2-normalised.
+        passages: (passages, dim); their lengths do not matter.
     """
     members: list[list[int]] = []
     of_passage = np.zeros((len(strata), len(passages)), np.int64)

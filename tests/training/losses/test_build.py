@@ -8,8 +8,7 @@ import pytest
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 
-from tests.support.training import make_config
-from training.bi_encoder import load_base
+from tests.support.training import load, make_config
 from training.config import Loss
 from training.losses.build import build_loss
 from training.losses.ranking import RaggedRankingLoss
@@ -19,7 +18,7 @@ KINDS = {Loss.mnrl: RaggedRankingLoss, Loss.cached_mnrl: CachedMultipleNegatives
 
 @pytest.fixture(scope="module")
 def model(base: Path) -> SentenceTransformer:
-    return load_base(make_config(base), base)
+    return load(make_config(base))
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Loss if kind is not Loss.auto])

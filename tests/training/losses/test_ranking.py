@@ -60,6 +60,19 @@ def test_the_scale_and_the_second_direction_change_the_loss(model: SentenceTrans
     assert len(values) == 3
 
 
+@pytest.mark.parametrize("build", [ranking_loss, cached_ranking_loss])
+def test_a_model_for_dot_products_is_trained_by_them(model: SentenceTransformer, base: Path, build: Any) -> None:
+    """The loss is the cross-entropy of the scores that `model.similarity` gives, at a scale of 1."""
+    labels = torch.arange(len(QUERIES))
+    for similarity, scale in (("dot", 1.0), ("cosine", 20.0)):
+        model.similarity_fn_name = similarity
+        with torch.no_grad():
+            queries, passages = (model(column)["sentence_embedding"] for column in features(model))
+        expected = torch.nn.functional.cross_entropy(scale * model.similarity(queries, passages), labels)
+        value, _ = loss_and_gradients(model, build(make_config(base), model, world_size=1, on_cpu=True))
+        assert value == pytest.approx(expected.item(), abs=1e-5)
+
+
 def test_passes_are_made_on_a_cpu_only(model: SentenceTransformer, base: Path) -> None:
     widths: list[tuple[int, ...]] = []
     model.register_forward_pre_hook(lambda _, inputs: widths.append(tuple(inputs[0]["input_ids"].shape)))

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import ray
 
-from tests.support.training import MEASURED
+from tests.support.training import MEASURED, make_job
 from training.config import ModelConfig
-from training.workers.job import TrainingJob
+from training.workers.job import Diverged
 
-JOB = TrainingJob(ModelConfig(seed=0), Path("base"), Path("output"), Path("logs"), total_steps=20, threads=2)
+JOB = make_job(ModelConfig(seed=0))
 
 
-def test_a_job_and_its_measurements_cross_ray(ray_session: None) -> None:
-    assert ray.get([ray.put(JOB), ray.put(MEASURED)]) == [JOB, MEASURED]
+def test_a_job_and_what_comes_back_cross_ray(ray_session: None) -> None:
+    sent = [JOB, MEASURED, Diverged(3, float("inf"))]
+    assert ray.get([ray.put(value) for value in sent]) == sent
 
 
 def test_each_rank_has_its_log() -> None:

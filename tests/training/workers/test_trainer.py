@@ -8,11 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from transformers import TrainerControl
 
-from tests.support.training import make_config
-from training.bi_encoder import load_base
+from tests.support.training import load, make_config, make_job
 from training.config import Loss, ModelConfig
 from training.losses.build import build_loss
+from training.workers.job import Diverged
 from training.workers.progress import Point
 from training.workers.trainer import CurveCallback, StreamTrainer, make_arguments, seconds_per_step
 
@@ -20,7 +21,7 @@ CONFIG = ModelConfig(seed=3, learning_rate=1e-4, warmup_share=0.1, checkpoint_st
 
 
 def test_nothing_is_printed_uploaded_or_evaluated(tmp_path: Path) -> None:
-    arguments = make_arguments(CONFIG, tmp_path, total_steps=100, share=8, bf16=False, on_cpu=True)
+    arguments = make_arguments(make_job(CONFIG, total_steps=100), tmp_path, share=8, bf16=False, on_cpu=True)
     assert (arguments.max_steps, arguments.per_device_train_batch_size, arguments.warmup_steps) == (100, 8, 10)
     assert arguments.use_cpu
     assert arguments.report_to == []
@@ -30,19 +31,19 @@ def test_nothing_is_printed_uploaded_or_evaluated(tmp_path: Path) -> None:
 
 def test_each_column_has_its_prefix(tmp_path: Path) -> None:
     config = ModelConfig(seed=3, query_prefix="q: ", passage_prefix="p: ", num_hard_negatives=2)
-    arguments = make_arguments(config, tmp_path, total_steps=10, share=8, bf16=False, on_cpu=True)
+    arguments = make_arguments(make_job(config), tmp_path, share=8, bf16=False, on_cpu=True)
     assert arguments.prompts == {"query": "q: ", "passage": "p: ", "negative_0": "p: ", "negative_1": "p: "}
     assert arguments.save_strategy == "no", "so short a training is not worth a checkpoint"
 
 
 def test_batches_reach_the_model_in_the_order_of_the_stream(base: Path, tmp_path: Path) -> None:
     config = make_config(base)
-    model = load_base(config, base)
+    model = load(config)
     steps = [pa.table({"query": [f"word{step}", "word9"], "passage": ["word1", "word2"]}) for step in (3, 4)]
     trainer = StreamTrainer(
         batches=lambda: iter(steps),
         model=model,
-        args=make_arguments(config, tmp_path, total_steps=2, share=2, bf16=False, on_cpu=True),
+        args=make_arguments(make_job(config, total_steps=2), tmp_path, share=2, bf16=False, on_cpu=True),
         loss=build_loss(Loss.mnrl, config, model, world_size=1, on_cpu=True),
     )
     loaded = [batch["query_input_ids"][0, 1].item() for batch in trainer.get_train_dataloader()]
@@ -62,6 +63,20 @@ def test_rank_0_sends_the_points_of_the_curve(is_first: bool) -> None:
     sent: list[Point] = []
     actor: Any = SimpleNamespace(add=SimpleNamespace(remote=sent.append))
     callback, state = CurveCallback(actor), SimpleNamespace(is_world_process_zero=is_first, global_step=7)
-    callback.on_log(None, state, None, logs={"loss": 0.5, "learning_rate": 1e-5})
-    callback.on_log(None, state, None, logs={"train_runtime": 3.0})
+    control = TrainerControl()
+    callback.on_log(None, state, control, logs={"loss": 0.5, "learning_rate": 1e-5})
+    callback.on_log(None, state, control, logs={"train_runtime": 3.0})
     assert sent == ([Point(7, 0.5, 1e-5)] if is_first else [])
+    assert callback.diverged is None
+    assert not control.should_training_stop
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_all_ranks_stop_at_the_first_loss_that_is_not_finite(is_first: bool) -> None:
+    actor: Any = SimpleNamespace()  # no point of it is sent
+    callback, control = CurveCallback(actor), TrainerControl()
+    for step, loss in ((4, float("inf")), (5, float("nan"))):
+        state = SimpleNamespace(is_world_process_zero=is_first, global_step=step)
+        callback.on_log(None, state, control, logs={"loss": loss})
+    assert callback.diverged == Diverged(4, float("inf"))
+    assert control.should_training_stop
