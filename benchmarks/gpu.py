@@ -141,7 +141,7 @@ def gradcache(base: Path, size: Size) -> None:
     from training.config import Loss
 
     config = model_config(base, size)
-    model = load_base(config, base)
+    model = load_base(config, config.usage(), base)
     for count in size.batches:
         for name, kind in (("plain", Loss.mnrl), ("gradcache", Loss.cached_mnrl)):
             step_of_pairs(f"gpu.{name}_{count}", model, config, kind, count)
