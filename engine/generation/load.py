@@ -20,6 +20,7 @@ from engine.generation.generator import Generator, Weights
 from engine.generation.vllm_generator import VllmGenerator
 from engine.models.adapter import resolve_adapter
 from engine.models.resolve import resolve_model
+from engine.runtime.secrets import redact_logs
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
@@ -85,6 +86,7 @@ def make_generator(config: GeneratorConfig, weights: Mapping[str, Weights]) -> G
         weights: of `find_weights`.
     """
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
+    redact_logs()  # vLLM logs the arguments that it is given
     generators: dict[str, Generator] = {}
     for name, each in model_configs(config).items():
         is_fake = each.generator is GeneratorKind.fake
