@@ -30,6 +30,9 @@ from eval.step import evaluate_model
 from training.config import ModelConfig
 from training.step import train_model
 
+SEEDS = 2**32
+"""Seeds are below this: numpy and torch's trainers take 32 bits."""
+
 
 @dataclass(frozen=True)
 class RunConfig:
@@ -64,11 +67,15 @@ class RunConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:
-        """Refuses counts below zero."""
-        for name in ("preview", "seed"):
-            value = getattr(self, name)
-            if value < 0:
-                raise UserError(f"{value} is too small", where=f"{name}={value}", remedy="set it to 0 or more")
+        """Refuses a preview of fewer than no prompts, and seeds that not every library takes."""
+        if self.preview < 0:
+            where = f"preview={self.preview}"
+            raise UserError(f"{self.preview} is too small", where=where, remedy="set it to 0 or more")
+        groups = {name: getattr(getattr(self, name), "seed", None) for name in vars(self)}
+        for key, seed in {"seed": self.seed, **{f"{name}.seed": value for name, value in groups.items()}}.items():
+            if isinstance(seed, int) and not 0 <= seed < SEEDS:
+                what = f"{seed} is too {'small' if seed < 0 else 'large'}"
+                raise UserError(what, where=f"{key}={seed}", remedy=f"set it to 0 or more, up to {SEEDS - 1}")
 
 
 def steps(config: RunConfig) -> list[Step]:

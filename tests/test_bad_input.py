@@ -78,6 +78,16 @@ CASES = (
     Case("no samples", "prompts.per_passage=0", "prompts.per_passage", ("0 is too small", "1 or more")),
     Case("negative preview", "preview=-1", "preview=-1", ("-1 is too small", "0 or more")),
     Case("negative seed", "seed=-1", "seed=-1", ("-1 is too small", "0 or more")),
+    Case("large seed", "seed=4294967296", "seed=4294967296", ("too large", "up to 4294967295")),
+    Case("large seed of a step", "prompts.seed=4294967296", "prompts.seed=4294967296", ("too large", "4294967295")),
+    Case("project", "tracking.project=a/b", "tracking.project=a/b", ("W&B allows none of", "leave / out")),
+    Case("small store", "cluster.object_store_bytes=1", "cluster.object_store_bytes=1", ("too few", "78643200")),
+    Case("large store", "cluster.object_store_bytes=9e18", "cluster.object_store", ("not a whole number", "give a")),
+    Case("syntax", "collection=a=b", "collection=a=b", ("does not parse", """'collection="a=b"'""")),
+    Case("brackets", "collection=/a[b]/c", "collection=/a[b]/c", ("does not parse", """'collection="/a[b]/c"'""")),
+    Case("comma", "collection=a,b", "collection=a,b", ("several values", "-m", """'collection="a,b"'""")),
+    Case("no list", "examples.filters.use=[a", "examples.filters.use=[a", ("write a list", """=[a, "b c"]'""")),
+    Case("words apart", "collection=good er", "er", ("no override", """quote both: 'collection="good er"'""")),
     Case("negative temperature", "samples.temperature=-1", "samples.temperature=-1.0", ("out of range", "0 or more")),
     Case("negative cores", "cluster.num_cpus=-3", "cluster.num_cpus=-3", ("too small", "0 or more")),
     Case("no epochs", "model.epochs=0", "model.epochs=0", ("0 is out of range", "1 or more")),
@@ -204,6 +214,11 @@ def test_a_mistake_is_one_line_and_the_run_stays(
         (("trace", "run"), "trace", ("1 arguments, 2 wanted", "write: synthmill trace RUN SAMPLE_ID")),
         (("search", "nope", "words"), "nope", ("is no run folder", "runs/latest")),
         (("search", "run", "words"), "run", ("no finished model", "run it to its end")),
+        (("-m", "seed=glob(*)"), "seed=glob(*)", ("glob(...) is not supported", "-m seed=VALUE,VALUE")),
+        (("-m", "model=glob(*)"), "model=glob(*)", ("glob(...) is not supported", "-m model=minilm")),
+        (("-m", "seed=interval(0,1)"), "seed=interval(0,1)", ("not supported", "seed=range(1,4)")),
+        (("-m", "seed=range(1,1)"), "seed=range(1,1)", ("over no value", "name the values")),
+        (("-m", "seed=1,2", "er"), "er", ("no override", "write key=value")),
         (("clean", "nope"), "nope", ("no store of step outputs", "folder that holds your runs")),
         (("clean", "--yess"), "clean", ("no option '--yess'", "write: synthmill clean [RUNS_DIR] [--yes]")),
         (("clean", "runs", "other"), "clean", ("2 arguments, 1 wanted", "write: synthmill clean")),
@@ -246,6 +261,16 @@ def test_what_is_not_there_is_refused(
     refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=good", "until=samples", override)
     assert refused.returncode == 2, refused.stderr
     one_line(refused.stderr, where, said)
+    assert snapshot(world / "run") == before
+
+
+def test_a_home_that_cannot_be_written_is_refused_first(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/proc/nobody")
+    monkeypatch.delenv("SYNTHMILL_CACHE", raising=False)
+    before = snapshot(world / "run")
+    refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=good")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    one_line(refused.stderr, "SYNTHMILL_CACHE=/proc/nobody/.cache/synthmill", ("cannot be made", "may write"))
     assert snapshot(world / "run") == before
 
 

@@ -14,16 +14,17 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_own_files, own_conf
 from engine.command_line.groups import CONF, choices, groups
+from engine.command_line.overrides import find_syntax_error, quoted, takes_text
 from engine.command_line.schema import is_inside_mapping, keys_of, run_schema
 from engine.errors import UserError, suggest
 from engine.pipeline import RunConfig
+from engine.runtime.secrets import masked
 
 CONFIG_NAME = "run"
 """conf/run.yaml, where composing starts."""
@@ -59,12 +60,13 @@ def load_config(overrides: Sequence[str], config_dir: str = "") -> tuple[RunConf
         except yaml.YAMLError as error:
             raise explain_yaml(error) from error
         except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group set to null is a ValueError
+            told = find_syntax_error(overrides)
             in_files = filter(None, map(find_mistake, chosen_files(overrides, own)))
-            raise next(in_files, None) or explain(error, overrides, own) from error
+            raise told or next(in_files, None) or explain(error, overrides, own) from error
 
 
 def typed(config: DictConfig) -> tuple[RunConfig, str]:
-    """Turns a composed config into dataclasses, and into YAML.
+    """Turns a composed config into dataclasses, and into YAML in which secrets are masked.
 
     Raises:
         UserError: a key is not part of the schema (`+key=...` gets past Hydra), or a value is missing.
@@ -78,7 +80,15 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
     except OmegaConfBaseException as error:
         raise explain(error, []) from error
     assert isinstance(run_config, RunConfig), "the schema of conf/run.yaml is RunConfig"
-    return run_config, OmegaConf.to_yaml(config, resolve=True)
+    return run_config, _written(config)
+
+
+def _written(config: DictConfig) -> str:
+    """Returns a config as YAML that may be kept: secrets are masked."""
+    values = OmegaConf.to_container(config, resolve=True, enum_to_str=True)
+    if (written := masked(values)) == values:
+        return OmegaConf.to_yaml(config, resolve=True)
+    return str(yaml.safe_dump(written, allow_unicode=True, sort_keys=False))
 
 
 def explain(error: Exception, overrides: Sequence[str], own: Path | None = None) -> UserError:
@@ -103,21 +113,6 @@ def explain(error: Exception, overrides: Sequence[str], own: Path | None = None)
             where=f"{group}={choice}",
             remedy=suggest(choice, choices(group, own)),
         )
-    if (
-        "LexerNoViableAltException" in message
-        or "mismatched input" in message
-        or "OverrideParse" in type(error).__name__
-    ):
-        line = message.splitlines()[0]
-        return UserError(
-            line, where="command line", remedy="write overrides as key=value; quote values with spaces: 'key=\"a b\"'"
-        )
-    if match := re.search(r"Ambiguous value for argument '(.+)'\n", message):
-        return UserError(
-            "is several values",
-            where=match[1],
-            remedy="sweep over them with `synthmill -m ...`, or quote them: key='a,b'",
-        )
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "command line"
     return UserError(cause, where=str(key), remedy="`synthmill --cfg job` shows the composed config")
 
@@ -127,27 +122,12 @@ def _explain_value(cause: str, where: str) -> UserError:
     if wrong := _NOT_CONVERTED.search(cause):
         number = _NUMBERS[wrong["kind"]]
         return UserError(f"{wrong['value']!r} is not {number}", where=where, remedy=f"give {number}")
+    key, _, value = where.partition("=")
+    if takes_text(key) and value.startswith(("[", "{")) and (text := quoted(key, value)):
+        return UserError(
+            "is not text but a list or a mapping", where=where, remedy=f"if it is a name, quote it: {text}"
+        )
     return UserError(cause, where=where, remedy="give a value of the type that `synthmill --cfg job` shows")
-
-
-def first_of_sweep(overrides: Sequence[str]) -> list[str]:
-    """Returns the overrides of a sweep's first point, so that a sweep is checked before any point runs.
-
-    Raises:
-        UserError: an override does not parse.
-    """
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise explain(error, overrides) from error
-    first = []
-    for text, override in zip(overrides, parsed, strict=True):
-        if override.is_sweep_override():
-            value = next(iter(override.sweep_string_iterator()))
-            first.append(f"{override.get_key_element()}={value}")
-        else:
-            first.append(text)
-    return first
 
 
 def _closest(key: str) -> str:

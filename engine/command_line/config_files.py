@@ -30,8 +30,8 @@ SUFFIXES = (".yaml", ".yml")
 _GLOBAL = "_global_"
 """Hydra's package of a file whose keys are those of the run."""
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
-_CHOICE = re.compile(r"^(\+{0,2})([a-z_]+)=([^\s\[\]{},]+)$")
-"""An override that may choose a file of a group: its plus signs, the group, the choice."""
+_CHOICE = re.compile(r"""^(\+{0,2})([a-z_]+)=(?P<quote>["']?)([^\s\[{,"'][^,"']*)(?P=quote)$""")
+"""An override that may choose a file of a group: its plus signs, the group, a quote, the choice or a path."""
 _SCALARS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -69,7 +69,7 @@ def chosen_files(overrides: Sequence[str], own: Path | None = None) -> list[Chos
         match = _CHOICE.match(text)
         if not match or match[2] not in groups():
             continue
-        group, name = match[2], match[3]
+        group, name = match[2], match[4]
         paths = [folder / group / f"{name}.yaml" for folder in (CONF, *([own] if own else []))]
         if name.endswith(SUFFIXES):
             paths = [Path(name).expanduser()]
@@ -101,9 +101,9 @@ def find_own_files(overrides: Sequence[str], own: Path | None = None) -> list[st
 def _by_path(text: str) -> str:
     """Turns `task=PATH.yaml` into the choice of a config that is put into Hydra's store; others stay as they are."""
     match = _CHOICE.match(text)
-    if not match or match[2] not in groups() or not match[3].endswith(SUFFIXES):
+    if not match or match[2] not in groups() or not match[4].endswith(SUFFIXES):
         return text
-    group, file = match[2], Path(match[3]).expanduser()
+    group, file = match[2], Path(match[4]).expanduser()
     if not file.is_file():
         remedy = f"name a file, or one of: {', '.join(choices(group))}"
         raise UserError(f"there is no such file: {file.resolve()}", where=text, remedy=remedy)

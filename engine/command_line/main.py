@@ -1,7 +1,8 @@
 """The command line: `synthmill [overrides]`, and small commands that read a finished run.
 
 Exit codes: 0 for a finished run; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because
-its time budget was used up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on.
+its time budget was used up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on. 141 where
+nobody reads the output any longer (`| head`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from engine.command_line.output import plain_output
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
+from engine.runtime.own_packages import import_own_packages
+from engine.runtime.secrets import redacted
 
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
@@ -40,13 +44,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     quiet()
+    import_own_packages()
     signal.signal(signal.SIGTERM, _as_interrupt)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks to go on without the terminal
         signal.signal(signal.SIGHUP, _as_hang_up)
     try:
-        return _dispatch(arguments)
+        with plain_output():
+            return _dispatch(arguments)
     except UserError as error:
-        sys.stderr.write(f"synthmill: {error}\n")
+        sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
         return 2
     except StoppedEarly as end:
         sys.stderr.write(f"synthmill: {end}; what was committed is kept. To go on: {_command(arguments)}\n")
@@ -57,8 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: Sequence[str]) -> str:
-    """Returns the command that was given, so that it can be pasted into a shell."""
-    return shlex.join([*_program(), *arguments])
+    """Returns the command that was given, so that it can be pasted into a shell; a secret in it is masked."""
+    return redacted(shlex.join([*_program(), *arguments]))
 
 
 def _program() -> list[str]:
@@ -108,7 +114,10 @@ def start(config: object, text: str) -> int:
     from engine.command_line.preview import preview
     from engine.pipeline import RunConfig
     from engine.run import naming_the_users_keys, run
+    from engine.storage import digests
+    from engine.storage.files import make_folder
 
+    make_folder(digests.CACHE, where=f"SYNTHMILL_CACHE={digests.CACHE}")
     assert isinstance(config, RunConfig), "load_config gives a RunConfig"
     with naming_the_users_keys(config):
         if config.preview:
@@ -137,33 +146,36 @@ def _hydra(arguments: list[str]) -> int:
     from hydra.types import RunMode
     from omegaconf import DictConfig, OmegaConf
 
-    from engine.command_line.compose import CONFIG_NAME, first_of_sweep, load_config, typed
+    from engine.command_line.compose import CONFIG_NAME, load_config, typed
     from engine.command_line.config_files import find_own_files, own_conf
     from engine.command_line.groups import CONF
+    from engine.command_line.overrides import first_of_sweep, split_flags
+    from engine.command_line.written import mask_file, printing_masked
 
     config_dir, arguments = _take_config_dir(arguments)
-    overrides = [argument for argument in arguments if "=" in argument and not argument.startswith("-")]
+    flags, overrides = split_flags(arguments)
     load_config(first_of_sweep(overrides), config_dir)
-    flags = [argument for argument in arguments if argument not in overrides]
 
     @hydra.main(config_path=str(CONF), config_name=CONFIG_NAME, version_base="1.3")
     def job(config: DictConfig) -> None:
         hydra_config = HydraConfig.get()
         if hydra_config.mode is RunMode.MULTIRUN:
-            point = hydra_config.job.override_dirname.replace("/", "_") or str(hydra_config.job.num)
+            mask_file(Path(hydra_config.sweep.dir) / "multirun.yaml")
+            point = redacted(hydra_config.job.override_dirname).replace("/", "_") or str(hydra_config.job.num)
             parent = Path(config.run_dir or Path(config.runs_dir) / "sweeps" / config.name)
             OmegaConf.update(config, "run_dir", str(parent / point))
         try:
             start(*typed(config))
         except UserError as error:  # Hydra would print its traceback
-            sys.stderr.write(f"synthmill: {error}\n")
+            sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
             raise SystemExit(2) from error
         except StoppedEarly as end:
             sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
             raise SystemExit(3) from end
 
     sys.argv = [sys.argv[0], *flags, *find_own_files(overrides, own_conf(config_dir))]
-    job()
+    with printing_masked() if {"--cfg", "-c"} & set(flags) else contextlib.nullcontext():
+        job()
     return 0
 
 

@@ -21,6 +21,7 @@ from engine.errors import UserError, suggest
 from engine.models.adapter import adapter_digest
 from engine.models.resolve import model_digest
 from engine.runtime.identity import fields_of, identity_of, placement, source_hash
+from engine.runtime.secrets import without_secrets
 from engine.storage.digests import digest
 from engine.task.sampling import RANGES, check_sampling
 
@@ -187,6 +188,7 @@ class GeneratorConfig:
             "lora": "" if is_fake else adapter_digest(self.lora),
             "mix": mix,
             "models": models,
+            "engine_args": without_secrets(self.engine_args),  # a token decides who may fetch a model, not what it is
         }
 
     def engines_key(self) -> str:

@@ -21,6 +21,7 @@ from engine.generation.seeds import seed_from
 from engine.generation.vllm_generator import VllmGenerator
 from engine.models.adapter import resolve_adapter
 from engine.models.resolve import resolve_model
+from engine.runtime.secrets import redact_logs
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
@@ -87,6 +88,7 @@ def make_generator(config: GeneratorConfig, weights: Mapping[str, Weights], seed
         seed: where the random draws of the engine begin; each further model gets one of its own.
     """
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "INFO")
+    redact_logs()  # vLLM logs the arguments that it is given
     generators: dict[str, Generator] = {}
     for name, each in model_configs(config).items():
         if each.generator is GeneratorKind.fake:

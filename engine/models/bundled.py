@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError, suggest
-from engine.runtime.identity import ROOT
+from engine.runtime.own_packages import search_path
 from engine.storage import digests
 from engine.storage.files import locked, require_space
 
@@ -110,9 +110,8 @@ def converted_folder(name: str, weights: Path, sha256: str) -> Path:
 
 def _convert_apart(weights: Path, folder: Path) -> None:
     """Runs `convert_gguf` in a process of its own, so that torch is not in the driver's memory afterwards."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, "-m", "engine.models.bundled", str(weights), str(folder)]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", **search_path()}
+    command = [sys.executable, "-P", "-m", "engine.models.bundled", str(weights), str(folder)]  # -P: not from here
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"converting {weights} failed (exit code {done.returncode}):\n{done.stderr[-4000:]}")

@@ -1,6 +1,7 @@
 """Start or join Ray: the only room that calls `ray.init`.
 
-In: a ClusterConfig. Out: a Ray that is up, its logs in the run folder, nothing phoned home.
+In: a ClusterConfig. Out: a Ray that is up, its logs in the run folder, nothing phoned home. What Ray would refuse after
+the start has cost something is refused here first.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from engine.errors import UserError
 from engine.runtime.identity import placement
+from engine.runtime.own_packages import WORKER_HOOK, search_path
 
 QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -34,6 +39,13 @@ QUIET_ENVIRONMENT = {
 
 
 _KNOCK_SECONDS = 5.0
+LEAST_STORE_BYTES = 75 * 2**20
+"""The smallest object store that Ray starts with."""
+_LONGEST_SOCKET_BYTES = 107
+"""Of the path of a socket, which the kernel keeps in 108 bytes with a zero at the end."""
+_SOCKET_BELOW_TEMP = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store.99"
+"""The longest path of a socket below Ray's folder for temporary files: the process id has 7 digits at most."""
+_SHORT_TEMP = Path("/tmp")  # Ray's own choice where no variable names another
 
 
 @dataclass(frozen=True)
@@ -50,11 +62,19 @@ class ClusterConfig:
     """A step is refused when the store's disk has less."""
 
     def __post_init__(self) -> None:
-        """Refuses amounts below zero."""
-        for name in ("num_cpus", "object_store_bytes", "min_free_disk_bytes"):
+        """Refuses amounts below zero, and an object store that Ray would not start with on this machine."""
+        for name in ("num_cpus", "min_free_disk_bytes"):
             value = getattr(self, name)
             if value < 0:
                 raise UserError(f"{value} is too small", where=f"cluster.{name}={value}", remedy="set it to 0 or more")
+        size = self.object_store_bytes
+        where = f"cluster.object_store_bytes={size}"
+        if size < LEAST_STORE_BYTES:
+            remedy = f"set it to {LEAST_STORE_BYTES} (75 MiB) or more"
+            raise UserError(f"{size} bytes are too few for Ray's object store", where=where, remedy=remedy)
+        if self.address == "local" and size > (there := memory_bytes()):
+            remedy = f"set it to a part of that; {ClusterConfig.object_store_bytes} is the default"
+            raise UserError(f"the machine has {there} bytes of memory in all", where=where, remedy=remedy)
 
     def cpus_here(self) -> int:
         """Cores this process may keep busy."""
@@ -67,22 +87,62 @@ def quiet() -> None:
         os.environ.setdefault(name, value)
 
 
+def memory_bytes() -> int:
+    """The memory of this machine, or of the container that this process runs in, in bytes."""
+    limits: list[int] = [psutil.virtual_memory().total]
+    for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError):  # one of the two is there, or none
+            text = Path(file).read_text(encoding="ascii").strip()
+            limits += [int(text)] if text.isdecimal() else []  # else it is `max`
+    return min(limits)
+
+
+def temp_folder() -> str | None:
+    """Chooses the folder of Ray's sessions: None for Ray's own choice, `/tmp/ray` where that makes paths too long.
+
+    Raises:
+        UserError: the paths are too long, and nothing may be written in /tmp.
+    """
+    variable = next((name for name in ("RAY_TMPDIR", "TMPDIR") if name in os.environ), "TMPDIR")
+    folder = os.environ.get(variable, str(_SHORT_TEMP))
+    longest = _LONGEST_SOCKET_BYTES - len(_SOCKET_BELOW_TEMP)
+    if len(os.fsencode(folder)) <= longest:
+        return None
+    if os.access(_SHORT_TEMP, os.W_OK | os.X_OK):
+        return str(_SHORT_TEMP / "ray")
+    raise UserError(
+        f"is {len(os.fsencode(folder))} bytes long, and the paths of Ray's sockets below it would be too long",
+        where=f"{variable}={folder}",
+        remedy=f"set RAY_TMPDIR to a folder of at most {longest} bytes that you may write in",
+    )
+
+
+def worker_environment() -> dict[str, Any]:
+    """The runtime environment of every worker: nothing phones home, and our packages are imported before any other."""
+    variables = {name: os.environ[name] for name in QUIET_ENVIRONMENT if name in os.environ}
+    return {"env_vars": variables | search_path(), "worker_process_setup_hook": WORKER_HOOK}
+
+
 def start_ray(config: ClusterConfig, logs: Path) -> None:
     """Starts or joins Ray, once per process; later calls return at once.
 
     Ray's own logs are linked as `logs/ray`.
+
+    Raises:
+        UserError: no cluster answers at the address, or Ray's sockets would have paths that are too long.
     """
     import ray
 
     if ray.is_initialized():
         return
-    runtime_env = {"env_vars": {name: os.environ[name] for name in QUIET_ENVIRONMENT if name in os.environ}}
+    runtime_env = worker_environment()
     if config.address != "local":
         with _naming_no_cluster(config.address):
             _knock(config.address)
             ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
         return
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers nobody asked for, beside a busy engine
+    _need_no_home()
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: Ray Data tasks and zero-work actors must not wait for a busy engine.
     with _deaf_to_hang_ups():
@@ -94,6 +154,7 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
             log_to_driver=False,
             logging_level="ERROR",
             runtime_env=runtime_env,
+            _temp_dir=temp_folder(),
         )
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler would drop the open parts

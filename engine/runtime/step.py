@@ -17,6 +17,7 @@ from engine.errors import UserError
 from engine.runtime.console import format_seconds
 from engine.runtime.identity import identity_of, source_hash
 from engine.runtime.place import Place
+from engine.runtime.secrets import masked
 from engine.storage.digests import digest
 from engine.storage.files import naming_a_full_disk, require_space
 from engine.storage.store import StepRecord, Store, finish, is_done, read_record
@@ -141,7 +142,7 @@ def _record(step: Step, values: Mapping[str, Any], seconds: float, place: Place)
         noun=step.noun,
         fingerprint=step.fingerprint,
         inputs={source.key: source.fingerprint for source in step.inputs},
-        config=config,
+        config=masked(config),  # the fingerprint holds what is masked, as a hash
         seconds=round(seconds, 3),
         peak_memory_bytes=place.memory.peak_bytes(),
         record=values,

@@ -12,6 +12,11 @@ from typing import Any, Protocol
 
 from engine.errors import UserError
 from engine.runtime.identity import placement
+from engine.runtime.secrets import masked
+
+_NOT_IN_PROJECT = "/\\#?%:"
+"""Characters that W&B allows in no project's name."""
+_LONGEST_PROJECT = 128
 
 
 class Mode(Enum):
@@ -30,6 +35,16 @@ class TrackingConfig:
     project: str = placement("synthmill")
     run_name: str = placement("")
     """Empty: the run folder's name."""
+
+    def __post_init__(self) -> None:
+        """Refuses a project's name that W&B refuses, which it does when the first figure is tracked."""
+        where, name = f"tracking.project={self.project}", self.project
+        if wrong := sorted({character for character in name if character in _NOT_IN_PROJECT}):
+            remedy = f"leave {' '.join(wrong)} out"
+            raise UserError(f"W&B allows none of {_NOT_IN_PROJECT} in a project's name", where=where, remedy=remedy)
+        if not 0 < len(name) <= _LONGEST_PROJECT:
+            remedy = f"give it 1 to {_LONGEST_PROJECT} characters"
+            raise UserError(f"the project's name has {len(name)} characters", where=where, remedy=remedy)
 
 
 class Tracker(Protocol):
@@ -68,7 +83,8 @@ class WandbTracker:
     """A W&B run, started at the first thing tracked, so that a run that skips every step starts none.
 
     It lives in the run folder, which is this run's once `begin` was called; figures of the steps before that wait in
-    memory, so that a run that is refused leaves the folder as it was.
+    memory, so that a run that is refused leaves the folder as it was. Secrets of the config are masked, and what W&B
+    would note of the machine, the command and the git remote by itself is left out: a command may hold a token.
     """
 
     def __init__(self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> None:
@@ -115,8 +131,8 @@ class WandbTracker:
                 project=self._config.project,
                 name=self._config.run_name or self._run_dir.name,
                 dir=str(folder),
-                config=self._run_config,
-                settings=wandb.Settings(console="off", silent=True, x_disable_stats=True),
+                config=masked(self._run_config),
+                settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, x_disable_machine_info=True),
             )
             for noun in ("samples", "model"):
                 self._run.define_metric(f"{noun}/*", step_metric=f"{noun}/step")

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from engine.command_line.compose import first_of_sweep, load_config
+from engine.command_line.compose import load_config
 from engine.command_line.groups import choices, groups
 from engine.errors import UserError
 from engine.generation.config import GeneratorKind
@@ -103,9 +104,32 @@ def test_a_plus_does_not_get_past_the_schema(override: str, key: str, remedy: st
     assert len(error.remedy) < 1000, "the neighbours are listed, not all there is"
 
 
-@pytest.mark.parametrize("override", ["a b", "model.base", "collection=[a", "collection=a=b", "=x", "model=null"])
-def test_what_is_no_override_is_refused(override: str) -> None:
-    assert refused(override).where == "command line"
+@pytest.mark.parametrize("override", ["a b", "model.base", "collection=[a", "collection=a=b", "=x"])
+def test_what_is_no_override_is_refused_by_name(override: str) -> None:
+    assert refused("seed=1", override, "seed=2").where == override
+
+
+def test_a_group_is_not_left_out_by_null() -> None:
+    assert refused("model=null").where == "command line"
+
+
+def test_a_list_in_the_place_of_text_is_quoted() -> None:
+    error = refused("collection=[x]")
+    assert (error.where, error.remedy) == (
+        "collection=[x]",
+        """if it is a name, quote it: 'collection="[x]"'""",
+    )
+
+
+def test_the_text_that_is_kept_has_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "planted-in-the-environment")
+    given = ["samples.engine_args={hf_token: planted-by-name, seen: [planted-by-name]}", "name=planted-by-name"]
+    config, text = load_config([*given, "samples.engine_args.other='${oc.env:HF_TOKEN}'"])
+    assert config.samples.engine_args["hf_token"] == "planted-by-name"
+    assert config.samples.engine_args["other"] == "planted-in-the-environment"
+    assert "planted" not in text
+    assert yaml.safe_load(text)["samples"]["engine_args"] == {"hf_token": "***", "seen": ["***"], "other": "***"}
+    assert yaml.safe_load(text)["samples"]["generator"] == "vllm"
 
 
 @pytest.mark.parametrize(
@@ -160,28 +184,6 @@ def test_attributes_of_every_kind_are_given_on_the_command_line() -> None:
 def test_composes_many_times_in_one_process() -> None:
     assert load_config(["samples=fake"])[0].samples.generator is GeneratorKind.fake
     assert load_config([])[0].samples.generator is GeneratorKind.vllm
-
-
-def test_the_first_point_of_a_sweep() -> None:
-    overrides = [
-        "a=1,2",
-        "seed=range(3,9)",
-        "model.base=x",
-        "d=choice(5,6)",
-        "e=[1,2]",
-        "+samples.engine_args.dtype=p,q",
-    ]
-    assert first_of_sweep(overrides) == [
-        "a=1",
-        "seed=3",
-        "model.base=x",
-        "d=5",
-        "e=[1,2]",
-        "+samples.engine_args.dtype=p",
-    ]
-    with pytest.raises(UserError) as caught:
-        first_of_sweep(["a b"])
-    assert caught.value.where == "command line"
 
 
 def test_paths_may_hold_spaces(tmp_path: Path) -> None:

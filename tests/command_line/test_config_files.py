@@ -84,6 +84,14 @@ def test_a_flag_without_its_folder_is_refused(capsys: pytest.CaptureFixture[str]
     assert f"{flag}: names no folder; write {flag} FOLDER" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("override", ["task={}", 'task="{}"', "task='{}'"])
+def test_a_path_may_hold_blanks_and_signs(home: Path, override: str) -> None:
+    folder = home / "my (own) [tasks] = good"
+    folder.mkdir()
+    (folder / "tickets.yaml").write_text(TASK)
+    assert load_config([override.format(folder / "tickets.yaml")])[0].task.name == "tickets"
+
+
 def test_a_name_that_ships_is_not_taken_over(home: Path) -> None:
     (home / "conf" / "task" / "queries.yaml").write_text(TASK)
     with pytest.raises(UserError) as caught:

@@ -20,6 +20,15 @@ def test_where_it_runs_is_not_what_it_makes() -> None:
     assert identity_of(replace(FAKE, engine_args={"quantization": "fp8"})) != identity_of(FAKE)
 
 
+def test_a_token_is_no_identity() -> None:
+    given = {"dtype": "float32", "hf_token": "planted"}
+    safe = identity_of(replace(FAKE, engine_args={"dtype": "float32"}))
+    assert identity_of(replace(FAKE, engine_args=given)) == safe
+    deep = replace(FAKE, mix={"a": {"share": 1, "engine_args": given}}, models={"judge": {"engine_args": given}})
+    assert "planted" not in str(identity_of(deep))
+    assert "float32" in str(identity_of(deep))
+
+
 def test_the_code_that_writes_is_part_of_what_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
     before = identity_of(FAKE)
     assert FAKE.identity()["written_by"] == written_by()

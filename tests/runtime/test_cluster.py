@@ -4,10 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from engine.runtime.cluster import QUIET_ENVIRONMENT, ClusterConfig, quiet
+from engine.errors import UserError
+from engine.runtime import cluster
+from engine.runtime.cluster import (
+    LEAST_STORE_BYTES,
+    QUIET_ENVIRONMENT,
+    ClusterConfig,
+    memory_bytes,
+    quiet,
+    temp_folder,
+    worker_environment,
+)
 from tests.support.paths import ROOT
 
 
@@ -67,3 +78,65 @@ def test_counts_the_cores_that_it_may_use() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "1\n"
+
+
+def test_the_object_store_has_a_size_that_ray_takes() -> None:
+    for size, said in ((0, "too few"), (LEAST_STORE_BYTES - 1, "too few"), (memory_bytes() + 1, "of memory in all")):
+        with pytest.raises(UserError, match=said) as caught:
+            ClusterConfig(object_store_bytes=size)
+        assert caught.value.where == f"cluster.object_store_bytes={size}"
+    assert ClusterConfig(object_store_bytes=LEAST_STORE_BYTES).object_store_bytes == LEAST_STORE_BYTES
+    elsewhere = ClusterConfig(address="auto", object_store_bytes=memory_bytes() + 1)
+    assert elsewhere.object_store_bytes > memory_bytes(), "the memory of another machine is not known"
+
+
+def test_the_least_size_is_that_of_ray() -> None:
+    from ray._private.ray_constants import OBJECT_STORE_MINIMUM_MEMORY_BYTES
+
+    assert LEAST_STORE_BYTES == OBJECT_STORE_MINIMUM_MEMORY_BYTES
+
+
+def test_knows_the_memory_as_ray_does() -> None:
+    from ray._common.utils import get_system_memory
+
+    assert memory_bytes() == get_system_memory()
+
+
+@pytest.mark.parametrize("variable", ["TMPDIR", "RAY_TMPDIR"])
+def test_a_long_folder_for_temporary_files_is_not_for_sockets(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    for name in ("TMPDIR", "RAY_TMPDIR"):
+        monkeypatch.delenv(name, raising=False)
+    assert temp_folder() is None
+    monkeypatch.setenv(variable, "/" + "x" * 34)
+    assert temp_folder() is None
+    monkeypatch.setenv(variable, "/" + "x" * 60)
+    assert temp_folder() == "/tmp/ray"
+    monkeypatch.setattr(cluster, "_SHORT_TEMP", cluster.Path("/proc/nowhere"))
+    with pytest.raises(UserError, match="61 bytes long") as caught:
+        temp_folder()
+    assert caught.value.where == f"{variable}=/{'x' * 60}"
+    assert "RAY_TMPDIR to a folder of at most 36 bytes" in caught.value.remedy
+
+
+def test_workers_get_no_secret_of_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "planted-secret")
+    quiet()
+    assert "planted" not in str(worker_environment())
+    assert set(QUIET_ENVIRONMENT) <= set(worker_environment()["env_vars"])
+
+
+def test_ray_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cluster._need_no_home()
+    assert "RAY_AUTH_TOKEN" not in os.environ, "Ray keeps one there itself"
+    monkeypatch.setenv("HOME", "/proc/nobody")
+    for name, value in (("RAY_AUTH_TOKEN_PATH", "file"), ("RAY_AUTH_MODE", "disabled")):
+        monkeypatch.setenv(name, value)
+        cluster._need_no_home()
+        assert "RAY_AUTH_TOKEN" not in os.environ, "the user has chosen"
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    cluster._need_no_home()
+    assert len(os.environ.pop("RAY_AUTH_TOKEN")) == 64

@@ -23,7 +23,8 @@ quiet()
 from engine.storage.run_folders import begin_run
 from engine.runtime.tracking import TrackingConfig, make_tracker
 run = Path(sys.argv[1])
-tracker = make_tracker(TrackingConfig(), run, {"seed": 7, "model": {"base": "a-model"}})
+arguments = {"hf_token": "planted-by-name", "url": "http://me:planted-in-a-url@host"}
+tracker = make_tracker(TrackingConfig(), run, {"seed": 7, "model": {"base": "a-model"}, "engine_args": arguments})
 tracker.summary("documents", {"passages": 12, "failed": {}})
 assert not run.exists(), "the run is not begun"
 begin_run(run, "seed: 7")
@@ -67,9 +68,11 @@ def test_an_offline_run_has_a_section_per_noun_and_asks_nobody(tmp_path: Path) -
             "WANDB_BASE_URL": there,
             "HTTPS_PROXY": there,
             "HTTP_PROXY": there,
+            "HF_TOKEN": "planted-in-the-environment",
+            "WANDB_API_KEY": "planted0" * 5,
         }
         done = subprocess.run(
-            [sys.executable, "-c", OFFLINE, str(run)],
+            [sys.executable, "-c", OFFLINE, str(run), "samples.engine_args={hf_token: planted-by-name}"],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -85,6 +88,9 @@ def test_an_offline_run_has_a_section_per_noun_and_asks_nobody(tmp_path: Path) -
         assert name.encode() in stored
     assert b"a-model" in stored
     assert b"demo" in stored, "the run has the name of its folder"
+    files = [file for file in run.rglob("*") if file.is_file()]
+    assert [file for file in files if b"planted" in file.read_bytes()] == []
+    assert any(b"hf_token" in file.read_bytes() for file in files), "the config is there, with its secret masked"
 
 
 def test_off_keeps_nothing(tmp_path: Path) -> None:
@@ -123,3 +129,26 @@ def test_online_without_a_login_is_refused_at_once(tmp_path: Path, monkeypatch: 
 
 def test_flattens_records_with_dots() -> None:
     assert flatten({"a": {"b": 1, "c": {"d": 2.5}}, "e": "x", "f": {}}) == {"a.b": 1, "a.c.d": 2.5, "e": "x"}
+
+
+@pytest.mark.parametrize("project", ["a/b", "a\\b", "a#b", "a?b", "100%", "a:b", "", "x" * 129])
+def test_a_project_that_wandb_refuses_is_refused_at_once(project: str) -> None:
+    with pytest.raises(UserError, match="project's name") as caught:
+        TrackingConfig(project=project)
+    assert caught.value.where == f"tracking.project={project}"
+
+
+def test_wandb_refuses_the_same_projects() -> None:
+    code = """
+import wandb
+refused = []
+for project in [chr(number) for number in range(32, 127)] + ["x" * 128, "x" * 129]:
+    try:
+        wandb.Settings(project=project)
+    except Exception:
+        refused.append(project)
+print("".join(sorted(refused)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "#%/:?\\" + "x" * 129 + "\n"
+    assert TrackingConfig(project="a project, of mine (2)").project == "a project, of mine (2)"

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+import os
 import pkgutil
 import re
 import subprocess
@@ -85,8 +86,12 @@ def read_in_fresh_interpreter() -> Iterator[SourceDocument]:
     Raises:
         subprocess.CalledProcessError: the process failed; what it said is on the terminal.
     """
-    command = [sys.executable, "-m", "engine.documents.readers.python_docs"]
-    lines = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8").stdout.splitlines()
+    from engine.runtime.own_packages import search_path  # here, since that process imports this file
+
+    command = [sys.executable, "-P", "-m", "engine.documents.readers.python_docs"]  # -P: no module of this folder
+    environment = {**os.environ, **search_path(), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, encoding="utf-8", env=environment)
+    lines = done.stdout.splitlines()
     return (SourceDocument(**json.loads(line)) for line in lines)
 
 

@@ -1,0 +1,119 @@
+"""Standard output that never ends in a traceback: plain characters where it shows no others, one line where it is full.
+
+In: `sys.stdout` as Python opened it. Out: for as long as a command runs, one in its place. What an encoding such as
+ASCII lacks is written in plain characters; a full disk behind `> FILE` is a UserError; and a reader that has left
+(`| head`) ends the command quietly.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterator
+from typing import TextIO
+
+from engine.errors import UserError
+
+READER_LEFT = 141
+"""The exit code after the reader of a pipe has left: that of a program which the signal SIGPIPE ends."""
+_PLAIN_CHARACTERS = {
+    **dict.fromkeys("\N{MIDDLE DOT}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}\N{NON-BREAKING HYPHEN}", "-"),
+    **dict.fromkeys("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}", '"'),
+    **dict.fromkeys("\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}", "'"),
+    "\N{HORIZONTAL ELLIPSIS}": "...",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{PLUS-MINUS SIGN}": "+/-",
+    "\N{RIGHTWARDS ARROW}": "->",
+    "\N{BULLET}": "*",
+    "\N{NO-BREAK SPACE}": " ",
+}
+"""What synthmill and the tables write beside ASCII, in ASCII; rich draws its own lines in plain characters."""
+
+
+class StandardOutput(io.TextIOWrapper):
+    """Writes to what another text stream writes to, and says in one line why it cannot."""
+
+    def write(self, text: str, /) -> int:
+        """Writes a text.
+
+        Raises:
+            UserError: nothing can be written there.
+            SystemExit: nobody reads any longer.
+        """
+        with self._explaining():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """Writes what has gathered; raises as `write` does."""
+        with self._explaining():
+            super().flush()
+
+    def close(self) -> None:
+        """Flushes and leaves what lies below open: it belongs to the stream that Python opened."""
+        if not self.buffer.closed:
+            self.flush()
+
+    @contextlib.contextmanager
+    def _explaining(self) -> Iterator[None]:
+        try:
+            yield
+        except BrokenPipeError:
+            self._leave()
+            raise SystemExit(READER_LEFT) from None
+        except OSError as error:
+            self._leave()
+            remedy = "free some space there, or send the output somewhere else"
+            raise UserError(f"cannot be written ({error.strerror})", where="standard output", remedy=remedy) from error
+
+    def _leave(self) -> None:
+        """Sends what is still to be written to /dev/null, so that Python does not fail on it again when it ends."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def plain_output() -> Iterator[None]:
+    """Puts a `StandardOutput` in the place of `sys.stdout` for as long as the block lasts.
+
+    Raises:
+        UserError: nothing can be written there.
+        SystemExit: nobody reads any longer.
+    """
+    before: TextIO | None = sys.stdout
+    if before is None:  # `>&-`: it was closed before the start
+        with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
+            yield
+        return
+    if not isinstance(before, io.TextIOWrapper):  # a notebook's
+        yield
+        return
+    codecs.register_error("synthmill", _in_plain_characters)
+    errors = "synthmill" if before.errors == "strict" else before.errors
+    before.flush()
+    output = StandardOutput(
+        before.buffer, encoding=before.encoding, errors=errors, line_buffering=before.line_buffering
+    )
+    sys.stdout = output
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(UserError, SystemExit):  # what ended the command comes first
+            output.flush()
+        raise
+    else:
+        output.flush()
+    finally:
+        sys.stdout = before
+
+
+def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:
+    """Writes characters that the encoding lacks as near ones, or as the escapes of Python's strings."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    missing = error.object[error.start : error.end]
+    escaped = (_PLAIN_CHARACTERS.get(each) or each.encode("ascii", "backslashreplace").decode() for each in missing)
+    return "".join(escaped), error.end

@@ -1,0 +1,110 @@
+"""Secrets that must not be written: which settings and variables hold one, and configs and texts without them.
+
+In: configs as nested mappings, texts, the environment. Out: the same with a mask in place of each secret. A setting
+is known by its name (`hf_token`, `api_key`), a variable of the environment too (`HF_TOKEN`), and a URL by its form
+(`https://user:password@host`). The running config keeps what is masked here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+MASK = "***"
+"""What is written in place of a secret."""
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:password|passwd|passphrase|secret|credentials?|(?:api|access|secret|private|auth)_?key)(?:_|$)"
+    r"|^(?:\w*_)?(?:hf|hub|auth|access|api|bearer|refresh|session|login|user|id|github|wandb)_token$|^token$"
+)
+"""Names of settings. Special tokens of a vocabulary (`pad_token`, `stop_token`) and counts (`max_tokens`) are none."""
+_SECRET_VARIABLE = re.compile(r"(?:TOKEN|KEY|PASSWORD|PASSWD|CREDENTIALS?)$|SECRET")
+_FEWEST_CHARACTERS = 8
+"""Shorter texts (`1`, `true`) are masked under their name only: they would be found in every other text."""
+_URL_LOGIN = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
+_NAME_AND_VALUE = re.compile(r"""([\w-]+)(["']?\s*[=:]\s*["']?)(?!\$)([^\s"',{}\[\]()]+)""")
+
+
+def is_secret(name: str) -> bool:
+    """Tells whether a setting of this name holds a secret."""
+    return _SECRET_NAME.search(name.lower().replace("-", "_")) is not None
+
+
+def masked(value: Any) -> Any:
+    """Copies a config for writing, with a mask in place of every secret that it holds, wherever the secret recurs.
+
+    Args:
+        value: mappings, lists and plain values, nested as they come.
+    """
+    return _masked(value, _long_enough([*_secrets_in(value), *_secrets_of_the_environment()]))
+
+
+def redacted(text: str) -> str:
+    """Replaces secrets in a text: the environment's, logins in URLs, and what stands as `hf_token=...` or alike."""
+    text = _URL_LOGIN.sub(MASK, _without(text, _long_enough(_secrets_of_the_environment())))
+    return _NAME_AND_VALUE.sub(lambda match: f"{match[1]}{match[2]}{MASK}" if is_secret(match[1]) else match[0], text)
+
+
+def without_secrets(value: Any) -> Any:
+    """Copies a config without what is secret in it, for fingerprints: who may fetch a model does not change it.
+
+    The environment is not looked at, so that the same config has the same fingerprint everywhere.
+    """
+    if isinstance(value, Mapping):
+        return {name: without_secrets(part) for name, part in value.items() if not is_secret(str(name))}
+    if isinstance(value, (list, tuple)):
+        return [without_secrets(part) for part in value]
+    return _URL_LOGIN.sub(MASK, value) if isinstance(value, str) else value
+
+
+def redact_logs() -> None:
+    """Redacts every message that this process logs from now on: libraries log the arguments that they are given."""
+    make = logging.getLogRecordFactory()
+    if not isinstance(make, functools.partial) or make.func is not _redacted_record:
+        logging.setLogRecordFactory(functools.partial(_redacted_record, make))
+
+
+def _redacted_record(make: Callable[..., logging.LogRecord], /, *arguments: Any, **named: Any) -> logging.LogRecord:
+    record = make(*arguments, **named)
+    with contextlib.suppress(TypeError, ValueError):  # a message that does not fit its arguments: logging tells
+        record.msg, record.args = redacted(record.getMessage()), ()
+    return record
+
+
+def _masked(value: Any, secrets: list[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: MASK if is_secret(str(name)) and isinstance(part, str) and part else _masked(part, secrets)
+            for name, part in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_masked(part, secrets) for part in value]
+    return _URL_LOGIN.sub(MASK, _without(value, secrets)) if isinstance(value, str) else value
+
+
+def _without(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
+
+
+def _secrets_in(value: Any) -> Iterator[str]:
+    """Gives the texts under names of secrets, at whatever depth; a reference such as `${oc.env:NAME}` is none."""
+    parts = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        if isinstance(part, str) and is_secret(str(name)) and not part.startswith("${"):
+            yield part
+        yield from _secrets_in(part)
+
+
+def _secrets_of_the_environment() -> Iterator[str]:
+    return (text for name, text in os.environ.items() if _SECRET_VARIABLE.search(name.upper()))
+
+
+def _long_enough(secrets: Iterator[str] | list[str]) -> list[str]:
+    """The longest first, so that none is masked by half."""
+    return sorted({text for text in secrets if len(text) >= _FEWEST_CHARACTERS}, key=lambda text: (-len(text), text))
