@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
+import shutil
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -41,6 +44,9 @@ QUIET_ENVIRONMENT = {
 _KNOCK_SECONDS = 5.0
 LEAST_STORE_BYTES = 75 * 2**20
 """The smallest object store that Ray starts with."""
+_STORE_BYTES_ON_DISK = 10**10
+"""Up to this size Ray puts the object store on the disk where shared memory is too small for it."""
+_SHARED_MEMORY = "/dev/shm"
 _LONGEST_SOCKET_BYTES = 107
 """Of the path of a socket, which the kernel keeps in 108 bytes with a zero at the end."""
 _SOCKET_BELOW_TEMP = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store.99"
@@ -67,14 +73,22 @@ class ClusterConfig:
             value = getattr(self, name)
             if value < 0:
                 raise UserError(f"{value} is too small", where=f"cluster.{name}={value}", remedy="set it to 0 or more")
+        self._check_object_store()
+
+    def _check_object_store(self) -> None:
         size = self.object_store_bytes
         where = f"cluster.object_store_bytes={size}"
         if size < LEAST_STORE_BYTES:
             remedy = f"set it to {LEAST_STORE_BYTES} (75 MiB) or more"
             raise UserError(f"{size} bytes are too few for Ray's object store", where=where, remedy=remedy)
-        if self.address == "local" and size > (there := memory_bytes()):
+        if self.address != "local":
+            return
+        if size > (there := memory_bytes()):
             remedy = f"set it to a part of that; {ClusterConfig.object_store_bytes} is the default"
             raise UserError(f"the machine has {there} bytes of memory in all", where=where, remedy=remedy)
+        if size > _STORE_BYTES_ON_DISK and size > (there := shared_memory_bytes()):
+            remedy = "set it to less, or give the machine more (`docker run --shm-size`)"
+            raise UserError(f"{_SHARED_MEMORY} has {there} bytes free", where=where, remedy=remedy)
 
     def cpus_here(self) -> int:
         """Cores this process may keep busy."""
@@ -95,6 +109,13 @@ def memory_bytes() -> int:
             text = Path(file).read_text(encoding="ascii").strip()
             limits += [int(text)] if text.isdecimal() else []  # else it is `max`
     return min(limits)
+
+
+def shared_memory_bytes() -> int:
+    """What is free of the machine's shared memory, in bytes; Ray takes none of it where its own variable says so."""
+    if os.environ.get("RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE"):
+        return sys.maxsize
+    return shutil.disk_usage(_SHARED_MEMORY).free
 
 
 def temp_folder() -> str | None:
@@ -175,6 +196,21 @@ def _deaf_to_hang_ups() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _need_no_home() -> None:
+    """Gives Ray a token of this run alone where it could not keep one in the home folder, as it does by default."""
+    has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
+    if has_token or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
+        return
+    folder = Path.home() / ".ray"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = os.access(folder, os.W_OK) or (folder / "auth_token").exists()
+    except OSError:
+        kept = False
+    if not kept:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _knock(address: str) -> None:

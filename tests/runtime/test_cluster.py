@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,10 +91,22 @@ def test_the_object_store_has_a_size_that_ray_takes() -> None:
     assert elsewhere.object_store_bytes > memory_bytes(), "the memory of another machine is not known"
 
 
-def test_the_least_size_is_that_of_ray() -> None:
-    from ray._private.ray_constants import OBJECT_STORE_MINIMUM_MEMORY_BYTES
+def test_a_large_object_store_must_fit_into_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE", raising=False)
+    monkeypatch.setattr(cluster, "memory_bytes", lambda: 10**12)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=10**8))
+    assert ClusterConfig(object_store_bytes=10**10).object_store_bytes == 10**10, "Ray takes the disk"
+    with pytest.raises(UserError, match="/dev/shm has 100000000 bytes free"):
+        ClusterConfig(object_store_bytes=10**10 + 1)
+    monkeypatch.setenv("RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE", "1")
+    assert ClusterConfig(object_store_bytes=10**11).object_store_bytes == 10**11
 
-    assert LEAST_STORE_BYTES == OBJECT_STORE_MINIMUM_MEMORY_BYTES
+
+def test_the_sizes_are_those_of_ray() -> None:
+    from ray._private import ray_constants
+
+    assert LEAST_STORE_BYTES == ray_constants.OBJECT_STORE_MINIMUM_MEMORY_BYTES
+    assert cluster._STORE_BYTES_ON_DISK == ray_constants.REQUIRE_SHM_SIZE_THRESHOLD
 
 
 def test_knows_the_memory_as_ray_does() -> None:
