@@ -69,7 +69,7 @@ def main() -> int:
         section("encode", ("sentence_transformers",), lambda: encode(base, size))
         section("gradcache", ("sentence_transformers",), lambda: gradcache(base, size))
         section("training", ("sentence_transformers", "ray", "datasets"), lambda: training(base, Path(folder), size))
-        section("search", (), lambda: search(size))
+        section("search", ("faiss",), lambda: search(size))
     return 0
 
 

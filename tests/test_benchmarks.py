@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks import _plain, engine_start, generation_overhead, planning, prefix_planning, resume, routing
+from benchmarks import _plain, engine_start, generation_overhead, gpu, planning, prefix_planning, resume, routing
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
@@ -220,3 +220,17 @@ def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFi
 
 def names_of(printed: str) -> list[str]:
     return [line.split()[0] for line in printed.splitlines() if " value " in line or " ratio " in line]
+
+
+def test_what_is_measured_on_a_gpu_runs_small_on_whatever_there_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = gpu.write_base(tmp_path / "base", gpu.SMALL)
+    gpu.encode(base, gpu.SMALL)
+    gpu.gradcache(base, gpu.SMALL)
+    gpu.search(gpu.SMALL)
+    gpu.section("telepathy", ("no_such_library",), lambda: pytest.fail("its library is missing"))
+    lines = capsys.readouterr().out.splitlines()
+    names = {line.split()[0] for line in lines}
+    assert names >= {"gpu.encode", "gpu.plain_8", "gpu.gradcache_16", "gpu.search"}
+    assert "gpu.telepathy left out: no_such_library is not installed" in lines
