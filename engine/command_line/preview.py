@@ -25,10 +25,11 @@ from engine.command_line.panels import conditions_line, panels, planned_exchange
 from engine.pipeline import RunConfig
 from engine.prompts.conditions.conditions import PATH_SUFFIX
 from engine.run import open_place, wanted_steps
-from engine.runtime.console import Console, format_seconds
+from engine.runtime.console import Console
 from engine.runtime.step import make
 from engine.storage.in_use import using
 from engine.storage.store import Store
+from engine.text.durations import format_seconds
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

@@ -18,6 +18,8 @@ from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
 from rich.text import Text
 
+from engine.text.durations import format_seconds
+
 
 class Console:
     """The terminal of one run; every method may be called from any thread."""
@@ -141,11 +143,3 @@ class _RateColumn(ProgressColumn):
 def format_rate(per_second: float) -> str:
     """`3.2/s`, or where less than one is done in a second `12 s each`."""
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{format_seconds(1 / per_second)} each"
-
-
-def format_seconds(seconds: float) -> str:
-    """`75.2` -> `1 min 15 s`."""
-    if round(seconds) < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.runtime.console import format_seconds
 from engine.runtime.identity import identity_of, source_hash
 from engine.runtime.place import Place
 from engine.runtime.secrets import masked
@@ -22,6 +21,7 @@ from engine.storage.digests import digest
 from engine.storage.files import naming_a_full_disk, require_space
 from engine.storage.store import StepRecord, Store, finish, is_done, read_record
 from engine.storage.typed import to_json_values
+from engine.text.durations import format_seconds
 
 StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
 """Takes a config, the folders of its inputs by name, the folder to write into, and the place; returns its record, a

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from engine.runtime.console import format_seconds
 from engine.runtime.tracking import flatten
 from engine.storage.typed import to_json_values
+from engine.text.durations import format_seconds
 from eval import wording
 from eval.config import TEMPLATES
 from eval.data_quality import DataQuality

@@ -103,5 +103,5 @@ def test_what_it_is_told_is_passed_on_to_engines(monkeypatch: pytest.MonkeyPatch
 
 def test_never_claims_to_be_a_model() -> None:
     assert CONFIG.model_name() == "fake"
-    assert isinstance(make_generator(CONFIG, {}), FakeGenerator)
+    assert isinstance(make_generator(CONFIG, {}, seed=0), FakeGenerator)
     assert CONFIG.identity()["model"] == "fake"

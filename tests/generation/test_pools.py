@@ -130,7 +130,7 @@ class Stub:
 def test_a_second_job_counts_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.generation.pools.EnginePool", Stub)
     (tmp_path / "samples").mkdir()
-    the_job, pool = job(tmp_path / "samples"), MixedPool(MIXED, quiet_place(tmp_path))
+    the_job, pool = job(tmp_path / "samples"), MixedPool(MIXED, quiet_place(tmp_path), salt="")
     for _ in range(3):
         totals = pool.generate(the_job, units(20, 5), print)
         assert add_up(totals).generated == add_up(pool.totals()).generated == 20

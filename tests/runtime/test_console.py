@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from engine.runtime.console import Console, Progress, format_seconds
+from engine.runtime.console import Console, Progress
 
 
 def log(quiet_seconds: float = 0.0) -> tuple[Console, io.StringIO]:
@@ -117,20 +117,3 @@ def test_counts_from_many_threads() -> None:
         for thread in threads:
             thread.join()
     assert bar._done == 40_000
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0.0 s"),
-        (9.94, "9.9 s"),
-        (12.4, "12 s"),
-        (59.4, "59 s"),
-        (59.7, "1 min 0 s"),
-        (75.2, "1 min 15 s"),
-        (3599.6, "1 h 0 min"),
-        (7384, "2 h 3 min"),
-    ],
-)
-def test_times_read_like_times(seconds: float, text: str) -> None:
-    assert format_seconds(seconds) == text
