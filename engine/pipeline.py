@@ -107,9 +107,9 @@ def addressed(config: RunConfig) -> RunConfig:
 def round_zero(config: RunConfig, documents: Step) -> list[Step]:
     """The same steps on small plans, where the generator is to write values of conditions, or demonstrations."""
     values: list[Step] = []
-    if asked := values_config(config.task):
+    if unwritten := values_config(config.task):
         blank = Step("documents", load_documents, config.documents.one_blank(), part_of="values")
-        prompts = Step("prompts", plan_prompts, asked, (blank,), part_of="values")
+        prompts = Step("prompts", plan_prompts, unwritten, (blank,), part_of="values")
         values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of="values")]
     if not config.demonstrations.self_instruct:
         return values

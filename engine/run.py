@@ -41,8 +41,8 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         console: where the person looks; the terminal by default.
     """
     run_dir = run_folder(config)
-    wanted = wanted_steps(config)
-    known = {step.fingerprint for step in wanted}  # what can be checked by looking is checked before anything changes
+    chosen = wanted_steps(config)
+    known = {step.fingerprint for step in chosen}  # what can be checked by looking is checked before anything changes
     with (
         hold_run(run_dir),
         naming_a_full_disk(run_dir),
@@ -50,13 +50,13 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         using(place.store_dir, known),
     ):
         store = Store(place.store_dir)
-        _start_engines_early(wanted, store, place)
-        checked = _num_checking(wanted)
-        for step in wanted[:checked]:
+        _start_engines_early(chosen, store, place)
+        checked = _num_checking(chosen)
+        for step in chosen[:checked]:
             _make(step, store, config, place)
-        _begin(config, config_text, wanted[:checked], place)
-        generating = [step for step in wanted if step.needs_engines]
-        for step in wanted[checked:]:
+        _begin(config, config_text, chosen[:checked], place)
+        generating = [step for step in chosen if step.needs_engines]
+        for step in chosen[checked:]:
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             _link(step, _make(step, store, config, place), store, run_dir)
@@ -147,16 +147,16 @@ def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
             tracker.finish()
 
 
-def _num_checking(wanted: list[Step]) -> int:
+def _num_checking(chosen: list[Step]) -> int:
     """How many steps run before the run folder changes: those that may refuse the input, and none that generates."""
-    checking = max(number for number, step in enumerate(wanted, 1) if step.checks_input)
-    generating = (number for number, step in enumerate(wanted) if step.resumable)
+    checking = max(number for number, step in enumerate(chosen, 1) if step.checks_input)
+    generating = (number for number, step in enumerate(chosen) if step.resumable)
     return min(checking, next(generating, checking))
 
 
-def _start_engines_early(wanted: list[Step], store: Store, place: Place) -> None:
+def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None:
     """Loads the generator while documents are read and prompts are planned."""
-    for step in wanted:
+    for step in chosen:
         if step.needs_engines and not is_made(step, store):
             number = store.count_start(step.noun, step.fingerprint)
             place.engines.start(step.config, place, f"{step.fingerprint}/{number}")
