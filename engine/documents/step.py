@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.artifacts.documents import FAILED_FILE, DocumentsRecord
 from engine.documents.chunking import TOO_SHORT, chunk_documents
@@ -21,7 +22,9 @@ from engine.documents.windows import ChunkSize
 from engine.documents.writer import PassageWriter
 from engine.errors import UserError
 from engine.models.tokenizer import load_tokenizer
-from engine.runtime.place import Place
+
+if TYPE_CHECKING:
+    from engine.runtime.place import Place
 
 
 def load_documents(

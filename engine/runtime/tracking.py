@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from engine.errors import UserError
 from engine.runtime.identity import placement
 from engine.runtime.secrets import masked
+from engine.storage.typed import flatten
 
 _NOT_IN_PROJECT = "/\\#?%:"
 """Characters that W&B allows in no project's name."""
@@ -158,11 +159,3 @@ def _has_login() -> bool:
     import wandb
 
     return bool(wandb.login(prompt=False, verify=False))
-
-
-def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"a": {"b": 1}}` -> `{"a.b": 1}`."""
-    flat: dict[str, Any] = {}
-    for name, value in values.items():
-        flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from engine.runtime.tracking import flatten
-from engine.storage.typed import to_json_values
+from engine.storage.typed import flatten, to_json_values
 from engine.text.durations import format_seconds
 from eval import wording
 from eval.config import TEMPLATES

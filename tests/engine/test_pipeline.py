@@ -138,6 +138,8 @@ AFTER_SAMPLES = {"examples", "model", "report"}
         ("engine/generation/pool.py", set()),
         ("engine/generation/actor.py", set()),
         ("engine/runtime/console.py", set()),
+        ("engine/runtime/cluster.py", set()),
+        ("engine/runtime/tracking.py", set()),
         ("eval/significance.py", {"report"}),
         ("training/losses/ranking.py", {"model", "report"}),
         ("training/batches/plan.py", {"model", "report"}),

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.runtime.tracking import Mode, NoTracker, TrackingConfig, WandbTracker, flatten, make_tracker
+from engine.runtime.tracking import Mode, NoTracker, TrackingConfig, WandbTracker, make_tracker
 from engine.storage.run_folders import begin_run
+from engine.storage.typed import flatten
 from tests.support.paths import ROOT
 
 OFFLINE = """

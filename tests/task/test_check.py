@@ -13,23 +13,7 @@ from engine.task.compiled import compile_task
 from engine.task.config import ParserKind, TaskConfig, TurnConfig
 from engine.task.render import Demonstration
 from engine.task.turns import Turn
-
-SCHEMA = {
-    "type": "object",
-    "properties": {"stars": {"type": "integer", "minimum": 1}, "tags": {"type": "array"}, "why": {"type": "string"}},
-    "required": ["stars"],
-}
-TASK = TaskConfig(
-    name="reviews",
-    stop=["\n"],
-    turns={
-        "persona": TurnConfig("Who?", answer_after="So:"),
-        "place": TurnConfig("Where?"),
-        "review": TurnConfig(
-            "{{ turns.persona.text }} at {{ turns['place'].text }} {{ passage.text }}", json_schema=SCHEMA, max_tokens=9
-        ),
-    },
-)
+from tests.support.tasks import SCHEMA, TASK
 
 
 def test_every_turn_is_rendered_before_anything_starts() -> None:

@@ -13,34 +13,8 @@ from engine.task.answers import Answer
 from engine.task.compiled import Prompts, compile_task
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.render import Ask, ChatRenderer, CompletionRenderer, Demonstration
+from tests.support.tasks import SCHEMA, TASK
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"stars": {"type": "integer", "minimum": 1}, "tags": {"type": "array"}, "why": {"type": "string"}},
-    "required": ["stars"],
-}
-TASK = TaskConfig(
-    name="reviews",
-    stop=["\n"],
-    turns={
-        "persona": TurnConfig("Who?", answer_after="So:"),
-        "place": TurnConfig("Where?"),
-        "review": TurnConfig(
-            "{{ turns.persona.text }} at {{ turns['place'].text }} {{ passage.text }}", json_schema=SCHEMA, max_tokens=9
-        ),
-    },
-)
-TASK = TaskConfig(
-    name="reviews",
-    stop=["\n"],
-    turns={
-        "persona": TurnConfig("Who?", answer_after="So:"),
-        "place": TurnConfig("Where?"),
-        "review": TurnConfig(
-            "{{ turns.persona.text }} at {{ turns['place'].text }} {{ passage.text }}", json_schema=SCHEMA, max_tokens=9
-        ),
-    },
-)
 SETS = [[Demonstration("Bees make honey.", "who makes honey")], [Demonstration("Tea cools.", "tea")]]
 
 

@@ -11,12 +11,8 @@ from engine.errors import UserError
 from engine.task.answers import Answer, TurnError
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.turns import Turn, as_template, resolve_turns, shows_demonstrations, shows_documents, turn_needs
+from tests.support.tasks import SCHEMA, TASK
 
-SCHEMA = {
-    "type": "object",
-    "properties": {"stars": {"type": "integer", "minimum": 1}, "tags": {"type": "array"}, "why": {"type": "string"}},
-    "required": ["stars"],
-}
 SEEN: dict[str, Any] = {"passage": {"title": "", "text": "bees"}, "condition": {"form": "a"}, "turns": {}}
 
 
@@ -106,19 +102,6 @@ def test_a_turn_that_cannot_work_is_refused(config: dict[str, Any], what: str) -
     assert what in caught.value.what
     assert caught.value.where.startswith("task.turns.t")
     assert caught.value.remedy
-
-
-TASK = TaskConfig(
-    name="reviews",
-    stop=["\n"],
-    turns={
-        "persona": TurnConfig("Who?", answer_after="So:"),
-        "place": TurnConfig("Where?"),
-        "review": TurnConfig(
-            "{{ turns.persona.text }} at {{ turns['place'].text }} {{ passage.text }}", json_schema=SCHEMA, max_tokens=9
-        ),
-    },
-)
 
 
 def test_turns_know_what_they_read() -> None:
