@@ -113,8 +113,8 @@ from pathlib import Path
 import engine.command_line.main as command_line
 
 def start(config, text):
-    print("started", flush=True)
     try:
+        print("started", flush=True)  # inside, since the terminal may be closed the moment this is read
         time.sleep(60)
     finally:
         os.kill(os.getpid(), signal.SIGHUP)  # the shell has sent one, the kernel sends another
