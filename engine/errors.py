@@ -52,6 +52,23 @@ def _rebuild(what: str, where: str, remedy: str) -> UserError:
     return UserError(what, where=where, remedy=remedy)
 
 
+def check_setting(is_allowed: bool, key: str, value: object, allowed: str, *, fault: str = "is out of range") -> None:
+    """Refuses a value of a config key that is not allowed.
+
+    Args:
+        is_allowed: whether the value may stay.
+        key: the full name of the config key, such as `model.epochs`.
+        value: what the user set it to.
+        allowed: the values that are allowed, in words that complete `set it to ...`.
+        fault: what is wrong with the value, in words that come after it.
+
+    Raises:
+        UserError: `is_allowed` is false.
+    """
+    if not is_allowed:
+        raise UserError(f"{value} {fault}", where=f"{key}={value}", remedy=f"set it to {allowed}")
+
+
 def suggest(value: str, valid: Iterable[str]) -> str:
     """A remedy for a wrong name: the closest valid one first, then all of them unless they are many."""
     names = sorted(valid)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.documents.config import DocumentsConfig
 from engine.documents.step import load_documents
-from engine.errors import UserError
+from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
 from engine.generation.kinds import settle_kinds
@@ -68,14 +68,12 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         """Refuses a preview of fewer than no prompts, and seeds that not every library takes."""
-        if self.preview < 0:
-            where = f"preview={self.preview}"
-            raise UserError(f"{self.preview} is too small", where=where, remedy="set it to 0 or more")
+        check_setting(self.preview >= 0, "preview", self.preview, "0 or more", fault="is too small")
         groups = {name: getattr(getattr(self, name), "seed", None) for name in vars(self)}
         for key, seed in {"seed": self.seed, **{f"{name}.seed": value for name, value in groups.items()}}.items():
-            if isinstance(seed, int) and not 0 <= seed < SEEDS:
-                what = f"{seed} is too {'small' if seed < 0 else 'large'}"
-                raise UserError(what, where=f"{key}={seed}", remedy=f"set it to 0 or more, up to {SEEDS - 1}")
+            if isinstance(seed, int):
+                fault = f"is too {'small' if seed < 0 else 'large'}"
+                check_setting(0 <= seed < SEEDS, key, seed, f"0 or more, up to {SEEDS - 1}", fault=fault)
 
 
 def steps(config: RunConfig) -> list[Step]:

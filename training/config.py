@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import II
 
-from engine.errors import UserError
+from engine.errors import check_setting
 from engine.models.precision import Precision
 from engine.runtime.identity import fields_of, placement
 
@@ -103,18 +103,21 @@ class ModelConfig:
     def __post_init__(self) -> None:
         """Refuses values that could only fail later, when data and models are loaded."""
         for name in _AT_LEAST_ONE:
-            _check(self, name, getattr(self, name) >= 1, "1 or more")
-        _check(self, "batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
-        _check(self, "learning_rate", self.learning_rate > 0, "more than 0, such as 4e-5")
-        _check(self, "scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
-        _check(self, "warmup_share", 0 <= self.warmup_share < 1, "from 0 up to, but not, 1")
-        _check(self, "hard_negative_margin", 0 < self.hard_negative_margin <= 1, "above 0 and at most 1")
+            self._check(name, getattr(self, name) >= 1, "1 or more")
+        self._check("batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
+        self._check("learning_rate", self.learning_rate > 0, "more than 0, such as 4e-5")
+        self._check("scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
+        self._check("warmup_share", 0 <= self.warmup_share < 1, "0 or more, and less than 1")
+        self._check("hard_negative_margin", 0 < self.hard_negative_margin <= 1, "more than 0, and at most 1")
         for name in _NOT_NEGATIVE:
-            _check(self, name, getattr(self, name) >= 0, "0 or more")
+            self._check(name, getattr(self, name) >= 0, "0 or more")
         is_range = 1 <= self.hard_negative_first_rank <= self.hard_negative_last_rank
-        _check(self, "hard_negative_first_rank", is_range, "between 1 and model.hard_negative_last_rank")
+        self._check("hard_negative_first_rank", is_range, "a rank from 1 to model.hard_negative_last_rank")
         workers = max(self.num_workers, 1)
-        _check(self, "batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
+        self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
+
+    def _check(self, name: str, is_allowed: bool, allowed: str) -> None:
+        check_setting(is_allowed, f"model.{name}", getattr(self, name), allowed)
 
     def with_batch_size(self, batch_size: int) -> ModelConfig:
         """Returns the same config for steps of another size.
@@ -149,9 +152,3 @@ class ModelConfig:
             "passage_prefix": usage.passage_prefix,
             "similarity": usage.similarity.value,
         }
-
-
-def _check(config: ModelConfig, name: str, is_valid: bool, valid_values: str) -> None:
-    if not is_valid:
-        value = getattr(config, name)
-        raise UserError(f"{value} is out of range", where=f"model.{name}={value}", remedy=f"give {valid_values}")

@@ -13,7 +13,7 @@ from omegaconf import II
 
 from engine.documents.readers.source import Reader, Source, find_source
 from engine.documents.windows import MIN_WINDOW_TOKENS
-from engine.errors import UserError
+from engine.errors import check_setting
 from engine.models.tokenizer import tokenizer_file
 from engine.runtime.identity import fields_of
 from engine.storage.digests import content_digest, file_digests, listing_digest
@@ -46,14 +46,16 @@ class DocumentsConfig:
 
     def __post_init__(self) -> None:
         """Refuses sizes that do not fit each other, and blank documents without a number."""
+        fits, least = self.max_tokens >= MIN_WINDOW_TOKENS, f"{MIN_WINDOW_TOKENS} or more"
+        check_setting(fits, "documents.max_tokens", self.max_tokens, least)
         half = self.max_tokens // 2
-        up_to_half = f"0 to {half}, half of documents.max_tokens"
-        _require(self.max_tokens >= MIN_WINDOW_TOKENS, "max_tokens", self.max_tokens, f"{MIN_WINDOW_TOKENS} or more")
-        _require(0 <= self.overlap_tokens <= half, "overlap_tokens", self.overlap_tokens, up_to_half)
-        _require(0 <= self.min_tokens <= half, "min_tokens", self.min_tokens, up_to_half)
-        _require(self.limit >= 0, "limit", self.limit, "0 for all, or a number of documents")
-        endless = self.reader is Reader.blank and not self.limit
-        _require(not endless, "limit", self.limit, "the number of blank documents to write from")
+        for name in ("overlap_tokens", "min_tokens"):
+            value = getattr(self, name)
+            up_to_half = f"0 to {half}, half of documents.max_tokens"
+            check_setting(0 <= value <= half, f"documents.{name}", value, up_to_half)
+        check_setting(self.limit >= 0, "documents.limit", self.limit, "0 for all, or a number of documents")
+        is_endless = self.reader is Reader.blank and not self.limit
+        check_setting(not is_endless, "documents.limit", self.limit, "the number of blank documents to write from")
 
     def one_blank(self) -> DocumentsConfig:
         """The config of a single blank document, for samples that are about no document."""
@@ -88,9 +90,3 @@ def _content_of(source: Source) -> object:
         root = source.path.parent if source.path.is_file() else source.path
         return listing_digest(root, source.files)
     return file_digests(source.files)
-
-
-def _require(condition: bool, field: str, value: int, allowed: str) -> None:
-    """Refuses a value of a field unless the condition is met; the message names the values that are allowed."""
-    if not condition:
-        raise UserError(f"{value} is out of range", where=f"documents.{field}={value}", remedy=f"set it to {allowed}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import II
 
-from engine.errors import UserError
+from engine.errors import check_setting
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.filters.chain import FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
@@ -35,12 +35,11 @@ class ExamplesConfig:
 
     def __post_init__(self) -> None:
         """Refuses shares and counts that leave nothing to train on."""
-        if not 0 <= self.validation_share < 1:
-            what = f"{self.validation_share} leaves nothing to train on, or is no share"
-            raise UserError(what, where="examples.validation_share", remedy="set it to at least 0 and below 1")
-        if self.max_per_passage is not None and self.max_per_passage < 1:
-            what = f"{self.max_per_passage} keeps nothing"
-            raise UserError(what, where="examples.max_per_passage", remedy="set it to 1 or more, or null for no limit")
+        share, most = self.validation_share, self.max_per_passage
+        no_share = "leaves nothing to train on, or is no share"
+        check_setting(0 <= share < 1, "examples.validation_share", share, "at least 0 and below 1", fault=no_share)
+        keeps_some, limits = most is None or most >= 1, "1 or more, or null for no limit"
+        check_setting(keeps_some, "examples.max_per_passage", most, limits, fault="keeps nothing")
 
     def identity(self) -> dict[str, object]:
         """The fields, without the encoder where nothing is measured with it."""

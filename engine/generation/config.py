@@ -17,7 +17,7 @@ from typing import Any
 
 from omegaconf import II
 
-from engine.errors import UserError, suggest
+from engine.errors import UserError, check_setting, suggest
 from engine.models.adapter import adapter_digest
 from engine.models.resolve import model_digest
 from engine.runtime.identity import fields_of, identity_of, placement, source_hash
@@ -144,10 +144,11 @@ class GeneratorConfig:
             check_sampling({name: values[name]}, where(name))
         for setting in dataclasses.fields(cls):
             name, value, least = setting.name, values[setting.name], setting.metadata.get("at_least")
-            require(least is None or value >= least, value, f"{least} or more", f"{where(name)}.{name}")
+            check_setting(least is None or value >= least, f"{where(name)}.{name}", value, f"{least} or more")
         gpus, seconds = values["gpus_per_engine"], values["part_seconds"]
-        require(gpus >= -1, gpus, "0 or more, or -1 for as many as fit", f"{where('gpus_per_engine')}.gpus_per_engine")
-        require(seconds > 0, seconds, "more than 0", f"{where('part_seconds')}.part_seconds")
+        gpus_key = f"{where('gpus_per_engine')}.gpus_per_engine"
+        check_setting(gpus >= -1, gpus_key, gpus, "0 or more, or -1 for as many as fit")
+        check_setting(seconds > 0, f"{where('part_seconds')}.part_seconds", seconds, "more than 0")
         if "seed" in values["engine_args"]:
             raise UserError(
                 f"the seed {values['engine_args']['seed']} would give all engines the same draws",
@@ -205,22 +206,6 @@ class GeneratorConfig:
     def gpus(self) -> int:
         """The number of GPUs of each engine."""
         return self.gpus_per_engine if self.gpus_per_engine >= 0 else int(has_gpu())
-
-
-def require(allowed: bool, value: object, bounds: str, key: str) -> None:
-    """Refuses a value that is out of range.
-
-    Args:
-        allowed: whether the value may be so.
-        value: what was written.
-        bounds: what it may be, in words that complete `set it to ...`.
-        key: where it was written.
-
-    Raises:
-        UserError: the value may not be so.
-    """
-    if not allowed:
-        raise UserError(f"{value} is out of range", where=f"{key}={value}", remedy=f"set it to {bounds}")
 
 
 def written_by() -> str:

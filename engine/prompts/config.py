@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from omegaconf import II
 
-from engine.errors import UserError
+from engine.errors import check_setting
 from engine.models.resolve import model_digest
 from engine.prompts.conditions.attributes import make_conditions
 from engine.prompts.conditions.constraints import check_constraints
@@ -43,8 +43,7 @@ class PromptsConfig:
     def __post_init__(self) -> None:
         for name, least in (("per_passage", 1), ("max_samples", 0), ("extra_per_passage", 0)):
             value = getattr(self, name)
-            if value < least:
-                raise UserError(f"{value} is too small", where=f"prompts.{name}", remedy=f"set it to {least} or more")
+            check_setting(value >= least, f"prompts.{name}", value, f"{least} or more", fault="is too small")
         if isinstance(self.task, TaskConfig):  # not the interpolation that stands here before a run is composed
             check_constraints(self.task.exclude, self.task.quotas, make_conditions(self.task.attributes))
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from engine.errors import UserError
+from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
 from engine.runtime.own_packages import WORKER_HOOK, search_path
 
@@ -71,8 +71,7 @@ class ClusterConfig:
         """Refuses amounts below zero, and an object store that Ray would not start with on this machine."""
         for name in ("num_cpus", "min_free_disk_bytes"):
             value = getattr(self, name)
-            if value < 0:
-                raise UserError(f"{value} is too small", where=f"cluster.{name}={value}", remedy="set it to 0 or more")
+            check_setting(value >= 0, f"cluster.{name}", value, "0 or more", fault="is too small")
         self._check_object_store()
 
     def _check_object_store(self) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.generation.config import GeneratorConfig, at_least, require
+from engine.errors import check_setting
+from engine.generation.config import GeneratorConfig, at_least
 from engine.runtime.identity import placement
 
 
@@ -33,4 +34,4 @@ class SamplesConfig(GeneratorConfig):
         """Refuses values that no engine takes, and shares that are none; see GeneratorConfig."""
         super().check(values, where)
         share = values["max_failed_share"]
-        require(0 <= share <= 1, share, "from 0 to 1", f"{where('max_failed_share')}.max_failed_share")
+        check_setting(0 <= share <= 1, f"{where('max_failed_share')}.max_failed_share", share, "from 0 to 1")

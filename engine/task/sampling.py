@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from engine.errors import UserError
+from engine.errors import check_setting
 from engine.task.config import TurnConfig
 
 
@@ -72,6 +72,4 @@ def check_sampling(settings: Mapping[str, Any], where: str) -> None:
         UserError: a value is out of range.
     """
     for name, value in settings.items():
-        if not RANGES[name].allows(value):
-            remedy = f"set it to {RANGES[name].bounds}"
-            raise UserError(f"{value} is out of range", where=f"{where}.{name}={value}", remedy=remedy)
+        check_setting(RANGES[name].allows(value), f"{where}.{name}", value, RANGES[name].bounds)

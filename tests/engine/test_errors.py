@@ -2,7 +2,9 @@
 
 import pickle
 
-from engine.errors import UserError, suggest
+import pytest
+
+from engine.errors import UserError, check_setting, suggest
 
 
 def test_says_place_what_and_remedy_in_one_line() -> None:
@@ -24,6 +26,14 @@ def test_crosses_process_borders_whole() -> None:
     copy = pickle.loads(pickle.dumps(UserError("what", where="place", remedy="remedy")))
     assert isinstance(copy, UserError)
     assert (copy.what, copy.where, copy.remedy) == ("what", "place", "remedy")
+
+
+def test_a_setting_is_refused_by_its_key_its_value_and_what_it_may_be() -> None:
+    check_setting(1 > 0, "model.epochs", 1, "1 or more")
+    with pytest.raises(UserError, match=r"^model.epochs=0: 0 is out of range; set it to 1 or more$"):
+        check_setting(0 > 0, "model.epochs", 0, "1 or more")
+    with pytest.raises(UserError, match=r"^seed=-1: -1 is too small; set it to 0 or more$"):
+        check_setting(-1 >= 0, "seed", -1, "0 or more", fault="is too small")
 
 
 def test_suggests_the_closest_name_and_lists_all() -> None:

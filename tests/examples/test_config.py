@@ -18,13 +18,13 @@ CONFIG = ExamplesConfig(encoder=ENCODER, seed=0)
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_validation_share_that_leaves_nothing_is_refused(share: float) -> None:
-    with pytest.raises(UserError, match=rf"examples.validation_share: {share} leaves nothing to train on, or is no sh"):
+    with pytest.raises(UserError, match=rf"examples.validation_share={share}: {share} leaves nothing to train on, or is no sh"):
         ExamplesConfig(validation_share=share)
     assert ExamplesConfig(validation_share=0.0).validation_share == 0
 
 
 def test_a_passage_that_may_keep_nothing_is_refused() -> None:
-    with pytest.raises(UserError, match=r"examples.max_per_passage: 0 keeps nothing; set it to 1 or more, or null"):
+    with pytest.raises(UserError, match=r"examples.max_per_passage=0: 0 keeps nothing; set it to 1 or more, or null"):
         ExamplesConfig(max_per_passage=0)
     assert ExamplesConfig(max_per_passage=1).max_per_passage == 1
 

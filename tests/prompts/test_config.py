@@ -20,7 +20,7 @@ def test_wrong_numbers_are_refused(name: str, value: int, least: int) -> None:
     ready = prompts_config()
     with pytest.raises(UserError, match=f"{value} is too small") as caught:
         replace(ready, **{name: value})  # type: ignore[arg-type]
-    assert (caught.value.where, caught.value.remedy) == (f"prompts.{name}", f"set it to {least} or more")
+    assert (caught.value.where, caught.value.remedy) == (f"prompts.{name}={value}", f"set it to {least} or more")
     replace(ready, **{name: least})  # type: ignore[arg-type]
 
 

@@ -34,7 +34,7 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], where: s
     with pytest.raises(UserError) as caught:
         ModelConfig(seed=0, **changes)
     assert caught.value.where == where
-    assert caught.value.remedy.startswith("give ")
+    assert caught.value.remedy.startswith("set it to ")
 
 
 def test_the_rate_goes_with_the_root_of_the_batch_size() -> None:

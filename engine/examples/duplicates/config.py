@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.errors import UserError
+from engine.errors import check_setting
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,9 @@ class DedupConfig:
 
     def __post_init__(self) -> None:
         """Refuses a threshold that is no similarity, and empty signatures."""
-        if not 0 < self.threshold <= 1:
-            what = f"{self.threshold} is no Jaccard similarity"
-            raise UserError(what, where="examples.dedup.threshold", remedy="set it above 0 and at most 1")
+        is_similarity, allowed = 0 < self.threshold <= 1, "more than 0, and at most 1"
+        fault = "is no Jaccard similarity"
+        check_setting(is_similarity, "examples.dedup.threshold", self.threshold, allowed, fault=fault)
         for name in ("shingle_characters", "bands", "rows_per_band"):
-            if getattr(self, name) < 1:
-                where = f"examples.dedup.{name}"
-                raise UserError(f"{getattr(self, name)} is too few", where=where, remedy="set it to at least 1")
+            value = getattr(self, name)
+            check_setting(value >= 1, f"examples.dedup.{name}", value, "at least 1", fault="is too few")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
-from engine.errors import UserError, suggest
+from engine.errors import UserError, check_setting, suggest
 from engine.prompts.conditions.conditions import PATH_SUFFIX, Attribute, Conditions, Dependent, Listed, Tree
 from engine.prompts.conditions.draws import SEPARATOR, Choice
 from engine.prompts.conditions.values import choice_of, numbers_of, read_words
@@ -73,8 +73,7 @@ def _check_written(written: WrittenConfig | None, where: str) -> None:
     assert written is not None, "its kind is written"
     if not written.prompt.strip():
         raise UserError("has no prompt", where=f"{where}.written", remedy="ask for a list, one item per line")
-    if written.count < 1:
-        raise UserError(f"{written.count} is too small", where=f"{where}.written.count", remedy="set it to 1 or more")
+    check_setting(written.count >= 1, f"{where}.written.count", written.count, "1 or more", fault="is too small")
 
 
 def _where(name: str) -> str:

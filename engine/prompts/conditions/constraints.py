@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.artifacts.columns import CONDITION_PREFIX
-from engine.errors import UserError, suggest
+from engine.errors import UserError, check_setting, suggest
 from engine.prompts.conditions.conditions import Columns, Conditions, RowKeys
 from engine.prompts.conditions.draws import SEPARATOR, Drawn, drawn_from
 from engine.task.config import QuotaConfig
@@ -94,10 +94,7 @@ def check_constraints(
                 raise UserError(f"there is no condition {name!r}", where=where, remedy=suggest(name, possible))
             _check_values(name, _texts(values), possible[name], where)
     for index, quota in enumerate(quotas):
-        if quota.max < 0:
-            raise UserError(
-                f"{quota.max} is too small", where=f"task.quotas[{index}].max", remedy="set it to 0 or more"
-            )
+        check_setting(quota.max >= 0, f"task.quotas[{index}].max", quota.max, "0 or more", fault="is too small")
 
 
 def _check_values(name: str, values: Sequence[str], possible: Sequence[str], where: str) -> None:

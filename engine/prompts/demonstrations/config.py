@@ -13,7 +13,7 @@ from pathlib import Path
 from omegaconf import II
 
 from engine.artifacts.collection import collection_files
-from engine.errors import UserError
+from engine.errors import UserError, check_setting
 from engine.runtime.identity import fields_of
 from engine.search.encoder import EncoderConfig
 from engine.storage.digests import content_digest, file_digests
@@ -82,12 +82,13 @@ class DemonstrationsConfig:
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
-        if self.min_per_prompt > self.per_prompt:
-            raise UserError(
-                f"{self.min_per_prompt} is more than per_prompt={self.per_prompt}",
-                where="demonstrations.min_per_prompt",
-                remedy=f"set it to at most {self.per_prompt}",
-            )
+        check_setting(
+            self.min_per_prompt <= self.per_prompt,
+            "demonstrations.min_per_prompt",
+            self.min_per_prompt,
+            f"at most {self.per_prompt}",
+            fault=f"is more than per_prompt={self.per_prompt}",
+        )
         sources = {"path": self.path, "from_qrels": self.from_qrels, "self_instruct": self.self_instruct}
         given = [f"demonstrations.{name}" for name, value in sources.items() if value]
         if len(given) > 1:
@@ -98,10 +99,7 @@ class DemonstrationsConfig:
             )
         for name, least in _LEAST_VALUES.items():
             value = getattr(self, name)
-            if value < least:
-                raise UserError(
-                    f"{value} is too small", where=f"demonstrations.{name}", remedy=f"set it to {least} or more"
-                )
+            check_setting(value >= least, f"demonstrations.{name}", value, f"{least} or more", fault="is too small")
 
     def identity(self) -> dict[str, object]:
         """Names the source by its content in place of its path."""

@@ -149,7 +149,7 @@ def test_quotas_count_earlier_rows() -> None:
         ([{"form": ["claim", "clam"]}], [], "task.exclude[0]", "form is never 'clam'"),
         ([], [QuotaConfig({}, 3)], "task.quotas[0].where", "names no condition"),
         ([], [QuotaConfig({"length": "medium"}, 3)], "task.quotas[0].where", "length is never 'medium'"),
-        ([], [QuotaConfig({"length": "long"}, -3)], "task.quotas[0].max", "-3 is too small"),
+        ([], [QuotaConfig({"length": "long"}, -3)], "task.quotas[0].max=-3", "-3 is too small"),
     ],
 )
 def test_what_can_never_match_is_refused(

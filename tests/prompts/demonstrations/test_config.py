@@ -33,10 +33,11 @@ def test_a_path_that_is_no_file_is_refused_before_anything_starts(name: str) -> 
             "demonstrations.from_qrels",
             "two sources of demonstrations: demonstrations.path=a.jsonl and",
         ),
-        ({"from_qrels": -1}, "demonstrations.from_qrels", "-1 is too small"),
-        ({"per_prompt": 0}, "demonstrations.per_prompt", "0 is too small"),
-        ({"num_sets": 0}, "demonstrations.num_sets", "0 is too small"),
-        ({"max_document_tokens": -3}, "demonstrations.max_document_tokens", "-3 is too small"),
+        ({"from_qrels": -1}, "demonstrations.from_qrels=-1", "-1 is too small"),
+        ({"per_prompt": 0}, "demonstrations.per_prompt=0", "0 is too small"),
+        ({"num_sets": 0}, "demonstrations.num_sets=0", "0 is too small"),
+        ({"max_document_tokens": -3}, "demonstrations.max_document_tokens=-3", "-3 is too small"),
+        ({"min_per_prompt": 4}, "demonstrations.min_per_prompt=4", "4 is more than per_prompt=3"),
     ],
 )
 def test_wrong_numbers_are_refused(changes: dict[str, object], where: str, what: str) -> None:
