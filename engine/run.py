@@ -6,7 +6,6 @@ In: a RunConfig. Out: a run folder whose entries link to finished steps.
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,9 +26,6 @@ from engine.storage.run_folders import begin_run, hold_run, link, link_latest, r
 from engine.storage.store import NOUNS, Store
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
-
-FOLLOWS = {"documents.path": "collection", "report.benchmark": "collection", "documents.tokenizer": "model.base"}
-"""Keys that take the value of another one unless they are set themselves."""
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -71,20 +67,6 @@ def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
     if step.entry == "documents":
         check_judgements(config, folder, place.console)
     return folder
-
-
-@contextlib.contextmanager
-def naming_the_users_keys(config: RunConfig) -> Iterator[None]:
-    """Names in errors the key that the user set, where the key at fault only follows it."""
-    try:
-        yield
-    except UserError as error:
-        for key, origin in FOLLOWS.items():
-            value = functools.reduce(getattr, origin.split("."), config)
-            if value and error.where == f"{key}={value}":
-                remedy = error.remedy.replace(f"set {key}", f"set {origin}")
-                raise UserError(error.what, where=f"{origin}={value}", remedy=remedy) from error
-        raise
 
 
 def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:

@@ -6,16 +6,17 @@ It stands apart from the step, so that composing a run does not load what the st
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from omegaconf import II
 
 from engine.errors import check_setting
-from engine.runtime.identity import fields_of, placement
+from engine.runtime.identity import fields_of, origins, placement
 from engine.search.encoder import EncoderConfig
 from engine.storage.digests import content_digest
-from eval.retrieval.benchmark import benchmark_digest
+from eval.retrieval.benchmark import KEY, benchmark_digest
 
 TEMPLATES = Path(__file__).resolve().parent / "page" / "templates"
 """The words and the looks of report.html."""
@@ -51,6 +52,8 @@ class ReportConfig:
     """How the base model reads texts; the tuned model is given the same prefixes and length."""
     seed: int = II("seed")
     """Seed of the bootstrap and of the samples that the page shows."""
+    origins: Mapping[str, str] = origins()
+    """Setting -> the key that it follows; see `engine.runtime.identity.origins`."""
 
     def __post_init__(self) -> None:
         """Refuses settings that could only fail after the model is trained."""
@@ -62,11 +65,15 @@ class ReportConfig:
         check_setting(most >= 0, "report.max_held_out", most, number, fault="is no number of queries")
         check_setting(self.resamples >= 1, "report.resamples", self.resamples, "10000", fault="resamples are too few")
 
+    def benchmark_key(self) -> str:
+        """The config key that the user wrote the benchmark under, for messages."""
+        return self.origins.get("benchmark", KEY)
+
     def identity(self) -> dict[str, object]:
         """The fields, with the benchmark's content in place of its path, and a digest of the page's templates.
 
         Raises:
             UserError: the benchmark cannot be read; a run asks this before it starts anything.
         """
-        benchmark = benchmark_digest(self.benchmark, self.split)
+        benchmark = benchmark_digest(self.benchmark, self.split, key=self.benchmark_key())
         return fields_of(self) | {"benchmark": benchmark, "templates": content_digest(TEMPLATES)}

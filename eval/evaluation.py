@@ -101,7 +101,7 @@ def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Cor
     When the run has none of the documents that are judged relevant, a warning says so.
     """
     shown = demonstration_queries(inputs["prompts"])
-    benchmark = load_benchmark(config.benchmark, config.split, exclude=shown)
+    benchmark = load_benchmark(config.benchmark, config.split, exclude=shown, key=config.benchmark_key())
     if benchmark is None or not benchmark.queries:
         return None
     relevant = benchmark.relevant_documents()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -18,7 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_own_files, own_conf
+from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_user_files, find_user_conf
 from engine.command_line.groups import CONF, choices, groups
 from engine.command_line.overrides import find_syntax_error, quoted, takes_text
 from engine.command_line.schema import is_inside_mapping, keys_of, run_schema
@@ -28,6 +29,8 @@ from engine.runtime.secrets import masked
 
 CONFIG_NAME = "run"
 """conf/run.yaml, where composing starts."""
+_REFERENCE = re.compile(r"\$\{(?P<key>[\w.]+)\}")
+"""A value that is nothing but that of another key."""
 _NOT_CONVERTED = re.compile(r"Value '(?P<value>.*)' of type '\w+' could not be converted to (?P<kind>Float|Integer)")
 _NUMBERS = {"Float": "a number", "Integer": "a whole number"}
 """Kinds of numbers by OmegaConf's name for them."""
@@ -53,16 +56,16 @@ def load_config(overrides: Sequence[str], config_dir: str = "") -> tuple[RunConf
     """
     register()
     GlobalHydra.instance().clear()
-    own = own_conf(config_dir)
+    user_conf = find_user_conf(config_dir)
     with initialize_config_dir(str(CONF), version_base="1.3"):
         try:
-            return typed(compose(CONFIG_NAME, overrides=find_own_files(overrides, own)))
+            return typed(compose(CONFIG_NAME, overrides=find_user_files(overrides, user_conf)))
         except yaml.YAMLError as error:
             raise explain_yaml(error) from error
         except (HydraException, OmegaConfBaseException, ValueError) as error:  # a group set to null is a ValueError
-            told = find_syntax_error(overrides)
-            in_files = filter(None, map(find_mistake, chosen_files(overrides, own)))
-            raise told or next(in_files, None) or explain(error, overrides, own) from error
+            syntax_error = find_syntax_error(overrides)
+            in_files = filter(None, map(find_mistake, chosen_files(overrides, user_conf)))
+            raise syntax_error or next(in_files, None) or explain(error, overrides, user_conf) from error
 
 
 def typed(config: DictConfig) -> tuple[RunConfig, str]:
@@ -80,7 +83,22 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
     except OmegaConfBaseException as error:
         raise explain(error, []) from error
     assert isinstance(run_config, RunConfig), "the schema of conf/run.yaml is RunConfig"
-    return run_config, _written(config)
+    return _with_origins(run_config, config), _written(config)
+
+
+def _with_origins(run_config: RunConfig, config: DictConfig) -> RunConfig:
+    """Tells the groups whose messages need it which of their settings follow another key, as `${collection}` does."""
+    documents = replace(run_config.documents, origins=_followed_keys(config.documents))
+    report = replace(run_config.report, origins=_followed_keys(config.report))
+    return replace(run_config, documents=documents, report=report)
+
+
+def _followed_keys(group: DictConfig) -> dict[str, str]:
+    """Gives for each setting of a group that follows another key that key."""
+    values = OmegaConf.to_container(group, resolve=False)
+    assert isinstance(values, dict), "a group is a mapping"
+    references = {str(name): _REFERENCE.fullmatch(value) for name, value in values.items() if isinstance(value, str)}
+    return {name: reference["key"] for name, reference in references.items() if reference}
 
 
 def _written(config: DictConfig) -> str:
@@ -91,13 +109,13 @@ def _written(config: DictConfig) -> str:
     return str(yaml.safe_dump(written, allow_unicode=True, sort_keys=False))
 
 
-def explain(error: Exception, overrides: Sequence[str], own: Path | None = None) -> UserError:
+def explain(error: Exception, overrides: Sequence[str], user_conf: Path | None = None) -> UserError:
     """Turns an error of Hydra or OmegaConf into one that a user can act on.
 
     Args:
         error: what composing raised.
         overrides: as on the command line.
-        own: the folder of the user's own files, for the choices that there are.
+        user_conf: the folder of the user's own files, for the choices that there are.
     """
     message = str(error).strip()
     cause = " ".join(str(error.__cause__ or error).split("\n    full_key")[0].split())
@@ -111,7 +129,7 @@ def explain(error: Exception, overrides: Sequence[str], own: Path | None = None)
         return UserError(
             f"there is no {group} called {choice!r}",
             where=f"{group}={choice}",
-            remedy=suggest(choice, choices(group, own)),
+            remedy=suggest(choice, choices(group, user_conf)),
         )
     key = getattr(error, "full_key", None) or getattr(error.__cause__, "full_key", None) or "command line"
     return UserError(cause, where=str(key), remedy="`synthmill --cfg job` shows the composed config")

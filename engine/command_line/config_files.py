@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import ConfigKeyError, GrammarParseError, KeyValidationError, OmegaConfBaseException
 
 from engine.command_line.groups import CONF, choices, groups
-from engine.command_line.schema import annotated_type, run_schema
+from engine.command_line.schema import annotated_type, run_schema, settings_of
 from engine.errors import UserError, suggest
 from engine.storage.lines import read_text
 
@@ -44,7 +44,7 @@ class Chosen:
     file: Path
 
 
-def own_conf(config_dir: str = "") -> Path | None:
+def find_user_conf(config_dir: str = "") -> Path | None:
     """Finds the folder that is searched for the user's own files: `config_dir`, or `./conf` where it is empty.
 
     Returns:
@@ -59,7 +59,7 @@ def own_conf(config_dir: str = "") -> Path | None:
     return folder if folder.is_dir() and folder != CONF else None
 
 
-def chosen_files(overrides: Sequence[str], own: Path | None = None) -> list[Chosen]:
+def chosen_files(overrides: Sequence[str], user_conf: Path | None = None) -> list[Chosen]:
     """Finds the files that overrides choose; an override whose file does not exist gives none.
 
     A name that both the user's folder and conf/ have gives two.
@@ -70,32 +70,32 @@ def chosen_files(overrides: Sequence[str], own: Path | None = None) -> list[Chos
         if not match or match[2] not in groups():
             continue
         group, name = match[2], match[4]
-        paths = [folder / group / f"{name}.yaml" for folder in (CONF, *([own] if own else []))]
+        paths = [folder / group / f"{name}.yaml" for folder in (CONF, *([user_conf] if user_conf else []))]
         if name.endswith(SUFFIXES):
             paths = [Path(name).expanduser()]
         chosen += [Chosen(group, path) for path in paths if path.is_file()]
     return chosen
 
 
-def find_own_files(overrides: Sequence[str], own: Path | None = None) -> list[str]:
+def find_user_files(overrides: Sequence[str], user_conf: Path | None = None) -> list[str]:
     """Rewrites overrides for Hydra: those that name a file by its path, and one more that names the folder to search.
 
     Args:
         overrides: as on the command line.
-        own: the user's folder, from `own_conf`.
+        user_conf: the user's folder, from `find_user_conf`.
 
     Raises:
         UserError: a file does not exist, is no YAML, or has the name of one that ships.
     """
     written = [_by_path(text) for text in overrides]
-    if not own or any(text.lstrip("+").startswith("hydra.searchpath=") for text in overrides):
+    if not user_conf or any(text.lstrip("+").startswith("hydra.searchpath=") for text in overrides):
         return written
     for text in overrides:
-        both = chosen_files([text], own)
+        both = chosen_files([text], user_conf)
         if len(both) > 1:
             remedy = f"rename yours, or name it by its path: {both[1].group}={_shown(both[1].file)}"
             raise UserError("has the name of a file that ships", where=_shown(both[1].file), remedy=remedy)
-    return [*written, f'hydra.searchpath=["{own.as_uri()}"]']
+    return [*written, f'hydra.searchpath=["{user_conf.as_uri()}"]']
 
 
 def _by_path(text: str) -> str:
@@ -207,10 +207,10 @@ def _in_words(misfit: _Misfit) -> tuple[str, str]:
     """Says what is wrong with a part of a file, and the remedy."""
     kind, value = annotated_type(misfit.path), misfit.value
     if isinstance(misfit.error, ConfigKeyError):
-        name, names = str(misfit.path[-1]), [field.name for field in fields(annotated_type(misfit.path[:-1]))]
+        name, names = str(misfit.path[-1]), settings_of(annotated_type(misfit.path[:-1]))
         return f"there is no key {name!r}", suggest(name, names)
     if is_dataclass(kind):
-        keys = ", ".join(field.name for field in fields(kind))
+        keys = ", ".join(settings_of(kind))
         return f"is {_described(value)}, not a mapping", f"write {{KEY: ...}} with keys of: {keys}"
     if typing.get_origin(kind) is dict:
         return f"is {_described(value)}, not a mapping", "write `name: value` lines under it"

@@ -17,12 +17,12 @@ def groups() -> list[str]:
     return sorted(folder.name for folder in CONF.iterdir() if folder.is_dir() and not folder.name.startswith("_"))
 
 
-def choices(group: str, own: Path | None = None) -> list[str]:
+def choices(group: str, user_conf: Path | None = None) -> list[str]:
     """Returns the names of what can be chosen of a group, sorted.
 
     Args:
         group: the name of the group.
-        own: a folder with files of the user's own, searched beside conf/.
+        user_conf: a folder with files of the user's own, searched beside conf/.
     """
-    folders = [CONF, *([own] if own else [])]
+    folders = [CONF, *([user_conf] if user_conf else [])]
     return sorted({file.stem for folder in folders for file in (folder / group).glob("*.yaml")})

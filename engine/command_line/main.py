@@ -113,17 +113,16 @@ def start(config: object, text: str) -> int:
     from engine.command_line.end import show_end
     from engine.command_line.preview import preview
     from engine.pipeline import RunConfig
-    from engine.run import naming_the_users_keys, run
+    from engine.run import run
     from engine.storage import digests
     from engine.storage.files import make_folder
 
     make_folder(digests.CACHE, where=f"SYNTHMILL_CACHE={digests.CACHE}")
     assert isinstance(config, RunConfig), "load_config gives a RunConfig"
-    with naming_the_users_keys(config):
-        if config.preview:
-            preview(config)
-        else:
-            show_end(run(config, text), config)
+    if config.preview:
+        preview(config)
+    else:
+        show_end(run(config, text), config)
     return 0
 
 
@@ -147,7 +146,7 @@ def _hydra(arguments: list[str]) -> int:
     from omegaconf import DictConfig, OmegaConf
 
     from engine.command_line.compose import CONFIG_NAME, load_config, typed
-    from engine.command_line.config_files import find_own_files, own_conf
+    from engine.command_line.config_files import find_user_files, find_user_conf
     from engine.command_line.groups import CONF
     from engine.command_line.overrides import first_of_sweep, split_flags
     from engine.command_line.written import mask_file, printing_masked
@@ -173,7 +172,7 @@ def _hydra(arguments: list[str]) -> int:
             sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
             raise SystemExit(3) from end
 
-    sys.argv = [sys.argv[0], *flags, *find_own_files(overrides, own_conf(config_dir))]
+    sys.argv = [sys.argv[0], *flags, *find_user_files(overrides, find_user_conf(config_dir))]
     with printing_masked() if {"--cfg", "-c"} & set(flags) else contextlib.nullcontext():
         job()
     return 0

@@ -10,7 +10,7 @@ import functools
 import types
 import typing
 from collections.abc import Iterator, Sequence
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -67,6 +67,11 @@ def annotated_type(path: Sequence[str | int]) -> Any:
         if typing.get_origin(kind) in (typing.Union, types.UnionType):
             [kind] = [choice for choice in typing.get_args(kind) if choice is not types.NoneType]
     return kind
+
+
+def settings_of(group: Any) -> list[str]:
+    """Returns the names of the settings of a config dataclass: its fields, without those that no user can set."""
+    return [field.name for field in fields(group) if not field.metadata.get("omegaconf_ignore")]
 
 
 def _unfreeze(node: DictConfig) -> None:

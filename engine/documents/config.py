@@ -7,6 +7,7 @@ no tokenizer, because every run reads the config, also one that has its passages
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from omegaconf import II
@@ -15,7 +16,7 @@ from engine.documents.readers.source import Reader, Source, find_source
 from engine.documents.windows import MIN_WINDOW_TOKENS
 from engine.errors import check_setting
 from engine.models.tokenizer import tokenizer_file
-from engine.runtime.identity import fields_of
+from engine.runtime.identity import fields_of, origins
 from engine.storage.digests import content_digest, file_digests, listing_digest
 
 
@@ -43,6 +44,8 @@ class DocumentsConfig:
     """Read only the first so many documents; 0 reads all."""
     tokenizer: str = II("model.base")
     """The model whose tokenizer counts."""
+    origins: Mapping[str, str] = origins()
+    """Setting -> the key that it follows; see `engine.runtime.identity.origins`."""
 
     def __post_init__(self) -> None:
         """Refuses sizes that do not fit each other, and blank documents without a number."""
@@ -59,7 +62,11 @@ class DocumentsConfig:
 
     def one_blank(self) -> DocumentsConfig:
         """The config of a single blank document, for samples that are about no document."""
-        return DocumentsConfig(reader=Reader.blank, limit=1, tokenizer=self.tokenizer)
+        return DocumentsConfig(reader=Reader.blank, limit=1, tokenizer=self.tokenizer, origins=self.origins)
+
+    def key(self, setting: str) -> str:
+        """The config key that the user wrote the value of a setting under, for messages."""
+        return self.origins.get(setting, f"documents.{setting}")
 
     def source(self) -> Source:
         """The documents that the config names, found but not read.
@@ -67,7 +74,7 @@ class DocumentsConfig:
         Raises:
             UserError: there are none at `path`, or none that the reader reads.
         """
-        return find_source(self.path, self.reader)
+        return find_source(self.path, self.reader, key=self.key("path"))
 
     def identity(self) -> dict[str, object]:
         """The fields that change the passages, path and tokenizer replaced by what they hold.
@@ -76,7 +83,7 @@ class DocumentsConfig:
             UserError: the path or the tokenizer does not exist; a run asks this before it starts anything.
         """
         source = self.source()
-        tokenizer = content_digest(tokenizer_file(self.tokenizer, key="documents.tokenizer"))
+        tokenizer = content_digest(tokenizer_file(self.tokenizer, key=self.key("tokenizer")))
         return {**fields_of(self), "reader": source.reader.value, "path": _content_of(source), "tokenizer": tokenizer}
 
 

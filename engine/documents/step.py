@@ -45,7 +45,7 @@ def load_documents(
         UserError: the input as a whole is wrong, or no document gives a passage.
     """
     source = config.source()
-    tokenizer = load_tokenizer(config.tokenizer, key="documents.tokenizer")
+    tokenizer = load_tokenizer(config.tokenizer, key=config.key("tokenizer"))
     size = ChunkSize(config.max_tokens, config.overlap_tokens, config.min_tokens)
     fields = Fields(config.id_field, config.title_field, config.text_field)
     for remark in source.remarks():
@@ -67,7 +67,7 @@ def load_documents(
 
 def _refuse_nothing(writer: PassageWriter, config: DocumentsConfig, source: Source) -> None:
     """Ends the run where no passage was written."""
-    where = f"documents.path={config.path}" if config.path else f"documents.reader={config.reader.value}"
+    where = f"{config.key('path')}={config.path}" if config.path else f"documents.reader={config.reader.value}"
     if writer.documents == 0:
         files = str(source.files[0]) if len(source.files) == 1 else f"{len(source.files)} files"
         remedy = f"name a file or folder with at least one document ({files} was read)"

@@ -36,6 +36,16 @@ def placement(default: Any = dataclasses.MISSING, *, default_factory: Any = data
     return dataclasses.field(default=default, default_factory=default_factory, metadata={"placement": True})
 
 
+def origins() -> Any:
+    """A dataclass field that tells under which key the user wrote a setting that follows another key.
+
+    It maps the setting's name to that key, such as `path` to `collection`, so that a message about the value can name
+    what the user wrote. It is no setting itself: neither the schema of a run's config nor a fingerprint knows it.
+    """
+    metadata = {"placement": True, "omegaconf_ignore": True}
+    return dataclasses.field(default_factory=dict, compare=False, metadata=metadata)
+
+
 def identity_of(config: object) -> object:
     """The part of a config that changes a result, as plain JSON values.
 

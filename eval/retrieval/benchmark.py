@@ -17,6 +17,8 @@ from engine.artifacts.judgements import list_splits, whereabouts
 from engine.errors import UserError, suggest
 from engine.storage.digests import digest
 
+KEY = "report.benchmark"
+"""The config key that names the benchmark, unless it follows another key."""
 PACKAGED = Path(__file__).resolve().parents[1] / "benchmarks"
 """Benchmarks that come with synthmill, one folder each."""
 
@@ -49,19 +51,23 @@ class Benchmark:
         return {document for judged in self.qrels.values() for document, grade in judged.items() if grade > 0}
 
 
-def benchmark_folder(where: str) -> Path | None:
+def benchmark_folder(name: str, *, key: str = KEY) -> Path | None:
     """The folder of a benchmark; None for "", and for a folder or file without queries and judgements.
 
+    Args:
+        name: a collection folder, the name of a packaged benchmark, or "".
+        key: the config key that the user wrote it under, for messages.
+
     Raises:
-        UserError: `where` is neither a path that exists nor the name of a packaged benchmark.
+        UserError: `name` is neither a path that exists nor the name of a packaged benchmark.
     """
-    if not where:
+    if not name:
         return None
     packaged = {folder.name: folder for folder in PACKAGED.glob("*") if folder.is_dir()}
-    path = packaged.get(where, Path(where).expanduser())
+    path = packaged.get(name, Path(name).expanduser())
     if not path.exists():
-        remedy = f"name a folder with queries.jsonl and qrels/, or a benchmark that ships: {suggest(where, packaged)}"
-        raise UserError("there is no such folder", where=f"report.benchmark={where}", remedy=remedy)
+        remedy = f"name a folder with queries.jsonl and qrels/, or a benchmark that ships: {suggest(name, packaged)}"
+        raise UserError("there is no such folder", where=f"{key}={name}", remedy=remedy)
     return path if path.is_dir() and has_benchmark(path) else None
 
 
@@ -77,18 +83,19 @@ def check_split(folder: Path, split: str) -> None:
         raise UserError(message, where=f"report.split={split}", remedy=suggest(split, splits))
 
 
-def load_benchmark(where: str, split: str, exclude: Collection[str] = ()) -> Benchmark | None:
+def load_benchmark(name: str, split: str, exclude: Collection[str] = (), *, key: str = KEY) -> Benchmark | None:
     """Reads a benchmark; None when there are no queries or no judgements to read.
 
     Args:
-        where: a collection folder, the name of a packaged benchmark, or "".
+        name: a collection folder, the name of a packaged benchmark, or "".
         split: name of the judgements to use: qrels/SPLIT.tsv, or another form that `judgements` reads.
         exclude: ids of queries that were shown to the generator as demonstrations.
+        key: the config key that the user wrote the name under, for messages.
 
     Raises:
         UserError: no such folder or split, a malformed line, or judgements of a query that does not exist.
     """
-    folder = benchmark_folder(where)
+    folder = benchmark_folder(name, key=key)
     if folder is None:
         return None
     check_split(folder, split)
@@ -96,13 +103,13 @@ def load_benchmark(where: str, split: str, exclude: Collection[str] = ()) -> Ben
     return make_benchmark(folder.resolve().name, collection.queries, collection.qrels, exclude)
 
 
-def benchmark_digest(where: str, split: str) -> str:
+def benchmark_digest(name: str, split: str, *, key: str = KEY) -> str:
     """The digest of a benchmark's name, queries and judgements, wherever its folder lies; "" when there is none.
 
     Raises:
         UserError: the benchmark cannot be read; see `load_benchmark`.
     """
-    benchmark = load_benchmark(where, split)
+    benchmark = load_benchmark(name, split, key=key)
     return digest([benchmark.name, benchmark.queries, benchmark.qrels]) if benchmark else ""
 
 

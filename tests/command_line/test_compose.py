@@ -42,6 +42,17 @@ def test_values_that_belong_together_are_given_once() -> None:
     assert load_config(["collection=a", "documents.path=b"])[0].documents.path == "b"
 
 
+def test_a_setting_knows_which_key_the_user_wrote() -> None:
+    config, text = load_config(["collection=a"])
+    assert (config.documents.key("path"), config.documents.key("tokenizer")) == ("collection", "model.base")
+    assert config.documents.one_blank().key("tokenizer") == "model.base"
+    assert config.report.benchmark_key() == "collection"
+    assert "origins" not in text
+    same = load_config(["collection=a", "documents.path=a", "report.benchmark=a", "documents.tokenizer=x"])[0]
+    assert (same.documents.key("path"), same.documents.key("tokenizer")) == ("documents.path", "documents.tokenizer")
+    assert same.report.benchmark_key() == "report.benchmark"
+
+
 def test_the_text_has_every_value_and_no_reference() -> None:
     _, text = load_config(["collection=here"])
     assert text.count("here") >= 4

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.command_line.compose import load_config
-from engine.command_line.config_files import Chosen, chosen_files, find_mistake, own_conf
+from engine.command_line.config_files import Chosen, chosen_files, find_mistake, find_user_conf
 from engine.command_line.groups import CONF, groups
 from engine.command_line.main import main
 from engine.errors import UserError
@@ -38,7 +38,7 @@ def write(home: Path, old: str, new: str) -> None:
 def test_a_file_under_conf_is_found_by_name(home: Path) -> None:
     config, _ = load_config(["task=tickets", "task.turns.ticket.max_tokens=7"])
     assert (config.task.name, config.task.turns["ticket"].max_tokens) == ("tickets", 7)
-    assert own_conf() == home / "conf"
+    assert find_user_conf() == home / "conf"
     with pytest.raises(UserError, match="did you mean 'tickets'"):
         load_config(["task=ticket"])
 
@@ -104,9 +104,9 @@ def test_a_name_that_ships_is_not_taken_over(home: Path) -> None:
 
 def test_no_folder_of_ones_own_is_searched_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert own_conf() is None
+    assert find_user_conf() is None
     monkeypatch.chdir(CONF.parent)
-    assert own_conf() is None, "the files that ship are searched anyway"
+    assert find_user_conf() is None, "the files that ship are searched anyway"
     assert [chosen.file for chosen in chosen_files(["task=queries", "seed=3"])] == [CONF / "task" / "queries.yaml"]
 
 

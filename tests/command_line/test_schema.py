@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from engine.command_line.schema import annotated_type, is_inside_mapping, keys_of, run_schema
+from engine.command_line.schema import annotated_type, is_inside_mapping, keys_of, run_schema, settings_of
 from engine.pipeline import RunConfig
 from engine.task.config import AttributeConfig, PromptKind, QuotaConfig, RangeConfig, TaskConfig, TurnConfig
 
@@ -29,13 +29,14 @@ def test_what_does_not_fit_is_not_merged(values: dict[str, Any]) -> None:
         OmegaConf.merge(run_schema(), values)
 
 
-def test_every_field_of_every_group_is_a_key() -> None:
+def test_every_setting_of_every_group_is_a_key() -> None:
     keys = set(keys_of(run_schema()))
     for field in dataclasses.fields(RunConfig):
         assert field.name in keys
         kind = typing.get_type_hints(RunConfig)[field.name]
         if dataclasses.is_dataclass(kind):
-            assert {f"{field.name}.{inner.name}" for inner in dataclasses.fields(kind)} <= keys
+            assert {f"{field.name}.{name}" for name in settings_of(kind)} <= keys
+    assert not any("origins" in key for key in keys), "it is no setting"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,22 @@ def test_a_missing_tokenizer_names_its_key(tmp_path: Path) -> None:
     assert "documents.tokenizer" in caught.value.where
 
 
+def test_errors_name_the_key_that_a_setting_follows(tmp_path: Path) -> None:
+    nowhere, no_model = str(tmp_path / "nowhere"), str(tmp_path / "no-model")
+    followed = {"path": "collection", "tokenizer": "model.base"}
+    with pytest.raises(UserError) as caught:
+        DocumentsConfig(path=nowhere, tokenizer="bundled:all-minilm-l6-v2", origins=followed).identity()
+    assert caught.value.where == f"collection={nowhere}"
+    with pytest.raises(UserError) as caught:
+        DocumentsConfig(path=str(corpus(tmp_path / "in", GOOD)), tokenizer=no_model, origins=followed).identity()
+    assert caught.value.where == f"model.base={no_model}"
+
+
+def test_the_key_that_a_setting_follows_changes_no_passage(tmp_path: Path) -> None:
+    folder = corpus(tmp_path / "in", GOOD)
+    assert config(folder, origins={"path": "collection"}).identity() == config(folder).identity()
+
+
 @pytest.mark.parametrize(
     ("options", "where"),
     [

@@ -88,34 +88,36 @@ class Source:
         return ", ".join(names[:SHOWN_NAMES]) + more
 
 
-def find_source(path: str, reader: Reader) -> Source:
+def find_source(path: str, reader: Reader, *, key: str = "documents.path") -> Source:
     """Finds which reader reads which files, without reading them.
 
     Args:
         path: as the user wrote it.
         reader: the one that was asked for, or `auto`.
+        key: the config key that the user wrote the path under, for messages.
 
     Raises:
         UserError: no path, a missing one, one that holds nothing readable or several things, or one that the
             reader does not fit.
     """
+    where = f"{key}={path}"
     if reader in {Reader.python, Reader.blank}:
         if path:
-            raise _error(
-                path,
-                f"is not read by documents.reader={reader.value}",
-                "set documents.reader=auto, or leave out documents.path and collection",
-            )
+            what = f"is not read by documents.reader={reader.value}"
+            remedy = "set documents.reader=auto, or leave out documents.path and collection"
+            raise UserError(what, where=where, remedy=remedy)
         return Source(reader, Path(), ())
     if not path:
-        raise _error(path, "no documents are named", "set documents.path=FOLDER_OR_FILE or collection=BEIR_FOLDER")
+        remedy = "set documents.path=FOLDER_OR_FILE or collection=BEIR_FOLDER"
+        raise UserError("no documents are named", where="documents.path=''", remedy=remedy)
     location = Path(path).expanduser()
     if not location.exists():
-        raise _error(path, "does not exist", _nearest(location))
+        raise UserError("does not exist", where=where, remedy=_nearest(location))
     if not os.access(location, os.R_OK):
-        raise _error(path, "may not be read", "give yourself the permission, or name another path")
-    chosen = _choose(location, path) if reader is Reader.auto else reader
-    return Source(chosen, location, tuple(_files(location, path, chosen)))
+        remedy = "give yourself the permission, or name another path"
+        raise UserError("may not be read", where=where, remedy=remedy)
+    chosen = _choose(location, where) if reader is Reader.auto else reader
+    return Source(chosen, location, tuple(_files(location, where, chosen)))
 
 
 def read_documents(
@@ -157,23 +159,25 @@ def _read_nothing(reader: Reader) -> Iterator[SourceDocument]:
     return read_in_fresh_interpreter()
 
 
-def _choose(location: Path, path: str) -> Reader:
-    """The reader for what a path holds; never a guess between two."""
+def _choose(location: Path, where: str) -> Reader:
+    """The reader for what a path holds, which is never a guess between two; `where` begins the message."""
     if location.is_file():
         reader = _reader_of(location)
         if reader is None:
             known = ", ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
             remedy = f"set documents.reader; known are {known}"
-            raise _error(path, f"its ending {location.suffix!r} tells no reader", remedy)
+            raise UserError(f"its ending {location.suffix!r} tells no reader", where=where, remedy=remedy)
         return reader
     if _corpus(location):
         return Reader.beir
     kinds = _kinds(location)
     if len(kinds) > 1:
         listed = " and ".join(sorted(reader.value for reader in kinds))
-        raise _error(path, f"holds files for several readers: {listed}", "choose one with documents.reader=...")
+        what = f"holds files for several readers: {listed}"
+        raise UserError(what, where=where, remedy="choose one with documents.reader=...")
     if not kinds:
-        raise _error(path, "holds no readable files", f"name a folder with documents; {_readable()}{_hidden(location)}")
+        remedy = f"name a folder with documents; {_readable()}{_hidden(location)}"
+        raise UserError("holds no readable files", where=where, remedy=remedy)
     return kinds.pop()
 
 
@@ -184,13 +188,13 @@ def _kinds(location: Path) -> set[Reader]:
     is no collection where there are tables: it says what they are.
     """
     files = {reader: _data_files(location, reader) for reader in (*TABLES, Reader.squad)}
-    found = {reader for reader in files if files[reader]}
-    inside = {reader for reader in found if files[reader][0].parent == location}
+    readers = {reader for reader in files if files[reader]}
+    inside = {reader for reader in readers if files[reader][0].parent == location}
     texts = tree_files(location)
     if texts and not all(map(is_about_data, texts)):
         return {Reader.tree, *inside} - {Reader.squad}
-    tables = inside.intersection(TABLES) or found.intersection(TABLES)
-    return tables or ({Reader.tree, *found} if texts else found)
+    tables = inside.intersection(TABLES) or readers.intersection(TABLES)
+    return tables or ({Reader.tree, *readers} if texts else readers)
 
 
 def _readable() -> str:
@@ -199,12 +203,13 @@ def _readable() -> str:
     return f"readable are {CORPUS_NAMES[0]} (BEIR) and files that end in {', '.join(endings)}"
 
 
-def _files(location: Path, path: str, reader: Reader) -> list[Path]:
-    """The files that a reader finds at a path, in the order of reading."""
+def _files(location: Path, where: str, reader: Reader) -> list[Path]:
+    """The files that a reader finds at a path, in the order of reading; `where` begins the message."""
     if reader is Reader.beir:
         corpus = _corpus(location)
         if corpus is None:
-            raise _error(path, "holds no corpus.jsonl", "name a BEIR folder, or set documents.reader=auto")
+            remedy = "name a BEIR folder, or set documents.reader=auto"
+            raise UserError("holds no corpus.jsonl", where=where, remedy=remedy)
         return [corpus]
     if location.is_file():
         return [location]
@@ -212,9 +217,9 @@ def _files(location: Path, path: str, reader: Reader) -> list[Path]:
     if not files:
         endings = ", ".join(SUFFIXES[reader])
         remedy = f"set documents.reader=auto, or name a folder with such files; {_readable()}{_hidden(location)}"
-        raise _error(path, f"holds no readable files ({endings})", remedy)
+        raise UserError(f"holds no readable files ({endings})", where=where, remedy=remedy)
     if reader is Reader.squad and len(files) > 1:
-        raise _error(path, f"holds {len(files)} JSON files", "name one of them")
+        raise UserError(f"holds {len(files)} JSON files", where=where, remedy="name one of them")
     return files
 
 
@@ -248,8 +253,3 @@ def _nearest(location: Path) -> str:
     """A remedy that names the deepest part of a path that does exist."""
     parent = next((folder for folder in location.absolute().parents if folder.exists()), Path("/"))
     return f"name a folder or file that exists (its parents exist up to {parent})"
-
-
-def _error(path: str, what: str, remedy: str) -> UserError:
-    """What is wrong with the path."""
-    return UserError(what, where=f"documents.path={path or repr(path)}", remedy=remedy)
