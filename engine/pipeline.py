@@ -14,9 +14,9 @@ from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
 from engine.generation.kinds import settle_kinds
-from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig
+from engine.prompts.config import PromptsConfig, RoundConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
-from engine.prompts.round_zero import values_config
+from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
@@ -109,14 +109,13 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
         blank = Step("documents", load_documents, config.documents.one_blank(), part_of="values")
         prompts = Step("prompts", plan_prompts, unwritten, (blank,), part_of="values")
         values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of="values")]
-    if not config.demonstrations.self_instruct:
+    plan = demonstrations_config(config.task, config.demonstrations)
+    if plan is None:
         return values
     refusal = Refusal(
-        where=f"demonstrations.self_instruct={config.demonstrations.self_instruct}",
+        where=f"demonstrations.self_instruct={plan.count}",
         remedy="write some by hand (demonstrations.path), or choose a larger model",
     )
-    shown = config.demonstrations
-    plan = SelfInstructConfig(config.task, shown.self_instruct, shown.seed)
     prompts = Step("prompts", plan_prompts, plan, (documents, *values[-1:]), part_of="demonstrations")
     samples = replace(generation(config, documents, prompts), part_of="demonstrations")
     curation = Step("examples", curate_examples, filters_of_one_row(), (documents, prompts, samples))

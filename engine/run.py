@@ -22,7 +22,16 @@ from engine.runtime.step import ROUND_ZERO, Step, is_made, make
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
-from engine.storage.run_folders import begin_run, hold_run, link, link_latest, remember_run
+from engine.storage.run_folders import (
+    begin_run,
+    end_run,
+    hold_run,
+    is_run,
+    link,
+    link_latest,
+    remember_run,
+    remove_if_empty,
+)
 from engine.storage.store import NOUNS, Store
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
@@ -156,12 +165,20 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) 
     for entry in [*(run_dir / noun for noun in NOUNS), *run_dir.glob(f"{ROUND_ZERO}/*/*")]:
         if entry.is_symlink() and entry.resolve().name not in valid:
             entry.unlink()  # what an earlier config left: trace and search must not mix two runs
-    for part in sorted({step.part_of for step in every} - {""}):
-        make_folder(run_dir / ROUND_ZERO / part, where=f"run_dir={run_dir}")
-        begin_run(run_dir / ROUND_ZERO / part, config_text)
+    _begin_round_zero(run_dir / ROUND_ZERO, {step.part_of for step in every} - {""}, config_text)
     store = Store(place.store_dir)
     for step in made:
         _link(step, store.folder(step.noun, step.fingerprint), store, run_dir)
+
+
+def _begin_round_zero(folder: Path, parts: set[str], config_text: str) -> None:
+    """Makes a run folder for each part of round 0, and removes those of parts that only an earlier config had."""
+    for part in sorted(parts):
+        make_folder(folder / part, where=f"run_dir={folder.parent}")
+        begin_run(folder / part, config_text)
+    for earlier in [entry for entry in folder.glob("*") if entry.name not in parts and is_run(entry)]:
+        end_run(earlier)
+    remove_if_empty(folder)
 
 
 def _link(step: Step, folder: Path, store: Store, run_dir: Path) -> None:

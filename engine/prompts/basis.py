@@ -16,7 +16,7 @@ import pyarrow as pa
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.models.tokenizer import load_tokenizer
-from engine.prompts.config import PromptsConfig, SelfInstructConfig
+from engine.prompts.config import PromptsConfig
 from engine.prompts.demonstrations.pool import Titled, complete, load_pool, shorten
 from engine.prompts.round_zero import DEMONSTRATIONS, VALUES, read_demonstrations, with_values
 from engine.task.compiled import Task, compile_task
@@ -78,9 +78,8 @@ def read_basis(prompts: Path) -> PlanBasis:
 def _pool(config: PromptsConfig, task: Task, inputs: Mapping[str, Path]) -> list[Demonstration]:
     shown, documents = config.demonstrations, inputs["documents"]
     if shown.self_instruct:
-        return read_demonstrations(
-            SelfInstructConfig(task.config, shown.self_instruct, shown.seed), inputs[DEMONSTRATIONS], documents
-        )
+        conditions = list(task.config.attributes)
+        return read_demonstrations(inputs[DEMONSTRATIONS], documents, conditions, count=shown.self_instruct)
     with_documents = any(map(shows_documents, task.turns.values()))
     texts = _texts(DocumentsFolder(documents).passages(["document_id", "title", "text"])) if shown.from_qrels else {}
     pool = load_pool(shown, texts, with_documents=with_documents)

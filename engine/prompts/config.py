@@ -76,6 +76,8 @@ class SelfInstructConfig:
     """Round 0: demonstrations that the generator writes (`demonstrations.self_instruct`)."""
 
     task: TaskConfig
+    """The task, without what zero-shot samples of it do not depend on: see `engine.prompts.round_zero.zero_shot`."""
     count: int
     """Number of demonstrations to write."""
     seed: int
+    """Seed of the conditions that are drawn."""

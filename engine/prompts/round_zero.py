@@ -10,7 +10,7 @@ when the plan that rests on them grows.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from engine.errors import UserError
 from engine.prompts.conditions.attributes import make_conditions
 from engine.prompts.conditions.constraints import Drawer
 from engine.prompts.config import SelfInstructConfig, ValuesConfig
+from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.prompts.plan import PlanSize, Sets, plan_samples
 from engine.prompts.writer import write_plan
 from engine.task.check import check_turns
@@ -124,45 +125,59 @@ def _items(text: str) -> Iterator[str]:
             yield item
 
 
+def demonstrations_config(task: TaskConfig, demonstrations: DemonstrationsConfig) -> SelfInstructConfig | None:
+    """What is to be written in place of demonstrations; None where they come from elsewhere."""
+    if not demonstrations.self_instruct:
+        return None
+    return SelfInstructConfig(zero_shot(task), demonstrations.self_instruct, demonstrations.seed)
+
+
+def zero_shot(task: TaskConfig) -> TaskConfig:
+    """The task as it is put before there are demonstrations: tasks with the same zero-shot prompts become equal.
+
+    It has no templates of demonstrations, its conditions are not drawn from any, and its quotas, which count the
+    samples of the real plan, are left out.
+    """
+    attributes = {name: replace(attribute, from_demonstrations=False) for name, attribute in task.attributes.items()}
+    turns = {name: replace(turn, demonstration=None) for name, turn in task.turns.items()}
+    return replace(task, attributes=attributes, turns=turns, demonstration="", quotas=[])
+
+
 def plan_demonstrations(config: SelfInstructConfig, documents: DocumentsFolder, folder: PromptsFolder) -> PromptsRecord:
     """Plans zero-shot samples of the task, from which demonstrations are chosen.
 
     Args:
-        config: the task, with the values of its conditions, and how many demonstrations are wanted.
+        config: the zero-shot task, with the values of its conditions, and how many demonstrations are wanted.
         documents: what they are about.
         folder: where the plan is written.
     """
-    task = _drawn_freely(config.task)
-    conditions = make_conditions(task.attributes)
-    check_turns(compile_task(task), conditions.probe())
+    conditions = make_conditions(config.task.attributes)
+    check_turns(compile_task(config.task), conditions.probe())
     size = PlanSize(_TRIES, _TRIES * config.count, config.seed)
     ids = documents.passages(["passage_id"])["passage_id"].to_pylist()
-    drawer = Drawer(conditions, task.exclude)
+    drawer = Drawer(conditions, config.task.exclude)
     chunks = plan_samples(ids, drawer, Sets(1), lambda rows, *_: np.zeros_like(rows), size)
-    folder.write_basis(task, [], [])
+    folder.write_basis(config.task, [], [])
     return write_plan(chunks, size.total(len(ids)), folder)
 
 
-def _drawn_freely(task: TaskConfig) -> TaskConfig:
-    """The task before there are demonstrations that its conditions could be drawn from."""
-    attributes = {name: replace(attribute, from_demonstrations=False) for name, attribute in task.attributes.items()}
-    return replace(task, attributes=attributes)
-
-
-def read_demonstrations(config: SelfInstructConfig, examples: Path, documents: Path) -> list[Demonstration]:
+def read_demonstrations(
+    examples: Path, documents: Path, conditions: Sequence[str], *, count: int
+) -> list[Demonstration]:
     """The first of the samples that curation kept, as demonstrations.
 
     Args:
-        config: as it was planned.
         examples: the examples folder that came of `plan_demonstrations`.
         documents: the documents folder.
+        conditions: the names of the task's conditions.
+        count: the number of demonstrations that are wanted; there are fewer where fewer were kept.
     """
-    rows = ExamplesFolder(examples).kept().sort_by("sample_id").slice(0, config.count).to_pylist()
+    rows = ExamplesFolder(examples).kept().sort_by("sample_id").slice(0, count).to_pylist()
     passages = DocumentsFolder(documents).some({row["passage_id"] for row in rows})
-    return [_demonstration(row, passages[row["passage_id"]], list(config.task.attributes)) for row in rows]
+    return [_demonstration(row, passages[row["passage_id"]], conditions) for row in rows]
 
 
-def _demonstration(example: Mapping[str, str], passage: Mapping[str, str], conditions: list[str]) -> Demonstration:
+def _demonstration(example: Mapping[str, str], passage: Mapping[str, str], conditions: Sequence[str]) -> Demonstration:
     return Demonstration(
         document=passage["text"],
         query=example["query"],

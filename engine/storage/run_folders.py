@@ -27,6 +27,8 @@ FORMAT = 1
 """Version of what a run folder holds; raised when an older one can no longer be continued."""
 _MARK = "run.json"
 """The file that makes a folder a run's."""
+_CONFIG = "config.yaml"
+"""The file that keeps the config of a run."""
 _RUNS = "runs"
 """The folder of a store that remembers runs."""
 
@@ -85,7 +87,25 @@ def begin_run(run_dir: Path, config_text: str) -> None:
     """Marks a folder as a run of this format and writes its config; `config_text` is YAML."""
     run_dir.mkdir(exist_ok=True)
     write_json(run_dir / _MARK, {"format": FORMAT})
-    write_text(run_dir / "config.yaml", config_text)
+    write_text(run_dir / _CONFIG, config_text)
+
+
+def end_run(run_dir: Path) -> None:
+    """Makes a folder no run's any more: removes its links, its mark and its config, and the folder if it is empty then.
+
+    The mark goes last, so that a kill on the way leaves a run that can be ended once more.
+    """
+    for entry in [entry for entry in run_dir.iterdir() if entry.is_symlink()]:
+        entry.unlink()
+    for name in (_CONFIG, _MARK):
+        (run_dir / name).unlink(missing_ok=True)
+    remove_if_empty(run_dir)
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Removes a folder that holds nothing; one that holds something stays, and a missing one is no mistake."""
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _check_run_folder(run_dir: Path) -> None:

@@ -18,7 +18,7 @@ CONFIG = ExamplesConfig(encoder=ENCODER, seed=0)
 
 @pytest.mark.parametrize("share", [-0.1, 1.0])
 def test_a_validation_share_that_leaves_nothing_is_refused(share: float) -> None:
-    with pytest.raises(UserError, match=rf"examples.validation_share={share}: {share} leaves nothing to train on, or is no sh"):
+    with pytest.raises(UserError, match=rf"examples.validation_share={share}: {share} leaves nothing to train on"):
         ExamplesConfig(validation_share=share)
     assert ExamplesConfig(validation_share=0.0).validation_share == 0
 

@@ -24,6 +24,7 @@ from engine.prompts.round_zero import (
     read_demonstrations,
     values_config,
     with_values,
+    zero_shot,
 )
 from engine.storage.parts import open_attempt, write_part
 from engine.task.config import AttributeConfig, ParserKind, TaskConfig, WrittenConfig
@@ -118,18 +119,17 @@ def test_a_condition_without_a_value_is_refused(tmp_path: Path) -> None:
 def test_demonstrations_are_planned_without_demonstrations(tmp_path: Path, documents: DocumentsFolder) -> None:
     task = replace(TASK, attributes={"form": TASK.attributes["form"]}, prompt="{{ passage.text }} {{ condition.form }}")
     folder = prompts_folder(tmp_path)
-    record = plan_demonstrations(SelfInstructConfig(task, 2, 0), documents, folder)
+    record = plan_demonstrations(SelfInstructConfig(zero_shot(task), 2, 0), documents, folder)
     assert record.planned == 8, "four for each that is wanted"
     assert (folder.pool(), folder.sets()) == ([], [])
     assert set(folder.plan()["condition_form"].to_pylist()) == {"question", "keywords"}
 
 
 def test_kept_examples_become_demonstrations(tmp_path: Path, documents: DocumentsFolder) -> None:
-    task = replace(TASK, attributes={"form": TASK.attributes["form"]})
     kept = [{"sample_id": i, "passage_id": f"d{i}", "query": f"q{i}", "condition_form": "question"} for i in (7, 3, 11)]
     schema = pa.schema([*EXAMPLES, ("condition_form", pa.string())])
     pq.write_table(pa.Table.from_pylist(kept, schema), tmp_path / "kept.parquet")
-    first, second = read_demonstrations(SelfInstructConfig(task, 2, 0), tmp_path, documents.path)
+    first, second = read_demonstrations(tmp_path, documents.path, ["form"], count=2)
     assert (first.query, first.document, first.title) == ("q3", "text 3", "T3"), "the first ones by sample_id"
     assert (second.query, second.conditions) == ("q7", {"form": "question"})
 
@@ -166,6 +166,19 @@ def test_a_plan_that_grows_finds_round_zero_again(corpus: Path, task_file: Path)
     assert same == {"documents", *(f"round_0/values/{noun}" for noun in ("documents", "prompts", "samples"))}
 
 
+def test_what_zero_shot_samples_do_not_depend_on_has_no_demonstrations_written_anew(
+    corpus: Path, task_file: Path
+) -> None:
+    def written(*overrides: str) -> dict[str, str]:
+        config = config_of(corpus, task_file, "demonstrations.self_instruct=4", *overrides)
+        return {step.entry: step.fingerprint for step in steps(config) if step.part_of}
+
+    quotas = "task.quotas=[{where: {form: question}, max: 3}]"
+    assert written() == written(quotas, "task.demonstration='{{ demonstration.query }}'", "demonstrations.per_prompt=2")
+    assert written() != written("task.instruction='Write in verse.'")
+    assert written() != written("demonstrations.seed=8")
+
+
 def test_the_generator_is_part_of_a_plan_only_where_it_writes(corpus: Path, task_file: Path) -> None:
     def fingerprint(*overrides: str) -> str:
         config = load_config(["experiment=adapt", "samples=fake", f"collection={corpus}", *overrides])[0]
@@ -199,6 +212,9 @@ def test_what_the_generator_writes_is_planned_with_and_can_be_traced(synthmill: 
     assert again.stdout.count("round 0") == again.stdout.count("unchanged:") - 1 == 6, again.stdout
     record = json.loads((synthmill.folder / "run" / "prompts" / "record.json").read_text())
     assert record["inputs"].keys() == {"documents", "values", "demonstrations"}
+    shown_by_hand = synthmill.run(*arguments, "until=prompts", "tracking=off")
+    assert shown_by_hand.returncode == 0, shown_by_hand.stderr
+    assert [part.name for part in (synthmill.folder / "run" / "round_0").iterdir()] == ["values"]
 
 
 def test_two_sources_of_demonstrations_are_refused() -> None:

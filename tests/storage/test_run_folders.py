@@ -17,8 +17,10 @@ from engine.errors import UserError
 from engine.storage.run_folders import (
     FORMAT,
     begin_run,
+    end_run,
     find_runs,
     hold_run,
+    is_run,
     link,
     link_latest,
     remember_run,
@@ -206,6 +208,20 @@ def test_a_link_starts_where_it_really_lies(tmp_path: Path) -> None:
 def test_a_link_to_another_tree_names_the_place(tmp_path: Path) -> None:
     link(tmp_path, "proc", Path("/proc"))
     assert (tmp_path / "proc").readlink() == Path("/proc")
+
+
+def test_an_ended_run_leaves_only_what_it_did_not_write(tmp_path: Path) -> None:
+    store = make(tmp_path / "store")
+    for name in ("values", "demonstrations"):
+        begin_run(tmp_path / name, "seed: 1\n")
+        link(tmp_path / name, "samples", store)
+    (tmp_path / "values" / "notes.txt").write_text("the user's")
+    for name in ("values", "demonstrations"):
+        end_run(tmp_path / name)
+    assert [path.name for path in (tmp_path / "values").iterdir()] == ["notes.txt"]
+    assert not (tmp_path / "demonstrations").exists()
+    assert not is_run(tmp_path / "values")
+    assert store.is_dir(), "a link is removed, never what it leads to"
 
 
 def test_runs_are_found_at_any_depth_and_through_links(tmp_path: Path) -> None:
