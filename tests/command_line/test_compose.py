@@ -146,12 +146,12 @@ def test_the_text_that_is_kept_has_no_secret(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize(
     ("override", "where"),
     [
-        ("prompts.per_passage=0", "prompts.per_passage"),
+        ("prompts.per_passage=0", "prompts.per_passage=0"),
         ("task.attributes.form.values={a: x}", "task.attributes.form.values"),
         ("task.exclude=[{from: question}]", "task.exclude[0]"),
         ("task.quotas=[{where: {form: questions}, max: 3}]", "task.quotas[0].where"),
         ("samples.max_tokens=5000", "samples.max_tokens"),
-        ("demonstrations.from_qrels=-2", "demonstrations.from_qrels"),
+        ("demonstrations.from_qrels=-2", "demonstrations.from_qrels=-2"),
         ("documents.overlap_tokens=600", "documents.overlap_tokens=600"),
     ],
 )

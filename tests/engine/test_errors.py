@@ -29,11 +29,11 @@ def test_crosses_process_borders_whole() -> None:
 
 
 def test_a_setting_is_refused_by_its_key_its_value_and_what_it_may_be() -> None:
-    check_setting(1 > 0, "model.epochs", 1, "1 or more")
+    check_setting(True, "model.epochs", 1, "1 or more")
     with pytest.raises(UserError, match=r"^model.epochs=0: 0 is out of range; set it to 1 or more$"):
-        check_setting(0 > 0, "model.epochs", 0, "1 or more")
+        check_setting(False, "model.epochs", 0, "1 or more")
     with pytest.raises(UserError, match=r"^seed=-1: -1 is too small; set it to 0 or more$"):
-        check_setting(-1 >= 0, "seed", -1, "0 or more", fault="is too small")
+        check_setting(False, "seed", -1, "0 or more", fault="is too small")
 
 
 def test_suggests_the_closest_name_and_lists_all() -> None:

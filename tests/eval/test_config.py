@@ -54,5 +54,5 @@ def test_a_benchmark_that_cannot_be_read_is_refused_before_anything_runs(tmp_pat
     with pytest.raises(UserError, match="nowhere"):
         identity_of(small_config(str(tmp_path / "nowhere")))
     followed = ReportConfig(benchmark=str(tmp_path / "nowhere"), origins={"benchmark": "collection"})
-    with pytest.raises(UserError, match="^collection=.*nowhere: there is no such folder"):
+    with pytest.raises(UserError, match=r"^collection=.*nowhere: there is no such folder"):
         identity_of(followed)
