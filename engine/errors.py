@@ -29,18 +29,19 @@ class UserError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        """One line: `where: what; remedy`."""
+        """Returns the error as one line: `where: what; remedy`."""
         return " ".join(f"{self.where}: {self.what}; {self.remedy}".split())
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Crosses process borders (Ray pickles exceptions) with all three parts."""
+        """Lets the error cross process borders with all three parts, since Ray pickles exceptions."""
         return _rebuild, (self.what, self.where, self.remedy)
 
 
 class BrokenInvariantError(RuntimeError):
     """Data on the disk is not what synthmill alone would have left there: a defect, or someone else's file.
 
-    It is raised where going on could count a row twice or lose one. It is no assert, which `python -O` leaves out.
+    It is raised where going on could count a row twice or lose one. It is an exception of its own, because `python -O`
+    leaves asserts out.
     """
 
 
@@ -70,7 +71,7 @@ def check_setting(is_allowed: bool, key: str, value: object, allowed: str, *, fa
 
 
 def suggest(value: str, valid: Iterable[str]) -> str:
-    """A remedy for a wrong name: the closest valid one first, then all of them unless they are many."""
+    """Returns a remedy for a wrong name: the closest valid name first, then all of them unless they are many."""
     names = sorted(valid)
     close = difflib.get_close_matches(value, names, n=1, cutoff=0.5)
     if close and len(names) > _MANY:

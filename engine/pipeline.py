@@ -31,12 +31,12 @@ from training.config import ModelConfig
 from training.step import train_model
 
 SEEDS = 2**32
-"""Seeds are below this: numpy and torch's trainers take 32 bits."""
+"""Every seed is below this, since numpy and the trainers of torch take 32 bits."""
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything a run can be told. What it makes is in the groups named after the six nouns."""
+    """Everything that a run can be told. What it makes is set in the groups that are named after the six nouns."""
 
     name: str = placement("run")
     """Names the run folder below `runs_dir`."""
@@ -53,6 +53,7 @@ class RunConfig:
     sample: bool = placement(False)
     """With `preview`: also generate those samples, and forecast time from them."""
     seed: int = 0
+    """The seed of everything that is drawn."""
 
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     demonstrations: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
@@ -67,7 +68,7 @@ class RunConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:
-        """Refuses a preview of fewer than no prompts, and seeds that not every library takes."""
+        """Refuses a negative number of previewed prompts, and seeds that not every library takes."""
         check_setting(self.preview >= 0, "preview", self.preview, "0 or more", fault="is too small")
         groups = {name: getattr(getattr(self, name), "seed", None) for name in vars(self)}
         for key, seed in {"seed": self.seed, **{f"{name}.seed": value for name, value in groups.items()}}.items():
@@ -77,7 +78,7 @@ class RunConfig:
 
 
 def steps(config: RunConfig) -> list[Step]:
-    """The six steps, in the order in which data meets them; three of them once a round."""
+    """Lists the six steps in the order in which data meets them; three of them are repeated in every round."""
     config = addressed(config)
     documents = Step("documents", load_documents, config.documents, checks_input=True)
     written = round_zero(config, documents)
@@ -97,13 +98,13 @@ def steps(config: RunConfig) -> list[Step]:
 
 
 def addressed(config: RunConfig) -> RunConfig:
-    """The same run with every turn a chat or a completion: the generator decides where the task says `auto`."""
+    """Returns the same run, in which every turn is a chat or a completion: the generator settles what is `auto`."""
     task = settle_kinds(config.task, config.samples)
     return replace(config, task=task, prompts=replace(config.prompts, task=task))
 
 
 def round_zero(config: RunConfig, documents: Step) -> list[Step]:
-    """The same steps on small plans, where the generator is to write values of conditions, or demonstrations."""
+    """Lists the same steps on small plans, for values of conditions and demonstrations that the generator writes."""
     values: list[Step] = []
     if unwritten := values_config(config.task):
         blank = Step("documents", load_documents, config.documents.one_blank(), part_of="values")
@@ -124,7 +125,7 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
 
 
 def generation(config: RunConfig, documents: Step, prompts: Step) -> Step:
-    """Samples of a plan; what a killed attempt committed is kept."""
+    """Returns the step that generates the samples of a plan; what a killed attempt committed is kept."""
     settings = config.samples
     if prompts.part_of:  # of the few samples of round 0 many may fail: those that do not are enough
         settings = replace(settings, max_failed_share=1.0)

@@ -79,7 +79,7 @@ def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
 
 
 def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:
-    """Holds the judgements of a collection against its own documents, once those are known, and tells what is unused.
+    """Compares the judgements of a collection with its own documents, once those are known, and tells what is unused.
 
     Raises:
         UserError: a judgement names a query or document that does not exist.
@@ -93,7 +93,7 @@ def check_judgements(config: RunConfig, documents: Path, console: Console) -> No
 
 
 def run_folder(config: RunConfig) -> Path:
-    """Where the run lives."""
+    """Returns the path of the run folder."""
     if config.run_dir:
         return Path(config.run_dir).expanduser().absolute()
     source = Path(config.collection or config.documents.path).expanduser().absolute()
@@ -103,7 +103,7 @@ def run_folder(config: RunConfig) -> Path:
 
 
 def wanted_steps(config: RunConfig) -> list[Step]:
-    """The steps up to and including `until`.
+    """Lists the steps up to and including `until`.
 
     Raises:
         UserError: there is no such step, or the task and the generator's config name different models.
@@ -121,7 +121,7 @@ def wanted_steps(config: RunConfig) -> list[Step]:
 
 @contextlib.contextmanager
 def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
-    """The place of a run; when it closes, engines and tracker have ended."""
+    """Opens the place of a run; when the block ends, engines and tracker have ended."""
     from omegaconf import OmegaConf
 
     run_dir = run_folder(config)
@@ -139,7 +139,7 @@ def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
 
 
 def _num_checking(chosen: list[Step]) -> int:
-    """How many steps run before the run folder changes: those that may refuse the input, and none that generates."""
+    """Counts the steps before the run folder changes: up to the last that may refuse input, none of which generates."""
     checking = max(number for number, step in enumerate(chosen, 1) if step.checks_input)
     generating = (number for number, step in enumerate(chosen) if step.resumable)
     return min(checking, next(generating, checking))
@@ -154,7 +154,7 @@ def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None
 
 
 def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) -> None:
-    """Everything that a look at the input can refuse has passed: from here on the run folder changes."""
+    """Begins to change the run folder, once everything that can refuse the input has passed."""
     run_dir = place.run_dir
     begin_run(run_dir, config_text)
     place.tracker.begin()
@@ -189,10 +189,10 @@ def _link(step: Step, folder: Path, store: Store, run_dir: Path) -> None:
 
 
 def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
-    """Holds the models that turns name against those that there are.
+    """Compares the models that turns name with those that the config has.
 
     Raises:
-        UserError: a turn names one that does not exist or that cannot chat, or there is one that no turn names.
+        UserError: a turn names a model that does not exist or that cannot chat, or no turn names one of the models.
     """
     known = model_configs(config)
     turns = compile_task(settle_kinds(task, config)).turns

@@ -19,7 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_user_files, find_user_conf
+from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_user_conf, find_user_files
 from engine.command_line.groups import CONF, choices, groups
 from engine.command_line.overrides import find_syntax_error, quoted, takes_text
 from engine.command_line.schema import is_inside_mapping, keys_of, run_schema

@@ -146,7 +146,7 @@ def _hydra(arguments: list[str]) -> int:
     from omegaconf import DictConfig, OmegaConf
 
     from engine.command_line.compose import CONFIG_NAME, load_config, typed
-    from engine.command_line.config_files import find_user_files, find_user_conf
+    from engine.command_line.config_files import find_user_conf, find_user_files
     from engine.command_line.groups import CONF
     from engine.command_line.overrides import first_of_sweep, split_flags
     from engine.command_line.written import mask_file, printing_masked

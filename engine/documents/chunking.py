@@ -1,4 +1,4 @@
-"""Documents to passages: each document is cleaned, tokenised and cut into windows.
+"""Cuts documents into passages: each document is cleaned, tokenised and cut into windows.
 
 In: `SourceDocument`s, a Hugging Face tokenizer, sizes in tokens. Out: for each document its passages, or the
 reason why it gives none. Texts are slices of the (cleaned) original by character offsets, never detokenised, so
@@ -27,9 +27,9 @@ EMPTY, CONTROL_CHARACTERS, TOO_SHORT = "empty", "control characters", "too short
 MAX_CONTROL_SHARE = 0.1
 """A text with a larger share of control characters is not text (a binary file, a damaged export)."""
 BATCH_DOCUMENTS = 256
-"""Documents that one thread takes at a time."""
+"""The number of documents that one thread takes at a time."""
 BATCH_CHARACTERS = 1 << 20
-"""A batch is closed by whichever comes first, which bounds the memory that token offsets take."""
+"""The characters at which a batch ends before it has so many documents; this bounds the memory of token offsets."""
 SEGMENT_CHARACTERS = 1 << 16
 """A longer text is tokenised in pieces, cut at whitespace: tokenizers need about 100 bytes per token."""
 GROUP_SEGMENTS = 32
@@ -69,13 +69,13 @@ class CleanDocument:
     text: str
     control_share: float
     reason: str = ""
-    """Why it gives no passage, where the reader knew."""
+    """The reason why it gives no passage, where the reader knew one."""
 
 
 def chunk_documents(
     documents: Iterable[SourceDocument], tokenizer: Tokenizer, size: ChunkSize, num_threads: int = 1
 ) -> Iterator[ChunkedDocument]:
-    """One result per document, in order; documents are tokenised in batches, on `num_threads` threads."""
+    """Gives one result per document, in order; documents are tokenised in batches, on `num_threads` threads."""
     with ThreadPoolExecutor(num_threads) as pool:
         for batch in _batches(map(clean_document, documents), num_threads):
             shares = [batch[start::num_threads] for start in range(num_threads)]
@@ -84,7 +84,7 @@ def chunk_documents(
 
 
 def clean_document(document: SourceDocument) -> CleanDocument:
-    """Control characters and lone surrogates become spaces, line ends become newlines, the rim is stripped."""
+    """Cleans a document: control characters and lone surrogates become spaces, and every end of a line a newline."""
     title, in_title = _clean(document.title)
     text, in_text = _clean(document.text)
     share = (in_title + in_text) / max(1, len(document.title) + len(document.text))
@@ -93,7 +93,7 @@ def clean_document(document: SourceDocument) -> CleanDocument:
 
 
 def token_starts(texts: Sequence[str], tokenizer: Tokenizer) -> list[array[int]]:
-    """For each text the character at which each of its tokens starts, never falling."""
+    """Returns for each text the characters at which its tokens start, in an order that never falls."""
     pieces = [(index, begin, text[begin:end]) for index, text in enumerate(texts) for begin, end in _segments(text)]
     starts = [array("q") for _ in texts]
     for group in (pieces[at : at + GROUP_SEGMENTS] for at in range(0, len(pieces), GROUP_SEGMENTS)):
@@ -109,7 +109,7 @@ def _chunk_batch(documents: Sequence[CleanDocument], tokenizer: Tokenizer, size:
 
 
 def _chunk(document: CleanDocument, starts: Sequence[int], tokenizer: Tokenizer, size: ChunkSize) -> ChunkedDocument:
-    """The passages of one document; the first has the document's id, later ones that id with their number."""
+    """Cuts one document into passages; the first has the document's id, later ones that id with their number."""
     reason = _failure(document, len(starts), tokenizer, size)
     if reason:
         return ChunkedDocument(document.id, (), reason)
@@ -129,7 +129,7 @@ def _chunk(document: CleanDocument, starts: Sequence[int], tokenizer: Tokenizer,
 
 
 def _failure(document: CleanDocument, text_tokens: int, tokenizer: Tokenizer, size: ChunkSize) -> str:
-    """The reason why a document gives no passage, or ""; a title counts as words of the document."""
+    """Returns the reason why a document gives no passage, or ""; a title counts as words of the document."""
     if document.reason:
         return document.reason
     if document.control_share > MAX_CONTROL_SHARE:
@@ -143,7 +143,7 @@ def _failure(document: CleanDocument, text_tokens: int, tokenizer: Tokenizer, si
 
 
 def _segments(text: str) -> Iterator[tuple[int, int]]:
-    """First and end characters of pieces of a text, cut at whitespace; most texts are one piece."""
+    """Returns the first and the end character of each piece of a text, cut at whitespace; most texts are one piece."""
     begin = 0
     while len(text) - begin > SEGMENT_CHARACTERS:
         limit = begin + SEGMENT_CHARACTERS
@@ -154,13 +154,13 @@ def _segments(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _clean(text: str) -> tuple[str, int]:
-    """A text that any file can hold, and how many of its characters none could."""
+    """Returns a text that any file can hold, and how many characters of the original no file could."""
     text, count = _CONTROL.subn(" ", text)
     return _LINE_END.sub("\n", text).strip(), count
 
 
 def _batches(documents: Iterable[CleanDocument], num_threads: int) -> Iterator[list[CleanDocument]]:
-    """Documents in order, as many at a time as all threads take at once."""
+    """Gives documents in order, as many at a time as all threads take at once."""
     batch: list[CleanDocument] = []
     characters = 0
     for document in documents:

@@ -1,4 +1,4 @@
-"""What can be set for the documents step, and which of it changes the passages.
+"""The settings of the documents step, and which of them change the passages.
 
 In: the values of `documents.*`. Out: a checked config that finds its documents and says what they hold. It loads
 no tokenizer, because every run reads the config, also one that has its passages already.
@@ -29,23 +29,23 @@ class DocumentsConfig:
     reader: Reader = Reader.auto
     """What the path holds; `auto` finds out."""
     id_field: str = ""
-    """Field of a row's id; empty: _id, id, doc_id, ... where there is one, else a hash of the content."""
+    """The field of a row's id. Empty stands for _id, id, doc_id, ... where there is one, else a hash of the content."""
     title_field: str = ""
-    """Field of a row's title; empty: title, headline or heading where there is one."""
+    """The field of a row's title. Empty stands for title, headline or heading, where there is one."""
     text_field: str = ""
-    """Field of a row's text; empty: text, contents, content, body, ..."""
+    """The field of a row's text. Empty stands for text, contents, content, body, ..."""
     max_tokens: int = 512
-    """Longest passage; a longer document becomes several."""
+    """The tokens of the longest passage; a longer document becomes several passages."""
     overlap_tokens: int = 64
-    """Tokens that a passage repeats from the one before."""
+    """The tokens that a passage repeats from the passage before it."""
     min_tokens: int = 1
-    """A document with fewer, title included, is left out as too short."""
+    """A document with fewer tokens, title included, is left out as too short."""
     limit: int = 0
-    """Read only the first so many documents; 0 reads all."""
+    """Only so many documents are read, the first ones; 0 reads all."""
     tokenizer: str = II("model.base")
-    """The model whose tokenizer counts."""
+    """The model whose tokenizer counts the tokens."""
     origins: Mapping[str, str] = origins()
-    """Setting -> the key that it follows; see `engine.runtime.identity.origins`."""
+    """The key that a setting follows, by the name of the setting; see `engine.runtime.identity.origins`."""
 
     def __post_init__(self) -> None:
         """Refuses sizes that do not fit each other, and blank documents without a number."""
@@ -61,15 +61,15 @@ class DocumentsConfig:
         check_setting(not is_endless, "documents.limit", self.limit, "the number of blank documents to write from")
 
     def one_blank(self) -> DocumentsConfig:
-        """The config of a single blank document, for samples that are about no document."""
+        """Returns the config of a single blank document, for samples that are about no document."""
         return DocumentsConfig(reader=Reader.blank, limit=1, tokenizer=self.tokenizer, origins=self.origins)
 
     def key(self, setting: str) -> str:
-        """The config key that the user wrote the value of a setting under, for messages."""
+        """Returns the config key that the user wrote the value of a setting under, for messages."""
         return self.origins.get(setting, f"documents.{setting}")
 
     def source(self) -> Source:
-        """The documents that the config names, found but not read.
+        """Finds the documents that the config names, without reading them.
 
         Raises:
             UserError: there are none at `path`, or none that the reader reads.
@@ -77,7 +77,7 @@ class DocumentsConfig:
         return find_source(self.path, self.reader, key=self.key("path"))
 
     def identity(self) -> dict[str, object]:
-        """The fields that change the passages, path and tokenizer replaced by what they hold.
+        """Returns the fields that change the passages, with path and tokenizer replaced by what they hold.
 
         Raises:
             UserError: the path or the tokenizer does not exist; a run asks this before it starts anything.
@@ -88,7 +88,7 @@ class DocumentsConfig:
 
 
 def _content_of(source: Source) -> object:
-    """What a source holds, as JSON values that change with it; file names count only where they are ids."""
+    """Returns what a source holds, as JSON values that change with it; file names count only where they are ids."""
     if source.reader is Reader.python:
         return sys.version
     if source.reader is Reader.blank:

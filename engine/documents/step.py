@@ -1,4 +1,4 @@
-"""Step one, documents: reads a collection of any form and writes its passages.
+"""The documents step reads a collection of any form and writes its passages.
 
 In: a path, or the Python that runs. Out: `passages.parquet` (`columns.PASSAGES`) in the order of reading, one row
 group per few thousand passages, and `failed.parquet` with every document that gave none and why. The step's
@@ -90,5 +90,5 @@ def _tell_left_out(writer: PassageWriter, source: Source, place: Place) -> None:
 
 
 def _list_reasons(failed: Mapping[str, int]) -> str:
-    """Reasons with their numbers, as in `3 empty, 12 too short`."""
+    """Lists reasons with their numbers, as in `3 empty, 12 too short`."""
     return ", ".join(f"{number:,} {reason}" for reason, number in sorted(failed.items()))

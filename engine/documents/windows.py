@@ -1,4 +1,4 @@
-"""Windows of tokens over a text: how long a passage is, and where a long text is cut.
+"""Cuts a text into windows of tokens: how long a passage is, and where a long text is cut.
 
 In: a text, the characters at which its tokens start, sizes in tokens. Out: pairs of character offsets. A window ends
 where a reader would pause: after a sentence, else at a space, else before a letter, so that no letter is parted from
@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 MIN_WINDOW_TOKENS = 16
-"""The shortest window: less holds no thought, and one character may take four tokens."""
+"""The fewest tokens of a window: less text says little, and one character may take four tokens."""
 CUT_ZONE = 5
-"""A text is cut within the last 1/5 of what may stand before the cut."""
+"""A text is cut within the last fifth of the text that may stand before the cut."""
 
 _SENTENCE_END = re.compile(
-    "[.!?\u2026\u061f\u06d4]+[\"')\\]\u00bb\u201d\u2019]*(?=\\s)"  # needs a space behind: 3.14 ends no sentence
-    "|[\u3002\uff01\uff1f\uff61\u0964\u0965\u104b\u1362]+[\"')\\]\u201d\u2019\u300d\u300f\uff09]*"  # needs none
+    "[.!?\u2026\u061f\u06d4]+[\"')\\]\u00bb\u201d\u2019]*(?=\\s)"  # with a space behind: 3.14 ends no sentence
+    "|[\u3002\uff01\uff1f\uff61\u0964\u0965\u104b\u1362]+[\"')\\]\u201d\u2019\u300d\u300f\uff09]*"  # without a space
     "|\n\\s*\n"
 )
 _SPACE = re.compile(r"\s")
@@ -38,7 +38,7 @@ class ChunkSize:
     """The shortest passage of a document that gives several."""
 
     def __post_init__(self) -> None:
-        """Holds what `chunk_windows` relies on; `DocumentsConfig` says it to the user first."""
+        """Asserts what `chunk_windows` relies on; `DocumentsConfig` has told the user before."""
         assert self.max_tokens >= MIN_WINDOW_TOKENS, f"windows of {self.max_tokens} tokens"
         for tokens in (self.overlap_tokens, self.min_tokens):
             assert 0 <= 2 * tokens <= self.max_tokens, f"{self} cannot move on"
@@ -54,7 +54,7 @@ def chunk_windows(text: str, starts: Sequence[int], size: ChunkSize) -> Iterator
     Args:
         text: what was tokenised.
         starts: the character at which each token starts, never falling, (tokens,).
-        size: of the windows.
+        size: the sizes of the windows.
 
     Yields:
         First character, end character and number of tokens of each window.
@@ -86,13 +86,13 @@ def last_space(text: str, begin: int, end: int) -> int:
 
 
 def _last_pause(text: str, begin: int, end: int) -> int:
-    """Where to end a window between two characters: after the last sentence there, else as `last_space` says."""
+    """Finds where to end a window between two characters: after the last sentence there, else as `last_space` says."""
     ends = [sentence.end() for sentence in _SENTENCE_END.finditer(text, begin, end + 1)]
     return min(ends[-1], end) if ends else last_space(text, begin, end)
 
 
 def _letter_start(text: str, begin: int, end: int) -> int:
-    """`end`, or before it where it would part a letter from its combining marks."""
+    """Returns `end`, or a character before it where `end` would part a letter from its combining marks."""
     cut = end
     while cut > begin + 1 and unicodedata.category(text[cut]).startswith("M"):
         cut -= 1
@@ -100,6 +100,6 @@ def _letter_start(text: str, begin: int, end: int) -> int:
 
 
 def _first_pause(text: str, begin: int, end: int) -> int:
-    """Where to start a window between two characters: at the first sentence there, else a word, else a letter."""
+    """Finds where to start a window between two characters: at the first sentence there, else a word, else a letter."""
     pause = _SENTENCE_END.search(text, begin, end) or _SPACE.search(text, begin, end)
     return pause.end() if pause else begin

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from engine.documents.chunking import ChunkedDocument
 
 ROWS_PER_GROUP = 4096
-"""Rows of a row group: as many as are in memory, and as a reader must read at least."""
+"""The rows of a row group: so many are in memory at a time, and a reader reads at least so many."""
 DUPLICATE = "duplicate"
-"""The reason of a document whose id was there before."""
+"""The reason for leaving out a document whose id was there before."""
 
 
 class PassageWriter:
@@ -49,7 +49,7 @@ class PassageWriter:
         self._chunk_ids: set[str] = set()
 
     def __enter__(self) -> PassageWriter:
-        """The writer itself; its files are open already."""
+        """Returns the writer itself; its files are open already."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
@@ -60,8 +60,8 @@ class PassageWriter:
     def add(self, document: ChunkedDocument) -> None:
         """Takes the passages of one document, or the reason why there are none.
 
-        A document that was there before is a row with the reason `duplicate`: readers refuse an id that is
-        written twice, so this is a row without an id whose content occurs again.
+        A document whose id was there before gets the reason `duplicate`: it is a row without an
+        id whose content occurs again, since readers refuse an id that is written twice.
 
         Raises:
             UserError: a later chunk of one document would have the id of another document.

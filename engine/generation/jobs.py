@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.task.sampling import PENALTIES, RANGES, Sampling, own_sampling
+from engine.task.sampling import PENALTIES, RANGES, Sampling, sampling_of_turn
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
@@ -155,4 +155,6 @@ def sampling_of(turn: Turn, config: GeneratorConfig) -> Sampling:
     settings: dict[str, Any] = {name: getattr(config, name) for name in RANGES}
     if structured:
         settings |= dict.fromkeys(PENALTIES, 0.0)
-    return Sampling(**settings | own_sampling(turn.config), stop=tuple(turn.config.stop or ()), structured=structured)
+    return Sampling(
+        **settings | sampling_of_turn(turn.config), stop=tuple(turn.config.stop or ()), structured=structured
+    )

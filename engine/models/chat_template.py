@@ -1,4 +1,4 @@
-"""The chat template of a model: how messages become the one text that it reads, without loading the model.
+"""Renders messages by the chat template of a model to the text that it reads, without loading the model.
 
 In: the folder of a model. Out: a function from messages to text, or None where the model has no template. It renders as
 transformers does (`apply_chat_template`, which the engines use), but without importing it: planning counts with it.
@@ -20,7 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from engine.errors import UserError
 
 CHAT_OPTIONS = {"add_generation_prompt": True, "enable_thinking": False}
-"""What templates are told: the model is to write next, without thinking first."""
+"""The options that templates are given: the model is to write next, without thinking first."""
 
 _SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
 
@@ -60,7 +60,7 @@ class ChatTemplate:
             raise self._mistake(f"does not parse: {error}") from error
 
     def __call__(self, messages: Sequence[Mapping[str, str]]) -> str:
-        """The text of a chat up to where the model is to write.
+        """Renders a chat as text, up to where the model is to write.
 
         Raises:
             UserError: the template refuses the messages, as some do for two of the same role in a row.
@@ -85,7 +85,7 @@ def read_chat_template(folder: Path, *, where: str) -> ChatTemplate | None:
     config = _read_json(folder / "tokenizer_config.json")
     file = folder / "chat_template.jinja"
     source = file.read_text(encoding="utf-8") if file.is_file() else config.get("chat_template")
-    if isinstance(source, list):  # several by name
+    if isinstance(source, list):  # several templates, by name
         source = {each["name"]: each["template"] for each in source}.get("default")
     if not source:
         return None
@@ -102,7 +102,7 @@ def _content(token: str | Mapping[str, Any]) -> str:
 
 
 def _to_json(value: object, indent: int | None = None) -> str:
-    """Jinja2's own filter escapes what HTML would read."""
+    """Writes JSON as templates expect it, since the filter of Jinja2 escapes what HTML would read."""
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 

@@ -1,4 +1,4 @@
-"""Models of the Hugging Face hub: the snapshot in the local cache, or one request and a download.
+"""Finds models of the Hugging Face hub: the snapshot in the local cache, or one request and a download.
 
 In: a repository and a revision. Out: the folder of a snapshot, what the hub says of a model, or an error that says
 what to do. A missing network shows within seconds instead of after the client's retries, because the one request that
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 HUB_SECONDS = 10.0
-"""After so long without an answer the hub counts as unreachable, name resolution included."""
+"""Seconds without an answer, name resolution included, after which the hub counts as unreachable."""
 HUB_ID = re.compile(r"(?P<id>\w[\w.-]*/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 """The name of a hub model: `owner/name` or `owner/name@revision`."""
 _DOWNLOADED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.tiktoken", "*.jinja"]
 _IGNORED_FILES = ["onnx/*", "openvino/*", "original/*", "consolidated*", "coreml/*"]
-"""The same weights for other programs."""
+"""Files that are not downloaded: the same weights for other programs."""
 
 
 def cached_snapshot(repo: str, revision: str | None) -> Path | None:
@@ -36,7 +36,7 @@ def cached_snapshot(repo: str, revision: str | None) -> Path | None:
 
     try:
         return snapshot(repo, revision, offline=True)
-    except LocalEntryNotFoundError:  # not here, or not all of it
+    except LocalEntryNotFoundError:  # the snapshot is missing, or not complete
         return None
 
 

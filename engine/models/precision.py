@@ -1,4 +1,4 @@
-"""In which precision a model computes on this machine: one answer for the encoder and for training.
+"""Decides in which precision a model computes on this machine, for the encoder and for training alike.
 
 In: what the config says, and the device that will compute. Out: bf16 or not. `auto` means bf16 where the hardware
 multiplies it natively. torch's own test is not used for this: by default it also counts GPUs that emulate bf16, where
@@ -52,7 +52,7 @@ def has_fast_bf16(device: Device) -> bool:
 
 
 def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """Returns what Linux says that the first core can do; nothing on systems without that file.
+    """Returns the features of the first core as Linux lists them; none on systems without that file.
 
     Args:
         cpuinfo: the file that Linux describes its cores in.

@@ -1,4 +1,4 @@
-"""The fast tokenizer of a model, for counting tokens without loading the model.
+"""Loads the fast tokenizer of a model, which counts tokens without the model.
 
 In: a model's name and the config key that named it. Out: its tokenizer.json, or the tokenizer that it describes. The
 `tokenizers` library reads that file by itself, so neither torch nor transformers is imported.
@@ -56,6 +56,6 @@ def load_tokenizer(model: str, *, key: str) -> Tokenizer:
         example = "bundled:smollm2-135m-instruct" if key == GENERATOR_KEY else "bundled:all-minilm-l6-v2"
         remedy = f"set {key} to another model, for example {example}"
         raise UserError(f"is no tokenizer ({error})", where=f"{key}: {file}", remedy=remedy) from error
-    tokenizer.no_truncation()  # the file may carry both, and the counts would be of what is left
+    tokenizer.no_truncation()  # the file may switch both on, and then not all tokens would be counted
     tokenizer.no_padding()
     return tokenizer

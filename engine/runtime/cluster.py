@@ -1,7 +1,7 @@
-"""Start or join Ray: the only room that calls `ray.init`.
+"""Starts or joins Ray; no other module calls `ray.init`.
 
-In: a ClusterConfig. Out: a Ray that is up, its logs in the run folder, nothing phoned home. What Ray would refuse after
-the start has cost something is refused here first.
+In: a ClusterConfig. Out: a running Ray, whose logs are in the run folder and which sends nothing anywhere. What Ray
+would refuse only after a costly start is refused here first.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ QUIET_ENVIRONMENT = {
     "WANDB_ERROR_REPORTING": "false",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""Nothing leaves the machine unasked; set in the driver and, through Ray, in every worker."""
+"""Variables with which no library sends anything unasked; the driver has them and, through Ray, every worker."""
 
 
 _KNOCK_SECONDS = 5.0
@@ -48,7 +48,7 @@ _STORE_BYTES_ON_DISK = 10**10
 """Up to this size Ray puts the object store on the disk where shared memory is too small for it."""
 _SHARED_MEMORY = "/dev/shm"
 _LONGEST_SOCKET_BYTES = 107
-"""Of the path of a socket, which the kernel keeps in 108 bytes with a zero at the end."""
+"""The most bytes that the path of a socket may have: the kernel keeps it in 108 bytes with a zero at the end."""
 _SOCKET_BELOW_TEMP = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store.99"
 """The longest path of a socket below Ray's folder for temporary files: the process id has 7 digits at most."""
 _SHORT_TEMP = Path("/tmp")  # Ray's own choice where no variable names another
@@ -61,11 +61,11 @@ class ClusterConfig:
     address: str = placement("local")
     """`local` starts a Ray for this run alone; `auto` or `ray://...` joins one that runs."""
     num_cpus: int = placement(0)
-    """Cores to use when starting Ray; 0 takes those that this process may run on."""
+    """The cores of a Ray that the run starts; 0 takes those that this process may run on."""
     object_store_bytes: int = placement(512 * 2**20)
-    """Ray's shared memory when starting Ray."""
+    """The shared memory of a Ray that the run starts."""
     min_free_disk_bytes: int = placement(2 * 10**9)
-    """A step is refused when the store's disk has less."""
+    """A step is refused where the disk of the store has less free space than this."""
 
     def __post_init__(self) -> None:
         """Refuses amounts below zero, and an object store that Ray would not start with on this machine."""
@@ -90,35 +90,35 @@ class ClusterConfig:
             raise UserError(f"{_SHARED_MEMORY} has {there} bytes free", where=where, remedy=remedy)
 
     def cpus_here(self) -> int:
-        """Cores this process may keep busy."""
+        """Returns the number of cores that this process may keep busy."""
         return self.num_cpus or len(os.sched_getaffinity(0))
 
 
 def quiet() -> None:
-    """Turns off telemetry and chatter of every library; before any of them is imported."""
+    """Turns off telemetry and chatter of every library; it is called before any of them is imported."""
     for name, value in QUIET_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
 
 def memory_bytes() -> int:
-    """The memory of this machine, or of the container that this process runs in, in bytes."""
+    """Returns the memory of this machine, or of the container that this process runs in, in bytes."""
     limits: list[int] = [psutil.virtual_memory().total]
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError):  # one of the two is there, or none
+        with contextlib.suppress(OSError):  # a machine has one of the two files, or none
             text = Path(file).read_text(encoding="ascii").strip()
-            limits += [int(text)] if text.isdecimal() else []  # else it is `max`
+            limits += [int(text)] if text.isdecimal() else []  # where there is no limit, the file says `max`
     return min(limits)
 
 
 def shared_memory_bytes() -> int:
-    """What is free of the machine's shared memory, in bytes; Ray takes none of it where its own variable says so."""
+    """Returns the free bytes of shared memory; no limit where a variable of Ray's allows it slower storage instead."""
     if os.environ.get("RAY_OBJECT_STORE_ALLOW_SLOW_STORAGE"):
         return sys.maxsize
     return shutil.disk_usage(_SHARED_MEMORY).free
 
 
 def temp_folder() -> str | None:
-    """Chooses the folder of Ray's sessions: None for Ray's own choice, `/tmp/ray` where that makes paths too long.
+    """Chooses the folder of Ray's sessions: None leaves it to Ray; `/tmp/ray` is for where paths are too long.
 
     Raises:
         UserError: the paths are too long, and nothing may be written in /tmp.
@@ -138,7 +138,7 @@ def temp_folder() -> str | None:
 
 
 def worker_environment() -> dict[str, Any]:
-    """The runtime environment of every worker: nothing phones home, and our packages are imported before any other."""
+    """Returns the runtime environment of every worker: it sends nothing, and imports our packages before any other."""
     variables = {name: os.environ[name] for name in QUIET_ENVIRONMENT if name in os.environ}
     return {"env_vars": variables | search_path(), "worker_process_setup_hook": WORKER_HOOK}
 
@@ -162,10 +162,10 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
             ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
         return
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers nobody asked for, beside a busy engine
-    _need_no_home()
+    _give_token()
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: Ray Data tasks and zero-work actors must not wait for a busy engine.
-    with _deaf_to_hang_ups():
+    with _hang_ups_blocked():
         ray.init(
             address="local",
             num_cpus=config.cpus_here() + 4,
@@ -185,10 +185,10 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
 
 
 @contextlib.contextmanager
-def _deaf_to_hang_ups() -> Iterator[None]:
-    """Lets processes that are started inside the block not notice that the terminal is closed.
+def _hang_ups_blocked() -> Iterator[None]:
+    """Starts processes so that they do not notice when the terminal is closed.
 
-    The driver notices, has them commit, and ends them; a signal during the block reaches it afterwards.
+    The driver notices it, lets them commit, and ends them; a signal during the block reaches it afterwards.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     try:
@@ -197,8 +197,8 @@ def _deaf_to_hang_ups() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _need_no_home() -> None:
-    """Gives Ray a token of this run alone where it could not keep one in the home folder, as it does by default."""
+def _give_token() -> None:
+    """Gives Ray a token for this run alone, where it cannot keep one in the home folder as it does by default."""
     has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
     if has_token or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return
@@ -223,7 +223,7 @@ def _knock(address: str) -> None:
 def _naming_no_cluster(address: str) -> Iterator[None]:
     try:
         yield
-    except OSError as error:  # ConnectionError of Ray's is one
+    except OSError as error:  # the ConnectionError that Ray raises is an OSError
         reason = str(error).split(".")[0] or type(error).__name__
         raise UserError(
             f"no Ray cluster answers there ({reason})",

@@ -29,15 +29,15 @@ class Console:
         self.quiet_seconds = quiet_seconds
 
     def step(self, noun: str, text: str) -> None:
-        """One line that belongs to a step."""
+        """Prints a line that belongs to a step."""
         self.rich.print(Text.assemble((f"{noun:<10}", "bold"), " ", text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """Something the user should know that stops nothing."""
+        """Prints a warning: something that the user should know and that stops nothing."""
         self.rich.print(Text.assemble(("warning", "yellow"), "    ", text), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
-        """A table, or text with rich markup; without a terminal no line ends in blanks."""
+        """Prints a table, or text with rich markup; without a terminal no line ends in blanks."""
         if self.rich.is_terminal:
             self.rich.print(renderable)
             return
@@ -46,19 +46,19 @@ class Console:
         self.verbatim("\n".join(line.rstrip() for line in lines.get().splitlines()))
 
     def verbatim(self, text: str) -> None:
-        """Text to be copied: no line is wrapped, nothing is read as markup or coloured."""
+        """Prints text that is to be copied: no line is wrapped, and nothing is coloured or read as markup."""
         self.rich.print(Text(text), soft_wrap=True)
 
     @contextlib.contextmanager
     def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
-        """A bar for one phase of a step; `unit` is the plural of what is counted."""
+        """Shows the progress of one phase of a step; `unit` is the plural of what is counted."""
         bar = Progress(self, noun, total, unit)
         with bar.running():
             yield bar
 
 
 class Progress:
-    """Counts up to `total`; shown as a bar on a terminal, as a line now and then elsewhere."""
+    """Counts up to `total`, and shows it as a bar on a terminal, or as a line now and then elsewhere."""
 
     def __init__(self, console: Console, noun: str, total: int, unit: str) -> None:
         self._console, self._noun, self._total, self._unit = console, noun, total, unit
@@ -110,7 +110,7 @@ class Progress:
             self._console.step(self._noun, line)
 
     def _due(self) -> str:
-        """The line to print now; empty while it is too early, and where it would only say the same again."""
+        """Returns the line to print now; empty while it is too early, and where it would only say the same again."""
         with self._lock:
             if time.monotonic() - self._printed < self._console.quiet_seconds:
                 return ""
@@ -119,7 +119,7 @@ class Progress:
             return self._said if self._said != said else ""
 
     def rate(self) -> float:
-        """Counted per second since the start, work of earlier attempts left out."""
+        """Returns how much was counted per second since the start, without the work of earlier attempts."""
         return (self._done - self._carried) / max(time.monotonic() - self._started, 1e-9)
 
     def _line(self) -> str:
@@ -141,5 +141,5 @@ class _RateColumn(ProgressColumn):
 
 
 def format_rate(per_second: float) -> str:
-    """`3.2/s`, or where less than one is done in a second `12 s each`."""
+    """Writes a rate as `3.2/s`, or as `12 s each` where less than one is done in a second."""
     return f"{per_second:.1f}/s" if per_second >= 1 else f"{format_seconds(1 / per_second)} each"

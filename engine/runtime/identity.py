@@ -1,4 +1,4 @@
-"""What makes a step's result what it is, as one hash: config fields, inputs, and the sources that compute it.
+"""The fingerprint of a step: one hash of all that its result depends on, which is config, inputs and sources.
 
 In: a config dataclass, the fingerprints of a step's inputs, the module of its function. Out: 16 hex digits.
 Where a step runs (workers, batch sizes of inference, paths, log folders) is marked with `placement()` beside the
@@ -32,12 +32,12 @@ _NO_CODE = (tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER)
 
 
 def placement(default: Any = dataclasses.MISSING, *, default_factory: Any = dataclasses.MISSING) -> Any:
-    """A dataclass field that says where or how fast, never what: left out of every fingerprint."""
+    """Makes a dataclass field that says where or how fast something runs; it is left out of every fingerprint."""
     return dataclasses.field(default=default, default_factory=default_factory, metadata={"placement": True})
 
 
 def origins() -> Any:
-    """A dataclass field that tells under which key the user wrote a setting that follows another key.
+    """Makes a dataclass field that tells under which key the user wrote a setting that follows another key.
 
     It maps the setting's name to that key, such as `path` to `collection`, so that a message about the value can name
     what the user wrote. It is no setting itself: neither the schema of a run's config nor a fingerprint knows it.
@@ -47,7 +47,7 @@ def origins() -> Any:
 
 
 def identity_of(config: object) -> object:
-    """The part of a config that changes a result, as plain JSON values.
+    """Returns the part of a config that changes a result, as plain JSON values.
 
     A config class may define `identity(self) -> dict` to replace paths by what they hold.
     """
@@ -62,19 +62,19 @@ def identity_of(config: object) -> object:
 
 
 def fields_of(config: object, *, without: Collection[str] = ()) -> dict[str, object]:
-    """Every field of a dataclass that is not a placement, by name; `identity()` methods start from this."""
+    """Returns every field of a dataclass that is no placement, by name; `identity()` methods start from this."""
     fields = [field for field in dataclasses.fields(config) if not field.metadata.get("placement")]  # type: ignore[arg-type]
     return {field.name: identity_of(getattr(config, field.name)) for field in fields if field.name not in without}
 
 
 @functools.cache
 def source_hash(module: str, root: Path = ROOT) -> str:
-    """One hash over the project sources that `module` imports, itself included, directly or through others."""
+    """Hashes the project sources that `module` imports, directly or through others, and `module` itself."""
     return digest({name: _code_digest(_path(name, root)) for name in reachable(module, root)})
 
 
 def reachable(module: str, root: Path = ROOT) -> list[str]:
-    """Names of the project modules that `module` can reach by imports, sorted, itself included."""
+    """Returns the sorted names of the project modules that `module` reaches by imports, and of `module` itself."""
     seen: set[str] = set()
     queue = [module]
     while queue:
@@ -91,7 +91,7 @@ def _code_digest(file: Path) -> str:
 
 
 def code_of(source: str) -> str:
-    """A Python source without its comments, its docstrings (those of fields and constants too) and its empty lines.
+    """Returns a Python source without comments, docstrings (those of fields and constants too) and empty lines.
 
     A statement that is nothing but a string is a docstring. All other text stays as it is written, so that the result
     is the same whichever Python computes it.
@@ -110,7 +110,7 @@ def code_of(source: str) -> str:
             statement = []
         elif token.type not in _NO_CODE:
             statement.append(token)
-    lines = _cut(source.split("\n"), gaps)  # as tokenize counts them; splitlines knows more ends of lines
+    lines = _cut(source.split("\n"), gaps)  # as tokenize counts lines; splitlines knows more ends of lines
     return "\n".join(line for number, line in enumerate(lines, 1) if line.strip() or number in texts)
 
 

@@ -1,6 +1,7 @@
-"""Peak memory of the whole process tree, sampled: the driver, Ray, engines, trainers.
+"""The peak memory of the whole process tree: driver, Ray, engines and trainers, sampled in the background.
 
-Proportional set size: a page shared by n processes counts 1/n in each, so Ray's shared store counts once.
+What is summed is the proportional set size: a page that n processes share counts 1/n in each, so that the shared store
+of Ray counts once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 import psutil
 
 _LONGEST_PAUSE_SECONDS = 15.0
-"""However large the tree is: a peak that lasts longer than this is seen."""
+"""The longest pause, however large the tree is, so that every peak that lasts longer is seen."""
 
 
 class MemorySampler:
@@ -32,7 +33,7 @@ class MemorySampler:
         self._stop = threading.Event()
 
     def peak_bytes(self) -> int:
-        """The highest sum seen so far."""
+        """Returns the highest sum of a sample so far, in bytes."""
         return self._peak
 
     @contextlib.contextmanager
@@ -58,13 +59,13 @@ class MemorySampler:
 
 
 def tree_bytes() -> int:
-    """Memory of this process and all its descendants, in bytes."""
+    """Returns the memory of this process and all its descendants, in bytes."""
     me = psutil.Process()
     return sum(process_bytes(process) for process in (me, *me.children(recursive=True)))
 
 
 def process_bytes(process: psutil.Process) -> int:
-    """Proportional set size of one process in bytes; 0 when it has just ended or belongs to somebody else."""
+    """Returns the proportional set size of a process in bytes; 0 where it has just ended or is another user's."""
     try:
         return int(process.memory_full_info().pss)
     except (psutil.NoSuchProcess, psutil.AccessDenied):

@@ -1,4 +1,4 @@
-"""Our packages are ours wherever a process works: other folders are called `engine`, `training` and `eval` too.
+"""Imports of `engine`, `training` and `eval` find our packages, though other folders have these names too.
 
 In: nothing. Out: `sys.modules` with the packages that lie beside this file. Python looks into the current folder
 before it looks where synthmill is installed, and Ray puts the driver's current folder before everything else in each
@@ -16,7 +16,7 @@ from importlib.machinery import PathFinder
 from engine.runtime.identity import PACKAGES, ROOT
 
 WORKER_HOOK = "engine.runtime.own_packages.import_own_packages"
-"""What Ray calls in a worker before it puts the driver's folders first."""
+"""The function that Ray calls in a worker before it puts the driver's folders first."""
 
 
 def import_own_packages() -> None:

@@ -1,4 +1,4 @@
-"""Where a run happens: folders, cluster, terminal, tracker. Handed to every step, part of no fingerprint."""
+"""The place of a run: folders, cluster, terminal and tracker, which every step is given and no fingerprint holds."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ class Place:
 
     @property
     def embeddings(self) -> Path:
-        """Folder of the embedding cache, shared by runs."""
+        """The folder of the embedding cache, which all runs of a store share."""
         return self.store_dir / "embeddings"
 
     @functools.cached_property
     def num_cpus(self) -> int:
-        """Cores that one step may keep busy on this machine."""
+        """The number of cores that one step may keep busy on this machine."""
         return self.cluster.cpus_here()
 
     def start_ray(self) -> None:

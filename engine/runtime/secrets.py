@@ -70,7 +70,7 @@ def redact_logs() -> None:
 
 def _redacted_record(make: Callable[..., logging.LogRecord], /, *arguments: Any, **named: Any) -> logging.LogRecord:
     record = make(*arguments, **named)
-    with contextlib.suppress(TypeError, ValueError):  # a message that does not fit its arguments: logging tells
+    with contextlib.suppress(TypeError, ValueError):  # logging itself reports a message that does not fit its arguments
         record.msg, record.args = redacted(record.getMessage()), ()
     return record
 
@@ -106,5 +106,5 @@ def _secrets_of_the_environment() -> Iterator[str]:
 
 
 def _long_enough(secrets: Iterator[str] | list[str]) -> list[str]:
-    """The longest first, so that none is masked by half."""
+    """Sorts texts by length, the longest first, so that none is masked by half; short ones are left out."""
     return sorted({text for text in secrets if len(text) >= _FEWEST_CHARACTERS}, key=lambda text: (-len(text), text))

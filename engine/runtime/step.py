@@ -37,7 +37,7 @@ class Refusal:
     """What a user reads where a step refuses what the run made for it, in place of what the step itself would say."""
 
     where: str
-    """The config key that asked for it."""
+    """The config key that asked for what is refused."""
     remedy: str
 
 
@@ -55,7 +55,7 @@ class Step:
         needs_engines: whether it generates; its config is then that of the engines, which start early.
         name: what a later step knows it by; its noun, unless that step reads two of one noun.
         part_of: the part of round 0 that it belongs to; empty for the steps of the run itself.
-        refusal: the key and the remedy of an error of the step, where its own would name settings that it ignores.
+        refusal: the key and the remedy that its errors name, where the usual ones would be of settings that it ignores.
     """
 
     noun: str
@@ -92,7 +92,7 @@ class Step:
 
 
 def is_made(step: Step, store: Store) -> bool:
-    """Whether the step's result is in the store already."""
+    """Tells whether the result of a step is in the store already."""
     return is_done(store.folder(step.noun, step.fingerprint))
 
 
@@ -154,6 +154,6 @@ def _say(step: Step, place: Place, text: str) -> None:
 
 
 def describe(record: StepRecord) -> str:
-    """The counts of a record in a few words."""
+    """Puts the counts of a record into a few words."""
     counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in record.record.items() if type(value) is int]
     return ", ".join(counts[:4]) or "done"

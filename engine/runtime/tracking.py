@@ -1,6 +1,6 @@
-"""One Weights & Biases run with a section per noun, or nothing at all behind the same two methods.
+"""One Weights & Biases run with a section per noun, or nothing at all behind the same methods.
 
-Offline by default: the run is a folder, nothing asks for a login, nothing leaves the machine.
+It is offline by default: the run is a folder, nothing asks for a login, and nothing leaves the machine.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ class Mode(Enum):
 
 @dataclass(frozen=True)
 class TrackingConfig:
-    """What is tracked never changes what is computed."""
+    """Where figures are tracked; it never changes what is computed."""
 
     mode: Mode = placement(Mode.offline)
     project: str = placement("synthmill")
     run_name: str = placement("")
-    """Empty: the run folder's name."""
+    """The name of the run in W&B; empty stands for that of the run folder."""
 
     def __post_init__(self) -> None:
         """Refuses a project's name that W&B refuses, which it does when the first figure is tracked."""
@@ -52,20 +52,20 @@ class Tracker(Protocol):
     """Where a step's figures go."""
 
     def begin(self) -> None:
-        """The run folder is this run's from now on; nothing is written into it before."""
+        """Takes note that the run folder is this run's from now on; nothing is written into it before."""
 
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
-        """One point of a curve, as `noun/metric` over `noun/step`."""
+        """Tracks one point of a curve, as `noun/metric` over `noun/step`."""
 
     def summary(self, noun: str, values: dict[str, Any]) -> None:
-        """Final figures of a step, nested mappings flattened with dots."""
+        """Tracks the final figures of a step; names in nested mappings are joined by dots."""
 
     def finish(self) -> None:
         """Closes the run."""
 
 
 class NoTracker:
-    """`tracking=off`: takes everything, keeps nothing."""
+    """The tracker of `tracking=off`, which takes everything and keeps nothing."""
 
     def begin(self) -> None:
         """Does nothing."""
@@ -100,12 +100,12 @@ class WandbTracker:
         self._pass_on()
 
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
-        """One point of a curve."""
+        """Tracks one point of a curve."""
         run = self._start()
         run.log({f"{noun}/{name}": value for name, value in metrics.items()} | {f"{noun}/step": step})
 
     def summary(self, noun: str, values: dict[str, Any]) -> None:
-        """Final figures of a step."""
+        """Tracks the final figures of a step, which wait in memory until the run has begun."""
         self._waiting |= {f"{noun}/{name}": value for name, value in flatten(values).items()}
         self._pass_on()
 
@@ -141,7 +141,7 @@ class WandbTracker:
 
 
 def make_tracker(config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> Tracker:
-    """The tracker that the config asks for.
+    """Makes the tracker that the config asks for.
 
     Raises:
         UserError: online tracking without a login; W&B would ask for one in the middle of the run.

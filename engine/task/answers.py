@@ -1,4 +1,4 @@
-"""What of a completion is the answer: its text, the reasoning before it, and the fields that were parsed out of it.
+"""Reads the answer in a completion: its text, the reasoning before it, and the fields that were parsed out of it.
 
 In: what the model wrote, and the form that a turn asks for. Out: the answer's text and its fields, or a TurnError that
 says why there is none. A model may write anything at all: what comes out of here can be stored, and is read again from
@@ -18,16 +18,16 @@ import pyarrow as pa
 from jsonschema import Draft202012Validator
 
 TURNED_DOWN = "keep_if does not hold"
-"""How the error of a sample begins that a task's own filter turned down: it has failed, but nothing is wrong."""
+"""The beginning of the error of a sample that a task's own filter turned down: it has failed, but nothing is wrong."""
 
 _BULLET = re.compile(r"^\s*(?:[-*\u2022]|\(?\d{1,3}[.)])\s+")
 _PYTHON_FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:\n```|\Z)", re.DOTALL)
 _JSON_FENCE = re.compile(r"^\s*```(?:json)?[ \t\r]*\n(.*?)```\s*$", re.DOTALL)
 _DEEPEST = 64
-"""Levels of objects and arrays in a JSON answer. Python reads about a thousand, fewer where many calls are open: what
-the engine could read at the limit, the report could not."""
+"""The most levels of objects and arrays in a JSON answer. Python reads about a thousand, and fewer where many calls are
+open, so that the report could not read what an engine read at that limit."""
 _INTEGERS = range(-(2**63), 2**63)
-"""What a column of integers holds."""
+"""The integers that a column of them can hold."""
 
 Parsed = tuple[str, dict[str, Any]]
 """The text of an answer, and its fields by name."""
@@ -39,22 +39,22 @@ class TurnError(ValueError):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a turn gave."""
+    """The answer to a turn."""
 
     text: str
     reasoning: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
 
     def view(self) -> dict[str, Any]:
-        """The answer as templates of later turns see it: its fields, and `text` and `reasoning`."""
+        """Returns the answer as templates of later turns see it: its fields, and `text` and `reasoning`."""
         return {**self.fields, "text": self.text, "reasoning": self.reasoning}
 
 
 def check_text(text: str) -> None:
-    """Refuses what is no text: half of a surrogate pair has no UTF-8, so that no file and no engine takes it.
+    """Refuses half of a surrogate pair in a text: it has no UTF-8, so that no file and no engine takes it.
 
     Raises:
-        TurnError: it has one.
+        TurnError: the text holds one.
     """
     try:
         text.encode()
@@ -64,17 +64,17 @@ def check_text(text: str) -> None:
 
 
 def storable(text: str) -> str:
-    """A text as a file can hold it: what `check_text` refuses is written as its escape."""
+    """Returns a text as a file can hold it: what `check_text` refuses is written as its escape."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 
 def said(error: Exception) -> str:
-    """The message of an exception, or its name where it has none, as a MemoryError."""
+    """Returns the message of an exception, or its name where it has none, as for a MemoryError."""
     return str(error) or type(error).__name__
 
 
 def split_reasoning(raw: str, marker: str, cut_off: str) -> tuple[str, str]:
-    """Takes a completion apart at a marker: the reasoning before it, and the answer after it.
+    """Splits a completion at a marker into the reasoning before it and the answer after it.
 
     Args:
         raw: the completion.
@@ -94,7 +94,7 @@ def split_reasoning(raw: str, marker: str, cut_off: str) -> tuple[str, str]:
 
 
 def parse_choice(text: str, choices: Sequence[str]) -> Parsed:
-    """One of a few texts, apart from blanks around it.
+    """Reads an answer that is one of a few texts, apart from blanks around it.
 
     Raises:
         TurnError: it is none of them.
@@ -106,7 +106,7 @@ def parse_choice(text: str, choices: Sequence[str]) -> Parsed:
 
 
 def parse_regex(text: str, regex: re.Pattern[str], cut_off: str) -> Parsed:
-    """A text that matches as a whole; the named groups are its fields.
+    """Reads an answer that matches an expression as a whole; the named groups are its fields.
 
     Raises:
         TurnError: it does not match.
@@ -118,7 +118,7 @@ def parse_regex(text: str, regex: re.Pattern[str], cut_off: str) -> Parsed:
 
 
 def parse_json(text: str, validator: Draft202012Validator | None, cut_off: str) -> Parsed:
-    """A JSON value, out of its fence if it has one; what an object holds at its top level are the fields.
+    """Reads a JSON value, out of its fence if it has one; what an object holds at its top level are the fields.
 
     It is JSON as other programs read it, without NaN, Infinity or a number such as 1e999, and at most 64 levels deep.
 
@@ -151,12 +151,12 @@ def _check_depth(value: object) -> None:
 
 
 def _nested(values: Iterable[Any]) -> list[dict[str, Any] | list[Any]]:
-    """Those of some values that hold others."""
+    """Gives those of some values that hold other values."""
     return [value for value in values if isinstance(value, dict | list)]
 
 
 def _violation(value: object, validator: Draft202012Validator) -> str:
-    """How a value does not fit a schema; empty where it does."""
+    """Says why a value does not fit a schema; empty where it does."""
     try:
         violation = next(validator.iter_errors(value), None)
     except Exception as error:  # whatever its checks raise: an integer of 400 digits cannot be divided by 0.5
@@ -165,7 +165,7 @@ def _violation(value: object, validator: Draft202012Validator) -> str:
 
 
 def parse_list(text: str) -> Parsed:
-    """One item per line without its number or bullet, as the field `items`.
+    """Reads one item per line, without its number or bullet, as the field `items`.
 
     Raises:
         TurnError: there is no item.
@@ -177,10 +177,10 @@ def parse_list(text: str) -> Parsed:
 
 
 def parse_python(text: str, cut_off: str) -> Parsed:
-    """Source code, out of its fence if it has one. Parsing builds a syntax tree and runs nothing.
+    """Reads source code, out of its fence if it has one; parsing builds a syntax tree and runs nothing.
 
     Raises:
-        TurnError: it does not compile, or there is none.
+        TurnError: the code does not compile, or there is none.
     """
     fenced = _PYTHON_FENCE.search(text)
     code = (fenced[1] if fenced else text).strip("\n")
@@ -194,7 +194,7 @@ def parse_python(text: str, cut_off: str) -> Parsed:
 
 
 def column_value(value: object, kind: pa.DataType) -> object:
-    """A parsed value as its column holds it: scalars as they are, all else as JSON.
+    """Returns a parsed value as its column holds it: scalars as they are, all else as JSON.
 
     Args:
         value: it fits the schema by which the column has its type.

@@ -1,4 +1,4 @@
-"""A task held against itself before any engine starts: every turn rendered once, and the names in filters looked up.
+"""Checks a task before any engine starts: renders every turn once, and looks up the names that filters use.
 
 In: a compiled task and values of its conditions. Out: nothing, or an error that names the key in the task. Passages and
 what earlier turns give are not there yet, so stand-ins of the right kind are rendered in their place.
@@ -16,15 +16,15 @@ from engine.task.templates import names_used, undeclared_names
 from engine.task.turns import Turn, as_template
 
 _STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True}
-"""By the type of a field's column; a text stands in for any other."""
+"""The stand-in for a field, by the type of its column; a text stands in for a field of any other type."""
 
 
 def check_turns(task: Task, conditions: Mapping[str, str]) -> None:
     """Renders every turn once, with stand-ins for a passage and for what earlier turns give.
 
     Args:
-        task: with the demonstration sets that its prompts show; the first of them is rendered.
-        conditions: a value of each.
+        task: the task, with the demonstration sets that its prompts show; the first of them is rendered.
+        conditions: a value of each condition, by name.
 
     Raises:
         UserError: a turn cannot be rendered, or its filter names what is not there.
@@ -39,7 +39,7 @@ def check_turns(task: Task, conditions: Mapping[str, str]) -> None:
 
 
 def _check_filter(turn: Turn, known: Mapping[str, Sequence[str]]) -> None:
-    """Holds the names in a turn's `keep_if` against those that there are, since it is computed only in the end."""
+    """Looks up the names in a turn's `keep_if`, since it is computed only when the turn has been answered."""
     source, where = as_template(turn.config.keep_if), f"{turn.where}.keep_if"
     valid = {"text", "field", *known}
     for name in sorted(undeclared_names(source) - valid):
@@ -49,14 +49,14 @@ def _check_filter(turn: Turn, known: Mapping[str, Sequence[str]]) -> None:
         try:
             unknown = sorted(names_used(source, variable) - set(names))
         except LookupError:
-            continue  # used as a whole
+            continue  # the variable is used as a whole
         if unknown:
             remedy = suggest(unknown[0], names) if names else f"this turn has no {variable}"
             raise UserError(f"there is no {variable}.{unknown[0]}", where=where, remedy=remedy)
 
 
 def stand_in(turn: Turn, text: str) -> dict[str, Any]:
-    """What templates of later turns may read of a turn that has given nothing yet.
+    """Returns what templates of later turns may read of a turn that has not been answered yet.
 
     Args:
         turn: the turn.
@@ -67,7 +67,7 @@ def stand_in(turn: Turn, text: str) -> dict[str, Any]:
 
 
 class _AnyField(dict[str, Any]):
-    """What an answer without a schema may hold is known only when it is there."""
+    """The fields of an answer without a schema: any name is one, since the answer alone tells which there are."""
 
     def __missing__(self, name: str) -> str:
         return ""

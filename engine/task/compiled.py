@@ -26,7 +26,7 @@ class Task:
     config: TaskConfig
     turns: dict[str, Turn]
     needs: dict[str, frozenset[str]]
-    """Which earlier turns each turn reads."""
+    """The earlier turns that each turn reads, by name."""
     renderers: dict[str, Renderer]
 
     @property
@@ -35,11 +35,11 @@ class Task:
         return next(iter(self.renderers.values()))
 
     def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Task:
-        """The same task, whose prompts show other demonstrations."""
+        """Returns the same task, whose prompts show other demonstrations."""
         return replace(self, renderers={name: renderer.with_sets(sets) for name, renderer in self.renderers.items()})
 
     def output_limit(self, max_tokens: int) -> int:
-        """Output tokens that a sample may take over all its turns.
+        """Returns how many output tokens a sample may take over all its turns.
 
         Args:
             max_tokens: the limit of a turn that has none of its own.
@@ -47,7 +47,7 @@ class Task:
         return sum(turn.config.max_tokens or max_tokens for turn in self.turns.values())
 
     def answer_columns(self) -> list[pa.Field]:
-        """Columns that the turns add to a sample, whose `text` is the last turn's answer."""
+        """Lists the columns that the turns add to a sample, whose `text` is the last turn's answer."""
         *earlier, _last = self.turns
         reasoned = [name for name, turn in self.turns.items() if turn.config.answer_after]
         kinds = {name: kind for turn in self.turns.values() for name, kind in turn.field_types().items()}
@@ -58,7 +58,7 @@ class Task:
         ]
 
     def answer_values(self, answers: Mapping[str, Answer]) -> dict[str, object]:
-        """Values of `answer_columns` for one sample; null for what a failed sample never came to.
+        """Returns the values of `answer_columns` for one sample; null for what a failed sample never came to.
 
         Args:
             answers: by turn, as far as the sample came. The result may hold a value for a column that there is not.
@@ -73,7 +73,7 @@ class Task:
         return values
 
     def stored_answers(self, sample: Mapping[str, Any]) -> dict[str, Answer]:
-        """The answers of a sample, by turn, as far as it came: the inverse of `answer_values`.
+        """Reads the answers of a sample, by turn, as far as it came: the inverse of `answer_values`.
 
         Args:
             sample: a row of the samples folder, by column.
@@ -89,7 +89,7 @@ class Task:
 
 
 def _stored_fields(turn: Turn, text: str, sample: Mapping[str, Any]) -> dict[str, Any]:
-    """What was parsed of an answer. A JSON answer is read again: columns hold only its scalars as they are."""
+    """Reads the fields of an answer; JSON is parsed again, since columns hold only its scalars as they are."""
     config = turn.config
     if config.choice:
         return {}
@@ -124,5 +124,5 @@ class Prompts:
     sets: list[list[Demonstration]] = field(repr=False)
 
     def compile(self) -> Task:
-        """The compiled task, which cannot be sent to another process."""
+        """Compiles the task; what it returns cannot be sent to another process."""
         return compile_task(self.task, self.sets)

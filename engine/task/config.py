@@ -1,8 +1,8 @@
 """A task as conf/task/*.yaml writes it: what is asked in which turns, and the conditions that samples are drawn under.
 
 In: YAML, or task.json beside a plan. Out: dataclasses that hold what was written. Here they are only filled in: a task
-is checked where it is compiled (engine/task/compiled.py), conditions where they are made (engine/prompts/conditions).
-Both know the name of what they refuse.
+is checked where it is compiled (engine/task/compiled.py), and conditions where they are made
+(engine/prompts/conditions), because both know the name of what they refuse.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ DATA = Path(__file__).resolve().parents[1] / "data"
 """The folder of demonstrations and word lists that ship."""
 
 PACKAGE_FILE = "package:"
-"""How the name of a file begins that ships."""
+"""The beginning of the name of a file that ships."""
 
 
 class PromptKind(Enum):
     """How the model is addressed."""
 
     auto = "auto"
-    """In chats where the model is an instruct model (`samples.instruct`), else in completions."""
+    """Chats where the model is an instruct model (`samples.instruct`), else completions."""
     completion = "completion"
-    """Plain text that the model continues; base models, and small instruct models with demonstrations."""
+    """Plain text that the model continues: for base models, and for small instruct models with demonstrations."""
     chat = "chat"
     """Messages through the model's chat template; a thinking mode is off unless `samples.thinking` asks for it."""
 
 
 class ParserKind(Enum):
-    """What an answer is read as."""
+    """How an answer is read."""
 
     text = "text"
-    """As it stands."""
+    """The answer is the text as it stands."""
     json = "json"
     """A JSON value; with `json_schema`, its top-level fields become columns."""
     list = "list"
@@ -87,7 +87,7 @@ class TurnConfig:
 
 @dataclass
 class RangeConfig:
-    """Numbers, both ends included, drawn evenly."""
+    """A range of numbers, both ends included, which are drawn evenly."""
 
     low: float
     high: float
@@ -140,12 +140,12 @@ class AttributeConfig:
                 self.values = dict.fromkeys(texts, 1.0)
 
     def identity(self) -> dict[str, object]:
-        """What decides about the values: all fields, but the content of a word list in place of its path."""
+        """Returns what decides about the values: all fields, with the content of a word list in place of its path."""
         return fields_of(self) | ({"file": content_digest(word_file(self.file))} if self.file else {})
 
 
 def word_file(name: str) -> Path:
-    """The path of a word list; `package:words/nouns.txt` is a list that ships."""
+    """Returns the path of a word list; `package:words/nouns.txt` is a list that ships."""
     packaged = name.startswith(PACKAGE_FILE)
     return DATA / name.removeprefix(PACKAGE_FILE) if packaged else Path(name).expanduser()
 

@@ -1,4 +1,4 @@
-"""How a turn is put to the model for one planned sample: as one string for a completion model, or as chat messages.
+"""Renders the prompt of a turn for one planned sample: one string for a completion model, or chat messages.
 
 In: a turn, demonstration sets, and an Ask (a passage, the number of a demonstration set, conditions, the answers of
 earlier turns). Out: the prompt. A prompt is a prefix (instruction and demonstrations, the same for every passage) and a
@@ -26,15 +26,15 @@ ChatText = Callable[[Messages], str]
 """A model's chat template: the text that the model reads of messages."""
 
 Answers = Mapping[str, Mapping[str, Any]]
-"""What earlier turns gave, by turn, as templates see it (`Answer.view`)."""
+"""The answers of earlier turns, by turn, as templates see them (`Answer.view`)."""
 
 _Piece = tuple[str, str]
 """A role and a text."""
 
 _MARK = "\ue000"
-"""Stands where the suffix of a chat begins, while its template is applied; a character for private use."""
+"""A character for private use, which marks where the suffix of a chat begins while its template is applied."""
 _PREFIXES_KEPT = 1024
-"""Starts of prompts that a renderer keeps: a few-shot prefix has kilobytes, and work comes prefix by prefix."""
+"""The number of prefixes that a renderer keeps: each has kilobytes, and work comes prefix by prefix."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Demonstration:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What one prompt is made from, beside its turn."""
+    """All that one prompt is made from, beside its turn."""
 
     passage: Mapping[str, str]
-    """`title` and `text`."""
+    """The passage: its `title` and `text`."""
     demonstration_set: int
     conditions: Mapping[str, str]
-    """Value by name."""
+    """The values of the conditions, by name."""
     answers: Answers = field(default_factory=dict)
 
 
@@ -75,9 +75,9 @@ class Renderer(ABC):
     """
 
     prefix_is_exact: bool
-    """Whether `prefix` is the text that an engine sees: not in a chat whose template is not known."""
+    """Whether `prefix` is the text that an engine sees; it is not in a chat whose template is unknown."""
     _joint: ClassVar[str]
-    """What stands between two pieces where they are joined to one text."""
+    """The text between two pieces that are joined."""
 
     def __init__(self, turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> None:
         self.turn, self.sets = turn, sets
@@ -94,31 +94,31 @@ class Renderer(ABC):
 
     @abstractmethod
     def prompt(self, ask: Ask) -> str | Messages:
-        """The whole prompt, as an engine takes it."""
+        """Renders the whole prompt as an engine takes it."""
 
     @abstractmethod
     def text(self, ask: Ask) -> str:
-        """The whole prompt, as a person reads it."""
+        """Renders the whole prompt as a person reads it."""
 
     def instruction(self, conditions: Mapping[str, str]) -> str:
-        """What the prompt begins with, before any demonstration; empty where the turn has none."""
+        """Renders the instruction, with which the prompt begins; empty where the turn has none."""
         return self._render("instruction", condition=conditions)
 
     def prefix(self, set_index: int, conditions: Mapping[str, str]) -> str:
-        """The start of the prompt, which depends on the conditions that the instruction mentions and on no others."""
+        """Renders the start of the prompt, which depends on no conditions but those that the instruction mentions."""
         return self._joined(self._cached_start(set_index, self._prefix_key(conditions)))
 
     def suffix(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers | None = None) -> str:
-        """The end of the prompt: the passage and the cue to write."""
+        """Renders the end of the prompt: the passage and the cue to write."""
         return self._joined(self._end(passage, conditions, answers or {}))
 
     @property
     def has_prefix(self) -> bool:
-        """Whether prompts of different passages begin alike."""
+        """Tells whether prompts of different passages begin alike."""
         return bool(self.turn.config.instruction or self.has_demonstrations())
 
     def has_demonstrations(self) -> bool:
-        """Whether the prompts show any demonstration."""
+        """Tells whether the prompts show any demonstration."""
         return bool(self.sets) and shows_demonstrations(self.turn)
 
     def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Self:
@@ -126,16 +126,16 @@ class Renderer(ABC):
         return type(self)(self.turn, sets)
 
     def with_template(self, chat_text: ChatText) -> Renderer:  # noqa: ARG002
-        """The same renderer; of a chat, prefix and suffix are then the text that the model reads."""
+        """Returns the same renderer; in a chat, prefix and suffix are then the text that the model reads."""
         return self
 
     @abstractmethod
     def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
-        """One demonstration, with the conditions that it was written under."""
+        """Renders one demonstration, with the conditions that it was written under."""
 
     @abstractmethod
     def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
-        """What comes after the instruction and the demonstrations."""
+        """Renders what comes after the instruction and the demonstrations."""
 
     def _pieces(self, ask: Ask) -> list[_Piece]:
         start = self._cached_start(ask.demonstration_set, self._prefix_key(ask.conditions))
@@ -150,7 +150,7 @@ class Renderer(ABC):
         return pieces
 
     def _prefix_key(self, conditions: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """The conditions as a key of prefixes: what the instruction does not mention is empty."""
+        """Returns the conditions as a key of prefixes: those that the instruction does not mention are empty."""
         if self._mentioned is None or not self._mentioned <= conditions.keys():
             return tuple(conditions.items())
         return tuple((name, value if name in self._mentioned else "") for name, value in conditions.items())
@@ -169,11 +169,11 @@ class CompletionRenderer(Renderer):
     _joint = ""
 
     def prompt(self, ask: Ask) -> str:
-        """The whole prompt as one string."""
+        """Renders the whole prompt as one string."""
         return self.text(ask)
 
     def text(self, ask: Ask) -> str:
-        """The same string: a person reads what the engine reads."""
+        """Renders the same string, since a person reads what the engine reads."""
         return self._joined(self._pieces(ask))
 
     def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
@@ -200,21 +200,21 @@ class ChatRenderer(Renderer):
         ]
 
     def prompt(self, ask: Ask) -> Messages:
-        """The whole prompt as messages."""
+        """Renders the whole prompt as messages."""
         return _as_messages(self._pieces(ask))
 
     def text(self, ask: Ask) -> str:
-        """The messages one after the other, each after its role: `<user> Who makes honey?`."""
+        """Renders the messages one after the other, each after its role: `<user> Who makes honey?`."""
         return "\n".join(f"<{role}> {content}" for role, content in self._pieces(ask))
 
     def prefix(self, set_index: int, conditions: Mapping[str, str]) -> str:
-        """The start of the chat, up to what its last message says where the template is known."""
+        """Renders the start of the chat; where the template is known, up to the content of the last message."""
         start = self._cached_start(set_index, self._prefix_key(conditions))
         role = self._messages[0][0] if self._messages else "user"
         return self._halves(start, [(role, "")])[0] if self._chat_text else self._joined(start)
 
     def suffix(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers | None = None) -> str:
-        """The end of the chat, with what the template writes for the model to begin, where it is known."""
+        """Renders the end of the chat; where the template is known, with what it writes for the model to begin."""
         end = self._end(passage, conditions, answers or {})
         return self._halves([], end)[1] if self._chat_text else self._joined(end)
 
@@ -223,11 +223,11 @@ class ChatRenderer(Renderer):
         return type(self)(self.turn, sets, self._chat_text)
 
     def with_template(self, chat_text: ChatText) -> Renderer:
-        """The same renderer, whose prefix and suffix are the text that the model reads."""
+        """Returns the same renderer, whose prefix and suffix are the text that the model reads."""
         return type(self)(self.turn, self.sets, chat_text)
 
     def _halves(self, start: Sequence[_Piece], end: Sequence[_Piece]) -> tuple[str, str]:
-        """The text of a chat before and after the point where the content of its end begins."""
+        """Returns the text of a chat before and after the point where the content of its end begins."""
         assert self._chat_text, "only a template says what stands around messages"
         (role, content), *rest = end or [("user", "")]
         before, _, after = self._chat_text(_as_messages([*start, (role, _MARK + content), *rest])).partition(_MARK)
@@ -245,7 +245,7 @@ class ChatRenderer(Renderer):
             raise UserError(what, where=f"{self.turn.where}.demonstration", remedy=remedy)
 
     def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
-        """A question, by the turn's `prompt` or by a `demonstration` that is a question alone, and its answer."""
+        """Renders a question, by the turn's `prompt` or by a `demonstration` without the answer, and the answer."""
         if asks_by_prompt(self.turn):
             passage = {"title": demonstration.title, "text": demonstration.document}
             question = self._render("prompt", passage=passage, condition=conditions, turns={})
@@ -267,7 +267,7 @@ def _as_messages(pieces: Sequence[_Piece]) -> Messages:
 
 
 def make_renderer(turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> Renderer:
-    """The renderer that the turn's kind asks for.
+    """Makes the renderer that the turn's kind asks for.
 
     Raises:
         UserError: a template of the turn does not parse.
@@ -276,9 +276,9 @@ def make_renderer(turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> Render
 
 
 def input_hash(prompt: str | Messages, passage: Mapping[str, str], cell: str) -> str:
-    """16 hex digits of all that a planned sample's prompts are made from, known before any engine starts.
+    """Hashes all that the prompts of a planned sample are made from, as 16 hex digits; it needs no engine.
 
-    Two samples of equal templates and sampling with the same hash were asked the same. (`prompt_hash` is of the text
+    Two samples with the same hash, templates and sampling were asked the same. (`prompt_hash` is the hash of the text
     after the model's chat template, which needs its tokenizer.)
 
     Args:

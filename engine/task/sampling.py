@@ -1,4 +1,4 @@
-"""How a model's text is drawn: settings that a model has, and that one turn of a task may have for itself.
+"""The settings by which a model's text is drawn, which a model has and a turn of a task may have for itself.
 
 In: a model's config and a turn's. Out: a Sampling, which an engine takes with each request. Names and ranges are those
 of vLLM's `SamplingParams`.
@@ -15,11 +15,11 @@ from engine.task.config import TurnConfig
 
 
 class Range(NamedTuple):
-    """What a setting may be."""
+    """The values that a setting may have."""
 
     allows: Callable[[float], bool]
     bounds: str
-    """The same in words, which complete `set it to ...`."""
+    """The allowed values in words, which complete `set it to ...`."""
 
 
 _PENALTY = Range(lambda value: -2 <= value <= 2, "from -2 to 2")
@@ -33,7 +33,7 @@ RANGES: dict[str, Range] = {
     "presence_penalty": _PENALTY,
     "max_tokens": Range(lambda value: value >= 1, "1 or more"),
 }
-"""The settings by name, and what each may be: the one table, from which configs, checks and requests take the names."""
+"""The settings by name, and what each may be; configs, checks and requests all take the names from this table."""
 
 PENALTIES = ("frequency_penalty", "presence_penalty")
 """The settings that are for free text, and that would fall on the quotation marks of a JSON answer."""
@@ -55,8 +55,8 @@ class Sampling:
     """Keywords of vLLM's `StructuredOutputsParams`; empty for free text."""
 
 
-def own_sampling(config: TurnConfig) -> dict[str, Any]:
-    """The settings that a turn has for itself, by name; it leaves the others to the model's config."""
+def sampling_of_turn(config: TurnConfig) -> dict[str, Any]:
+    """Returns the settings that a turn has for itself, by name; it leaves the others to the model's config."""
     settings = {name: getattr(config, name) for name in RANGES}
     return {name: value for name, value in settings.items() if value is not None}
 

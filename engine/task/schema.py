@@ -1,4 +1,4 @@
-"""JSON schemas that turns hold the model to: what is wrong with one, at which of its keys.
+"""Checks the JSON schemas that answers of a turn must fit, and names the key that is wrong.
 
 In: a schema as it stands in a task's YAML. Out: nothing, or an error that names the key inside it. A schema that no
 answer fits, or whose properties no answer has, passes the standard and is refused here: it would fail every sample.
@@ -17,14 +17,14 @@ _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 def check_schema(schema: Mapping[str, Any], where: str) -> None:
-    """Refuses a schema that is none, or that cannot be met.
+    """Refuses a schema that does not follow the standard, or that no answer can meet.
 
     Args:
-        schema: may be empty.
+        schema: the schema, which may be empty.
         where: its key, for messages.
 
     Raises:
-        UserError: naming the path inside the schema.
+        UserError: the schema is wrong; the error names the path inside it.
     """
     try:
         Draft202012Validator.check_schema(schema)
@@ -37,7 +37,7 @@ def check_schema(schema: Mapping[str, Any], where: str) -> None:
 
 
 def _check_object(schema: Mapping[str, Any], where: str) -> None:
-    """Sees to it that properties belong to an object and required ones exist, here and in every property."""
+    """Refuses properties of what is no object, and required ones that do not exist, here and in every property."""
     properties = schema.get("properties")
     if properties is None:
         return

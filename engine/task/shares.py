@@ -1,7 +1,7 @@
 """Values with weights as a person writes them in YAML, and the shares that they ask for.
 
 In: a list or a mapping of weights, and its key. Out: texts with weights. It is apart from planning, because the report
-holds what was written against the shares that were asked for.
+compares what was written with the shares that were asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from engine.task.config import AttributeConfig
 
 
 def target_shares(attribute: AttributeConfig) -> dict[str, float]:
-    """The shares that a plain list of values asks for, by value; empty for any other kind of attribute."""
+    """Returns the shares that a plain list of values asks for, by value; empty for any other kind of attribute."""
     if not attribute.values or attribute.pick or attribute.depends_on:
         return {}
     weights = {value: weight for value, weight in weights_of(attribute.values, "").items() if weight > 0}
@@ -22,7 +22,7 @@ def target_shares(attribute: AttributeConfig) -> dict[str, float]:
 
 
 def weights_of(raw: object, where: str) -> dict[str, float]:
-    """A list or a mapping of weights as value -> weight; zeros are kept.
+    """Reads a list or a mapping of weights as value -> weight; zeros are kept.
 
     Args:
         raw: as YAML gave it.
@@ -49,7 +49,7 @@ def weights_of(raw: object, where: str) -> dict[str, float]:
 
 
 def text_of(value: object, where: str) -> str:
-    """A YAML value as the text of a condition.
+    """Returns a YAML value as the text of a condition.
 
     Args:
         value: as YAML gave it.

@@ -18,11 +18,11 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from engine.errors import UserError
 
 RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError)
-"""What rendering raises for a template that is wrong, or wrong for one row."""
+"""The exceptions of rendering: the template is wrong, or it is wrong for one row."""
 
 _UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
 _LARGEST = 100_000
-"""Parts of what `*` repeats and bits of what `**` and `*` compute: a number in it may be one that a model wrote."""
+"""The most parts that `*` may repeat and bits that `**` may compute: a model may have written one of the numbers."""
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -42,7 +42,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 
 def _size_of_result(operator: str, left: object, right: object) -> int:
-    """Parts or bits of what an operator gives, about; 0 where it cannot be large."""
+    """Estimates the parts or bits of what an operator gives; 0 where it cannot be large."""
     if operator == "**":
         return left.bit_length() * right if isinstance(left, int) and isinstance(right, int) else 0
     if isinstance(left, int) and isinstance(right, int):
@@ -55,7 +55,7 @@ _ENVIRONMENT = _Environment(undefined=StrictUndefined, keep_trailing_newline=Tru
 
 
 def compile_template(source: str, where: str) -> Template:
-    """A sandboxed template in which an undefined variable is an error.
+    """Compiles a sandboxed template in which an undefined variable is an error.
 
     Args:
         source: the template.
@@ -72,7 +72,7 @@ def compile_template(source: str, where: str) -> Template:
 
 
 def compile_expression(source: str, where: str) -> Callable[..., Any]:
-    """A sandboxed expression, such as `text | length > 20`, as a function of its variables.
+    """Compiles a sandboxed expression, such as `text | length > 20`, to a function of its variables.
 
     Args:
         source: the expression.
@@ -107,7 +107,7 @@ def render(template: Template, where: str, **fields: object) -> str:
 
 
 def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
-    """What is wrong with a template that cannot be rendered, and what to do."""
+    """Says what is wrong with a template that cannot be rendered, and what to do."""
     if missing := _UNDEFINED.search(str(error)):
         name = missing["attribute"] or missing["name"]
         leaves = {path.rpartition(".")[2]: path for path in known}
@@ -121,12 +121,12 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
 
 
 def undeclared_names(source: str) -> set[str]:
-    """The variables that a source reads and does not set itself."""
+    """Returns the variables that a source reads and does not set itself."""
     return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(source)))
 
 
 def names_used(source: str, variable: str) -> set[str]:
-    """Which `variable.NAME` (or `variable["NAME"]`) a source mentions; a source that does not parse mentions none.
+    """Returns the NAMEs that a source mentions as `variable.NAME` or `variable["NAME"]`; none where it does not parse.
 
     Raises:
         LookupError: `variable` is used as a whole, so any of its names may be meant.
@@ -153,7 +153,7 @@ def _is_name(node: nodes.Node, variable: str) -> bool:
 
 
 def _variables(fields: Mapping[str, object]) -> list[str]:
-    """What a template may name: `condition.form`, `passage.text`, ..."""
+    """Lists what a template may name: `condition.form`, `passage.text`, ..."""
     known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("title", "document", "query")}
     for name in ("condition", "turns"):
         value = fields.get(name)

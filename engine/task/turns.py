@@ -31,24 +31,24 @@ from engine.task.answers import (
     split_reasoning,
 )
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
-from engine.task.sampling import check_sampling, own_sampling
+from engine.task.sampling import check_sampling, sampling_of_turn
 from engine.task.schema import check_schema
 from engine.task.templates import compile_expression, names_used
 
 ONLY_TURN = "text"
-"""Name of the turn of a task that has just one, written as the task's own `prompt`."""
+"""The name of the turn of a task that has just one, which is written as the task's own `prompt`."""
 
 _NAMED_GROUP = re.compile(r"\(\?P<\w+>")
 _RESERVED_FIELDS = ("text", "reasoning")
 _COLUMN_TYPES = {"string": pa.string(), "integer": pa.int64(), "number": pa.float64(), "boolean": pa.bool_()}
-"""Types of JSON schemas whose values a column holds as they are."""
+"""The types of columns for those types of a JSON schema whose values a column holds as they are."""
 
 
 def resolve_turns(task: TaskConfig) -> dict[str, Turn]:
-    """The turns of a task, in order, checked, each with the task's values where it has none of its own.
+    """Returns the checked turns of a task in order, each with the task's values where it has none of its own.
 
     Raises:
-        UserError: a turn is wrong, or two give a field of one name.
+        UserError: a turn is wrong, or two turns give fields of the same name.
     """
     if bool(task.prompt.strip()) == bool(task.turns):
         what = "has both a prompt and turns" if task.turns else "has no prompt"
@@ -71,14 +71,14 @@ def resolve_turns(task: TaskConfig) -> dict[str, Turn]:
 
 
 def _with_kind(config: TurnConfig) -> TurnConfig:
-    """The turn with a kind: without a generator to ask about (engine/generation/kinds.py) only messages make a chat."""
+    """Returns the turn with a kind: only messages make a chat where no generator settled it (generation/kinds.py)."""
     if config.kind is not PromptKind.auto:
         return config
     return replace(config, kind=PromptKind.chat if config.messages else PromptKind.completion)
 
 
 def turn_needs(turns: Mapping[str, Turn]) -> dict[str, frozenset[str]]:
-    """Which earlier turns each turn reads.
+    """Finds the earlier turns that each turn reads.
 
     Raises:
         UserError: a turn reads itself, a later one, or one that does not exist.
@@ -98,7 +98,7 @@ def turn_needs(turns: Mapping[str, Turn]) -> dict[str, frozenset[str]]:
 
 
 def _turns_named(turn: Turn, before: Sequence[str]) -> frozenset[str]:
-    """The turns that a turn's templates and filter name; all before it where they name `turns` as a whole."""
+    """Returns the turns that a turn's templates and filter name; all before it where they use `turns` as a whole."""
     config = turn.config
     contents = [message["content"] for message in config.messages]
     sources = [config.prompt, config.instruction or "", *contents, as_template(config.keep_if)]
@@ -109,23 +109,23 @@ def _turns_named(turn: Turn, before: Sequence[str]) -> frozenset[str]:
 
 
 def as_template(expression: str) -> str:
-    """An expression as a template that writes its value, so that its names can be found as those of a template are."""
+    """Returns a template that writes the value of an expression, so that names can be found in it as in a template."""
     return "{{ " + expression + " }}" if expression else ""
 
 
 def shows_demonstrations(turn: Turn) -> bool:
-    """Whether prompts show demonstrations: those of a `demonstration` template, or of the chat of a one-turn task.
+    """Tells whether prompts of a turn show demonstrations: by a `demonstration`, or in the chat of a one-turn task.
 
-    In a chat a demonstration is a user's message and an answer; see `asks_by_prompt`.
+    In a chat, a demonstration is a user's message and an answer; see `asks_by_prompt`.
     """
     return bool(turn.config.demonstration or (turn.config.kind is PromptKind.chat and turn.name == ONLY_TURN))
 
 
 def asks_by_prompt(turn: Turn) -> bool:
-    """Whether the demonstrations of a turn are asked by its `prompt`, as the sample itself is.
+    """Tells whether the questions of a turn's demonstrations are rendered by its `prompt`, as that of the sample is.
 
-    So it is in a chat, whose answers are messages of their own: a `demonstration` that writes the answer is one for
-    completions.
+    They are in a chat whose `demonstration` is empty or writes the answer too: that template is for completions, since
+    in a chat answers are messages of their own.
     """
     return turn.config.kind is PromptKind.chat and (
         not turn.config.demonstration or _may_use(turn.config.demonstration, "demonstration", "query")
@@ -133,7 +133,7 @@ def asks_by_prompt(turn: Turn) -> bool:
 
 
 def shows_documents(turn: Turn) -> bool:
-    """Whether the demonstrations of a turn, where it shows any, show their documents."""
+    """Tells whether the demonstrations of a turn, where it shows any, show their documents."""
     if not shows_demonstrations(turn):
         return False
     if asks_by_prompt(turn):
@@ -145,7 +145,7 @@ def _may_use(source: str, variable: str, name: str) -> bool:
     try:
         return name in names_used(source, variable)
     except LookupError:
-        return True  # used as a whole
+        return True  # the variable is used as a whole
 
 
 class Turn:
@@ -163,7 +163,7 @@ class Turn:
     def __init__(self, name: str, config: TurnConfig, where: str) -> None:
         self.name, self.config, self.where = name, config, where
         self._check_form()
-        check_sampling(own_sampling(config), where)
+        check_sampling(sampling_of_turn(config), where)
         check_schema(config.json_schema, f"{where}.json_schema")
         self._regex = _compile_regex(config.regex, f"{where}.regex={config.regex!r}")
         self._validator = Draft202012Validator(config.json_schema) if config.json_schema else None
@@ -198,16 +198,16 @@ class Turn:
         return {"items": pa.string()} if self.config.parser is ParserKind.list else {}
 
     def field_types(self) -> Mapping[str, pa.DataType]:
-        """Names and column types of the fields that an answer has; what is no scalar is stored as JSON."""
+        """Returns the names and column types of the fields of an answer; what is no scalar is stored as JSON."""
         return self._field_types
 
     @property
     def has_open_fields(self) -> bool:
-        """Whether an answer may have any field: JSON without a schema. What it holds is known when it is there."""
+        """Tells whether an answer may have any field, as JSON without a schema may."""
         return self.config.parser is ParserKind.json and not self.config.json_schema
 
     def structured(self) -> dict[str, Any]:
-        """The form that an engine holds the model to, as keywords of vLLM's `StructuredOutputsParams`."""
+        """Returns the form that an engine holds the model to, as keywords of vLLM's `StructuredOutputsParams`."""
         config = self.config
         if config.json_schema:
             return {"json": config.json_schema}
@@ -216,7 +216,7 @@ class Turn:
         return {"regex": _NAMED_GROUP.sub("(", config.regex)} if config.regex else {}
 
     def read(self, raw: str, finish_reason: str, context: Mapping[str, Any]) -> Answer:
-        """The answer in what the model wrote.
+        """Reads the answer in what the model wrote.
 
         Args:
             raw: the completion.
@@ -224,7 +224,7 @@ class Turn:
             context: `passage`, `condition` and `turns`, for `keep_if`.
 
         Raises:
-            TurnError: there is none, or `keep_if` does not hold for it.
+            TurnError: there is no answer, or `keep_if` does not hold for it.
         """
         check_text(raw)
         cut_off = " (cut off by the token limit)" if finish_reason == "length" else ""
@@ -249,7 +249,7 @@ class Turn:
         return text, {}
 
     def _check_numbers(self, fields: Mapping[str, Any]) -> None:
-        """Refuses a number that its column cannot hold, which would take all other rows of a part along."""
+        """Refuses a number that its column cannot hold, since with it no row of the part could be written."""
         for name, kind in self._number_types.items():
             try:
                 column_value(fields.get(name), kind)
@@ -263,7 +263,7 @@ class Turn:
             return
         try:
             kept = bool(self._keep_if(text=answer.text, field=answer.fields, **context))
-        except Exception as error:  # whatever an expression raises for this answer; an undefined field has no truth
+        except Exception as error:  # an expression may raise anything; an undefined field has no truth
             raise TurnError(f"keep_if cannot be computed: {said(error)}") from error
         if not kept:
             raise TurnError(f"{TURNED_DOWN}: {self.config.keep_if}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def format_seconds(seconds: float) -> str:
-    """A time in seconds as a person says it: `75.2` is `1 min 15 s`."""
+    """Writes a time in seconds as a person says it: `75.2` becomes `1 min 15 s`."""
     if round(seconds) < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,4 +1,4 @@
-"""What of a model's output is the query.
+"""Finds the query in a model's output.
 
 In: the text that a model wrote. Out: one line, without what models put around an answer: labels, bullets, quotes, an
 announcement. It is deterministic and keeps every character of the query, so a query can be traced to its sample.
@@ -20,7 +20,7 @@ _CLOSING_QUOTES = dict(
 
 
 def clean_query(raw: str) -> str:
-    """The query in what a model wrote: its first line that says something, without label, bullet or quotes.
+    """Returns the query in what a model wrote: its first line that says something, without label, bullet or quotes.
 
     Whitespace is folded to single spaces. What is left may still be no query; that is for the filters to say.
     """

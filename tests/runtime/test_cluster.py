@@ -142,14 +142,14 @@ def test_ray_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    cluster._need_no_home()
+    cluster._give_token()
     assert "RAY_AUTH_TOKEN" not in os.environ, "Ray keeps one there itself"
     monkeypatch.setenv("HOME", "/proc/nobody")
     for name, value in (("RAY_AUTH_TOKEN_PATH", "file"), ("RAY_AUTH_MODE", "disabled")):
         monkeypatch.setenv(name, value)
-        cluster._need_no_home()
+        cluster._give_token()
         assert "RAY_AUTH_TOKEN" not in os.environ, "the user has chosen"
         monkeypatch.delenv(name)
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
-    cluster._need_no_home()
+    cluster._give_token()
     assert len(os.environ.pop("RAY_AUTH_TOKEN")) == 64

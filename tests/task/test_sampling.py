@@ -8,7 +8,7 @@ from engine.errors import UserError
 from engine.generation.config import GeneratorConfig
 from engine.generation.jobs import sampling_of
 from engine.task.config import TurnConfig
-from engine.task.sampling import RANGES, Sampling, check_sampling, own_sampling
+from engine.task.sampling import RANGES, Sampling, check_sampling, sampling_of_turn
 from engine.task.turns import Turn
 
 CONFIG = GeneratorConfig(seed=0, temperature=0.3, top_p=0.9, max_tokens=48, frequency_penalty=0.5)
@@ -16,7 +16,7 @@ CONFIG = GeneratorConfig(seed=0, temperature=0.3, top_p=0.9, max_tokens=48, freq
 
 def test_what_a_turn_sets_wins_and_the_rest_is_its_models() -> None:
     turn = Turn("t", TurnConfig("x", temperature=0.0, top_k=20, stop=["\n"]), "task.turns.t")
-    assert own_sampling(turn.config) == {"temperature": 0.0, "top_k": 20}
+    assert sampling_of_turn(turn.config) == {"temperature": 0.0, "top_k": 20}
     expected = Sampling(0.0, 0.9, 48, top_k=20, frequency_penalty=0.5, stop=("\n",))
     assert sampling_of(turn, CONFIG) == expected
 

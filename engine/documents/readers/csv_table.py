@@ -1,4 +1,4 @@
-"""Tables as text: which delimiter a file has, whether it has a header, and its records.
+"""Reads tables in text files: finds the delimiter and the header, and gives the records.
 
 In: a file. Out: records by the names of their columns, each with the line it starts at. A header that names a text
 settles the delimiter, whatever it is. Without one, two columns of numbered texts are read as id and text, since they
@@ -20,13 +20,13 @@ from engine.errors import UserError
 from engine.storage.lines import read_lines
 
 DELIMITERS = ("\t", "|", ";", ",")
-"""What usually stands between the fields of a table; what is rarer in a text is preferred."""
+"""The usual delimiters; one that is rarer in texts is preferred."""
 SAMPLE_LINES = 200
-"""Lines by which a table's form is settled."""
+"""The number of lines by which a table's form is settled."""
 SAMPLE_CHARACTERS = 1 << 18
-"""Characters after which fewer lines must do."""
+"""The characters after which fewer lines must do."""
 LEAST_TEXT_CHARACTERS = 20
-"""A first line without a header is told by its text, which is as long as this or has several words."""
+"""A file without a header is known by the text in its first line, which is so long or has several words."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 """The first line by which Excel is told the delimiter."""
@@ -36,21 +36,21 @@ _WITHOUT_HEADER = ("id", "text")
 
 @dataclass(frozen=True)
 class TableForm:
-    """What a look at the beginning of a file tells about a table."""
+    """The form of a table, as the beginning of its file shows it."""
 
     delimiter: str
     header: tuple[str, ...]
     """Names of the columns."""
     has_header: bool = True
-    """Whether the names are the first record; else the first record is a row."""
+    """Whether the first record holds the names; else it is a row."""
     skipped_lines: int = 0
-    """Lines before the first record, blank ones aside."""
+    """The number of lines before the first record, without blank ones."""
 
 
 def read_table(
     file: Path, fields: Fields, tell: Callable[[str], object] = lambda _: None
 ) -> Iterator[tuple[int, dict[str, object]]]:
-    """Records by column name, each with the line it starts at; blank lines are skipped.
+    """Gives records by column name, each with the line at which it starts; blank lines are skipped.
 
     Args:
         file: a table, plain or gz-compressed.
@@ -103,7 +103,7 @@ def find_form(file: Path, fields: Fields) -> TableForm | None:
 
 
 def _sample(file: Path) -> list[str]:
-    """The first lines of a file, blank ones left out."""
+    """Reads the first lines of a file, without blank ones."""
     lines: list[str] = []
     characters = 0
     for line in read_lines(file):
@@ -116,7 +116,7 @@ def _sample(file: Path) -> list[str]:
 
 
 def _best_split(lines: Sequence[str], marks: Sequence[str], fields: Fields) -> tuple[str, list[list[str]]]:
-    """The mark that parts the fields of the first lines, and their records.
+    """Finds the mark that parts the fields of the first lines, and gives their records.
 
     It is the mark by which the first record is a header with a text, else the first that parts all records alike. A
     mark that is not usual must do both.
@@ -133,12 +133,12 @@ def _best_split(lines: Sequence[str], marks: Sequence[str], fields: Fields) -> t
 
 
 def _unusual_marks(header: str) -> list[str]:
-    """Characters of a header that are in no name: neither letters nor digits, nor what joins words."""
+    """Returns the characters of a header that are in no name: neither letters nor digits, nor what joins words."""
     return sorted({mark for mark in header if not mark.isalnum() and mark not in "_-. \"'\r\n"} - set(DELIMITERS))
 
 
 def _split(lines: Sequence[str], mark: str) -> list[list[str]]:
-    """Records of the first lines; the last of many is left out, since it may go on below them."""
+    """Splits the first lines into records; the last of many is left out, since it may go on below them."""
     records = [record for record in csv.reader(lines, delimiter=mark) if record]
     is_cut = len(lines) >= SAMPLE_LINES - 1 or sum(map(len, lines)) >= SAMPLE_CHARACTERS
     return records[:-1] if is_cut and len(records) > 1 else records
@@ -150,13 +150,13 @@ def _names_text(header: Sequence[str], fields: Fields) -> bool:
 
 
 def _is_header(names: Sequence[str], fields: Fields) -> bool:
-    """Whether a first record names any column that is known, or one was set, so that there must be a header."""
+    """Tells whether a first record is a header: it names a usual column, or the user set a name."""
     usual = usual_names(names, (*ID_FIELDS, *TITLE_FIELDS, *TEXT_FIELDS))
     return bool(usual or fields.id or fields.title or fields.text)
 
 
 def _are_numbered_texts(records: Sequence[Sequence[str]]) -> bool:
-    """Whether all records are an id, which has a digit and no space, and a text."""
+    """Tells whether all records are an id, which has a digit and no space, and a text."""
     if any(len(record) != len(_WITHOUT_HEADER) for record in records):
         return False
     names = [record[0].strip() for record in records]
@@ -166,7 +166,7 @@ def _are_numbered_texts(records: Sequence[Sequence[str]]) -> bool:
 
 
 def _records(file: Path, form: TableForm) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line each starts at, header first, blank lines skipped."""
+    """Gives records with the line at which each starts, the header first, without blank lines."""
     before = form.skipped_lines
     reader = csv.reader(itertools.islice(read_lines(file), before, None), delimiter=form.delimiter, strict=True)
     try:

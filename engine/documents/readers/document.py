@@ -1,4 +1,4 @@
-"""What every reader gives: a document before it is cleaned and cut.
+"""The document that every reader gives, before it is cleaned and cut.
 
 This module imports the standard library only, because `python_docs` runs in a process that must have loaded nothing
 else.
@@ -21,9 +21,9 @@ class SourceDocument:
     text: str
     """Its text without the title."""
     reason: str = ""
-    """Why it gives no passage, where the reader knows that already: for example, its file cannot be read."""
+    """The reason why it gives no passage, where the reader knows one: for example, its file cannot be read."""
 
 
 def content_id(title: str, text: str) -> str:
-    """An id for a document that has none: 16 hex digits that depend on title and text alone."""
+    """Makes an id for a document that has none: 16 hex digits that depend on title and text alone."""
     return hashlib.sha256(f"{title}\0{text}".encode("utf-8", "surrogatepass")).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""Which fields of rows are the id, the title and the text, and what a row has in them.
+"""Finds the fields of rows that are the id, the title and the text, and reads them.
 
 In: rows as mappings, and the names that the user set. Out: texts, or the reason why a row has none. Names left empty
 are found among the usual ones by looking at many rows, since the first of a file is often unlike the others. A row that
@@ -20,7 +20,7 @@ TEXT_FIELDS = ("text", "contents", "content", "body", "passage", "paragraph", "d
 """Names that people give to the fields of an id, a title and a text; an earlier name is preferred."""
 
 _SHOWN_NAMES, _SHOWN_CHARACTERS = 20, 40
-"""How many names a message lists, and how much of each: a first line that is no header may be a whole text."""
+"""The most names that a message lists, and characters of each: a first line that is no header may be a whole text."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Fields:
             )
 
     def decide(self, rows: Sequence[Mapping[str, object]]) -> Columns:
-        """Settles which fields are meant, by what the rows hold."""
+        """Decides which fields are meant, by what the rows hold."""
         named = {self.id, self.title, self.text}
         return Columns(
             *(
@@ -71,12 +71,12 @@ class Column:
     """The field of one role, an id, a title or a text."""
 
     name: str
-    """The field that most rows have it in; empty where none has one."""
+    """The name of the field in most rows; empty where no row has one."""
     usual: tuple[str, ...]
-    """The names by which a row may have it instead, in lower case; none where the user named the field."""
+    """Other names that the field may have in a row, in lower case; none where the user named the field."""
 
     def value(self, row: Mapping[str, object]) -> tuple[str, object]:
-        """The field in which a row holds something, and what; the decided field where there is none."""
+        """Returns the field in which a row holds something, and its value; the decided field where none does."""
         value = row.get(self.name)
         if holds(value) or not self.usual:
             return self.name, value
@@ -86,24 +86,24 @@ class Column:
 
 @dataclass(frozen=True)
 class Columns:
-    """The fields that rows have their id, title and text in."""
+    """The fields in which rows have their id, title and text."""
 
     id: Column
     title: Column
     text: Column
 
     def read_id(self, row: Mapping[str, object], where: str) -> str:
-        """The id of a row, a whole number without its `.0`; empty where it has none."""
+        """Reads the id of a row, a whole number without its `.0`; empty where it has none."""
         name, value = self.id.value(row)
         text = as_text(name, value, where).strip()
         return plain_id(value if isinstance(value, float) and text else text)
 
     def read_title(self, row: Mapping[str, object], where: str) -> str:
-        """The title of a row; empty where it has none."""
+        """Reads the title of a row; empty where it has none."""
         return as_text(*self.title.value(row), where)
 
     def read_text(self, row: Mapping[str, object], where: str) -> tuple[str, str]:
-        """The text of a row, and why there is none where its field lacks one and the row seems to have one.
+        """Reads the text of a row; where its field has none but another field seems to, it gives the reason.
 
         A row without the field is read by another usual name. A row whose field is there and empty may mean that, so
         another field is named and not read; likewise where the user set the field.
@@ -121,7 +121,7 @@ class Columns:
 
 
 def usual_names(names: Iterable[str], usual: Sequence[str]) -> list[str]:
-    """Those names that are usual, whatever their case, an earlier usual name first."""
+    """Returns the names that are usual ones, in whatever case; an earlier usual name comes first."""
     by_lower: dict[str, str] = {}
     for name in names:
         by_lower.setdefault(name.lower(), name)
@@ -129,14 +129,14 @@ def usual_names(names: Iterable[str], usual: Sequence[str]) -> list[str]:
 
 
 def holds(value: object) -> bool:
-    """Tells whether a value is a text or a number with something in it; NaN is a data frame's missing text."""
+    """Tells whether a value is a text that is not blank, or a number; NaN is how data frames write a missing text."""
     if isinstance(value, float):
         return not math.isnan(value)
     return isinstance(value, int) or (isinstance(value, str) and bool(value.strip()))
 
 
 def as_text(field: str, value: object, where: str) -> str:
-    """The text in a field of a row; empty where there is no such field or nothing in it.
+    """Returns the text in a field of a row; empty where there is no such field or nothing in it.
 
     Raises:
         UserError: it holds a list or an object.
@@ -153,7 +153,7 @@ def as_text(field: str, value: object, where: str) -> str:
 
 
 def _decide(usual: tuple[str, ...], rows: Sequence[Mapping[str, object]]) -> Column:
-    """The first of the usual names in which at least half of the rows hold something, else the one that most hold."""
+    """Returns the first usual name in which at least half of the rows hold something, else the one in which most do."""
     present = dict.fromkeys(name for row in rows for name in row)
     names = usual_names(present, usual)
     held = {name: sum(holds(row.get(name)) for row in rows) for name in names}

@@ -1,4 +1,4 @@
-"""Documents from files: trees of text, Markdown, reStructuredText and HTML, and SQuAD-style JSON.
+"""Reads documents from files: trees of text, Markdown, reStructuredText and HTML, and SQuAD-style JSON.
 
 In: a folder or a file. Out: one `SourceDocument` per file (its relative path is its id) or per paragraph.
 Markup that carries no words is removed; the words themselves are left as they are. HTML is read with the
@@ -29,7 +29,7 @@ _RST_HEADING = re.compile(
 _MARKED_SECTION = re.compile(r"<!\[(?!CDATA\[)[^<>]*>?")  # conditional comments; some make html.parser fail
 
 _SILENT = {"script", "style", "template", "noscript", "svg", "title"}
-"""Elements of a page whose text is not shown in its body."""
+"""The elements of a page whose text is not shown in its body."""
 _BLOCKS = {"address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption"}
 _BLOCKS |= {"figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol"}
 _BLOCKS |= {"option", "p", "pre", "section", "table", "tbody", "td", "th", "thead", "tr", "ul"}
@@ -37,7 +37,7 @@ _BLOCKS |= {"option", "p", "pre", "section", "table", "tbody", "td", "th", "thea
 
 
 def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
-    """One document per file of `listing.tree_files(path)`; its id is its path below `path`, with forward slashes.
+    """Gives one document per file of `listing.tree_files(path)`; its id is its path below `path`, with forward slashes.
 
     A file of a folder that is not UTF-8, or cannot be read, is a document that says so.
 
@@ -58,7 +58,7 @@ def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
 
 
 def parse_file(suffix: str, source: str) -> tuple[str, str]:
-    """Title and text of a file's content; a `.txt` file has no title."""
+    """Returns title and text of a file's content; a `.txt` file has no title."""
     source = source.replace("\r\n", "\n")
     if suffix in (".md", ".markdown"):
         source = _FRONT_MATTER.sub("", source)
@@ -70,7 +70,7 @@ def parse_file(suffix: str, source: str) -> tuple[str, str]:
 
 
 def _split_heading(source: str, heading: re.Match[str] | None) -> tuple[str, str]:
-    """The heading's words, and the text without it where it stands first: an encoder reads the title anyway."""
+    """Returns the words of the heading, and the text, without the heading where it comes first: it is the title."""
     if heading is None:
         return "", source
     title = next(words for words in heading.groupdict().values() if words is not None)
@@ -79,7 +79,7 @@ def _split_heading(source: str, heading: re.Match[str] | None) -> tuple[str, str
 
 
 def html_to_text(source: str) -> tuple[str, str]:
-    """Title (`<title>`, else the first `<h1>`) and visible text of a page, one line per block element."""
+    """Returns title (`<title>`, else the first `<h1>`) and visible text of a page, one line per block element."""
     page = _Page()
     page.feed(_MARKED_SECTION.sub("", source))
     page.close()
@@ -89,7 +89,7 @@ def html_to_text(source: str) -> tuple[str, str]:
 
 
 def read_squad(file: Path) -> Iterator[SourceDocument]:
-    """One document per distinct paragraph, named `<title>#<index>` by its position in the article, from 0.
+    """Gives one document per distinct paragraph, named `<title>#<index>` by its position in the article, from 0.
 
     A paragraph that occurs again, in this article or another, is the same document. The form is that of SQuAD
     (Rajpurkar et al. 2016), which KorQuAD and many others share. The file is parsed at once.
@@ -113,7 +113,7 @@ def read_squad(file: Path) -> Iterator[SourceDocument]:
 
 
 def _paragraphs(content: object, file: Path) -> Iterator[tuple[str, str]]:
-    """Title of the article and text of every paragraph of a parsed file."""
+    """Gives the title of the article and the text of every paragraph of a parsed file."""
     try:
         for number, article in enumerate(content["data"]):  # type: ignore[index]
             title = str(article.get("title") or f"article-{number}")

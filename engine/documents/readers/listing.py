@@ -1,8 +1,8 @@
-"""Which files of a folder can hold documents: one listing for readers, digests and messages alike.
+"""Lists the files of a folder that can hold documents, for readers, digests and messages alike.
 
 In: a folder or a file. Out: paths. Hidden files and folders are not in the listing (so `.git` is not), and neither is
-what synthmill itself wrote below the folder: run folders, and the store of step outputs. Else a second run would read
-the reports of the first, and would be another run.
+what synthmill itself wrote below the folder: run folders, and the store of step outputs. With these, a second run would
+read the reports of the first and so have other documents.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from engine.storage.store import NOUNS, is_done
 
 TREE_SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm")
-"""Endings of the files that a tree is read from."""
+"""The endings of the files that a tree is read from."""
 
 _LOCK = re.compile(r"\.[0-9a-f]{16}\.lock")
 """The name of the file that locks a folder of a store, and lies beside it from its beginning."""
@@ -30,18 +30,18 @@ _BENCHMARK = re.compile(r"(queries|qrels)(-\d.*)?")
 
 
 def tree_files(path: Path) -> list[Path]:
-    """The texts below a folder (or the file itself), by relative path."""
+    """Lists the texts below a folder (or the file itself), by relative path."""
     return [path] if path.is_file() else _with_endings(path, TREE_SUFFIXES)
 
 
 def other_files(path: Path) -> Counter[str]:
-    """How many listed files below a folder are no texts, by ending."""
+    """Counts the listed files below a folder that are no texts, by ending."""
     others = (file for file in _listed(path) if not file.name.lower().endswith(TREE_SUFFIXES))
     return Counter(file.suffix.lower() or "without ending" for file in others)
 
 
 def data_files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    """The files with these endings, those in the folder itself first, else by relative path.
+    """Lists the files with these endings, those in the folder itself first, then by relative path.
 
     Names that start with `_` are left out, as Spark's markers have them, and so are a collection's queries and
     judgements (see `benchmark_files`).
@@ -51,7 +51,7 @@ def data_files(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 
 
 def benchmark_files(folder: Path) -> list[Path]:
-    """The listed files of a collection that are named as queries and judgements are, and so hold no documents."""
+    """Lists the files of a collection that are named as queries and judgements are, and so hold no documents."""
     return sorted(file for file in _listed(folder) if _is_benchmark(file, folder))
 
 
@@ -61,14 +61,14 @@ def is_about_data(file: Path) -> bool:
 
 
 def _listed(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in no order; links to folders are not followed."""
+    """Gives all files below a folder, in no order; links to folders are not followed."""
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".") and not _is_output(Path(parent, name))]
         yield from (Path(parent, name) for name in names if not name.startswith("."))
 
 
 def _with_endings(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    """Files with one of these endings by relative path; no pipes, but broken links, which the reader tells."""
+    """Lists files with one of these endings by relative path: no pipes, but broken links, which the reader reports."""
     files = (file for file in _listed(folder) if file.name.lower().endswith(endings))
     readable = (file for file in files if file.is_file() or file.is_symlink())
     return sorted(readable, key=lambda file: file.relative_to(folder).as_posix())
@@ -80,7 +80,7 @@ def _is_benchmark(file: Path, folder: Path) -> bool:
 
 
 def _is_output(folder: Path) -> bool:
-    """Whether synthmill wrote a folder: a run folder, or a store, finished or not."""
+    """Tells whether synthmill wrote a folder: a run folder, or a store, finished or not."""
     return _is_run_folder(folder) or any(_holds_step_outputs(folder / noun) for noun in NOUNS)
 
 

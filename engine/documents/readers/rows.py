@@ -1,4 +1,4 @@
-"""Documents from rows: JSONL (a BEIR corpus is one), CSV and Parquet.
+"""Reads documents from rows: JSONL (a BEIR corpus is one), CSV and Parquet.
 
 In: files and the names of their fields. Out: `SourceDocument`s in file order, one row at a time. Which fields are meant
 is settled by the first rows of all files together, which are held until then and no longer. A row without an id gets
@@ -18,11 +18,11 @@ from engine.errors import UserError
 from engine.storage.lines import read_objects, unreadable
 
 LOOK_ROWS = 1000
-"""Rows by which fields are settled."""
+"""The number of rows by which fields are decided."""
 LOOK_CHARACTERS = 1 << 24
-"""Characters after which fewer rows must do, so that long documents do not fill the memory."""
+"""The characters after which fewer rows must do, so that long documents do not fill the memory."""
 PARQUET_BATCH_ROWS = 1024
-"""Rows of a Parquet file that are in memory at a time."""
+"""The rows of a Parquet file that are in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,14 @@ class Row:
     """A row of a file."""
 
     file: int
-    """Index of the file."""
+    """The index of the file."""
     number: int
-    """Line at which the row starts, or number of the row, from 1."""
+    """The line at which the row starts, or the number of the row, from 1."""
     values: Mapping[str, object]
 
 
 def read_jsonl(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
-    """One document per line.
+    """Gives one document per line.
 
     Raises:
         UserError: malformed JSON, a wrong field or a duplicate id, with file and line.
@@ -49,7 +49,7 @@ def read_jsonl(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument
 def read_csv(
     files: Sequence[Path], fields: Fields, tell: Callable[[str], object] = lambda _: None
 ) -> Iterator[SourceDocument]:
-    """One document per record.
+    """Gives one document per record.
 
     Args:
         files: tables, each with a header of its own or none.
@@ -66,7 +66,7 @@ def read_csv(
 
 
 def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocument]:
-    """One document per row, read in batches and only the columns that may be needed.
+    """Gives one document per row, read in batches and only the columns that may be needed.
 
     Raises:
         UserError: not a Parquet file, a wrong column, or a duplicate id, with file and row (from 1).
@@ -95,7 +95,7 @@ def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
 
 
 def _needed(names: Sequence[str], plain: Sequence[str], fields: Fields) -> list[str]:
-    """The columns to read: those that were set, and of the usual ones the first, and all that hold plain values."""
+    """Chooses the columns to read: those that were set, the first of the usual ones, and all that hold plain values."""
     needed = [name for name in (fields.id, fields.title, fields.text) if name]
     for name, usual in ((fields.id, ID_FIELDS), (fields.title, TITLE_FIELDS), (fields.text, TEXT_FIELDS)):
         if not name:
@@ -118,12 +118,12 @@ class _Reader:
         self._seen: dict[str, int] = {}
 
     def read(self, rows: Iterator[Row], fields: Fields, *, check: bool) -> Iterator[SourceDocument]:
-        """The documents of all rows.
+        """Gives the documents of all rows.
 
         Args:
             rows: of all files, in order.
             fields: the names that were set.
-            check: whether the rows are where it is seen which fields there are; else a header was looked at before.
+            check: whether the rows themselves show which fields there are; else a header was checked before.
 
         Raises:
             UserError: the rows have no text, as `Fields.check` says, or one of them is at fault.
@@ -151,7 +151,7 @@ class _Reader:
         return SourceDocument(name or content_id(title, text), title, text, reason)
 
     def _where(self, file: int, number: int) -> str:
-        """Where a row stands, for messages: `FILE:LINE`, or `FILE: row ROW`."""
+        """Says where a row stands, for messages: `FILE:LINE`, or `FILE: row ROW`."""
         return f"{self._prefixes[file]}{number}"
 
     def _remember(self, name: str, row: Row) -> None:
@@ -168,7 +168,7 @@ class _Reader:
 
 
 def _look(rows: Iterator[Row]) -> tuple[list[Row], UserError | None]:
-    """The first rows, and the mistake that ended them, which is told when the rows before it are documents."""
+    """Takes the first rows, and the mistake that ended them, to be raised after the documents before it."""
     first: list[Row] = []
     characters = 0
     try:

@@ -23,10 +23,10 @@ from engine.errors import UserError
 
 
 class Reader(Enum):
-    """What the documents are read from."""
+    """The forms of input that documents are read from."""
 
     auto = "auto"
-    """Whatever the path turns out to hold."""
+    """The form that the path turns out to hold."""
     beir = "beir"
     """A folder with corpus.jsonl (or corpus.jsonl.gz)."""
     jsonl = "jsonl"
@@ -60,7 +60,7 @@ CORPUS_NAMES = ("corpus.jsonl", "corpus.jsonl.gz")
 CORPUS_FOLDER = "corpus"
 """The folder of a hub's collection that has its documents."""
 SHOWN_NAMES = 5
-"""How many files a sentence names."""
+"""The number of files that a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Source:
     files: tuple[Path, ...]
 
     def remarks(self) -> Iterator[str]:
-        """Sentences on which files of a folder of tables are read, and which lie there and are not."""
+        """Says which files of a folder of tables are read, and which of its files are not."""
         if self.reader not in TABLES or self.path.is_file():
             return
         further_down = any(file.parent != self.path for file in self.files)
@@ -123,7 +123,7 @@ def find_source(path: str, reader: Reader, *, key: str = "documents.path") -> So
 def read_documents(
     source: Source, fields: Fields | None = None, tell: Callable[[str], object] = lambda _: None
 ) -> Iterator[SourceDocument]:
-    """The documents of a source, one at a time.
+    """Gives the documents of a source, one at a time.
 
     Args:
         source: what `find_source` found.
@@ -151,7 +151,7 @@ def read_documents(
 
 
 def _read_nothing(reader: Reader) -> Iterator[SourceDocument]:
-    """Documents that are in no file: Python's own, or numbers without end."""
+    """Gives documents that are in no file: those of Python, or numbers without end."""
     if reader is Reader.blank:
         return (SourceDocument(f"blank-{number:07d}", "", str(number)) for number in itertools.count(1))
     from engine.documents.readers.python_docs import read_in_fresh_interpreter
@@ -160,7 +160,7 @@ def _read_nothing(reader: Reader) -> Iterator[SourceDocument]:
 
 
 def _choose(location: Path, where: str) -> Reader:
-    """The reader for what a path holds, which is never a guess between two; `where` begins the message."""
+    """Chooses the reader for what a path holds, and never guesses between two; `where` begins the message."""
     if location.is_file():
         reader = _reader_of(location)
         if reader is None:
@@ -182,10 +182,10 @@ def _choose(location: Path, where: str) -> Reader:
 
 
 def _kinds(location: Path) -> set[Reader]:
-    """The readers that a folder has files for.
+    """Finds the readers that a folder has files for.
 
-    Beside texts, tables that lie further down are of something else, and JSON is settings. A README or a licence alone
-    is no collection where there are tables: it says what they are.
+    Beside texts, tables that lie further down belong to something else, and JSON files hold settings. A README or a
+    licence alone is no collection where there are tables: it says what they are.
     """
     files = {reader: _data_files(location, reader) for reader in (*TABLES, Reader.squad)}
     readers = {reader for reader in files if files[reader]}
@@ -198,13 +198,13 @@ def _kinds(location: Path) -> set[Reader]:
 
 
 def _readable() -> str:
-    """What could have been read, for messages."""
+    """Says what could have been read, for messages."""
     endings = sorted({ending for suffixes in SUFFIXES.values() for ending in suffixes})
     return f"readable are {CORPUS_NAMES[0]} (BEIR) and files that end in {', '.join(endings)}"
 
 
 def _files(location: Path, where: str, reader: Reader) -> list[Path]:
-    """The files that a reader finds at a path, in the order of reading; `where` begins the message."""
+    """Lists the files that a reader finds at a path, in the order of reading; `where` begins the message."""
     if reader is Reader.beir:
         corpus = _corpus(location)
         if corpus is None:
@@ -224,14 +224,14 @@ def _files(location: Path, where: str, reader: Reader) -> list[Path]:
 
 
 def _corpus(location: Path) -> Path | None:
-    """The corpus file of a BEIR folder, or the file itself."""
+    """Finds the corpus file of a BEIR folder, or the file itself."""
     if location.is_file():
         return location
     return next((location / name for name in CORPUS_NAMES if (location / name).is_file()), None)
 
 
 def _data_files(location: Path, reader: Reader) -> list[Path]:
-    """The files of a folder that a reader of data reads: those in it, else in `corpus/`, else all further down."""
+    """Lists the files of a folder that a reader of data reads: those in it, else in `corpus/`, else any below it."""
     files = data_files(location, SUFFIXES[reader])
     inside = [file for file in files if file.parent == location]
     return inside or [file for file in files if location / CORPUS_FOLDER in file.parents] or files
@@ -244,12 +244,12 @@ def _hidden(location: Path) -> str:
 
 
 def _reader_of(file: Path) -> Reader | None:
-    """The reader for files of that name, if there is one."""
+    """Finds the reader for files of that name; None where there is none."""
     name = file.name.lower()
     return next((reader for reader, suffixes in SUFFIXES.items() if name.endswith(suffixes)), None)
 
 
 def _nearest(location: Path) -> str:
-    """A remedy that names the deepest part of a path that does exist."""
+    """Makes a remedy that names the deepest part of a path that does exist."""
     parent = next((folder for folder in location.absolute().parents if folder.exists()), Path("/"))
     return f"name a folder or file that exists (its parents exist up to {parent})"

@@ -8,7 +8,7 @@ from engine.examples.duplicates.config import DedupConfig
 
 @pytest.mark.parametrize("threshold", [0.0, -0.1, 1.5])
 def test_a_threshold_is_a_similarity(threshold: float) -> None:
-    with pytest.raises(UserError, match=rf"examples.dedup.threshold={threshold}: {threshold} is no Jaccard similarity"):
+    with pytest.raises(UserError, match=rf"examples.dedup.threshold={threshold}: {threshold} is no Jaccard"):
         DedupConfig(threshold=threshold)
     assert DedupConfig(threshold=1.0).threshold == 1.0
 
