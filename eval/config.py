@@ -1,4 +1,4 @@
-"""What can be set of the report step, and what of it makes one report differ from another.
+"""The settings of the report step, and which of them make one report differ from another.
 
 In: values from conf/report or the command line. Out: a ReportConfig that was checked before anything expensive starts.
 It stands apart from the step, so that composing a run does not load what the step needs.
@@ -19,12 +19,12 @@ from engine.storage.digests import content_digest
 from eval.retrieval.benchmark import KEY, benchmark_digest
 
 TEMPLATES = Path(__file__).resolve().parent / "page" / "templates"
-"""The words and the looks of report.html."""
+"""The folder with the words and the looks of report.html."""
 
 
 @dataclass(frozen=True)
 class ReportConfig:
-    """What the models are measured on, and how."""
+    """The queries that the models are measured on, and how it is done."""
 
     benchmark: str = II("collection")
     """A folder with queries.jsonl and qrels/, the name of a benchmark that ships, or empty for none."""
@@ -33,9 +33,9 @@ class ReportConfig:
     k: int = 100
     """Number of documents ranked per query, and of lines per query in the TREC runs; 100 or more."""
     bm25_k1: float = 1.5
-    """How much BM25 (in Lucene's form) counts repeated words; the stronger of the usual values on CACM."""
+    """How much BM25 (in the form of Lucene) counts repeated words; of the usual values the better one on CACM."""
     bm25_b: float = 0.75
-    """How much BM25 discounts long passages: 0 not at all, 1 in proportion to their length; chosen likewise."""
+    """How much BM25 discounts long passages: 0 not at all, 1 in proportion to their length; chosen in the same way."""
     max_held_out: int = 10_000
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     resamples: int = 10_000
@@ -53,7 +53,7 @@ class ReportConfig:
     seed: int = II("seed")
     """Seed of the bootstrap and of the samples that the page shows."""
     origins: Mapping[str, str] = origins()
-    """Setting -> the key that it follows; see `engine.runtime.identity.origins`."""
+    """The key that a setting follows, by the name of the setting; see `engine.runtime.identity.origins`."""
 
     def __post_init__(self) -> None:
         """Refuses settings that could only fail after the model is trained."""
@@ -66,11 +66,11 @@ class ReportConfig:
         check_setting(self.resamples >= 1, "report.resamples", self.resamples, "10000", fault="resamples are too few")
 
     def benchmark_key(self) -> str:
-        """The config key that the user wrote the benchmark under, for messages."""
+        """Returns the config key that the user wrote the benchmark under, for messages."""
         return self.origins.get("benchmark", KEY)
 
     def identity(self) -> dict[str, object]:
-        """The fields, with the benchmark's content in place of its path, and a digest of the page's templates.
+        """Returns the fields, with the benchmark's content in place of its path, and a digest of the page's templates.
 
         Raises:
             UserError: the benchmark cannot be read; a run asks this before it starts anything.

@@ -1,4 +1,4 @@
-"""What generation cost: tokens, engine time, money; and the forecast beside what it then was. Pure functions.
+"""Works out what generation cost: tokens, engine time and money, beside what was forecast. All functions are pure.
 
 In: the records of the prompts and samples steps, prices. Out: a Cost. A figure that cannot be known
 (without a price, without a limit of output tokens) is None, never a guess.
@@ -16,7 +16,7 @@ _SECONDS_PER_HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much was generated, or was forecast to be; None where it is not known."""
+    """How much was generated, or was forecast; None where it is not known."""
 
     samples: int | None
     prompt_tokens: int | None
@@ -28,9 +28,9 @@ class Cost:
     """What generation cost; a figure that cannot be known is None."""
 
     forecast: Amounts
-    """What planning expected at most: every sample uses all the output tokens that it may."""
+    """The forecast of planning, in which every sample uses all the output tokens that it may."""
     real: Amounts
-    """What the engines then read and wrote."""
+    """The amounts that the engines really read and wrote."""
     cpu_seconds: float | None
     """Seconds of engine time, summed over the cores that engines held."""
     gpu_seconds: float | None
@@ -54,7 +54,7 @@ class Prices:
 
 
 def price_of(time: EngineTime, prices: Prices) -> float | None:
-    """What engine time costs; None where the price of a processor that was used is unknown.
+    """Computes what engine time costs; None where the price of a processor that was used is unknown.
 
     An hour of a GPU is taken to include the cores that drive it, unless cores have a price of their own.
     """
@@ -68,7 +68,7 @@ def price_of(time: EngineTime, prices: Prices) -> float | None:
 def cost_figures(
     prompts: PromptsRecord, samples: SamplesRecord, kept: int, max_tokens: int | None, prices: Prices
 ) -> Cost:
-    """The forecast beside what it then was, and what a kept example cost.
+    """Puts the forecast beside the real amounts, and computes what a kept example cost.
 
     Args:
         prompts: what planning recorded.

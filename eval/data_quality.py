@@ -1,4 +1,4 @@
-"""What the generated queries are like, beside real ones where there are any.
+"""Describes the generated queries, beside real ones where there are any.
 
 In: texts of queries, condition columns of kept and rejected samples. Out: a DataQuality: lengths,
 diversity, vocabulary, and which conditions survive curation. Distinct-2 (Li et al. 2016) falls with the number of
@@ -39,7 +39,7 @@ class WordLengths:
 
 @dataclass(frozen=True)
 class QueryFigures:
-    """What a set of queries is like."""
+    """The figures of a set of queries."""
 
     queries: int
     words: WordLengths
@@ -56,7 +56,7 @@ class ConditionShare:
     generated: int
     kept: int
     share: float
-    """Kept over generated."""
+    """The share of generated samples that were kept."""
     reached: float
     """Share of all kept examples that have this value."""
     target: float | None = None
@@ -116,7 +116,7 @@ def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> Di
 
 
 def kept_shares(kept: pa.Table, rejected: pa.Table, targets: Mapping[str, Mapping[str, float]]) -> dict[str, Shares]:
-    """What survives curation, and what was asked for, by condition and value.
+    """Compares what survives curation with what was asked for, by condition and value.
 
     Args:
         kept: examples, with a column per condition.
@@ -137,7 +137,7 @@ def read_targets(prompts: Path) -> dict[str, dict[str, float]]:
 def quality_figures(
     examples: tuple[pa.Table, pa.Table], real: Mapping[str, str], seed: int, targets: Mapping[str, Mapping[str, float]]
 ) -> DataQuality:
-    """Everything of this module for the report.
+    """Computes all figures of this module for the report.
 
     Args:
         examples: kept and rejected ones.

@@ -28,11 +28,11 @@ FEW_DOCUMENTS = 30
 """With queries of fewer documents than this, an interval says little, and next to nothing when it includes zero."""
 
 _DRAW_STREAM = 0x68656C64
-"""Keeps the draw of held-out queries independent of other draws that depend on a sample's id."""
+"""A number that keeps the draw of held-out queries independent of other draws by a sample's id."""
 
 
 def held_out_queries(examples: Path, limit: int) -> Benchmark:
-    """Queries of the validation documents as they reached the round-trip filter, kept by it or not.
+    """Reads the queries of the validation documents as they reached the round-trip filter, kept by it or not.
 
     The only positive of each is the document it was written for. Ids are `sample-N`, so that none is a document's.
 
@@ -50,7 +50,7 @@ def held_out_queries(examples: Path, limit: int) -> Benchmark:
 
 
 def _draw(folder: ExamplesFolder, limit: int) -> tuple[pa.Table, int]:
-    """The drawn rows, and how many there were to draw from; no more than `limit` and a batch are ever in memory."""
+    """Draws rows, and counts those that there were to draw from; at most `limit` and a batch are in memory."""
     columns = {"sample_id": pa.int64(), "document_id": pa.string(), "query": pa.string()}
     taken, total = pa.schema([*columns.items(), ("draw", pa.uint64())]).empty_table(), 0
     for batch in folder.held_out(list(columns), COUNTED_REASONS):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured.
+    """The results of all measurements.
 
     Attributes:
         corpus: the passages that all systems searched.
@@ -51,7 +51,7 @@ class Evaluation:
 
     @property
     def shown(self) -> Results:
-        """What headlines and tables are about: the judged questions where there are any, else the held-out ones."""
+        """The results that headlines and tables are about: judged questions where there are any, else held-out ones."""
         return self.judged or self.held_out
 
     @property
@@ -96,7 +96,7 @@ def conclude(
 
 
 def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> Benchmark | None:
-    """The benchmark without the queries that were demonstrations; None when there is nothing to measure on.
+    """Reads the benchmark without the queries that were demonstrations; None when there is nothing to measure on.
 
     When the run has none of the documents that are judged relevant, a warning says so.
     """
@@ -115,7 +115,7 @@ def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Cor
 
 
 def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> list[System]:
-    """The systems BM25, base and tuned over all passages, in the order of `systems.SYSTEMS`."""
+    """Builds the systems BM25, base and tuned over all passages, in the order of `systems.SYSTEMS`."""
     from engine.search.bm25 import Bm25Index
 
     bm25 = Bm25Index(corpus.passage_ids, corpus.encoded_texts(), k1=config.bm25_k1, b=config.bm25_b)
@@ -127,7 +127,7 @@ def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corp
 
 
 def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:
-    """A model that searches the passages of a documents folder, encoded now or found in the cache."""
+    """Builds a model that searches the passages of a documents folder, encoded now or found in the cache."""
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
     from engine.search.encoder import Encoder
@@ -138,11 +138,11 @@ def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place
 
 
 def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:
-    """The base encoder's settings with the tuned model's folder."""
+    """Returns the settings of the base encoder with the folder of the tuned model."""
     return replace(base, model=str(model))
 
 
 def demonstration_queries(prompts: Path) -> set[str]:
-    """Ids of the judged queries that were taken as demonstrations, whether a prompt shows them or not."""
+    """Returns the ids of judged queries that were taken as demonstrations, whether a prompt shows them or not."""
     pool = PromptsFolder(prompts).pool()
     return {demonstration.query_id for demonstration in pool if demonstration.query_id}

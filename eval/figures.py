@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def assemble(
     config: ReportConfig, inputs: Mapping[str, Path], output: Path, evaluation: Evaluation, quality: DataQuality
 ) -> Report:
-    """Everything that the report says but the time and memory of its own step; `with_effort` adds those."""
+    """Gathers everything that the report says but the time and memory of its own step, which `with_effort` adds."""
     steps = {noun: read_record(folder) for noun, folder in inputs.items()}
     samples = SamplesFolder(inputs["samples"]).record()
     examples = ExamplesFolder(inputs["examples"]).record()
@@ -66,7 +66,7 @@ def assemble(
 
 
 def with_effort(report: Report, *, seconds: float, peak_memory_bytes: int) -> Report:
-    """The report with the time of its own step, and with the largest memory of all steps."""
+    """Returns the report with the time of its own step, and with the largest memory of all steps."""
     return replace(
         report,
         seconds={**report.seconds, "report": round(seconds, 3)},
@@ -75,12 +75,12 @@ def with_effort(report: Report, *, seconds: float, peak_memory_bytes: int) -> Re
 
 
 def _documents(folder: Path, evaluation: Evaluation) -> DocumentsRecord:
-    """What the documents step recorded, with the number of passages that were searched."""
+    """Returns what the documents step recorded, with the number of passages that were searched."""
     return replace(DocumentsFolder(folder).record(), passages=len(evaluation.corpus.passage_ids))
 
 
 def _cost(config: ReportConfig, inputs: Mapping[str, Path], samples: StepRecord) -> Cost:
-    """What generation was forecast to cost, and what it cost."""
+    """Returns what generation was forecast to cost, and what it cost."""
     prompts = PromptsFolder(inputs["prompts"])
     max_tokens = samples.config.get("max_tokens")
     return cost_figures(

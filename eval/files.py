@@ -54,7 +54,7 @@ def write_runs(folder: Path, results: Results) -> None:
 
 
 def per_query(results: Results) -> Iterator[dict[str, object]]:
-    """One row per query and system.
+    """Gives one row per query and system.
 
     Yields:
         collection, query_id, query, system, best_rank (0: not ranked), best_document, and every metric.

@@ -30,7 +30,7 @@ HELD_OUT = "held_out"
 
 @dataclass(frozen=True)
 class SampleCounts:
-    """What became of the planned samples: planned = generated + failed."""
+    """The numbers of planned samples, generated and failed ones; planned = generated + failed."""
 
     planned: int
     generated: int
@@ -39,7 +39,7 @@ class SampleCounts:
 
 @dataclass(frozen=True)
 class ExampleCounts:
-    """What curation left: generated samples = kept + all that were rejected."""
+    """The numbers of examples after curation; generated samples = kept + all that were rejected."""
 
     kept: int
     rejected: Mapping[str, int]
@@ -110,15 +110,15 @@ class Settings:
     benchmark: str
     split: str
     k: int
-    """Documents ranked per query."""
+    """The number of documents ranked per query."""
     bm25: Bm25Settings
     bootstrap: BootstrapSettings
     encoder: EncoderConfig
-    """The base model's; the tuned one was read with the same prefixes and length."""
+    """The encoder settings of the base model; the tuned model has the same prefixes and length."""
     training: Mapping[str, Any]
     """The part of the model step's config that is in its fingerprint."""
     held_out: Mapping[str, int] = field(default_factory=dict)
-    """Where `report.max_held_out` cut: `drawn`, the number of held-out queries, and `of`, how many there were."""
+    """Where `report.max_held_out` applied: `drawn`, the number of held-out queries, and `of`, how many there were."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Report:
     """Everything in report.json."""
 
     created: str
-    """When, in ISO 8601, UTC."""
+    """The time of the report, in ISO 8601, UTC."""
     documents: DocumentsRecord
     samples: SampleCounts
     examples: ExampleCounts
@@ -134,19 +134,19 @@ class Report:
     generation: GenerationRates
     training: TrainingFigures
     retrieval: Mapping[str, RetrievalFigures]
-    """By name of the benchmark; empty without one."""
+    """The retrieval figures by the name of the benchmark; empty without one."""
     held_out: RetrievalFigures
     """The same figures on the synthetic queries of held-out documents."""
     decision: Decision
     latency: Mapping[str, Latency]
-    """By system; empty where none was measured."""
+    """The latency of each system; empty where none was measured."""
     settings: Settings
     fingerprints: Mapping[str, str]
-    """By step."""
+    """The fingerprint of each step."""
     seconds: Mapping[str, float]
-    """Time that each step took, by step."""
+    """The seconds that each step took."""
     peak_memory_bytes: int
-    """Of the driver and all its children, in any of the steps."""
+    """The largest memory of the driver and all its children, in any of the steps."""
     data_quality: DataQuality
 
     def as_json(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class Report:
 
 
 def read_report(folder: Path) -> Report:
-    """The report of a finished report folder."""
+    """Reads the report of a finished report folder."""
     values = json.loads(ReportFolder(folder).report_file.read_text(encoding="utf-8"))
     return from_json_values(Report, values)
 

@@ -1,4 +1,4 @@
-"""How sure a mean is: the paired bootstrap over clusters of queries.
+"""Estimates how sure a mean is, by the paired bootstrap over clusters of queries.
 
 In: values per query, and the cluster of each query. Out: means, their percentile intervals and a two-sided p. Whole
 clusters are drawn with replacement, for all columns of values at once, since a hard query is hard for every system
@@ -20,7 +20,7 @@ from eval.retrieval.metrics import Floats
 Name = TypeVar("Name", bound=Hashable)
 
 _CELLS = 1_000_000
-"""Clusters drawn at once: about 30 MB, whatever the number of queries; one resample at least."""
+"""The number of clusters drawn at once, about 30 MB whatever the number of queries; at least one resample."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class DifferenceFigures:
 
 @dataclass(frozen=True, eq=False)
 class Resampled:
-    """A mean over queries, and what it is in every resample.
+    """A mean over queries, and its value in every resample.
 
     Attributes:
         mean: mean of the per-query values; 0 when there are none.
@@ -61,7 +61,7 @@ class Resampled:
     clusters: int
 
     def figures(self, level: float = 0.95) -> DifferenceFigures:
-        """The mean with the interval that holds the share `level` of the resampled means, and with p."""
+        """Returns the mean with the interval that holds the share `level` of the resampled means, and with p."""
         tail = (1 - level) / 2
         low, high = np.quantile(self.means, [tail, 1 - tail])
         other_side = min(int((self.means <= 0).sum()), int((self.means >= 0).sum()))
@@ -71,7 +71,7 @@ class Resampled:
 
 @dataclass(frozen=True)
 class Bootstrap:
-    """How the resampling is done."""
+    """The settings of the resampling."""
 
     resamples: int = 10_000
     seed: int = 0
@@ -97,7 +97,7 @@ class Bootstrap:
 
 
 def cluster_totals(columns: Sequence[Floats], clusters: Sequence[str]) -> tuple[Floats, Floats]:
-    """The sizes and the sums of all clusters, sorted by name, so that the order of the queries changes no digit.
+    """Returns the sizes and the sums of all clusters, sorted by name: the order of the queries changes no digit.
 
     Args:
         columns: values per query, each of shape (queries,).
@@ -116,7 +116,7 @@ def cluster_totals(columns: Sequence[Floats], clusters: Sequence[str]) -> tuple[
 
 
 def resampled_means(sizes: Floats, sums: Floats, resamples: int, seed: int) -> Floats:
-    """Means over the queries of as many clusters as there are, drawn with replacement.
+    """Computes means over the queries of as many clusters as there are, drawn with replacement.
 
     Args:
         sizes: number of queries per cluster, shape (clusters,).

@@ -1,4 +1,4 @@
-"""The report step: documents, prompts, samples, examples, model -> report.
+"""The report step measures the models on what all other steps left, and writes the report.
 
 In: the folders of all other steps. Out: report.json, report.html, per_query.parquet and .tsv, TREC runs with the
 judgements they were scored on. This file is the order of things; each thing has a module of its own.

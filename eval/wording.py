@@ -1,4 +1,4 @@
-"""Figures in plain words, the same on the page, in the terminal and in the model card.
+"""Puts figures into plain words, the same on the page, in the terminal and in the model card.
 
 In: a Report, or one of its parts. Out: short strings. A difference is never called better or worse when its interval
 includes zero.
@@ -15,7 +15,7 @@ from eval.retrieval.metrics import HEADLINE
 from eval.significance import DifferenceFigures
 
 SYSTEM_NAMES = {"bm25": "BM25", "base": "base", "tuned": "tuned"}
-"""What people read in place of `systems.SYSTEMS`."""
+"""The names that people read in place of `systems.SYSTEMS`."""
 METRIC_NAMES = {
     "ndcg@10": "nDCG@10",
     "mrr@10": "MRR@10",
@@ -25,7 +25,7 @@ METRIC_NAMES = {
     "hit@10": "hit@10",
     "map@100": "MAP@100",
 }
-"""What people read in place of `metrics.METRICS`."""
+"""The names that people read in place of `metrics.METRICS`."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Headline:
 
 
 def shown_results(report: Report) -> tuple[str, RetrievalFigures]:
-    """Name and figures of what headlines are about: the benchmark, or the held-out queries when there is none."""
+    """Returns name and figures of what headlines are about: the benchmark, or the held-out queries without one."""
     return next(iter(report.retrieval.items()), (HELD_OUT, report.held_out))
 
 
 def questions(report: Report) -> str:
-    """What the headline rests on, such as `140 judged questions of python_docs`."""
+    """Says what the headline rests on, such as `140 judged questions of python_docs`."""
     name, figures = shown_results(report)
     if name == HELD_OUT:
         return f"{figures.queries:,} synthetic queries of held-out documents"
@@ -52,7 +52,7 @@ def questions(report: Report) -> str:
 
 
 def headline(report: Report) -> Headline:
-    """Whether tuning helped, on what, and how sure that is."""
+    """Says whether tuning helped, on what, and how sure that is."""
     _, figures = shown_results(report)
     if not figures.queries:
         return Headline("Nothing to measure on", "There are neither judged questions nor held-out queries.", "unclear")
@@ -77,28 +77,28 @@ def headline(report: Report) -> Headline:
 
 
 def by_cluster(figures: RetrievalFigures) -> str:
-    """What intervals were made by, to follow the word interval: ` by document`, or nothing for single queries."""
+    """Returns the words behind `interval`: ` by document`, or nothing where single queries were drawn."""
     return " by document" if figures.cluster == "document" else ""
 
 
 def trend_of(difference: DifferenceFigures) -> str:
-    """The word better or worse when the interval leaves zero out, else the word unclear."""
+    """Returns the word better or worse where the interval leaves zero out, else the word unclear."""
     return "better" if difference.low > 0 else "worse" if difference.high < 0 else "unclear"
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A difference with its sign, such as `+0.016` or `0.000`; below zero with a real minus sign (U+2212)."""
+    """Writes a difference with its sign, such as `+0.016` or `0.000`; below zero with a real minus sign (U+2212)."""
     text = f"{value:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", "\u2212")
 
 
 def with_interval(difference: DifferenceFigures) -> str:
-    """A difference and its interval, such as `+0.016 [+0.005, +0.028]`."""
+    """Writes a difference and its interval, such as `+0.016 [+0.005, +0.028]`."""
     return f"{signed(difference.mean)} [{signed(difference.low)}, {signed(difference.high)}]"
 
 
 def share(part: float, whole: float) -> str:
-    """A part in percent, such as `43 %`; one digit more below 10 % and where rounding would say that it is all."""
+    """Writes a part in percent, such as `43 %`; with a digit more below 10 % and where it would round to 100 %."""
     if not whole:
         return "0 %"
     percent = 100 * part / whole
@@ -106,14 +106,14 @@ def share(part: float, whole: float) -> str:
 
 
 def figure(value: float | None, digits: int = 1) -> str:
-    """A number with thousands separators, or a dash for what no step reported."""
+    """Writes a number with thousands separators, or a dash for what no step reported."""
     if value is None:
         return "\u2013"
     return f"{value:,}" if isinstance(value, int) else f"{value:,.{digits}f}"
 
 
 def cost_sentence(cost: Cost) -> str:
-    """How long the engines worked, what that cost, and what a kept example took of it."""
+    """Says how long the engines worked, what that cost, and what a kept example took of it."""
     kind, seconds = ("GPU", cost.gpu_seconds) if cost.gpu_seconds else ("CPU", cost.cpu_seconds)
     if seconds is None:
         return "How long the engines worked is not known."
@@ -126,10 +126,10 @@ def cost_sentence(cost: Cost) -> str:
 
 
 def money(amount: float) -> str:
-    """An amount with two decimals, or with three significant digits below 0.1."""
+    """Writes an amount with two decimals, or with three significant digits below 0.1."""
     return f"{amount:,.2f}" if amount >= 0.1 or not amount else f"{amount:.3g}"
 
 
 def gigabytes(num_bytes: int) -> str:
-    """An amount of memory in units of 10^9 bytes, such as `3.4 GB`."""
+    """Writes an amount of memory in units of 10^9 bytes, such as `3.4 GB`."""
     return f"{num_bytes / 1e9:.1f} GB"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.search.usage import Usage
 
 _COSINE_SCALE, _DOT_SCALE = 20.0, 1.0
-"""Cosines end at 1, so they are spread for the softmax; dot products of long vectors are far apart already."""
+"""Factors of scores before the softmax: cosines end at 1 and are spread; dot products are far apart already."""
 
 
 def load_base(config: ModelConfig, usage: Usage, folder: Path) -> SentenceTransformer:
@@ -53,7 +53,7 @@ def load_base(config: ModelConfig, usage: Usage, folder: Path) -> SentenceTransf
 
 @contextmanager
 def reading_at_most(model: SentenceTransformer, max_tokens: int) -> Iterator[None]:
-    """Cuts texts after fewer tokens while it is entered, and after as many as before when it is left."""
+    """Cuts texts after `max_tokens` tokens while the block runs, and after as many as before when it ends."""
     before = model.max_seq_length
     model.max_seq_length = min(max_tokens, before)
     try:
@@ -63,7 +63,7 @@ def reading_at_most(model: SentenceTransformer, max_tokens: int) -> Iterator[Non
 
 
 def softmax_scale(config: ModelConfig, model: SentenceTransformer) -> float:
-    """Returns what scores are multiplied by: `config.scale`, or what fits the model's similarity."""
+    """Returns the factor of scores: `config.scale`, or one that fits the model's similarity."""
     if config.scale is not None:
         return config.scale
     is_cosine = Similarity(model.similarity_fn_name) is Similarity.cosine or has_unit_vectors(model)
@@ -71,7 +71,7 @@ def softmax_scale(config: ModelConfig, model: SentenceTransformer) -> float:
 
 
 def is_sound(model: SentenceTransformer) -> bool:
-    """Returns whether all weights are finite numbers, and so is a vector: very large weights make one overflow."""
+    """Tells whether all weights and a vector are finite numbers, since very large weights make vectors overflow."""
     import torch
 
     vectors = model.encode(["a text"], convert_to_tensor=True, show_progress_bar=False)

@@ -1,4 +1,4 @@
-"""How the base model is tuned: every key of `model.*`, and the losses to choose from.
+"""The settings of tuning: every key of `model.*`, and the losses to choose from.
 
 In: values from YAML and the command line. Out: a frozen ModelConfig that has refused what cannot work. It imports
 neither torch nor Ray, because the config is read on every start, also where the model is made already.
@@ -27,10 +27,10 @@ _NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "rows_per_pass", "max_fail
 
 
 class Loss(Enum):
-    """What training minimises; each member but `auto` has its function in `training.losses.build`."""
+    """The loss that training minimises; each member but `auto` has its function in `training.losses.build`."""
 
     auto = "auto"
-    """Stands for `mnrl`, or for `cached_mnrl` where a batch would not fit into memory (`training.losses.memory`)."""
+    """Stands for `mnrl`, or for `cached_mnrl` where a batch would not fit into memory (`training.losses.auto`)."""
     mnrl = "mnrl"
     """Multiple negatives ranking: the cross-entropy of each query's own passage among all passages of the batch
     (InfoNCE, van den Oord et al. 2018)."""
@@ -71,7 +71,7 @@ class ModelConfig:
     """Scores are multiplied by this before the softmax; it is the inverse of the temperature. Null stands for 20 where
     scores are cosines, and for 1 where they are dot products of vectors of any length."""
     loss: Loss = Loss.auto
-    """What is minimised."""
+    """The loss that is minimised."""
     symmetric: bool = False
     """Whether the direction from passage to query is trained too, with a softmax of its own."""
     mini_batch_size: int = placement(32)

@@ -1,4 +1,4 @@
-"""Hard negatives: passages that the base ranks high for a query and that do not answer it.
+"""Mines hard negatives: passages that the base ranks high for a query and that do not answer it.
 
 In: the training rows and the documents folder. Out: per row some passages and the documents they are of. Passages of
 held-out documents are never taken, nor passages of the same text: the report measures with queries of these documents,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from training.config import ModelConfig
 
 _SEED_OF_FILLING = 0x6E6567
-"""Keeps the random passages independent of other draws from the run's seed."""
+"""A number that keeps the random passages independent of other draws from the run's seed."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def mine_negatives(
 
 @dataclass(frozen=True)
 class Candidates:
-    """What the search returned for q queries and n passages.
+    """The result of the search for q queries among n passages.
 
     Attributes:
         ranked: int64 (q, k), the numbers of the passages, best first, -1 where there are none.
@@ -159,7 +159,7 @@ def _fill(chosen: Rows, candidates: Candidates, *, seed: int) -> tuple[Rows, int
 
 
 def _is_free(passages: pa.Table, held_out: Collection[str]) -> NDArray[np.bool_]:
-    """Whether each passage is of a document that may be trained on, and has a text that no held-out passage has."""
+    """Tells for each passage whether its document may be trained on, and no held-out passage has the same text."""
     documents = passages["document_id"].to_pylist()
     texts = [text_hash(" ".join(text.split())) for text in passages["text"].to_pylist()]
     held_out_texts = {text for document, text in zip(documents, texts, strict=True) if document in held_out}

@@ -1,4 +1,4 @@
-"""The rows that are trained on, and what those of one batch must not share.
+"""Reads the rows that are trained on, and tells what the rows of one batch must not share.
 
 In: a finished examples folder; later the hard negatives of its rows. Out: an Arrow table with a row per example, and
 the keys that batches are planned by. It is apart from the step because both are plain functions of tables.

@@ -77,7 +77,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:
-    """The error for a training whose loss or weights became no finite numbers."""
+    """Makes the error for a training whose loss or weights are no longer finite numbers."""
     rate = f"model.learning_rate={config.learning_rate:g}"
     what = f"training diverged: at step {diverged.step} of {total_steps} the loss is {diverged.loss:g}"
     if math.isfinite(diverged.loss):
@@ -99,7 +99,7 @@ def _plan(config: ModelConfig, rows: pa.Table, negatives: Negatives, workers: Wo
 
 
 def _phases(measured: Measured, *, prepare: float, total: float) -> dict[str, float]:
-    """Seconds of each phase; "start" is what is left of the total, the start of Ray's workers for the most part."""
+    """Returns the seconds of each phase; "start" is the rest of the total, mostly the start of Ray's workers."""
     worker = {"load": measured.load_seconds, "loop": measured.loop_seconds, "save": measured.save_seconds}
     start = max(0.0, total - prepare - sum(worker.values()))
     phases = {"prepare": prepare, **worker, "total": total, "start": start}
@@ -129,7 +129,7 @@ def _record(
 
 
 def _losses(losses: tuple[float, ...]) -> Losses:
-    """Means of the first and the last tenth of the logged steps; zeros where none was logged."""
+    """Returns the mean losses of the first and the last tenth of the logged steps; zeros where none was logged."""
     tenth = max(1, math.ceil(len(losses) / 10))
     first, last = losses[:tenth], losses[-tenth:]
     return Losses(

@@ -26,23 +26,23 @@ from engine.storage.store import Store, is_being_written, is_done
 _LOGS = "logs"
 """A link of a run that keeps no step output alive."""
 _SHOWN = 3
-"""So many links that lead nowhere are named; a moved project has hundreds."""
+"""The number of links that lead nowhere and are named in a message; a moved project has hundreds."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `clean` was told."""
+    """The options of `clean`."""
 
     runs_dir: str = "runs"
     yes: bool = False
-    """Remove without asking."""
+    """Whether to remove without asking."""
     forget: tuple[str, ...] = ()
     """Runs, as typed, that are gone for good."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What `clean` would do."""
+    """All that `clean` would remove."""
 
     removed: list[Path]
     """Folders of step outputs that nothing needs."""
@@ -138,7 +138,7 @@ def make_plan(runs: Path, store: Store, options: Options, in_use: Iterable[str])
     Args:
         runs: the folder of runs that holds the store.
         store: where step outputs are.
-        options: with the runs to forget.
+        options: the options, with the runs to forget.
         in_use: fingerprints that running drivers use.
 
     Raises:
@@ -160,7 +160,7 @@ def make_plan(runs: Path, store: Store, options: Options, in_use: Iterable[str])
 
 
 def _named(names: Iterable[str], missing: dict[Path, Path]) -> list[Path]:
-    """The links that remember the runs named, each of which has to be missing."""
+    """Finds the links that remember the runs named, each of which has to be missing."""
     notes: list[Path] = []
     for name in names:
         run = Path(name).expanduser().resolve()
@@ -175,7 +175,7 @@ def _named(names: Iterable[str], missing: dict[Path, Path]) -> list[Path]:
 
 
 def _no_run(gone: Sequence[Path], store: Store, options: Options) -> UserError:
-    """The error for remembered runs that are not there."""
+    """Makes the error for remembered runs that are not there."""
     rest = f" (nor are {len(gone) - 1} more), so what they need" if gone[1:] else ", so what it needs"
     every = [word for run in [*map(Path, options.forget), *gone] for word in ("--forget", str(run))]
     command = shlex.join(["synthmill", "clean", options.runs_dir, *every])
@@ -250,11 +250,11 @@ def carry_out(plan: Plan, runs: Path, store: Store, options: Options) -> set[Pat
         now = make_plan(runs, store, options, in_use)
         for folder in now.removed:
             if folder in plan.removed and folder not in aside:
-                with contextlib.suppress(BlockingIOError):  # a process took it in this moment: it stays, and is told
+                with contextlib.suppress(BlockingIOError):  # a process just began to use it: it stays
                     aside[folder] = store.set_aside(folder)
         for note in now.forgotten:
             note.unlink()
-    for folder in set(aside.values()):  # what an earlier clean left may have the name of what goes now
+    for folder in set(aside.values()):  # an earlier clean may have left a folder of this name
         shutil.rmtree(folder)
     return set(aside)
 

@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
 
 _PLAN_FACTS = ("replicate", "round", "demonstration_set", "demonstrations", "prefix")
-"""Fields of a planned row that are shown as facts of the plan."""
+"""The fields of a planned row that are shown as facts of the plan."""
 _SHOWN_ELSEWHERE = ("sample_id", "passage_id", "cell", "status", "error", "text", *_PLAN_FACTS)
 _PREFIXES_SHOWN_ELSEWHERE = (CONDITION_PREFIX, "turn_", "reasoning_")
 """Columns of a sample that its title, its conditions, its plan and its turns show already."""
 
 
 def trace(run: str, sample_id: str) -> int:
-    """`synthmill trace RUN SAMPLE_ID`: one sample from its document to its verdict."""
+    """Runs `synthmill trace RUN SAMPLE_ID`: shows one sample from its document to its verdict."""
     folders = require(run, "documents", "prompts", "samples")
     documents, prompts = DocumentsFolder(folders["documents"]), PromptsFolder(folders["prompts"])
     row = _planned(prompts, documents, run, sample_id)
@@ -58,7 +58,7 @@ def trace(run: str, sample_id: str) -> int:
 
 
 def _planned(prompts: PromptsFolder, documents: DocumentsFolder, run: str, sample_id: str) -> PlannedRow:
-    """The planned sample that was named, with its passage."""
+    """Finds the planned sample that was named, with its passage."""
     row = prompts.row(int(sample_id)) if sample_id.isdecimal() else None
     if row is None:
         last = size_of(prompts.plan_files()) - 1
@@ -67,7 +67,7 @@ def _planned(prompts: PromptsFolder, documents: DocumentsFolder, run: str, sampl
 
 
 def sample_facts(sample: dict[str, Any]) -> dict[str, Any]:
-    """What is known of a sample beside its plan, its conditions and its texts, by column."""
+    """Returns what is known of a sample beside its plan, its conditions and its texts, by column."""
     return {
         name: value
         for name, value in sample.items()
@@ -76,12 +76,12 @@ def sample_facts(sample: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_blank(documents: DocumentsFolder) -> bool:
-    """Whether passages are only names to plan by (`documents=none`)."""
+    """Tells whether passages are only names to plan by (`documents=none`)."""
     return documents.record().reader == Reader.blank.value
 
 
 def _verdict(run: Path, sample_id: int) -> str:
-    """What became of a sample in curation, in one line."""
+    """Says what became of a sample in curation, in one line."""
     if not is_done(run / "examples"):
         return "[bold]verdict[/bold]  not curated yet"
     example = ExamplesFolder(run / "examples").row(sample_id)

@@ -1,4 +1,4 @@
-"""From overrides on the command line to a typed RunConfig, with every mistake named before anything starts.
+"""Composes a typed RunConfig from overrides on the command line, and names every mistake before anything starts.
 
 In: Hydra overrides. Out: a RunConfig and its YAML. Hydra's own errors are turned into one line that names the
 key or value, where it stands, and the closest valid one.
@@ -28,12 +28,12 @@ from engine.pipeline import RunConfig
 from engine.runtime.secrets import masked
 
 CONFIG_NAME = "run"
-"""conf/run.yaml, where composing starts."""
+"""The config that composing starts with, conf/run.yaml."""
 _REFERENCE = re.compile(r"\$\{(?P<key>[\w.]+)\}")
-"""A value that is nothing but that of another key."""
+"""A value that only refers to another key, as `${collection}` does."""
 _NOT_CONVERTED = re.compile(r"Value '(?P<value>.*)' of type '\w+' could not be converted to (?P<kind>Float|Integer)")
 _NUMBERS = {"Float": "a number", "Integer": "a whole number"}
-"""Kinds of numbers by OmegaConf's name for them."""
+"""The kinds of numbers in words, by the name that OmegaConf has for them."""
 
 
 def register() -> None:
@@ -87,14 +87,14 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
 
 
 def _with_origins(run_config: RunConfig, config: DictConfig) -> RunConfig:
-    """Tells the groups whose messages need it which of their settings follow another key, as `${collection}` does."""
+    """Tells `documents` and `report` which of their settings follow another key, so that messages can name that key."""
     documents = replace(run_config.documents, origins=_followed_keys(config.documents))
     report = replace(run_config.report, origins=_followed_keys(config.report))
     return replace(run_config, documents=documents, report=report)
 
 
 def _followed_keys(group: DictConfig) -> dict[str, str]:
-    """Gives for each setting of a group that follows another key that key."""
+    """Maps each setting of a group that follows another key to that key."""
     values = OmegaConf.to_container(group, resolve=False)
     assert isinstance(values, dict), "a group is a mapping"
     references = {str(name): _REFERENCE.fullmatch(value) for name, value in values.items() if isinstance(value, str)}

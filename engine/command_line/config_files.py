@@ -1,4 +1,4 @@
-"""Config files of the user's own: where they are found, and what is wrong with one that does not fit the schema.
+"""Finds config files of the user's own, and says what is wrong with one that does not fit the schema.
 
 In: overrides. Out: overrides with which Hydra finds the files: `./conf` is searched beside the files that ship, and
 `task=PATH.yaml` names one anywhere. Where composing fails, each chosen file is merged into the schema by itself, and
@@ -26,7 +26,7 @@ from engine.errors import UserError, suggest
 from engine.storage.lines import read_text
 
 SUFFIXES = (".yaml", ".yml")
-"""How a choice ends that is the path of a file."""
+"""The endings of a choice that is the path of a file."""
 _GLOBAL = "_global_"
 """Hydra's package of a file whose keys are those of the run."""
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
@@ -153,10 +153,10 @@ def find_mistake(chosen: Chosen) -> UserError | None:
     path: tuple[str | int, ...] = () if package == _GLOBAL else tuple(package.split("."))
     for_hydra = ("defaults",) if path else ("defaults", "hydra")
     values = {name: value for name, value in values.items() if name not in for_hydra}
-    if annotated_type(path) is None:  # `# @package` says otherwise than the schema: Hydra's own words must do
+    if annotated_type(path) is None:  # `# @package` names what the schema does not have: the message of Hydra is used
         return None
     misfit = _smallest_misfit(run_schema(), path, values)
-    if misfit is None or isinstance(misfit.error, KeyValidationError):  # a key that is no text: Hydra names it
+    if misfit is None or isinstance(misfit.error, KeyValidationError):  # the key is no text, and Hydra names it
         return None
     what, remedy = _in_words(misfit)
     key = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in misfit.path).removeprefix(".")
@@ -222,7 +222,7 @@ def _in_words(misfit: _Misfit) -> tuple[str, str]:
 
 
 def _described(value: Any) -> str:
-    """Returns a value as it is told in an error: a container by its kind, anything else as it stands."""
+    """Returns a value as an error shows it: a container by its kind, anything else as it stands."""
     if isinstance(value, Mapping):
         return "a mapping"
     return "a list" if isinstance(value, list) else f"{value!r}"

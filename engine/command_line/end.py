@@ -1,4 +1,4 @@
-"""The end of a run, for the person at the terminal: the table, the page, and how to load the model.
+"""Shows the end of a run to the person at the terminal: the table, the page, and how to load the model.
 
 In: a finished run folder. Out: text.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
-    """Prints what a run came to: the quality table and the model after a report, else where the output lies."""
+    """Prints the result of a run: the quality table and the model after a report, else where the output lies."""
     console = console or Console()
     shown = _short(run_dir)
     if config.until != "report":
@@ -46,7 +46,7 @@ def _show_figures(report: Report, console: Console) -> None:
 
 
 def load_lines(folder: str) -> str:
-    """Three lines of Python that load a model from its folder."""
+    """Returns three lines of Python that load a model from its folder."""
     return (
         "from sentence_transformers import SentenceTransformer\n"
         f"model = SentenceTransformer({json.dumps(folder, ensure_ascii=False)})\n"
@@ -55,6 +55,6 @@ def load_lines(folder: str) -> str:
 
 
 def _short(run_dir: Path) -> str:
-    """The run folder as the user would type it."""
+    """Returns the run folder as the user would type it."""
     here = Path.cwd()
     return str(run_dir.relative_to(here)) if run_dir.is_relative_to(here) else str(run_dir)

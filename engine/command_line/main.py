@@ -107,7 +107,7 @@ def start(config: object, text: str) -> int:
     """Runs one composed config: the pipeline, or its preview.
 
     Args:
-        config: a RunConfig; typed as an object, since RunConfig is not imported before a run begins.
+        config: a RunConfig. Its type is `object`, since RunConfig is not imported before a run begins.
         text: the same as YAML.
     """
     from engine.command_line.end import show_end
@@ -165,7 +165,7 @@ def _hydra(arguments: list[str]) -> int:
             OmegaConf.update(config, "run_dir", str(parent / point))
         try:
             start(*typed(config))
-        except UserError as error:  # Hydra would print its traceback
+        except UserError as error:  # Hydra would print a traceback
             sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
             raise SystemExit(2) from error
         except StoppedEarly as end:
@@ -208,7 +208,7 @@ def _as_hang_up(_number: int, _frame: FrameType | None) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
-        with contextlib.suppress(OSError):  # it was closed before
+        with contextlib.suppress(OSError):  # the stream was closed before
             if stat.S_ISCHR(os.fstat(stream).st_mode):  # writing to a terminal that is gone would cut the ending short
                 os.dup2(nowhere, stream)
     raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Standard output that never ends in a traceback: plain characters where it shows no others, one line where it is full.
+"""Standard output that never ends in a traceback: it falls back to plain characters, and reports a full disk in a line.
 
 In: `sys.stdout` as Python opened it. Out: for as long as a command runs, one in its place. What an encoding such as
 ASCII lacks is written in plain characters; a full disk behind `> FILE` is a UserError; and a reader that has left
@@ -30,7 +30,7 @@ _PLAIN_CHARACTERS = {
     "\N{BULLET}": "*",
     "\N{NO-BREAK SPACE}": " ",
 }
-"""What synthmill and the tables write beside ASCII, in ASCII; rich draws its own lines in plain characters."""
+"""The characters beside ASCII that synthmill and its tables write, in ASCII; rich draws its own lines by itself."""
 
 
 class StandardOutput(io.TextIOWrapper):
@@ -47,7 +47,7 @@ class StandardOutput(io.TextIOWrapper):
             return super().write(text)
 
     def flush(self) -> None:
-        """Writes what has gathered; raises as `write` does."""
+        """Writes what has gathered, and raises as `write` does."""
         with self._explaining():
             super().flush()
 
@@ -84,11 +84,11 @@ def plain_output() -> Iterator[None]:
         SystemExit: nobody reads any longer.
     """
     before: TextIO | None = sys.stdout
-    if before is None:  # `>&-`: it was closed before the start
+    if before is None:  # with `>&-` it was closed before the start
         with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
             yield
         return
-    if not isinstance(before, io.TextIOWrapper):  # a notebook's
+    if not isinstance(before, io.TextIOWrapper):  # the stream of a notebook
         yield
         return
     codecs.register_error("synthmill", _in_plain_characters)
@@ -101,7 +101,7 @@ def plain_output() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        with contextlib.suppress(UserError, SystemExit):  # what ended the command comes first
+        with contextlib.suppress(UserError, SystemExit):  # the error that ended the command comes first
             output.flush()
         raise
     else:

@@ -1,4 +1,4 @@
-"""Overrides that do not parse and sweeps that are not supported: which one is at fault, and how it is written.
+"""Explains overrides that do not parse and sweeps that are not supported: which is at fault, and how to write it.
 
 In: overrides as the shell passed them. Out: the flags apart, the first point of a sweep, or an error with the override
 at fault and, where it can be told, the same one quoted and ready to be pasted into a shell.
@@ -23,7 +23,7 @@ _FLAGS_WITH_VALUE = {
     *("--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--config-path", "-cp", "--info", "-i"),
     "--experimental-rerun",
 }
-"""Flags of Hydra's after which an argument follows that is no override."""
+"""The flags of Hydra that are followed by an argument that is no override."""
 _KEY = re.compile(r"^(?:\+{0,2}|~)[A-Za-z_][\w./@:-]*$")
 _BEFORE_QUOTE = re.compile(r'(\\*)("|$)')
 

@@ -1,4 +1,4 @@
-"""One sample as a person reads it, turn by turn: what was asked, what came back, why it failed.
+"""Shows one sample as a person reads it, turn by turn: what was asked, what came back, why it failed.
 
 In: a compiled task, a planned row with its passage and, once it is written, the row of its sample. Out: panels for the
 terminal. Prompts are rendered anew, the later ones with the answers that the sample's columns hold.
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from engine.task.render import Renderer
 
 _DIGITS = 4
-"""Significant digits of figures that are no whole numbers."""
+"""The significant digits of figures that are no whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class Exchange:
     turn: str
     """The name of the turn; empty where the task has just one."""
     prompt: str
-    """Empty where the sample failed because the prompt cannot be rendered."""
+    """The prompt; empty where the sample failed because it cannot be rendered."""
     reasoning: str = ""
     answer: str | None = None
-    """What the model wrote; None where it was not asked."""
+    """The text that the model wrote; None where it was not asked."""
     error: str = ""
-    """Why the sample failed at this turn."""
+    """The reason why the sample failed at this turn."""
 
 
 def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
-    """What would be asked; of earlier turns, later prompts show a stand-in.
+    """Returns what would be asked; of earlier turns, later prompts show a stand-in.
 
     Args:
         task: with the demonstration sets of the plan.
@@ -60,7 +60,7 @@ def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
 
 
 def written_exchanges(task: Task, row: PlannedRow, sample: Mapping[str, Any]) -> list[Exchange]:
-    """What was asked and answered, up to the turn at which a sample failed.
+    """Returns what was asked and answered, up to the turn at which a sample failed.
 
     Args:
         task: with the demonstration sets of the plan.
@@ -81,7 +81,7 @@ def written_exchanges(task: Task, row: PlannedRow, sample: Mapping[str, Any]) ->
 
 
 def failed_turn(task: Task, sample: Mapping[str, Any]) -> str:
-    """The name of the turn at which a sample failed; empty for one that did not."""
+    """Returns the name of the turn at which a sample failed; empty for one that did not."""
     if not sample["error"]:
         return ""
     named = (name for name in task.turns if sample["error"].startswith(f"turn {name}: "))
@@ -89,7 +89,7 @@ def failed_turn(task: Task, sample: Mapping[str, Any]) -> str:
 
 
 def panels(shown: Iterable[Exchange], row: PlannedRow, head: str = "") -> list[Panel]:
-    """One panel for each turn; the first begins with `head`."""
+    """Makes one panel for each turn; the first begins with `head`."""
     of_sample = f"sample {row.sample_id} · {row.passage_id}"
     made: list[Panel] = []
     for exchange in shown:
@@ -99,17 +99,17 @@ def panels(shown: Iterable[Exchange], row: PlannedRow, head: str = "") -> list[P
 
 
 def shown_conditions(conditions: Mapping[str, str]) -> dict[str, str]:
-    """The values of conditions, by name, with a word in place of an empty one."""
+    """Returns the values of conditions, by name, with a word in place of an empty value."""
     return {name: value or "(none)" for name, value in conditions.items()}
 
 
 def conditions_line(conditions: Mapping[str, str]) -> str:
-    """The values of conditions on one line, `form: question · length: short`; empty without conditions."""
+    """Writes the values of conditions on one line, `form: question · length: short`; empty without conditions."""
     return " · ".join(f"{name}: {value}" for name, value in shown_conditions(conditions).items())
 
 
 def facts(title: str, values: Mapping[str, object]) -> Panel:
-    """A panel of names and values, one per line; what has no value is left out."""
+    """Makes a panel of names and values, one per line; what has no value is left out."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
@@ -127,7 +127,7 @@ def _label(name: str, task: Task) -> str:
 def _text_where_it_can(renderer: Renderer, row: PlannedRow, seen: Mapping[str, Mapping[str, Any]]) -> str:
     try:
         return renderer.text(row.ask(seen))
-    except UserError:  # it is why the sample failed, and the sample's error says so
+    except UserError:  # the sample's error says so
         return ""
 
 

@@ -1,4 +1,4 @@
-"""`preview=N`: what a run would ask, before any engine starts: prompts, the distribution of conditions, tokens.
+"""Shows with `preview=N` what a run would ask, before any engine starts: prompts, shares of conditions, tokens.
 
 In: a RunConfig. Out: text on the terminal. Documents and plan are made (they are cheap, and kept); with
 `sample=true` the first N samples are generated as well, and time is forecast from them.
@@ -41,7 +41,7 @@ _FEW_VALUES = 8
 
 @dataclass(frozen=True)
 class _Planned:
-    """What is previewed: a plan, its task, and its first rows."""
+    """The plan that is previewed, with its task and its first rows."""
 
     folder: PromptsFolder
     task: Task
@@ -59,7 +59,7 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
         folder = PromptsFolder(made["prompts"])
         rows = first_rows(DocumentsFolder(made["documents"]), folder, config.preview)
         planned = _Planned(folder, folder.prompts().compile(), rows)
-        if not config.sample:  # else they are shown with what was really answered
+        if not config.sample:  # otherwise they are shown with their answers
             _show_prompts(planned, place)
         _show_plan(planned, config, place)
         if config.sample:
@@ -67,7 +67,7 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
 
 
 def first_rows(documents: DocumentsFolder, prompts: PromptsFolder, count: int) -> pa.Table:
-    """The first planned rows, joined with their passages, in plan order."""
+    """Returns the first planned rows, joined with their passages, in plan order."""
     from engine.generation.jobs import make_units
 
     plan = prompts.plan().slice(0, count)
@@ -111,7 +111,7 @@ def _show_plan(planned: _Planned, config: RunConfig, place: Place) -> None:
 
 
 def shares_table(name: str, shares: Mapping[str, float]) -> Table:
-    """The shares of all planned samples by one condition, whose name is a header: titles wrap in narrow tables."""
+    """Makes a table of the shares of all samples by one condition; its name is a header, since titles would wrap."""
     table = Table(escape(f"condition {name}"))
     table.add_column("share", justify="right")
     for value in in_order(shares):
@@ -120,7 +120,7 @@ def shares_table(name: str, shares: Mapping[str, float]) -> Table:
 
 
 def in_order(values: Collection[str]) -> list[str]:
-    """Values by size where all are numbers, else as text."""
+    """Sorts values by size where all are numbers, else as text."""
     try:
         return sorted(values, key=lambda value: (value != "", float(value or 0)))
     except ValueError:
@@ -128,14 +128,14 @@ def in_order(values: Collection[str]) -> list[str]:
 
 
 def crossed(num_values: Mapping[str, int]) -> tuple[str, str] | None:
-    """The first two conditions of few values, which are shown together; a taxonomy and the path in it are one."""
+    """Returns the first two conditions of few values, to be shown together; a taxonomy and its path count as one."""
     few = [name for name, number in num_values.items() if 1 < number <= _FEW_VALUES]
     apart = [name for name in few if name.removesuffix(PATH_SUFFIX) not in few or not name.endswith(PATH_SUFFIX)]
     return (apart[0], apart[1]) if len(apart) > 1 else None
 
 
 def joint_table(prompts: PromptsFolder, down: str, across: str) -> Table:
-    """The shares of all planned samples by two conditions, a row for each value of the first."""
+    """Makes a table of the shares of all samples by two conditions, a row for each value of the first."""
     names = [f"{CONDITION_PREFIX}{down}", f"{CONDITION_PREFIX}{across}"]
     counts: Counter[tuple[str, str]] = Counter()
     for chunk in prompts.stream(names):

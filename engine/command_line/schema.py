@@ -63,7 +63,7 @@ def annotated_type(path: Sequence[str | int]) -> Any:
         if is_dataclass(kind):
             kind = typing.get_type_hints(kind).get(str(name))
         else:
-            kind = next(reversed(typing.get_args(kind)), None)  # of the elements of a list or mapping
+            kind = next(reversed(typing.get_args(kind)), None)  # the type of the elements of a list or mapping
         if typing.get_origin(kind) in (typing.Union, types.UnionType):
             [kind] = [choice for choice in typing.get_args(kind) if choice is not types.NoneType]
     return kind
@@ -75,7 +75,7 @@ def settings_of(group: Any) -> list[str]:
 
 
 def _unfreeze(node: DictConfig) -> None:
-    """Frozen dataclasses make read-only nodes; a schema must take values, and a free mapping new keys."""
+    """Makes nodes writable: frozen dataclasses make read-only ones, but a schema takes values, and a mapping keys."""
     OmegaConf.set_readonly(node, None)
     if OmegaConf.get_type(node) is dict:
         OmegaConf.set_struct(node, False)

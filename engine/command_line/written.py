@@ -1,4 +1,4 @@
-"""What Hydra writes of a config by itself, without its secrets: the file of a sweep, and what `--cfg` prints.
+"""Masks secrets in what Hydra itself writes of a config: the file of a sweep, and what `--cfg` prints.
 
 In: a file that Hydra wrote, or a block in which it prints. Out: the same with a mask in place of each secret. The
 configs that synthmill itself keeps are masked before they are written (compose.py, engine/runtime/tracking.py).

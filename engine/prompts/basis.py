@@ -1,4 +1,4 @@
-"""What a plan rests on: the task with the values of its conditions, and the pool of demonstrations.
+"""Gathers what a plan is made from: the task with the values of its conditions, and the pool of demonstrations.
 
 In: the configs, the documents, and what the generator wrote in round 0 where it was asked to. Out: a PlanBasis, which
 is stored with the plan, so that later rounds read it and gather nothing anew.
@@ -42,10 +42,10 @@ class PlanBasis:
 
 
 def gather_basis(config: PromptsConfig, inputs: Mapping[str, Path]) -> PlanBasis:
-    """The basis of a first round: as configured, or as the generator wrote it.
+    """Gathers the basis of the first round, as configured or as the generator wrote it.
 
     Args:
-        config: of the prompts step.
+        config: the config of the prompts step.
         inputs: the documents folder, and the folders of round 0 where it has any.
 
     Raises:
@@ -60,12 +60,12 @@ def gather_basis(config: PromptsConfig, inputs: Mapping[str, Path]) -> PlanBasis
 
 
 def written_task(task: TaskConfig, inputs: Mapping[str, Path]) -> TaskConfig:
-    """The task with the values that round 0 wrote, where it wrote any."""
+    """Returns the task with the values that round 0 wrote, where it wrote any."""
     return with_values(task, inputs[VALUES]) if VALUES in inputs else task
 
 
 def read_basis(prompts: Path) -> PlanBasis:
-    """The basis that an earlier round was planned on.
+    """Reads the basis that an earlier round was planned on.
 
     Args:
         prompts: the folder of its plan.
@@ -87,7 +87,7 @@ def _pool(config: PromptsConfig, task: Task, inputs: Mapping[str, Path]) -> list
 
 
 def _texts(passages: pa.Table) -> dict[str, Titled]:
-    """Document id -> its first passage, after its title as in prompts; documents without text are left out."""
+    """Maps a document id to its title and first passage, as prompts show them; documents without text are left out."""
     texts: dict[str, Titled] = {}
     for row in passages.to_pylist():
         title, text = row["title"].strip(), row["text"].strip()

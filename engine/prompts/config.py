@@ -1,4 +1,4 @@
-"""What planning can be told: how many samples, for which task; and the small plans of round 0 and of later rounds.
+"""The settings of planning: how many samples, for which task; and those of the plans of round 0 and of later rounds.
 
 In: YAML under `prompts`, and by interpolation the task, the demonstrations and what of the generator's config decides
 how long a prompt may be. Out: frozen configs, checked when they are made.
@@ -25,17 +25,17 @@ class PromptsConfig:
     """How many samples are planned, for which task."""
 
     per_passage: int = 1
-    """Samples planned for each passage."""
+    """The number of samples planned for each passage."""
     max_samples: int = 0
-    """At most this many in all; 0 for no limit."""
+    """The most samples in all; 0 is no limit."""
     rounds: int = II("samples.rounds")
-    """Rounds that they are planned in (engine/prompts/rounds.py)."""
+    """The number of rounds that they are planned in (engine/prompts/rounds.py)."""
     extra_per_passage: int = 2
-    """Samples beyond its even share that a passage may get in later rounds."""
+    """The samples beyond its even share that a passage may get in later rounds."""
     task: TaskConfig = II("task")
     demonstrations: DemonstrationsConfig = II("demonstrations")
     model: str = II("samples.model")
-    """Whose tokenizer counts."""
+    """The model whose tokenizer counts the tokens of prompts."""
     context_tokens: int = II("samples.context_tokens")
     max_tokens: int = placement(II("samples.max_tokens"))
     seed: int = II("seed")
@@ -44,40 +44,40 @@ class PromptsConfig:
         for name, least in (("per_passage", 1), ("max_samples", 0), ("extra_per_passage", 0)):
             value = getattr(self, name)
             check_setting(value >= least, f"prompts.{name}", value, f"{least} or more", fault="is too small")
-        if isinstance(self.task, TaskConfig):  # not the interpolation that stands here before a run is composed
+        if isinstance(self.task, TaskConfig):  # before a run is composed, an interpolation stands here
             check_constraints(self.task.exclude, self.task.quotas, make_conditions(self.task.attributes))
 
     def identity(self) -> dict[str, object]:
-        """The tokenizer's content in place of the model's name."""
+        """Returns the fields, with the content of the tokenizer in place of the model's name."""
         return fields_of(self) | {"model": model_digest(self.model, key="samples.model")}
 
 
 @dataclass(frozen=True)
 class RoundConfig:
-    """A round after the first."""
+    """The plan of a round after the first."""
 
     prompts: PromptsConfig
     number: int
-    """Counted from 2."""
+    """The number of the round, 2 or more."""
 
 
 @dataclass(frozen=True)
 class ValuesConfig:
-    """Round 0: conditions whose values the generator writes (`written` in a task's attributes)."""
+    """A plan of round 0: conditions whose values the generator writes (`written` in a task's attributes)."""
 
     kind: PromptKind
     """How the task addresses the model; its values are asked for in the same way."""
     written: Mapping[str, WrittenConfig]
-    """What is asked, by condition."""
+    """The prompts that ask for values, by condition."""
 
 
 @dataclass(frozen=True)
 class SelfInstructConfig:
-    """Round 0: demonstrations that the generator writes (`demonstrations.self_instruct`)."""
+    """A plan of round 0: demonstrations that the generator writes (`demonstrations.self_instruct`)."""
 
     task: TaskConfig
     """The task, without what zero-shot samples of it do not depend on: see `engine.prompts.round_zero.zero_shot`."""
     count: int
-    """Number of demonstrations to write."""
+    """The number of demonstrations to write."""
     seed: int
-    """Seed of the conditions that are drawn."""
+    """The seed of the conditions that are drawn."""

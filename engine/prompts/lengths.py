@@ -1,11 +1,11 @@
-"""How long a planned prompt is, as sums of counts made once: per passage, demonstration set, and condition value.
+"""Forecasts the length of planned prompts from counts of passages, demonstration sets and values of conditions.
 
 In: the renderer of a task's first turn, its conditions, a tokenizer. Out: a function from planned rows to tokens, which
 planning calls chunk by chunk. No prompt is rendered, so a sum is a few tokens off: pieces that meet may share a token.
 The values of one condition are counted in the prompt itself, with those of the others fixed and a passage of median
 length, so that a template which names the passage's title once more is counted with a typical title.
 
-Here is also which conditions a template mentions, by its syntax tree: prompts share their start exactly when they
+It also finds the conditions that a template mentions, in its syntax tree: prompts share their start exactly when they
 show the same demonstrations and have the same values of the conditions that the instruction mentions.
 """
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 _KEPT_COUNTS = 20_000
-"""Counts kept per condition; of more values the longest so far stands for the rest."""
+"""The most counts kept per condition; of more values the longest so far stands for the rest."""
 _BATCH_PASSAGES = 1024
-"""Passages that are tokenised at a time."""
+"""The number of passages that are tokenised at a time."""
 _PROBE_CHARACTERS = 200
-"""Characters of the passage that stands for all where values of conditions are counted."""
+"""The characters of the passage with which values of conditions are counted."""
 _EMPTY_PASSAGE = {"title": "", "text": ""}
 
 

@@ -1,4 +1,4 @@
-"""The plan: which passage is written about, under which conditions, with which demonstrations.
+"""Plans samples: which passage each is about, under which conditions, with which demonstrations.
 
 In: passage ids, conditions, demonstration sets, a function that counts a prompt's tokens. Out: the columns of
 `columns.PROMPTS` and of the conditions, chunk by chunk and vectorised, so that memory does not grow with the plan (but
@@ -29,7 +29,7 @@ CountTokens = Callable[[Integers, Integers, Mapping[str, Drawn]], Integers]
 """(n,) passages, (n,) demonstration sets and the conditions of n rows -> (n,) tokens of their prompts."""
 
 _CHUNK_ROWS = 1 << 16
-"""Rows that are planned and written at a time."""
+"""The number of rows that are planned and written at a time."""
 _ORDER, _SET, _PREFIX = 0, 1, 2
 """Streams of draws: the order of passages, demonstration sets, and the numbers of prefixes."""
 
@@ -66,12 +66,12 @@ class PlanSize:
     """How many samples are planned, and from which seed."""
 
     per_passage: int
-    """Samples for each passage."""
+    """The number of samples for each passage."""
     max_samples: int
-    """At most this many in all; 0 for no limit."""
+    """The most samples in all; 0 is no limit."""
     seed: int
     rounds: int = 1
-    """Rounds in which they are planned."""
+    """The number of rounds in which they are planned."""
 
     def total(self, passages: int, round_number: int = 1) -> int:
         """Counts the samples that are planned to the end of a round, where no quota ends the plan.
@@ -119,7 +119,7 @@ def plan_samples(
 
 @dataclass(frozen=True)
 class Planning:
-    """What completes a row whose passage and number are known."""
+    """All that a row is completed with once its passage and number are known."""
 
     drawer: Drawer
     sets: Sets
@@ -129,7 +129,7 @@ class Planning:
 
 @dataclass(frozen=True)
 class _Numbered:
-    """What is known of rows before their conditions are written; (n,) each."""
+    """All that is known of rows before their conditions are drawn; (n,) each."""
 
     sample_ids: Integers
     passages: Integers

@@ -1,4 +1,4 @@
-"""From a basis and documents to all that rows of a plan are drawn from, checked.
+"""Gathers and checks all that rows of a plan are drawn from.
 
 In: a PlanBasis, the documents folder. Out: PlanInputs, before any engine has worked: conditions that can be drawn,
 demonstration sets cut to the engine's cache blocks, and the length of every prompt, which leaves the model its room.
@@ -57,9 +57,9 @@ def gather_inputs(config: PromptsConfig, basis: PlanBasis, documents: DocumentsF
     """Gathers and checks what a plan is drawn from.
 
     Args:
-        config: of the prompts step.
+        config: the config of the prompts step.
         basis: the task and the demonstrations.
-        documents: what is planned over.
+        documents: the folder with the passages that are planned for.
         place: where embeddings are cached.
 
     Raises:
@@ -117,7 +117,7 @@ def _choose(
 
 
 def _as_engines_see(renderer: Renderer, model: str) -> Renderer:
-    """The renderer with the chat template of the generator, where it has one."""
+    """Returns the renderer with the chat template of the generator, where it has one."""
     if renderer.prefix_is_exact:
         return renderer
     template = read_chat_template(resolve_model(model, key=GENERATOR_KEY), where=f"{GENERATOR_KEY}={model}")
@@ -127,7 +127,7 @@ def _as_engines_see(renderer: Renderer, model: str) -> Renderer:
 def _fitted(
     renderer: Renderer, config: DemonstrationsConfig, probe: Mapping[str, str], tokenizer: Tokenizer
 ) -> Renderer:
-    """The renderer with its sets cut to blocks, where many prompts share one and it is known how it is rendered."""
+    """Returns the renderer with its sets cut to blocks, where many prompts share a set of known text."""
     shared = config.select is not Selection.nearest
     if not renderer.prefix_is_exact or not shared or not renderer.has_demonstrations():
         return renderer

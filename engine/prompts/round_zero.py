@@ -1,4 +1,4 @@
-"""Round 0: what the generator writes before the first sample is planned, values of conditions and demonstrations.
+"""Round 0, where the generator writes values of conditions or demonstrations before the first sample is planned.
 
 In: a task with conditions whose values are to be written, or demonstrations that are to be written. Out: two small
 plans that the samples step answers like any other, and the readers of what came of them. Values are the items that the
@@ -36,17 +36,17 @@ from engine.task.render import Demonstration
 from engine.text.queries import clean_query
 
 VALUES, DEMONSTRATIONS = "values", "demonstrations"
-"""Names under which planning finds what round 0 made among its inputs."""
+"""The names of what round 0 made among the inputs of planning."""
 
 _TRIES = 4
-"""Samples for each demonstration or value that is wanted: many are thrown away."""
+"""The samples planned for each demonstration or value that is wanted, since many are thrown away."""
 _VALUES_IN_A_LIST = 10
-"""A list that the model writes is taken to give so many values."""
+"""The number of values that a list of the model is expected to have."""
 _MAX_VALUE_CHARACTERS = 80
 
 
 def values_config(task: TaskConfig) -> ValuesConfig | None:
-    """What is to be written for the conditions of a task; None where all of them have their values."""
+    """Returns the plan for values that a task has the generator write; None where all conditions have their values."""
     written = {name: attribute.written for name, attribute in task.attributes.items() if attribute.written is not None}
     return ValuesConfig(task.kind, written) if written else None
 
@@ -86,7 +86,7 @@ def _rows_without_conditions(count: int, passage_id: str) -> pa.Table:
 
 
 def with_values(task: TaskConfig, samples: Path) -> TaskConfig:
-    """The task with the values that the generator wrote in place of the prompts that asked for them.
+    """Returns the task with the values that the generator wrote in place of the prompts that asked for them.
 
     Args:
         task: as configured.
@@ -113,7 +113,7 @@ def with_values(task: TaskConfig, samples: Path) -> TaskConfig:
 
 
 def _most_frequent(lists: list[str | None], count: int) -> list[str]:
-    """Distinct items of what was written, the most frequent ones first, then in order of writing."""
+    """Returns distinct items of what was written, the most frequent first, then in order of writing."""
     counts = Counter(item for text in lists for item in _items(text or ""))
     return [item for item, _ in counts.most_common(count)]
 
@@ -126,14 +126,14 @@ def _items(text: str) -> Iterator[str]:
 
 
 def demonstrations_config(task: TaskConfig, demonstrations: DemonstrationsConfig) -> SelfInstructConfig | None:
-    """What is to be written in place of demonstrations; None where they come from elsewhere."""
+    """Returns the plan for demonstrations that the generator writes; None where they come from elsewhere."""
     if not demonstrations.self_instruct:
         return None
     return SelfInstructConfig(zero_shot(task), demonstrations.self_instruct, demonstrations.seed)
 
 
 def zero_shot(task: TaskConfig) -> TaskConfig:
-    """The task as it is put before there are demonstrations: tasks with the same zero-shot prompts become equal.
+    """Returns the task as it is put before there are demonstrations, so that equal prompts make equal tasks.
 
     It has no templates of demonstrations, its conditions are not drawn from any, and its quotas, which count the
     samples of the real plan, are left out.
@@ -164,7 +164,7 @@ def plan_demonstrations(config: SelfInstructConfig, documents: DocumentsFolder, 
 def read_demonstrations(
     examples: Path, documents: Path, conditions: Sequence[str], *, count: int
 ) -> list[Demonstration]:
-    """The first of the samples that curation kept, as demonstrations.
+    """Reads the first of the samples that curation kept, as demonstrations.
 
     Args:
         examples: the examples folder that came of `plan_demonstrations`.

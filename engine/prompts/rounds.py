@@ -1,4 +1,4 @@
-"""Rounds after the first: what the next round asks for, from what was kept of the earlier ones.
+"""Plans rounds after the first: what the next round asks for, given what was kept of the earlier ones.
 
 In: the plan so far and how its samples were curated. Out: the rows of a plan that begins with the plan so far, row for
 row, and goes on with a round in which

@@ -1,4 +1,4 @@
-"""The prompts step: documents -> prompts, one row per planned sample; text is rendered where it is used.
+"""The prompts step plans one row per sample; the text of prompts is rendered where it is used.
 
 In: passages, a task (templates and conditions), demonstrations. Out: a prompts folder (engine/artifacts/prompts.py).
 Templates that do not render and prompts that leave the model no room are refused here, before any engine has worked.
@@ -39,7 +39,7 @@ def plan_prompts(
     """Plans the samples of one round.
 
     Args:
-        config: says which: the first round, a later one, or a small plan of round 0.
+        config: the plan to make: that of the first round, of a later one, or a small one of round 0.
         inputs: the documents; for the first round what round 0 wrote, for a later one the prompts and examples of the
             round before.
         output: becomes a prompts folder.

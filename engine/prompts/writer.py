@@ -15,7 +15,7 @@ from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.errors import UserError
 
 _SHOWN_VALUES = 20
-"""Values of a condition that the record lists, the most frequent ones."""
+"""The number of values of a condition that the record lists, the most frequent ones."""
 _COUNTED_VALUES = 100_000
 """Beyond so many values of one condition the rarer half is counted but no longer named."""
 
@@ -60,7 +60,7 @@ def write_plan(chunks: Iterable[pa.Table], expected: int, folder: PromptsFolder)
 
 
 class _ValueCounts:
-    """How often each value of a condition was planned."""
+    """Counts how often each value of a condition was planned."""
 
     def __init__(self) -> None:
         self._count_of: dict[str, int] = {}
@@ -77,11 +77,11 @@ class _ValueCounts:
             self._count_of = kept
 
     def distinct(self) -> int:
-        """The number of values; one that came back after it was dropped counts again."""
+        """Returns the number of values; one that came back after it was dropped counts again."""
         return len(self._count_of) + self._unnamed
 
     def shares(self) -> dict[str, float]:
-        """Value -> share, by value, or of the most frequent ones by frequency where there are many."""
+        """Returns the share of each value, sorted by value; of many values, the most frequent, sorted by share."""
         few = self.distinct() <= _SHOWN_VALUES
         shown = dict(sorted(self._count_of.items())) if few else self._most_frequent(_SHOWN_VALUES)
         return {value: round(count / self._total, 4) for value, count in shown.items()}

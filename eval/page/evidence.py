@@ -1,4 +1,4 @@
-"""What a person reads to believe the figures: real samples, and the queries that changed most.
+"""Gathers what lets a person believe the figures: real samples, and the queries that changed most.
 
 In: the examples of a run and what the systems ranked. Out: small frozen records with texts, for the page. Samples
 are drawn with a seed, not picked, and every reason for rejection gets its turn.
@@ -21,9 +21,9 @@ from eval.retrieval.ranking import Results
 from eval.retrieval.systems import Corpus
 
 SHOWN_KEPT, SHOWN_REJECTED, SHOWN_CHANGES = 6, 8, 5
-"""Number of kept samples, of rejected ones, and of queries that gained or lost most."""
+"""The numbers of kept samples, of rejected ones, and of queries that gained or lost most, that are shown."""
 EXCERPT_CHARACTERS = 280
-"""Length of what is shown of a passage."""
+"""The characters that are shown of a passage."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the page shows beside figures."""
+    """The samples and queries that the page shows beside figures."""
 
     kept: Sequence[ShownSample]
     rejected: Sequence[ShownSample]
@@ -83,7 +83,7 @@ class Evidence:
 
 
 def gather_evidence(kept: pa.Table, rejected: pa.Table, evaluation: Evaluation, seed: int) -> Evidence:
-    """Some kept and some rejected samples, and the queries that gained and lost most.
+    """Gathers some kept and some rejected samples, and the queries that gained and lost most.
 
     Args:
         kept: the kept examples, all columns.
@@ -99,7 +99,7 @@ def gather_evidence(kept: pa.Table, rejected: pa.Table, evaluation: Evaluation, 
 
 
 def draw_samples(table: pa.Table, count: int, seed: int) -> list[ShownSample]:
-    """Rows of a table of examples, drawn by chance, taking turns between the reasons, the most frequent first."""
+    """Draws rows of a table of examples by chance, from one reason after the other, the most frequent first."""
     by_reason: dict[str, list[int]] = {}
     for row, reason in enumerate(table["reason"].to_pylist()):
         by_reason.setdefault(reason, []).append(row)
@@ -112,7 +112,7 @@ def draw_samples(table: pa.Table, count: int, seed: int) -> list[ShownSample]:
 
 
 def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
-    """The `count` queries with the largest gains and losses in nDCG@10 from base to tuned."""
+    """Finds the `count` queries with the largest gains and losses in nDCG@10 from base to tuned."""
     before, after = results.scores["base"].values[HEADLINE], results.scores["tuned"].values[HEADLINE]
     gains = after - before
     order = np.argsort(gains, kind="stable")
@@ -129,7 +129,7 @@ def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
 
 
 def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
-    """The start of a text on one line, cut at a word."""
+    """Returns the start of a text on one line, cut at a word."""
     line = " ".join(text.split())
     if len(line) <= characters:
         return line
@@ -174,7 +174,7 @@ def _changed(results: Results, row: int, passages: Mapping[str, str]) -> Changed
 
 
 def _first_passages(corpus: Corpus) -> dict[str, str]:
-    """The first passage of each document, with the title in front, by document id."""
+    """Returns the first passage of each document, with the title in front, by document id."""
     passages: dict[str, str] = {}
     for document, title, text in zip(corpus.document_ids, corpus.titles, corpus.texts, strict=True):
         passages.setdefault(document, f"{title}: {text}" if title and not text.startswith(title) else text)

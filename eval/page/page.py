@@ -1,4 +1,4 @@
-"""report.html: one self-contained page that opens anywhere, without a network.
+"""Renders report.html, one self-contained page that opens anywhere, without a network.
 
 In: a Report and the evidence. Out: HTML. This module turns figures into what the template shows;
 templates/report.html holds the words, templates/report.css the looks, plots.py the charts. Jinja2 escapes every
@@ -30,7 +30,7 @@ QUALITY_AXIS = nice_axis(0, 1)
 
 @dataclass(frozen=True)
 class QualityRow:
-    """One metric: a chart of the three systems, a chart of the difference, and both in words."""
+    """A metric: a chart of the three systems, a chart of the difference, and both in words."""
 
     metric: str
     levels: Markup
@@ -63,7 +63,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Funnel:
-    """What was left after each stage, and what each reason took."""
+    """The samples that were left after each stage, and those that each reason took."""
 
     stages: Sequence[Bar]
     losses: Sequence[Bar]
@@ -79,7 +79,7 @@ class Span:
 
 
 def render_page(report: Report, evidence: Evidence) -> str:
-    """The whole page as text."""
+    """Renders the whole page as text."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -99,7 +99,7 @@ def render_page(report: Report, evidence: Evidence) -> str:
 
 
 def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
-    """Everything that the template names."""
+    """Returns everything that the template names."""
     name, figures = wording.shown_results(report)
     shows_held_out = bool(report.retrieval and report.held_out.queries)
     return {
@@ -124,7 +124,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
 
 
 def quality_chart(figures: RetrievalFigures) -> QualityChart:
-    """One row per metric: the three systems with intervals, and the paired difference."""
+    """Makes one row per metric: the three systems with intervals, and the paired difference."""
     bounds = [bound for metric in METRICS for bound in (*figures.difference[metric].ci95, 0.0)]
     axis = nice_axis(min(bounds), max(bounds), ticks=3)
     digits = 2 if axis.high - axis.low > 0.05 else 3
@@ -152,7 +152,7 @@ def _quality_row(metric: str, figures: RetrievalFigures, axis: Axis) -> QualityR
 
 
 def _level(system: str, metric: str, figures: RetrievalFigures) -> Mark:
-    """The mean of one system with its interval."""
+    """Makes a mark of the mean of one system with its interval."""
     value = figures.means(system)[metric]
     low, high = figures.ci95[system][metric]
     label = f"{wording.SYSTEM_NAMES[system]} {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
@@ -160,7 +160,7 @@ def _level(system: str, metric: str, figures: RetrievalFigures) -> Mark:
 
 
 def funnel(report: Report) -> Funnel:
-    """Stages from planned to kept as counts and percentages of the plan, and what each reason took."""
+    """Counts the stages from planned to kept, also in percent of the plan, and what each reason took."""
     samples, examples = report.samples, report.examples
     stages = [("planned", samples.planned), ("generated", samples.generated), ("kept", examples.kept)]
     if report.training.examples is not None:
@@ -179,7 +179,7 @@ def _bar(name: str, count: int, planned: int, longest: int) -> Bar:
 
 
 def length_chart(quality: DataQuality) -> Markup:
-    """Lengths in words of kept queries, with those of real ones as an outline."""
+    """Draws the lengths in words of kept queries, with those of real ones as an outline."""
     histograms = {"kept": quality.kept.words.histogram}
     if quality.real is not None:
         histograms["real"] = quality.real.words.histogram
@@ -197,5 +197,5 @@ def timeline(seconds: Mapping[str, float]) -> list[Span]:
 
 
 def flat_settings(settings: Settings) -> dict[str, str]:
-    """All settings as texts for one table, under names such as `bm25.k1`."""
+    """Returns all settings as texts for one table, under names such as `bm25.k1`."""
     return {name: str(value) for name, value in flatten(to_json_values(settings)).items()}

@@ -1,4 +1,4 @@
-"""Charts as inline SVG, from numbers to text: no plotting library, no script, readable at any width.
+"""Draws charts as inline SVG, without a plotting library or a script, readable at any width.
 
 In: plain numbers. Out: an `<svg>` as wide as its box. All x positions are percentages and heights are pixels, so text
 and dots keep their size from a phone to a printed page. Colours are the page's CSS classes (`bm25`, `base`, `tuned`,
@@ -15,7 +15,7 @@ from html import escape
 from markupsafe import Markup
 
 LANE_PIXELS = 15
-"""Height from one system's line to the next."""
+"""The height from one system's line to the next."""
 BAR_SHARE = 0.6
 """Share of a bin's width that its bar fills."""
 
@@ -42,13 +42,13 @@ class Axis:
     ticks: Sequence[float]
 
     def percent(self, value: float) -> float:
-        """Where a value lies on the drawing, 2 to 98 percent, so that marks at the ends are not cut in half."""
+        """Returns where a value lies on the drawing, 2 to 98 percent, so that marks at the ends are not cut in half."""
         inside = min(max(value, self.low), self.high)
         return 2 + 96 * (inside - self.low) / (self.high - self.low)
 
 
 def nice_axis(low: float, high: float, ticks: int = 4) -> Axis:
-    """An axis around both values with round ticks (steps of 1, 2 or 5 times a power of ten)."""
+    """Makes an axis around both values with round ticks (steps of 1, 2 or 5 times a power of ten)."""
     span = max(high - low, 1e-6)
     power = 10 ** math.floor(math.log10(span / ticks))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power * ticks >= span)
@@ -58,7 +58,7 @@ def nice_axis(low: float, high: float, ticks: int = 4) -> Axis:
 
 
 def strip(marks: Sequence[Mark], axis: Axis, *, zero: bool = False) -> Markup:
-    """A drawing of marks with their intervals, each on a line of its own.
+    """Draws marks with their intervals, each on a line of its own.
 
     Args:
         marks: the values, from top to bottom.
@@ -75,7 +75,7 @@ def strip(marks: Sequence[Mark], axis: Axis, *, zero: bool = False) -> Markup:
 
 
 def axis_labels(axis: Axis, digits: int, *, signed: bool = False) -> Markup:
-    """The numbers of an axis, as the drawing that stands below a column of strips.
+    """Draws the numbers of an axis, to stand below a column of strips.
 
     Args:
         axis: the scale of the strips.
@@ -93,7 +93,7 @@ def axis_labels(axis: Axis, digits: int, *, signed: bool = False) -> Markup:
 
 
 def histogram(series: Mapping[str, Mapping[int, int]], *, height: int = 170, last: int | None = None) -> Markup:
-    """A drawing of shares by whole number: the first series as bars, a second one as an outline over them.
+    """Draws shares by whole number: the first series as bars, a second one as an outline over them.
 
     Args:
         series: CSS class -> value -> count; each is scaled to its own total.
@@ -138,7 +138,7 @@ def _bars(name: str, column: Sequence[float], first: int, top: float, height: in
 
 
 def _outline(name: str, column: Sequence[float], top: float, height: int) -> str:
-    """A step line; drawn in a box of its own that stretches, since paths know no percentages."""
+    """Draws a step line, in a box of its own that stretches, since paths know no percentages."""
     width = 100 / len(column)
     steps = " ".join(
         f"V{height - height * share / top:.1f} H{width * (index + 1):.3f}" for index, share in enumerate(column)

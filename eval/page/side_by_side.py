@@ -1,4 +1,4 @@
-"""`synthmill search RUN "question"`: what base and tuned find for one question, side by side.
+"""Shows for `synthmill search RUN "question"` what base and tuned find for one question, side by side.
 
 In: a run folder and a question. Out: a rich table of passages. The vectors of the passages are in the cache, where
 curation and the report put them, so only the question is encoded. Beside each result of the tuned model stands where
@@ -23,7 +23,7 @@ from eval.report import read_report
 from eval.retrieval.systems import Corpus, DenseSystem
 
 EXCERPT_CHARACTERS = 120
-"""Length of what is shown of a passage."""
+"""The characters that are shown of a passage."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def encoders_of(run_dir: Path) -> tuple[EncoderConfig, EncoderConfig]:
 
 
 def find_hits(systems: list[DenseSystem], question: str, k: int) -> list[list[Hit]]:
-    """The `k` best passages of each of the two systems, and where the other one ranks them."""
+    """Finds the `k` best passages of each of the two systems, and where the other one ranks them."""
     vectors = [system.encoder.encode_queries([question]) for system in systems]
     hits = []
     for number, other in ((0, 1), (1, 0)):
@@ -67,7 +67,7 @@ def find_hits(systems: list[DenseSystem], question: str, k: int) -> list[list[Hi
 
 
 def results_table(question: str, corpus: Corpus, hits: list[list[Hit]], decision: str) -> Table:
-    """A table of two columns of passages: score, id, first words, and the rank with the other model.
+    """Makes a table of two columns of passages: score, id, first words, and the rank with the other model.
 
     Args:
         question: the title of the table.

@@ -18,11 +18,11 @@ from eval.significance import DifferenceFigures
 COLUMNS = METRICS[:6]
 """The metrics that fit the width of a terminal."""
 STYLES = {"better": "bold green", "worse": "bold red", "unclear": ""}
-"""Looks of a difference, by its trend."""
+"""The looks of a difference, by its trend."""
 
 
 def summary_table(report: Report) -> Table:
-    """A table with the rows BM25, base, tuned, difference and its 95 % interval, and a column per metric.
+    """Makes a table with the rows BM25, base, tuned, difference and its 95 % interval, and a column per metric.
 
     It fits a terminal of 80 columns.
     """
@@ -45,6 +45,6 @@ def summary_table(report: Report) -> Table:
 
 
 def _styled(value: float, difference: DifferenceFigures) -> str:
-    """A bound or a mean in the looks of the difference that it belongs to."""
+    """Returns a bound or a mean in the looks of the difference that it belongs to."""
     text, style = wording.signed(value), STYLES[wording.trend_of(difference)]
     return f"[{style}]{text}[/{style}]" if style else text

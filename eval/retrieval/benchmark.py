@@ -1,4 +1,4 @@
-"""Questions with judgements: what retrieval quality is measured on, and never trained on.
+"""Reads questions with judgements, on which retrieval quality is measured and nothing is trained.
 
 In: a collection folder (BEIR layout: queries.jsonl, qrels/SPLIT.tsv) or the name of a benchmark that ships with
 synthmill. Out: a Benchmark, without the queries that served as demonstrations and those that no document answers.
@@ -43,16 +43,16 @@ class Benchmark:
     sources: Mapping[str, str] = field(default_factory=dict)
 
     def missing_documents(self, document_ids: Collection[str]) -> int:
-        """How many relevant documents are not among the documents of the run, so that no system can find them."""
+        """Counts the relevant documents that the run does not have, so that no system can find them."""
         return len(self.relevant_documents().difference(document_ids))
 
     def relevant_documents(self) -> set[str]:
-        """Ids of the documents that are relevant to some query."""
+        """Returns the ids of the documents that are relevant to some query."""
         return {document for judged in self.qrels.values() for document, grade in judged.items() if grade > 0}
 
 
 def benchmark_folder(name: str, *, key: str = KEY) -> Path | None:
-    """The folder of a benchmark; None for "", and for a folder or file without queries and judgements.
+    """Finds the folder of a benchmark; None for "", and for a folder or file without queries and judgements.
 
     Args:
         name: a collection folder, the name of a packaged benchmark, or "".
@@ -104,7 +104,7 @@ def load_benchmark(name: str, split: str, exclude: Collection[str] = (), *, key:
 
 
 def benchmark_digest(name: str, split: str, *, key: str = KEY) -> str:
-    """The digest of a benchmark's name, queries and judgements, wherever its folder lies; "" when there is none.
+    """Returns the digest of a benchmark's name, queries and judgements, wherever its folder lies; "" without any.
 
     Raises:
         UserError: the benchmark cannot be read; see `load_benchmark`.

@@ -1,4 +1,4 @@
-"""What a report says of the systems on one set of queries.
+"""Computes what a report says of the systems on one set of queries.
 
 In: the results of all systems. Out: means with their intervals, and tuned minus base, each per metric. The names of the
 fields are those of report.json. All intervals of one set of queries come from the same resamples, drawn once.
@@ -20,11 +20,11 @@ class Resamples:
     """Every mean that a report shows of one set of queries, in the same resamples."""
 
     systems: Mapping[str, Mapping[str, Resampled]]
-    """By name of the system and metric."""
+    """The resampled means, by the name of the system and the metric."""
     difference: Mapping[str, Resampled]
     """Tuned minus base, by metric."""
     cluster: str
-    """What was drawn: document or query."""
+    """The unit that is drawn: document or query."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class RetrievalFigures:
     relevant_documents_missing: int
     """Relevant documents that the run does not have, so that no system can find them."""
     cluster: str = "query"
-    """What the intervals take as independent: query, or document where queries were written from documents."""
+    """The unit that intervals take as independent: query, or document where queries were written from documents."""
     clusters: int = 0
-    """Number of those; 0 in reports from before they were counted."""
+    """The number of such units; 0 in reports from before they were counted."""
 
     def means(self, system: str) -> Mapping[str, float]:
-        """The means of one of `systems.SYSTEMS`, by metric."""
+        """Returns the means of one of `systems.SYSTEMS`, by metric."""
         return {"bm25": self.bm25, "base": self.base, "tuned": self.tuned}[system]
 
 
@@ -77,7 +77,7 @@ def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
 
 
 def compare(results: Results, document_ids: Collection[str], resamples: Resamples) -> RetrievalFigures:
-    """Means of every system, the intervals of those means, and tuned minus base, each per metric.
+    """Computes the means of every system, the intervals of those means, and tuned minus base, each per metric.
 
     Args:
         results: what all systems reached on one benchmark.

@@ -1,4 +1,4 @@
-"""How long one query takes with each system, from its text to the passages.
+"""Measures how long one query takes with each system, from its text to the passages.
 
 In: systems and queries. Out: medians and 95th percentiles, by system. Queries are timed one at a time, as a person
 sends them, and encoding apart from searching, since only the latter grows with the number of passages.
@@ -34,12 +34,12 @@ class Latency:
     """How long one query takes with one system."""
 
     encode: Percentiles | None = None
-    """From text to vector; None for a system that encodes nothing."""
+    """The time from text to vector; None for a system that encodes nothing."""
     search: Percentiles
 
 
 def measure_latency(systems: Sequence[System], queries: Sequence[str], repetitions: int) -> dict[str, Latency]:
-    """How long one query takes, by name of the system; empty when there is nothing to time.
+    """Measures how long one query takes, by the name of the system; empty when there is nothing to time.
 
     Args:
         systems: the systems to time.

@@ -33,7 +33,7 @@ HEADLINE = METRICS[0]
 
 @dataclass(frozen=True)
 class Scores:
-    """Values of one system, per query.
+    """The values of one system, per query.
 
     Attributes:
         query_ids: the n judged queries, sorted.
@@ -44,7 +44,7 @@ class Scores:
     values: Mapping[str, Floats]
 
     def means(self) -> dict[str, float]:
-        """Every metric averaged over the queries; 0 when there are none."""
+        """Returns every metric averaged over the queries; 0 when there are none."""
         return {name: float(values.mean()) if len(values) else 0.0 for name, values in self.values.items()}
 
 
@@ -70,12 +70,12 @@ def evaluate(trec_run: TrecRun, qrels: Qrels, metrics: Sequence[str] = METRICS) 
 
 
 def answerable(qrels: Qrels) -> list[str]:
-    """Ids of the queries with at least one relevant document."""
+    """Returns the ids of the queries with at least one relevant document."""
     return [query_id for query_id, judged in qrels.items() if any(grade > 0 for grade in judged.values())]
 
 
 def ranking(scores: Mapping[str, float]) -> list[str]:
-    """Ids of documents, best first: float32 score descending, then id descending, as trec_eval sorts them.
+    """Returns the ids of documents, best first: float32 score descending, then id descending, as trec_eval sorts them.
 
     Args:
         scores: document id -> score, of one query.
@@ -84,7 +84,7 @@ def ranking(scores: Mapping[str, float]) -> list[str]:
 
 
 def best_rank(scores: Mapping[str, float], judged: Mapping[str, int]) -> tuple[int, str]:
-    """The 1-based rank and the id of the first relevant document; (0, "") when none is in the ranking.
+    """Returns the 1-based rank and the id of the first relevant document; (0, "") when none is in the ranking.
 
     Args:
         scores: document id -> score, of one query.
@@ -95,7 +95,7 @@ def best_rank(scores: Mapping[str, float], judged: Mapping[str, int]) -> tuple[i
 
 
 def metric(name: str) -> Metric:
-    """The function behind a name such as `ndcg@10` or `recall@100`.
+    """Returns the function of a metric by its name, such as `ndcg@10` or `recall@100`.
 
     Raises:
         UserError: the name before the `@` is not known, or what follows is no positive number.

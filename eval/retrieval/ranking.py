@@ -22,7 +22,7 @@ from eval.retrieval.systems import Corpus, Search, System
 
 @dataclass(frozen=True)
 class Results:
-    """What all systems reached on one benchmark.
+    """The results of all systems on one benchmark.
 
     Attributes:
         benchmark: the queries and their judgements.
@@ -43,10 +43,10 @@ def measure(benchmark: Benchmark, systems: Sequence[System], corpus: Corpus, k: 
 
 
 def rank_documents(system: System, benchmark: Benchmark, corpus: Corpus, k: int) -> TrecRun:
-    """The `k` best documents of every query, with scores.
+    """Ranks the `k` best documents of every query, with scores.
 
-    Searches deeper until the passages found belong to enough documents, so that MaxP is exact. A document that has the
-    id of the query is left out unless it is judged relevant (BEIR's rule for collections whose queries are documents
+    It searches deeper until the passages belong to enough documents, so that MaxP is exact. A document that has the id
+    of the query is left out unless it is judged relevant (BEIR's rule for collections whose queries are documents
     themselves; the exception keeps collections that merely number both from 1).
     """
     if not benchmark.queries:
@@ -65,7 +65,7 @@ def rank_documents(system: System, benchmark: Benchmark, corpus: Corpus, k: int)
 
 
 def search_documents(search: Search, of_passage: Rows, count: int) -> list[Ranking]:
-    """Per query, numbers and scores of at least the `count` best documents (fewer where there are no more).
+    """Finds per query the numbers and scores of at least the `count` best documents; fewer where there are no more.
 
     Args:
         search: finds passages.
@@ -83,7 +83,7 @@ def search_documents(search: Search, of_passage: Rows, count: int) -> list[Ranki
 
 
 def best_passages(of_passage: Rows, rows: Rows, scores: PassageScores) -> Ranking:
-    """Numbers of documents, each once, and the scores of their best passages, best first, both of shape (documents,).
+    """Returns numbers of documents, each once, and the scores of their best passages, best first, (documents,) each.
 
     Args:
         of_passage: the number of each passage's document, shape (passages,).

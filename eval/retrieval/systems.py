@@ -43,7 +43,7 @@ class Corpus:
     texts: list[str]
 
     def encoded_texts(self) -> list[str]:
-        """What BM25 and the encoders read of each passage."""
+        """Returns the text that BM25 and the encoders read of each passage."""
         return [passage_text(title, text) for title, text in zip(self.titles, self.texts, strict=True)]
 
 
@@ -52,7 +52,7 @@ class System(Protocol):
 
     @property
     def name(self) -> str:
-        """How TREC runs, tables and files call it."""
+        """The name of the system in TREC runs, tables and files."""
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Does once what does not depend on the depth of the search, such as encoding the queries."""

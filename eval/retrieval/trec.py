@@ -1,4 +1,4 @@
-"""Files of TREC runs and of TREC judgements: the formats that every evaluation tool reads.
+"""Writes and reads files of TREC runs and of TREC judgements, which every evaluation tool reads.
 
 In: a TREC run in memory. Out: lines `qid Q0 docid rank score tag`, sorted by query id, then rank. Scores are written as
 the shortest text that reads back as the same float32, so that trec_eval on the file and our metrics on the TREC run in
@@ -67,7 +67,7 @@ def read_qrels(file: Path) -> dict[str, dict[str, int]]:
 
 
 def escape_id(name: str) -> str:
-    """The id without white space; it is unchanged where it had none, and `unescape_id` gives it back.
+    """Returns the id without white space; it is unchanged where it had none, and `unescape_id` gives it back.
 
     >>> escape_id("a b"), escape_id("50%"), escape_id("a%20b")
     ('a%20b', '50%', 'a%2520b')
@@ -79,7 +79,7 @@ def escape_id(name: str) -> str:
 
 
 def unescape_id(name: str) -> str:
-    """The id that `escape_id` was given."""
+    """Returns the id that `escape_id` was given."""
     return unquote(name, errors="surrogatepass") if _ENCODED.search(name) else name
 
 

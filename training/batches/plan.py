@@ -23,14 +23,14 @@ Rows = NDArray[np.int64]
 """Numbers of rows; a batch plan is such an array of shape (steps, batch_size)."""
 
 _STEPS_OF_AN_EPOCH = 5
-"""An epoch should have so many steps, at the price of smaller ones."""
+"""The number of steps that an epoch should have, for which steps are made smaller."""
 _SMALL_BATCH = 16
-"""Steps are not made smaller than this for it."""
+"""The smallest size that steps are given for that."""
 
 
 @dataclass(frozen=True)
 class RowKeys:
-    """What the rows of a batch must not share: one entry per row, strings of any kind.
+    """All that the rows of a batch must not share: one entry per row, strings of any kind.
 
     Attributes:
         passages: what is told apart as a passage, an id or the text itself.
@@ -160,7 +160,7 @@ class _Batches:
         self._batch_negatives.append(set())
 
     def _clashes(self, index: int, row: int) -> bool:
-        """Whether a hard negative of the row is of a document in the batch, or the other way round."""
+        """Tells whether a hard negative of the row is of a document in the batch, or the other way round."""
         if not self._negatives:
             return False
         return self._documents[row] in self._batch_negatives[index] or not self._negatives[row].isdisjoint(
@@ -169,12 +169,12 @@ class _Batches:
 
 
 def _codes(values: Sequence[str]) -> NDArray[np.int64]:
-    """Equal values as equal numbers."""
+    """Numbers values, so that equal values get equal numbers."""
     _, codes = np.unique(np.asarray(values, dtype=object), return_inverse=True)
     return codes.astype(np.int64)
 
 
 def _negative_codes(keys: RowKeys) -> list[frozenset[int]]:
-    """Documents of each row's negatives, numbered as `keys.documents`; those that no row is about are left out."""
+    """Numbers the documents of each row's negatives as `keys.documents`; those that no row is about are left out."""
     numbers = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))
     return [frozenset(numbers[document] for document in row if document in numbers) for row in keys.negatives]

@@ -1,4 +1,4 @@
-"""From a name in the config to the loss that a worker minimises.
+"""Builds the loss that a worker minimises from its name in the config.
 
 In: a member of `training.config.Loss`, the config and the model. Out: a torch module. A new loss is a member of that
 enum and a function here or in a file beside this one, named in the table.

@@ -1,4 +1,4 @@
-"""Which loss a step's memory allows: all activations of a batch at once, or GradCache.
+"""Decides what the loss `auto` stands for: all activations of a batch at once, or GradCache where memory is short.
 
 In: an encoder's shape, rows and tokens of a step, the memory that is free. Out: `mnrl` or `cached_mnrl`. What
 activations take is estimated before the first step, because on a CPU too much of it ends the process without a word.
@@ -13,7 +13,7 @@ import psutil
 from training.config import Loss
 
 _SHARE_FOR_ACTIVATIONS = 0.5
-"""Of the free memory; the rest is for gradients, the optimizer, what else starts, and what the estimate misses."""
+"""The share of the free memory for activations; the rest is for gradients, optimizer, and what the estimate misses."""
 
 
 def choose_loss(configured: Loss, encoder: Any, *, rows: int, tokens: int, bf16: bool, processes: int) -> Loss:

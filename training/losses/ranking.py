@@ -1,8 +1,8 @@
 """Multiple negatives ranking, plain and with GradCache: each query's passage against all passages of the batch.
 
 In: the model's config and a SentenceTransformer. Out: a torch module that gives the loss of a tokenized batch, by the
-similarity that the model is used with. The
-arithmetic is sentence-transformers'; what is added is how a batch is embedded on a CPU.
+similarity that the model is used with. The arithmetic is that of sentence-transformers; the way in which a batch is
+embedded on a CPU is added here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the ranks of a training decide together, because two that decide differently wait for each other for ever.
+"""Decisions that the ranks of a training make together: two that decide differently wait for each other for ever.
 
 In: each rank's own answer, after a look at its own memory or hardware. Out: one answer, the same on all ranks.
 """

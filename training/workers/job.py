@@ -1,4 +1,4 @@
-"""What crosses Ray between the driver and the training processes: a TrainingJob there, a Measured or a Diverged back.
+"""The messages between the driver and the training processes: a TrainingJob, and a Measured or a Diverged back.
 
 All are frozen and hold plain values only. It is apart from the worker so that the driver, and the model card, need
 nothing of what a worker does.

@@ -1,4 +1,4 @@
-"""How far training is, from a worker to the driver, while Ray Train runs.
+"""Reports from a worker to the driver how far training is, while Ray Train runs.
 
 In: points of the loss curve, sent by rank 0. Out: a bar on the driver's terminal and points in the tracker. An actor
 that takes no CPU holds the points in between, so that neither side waits for the other.

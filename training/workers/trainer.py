@@ -1,7 +1,7 @@
 """The training loop of one rank: sentence-transformers' trainer, with our batches and our reports.
 
-Imported in training workers only. In: a model, a loss, arguments, a function that gives Arrow batches. Out: the model
-trained in place, a loss curve, checkpoints that Ray Train keeps.
+It is imported in training workers only. In: a model, a loss, arguments, a function that gives Arrow batches. Out: the
+model trained in place, a loss curve, checkpoints that Ray Train keeps.
 """
 
 from __future__ import annotations
@@ -165,6 +165,6 @@ def make_arguments(job: TrainingJob, folder: Path, *, share: int, bf16: bool, on
 
 
 def _prompts(usage: Usage, num_hard_negatives: int) -> dict[str, str]:
-    """The prefix of each column of a batch."""
+    """Returns the prefix of each column of a batch."""
     negatives = {f"negative_{index}": usage.passage_prefix for index in range(num_hard_negatives)}
     return {"query": usage.query_prefix, "passage": usage.passage_prefix, **negatives}

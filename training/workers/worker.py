@@ -1,4 +1,4 @@
-"""What one training process does, from start to end; Ray Train calls it once per rank.
+"""Runs one training process from start to end; Ray Train calls it once per rank.
 
 In: a TrainingJob, and this rank's stream of batches. Out: rank 0 writes the finished model into the output folder;
 each rank returns what it measured. torch and sentence-transformers are imported inside the functions, because the
@@ -106,7 +106,7 @@ class _Rank:
 
     @property
     def share(self) -> int:
-        """Rows of a batch on this rank."""
+        """Returns the number of rows of a batch on this rank."""
         return self.job.config.batch_size // self.world_size
 
     def choose_loss(self, model: SentenceTransformer) -> Loss:

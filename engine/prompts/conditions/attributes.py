@@ -1,4 +1,4 @@
-"""From `task.attributes` as a person writes it to conditions that can be drawn, with every mistake named.
+"""Turns `task.attributes`, as a person writes it, into conditions that can be drawn, and names every mistake.
 
 In: AttributeConfig by name. Out: Conditions. They are made when a run is configured, so that mistakes are refused
 before anything starts, and again when it is planned, when it is known which values the demonstrations carry.
@@ -49,7 +49,7 @@ def make_conditions(
 
 def _make(name: str, config: AttributeConfig, made: Mapping[str, Attribute], *, restricted: bool) -> Attribute:
     kind, where = _kind(name, config), _where(name)
-    if kind == "written":  # as it is checked before anything starts; round 0 puts values in its place
+    if kind == "written":  # it is checked before anything starts, and round 0 puts values in its place later
         _check_written(config.written, where)
         return Listed([name], Choice([""], [1.0]))
     if kind == "taxonomy":
@@ -193,7 +193,7 @@ def _dependent(name: str, config: AttributeConfig, made: Mapping[str, Attribute]
     default = _listed_choice(config.values, f"{where}.values") if config.values else None
     known, is_pick = made[parent].possible()[0], made[parent].pick is not None
     unknown = [value for value in by if value not in known]
-    if unknown and not is_pick and not restricted:  # what demonstrations do not carry was possible before
+    if unknown and not is_pick and not restricted:  # other values were possible until demonstrations were known
         raise UserError(f"{parent} is never {unknown[0]!r}", where=f"{where}.by", remedy=suggest(unknown[0], known))
     missing = [value for value in known if value not in by]
     if default is None and (missing or is_pick):
@@ -210,7 +210,7 @@ def _listed_choice(raw: object, where: str) -> Choice:
 def _tree(name: str, raw: object, where: str) -> Tree:
     """Reads a taxonomy: mappings whose keys are branches, down to lists of leaves."""
     nodes: dict[str, Choice] = {}
-    leaves: list[tuple[str, str]] = []  # path to it, its name
+    leaves: list[tuple[str, str]] = []  # the path to the node, and its name
     waiting: list[tuple[str, str, object]] = [("", "", raw)]
     while waiting:
         above, branch, node = waiting.pop(0)

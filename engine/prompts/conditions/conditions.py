@@ -1,4 +1,4 @@
-"""Conditions: what samples are drawn under, as declared in conf/task/*.yaml, and the values that each sample gets.
+"""Draws the conditions of samples, which conf/task/*.yaml declares.
 
 In: what the attributes of a task can be drawn from, and keys, one per planned sample. Out: one or two columns of drawn
 values per attribute. A draw comes from a hash of (run seed, passage, slot, attribute's name), so neither another
@@ -20,7 +20,7 @@ from engine.prompts.conditions.draws import Choice, Drawn
 from engine.text.hashes import Hashes, Integers, mix, text_hash
 
 PATH_SUFFIX = "_path"
-"""A taxonomy `topic` has a second column, `topic_path`."""
+"""The end of the name of a taxonomy's second column: `topic` has `topic_path` beside it."""
 
 Columns = dict[str, Drawn]
 """The values of planned samples, by the name of the condition."""
@@ -102,17 +102,17 @@ class Tree:
     columns: Sequence[str]
     """The column of the leaf, and that of the path to it."""
     nodes: Mapping[str, Choice]
-    """Path of an inner node -> its children; the path of the root is empty."""
+    """The children of each inner node, by its path; the path of the root is empty."""
     leaves: Mapping[str, int]
-    """Path of a leaf, itself included -> its index."""
+    """The index of each leaf, by its path, which ends with the leaf itself."""
     texts: tuple[pa.Array, pa.Array]
-    """For each leaf its name, and the path to it."""
+    """The name of each leaf, and the path to it."""
     hashes: tuple[Hashes, Hashes]
-    """Hashes of both texts."""
+    """The hashes of both texts."""
 
     @property
     def pick(self) -> None:
-        """There is no `pick`: each sample gets one leaf."""
+        """Returns None: a taxonomy has no `pick`, since each sample gets one leaf."""
 
     def draw(self, keys: Hashes, earlier: Columns) -> Columns:  # noqa: ARG002  # depends on nothing
         """Draws a leaf for each key; at every node each child is equally likely."""
@@ -146,7 +146,7 @@ class Dependent:
     parent: str
     """The column whose value chooses the list."""
     by: Mapping[str, Choice]
-    """Value of the parent -> list."""
+    """The list that each value of the parent chooses."""
     default: Choice | None
     """The list for the other values; None where every value has its own."""
     pick: tuple[int, int] | None = None

@@ -2,7 +2,7 @@
 
 In: the keys of planned samples in the order of their ids. Out: their conditions. A draw that is excluded, or whose
 quota is used up, is repeated from the next hash of the same sample, so that what is left is drawn in the proportions of
-the weights. Quotas are counted in the order of sample ids: a draw hangs on those of earlier samples only, so a larger
+the weights. Quotas are counted in the order of sample ids: a draw depends on those of earlier samples only, so a larger
 plan begins with the rows of a smaller one.
 """
 
@@ -24,14 +24,14 @@ from engine.prompts.conditions.draws import SEPARATOR, Drawn, drawn_from
 from engine.task.config import QuotaConfig
 
 Booleans = npt.NDArray[np.bool_]
-"""An answer for each row."""
+"""A truth value for each row."""
 
 _TRIES = 1000
-"""Draws of one sample before it counts as having no free combination."""
+"""The number of draws after which a sample counts as having no free combination."""
 _HOPELESS_TRIES, _HOPELESS_DRAWS = 16, 100_000
 """All samples are given up together after so many tries and draws if not one of the draws was free."""
 _MAX_SUGGESTED_FROM = 50
-"""Values of a condition up to which a message names the closest one."""
+"""The most values of a condition for which a message names the closest one."""
 
 
 class Pattern:
@@ -109,7 +109,7 @@ def _check_values(name: str, values: Sequence[str], possible: Sequence[str], whe
 class _Quota:
     pattern: Pattern
     left: int
-    """Samples that may still have the combination."""
+    """The number of samples that may still have the combination."""
 
 
 class Drawer:
@@ -146,7 +146,7 @@ class Drawer:
             return drawn, total
         keys = replace(keys, attempts=keys.attempts.copy())
         settled, end = 0, total
-        while settled < end:  # each turn settles all that is left, or uses up a quota
+        while settled < end:  # each pass settles all that is left, or uses up a quota
             drawn, end = self._redraw(keys, drawn, settled)
             settled = self._count(drawn, settled, end)
         return {name: column.part(0, end) for name, column in drawn.items()}, end

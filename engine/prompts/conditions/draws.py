@@ -1,4 +1,4 @@
-"""Draws from hashes: which of some values a key gets, for many keys at once; added values move as few draws as can be.
+"""Draws values from hashes, for many keys at once, so that added values move as few draws as possible.
 
 In: 64-bit keys (one per planned sample and condition), values with weights. Out: indices of values. There is no state
 and no order: the same key gets the same value in any plan, on any machine.
@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from engine.text.hashes import Floats, Hashes, Integers, mix, text_hashes, uniform
 
 SHORT_LIST = 64
-"""Up to this many values all of them are compared for each draw; of longer lists one is computed."""
+"""The longest list whose values are all compared for each draw; for a longer list the index is computed."""
 SEPARATOR = ", "
-"""What stands between the values of a `pick`, which are joined to one text."""
+"""The text between the values of a `pick`, which are joined to one text."""
 
 _SIZE_STREAM = 0x51A7
 """The stream of the draws that say how many values a subset has."""
@@ -35,7 +35,7 @@ _SUBSET_SCORES = 1 << 21
 def rendezvous(keys: Hashes, values: Hashes, weights: Floats) -> Integers:
     """Draws a value for each key by weighted rendezvous hashing.
 
-    A value's score is -log(u) / weight, where u is uniform and hangs on the key and the value alone; the smallest wins.
+    A value's score is -log(u) / weight, where u is uniform and depends on key and value alone; the smallest wins.
 
     Args:
         keys: (n,) keys.
@@ -110,7 +110,7 @@ class Drawn:
         return Drawn(self.texts, self.codes[start:end], self.hashes)
 
     def replaced(self, rows: Integers, other: Drawn) -> Drawn:
-        """The same values, but on `rows` those of `other`.
+        """Returns the same values, but on `rows` those of `other`.
 
         Args:
             rows: (m,) row numbers.
@@ -125,7 +125,7 @@ class Drawn:
 
 
 def drawn_from(column: pa.Array) -> Drawn:
-    """A column of values that were drawn before, in the form in which they were drawn."""
+    """Returns a column of values that were drawn before, in the form in which they were drawn."""
     encoded = column.dictionary_encode()
     texts = encoded.dictionary
     return Drawn(texts, encoded.indices.to_numpy().astype(np.int64), text_hashes(texts.to_pylist()))
@@ -179,7 +179,7 @@ class Choice:
         chosen = [self._best(keys[start : start + block], most) for start in range(0, len(keys), block)]
         order = np.concatenate(chosen) if chosen else np.zeros((0, most), np.int64)
         inside = np.arange(most) < sizes[:, None]
-        members = np.sort(np.where(inside, order, len(self.values)), axis=1)[inside]  # what is outside sorts to the end
+        members = np.sort(np.where(inside, order, len(self.values)), axis=1)[inside]  # values outside sort to the end
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
         lists = pa.ListArray.from_arrays(pa.array(offsets), self.texts.take(pa.array(members)))
         coded = pc.binary_join(lists, SEPARATOR).dictionary_encode()

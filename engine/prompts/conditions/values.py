@@ -1,4 +1,4 @@
-"""The values of one attribute as a person writes them: lists, weights, word-list files, ranges.
+"""Reads the values of one attribute as a person writes them: lists, weights, word-list files, ranges.
 
 In: what stands in YAML, and the key that it has there. Out: texts with weights. Every mistake is named with its key, or
 with the line of its file.
@@ -17,7 +17,7 @@ from engine.task.config import DATA, PACKAGE_FILE, RangeConfig, word_file
 from engine.task.shares import text_of
 
 _MAX_RANGE = 1_000_000
-"""Numbers that a range may hold: each of them is kept as a text."""
+"""The most numbers that a range may hold, since each of them is kept as a text."""
 
 
 def choice_of(weights: Mapping[str, float], where: str) -> Choice:

@@ -1,4 +1,4 @@
-"""Where demonstrations come from, which of them a prompt shows, and how long they may be.
+"""The settings of demonstrations: where they come from, which of them a prompt shows, and how long they may be.
 
 In: YAML under `demonstrations`. Out: a frozen config, checked when it is made. Its identity is the content of the
 source, so that a pool which is renamed or copied plans nothing anew.
@@ -57,18 +57,18 @@ class DemonstrationsConfig:
     """A JSONL file with `document`, `query` and, where the document has a title, `title`; further string fields are
     condition values. `bundled:general` and `bundled:python` ship; empty is `bundled:general`."""
     from_qrels: int = 0
-    """Take this many judged queries of the collection instead; they are left out of the evaluation."""
+    """So many judged queries of the collection are shown instead; they are left out of the evaluation."""
     complete: bool = True
     """Judged queries do not say what form they have: they are shown for the first value of the condition that chooses
     demonstrations (questions), and the general set shows the others (keywords). false: judged queries alone."""
     self_instruct: int = 0
-    """Have the generator write this many in round 0 instead: zero-shot samples that pass the row filters."""
+    """The generator writes so many in round 0 instead: zero-shot samples that pass the row filters."""
     collection: str = II("collection")
     select: Selection = Selection.random
     per_prompt: int = 3
     """Number of demonstrations in each prompt; fewer where the pool holds fewer."""
     min_per_prompt: int = 0
-    """With a value, each set shows a random number from this to `per_prompt`."""
+    """Each set shows a random number of demonstrations from this to `per_prompt`; 0 shows `per_prompt` always."""
     num_sets: int = 8
     """Number of sets drawn for each value of a condition that comes from demonstrations. More sets make samples more
     varied, and each costs its prefix once: at ten samples a set no variety was lost (benchmarks/RESULTS.md)."""
@@ -78,7 +78,7 @@ class DemonstrationsConfig:
     """Tokens in a block of the KV cache: a set's longest documents are cut so that its prefix fills whole blocks
     (engine/prompts/demonstrations/fit.py). Blocks of 128 on CPU are whole blocks of 16 on GPU; 1 cuts nothing."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    """What measures likeness, for `diverse` and `nearest`."""
+    """The encoder that measures likeness, for `diverse` and `nearest`."""
     seed: int = II("seed")
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Prompt prefixes cut to whole blocks of the KV cache, so that the engine computes hardly any of their tokens again.
+"""Cuts prompt prefixes to whole blocks of the KV cache, so that hardly any of their tokens are computed again.
 
 vLLM caches whole blocks only (128 tokens on CPU, 16 on GPU): what a prefix has beyond its last full block is computed
 again for every prompt that shows it. In: demonstration sets, and how they are rendered. Out: the same sets, the longest
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 SLACK = 4
-"""Tokens that a prefix may have beyond its last block: what follows may merge with its last token."""
+"""The tokens that a prefix may have beyond its last block, since the text after it may merge with its last token."""
 MOST_CUT = 0.25
-"""Share of the tokens of a set's documents that may be cut."""
+"""The largest share of the tokens of a set's documents that may be cut."""
 
 _ATTEMPTS = 4
-"""Cuts that are tried: an ellipsis is added, and tokens merge where they meet, so the first cut can miss by a few."""
+"""The number of cuts that are tried: a cut adds an ellipsis and tokens may merge, so the first can miss by a few."""
 
 
 def fit_sets(
@@ -53,7 +53,7 @@ def fit_sets(
             break
         for index, tokens in cut.items():
             fitted[index] = _cut(sets[index], tokens, tokenizer)
-    for index in cut:  # it would lose too much, or does not settle
+    for index in cut:  # the set would lose too much, or no cut fits
         fitted[index] = list(sets[index])
     return fitted
 

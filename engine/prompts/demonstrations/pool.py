@@ -1,4 +1,4 @@
-"""The pool of demonstrations: pairs of a document and a query that the model imitates.
+"""Reads the pool of demonstrations: pairs of a document and a query that the model imitates.
 
 In: a JSONL file, judged queries of the collection, or a pool that ships. Out: a list of demonstrations, and which of
 its rows each value of a condition may show. Every mistake in a file is named with its line; what may be a mistake is
@@ -28,7 +28,7 @@ from engine.task.templates import names_used
 _FIELDS = ("document", "query", "title")
 """The fields of a row that are no condition values."""
 _CLOSE_NAME = 0.7
-"""How similar a field and a condition are named, from 0 to 1, where one is taken to be a slip of the other."""
+"""The likeness of two names, from 0 to 1, from which a field is taken to be a misspelt condition."""
 
 
 class Titled(NamedTuple):
@@ -214,7 +214,7 @@ def stratify(pool: Sequence[Demonstration], attribute: str, values: Sequence[str
 def slips(
     pool: Sequence[Demonstration], templates: Iterable[str], possible: Mapping[str, Collection[str]]
 ) -> Iterator[str]:
-    """Tells in a sentence each what is allowed in a pool and may yet be a slip.
+    """Gives a sentence for each thing in a pool that is allowed but may be a mistake.
 
     Args:
         pool: the demonstrations.
@@ -237,7 +237,7 @@ def _conditions_of(template: str) -> set[str]:
     try:
         return names_used(template, "condition")
     except LookupError:
-        return set()  # used as a whole
+        return set()  # the variable is used as a whole
 
 
 def shorten(demonstration: Demonstration, ends: Sequence[int], max_tokens: int) -> Demonstration:

@@ -1,4 +1,4 @@
-"""Demonstration sets, of which a prompt shows one: drawn at random, spread out, or nearest to the passage.
+"""Makes demonstration sets, of which a prompt shows one: random, spread out, or nearest to the passage.
 
 In: a pool, the values of the condition that demonstrations are chosen by, and, where likeness counts, an encoder.
 Out: ordered sets, and for `nearest` the set of every passage. A set lists its demonstrations in one order, so prompts
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
 
 Vectors = npt.NDArray[np.float32]
-"""Embeddings, one in a row."""
+"""Embeddings, one per row."""
 
 _PASSAGES_AT_ONCE = 65_536
-"""Passages whose likeness to all demonstrations is in memory at a time."""
+"""The number of passages whose likeness to all demonstrations is in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,12 @@ class ShownSets:
     """The demonstration sets of a plan."""
 
     members: list[list[int]]
-    """For every set the rows of the pool that it shows, in order."""
+    """The rows of the pool that each set shows, in order."""
     of_passage: Integers | None = None
     """The set of each passage for each value, (values, passages); None where sets are drawn by hash."""
 
     def of(self, pool: Sequence[Demonstration]) -> list[list[Demonstration]]:
-        """The sets as demonstrations.
+        """Returns the sets as demonstrations.
 
         Args:
             pool: the pool whose rows `members` names.
