@@ -150,7 +150,7 @@ class Report:
     data_quality: DataQuality
 
     def as_json(self) -> dict[str, Any]:
-        """The plain JSON values of report.json.
+        """Returns the plain JSON values of report.json.
 
         A figure that a step did not report is null. What a system, a query set or a condition does not have at all
         (`encode` of BM25, `real` without a benchmark, `target` of a value that nobody asked for) is left out.

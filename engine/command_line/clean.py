@@ -187,10 +187,10 @@ def _no_run(gone: Sequence[Path], store: Store, options: Options) -> UserError:
 
 
 def _targets(runs: Iterable[Path]) -> set[Path]:
-    """Where the links of run folders lead, and those of their parts of round 0.
+    """Finds where the links of run folders lead, and those of their parts of round 0.
 
     Raises:
-        UserError: one leads nowhere.
+        UserError: a link leads nowhere.
     """
     folders = [folder for run in runs for folder in (run, *run.glob(f"{ROUND_ZERO}/*")) if folder.is_dir()]
     entries = [entry for folder in folders for entry in folder.iterdir() if entry.is_symlink()]

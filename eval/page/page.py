@@ -187,7 +187,7 @@ def length_chart(quality: DataQuality) -> Markup:
 
 
 def timeline(seconds: Mapping[str, float]) -> list[Span]:
-    """Each step's share of the whole time, in order.
+    """Returns each step's share of the whole time, in order.
 
     Args:
         seconds: time of each step, by its noun.

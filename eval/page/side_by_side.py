@@ -42,7 +42,7 @@ class Hit:
 
 
 def encoders_of(run_dir: Path) -> tuple[EncoderConfig, EncoderConfig]:
-    """The base and the tuned encoder of a run, as its report measured them.
+    """Returns the base and the tuned encoder of a run, as its report measured them.
 
     Raises:
         UserError: the run has no report yet.

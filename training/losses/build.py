@@ -34,7 +34,7 @@ def build_loss(
     """Builds the loss of a kind.
 
     Args:
-        kind: any member but `auto`, for which `training.losses.memory.choose_loss` has decided by then.
+        kind: any member but `auto`, for which `training.losses.auto.choose_loss` has decided by then.
         config: the model's config.
         model: the model that is trained.
         world_size: the number of workers; with several, embeddings are gathered across them.

@@ -111,7 +111,7 @@ class _Rank:
 
     def choose_loss(self, model: SentenceTransformer) -> Loss:
         """Decides together with the other ranks which loss fits into the memory of all of them."""
-        from training.losses.memory import choose_loss
+        from training.losses.auto import choose_loss
         from training.workers.agreement import is_so_on_all_ranks
 
         fitting = choose_loss(

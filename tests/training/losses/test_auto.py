@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from training.config import Loss
-from training.losses.memory import activation_bytes, choose_loss, free_bytes
+from training.losses.auto import activation_bytes, choose_loss, free_bytes
 
 MINILM = SimpleNamespace(num_hidden_layers=6, hidden_size=384, num_attention_heads=12)
 BERT_BASE = SimpleNamespace(num_hidden_layers=12, hidden_size=768, num_attention_heads=12)
@@ -36,7 +36,7 @@ def test_the_estimate_is_near_what_was_measured() -> None:
 def test_the_plain_loss_is_taken_where_it_fits(
     monkeypatch: pytest.MonkeyPatch, encoder: object, free: float, chosen: Loss
 ) -> None:
-    monkeypatch.setattr("training.losses.memory.free_bytes", lambda _: (int(free), False))
+    monkeypatch.setattr("training.losses.auto.free_bytes", lambda _: (int(free), False))
     assert choose(encoder) is chosen
 
 
@@ -48,12 +48,12 @@ def test_processes_share_the_memory_of_their_machine(monkeypatch: pytest.MonkeyP
 
 
 def test_half_precision_takes_half_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.losses.memory.free_bytes", lambda _: (int(10e9), True))
+    monkeypatch.setattr("training.losses.auto.free_bytes", lambda _: (int(10e9), True))
     assert choose(MINILM) is Loss.mnrl
     assert choose(MINILM, bf16=False) is Loss.cached_mnrl
 
 
 @pytest.mark.parametrize("configured", [Loss.mnrl, Loss.cached_mnrl])
 def test_a_loss_that_is_set_is_taken(monkeypatch: pytest.MonkeyPatch, configured: Loss) -> None:
-    monkeypatch.setattr("training.losses.memory.free_bytes", lambda _: (0, False))
+    monkeypatch.setattr("training.losses.auto.free_bytes", lambda _: (0, False))
     assert choose(BERT_BASE, configured) is configured
