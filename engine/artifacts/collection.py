@@ -59,12 +59,16 @@ class Collection:
         return {document for grades in self.qrels.values() for document in grades}
 
     def check_documents(self, document_ids: Container[str]) -> None:
-        """Holds the judgements against the documents; `check_judgements` says how."""
+        """Refuses judgements of documents that do not exist, as `check_judgements` does.
+
+        Args:
+            document_ids: the ids of documents that exist, at least those that are judged.
+        """
         check_judgements(self.qrels, self.queries, document_ids, qrels_file(self.path, self.split))
 
 
 def check_against_documents(folder: Path, split: str, documents: Path | None, limit: int = 0) -> Iterator[str]:
-    """Holds a collection's queries and judgements against each other and the documents of a run.
+    """Compares a collection's queries and judgements with each other and with the documents of a run.
 
     Args:
         folder: the collection; one without queries and judgements passes.
@@ -98,10 +102,10 @@ def check_against_documents(folder: Path, split: str, documents: Path | None, li
         )
     if documents is None:
         return
-    known = set(DocumentsFolder(documents).document_ids().to_pylist())
+    existing = DocumentsFolder(documents).existing_documents(collection.judged_documents)
     if not limit:
-        collection.check_documents(known)
-    elif cut := len(collection.judged_documents - known):
+        collection.check_documents(existing)
+    elif cut := len(collection.judged_documents - existing):
         yield (
             f"documents.limit={limit} leaves out {cut:,} of {len(collection.judged_documents):,} judged documents; "
             "the report counts them as not found"

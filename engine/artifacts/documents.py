@@ -92,11 +92,18 @@ class DocumentsFolder:
             raise LookupError(f"{self.path} has no passage {missing[0]!r}")
         return passages
 
-    def document_ids(self) -> pa.Array:
-        """Ids of all documents that were read, those without a passage included; each once, in no order."""
-        files = (self.path / PASSAGES_FILE, self.path / FAILED_FILE)
-        tables = [pq.read_table(file, columns=["document_id"])["document_id"] for file in files]
-        return pc.unique(pa.chunked_array([chunk for column in tables for chunk in column.chunks], pa.string()))
+    def existing_documents(self, document_ids: Collection[str]) -> set[str]:
+        """Returns those of some ids that documents have, also documents without a passage.
+
+        The ids of the collection are streamed, so that memory holds the ids that are looked for and no more.
+        """
+        wanted, existing = pa.array(sorted(document_ids), pa.string()), set[str]()
+        for name in (PASSAGES_FILE, FAILED_FILE):
+            with pq.ParquetFile(self.path / name) as file:
+                for batch in file.iter_batches(columns=["document_id"]):
+                    ids = batch["document_id"]
+                    existing.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
+        return existing
 
 
 def passage_text(title: str, text: str) -> str:
