@@ -1,12 +1,12 @@
-"""The documentation of the Python standard library, read from the running interpreter.
+"""Reads the documentation of the Python standard library from the running interpreter.
 
 In: nothing but the interpreter: `pydoc_data.topics` (the language reference) and the docstrings of the public
 modules, classes, functions and methods of `sys.stdlib_module_names`. Out: `SourceDocument`s sorted by id,
-named as a programmer would (`itertools.groupby`, `str.partition`, `topics.pass`). Why so: it is a real
-technical collection that is on every machine and needs no network. One text is one passage: names that share
+named as a programmer would name them (`itertools.groupby`, `str.partition`, `topics.pass`). It is a real technical
+collection that is on every machine and needs no network. One text is one passage: names that share
 a text (re-exports, aliases, copies) are one group, and `canonical` picks the name of the group.
 
-This module imports the standard library and `SourceDocument` only, because other packages change what they import.
+This module and what it imports of ours load the standard library only, because other packages change what they import.
 """
 
 from __future__ import annotations
@@ -28,28 +28,35 @@ from pydoc_data.topics import topics
 from types import ModuleType
 
 from engine.documents.readers.document import SourceDocument
+from engine.documents.readers.python_docs_pieces import (
+    PASSAGE_WORDS,
+    normalised,
+    num_words,
+    split,
+    units,
+    without_rule,
+    without_tables,
+)
 
 MAX_PASSAGES = 4_000
 """The number of passages that is kept."""
 MIN_WORDS = 20
 """A text with fewer words is no passage."""
 MAX_RESULT_WORDS = 8
-"""How many words may follow a signature that is no docstring, `->` included."""
+"""The most words, `->` included, that follow a signature which is no docstring."""
 SPLIT_DOCSTRING_WORDS = 350
 """A docstring with more words is split."""
-PASSAGE_WORDS = (100, 220)
-"""Smallest and largest size of the pieces of a text that is split."""
 
 SIDE_EFFECTS = {"antigravity", "idlelib", "readline", "rlcompleter", "this"}
 SIDE_EFFECTS |= {"tkinter", "turtle", "turtledemo"}
-"""Importing these opens a window or a browser, prints, changes the terminal, or wants a display."""
+"""Modules whose import opens a window or a browser, prints, changes the terminal, or wants a display."""
 NOT_LIBRARY = {"distutils", "encodings", "ensurepip", "lib2to3", "pydoc_data"}
 NOT_LIBRARY |= {"xxlimited", "xxlimited_35", "xxsubtype"}
-"""Not the library: installers, the 2to3 converter, demonstrations of the C API, pydoc's data, 120 codecs."""
+"""Modules of another kind: installers, the 2to3 converter, demonstrations of the C API, data of pydoc, 120 codecs."""
 PLATFORM = {"msilib", "msvcrt", "nis", "nturl2path", "ossaudiodev", "spwd", "winreg", "winsound"}
 PLATFORM |= {"asyncio.windows_events", "asyncio.windows_utils", "ctypes.macholib"}
 PLATFORM |= {"multiprocessing.popen_spawn_win32"}
-"""On one operating system only: a passage would depend on where it was read."""
+"""Modules of one operating system only: a passage would depend on where it was read."""
 PUBLIC_SPELLING = {"genericpath": "os.path", "ntpath": "os.path", "posixpath": "os.path"}
 PUBLIC_SPELLING |= {"nt": "os", "posix": "os"}
 """Modules behind a public one that do not carry its name."""
@@ -58,15 +65,12 @@ SKIPPED = SIDE_EFFECTS | NOT_LIBRARY | PLATFORM | set(PUBLIC_SPELLING)
 
 SPECIAL_FORM = type(typing.Optional)  # `typing.Literal` is neither a class nor a function, yet documented
 SIGNATURE = re.compile(r"[\w.]+\(")
-HEADED = re.compile(r"(.*)\n([*=\-~])\2+(?=\n|$)")
-TABLE_RULE = re.compile(r"^ *[+|][-=+|]+$", re.MULTILINE)
-TABLE_ROW = re.compile(r"^( *)\| *(.*?) *\|$", re.MULTILINE)
 
 
 def read_python_docs() -> Iterator[SourceDocument]:
-    """The passages of this interpreter's own documentation, sorted by id.
+    """Gives the passages of this interpreter's own documentation, sorted by id.
 
-    Each has at least `MIN_WORDS` words and a text no other has. Past `MAX_PASSAGES` those with the
+    Each passage has at least `MIN_WORDS` words and a text no other has. Past `MAX_PASSAGES` those with the
     most parts in their title are dropped first (internals nest deepest), and among them the shortest.
     """
     distinct: dict[str, SourceDocument] = {}
@@ -78,7 +82,7 @@ def read_python_docs() -> Iterator[SourceDocument]:
 
 
 def read_in_fresh_interpreter() -> Iterator[SourceDocument]:
-    """The documents of `read_python_docs`, read by a process that has imported nothing else.
+    """Gives the documents of `read_python_docs`, read by a process that has imported nothing else.
 
     Libraries replace parts of the interpreter that imports them: Ray, for example, puts another function in the place
     of `print`.
@@ -110,7 +114,7 @@ class Name:
 
     @property
     def spelling(self) -> str:
-        """The id as a programmer writes it: builtins without their module, a module by itself."""
+        """Returns the id as a programmer writes it: builtins without their module, a module by itself."""
         return ".".join(part for part in (self.module, self.qualname) if part and part != "builtins") or "builtins"
 
 
@@ -130,17 +134,17 @@ def canonical(names: Iterable[Name]) -> Name:
 
 
 def public_spelling(module: str) -> str:
-    """The public name of a module: `_io` is `io`, `posixpath` is `os.path`."""
+    """Returns the public name of a module: `_io` is `io`, `posixpath` is `os.path`."""
     return PUBLIC_SPELLING.get(module, ".".join(part.lstrip("_") for part in module.split(".")))
 
 
 def is_public(dotted: str) -> bool:
-    """Whether no part of a dotted name starts with an underscore."""
+    """Tells whether no part of a dotted name starts with an underscore."""
     return not any(part.startswith("_") for part in dotted.split("."))
 
 
 def library_modules() -> Iterator[tuple[str, ModuleType]]:
-    """The public modules of the standard library with their submodules, in the order of their names."""
+    """Lists the public modules of the standard library with their submodules, in the order of their names."""
     waiting = sorted({*sys.stdlib_module_names, "os.path"}, reverse=True)
     while waiting:
         name = waiting.pop()
@@ -152,7 +156,7 @@ def library_modules() -> Iterator[tuple[str, ModuleType]]:
 
 
 def is_read(module: str) -> bool:
-    """Whether a module is public, not skipped, and not a test suite inside a package (`ctypes.test`)."""
+    """Tells whether a module is public, not skipped, and not a test suite inside a package (`ctypes.test`)."""
     return is_public(module) and module not in SKIPPED and "test" not in module.split(".")
 
 
@@ -170,7 +174,7 @@ def import_quietly(name: str) -> ModuleType | None:
 
 
 def documented_names() -> Iterator[tuple[Name, str]]:
-    """Every public name of the library with its own docstring, aliases and re-exports included."""
+    """Gives every public name of the library with its own docstring, aliases and re-exports included."""
     for module_name, module in library_modules():
         if module.__doc__:
             yield Name(module_name, "", module_name), inspect.cleandoc(module.__doc__)
@@ -183,13 +187,13 @@ def documented_names() -> Iterator[tuple[Name, str]]:
 
 
 def home_of(value: object, module: str) -> str:
-    """The module an object says it is from; some (bound built-in methods) say nothing."""
+    """Returns the module that an object says it is from; some (bound built-in methods) say nothing."""
     home = getattr(value, "__module__", None)
     return home if isinstance(home, str) else module
 
 
 def is_exported(attribute: str, listed: Collection[str] | None, home: str, module: str) -> bool:
-    """Whether a name is public, of the library, and in `__all__` or, without one, not imported from elsewhere."""
+    """Tells whether a name is public, of the library, and in `__all__` or, without one, not imported from elsewhere."""
     if not (is_public(attribute) and is_library(home)):
         return False
     if listed is not None:
@@ -199,17 +203,17 @@ def is_exported(attribute: str, listed: Collection[str] | None, home: str, modul
 
 
 def is_library(home: str) -> bool:
-    """Whether a module is of the library: pytest replaces `pdb.set_trace`, transformers adds to `logging.Logger`."""
+    """Tells whether a module is of the library: pytest replaces `pdb.set_trace`, transformers adds to loggers."""
     return top_level(home) in sys.stdlib_module_names
 
 
 def top_level(module: str) -> str:
-    """The first part of a module's name."""
+    """Returns the first part of a module's name."""
     return module.partition(".")[0]
 
 
 def described(name: Name, value: object) -> Iterator[tuple[Name, str]]:
-    """The docstring of one class or function, and for a class those of the members it defines itself."""
+    """Gives the docstring of one class or function, and for a class those of the members that it defines itself."""
     if not (inspect.isclass(value) or inspect.isroutine(value) or isinstance(value, property | SPECIAL_FORM)):
         return
     if isinstance(value.__doc__, str):
@@ -224,7 +228,7 @@ def described(name: Name, value: object) -> Iterator[tuple[Name, str]]:
 
 
 def is_signature(text: str) -> bool:
-    """Whether a text is one call and at most a short result, as dataclasses and C functions have for a docstring."""
+    """Tells whether a text is a call and a short result at most, the docstring of dataclasses and C functions."""
     if not SIGNATURE.match(text):
         return False
     depth = 0
@@ -237,7 +241,7 @@ def is_signature(text: str) -> bool:
 
 
 def docstring_passages() -> Iterator[SourceDocument]:
-    """One passage per distinct docstring under its canonical name; a very long one is split."""
+    """Gives one passage per distinct docstring under its canonical name; a very long one is split."""
     names: dict[str, list[Name]] = defaultdict(list)
     texts: dict[str, str] = {}
     for name, text in documented_names():
@@ -250,7 +254,7 @@ def docstring_passages() -> Iterator[SourceDocument]:
 
 
 def topic_passages() -> Iterator[SourceDocument]:
-    """The language reference, the shortest topic first: a long one repeats sections that have a topic."""
+    """Gives the language reference, the shortest topic first, since long topics repeat sections that are topics too."""
     seen: set[str] = set()
     for topic in sorted(topics, key=lambda topic: (len(topics[topic]), topic)):
         parts = units(without_tables(topics[topic]))
@@ -258,65 +262,6 @@ def topic_passages() -> Iterator[SourceDocument]:
         seen.update(normalised(without_rule(part)) for part in fresh)
         for document in split(f"topics.{topic}", "\n\n".join(fresh), above=PASSAGE_WORDS[1]):
             yield replace(document, title=topic, text=without_rule(document.text))
-
-
-def without_tables(text: str) -> str:
-    """Drawn tables as one paragraph per row, so that a long table can be split between rows."""
-    bare = TABLE_RULE.sub("", text)
-    return TABLE_ROW.sub(lambda row: row[1] + re.sub(" {2,}", " ", row[2]), bare)
-
-
-def without_rule(text: str) -> str:
-    """The text without the line of punctuation under its headings."""
-    return HEADED.sub(r"\1", text)
-
-
-def split(name: str, text: str, above: int) -> Iterator[SourceDocument]:
-    """A text as it is, or as numbered passages when it has more than `above` words."""
-    pieces = [text.strip()] if num_words(text) <= above else passages(text)
-    for number, piece in enumerate(pieces, start=1):
-        document_id = name if len(pieces) == 1 else f"{name}.{number}"
-        yield SourceDocument(id=document_id, title=name, text=piece)
-
-
-def passages(text: str) -> list[str]:
-    """Fills passages with units up to the upper size; past the lower size a heading starts the next."""
-    least, most = PASSAGE_WORDS
-    pieces: list[str] = []
-    for unit in units(text):
-        size = num_words(pieces[-1]) if pieces else most
-        is_full = size + num_words(unit) > most or (size >= least and HEADED.match(unit) is not None)
-        if pieces and (not is_full or size < least // 2):
-            pieces[-1] += "\n\n" + unit
-        else:
-            pieces.append(unit)
-    if len(pieces) > 1 and num_words(pieces[-1]) < least // 2:
-        pieces[-2:] = ["\n\n".join(pieces[-2:])]
-    return pieces
-
-
-def units(text: str) -> list[str]:
-    """Paragraphs that stand alone: a heading keeps its first paragraph, a colon its indented block."""
-    parts: list[str] = []
-    for block in re.split(r"\n\s*\n", text.strip("\n")):
-        before = parts[-1] if parts else ""
-        is_announced = before.endswith(":") and block.startswith(" ")
-        is_first = HEADED.fullmatch(before) is not None
-        if is_first or (is_announced and num_words(before) + num_words(block) <= PASSAGE_WORDS[1]):
-            parts[-1] = f"{before}\n\n{block}"
-        else:
-            parts.append(block)
-    return parts
-
-
-def normalised(text: str) -> str:
-    """A text with one space between its words: two texts are the same when these are."""
-    return " ".join(text.split())
-
-
-def num_words(text: str) -> int:
-    """The number of words between white space. Sizes of passages are all that it decides, so it needs no `words`."""
-    return len(text.split())
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def test_a_document_is_loaded_without_any_package() -> None:
 
 def test_the_interpreters_documentation_is_read_without_any_package() -> None:
     rooms = ["engine", "engine.documents", "engine.documents.readers"]
-    modules = [*rooms, "engine.documents.readers.document", "engine.documents.readers.python_docs"]
+    modules = [*rooms, *(f"{rooms[-1]}.{name}" for name in ("document", "python_docs", "python_docs_pieces"))]
     assert loaded_by("engine.documents.readers.python_docs") == f"{modules} []"
 
 
