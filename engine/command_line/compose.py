@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, Node, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_user_conf, find_user_files
@@ -83,22 +84,33 @@ def typed(config: DictConfig) -> tuple[RunConfig, str]:
     except OmegaConfBaseException as error:
         raise explain(error, []) from error
     assert isinstance(run_config, RunConfig), "the schema of conf/run.yaml is RunConfig"
-    return _with_origins(run_config, config), _written(config)
+    with_origins: RunConfig = _with_origins(run_config, config)
+    return with_origins, _written(config)
 
 
-def _with_origins(run_config: RunConfig, config: DictConfig) -> RunConfig:
-    """Tells `documents` and `report` which of their settings follow another key, so that messages can name that key."""
-    documents = replace(run_config.documents, origins=_followed_keys(config.documents))
-    report = replace(run_config.report, origins=_followed_keys(config.report))
-    return replace(run_config, documents=documents, report=report)
+def _with_origins(group: Any, config: DictConfig) -> Any:
+    """Tells every group that asks for it under which keys the user wrote its settings, so that messages name those.
+
+    Args:
+        group: a dataclass of the config.
+        config: the same, as it was composed.
+    """
+    changed: dict[str, Any] = {}
+    for field in fields(group):
+        value = getattr(group, field.name)
+        if field.name == "origins":
+            changed["origins"] = {str(name): _key_written(config, str(name)) for name in config}
+        elif is_dataclass(value) and not isinstance(value, type):
+            changed[field.name] = _with_origins(value, config[field.name])
+    return replace(group, **changed) if changed else group
 
 
-def _followed_keys(group: DictConfig) -> dict[str, str]:
-    """Maps each setting of a group that follows another key to that key."""
-    values = OmegaConf.to_container(group, resolve=False)
-    assert isinstance(values, dict), "a group is a mapping"
-    references = {str(name): _REFERENCE.fullmatch(value) for name, value in values.items() if isinstance(value, str)}
-    return {name: reference["key"] for name, reference in references.items() if reference}
+def _key_written(group: DictConfig, name: str) -> str:
+    """Returns the key that a setting of a group follows, or its own where it follows none."""
+    node = group._get_node(name)
+    assert isinstance(node, Node), "a name of a group has one node"
+    reference = _REFERENCE.fullmatch(str(node._value())) if node._is_interpolation() else None
+    return reference["key"] if reference else str(node._get_full_key(None))
 
 
 def _written(config: DictConfig) -> str:

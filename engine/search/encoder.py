@@ -19,7 +19,7 @@ from omegaconf import II
 from engine.errors import UserError
 from engine.models.precision import Device, Precision, uses_bf16
 from engine.models.resolve import model_digest, resolve_model
-from engine.runtime.identity import fields_of, placement
+from engine.runtime.identity import fields_of, origins, placement
 from engine.search.usage import Similarity, Usage, has_unit_vectors, length_limit, usage_of
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ MIN_TOKENS = 8
 
 _WINDOW_TOKENS = 1 << 21
 """Tokens sorted at a time, padding included: 16 MB per tensor."""
-_KEY = "model.base"
-"""The config key that names the model, for messages."""
+_KEYS = {"model": "model.base", "max_tokens": "model.max_tokens"}
+"""The config keys that settings of an encoder follow, unless the user writes another one."""
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,28 @@ class EncoderConfig:
     """Of the weights: bf16, fp32, or auto: bf16 where it is fast (a GPU, a CPU with avx512_bf16), else fp32."""
     batch_tokens: int = placement(0)
     """Tokens per forward pass, padding included; 0: 1,024 on a CPU, 65,536 on a GPU."""
+    origins: Mapping[str, str] = origins()
+    """The key that the user wrote each setting under; see `engine.runtime.identity.origins`."""
 
     def __post_init__(self) -> None:
         """Refuses an unknown precision and too small a size; an interpolation of another key is not checked here."""
         if self.precision not in PRECISIONS:
             remedy = f"choose one of {', '.join(PRECISIONS)}"
-            raise UserError("there is no such precision", where=f"encoder.precision={self.precision}", remedy=remedy)
+            raise UserError(
+                "there is no such precision", where=f"{self.key('precision')}={self.precision}", remedy=remedy
+            )
         if isinstance(self.max_tokens, int) and self.max_tokens < MIN_TOKENS:
             remedy = f"set it to {MIN_TOKENS} or more"
-            raise UserError("leaves no room for a text", where=f"model.max_tokens={self.max_tokens}", remedy=remedy)
+            where = f"{self.key('max_tokens')}={self.max_tokens}"
+            raise UserError("leaves no room for a text", where=where, remedy=remedy)
+
+    def key(self, setting: str) -> str:
+        """Returns the config key that the user wrote the value of a setting under, for messages."""
+        return self.origins.get(setting, _KEYS.get(setting, f"encoder.{setting}"))
 
     def identity(self) -> dict[str, object]:
         """The fields, with the model's content in place of its name and with the prefixes that are really used."""
-        return {**fields_of(self.settled()), "model": model_digest(self.model, key=_KEY)}
+        return {**fields_of(self.settled()), "model": model_digest(self.model, key=self.key("model"))}
 
     def settled(self) -> EncoderConfig:
         """The same config with the prefixes that are really used in the place of null."""
@@ -81,7 +90,7 @@ class EncoderConfig:
         Raises:
             UserError: there is no such model, or its vectors are compared in a way that cannot be searched by.
         """
-        return usage_of(self.model, self.query_prefix, self.passage_prefix, key=_KEY)
+        return usage_of(self.model, self.query_prefix, self.passage_prefix, key=self.key("model"))
 
     def computed_precision(self) -> Precision:
         """What the weights are in on this machine; never `auto`."""
@@ -175,7 +184,7 @@ def _load(config: EncoderConfig, device: Device) -> Any:
     bf16 = config.computed_precision() is Precision.bf16
     try:
         return SentenceTransformer(
-            str(resolve_model(config.model, key=_KEY)),
+            str(resolve_model(config.model, key=config.key("model"))),
             device=device,
             local_files_only=True,
             trust_remote_code=False,
@@ -184,7 +193,8 @@ def _load(config: EncoderConfig, device: Device) -> Any:
     except (OSError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         remedy = "name a text encoder that sentence-transformers loads without trust_remote_code"
-        raise UserError(f"cannot be loaded ({reason})", where=f"{_KEY}={config.model}", remedy=remedy) from error
+        where = f"{config.key('model')}={config.model}"
+        raise UserError(f"cannot be loaded ({reason})", where=where, remedy=remedy) from error
 
 
 def _cut_batches(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> Iterator[torch.Tensor]:

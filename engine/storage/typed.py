@@ -20,9 +20,12 @@ T = TypeVar("T")
 
 
 def to_json_values(value: Any) -> Any:
-    """A dataclass, or anything inside one, as plain JSON values: an enum is its value, and NaN stays NaN."""
+    """Returns a dataclass, or anything inside one, as plain JSON values: an enum is its value, and NaN stays NaN.
+
+    Fields that take no part in comparisons are left out: two dataclasses that are equal have equal values.
+    """
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json_values(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: to_json_values(getattr(value, field.name)) for field in fields(value) if field.compare}
     if isinstance(value, Mapping):
         return {str(key): to_json_values(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

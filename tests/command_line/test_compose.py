@@ -53,6 +53,16 @@ def test_a_setting_knows_which_key_the_user_wrote() -> None:
     assert same.report.benchmark_key() == "report.benchmark"
 
 
+def test_an_encoder_knows_which_of_its_settings_the_user_wrote() -> None:
+    config, _ = load_config(["report.encoder.model=x", "demonstrations.encoder.max_tokens=9"])
+    keys = [config.report.encoder.key("model"), config.report.encoder.key("max_tokens")]
+    assert keys == ["report.encoder.model", "model.max_tokens"]
+    assert config.examples.encoder.key("model") == "model.base"
+    assert config.prompts.demonstrations.encoder.key("max_tokens") == "demonstrations.encoder.max_tokens"
+    with pytest.raises(UserError, match=r"^report.encoder.model=x: there is no such model"):
+        config.report.encoder.identity()
+
+
 def test_the_text_has_every_value_and_no_reference() -> None:
     _, text = load_config(["collection=here"])
     assert text.count("here") >= 4
