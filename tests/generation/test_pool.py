@@ -20,13 +20,13 @@ from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job, rows, units
+from tests.support.jobs import FAKE, job_at, rows, units
 
 
 def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, num_engines=2), place)
     seen: list[int] = []
-    totals = pool.generate(job(tmp_path), units(300, 15), seen.append)
+    totals = pool.generate(*job_at(tmp_path), units(300, 15), seen.append)
     table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(300))
     assert set(table["status"].to_pylist()) == {"generated"}
@@ -44,7 +44,7 @@ def test_a_killed_engine_costs_only_its_open_part(
     victim, seeds = actor_pid(pool), {engine.seed for engine in pool.engines}
     killer = threading.Thread(target=kill_after_its_first_part, args=(victim, tmp_path))
     killer.start()
-    totals = pool.generate(job(tmp_path), units(240, 12), lambda _: None)
+    totals = pool.generate(*job_at(tmp_path), units(240, 12), lambda _: None)
     killer.join()
     table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(240))
@@ -77,7 +77,7 @@ def test_a_failing_prompt_is_a_failed_row(tmp_path: Path, place: Place, pools: E
     work = rows(40)
     texts = ["word " * 200 if i == 7 else text for i, text in enumerate(work["text"].to_pylist())]
     work = work.set_column(work.column_names.index("text"), "text", pa.array(texts))
-    pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
+    pool.generate(*job_at(tmp_path), [Unit(0, work)], lambda _: None)
     failed = [row for row in SamplesFolder(tmp_path).rows().to_pylist() if row["status"] == "failed"]
     assert [row["sample_id"] for row in failed] == [7]
     assert "the context 60" in failed[0]["error"]
@@ -90,19 +90,18 @@ def test_a_time_budget_ends_in_good_order(
     slow = replace(FAKE, max_seconds=1.5, part_rows=1000)
     pool = pools.start(slow, place)
     started = time.monotonic()
-    totals = pool.generate(job(tmp_path), units(3000, 15), lambda _: None)
+    totals = pool.generate(*job_at(tmp_path), units(3000, 15), lambda _: None)
     assert pool.out_of_time
     assert time.monotonic() - started < 15, "60 s of work were planned"
     there = SamplesFolder(tmp_path).rows().num_rows
     assert 0 < there < 3000
     assert sum(engine.committed for engine in totals) == there, "the open part is committed"
-    (tmp_path / "again").mkdir()
-    assert pool.generate(job(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
+    assert pool.generate(*job_at(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
 
 
 def test_a_budget_that_suffices_changes_nothing(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, max_seconds=60.0), place)
-    totals = pool.generate(job(tmp_path), units(60, 15), lambda _: None)
+    totals = pool.generate(*job_at(tmp_path), units(60, 15), lambda _: None)
     assert not pool.out_of_time
     assert (totals[0].committed, totals[0].cpus, totals[0].gpus) == (60, 1, 0)
 
@@ -110,10 +109,11 @@ def test_a_budget_that_suffices_changes_nothing(tmp_path: Path, place: Place, po
 def test_a_job_in_which_too_many_samples_fail_is_stopped(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, context_tokens=3, max_tokens=2), place)
     with pytest.raises(UserError, match="samples failed, the last with: the prompt has"):
-        pool.generate(job(tmp_path), units(300, 15), lambda _: None)
+        pool.generate(*job_at(tmp_path), units(300, 15), lambda _: None)
 
 
 def test_a_job_may_allow_all_of_its_samples_to_fail(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, context_tokens=3, max_tokens=2), place)
-    totals = pool.generate(replace(job(tmp_path), max_failed_share=1.0), units(90, 15), lambda _: None)
+    job, parts = job_at(tmp_path)
+    totals = pool.generate(replace(job, max_failed_share=1.0), parts, units(90, 15), lambda _: None)
     assert [engine.failed for engine in totals] == [90]
