@@ -65,6 +65,7 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
 
     # The count.
     compact(parts)
+    parts.clear()
     check_complete(output, plan)
     record = make_record(output)
     outcome = EngineTotals(record.generated, record.failed, record.turned_down, last_error=find_error(output))

@@ -74,7 +74,7 @@ class PartsLog:
         log = cls(folder, listing, committed)
         log.attempt_folder.mkdir()
         fsync_folder(folder)
-        delete_files(ignored_files(folder, is_done=False))
+        log.clear()
         return log
 
     @property
@@ -134,6 +134,12 @@ class PartsLog:
         """
         self._write(adds={part_name(part): rows}, drops=[part_name(old) for old in replaced])
         delete_files(replaced)
+
+    def clear(self) -> None:
+        """Deletes what earlier starts, and engines that were given up, have left and nobody will ever list."""
+        earlier = [file for file in self.folder.glob("attempt-*/*.tmp") if file.parent != self.attempt_folder]
+        leftovers = {*earlier, *self.folder.glob("*.tmp"), *ignored_files(self.folder, is_done=False)}
+        delete_files(sorted(leftovers))
 
     def _list(self, closes: Sequence[str] = ()) -> None:
         adds = _take_fitting(self.folder, _waiting(self.folder, self._listing), self.committed)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -22,28 +23,28 @@ class Killed(BaseException):
     """What a kill looks like from inside: nothing after it happens."""
 
 
-def install(number: int, die: Callable[[], None]) -> tuple[Callable[[], int], Callable[[], None]]:
+def install(number: int, die: Callable[[], None]) -> Callable[[], None]:
     """Has `die` called instead of the file operation with this number.
 
     Returns:
-        How many operations there were, and what takes all of this back.
+        What takes all of this back.
     """
-    count, depth = 0, 0
+    count, inside = 0, threading.local()
     originals: list[tuple[Any, str, Any]] = []
 
     def counting(original: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*arguments: Any, **options: Any) -> Any:
-            nonlocal count, depth
-            if depth or (original.__name__ == "open" and not _writes(arguments, options)):
+            nonlocal count
+            if getattr(inside, "one", False) or (original.__name__ == "open" and not _writes(arguments, options)):
                 return original(*arguments, **options)
             count += 1
             if count > number:
                 die()
-            depth += 1  # pathlib's operations are those of os
+            inside.one = True  # pathlib's operations are those of os
             try:
                 return original(*arguments, **options)
             finally:
-                depth -= 1
+                inside.one = False
 
         return wrapped
 
@@ -56,7 +57,7 @@ def install(number: int, die: Callable[[], None]) -> tuple[Callable[[], int], Ca
         for owner, name, original in originals:
             setattr(owner, name, original)
 
-    return lambda: count, take_back
+    return take_back
 
 
 def _writes(arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
@@ -72,7 +73,7 @@ def killing_at(number: int) -> Iterator[None]:
     def die() -> None:
         raise Killed
 
-    _, take_back = install(number, die)
+    take_back = install(number, die)
     try:
         yield
     finally:
