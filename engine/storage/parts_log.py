@@ -9,6 +9,7 @@ whatever it writes later never counts, be it dead, slow or out of reach.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -192,8 +193,11 @@ def delete_files(files: Sequence[Path]) -> None:
 def _waiting(folder: Path, listing: Listing) -> list[str]:
     """The parts on the disk that are not listed and may be: of the present start, and of no closed writer."""
     attempt = attempt_folder(folder, listing.start)
-    names = sorted(part_name(part) for part in attempt.glob("part-*.parquet"))
-    return [name for name in names if name not in listing.parts and not is_over(name, listing)]
+    if not attempt.exists():
+        return []
+    with os.scandir(attempt) as entries:  # 40,000 entries every few seconds
+        names = [f"{attempt.name}/{entry.name}" for entry in entries if entry.name.endswith(".parquet")]
+    return sorted(name for name in names if name not in listing.parts and not is_over(name, listing))
 
 
 def _take_fitting(folder: Path, names: Iterable[str], committed: IdSet) -> dict[str, int]:
