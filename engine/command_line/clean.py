@@ -117,7 +117,9 @@ def clean(options: Options) -> int:
         freed = remove_ignored(plan.ignored)
     for folder in sorted(sizes.keys() - removed):
         console.verbatim(f"stays, it is used since: {folder.relative_to(store.root)}")
-    console.verbatim(f"removed {len(removed)} step outputs, {_megabytes(sum(sizes[folder] for folder in removed))}")
+    if plan.removed or plan.forgotten:
+        num_bytes = sum(sizes[folder] for folder in removed)
+        console.verbatim(f"removed {len(removed)} step outputs, {_megabytes(num_bytes)}")
     if plan.ignored:
         console.verbatim(f"removed parts that do not count, {_megabytes(freed)}")
     return 0
@@ -163,7 +165,7 @@ def make_plan(runs: Path, store: Store, options: Options, in_use: Iterable[str])
     unneeded = [folder for folder in outputs.values() if folder.name not in needed and not folder.is_symlink()]
     busy = [folder for folder in unneeded if folder.name in running or is_being_written(folder)]
     removed = [folder for folder in unneeded if folder not in busy]
-    ignored = find_ignored(folder for folder in outputs.values() if folder not in removed)
+    ignored = find_ignored(folder for folder in outputs.values() if folder not in removed and not folder.is_symlink())
     return Plan([*removed, *store.left_aside()], busy, forgotten, ignored)
 
 
