@@ -13,6 +13,7 @@ the entries after it. Nothing here relies on renaming, on locks, or on a clock.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
@@ -27,6 +28,8 @@ MANIFEST = "manifest"
 """The folder of the entries, inside a samples folder."""
 _LINKED = 2
 """Names that an entry's file has once it has its number: the temporary one, and the number."""
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class FencedError(UserError):
@@ -128,17 +131,20 @@ class Manifest:
 
         Returns:
             Whether it is written: not where another driver has used this number, or a higher one.
+
+        Raises:
+            UserError: the file system cannot give a file a second name.
         """
         self.path.mkdir(exist_ok=True)
         if max(self._numbers(), default=0) >= number:  # low numbers are deleted in time, so a free one proves nothing
             return False
         descriptor, name = tempfile.mkstemp(prefix=f"{number:08d}.", suffix=".tmp", dir=self.path)
         temporary = Path(name)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(vars(entry), stream)
-            stream.flush()
-            os.fsync(stream.fileno())
         try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                json.dump(vars(entry), stream)
+                stream.flush()
+                os.fsync(stream.fileno())
             is_written = _link(temporary, self._file(number))
         finally:
             temporary.unlink(missing_ok=True)
@@ -182,4 +188,12 @@ def _link(temporary: Path, name: Path) -> bool:
             return temporary.stat().st_nlink == _LINKED
     except FileNotFoundError:  # the driver that has taken over has cleared the file away
         return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        raise UserError(
+            f"the file system makes no hard links ({error.strerror}), by which one run at a time writes samples",
+            where=str(name.parent),
+            remedy="set runs_dir to a folder on another file system",
+        ) from error
     return True

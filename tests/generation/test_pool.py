@@ -15,11 +15,14 @@ import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
+from engine.generation.engines import Engine, EngineState
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
+from engine.storage.parts import ignored_files
+from tests.support.committed import begin
 from tests.support.jobs import FAKE, job_at, rows, units
 
 
@@ -53,6 +56,41 @@ def test_a_killed_engine_costs_only_its_open_part(
     assert len(seeds | {engine.seed for engine in pool.engines}) == 3, "and draws otherwise than it did"
     assert writers.count(0) >= 20, "what the dead one had committed is kept"
     assert next(engine.committed for engine in totals) == writers.count(0), "and counted"
+
+
+def test_an_engine_out_of_reach_is_given_up_and_what_it_writes_on_does_not_count(
+    tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver cannot end it, hands its rows to another, and both write them."""
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
+    monkeypatch.setattr("engine.generation.pool.end_actor", lambda actor: None)
+    settle, lost = EnginePool._settle, []
+
+    def lose_the_first(pool: EnginePool) -> list[Engine]:
+        dead = settle(pool)
+        if not lost and list(tmp_path.glob("attempt-*/part-e0-*.parquet")):
+            lost.append(pool.engines[0])
+            pool.engines[0].state = EngineState.dead
+            return lost[:]
+        return dead
+
+    monkeypatch.setattr(EnginePool, "_settle", lose_the_first)
+    pool = pools.start(FAKE, place)
+    job, parts = job_at(tmp_path)
+    pool.generate(job, parts, units(120, 24), lambda _: None)
+    rows = SamplesFolder(tmp_path).rows()
+    assert rows["sample_id"].to_pylist() == list(range(120))
+    assert set(rows["engine"].to_pylist()) == {0, 1}
+    deadline = time.monotonic() + 60
+    while not (late := ignored_files(tmp_path, is_done=False)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert {part.name[:8] for part in late} == {"part-e0-"}, "it was alive all the time"
+    parts.list_new()
+    assert SamplesFolder(tmp_path).rows().equals(rows)
+    assert len(begin(tmp_path).committed) == 120, "and a later start follows the manifest"
+    import ray
+
+    ray.kill(lost[0].actor)
 
 
 def kill_after_its_first_part(victim: int, folder: Path) -> None:

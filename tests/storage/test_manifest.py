@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import threading
@@ -104,6 +105,29 @@ def test_a_write_whose_file_was_cleared_away_is_refused(manifest: Manifest, monk
     monkeypatch.setattr(os, "link", cleared)
     assert not manifest.append(2, Entry(1))
     assert list(manifest.path.glob("*.tmp")) == []
+
+
+def test_a_file_system_without_hard_links_is_refused_in_one_line(
+    manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with pytest.raises(UserError, match=r"makes no hard links \(Operation not permitted\)") as caught:
+        manifest.append(1, FIRST)
+    assert caught.value.where == str(manifest.path)
+    assert list(manifest.path.iterdir()) == []
+
+
+def test_a_disk_that_is_full_leaves_nothing(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        manifest.append(1, FIRST)
+    assert list(manifest.path.iterdir()) == []
 
 
 def test_what_is_deleted_is_read_by_nobody(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
