@@ -63,7 +63,13 @@ class PartsLog:
         manifest = Manifest(folder)
         while True:
             listing = read_listing(folder)
-            committed = read_committed(folder, listing, size)
+            before = listing.snapshot
+            try:
+                committed = read_committed(folder, listing, size)
+            except FileNotFoundError:  # a driver that is not fenced yet has just merged that part with others
+                if manifest.read().number == listing.number:
+                    raise
+                continue
             waiting = _take_fitting(folder, _waiting(folder, listing), committed)
             entry = Entry(listing.start + 1, listing.parts | waiting, snapshot=True, ids=committed.pack())
             number = listing.number + 1
@@ -72,6 +78,7 @@ class PartsLog:
             time.sleep(_RETRY_SECONDS)  # a driver that is not fenced yet was quicker: what it listed counts
         listing.take(number, entry)
         manifest.remove_leftovers(number)
+        manifest.forget_before(before)
         log = cls(folder, listing, committed)
         log.attempt_folder.mkdir()
         fsync_folder(folder)

@@ -14,8 +14,7 @@ from engine.artifacts.samples import SamplesFolder
 from engine.errors import BrokenInvariantError, UserError
 from engine.examples.filters.chain import FILTER_NAMES
 from engine.examples.ledger import SETTINGS, Ledger, open_ledger, tables, write_examples
-from engine.storage.parts import write_part
-from tests.support.committed import SCHEMA, begin, row
+from tests.support.committed import SCHEMA, commit_table, row
 from tests.support.ledgers import QUERIES, make_ledger
 
 
@@ -96,9 +95,7 @@ def write_samples(folder: Path, *samples: tuple[int, str, str]) -> SamplesFolder
         row(sample_id, passage_id=passage_id, status=status, error="too long" * (status == "failed"))
         for sample_id, passage_id, status in samples
     ]
-    parts = begin(folder)
-    write_part(parts.new_part("e0"), pa.Table.from_pylist(rows, schema=SCHEMA))
-    parts.list_new()
+    commit_table(folder, pa.Table.from_pylist(rows, schema=SCHEMA))
     return SamplesFolder(folder)
 
 

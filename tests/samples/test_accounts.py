@@ -14,8 +14,8 @@ from engine.errors import BrokenInvariantError
 from engine.generation.totals import EngineTotals
 from engine.samples.accounts import check_complete, find_error, make_record
 from engine.samples.starts import Start, note_start
-from engine.storage.parts import PartWriter, write_part
-from tests.support.committed import SCHEMA, begin, commit, row
+from engine.storage.parts import PartWriter
+from tests.support.committed import SCHEMA, begin, commit, commit_table, row
 from tests.support.jobs import rows
 
 DOWN = "turn rating: keep_if does not hold: false"
@@ -24,9 +24,7 @@ DOWN = "turn rating: keep_if does not hold: false"
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     """Two rows that were taken over, and five of two starts, of which two failed and one more was turned down."""
-    first = begin(tmp_path)
-    write_part(first.new_part("reused"), pa.Table.from_pylist([row(0), row(1)], schema=SCHEMA))
-    first.list_new()
+    commit_table(tmp_path, pa.Table.from_pylist([row(0), row(1)], schema=SCHEMA))
     outcomes = [("", 10), ("too long", 0), ("", 20), (DOWN, 5), ("too long", 0)]
     for number, (error, tokens) in enumerate(outcomes, 2):
         parts = begin(tmp_path)

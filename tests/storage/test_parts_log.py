@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +11,9 @@ import pytest
 
 from engine.errors import UserError
 from engine.storage import parts_log
+from engine.storage.ids import IdSet
 from engine.storage.manifest import FencedError, Manifest
+from engine.storage.merging import compact
 from engine.storage.parts import committed_ids, committed_parts, part_name, read_listing, write_part
 from engine.storage.parts_log import PartsLog, read_committed
 from tests.support.committed import SCHEMA, SIZE, begin, commit, row, write
@@ -96,6 +99,39 @@ def test_a_driver_that_writes_while_another_takes_over_loses_nothing(
         new = begin(tmp_path)
     assert (new.start, len(new.committed)) == (2, 2)
     assert ids(tmp_path) == [1, 2]
+
+
+def test_a_driver_that_merges_while_another_takes_over_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = begin(tmp_path)
+    for number in range(3):
+        commit(old, [number], number=number)
+    read, times = read_committed, []
+
+    def old_merges(*arguments: Any) -> IdSet:
+        if not times:
+            times.append(1)
+            compact(old)
+        return read(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parts_log, "read_committed", old_merges)
+        new = begin(tmp_path)
+    assert len(new.committed) == 3
+    assert ids(tmp_path) == [0, 1, 2]
+    next(iter(new.parts)).unlink()
+    commit(new, [5])
+    (new.attempt_folder / "part-e0-00000.parquet").unlink()
+    with pytest.raises(FileNotFoundError):
+        begin(tmp_path)  # what the manifest lists was deleted by hand, and no newer entry explains it
+
+
+def test_many_starts_leave_a_short_manifest(tmp_path: Path) -> None:
+    for number in range(9):
+        commit(begin(tmp_path), [number])
+    assert len(list((tmp_path / "manifest").iterdir())) <= 4
+    assert ids(tmp_path) == list(range(9))
 
 
 def test_two_engines_that_both_own_a_unit(tmp_path: Path) -> None:

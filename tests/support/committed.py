@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from engine.artifacts.samples import samples_schema
-from engine.storage.parts import PartWriter
+from engine.storage.parts import PartWriter, write_part
 from engine.storage.parts_log import PartsLog
 
 SCHEMA = samples_schema(["form"])
@@ -40,3 +40,10 @@ def commit(parts: PartsLog, ids: Sequence[int], engine: int = 0, number: int = 0
     part = write(parts.attempt_folder, ids, engine, number)
     parts.list_new()
     return part
+
+
+def commit_table(folder: Path, table: pa.Table) -> None:
+    """A start of the driver whose only part holds a table, and is listed."""
+    parts = begin(folder)
+    write_part(parts.new_part("e0"), table)
+    parts.list_new()
