@@ -20,9 +20,9 @@ from tests.support.crash_driver import DIED
 from tests.support.forked import ForkedDrivers, Row, check_complete, rows_of, write_plan
 
 PLANNED, REUSED = 30, 10
-FEWEST = 120
+FEWEST = 60
 """Changes of the disk that one step of this size makes at least."""
-STRIDE = 8
+STRIDE = 5
 
 
 @pytest.fixture

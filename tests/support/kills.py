@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 OPERATIONS = {
-    os: ("rename", "replace", "link", "unlink", "mkdir", "fsync"),
+    os: ("open", "rename", "replace", "link", "unlink", "mkdir", "fsync"),
     pathlib.Path: ("open", "rename", "replace", "unlink", "mkdir"),
 }
 
@@ -61,9 +61,9 @@ def install(number: int, die: Callable[[], None]) -> Callable[[], None]:
 
 
 def _writes(arguments: tuple[Any, ...], options: dict[str, Any]) -> bool:
-    """Whether a call of Path.open opens to write."""
+    """Whether a call of Path.open opens to write, or one of os.open to make a file."""
     mode = arguments[1] if len(arguments) > 1 else options.get("mode", "r")
-    return any(letter in mode for letter in "wax")
+    return bool(mode & os.O_CREAT) if isinstance(mode, int) else any(letter in mode for letter in "wax")
 
 
 @contextlib.contextmanager
