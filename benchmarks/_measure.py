@@ -99,7 +99,6 @@ def read_generated(run: Path, started: float) -> Generated:
     from engine.generation.totals import EngineTotals, hit_rate
 
     records = [json.loads(file.read_text(encoding="utf-8")) for file in run.glob("samples/attempt-*/attempt.json")]
-    records = [record for record in records if record["engines"]]  # attempt-0000 is what was taken over
     assert len(records) == 1, f"{run} was generated in {len(records)} starts; one is measured"
     [record] = records
     engines = record["engines"]

@@ -118,7 +118,7 @@ def test_samples_are_found_where_their_parts_were_merged_to(
 ) -> None:
     (tmp_path / "synthmill").mkdir()
     (tmp_path / "synthmill" / "run").symlink_to(finished_run.folder)
-    assert (finished_run.folder / "samples" / "merged").is_dir()
+    assert list(finished_run.folder.glob("samples/attempt-0001/part-merged-*.parquet"))
     found = {"hashes": written_samples[::-1]}
     assert generation_overhead.checked(found, tmp_path) is found
     with pytest.raises(AssertionError, match="not asked the same prompts"):
@@ -212,7 +212,7 @@ def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFi
     assert names_of(capsys.readouterr().out) == [
         *("planning", "planning_with_counting", "planning_counting"),
         *("planning_memory_1000", "planning_memory_4000", "planning_memory", "planning_prefixes"),
-        *("resume", "resume_memory"),
+        *("resume", "resume_memory", "resume_manifest"),
     ]
     assert routing.main([0]) == 0, "simulated: the same on every machine"
     assert len([name for name in names_of(capsys.readouterr().out) if name.startswith("routing_hit_rate")]) == 7

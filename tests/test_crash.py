@@ -6,42 +6,34 @@ is done again. Thirty others kill forked drivers of the samples step (the step, 
 threads), at the named moments and at times drawn from start to exit; each is killed up to three times, rerun with
 other engines and part sizes, and takes some rows over from an older folder.
 
-SYNTHMILL_CRASH_SEED and SYNTHMILL_CRASH_TRIALS choose other times and more trials (12 or more hit every moment).
+SYNTHMILL_CRASH_SEED and SYNTHMILL_CRASH_TRIALS choose other times and more trials (14 or more hit every moment).
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
-from engine.storage.parts import committed_ids, committed_parts
-from engine.storage.store import read_record
+from engine.storage.parts import committed_ids
 from tests.support.command_line import CommandLine
 from tests.support.corpus import write_corpus
-from tests.support.jobs import TASK, rows
-from tests.support.paths import CRASH_POINTS
+from tests.support.forked import ForkedDrivers, Row, check_complete, rows_of, write_plan
 
 SEED = int(os.environ.get("SYNTHMILL_CRASH_SEED", "0"))
 TRIALS = int(os.environ.get("SYNTHMILL_CRASH_TRIALS", "30"))
-POINT_NAMES = ("open", "rename", "merge", "delete", "before_done")
+POINT_NAMES = ("open", "rename", "list", "merge", "delete", "before_done")
 WORDS = {"before_done": "before _DONE", "open": "engine start"}
 PLANNED, REUSED = 240, 60
 SAMPLES = 400
@@ -49,7 +41,6 @@ SAMPLES = 400
 MAX_NUM_SEQS = 8
 AGENT_SECONDS = 120
 
-Row = dict[str, Any]
 ARGUMENTS = (
     "experiment=adapt",
     "samples=fake",
@@ -75,27 +66,8 @@ def kill_tree(pid: int) -> None:
 
 
 def parts_now(run: Path) -> list[Path]:
-    return committed_parts(run / "samples") if (run / "samples").exists() else []
-
-
-def rows_of(folder: Path) -> dict[int, Row]:
-    """All columns of the committed rows, by id."""
-    parts = committed_parts(folder) if folder.exists() else []
-    rows = [row for part in parts for row in pq.read_table(part).to_pylist()]
-    found = {row["sample_id"]: row for row in rows}
-    assert len(found) == len(rows), "no id in two parts"
-    return found
-
-
-def check_complete(folder: Path, before: dict[int, Row], planned: int) -> None:
-    """Every planned id once, whoever reads; rows committed before a kill as they were; sums that add up."""
-    files = [pq.read_table(part) for part in folder.resolve().rglob("*.parquet")]
-    assert sorted(number for file in files for number in file["sample_id"].to_pylist()) == list(range(planned))
-    rows = rows_of(folder)
-    assert before.items() <= rows.items(), "committed rows stay as they are"
-    record = read_record(folder).record
-    assert record["planned"] == planned == record["generated"] + record["failed"]
-    assert not list(folder.resolve().rglob("*.open")) + list(folder.resolve().rglob("*.tmp"))
+    """Every part there is: what nobody has listed yet is the next start's."""
+    return sorted((run / "samples").glob("attempt-*/part-*.parquet"))
 
 
 def check_nothing_outlives(family: list[psutil.Process], *, agents: bool) -> None:
@@ -122,42 +94,20 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], se
         time.sleep(0.005)
 
 
-class Mill:
+class Mill(ForkedDrivers):
     """Forked drivers on a store of their own each: a plan of PLANNED rows, of which an older folder holds REUSED."""
 
     def __init__(self, root: Path, seed: int) -> None:
+        super().__init__()
         self.root, self.seed = root, seed
-        self.driver = subprocess.Popen(
-            [sys.executable, str(CRASH_POINTS.parent / "crash_driver.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"PYTHONPATH": str(CRASH_POINTS.parent.parent)},
-        )
         write_plan(root / "origin", "old", REUSED)
         write_plan(root / "origin", "new", PLANNED)
         settings = {"name": "old", "engines": 1, "part_rows": 64, "rate": 0.0}
-        assert self.end(self.begin(root / "origin", settings)) == 0
+        assert self.run(root / "origin", settings) == 0
         started = time.monotonic()
         shutil.copytree(root / "origin", root / "undisturbed")
-        assert self.end(self.begin(root / "undisturbed", settings | {"name": "new", "rate": 400.0})) == 0
+        assert self.run(root / "undisturbed", settings | {"name": "new", "rate": 400.0}) == 0
         self.seconds = time.monotonic() - started
-
-    def begin(self, root: Path, settings: dict[str, Any]) -> int:
-        """Forks a driver; returns its process id."""
-        assert self.driver.stdin
-        assert self.driver.stdout
-        self.driver.stdin.write(json.dumps({"root": str(root), **settings}) + "\n")
-        self.driver.stdin.flush()
-        return int(self.driver.stdout.readline())
-
-    def end(self, pid: int) -> int:
-        """Waits for a driver's end; returns its wait status."""
-        assert self.driver.stdout
-        status = int(self.driver.stdout.readline())
-        with pytest.raises(ProcessLookupError):
-            os.killpg(pid, 0)  # nothing is left of its process group
-        return status
 
     def trial(self, number: int) -> set[str]:
         """Kills drivers until one ends by itself; returns the moments that were hit."""
@@ -204,19 +154,10 @@ def moment(folder: Path) -> str:
     """Where a driver was when it was killed, by what it left."""
     if (folder / "_DONE").exists():
         return "after _DONE"
-    if not list(folder.glob("*.open")):
-        return "before _DONE" if len(rows_of(folder)) == PLANNED else "engine start"
-    return "open part" if len(rows_of(folder)) < PLANNED else "all committed"
-
-
-def write_plan(root: Path, name: str, count: int) -> None:
-    """Documents and prompts of `count` samples in three prefixes; a smaller plan is the beginning of a larger one."""
-    for noun in ("documents", "prompts"):
-        (root / noun / name).mkdir(parents=True)
-    plan = pa.concat_tables([rows(10, first // 10 % 3, first) for first in range(0, count, 10)])
-    pq.write_table(plan.select(["passage_id", "title", "text"]), root / "documents" / name / "passages.parquet")
-    pq.write_table(plan.drop_columns(["title", "text"]), root / "prompts" / name / "plan-00000.parquet")
-    PromptsFolder(root / "prompts" / name).write_basis(TASK, [], [])
+    if len(rows_of(folder)) == PLANNED:
+        return "all committed"
+    [*_, last] = sorted(folder.glob("attempt-*")) or [folder]
+    return "open part" if list(last.glob("part-e*")) else "engine start"
 
 
 @pytest.fixture(autouse=True)
@@ -229,15 +170,15 @@ def slow_generator(monkeypatch: pytest.MonkeyPatch) -> None:
 def mill(tmp_path: Path) -> Iterator[Mill]:
     made = Mill(tmp_path, SEED)
     yield made
-    made.driver.kill()
+    made.process.kill()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_drivers_killed_at_any_moment(mill: Mill) -> None:
-    """Forked drivers (tests/crash_driver.py): at each named moment, and at times drawn over an undisturbed run."""
+    """Forked drivers (tests/support/crash_driver.py): at named moments, and at times drawn over an undisturbed run."""
     hits = set().union(*(mill.trial(number) for number in range(TRIALS)))
-    assert hits >= {"engine start", "open part", "rename", "before _DONE", "merge", "delete"}, hits
+    assert hits >= {"engine start", "open part", "rename", "list", "before _DONE", "merge", "delete"}, hits
 
 
 @pytest.mark.slow

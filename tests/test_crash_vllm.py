@@ -14,7 +14,8 @@ import pytest
 
 from tests.support.command_line import CommandLine
 from tests.support.corpus import write_corpus
-from tests.test_crash import ARGUMENTS, SEED, check_complete, check_nothing_outlives, rows_of
+from tests.support.forked import check_complete, rows_of
+from tests.test_crash import ARGUMENTS, SEED, check_nothing_outlives
 
 PLANNED = 80
 KILLS = 3

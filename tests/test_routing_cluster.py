@@ -77,7 +77,7 @@ def drive(address: str, folder: Path) -> None:
     from engine.runtime.memory import MemorySampler
     from engine.runtime.place import Place
     from engine.runtime.tracking import NoTracker
-    from tests.support.jobs import FAKE, job, rows
+    from tests.support.jobs import FAKE, job_at, rows
 
     engines = EnginePools()
     cluster = ClusterConfig(address=address)
@@ -88,7 +88,7 @@ def drive(address: str, folder: Path) -> None:
     os.environ[SAMPLES_PER_SECOND] = "60"
     pool = engines.start(replace(FAKE, num_engines=3), place)
     try:
-        pool.generate(job(folder), units, lambda _: None)
+        pool.generate(*job_at(folder), units, lambda _: None)
     finally:
         engines.stop()
 

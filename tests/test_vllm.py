@@ -18,14 +18,13 @@ from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.command_line.groups import choices
 from engine.generation.config import GeneratorConfig
-from engine.generation.jobs import GenerationJob, Unit, make_units
+from engine.generation.jobs import Unit, make_units
 from engine.generation.pool import EnginePool
 from engine.prompts.step import plan_prompts
 from engine.runtime.place import Place
-from engine.storage.parts import open_attempt
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
-from tests.support.jobs import TASK, job, rows
+from tests.support.jobs import TASK, job_at, rows
 
 SONG = "la la la la la la la la la la la la"
 REVIEWS = TaskConfig(
@@ -50,14 +49,13 @@ REVIEWS = TaskConfig(
 
 def check_structured_turns(pool: EnginePool, folder: Path) -> None:
     """Choice, regular expression and JSON schema on the engine that runs already, with replicates of one prompt."""
-    folder.mkdir()
-    reviews = GenerationJob(Prompts(REVIEWS, []), 1, open_attempt(folder, 1), [])
+    reviews = job_at(folder, Prompts(REVIEWS, []))
     work = rows(6)
     same = ["p0"] * 3 + work["passage_id"].to_pylist()[3:]
     text = ["bees"] * 3 + work["text"].to_pylist()[3:]
     for name, values in (("passage_id", same), ("text", text)):
         work = work.set_column(work.column_names.index(name), name, [values])
-    [totals] = pool.generate(reviews, [Unit(0, work)], lambda _: None)
+    [totals] = pool.generate(*reviews, [Unit(0, work)], lambda _: None)
     samples = SamplesFolder(folder).rows().to_pylist()
     assert [row["sample_id"] for row in samples] == list(range(6)), "all samples of a request are rows"
     assert totals.requests == 6 + 6 + 4 + 6 + 6, [row["error"] for row in samples]
@@ -92,12 +90,11 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
         config = load_config(["experiment=adapt", *overrides, "documents.path=unused", "prompts.per_passage=1"])[0]
         prompts, written = folder / f"{name}-prompts", folder / name
         prompts.mkdir()
-        written.mkdir()
         plan_prompts(config.prompts, {"documents": documents}, prompts, place)
         plan = PromptsFolder(prompts).plan()
         unit = pa.concat_tables([part.rows for part in make_units(plan, DocumentsFolder(documents).texts(), 100)])
-        planned = GenerationJob(PromptsFolder(prompts).prompts(), 1, open_attempt(written, 1), condition_names(plan))
-        pool.generate(planned, [Unit(0, unit)], lambda _: None)
+        job, parts = job_at(written, PromptsFolder(prompts).prompts())
+        pool.generate(replace(job, conditions=condition_names(plan)), parts, [Unit(0, unit)], lambda _: None)
         samples = SamplesFolder(written).rows().to_pylist()
         assert len(samples) == 6, name
         turns = list(config.task.turns)
@@ -129,7 +126,7 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(tmp_path: P
     try:
         pool = place.engines.start(config, place)
         assert isinstance(pool, EnginePool)
-        totals = pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
+        totals = pool.generate(*job_at(tmp_path), [Unit(0, work)], lambda _: None)
         assert pool.engines[0].cache_tokens > 8 * 256, "routing knows how much the cache holds"
         samples = {row["sample_id"]: row for row in SamplesFolder(tmp_path).rows().to_pylist()}
         assert sorted(samples) == list(range(12))

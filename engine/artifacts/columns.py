@@ -72,7 +72,7 @@ SAMPLES = pa.schema(
         ("model", pa.string()),
     ]
 )
-"""samples/attempt-*/part-*.parquet, followed by the plan's `condition_*` columns."""
+"""Parts of samples (engine/storage/parts.py), followed by the plan's `condition_*` columns."""
 
 
 EXAMPLES = pa.schema(

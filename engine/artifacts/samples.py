@@ -1,9 +1,10 @@
 """What a finished samples folder holds, and how it is read.
 
-    attempt-*/part-*.parquet, merged/part-*.parquet    committed parts (`columns.SAMPLES`, engine/storage/parts.py)
-    attempt-*/attempt.json                             what the engines of that start did
+    manifest/*.json             which parts count (engine/storage/manifest.py)
+    attempt-*/part-*.parquet    parts (`columns.SAMPLES`, engine/storage/parts.py)
+    attempt-*/attempt.json      what the engines of that start did
 
-In: the folder. Out: its rows, each planned `sample_id` exactly once.
+In: the folder. Out: its rows, each planned `sample_id` exactly once. Beside the parts that count there may be others.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX, SAMPLES
+from engine.errors import BrokenInvariantError
 from engine.storage.parts import committed_parts
 from engine.storage.store import read_record
 from engine.storage.typed import from_json_values
@@ -76,19 +78,29 @@ class SamplesFolder:
         return from_json_values(SamplesRecord, read_record(self.path).record)
 
     def parts(self) -> list[Path]:
-        """The committed parts, in the order of their names."""
+        """The parts that count, in the order of their names.
+
+        Raises:
+            UserError: an older version wrote the folder.
+        """
         return committed_parts(self.path)
 
     def rows(self) -> pa.Table:
         """All committed samples, one row per `sample_id`, sorted by it.
 
         Columns: `columns.SAMPLES`, the plan's `condition_*`, and what the turns of the task add.
+
+        Raises:
+            BrokenInvariantError: no part counts, or a sample is there twice.
+            UserError: an older version wrote the folder.
         """
         parts = self.parts()
-        assert parts, f"{self.path} holds no committed part"
+        if not parts:
+            raise BrokenInvariantError(f"{self.path} holds no committed part")
         table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
         table = table.replace_schema_metadata(None).sort_by("sample_id")
-        assert (np.diff(table["sample_id"].to_numpy()) > 0).all(), f"{self.path} holds a sample twice"
+        if not (np.diff(table["sample_id"].to_numpy()) > 0).all():
+            raise BrokenInvariantError(f"{self.path} holds a sample twice")
         return table
 
     def row(self, sample_id: int) -> dict[str, Any] | None:

@@ -2,7 +2,8 @@
 
 In: the folder that holds runs and their store. Out: the list of what goes, an answer, and a smaller store. Needed is
 what a run links to, wherever the run lies, what a running synthmill uses, and all that those were made from. A link or
-a run that is not where it was may only have been moved, so it stops everything: what it needs cannot be known.
+a run that is not where it was may only have been moved, so it stops everything: what it needs cannot be known. Parts of
+samples that do not count go as well (engine/command_line/ignored_parts.py).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.command_line.ignored_parts import find_ignored, remove_ignored
 from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.runtime.step import ROUND_ZERO
@@ -50,6 +52,8 @@ class Plan:
     """Folders that nothing but a running synthmill needs; they stay."""
     forgotten: list[Path]
     """Links of the store that remember a run which is gone for good."""
+    ignored: dict[Path, list[Path]]
+    """Of folders that stay: parts of samples that do not count."""
 
 
 def read_options(arguments: Sequence[str], usage: str) -> Options:
@@ -104,15 +108,20 @@ def clean(options: Options) -> int:
             plan = make_plan(runs, store, options, in_use)
         sizes = {folder: size_bytes(folder) for folder in plan.removed}
         _show(plan, sizes, store, console)
-        if not (plan.removed or plan.forgotten):
+        if not (plan.removed or plan.forgotten or plan.ignored):
             return 0
         if not (options.yes or _agrees(options)):
             console.verbatim("nothing was removed")
             return 0
         removed = carry_out(plan, runs, store, options)
+        freed = remove_ignored(plan.ignored)
     for folder in sorted(sizes.keys() - removed):
         console.verbatim(f"stays, it is used since: {folder.relative_to(store.root)}")
-    console.verbatim(f"removed {len(removed)} step outputs, {_megabytes(sum(sizes[folder] for folder in removed))}")
+    if plan.removed or plan.forgotten:
+        num_bytes = sum(sizes[folder] for folder in removed)
+        console.verbatim(f"removed {len(removed)} step outputs, {_megabytes(num_bytes)}")
+    if plan.ignored:
+        console.verbatim(f"removed parts that do not count, {_megabytes(freed)}")
     return 0
 
 
@@ -156,7 +165,8 @@ def make_plan(runs: Path, store: Store, options: Options, in_use: Iterable[str])
     unneeded = [folder for folder in outputs.values() if folder.name not in needed and not folder.is_symlink()]
     busy = [folder for folder in unneeded if folder.name in running or is_being_written(folder)]
     removed = [folder for folder in unneeded if folder not in busy]
-    return Plan([*removed, *store.left_aside()], busy, forgotten)
+    ignored = find_ignored(folder for folder in outputs.values() if folder not in removed and not folder.is_symlink())
+    return Plan([*removed, *store.left_aside()], busy, forgotten, ignored)
 
 
 def _named(names: Iterable[str], missing: dict[Path, Path]) -> list[Path]:
@@ -215,9 +225,13 @@ def _show(plan: Plan, sizes: Mapping[Path, int], store: Store, console: Console)
     for folder, num_bytes in sizes.items():
         state = "" if is_done(folder) else "  unfinished"
         console.verbatim(f"{folder.relative_to(store.root)!s:<32} {_megabytes(num_bytes):>14}{state}")
+    for folder, files in plan.ignored.items():
+        num_bytes = sum(file.lstat().st_size for file in files)
+        name = str(folder.relative_to(store.root))
+        console.verbatim(f"{name:<32} {_megabytes(num_bytes):>14}  {len(files)} of its parts do not count")
     if plan.removed:
         console.verbatim(f"no run needs these {len(sizes)} step outputs, {_megabytes(sum(sizes.values()))}")
-    else:
+    elif not plan.ignored:
         console.verbatim("nothing to remove: every step output is needed")
 
 

@@ -19,7 +19,7 @@ from engine.artifacts.prompts import PlannedRow, PromptsFolder, planned_row, siz
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.panels import facts, panels, shown_conditions, written_exchanges
 from engine.documents.readers.source import Reader
-from engine.errors import UserError
+from engine.errors import BrokenInvariantError, UserError
 from engine.runtime.console import Console
 from engine.storage.run_folders import require
 from engine.storage.store import is_done
@@ -43,7 +43,8 @@ def trace(run: str, sample_id: str) -> int:
     documents, prompts = DocumentsFolder(folders["documents"]), PromptsFolder(folders["prompts"])
     row = _planned(prompts, documents, run, sample_id)
     sample = SamplesFolder(folders["samples"]).row(row.sample_id)
-    assert sample is not None, "a finished samples folder holds every planned sample"
+    if sample is None:
+        raise BrokenInvariantError(f"{folders['samples']} is finished and does not hold sample {row.sample_id}")
     show = Console().show
     if not _is_blank(documents):
         show(Panel(escape(row.text), title=escape(f"passage {row.passage_id} {row.title}")))

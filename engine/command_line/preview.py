@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.markup import escape
 from rich.table import Table
 
@@ -154,18 +155,25 @@ def joint_table(prompts: PromptsFolder, down: str, across: str) -> Table:
 def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
     from engine.artifacts.samples import SamplesFolder
     from engine.generation.jobs import GenerationJob, make_units
-    from engine.storage.parts import open_attempt
+    from engine.storage.parts_log import PartsLog
 
     rows = planned.rows
     with tempfile.TemporaryDirectory(prefix="synthmill-preview-") as scratch:
-        folder, share = open_attempt(Path(scratch), 1), config.samples.max_failed_share
-        job = GenerationJob(planned.folder.prompts(), 1, folder, condition_names(rows), max_failed_share=share)
+        parts = PartsLog.take_over(Path(scratch), int(pc.max(rows["sample_id"]).as_py()) + 1)
+        job = GenerationJob(
+            planned.folder.prompts(),
+            parts.start,
+            parts.attempt_folder,
+            condition_names(rows),
+            max_failed_share=config.samples.max_failed_share,
+        )
         pool = place.engines.start(config.samples, place, "preview")
         place.console.step("samples", f"loading {config.samples.model_name()}")
         start_seconds = pool.wait_ready()
         started = time.monotonic()
         passages = rows.select(["passage_id", "title", "text"])
-        pool.generate(job, make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows), lambda _: None)
+        units = make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows)
+        pool.generate(job, parts, units, lambda _: None)
         seconds = time.monotonic() - started
         _show_samples(planned, SamplesFolder(Path(scratch)).rows(), place)
     num_planned = planned.folder.record().planned

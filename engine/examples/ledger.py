@@ -20,7 +20,7 @@ from engine.artifacts.columns import CONDITION_PREFIX, EXAMPLES
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
-from engine.errors import UserError
+from engine.errors import BrokenInvariantError, UserError
 from engine.examples.filters.chain import FILTERS
 
 Rows = npt.NDArray[np.int64]
@@ -48,7 +48,8 @@ class Ledger:
     def __init__(self, samples: pa.Table, passages: pa.Array) -> None:
         self.samples, self.passages = samples, passages
         self.ids: Rows = samples["sample_id"].to_numpy()
-        assert (np.diff(self.ids) > 0).all(), "samples are not in the order of their ids"
+        if not (np.diff(self.ids) > 0).all():
+            raise BrokenInvariantError("samples are not in the order of their ids, each once")
         self.reasons = np.full(len(samples), "", dtype=object)
         self.details = np.full(len(samples), "", dtype=object)
         self.ranks = np.zeros(len(samples), np.int32)
@@ -71,7 +72,8 @@ class Ledger:
     def reject(self, rows: Rows, reason: str, details: Sequence[str]) -> None:
         """Rejects open rows for one reason, each with a detail of its own."""
         assert reason in SETTINGS, f"no setting is known for the reason {reason!r}"
-        assert (self.reasons[rows] == "").all(), f"{reason} rejects a row that is rejected already"
+        if (self.reasons[rows] != "").any():
+            raise BrokenInvariantError(f"{reason} rejects a row that is rejected already")
         self.reasons[rows] = reason
         self.details[rows] = details
 
@@ -110,7 +112,8 @@ def open_ledger(samples: SamplesFolder, documents: DocumentsFolder) -> Ledger:
         raise UserError(what, where="samples", remedy="mend that, then run the same command again")
     passages = documents.passages(["passage_id", "document_id", "title", "text"])
     passage_rows = pc.index_in(generated["passage_id"], passages["passage_id"])
-    assert not passage_rows.null_count, "a sample's passage is not among the documents"
+    if passage_rows.null_count:
+        raise BrokenInvariantError("a sample's passage is not among the documents")
     conditions = [name for name in generated.column_names if name.startswith(CONDITION_PREFIX)]
     rows = generated.select(["sample_id", "passage_id", "text", "logprob", "finish_reason", *conditions])
     rows = rows.append_column("document_id", passages["document_id"].take(passage_rows))

@@ -19,6 +19,7 @@ from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesRecord
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
+from engine.errors import BrokenInvariantError
 from engine.examples.across_rows import (
     reject_exact_duplicates,
     reject_lost,
@@ -64,14 +65,16 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
     with _timed(seconds, "write"):
         splits = write_examples(ledger, output, draw_split(documents, config.seed, config.validation_share))
     kept, rejected = splits.total(), ledger.rejected()
-    assert kept + sum(rejected.values()) == len(ledger), "generated = kept + rejected"
+    if kept + sum(rejected.values()) != len(ledger):
+        raise BrokenInvariantError(f"of {len(ledger)} samples {kept} are kept and {rejected} rejected")
     return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds)
 
 
 def _reject_by_row(ledger: Ledger, config: FiltersConfig, prompt: PromptWords, place: Place) -> None:
     """Cleans every query, and rejects those that a filter of one row refuses."""
     judged = judge_samples(ledger.samples, ledger.passages, prompt, config, place)
-    assert judged["sample_id"].equals(ledger.samples["sample_id"]), "rows in = rows out"
+    if not judged["sample_id"].equals(ledger.samples["sample_id"]):
+        raise BrokenInvariantError("the filters returned other rows than they were given, or in another order")
     ledger.set_queries(judged["query"])
     reasons, details = (judged[name].to_numpy(zero_copy_only=False) for name in ("reason", "detail"))
     for reason in judged["reason"].unique().to_pylist():

@@ -24,7 +24,7 @@ from engine.generation.limits import KILLED, is_out_of_memory
 from engine.generation.load import make_generator
 from engine.generation.loop import EngineLoop
 from engine.generation.totals import EngineTotals
-from engine.storage.parts import FencedError
+from engine.storage.manifest import FencedError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
 
 EXIT_BROKEN, EXIT_FENCED = 1, 3
-"""Exit codes of an engine's process that broke, and of one whose attempt a newer start of the driver has sealed."""
+"""Exit codes of an engine's process that broke, and of one whose run a newer start of the driver has taken over."""
 
 _POLL_SECONDS = 0.5
 _LOG_TAIL_BYTES = 20_000

@@ -153,7 +153,7 @@ class JobBatch:
         """Commits the open part. An engine gathers all its metrics for its counters: once a part is often enough.
 
         Raises:
-            FencedError: a newer start of the driver has sealed the attempt.
+            FencedError: a newer start of the driver has taken over.
         """
         before = self._counters_before
         self._output.commit({name: n - before.get(name, 0) for name, n in self._generator.counters().items()})

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS
 from engine.artifacts.prompts import PlannedRow
+from engine.errors import BrokenInvariantError
 from engine.generation.generator import Written
 from engine.generation.jobs import Ticket
 from engine.generation.totals import EngineTotals
@@ -130,8 +131,8 @@ class Conversation:
 
     def columns(self) -> dict[str, Any]:
         """The row of the sample once it is over: all that its columns may hold, but for who wrote it."""
-        assert self.is_over, "a row is written when nothing more will come"
-        assert self.has_failed or len(self._answers) == len(self._task.turns), "every turn of a sample is answered"
+        if not self.is_over or (not self.has_failed and len(self._answers) < len(self._task.turns)):
+            raise BrokenInvariantError("a sample is written before every turn of it is answered")
         planned = {name: getattr(self.row, name) for name in PROMPTS.names}
         conditions = {f"{CONDITION_PREFIX}{name}": value for name, value in self.row.conditions.items()}
         outcome = {

@@ -1,7 +1,7 @@
 """What is asked of engines: a job, and the units of work that it is given out in; and how an engine reports back.
 
 In: planned rows and their passages. Out: units, runs of rows that share a prefix, each with the texts that its prompts
-need. A job is what all of its units have in common: the task and the folder into which their samples are committed.
+need. A job is what all of its units have in common: the task and the folder into which their samples are written.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.errors import BrokenInvariantError
 from engine.task.sampling import PENALTIES, RANGES, Sampling, sampling_of_turn
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
     from engine.generation.totals import EngineTotals
+    from engine.storage.parts_log import PartsLog
     from engine.task.compiled import Prompts
     from engine.task.turns import Turn
 
@@ -33,7 +35,7 @@ class GenerationJob:
     attempt: int
     """The number of this start of the driver, from 1."""
     attempt_folder: Path
-    """The open folder into which engines commit parts (engine/storage/parts.py)."""
+    """The folder of this start, into which engines write parts (engine/storage/parts.py)."""
     conditions: list[str]
     """Names of the conditions that the rows carry."""
     max_failed_share: float = 0.5
@@ -88,12 +90,13 @@ class Pool(Protocol):
         """
 
     def generate(
-        self, job: GenerationJob, units: Iterable[Unit], on_progress: Callable[[int], None]
+        self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]
     ) -> list[EngineTotals]:
-        """Generates all rows of all units into committed parts, each row exactly once.
+        """Generates all rows of all units into parts that count, each row exactly once.
 
         Args:
-            job: the task, and where its samples are committed.
+            job: the task, and where engines write its samples.
+            parts: lists what they have written; it stays with the driver.
             units: the work; taken as it is needed, so that it may be made while engines write.
             on_progress: called with the number of rows written so far.
 
@@ -102,6 +105,7 @@ class Pool(Protocol):
             `out_of_time` is set, the engines have ended, and rows that they had not written are missing.
 
         Raises:
+            FencedError: another start of the run has taken over.
             UserError: an engine cannot start, engines keep dying, or too many samples failed.
         """
 
@@ -124,7 +128,8 @@ def make_units(pending: pa.Table, passages: pa.Table, unit_rows: int) -> Iterato
     """
     ordered = pending.sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
     row_of = pc.index_in(ordered["passage_id"], value_set=passages["passage_id"].combine_chunks())
-    assert row_of.null_count == 0, "the plan names only passages of its documents"
+    if row_of.null_count:
+        raise BrokenInvariantError(f"the plan names {row_of.null_count} passages that its documents do not hold")
     prefixes = ordered["prefix"].to_numpy()
     starts = np.flatnonzero(np.diff(prefixes, prepend=prefixes[:1] - 1))
     for start, end in zip(starts, [*starts[1:], len(prefixes)], strict=True):

@@ -13,6 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PlannedRow
+from engine.errors import BrokenInvariantError
 from engine.generation.batch import JobBatch
 from engine.generation.jobs import GenerationJob, Ticket
 from engine.generation.totals import EngineTotals
@@ -58,7 +59,7 @@ class EngineLoop:
         """Works until `stop`, and then commits the open part.
 
         Raises:
-            FencedError: a newer start of the driver has sealed the attempt. What a generator raises is passed on too.
+            FencedError: a newer start of the driver has taken over. What a generator raises is passed on too.
         """
         while not self._stopping.is_set():
             self._take_in(generator)
@@ -80,11 +81,13 @@ class EngineLoop:
             self._begin(item, generator)
             ticket.done.set()
         else:
-            assert self._batch, "units come after a job"
+            if self._batch is None:
+                raise BrokenInvariantError("units came before a job")
             self._batch.take(item, ticket)
 
     def _begin(self, job: GenerationJob, generator: Generator) -> None:
         if self._batch:
-            assert self._batch.is_idle, "a job begins when all rows of the one before are written"
+            if not self._batch.is_idle:
+                raise BrokenInvariantError("a job began before all rows of the one before were written")
             self._batch.commit()
         self._batch = JobBatch(job, generator, self._config, self._index, self._request_ids)

@@ -69,7 +69,7 @@ class JobOutput:
         """Commits the open part, if it holds a row, and takes the generator's counters of this job.
 
         Raises:
-            FencedError: a newer start of the driver has sealed the attempt.
+            FencedError: a newer start of the driver has taken over.
         """
         self.totals = replace(self.totals, counters=dict(counters))
         num_rows = len(self._writer)

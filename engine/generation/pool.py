@@ -1,6 +1,6 @@
 """The engine pool: gives the units of a job out to the engines of one model until every row is committed.
 
-In: a job and its units. Out: every row in a committed part, once. engine/generation/routing.py decides which engine
+In: a job and its units. Out: every row in a part that counts, once. engine/generation/routing.py decides which engine
 does what; the uncommitted rows of an engine that died go back into the queues, and another engine takes its place.
 """
 
@@ -19,14 +19,16 @@ from engine.generation.jobs import GenerationJob, Unit, token_counts
 from engine.generation.routing import Queues, units_held, warm_capacity
 from engine.generation.totals import EngineTotals, add_up, check_failures
 from engine.storage.files import require_space
-from engine.storage.parts import committed_ids
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
     from engine.runtime.place import Place
+    from engine.storage.parts_log import PartsLog
 
 _POLL_SECONDS = 1.0
 _IDLE_SECONDS = 0.1
+_LIST_SECONDS = 5.0
+"""What engines have written is listed this often: a part that is not listed is nobody's to read."""
 _UNKNOWN_CACHE = 16
 """Prefixes taken to stay warm where a generator does not say how much its cache holds."""
 _UNITS_WAITING = 1024
@@ -70,7 +72,7 @@ class EnginePool:
         return self._group.wait_ready()
 
     def generate(
-        self, job: GenerationJob, units: Iterable[Unit], on_progress: Callable[[int], None]
+        self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]
     ) -> list[EngineTotals]:
         """Generates all rows of all units into committed parts; see Pool."""
         self.wait_ready()
@@ -85,10 +87,12 @@ class EnginePool:
                 break
             self._give_out(queues)
             for dead in self._settle():
-                self._replace(dead, job, queues)
+                self._replace(dead, parts, queues)
+            parts.list_new(_LIST_SECONDS)
             together = add_up(self.totals())
             on_progress(together.finished)
             check_failures(job.max_failed_share, together)
+        parts.list_new()
         return self.totals()
 
     def _queues(self, source: Iterator[Unit]) -> Queues[Unit]:
@@ -133,17 +137,17 @@ class EnginePool:
                 for reference in done & engine.units.keys():
                     ray.get(reference)
                     engine.settled.append(engine.units.pop(reference))
-            except ray.exceptions.RayActorError:  # gone, or out of reach: _replace makes sure that it is gone
+            except ray.exceptions.RayActorError:  # gone, or out of reach: _replace closes its epoch
                 engine.state = EngineState.dead
         # Totals come after the units: what they say is committed then covers every row of a finished unit.
         read_totals([engine for engine in self.engines if engine.state is EngineState.ready])
         return [engine for engine in self.engines if engine.state is EngineState.dead]
 
-    def _replace(self, dead: Engine, job: GenerationJob, queues: Queues[Unit]) -> None:
+    def _replace(self, dead: Engine, parts: PartsLog, queues: Queues[Unit]) -> None:
         """Gives the uncommitted rows of a dead engine back, and starts another in its place."""
         end_actor(dead.actor)
-        require_space(job.attempt_folder, self._place.cluster.min_free_disk_bytes)  # a full disk ends engines too
-        committed = committed_ids(job.attempt_folder.glob(f"part-e{dead.index}-*.parquet"))
+        require_space(parts.folder, self._place.cluster.min_free_disk_bytes)  # a full disk ends engines too
+        committed = parts.close_engine(dead.index)  # whether it is dead or only out of reach
         self._group.remove(dead, len(committed))
         queues.remove_engine(dead.index)
         for unit in dead.uncommitted(committed):

@@ -26,6 +26,7 @@ from engine.generation.totals import EngineTotals, add_up
 if TYPE_CHECKING:
     from engine.generation.jobs import GenerationJob, Pool
     from engine.runtime.place import Place
+    from engine.storage.parts_log import PartsLog
 
 ENGINE_NUMBERS_PER_GENERATOR = 1000
 """Engine numbers of one generator start this far above those of the one before: they name its parts and logs."""
@@ -51,7 +52,7 @@ class MixedPool:
         return self.start_seconds
 
     def generate(
-        self, job: GenerationJob, units: Iterable[Unit], on_progress: Callable[[int], None]
+        self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]
     ) -> list[EngineTotals]:
         """Generates all rows of all units, each by its own generator; see Pool."""
         self._earlier = []
@@ -60,7 +61,7 @@ class MixedPool:
             if share:
                 before = add_up(totals).finished
                 self._take_turn(index, used=bool(totals))
-                totals += self._pool.generate(job, share, _counting_on(before, on_progress))
+                totals += self._pool.generate(job, parts, share, _counting_on(before, on_progress))
                 self.out_of_time = self._pool.out_of_time
                 if self.out_of_time:
                     break

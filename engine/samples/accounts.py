@@ -1,7 +1,7 @@
 """The accounts of a samples step: that every planned row is there once, how many failed, how fast engines were.
 
-In: committed parts, and what each start noted in its attempt.json. Out: a SamplesRecord, whose counts add up: planned =
-generated + failed. Parts are read one at a time.
+In: the parts that the manifest lists, and what each start noted in its attempt.json. Out: a SamplesRecord, whose counts
+add up: planned = generated + failed. Parts are read one at a time.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.prompts import PlanFile, size_of
 from engine.artifacts.samples import Rates, SamplesRecord
+from engine.errors import BrokenInvariantError
 from engine.generation.totals import add_up, engine_time, hit_rate
 from engine.samples.starts import REUSED_ATTEMPT, Start, read_starts
 from engine.storage.parts import committed_parts, committed_set
@@ -20,11 +21,16 @@ from engine.task.answers import TURNED_DOWN
 
 
 def check_complete(output: Path, plan: list[PlanFile]) -> None:
-    """Holds what is committed against the plan: anything but every planned row once is a defect."""
+    """Holds what the parts themselves say against the plan: anything but every planned row once is a defect.
+
+    Raises:
+        BrokenInvariantError: a planned row is missing, or something is there twice.
+    """
     committed = committed_set(committed_parts(output), size_of(plan))
     for file in plan:
         count = committed.count_between(file.first, file.last)
-        assert count == file.rows, f"{file.path.name} plans {file.rows} samples, {count} are committed in {output}"
+        if count != file.rows:
+            raise BrokenInvariantError(f"{file.path.name} plans {file.rows} samples, {count} are committed in {output}")
 
 
 def find_error(output: Path) -> str:

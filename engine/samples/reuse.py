@@ -1,8 +1,9 @@
 """Rows that earlier samples folders hold are taken over instead of being generated again.
 
-In: a new samples folder, its plan, and the other samples folders of the store (source folders). Out: parts of
-`attempt-0000` with rows that an earlier run wrote for the same prompts, under the new plan's ids. So a larger
-`samples.max_tokens` generates only what was cut off, and more documents or condition values only what is new.
+In: a new samples folder, its plan, and the other samples folders of the store (source folders). Out: parts
+(`part-reused-*`) with rows that an earlier run wrote for the same prompts, under the new plan's ids and with attempt 0.
+So a larger `samples.max_tokens` generates only what was cut off, and more documents or condition values only what is
+new.
 
 A row is taken over when its folder's *recipe* (model, sampling without lengths, task, and the code that writes) is
 this folder's, its key (passage, cell, replicate, round) is planned, and its `input_hash` is that of the prompt as it
@@ -26,10 +27,12 @@ import pyarrow.compute as pc
 from engine.artifacts.prompts import PlanFile, PlannedRow, PromptsFolder, planned_rows
 from engine.errors import UserError
 from engine.samples.pending import pending_windows
-from engine.samples.starts import ATTEMPT_FILE, REUSED_ATTEMPT, Start, note_start
+from engine.samples.starts import REUSED_ATTEMPT
 from engine.storage.digests import content_digest, digest
 from engine.storage.files import locked, write_json
+from engine.storage.manifest import Manifest
 from engine.storage.parts import committed_parts, row_groups, write_part
+from engine.storage.parts_log import PartsLog
 from engine.storage.typed import from_json_values, to_json_values
 from engine.task.render import input_hash
 from engine.task.templates import RENDER_ERRORS
@@ -42,6 +45,9 @@ KEY = ["passage_id", "cell", "replicate", "round"]
 """Columns that name a sample across plans: another plan numbers its samples otherwise."""
 
 _RECIPE_FILE = "recipe.json"
+_REUSED_FILE = "reused.json"
+"""Written when everything is taken over that there is."""
+_WRITER = "reused"
 _LENGTHS = ("max_tokens", "context_tokens")
 _PLANNING = ("attributes", "exclude", "quotas")
 """Fields of a task that decide what is planned, and nothing about how a planned sample is written."""
@@ -78,45 +84,48 @@ def _recipe_of(folder: Path) -> Recipe:
 
 
 def find_sources(folder: Path, recipe: Recipe) -> list[Path]:
-    """Other samples folders of the same store, finished or not, that were written by the same recipe; newest first."""
+    """Other samples folders of the same store, finished or not, that were written by the same recipe; newest first.
+
+    What an older version wrote, which kept no manifest, is passed over.
+    """
     others = [file.parent for file in folder.parent.glob(f"*/{_RECIPE_FILE}") if file.parent != folder]
-    same = [other for other in others if _recipe_of(other).text == recipe.text]
+    same = [other for other in others if _recipe_of(other).text == recipe.text and Manifest(other).path.exists()]
     return sorted(same, key=lambda source: (-source.stat().st_mtime_ns, source.name))
 
 
-def reuse_rows(output: Path, prompts: PromptsFolder, passages: pa.Table, committed: IdSet) -> int:
+def reuse_rows(parts: PartsLog, prompts: PromptsFolder, passages: pa.Table) -> int:
     """Takes over what there is, unless an earlier start has done so to the end.
 
     A kill in the middle costs nothing: the parts written count, and the next start looks for the rest.
 
     Args:
-        output: the samples folder, which holds its recipe.
+        parts: the samples folder, which holds its recipe.
         prompts: the plan.
         passages: columns `passage_id`, `title` and `text`.
-        committed: ids of the rows that are there; those that are taken over are added.
 
     Returns:
         The number of rows taken over by this call.
     """
-    attempt = output / f"attempt-{REUSED_ATTEMPT:04d}"
-    if (attempt / ATTEMPT_FILE).exists():
+    output = parts.folder
+    if (output / _REUSED_FILE).exists():
         return 0
-    attempt.mkdir(exist_ok=True)
-    before, recipe, plan = len(committed), _recipe_of(output), prompts.plan_files()
-    writer = _Writer(attempt)
+    before, recipe, plan = len(parts.committed), _recipe_of(output), prompts.plan_files()
+    found = parts.committed.copy()  # and what waits to be written
+    writer = _Writer(parts)
     matcher = _Matcher(prompts, passages, recipe)
     for source in find_sources(output, recipe):
         try:
             # A folder that another driver writes at this moment is left alone: its parts come and go.
             with locked(source.parent / f".{source.name}.lock", wait=False):
-                for rows in _matching_rows(source, matcher, plan, committed):
-                    committed.add(np.sort(rows["sample_id"].to_numpy()))
+                for rows in _matching_rows(source, matcher, plan, found):
+                    found.add(np.sort(rows["sample_id"].to_numpy()))
                     writer.add(rows)
         except BlockingIOError:
             continue
     writer.close()
-    note_start(attempt, Start())
-    return len(committed) - before
+    reused = len(parts.committed) - before
+    write_json(output / _REUSED_FILE, {"rows": reused})
+    return reused
 
 
 def _matching_rows(source: Path, matcher: _Matcher, plan: list[PlanFile], committed: IdSet) -> Iterator[pa.Table]:
@@ -200,11 +209,10 @@ def _renumbered(rows: pa.Table, matches: pa.Table) -> pa.Table:
 
 
 class _Writer:
-    """Collects rows into parts of the attempt that holds what was taken over."""
+    """Collects rows into parts that the driver writes itself."""
 
-    def __init__(self, attempt: Path) -> None:
-        self._attempt = attempt
-        self._number = len(list(attempt.glob("part-*.parquet")))
+    def __init__(self, parts: PartsLog) -> None:
+        self._parts = parts
         self._waiting: list[pa.Table] = []
 
     def add(self, rows: pa.Table) -> None:
@@ -216,8 +224,6 @@ class _Writer:
     def close(self) -> None:
         """Commits what is waiting."""
         if self._waiting:
-            part = self._attempt / f"part-e0-{self._number:05d}.parquet"
-            assert not part.exists(), f"part {part} exists: parts of this attempt are numbered without gaps"
-            write_part(part, pa.concat_tables(self._waiting).combine_chunks())
-            self._number += 1
+            write_part(self._parts.new_part(_WRITER), pa.concat_tables(self._waiting).combine_chunks())
+            self._parts.list_new()
             self._waiting = []

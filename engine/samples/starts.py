@@ -1,8 +1,7 @@
 """What each start of the driver did to a samples folder: `attempt-*/attempt.json`, beside the parts of that start.
 
 In: the totals of engines, as they work. Out: the same, read back. What a killed start noted last is all that is known
-of it beside its parts. Attempt 0 is no start of engines: it holds the rows that were taken over
-(engine/samples/reuse.py).
+of it beside its parts.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from engine.storage.typed import from_json_values
 
 ATTEMPT_FILE = "attempt.json"
 REUSED_ATTEMPT = 0
-"""The number in the column `attempt` of rows that were taken over; starts of the driver count from 1."""
+"""What rows that were taken over (engine/samples/reuse.py) have in the column `attempt`; starts count from 1."""
 
 
 @dataclass(frozen=True)

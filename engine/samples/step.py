@@ -1,8 +1,8 @@
 """The samples step: prompts -> samples, written by engines in Ray actors and committed part by part.
 
-In: the plan, the passages, the parts that earlier starts committed, and other samples folders of the store. Out:
-`attempt-*/part-*.parquet` (columns.SAMPLES), which together hold every planned id exactly once, failed rows included. A
-step that was killed goes on where its committed parts end. Memory does not grow with the plan: what is committed is a
+In: the plan, the passages, the parts of earlier starts, and other samples folders of the store. Out: the parts that the
+manifest lists (columns.SAMPLES), which together hold every planned id exactly once, failed rows included. A step that
+was killed goes on where its parts end. Memory does not grow with the plan: what is committed is a
 bitmap, what is pending is read window by window.
 """
 
@@ -19,13 +19,13 @@ from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.artifacts.samples import SamplesRecord
 from engine.errors import StoppedEarly
 from engine.generation.jobs import GenerationJob
-from engine.generation.totals import EngineTotals, add_up, check_failures
+from engine.generation.totals import EngineTotals, check_failures
 from engine.samples.accounts import check_complete, find_error, make_record
 from engine.samples.pending import pending_units
 from engine.samples.reuse import make_recipe, note_recipe, reuse_rows
 from engine.samples.starts import Start, note_start
 from engine.storage.merging import compact
-from engine.storage.parts import committed_parts, committed_set, open_attempt, seal_attempts
+from engine.storage.parts_log import PartsLog
 
 if TYPE_CHECKING:
     from engine.generation.jobs import Pool, Unit
@@ -34,38 +34,38 @@ if TYPE_CHECKING:
 
 _UNIT_BATCHES = 2
 """A unit holds about this many full batches: at least seconds of work on any engine, so queues stay short."""
-_MANY_PARTS = 1000
-"""A start that finds more small parts than this merges them first: footers are read by each start."""
 _NOTE_SECONDS = 5.0
 """Totals are written this often, so that a kill costs no more of them."""
 
 
 def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> SamplesRecord:
-    """Generates what the plan holds and no committed part has yet."""
+    """Generates what the plan holds and no listed part has yet.
+
+    Raises:
+        FencedError: another start has taken the folder over.
+        StoppedEarly: `samples.max_seconds` ran out.
+        BrokenInvariantError: something planned is missing in the end.
+    """
     # What is there: parts of earlier starts, and rows of earlier folders that answer the same prompts.
-    attempt = seal_attempts(output)
     prompts = PromptsFolder(inputs["prompts"])
     plan = prompts.plan_files()
+    parts = PartsLog.take_over(output, size_of(plan))
     passages = DocumentsFolder(inputs["documents"]).texts()
-    committed = committed_set(committed_parts(output), size_of(plan))
     note_recipe(output, make_recipe(config, prompts))
-    if reused := reuse_rows(output, prompts, passages, committed):
+    if reused := reuse_rows(parts, prompts, passages):
         place.console.step("samples", f"{reused:,} taken over from earlier runs")
-    compact(output, more_than=_MANY_PARTS)
 
     # What is missing, and having it written.
-    planned = sum(file.rows for file in plan)
-    if len(committed) < planned:
-        share = config.max_failed_share
-        job = GenerationJob(
-            prompts.prompts(), attempt, open_attempt(output, attempt), prompts.conditions(), max_failed_share=share
-        )
-        units = pending_units(plan, committed, passages, _UNIT_BATCHES * config.max_num_seqs)
-        _have_written(job, _Missing(units, planned, len(committed)), config, place)
-        seal_attempts(output)
+    planned, done = sum(file.rows for file in plan), len(parts.committed)
+    if done < planned:
+        share, conditions = config.max_failed_share, prompts.conditions()
+        job = GenerationJob(prompts.prompts(), parts.start, parts.attempt_folder, conditions, max_failed_share=share)
+        units = pending_units(plan, parts.committed, passages, _UNIT_BATCHES * config.max_num_seqs)
+        _have_written(job, parts, _Missing(units, planned, done), config, place)
 
     # The count.
-    compact(output)
+    compact(parts)
+    parts.clear()
     check_complete(output, plan)
     record = make_record(output)
     outcome = EngineTotals(record.generated, record.failed, record.turned_down, last_error=find_error(output))
@@ -84,7 +84,7 @@ class _Missing:
     """Samples that were committed before."""
 
 
-def _have_written(job: GenerationJob, missing: _Missing, config: SamplesConfig, place: Place) -> None:
+def _have_written(job: GenerationJob, parts: PartsLog, missing: _Missing, config: SamplesConfig, place: Place) -> None:
     """Has the run's engines write all units, with a bar; what they do is noted beside the parts every few seconds.
 
     Raises:
@@ -106,11 +106,11 @@ def _have_written(job: GenerationJob, missing: _Missing, config: SamplesConfig, 
             note(_NOTE_SECONDS)
 
         try:
-            totals = pool.generate(job, missing.units, on_progress)
+            pool.generate(job, parts, missing.units, on_progress)
         finally:
             note(0.0)
     if pool.out_of_time:
-        done = done_before + add_up(totals).committed
+        done = len(parts.committed)
         raise StoppedEarly(f"time budget (samples.max_seconds) reached: {done:,} of {planned:,} generated")
 
 

@@ -50,6 +50,10 @@ def unpack_runs(packed: bytes) -> Runs:
     return np.cumsum(gaps) + np.cumsum(lengths) - lengths, lengths
 
 
+_BITS_SET = np.array([number.bit_count() for number in range(256)], np.uint8)
+"""How many bits of a byte are set."""
+
+
 class IdSet:
     """A set of ids from 0 up to but not including `size`, one bit each.
 
@@ -68,8 +72,38 @@ class IdSet:
         """Adds sorted distinct ids, none of which is in the set."""
         self.add_runs(runs_of(ids))
 
-    def add_runs(self, runs: Runs) -> None:
-        """Adds runs of neighbours, ascending, none of whose ids is in the set."""
+    def include(self, ids: Ids) -> None:
+        """Adds those of sorted distinct ids that are not in the set."""
+        self._require_inside(runs_of(ids))
+        self.add(ids[~self.contains(ids)])
+
+    def overlaps(self, runs: Runs) -> bool:
+        """Tells whether any id of some runs is in the set."""
+        self._require_inside(runs)
+        return bool(self.contains(ids_of(runs)).any())
+
+    def copy(self) -> IdSet:
+        """Returns a set of the same ids."""
+        other = IdSet(self.size)
+        other._bits, other._count = self._bits.copy(), self._count
+        return other
+
+    def pack(self) -> str:
+        """Packs the set into text, compressed."""
+        return base64.b64encode(zlib.compress(self._bits.tobytes(), 1)).decode()
+
+    @classmethod
+    def unpack(cls, size: int, packed: str) -> IdSet:
+        """Returns the set that `pack` packed; the empty one for no text."""
+        members = cls(size)
+        if packed:
+            bits = np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
+            if len(bits) != len(members._bits):
+                raise BrokenInvariantError(f"a set of about {8 * len(bits)} ids belongs to no plan of {size}")
+            members._bits, members._count = bits.copy(), int(_BITS_SET[bits].sum(dtype=np.int64))
+        return members
+
+    def _require_inside(self, runs: Runs) -> None:
         starts, lengths = runs
         if not len(starts):
             return
@@ -78,6 +112,11 @@ class IdSet:
             raise BrokenInvariantError(f"sample {starts[0]} is committed, and no plan begins below 0")
         if last >= self.size:
             raise BrokenInvariantError(f"sample {last} is committed, and the plan ends at {self.size - 1}")
+
+    def add_runs(self, runs: Runs) -> None:
+        """Adds runs of neighbours, ascending, none of whose ids is in the set."""
+        self._require_inside(runs)
+        starts, lengths = runs
         long = lengths >= _LONG_RUN_IDS
         for start, length in zip(starts[long].tolist(), lengths[long].tolist(), strict=True):
             self._set_run(start, start + length)

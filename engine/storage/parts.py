@@ -1,26 +1,22 @@
-"""Committed parts: how samples reach the disk exactly once, however often the run is killed.
+"""Parts: files of finished samples, of which those count that the manifest lists.
 
-    samples/attempt-0001/part-e0-00000.parquet      sealed: an earlier start of the driver
-    samples/attempt-0002.open/part-e1-00003.parquet open: engines of this start still commit here
+    samples/manifest/00000007.json                what counts (engine/storage/manifest.py)
+    samples/attempt-0002/part-e1-00003.parquet    the fourth part of engine 1 in the second start of the driver
+    samples/attempt-0002/part-merged-00000.parquet    written by that start itself, in place of smaller ones
 
-An engine writes `*.tmp`, fsyncs, and renames into the open folder; the rename is the commit. A driver that
-starts seals every open folder by renaming it, and only then reads what is committed: an engine left over from
-a killed driver finds its folder gone and cannot commit any more, so no id can be written twice. Each part
-carries its ids, compressed, in its footer: resuming reads footers, never rows. A merged part
-(`merged/part-00000.parquet`, engine/storage/merging.py) also names there the parts it replaces, which then no
-longer count.
+Whoever writes has an epoch of its own, a start of the driver and a writer in it, and with it names that nobody else
+uses. It writes `*.tmp`, syncs, and renames, so that a part is whole; but a part **counts only when the manifest lists
+it**, and only the driver lists (engine/storage/parts_log.py). So an engine left over from a killed driver, or one that
+was out of reach and comes back, may write what it likes: nobody reads it. Each part carries its ids, compressed, in
+its footer: they are read without the rows.
 
-In: rows of finished samples. Out: parts, and what of a plan they hold. The rename is the only step that decides, so
-there is no list of parts that could disagree with the folder.
+In: rows of finished samples. Out: parts, and what the listed ones hold.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,62 +25,38 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.errors import BrokenInvariantError
+from engine.errors import BrokenInvariantError, UserError
 from engine.storage.files import fsync_folder
 from engine.storage.ids import Ids, IdSet, Runs, ids_of, pack_ids, unpack_runs
+from engine.storage.manifest import FencedError, Listing, Manifest
 
-MERGED = "merged"
-"""Folder of the parts that replace many smaller ones."""
 IDS_KEY = b"synthmill.sample_ids"
 """Key of a part's footer: the sample ids of its rows, as `ids.pack_ids` packs them."""
-REPLACES_KEY = b"synthmill.replaces"
-"""Key of a merged part's footer: the names of the parts that it replaces, as compressed JSON."""
-_ATTEMPT = re.compile(r"attempt-(\d+)(\.open)?$")
+_PART = re.compile(r"attempt-(\d+)/part-([a-z]+\d*)-\d+\.parquet(\.tmp)?")
 
 
-class FencedError(RuntimeError):
-    """A newer start of the driver has taken over; this engine must stop without committing."""
+def attempt_folder(folder: Path, start: int) -> Path:
+    """Returns where everything is written that belongs to one start of the driver."""
+    return folder / f"attempt-{start:04d}"
 
 
-def seal_attempts(folder: Path) -> int:
-    """Fences off the engines of earlier starts and removes what they left half-written.
-
-    Returns:
-        The number of this start: one more than the highest there is.
-    """
-    highest = 0
-    for leftover in folder.glob("*.tmp"):
-        leftover.unlink()
-    for path in sorted(folder.iterdir()):
-        match = _ATTEMPT.match(path.name)
-        if not match:
-            continue
-        highest = max(highest, int(match[1]))
-        sealed = path.rename(path.with_suffix("")) if match[2] else path
-        for leftover in sealed.glob("*.tmp"):
-            leftover.unlink()
-    return highest + 1
-
-
-def open_attempt(folder: Path, attempt: int) -> Path:
-    """Makes the folder into which the engines of this start commit; `attempt` is what `seal_attempts` returned."""
-    path = folder / f"attempt-{attempt:04d}.open"
-    path.mkdir()
-    return path
+def part_file(attempt: Path, writer: str, number: int) -> Path:
+    """Returns the file of the part with this number of one writer; `e3` is engine 3."""
+    return attempt / f"part-{writer}-{number:05d}.parquet"
 
 
 class PartWriter:
     """The one open part of one engine: rows in the order of completion, committed together.
 
     Args:
-        attempt_folder: the folder of this start of the driver.
+        attempt: the folder of this start of the driver.
         engine: the number of the engine, part of the name of every part it commits.
         schema: of the rows.
-        first_number: the number of the engine's first part here; larger than 0 where a dead engine is replaced.
+        first_number: the number of the engine's first part here.
     """
 
-    def __init__(self, attempt_folder: Path, engine: int, schema: pa.Schema, first_number: int = 0) -> None:
-        self._folder, self._engine, self._schema = attempt_folder, engine, schema
+    def __init__(self, attempt: Path, engine: int, schema: pa.Schema, first_number: int = 0) -> None:
+        self._attempt, self._writer, self._schema = attempt, f"e{engine}", schema
         self._number = first_number
         self._rows: list[dict[str, Any]] = []
 
@@ -96,30 +68,38 @@ class PartWriter:
         self._rows.append(row)
 
     def commit(self) -> Path | None:
-        """Makes the open part count, and opens the next.
+        """Makes a part of the open rows, for the driver to list, and opens the next.
 
         Returns:
-            The part, or None when the open part is empty.
+            The part, or None when there is no open row.
 
         Raises:
-            FencedError: another start of the driver has sealed this attempt.
+            FencedError: another start of the driver has taken over. Parts written after that would not count; that
+                they are not written either saves the work.
         """
         if not self._rows:
             return None
-        part = self._folder / f"part-e{self._engine}-{self._number:05d}.parquet"
+        part = part_file(self._attempt, self._writer, self._number)
         if part.exists():
-            raise BrokenInvariantError(f"part {part} exists: two engines share the number {self._engine}")
+            raise BrokenInvariantError(f"part {part} exists: two engines share the name {self._writer}")
+        if next_attempt(self._attempt).exists():
+            raise FencedError(str(self._attempt))
         try:
             write_part(part, pa.Table.from_pylist(self._rows, schema=self._schema))
-        except FileNotFoundError as error:
-            raise FencedError(f"{self._folder} was sealed by a newer start of the driver") from error
+        except FileNotFoundError as error:  # a newer start, or `clean`, has cleared the file away half written
+            raise FencedError(str(self._attempt)) from error
         self._number += 1
         self._rows = []
         return part
 
 
+def next_attempt(attempt: Path) -> Path:
+    """Returns the folder that the next start of the driver makes."""
+    return attempt_folder(attempt.parent, int(attempt.name.removeprefix("attempt-")) + 1)
+
+
 def write_part(part: Path, table: pa.Table) -> None:
-    """Commits a table as one part, its ids in the footer: it is written beside, synced, renamed, and the folder synced.
+    """Writes a table as one part, its ids in the footer: it is written beside, synced, renamed, and the folder synced.
 
     Args:
         part: the file to be made; its folder exists.
@@ -161,15 +141,27 @@ def row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
 
 
 def part_runs(part: Path) -> Runs:
-    """Reads the sample ids of a committed part, as runs, from its footer alone."""
+    """Reads the sample ids of a part, as runs, from its footer alone."""
     metadata = pq.read_metadata(part).metadata
     if IDS_KEY not in (metadata or {}):
         raise BrokenInvariantError(f"{part} has no ids in its footer")
     return unpack_runs(metadata[IDS_KEY])
 
 
+def whole_part_runs(part: Path) -> Runs | None:
+    """Reads the sample ids of what may be a part; None where it is not whole, not ours, or gone."""
+    try:
+        return part_runs(part)
+    except (pa.ArrowInvalid, BrokenInvariantError, FileNotFoundError):
+        return None
+    except OSError as error:
+        if error.errno is None:  # how Arrow says that a footer makes no sense; a disk that fails has a number
+            return None
+        raise
+
+
 def part_ids(part: Path) -> Ids:
-    """Reads the sample ids of a committed part, ascending, from its footer alone."""
+    """Reads the sample ids of a part, ascending, from its footer alone."""
     return ids_of(part_runs(part))
 
 
@@ -178,18 +170,53 @@ def part_name(part: Path) -> str:
     return f"{part.parent.name}/{part.name}"
 
 
-def replaced_parts(folder: Path) -> list[Path]:
-    """Returns the parts that merged parts of a samples folder replace: they do not count, and some may still exist."""
-    footers = [pq.read_metadata(part).metadata for part in sorted(folder.glob(f"{MERGED}/part-*.parquet"))]
-    names = [json.loads(zlib.decompress(base64.b64decode(footer[REPLACES_KEY]))) for footer in footers]
-    return [folder / name for inner in names for name in inner]
+def writer_of(name: str) -> tuple[int, str]:
+    """Returns the epoch of a part, or of one half written: the start of the driver, and which writer of it."""
+    match = _PART.fullmatch(name)
+    if not match:
+        raise BrokenInvariantError(f"{name} is no name of a part")
+    return int(match[1]), match[2]
+
+
+def read_listing(folder: Path) -> Listing:
+    """Reads the manifest of a samples folder; empty where no start has begun.
+
+    Raises:
+        UserError: an older version wrote the folder, whose parts counted without being listed.
+    """
+    listing = Manifest(folder).read()
+    if not listing.number and any(folder.glob("attempt-*")):
+        raise UserError(
+            "its samples were written by an older version of synthmill, which kept no manifest of them",
+            where=str(folder),
+            remedy="read it with that version, or start the run again, which makes its samples anew",
+        )
+    return listing
 
 
 def committed_parts(folder: Path) -> list[Path]:
-    """Returns all committed parts of a samples folder, in the order of their names, without replaced ones."""
-    parts = sorted(folder.glob("attempt-*/part-*.parquet")) + sorted(folder.glob(f"{MERGED}/part-*.parquet"))
-    replaced = set(replaced_parts(folder))
-    return [part for part in parts if part not in replaced]
+    """Returns all parts of a samples folder that count, in the order of their names; see `read_listing`."""
+    return [folder / name for name in sorted(read_listing(folder).parts)]
+
+
+def ignored_files(folder: Path, *, is_done: bool) -> list[Path]:
+    """Returns the parts on the disk that do not count and never will, half written ones included.
+
+    Args:
+        folder: a samples folder with a manifest.
+        is_done: whether its step has finished. Where it has not, what the last start wrote and nobody has listed yet is
+            left out: the next start takes it over.
+    """
+    listing = Manifest(folder).read()
+    found = sorted(folder.glob("attempt-*/part-*.parquet")) + sorted(folder.glob("attempt-*/part-*.parquet.tmp"))
+    unlisted = [part for part in found if part_name(part) not in listing.parts]
+    return [part for part in unlisted if is_done or is_over(part_name(part), listing)]
+
+
+def is_over(name: str, listing: Listing) -> bool:
+    """Tells whether the epoch of a part is closed: what is not listed of it will never be."""
+    start, writer = writer_of(name)
+    return start != listing.start or writer in listing.closed
 
 
 def committed_set(parts: Iterable[Path], size: int) -> IdSet:

@@ -122,7 +122,7 @@ class Store:
         Raises:
             BlockingIOError: a process is writing the folder.
         """
-        with locked(_lock_file(folder), wait=False):
+        with holding(folder):
             aside = folder.parent / _REMOVED / folder.name
             aside.parent.mkdir(exist_ok=True)
             if aside.exists():
@@ -139,6 +139,17 @@ class Store:
 def _lock_file(folder: Path) -> Path:
     """Returns the file whose lock is the right to write a folder; it lies beside it, so the folder can come and go."""
     return folder.parent / f".{folder.name}.lock"
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Holds the right to write a step's folder for as long as the block lasts.
+
+    Raises:
+        BlockingIOError: a process is writing the folder.
+    """
+    with locked(_lock_file(folder), wait=False):
+        yield
 
 
 def is_being_written(folder: Path) -> bool:

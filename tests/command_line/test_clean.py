@@ -15,8 +15,10 @@ import pytest
 from engine.command_line.clean import Options, clean, read_options
 from engine.command_line.main import USAGE
 from engine.errors import UserError
+from engine.storage.parts import committed_ids, committed_parts
 from engine.storage.run_folders import begin_run, link, link_latest, remember_run
 from engine.storage.store import StepRecord, Store, finish
+from tests.support.committed import begin, commit, write
 from tests.support.paths import ROOT
 
 MADE_FROM: Mapping[str, Mapping[str, str]] = {
@@ -323,6 +325,49 @@ def test_an_output_that_lies_on_another_disk_stays(project: Path) -> None:
         Path("runs/store", path).symlink_to(moved)
     clean(Options(yes=True))
     assert left() == EVERYTHING - {"prompts/orphan-p"}, "what a person put elsewhere is theirs"
+
+
+@pytest.fixture
+def late_parts(project: Path) -> dict[str, list[Path]]:
+    """Parts that do not count, by the state of their step: a finished one, and one that a start may go on with."""
+    late: dict[str, list[Path]] = {}
+    for name in ("s2", "half"):
+        folder = project / "runs" / "store" / "samples" / name
+        first = begin(folder)
+        commit(first, [1, 2])
+        second = begin(folder)
+        commit(second, [3])
+        part = first.attempt_folder / "part-e0-00001.parquet"
+        shutil.copy(first.attempt_folder / "part-e0-00000.parquet", part)  # its engine did not know that it was over
+        late[name] = [part, write(second.attempt_folder, [4], engine=1)]
+    return late
+
+
+def test_parts_that_do_not_count_go_and_all_that_count_stay(
+    project: Path, late_parts: dict[str, list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = {name: project / "runs" / "store" / "samples" / name for name in late_parts}
+    assert "there is no terminal" in refused(*()).what
+    assert all(part.exists() for parts in late_parts.values() for part in parts)
+    assert clean(Options(yes=True)) == 0
+    said = capsys.readouterr().out
+    assert "samples/s2" in said
+    assert "2 of its parts do not count" in said
+    assert said.endswith("removed parts that do not count, 0.0 MB\n")
+    assert not any(part.exists() for part in late_parts["s2"]), "the step is done: nobody lists anything any more"
+    assert [part.exists() for part in late_parts["half"]] == [False, True], "the next start takes the second over"
+    for folder in folders.values():
+        assert committed_ids(committed_parts(folder)).tolist() == [1, 2, 3]
+    assert len(begin(folders["half"]).committed) == 4
+    assert clean(Options()) == 0
+    assert capsys.readouterr().out.endswith("nothing to remove: every step output is needed\n")
+
+
+def test_parts_of_a_folder_that_is_being_written_stay(project: Path, late_parts: dict[str, list[Path]]) -> None:
+    with Store(project / "runs" / "store").producing(project / "runs" / "store" / "samples" / "half", keep=True):
+        clean(Options(yes=True))
+    assert all(part.exists() for part in late_parts["half"])
+    assert not any(part.exists() for part in late_parts["s2"])
 
 
 def test_options_are_read_in_any_order() -> None:

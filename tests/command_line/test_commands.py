@@ -15,12 +15,13 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import samples_schema
 from engine.command_line.commands import trace
 from engine.errors import UserError
-from engine.storage.parts import PartWriter, open_attempt
+from engine.storage.parts import PartWriter
 from engine.storage.run_folders import begin_run, require
 from engine.storage.store import finish
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig, TurnConfig
 from tests.support.command_line import FinishedRun
+from tests.support.committed import begin
 from tests.support.small_run import step_record
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -47,13 +48,15 @@ def two_turn_run(folder: Path, reader: str) -> Path:
     prompts.write_chunk(0, rows)
     prompts.write_basis(TASK, [], [])
     schema = samples_schema(["area", "mood"], compile_task(TASK).answer_columns())
-    writer = PartWriter(open_attempt(folder / "samples", 1), 0, schema)
+    parts = begin(folder / "samples")
+    writer = PartWriter(parts.attempt_folder, 0, schema)
     given = {"status": "generated", "error": "", "text": "4", "field_urgency": "4", "logprob": float("nan")}
     failed = {"status": "failed", "error": "turn triage: does not match", "text": "soon", "field_urgency": None}
     for row, ticket, outcome in zip(rows.to_pylist(), TICKETS, (given, given | failed), strict=True):
         columns = dict.fromkeys(schema.names) | row | outcome | {"turn_ticket": ticket, "model": "fake"}
         writer.add({name: columns[name] for name in schema.names})
     writer.commit()
+    parts.list_new()
     read = DocumentsRecord(reader, 2, 2, 6, {})
     for noun in ("documents", "prompts", "samples"):
         finish(folder / noun, step_record(noun, folder / noun, read))

@@ -11,11 +11,10 @@ import pytest
 from engine.artifacts.columns import EXAMPLES, PASSAGES
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.samples import SamplesFolder
-from engine.errors import UserError
+from engine.errors import BrokenInvariantError, UserError
 from engine.examples.filters.chain import FILTER_NAMES
 from engine.examples.ledger import SETTINGS, Ledger, open_ledger, tables, write_examples
-from engine.storage.parts import write_part
-from tests.support.committed import SCHEMA, row
+from tests.support.committed import SCHEMA, commit_table, row
 from tests.support.ledgers import QUERIES, make_ledger
 
 
@@ -41,7 +40,7 @@ def test_a_rejected_row_is_no_longer_open() -> None:
 def test_a_row_is_rejected_once() -> None:
     ledger = make_ledger()
     ledger.reject(np.array([1]), "round_trip", ["rank 7"])
-    with pytest.raises(AssertionError, match="copy rejects a row that is rejected already"):
+    with pytest.raises(BrokenInvariantError, match="copy rejects a row that is rejected already"):
         ledger.reject(np.array([0, 1]), "copy", ["90% verbatim"] * 2)
 
 
@@ -59,7 +58,7 @@ def test_columns_are_those_of_the_chosen_rows() -> None:
 
 
 def test_rows_out_of_order_are_a_defect() -> None:
-    with pytest.raises(AssertionError, match="order of their ids"):
+    with pytest.raises(BrokenInvariantError, match="order of their ids"):
         Ledger(make_ledger().samples.take([1, 0]), pa.array(["text"]))
 
 
@@ -96,9 +95,7 @@ def write_samples(folder: Path, *samples: tuple[int, str, str]) -> SamplesFolder
         row(sample_id, passage_id=passage_id, status=status, error="too long" * (status == "failed"))
         for sample_id, passage_id, status in samples
     ]
-    attempt = folder / "attempt-0001"
-    attempt.mkdir()
-    write_part(attempt / "part-e0-00000.parquet", pa.Table.from_pylist(rows, schema=SCHEMA))
+    commit_table(folder, pa.Table.from_pylist(rows, schema=SCHEMA))
     return SamplesFolder(folder)
 
 
@@ -122,7 +119,7 @@ def test_a_ledger_of_failures_is_refused(tmp_path: Path) -> None:
 
 def test_a_passage_that_is_not_there_is_a_defect(tmp_path: Path) -> None:
     samples = write_samples(tmp_path, (0, "c", "generated"))
-    with pytest.raises(AssertionError, match="passage is not among the documents"):
+    with pytest.raises(BrokenInvariantError, match="passage is not among the documents"):
         open_ledger(samples, write_passages(tmp_path))
 
 

@@ -19,9 +19,9 @@ from engine.examples.step import curate_examples
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.place import Place
 from engine.search.encoder import EncoderConfig
-from engine.storage.parts import write_part
 from engine.task.config import PromptKind, TaskConfig, TurnConfig
 from engine.task.render import Demonstration
+from tests.support.committed import commit_table
 from tests.support.places import quiet_place
 
 ENCODER = EncoderConfig("bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=64)
@@ -99,10 +99,8 @@ def write_samples(folder: Path, samples: list[tuple[str, str, str]] = SAMPLES) -
     ]
     rows.append({"sample_id": 1, "passage_id": "bees", "status": "failed", "error": "too long", "text": ""})
     rows.reverse()
-    for number, part in enumerate((rows[:5], rows[5:])):
-        attempt = folder / f"attempt-{number:04d}"
-        attempt.mkdir()
-        write_part(attempt / "part-e0-00000.parquet", pa.Table.from_pylist(part, schema=samples_schema(["form"])))
+    for part in (rows[:5], rows[5:]):
+        commit_table(folder, pa.Table.from_pylist(part, schema=samples_schema(["form"])))
 
 
 def curate(

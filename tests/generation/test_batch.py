@@ -15,14 +15,15 @@ from engine.generation.batch import JobBatch
 from engine.generation.fake_generator import FakeGenerator
 from engine.generation.generator import Request
 from engine.generation.jobs import GenerationJob, Ticket
-from engine.storage.parts import open_attempt
 from engine.task.compiled import Prompts
 from engine.task.config import PromptKind
+from tests.support.committed import begin
 from tests.support.loops import CONFIG, PROMPTS, SETS, TASK, Start, Watched, row
 
 
 def test_a_batch_writes_step_by_step_what_it_takes_in(tmp_path: Path) -> None:
-    job = GenerationJob(PROMPTS, 1, open_attempt(tmp_path, 1), ["form"])
+    parts = begin(tmp_path)
+    job = GenerationJob(PROMPTS, parts.start, parts.attempt_folder, ["form"])
     batch = JobBatch(job, FakeGenerator(CONFIG), CONFIG, 5, map(str, itertools.count()))
     assert batch.is_idle
     ticket = Ticket(3)
@@ -40,6 +41,7 @@ def test_a_batch_writes_step_by_step_what_it_takes_in(tmp_path: Path) -> None:
     assert batch.totals.committed == 0, "more rows may come"
     batch.commit_when_due(nothing_to_take=True)
     assert batch.totals.committed == 3
+    parts.list_new()
     assert SamplesFolder(tmp_path).rows().num_rows == 3
 
 

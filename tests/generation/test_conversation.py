@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from engine.errors import BrokenInvariantError
 from engine.generation.conversation import Conversation
 from engine.generation.generator import Written
 from engine.generation.jobs import Ticket
@@ -137,5 +138,5 @@ def test_what_a_filter_turns_down_is_told_apart() -> None:
 
 
 def test_a_row_is_not_written_before_the_sample_is_over() -> None:
-    with pytest.raises(AssertionError):
+    with pytest.raises(BrokenInvariantError):
         begun().columns()

@@ -20,7 +20,7 @@ from engine.generation.pools import EnginePools
 from engine.generation.processors import Processors
 from engine.generation.totals import EngineTotals
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job, rows, units, written
+from tests.support.jobs import FAKE, job_at, rows, units, written
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_an_engine_without_memory_starts_once_more_with_less(
     monkeypatch.setenv(MEMORY_BYTES, "1000")
     pool = pools.start(replace(FAKE, kv_cache_bytes=1500, num_engines=2), place)
     assert isinstance(pool, EnginePool)
-    pool.generate(job(tmp_path), units(60, 15), lambda _: None)
+    pool.generate(*job_at(tmp_path), units(60, 15), lambda _: None)
     assert SamplesFolder(tmp_path).rows().num_rows == 60
     assert [engine.config.kv_cache_bytes for engine in pool.engines] == [750, 750]
     warnings = written(place).count("kv_cache_bytes 1500 -> 750")

@@ -23,7 +23,7 @@ from engine.runtime.place import Place
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
 from tests.support.adapters import MODEL, write_adapter
-from tests.support.jobs import job, rows
+from tests.support.jobs import job_at, rows
 from tests.support.loops import CONFIG, Start, Watched, row
 
 JUDGED = TaskConfig(
@@ -133,10 +133,9 @@ def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, pla
     ask = "Bees dance {{ passage.text }}"
     task = TaskConfig(turns={"one": TurnConfig(ask), "two": TurnConfig(ask, model="other")})
     folder = tmp_path / "samples"
-    folder.mkdir()
     try:
         pool = place.engines.start(config, place)
-        pool.generate(replace(job(folder), prompts=Prompts(task, [])), [Unit(0, rows(3))], lambda _: None)
+        pool.generate(*job_at(folder, Prompts(task, [])), [Unit(0, rows(3))], lambda _: None)
     finally:
         place.engines.stop()
     table = SamplesFolder(folder).rows()

@@ -15,7 +15,9 @@ from engine.generation.fake_generator import SAMPLES_PER_SECOND, FakeGenerator
 from engine.generation.generator import Finished, prompt_hash
 from engine.generation.loop import EngineLoop
 from engine.generation.totals import EngineTotals
-from engine.storage.parts import FencedError, committed_parts, open_attempt, seal_attempts
+from engine.storage.manifest import FencedError
+from engine.storage.parts import committed_parts
+from tests.support.committed import begin
 from tests.support.loops import CONFIG, PROMPTS, Start, Watched, finished, row
 
 
@@ -102,6 +104,7 @@ def test_an_idle_loop_leaves_nothing_open(start: Start) -> None:
     deadline = time.monotonic() + 5
     while running.loop.totals().committed < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
+    running.parts.list_new()
     assert SamplesFolder(running.folder).rows()["sample_id"].to_pylist() == [0, 1]
     assert running.thread.is_alive()
 
@@ -111,8 +114,9 @@ def test_stopping_commits_what_is_written(start: Start, monkeypatch: pytest.Monk
     running = start()
     ticket = running.loop.hand_in([row(i) for i in range(500)])
     time.sleep(0.4)
-    assert committed_parts(running.folder) == []
+    assert list(running.attempt.iterdir()) == []
     totals = running.end()
+    running.parts.list_new()
     assert not ticket.done.is_set()
     assert 0 < totals.generated < 500
     assert totals.committed == totals.generated == SamplesFolder(running.folder).rows().num_rows
@@ -123,9 +127,7 @@ def test_jobs_follow_each_other_on_one_engine(start: Start, tmp_path: Path) -> N
     folders = [running.attempt]
     for number in range(2, 22):
         running.loop.hand_in([row(number)])
-        second = tmp_path / f"job{number}"
-        second.mkdir()
-        folders.append(open_attempt(second, number))
+        folders.append(begin(tmp_path / f"job{number}").attempt_folder)
         finished(running.loop.hand_in([row(number + 100)]))
         finished(running.loop.hand_in(replace(running.job, attempt=number, attempt_folder=folders[-1])))
         assert running.loop.totals() == EngineTotals()
@@ -134,9 +136,9 @@ def test_jobs_follow_each_other_on_one_engine(start: Start, tmp_path: Path) -> N
     assert [len(found) for found in rows] == [2] * 20 + [1], "a job's last rows are not lost to the next"
 
 
-def test_a_sealed_attempt_stops_the_loop(start: Start) -> None:
+def test_another_start_of_the_driver_stops_the_loop(start: Start) -> None:
     running = start()
-    seal_attempts(running.folder)
+    begin(running.folder)
     running.loop.hand_in([row(0)])
     running.thread.join(10)
     with pytest.raises(FencedError):

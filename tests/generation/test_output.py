@@ -13,7 +13,8 @@ from engine.generation.generator import Written
 from engine.generation.jobs import GenerationJob, Ticket
 from engine.generation.output import JobOutput
 from engine.generation.totals import EngineTotals
-from engine.storage.parts import FencedError, committed_parts, open_attempt, seal_attempts
+from engine.storage.manifest import FencedError
+from tests.support.committed import begin
 from tests.support.loops import CONFIG, PROMPTS, row
 
 TASK = PROMPTS.compile()
@@ -22,7 +23,7 @@ SMALL = replace(CONFIG, part_rows=3, part_seconds=100.0)
 
 @pytest.fixture
 def output(tmp_path: Path) -> JobOutput:
-    job = GenerationJob(PROMPTS, 1, open_attempt(tmp_path, 1), ["form"])
+    job = GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"])
     return JobOutput(job, TASK, SMALL, 5)
 
 
@@ -45,7 +46,7 @@ def test_a_part_is_due_when_it_is_large_or_nothing_else_is_to_do(output: JobOutp
 
 
 def test_a_part_is_due_when_it_is_old(tmp_path: Path) -> None:
-    job = GenerationJob(PROMPTS, 1, open_attempt(tmp_path, 1), ["form"])
+    job = GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"])
     output = JobOutput(job, TASK, replace(SMALL, part_seconds=1e-9), 5)
     output.add(over(0))
     assert output.is_due(idle=False)
@@ -68,13 +69,13 @@ def test_totals_follow_what_is_written_and_committed(output: JobOutput) -> None:
 def test_a_row_says_who_wrote_it(output: JobOutput, tmp_path: Path) -> None:
     output.add(over(3))
     output.commit({})
-    [part] = committed_parts(tmp_path)
+    [part] = tmp_path.glob("attempt-0001/*")
     [written] = pq.read_table(part).to_pylist()
     assert (written["sample_id"], written["engine"], written["attempt"], written["model"]) == (3, 5, 1, "fake")
 
 
-def test_a_sealed_attempt_takes_no_part(output: JobOutput, tmp_path: Path) -> None:
-    seal_attempts(tmp_path)
+def test_a_job_that_another_start_took_over_takes_no_part(output: JobOutput, tmp_path: Path) -> None:
+    begin(tmp_path)
     output.add(over(0))
     with pytest.raises(FencedError):
         output.commit({})

@@ -15,18 +15,21 @@ import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
+from engine.generation.engines import Engine, EngineState
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job, rows, units
+from engine.storage.parts import ignored_files
+from tests.support.committed import begin
+from tests.support.jobs import FAKE, job_at, rows, units
 
 
 def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, num_engines=2), place)
     seen: list[int] = []
-    totals = pool.generate(job(tmp_path), units(300, 15), seen.append)
+    totals = pool.generate(*job_at(tmp_path), units(300, 15), seen.append)
     table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(300))
     assert set(table["status"].to_pylist()) == {"generated"}
@@ -44,7 +47,7 @@ def test_a_killed_engine_costs_only_its_open_part(
     victim, seeds = actor_pid(pool), {engine.seed for engine in pool.engines}
     killer = threading.Thread(target=kill_after_its_first_part, args=(victim, tmp_path))
     killer.start()
-    totals = pool.generate(job(tmp_path), units(240, 12), lambda _: None)
+    totals = pool.generate(*job_at(tmp_path), units(240, 12), lambda _: None)
     killer.join()
     table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(240))
@@ -53,6 +56,41 @@ def test_a_killed_engine_costs_only_its_open_part(
     assert len(seeds | {engine.seed for engine in pool.engines}) == 3, "and draws otherwise than it did"
     assert writers.count(0) >= 20, "what the dead one had committed is kept"
     assert next(engine.committed for engine in totals) == writers.count(0), "and counted"
+
+
+def test_an_engine_out_of_reach_is_given_up_and_what_it_writes_on_does_not_count(
+    tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver cannot end it, hands its rows to another, and both write them."""
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
+    monkeypatch.setattr("engine.generation.pool.end_actor", lambda actor: None)
+    settle, lost = EnginePool._settle, []
+
+    def lose_the_first(pool: EnginePool) -> list[Engine]:
+        dead = settle(pool)
+        if not lost and list(tmp_path.glob("attempt-*/part-e0-*.parquet")):
+            lost.append(pool.engines[0])
+            pool.engines[0].state = EngineState.dead
+            return lost[:]
+        return dead
+
+    monkeypatch.setattr(EnginePool, "_settle", lose_the_first)
+    pool = pools.start(FAKE, place)
+    job, parts = job_at(tmp_path)
+    pool.generate(job, parts, units(120, 24), lambda _: None)
+    rows = SamplesFolder(tmp_path).rows()
+    assert rows["sample_id"].to_pylist() == list(range(120))
+    assert set(rows["engine"].to_pylist()) == {0, 1}
+    deadline = time.monotonic() + 60
+    while not (late := ignored_files(tmp_path, is_done=False)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert {part.name[:8] for part in late} == {"part-e0-"}, "it was alive all the time"
+    parts.list_new()
+    assert SamplesFolder(tmp_path).rows().equals(rows)
+    assert len(begin(tmp_path).committed) == 120, "and a later start follows the manifest"
+    import ray
+
+    ray.kill(lost[0].actor)
 
 
 def kill_after_its_first_part(victim: int, folder: Path) -> None:
@@ -77,7 +115,7 @@ def test_a_failing_prompt_is_a_failed_row(tmp_path: Path, place: Place, pools: E
     work = rows(40)
     texts = ["word " * 200 if i == 7 else text for i, text in enumerate(work["text"].to_pylist())]
     work = work.set_column(work.column_names.index("text"), "text", pa.array(texts))
-    pool.generate(job(tmp_path), [Unit(0, work)], lambda _: None)
+    pool.generate(*job_at(tmp_path), [Unit(0, work)], lambda _: None)
     failed = [row for row in SamplesFolder(tmp_path).rows().to_pylist() if row["status"] == "failed"]
     assert [row["sample_id"] for row in failed] == [7]
     assert "the context 60" in failed[0]["error"]
@@ -90,19 +128,18 @@ def test_a_time_budget_ends_in_good_order(
     slow = replace(FAKE, max_seconds=1.5, part_rows=1000)
     pool = pools.start(slow, place)
     started = time.monotonic()
-    totals = pool.generate(job(tmp_path), units(3000, 15), lambda _: None)
+    totals = pool.generate(*job_at(tmp_path), units(3000, 15), lambda _: None)
     assert pool.out_of_time
     assert time.monotonic() - started < 15, "60 s of work were planned"
     there = SamplesFolder(tmp_path).rows().num_rows
     assert 0 < there < 3000
     assert sum(engine.committed for engine in totals) == there, "the open part is committed"
-    (tmp_path / "again").mkdir()
-    assert pool.generate(job(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
+    assert pool.generate(*job_at(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
 
 
 def test_a_budget_that_suffices_changes_nothing(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, max_seconds=60.0), place)
-    totals = pool.generate(job(tmp_path), units(60, 15), lambda _: None)
+    totals = pool.generate(*job_at(tmp_path), units(60, 15), lambda _: None)
     assert not pool.out_of_time
     assert (totals[0].committed, totals[0].cpus, totals[0].gpus) == (60, 1, 0)
 
@@ -110,10 +147,11 @@ def test_a_budget_that_suffices_changes_nothing(tmp_path: Path, place: Place, po
 def test_a_job_in_which_too_many_samples_fail_is_stopped(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, context_tokens=3, max_tokens=2), place)
     with pytest.raises(UserError, match="samples failed, the last with: the prompt has"):
-        pool.generate(job(tmp_path), units(300, 15), lambda _: None)
+        pool.generate(*job_at(tmp_path), units(300, 15), lambda _: None)
 
 
 def test_a_job_may_allow_all_of_its_samples_to_fail(tmp_path: Path, place: Place, pools: EnginePools) -> None:
     pool = pools.start(replace(FAKE, context_tokens=3, max_tokens=2), place)
-    totals = pool.generate(replace(job(tmp_path), max_failed_share=1.0), units(90, 15), lambda _: None)
+    job, parts = job_at(tmp_path)
+    totals = pool.generate(replace(job, max_failed_share=1.0), parts, units(90, 15), lambda _: None)
     assert [engine.failed for engine in totals] == [90]

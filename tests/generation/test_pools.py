@@ -20,7 +20,7 @@ from engine.generation.shares import writer_of
 from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job, units
+from tests.support.jobs import FAKE, job_at, units
 from tests.support.places import quiet_place
 
 MIX = {"small": {"share": 3}, "large": {"share": 1, "temperature": 0.9, "num_engines": 2}}
@@ -72,7 +72,7 @@ def test_two_generators_write_every_row_once(
     assert isinstance(pool, MixedPool)
     seen: list[int] = []
     work = units(300, 15)
-    totals = pool.generate(job(tmp_path), work, seen.append)
+    totals = pool.generate(*job_at(tmp_path), work, seen.append)
     table = SamplesFolder(tmp_path).rows()
     assert table["sample_id"].to_pylist() == list(range(300))
     by_engine = (table["engine"].to_numpy() >= ENGINE_NUMBERS_PER_GENERATOR).astype(int)
@@ -80,8 +80,7 @@ def test_two_generators_write_every_row_once(
     assert sum(engine.committed for engine in totals) == 300
     assert seen[-1] == 300
     assert len(totals) == 3, "one engine of the first generator, two of the second"
-    (tmp_path / "again").mkdir()
-    pool.generate(job(tmp_path / "again"), units(30, 15), lambda _: None)
+    pool.generate(*job_at(tmp_path / "again"), units(30, 15), lambda _: None)
     said = (place.logs() / "engine-0.log").read_text().splitlines()
     assert len(said) == len(set(said)) == 2, "a generator that is loaded again has another seed"
 
@@ -94,7 +93,7 @@ def test_a_time_budget_is_of_all_generators_together(
 ) -> None:
     monkeypatch.setenv(SAMPLES_PER_SECOND, "30")
     pool = pools.start(replace(MIXED, max_seconds=1.0), place)
-    pool.generate(job(tmp_path), units(300, 15), lambda _: None)
+    pool.generate(*job_at(tmp_path), units(300, 15), lambda _: None)
     assert pool.out_of_time
     assert 0 < SamplesFolder(tmp_path).rows().num_rows < 200
 
@@ -116,7 +115,7 @@ class Stub:
     def wait_ready(self) -> float:
         return 0.0
 
-    def generate(self, job: Any, units: list[Unit], on_progress: Any) -> list[EngineTotals]:
+    def generate(self, job: Any, parts: Any, units: list[Unit], on_progress: Any) -> list[EngineTotals]:
         self.last = [EngineTotals(generated=sum(unit.size for unit in units))]
         return self.last
 
@@ -129,8 +128,7 @@ class Stub:
 
 def test_a_second_job_counts_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.generation.pools.EnginePool", Stub)
-    (tmp_path / "samples").mkdir()
-    the_job, pool = job(tmp_path / "samples"), MixedPool(MIXED, quiet_place(tmp_path), salt="")
+    (job, parts), pool = job_at(tmp_path / "samples"), MixedPool(MIXED, quiet_place(tmp_path), salt="")
     for _ in range(3):
-        totals = pool.generate(the_job, units(20, 5), print)
+        totals = pool.generate(job, parts, units(20, 5), print)
         assert add_up(totals).generated == add_up(pool.totals()).generated == 20

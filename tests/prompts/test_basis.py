@@ -13,10 +13,10 @@ from engine.artifacts.examples import KEPT_FILE
 from engine.artifacts.prompts import PromptsFolder
 from engine.models.tokenizer import load_tokenizer
 from engine.prompts.basis import gather_basis, read_basis, written_task
-from engine.storage.parts import open_attempt, write_part
 from engine.task.compiled import compile_task
 from engine.task.config import AttributeConfig, WrittenConfig
 from engine.task.render import Demonstration
+from tests.support.committed import commit_table
 from tests.support.corpus import write_corpus
 from tests.support.planning import MODEL, passage_text, prompts_config
 
@@ -78,7 +78,7 @@ def write_samples(folder: Path, *texts: str) -> Path:
     """Writes a samples folder whose samples have these texts."""
     folder.mkdir()
     table = pa.Table.from_pylist([{"sample_id": number, "text": text} for number, text in enumerate(texts)], SAMPLES)
-    write_part(open_attempt(folder, 1) / "part-e0-00000.parquet", table)
+    commit_table(folder, table)
     return folder
 
 

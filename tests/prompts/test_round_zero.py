@@ -26,9 +26,9 @@ from engine.prompts.round_zero import (
     with_values,
     zero_shot,
 )
-from engine.storage.parts import open_attempt, write_part
 from engine.task.config import AttributeConfig, ParserKind, TaskConfig, WrittenConfig
 from tests.support.command_line import CommandLine
+from tests.support.committed import commit_table
 from tests.support.corpus import write_corpus
 
 TASK = TaskConfig(
@@ -97,7 +97,7 @@ def write_samples(folder: Path, rows: list[dict[str, object]]) -> Path:
     """A samples folder whose samples gave these texts."""
     schema = pa.schema([*SAMPLES, ("turn_written_0", pa.string())])
     table = pa.Table.from_pylist([{"sample_id": i, **row} for i, row in enumerate(rows)], schema)
-    write_part(open_attempt(folder, 1) / "part-e0-00000.parquet", table)
+    commit_table(folder, table)
     return folder
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import EngineTime
+from engine.errors import BrokenInvariantError
 from engine.generation.totals import EngineTotals
 from engine.samples.accounts import check_complete, find_error, make_record
 from engine.samples.starts import Start, note_start
 from engine.storage.parts import PartWriter
-from tests.support.committed import SCHEMA, commit, row
+from tests.support.committed import SCHEMA, begin, commit, commit_table, row
 from tests.support.jobs import rows
 
 DOWN = "turn rating: keep_if does not hold: false"
@@ -22,17 +24,16 @@ DOWN = "turn rating: keep_if does not hold: false"
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     """Two rows that were taken over, and five of two starts, of which two failed and one more was turned down."""
-    folders = [tmp_path / f"attempt-{number:04d}" for number in range(3)]
-    for folder in folders:
-        folder.mkdir()
-    commit(folders[0], [0, 1])
+    commit_table(tmp_path, pa.Table.from_pylist([row(0), row(1)], schema=SCHEMA))
     outcomes = [("", 10), ("too long", 0), ("", 20), (DOWN, 5), ("too long", 0)]
     for number, (error, tokens) in enumerate(outcomes, 2):
-        writer = PartWriter(folders[1 + number % 2], 0, SCHEMA, number)
+        parts = begin(tmp_path)
+        writer = PartWriter(parts.attempt_folder, 0, SCHEMA)
         status = "failed" if error else "generated"
         values = {"error": error, "status": status, "output_tokens": tokens, "prompt_tokens": 7}
         writer.add(row(number, attempt=1 + number % 2, **values))
         writer.commit()
+        parts.list_new()
     return tmp_path
 
 
@@ -55,7 +56,6 @@ def test_rates_are_over_all_starts(output: Path) -> None:
         cpus=2,
     )
     second = EngineTotals(generated=10, committed=10, requests=5, first_admitted=200.0, last_committed=205.0, cpus=1)
-    note_start(output / "attempt-0000", Start())
     note_start(output / "attempt-0001", Start(4.0, [first]))
     note_start(output / "attempt-0002", Start(3.0, [second]))
     record = make_record(output)
@@ -74,8 +74,7 @@ def test_without_any_engine_there_are_no_rates(output: Path) -> None:
 
 def test_some_reason_of_a_failure_is_found(output: Path, tmp_path: Path) -> None:
     assert find_error(output) in {"too long", DOWN}
-    (tmp_path / "none" / "attempt-0001").mkdir(parents=True)
-    commit(tmp_path / "none" / "attempt-0001", [0])
+    commit(begin(tmp_path / "none"), [0])
     assert find_error(tmp_path / "none") == ""
 
 
@@ -86,5 +85,5 @@ def test_a_planned_row_that_is_not_there_is_a_defect(output: Path, tmp_path: Pat
         pq.write_table(rows(count).drop_columns(["title", "text"]), prompts / f"plan-{number:05d}.parquet")
     whole, longer = PromptsFolder(prompts).plan_files()
     check_complete(output, [whole])
-    with pytest.raises(AssertionError, match=r"plan-00001.parquet plans 8 samples, 7 are committed"):
+    with pytest.raises(BrokenInvariantError, match=r"plan-00001.parquet plans 8 samples, 7 are committed"):
         check_complete(output, [longer])

@@ -162,8 +162,8 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
     recipe = make_recipe(FAKE, prompts)
     assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts).text
     assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts).text
-    for name in ("b", "a", "own", "foreign"):
-        (tmp_path / name).mkdir()
+    for name in ("b", "a", "own", "foreign", "older version"):
+        (tmp_path / name / ("attempt-0001" if name == "older version" else "manifest")).mkdir(parents=True)
         values = vars(recipe) | ({"text": "other"} if name == "foreign" else {})
         (tmp_path / name / "recipe.json").write_text(json.dumps(values))
     assert [source.name for source in find_sources(tmp_path / "own", recipe)] == ["a", "b"]

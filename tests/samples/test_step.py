@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
+from engine.generation.pool import EnginePool
+from engine.generation.totals import EngineTotals
 from engine.runtime.identity import reachable
 from engine.runtime.place import Place
 from engine.samples.step import generate_samples
-from engine.storage.parts import committed_parts
+from engine.storage.parts import write_part
 from tests.support.command_line import CommandLine
+from tests.support.committed import begin
 from tests.support.jobs import FAKE
 
 
@@ -30,24 +32,49 @@ def test_the_step_reaches_no_code_that_decides_where_rows_are_written() -> None:
 def test_generates_resumes_and_keeps_what_is_committed(
     planned_inputs: Mapping[str, Path], tmp_path: Path, place: Place
 ) -> None:
-    output = tmp_path / "samples"
+    output, killed = tmp_path / "samples", tmp_path / "elsewhere" / "samples"
     output.mkdir()
     try:
         record = generate_samples(FAKE, planned_inputs, output, place)
         assert (record.planned, record.generated, record.failed) == (90, 90, 0)
-        before = SamplesFolder(output).rows()
-        lost = committed_parts(output)[0]
-        kept = before.filter(pc.invert(pc.is_in(before["sample_id"], pq.read_table(lost)["sample_id"])))
-        lost.unlink()  # as if it had never been committed
-        record = generate_samples(replace(FAKE, num_engines=2, part_rows=7), planned_inputs, output, place)
+        rows = SamplesFolder(output).rows()
+        first = begin(killed, 90)
+        write_part(first.attempt_folder / "part-e0-00000.parquet", rows.slice(10, 20))  # its driver listed nothing
+        record = generate_samples(replace(FAKE, num_engines=2, part_rows=7), planned_inputs, killed, place)
         assert record.planned == 90
-        after = SamplesFolder(output).rows()
+        after = SamplesFolder(killed).rows()
         assert after["sample_id"].to_pylist() == list(range(90))
-        same = after.filter(pc.is_in(after["sample_id"], kept["sample_id"]))
-        assert same["attempt"].to_pylist() == kept["attempt"].to_pylist() == [1] * kept.num_rows
+        assert after.slice(10, 20).equals(rows.slice(10, 20))
+        assert after["attempt"].to_pylist() == [2] * 10 + [1] * 20 + [2] * 60
         assert generate_samples(FAKE, planned_inputs, output, place).planned == 90, "nothing pending starts no engine"
     finally:
         place.engines.stop()
+
+
+def test_a_start_that_is_overtaken_ends_in_one_line_and_lists_nothing_more(
+    planned_inputs: Mapping[str, Path], tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "samples"
+    output.mkdir()
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
+    listed: list[int] = []
+
+    def overtake(pool: EnginePool) -> list[EngineTotals]:
+        """Another driver starts on the folder once engines of this one have written something."""
+        if not listed and list(output.glob("attempt-0001/part-*.parquet")):
+            listed.append(len(begin(output, 90).committed))
+        return totals(pool)
+
+    totals = EnginePool.totals
+    monkeypatch.setattr(EnginePool, "totals", overtake)
+    try:
+        with pytest.raises(UserError, match="another start of this run has taken over") as caught:
+            generate_samples(replace(FAKE, part_rows=10), planned_inputs, output, place)
+    finally:
+        place.engines.stop()
+    assert caught.value.where.startswith(str(output))
+    assert SamplesFolder(output).rows().num_rows == listed[0] > 0
+    assert len(begin(output, 90).committed) == listed[0], "what the engines wrote after that is nobody's"
 
 
 def test_a_run_of_few_samples_that_all_fail_is_refused(

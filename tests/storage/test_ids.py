@@ -68,3 +68,42 @@ def test_an_id_outside_the_plan_is_noticed() -> None:
         IdSet(500).add(np.array([1, 500], np.int64))
     with pytest.raises(BrokenInvariantError, match="sample -1 is committed, and no plan begins below 0"):
         IdSet(500).add(np.array([-1, 5], np.int64))
+
+
+def test_a_set_is_packed_and_comes_back() -> None:
+    members = IdSet(1003)
+    members.add(np.array([0, 7, 8, 500, *range(600, 800), 1002]))
+    again = IdSet.unpack(1003, members.pack())
+    assert len(again) == len(members) == 205
+    every = np.arange(1003)
+    assert again.contains(every).tolist() == members.contains(every).tolist()
+    again.add(np.array([1]))
+    assert not members.contains(np.array([1])).any(), "it is a set of its own"
+    assert len(IdSet.unpack(9, "")) == 0
+    with pytest.raises(BrokenInvariantError, match="belongs to no plan of 90"):
+        IdSet.unpack(90, members.pack())
+
+
+def test_a_copy_is_a_set_of_its_own() -> None:
+    members = IdSet(20)
+    members.add(np.array([3]))
+    other = members.copy()
+    other.add(np.array([4]))
+    assert (len(members), len(other)) == (1, 2)
+    assert members.contains(np.array([3, 4])).tolist() == [True, False]
+
+
+def test_ids_that_are_there_are_told_and_may_be_included() -> None:
+    members = IdSet(300)
+    members.add(np.arange(100, 200))
+    assert members.overlaps(runs_of(np.array([5, 199])))
+    assert members.overlaps(runs_of(np.arange(0, 101)))
+    assert not members.overlaps(runs_of(np.array([99, 200])))
+    assert not members.overlaps(runs_of(np.array([], np.int64)))
+    members.include(np.arange(150, 250))
+    assert len(members) == 150
+    for wrong in (300, -1):
+        with pytest.raises(BrokenInvariantError, match="is committed, and"):
+            members.overlaps(runs_of(np.array([wrong])))
+        with pytest.raises(BrokenInvariantError, match="is committed, and"):
+            members.include(np.array([wrong]))

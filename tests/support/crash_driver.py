@@ -3,7 +3,7 @@
 In: one JSON object per line on standard input. Out: for each the pid of a forked driver at once, then its wait status.
 The driver runs the real step (`engine.samples.step.generate_samples`, locks, parts, reuse, compaction, `_DONE`) with
 the real engine loops in threads of its own; only `engine/generation/pool.py` and Ray are replaced. A kill takes both
-together.
+together. It is sent from outside, or is the driver's own end before its N-th change of the disk (`die_at`).
 """
 
 from __future__ import annotations
@@ -36,13 +36,17 @@ from engine.generation.totals import EngineTotals
 from engine.runtime.console import Console
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
+from engine.storage.parts_log import PartsLog
 from engine.storage.store import StepRecord, Store, finish, is_done
 from engine.storage.typed import to_json_values
 from engine.task.sampling import Sampling
+from tests.support.kills import install
 
 POINTS = Path(__file__).resolve().parent / "crash_points"
-START_SECONDS = 0.05
+START_SECONDS = LIST_SECONDS = 0.05
 MAX_NUM_SEQS = 8
+DIED = 9
+"""Exit code of a driver that died before a change of the disk."""
 
 
 class LocalPool:
@@ -62,7 +66,7 @@ class LocalPool:
         return [loop.totals() for loop in self._loops]
 
     def generate(
-        self, job: GenerationJob, units: Iterable[Unit], on_progress: Callable[[int], None]
+        self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]
     ) -> list[EngineTotals]:
         for loop in self._loops:
             threading.Thread(target=self._run, args=(loop,), daemon=True).start()
@@ -76,9 +80,11 @@ class LocalPool:
             if all(ticket.done.is_set() for tickets in given for ticket in tickets):
                 break
             on_progress(0)
+            parts.list_new(LIST_SECONDS)
             time.sleep(0.005)
         while any(engine.committed < engine.finished for engine in self.totals()):
             time.sleep(0.005)
+        parts.list_new()
         return self.totals()
 
     def _run(self, loop: EngineLoop) -> None:
@@ -110,6 +116,8 @@ def drive(work: dict[str, Any]) -> None:
         points = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(points)
         points.install(work["stop_at"], work["marker"])
+    if "die_at" in work:
+        install(work["die_at"], lambda: os._exit(DIED))
     root = Path(work["root"])
     config = SamplesConfig(
         generator=GeneratorKind.fake,

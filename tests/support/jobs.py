@@ -12,9 +12,10 @@ from engine.generation.config import GeneratorKind
 from engine.generation.jobs import GenerationJob, Unit
 from engine.runtime.place import Place
 from engine.samples.config import SamplesConfig
-from engine.storage.parts import open_attempt
+from engine.storage.parts_log import PartsLog
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
+from tests.support.committed import begin
 
 TASK = TaskConfig(prompt="Passage: {{ passage.text }}\nQuery:", stop=["\n"])
 FAKE = SamplesConfig(generator=GeneratorKind.fake, seed=0, part_rows=20, max_num_seqs=8, cpus_per_engine=1)
@@ -45,9 +46,10 @@ def units(total: int, size: int) -> list[Unit]:
     return [Unit(start // size % 3, rows(size, start // size % 3, start)) for start in range(0, total, size)]
 
 
-def job(folder: Path) -> GenerationJob:
-    """A job that commits into the first attempt of a folder."""
-    return GenerationJob(Prompts(TASK, []), 1, open_attempt(folder, 1), [])
+def job_at(folder: Path, prompts: Prompts | None = None) -> tuple[GenerationJob, PartsLog]:
+    """A job of a new start on a samples folder, which is made, and the list of its parts."""
+    parts = begin(folder)
+    return GenerationJob(prompts or Prompts(TASK, []), parts.start, parts.attempt_folder, []), parts
 
 
 def written(place: Place) -> str:

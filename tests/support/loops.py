@@ -15,10 +15,10 @@ from engine.generation.generator import Finished, Request
 from engine.generation.jobs import GenerationJob, Ticket
 from engine.generation.loop import EngineLoop
 from engine.generation.totals import EngineTotals
-from engine.storage.parts import open_attempt
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
+from tests.support.committed import begin
 
 CONFIG = GeneratorConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=8)
 TASK = TaskConfig(
@@ -90,7 +90,8 @@ class Running:
 
     def __init__(self, folder: Path, config: GeneratorConfig, generator: FakeGenerator, prompts: Prompts) -> None:
         self.folder, self.config = folder, config
-        self.attempt = open_attempt(folder, 1)
+        self.parts = begin(folder)
+        self.attempt = self.parts.attempt_folder
         self.loop = EngineLoop(config, 5)
         self.errors: list[BaseException] = []
         self.job = GenerationJob(prompts, 1, self.attempt, ["form"])
@@ -109,6 +110,7 @@ class Running:
         for ticket in [self.loop.hand_in(list(unit)) for unit in units]:
             finished(ticket)
         self.end()
+        self.parts.list_new()
         return SamplesFolder(self.folder).rows().to_pylist()
 
     def end(self) -> EngineTotals:
