@@ -150,7 +150,8 @@ class Manifest:
             temporary.unlink(missing_ok=True)
         fsync_folder(self.path)
         fsync_folder(self.path.parent)
-        return is_written
+        # Between the look above and the link others may have used this number and deleted it again.
+        return is_written and max(self._numbers()) == number
 
     def forget_before(self, number: int) -> None:
         """Deletes the entries before a snapshot that is not the last: readers that began long ago may still need it."""

@@ -49,6 +49,26 @@ def test_a_number_is_given_once(manifest: Manifest) -> None:
     assert [file.name for file in manifest.path.iterdir() if file.suffix == ".tmp"] == []
 
 
+class Overtaken(Manifest):
+    """A driver that stands still after it has looked at the numbers, until others have used its own and deleted it."""
+
+    def _numbers(self) -> list[int]:
+        numbers = super()._numbers()
+        if numbers == [1]:
+            others = Manifest(self.path.parent)
+            for number in (2, 3, 4):
+                assert others.append(number, Entry(2, snapshot=True))
+            others.forget_before(4)
+        return numbers
+
+
+def test_a_number_that_others_have_used_and_deleted_meanwhile_is_not_given_again(manifest: Manifest) -> None:
+    manifest.append(1, FIRST)
+    late = Overtaken(manifest.path.parent)
+    assert not late.append(2, Entry(1, {"late": 1}, drops=["a"])), "it would delete what it believes it has replaced"
+    assert (manifest.read().start, manifest.read().parts) == (2, {})
+
+
 def test_of_many_that_write_at_once_one_gets_the_number(manifest: Manifest) -> None:
     manifest.append(1, FIRST)
     start, won = threading.Barrier(8), []
