@@ -27,7 +27,7 @@ _IDLE_SECONDS = 0.02
 
 
 class EngineLoop:
-    """Drives one generator. `hand_in`, `totals` and `stop` may be called from any thread, `run` from one.
+    """Drives one generator. `run` is called from one thread, all else may be called and read from any.
 
     Args:
         config: how the generator samples, its limits, and when parts are committed.
@@ -40,6 +40,10 @@ class EngineLoop:
         self._stopping = threading.Event()
         self._batch: JobBatch | None = None
         self._request_ids = map(str, itertools.count())
+        self.passes = 0
+        """How often the loop went round, with work or without: it stands still while it hangs, and only then."""
+        self.has_stepped = False
+        """Whether the generator has finished a step since the loop began."""
 
     def hand_in(self, item: GenerationJob | list[PlannedRow]) -> Ticket:
         """Hands in a job, or the rows of a unit of the last job; returns a ticket, which is done when they are."""
@@ -65,8 +69,9 @@ class EngineLoop:
             self._take_in(generator)
             if self._batch:
                 self._batch.send()
-                self._batch.receive()
+                self.has_stepped |= self._batch.receive()
                 self._batch.commit_when_due(nothing_to_take=self._inbox.empty())
+            self.passes += 1
         if self._batch:
             self._batch.commit()
 
