@@ -94,7 +94,7 @@ class Analyser:
         return terms
 
     def _spaced(self, word: str) -> list[str]:
-        """Returns the terms of a word between spaces; a Korean one may have digits or Latin letters before its particle."""
+        """Returns the terms of a word between spaces; a Korean one may hold digits or Latin letters as well."""
         if not any("\uac00" <= letter <= "\ud7a3" for letter in word):
             return self._stems([word])
         return [

@@ -121,7 +121,7 @@ def _by_script(counts: Mapping[str, int]) -> str:
 
 
 def _script_language(word: str) -> str:
-    """Returns the language that is told by the script of a word's first letter; empty for a script of several languages."""
+    """Returns the language that is told by the script of a word's first letter; empty where several share it."""
     point = ord(word[0])
     return next((language for first, last, language in _SCRIPTS if first <= point <= last), "")
 

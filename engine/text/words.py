@@ -99,7 +99,7 @@ def _run_pattern() -> re.Pattern[str]:
 
 @functools.cache
 def _word_kinds() -> tuple[str, str]:
-    """Makes the patterns of a word in scripts with and without spaces. They take 0.05 s, so the first text makes them."""
+    """Makes the patterns of a word in scripts with and without spaces. They take 0.05 s."""
     marks = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _mark_ranges())
     spaced_letter = rf"[^\W{_UNSPACED}]"
     return rf"{spaced_letter}+(?:[{marks}]+{spaced_letter}*)*", rf"{_UNSPACED_LETTER.pattern}[{marks}]*"
