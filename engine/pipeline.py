@@ -24,6 +24,7 @@ from engine.runtime.step import Refusal, Step
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
+from engine.search.analyser import AUTO, check_language
 from engine.task.config import TaskConfig
 from eval.config import ReportConfig
 from eval.step import evaluate_model
@@ -54,6 +55,9 @@ class RunConfig:
     """With `preview`: also generate those samples, and forecast time from them."""
     seed: int = 0
     """The seed of everything that is drawn."""
+    language: str = AUTO
+    """The language of the documents, by which BM25 reads words: `english`, `korean` ...; `none`: no language's stemmer
+    and stop words; `auto` finds out."""
 
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
     demonstrations: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
@@ -68,8 +72,9 @@ class RunConfig:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:
-        """Refuses a negative number of previewed prompts, and seeds that not every library takes."""
+        """Refuses a negative number of previewed prompts, unknown languages, and seeds that not every library takes."""
         check_setting(self.preview >= 0, "preview", self.preview, "0 or more", fault="is too small")
+        check_language(self.language, "language")
         groups = {name: getattr(getattr(self, name), "seed", None) for name in vars(self)}
         for key, seed in {"seed": self.seed, **{f"{name}.seed": value for name, value in groups.items()}}.items():
             if isinstance(seed, int):

@@ -14,6 +14,7 @@ from omegaconf import II
 
 from engine.errors import check_setting
 from engine.runtime.identity import fields_of, origins, placement
+from engine.search.analyser import AUTO, analyser_identity, check_language
 from engine.search.encoder import EncoderConfig
 from engine.storage.digests import content_digest
 from eval.retrieval.benchmark import KEY, benchmark_digest
@@ -36,6 +37,8 @@ class ReportConfig:
     """How much BM25 (in the form of Lucene) counts repeated words; of the usual values the better one on CACM."""
     bm25_b: float = 0.75
     """How much BM25 discounts long passages: 0 not at all, 1 in proportion to their length; chosen in the same way."""
+    language: str = AUTO
+    """The language by which BM25 reads words; see the key `language` of a run."""
     max_held_out: int = 10_000
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     resamples: int = 10_000
@@ -70,10 +73,13 @@ class ReportConfig:
         return self.origins.get("benchmark", KEY)
 
     def identity(self) -> dict[str, object]:
-        """Returns the fields, with the benchmark's content in place of its path, and a digest of the page's templates.
+        """Returns the fields, the benchmark's content in place of its path, a digest of the templates, and who stems.
 
         Raises:
-            UserError: the benchmark cannot be read; a run asks this before it starts anything.
+            UserError: the benchmark cannot be read, or BM25 does not know the language; a run asks this before it
+                starts anything.
         """
+        check_language(self.language, "report.language")
         benchmark = benchmark_digest(self.benchmark, self.split, key=self.benchmark_key())
-        return fields_of(self) | {"benchmark": benchmark, "templates": content_digest(TEMPLATES)}
+        parts = {"benchmark": benchmark, "templates": content_digest(TEMPLATES)}
+        return fields_of(self) | parts | {"language": analyser_identity(self.language)}

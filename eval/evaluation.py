@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PromptsFolder
+from engine.search.analyser import AUTO, Analyser, make_analyser
 from eval.decision import decide, held_out_queries
 from eval.report import Decision
 from eval.retrieval.benchmark import Benchmark, load_benchmark
@@ -39,6 +40,7 @@ class Evaluation:
         held_out_figures: the same of the held-out queries.
         decision: which of the two models to use.
         latency: how long one query takes, by system.
+        analyser: the name of the analyser by which BM25 read words.
     """
 
     corpus: Corpus
@@ -48,6 +50,7 @@ class Evaluation:
     held_out_figures: RetrievalFigures
     decision: Decision
     latency: Mapping[str, Latency]
+    analyser: str
 
     @property
     def shown(self) -> Results:
@@ -70,16 +73,23 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     """
     corpus = read_corpus(inputs["documents"])
     benchmark = find_benchmark(config, inputs, corpus, place)
-    systems = build_systems(config, inputs, corpus, place)
+    analyser = analyser_of(config, corpus, place)
+    systems = build_systems(config, inputs, corpus, analyser, place)
     held_out = measure(held_out_queries(inputs["examples"], config.max_held_out), systems, corpus, config.k)
     judged = measure(benchmark, systems, corpus, config.k) if benchmark else None
     queries = list((judged or held_out).benchmark.queries.values())
     latency = measure_latency(systems, queries, config.latency_repetitions)
-    return conclude(config, corpus, judged, held_out, latency)
+    return conclude(config, corpus, judged, held_out, latency, analyser=analyser.name)
 
 
 def conclude(
-    config: ReportConfig, corpus: Corpus, judged: Results | None, held_out: Results, latency: Mapping[str, Latency]
+    config: ReportConfig,
+    corpus: Corpus,
+    judged: Results | None,
+    held_out: Results,
+    latency: Mapping[str, Latency],
+    *,
+    analyser: str,
 ) -> Evaluation:
     """Makes figures of the results, and decides; the resamples of each set of queries are drawn once."""
     bootstrap, document_ids = Bootstrap(config.resamples, config.seed), set(corpus.document_ids)
@@ -92,7 +102,17 @@ def conclude(
         compare(held_out, document_ids, resamples),
         decide(resamples, config.decision_level),
         latency,
+        analyser,
     )
+
+
+def analyser_of(config: ReportConfig, corpus: Corpus, place: Place) -> Analyser:
+    """Makes the analyser by which BM25 reads the corpus; a warning says where `auto` could not tell a language."""
+    texts = corpus.encoded_texts()
+    analyser = make_analyser(config.language, [texts[row] for row in corpus.equal_texts.first])
+    if config.language == AUTO and not analyser.is_decided:
+        place.console.warn(f"BM25 reads the documents with {analyser.name}; language=NAME names one")
+    return analyser
 
 
 def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> Benchmark | None:
@@ -114,11 +134,14 @@ def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Cor
     return benchmark
 
 
-def build_systems(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> list[System]:
+def build_systems(
+    config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, analyser: Analyser, place: Place
+) -> list[System]:
     """Builds the systems BM25, base and tuned over all passages, in the order of `systems.SYSTEMS`."""
     from engine.search.bm25 import Bm25Index
 
-    bm25 = Bm25Index(corpus.passage_ids, corpus.encoded_texts(), k1=config.bm25_k1, b=config.bm25_b)
+    texts, k1, b = corpus.encoded_texts(), config.bm25_k1, config.bm25_b
+    bm25 = Bm25Index(corpus.passage_ids, texts, k1=k1, b=b, terms_of=analyser.terms)
     dense = {"base": config.encoder, "tuned": tuned_encoder(config.encoder, inputs["model"])}
     return [
         Bm25System(bm25),

@@ -32,7 +32,6 @@ from eval.report import (
     Settings,
     TrainingFigures,
 )
-from eval.retrieval.figures import RetrievalFigures
 
 if TYPE_CHECKING:
     from eval.config import ReportConfig
@@ -57,7 +56,7 @@ def assemble(
         held_out=evaluation.held_out_figures,
         decision=evaluation.decision,
         latency=evaluation.latency,
-        settings=_settings(config, steps["model"], evaluation.held_out_figures),
+        settings=_settings(config, steps["model"], evaluation, examples.analyser),
         fingerprints={noun: step.fingerprint for noun, step in steps.items()} | {"report": output.name},
         seconds={noun: step.seconds for noun, step in steps.items()},
         peak_memory_bytes=max(step.peak_memory_bytes for step in steps.values()),
@@ -107,13 +106,14 @@ def _training_figures(folder: Path) -> TrainingFigures:
     return TrainingFigures(model.pairs_per_second, model.steps, model.examples)
 
 
-def _settings(config: ReportConfig, model: StepRecord, held_out: RetrievalFigures) -> Settings:
+def _settings(config: ReportConfig, model: StepRecord, evaluation: Evaluation, round_trip: str) -> Settings:
+    held_out = evaluation.held_out_figures
     cut = sum(held_out.left_out.values())
     return Settings(
         benchmark=config.benchmark,
         split=config.split,
         k=config.k,
-        bm25=Bm25Settings(config.bm25_k1, config.bm25_b),
+        bm25=Bm25Settings(config.bm25_k1, config.bm25_b, evaluation.analyser, round_trip),
         bootstrap=BootstrapSettings(config.resamples, config.seed, config.decision_level),
         encoder=config.encoder.settled(),
         training=model.config,

@@ -87,10 +87,14 @@ class Decision:
 
 @dataclass(frozen=True)
 class Bm25Settings:
-    """The two parameters of BM25."""
+    """The two parameters of BM25, and how it reads words."""
 
     k1: float
     b: float
+    analyser: str = ""
+    """Such as `English: Snowball stemmer, stop words`; empty in reports from before there were analysers."""
+    round_trip: str = ""
+    """The same of the round trip in curation; empty where BM25 took no part in it."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import pytest
 
 from engine.command_line.compose import load_config
 from engine.command_line.groups import CONF, choices, groups
+from engine.errors import UserError
 
 
 @pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in groups() for choice in choices(group)])
@@ -23,6 +24,14 @@ def test_an_experiment_starts_with_the_command_that_runs_it() -> None:
         lines = file.read_text().splitlines()
         assert lines[0] == "# @package _global_"
         assert lines[1].startswith(f"# synthmill experiment={file.stem}")
+
+
+def test_one_key_sets_the_language_of_all_that_ranks_by_words() -> None:
+    config, _ = load_config(["experiment=adapt", "language=german"])
+    assert config.examples.round_trip.language == config.report.language == "german"
+    assert load_config(["experiment=adapt"])[0].report.language == "auto"
+    with pytest.raises(UserError, match=r"^language=germa: BM25 knows no such language; did you mean 'german'"):
+        load_config(["experiment=adapt", "language=germa"])
 
 
 CONTEXT = {

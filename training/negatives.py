@@ -4,6 +4,8 @@ In: the training rows and the documents folder. Out: per row some passages and t
 held-out documents are never taken, nor passages of the same text: the report measures with queries of these documents,
 and a model that learned to rank them low would lose where it has learned nothing else.
 
+Passages of equal text are one candidate, which is never a negative of a document that holds it, whatever id a copy has.
+
 The rule against taking an unmarked answer is NV-Retriever's (Moreira et al. 2024): a candidate that scores more than
 95 % of what the query's own passage scores is left alone. A row with too few candidates is filled up with passages
 drawn from other documents, because every row of a batch needs as many columns; their number is recorded.
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 
 from engine.artifacts.documents import passage_text
 from engine.errors import UserError
+from engine.search.equal_texts import EqualTexts, find_equal_texts
 from engine.text.hashes import text_hash
 
 if TYPE_CHECKING:
@@ -68,7 +71,7 @@ def mine_negatives(
         place: the machine, which keeps the embeddings of the passages.
 
     Raises:
-        UserError: the passages that may be taken are of fewer than two documents.
+        UserError: a row's document holds all texts that may be taken.
     """
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
@@ -81,59 +84,63 @@ def mine_negatives(
         max_tokens=config.max_tokens,
     )
     passages = documents.passages(["passage_id", "document_id", "title", "text"])
-    is_free = _is_free(passages, held_out)
-    embeddings = encode_passages_cached(encoder_config, documents.path, place)
-    queries = Encoder(encoder_config).encode_queries(rows["query"].to_pylist())
     number_of = {passage_id: number for number, passage_id in enumerate(passages["passage_id"].to_pylist())}
-    assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
     positives = np.asarray([number_of[passage_id] for passage_id in rows["passage_id"].to_pylist()], dtype=np.int64)
-    depth = min(config.hard_negative_last_rank, passages.num_rows)
-    ranked, scores = DenseIndex(embeddings.ids, embeddings.vectors).search(queries, depth)
     _, document_of = np.unique(np.asarray(passages["document_id"].to_pylist()), return_inverse=True)
+    texts = find_equal_texts(documents.text_hashes(), document_of)
+    is_free = _is_free(passages, held_out)[texts.first]
+    _require_rivals(texts, is_free, document_of[positives], len(held_out))
+    embeddings = encode_passages_cached(encoder_config, documents.path, place)
+    assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
+    queries = Encoder(encoder_config).encode_queries(rows["query"].to_pylist())
+    vectors = embeddings.vectors if texts.all_differ else embeddings.vectors[texts.first]
+    depth = min(config.hard_negative_last_rank, len(texts.first))
+    ranked, scores = DenseIndex([embeddings.ids[row] for row in texts.first], vectors).search(queries, depth)
     candidates = Candidates(
         ranked=ranked,
         scores=scores,
         positive_scores=np.einsum("ij,ij->i", queries, embeddings.vectors[positives]),
         positive_documents=document_of[positives],
-        document_of=document_of,
+        texts=texts,
         is_free=is_free,
     )
-    return _with_texts(*choose_negatives(config, candidates), passages)
+    chosen, num_random = choose_negatives(config, candidates)
+    return _with_texts(texts.first[chosen], num_random, passages)
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """The result of the search for q queries among n passages.
+    """The result of the search for q queries among n distinct texts.
 
     Attributes:
-        ranked: int64 (q, k), the numbers of the passages, best first, -1 where there are none.
+        ranked: int64 (q, k), the numbers of the texts, best first, -1 where there are none.
         scores: float32 (q, k), their similarity to the query.
         positive_scores: float32 (q,), the similarity of each query and its own passage.
         positive_documents: int64 (q,), the document of each query's own passage.
-        document_of: int64 (n,), the document of each passage.
-        is_free: bool (n,), whether a passage may be taken at all.
+        texts: which documents hold each text.
+        is_free: bool (n,), whether a text may be taken at all.
     """
 
     ranked: Rows
     scores: Scores
     positive_scores: Scores
     positive_documents: Rows
-    document_of: Rows
+    texts: EqualTexts
     is_free: NDArray[np.bool_]
 
 
 def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Rows, int]:
-    """Takes the first allowed candidates of each query, then random passages of other documents.
+    """Takes the first allowed candidates of each query, then random texts that its document does not hold.
 
     Returns:
-        int64 (q, num_hard_negatives) passage numbers, and how many of them are random.
+        int64 (q, num_hard_negatives) numbers of texts, and how many of them are random.
     """
     positive_scores = candidates.positive_scores
     ceiling = positive_scores - (1 - config.hard_negative_margin) * np.abs(positive_scores)
     allowed = (
         (candidates.ranked >= 0)
         & candidates.is_free[candidates.ranked]
-        & (candidates.document_of[candidates.ranked] != candidates.positive_documents[:, None])
+        & ~candidates.texts.are_in(candidates.ranked, candidates.positive_documents[:, None])
         & (candidates.scores < ceiling[:, None])
     )
     allowed[:, : config.hard_negative_first_rank - 1] = False
@@ -145,16 +152,15 @@ def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Rows,
 
 
 def _fill(chosen: Rows, candidates: Candidates, *, seed: int) -> tuple[Rows, int]:
-    """Puts random passages of other documents where `chosen` is -1."""
+    """Puts random texts that the query's document does not hold where `chosen` is -1."""
     free = np.flatnonzero(candidates.is_free)
-    assert len(np.unique(candidates.document_of[free])) > 1, "negatives need passages of at least two documents"
     rng = np.random.default_rng([seed, _SEED_OF_FILLING])
     gaps = np.argwhere(chosen < 0)
     num_random = len(gaps)
     while len(gaps):
         drawn = free[rng.integers(len(free), size=len(gaps))]
         chosen[gaps[:, 0], gaps[:, 1]] = drawn
-        gaps = gaps[candidates.document_of[drawn] == candidates.positive_documents[gaps[:, 0]]]
+        gaps = gaps[candidates.texts.are_in(drawn, candidates.positive_documents[gaps[:, 0]])]
     return chosen, num_random
 
 
@@ -163,14 +169,29 @@ def _is_free(passages: pa.Table, held_out: Collection[str]) -> NDArray[np.bool_]
     documents = passages["document_id"].to_pylist()
     texts = [text_hash(" ".join(text.split())) for text in passages["text"].to_pylist()]
     held_out_texts = {text for document, text in zip(documents, texts, strict=True) if document in held_out}
-    free = [text not in held_out_texts for text in texts]
-    if len({document for document, is_free in zip(documents, free, strict=True) if is_free}) < 2:
+    return np.asarray([text not in held_out_texts for text in texts], dtype=np.bool_)
+
+
+def _require_rivals(texts: EqualTexts, is_free: NDArray[np.bool_], documents: Rows, num_held_out: int) -> None:
+    """Refuses rows whose document holds every text that may be taken.
+
+    Args:
+        texts: which documents hold each text.
+        is_free: whether a text may be taken, (texts,).
+        documents: the document of each row, (rows,).
+        num_held_out: how many documents are held out, for the message.
+
+    Raises:
+        UserError: there is such a row.
+    """
+    numbers, holders = np.divmod(texts.holdings, texts.num_documents)
+    num_free = np.bincount(holders[is_free[numbers]], minlength=texts.num_documents)
+    if (num_free[documents] == is_free.sum()).any():
         raise UserError(
-            f"no passages of two documents are left beside those of {len(held_out)} held-out ones and equal texts",
+            f"no other text is left for some document beside its own and those of {num_held_out} held-out ones",
             where="model.num_hard_negatives",
             remedy="set it to 0, or lower examples.validation_share",
         )
-    return np.asarray(free, dtype=np.bool_)
 
 
 def _with_texts(chosen: Rows, num_random: int, passages: pa.Table) -> Negatives:

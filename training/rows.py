@@ -53,6 +53,7 @@ def row_keys(rows: pa.Table, negatives: Negatives) -> RowKeys:
         documents=rows["document_id"].to_pylist(),
         queries=[" ".join(query.casefold().split()) for query in rows["query"].to_pylist()],
         negatives=negatives.documents,
+        negative_passages=negatives.texts,
     )
 
 

@@ -14,15 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.storage.store import read_record
 from engine.storage.typed import from_json_values
+from engine.text.hashes import Hashes, text_hashes
 
 PASSAGES_FILE = "passages.parquet"
 FAILED_FILE = "failed.parquet"
+
+_ROWS_AT_ONCE = 50_000
+"""Passages whose texts are in memory while they are hashed."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,14 @@ class DocumentsFolder:
         large = {name: table[name].cast(pa.large_string()) for name in ("title", "text")}
         return pa.table({"passage_id": table["passage_id"], **large}).combine_chunks()
 
+    def text_hashes(self) -> Hashes:
+        """Returns the hash of each passage's text as `equality_text` has it, (passages,)."""
+        parts = [np.empty(0, np.uint64)]
+        for batch in self.stream(["title", "text"], _ROWS_AT_ONCE):
+            pairs = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+            parts.append(text_hashes([equality_text(title, text) for title, text in pairs]))
+        return np.concatenate(parts)
+
     def passage(self, passage_id: str) -> dict[str, Any]:
         """One passage as a mapping of `columns.PASSAGES`.
 
@@ -109,3 +122,8 @@ class DocumentsFolder:
 def passage_text(title: str, text: str) -> str:
     """What an encoder, BM25 and the trainer read of a passage: its title, if it has one, on a line of its own."""
     return f"{title}\n{text}" if title else text
+
+
+def equality_text(title: str, text: str) -> str:
+    """Returns what is the same in passages that count as equal: title and text, with blanks for white space."""
+    return " ".join(passage_text(title, text).split())

@@ -36,6 +36,8 @@ class ExamplesRecord:
     """Number of rejected samples, by reason."""
     seconds: Mapping[str, float]
     """Time of each phase."""
+    analyser: str = ""
+    """Name of the analyser by which BM25 read words in the round trip; empty where BM25 took no part."""
 
 
 @dataclass(frozen=True)

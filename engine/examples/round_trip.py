@@ -7,23 +7,32 @@ retriever trained on the same synthetic data; with an untrained encoder the firs
 
 The base encoder alone keeps what it can do already and rejects what it has yet to learn. So a query that it loses has
 a second chance: the rank of its document when the encoder and BM25 search together.
+
+Passages of equal text are one: a copy of the source in another document is found as the source is, and a rival that
+stands in ten documents stands above it once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.errors import UserError
+from engine.runtime.identity import fields_of
+from engine.search.analyser import AUTO, analyser_identity, check_language, make_analyser
+from engine.search.equal_texts import find_equal_texts
 from engine.search.fusion import fused_ranks
 from engine.search.order import Rows, Vectors
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
+    from engine.search.analyser import Analyser
     from engine.search.bm25 import Bm25Index
     from engine.search.encoder import EncoderConfig
 
@@ -43,12 +52,26 @@ class RoundTripConfig:
     """A query is kept when a passage of its document is among the first `top_k`."""
     hybrid: bool = True
     """Whether a query that the base encoder loses is looked for by the encoder and BM25 together as well."""
+    language: str = AUTO
+    """The language by which BM25 reads words; see the key `language` of a run."""
 
     def __post_init__(self) -> None:
         """Refuses a rank that nothing can reach."""
         if self.top_k < 1:
             what = f"{self.top_k} keeps nothing"
             raise UserError(what, where="examples.round_trip.top_k", remedy="set it to 1 or more, or enabled=false")
+
+    def identity(self) -> dict[str, object]:
+        """Returns the fields, the language only where BM25 takes part, and then with the libraries that read it.
+
+        Raises:
+            UserError: BM25 takes part and does not know the language; a run asks this before it starts anything.
+        """
+        fields = fields_of(self, without=("language",))
+        if not (self.enabled and self.hybrid):
+            return fields
+        check_language(self.language, "examples.round_trip.language")
+        return fields | {"analyser": analyser_identity(self.language)}
 
 
 def measure_ranks(
@@ -59,8 +82,8 @@ def measure_ranks(
     *,
     documents: DocumentsFolder,
     place: Place,
-) -> Rows:
-    """Ranks each query's document, by the best of its passages, among the passages of other documents.
+) -> tuple[Rows, str]:
+    """Ranks each query's document, by the best of its passages, among the texts that this document does not hold.
 
     Args:
         config: with `hybrid`, a rank below `top_k` may be bettered by the fused ranking.
@@ -71,7 +94,7 @@ def measure_ranks(
         place: where embeddings are cached and progress is shown.
 
     Returns:
-        Ranks from 1 on, int64 (n,).
+        Ranks from 1 on, int64 (n,), and the name of the analyser by which BM25 read words; empty without BM25.
     """
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
@@ -79,23 +102,27 @@ def measure_ranks(
 
     passages = encode_passages_cached(encoder, documents.path, place)
     document_of = _number_documents(documents, passages.ids)
+    texts = find_equal_texts(documents.text_hashes(), document_of)
     row_of = {passage_id: row for row, passage_id in enumerate(passages.ids)}
     sources = document_of[[row_of[passage_id] for passage_id in passage_ids]]
-    dense, model = DenseIndex(passages.ids, passages.vectors), Encoder(encoder, num_threads=place.num_cpus)
-    words = _word_index(documents) if config.hybrid else None
+    vectors_of_texts = passages.vectors if texts.all_differ else passages.vectors[texts.first]
+    dense = DenseIndex([passages.ids[row] for row in texts.first], vectors_of_texts)
+    model = Encoder(encoder, num_threads=place.num_cpus)
+    words, analyser = _word_index(documents, texts.first, config.language) if config.hybrid else (None, None)
     ranks = np.zeros(len(queries), np.int64)
     with place.console.progress("examples", len(queries), "queries") as bar:
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
             part = slice(start, start + _QUERIES_AT_ONCE)
             vectors = model.encode_queries(queries[part], bar.advance)
             best = best_of_document(vectors, passages.vectors, sources[part], document_of)
-            ranks[part] = dense.rank_of(vectors, best)
+            ranks[part] = dense.rank_of(vectors, texts.text_of[best])
             if words is not None:
                 lost = start + np.flatnonzero(ranks[part] > config.top_k)
                 by_meaning = dense.search(vectors[lost - start], _FUSED_DEPTH)[0]
                 by_words = _search_words(words, [queries[row] for row in lost])
-                ranks[lost] = np.minimum(ranks[lost], fused_ranks(by_meaning, by_words, sources[lost], document_of))
-    return ranks
+                fused = fused_ranks(by_meaning, by_words, partial(texts.are_in, documents=sources[lost, None]))
+                ranks[lost] = np.minimum(ranks[lost], fused)
+    return ranks, analyser.name if analyser else ""
 
 
 def _number_documents(documents: DocumentsFolder, passage_ids: Sequence[str]) -> Rows:
@@ -106,13 +133,17 @@ def _number_documents(documents: DocumentsFolder, passage_ids: Sequence[str]) ->
     return np.asarray(numbers.to_numpy(), np.int64)
 
 
-def _word_index(documents: DocumentsFolder) -> Bm25Index:
-    """Indexes by BM25 what encoders read of each passage."""
+def _word_index(documents: DocumentsFolder, rows: Rows, language: str) -> tuple[Bm25Index, Analyser]:
+    """Indexes by BM25 what encoders read of some passages, given by row; also gives the analyser that reads it."""
     from engine.search.bm25 import Bm25Index
 
     table = documents.passages(["passage_id", "title", "text"])
-    texts = map(passage_text, table["title"].to_pylist(), table["text"].to_pylist())
-    return Bm25Index(table["passage_id"].to_pylist(), list(texts))
+    is_indexed = np.zeros(table.num_rows, np.bool_)
+    is_indexed[rows] = True
+    table = table.filter(pa.array(is_indexed))  # a `take` would want all texts in one piece, of 2 GiB at most
+    texts = list(map(passage_text, table["title"].to_pylist(), table["text"].to_pylist()))
+    analyser = make_analyser(language, texts)
+    return Bm25Index(table["passage_id"].to_pylist(), texts, terms_of=analyser.terms), analyser
 
 
 def _search_words(words: Bm25Index, queries: Sequence[str]) -> Rows:

@@ -47,6 +47,7 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
     """
     documents = DocumentsFolder(inputs["documents"])
     seconds: dict[str, float] = {}
+    analyser = ""
     with _timed(seconds, "row_filters"):
         ledger = open_ledger(SamplesFolder(inputs["samples"]), documents)
         _reject_by_row(ledger, config.filters, _words_of_prompts(inputs), place)
@@ -57,7 +58,7 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
             reject_near_duplicates(ledger, config.dedup, place.num_cpus)
     with _timed(seconds, "round_trip"):
         if config.round_trip.enabled:
-            ranks = _rank_open_rows(ledger, config, documents, place)
+            ranks, analyser = _rank_open_rows(ledger, config, documents, place)
             reject_lost(ledger, ranks, config.round_trip.top_k)
         if config.max_per_passage is not None:
             reject_surplus(ledger, config.max_per_passage)
@@ -67,7 +68,7 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
     kept, rejected = splits.total(), ledger.rejected()
     if kept + sum(rejected.values()) != len(ledger):
         raise BrokenInvariantError(f"of {len(ledger)} samples {kept} are kept and {rejected} rejected")
-    return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds)
+    return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds, analyser)
 
 
 def _reject_by_row(ledger: Ledger, config: FiltersConfig, prompt: PromptWords, place: Place) -> None:
@@ -83,11 +84,13 @@ def _reject_by_row(ledger: Ledger, config: FiltersConfig, prompt: PromptWords, p
             ledger.reject(rows, reason, details[rows])
 
 
-def _rank_open_rows(ledger: Ledger, config: ExamplesConfig, documents: DocumentsFolder, place: Place) -> Rows:
-    """Measures the round-trip rank of every row that nothing has rejected yet; int64 (open rows,)."""
+def _rank_open_rows(
+    ledger: Ledger, config: ExamplesConfig, documents: DocumentsFolder, place: Place
+) -> tuple[Rows, str]:
+    """Measures the round-trip rank of every row that nothing has rejected yet, (open rows,); see `measure_ranks`."""
     rows = ledger.open()
     if not len(rows):
-        return rows
+        return rows, ""
     queries, passage_ids = (ledger.column(name, rows).to_pylist() for name in ("query", "passage_id"))
     return measure_ranks(config.round_trip, config.encoder, queries, passage_ids, documents=documents, place=place)
 

@@ -9,7 +9,7 @@ those of its words.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,14 @@ from engine.text.words import words
 
 
 class Bm25Index:
-    """BM25 over `words`, with no stemming and no stop words, so that it means the same in every language.
+    """BM25 over the terms of texts.
 
     Args:
         ids: one per row, unique; they order equal scores.
         texts: one per row.
-        k1: how soon a repeated word stops counting.
+        k1: how soon a repeated term stops counting.
         b: how much longer texts are discounted.
-        stop_words: words, as `words` folds them, that count neither in texts nor in queries.
+        terms_of: gives the terms of a text or a query, such as `Analyser.terms`; by default all its words as they are.
     """
 
     def __init__(
@@ -35,23 +35,20 @@ class Bm25Index:
         texts: Sequence[str],
         k1: float = 1.5,
         b: float = 0.75,
-        stop_words: Collection[str] = (),
+        terms_of: Callable[[str], Sequence[str]] = words,
     ) -> None:
         assert len(ids) == len(texts), f"{len(ids)} ids for {len(texts)} texts"
         self.ids = ids
         self._by_id = rows_by_id(ids)
+        self._terms_of = terms_of
         vocabulary: dict[str, int] = {}
-        stopped = frozenset(stop_words)
-        word_numbers = [
-            [vocabulary.setdefault(word, len(vocabulary)) for word in words(text) if word not in stopped]
-            for text in texts
-        ]
+        numbers = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms_of(text)] for text in texts]
         self.vocabulary = vocabulary
-        self._index = _build(word_numbers, vocabulary, k1, b) if vocabulary else None
+        self._index = _build(numbers, vocabulary, k1, b) if vocabulary else None
 
     def scores(self, query: str) -> Scores:
-        """The score of every row, float32 (rows,); words that no row holds count nothing."""
-        known = [self.vocabulary[word] for word in words(query) if word in self.vocabulary]
+        """The score of every row, float32 (rows,); terms that no row holds count nothing."""
+        known = [self.vocabulary[term] for term in self._terms_of(query) if term in self.vocabulary]
         if not known or self._index is None:
             return np.zeros(len(self.ids), dtype=np.float32)
         scores: Scores = self._index.get_scores_from_ids(known).astype(np.float32, copy=False)
@@ -68,10 +65,10 @@ class Bm25Index:
         return rows, scores
 
 
-def _build(word_numbers: list[list[int]], vocabulary: dict[str, int], k1: float, b: float) -> Any:
+def _build(numbers: list[list[int]], vocabulary: dict[str, int], k1: float, b: float) -> Any:
     """The index of bm25s over texts given as numbers of the vocabulary."""
     import bm25s
 
     index = bm25s.BM25(k1=k1, b=b, method="lucene", backend="numpy")
-    index.index((word_numbers, vocabulary), create_empty_token=False, show_progress=False)
+    index.index((numbers, vocabulary), create_empty_token=False, show_progress=False)
     return index

@@ -7,7 +7,10 @@ one. A passage scores the sum of 1 / (60 + its rank) over the rankings that have
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.search.order import Rows
 
@@ -15,7 +18,7 @@ _FUSION_CONSTANT = 60
 """Added to every rank, as the authors of the method set it."""
 
 
-def fused_ranks(first: Rows, second: Rows, sources: Rows, document_of: Rows) -> Rows:
+def fused_ranks(first: Rows, second: Rows, is_of_source: Callable[[Rows], NDArray[np.bool_]]) -> Rows:
     """The rank of the document that each query was written from, when two rankings of passages are fused.
 
     A passage that scores as much as that document stands behind it: one that is first here and third there ties with
@@ -24,8 +27,7 @@ def fused_ranks(first: Rows, second: Rows, sources: Rows, document_of: Rows) -> 
     Args:
         first: row numbers of passages, best first, -1 where there is none, (queries, depth).
         second: the same by another retriever, (queries, depth).
-        sources: the number of the document that each query was written from, (queries,).
-        document_of: the number of each passage's document, (passages,).
+        is_of_source: tells of row numbers, (queries, n), which are of the document that their query was written from.
 
     Returns:
         Ranks from 1 on, int64 (queries,).
@@ -40,6 +42,6 @@ def fused_ranks(first: Rows, second: Rows, sources: Rows, document_of: Rows) -> 
     is_second = (rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] >= 0)
     scores[:, 1:] += np.where(is_second, scores[:, :-1], 0)
     scores[:, :-1][is_second] = 0
-    is_source = (rows >= 0) & (document_of[rows] == sources[:, None])
+    is_source = (rows >= 0) & is_of_source(rows)
     best = np.max(scores, axis=1, where=is_source, initial=0)
     return np.asarray(1 + ((scores > best[:, None]) & ~is_source).sum(1))

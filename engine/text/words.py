@@ -7,7 +7,8 @@ Python's own word characters leave marks out, which would cut Hindi, Tamil or Ar
 else parts words, apostrophes and hyphens too.
 
 In a script that puts no spaces between words, every letter with its marks is a word. That needs no dictionary and
-means the same on every machine.
+means the same on every machine. What is built on top (`engine/search/analyser.py`) asks for `runs`, which also tell
+which of these letters touch.
 """
 
 from __future__ import annotations
@@ -54,6 +55,20 @@ def words(text: str) -> list[str]:
     return _word_pattern().findall(_folded(text))
 
 
+def runs(text: str) -> list[list[str]]:
+    """Returns the same words, together where nothing parts them: `"GPU で動く"` gives `[["gpu"], ["で", "動", "く"]]`.
+
+    In scripts without spaces between words a run holds all letters up to the next space or mark; any other word is a
+    run of its own.
+    """
+    if text.isascii():
+        return [[word] for word in words(text)]
+    letters = _word_pattern()
+    return [
+        letters.findall(run) if _UNSPACED_LETTER.match(run) else [run] for run in _run_pattern().findall(_folded(text))
+    ]
+
+
 def is_unspaced(text: str) -> bool:
     """Whether more than half of a text's letters and digits are of scripts without spaces between words."""
     if text.isascii():
@@ -71,10 +86,23 @@ def _folded(text: str) -> str:
 
 @functools.cache
 def _word_pattern() -> re.Pattern[str]:
-    """Matches one word of a folded text. It takes 0.05 s to make, so it is made when a text first needs it."""
+    """Matches one word of a folded text."""
+    return re.compile("|".join(_word_kinds()))
+
+
+@functools.cache
+def _run_pattern() -> re.Pattern[str]:
+    """Matches one run of a folded text."""
+    spaced, unspaced = _word_kinds()
+    return re.compile(rf"{spaced}|(?:{unspaced})+")
+
+
+@functools.cache
+def _word_kinds() -> tuple[str, str]:
+    """Makes the patterns of a word in scripts with and without spaces. They take 0.05 s."""
     marks = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _mark_ranges())
     spaced_letter = rf"[^\W{_UNSPACED}]"
-    return re.compile(rf"{spaced_letter}+(?:[{marks}]+{spaced_letter}*)*|{_UNSPACED_LETTER.pattern}[{marks}]*")
+    return rf"{spaced_letter}+(?:[{marks}]+{spaced_letter}*)*", rf"{_UNSPACED_LETTER.pattern}[{marks}]*"
 
 
 def _mark_ranges() -> Iterator[tuple[int, int]]:

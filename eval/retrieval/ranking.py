@@ -2,13 +2,15 @@
 
 In: a benchmark, systems, and the passages that they search. Out: a TREC run of documents per system, and its scores.
 Passages are what is searched, documents are what is judged: a document scores as its best passage (MaxP, Dai and
-Callan 2019).
+Callan 2019). Queries that were written from documents are ranked by texts: what a passage of the source says is the
+source wherever it stands, and what several other documents say counts once. Judged queries go by ids, as trec_eval has
+it: whoever judged them may have judged one copy relevant and not the other.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +20,9 @@ from engine.search.order import Scores as PassageScores
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.metrics import Scores, TrecRun, evaluate
 from eval.retrieval.systems import Corpus, Search, System
+
+Owner = Callable[[int, Rows], Rows]
+"""Takes the number of a query and rows of passages, and gives the numbers of the documents that these count for."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +56,11 @@ def rank_documents(system: System, benchmark: Benchmark, corpus: Corpus, k: int)
     """
     if not benchmark.queries:
         return {}
-    number = {name: index for index, name in enumerate(dict.fromkeys(corpus.document_ids))}
-    of_passage = np.array([number[name] for name in corpus.document_ids])
-    names = list(number)
+    names = list(corpus.number_of)
     search = system.prepare(list(benchmark.queries.values()))
+    found = search_documents(search, owner_of_passages(benchmark, corpus), len(corpus.passage_ids), k + 1)
     trec_run = {}
-    for query_id, ranked in zip(benchmark.queries, search_documents(search, of_passage, k + 1), strict=True):
+    for query_id, ranked in zip(benchmark.queries, found, strict=True):
         scored = {names[document]: float(score) for document, score in zip(*ranked, strict=True)}
         if benchmark.qrels[query_id].get(query_id, 0) <= 0:
             scored.pop(query_id, None)
@@ -64,32 +68,52 @@ def rank_documents(system: System, benchmark: Benchmark, corpus: Corpus, k: int)
     return trec_run
 
 
-def search_documents(search: Search, of_passage: Rows, count: int) -> list[Ranking]:
+def owner_of_passages(benchmark: Benchmark, corpus: Corpus) -> Owner:
+    """Tells whose passages are: their documents', or for synthetic queries those that equal texts make of them.
+
+    Then a text of the query's source is the source's, and any other the first document's that holds it.
+    """
+    if not benchmark.sources:
+        return lambda _, rows: corpus.document_of[rows]
+    texts = corpus.equal_texts
+    sources = np.array([corpus.number_of.get(benchmark.sources[name], -1) for name in benchmark.queries], np.int64)
+
+    def owner(query: int, rows: Rows) -> Rows:
+        found, source = texts.text_of[rows], sources[query]
+        return np.where(texts.are_in(found, source), source, corpus.document_of[texts.first[found]])
+
+    return owner
+
+
+def search_documents(search: Search, owner: Owner, num_passages: int, count: int) -> list[Ranking]:
     """Finds per query the numbers and scores of at least the `count` best documents; fewer where there are no more.
 
     Args:
         search: finds passages.
-        of_passage: the number of each passage's document, shape (passages,).
+        owner: the document that a passage counts for.
+        num_passages: how many passages there are.
         count: number of documents to find.
     """
-    depth = min(count, len(of_passage))
+    depth = min(count, num_passages)
     while True:
         rows, scores = search(depth)
-        documents = [best_passages(of_passage, *passages) for passages in zip(rows, scores, strict=True)]
-        short = [len(numbers) < count and (row >= 0).all() for (numbers, _), row in zip(documents, rows, strict=True)]
-        if depth == len(of_passage) or not any(short):
+        is_found = rows >= 0
+        documents = [
+            best_passages(owner(query, rows[query, taken]), scores[query, taken])
+            for query, taken in enumerate(is_found)
+        ]
+        short = [len(numbers) < count and taken.all() for (numbers, _), taken in zip(documents, is_found, strict=True)]
+        if depth == num_passages or not any(short):
             return documents
-        depth = min(2 * depth, len(of_passage))
+        depth = min(2 * depth, num_passages)
 
 
-def best_passages(of_passage: Rows, rows: Rows, scores: PassageScores) -> Ranking:
+def best_passages(documents: Rows, scores: PassageScores) -> Ranking:
     """Returns numbers of documents, each once, and the scores of their best passages, best first, (documents,) each.
 
     Args:
-        of_passage: the number of each passage's document, shape (passages,).
-        rows: passages of one query, best first, shape (depth,); -1 is no passage.
-        scores: their scores, same shape.
+        documents: the documents of the passages found for one query, best first, shape (depth,).
+        scores: the scores of these passages, same shape.
     """
-    scores, documents = scores[rows >= 0], of_passage[rows[rows >= 0]]
     first = np.sort(np.unique(documents, return_index=True)[1])
     return documents[first], scores[first]

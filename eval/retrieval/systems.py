@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from engine.artifacts.documents import DocumentsFolder, passage_text
-from engine.search.order import Ranking
+import numpy as np
+
+from engine.artifacts.documents import DocumentsFolder, equality_text, passage_text
+from engine.search.equal_texts import EqualTexts, find_equal_texts
+from engine.search.order import Ranking, Rows
+from engine.text.hashes import text_hash
 
 if TYPE_CHECKING:
     from engine.search.bm25 import Bm25Index
@@ -46,6 +51,22 @@ class Corpus:
         """Returns the text that BM25 and the encoders read of each passage."""
         return [passage_text(title, text) for title, text in zip(self.titles, self.texts, strict=True)]
 
+    @cached_property
+    def number_of(self) -> dict[str, int]:
+        """Returns document id -> number, from 0 on in the order of their first passages."""
+        return {name: number for number, name in enumerate(dict.fromkeys(self.document_ids))}
+
+    @cached_property
+    def document_of(self) -> Rows:
+        """Returns the number of each passage's document, (n,)."""
+        return np.array([self.number_of[name] for name in self.document_ids], np.int64)
+
+    @cached_property
+    def equal_texts(self) -> EqualTexts:
+        """Tells which passages have the same text, title included."""
+        hashes = map(text_hash, map(equality_text, self.titles, self.texts))
+        return find_equal_texts(np.fromiter(hashes, np.uint64, len(self.texts)), self.document_of)
+
 
 class System(Protocol):
     """One retrieval system over a corpus."""
@@ -60,7 +81,7 @@ class System(Protocol):
 
 @dataclass(frozen=True)
 class Bm25System:
-    """BM25 over words, in the form that Lucene uses."""
+    """BM25 over the terms of an analyser, in the form that Lucene uses."""
 
     index: Bm25Index
     name: str = "bm25"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -55,6 +56,16 @@ def test_one_passage_is_found_by_its_id(documents: DocumentsFolder) -> None:
 def test_documents_without_a_passage_are_documents_too(documents: DocumentsFolder) -> None:
     assert documents.existing_documents({"d0", "d3", "y", "d4", "d0#0"}) == {"d0", "d3", "y"}
     assert documents.existing_documents(()) == set()
+
+
+def test_passages_of_equal_text_have_the_same_hash(tmp_path: Path) -> None:
+    pairs = [("", "a b"), ("", " a\n b "), ("a", "b"), ("", "a c"), ("t", "a b")]
+    rows = [{"passage_id": str(i), "title": title, "text": text} for i, (title, text) in enumerate(pairs)]
+    pq.write_table(pa.Table.from_pylist(rows, PASSAGES), tmp_path / "passages.parquet")
+    hashes = DocumentsFolder(tmp_path).text_hashes()
+    assert hashes.dtype == np.uint64
+    assert hashes[0] == hashes[1] == hashes[2]
+    assert len(np.unique(hashes)) == 3
 
 
 def test_the_record_comes_back_as_it_was(documents: DocumentsFolder) -> None:

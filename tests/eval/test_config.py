@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,12 @@ def test_a_setting_that_could_only_fail_later_is_refused(setting: str, value: fl
     with pytest.raises(UserError) as error:
         ReportConfig(benchmark="", **{setting: value})  # type: ignore[arg-type]
     assert error.value.where == f"report.{setting}={value}"
+
+
+def test_an_unknown_language_is_refused_and_another_one_makes_another_report() -> None:
+    with pytest.raises(UserError, match=r"report\.language=klingon: BM25 knows no such language"):
+        replace(small_config(), language="klingon").identity()
+    assert identity_of(replace(small_config(), language="german")) != identity_of(small_config())
 
 
 def test_identity_holds_the_benchmarks_content_and_no_place(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.search.encoder import Encoder
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
-from eval.evaluation import demonstration_queries, evaluate_systems, find_benchmark, tuned_encoder
+from eval.evaluation import analyser_of, demonstration_queries, evaluate_systems, find_benchmark, tuned_encoder
 from eval.retrieval.metrics import Floats
 from eval.retrieval.systems import read_corpus
 from eval.significance import resampled_means
@@ -76,6 +77,18 @@ def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pyt
     assert second.decision == first.decision
     assert set(second.latency) == {"bm25", "base", "tuned"}
     assert second.latency["tuned"].encode is not None
+
+
+def test_bm25_reads_the_corpus_by_its_language_and_says_where_it_cannot_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus, place = read_corpus(build_run(tmp_path)["documents"]), place_in(tmp_path)
+    assert analyser_of(small_config(), corpus, place).name == "English: Snowball stemmer, stop words"
+    assert analyser_of(replace(small_config(), language="none"), corpus, place).name == "no stemmer"
+    assert capsys.readouterr().out == ""
+    bare = replace(corpus, titles=[""] * len(corpus.texts), texts=["x = 1"] * len(corpus.texts))
+    assert not analyser_of(small_config(), bare, place).is_decided
+    assert "language not clear: no stemmer; language=NAME names one" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_tuned_model_is_read_like_the_base() -> None:

@@ -11,6 +11,7 @@ from eval.cost import Amounts
 from eval.figures import assemble, with_effort
 from eval.report import ExampleCounts, GenerationRates, SampleCounts, TrainingFigures
 from tests.support.small_run import (
+    ANALYSER,
     CONFIGS,
     RECORDS,
     SAMPLES_RECORD,
@@ -60,6 +61,12 @@ def test_the_settings_repeat_the_encoder_of_the_run(tmp_path: Path) -> None:
     settings = small_report(tmp_path)[0].settings
     assert asdict(settings.bootstrap) == {"resamples": 500, "seed": 0, "decision_level": 0.95}
     assert (settings.encoder.model, settings.encoder.max_tokens) == ("bundled:all-minilm-l6-v2", 64)
+
+
+def test_how_bm25_read_words_stands_in_the_settings(tmp_path: Path) -> None:
+    bm25 = small_report(tmp_path)[0].settings.bm25
+    assert asdict(bm25) == {"k1": 1.5, "b": 0.75, "analyser": ANALYSER, "round_trip": RECORDS["examples"].analyser}
+    assert bm25.analyser == bm25.round_trip != ""
 
 
 def test_without_a_benchmark_only_held_out_figures_remain(tmp_path: Path) -> None:

@@ -70,17 +70,25 @@ def test_top_k_must_be_reachable() -> None:
         RoundTripConfig(top_k=0)
 
 
-def ranks_among_texts(config: RoundTripConfig, queries: list[str], passages: list[str], tmp_path: Path) -> list[int]:
+def ranks_among_texts(
+    config: RoundTripConfig,
+    queries: list[str],
+    passages: list[str],
+    tmp_path: Path,
+    collection: dict[str, list[str]] = TEXTS,
+) -> list[int]:
     rows = [
-        {"passage_id": f"{name}#{number}", "document_id": name, "title": name, "text": text, "position": number}
-        for name, texts in TEXTS.items()
+        {"passage_id": f"{name}#{number}", "document_id": name, "title": "", "text": text, "position": number}
+        for name, texts in collection.items()
         for number, text in enumerate(texts, 1)
     ]
     documents = tmp_path / "documents"
     documents.mkdir()
     pq.write_table(pa.Table.from_pylist(rows, schema=PASSAGES), documents / "passages.parquet")
     place = quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=2))
-    ranks = measure_ranks(config, ENCODER, queries, passages, documents=DocumentsFolder(documents), place=place)
+    folder = DocumentsFolder(documents)
+    ranks, analyser = measure_ranks(config, ENCODER, queries, passages, documents=folder, place=place)
+    assert analyser == ("English: Snowball stemmer, stop words" if config.hybrid else "")
     return list(map(int, ranks))
 
 
@@ -105,3 +113,37 @@ def test_a_query_that_the_encoder_loses_is_found_by_its_words(tmp_path: Path) ->
     hybrid = ranks_among_texts(RoundTripConfig(top_k=1), queries, passages, tmp_path / "hybrid")
     assert alone[0] > 1
     assert hybrid == [1]
+
+
+@pytest.mark.parametrize("hybrid", [True, False])
+def test_a_collection_in_which_every_text_stands_twice_has_the_same_ranks(hybrid: bool, tmp_path: Path) -> None:
+    queries = ["how hot should the oven be", "where are flowers", "moves water with a wheel", WORDS_OF_LOANS, "a loan"]
+    passages = ["bread#2", "bees#1", "loans#1", "loans#1", "pumps#1"]
+    config = RoundTripConfig(top_k=1, hybrid=hybrid)
+    copies = {f"copy of {name}": [f" {text.replace(' ', '  ', 1)}" for text in texts] for name, texts in TEXTS.items()}
+    both = {**copies, **TEXTS}
+    for folder in ("once", "twice", "copies"):
+        (tmp_path / folder).mkdir()
+    once = ranks_among_texts(config, queries, passages, tmp_path / "once")
+    assert max(once) > 1, "some query is lost, so that rivals count"
+    assert ranks_among_texts(config, queries, passages, tmp_path / "twice", both) == once
+    copied = [f"copy of {passage}" for passage in passages]
+    assert ranks_among_texts(config, queries, copied, tmp_path / "copies", both) == once
+
+
+def test_a_text_that_two_documents_hold_is_the_source_in_both(tmp_path: Path) -> None:
+    notice = "All rights to the texts of this handbook are reserved by the publisher."
+    collection = {name: [*texts, notice] for name, texts in TEXTS.items()}
+    passages = [f"{name}#{len(texts)}" for name, texts in collection.items()]
+    queries = ["who holds the rights to the handbook"] * len(passages)
+    config = RoundTripConfig(hybrid=False)
+    assert ranks_among_texts(config, queries, passages, tmp_path, collection) == [1] * len(passages)
+
+
+def test_the_language_counts_only_where_bm25_takes_part() -> None:
+    german, english = RoundTripConfig(language="german"), RoundTripConfig(language="english")
+    assert german.identity() != english.identity()
+    alone = [RoundTripConfig(language=name, hybrid=False).identity() for name in ("german", "english")]
+    assert alone[0] == alone[1] != english.identity()
+    with pytest.raises(UserError, match=r"examples\.round_trip\.language=germann: BM25 knows no such language"):
+        RoundTripConfig(language="germann").identity()

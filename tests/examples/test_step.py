@@ -127,6 +127,7 @@ def test_every_generated_sample_is_kept_or_rejected_with_its_reason(inputs: dict
     assert record.rejected == dict.fromkeys(record.rejected, 1)
     assert set(record.rejected) == set(REASONS) - {""}
     assert record.train + record.validation == record.kept
+    assert record.analyser == "English: Snowball stemmer, stop words"
     assert set(record.seconds) == {"row_filters", "duplicates", "round_trip", "write"}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from engine.search.analyser import Analyser
 from engine.search.bm25 import Bm25Index
 from engine.text.words import words
 
@@ -43,11 +44,11 @@ def test_scores_and_order_are_those_of_the_formula(k1: float, b: float) -> None:
         assert query_rows.tolist() == sorted(by_id, key=lambda row: -score_of[row])
 
 
-def test_stop_words_count_neither_in_texts_nor_in_queries() -> None:
+def test_an_analyser_reads_texts_and_queries() -> None:
     texts = ["the heap of the heaps", "the list"]
     assert Bm25Index(["a", "b"], texts).scores("the heap").all()
-    stopped = Bm25Index(["a", "b"], texts, stop_words={"the", "of"})
-    assert stopped.scores("the heap").tolist() == Bm25Index(["a", "b"], ["heap heaps", "list"]).scores("heap").tolist()
+    read = Bm25Index(["a", "b"], texts, terms_of=Analyser("english").terms)
+    assert read.scores("the heap").tolist() == Bm25Index(["a", "b"], ["heap heap", "list"]).scores("heap").tolist()
 
 
 @pytest.mark.parametrize("query", ["", "...", "nowhere", "\x00"])

@@ -15,7 +15,7 @@ import engine.text.spans
 from engine.examples.filters.contract import Row
 from engine.search.bm25 import Bm25Index
 from engine.text.spans import fold
-from engine.text.words import is_unspaced, words
+from engine.text.words import is_unspaced, runs, words
 from eval import data_quality
 from tests.support.paths import ROOT
 
@@ -49,6 +49,18 @@ SENTENCES = {
     "full width": ("ＦＵＬＬ　ｗｉｄｔｈ", ["full", "width"]),
     "emoji": ("👩\u200d👩\u200d👧 ok ☺\ufe0f", ["ok"]),
 }
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+def test_runs_are_the_same_words(language: str) -> None:
+    text, _ = SENTENCES[language]
+    assert [word for run in runs(text) for word in run] == words(text)
+
+
+def test_a_run_holds_the_letters_that_touch() -> None:
+    assert runs("GPU で動く。tower有2020年") == [["gpu"], ["で", "動", "く"], ["tower"], ["有"], ["2020"], ["年"]]
+    assert runs("plain ASCII") == [["plain"], ["ascii"]]
+    assert runs("한국어 질문") == [["한국어"], ["질문"]]
 
 
 @pytest.mark.parametrize("language", SENTENCES)

@@ -14,6 +14,7 @@ import pytest
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
 from engine.errors import UserError
+from engine.search.equal_texts import find_equal_texts
 from tests.support.training import make_config as make_config_for
 from tests.support.training import make_passages, make_place, write_documents, write_examples
 from training.config import ModelConfig
@@ -28,7 +29,7 @@ def make_candidates(**changes: Any) -> Candidates:
         "scores": np.array([[0.80, 0.79, 0.78, 0.70, 0.60, 0.50]], dtype=np.float32),
         "positive_scores": np.array([0.80], dtype=np.float32),
         "positive_documents": np.array([0]),
-        "document_of": np.array([0, 0, 1, 2, 3, 4]),
+        "texts": find_equal_texts(np.arange(6, dtype=np.uint64), np.array([0, 0, 1, 2, 3, 4])),
         "is_free": np.ones(6, np.bool_),
     }
     return Candidates(**(parts | changes))
@@ -125,3 +126,37 @@ def test_too_few_documents_beside_the_held_out_ones_are_refused(base: Path, tmp_
 
 def test_no_negatives_make_no_columns() -> None:
     assert NO_NEGATIVES.columns() == {}
+
+
+def test_a_text_is_no_negative_of_a_document_that_holds_it_under_another_id(base: Path, tmp_path: Path) -> None:
+    """Every document has a copy, so that the nearest other passage of each query is its own text."""
+    rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
+    folder = write_documents(tmp_path / "documents", documents=10)
+    table = pq.read_table(folder / "passages.parquet")
+    copies = [
+        row | {"passage_id": f"copy of {row['passage_id']}", "document_id": f"copy of {row['document_id']}"}
+        for row in table.to_pylist()
+    ]
+    pq.write_table(pa.Table.from_pylist([*copies, *table.to_pylist()], table.schema), folder / "passages.parquet")
+    config = make_config_for(base, num_hard_negatives=4, hard_negative_margin=1.0, hard_negative_last_rank=3)
+    mined = mine_negatives(config, rows, DocumentsFolder(folder), frozenset(), make_place(tmp_path))
+    for positive, texts in zip(rows["passage"].to_pylist(), mined.texts, strict=True):
+        assert positive not in texts
+    assert mined.num_random > 0
+
+
+def test_a_document_that_holds_every_text_has_no_negative(base: Path, tmp_path: Path) -> None:
+    """Two documents say the same, so that there is no third text to tell apart."""
+    folder = write_documents(tmp_path / "documents", documents=2)
+    table = pq.read_table(folder / "passages.parquet")
+    same = [make_passages(1)[0]] * 2
+    pq.write_table(table.set_column(table.schema.get_field_index("text"), "text", [same]), folder / "passages.parquet")
+    rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=2)))
+    with pytest.raises(UserError, match="no other text is left"):
+        mine_negatives(
+            make_config_for(base, num_hard_negatives=1),
+            rows,
+            DocumentsFolder(folder),
+            frozenset(),
+            make_place(tmp_path),
+        )

@@ -1,7 +1,7 @@
 """Which rows share a batch: the whole plan of an epoch, made before it starts, by ids alone.
 
-In: what each row is about (passage, document, query, documents of its negatives) and a seed. Out: an integer array
-with one line per step and one column per position in the global batch.
+In: what each row is about (passage, document, query, passages and documents of its negatives) and a seed. Out: an
+integer array with one line per step and one column per position in the global batch.
 
 In-batch negatives are only negatives when no other row of the batch has the same passage, document or query. Rows that
 conflict are put off to a later batch, never dropped for it; the test is on the *global* batch, because embeddings are
@@ -13,7 +13,7 @@ samplers of sentence-transformers compare texts only, see one rank, and do not w
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +37,21 @@ class RowKeys:
         documents: the document of each passage.
         queries: the text of each query, or a normal form of it.
         negatives: per row the documents of its own hard negatives; empty when there are none.
+        negative_passages: per row these negatives themselves, told apart as `passages` are, since other documents
+            may hold them too.
     """
 
     passages: Sequence[str]
     documents: Sequence[str]
     queries: Sequence[str]
     negatives: Sequence[Sequence[str]] = ()
+    negative_passages: Sequence[Sequence[str]] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.passages), len(self.documents), len(self.queries)}
         assert len(lengths) == 1, f"keys of different lengths: {sorted(lengths)}"
-        assert len(self.negatives) in (0, len(self.passages)), "negatives are given for all rows or for none"
+        given = {len(self.negatives), len(self.negative_passages)}
+        assert given <= {0, len(self.passages)}, "negatives are given for all rows or for none"
 
     def __len__(self) -> int:
         return len(self.passages)
@@ -57,10 +61,10 @@ def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, 
     """Plans the batches of one epoch.
 
     Rows are taken in an order drawn from (seed, epoch) and each goes into the earliest batch that has room, comes
-    after every batch with a row of the same passage, document or query, and has no row whose hard negatives are of its
-    document or the other way round. Only full batches count: left out are the rows of the last, incomplete ones. That
-    is fewer than `batch_size` rows when all documents differ, and otherwise what one document has beyond one row per
-    batch. Another epoch leaves out other rows.
+    after every batch with a row of the same passage, document or query, and has no row whose hard negatives are its
+    passage or of its document, or the other way round. Only full batches count: left out are the rows of the last,
+    incomplete ones. That is fewer than `batch_size` rows when all documents differ, and otherwise what one document has
+    beyond one row per batch. Another epoch leaves out other rows.
 
     Args:
         keys: what the rows are about.
@@ -131,9 +135,9 @@ class _Batches:
         self._passages = _codes(keys.passages).tolist()
         self._documents = _codes(keys.documents).tolist()
         self._queries = _codes(keys.queries).tolist()
-        self._negatives = _negative_codes(keys)
+        self._contents, self._negatives = _content_codes(keys), _negative_codes(keys)
         self._next_free: dict[tuple[str, int], int] = {}  # a key may be used from this batch on
-        self._batch_documents: list[set[int]] = []
+        self._batch_contents: list[set[int]] = []
         self._batch_negatives: list[set[int]] = []
 
     def put(self, row: int) -> None:
@@ -144,7 +148,7 @@ class _Batches:
         self.rows[index].append(row)
         self._next_free.update(dict.fromkeys(keys, index + 1))
         if self._negatives:
-            self._batch_documents[index].add(self._documents[row])
+            self._batch_contents[index] |= self._contents[row]
             self._batch_negatives[index] |= self._negatives[row]
         while self._first_open < len(self.rows) and len(self.rows[self._first_open]) == self._size:
             self._first_open += 1
@@ -156,16 +160,15 @@ class _Batches:
 
     def _open(self) -> None:
         self.rows.append([])
-        self._batch_documents.append(set())
+        self._batch_contents.append(set())
         self._batch_negatives.append(set())
 
     def _clashes(self, index: int, row: int) -> bool:
-        """Tells whether a hard negative of the row is of a document in the batch, or the other way round."""
+        """Tells whether a hard negative of the row is or is of what the batch is about, or the other way round."""
         if not self._negatives:
             return False
-        return self._documents[row] in self._batch_negatives[index] or not self._negatives[row].isdisjoint(
-            self._batch_documents[index]
-        )
+        in_row, in_batch = self._negatives[row], self._batch_negatives[index]
+        return not (in_batch.isdisjoint(self._contents[row]) and in_row.isdisjoint(self._batch_contents[index]))
 
 
 def _codes(values: Sequence[str]) -> NDArray[np.int64]:
@@ -174,7 +177,21 @@ def _codes(values: Sequence[str]) -> NDArray[np.int64]:
     return codes.astype(np.int64)
 
 
+def _content_codes(keys: RowKeys) -> list[frozenset[int]]:
+    """Numbers the document and the passage of each row, passages below 0; empty where there are no negatives."""
+    if not (keys.negatives or keys.negative_passages):
+        return []
+    pairs = zip(_codes(keys.documents).tolist(), (-1 - _codes(keys.passages)).tolist(), strict=True)
+    return [frozenset(pair) for pair in pairs]
+
+
 def _negative_codes(keys: RowKeys) -> list[frozenset[int]]:
-    """Numbers the documents of each row's negatives as `keys.documents`; those that no row is about are left out."""
-    numbers = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))
-    return [frozenset(numbers[document] for document in row if document in numbers) for row in keys.negatives]
+    """Numbers documents and passages of each row's negatives as in `_content_codes`; those of no row are left out."""
+    documents = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))
+    passages = dict(zip(keys.passages, (-1 - _codes(keys.passages)).tolist(), strict=True))
+    pairs = itertools.zip_longest(keys.negatives, keys.negative_passages, fillvalue=())
+    return [frozenset(_known(documents, of) | _known(passages, texts)) for of, texts in pairs]
+
+
+def _known(numbers: Mapping[str, int], names: Sequence[str]) -> set[int]:
+    return {numbers[name] for name in names if name in numbers}

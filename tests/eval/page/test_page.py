@@ -11,7 +11,7 @@ import pytest
 from eval.cost import Amounts, Cost
 from eval.data_quality import QueryFigures, WordLengths
 from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
-from eval.report import GenerationRates, TrainingFigures
+from eval.report import Bm25Settings, GenerationRates, TrainingFigures
 from tests.support.small_run import small_report
 
 VOID = {"meta", "br", "link", "img"}
@@ -115,6 +115,18 @@ def test_conditions_are_shown_with_what_was_asked_for(tmp_path: Path) -> None:
     question = report.data_quality.conditions["form"]["question"]
     assert f"of {question.generated}; {100 * question.reached:.0f} % of all kept, asked for 75 %" in text
     assert text.count("asked for") == 1, "nothing was asked for of keywords"
+
+
+def test_the_page_says_how_bm25_reads_words(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
+    assert "BM25 (English: Snowball stemmer, stop words) base tuned" in text
+    assert "and reads words so: English: Snowball stemmer, stop words. The round trip of curation searched" in text
+    assert "with BM25 as well, read alike." in text
+    before = replace(report, settings=replace(report.settings, bm25=Bm25Settings(1.5, 0.75)))
+    text = " ".join(" ".join(checked(render_page(before, evidence)).text).split())
+    assert "BM25 base tuned" in text, "a report from before there were analysers"
+    assert "b = 0.75." in text
 
 
 def test_latency_has_a_dash_for_what_a_system_does_not_do(tmp_path: Path) -> None:

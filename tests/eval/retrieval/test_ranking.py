@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from engine.search.analyser import Analyser
 from engine.search.bm25 import Bm25Index
 from engine.search.dense import DenseIndex
+from engine.search.encoder import Encoder, EncoderConfig
+from eval.decision import held_out_queries
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.metrics import ranking
+from eval.retrieval.metrics import evaluate, ranking
 from eval.retrieval.ranking import best_passages, measure, rank_documents
-from eval.retrieval.systems import SYSTEMS, Bm25System, Corpus, Search, read_corpus
+from eval.retrieval.systems import SYSTEMS, Bm25System, Corpus, DenseSystem, Search, System, read_corpus
 from tests.support.small_run import build_run, small_benchmark, small_systems
 
 
@@ -37,8 +40,9 @@ def random_corpus(num_documents: int) -> tuple[Corpus, np.ndarray]:
     documents = [f"d{number}" for number in range(num_documents) for _ in range(int(rng.integers(1, 41)))]
     vectors = rng.normal(size=(len(documents), 8)).astype(np.float32)
     passages = [f"{name}#{row}" for row, name in enumerate(documents)]
-    blank = [""] * len(documents)
-    return Corpus(passages, documents, blank, blank), vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return Corpus(passages, documents, [""] * len(documents), passages), vectors / np.linalg.norm(
+        vectors, axis=1, keepdims=True
+    )
 
 
 @pytest.mark.parametrize("k", [1, 5, 30, 100])
@@ -67,9 +71,63 @@ def test_the_query_itself_is_left_out_unless_it_is_judged_relevant() -> None:
 
 
 def test_best_passages_keeps_the_first_of_each_document_and_skips_padding() -> None:
-    of_passage = np.array([0, 0, 1, 2])
-    documents, scores = best_passages(of_passage, np.array([2, 1, 0, 3, -1]), np.array([5, 4, 3, 2, 0], np.float32))
+    documents, scores = best_passages(np.array([1, 0, 0, 2]), np.array([5, 4, 3, 2], np.float32))
     assert (documents.tolist(), scores.tolist()) == ([1, 0, 2], [5, 4, 2])
+
+
+def doubled(corpus: Corpus) -> Corpus:
+    """The same passages, each in a second document too, with other white space."""
+    return Corpus(
+        [*(f"!{name}" for name in corpus.passage_ids), *corpus.passage_ids],
+        [*(f"!{name}" for name in corpus.document_ids), *corpus.document_ids],
+        corpus.titles * 2,
+        [*(f"{text}\n" for text in corpus.texts), *corpus.texts],
+    )
+
+
+def real_systems(corpus: Corpus) -> list[System]:
+    """BM25 and the bundled encoder."""
+    encoder = Encoder(EncoderConfig("bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=64))
+    texts = corpus.encoded_texts()
+    words = Bm25Index(corpus.passage_ids, texts, terms_of=Analyser("english").terms)
+    return [
+        Bm25System(words),
+        DenseSystem("base", encoder, DenseIndex(corpus.passage_ids, encoder.encode_passages(texts))),
+    ]
+
+
+def test_synthetic_queries_have_the_same_figures_where_every_text_stands_twice(tmp_path: Path) -> None:
+    folders = build_run(tmp_path)
+    corpus, benchmark = read_corpus(folders["documents"]), held_out_queries(folders["examples"], 0)
+    copies = {query_id: f"!{name}" for query_id, name in benchmark.sources.items()}
+    of_copies = replace(benchmark, sources=copies, qrels={query_id: {name: 1} for query_id, name in copies.items()})
+    once = [
+        evaluate(rank_documents(system, benchmark, corpus, 100), benchmark.qrels) for system in real_systems(corpus)
+    ]
+    for queries in (benchmark, of_copies):
+        for system, scores in zip(real_systems(doubled(corpus)), once, strict=True):
+            twice = evaluate(rank_documents(system, queries, doubled(corpus), 100), queries.qrels)
+            assert twice.means() == pytest.approx(scores.means()), system.name
+
+
+def test_judged_queries_go_by_ids_even_where_texts_are_equal() -> None:
+    corpus = doubled(Corpus(["a", "b"], ["a", "b"], ["", ""], ["red fox", "red hen and a cow"]))
+    system = Bm25System(Bm25Index(corpus.passage_ids, corpus.texts))
+    benchmark = Benchmark("x", {"q": "red fox"}, {"q": {"!a": 1}})
+    assert list(rank_documents(system, benchmark, corpus, 100)["q"]) == ["a", "!a", "b", "!b"]
+    synthetic = replace(benchmark, sources={"q": "!a"})
+    assert list(rank_documents(system, synthetic, corpus, 100)["q"]) == ["!a", "!b"]
+
+
+def test_a_rival_is_found_by_the_text_that_it_alone_holds() -> None:
+    notice = "all rights reserved by the red publisher"
+    corpus = Corpus(
+        ["a1", "a2", "b1", "b2", "c1"], ["a", "a", "b", "b", "c"], [""] * 5, ["fox", notice, "hen", notice, "red"]
+    )
+    system = Bm25System(Bm25Index(corpus.passage_ids, corpus.texts))
+    benchmark = Benchmark("x", {"q": "rights of the hen"}, {"q": {"c": 1}}, sources={"q": "c"})
+    # The notice is that of `a`, where it stands first; `b` is found by its hen.
+    assert set(rank_documents(system, benchmark, corpus, 100)["q"]) == {"a", "b"}
 
 
 def test_all_systems_are_measured_on_the_same_queries(tmp_path: Path) -> None:

@@ -139,3 +139,13 @@ def test_planning_is_linear_in_the_rows() -> None:
     plan = plan_batches(keys, batch_size=64, world_size=1, seed=0, epoch=0)
     assert plan.size > 95_000
     assert time.process_time() - started < 10  # a second or two; quadratic would be minutes
+
+
+def test_a_negative_is_no_passage_of_its_batch_under_another_document() -> None:
+    """Row 0's negative is said to be of document x, and is word for word the passage of row 1."""
+    names = [str(row) for row in range(4)]
+    negatives, texts = [["x"], ["y"], ["z"], ["w"]], [["1"], ["a"], ["b"], ["c"]]
+    keys = RowKeys(names, names, names, negatives, texts)
+    for epoch in range(10):
+        plan = plan_batches(keys, batch_size=2, world_size=1, seed=0, epoch=epoch)
+        assert {0, 1} not in [set(batch) for batch in plan.tolist()]

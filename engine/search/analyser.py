@@ -1,0 +1,163 @@
+"""What BM25 counts of a text: its words without those that say nothing, each cut to its stem.
+
+In: a language, or texts to tell it from. Out: an Analyser, with a name that people read. It is built on the one
+definition of a word (`engine.text.words`) in three steps:
+
+1. Words of scripts without spaces between words, and Korean ones, become pairs of neighbouring characters, as Lucene's
+   CJKAnalyzer makes them. That needs no dictionary. It holds in every language, so that a foreign name is found too.
+2. Stop words are left out: the lists that bm25s ships, in the languages for which it has one.
+3. What is left is stemmed by the Snowball stemmer of the language (Porter 2001), in the form of PyStemmer.
+
+The round trip and the report make their analysers here, of the same texts, so that a query is read alike by both.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from engine.errors import UserError, suggest
+from engine.search.languages import MIXED, UNKNOWN, detect_language
+from engine.text.words import runs, words
+
+AUTO, NONE = "auto", "none"
+"""What a config may say in place of a language: find out, and treat no language in any special way."""
+
+_STOP_WORDS = {
+    "danish": "DANISH",
+    "dutch": "DUTCH",
+    "english": "EN_PLUS",
+    "french": "FRENCH",
+    "german": "GERMAN",
+    "italian": "ITALIAN",
+    "norwegian": "NORWEGIAN",
+    "portuguese": "PORTUGUESE",
+    "russian": "RUSSIAN",
+    "spanish": "SPANISH",
+    "swedish": "SWEDISH",
+    "turkish": "TURKISH",
+}
+"""What bm25s calls its list of a language, after `STOPWORDS_`."""
+_STEMMED = (
+    *_STOP_WORDS,
+    *("arabic", "armenian", "basque", "catalan", "czech", "estonian", "finnish", "greek", "hindi", "hungarian"),
+    *("indonesian", "irish", "lithuanian", "nepali", "persian", "polish", "romanian", "serbian", "tamil"),
+)
+"""Languages with a Snowball stemmer, by its name."""
+_PAIRED = ("chinese", "japanese", "korean", "thai")
+LANGUAGES = tuple(sorted((*_STEMMED, *_PAIRED)))
+"""What may be set in place of `auto`."""
+_UNDECIDED = {
+    NONE: "no stemmer",
+    MIXED: "several languages: no stemmer",
+    UNKNOWN: "language not clear: no stemmer",
+}
+_HANGUL_OR_NOT = re.compile(r"[\uac00-\ud7a3]+|[^\uac00-\ud7a3]+")
+
+
+class Analyser:
+    """How the texts of one language are read.
+
+    Args:
+        language: one of `LANGUAGES`, or another name, for which nothing is stemmed.
+    """
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._stop_words = _stop_words(language)
+        self._stemmer = _stemmer(language)
+
+    @property
+    def is_decided(self) -> bool:
+        """Tells whether it reads one language."""
+        return self.language not in _UNDECIDED
+
+    @property
+    def name(self) -> str:
+        """Returns what people read, such as `English: Snowball stemmer, stop words`."""
+        if self.language in _PAIRED:
+            return f"{self.language.capitalize()}: character bigrams"
+        if self.language not in _STEMMED:
+            return _UNDECIDED.get(self.language, f"{self.language.capitalize()}: no stemmer")
+        return f"{self.language.capitalize()}: Snowball stemmer{', stop words' if self._stop_words else ''}"
+
+    def terms(self, text: str) -> list[str]:
+        """Returns what counts of a text, in order: stems, and pairs of characters where they stand for words."""
+        if text.isascii():
+            return self._stems(words(text))
+        terms: list[str] = []
+        for run in runs(text):
+            terms += _pairs(run) if len(run) > 1 else self._spaced(run[0])
+        return terms
+
+    def _spaced(self, word: str) -> list[str]:
+        """Returns the terms of a word between spaces; a Korean one may hold digits or Latin letters as well."""
+        if not any("\uac00" <= letter <= "\ud7a3" for letter in word):
+            return self._stems([word])
+        return [
+            term
+            for part in _HANGUL_OR_NOT.findall(word)
+            for term in (_pairs(part) if "\uac00" <= part[0] <= "\ud7a3" else [part])
+        ]
+
+    def _stems(self, listed: list[str]) -> list[str]:
+        """Returns the stems of those words that are no stop words."""
+        counted = [word for word in listed if word not in self._stop_words]
+        if self._stemmer is None:
+            return counted
+        # A word that is all ending, as its stemmer sees it, stays.
+        return [stem or word for stem, word in zip(self._stemmer.stemWords(counted), counted, strict=True)]
+
+
+def make_analyser(language: str, texts: Sequence[str]) -> Analyser:
+    """Makes the analyser of a language, or of the language that the texts are in.
+
+    Args:
+        language: one of `LANGUAGES`, `auto` or `none`.
+        texts: those that are to be searched; read for `auto` only.
+    """
+    return Analyser(detect_language(texts) if language == AUTO else language)
+
+
+def check_language(language: str, key: str) -> None:
+    """Refuses a name that is no language here.
+
+    Raises:
+        UserError: with the names that there are.
+    """
+    names = (AUTO, NONE, *LANGUAGES)
+    if language not in names:
+        where, remedy = f"{key}={language}", suggest(language, names)
+        raise UserError("BM25 knows no such language", where=where, remedy=remedy)
+
+
+def analyser_identity(language: str) -> dict[str, str]:
+    """Returns what an analyser depends on beside texts and sources: the setting, and the libraries that it asks."""
+    return {"language": language, **{package: version(package) for package in ("PyStemmer", "bm25s")}}
+
+
+def _pairs(letters: Sequence[str]) -> list[str]:
+    """Returns neighbouring letters two by two; a single letter stays as it is."""
+    return ["".join(pair) for pair in itertools.pairwise(letters)] or list(letters)
+
+
+def _stop_words(language: str) -> frozenset[str]:
+    """Returns the stop words of a language, folded as texts are; empty where there is no list."""
+    if language not in _STOP_WORDS:
+        return frozenset()
+    from bm25s import stopwords
+
+    listed = getattr(stopwords, f"STOPWORDS_{_STOP_WORDS[language]}")
+    return frozenset(word for entry in listed for word in words(entry))
+
+
+def _stemmer(language: str) -> Any:
+    """Returns PyStemmer's stemmer of a language; None where there is none."""
+    if language not in _STEMMED:
+        return None
+    import Stemmer
+
+    return Stemmer.Stemmer(language)
