@@ -12,13 +12,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks import _plain, engine_start, generation_overhead, gpu, planning, prefix_planning, resume, routing
+from benchmarks import (
+    _plain,
+    engine_start,
+    generation_overhead,
+    gpu,
+    harm,
+    intervals,
+    planning,
+    prefix_planning,
+    resume,
+    routing,
+)
+from benchmarks._harmed import good_recipes, harmed_recipes
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.documents.readers.document import SourceDocument
 from engine.models.tokenizer import load_tokenizer
+
+from tests.support.small_run import build_run, write_benchmark
 
 if TYPE_CHECKING:  # the processes below import this file without pytest's paths
     from tests.support.command_line import FinishedRun
@@ -218,6 +232,21 @@ def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFi
     assert len([name for name in names_of(capsys.readouterr().out) if name.startswith("routing_hit_rate")]) == 7
 
 
+def test_chance_in_made_queries_is_called_a_difference_as_seldom_as_the_level_says() -> None:
+    shares = intervals.wrong_shares(intervals.WAYS["swaps"], documents=10, per_document=3, runs=400)
+    assert sum(shares["interval"]) < 5
+    assert sum(shares["percentiles"]) > 8, "plain percentiles are too narrow with few documents"
+
+
+def test_recipes_have_names_of_their_own_and_every_kind_of_harm_its_strengths() -> None:
+    recipes = [*harmed_recipes(), *good_recipes()]
+    assert len({recipe.name for recipe in recipes}) == len(recipes)
+    assert sum(recipe.kind == "good" for recipe in recipes) == 18
+    kinds = [recipe.kind for recipe in recipes if recipe.kind != "good"]
+    assert len(kinds) >= 20
+    assert all(kinds.count(kind) >= 2 for kind in kinds)
+
+
 def names_of(printed: str) -> list[str]:
     return [line.split()[0] for line in printed.splitlines() if " value " in line or " ratio " in line]
 
@@ -234,3 +263,46 @@ def test_what_is_measured_on_a_gpu_runs_small_on_whatever_there_is(
     names = {line.split()[0] for line in lines}
     assert names >= {"gpu.encode", "gpu.plain_8", "gpu.gradcache_16", "gpu.search"}
     assert "gpu.telepathy left out: no_such_library is not installed" in lines
+
+
+def test_planted_harm_runs_small_and_goes_on_where_it_ended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = build_run(tmp_path)
+    for noun in ("documents", "prompts", "examples"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / noun).symlink_to(folders[noun])
+    base = gpu.write_base(tmp_path / "base", gpu.SMALL)
+    judged = write_benchmark(tmp_path / "judged")
+    setting = harm.Setting(str(tmp_path / "run"), str(base), str(judged), "test", language="")
+    chosen = {"noise.0.6.0", "pooling.cls.0", "layers.1.0", "shuffled.1_at_4e-5.0", "good.default.0", "good.epochs_2.1"}
+    recipes = [recipe for recipe in [*harmed_recipes(), *good_recipes()] if recipe.name in chosen]
+    results = tmp_path / "harm.jsonl"
+    found = harm.measured(setting, recipes[:2], results, processes=1)
+    assert len(found) == 2
+    written = results.read_text()
+    found = harm.measured(setting, recipes, results, processes=1)
+    assert results.read_text().startswith(written), "what was measured before is not made again"
+    assert {one["name"] for one in found} == chosen
+    assert all(one["chosen"] in ("base", "tuned") for one in found)
+    assert all(one["queries"]["held_out"]["sources"] for one in found)
+    harm.report(found)
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if " true " in line and " gate " in line]) == len(chosen)
+
+
+def test_without_a_finished_run_planted_harm_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert harm.main(["--run", str(tmp_path / "none")]) == 0
+    assert "left out" in capsys.readouterr().out
+
+
+def test_shares_are_of_what_the_judged_questions_say(capsys: pytest.CaptureFixture[str]) -> None:
+    def one(kind: str, true: tuple[float, float, float], chosen: str) -> dict[str, object]:
+        figures = {"mean": true[1], "ci95": [true[0], true[2]]}
+        return {"name": f"{kind}.x.0", "kind": kind, "true": figures, "gate": figures, "chosen": chosen}
+
+    harmed, harmless = (-0.3, -0.2, -0.1), (-0.1, 0.0, 0.1)
+    found = [one("noise", harmed, "base")] * 20 + [one("noise", harmless, "tuned"), one("good", (-0.1, 0.1, 0.3), "tuned")]
+    assert harm.report(found)
+    assert "harm.refused value 1.000 of 20 harmed models (budget 0.95)" in capsys.readouterr().out
+    assert not harm.report([*found, *[one("rate", harmed, "tuned")] * 2])

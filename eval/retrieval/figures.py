@@ -97,4 +97,6 @@ def compare(results: Results, document_ids: Collection[str], resamples: Resample
 
 
 def _intervals(means: Mapping[str, Resampled]) -> dict[str, tuple[float, float]]:
-    return {metric: resampled.figures().ci95 for metric, resampled in means.items()}
+    """The interval of each mean, cut to what a metric can be: 0 to 1."""
+    bounds = {metric: resampled.figures().ci95 for metric, resampled in means.items()}
+    return {metric: (max(0.0, low), min(1.0, high)) for metric, (low, high) in bounds.items()}

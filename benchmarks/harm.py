@@ -1,0 +1,272 @@
+"""Does the decision between base and tuned see harm: models made worse in known ways, and plain good ones.
+
+    python benchmarks/harm.py [--run RUN] [--language SQUAD_FILE] [--results FILE] [--processes N]
+
+Takes the examples and documents of a finished run whose collection has judged questions (by default the demo's), trains
+24 models that are worse than the base on purpose and 18 as anybody would train them (benchmarks/_harmed.py), and lets
+the decision of eval/decision.py choose between each of them and the base. It sees what it sees in a run: synthetic queries of
+held-out documents. What is true is measured apart, on the judged questions. Prints a line per model: the true
+difference in nDCG@10 with its interval, the decision's estimate, and the model that it chose; then, with their budgets,
+
+- `harm.refused value`: share of the harmed models, those whose true interval is below zero, that are not promoted;
+- `harm.accepted value`: share of the good models, those with a true difference above zero, that are promoted.
+
+Every model's figures are appended to `--results` as they come, with the differences of all queries, so that a run that
+was ended goes on, and another decision can be tried on the same models. About a minute a model on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import multiprocessing
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks._harmed import GOOD, Recipe, good_recipes, harmed_recipes, make_model
+from benchmarks._measure import ROOT, print_value
+from engine.artifacts.examples import ExamplesFolder
+from engine.models.resolve import resolve_model
+from engine.search.bm25 import Bm25Index
+from engine.search.encoder import Encoder, EncoderConfig
+from engine.search.order import Vectors
+from eval.decision import decide, held_out_queries
+from eval.evaluation import demonstration_queries, tuned_encoder
+from eval.retrieval.benchmark import load_benchmark
+from eval.retrieval.figures import resample
+from eval.retrieval.metrics import HEADLINE
+from eval.retrieval.ranking import Results, measure
+from eval.retrieval.systems import Bm25System, Search, System, read_corpus
+from eval.significance import Bootstrap
+from training.bi_encoder import save_model
+from training.rows import read_rows
+
+REFUSED, ACCEPTED = 0.95, 0.9
+"""Budgets: 19 of 20 harmed models refused, 18 of 20 good ones accepted."""
+DEPTH, LEVEL = 100, 0.95
+SETS = ("judged", "held_out")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What models are made from and measured on.
+
+    Attributes:
+        run: a finished run folder: documents, prompts and examples.
+        base: the base encoder, by any name that `model.base` takes.
+        benchmark: the judged questions: a folder, or the name of a benchmark that ships.
+        split: which judgements.
+        language: questions of another language in the form of SQuAD; "" leaves those models out.
+        threads: threads of a process; 0 leaves torch's choice.
+        max_tokens: what encoders read of a text.
+    """
+
+    run: str
+    base: str
+    benchmark: str
+    split: str
+    language: str
+    threads: int = 0
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class ExactSystem:
+    """A model that searches by plain products: what DenseIndex finds, without faiss."""
+
+    name: str
+    encoder: Encoder
+    passage_ids: Sequence[str]
+    vectors: Vectors
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        """Encodes the queries."""
+        from engine.search.dense import numpy_search
+
+        encoded = self.encoder.encode_queries(list(queries))
+        return lambda depth: numpy_search(self.passage_ids, self.vectors, encoded, depth)
+
+
+class Bench:
+    """What all models of a setting share: passages, queries, and what BM25 and the base find.
+
+    Args:
+        setting: what models are made from and measured on.
+    """
+
+    def __init__(self, setting: Setting) -> None:
+        folder = Path(setting.run)
+        self.setting = setting
+        self.corpus = read_corpus(folder / "documents")
+        self.rows = read_rows(ExamplesFolder(folder / "examples"))
+        self.encoder = EncoderConfig(setting.base, None, None, setting.max_tokens)
+        judged = load_benchmark(setting.benchmark, setting.split, demonstration_queries(folder / "prompts"))
+        assert judged, f"{setting.benchmark} holds no judged questions"
+        self.queries = {"judged": judged, "held_out": held_out_queries(folder / "examples", 0)}
+        bm25 = Bm25System(Bm25Index(self.corpus.passage_ids, self.corpus.encoded_texts()))
+        self.others = self.measure([bm25, self.system("base", self.encoder)])
+
+    def system(self, name: str, config: EncoderConfig) -> ExactSystem:
+        """A model with the vectors of all passages."""
+        encoder = Encoder(config, num_threads=self.setting.threads)
+        vectors = encoder.encode_passages(self.corpus.encoded_texts())
+        return ExactSystem(name, encoder, self.corpus.passage_ids, vectors)
+
+    def measure(self, systems: Sequence[System]) -> dict[str, Results]:
+        """What systems find, by set of queries."""
+        return {name: measure(queries, systems, self.corpus, DEPTH) for name, queries in self.queries.items()}
+
+    def compared(self, model: Any) -> dict[str, Results]:
+        """What BM25, the base and a tuned model find; the model is written and read again, as in a run."""
+        with tempfile.TemporaryDirectory(prefix="synthmill-harm-") as folder:
+            save_model(model, Path(folder))
+            tuned = self.measure([self.system("tuned", tuned_encoder(self.encoder, Path(folder)))])
+        return {
+            name: Results(
+                results.benchmark,
+                {**results.trec_runs, **tuned[name].trec_runs},
+                {**results.scores, **tuned[name].scores},
+            )
+            for name, results in self.others.items()
+        }
+
+
+@cache
+def bench_of(setting: Setting) -> Bench:
+    """The bench of a setting, made once per process."""
+    return Bench(setting)
+
+
+def outcome(setting: Setting, recipe: Recipe) -> dict[str, Any]:
+    """Makes a model, measures it, and lets the decision choose: a line of the results file."""
+    bench = bench_of(setting)
+    base = resolve_model(setting.base, key="model.base")
+    model = make_model(recipe, bench.rows, base, Path(setting.language) if setting.language else None)
+    results = bench.compared(model)
+    resamples = {name: resample(results[name], Bootstrap()) for name in SETS}
+    decision = decide(resamples["held_out"], LEVEL)
+    return {
+        "kind": recipe.kind,
+        "name": recipe.name,
+        "true": dataclasses.asdict(resamples["judged"].difference[HEADLINE].figures()),
+        "gate": dataclasses.asdict(decision.difference),
+        "chosen": decision.model,
+        "documents": decision.documents,
+        "queries": per_query(results),
+    }
+
+
+def per_query(results: Mapping[str, Results]) -> dict[str, Any]:
+    """The nDCG@10 of base and tuned for every query, with the document that a synthetic one was written from."""
+    return {
+        name: {
+            "ids": found.scores["base"].query_ids,
+            "sources": [found.benchmark.sources.get(query, query) for query in found.scores["base"].query_ids],
+            **{system: found.scores[system].values[HEADLINE].round(4).tolist() for system in ("base", "tuned")},
+        }
+        for name, found in results.items()
+    }
+
+
+def outcomes(setting: Setting, recipes: Sequence[Recipe], processes: int) -> Iterator[dict[str, Any]]:
+    """The outcomes of recipes as they come, in no order where there are several processes."""
+    if processes == 1:
+        yield from (outcome(setting, recipe) for recipe in recipes)
+        return
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        yield from pool.imap_unordered(partial(outcome, setting), recipes)
+
+
+def report(found: Sequence[Mapping[str, Any]]) -> bool:
+    """Prints the table and the two shares; whether both keep their budgets."""
+    for one in found:
+        print(f"{one['name']:28} true {_interval(one['true'])}  gate {_interval(one['gate'])}  -> {one['chosen']}")
+    harmed = [one for one in found if one["kind"] != GOOD and one["true"]["ci95"][1] < 0]
+    better = [one for one in found if one["kind"] == GOOD and one["true"]["mean"] > 0]
+    sure = sum(one["true"]["ci95"][0] > 0 for one in better)
+    print(f"{len(better)} good models are better by the judged questions, {sure} of them surely", flush=True)
+    shares = [
+        _share("harm.refused", [one["chosen"] == "base" for one in harmed], "harmed", REFUSED),
+        _share("harm.accepted", [one["chosen"] == "tuned" for one in better], "good", ACCEPTED),
+    ]
+    return all(shares)
+
+
+def _share(name: str, right: Sequence[bool], kind: str, budget: float) -> bool:
+    if not right:
+        print(f"{name} left out: no model is {kind} by the judged questions")
+        return False
+    return print_value(name, [sum(right) / len(right)], f"of {len(right)} {kind} models", budget) >= budget
+
+
+def _interval(figures: Mapping[str, Any]) -> str:
+    low, high = figures["ci95"]
+    return f"{figures['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"
+
+
+def read_setting(run: Path, language: str, threads: int = 0) -> Setting:
+    """The setting of a finished run, by its config.yaml."""
+    from omegaconf import OmegaConf
+
+    config: Any = OmegaConf.load(run / "config.yaml")
+    return Setting(
+        run=str(run),
+        base=config.model.base,
+        benchmark=config.report.benchmark,
+        split=config.report.split,
+        language=language,
+        threads=threads,
+        max_tokens=config.model.max_tokens,
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Makes and measures every model that the results file does not hold yet; fails where a budget is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=Path, default=ROOT / "runs" / "demo", help="a finished run (%(default)s)")
+    parser.add_argument("--base", default="", help="the base encoder, in place of the run's")
+    parser.add_argument("--benchmark", default="", help="the judged questions, in place of the run's")
+    parser.add_argument("--language", default="", help="questions of another language, JSON in the form of SQuAD")
+    parser.add_argument("--results", type=Path, default=ROOT / "runs" / "harm.jsonl", help="(%(default)s)")
+    parser.add_argument("--processes", type=int, default=1, help="models made at the same time (%(default)s)")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of a process; 0: as many as cores")
+    options = parser.parse_args(arguments)
+    if not (options.run / "config.yaml").is_file():
+        print(f"harm left out: {options.run} is no finished run; make demo makes one")
+        return 0
+    setting = read_setting(options.run, options.language, options.threads)
+    named = {name: getattr(options, name) for name in ("base", "benchmark") if getattr(options, name)}
+    setting = dataclasses.replace(setting, **named)
+    recipes = [*harmed_recipes(), *good_recipes()]
+    recipes = [recipe for recipe in recipes if recipe.kind != "language" or setting.language]
+    return int(not report(measured(setting, recipes, options.results, options.processes)))
+
+
+def measured(
+    setting: Setting, recipes: Sequence[Recipe], results: Path, processes: int
+) -> list[Mapping[str, Any]]:
+    """The outcomes of recipes, in their order; those that the results file lacks are made and appended to it."""
+    done = read_results(results)
+    with results.open("a", encoding="utf-8") as file:
+        for one in outcomes(setting, [recipe for recipe in recipes if recipe.name not in done], processes):
+            print(json.dumps(one), file=file, flush=True)
+            done[one["name"]] = one
+    return [done[recipe.name] for recipe in recipes]
+
+
+def read_results(file: Path) -> dict[str, dict[str, Any]]:
+    """The outcomes of a results file by name; none where there is no file yet."""
+    if not file.exists():
+        return {}
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {row["name"]: row for row in rows}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
