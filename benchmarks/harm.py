@@ -248,9 +248,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(not report(measured(setting, recipes, options.results, options.processes)))
 
 
-def measured(
-    setting: Setting, recipes: Sequence[Recipe], results: Path, processes: int
-) -> list[Mapping[str, Any]]:
+def measured(setting: Setting, recipes: Sequence[Recipe], results: Path, processes: int) -> list[Mapping[str, Any]]:
     """The outcomes of recipes, in their order; those that the results file lacks are made and appended to it."""
     done = read_results(results)
     with results.open("a", encoding="utf-8") as file:

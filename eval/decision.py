@@ -68,7 +68,7 @@ def decide(held_out: Resamples, level: float) -> Decision:
 
     Args:
         held_out: the means on the held-out queries.
-        level: share of the resampled means in the interval that decides.
+        level: level of the interval that decides.
     """
     headline = held_out.difference[HEADLINE]
     difference, queries, documents = headline.figures(level), headline.queries, headline.clusters

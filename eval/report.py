@@ -100,7 +100,7 @@ class BootstrapSettings:
     resamples: int
     seed: int
     decision_level: float
-    """Share of the resampled means in the interval that the decision rests on."""
+    """Level of the interval that the decision rests on."""
 
 
 @dataclass(frozen=True)

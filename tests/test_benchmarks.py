@@ -265,9 +265,7 @@ def test_what_is_measured_on_a_gpu_runs_small_on_whatever_there_is(
     assert "gpu.telepathy left out: no_such_library is not installed" in lines
 
 
-def test_planted_harm_runs_small_and_goes_on_where_it_ended(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_planted_harm_runs_small_and_goes_on_where_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folders = build_run(tmp_path)
     for noun in ("documents", "prompts", "examples"):
         (tmp_path / "run").mkdir(exist_ok=True)
@@ -302,7 +300,10 @@ def test_shares_are_of_what_the_judged_questions_say(capsys: pytest.CaptureFixtu
         return {"name": f"{kind}.x.0", "kind": kind, "true": figures, "gate": figures, "chosen": chosen}
 
     harmed, harmless = (-0.3, -0.2, -0.1), (-0.1, 0.0, 0.1)
-    found = [one("noise", harmed, "base")] * 20 + [one("noise", harmless, "tuned"), one("good", (-0.1, 0.1, 0.3), "tuned")]
+    found = [one("noise", harmed, "base")] * 20 + [
+        one("noise", harmless, "tuned"),
+        one("good", (-0.1, 0.1, 0.3), "tuned"),
+    ]
     assert harm.report(found)
     assert "harm.refused value 1.000 of 20 harmed models (budget 0.95)" in capsys.readouterr().out
     assert not harm.report([*found, *[one("rate", harmed, "tuned")] * 2])

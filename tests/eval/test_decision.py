@@ -81,10 +81,16 @@ def test_why_is_one_sentence_with_the_figures() -> None:
 
 
 def test_many_queries_of_few_documents_prove_little() -> None:
-    decision = decide(resamples_of(np.full(500, 0.1), ["bees"] * 500), 0.95)
-    assert "500 synthetic queries of only 1 held-out document, never" in decision.why
+    decision = decide(resamples_of(np.full(500, 0.1), ["bees", "bread", "glass", "maps", "tea"] * 100), 0.95)
+    assert "500 synthetic queries of only 5 held-out documents, never" in decision.why
     assert "so few documents prove little" in decision.why
-    assert (decision.queries, decision.documents) == (500, 1)
+    assert (decision.queries, decision.documents) == (500, 5)
+
+
+def test_queries_of_one_document_show_nothing() -> None:
+    decision = decide(resamples_of(np.full(500, -0.1), ["bees"] * 500), 0.95)
+    assert "500 synthetic queries of only 1 held-out document, never" in decision.why
+    assert "it includes zero, and so few documents can show neither gain nor harm" in decision.why
 
 
 NUM_DOCUMENTS, PER_DOCUMENT = 200, 10
