@@ -32,8 +32,6 @@ from engine.command_line.compose import load_config
 from engine.documents.readers.document import SourceDocument
 from engine.models.tokenizer import load_tokenizer
 
-from tests.support.small_run import build_run, write_benchmark
-
 if TYPE_CHECKING:  # the processes below import this file without pytest's paths
     from tests.support.command_line import FinishedRun
 
@@ -266,6 +264,8 @@ def test_what_is_measured_on_a_gpu_runs_small_on_whatever_there_is(
 
 
 def test_planted_harm_runs_small_and_goes_on_where_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.support.small_run import build_run, write_benchmark
+
     folders = build_run(tmp_path)
     for noun in ("documents", "prompts", "examples"):
         (tmp_path / "run").mkdir(exist_ok=True)
