@@ -235,4 +235,4 @@ def add_noise(model: Any, scale: float, rng: np.random.Generator) -> None:
         for weights in model.parameters():
             if weights.ndim > 1:
                 drawn = torch.from_numpy(rng.standard_normal(tuple(weights.shape), dtype=np.float32))
-                weights += scale * weights.std() * drawn.to(weights.device)
+                weights.add_(scale * weights.std() * drawn.to(weights.device))

@@ -2,11 +2,12 @@
 
     python benchmarks/harm.py [--run RUN] [--language SQUAD_FILE] [--results FILE] [--processes N]
 
-Takes the examples and documents of a finished run whose collection has judged questions (by default the demo's), trains
-24 models that are worse than the base on purpose and 18 as anybody would train them (benchmarks/_harmed.py), and lets
-the decision of eval/decision.py choose between each of them and the base. It sees what it sees in a run: synthetic queries of
-held-out documents. What is true is measured apart, on the judged questions. Prints a line per model: the true
-difference in nDCG@10 with its interval, the decision's estimate, and the model that it chose; then, with their budgets,
+Takes the examples and documents of a finished run whose collection has judged questions (by default the demo's). Trains
+models that are meant to be worse than the base, in eight ways, and eighteen as anybody would train them
+(benchmarks/_harmed.py), and lets eval/decision.py choose between each of them and the base. The decision sees what it
+sees in a run: synthetic queries of held-out documents. What is true is measured apart, on the judged questions. Prints
+a line per model: the true difference in nDCG@10 with its interval, the decision's estimate, and the model that it
+chose; then, with their budgets,
 
 - `harm.refused value`: share of the harmed models, those whose true interval is below zero, that are not promoted;
 - `harm.accepted value`: share of the good models, those with a true difference above zero, that are promoted.
@@ -163,15 +164,21 @@ def outcome(setting: Setting, recipe: Recipe) -> dict[str, Any]:
 
 
 def per_query(results: Mapping[str, Results]) -> dict[str, Any]:
-    """The nDCG@10 of base and tuned for every query, with the document that a synthetic one was written from."""
-    return {
-        name: {
-            "ids": found.scores["base"].query_ids,
-            "sources": [found.benchmark.sources.get(query, query) for query in found.scores["base"].query_ids],
-            **{system: found.scores[system].values[HEADLINE].round(4).tolist() for system in ("base", "tuned")},
-        }
-        for name, found in results.items()
+    """What base and tuned reach on every query, with the document that a synthetic one was written from.
+
+    The average precision of a query with one answer tells at which rank that is.
+    """
+    return {name: _per_query(found) for name, found in results.items()}
+
+
+def _per_query(found: Results) -> dict[str, Any]:
+    ids = found.scores["base"].query_ids
+    values = {
+        f"{system} {metric}": found.scores[system].values[metric].round(4).tolist()
+        for system in ("base", "tuned")
+        for metric in (HEADLINE, "map@100")
     }
+    return {"ids": ids, "sources": [found.benchmark.sources.get(query, query) for query in ids], **values}
 
 
 def outcomes(setting: Setting, recipes: Sequence[Recipe], processes: int) -> Iterator[dict[str, Any]]:

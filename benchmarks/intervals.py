@@ -2,9 +2,9 @@
 
     python benchmarks/intervals.py [--runs N]
 
-No model and no text: differences per query are drawn around zero, in clusters (documents) that rise and fall together,
-with clusters of unequal sizes, and the interval of eval/significance.py is asked. Every run in which it leaves out zero is
-wrong. Three ways in which two models can differ:
+No model and no text: differences per query are drawn around zero, in clusters (documents) of unequal sizes that rise
+and fall together, and the interval of eval/significance.py is asked. Every run in which it leaves out zero is wrong.
+Three ways in which two models can differ:
 
 - `steady`: a little on every query, half of the variance the document's (normal);
 - `swaps`: on two queries of five, by as much as a swap of ranks makes nDCG@10 differ, up or down;
