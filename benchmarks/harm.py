@@ -12,14 +12,17 @@ chose; then, with their budgets,
 - `harm.refused value`: share of the harmed models, those whose true interval is below zero, that are not promoted;
 - `harm.accepted value`: share of the good models, those with a true difference above zero, that are promoted.
 
-Every model's figures are appended to `--results` as they come, with the differences of all queries, so that a run that
-was ended goes on, and another decision can be tried on the same models. About a minute a model on two cores.
+With `--folds 4` all of that is done four times, each time with another tenth of the documents held out, since fifty
+queries are a matter of chance. What every model reaches on every query is appended to `--results` as it comes: a run
+that was ended goes on, and another decision is tried on the same models in seconds. A model takes about a minute on two
+cores and a second or two on a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 import sys
@@ -30,28 +33,27 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks._harmed import GOOD, Recipe, good_recipes, harmed_recipes, make_model
-from benchmarks._measure import ROOT, print_value
-from engine.artifacts.examples import ExamplesFolder
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks._gate import judge, per_query, report
+from benchmarks._harmed import Recipe, good_recipes, harmed_recipes, make_model
+from benchmarks._measure import ROOT
+from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder
 from engine.models.resolve import resolve_model
 from engine.search.bm25 import Bm25Index
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.order import Vectors
-from eval.decision import decide, held_out_queries
+from eval.decision import held_out_queries
 from eval.evaluation import demonstration_queries, tuned_encoder
 from eval.retrieval.benchmark import load_benchmark
-from eval.retrieval.figures import resample
-from eval.retrieval.metrics import HEADLINE
 from eval.retrieval.ranking import Results, measure
 from eval.retrieval.systems import Bm25System, Search, System, read_corpus
-from eval.significance import Bootstrap
 from training.bi_encoder import save_model
-from training.rows import read_rows
+from training.rows import held_out_documents, read_rows
 
-REFUSED, ACCEPTED = 0.95, 0.9
-"""Budgets: 19 of 20 harmed models refused, 18 of 20 good ones accepted."""
-DEPTH, LEVEL = 100, 0.95
-SETS = ("judged", "held_out")
+DEPTH = 100
+"""Documents ranked per query."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,9 @@ class Setting:
     """What models are made from and measured on.
 
     Attributes:
-        run: a finished run folder: documents, prompts and examples.
+        run: a finished run folder: documents and prompts.
+        examples: the run's examples, or the same with other documents held out.
+        fold: 0 for the run's, or the number of the other split.
         base: the base encoder, by any name that `model.base` takes.
         benchmark: the judged questions: a folder, or the name of a benchmark that ships.
         split: which judgements.
@@ -69,6 +73,8 @@ class Setting:
     """
 
     run: str
+    examples: str
+    fold: int
     base: str
     benchmark: str
     split: str
@@ -105,11 +111,11 @@ class Bench:
         folder = Path(setting.run)
         self.setting = setting
         self.corpus = read_corpus(folder / "documents")
-        self.rows = read_rows(ExamplesFolder(folder / "examples"))
+        self.rows = read_rows(ExamplesFolder(Path(setting.examples)))
         self.encoder = EncoderConfig(setting.base, None, None, setting.max_tokens)
         judged = load_benchmark(setting.benchmark, setting.split, demonstration_queries(folder / "prompts"))
         assert judged, f"{setting.benchmark} holds no judged questions"
-        self.queries = {"judged": judged, "held_out": held_out_queries(folder / "examples", 0)}
+        self.queries = {"judged": judged, "held_out": held_out_queries(Path(setting.examples), 0)}
         bm25 = Bm25System(Bm25Index(self.corpus.passage_ids, self.corpus.encoded_texts()))
         self.others = self.measure([bm25, self.system("base", self.encoder)])
 
@@ -145,40 +151,17 @@ def bench_of(setting: Setting) -> Bench:
 
 
 def outcome(setting: Setting, recipe: Recipe) -> dict[str, Any]:
-    """Makes a model, measures it, and lets the decision choose: a line of the results file."""
+    """Makes a model and measures it: a line of the results file."""
     bench = bench_of(setting)
     base = resolve_model(setting.base, key="model.base")
     model = make_model(recipe, bench.rows, base, Path(setting.language) if setting.language else None)
-    results = bench.compared(model)
-    resamples = {name: resample(results[name], Bootstrap()) for name in SETS}
-    decision = decide(resamples["held_out"], LEVEL)
-    return {
-        "kind": recipe.kind,
-        "name": recipe.name,
-        "true": dataclasses.asdict(resamples["judged"].difference[HEADLINE].figures()),
-        "gate": dataclasses.asdict(decision.difference),
-        "chosen": decision.model,
-        "documents": decision.documents,
-        "queries": per_query(results),
-    }
+    queries = {name: per_query(results) for name, results in bench.compared(model).items()}
+    return {"kind": recipe.kind, "name": name_of(setting, recipe), "queries": queries}
 
 
-def per_query(results: Mapping[str, Results]) -> dict[str, Any]:
-    """What base and tuned reach on every query, with the document that a synthetic one was written from.
-
-    The average precision of a query with one answer tells at which rank that is.
-    """
-    return {name: _per_query(found) for name, found in results.items()}
-
-
-def _per_query(found: Results) -> dict[str, Any]:
-    ids = found.scores["base"].query_ids
-    values = {
-        f"{system} {metric}": found.scores[system].values[metric].round(4).tolist()
-        for system in ("base", "tuned")
-        for metric in (HEADLINE, "map@100")
-    }
-    return {"ids": ids, "sources": [found.benchmark.sources.get(query, query) for query in ids], **values}
+def name_of(setting: Setting, recipe: Recipe) -> str:
+    """The name of a model in the results file."""
+    return f"{setting.fold}/{recipe.name}"
 
 
 def outcomes(setting: Setting, recipes: Sequence[Recipe], processes: int) -> Iterator[dict[str, Any]]:
@@ -190,33 +173,6 @@ def outcomes(setting: Setting, recipes: Sequence[Recipe], processes: int) -> Ite
         yield from pool.imap_unordered(partial(outcome, setting), recipes)
 
 
-def report(found: Sequence[Mapping[str, Any]]) -> bool:
-    """Prints the table and the two shares; whether both keep their budgets."""
-    for one in found:
-        print(f"{one['name']:28} true {_interval(one['true'])}  gate {_interval(one['gate'])}  -> {one['chosen']}")
-    harmed = [one for one in found if one["kind"] != GOOD and one["true"]["ci95"][1] < 0]
-    better = [one for one in found if one["kind"] == GOOD and one["true"]["mean"] > 0]
-    sure = sum(one["true"]["ci95"][0] > 0 for one in better)
-    print(f"{len(better)} good models are better by the judged questions, {sure} of them surely", flush=True)
-    shares = [
-        _share("harm.refused", [one["chosen"] == "base" for one in harmed], "harmed", REFUSED),
-        _share("harm.accepted", [one["chosen"] == "tuned" for one in better], "good", ACCEPTED),
-    ]
-    return all(shares)
-
-
-def _share(name: str, right: Sequence[bool], kind: str, budget: float) -> bool:
-    if not right:
-        print(f"{name} left out: no model is {kind} by the judged questions")
-        return False
-    return print_value(name, [sum(right) / len(right)], f"of {len(right)} {kind} models", budget) >= budget
-
-
-def _interval(figures: Mapping[str, Any]) -> str:
-    low, high = figures["ci95"]
-    return f"{figures['mean']:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
 def read_setting(run: Path, language: str, threads: int = 0) -> Setting:
     """The setting of a finished run, by its config.yaml."""
     from omegaconf import OmegaConf
@@ -224,6 +180,8 @@ def read_setting(run: Path, language: str, threads: int = 0) -> Setting:
     config: Any = OmegaConf.load(run / "config.yaml")
     return Setting(
         run=str(run),
+        examples=str(run / "examples"),
+        fold=0,
         base=config.model.base,
         benchmark=config.report.benchmark,
         split=config.report.split,
@@ -241,6 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--benchmark", default="", help="the judged questions, in place of the run's")
     parser.add_argument("--language", default="", help="questions of another language, JSON in the form of SQuAD")
     parser.add_argument("--results", type=Path, default=ROOT / "runs" / "harm.jsonl", help="(%(default)s)")
+    parser.add_argument("--folds", type=int, default=1, help="how often other documents are held out (%(default)s)")
     parser.add_argument("--processes", type=int, default=1, help="models made at the same time (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of a process; 0: as many as cores")
     options = parser.parse_args(arguments)
@@ -252,17 +211,53 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setting = dataclasses.replace(setting, **named)
     recipes = [*harmed_recipes(), *good_recipes()]
     recipes = [recipe for recipe in recipes if recipe.kind != "language" or setting.language]
-    return int(not report(measured(setting, recipes, options.results, options.processes)))
+    rows: list[Mapping[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="synthmill-harm-") as folder:
+        for fold in range(options.folds):
+            if fold:
+                examples = hold_out_others(Path(setting.examples), fold, Path(folder) / str(fold))
+                part = dataclasses.replace(setting, examples=str(examples), fold=fold)
+            else:
+                part = setting
+            rows += measured(part, recipes, options.results, options.processes)
+    return int(not report([judge(row) for row in rows]))
+
+
+def hold_out_others(examples: Path, fold: int, folder: Path) -> Path:
+    """Writes a run's examples with another tenth of the documents held out, none of those of another fold or the run's.
+
+    Args:
+        examples: the run's.
+        fold: 1 to 9.
+        folder: what is written.
+    """
+    folder.mkdir()
+    tables = {name: pq.read_table(examples / name) for name in (KEPT_FILE, REJECTED_FILE)}
+    taken = held_out_documents(ExamplesFolder(examples))
+    for name, table in tables.items():
+        documents = table["document_id"].to_pylist()
+        split = [
+            "validation" if document not in taken and _fold_of(document) == fold else "train" for document in documents
+        ]
+        position = table.column_names.index("split")
+        pq.write_table(table.set_column(position, "split", pa.array(split, pa.string())), folder / name)
+    return folder
+
+
+def _fold_of(document: str) -> int:
+    share = int(hashlib.sha256(f"fold{document}".encode()).hexdigest()[:12], 16) / 16**12
+    return 1 + int(9 * share)
 
 
 def measured(setting: Setting, recipes: Sequence[Recipe], results: Path, processes: int) -> list[Mapping[str, Any]]:
     """The outcomes of recipes, in their order; those that the results file lacks are made and appended to it."""
     done = read_results(results)
+    left = [recipe for recipe in recipes if name_of(setting, recipe) not in done]
     with results.open("a", encoding="utf-8") as file:
-        for one in outcomes(setting, [recipe for recipe in recipes if recipe.name not in done], processes):
+        for one in outcomes(setting, left, processes):
             print(json.dumps(one), file=file, flush=True)
             done[one["name"]] = one
-    return [done[recipe.name] for recipe in recipes]
+    return [done[name_of(setting, recipe)] for recipe in recipes]
 
 
 def read_results(file: Path) -> dict[str, dict[str, Any]]:

@@ -47,13 +47,14 @@ Way = Callable[[np.random.Generator, Rows], Floats]
 
 def swap(rng: np.random.Generator, count: int) -> Floats:
     """Differences from swapped ranks, as often up as down."""
-    sizes = rng.choice(_SWAPS, count, p=_SHARES)
-    return sizes * rng.choice([-1.0, 1.0], count) * (rng.random(count) < _CHANGED)
+    sizes, signs = rng.choice(_SWAPS, count, p=_SHARES), rng.choice([-1.0, 1.0], count)
+    return np.where(rng.random(count) < _CHANGED, sizes * signs, 0.0)
 
 
 def rare(rng: np.random.Generator, count: int) -> Floats:
     """Small gains, four times as often as losses that are four times as large."""
-    return np.where(rng.random(count) < 0.8, 0.1, -0.4) * (rng.random(count) < _CHANGED)
+    changes = np.where(rng.random(count) < 0.8, 0.1, -0.4)
+    return np.where(rng.random(count) < _CHANGED, changes, 0.0)
 
 
 def steady(rng: np.random.Generator, documents: Rows) -> Floats:
