@@ -32,7 +32,7 @@ DECIDING = (HEADLINE, "map@100")
 
 
 def per_query(results: Results) -> dict[str, Any]:
-    """What base and tuned reach on every query by what the decision reads, and the documents of synthetic queries."""
+    """Returns what base and tuned reach on every query by what the decision reads, and the documents of synthetic queries."""
     scores = {name: results.scores[name] for name in ("base", "tuned")}
     values = {
         name: {metric: found.values[metric].round(4).tolist() for metric in DECIDING} for name, found in scores.items()
@@ -41,7 +41,7 @@ def per_query(results: Results) -> dict[str, Any]:
 
 
 def resampled(queries: Mapping[str, Any]) -> Resamples:
-    """The resamples of one set of queries of a line; metrics that the decision does not read are left at zero."""
+    """Returns the resamples of a line's queries; metrics that the decision does not read are left at zero."""
     ids = tuple(queries["ids"])
     nothing: dict[str, Floats] = dict.fromkeys(METRICS, np.zeros(len(ids)))
     scores = {"bm25": Scores(ids, nothing)}
@@ -68,7 +68,7 @@ def judge(row: Mapping[str, Any]) -> Judged:
 
 
 def report(models: Sequence[Judged]) -> bool:
-    """Prints the table and the two shares; whether both keep their budgets."""
+    """Prints the table and the two shares, and returns whether both keep their budgets."""
     for model in models:
         decision = model.decision
         assert decision.rank, "the decision is of today"

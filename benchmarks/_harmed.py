@@ -54,12 +54,12 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The name in the table."""
+        """Returns the name in the table."""
         return f"{self.kind}.{self.setting}.{self.seed}"
 
 
 def good_recipes() -> Iterator[Recipe]:
-    """Six settings that a person might choose, three seeds each."""
+    """Yields six settings that a person might choose, three seeds each."""
     usual = Training()
     settings = {
         "default": usual,
@@ -74,7 +74,7 @@ def good_recipes() -> Iterator[Recipe]:
 
 
 def harmed_recipes() -> Iterator[Recipe]:
-    """Eight ways to make a model worse, each from little to much.
+    """Yields eight ways to make a model worse, each from little to much.
 
     What is done to weights or to reading is done to a model that was trained well before.
     """
@@ -126,7 +126,7 @@ def make_model(recipe: Recipe, rows: pa.Table, base: Path, language: Path | None
 
 
 def pairs_for(training: Training, rows: pa.Table, language: Path | None, rng: np.random.Generator) -> pa.Table:
-    """The pairs that a model is trained on."""
+    """Returns the pairs that a model is trained on."""
     if training.pairs == "language":
         assert language, "no file of another language was given"
         return squad_rows(language, rows.num_rows, rng)
@@ -143,7 +143,7 @@ def pairs_for(training: Training, rows: pa.Table, language: Path | None, rng: np
 
 
 def squad_rows(file: Path, count: int, rng: np.random.Generator) -> pa.Table:
-    """So many questions of a file in the form of SQuAD, each with its paragraph."""
+    """Reads so many questions of a file in the form of SQuAD, each with its paragraph."""
     articles = json.loads(file.read_text(encoding="utf-8"))["data"]
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
     pairs = [
@@ -189,7 +189,7 @@ def train(model: Any, rows: pa.Table, config: Any) -> None:
 
 
 def _loss(model: Any, config: Any, size: int, *, bf16: bool) -> Any:
-    """The loss of texts: queries and passages in, a value to be differentiated out."""
+    """Returns a function of queries and passages, as texts, whose value is to be differentiated."""
     import torch
 
     from training.config import Loss

@@ -120,17 +120,17 @@ class Bench:
         self.others = self.measure([bm25, self.system("base", self.encoder)])
 
     def system(self, name: str, config: EncoderConfig) -> ExactSystem:
-        """A model with the vectors of all passages."""
+        """Returns a model with the vectors of all passages."""
         encoder = Encoder(config, num_threads=self.setting.threads)
         vectors = encoder.encode_passages(self.corpus.encoded_texts())
         return ExactSystem(name, encoder, self.corpus.passage_ids, vectors)
 
     def measure(self, systems: Sequence[System]) -> dict[str, Results]:
-        """What systems find, by set of queries."""
+        """Returns what systems find, by set of queries."""
         return {name: measure(queries, systems, self.corpus, DEPTH) for name, queries in self.queries.items()}
 
     def compared(self, model: Any) -> dict[str, Results]:
-        """What BM25, the base and a tuned model find; the model is written and read again, as in a run."""
+        """Returns what BM25, the base and a tuned model find; the model is written and read again, as in a run."""
         with tempfile.TemporaryDirectory(prefix="synthmill-harm-") as folder:
             save_model(model, Path(folder))
             tuned = self.measure([self.system("tuned", tuned_encoder(self.encoder, Path(folder)))])
@@ -146,12 +146,12 @@ class Bench:
 
 @cache
 def bench_of(setting: Setting) -> Bench:
-    """The bench of a setting, made once per process."""
+    """Returns the bench of a setting, which is made once per process."""
     return Bench(setting)
 
 
 def outcome(setting: Setting, recipe: Recipe) -> dict[str, Any]:
-    """Makes a model and measures it: a line of the results file."""
+    """Makes a model, measures it, and returns a line of the results file."""
     bench = bench_of(setting)
     base = resolve_model(setting.base, key="model.base")
     model = make_model(recipe, bench.rows, base, Path(setting.language) if setting.language else None)
@@ -160,12 +160,12 @@ def outcome(setting: Setting, recipe: Recipe) -> dict[str, Any]:
 
 
 def name_of(setting: Setting, recipe: Recipe) -> str:
-    """The name of a model in the results file."""
+    """Returns the name of a model in the results file."""
     return f"{setting.fold}/{recipe.name}"
 
 
 def outcomes(setting: Setting, recipes: Sequence[Recipe], processes: int) -> Iterator[dict[str, Any]]:
-    """The outcomes of recipes as they come, in no order where there are several processes."""
+    """Yields the outcomes of recipes as they come, in no order where there are several processes."""
     if processes == 1:
         yield from (outcome(setting, recipe) for recipe in recipes)
         return
@@ -174,7 +174,7 @@ def outcomes(setting: Setting, recipes: Sequence[Recipe], processes: int) -> Ite
 
 
 def read_setting(run: Path, language: str, threads: int = 0) -> Setting:
-    """The setting of a finished run, by its config.yaml."""
+    """Reads the setting of a finished run from its config.yaml."""
     from omegaconf import OmegaConf
 
     config: Any = OmegaConf.load(run / "config.yaml")
@@ -250,7 +250,7 @@ def _fold_of(document: str) -> int:
 
 
 def measured(setting: Setting, recipes: Sequence[Recipe], results: Path, processes: int) -> list[Mapping[str, Any]]:
-    """The outcomes of recipes, in their order; those that the results file lacks are made and appended to it."""
+    """Returns the outcomes of recipes in their order; those that the results file lacks are made and appended."""
     done = read_results(results)
     left = [recipe for recipe in recipes if name_of(setting, recipe) not in done]
     with results.open("a", encoding="utf-8") as file:
@@ -261,7 +261,7 @@ def measured(setting: Setting, recipes: Sequence[Recipe], results: Path, process
 
 
 def read_results(file: Path) -> dict[str, dict[str, Any]]:
-    """The outcomes of a results file by name; none where there is no file yet."""
+    """Reads the outcomes of a results file, by name; there are none where there is no file yet."""
     if not file.exists():
         return {}
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

@@ -46,19 +46,19 @@ Way = Callable[[np.random.Generator, Rows], Floats]
 
 
 def swap(rng: np.random.Generator, count: int) -> Floats:
-    """Differences from swapped ranks, as often up as down."""
+    """Draws differences from swapped ranks, as often up as down."""
     sizes, signs = rng.choice(_SWAPS, count, p=_SHARES), rng.choice([-1.0, 1.0], count)
     return np.where(rng.random(count) < _CHANGED, sizes * signs, 0.0)
 
 
 def rare(rng: np.random.Generator, count: int) -> Floats:
-    """Small gains, four times as often as losses that are four times as large."""
+    """Draws small gains, four times as often as losses that are four times as large."""
     changes = np.where(rng.random(count) < 0.8, 0.1, -0.4)
     return np.where(rng.random(count) < _CHANGED, changes, 0.0)
 
 
 def steady(rng: np.random.Generator, documents: Rows) -> Floats:
-    """Normal differences, half of the variance of the document and half of the query."""
+    """Draws normal differences, half of the variance of the document and half of the query."""
     of_document = rng.normal(0, 0.1, int(documents.max()) + 1)[documents]
     return of_document + rng.normal(0, 0.1, len(documents))
 
@@ -77,12 +77,12 @@ WAYS: dict[str, Way] = {"steady": steady, "swaps": followed(swap), "rare": follo
 
 
 def query_documents(rng: np.random.Generator, documents: int, per_document: int) -> Rows:
-    """The document of each query: from 1 to twice the mean less one of each document."""
+    """Draws the document of each query: from 1 to twice the mean less one of each document."""
     return np.repeat(np.arange(documents), rng.integers(1, 2 * per_document, documents))
 
 
 def wrong_shares(way: Way, documents: int, per_document: int, runs: int) -> dict[str, tuple[float, float]]:
-    """How often chance is called better and called harm, in per cent, by the interval and by plain percentiles."""
+    """Counts how often chance is called better and called harm, in per cent, by the interval and by percentiles."""
     rng = np.random.default_rng([documents, per_document])
     of_query = query_documents(rng, documents, per_document)
     columns = {run: way(rng, of_query) for run in range(runs)}
@@ -98,7 +98,7 @@ def wrong_shares(way: Way, documents: int, per_document: int, runs: int) -> dict
 
 
 def percentiles(mean: Resampled) -> tuple[float, float]:
-    """The middle 95 % of the resampled means as they are."""
+    """Returns the middle 95 % of the resampled means as they are."""
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(mean.means, [tail, 1 - tail])
     return float(low), float(high)

@@ -57,18 +57,17 @@ class ReportConfig:
 
     def __post_init__(self) -> None:
         """Refuses settings that could only fail after the model is trained."""
-        if self.k < 100:
-            message = f"{self.k} documents per query are too few for Recall@100"
-            raise UserError(message, where=f"report.k={self.k}", remedy="set it to 100 or more")
-        if not 0.5 <= self.decision_level < 1:
-            where = f"report.decision_level={self.decision_level}"
-            raise UserError("no level of an interval", where=where, remedy="set it to 0.95, say")
-        if self.max_held_out < 0:
-            where = f"report.max_held_out={self.max_held_out}"
-            raise UserError("no number of queries", where=where, remedy="set it to 10000, say, or to 0 for all")
-        if self.resamples < 2:
-            where = f"report.resamples={self.resamples}"
-            raise UserError("no spread of resamples, no interval", where=where, remedy="set it to 10000")
+        too_few = "documents per query are too few for Recall@100"
+        check_setting(self.k >= 100, "report.k", self.k, "100 or more", fault=too_few)
+        is_level, level = 0.5 <= self.decision_level < 1, self.decision_level
+        check_setting(is_level, "report.decision_level", level, "0.95, say", fault="is no level of an interval")
+        most, number = self.max_held_out, "10000, say, or to 0 for all"
+        check_setting(most >= 0, "report.max_held_out", most, number, fault="is no number of queries")
+        check_setting(self.resamples >= 2, "report.resamples", self.resamples, "10000", fault="resamples are too few")
+
+    def benchmark_key(self) -> str:
+        """Returns the config key that the user wrote the benchmark under, for messages."""
+        return self.origins.get("benchmark", KEY)
 
     def identity(self) -> dict[str, object]:
         """Returns the fields, with the benchmark's content in place of its path, and a digest of the page's templates.

@@ -106,7 +106,7 @@ def _count(queries: int, documents: int) -> str:
 
 
 def _verdict(difference: DifferenceFigures, rank: DifferenceFigures, documents: int) -> tuple[str, str]:
-    """The model to use, and why, to follow the interval of nDCG@10."""
+    """Returns the model to use, and why, in words that follow the interval of nDCG@10."""
     few = documents < FEW_DOCUMENTS
     if difference.high < 0:
         return "base", "all of it is below zero, so tuning did harm and the base model stays"
@@ -123,5 +123,5 @@ def _verdict(difference: DifferenceFigures, rank: DifferenceFigures, documents: 
 
 
 def _worse(rank: float) -> str:
-    """By how much ranks are longer, in per cent; `rank` is the log2 of base's over tuned's."""
+    """Returns by how much ranks are longer, such as `8 %`; `rank` is the log2 of base's over tuned's."""
     return f"{100 * (2.0 ** max(0.0, -rank) - 1):.0f} %"

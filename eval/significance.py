@@ -23,9 +23,9 @@ from eval.retrieval.metrics import Floats
 Name = TypeVar("Name", bound=Hashable)
 
 _CELLS = 1_000_000
-"""Clusters drawn at once: about 30 MB, whatever the number of queries; one resample at least."""
+"""The number of clusters drawn at once, about 30 MB whatever the number of queries; at least one resample."""
 _RANGE = (-1.0, 1.0)
-"""What a difference of two metrics lies in, whatever the models."""
+"""The range of a difference of two metrics, whatever the models."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Resampled:
     clusters: int
 
     def figures(self, level: float = 0.95) -> DifferenceFigures:
-        """The mean with its t interval of the given level, and with p.
+        """Returns the mean with its t interval of the given level, and with p.
 
         The standard error is that of the resampled means, times sqrt(n / (n - 1)) for n clusters, since resamples of
         few clusters vary too little (Hesterberg 2015, "What teachers should know about the bootstrap"). Percentiles of

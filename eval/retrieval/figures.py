@@ -84,7 +84,7 @@ def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
 
 
 def _log_ranks(scores: Scores) -> Floats:
-    """The log2 of the rank of each query's only answer, which is one over its average precision; 101 is the last."""
+    """Returns the log2 of the rank of each query's only answer, which is one over its average precision; 101 is last."""
     ranks: Floats = 1 / np.maximum(scores.values["map@100"], 1 / 101)
     return np.log2(ranks)
 
@@ -110,6 +110,6 @@ def compare(results: Results, document_ids: Collection[str], resamples: Resample
 
 
 def _intervals(means: Mapping[str, Resampled]) -> dict[str, tuple[float, float]]:
-    """The interval of each mean, cut to what a metric can be: 0 to 1."""
+    """Returns the interval of each mean, cut to what a metric can be: 0 to 1."""
     bounds = {metric: resampled.figures().ci95 for metric, resampled in means.items()}
     return {metric: (max(0.0, low), min(1.0, high)) for metric, (low, high) in bounds.items()}
