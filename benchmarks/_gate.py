@@ -32,7 +32,7 @@ DECIDING = (HEADLINE, "map@100")
 
 
 def per_query(results: Results) -> dict[str, Any]:
-    """Returns what base and tuned reach on every query by what the decision reads, and the documents of synthetic queries."""
+    """Returns what base and tuned reach on every query, by what the decision reads, and the sources of the queries."""
     scores = {name: results.scores[name] for name in ("base", "tuned")}
     values = {
         name: {metric: found.values[metric].round(4).tolist() for metric in DECIDING} for name, found in scores.items()

@@ -193,8 +193,8 @@ def _loss(model: Any, config: Any, size: int, *, bf16: bool) -> Any:
     import torch
 
     from training.config import Loss
+    from training.losses.auto import choose_loss
     from training.losses.build import build_loss
-    from training.losses.memory import choose_loss
 
     device, shape = model.device, model[0].auto_model.config
     kind = choose_loss(Loss.auto, shape, rows=size, tokens=model.max_seq_length, bf16=bf16, processes=1)

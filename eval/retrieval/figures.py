@@ -84,7 +84,7 @@ def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
 
 
 def _log_ranks(scores: Scores) -> Floats:
-    """Returns the log2 of the rank of each query's only answer, which is one over its average precision; 101 is last."""
+    """Returns the log2 of the rank of each query's only answer, one over its average precision; 101 is the last."""
     ranks: Floats = 1 / np.maximum(scores.values["map@100"], 1 / 101)
     return np.log2(ranks)
 
