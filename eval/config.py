@@ -42,7 +42,7 @@ class ReportConfig:
     max_held_out: int = 10_000
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     resamples: int = 10_000
-    """Number of bootstrap resamples that each interval is made from."""
+    """Number of bootstrap resamples that the standard error of each interval is made from."""
     decision_level: float = 0.95
     """Level of the interval that decides between base and tuned, 0.5 to 1; all reported intervals have 95 %."""
     latency_repetitions: int = placement(50)
@@ -66,7 +66,7 @@ class ReportConfig:
         check_setting(is_level, "report.decision_level", level, "0.95, say", fault="is no level of an interval")
         most, number = self.max_held_out, "10000, say, or to 0 for all"
         check_setting(most >= 0, "report.max_held_out", most, number, fault="is no number of queries")
-        check_setting(self.resamples >= 1, "report.resamples", self.resamples, "10000", fault="resamples are too few")
+        check_setting(self.resamples >= 2, "report.resamples", self.resamples, "10000", fault="resamples are too few")
 
     def benchmark_key(self) -> str:
         """Returns the config key that the user wrote the benchmark under, for messages."""

@@ -7,6 +7,7 @@ sentence. Judged questions never take part, so what the report says about them s
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,8 @@ COUNTED_REASONS = ("round_trip", "max_per_passage")
 """Reasons of the round trip and of what follows it: samples rejected for them count here as the kept ones do."""
 FEW_DOCUMENTS = 30
 """With queries of fewer documents than this, an interval says little, and next to nothing when it includes zero."""
+TOLERATED = 0.1
+"""The rank of a query's document may be longer by this share, as a geometric mean. Chosen with benchmarks/harm.py."""
 
 _DRAW_STREAM = 0x68656C64
 """A number that keeps the draw of held-out queries independent of other draws by a sample's id."""
@@ -64,27 +67,34 @@ def _draw(folder: ExamplesFolder, limit: int) -> tuple[pa.Table, int]:
 
 
 def decide(held_out: Resamples, level: float) -> Decision:
-    """Keeps the base model when the tuned one is significantly worse, or when nothing was held out to tell.
+    """Chooses the tuned model when it does no harm that could be seen: a model must show that, not harm be proven.
+
+    The base model stays when nothing was held out to tell; when the tuned one is significantly worse, in nDCG@10 or in
+    the ranks of the documents; and, unless its nDCG@10 is significantly better, when the interval does not rule out
+    that ranks are longer by more than `TOLERATED`. Ranks tell what nDCG@10 does not see, such as a document that
+    sinks from rank 11 to 90. A harmed model moves many documents, up and down, so that its interval is wide: most of
+    those in benchmarks/harm.py are told by that, and not by their mean.
 
     Args:
         held_out: the means on the held-out queries.
-        level: share of the resampled means in the interval that decides.
+        level: level of the interval that decides.
     """
-    headline = held_out.difference[HEADLINE]
+    headline, rank = held_out.difference[HEADLINE], held_out.rank.figures(level)
     difference, queries, documents = headline.figures(level), headline.queries, headline.clusters
     if not queries:
         why = (
             "No query of a held-out document was left to compare the two models on, "
             "so nothing shows that the tuned one does no harm; the base model stays."
         )
-        return Decision("base", why, HEADLINE, queries, difference, documents)
+        return Decision("base", why, HEADLINE, queries, difference, documents, rank)
     means = {name: held_out.systems[name][HEADLINE].mean for name in ("base", "tuned")}
+    model, verdict = _verdict(difference, rank, documents)
     why = (
         f"On {_count(queries, documents)}, never trained on, tuned reaches an nDCG@10 of {means['tuned']:.3f} and base "
         f"{means['base']:.3f}: a difference of {signed(difference.mean)}, {100 * level:g} % interval by document "
-        f"{signed(difference.low)} to {signed(difference.high)}{_verdict(difference, documents)}."
+        f"{signed(difference.low)} to {signed(difference.high)}; {verdict}."
     )
-    return Decision("base" if difference.high < 0 else "tuned", why, HEADLINE, queries, difference, documents)
+    return Decision(model, why, HEADLINE, queries, difference, documents, rank)
 
 
 def _count(queries: int, documents: int) -> str:
@@ -95,13 +105,23 @@ def _count(queries: int, documents: int) -> str:
     )
 
 
-def _verdict(difference: DifferenceFigures, documents: int) -> str:
+def _verdict(difference: DifferenceFigures, rank: DifferenceFigures, documents: int) -> tuple[str, str]:
+    """Returns the model to use, and why, in words that follow the interval of nDCG@10."""
     few = documents < FEW_DOCUMENTS
     if difference.high < 0:
-        return "; all of it is below zero, so tuning did harm and the base model stays"
+        return "base", "all of it is below zero, so tuning did harm and the base model stays"
+    if rank.high < 0:
+        return "base", f"documents rank {_worse(rank.mean)} worse, so tuning did harm and the base model stays"
     if difference.low > 0:
         sure = "though so few documents prove little" if few else "so the tuned model is better"
-        return f"; all of it is above zero, {sure}"
-    if few:
-        return "; it includes zero, and so few documents can show neither gain nor harm"
-    return "; it includes zero, so no harm is shown"
+        return "tuned", f"all of it is above zero, {sure}"
+    if rank.low < -math.log2(1 + TOLERATED):
+        so_few = "with so few documents they" if few else "documents"
+        bound = f"{so_few} may rank up to {_worse(rank.low)} worse, where {100 * TOLERATED:.0f} % is tolerated"
+        return "base", f"{bound}, so harm is not ruled out and the base model stays"
+    return "tuned", f"it includes zero, and documents rank at most {_worse(rank.low)} worse, so no harm is shown"
+
+
+def _worse(rank: float) -> str:
+    """Returns by how much ranks are longer, such as `8 %`; `rank` is the log2 of base's over tuned's."""
+    return f"{100 * (2.0 ** max(0.0, -rank) - 1):.0f} %"

@@ -83,6 +83,8 @@ class Decision:
     """Tuned minus base, with the source document as the only relevant one; the interval is by document."""
     documents: int = 0
     """Number of documents that those queries were written from; 0 in reports from before they were counted."""
+    rank: DifferenceFigures | None = None
+    """How many times better tuned ranks those documents, as log2; None in reports from before that was decided by."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class BootstrapSettings:
     resamples: int
     seed: int
     decision_level: float
-    """Share of the resampled means in the interval that the decision rests on."""
+    """Level of the interval that the decision rests on."""
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks import _plain, engine_start, generation_overhead, gpu, planning, prefix_planning, resume, routing
+from benchmarks import (
+    _gate,
+    _plain,
+    engine_start,
+    generation_overhead,
+    gpu,
+    harm,
+    intervals,
+    planning,
+    prefix_planning,
+    resume,
+    routing,
+)
+from benchmarks._harmed import good_recipes, harmed_recipes
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
+from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
 from engine.documents.readers.document import SourceDocument
 from engine.models.tokenizer import load_tokenizer
+from eval.report import Decision
+from eval.significance import DifferenceFigures
+from training.rows import held_out_documents
 
 if TYPE_CHECKING:  # the processes below import this file without pytest's paths
     from tests.support.command_line import FinishedRun
@@ -218,6 +235,21 @@ def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFi
     assert len([name for name in names_of(capsys.readouterr().out) if name.startswith("routing_hit_rate")]) == 7
 
 
+def test_chance_in_made_queries_is_called_a_difference_as_seldom_as_the_level_says() -> None:
+    shares = intervals.wrong_shares(intervals.WAYS["swaps"], documents=10, per_document=3, runs=400)
+    assert sum(shares["interval"]) < 5
+    assert sum(shares["percentiles"]) > 8, "plain percentiles are too narrow with few documents"
+
+
+def test_recipes_have_names_of_their_own_and_every_kind_of_harm_its_strengths() -> None:
+    recipes = [*harmed_recipes(), *good_recipes()]
+    assert len({recipe.name for recipe in recipes}) == len(recipes)
+    assert sum(recipe.kind == "good" for recipe in recipes) == 18
+    kinds = [recipe.kind for recipe in recipes if recipe.kind != "good"]
+    assert len(kinds) >= 20
+    assert all(kinds.count(kind) >= 2 for kind in kinds)
+
+
 def names_of(printed: str) -> list[str]:
     return [line.split()[0] for line in printed.splitlines() if " value " in line or " ratio " in line]
 
@@ -234,3 +266,105 @@ def test_what_is_measured_on_a_gpu_runs_small_on_whatever_there_is(
     names = {line.split()[0] for line in lines}
     assert names >= {"gpu.encode", "gpu.plain_8", "gpu.gradcache_16", "gpu.search"}
     assert "gpu.telepathy left out: no_such_library is not installed" in lines
+
+
+def test_planted_harm_runs_small_and_goes_on_where_it_ended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tests.support.small_run import build_run, write_benchmark
+
+    folders = build_run(tmp_path)
+    for noun in ("documents", "prompts", "examples"):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / noun).symlink_to(folders[noun])
+    base = gpu.write_base(tmp_path / "base", gpu.SMALL)
+    judged = write_benchmark(tmp_path / "judged")
+    setting = harm.Setting(
+        run=str(tmp_path / "run"),
+        examples=str(tmp_path / "run" / "examples"),
+        fold=0,
+        base=str(base),
+        benchmark=str(judged),
+        split="test",
+        language="",
+    )
+    chosen = {"noise.0.6.0", "pooling.cls.0", "layers.1.0", "shuffled.1_at_4e-5.0", "good.default.0", "good.epochs_2.1"}
+    recipes = [recipe for recipe in [*harmed_recipes(), *good_recipes()] if recipe.name in chosen]
+    results = tmp_path / "harm.jsonl"
+    assert len(harm.measured(setting, recipes[:2], results, processes=1)) == 2
+    written = results.read_text()
+    rows = harm.measured(setting, recipes, results, processes=1)
+    assert results.read_text().startswith(written), "what was measured before is not made again"
+    models = [_gate.judge(row) for row in rows]
+    assert {model.name for model in models} == {f"0/{name}" for name in chosen}
+    assert all((model.decision.queries, model.decision.documents) == (8, 5) for model in models)
+    _gate.report(models)
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if " true " in line and " gate " in line]) == len(chosen)
+
+
+def test_planted_harm_as_a_command_takes_the_run_from_its_config(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.support.small_run import build_run, write_benchmark
+
+    run, base = tmp_path / "run", gpu.write_base(tmp_path / "base", gpu.SMALL)
+    run.mkdir()
+    for noun, folder in build_run(tmp_path).items():
+        (run / noun).symlink_to(folder)
+    judged = write_benchmark(tmp_path / "judged")
+    (run / "config.yaml").write_text(
+        f"model: {{base: {base}, max_tokens: 64}}\nreport: {{benchmark: {judged}, split: test}}\n"
+    )
+    noise = [recipe for recipe in harmed_recipes() if recipe.kind == "noise"]
+    usual = next(good_recipes())
+    monkeypatch.setattr(harm, "harmed_recipes", lambda: iter(noise[-1:]))
+    monkeypatch.setattr(harm, "good_recipes", lambda: iter([usual]))
+    results = tmp_path / "results.jsonl"
+    harm.main(["--run", str(run), "--results", str(results), "--folds", "2"])
+    names = [json.loads(line)["name"] for line in results.read_text().splitlines()]
+    assert names == ["0/noise.0.6.0", "0/good.default.0", "1/noise.0.6.0", "1/good.default.0"]
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in names)
+
+
+def test_folds_hold_out_other_documents_each(tmp_path: Path) -> None:
+    from tests.support.small_run import build_run
+
+    examples = build_run(tmp_path)["examples"]
+    held_out = [held_out_documents(ExamplesFolder(examples))]
+    for fold in range(1, 10):
+        folder = harm.hold_out_others(examples, fold, tmp_path / str(fold))
+        held_out.append(held_out_documents(ExamplesFolder(folder)))
+        assert folder.joinpath("kept.parquet").is_file()
+    documents = [document for fold in held_out for document in fold]
+    assert len(documents) == len(set(documents)) == 12, "each document is held out once"
+
+
+def test_without_a_finished_run_planted_harm_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert harm.main(["--run", str(tmp_path / "none")]) == 0
+    assert "left out" in capsys.readouterr().out
+
+
+def test_shares_are_of_what_the_judged_questions_say(capsys: pytest.CaptureFixture[str]) -> None:
+    def model(kind: str, true: tuple[float, float, float], chosen: str) -> _gate.Judged:
+        figures = DifferenceFigures(true[1], (true[0], true[2]), 0.5)
+        return _gate.Judged(f"{kind}.x.0", kind, figures, Decision(chosen, "", "ndcg@10", 9, figures, 9, figures))
+
+    harmed, harmless = (-0.3, -0.2, -0.1), (-0.1, 0.0, 0.1)
+    models = [model("noise", harmed, "base")] * 20
+    models += [model("noise", harmless, "tuned"), model("good", (-0.1, 0.1, 0.3), "tuned")]
+    assert _gate.report(models)
+    assert "harm.refused value 1.000 of 20 harmed models (budget 0.95)" in capsys.readouterr().out
+    assert not _gate.report([*models, *[model("rate", harmed, "tuned")] * 2])
+
+
+def test_the_decision_on_stored_values_is_that_on_the_results(tmp_path: Path) -> None:
+    from tests.support.small_run import build_run, small_evaluation
+
+    evaluation = small_evaluation(build_run(tmp_path))
+    stored = json.loads(json.dumps(_gate.per_query(evaluation.held_out)))
+    judged = _gate.judge({"name": "", "kind": "good", "queries": {"judged": stored, "held_out": stored}})
+    assert judged.decision.model == evaluation.decision.model
+    assert judged.decision.difference.mean == pytest.approx(evaluation.decision.difference.mean, abs=1e-4)
+    assert judged.decision.rank is not None
+    assert evaluation.decision.rank is not None
+    assert judged.decision.rank.mean == pytest.approx(evaluation.decision.rank.mean, abs=1e-3)

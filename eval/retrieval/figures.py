@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from eval.retrieval.metrics import METRICS
+import numpy as np
+
+from eval.retrieval.metrics import METRICS, Floats, Scores
 from eval.retrieval.ranking import Results
 from eval.retrieval.systems import SYSTEMS
 from eval.significance import Bootstrap, DifferenceFigures, Resampled
@@ -23,6 +25,9 @@ class Resamples:
     """The resampled means, by the name of the system and the metric."""
     difference: Mapping[str, Resampled]
     """Tuned minus base, by metric."""
+    rank: Resampled
+    """How many times better tuned ranks the only answer of a query, as log2: 1 where its rank is half of base's. Of
+    queries with several answers it is the ratio of their average precisions."""
     cluster: str
     """The unit that is drawn: document or query."""
 
@@ -68,12 +73,20 @@ def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
     assert all(scores[name].query_ids == query_ids for name in SYSTEMS), "systems must be scored on the same queries"
     columns = {(name, metric): scores[name].values[metric] for name in SYSTEMS for metric in METRICS}
     columns |= {("difference", metric): columns["tuned", metric] - columns["base", metric] for metric in METRICS}
+    columns["difference", "rank"] = _log_ranks(scores["base"]) - _log_ranks(scores["tuned"])
     resampled = bootstrap.resample(columns, [sources.get(query_id, query_id) for query_id in query_ids])
     return Resamples(
         {name: {metric: resampled[name, metric] for metric in METRICS} for name in SYSTEMS},
         {metric: resampled["difference", metric] for metric in METRICS},
+        resampled["difference", "rank"],
         cluster="document" if sources else "query",
     )
+
+
+def _log_ranks(scores: Scores) -> Floats:
+    """Returns the log2 of the rank of each query's only answer, one over its average precision; 101 is the last."""
+    ranks: Floats = 1 / np.maximum(scores.values["map@100"], 1 / 101)
+    return np.log2(ranks)
 
 
 def compare(results: Results, document_ids: Collection[str], resamples: Resamples) -> RetrievalFigures:
@@ -97,4 +110,6 @@ def compare(results: Results, document_ids: Collection[str], resamples: Resample
 
 
 def _intervals(means: Mapping[str, Resampled]) -> dict[str, tuple[float, float]]:
-    return {metric: resampled.figures().ci95 for metric, resampled in means.items()}
+    """Returns the interval of each mean, cut to what a metric can be: 0 to 1."""
+    bounds = {metric: resampled.figures().ci95 for metric, resampled in means.items()}
+    return {metric: (max(0.0, low), min(1.0, high)) for metric, (low, high) in bounds.items()}

@@ -16,7 +16,7 @@ from tests.support.small_run import small_config, write_benchmark
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("k", 50), ("decision_level", 1.0), ("decision_level", 0.2), ("resamples", 0), ("max_held_out", -1)],
+    [("k", 50), ("decision_level", 1.0), ("decision_level", 0.2), ("resamples", 1), ("max_held_out", -1)],
 )
 def test_a_setting_that_could_only_fail_later_is_refused(setting: str, value: float) -> None:
     with pytest.raises(UserError) as error:

@@ -54,6 +54,14 @@ def test_queries_of_people_are_independent_and_synthetic_ones_by_their_document(
     assert evaluation.decision.documents == 5
 
 
+def test_no_mean_is_said_to_lie_outside_of_what_a_metric_can_be(tmp_path: Path) -> None:
+    figures = figures_of(tmp_path)  # five questions, so that the t intervals are wide
+    bounds = [bound for metrics in figures.ci95.values() for interval in metrics.values() for bound in interval]
+    assert min(bounds) == 0
+    assert max(bounds) == 1
+    assert figures.difference["ndcg@10"].low < 0, "differences are not cut"
+
+
 def test_scores_of_different_queries_are_a_defect(tmp_path: Path) -> None:
     results = small_evaluation(build_run(tmp_path)).shown
     other = Scores(("q9", *results.scores["tuned"].query_ids[1:]), results.scores["tuned"].values)
