@@ -89,7 +89,7 @@ def mine_negatives(
     positives = np.asarray([number_of[passage_id] for passage_id in rows["passage_id"].to_pylist()], dtype=np.int64)
     depth = min(config.hard_negative_last_rank, passages.num_rows)
     ranked, scores = DenseIndex(embeddings.ids, embeddings.vectors).search(queries, depth)
-    _, document_of = np.unique(np.asarray(passages["document_id"].to_pylist()), return_inverse=True)
+    document_of = passages["document_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
     candidates = Candidates(
         ranked=ranked,
         scores=scores,
@@ -174,9 +174,12 @@ def _is_free(passages: pa.Table, held_out: Collection[str]) -> NDArray[np.bool_]
 
 
 def _with_texts(chosen: Rows, num_random: int, passages: pa.Table) -> Negatives:
-    titles, texts, documents = (passages[name].to_pylist() for name in ("title", "text", "document_id"))
+    numbers, places = np.unique(chosen, return_inverse=True)
+    taken = passages.take(pa.array(numbers))
+    titles, texts, documents = (taken[name].to_pylist() for name in ("title", "text", "document_id"))
+    passage_texts, rows = list(map(passage_text, titles, texts)), places.reshape(chosen.shape)
     return Negatives(
-        texts=[[passage_text(titles[number], texts[number]) for number in row] for row in chosen],
-        documents=[[documents[number] for number in row] for row in chosen],
+        texts=[[passage_texts[place] for place in row] for row in rows],
+        documents=[[documents[place] for place in row] for row in rows],
         num_random=num_random,
     )

@@ -12,37 +12,47 @@ samplers of sentence-transformers compare texts only, see one rank, and do not w
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.text.hashes import Hashes
+
 Rows = NDArray[np.int64]
 """Numbers of rows; a batch plan is such an array of shape (steps, batch_size)."""
+Codes = NDArray[np.int32]
+"""Equal things as equal numbers, from 0 on; -1 is none of them."""
 
 _STEPS_OF_AN_EPOCH = 5
 """The number of steps that an epoch should have, for which steps are made smaller."""
 _SMALL_BATCH = 16
 """The smallest size that steps are given for that."""
+_ROWS_AT_ONCE = 1 << 16
+"""The rows whose numbers are Python integers at a time."""
 
 
-@dataclass(frozen=True)
+def _no_negatives() -> Hashes:
+    return np.empty((0, 0), np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
 class RowKeys:
-    """All that the rows of a batch must not share: one entry per row, strings of any kind.
+    """All that the rows of a batch must not share, as hashes: texts as keys would be as large as the collection.
 
     Attributes:
-        passages: what is told apart as a passage, an id or the text itself.
-        documents: the document of each passage.
-        queries: the text of each query, or a normal form of it.
-        negatives: per row the documents of its own hard negatives; empty when there are none.
+        passages: what is told apart as a passage, an id or the text itself, (rows,).
+        documents: the document of each passage, (rows,).
+        queries: the text of each query, or a normal form of it, (rows,).
+        negatives: the documents of each row's own hard negatives, hashed as `documents` are, (rows, negatives); (0, 0)
+            when there are none.
     """
 
-    passages: Sequence[str]
-    documents: Sequence[str]
-    queries: Sequence[str]
-    negatives: Sequence[Sequence[str]] = ()
+    passages: Hashes
+    documents: Hashes
+    queries: Hashes
+    negatives: Hashes = field(default_factory=_no_negatives)
 
     def __post_init__(self) -> None:
         lengths = {len(self.passages), len(self.documents), len(self.queries)}
@@ -75,10 +85,13 @@ def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, 
     assert batch_size % world_size == 0, f"{world_size} workers cannot share batches of {batch_size} equally"
     order = np.random.default_rng([seed, epoch]).permutation(len(keys))
     batches = _Batches(batch_size, keys)
-    for row in order.tolist():
-        batches.put(row)
-    full = [batch for batch in batches.rows if len(batch) == batch_size]
-    return np.asarray(full, dtype=np.int64).reshape(len(full), batch_size)
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        for row in order[start : start + _ROWS_AT_ONCE].tolist():
+            batches.put(row)
+    batch_of = batches.of_rows()
+    by_batch = np.argsort(batch_of, kind="stable")
+    is_full = np.bincount(batch_of, minlength=1) == batch_size
+    return order[by_batch[is_full[batch_of[by_batch]]]].reshape(-1, batch_size)
 
 
 def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int) -> Rows:
@@ -108,7 +121,7 @@ def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed:
     Returns:
         a multiple of `world_size`, of at least two rows a worker; 0 when there is none.
     """
-    distinct = min(len(set(values)) for values in (keys.passages, keys.documents, keys.queries))
+    distinct = min(len(np.unique(values)) for values in (keys.passages, keys.documents, keys.queries))
     size = min(batch_size, distinct) // world_size * world_size
     while size >= 2 * world_size:
         if 2 * plan_batches(keys, batch_size=size, world_size=world_size, seed=seed, epoch=0).size >= len(keys):
@@ -120,61 +133,86 @@ def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed:
 class _Batches:
     """Batches that are being filled, the earliest first.
 
-    Attributes:
-        rows: the row numbers of each batch.
+    A row costs a few integers of four bytes; what a batch holds is forgotten when it is full.
     """
 
     def __init__(self, batch_size: int, keys: RowKeys) -> None:
-        self.rows: list[list[int]] = []
-        self._size = batch_size
+        self._batch_of = array("i")
+        self._sizes = array("i")
+        self._batch_size = batch_size
         self._first_open = 0
-        self._passages = _codes(keys.passages).tolist()
-        self._documents = _codes(keys.documents).tolist()
-        self._queries = _codes(keys.queries).tolist()
+        self._keys = [_Key(hashes) for hashes in (keys.passages, keys.documents, keys.queries)]
         self._negatives = _negative_codes(keys)
-        self._next_free: dict[tuple[str, int], int] = {}  # a key may be used from this batch on
-        self._batch_documents: list[set[int]] = []
-        self._batch_negatives: list[set[int]] = []
+        self._documents = self._keys[1].codes
+        self._open: dict[int, _Content] = {}
 
     def put(self, row: int) -> None:
         """Adds a row to the earliest batch that may hold it, and opens a new one where none may."""
-        keys = (("passage", self._passages[row]), ("document", self._documents[row]), ("query", self._queries[row]))
-        earliest = max(self._first_open, *(self._next_free.get(key, 0) for key in keys))
-        index = next(index for index in itertools.count(earliest) if self._admits(index, row))
-        self.rows[index].append(row)
-        self._next_free.update(dict.fromkeys(keys, index + 1))
-        if self._negatives:
-            self._batch_documents[index].add(self._documents[row])
-            self._batch_negatives[index] |= self._negatives[row]
-        while self._first_open < len(self.rows) and len(self.rows[self._first_open]) == self._size:
+        index = self._first_open
+        for key in self._keys:
+            index = max(index, key.next_free[key.codes[row]])
+        negatives = frozenset(self._negatives[row].tolist()) if len(self._negatives) else frozenset()
+        while not self._admits(index, self._documents[row], negatives):
+            index += 1
+        self._batch_of.append(index)
+        self._sizes[index] += 1
+        for key in self._keys:
+            key.next_free[key.codes[row]] = index + 1
+        if len(self._negatives):
+            self._note(index, self._documents[row], negatives)
+        while self._first_open < len(self._sizes) and self._sizes[self._first_open] == self._batch_size:
             self._first_open += 1
 
-    def _admits(self, index: int, row: int) -> bool:
-        if index == len(self.rows):
-            self._open()
-        return len(self.rows[index]) < self._size and not self._clashes(index, row)
+    def of_rows(self) -> Codes:
+        """The batch of each row, in the order in which they were put, (rows,)."""
+        return np.asarray(self._batch_of, np.int32)
 
-    def _open(self) -> None:
-        self.rows.append([])
-        self._batch_documents.append(set())
-        self._batch_negatives.append(set())
-
-    def _clashes(self, index: int, row: int) -> bool:
-        """Tells whether a hard negative of the row is of a document in the batch, or the other way round."""
-        if not self._negatives:
+    def _admits(self, index: int, document: int, negatives: frozenset[int]) -> bool:
+        """Tells whether a batch has room, and no negative of the row is of a document in it, or the other way round."""
+        if index == len(self._sizes):
+            self._sizes.append(0)
+        if self._sizes[index] == self._batch_size:
             return False
-        return self._documents[row] in self._batch_negatives[index] or not self._negatives[row].isdisjoint(
-            self._batch_documents[index]
-        )
+        content = self._open.get(index)
+        return content is None or (document not in content.negatives and negatives.isdisjoint(content.documents))
+
+    def _note(self, index: int, document: int, negatives: frozenset[int]) -> None:
+        if self._sizes[index] == self._batch_size:
+            self._open.pop(index, None)
+            return
+        content = self._open.setdefault(index, _Content())
+        content.documents.add(document)
+        content.negatives.update(negatives - {_NO_ROW})
 
 
-def _codes(values: Sequence[str]) -> NDArray[np.int64]:
-    """Numbers values, so that equal values get equal numbers."""
-    _, codes = np.unique(np.asarray(values, dtype=object), return_inverse=True)
-    return codes.astype(np.int64)
+@dataclass
+class _Content:
+    """What a batch that is not full holds, as codes of documents."""
+
+    documents: set[int] = field(default_factory=set)
+    negatives: set[int] = field(default_factory=set)
 
 
-def _negative_codes(keys: RowKeys) -> list[frozenset[int]]:
-    """Numbers the documents of each row's negatives as `keys.documents`; those that no row is about are left out."""
-    numbers = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))
-    return [frozenset(numbers[document] for document in row if document in numbers) for row in keys.negatives]
+class _Key:
+    """One kind of thing that rows of a batch must not share.
+
+    Attributes:
+        codes: of each row.
+        next_free: for each code the first batch in which it may be used.
+    """
+
+    def __init__(self, hashes: Hashes) -> None:
+        distinct, codes = np.unique(hashes, return_inverse=True)
+        self.codes = array("i", codes.astype(np.int32).tobytes())
+        self.next_free = array("i", bytes(4 * len(distinct)))
+
+
+_NO_ROW = -1
+"""The code of a document that no row is about."""
+
+
+def _negative_codes(keys: RowKeys) -> Codes:
+    """Documents of each row's negatives, numbered as those of rows are, (rows, negatives)."""
+    documents = np.unique(keys.documents)
+    places = np.minimum(np.searchsorted(documents, keys.negatives), len(documents) - 1)
+    return np.where(documents[places] == keys.negatives, places, _NO_ROW).astype(np.int32)
