@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from engine.artifacts.columns import PROMPTS
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder, size_of
-from engine.samples.pending import pending_units
+from engine.samples.pending import PendingUnits
 from engine.storage.ids import Ids, pack_ids
 from engine.storage.merging import MERGED_ROWS
 from engine.storage.parts import IDS_KEY, read_listing
@@ -80,7 +80,7 @@ def measure(root: Path) -> None:
     plan = PromptsFolder(root / "prompts").plan_files()
     parts = PartsLog.take_over(output, size_of(plan))
     passages = DocumentsFolder(root / "documents").texts()
-    first = next(pending_units(plan, parts.committed, passages, 128))
+    first = next(iter(PendingUnits(plan, parts.committed, passages, 128)))
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     values = {"committed": len(parts.committed), "unit_rows": first.rows.num_rows, "parts": num_parts}

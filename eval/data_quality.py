@@ -2,7 +2,8 @@
 
 In: texts of queries, condition columns of kept and rejected samples. Out: a DataQuality: lengths,
 diversity, vocabulary, and which conditions survive curation. Distinct-2 (Li et al. 2016) falls with the number of
-queries, so it is also given for equal numbers of kept and real queries.
+queries, so it is also given for equal numbers of kept and real queries. Of more than `MOST_DESCRIBED` kept queries so
+many are drawn and described: words and their pairs are held in memory.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from engine.artifacts.columns import CONDITION_PREFIX, condition_names
+from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.task.shares import target_shares
 from engine.text.words import words
+from eval.draws import draw_rows
 
+MOST_DESCRIBED = 100_000
+"""Kept queries whose words are counted; more are drawn from."""
 SHOWN_VALUES = 20
 """Number of values of a condition that the report shows; the most frequent ones are taken."""
+_DRAW_STREAM = 0x71756572
+_COLUMNS = pa.schema([("sample_id", pa.int64()), ("query", pa.large_string())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +48,7 @@ class QueryFigures:
     """The figures of a set of queries."""
 
     queries: int
+    """How many are described."""
     words: WordLengths
     distinct_2: float
     """Different pairs of neighbouring words over all such pairs (Li et al. 2016), 0 to 1."""
@@ -115,16 +122,14 @@ def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> Di
     )
 
 
-def kept_shares(kept: pa.Table, rejected: pa.Table, targets: Mapping[str, Mapping[str, float]]) -> dict[str, Shares]:
+def kept_shares(examples: ExamplesFolder, targets: Mapping[str, Mapping[str, float]]) -> dict[str, Shares]:
     """Compares what survives curation with what was asked for, by condition and value.
 
     Args:
-        kept: examples, with a column per condition.
-        rejected: examples with the same columns.
+        examples: a finished folder.
         targets: attribute -> value -> share asked for, where a task names shares.
     """
-    columns = {name: f"{CONDITION_PREFIX}{name}" for name in condition_names(kept)}
-    return {name: _shares(kept[column], rejected[column], targets.get(name, {})) for name, column in columns.items()}
+    return {name: _shares(*examples.values(name), targets.get(name, {})) for name in examples.conditions()}
 
 
 def read_targets(prompts: Path) -> dict[str, dict[str, float]]:
@@ -135,21 +140,21 @@ def read_targets(prompts: Path) -> dict[str, dict[str, float]]:
 
 
 def quality_figures(
-    examples: tuple[pa.Table, pa.Table], real: Mapping[str, str], seed: int, targets: Mapping[str, Mapping[str, float]]
+    examples: ExamplesFolder, real: Mapping[str, str], seed: int, targets: Mapping[str, Mapping[str, float]]
 ) -> DataQuality:
     """Computes all figures of this module for the report.
 
     Args:
-        examples: kept and rejected ones.
+        examples: a finished folder.
         real: the benchmark's queries, query id -> text, possibly none.
         seed: draws queries where numbers must be equal.
         targets: attribute -> value -> share asked for, where a task names shares.
     """
-    kept, rejected = examples
+    kept, _ = draw_rows(examples.kept_batches(_COLUMNS.names), MOST_DESCRIBED, _DRAW_STREAM, _COLUMNS)
     texts, real_texts = kept["query"].to_pylist(), list(real.values())
     return DataQuality(
         kept=describe_queries(texts),
-        conditions=kept_shares(kept, rejected, targets),
+        conditions=kept_shares(examples, targets),
         real=describe_queries(real_texts) if real else None,
         distinct_2_at_equal_number=compare_diversity(texts, real_texts, seed) if real else None,
     )
@@ -163,8 +168,7 @@ def _word_lengths(lengths: Sequence[int]) -> WordLengths:
     return WordLengths(p5=p5, p50=p50, p95=p95, mean=round(float(np.mean(lengths)), 2), histogram=histogram)
 
 
-def _shares(kept: pa.ChunkedArray, rejected: pa.ChunkedArray, targets: Mapping[str, float]) -> Shares:
-    survived, lost = Counter(kept.to_pylist()), Counter(rejected.to_pylist())
+def _shares(survived: Counter[str], lost: Counter[str], targets: Mapping[str, float]) -> Shares:
     shown = sorted(value for value, _ in (survived + lost).most_common(SHOWN_VALUES))
     return {value: _share(value, survived, lost, targets) for value in shown}
 

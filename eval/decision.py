@@ -11,11 +11,10 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 from engine.artifacts.examples import ExamplesFolder
-from engine.text.hashes import mix
+from eval.draws import draw_rows
 from eval.report import HELD_OUT, Decision
 from eval.retrieval.benchmark import Benchmark, make_benchmark
 from eval.retrieval.figures import Resamples
@@ -32,6 +31,7 @@ TOLERATED = 0.1
 
 _DRAW_STREAM = 0x68656C64
 """A number that keeps the draw of held-out queries independent of other draws by a sample's id."""
+_COLUMNS = pa.schema([("sample_id", pa.int64()), ("document_id", pa.large_string()), ("query", pa.large_string())])
 
 
 def held_out_queries(examples: Path, limit: int) -> Benchmark:
@@ -43,27 +43,14 @@ def held_out_queries(examples: Path, limit: int) -> Benchmark:
         examples: the finished folder.
         limit: most queries to take, drawn by a hash of the sample id; 0 takes all.
     """
-    table, total = _draw(ExamplesFolder(examples), limit)
+    batches = ExamplesFolder(examples).held_out(_COLUMNS.names, COUNTED_REASONS)
+    table, total = draw_rows(batches, limit, _DRAW_STREAM, _COLUMNS)
     query_ids = [f"sample-{sample_id}" for sample_id in table["sample_id"].to_pylist()]
     sources = dict(zip(query_ids, table["document_id"].to_pylist(), strict=True))
     queries = dict(zip(query_ids, table["query"].to_pylist(), strict=True))
     benchmark = make_benchmark(HELD_OUT, queries, {query_id: {name: 1} for query_id, name in sources.items()})
     left_out = {"max_held_out": total - len(table)} if total > len(table) else {}
     return replace(benchmark, left_out=left_out, sources=sources)
-
-
-def _draw(folder: ExamplesFolder, limit: int) -> tuple[pa.Table, int]:
-    """Draws rows, and counts those that there were to draw from; at most `limit` and a batch are in memory."""
-    columns = {"sample_id": pa.int64(), "document_id": pa.string(), "query": pa.string()}
-    taken, total = pa.schema([*columns.items(), ("draw", pa.uint64())]).empty_table(), 0
-    for batch in folder.held_out(list(columns), COUNTED_REASONS):
-        total += len(batch)
-        draws = mix(batch["sample_id"].to_numpy().astype(np.uint64), 0, _DRAW_STREAM)
-        rows = pa.Table.from_batches([batch]).select(list(columns)).append_column("draw", pa.array(draws))
-        taken = pa.concat_tables([taken, rows.cast(taken.schema)])
-        if limit:
-            taken = taken.sort_by("draw").slice(0, limit).combine_chunks()
-    return taken, total
 
 
 def decide(held_out: Resamples, level: float) -> Decision:

@@ -24,6 +24,7 @@ from benchmarks import (
     prefix_planning,
     resume,
     routing,
+    scale,
 )
 from benchmarks._harmed import good_recipes, harmed_recipes
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
@@ -226,10 +227,12 @@ def test_an_engine_that_does_not_start_leaves_the_table_whole(capsys: pytest.Cap
 def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFixture[str]) -> None:
     planning.main(["--documents", "200", "--prompts", "4000"])  # what it returns depends on the machine's speed
     resume.main(["1"])
+    scale.main(["--samples", "3000", "--base", "3000", "--passages", "500", "--stages", *scale.STAGE_OF])
     assert names_of(capsys.readouterr().out) == [
         *("planning", "planning_with_counting", "planning_counting"),
         *("planning_memory_1000", "planning_memory_4000", "planning_memory", "planning_prefixes"),
         *("resume", "resume_memory", "resume_manifest"),
+        *(f"scale.{stage}.3000" for stage in scale.STAGE_OF),
     ]
     assert routing.main([0]) == 0, "simulated: the same on every machine"
     assert len([name for name in names_of(capsys.readouterr().out) if name.startswith("routing_hit_rate")]) == 7

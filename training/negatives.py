@@ -86,7 +86,7 @@ def mine_negatives(
     passages = documents.passages(["passage_id", "document_id", "title", "text"])
     number_of = {passage_id: number for number, passage_id in enumerate(passages["passage_id"].to_pylist())}
     positives = np.asarray([number_of[passage_id] for passage_id in rows["passage_id"].to_pylist()], dtype=np.int64)
-    _, document_of = np.unique(np.asarray(passages["document_id"].to_pylist()), return_inverse=True)
+    document_of = passages["document_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
     texts = find_equal_texts(documents.text_hashes(), document_of)
     is_free = _is_free(passages, held_out)[texts.first]
     _require_rivals(texts, is_free, document_of[positives], len(held_out))
@@ -195,9 +195,12 @@ def _require_rivals(texts: EqualTexts, is_free: NDArray[np.bool_], documents: Ro
 
 
 def _with_texts(chosen: Rows, num_random: int, passages: pa.Table) -> Negatives:
-    titles, texts, documents = (passages[name].to_pylist() for name in ("title", "text", "document_id"))
+    numbers, places = np.unique(chosen, return_inverse=True)
+    taken = passages.take(pa.array(numbers))
+    titles, texts, documents = (taken[name].to_pylist() for name in ("title", "text", "document_id"))
+    passage_texts, rows = list(map(passage_text, titles, texts)), places.reshape(chosen.shape)
     return Negatives(
-        texts=[[passage_text(titles[number], texts[number]) for number in row] for row in chosen],
-        documents=[[documents[number] for number in row] for row in chosen],
+        texts=[[passage_texts[place] for place in row] for row in rows],
+        documents=[[documents[place] for place in row] for row in rows],
         num_random=num_random,
     )

@@ -6,32 +6,105 @@ the keys that batches are planned by. It is apart from the step because both are
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from engine.errors import UserError
+from engine.text.hashes import Hashes, text_hashes
 from training.batches.plan import RowKeys
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from engine.artifacts.examples import ExamplesFolder
     from training.negatives import Negatives
 
-_COLUMNS = ("query", "passage", "passage_id", "document_id")
+_ROWS_AT_ONCE = 1 << 16
+"""Rows whose texts are Python strings at a time."""
 
 
 def read_rows(examples: ExamplesFolder) -> pa.Table:
     """Reads the kept examples of split "train": columns query, passage, passage_id and document_id.
 
+    A passage has many queries, so that its text and its ids are held once: these columns are dictionaries, whose
+    values are large strings, as the queries are.
+
     Raises:
         UserError: they are of fewer than two documents, so no batch has a negative.
     """
-    rows = examples.kept(_COLUMNS, split="train").combine_chunks()
+    columns: dict[str, _Plain | _Distinct] = {
+        "query": _Plain(),
+        "passage": _Distinct(),
+        "passage_id": _Distinct(),
+        "document_id": _Distinct(),
+    }
+    for batch in examples.kept_batches(list(columns), "train"):
+        for name, column in columns.items():
+            column.add(batch[name])
+    rows = pa.table({name: column.whole() for name, column in columns.items()})
     if len(rows["document_id"].unique()) < 2:
         raise too_few_rows(rows)
     return rows
+
+
+class _Plain:
+    """A column of texts, put together of pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pa.Array] = []
+
+    def add(self, texts: pa.Array) -> None:
+        """Adds the next texts."""
+        self._pieces.append(texts.cast(pa.large_string()))
+
+    def whole(self) -> pa.Array:
+        """The texts in one piece: training takes rows by number, and of many pieces every take would copy all.
+
+        The pieces are given away one by one, so that the texts are in memory once, and not twice as by `concat_arrays`.
+        """
+        lengths = [pc.binary_length(piece).to_numpy() for piece in self._pieces]
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([np.zeros(0, np.int64), *lengths]))])
+        texts = np.empty(offsets[-1], np.uint8)
+        first = 0
+        for length in map(len, lengths):
+            piece = self._pieces.pop(0)
+            texts[offsets[first] : offsets[first + length]] = _bytes(piece)
+            first += length
+            del piece
+            pa.default_memory_pool().release_unused()
+        return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(texts))
+
+
+def _bytes(texts: pa.LargeStringArray) -> NDArray[np.uint8]:
+    """The bytes of all texts, one text behind the other."""
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int64)[[texts.offset, texts.offset + len(texts)]]
+    return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[1]]
+
+
+class _Distinct:
+    """A column of texts that come again and again, put together of pieces; a text is told by its hash and held once."""
+
+    def __init__(self) -> None:
+        self._code_of: dict[int, int] = {}
+        self._codes = [np.empty(0, np.int32)]
+        self._texts = _Plain()
+
+    def add(self, texts: pa.Array) -> None:
+        """Adds the next texts."""
+        hashes, first, inverse = np.unique(text_hashes(texts.to_pylist()), return_index=True, return_inverse=True)
+        is_new = np.array([text not in self._code_of for text in hashes.tolist()], np.bool_)
+        self._code_of.update(zip(hashes[is_new].tolist(), range(len(self._code_of), 1 << 31), strict=False))
+        self._texts.add(texts.take(pa.array(first[is_new])))
+        codes = np.array([self._code_of[text] for text in hashes.tolist()], np.int32)
+        self._codes.append(codes[inverse])
+
+    def whole(self) -> pa.DictionaryArray:
+        """The texts in one piece."""
+        return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(self._codes)), self._texts.whole())
 
 
 def held_out_documents(examples: ExamplesFolder) -> frozenset[str]:
@@ -40,21 +113,43 @@ def held_out_documents(examples: ExamplesFolder) -> frozenset[str]:
     The report ranks queries of these documents to tell whether the tuned model is better, so that nothing of them may
     be trained on.
     """
-    columns = ["document_id", "split"]
-    tables = [examples.kept(columns), examples.rejected(columns)]
-    held_out = [table.filter(pc.equal(table["split"], "validation"))["document_id"] for table in tables]
-    return frozenset(document for column in held_out for document in column.unique().to_pylist())
+    both = (read(["document_id"], "validation") for read in (examples.kept_batches, examples.rejected_batches))
+    return frozenset(document for batches in both for batch in batches for document in _distinct(batch))
+
+
+def _distinct(batch: pa.RecordBatch) -> list[str]:
+    documents: list[str] = batch["document_id"].unique().to_pylist()
+    return documents
 
 
 def row_keys(rows: pa.Table, negatives: Negatives) -> RowKeys:
     """Returns what the rows of a batch must not share; a query counts without its case and its spacing."""
     return RowKeys(
-        passages=rows["passage"].to_pylist(),
-        documents=rows["document_id"].to_pylist(),
-        queries=[" ".join(query.casefold().split()) for query in rows["query"].to_pylist()],
-        negatives=negatives.documents,
-        negative_passages=negatives.texts,
+        passages=_hashes(rows["passage"]),
+        documents=_hashes(rows["document_id"]),
+        queries=_hashes(rows["query"], lambda query: " ".join(query.casefold().split())),
+        negatives=_hashes_of_lists(negatives.documents),
+        negative_passages=_hashes_of_lists(negatives.texts),
     )
+
+
+def _hashes_of_lists(lists: list[list[str]]) -> Hashes:
+    """Returns the hashes of texts in lists of equal length, (lists, length)."""
+    return np.array([text_hashes(texts) for texts in lists], np.uint64).reshape(len(lists), -1 if lists else 0)
+
+
+def _hashes(column: pa.ChunkedArray, normal_form: Callable[[str], str] = str) -> Hashes:
+    """Returns the hash of each text of a column, as it is or in a normal form, (rows,)."""
+    return np.concatenate([np.empty(0, np.uint64), *_hashed_pieces(column, normal_form)])
+
+
+def _hashed_pieces(column: pa.ChunkedArray, normal_form: Callable[[str], str]) -> Iterator[Hashes]:
+    for chunk in column.chunks:
+        if pa.types.is_dictionary(chunk.type):
+            yield _hashes(pa.chunked_array([chunk.dictionary]), normal_form)[chunk.indices.to_numpy()]
+            continue
+        for start in range(0, len(chunk), _ROWS_AT_ONCE):
+            yield text_hashes([normal_form(text) for text in chunk[start : start + _ROWS_AT_ONCE].to_pylist()])
 
 
 def columns_for_training(rows: pa.Table, negatives: Negatives) -> pa.Table:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.storage.store import read_record
+from engine.storage.tables import read_rows
 from engine.storage.typed import from_json_values
 from engine.text.hashes import Hashes, text_hashes
 
@@ -56,25 +57,28 @@ class DocumentsFolder:
         """What the step recorded."""
         return from_json_values(DocumentsRecord, read_record(self.path).record)
 
+    @property
+    def passages_file(self) -> Path:
+        """The file of the passages, for whoever needs a digest of it."""
+        return self.path / PASSAGES_FILE
+
     def passages(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All passages in the order of reading.
+        """All passages in the order of reading, their texts as large strings.
 
         Args:
             columns: names of `columns.PASSAGES`; all of them by default.
         """
-        return pq.read_table(self.path / PASSAGES_FILE, columns=None if columns is None else list(columns))
+        return read_rows(self.passages_file, columns)
 
     def stream(self, columns: Sequence[str], batch_rows: int) -> Iterator[pa.RecordBatch]:
         """The same batch by batch, so that a collection need not fit into memory."""
-        with pq.ParquetFile(self.path / PASSAGES_FILE) as file:
+        # With pre_buffer Arrow reads the whole file ahead.
+        with pq.ParquetFile(self.path / PASSAGES_FILE, pre_buffer=False) as file:
             yield from file.iter_batches(batch_rows, columns=list(columns))
 
     def texts(self) -> pa.Table:
         """Columns passage_id, title and text, each in one piece, so that taking a few rows costs no more than those."""
-        table = self.passages(["passage_id", "title", "text"])
-        # 64-bit offsets: a large collection does not fit one piece with 32-bit ones.
-        large = {name: table[name].cast(pa.large_string()) for name in ("title", "text")}
-        return pa.table({"passage_id": table["passage_id"], **large}).combine_chunks()
+        return self.passages(["passage_id", "title", "text"]).combine_chunks()
 
     def text_hashes(self) -> Hashes:
         """Returns the hash of each passage's text as `equality_text` has it, (passages,)."""

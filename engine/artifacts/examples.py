@@ -7,6 +7,7 @@ In: the folder. Out: tables of examples.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.artifacts.columns import CONDITION_PREFIX, condition_names
 from engine.storage.store import read_record
+from engine.storage.tables import read_rows
 from engine.storage.typed import from_json_values
 
 KEPT_FILE = "kept.parquet"
 REJECTED_FILE = "rejected.parquet"
+
+_BATCH_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class ExamplesFolder:
         return from_json_values(ExamplesRecord, read_record(self.path).record)
 
     def kept(self, columns: Sequence[str] | None = None, split: str = "") -> pa.Table:
-        """The kept examples.
+        """The kept examples, their texts as large strings.
 
         Args:
             columns: names of `columns.EXAMPLES` and of conditions; all of them by default.
@@ -59,25 +64,38 @@ class ExamplesFolder:
         """
         return self._read(KEPT_FILE, columns, [("split", "==", split)] if split else None)
 
+    def kept_batches(self, columns: Sequence[str], split: str = "") -> Iterator[pa.RecordBatch]:
+        """The same batch by batch, so that they need not fit into memory; see `kept`."""
+        return self._stream(KEPT_FILE, columns, split)
+
     def rejected(self, columns: Sequence[str] | None = None) -> pa.Table:
         """The rejected examples, each with its reason."""
         return self._read(REJECTED_FILE, columns, None)
 
+    def rejected_batches(self, columns: Sequence[str], split: str = "") -> Iterator[pa.RecordBatch]:
+        """The same batch by batch; see `kept_batches`."""
+        return self._stream(REJECTED_FILE, columns, split)
+
     def held_out(self, columns: Sequence[str], reasons: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """The examples of held-out documents batch by batch, so that they need not fit into memory.
+        """The examples of held-out documents batch by batch.
 
         Args:
             columns: names of `columns.EXAMPLES`.
             reasons: rejected examples are among them that were rejected for one of these; kept ones always are.
         """
         counted = pa.array(reasons, pa.string())
-        for name in (KEPT_FILE, REJECTED_FILE):
-            with pq.ParquetFile(self.path / name) as file:
-                for batch in file.iter_batches(columns=[*columns, "split", "reason"]):
-                    rows = batch.filter(pc.equal(batch["split"], "validation"))
-                    if name == REJECTED_FILE:
-                        rows = rows.filter(pc.is_in(rows["reason"], value_set=counted))
-                    yield rows.select(list(columns))
+        yield from self.kept_batches(columns, "validation")
+        for batch in self.rejected_batches([*columns, "reason"], "validation"):
+            yield batch.filter(pc.is_in(batch["reason"], value_set=counted)).select(list(columns))
+
+    def conditions(self) -> list[str]:
+        """Names of the conditions that examples carry."""
+        return condition_names(pq.read_schema(self.path / KEPT_FILE))
+
+    def values(self, condition: str) -> tuple[Counter[str], Counter[str]]:
+        """Number of kept and of rejected examples by value of a condition."""
+        column = f"{CONDITION_PREFIX}{condition}"
+        return _values(self.kept_batches([column])), _values(self.rejected_batches([column]))
 
     def row(self, sample_id: int) -> dict[str, Any] | None:
         """The example that a sample became, kept (its reason is empty) or rejected; None where it failed before."""
@@ -87,5 +105,20 @@ class ExamplesFolder:
                 return rows[0]
         return None
 
+    def _stream(self, file: str, columns: Sequence[str], split: str) -> Iterator[pa.RecordBatch]:
+        # With pre_buffer Arrow reads the whole file ahead.
+        with pq.ParquetFile(self.path / file, pre_buffer=False) as parquet:
+            for batch in parquet.iter_batches(_BATCH_ROWS, columns=[*columns, *(["split"] if split else [])]):
+                rows = batch.filter(pc.equal(batch["split"], split)) if split else batch
+                yield rows.select(list(columns))
+
     def _read(self, file: str, columns: Sequence[str] | None, filters: list[tuple[str, str, Any]] | None) -> pa.Table:
-        return pq.read_table(self.path / file, columns=None if columns is None else list(columns), filters=filters)
+        return read_rows(self.path / file, columns, filters)
+
+
+def _values(batches: Iterator[pa.RecordBatch]) -> Counter[str]:
+    """How often each value of the only column occurs."""
+    counts: Counter[str] = Counter()
+    for batch in batches:
+        counts.update({entry["values"]: entry["counts"] for entry in batch[0].value_counts().to_pylist()})
+    return counts

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS, condition_names
 from engine.storage.store import read_record
+from engine.storage.tables import with_large_texts
 from engine.storage.typed import from_json_values, to_json_values
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
@@ -138,17 +139,27 @@ class PromptsFolder:
         return from_json_values(PromptsRecord, read_record(self.path).record)
 
     def plan(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """All planned rows, by `sample_id`.
+        """All planned rows, by `sample_id`, their texts as large strings.
 
         Args:
             columns: names of `columns.PROMPTS` and of conditions; all of them by default.
         """
-        return pa.concat_tables(list(self.stream(columns)))
+        return pa.concat_tables([with_large_texts(table) for table in self.stream(columns)])
 
     def stream(self, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The same file by file, at most 65,536 rows at a time."""
         names = None if columns is None else list(columns)
         return (pq.read_table(file, columns=names) for file in self._files())
+
+    def first_rows(self, count: int) -> pa.Table:
+        """The first rows of the plan, as many as there are up to `count`, without reading the others."""
+        tables, missing = [], count
+        for table in self.stream():
+            tables.append(table.slice(0, missing))
+            missing -= tables[-1].num_rows
+            if not missing:
+                break
+        return pa.concat_tables(tables)
 
     def plan_files(self) -> list[PlanFile]:
         """The files of the plan, from their footers alone."""
@@ -207,6 +218,11 @@ class PromptsFolder:
     def pool_file(self) -> Path:
         """The file of the pool, for whoever needs a digest of it."""
         return self.path / _POOL
+
+    @property
+    def sets_file(self) -> Path:
+        """The same of the demonstration sets."""
+        return self.path / _SETS
 
     def _files(self) -> list[Path]:
         return sorted(self.path.glob("plan-*.parquet"))

@@ -22,6 +22,7 @@ from engine.artifacts.columns import CONDITION_PREFIX, SAMPLES
 from engine.errors import BrokenInvariantError
 from engine.storage.parts import committed_parts
 from engine.storage.store import read_record
+from engine.storage.tables import read_rows
 from engine.storage.typed import from_json_values
 
 
@@ -86,7 +87,7 @@ class SamplesFolder:
         return committed_parts(self.path)
 
     def rows(self) -> pa.Table:
-        """All committed samples, one row per `sample_id`, sorted by it.
+        """All committed samples, one row per `sample_id`, sorted by it, their texts as large strings.
 
         Columns: `columns.SAMPLES`, the plan's `condition_*`, and what the turns of the task add.
 
@@ -97,7 +98,7 @@ class SamplesFolder:
         parts = self.parts()
         if not parts:
             raise BrokenInvariantError(f"{self.path} holds no committed part")
-        table = pa.concat_tables([pq.read_table(part) for part in parts], promote_options="default")
+        table = pa.concat_tables([read_rows(part) for part in parts], promote_options="default")
         table = table.replace_schema_metadata(None).sort_by("sample_id")
         if not (np.diff(table["sample_id"].to_numpy()) > 0).all():
             raise BrokenInvariantError(f"{self.path} holds a sample twice")

@@ -71,7 +71,7 @@ def first_rows(documents: DocumentsFolder, prompts: PromptsFolder, count: int) -
     """Returns the first planned rows, joined with their passages, in plan order."""
     from engine.generation.jobs import make_units
 
-    plan = prompts.plan().slice(0, count)
+    plan = prompts.first_rows(count)
     return pa.concat_tables([unit.rows for unit in make_units(plan, documents.texts(), count)]).sort_by("sample_id")
 
 
@@ -172,7 +172,7 @@ def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
         start_seconds = pool.wait_ready()
         started = time.monotonic()
         passages = rows.select(["passage_id", "title", "text"])
-        units = make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows)
+        units = list(make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows))
         pool.generate(job, parts, units, lambda _: None)
         seconds = time.monotonic() - started
         _show_samples(planned, SamplesFolder(Path(scratch)).rows(), place)

@@ -1,38 +1,70 @@
-"""The filters that look at all open rows at once: duplicates, queries that the round trip loses, and surplus.
+"""What changes a ledger: verdicts on single rows, and the filters that look at all open rows at once.
 
-In: a ledger. Out: the same ledger with more rows rejected. Each filter sees only what the ones before it left open, so
-a rejected query never stands for a kept one.
+Those look for duplicates, queries that the round trip loses, and surplus. In: a ledger. Out: the same ledger with more
+rows rejected. Each filter sees only what the ones before it left open, so a rejected query never stands for a kept one.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
+from engine.errors import BrokenInvariantError
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.duplicates.exact import Ids, exact_duplicates
 from engine.examples.duplicates.minhash import near_duplicates
 from engine.examples.ledger import Ledger, Rows
+from engine.storage.texts import Texts, TextWriter
+from engine.text.hashes import earlier_equals
+
+
+def reject_by_row(ledger: Ledger, judged: Iterable[pa.Table], file: Path) -> None:
+    """Takes note of every cleaned query, and rejects those that a filter of one row refuses.
+
+    Args:
+        ledger: nothing is rejected yet.
+        judged: what `filter_batch` gives, in the order of the places.
+        file: gets the queries.
+    """
+    first = 0
+    with TextWriter(file) as writer:
+        for table in judged:
+            rows = ledger.rows_at(first, len(table))
+            if not np.array_equal(table["sample_id"].to_numpy(), ledger.ids[rows]):
+                raise BrokenInvariantError("the filters returned other rows than they were given, or in another order")
+            for chunk in table["query"].chunks:
+                writer.add(chunk)
+            for reason in filter(None, table["reason"].unique().to_pylist()):
+                refused = table.filter(pc.equal(table["reason"], reason))
+                refused_rows = rows[pc.equal(table["reason"], reason).to_numpy()]
+                ledger.reject(refused_rows, reason, refused["detail"].combine_chunks())
+            first += len(table)
+    if first != len(ledger):
+        raise BrokenInvariantError(f"the filters returned {first} of {len(ledger)} rows")
+    ledger.set_queries(Texts(file))
 
 
 def reject_exact_duplicates(ledger: Ledger) -> None:
     """Of each group of equal queries leaves open the one with the lowest `sample_id`."""
     rows = ledger.open()
-    _reject_copies(ledger, rows, "exact_duplicate", exact_duplicates(ledger.ids[rows], ledger.column("query", rows)))
+    _reject_copies(ledger, rows, "exact_duplicate", exact_duplicates(ledger.ids[rows], ledger.queries(rows)))
 
 
 def reject_near_duplicates(ledger: Ledger, config: DedupConfig, num_threads: int) -> None:
     """Of each cluster of similar queries leaves open the one with the lowest `sample_id`."""
     rows = ledger.open()
-    originals = near_duplicates(ledger.ids[rows], ledger.column("query", rows), config, num_threads)
+    originals = near_duplicates(ledger.ids[rows], ledger.queries(rows), config, num_threads)
     _reject_copies(ledger, rows, "near_duplicate", originals)
 
 
 def _reject_copies(ledger: Ledger, rows: Rows, reason: str, originals: Ids) -> None:
     """Rejects those of `rows` that stand behind another sample; `originals` has the id that stands for each."""
     is_copy = originals != ledger.ids[rows]
-    ledger.reject(rows[is_copy], reason, [f"of sample {sample_id}" for sample_id in originals[is_copy]])
+    ledger.reject(rows[is_copy], reason, _with_numbers("of sample", originals[is_copy]))
 
 
 def reject_lost(ledger: Ledger, ranks: Rows, top_k: int) -> None:
@@ -46,16 +78,16 @@ def reject_lost(ledger: Ledger, ranks: Rows, top_k: int) -> None:
     rows = ledger.open()
     ledger.ranks[rows] = ranks
     is_lost = ranks > top_k
-    ledger.reject(rows[is_lost], "round_trip", [f"rank {rank}" for rank in ranks[is_lost]])
+    ledger.reject(rows[is_lost], "round_trip", _with_numbers("rank", ranks[is_lost]))
 
 
 def reject_surplus(ledger: Ledger, max_per_passage: int) -> None:
     """Leaves open at most `max_per_passage` queries of a passage, those with the lowest `sample_id`."""
-    counts: Counter[str] = Counter()
-    surplus = []
     rows = ledger.open()
-    for row, passage_id in zip(rows, ledger.column("passage_id", rows).to_pylist(), strict=True):
-        counts[passage_id] += 1
-        if counts[passage_id] > max_per_passage:
-            surplus.append(row)
-    ledger.reject(np.array(surplus, np.int64), "max_per_passage", [f"over {max_per_passage}"] * len(surplus))
+    surplus = rows[earlier_equals(ledger.passage_rows[rows]) >= max_per_passage]
+    ledger.reject(surplus, "max_per_passage", pa.repeat(f"over {max_per_passage}", len(surplus)))
+
+
+def _with_numbers(words: str, numbers: Rows) -> pa.Array:
+    """Details such as `rank 7`."""
+    return pc.binary_join_element_wise(words, pa.array(numbers).cast(pa.string()), " ")

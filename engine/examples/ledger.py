@@ -1,15 +1,18 @@
 """The ledger of the examples step: every generated sample is open, or rejected with one reason.
 
-In: the folders of samples and documents. Out: `kept.parquet` and `rejected.parquet`. In between, each filter looks at
-the rows that are still open and rejects some of them; what is open at the end is kept. Rows are in `sample_id` order,
-so what a filter does depends on ids only, never on blocks, workers or order of arrival.
+In: generated samples, joined with their passages (engine/examples/join.py). Out: `kept.parquet` and
+`rejected.parquet`. In between, each filter looks at the rows that are still open and rejects some of them; what is open
+at the end is kept. Rows are in `sample_id` order, so what a filter does depends on ids only, never on blocks, workers
+or order of arrival. The ledger is columns of numbers, a few dozen bytes a sample; texts are read from the disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +20,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.artifacts.columns import CONDITION_PREFIX, EXAMPLES
-from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
-from engine.artifacts.samples import SamplesFolder
 from engine.errors import BrokenInvariantError, UserError
 from engine.examples.filters.chain import FILTERS
+from engine.storage.texts import ChosenTexts, TextColumn
 
 Rows = npt.NDArray[np.int64]
 """Row numbers of a ledger."""
@@ -34,53 +36,93 @@ SETTINGS = {row_filter.name: row_filter.setting for row_filter in FILTERS} | {
 }
 """Every reason for a rejection, in the order of the filters, and the setting that makes it rarer."""
 
-_ROWS_AT_ONCE = 50_000
+_ROWS_AT_ONCE = 1 << 14
+"""Rows that are written at a time, with their passages as strings, which end at 2 GiB."""
+_NAMES = ("", *SETTINGS)
+"""Reasons by their number; a row that nothing has rejected has the number 0."""
+
+
+@dataclass(frozen=True, eq=False)
+class Passages:
+    """The passages of a run, by their number."""
+
+    passage_ids: TextColumn
+    document_ids: TextColumn
+    texts: TextColumn
+    """Title and text, as encoders read them."""
 
 
 class Ledger:
     """Every generated sample in `sample_id` order: open, or rejected with a reason.
 
     Args:
-        samples: columns sample_id, passage_id, document_id, passage_row, text, logprob, finish_reason, condition_*.
-        passages: what encoders read of each passage, by `passage_row`; joined only when written, slice by slice.
+        samples: columns sample_id, passage_row, logprob, condition_*, and `place`, the number of the sample's query.
+        passages: what `passage_row` points to; joined only when written, slice by slice.
     """
 
-    def __init__(self, samples: pa.Table, passages: pa.Array) -> None:
+    def __init__(self, samples: pa.Table, passages: Passages) -> None:
         self.samples, self.passages = samples, passages
         self.ids: Rows = samples["sample_id"].to_numpy()
         if not (np.diff(self.ids) > 0).all():
             raise BrokenInvariantError("samples are not in the order of their ids, each once")
-        self.reasons = np.full(len(samples), "", dtype=object)
-        self.details = np.full(len(samples), "", dtype=object)
+        self.passage_rows: Rows = samples["passage_row"].to_numpy()
         self.ranks = np.zeros(len(samples), np.int32)
+        self._places: Rows = samples["place"].to_numpy()
+        self._queries: TextColumn = pa.array([], pa.large_string())
+        self._reasons = np.zeros(len(samples), np.uint8)
+        self._details: list[tuple[Rows, pa.Array]] = []
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def set_queries(self, queries: pa.ChunkedArray) -> None:
-        """Puts the cleaned queries, one per row, in the place of what models wrote, which nothing reads afterwards."""
-        self.samples = self.samples.drop_columns(["text", "finish_reason"]).append_column("query", queries)
+    def set_queries(self, queries: TextColumn) -> None:
+        """Gives the cleaned queries of all samples, by `place`."""
+        assert len(queries) == len(self), "a query for each sample"
+        self._queries = queries
 
     def open(self) -> Rows:
         """Rows that nothing has rejected yet."""
-        return np.flatnonzero(self.reasons == "")
+        return np.flatnonzero(self._reasons == 0)
 
-    def column(self, name: str, rows: Rows) -> pa.Array:
-        """One column of the chosen rows."""
-        return self.samples[name].take(pa.array(rows)).combine_chunks()
+    def rows_at(self, first: int, count: int) -> Rows:
+        """The rows of the samples whose places are `first` and those after it."""
+        return self._row_at[first : first + count]
 
-    def reject(self, rows: Rows, reason: str, details: Sequence[str]) -> None:
+    @functools.cached_property
+    def _row_at(self) -> Rows:
+        return np.argsort(self._places)
+
+    def queries(self, rows: Rows) -> ChosenTexts:
+        """The queries of some rows, read when they are taken."""
+        return ChosenTexts(self._queries, self._places[rows])
+
+    def passage_ids(self, rows: Rows) -> ChosenTexts:
+        """The passages of some rows."""
+        return ChosenTexts(self.passages.passage_ids, self.passage_rows[rows])
+
+    def reject(self, rows: Rows, reason: str, details: Sequence[str] | pa.Array) -> None:
         """Rejects open rows for one reason, each with a detail of its own."""
         assert reason in SETTINGS, f"no setting is known for the reason {reason!r}"
-        if (self.reasons[rows] != "").any():
+        if self._reasons[rows].any():
             raise BrokenInvariantError(f"{reason} rejects a row that is rejected already")
-        self.reasons[rows] = reason
-        self.details[rows] = details
+        self._reasons[rows] = _NAMES.index(reason)
+        self._details.append((rows, pa.array(details, pa.string())))
+
+    def reasons(self, part: slice = slice(None)) -> pa.Array:
+        """Returns the reason of each row; empty where it is open."""
+        return pa.array(_NAMES, pa.string()).take(pa.array(self._reasons[part]))
+
+    def details(self) -> tuple[Rows, pa.Array]:
+        """Returns the rejected rows in their order, and the detail of each."""
+        rows = np.concatenate([np.empty(0, np.int64), *(rows for rows, _ in self._details)])
+        texts = pa.chunked_array([texts for _, texts in self._details], pa.string()).cast(pa.large_string())
+        order = np.argsort(rows)
+        return rows[order], texts.combine_chunks().take(pa.array(order))
 
     def rejected(self) -> dict[str, int]:
         """Number of rejected samples by reason, in the order of the filters."""
-        counts = Counter(self.reasons.tolist())
-        return {reason: counts[reason] for reason in SETTINGS if counts[reason]}
+        counts = np.bincount(self._reasons, minlength=len(_NAMES)).tolist()
+        return {reason: count for reason, count in zip(_NAMES[1:], counts[1:], strict=True) if count}
 
     def require_some(self) -> None:
         """Refuses to go on when nothing is left.
@@ -95,31 +137,6 @@ class Ledger:
         listed = ", ".join(f"{reason} {count:,}" for reason, count in rejected.items())
         what = f"none of {len(self):,} generated samples is kept (rejected: {listed})"
         raise UserError(what, where="examples", remedy=f"most fail at {most}: change {SETTINGS[most]}")
-
-
-def open_ledger(samples: SamplesFolder, documents: DocumentsFolder) -> Ledger:
-    """Joins every generated sample with its passage; samples that failed are counted in their own step.
-
-    Raises:
-        UserError: all samples failed.
-    """
-    import pyarrow.compute as pc
-
-    planned = samples.rows()
-    generated = planned.filter(pc.equal(planned["status"], "generated")).combine_chunks()
-    if not len(generated):
-        what = f"all {len(planned):,} samples failed, the first with: {planned['error'][0]}"
-        raise UserError(what, where="samples", remedy="mend that, then run the same command again")
-    passages = documents.passages(["passage_id", "document_id", "title", "text"])
-    passage_rows = pc.index_in(generated["passage_id"], passages["passage_id"])
-    if passage_rows.null_count:
-        raise BrokenInvariantError("a sample's passage is not among the documents")
-    conditions = [name for name in generated.column_names if name.startswith(CONDITION_PREFIX)]
-    rows = generated.select(["sample_id", "passage_id", "text", "logprob", "finish_reason", *conditions])
-    rows = rows.append_column("document_id", passages["document_id"].take(passage_rows))
-    texts = map(passage_text, passages["title"].to_pylist(), passages["text"].to_pylist())
-    # A string array ends at 2 GiB; a collection may be larger.
-    return Ledger(rows.append_column("passage_row", passage_rows), pa.array(texts, pa.large_string()))
 
 
 def write_examples(ledger: Ledger, folder: Path, split_of: Callable[[str], str]) -> Counter[str]:
@@ -153,22 +170,30 @@ def write_examples(ledger: Ledger, folder: Path, split_of: Callable[[str], str])
 
 def tables(ledger: Ledger, split_of: Callable[[str], str]) -> Iterator[pa.Table]:
     """Yields all rows, slice by slice, with the columns `columns.EXAMPLES` and the conditions."""
-    schema = _schema(ledger)
-    splits = {document_id: split_of(document_id) for document_id in ledger.samples["document_id"].unique().to_pylist()}
+    schema, passages = _schema(ledger), ledger.passages
+    rejected, details = ledger.details()
     for start in range(0, len(ledger), _ROWS_AT_ONCE):
-        part = slice(start, start + _ROWS_AT_ONCE)
-        samples = ledger.samples[part]
+        rows = np.arange(start, min(start + _ROWS_AT_ONCE, len(ledger)))
+        part, passage_rows = slice(start, start + len(rows)), pa.array(ledger.passage_rows[rows])
+        document_ids = passages.document_ids.take(passage_rows)
+        first, last = np.searchsorted(rejected, [start, start + len(rows)])
+        detail = np.full(len(rows), "", object)
+        detail[rejected[first:last] - start] = details[first:last].to_pylist()
         joined = {
-            "passage": ledger.passages.take(samples["passage_row"].combine_chunks()).cast(pa.string()),
-            "split": pa.array([splits[name] for name in samples["document_id"].to_pylist()], pa.string()),
-            "reason": pa.array(ledger.reasons[part], pa.string()),
-            "detail": pa.array(ledger.details[part], pa.string()),
+            "passage_id": passages.passage_ids.take(passage_rows),
+            "document_id": document_ids,
+            "query": ledger.queries(rows).take(pa.array(np.arange(len(rows)))),
+            "passage": passages.texts.take(passage_rows),
+            "split": pa.array([split_of(name) for name in document_ids.to_pylist()], pa.string()),
+            "reason": ledger.reasons(part),
+            "detail": pa.array(detail, pa.string()),
             "round_trip_rank": pa.array(ledger.ranks[part]),
         }
+        samples = ledger.samples[part]
         columns = {name: joined[name] if name in joined else samples[name] for name in schema.names}
-        yield pa.table(columns, schema=schema)
+        yield pa.table({name: column.cast(schema.field(name).type) for name, column in columns.items()}, schema=schema)
 
 
 def _schema(ledger: Ledger) -> pa.Schema:
-    conditions = (column for column in ledger.samples.schema if column.name.startswith(CONDITION_PREFIX))
-    return pa.schema([*EXAMPLES, *conditions])
+    names = (name for name in ledger.samples.column_names if name.startswith(CONDITION_PREFIX))
+    return pa.schema([*EXAMPLES, *(pa.field(name, pa.string()) for name in names)])

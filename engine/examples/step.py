@@ -8,12 +8,11 @@ come those that compare all samples, the costliest last. Each sees what the ones
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesRecord
@@ -21,6 +20,7 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import BrokenInvariantError
 from engine.examples.across_rows import (
+    reject_by_row,
     reject_exact_duplicates,
     reject_lost,
     reject_near_duplicates,
@@ -28,9 +28,9 @@ from engine.examples.across_rows import (
 )
 from engine.examples.config import ExamplesConfig
 from engine.examples.filters.blocks import judge_samples
-from engine.examples.filters.chain import FiltersConfig
 from engine.examples.filters.contract import PromptWords, prompt_words
-from engine.examples.ledger import Ledger, Rows, open_ledger, write_examples
+from engine.examples.join import join_samples
+from engine.examples.ledger import Ledger, Rows, write_examples
 from engine.examples.round_trip import measure_ranks
 from engine.examples.split import draw_split
 
@@ -45,12 +45,22 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
     Raises:
         UserError: nothing is kept; `output` is left empty.
     """
+    with tempfile.TemporaryDirectory(prefix=".texts-", dir=output) as scratch:
+        return _curate(config, inputs, output, place, Path(scratch))
+
+
+def _curate(
+    config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place, scratch: Path
+) -> ExamplesRecord:
+    """The same, with the texts that are compared in a folder that ends with the step."""
     documents = DocumentsFolder(inputs["documents"])
     seconds: dict[str, float] = {}
     analyser = ""
     with _timed(seconds, "row_filters"):
-        ledger = open_ledger(SamplesFolder(inputs["samples"]), documents)
-        _reject_by_row(ledger, config.filters, _words_of_prompts(inputs), place)
+        joined = join_samples(SamplesFolder(inputs["samples"]), documents, scratch)
+        ledger = joined.ledger
+        judged = judge_samples(joined.blocks, _words_of_prompts(inputs), config.filters, place)
+        reject_by_row(ledger, judged, scratch / "queries")
     with _timed(seconds, "duplicates"):
         if config.dedup.exact:
             reject_exact_duplicates(ledger)
@@ -71,19 +81,6 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
     return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds, analyser)
 
 
-def _reject_by_row(ledger: Ledger, config: FiltersConfig, prompt: PromptWords, place: Place) -> None:
-    """Cleans every query, and rejects those that a filter of one row refuses."""
-    judged = judge_samples(ledger.samples, ledger.passages, prompt, config, place)
-    if not judged["sample_id"].equals(ledger.samples["sample_id"]):
-        raise BrokenInvariantError("the filters returned other rows than they were given, or in another order")
-    ledger.set_queries(judged["query"])
-    reasons, details = (judged[name].to_numpy(zero_copy_only=False) for name in ("reason", "detail"))
-    for reason in judged["reason"].unique().to_pylist():
-        if reason:
-            rows = np.flatnonzero(reasons == reason)
-            ledger.reject(rows, reason, details[rows])
-
-
 def _rank_open_rows(
     ledger: Ledger, config: ExamplesConfig, documents: DocumentsFolder, place: Place
 ) -> tuple[Rows, str]:
@@ -91,7 +88,7 @@ def _rank_open_rows(
     rows = ledger.open()
     if not len(rows):
         return rows, ""
-    queries, passage_ids = (ledger.column(name, rows).to_pylist() for name in ("query", "passage_id"))
+    queries, passage_ids = ledger.queries(rows), ledger.passage_ids(rows)
     return measure_ranks(config.round_trip, config.encoder, queries, passage_ids, documents=documents, place=place)
 
 

@@ -97,7 +97,8 @@ class Pool(Protocol):
         Args:
             job: the task, and where engines write its samples.
             parts: lists what they have written; it stays with the driver.
-            units: the work; taken as it is needed, so that it may be made while engines write.
+            units: the work; taken as it is needed, so that it may be made while engines write. Several generators go
+                through it once each, so that it is no Iterator but makes one.
             on_progress: called with the number of rows written so far.
 
         Returns:

@@ -10,10 +10,10 @@ beside each other. A sample's row names the model that wrote it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 
 from engine.generation.budget import Budget
@@ -55,26 +55,27 @@ class MixedPool:
         self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]
     ) -> list[EngineTotals]:
         """Generates all rows of all units, each by its own generator; see Pool."""
+        assert not isinstance(units, Iterator), "each generator goes through the units once"
         self._earlier = []
         totals: list[EngineTotals] = []
-        for index, share in enumerate(self._split(units)):
-            if share:
+        for index in range(len(self._configs)):
+            share = self._share(units, index)
+            if (first := next(share, None)) is not None:
                 before = add_up(totals).finished
                 self._take_turn(index, used=bool(totals))
-                totals += self._pool.generate(job, parts, share, _counting_on(before, on_progress))
+                mine = itertools.chain([first], share)
+                totals += self._pool.generate(job, parts, mine, _counting_on(before, on_progress))
                 self.out_of_time = self._pool.out_of_time
                 if self.out_of_time:
                     break
         return totals
 
-    def _split(self, units: Iterable[Unit]) -> list[list[Unit]]:
-        """The units of each generator."""
-        shares: list[list[Unit]] = [[] for _ in self._configs]
+    def _share(self, units: Iterable[Unit], index: int) -> Iterator[Unit]:
+        """The units of one generator, made as they are needed: all of them together may not fit into memory."""
         for unit in units:
-            writer = writer_of(unit.rows, self.config)
-            for index in np.unique(writer):
-                shares[index].append(Unit(unit.prefix, unit.rows.filter(pa.array(writer == index))))
-        return shares
+            is_mine = writer_of(unit.rows, self.config) == index
+            if is_mine.any():
+                yield Unit(unit.prefix, unit.rows.filter(pa.array(is_mine)))
 
     def _take_turn(self, index: int, *, used: bool) -> None:
         """Has the engines of one generator make room for those of another.

@@ -2,14 +2,13 @@
 
 In: passage ids, conditions, demonstration sets, a function that counts a prompt's tokens. Out: the columns of
 `columns.PROMPTS` and of the conditions, chunk by chunk and vectorised, so that memory does not grow with the plan (but
-for four bytes a sample, which tell repeated cells of one passage apart). A planned sample's key is (passage, cell,
+for 16 bytes a sample, which tell repeated cells of one passage apart). A planned sample's key is (passage, cell,
 replicate, round). Its conditions come from a hash of (run seed, passage, slot, attribute), and its demonstrations from
 a hash of the run seed and the key, without the round: never from position, worker, order or clock.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,9 +20,10 @@ import pyarrow.compute as pc
 from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS
 from engine.prompts.conditions.conditions import Columns, RowKeys
 from engine.prompts.conditions.constraints import Drawer
-from engine.prompts.conditions.draws import Drawn
+from engine.prompts.conditions.draws import Drawn, drawn_from
 from engine.prompts.demonstrations.sets import ShownSets
-from engine.text.hashes import Hashes, Integers, mix, text_hash, text_hashes, uniform
+from engine.prompts.replicates import Occurrences
+from engine.text.hashes import Hashes, Integers, earlier_equals, mix, text_hash, text_hashes, uniform
 
 CountTokens = Callable[[Integers, Integers, Mapping[str, Drawn]], Integers]
 """(n,) passages, (n,) demonstration sets and the conditions of n rows -> (n,) tokens of their prompts."""
@@ -102,16 +102,16 @@ def plan_samples(
     """
     hashes = text_hashes(passage_ids)
     order = np.argsort(mix(hashes, size.seed, _ORDER), kind="stable").astype(np.int64)
-    total, ids = size.total(len(passage_ids)), pa.array(passage_ids, pa.string())
-    replicates = _Replicates(total, len(passage_ids))
+    total, ids = size.total(len(passage_ids)), pa.array(passage_ids, pa.large_string())
+    earlier = Occurrences()
     for start in range(0, total, _CHUNK_ROWS):
         rows = np.arange(start, min(start + _CHUNK_ROWS, total), dtype=np.int64)
         slots, rank = np.divmod(rows, len(passage_ids))
         passages = order[rank]
         drawn, count = drawer.draw(RowKeys(hashes[passages], slots, np.zeros_like(slots), size.seed))
         if count:
-            replicate = replicates.number(rows[:count], _fold(drawn, list(drawn), count))
-            numbered = _Numbered(rows[:count], passages[:count], replicate, np.zeros(count, np.int64))
+            replicates = earlier.count(_cell_keys(hashes[passages[:count]], drawn))
+            numbered = _Numbered(rows[:count], passages[:count], replicates, np.zeros(count, np.int64))
             yield _complete(numbered, drawn, hashes, ids, Planning(drawer, sets, count_tokens, size.seed))
         if count < len(rows):
             return
@@ -139,52 +139,61 @@ class _Numbered:
     """Counted from 0."""
 
 
+class EarlierPlan:
+    """What later rows need to know of the plan so far: counts, and no rows.
+
+    Args:
+        passage_ids: (n,) ids.
+    """
+
+    def __init__(self, passage_ids: Sequence[str]) -> None:
+        self.rows = 0
+        self.samples_of = np.zeros(len(passage_ids), np.int64)
+        """(n,) samples of each passage."""
+        self.keys = Occurrences()
+        """Of passage and cell."""
+        self._row_of = {passage_id: row for row, passage_id in enumerate(passage_ids)}
+        self._hashes = text_hashes(passage_ids)
+
+    def add(self, rows: pa.Table, conditions: Sequence[str]) -> None:
+        """Counts the next rows of the plan.
+
+        Args:
+            rows: of the plan.
+            conditions: names of the conditions that they carry.
+        """
+        passages = np.array([self._row_of[name] for name in rows["passage_id"].to_pylist()], np.int64)
+        drawn = {name: drawn_from(rows[f"{CONDITION_PREFIX}{name}"].combine_chunks()) for name in conditions}
+        self.rows += rows.num_rows
+        self.samples_of += np.bincount(passages, minlength=len(self.samples_of))
+        self.keys.count(_cell_keys(self._hashes[passages], drawn))
+
+
 def plan_more(
-    earlier: pa.Table, passage_ids: Sequence[str], chosen: Integers, round_number: int, planning: Planning
+    earlier: EarlierPlan, passage_ids: Sequence[str], chosen: Integers, round_number: int, planning: Planning
 ) -> Iterator[pa.Table]:
     """Plans further samples of chosen passages, whose rows come behind those of an earlier plan.
 
     Args:
-        earlier: all rows of the plan so far.
+        earlier: the plan so far; the new rows are counted into it.
         passage_ids: (n,) ids.
         chosen: (m,) rows of `passage_ids`, a row for each new sample; a passage may stand there several times.
         round_number: stored on the new rows; counted from 0.
         planning: what the new rows are drawn from.
     """
-    hashes, ids = text_hashes(passage_ids), pa.array(passage_ids, pa.string())
-    slots = _slots(earlier, ids, chosen)
-    drawn, count = planning.drawer.draw(RowKeys(hashes[chosen], slots, np.zeros_like(slots), planning.seed))
-    if not count:
-        return
-    cells = _cells(drawn, count).to_pylist()
-    replicates = _later_replicates(earlier, [passage_ids[row] for row in chosen[:count]], cells)
-    sample_ids = np.arange(count, dtype=np.int64) + earlier.num_rows
-    numbered = _Numbered(sample_ids, chosen[:count], replicates, np.full(count, round_number, np.int64))
-    rows = _complete(numbered, drawn, hashes, ids, planning)
-    for start in range(0, count, _CHUNK_ROWS):
-        yield rows.slice(start, _CHUNK_ROWS)
-
-
-def _slots(earlier: pa.Table, ids: pa.Array, chosen: Integers) -> Integers:
-    """Counts for each new sample those of its passage that are planned before it, (m,)."""
-    planned = np.bincount(pc.index_in(earlier["passage_id"], value_set=ids).to_numpy(), minlength=len(ids))
-    slots = np.zeros(len(chosen), np.int64)
-    for row, passage in enumerate(chosen):
-        slots[row] = planned[passage]
-        planned[passage] += 1
-    return slots
-
-
-def _later_replicates(earlier: pa.Table, passage_ids: Sequence[str], cells: Sequence[str]) -> Integers:
-    """Counts for each new sample those of its passage and cell that are planned before it, (m,)."""
-    planned: Counter[tuple[str, str]] = Counter(
-        zip(earlier["passage_id"].to_pylist(), earlier["cell"].to_pylist(), strict=True)
-    )
-    replicates = np.zeros(len(cells), np.int64)
-    for row, key in enumerate(zip(passage_ids, cells, strict=True)):
-        replicates[row] = planned[key]
-        planned[key] += 1
-    return replicates
+    hashes, ids = text_hashes(passage_ids), pa.array(passage_ids, pa.large_string())
+    all_slots = earlier.samples_of[chosen] + earlier_equals(chosen)
+    for start in range(0, len(chosen), _CHUNK_ROWS):
+        passages, slots = chosen[start : start + _CHUNK_ROWS], all_slots[start : start + _CHUNK_ROWS]
+        drawn, count = planning.drawer.draw(RowKeys(hashes[passages], slots, np.zeros_like(slots), planning.seed))
+        if count:
+            replicates = earlier.keys.count(_cell_keys(hashes[passages[:count]], drawn))
+            sample_ids = np.arange(count, dtype=np.int64) + earlier.rows
+            numbered = _Numbered(sample_ids, passages[:count], replicates, np.full(count, round_number, np.int64))
+            yield _complete(numbered, drawn, hashes, ids, planning)
+            earlier.rows += count
+        if count < len(passages):
+            return
 
 
 def _complete(rows: _Numbered, drawn: Columns, hashes: Hashes, ids: pa.Array, planning: Planning) -> pa.Table:
@@ -205,35 +214,6 @@ def _complete(rows: _Numbered, drawn: Columns, hashes: Hashes, ids: pa.Array, pl
     columns = [rows.sample_ids, ids.take(pa.array(rows.passages)), _cells(drawn, count), rows.replicates, rows.rounds]
     prefix = _prefixes(set_index, drawn, sets)
     return _table([*columns, set_index, prefix, tokens, sets.demonstrations(set_index)], drawn)
-
-
-class _Replicates:
-    """Numbers the samples of one passage and cell: equal keys would otherwise have equal draws.
-
-    Cells are compared by 32 bits of their hashes; where two that differ agree in them, a number is left out.
-    """
-
-    def __init__(self, total: int, passages: int) -> None:
-        self._seen = np.zeros(total, np.uint32)  # row i is about the same passage as row i - passages
-        self._passages = passages
-
-    def number(self, rows: Integers, cells: Hashes) -> Integers:
-        """Counts for each of the next n rows the earlier rows with its passage and cell.
-
-        Args:
-            rows: (n,) numbers of the rows, which follow each other.
-            cells: (n,) hashes of their cells.
-
-        Returns:
-            (n,) counts.
-        """
-        halves = (cells >> np.uint64(32)).astype(np.uint32)
-        self._seen[rows] = halves
-        counts = np.zeros(len(rows), np.int64)
-        for back in range(self._passages, int(rows[-1]) + 1, self._passages):
-            first = max(0, back - int(rows[0]))
-            counts[first:] += self._seen[rows[first:] - back] == halves[first:]
-        return counts
 
 
 def _choose_sets(passages: Integers, hashes: Hashes, drawn: Columns, sets: Sets, drawer: Drawer) -> Integers:
@@ -265,6 +245,11 @@ def _fold(drawn: Columns, names: Sequence[str], count: int) -> Hashes:
     for name in names:
         folded ^= mix(drawn[name].row_hashes(), 0, text_hash(name))
     return folded
+
+
+def _cell_keys(passage_hashes: Hashes, drawn: Columns) -> Hashes:
+    """Names passage and cell of rows by a hash, (n,)."""
+    return passage_hashes ^ _fold(drawn, list(drawn), len(passage_hashes))
 
 
 def _cells(drawn: Columns, count: int) -> pa.Array:

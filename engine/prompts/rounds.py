@@ -15,7 +15,6 @@ not generated again: the samples step takes them over by their row fingerprints.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,11 +22,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.prompts import PromptsFolder
 from engine.prompts.basis import PlanBasis
 from engine.prompts.config import RoundConfig
-from engine.prompts.plan import Planning, PlanSize, plan_more
+from engine.prompts.plan import EarlierPlan, Planning, PlanSize, plan_more
 from engine.prompts.planner import PlanInputs
 from engine.task.config import AttributeConfig
 from engine.task.shares import target_shares
@@ -38,8 +37,6 @@ _LEAST_SURVIVAL = 0.02
 drawn that was never kept."""
 _LEAST_SHARE = 0.1
 """Part of its target share that every value is drawn with at least, even when none of it is lacking."""
-_CHUNK_ROWS = 1 << 16
-"""Rows of the plan so far that are written at a time."""
 
 
 def reweighted(
@@ -55,9 +52,8 @@ def reweighted(
     Returns:
         The basis of the next round, and for each condition with target shares: value -> weight, adding up to 1.
     """
-    kept, rejected = examples.kept(), examples.rejected()
     weights = {
-        name: next_weights(shares, _counts(kept, name), _counts(rejected, name), number)
+        name: next_weights(shares, *examples.values(name), number)
         for name, attribute in basis.task.attributes.items()
         if (shares := target_shares(attribute))
     }
@@ -66,29 +62,31 @@ def reweighted(
 
 
 def next_rows(
-    config: RoundConfig, earlier: pa.Table, examples: ExamplesFolder, inputs: PlanInputs
+    config: RoundConfig, earlier: PromptsFolder, examples: ExamplesFolder, inputs: PlanInputs
 ) -> tuple[Iterator[pa.Table], int]:
     """Plans one more round.
 
     Args:
         config: which round.
-        earlier: all rows of the plan so far.
-        examples: what came of them.
+        earlier: the plan so far; it is read file by file.
+        examples: what came of its samples.
         inputs: what the new rows are drawn from.
 
     Returns:
         All rows of the longer plan, chunk by chunk, and how many it has where no quota ends it.
     """
     prompts = config.prompts
-    inputs.drawer.count_earlier(earlier)
+    counted = EarlierPlan(inputs.passage_ids)
+    for rows in earlier.stream():
+        inputs.drawer.count_earlier(rows)
+        counted.add(rows, inputs.drawer.conditions.names)
     size = PlanSize(prompts.per_passage, prompts.max_samples, prompts.seed, prompts.rounds)
     expected = size.total(len(inputs.passage_ids), config.number)
-    lost = _lost(examples.kept(["passage_id"]), examples.rejected(["passage_id", "reason"]))
-    coverage = Coverage(inputs.passage_ids, earlier["passage_id"].to_pylist(), lost)
-    chosen = coverage.choose(expected - len(earlier), prompts.extra_per_passage)
+    coverage = Coverage(inputs.passage_ids, counted.samples_of, _lost(examples))
+    chosen = coverage.choose(expected - counted.rows, prompts.extra_per_passage)
     planning = Planning(inputs.drawer, inputs.sets, inputs.lengths, prompts.seed)
-    more = plan_more(earlier, inputs.passage_ids, chosen, config.number - 1, planning)
-    return itertools.chain(_chunks(earlier), more), expected
+    more = plan_more(counted, inputs.passage_ids, chosen, config.number - 1, planning)
+    return itertools.chain(earlier.stream(), more), expected
 
 
 def next_weights(
@@ -123,13 +121,12 @@ class Coverage:
 
     Args:
         passage_ids: (n,) all passages.
-        planned: the passage of every sample so far.
+        samples: (n,) samples of each so far.
         lost: passages all of whose queries failed to find them.
     """
 
-    def __init__(self, passage_ids: Sequence[str], planned: Sequence[str], lost: Collection[str]) -> None:
-        row_of = {passage: row for row, passage in enumerate(passage_ids)}
-        self._counts = np.bincount([row_of[passage] for passage in planned], minlength=len(passage_ids))
+    def __init__(self, passage_ids: Sequence[str], samples: Integers, lost: Collection[str]) -> None:
+        self._counts = samples
         self._lost = np.array([passage in lost for passage in passage_ids], np.bool_)
         self._ranks = text_hashes(passage_ids)
 
@@ -158,14 +155,14 @@ class Coverage:
         return np.concatenate(chosen).astype(np.int64) if chosen else np.empty(0, np.int64)
 
 
-def _lost(kept: pa.Table, rejected: pa.Table) -> set[str]:
+def _lost(examples: ExamplesFolder) -> set[str]:
     """Finds the passages of which nothing is kept, and at least one query failed the round trip."""
-    failed = rejected.filter(pc.equal(rejected["reason"], "round_trip"))["passage_id"]
-    return set(failed.to_pylist()) - set(kept["passage_id"].to_pylist())
-
-
-def _counts(rows: pa.Table, name: str) -> Counter[str]:
-    return Counter(rows[f"{CONDITION_PREFIX}{name}"].to_pylist())
+    lost: set[str] = set()
+    for batch in examples.rejected_batches(["passage_id", "reason"]):
+        lost.update(batch.filter(pc.equal(batch["reason"], "round_trip"))["passage_id"].to_pylist())
+    for batch in examples.kept_batches(["passage_id"]):
+        lost.difference_update(batch["passage_id"].to_pylist())
+    return lost
 
 
 def _with_weights(
@@ -173,7 +170,3 @@ def _with_weights(
 ) -> dict[str, AttributeConfig]:
     drawn_anew = {name: replace(attributes[name], values=dict(values)) for name, values in weights.items()}
     return {**attributes, **drawn_anew}
-
-
-def _chunks(table: pa.Table) -> Iterator[pa.Table]:
-    return (table.slice(start, _CHUNK_ROWS) for start in range(0, len(table), _CHUNK_ROWS))

@@ -70,7 +70,7 @@ def _plan_first(config: PromptsConfig, inputs: Mapping[str, Path], output: Path,
 
 
 def _plan_next(config: RoundConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
-    earlier, examples = PromptsFolder(inputs["prompts"]).plan(), ExamplesFolder(inputs["examples"])
+    earlier, examples = PromptsFolder(inputs["prompts"]), ExamplesFolder(inputs["examples"])
     basis, weights = reweighted(read_basis(inputs["prompts"]), examples, config.number)
     drawn_from = gather_inputs(config.prompts, basis, DocumentsFolder(inputs["documents"]), place)
     rows, expected = next_rows(config, earlier, examples, drawn_from)

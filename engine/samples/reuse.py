@@ -10,10 +10,15 @@ this folder's, its key (passage, cell, replicate, round) is planned, and its `in
 would be rendered now. One that was cut off, failed or was turned down is taken over only where the limits are the same:
 with others it may become something else. One whose first prompt could not be asked never is: asking it anew costs
 nothing.
+
+The plan and each source are read once, file by file: in memory is an index of what is planned, 24 bytes a row. Where a
+source's prompts were made from the same passages and demonstrations as this plan's, as those of a smaller plan and of
+the round before were, rows of the same key and set have the same prompt and none is rendered.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -23,26 +28,26 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
-from engine.artifacts.prompts import PlanFile, PlannedRow, PromptsFolder, planned_rows
+from engine.artifacts.columns import CONDITION_PREFIX, condition_names
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.prompts import PromptsFolder
 from engine.errors import UserError
-from engine.samples.pending import pending_windows
+from engine.samples.planned import PlannedIndex
 from engine.samples.starts import REUSED_ATTEMPT
 from engine.storage.digests import content_digest, digest
 from engine.storage.files import locked, write_json
 from engine.storage.manifest import Manifest
-from engine.storage.parts import committed_parts, row_groups, write_part
+from engine.storage.parts import Pieces, committed_parts, row_groups, write_part
 from engine.storage.parts_log import PartsLog
 from engine.storage.typed import from_json_values, to_json_values
-from engine.task.render import input_hash
+from engine.task.render import Ask, input_hash
 from engine.task.templates import RENDER_ERRORS
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
     from engine.storage.ids import IdSet
-
-KEY = ["passage_id", "cell", "replicate", "round"]
-"""Columns that name a sample across plans: another plan numbers its samples otherwise."""
 
 _RECIPE_FILE = "recipe.json"
 _REUSED_FILE = "reused.json"
@@ -62,16 +67,27 @@ class Recipe:
     """A hash of what must be equal for rows to be taken over."""
     max_tokens: int
     context_tokens: int
+    basis: str = ""
+    """A hash of the passages and the demonstration sets; where it is equal, a key and a set have the same prompt."""
+
+    def has_limits_of(self, other: Recipe) -> bool:
+        """Whether what was cut off or failed here would be so there."""
+        return (self.max_tokens, self.context_tokens) == (other.max_tokens, other.context_tokens)
+
+    def has_prompts_of(self, other: Recipe) -> bool:
+        """Whether a key and a set stand for the same prompt here and there; folders of old do not say."""
+        return bool(self.basis) and self.basis == other.basis
 
 
-def make_recipe(config: GeneratorConfig, prompts: PromptsFolder) -> Recipe:
-    """The recipe of what a generator writes for a plan."""
+def make_recipe(config: GeneratorConfig, prompts: PromptsFolder, documents: DocumentsFolder) -> Recipe:
+    """The recipe of what a generator writes for a plan over documents."""
     writer = {name: value for name, value in config.identity().items() if name not in _LENGTHS}
     task = to_json_values(prompts.task())
     written = {name: value for name, value in task.items() if name not in _PLANNING}
     # A row's hash covers the demonstrations of its first turn; those that later turns show are told apart here.
     pool = content_digest(prompts.pool_file) if len(task["turns"]) > 1 else ""
-    return Recipe(digest([writer, written, pool]), config.max_tokens, config.context_tokens)
+    basis = digest([content_digest(documents.passages_file), content_digest(prompts.sets_file)])
+    return Recipe(digest([writer, written, pool]), config.max_tokens, config.context_tokens, basis)
 
 
 def note_recipe(folder: Path, recipe: Recipe) -> None:
@@ -109,33 +125,28 @@ def reuse_rows(parts: PartsLog, prompts: PromptsFolder, passages: pa.Table) -> i
     output = parts.folder
     if (output / _REUSED_FILE).exists():
         return 0
-    before, recipe, plan = len(parts.committed), _recipe_of(output), prompts.plan_files()
+    before, recipe, writer = len(parts.committed), _recipe_of(output), _Writer(parts)
     found = parts.committed.copy()  # and what waits to be written
-    writer = _Writer(parts)
-    matcher = _Matcher(prompts, passages, recipe)
-    for source in find_sources(output, recipe):
-        try:
+    if sources := find_sources(output, recipe):
+        matcher = _Matcher(prompts, passages, recipe, found)
+        for source in sources:
             # A folder that another driver writes at this moment is left alone: its parts come and go.
-            with locked(source.parent / f".{source.name}.lock", wait=False):
-                for rows in _matching_rows(source, matcher, plan, found):
+            with contextlib.suppress(BlockingIOError), locked(source.parent / f".{source.name}.lock", wait=False):
+                for rows in _matching_rows(source, matcher):
                     found.add(np.sort(rows["sample_id"].to_numpy()))
                     writer.add(rows)
-        except BlockingIOError:
-            continue
     writer.close()
     reused = len(parts.committed) - before
     write_json(output / _REUSED_FILE, {"rows": reused})
     return reused
 
 
-def _matching_rows(source: Path, matcher: _Matcher, plan: list[PlanFile], committed: IdSet) -> Iterator[pa.Table]:
+def _matching_rows(source: Path, matcher: _Matcher) -> Iterator[pa.Table]:
     """The rows of a source folder that answer what is planned and not committed, as samples of this plan."""
-    limits = _recipe_of(source)
-    parts = committed_parts(source)
-    for window in pending_windows(plan, committed) if parts else ():
-        for rows in row_groups(parts, _GROUP_ROWS):
-            if (matches := matcher.match(window, rows, limits)).num_rows:
-                yield _renumbered(rows, matches)
+    recipe = _recipe_of(source)
+    for rows in row_groups(committed_parts(source), _GROUP_ROWS):
+        if (matches := matcher.match(rows, recipe)).num_rows:
+            yield _renumbered(rows, matches)
 
 
 class _Matcher:
@@ -145,45 +156,65 @@ class _Matcher:
         prompts: the plan.
         passages: columns `passage_id`, `title` and `text`.
         recipe: of the folder that is written.
+        committed: ids of the rows that are there, which grow while sources are read.
     """
 
-    def __init__(self, prompts: PromptsFolder, passages: pa.Table, recipe: Recipe) -> None:
+    def __init__(self, prompts: PromptsFolder, passages: pa.Table, recipe: Recipe, committed: IdSet) -> None:
         self._render = prompts.prompts().compile().first.prompt
-        self._passages, self._recipe = passages, recipe
+        self._planned = PlannedIndex(prompts, committed)
+        self._passages, self._recipe, self._committed = passages, recipe, committed
 
-    def match(self, window: pa.Table, rows: pa.Table, limits: Recipe) -> pa.Table:
-        """The planned rows that rows of a source folder answer, with the index of the answer as `row`.
+    def match(self, rows: pa.Table, source: Recipe) -> pa.Table:
+        """The planned rows that rows of a source folder answer.
 
         Args:
-            window: planned rows.
             rows: of the source folder.
-            limits: its recipe.
-        """
-        numbered = rows.append_column("row", pa.array(np.arange(rows.num_rows)))
-        offered = numbered.filter(self._is_usable(rows, limits)).select([*KEY, "row", "input_hash"])
-        joined = window.join(offered, KEY, join_type="inner").combine_chunks()
-        return joined.filter(pa.array(self._are_same_prompts(joined), pa.bool_()))
+            source: its recipe.
 
-    def _is_usable(self, rows: pa.Table, limits: Recipe) -> pa.ChunkedArray:
+        Returns:
+            Columns `row` (the index of the answer), `sample_id`, `demonstration_set` and `demonstrations`.
+        """
+        found = self._planned.find(rows)
+        found = found.filter(pa.array(~self._committed.contains(found["sample_id"].to_numpy())))
+        found = found.filter(self._is_usable(rows.take(found["row"]), source))
+        return found.filter(pa.array(self._has_prompt(rows.take(found["row"]), found, source)))
+
+    def _has_prompt(self, answers: pa.Table, found: pa.Table, source: Recipe) -> NDArray[np.bool_]:
+        """Whether rows of a source answer the prompts of the planned rows beside them."""
+        alike = np.zeros(answers.num_rows, np.bool_)
+        if source.has_prompts_of(self._recipe):
+            is_same_set = pc.equal(answers["demonstration_set"], found["demonstration_set"])
+            alike |= pc.and_(is_same_set, pc.not_equal(answers["input_hash"], "")).to_numpy()
+        others = np.flatnonzero(~alike)
+        alike[others] = self._are_rendered_alike(answers.take(others), found.take(others))
+        return alike
+
+    def _is_usable(self, rows: pa.Table, source: Recipe) -> pa.ChunkedArray:
         """All rows of the same limits; of others what is complete within the present ones."""
-        if limits == self._recipe:
+        if source.has_limits_of(self._recipe):
             return pc.is_valid(rows["status"])
         complete = pc.and_(pc.equal(rows["finish_reason"], "stop"), pc.equal(rows["status"], "generated"))
-        if limits.max_tokens > self._recipe.max_tokens:
+        if source.max_tokens > self._recipe.max_tokens:
             return pc.and_(complete, pc.less_equal(rows["output_tokens"], self._recipe.max_tokens))
         return complete
 
-    def _are_same_prompts(self, joined: pa.Table) -> list[bool]:
-        row_of = pc.index_in(joined["passage_id"], value_set=self._passages["passage_id"].combine_chunks())
-        with_texts = joined
-        for name in ("title", "text"):
-            with_texts = with_texts.append_column(name, self._passages[name].take(row_of))
-        hashes = joined["input_hash"].to_pylist()
-        return [self._hash(row) == hashed for row, hashed in zip(planned_rows(with_texts), hashes, strict=True)]
+    def _are_rendered_alike(self, answers: pa.Table, found: pa.Table) -> list[bool]:
+        """The same, told by rendering; a planned row has the conditions of any row with its key."""
+        if not answers.num_rows:
+            return []
+        row_of = pc.index_in(answers["passage_id"], value_set=self._passages["passage_id"].combine_chunks())
+        passages = self._passages.select(["title", "text"]).take(row_of).to_pylist()
+        sets, names = found["demonstration_set"].to_pylist(), condition_names(answers)
+        columns = ["cell", "input_hash", *(f"{CONDITION_PREFIX}{name}" for name in names)]
+        alike = []
+        for row, passage, shown in zip(answers.select(columns).to_pylist(), passages, sets, strict=True):
+            conditions = {name: row[f"{CONDITION_PREFIX}{name}"] for name in names}
+            alike.append(self._hash(Ask(passage, shown, conditions, {}), row["cell"]) == row["input_hash"])
+        return alike
 
-    def _hash(self, row: PlannedRow) -> str:
+    def _hash(self, ask: Ask, cell: str) -> str:
         try:
-            return input_hash(self._render(row.ask()), row.passage, row.cell)
+            return input_hash(self._render(ask), ask.passage, cell)
         except (UserError, *RENDER_ERRORS):
             return "cannot be rendered"  # and so it fails, in the engine, with its reason
 
@@ -213,17 +244,17 @@ class _Writer:
 
     def __init__(self, parts: PartsLog) -> None:
         self._parts = parts
-        self._waiting: list[pa.Table] = []
+        self._pieces = Pieces(_PART_ROWS)
 
     def add(self, rows: pa.Table) -> None:
         """Adds rows, and commits a part when there are enough."""
-        self._waiting.append(rows)
-        if sum(table.num_rows for table in self._waiting) >= _PART_ROWS:
-            self.close()
+        self._commit(self._pieces.add(rows))
 
     def close(self) -> None:
         """Commits what is waiting."""
-        if self._waiting:
-            write_part(self._parts.new_part(_WRITER), pa.concat_tables(self._waiting).combine_chunks())
+        self._commit(self._pieces.rest())
+
+    def _commit(self, tables: Iterator[pa.Table]) -> None:
+        for table in tables:
+            write_part(self._parts.new_part(_WRITER), table)
             self._parts.list_new()
-            self._waiting = []

@@ -9,7 +9,7 @@ bitmap, what is pending is read window by window.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from engine.errors import StoppedEarly
 from engine.generation.jobs import GenerationJob
 from engine.generation.totals import EngineTotals, check_failures
 from engine.samples.accounts import check_complete, find_error, make_record
-from engine.samples.pending import pending_units
+from engine.samples.pending import PendingUnits
 from engine.samples.reuse import make_recipe, note_recipe, reuse_rows
 from engine.samples.starts import Start, note_start
 from engine.storage.merging import compact
@@ -50,8 +50,9 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
     prompts = PromptsFolder(inputs["prompts"])
     plan = prompts.plan_files()
     parts = PartsLog.take_over(output, size_of(plan))
-    passages = DocumentsFolder(inputs["documents"]).texts()
-    note_recipe(output, make_recipe(config, prompts))
+    documents = DocumentsFolder(inputs["documents"])
+    passages = documents.texts()
+    note_recipe(output, make_recipe(config, prompts, documents))
     if reused := reuse_rows(parts, prompts, passages):
         place.console.step("samples", f"{reused:,} taken over from earlier runs")
 
@@ -60,7 +61,8 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
     if done < planned:
         share, conditions = config.max_failed_share, prompts.conditions()
         job = GenerationJob(prompts.prompts(), parts.start, parts.attempt_folder, conditions, max_failed_share=share)
-        units = pending_units(plan, parts.committed, passages, _UNIT_BATCHES * config.max_num_seqs)
+        missing = parts.committed.copy()  # the parts that engines write are added to the other
+        units = PendingUnits(plan, missing, passages, _UNIT_BATCHES * config.max_num_seqs)
         _have_written(job, parts, _Missing(units, planned, done), config, place)
 
     # The count.
@@ -77,7 +79,7 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
 class _Missing:
     """The work of one start."""
 
-    units: Iterator[Unit]
+    units: Iterable[Unit]
     planned: int
     """Samples of the whole plan."""
     done_before: int

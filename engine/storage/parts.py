@@ -32,6 +32,8 @@ from engine.storage.manifest import FencedError, Listing, Manifest
 
 IDS_KEY = b"synthmill.sample_ids"
 """Key of a part's footer: the sample ids of its rows, as `ids.pack_ids` packs them."""
+PIECE_BYTES = 1 << 28
+"""Rows are put together to pieces of about this many bytes at most: an Arrow column of strings ends at 2 GiB."""
 _PART = re.compile(r"attempt-(\d+)/part-([a-z]+\d*)-\d+\.parquet(\.tmp)?")
 
 
@@ -126,18 +128,43 @@ def distinct_ids(part: Path, ids: Ids) -> Ids:
 def row_groups(parts: Iterable[Path], at_least: int) -> Iterator[pa.Table]:
     """Gives the rows of parts in their order, in tables of `at_least` rows or a little more; the last may be smaller.
 
-    One row group of a part is read at a time, so that large parts need not fit into memory.
+    So are those of long texts, which end at `PIECE_BYTES`. One row group of a part is read at a time, so that large
+    parts need not fit into memory.
     """
-    waiting: list[pa.Table] = []
+    pieces = Pieces(at_least)
     for part in parts:
-        with pq.ParquetFile(part) as file:
+        with pq.ParquetFile(part, pre_buffer=False) as file:
             for index in range(file.num_row_groups):
-                waiting.append(file.read_row_group(index).replace_schema_metadata(None))
-                if sum(table.num_rows for table in waiting) >= at_least:
-                    yield pa.concat_tables(waiting).combine_chunks()
-                    waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
+                yield from pieces.add(file.read_row_group(index).replace_schema_metadata(None))
+    yield from pieces.rest()
+
+
+class Pieces:
+    """Puts tables together until they have enough rows, or so many bytes that more would be too large a piece.
+
+    Args:
+        rows: how many are enough.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._enough = rows
+        self._waiting: list[pa.Table] = []
+        self._rows = self._bytes = 0
+
+    def add(self, table: pa.Table) -> Iterator[pa.Table]:
+        """Adds rows; yields what waits as one table if it is enough."""
+        self._waiting.append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+        if self._rows >= self._enough or self._bytes >= PIECE_BYTES:
+            yield from self.rest()
+
+    def rest(self) -> Iterator[pa.Table]:
+        """Yields what waits, if anything does."""
+        if self._waiting:
+            whole = pa.concat_tables(self._waiting).combine_chunks()
+            self._waiting, self._rows, self._bytes = [], 0, 0
+            yield whole
 
 
 def part_runs(part: Path) -> Runs:

@@ -57,3 +57,13 @@ def mix(hashes: Hashes, seed: int, stream: int, number: Integers | int = 0) -> H
 def uniform(hashes: Hashes) -> Floats:
     """Hashes as floats that are uniform between 0 and 1 and never either of them, in the shape of `hashes`."""
     return ((hashes >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def earlier_equals(numbers: Integers) -> Integers:
+    """Counts for each of n numbers the equal ones before it, (n,)."""
+    order = np.argsort(numbers, kind="stable")
+    ordered = numbers[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[:1] - 1))
+    counts = np.empty(len(numbers), np.int64)
+    counts[order] = np.arange(len(numbers)) - np.repeat(starts, np.diff(starts, append=len(numbers)))
+    return counts

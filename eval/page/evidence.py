@@ -6,15 +6,18 @@ are drawn with a seed, not picked, and every reason for rejection gets its turn.
 
 from __future__ import annotations
 
+import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.artifacts.columns import CONDITION_PREFIX
+from engine.artifacts.examples import ExamplesFolder
+from engine.text.hashes import Integers
 from eval.evaluation import Evaluation
 from eval.retrieval.metrics import HEADLINE, best_rank
 from eval.retrieval.ranking import Results
@@ -82,33 +85,50 @@ class Evidence:
     changes: Changes
 
 
-def gather_evidence(kept: pa.Table, rejected: pa.Table, evaluation: Evaluation, seed: int) -> Evidence:
+def gather_evidence(examples: ExamplesFolder, evaluation: Evaluation, seed: int) -> Evidence:
     """Gathers some kept and some rejected samples, and the queries that gained and lost most.
 
     Args:
-        kept: the kept examples, all columns.
-        rejected: the rejected examples, all columns.
+        examples: a finished folder.
         evaluation: what was measured.
         seed: draws the samples.
     """
+    kept, rejected = shown_samples(examples, seed)
     return Evidence(
-        kept=draw_samples(kept, SHOWN_KEPT, seed),
-        rejected=draw_samples(rejected, SHOWN_REJECTED, seed),
+        kept=kept,
+        rejected=rejected,
         changes=find_changes(evaluation.shown, evaluation.corpus, SHOWN_CHANGES),
     )
 
 
-def draw_samples(table: pa.Table, count: int, seed: int) -> list[ShownSample]:
-    """Draws rows of a table of examples by chance, from one reason after the other, the most frequent first."""
-    by_reason: dict[str, list[int]] = {}
-    for row, reason in enumerate(table["reason"].to_pylist()):
-        by_reason.setdefault(reason, []).append(row)
+def shown_samples(examples: ExamplesFolder, seed: int) -> tuple[list[ShownSample], list[ShownSample]]:
+    """Some kept and some rejected samples; only these are read with their texts."""
+    columns = ["sample_id", "reason"]
+    kept = draw_samples(examples.kept_batches(columns), SHOWN_KEPT, seed)
+    rejected = draw_samples(examples.rejected_batches(columns), SHOWN_REJECTED, seed)
+    return [_shown(examples, sample_id) for sample_id in kept], [_shown(examples, sample_id) for sample_id in rejected]
+
+
+def draw_samples(batches: Iterable[pa.RecordBatch], count: int, seed: int) -> list[int]:
+    """Ids of examples, drawn by chance, taking turns between the reasons, the most frequent first.
+
+    Args:
+        batches: columns `sample_id` and `reason`.
+        count: how many to draw at most.
+        seed: of the draw.
+    """
+    ids_by_reason: dict[str, list[Integers]] = {}
+    for batch in batches:
+        for reason in batch["reason"].unique().to_pylist():
+            ids = batch["sample_id"].filter(pc.equal(batch["reason"], reason)).to_numpy()
+            ids_by_reason.setdefault(reason, []).append(ids)
     rng = random.Random(seed)
-    for rows in by_reason.values():
-        rng.shuffle(rows)
-    queues = sorted(by_reason.values(), key=len, reverse=True)
-    turns = [rows[turn] for turn in range(max(map(len, queues), default=0)) for rows in queues if turn < len(rows)]
-    return [_shown(table.slice(row, 1).to_pylist()[0]) for row in turns[:count]]
+    queues = []
+    for ids in sorted(map(np.concatenate, ids_by_reason.values()), key=len, reverse=True):
+        drawn = rng.sample(range(len(ids)), min(count, len(ids)))
+        queues.append([int(ids[row]) for row in drawn])
+    turns = itertools.zip_longest(*queues)
+    return [sample_id for turn in turns for sample_id in turn if sample_id is not None][:count]
 
 
 def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
@@ -137,7 +157,9 @@ def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
     return f"{start or line[:characters]} …"
 
 
-def _shown(row: Mapping[str, Any]) -> ShownSample:
+def _shown(examples: ExamplesFolder, sample_id: int) -> ShownSample:
+    row = examples.row(sample_id)
+    assert row is not None, "a sample that was drawn is there"
     conditions = {
         name.removeprefix(CONDITION_PREFIX): str(value)
         for name, value in row.items()

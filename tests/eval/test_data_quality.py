@@ -48,7 +48,7 @@ def test_diversity_is_compared_at_the_same_number_of_queries() -> None:
 def test_figures_of_a_run(tmp_path: Path) -> None:
     folder = ExamplesFolder(build_run(tmp_path)["examples"])
     kept, rejected = folder.kept(), folder.rejected()
-    figures = quality_figures((kept, rejected), small_benchmark().queries, 0, {"form": {"question": 0.75}})
+    figures = quality_figures(folder, small_benchmark().queries, 0, {"form": {"question": 0.75}})
     shares = figures.conditions["form"]
     assert set(shares) == {"question", "keywords"}
     assert sum(share.generated for share in shares.values()) == kept.num_rows + rejected.num_rows == 24
@@ -59,9 +59,17 @@ def test_figures_of_a_run(tmp_path: Path) -> None:
     assert figures.real.queries == 5
 
 
+def test_of_very_many_queries_some_are_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ExamplesFolder(build_run(tmp_path)["examples"])
+    monkeypatch.setattr("eval.data_quality.MOST_DESCRIBED", 3)
+    figures = quality_figures(folder, {}, 0, {})
+    assert figures.kept.queries == 3
+    assert sum(share.generated for share in figures.conditions["form"].values()) == 24, "conditions are counted in all"
+
+
 def test_without_real_queries_nothing_is_compared(tmp_path: Path) -> None:
     folder = ExamplesFolder(build_run(tmp_path)["examples"])
-    figures = quality_figures((folder.kept(), folder.rejected()), {}, 0, {})
+    figures = quality_figures(folder, {}, 0, {})
     assert (figures.real, figures.distinct_2_at_equal_number) == (None, None)
     assert {share.target for share in figures.conditions["form"].values()} == {None}
 

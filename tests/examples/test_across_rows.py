@@ -1,8 +1,14 @@
 """Each filter that compares rows sees what is open, and leaves open the lowest id of what it compares."""
 
-import numpy as np
+from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.errors import BrokenInvariantError
 from engine.examples.across_rows import (
+    reject_by_row,
     reject_exact_duplicates,
     reject_lost,
     reject_near_duplicates,
@@ -10,7 +16,7 @@ from engine.examples.across_rows import (
 )
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.ledger import Ledger
-from tests.support.ledgers import make_ledger
+from tests.support.ledgers import PLACES, QUERIES, detail_of, large, make_ledger
 
 SIMILAR = DedupConfig(threshold=0.6)
 
@@ -22,14 +28,38 @@ def checked_by_row() -> Ledger:
     return ledger
 
 
+def test_verdicts_come_in_the_order_of_the_parts_and_end_at_their_samples(tmp_path: Path) -> None:
+    ledger = make_ledger()
+    table = pa.table(
+        {
+            "sample_id": [10 * PLACES.index(place) for place in range(6)],
+            "query": large([f"clean {QUERIES[PLACES.index(place)]}" for place in range(6)]),
+            "reason": ["", "copy", "", "format", "copy", ""],
+            "detail": ["", "90%", "", "empty", "95%", ""],
+        }
+    )
+    reject_by_row(ledger, [table.slice(0, 4), table.slice(4)], tmp_path / "queries")
+    assert list(ledger.queries(np.arange(6))) == [f"clean {query}" for query in QUERIES]
+    assert ledger.reasons().to_pylist() == ["format", "", "", "copy", "copy", ""]
+    assert detail_of(ledger) == ["empty", "", "", "95%", "90%", ""]
+
+
+def test_verdicts_on_other_samples_are_a_defect(tmp_path: Path) -> None:
+    table = pa.table({"sample_id": range(0, 60, 10), "query": [""] * 6, "reason": [""] * 6, "detail": [""] * 6})
+    with pytest.raises(BrokenInvariantError, match="other rows than they were given"):
+        reject_by_row(make_ledger(), [table], tmp_path / "queries")
+    with pytest.raises(BrokenInvariantError, match="returned 0 of 6 rows"):
+        reject_by_row(make_ledger(), [], tmp_path / "queries")
+
+
 def test_rows_end_with_the_reason_of_the_first_filter_that_rejects_them() -> None:
     ledger = checked_by_row()
     reject_exact_duplicates(ledger)
     reject_near_duplicates(ledger, SIMILAR, num_threads=1)
     reject_lost(ledger, np.array([1, 9]), top_k=3)
     reasons = ["", "exact_duplicate", "near_duplicate", "round_trip", "near_duplicate", "format"]
-    assert ledger.reasons.tolist() == reasons
-    assert ledger.details.tolist() == ["", "of sample 0", "of sample 0", "rank 9", "of sample 0", "empty"]
+    assert ledger.reasons().to_pylist() == reasons
+    assert detail_of(ledger) == ["", "of sample 0", "of sample 0", "rank 9", "of sample 0", "empty"]
     assert ledger.ranks.tolist() == [1, 0, 0, 9, 0, 0]
     assert ledger.rejected() == {"format": 1, "exact_duplicate": 1, "near_duplicate": 2, "round_trip": 1}
 
@@ -41,7 +71,7 @@ def test_a_rejected_query_stands_for_no_other() -> None:
     assert ledger.open().tolist() == [1, 2, 3, 4]
     reject_near_duplicates(ledger, SIMILAR, num_threads=1)
     assert ledger.open().tolist() == [1, 3]
-    assert ledger.details[2] == "of sample 10"
+    assert detail_of(ledger)[2] == "of sample 10"
 
 
 def test_each_search_for_duplicates_finds_its_own_kind() -> None:
@@ -63,7 +93,7 @@ def test_the_lowest_ids_of_a_passage_stay() -> None:
     ledger = checked_by_row()
     reject_surplus(ledger, max_per_passage=1)
     assert ledger.open().tolist() == [0, 2, 3, 4]
-    assert ledger.details[1] == "over 1"
+    assert detail_of(ledger)[1] == "over 1"
     assert ledger.rejected() == {"format": 1, "max_per_passage": 1}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,7 @@ class Stub:
     def wait_ready(self) -> float:
         return 0.0
 
-    def generate(self, job: Any, parts: Any, units: list[Unit], on_progress: Any) -> list[EngineTotals]:
+    def generate(self, job: Any, parts: Any, units: Iterable[Unit], on_progress: Any) -> list[EngineTotals]:
         self.last = [EngineTotals(generated=sum(unit.size for unit in units))]
         return self.last
 
@@ -124,6 +125,45 @@ class Stub:
 
     def stop(self) -> None:
         pass
+
+
+class CountedUnits:
+    """Units that are made as they are taken; how many were, so far."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.made = count, 0
+
+    def __iter__(self) -> Iterator[Unit]:
+        for unit in units(15 * self.count, 15):
+            self.made += 1
+            yield unit
+
+
+def test_units_are_split_as_they_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All units of a large plan, with their texts, do not fit into memory."""
+    made: list[int] = []
+    written: list[int] = []
+
+    class Watching(Stub):
+        def generate(self, job: Any, parts: Any, units: Iterable[Unit], on_progress: Any) -> list[EngineTotals]:
+            for unit in units:
+                made.append(work.made)
+                written.extend(unit.rows["sample_id"].to_pylist())
+            return []
+
+    monkeypatch.setattr("engine.generation.pools.EnginePool", Watching)
+    work = CountedUnits(20)
+    MixedPool(MIXED, quiet_place(tmp_path), salt="").generate(*job_at(tmp_path / "samples"), work, print)
+    assert made[0] <= 3, "the first unit was handed on before the others were made"
+    assert work.made == 40, "each generator goes through them once"
+    assert sorted(written) == list(range(300))
+
+
+def test_units_that_can_be_gone_through_once_are_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.generation.pools.EnginePool", Stub)
+    pool = MixedPool(MIXED, quiet_place(tmp_path), salt="")
+    with pytest.raises(AssertionError, match="goes through the units once"):
+        pool.generate(*job_at(tmp_path / "samples"), iter(units(20, 5)), print)
 
 
 def test_a_second_job_counts_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PROMPTS
+from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder, SamplesRecord
 from engine.runtime.place import Place
@@ -24,6 +25,7 @@ from engine.samples.step import generate_samples
 from engine.storage.files import locked
 from engine.storage.parts import committed_parts
 from engine.task.config import TaskConfig, TurnConfig
+from engine.task.render import Demonstration
 from tests.support.jobs import FAKE, TASK
 
 Sampled = dict[tuple[str, str], str]
@@ -130,6 +132,40 @@ def test_what_may_have_been_written_otherwise_is_not_taken_over(mill: Mill) -> N
     assert asked(mill.write(FAKE, changed, "edited document")) == 1
 
 
+def test_nothing_is_rendered_where_the_prompts_are_known_to_be_the_same(
+    mill: Mill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+    hashed = reuse.input_hash
+
+    def counting(*parts: Any) -> str:
+        rendered.append(hashed(*parts))
+        return rendered[-1]
+
+    monkeypatch.setattr(reuse, "input_hash", counting)
+    mill.write(FAKE, mill.plan(20, ("a",)), "first")
+    more = mill.write(FAKE, mill.plan(20, ("a", "b")), "more values")
+    assert (more.carried, rendered) == (20, []), "the same passages and demonstrations"
+    other = mill.write(FAKE, mill.plan(30, ("a",)), "more documents")
+    assert (other.carried, len(rendered)) == (20, 40), "two sources with these rows, and other passages"
+
+
+def test_another_demonstration_set_is_another_prompt(mill: Mill) -> None:
+    mill.write(FAKE, mill.plan(20), "first")
+    shown = [[Demonstration("a text", "a query")], [Demonstration("another text", "another query")]]
+    task = replace(TASK, demonstration="{{ demonstration.document }}: {{ demonstration.query }}\n")
+    for number in range(2):  # the same sets, of which the second plan shows another
+        inputs = mill.plan(20, task=task)
+        PromptsFolder(inputs["prompts"]).write_basis(task, shown[0], shown)
+        plan = inputs["prompts"] / "plan-00000.parquet"
+        rows = pq.read_table(plan)
+        index = rows.schema.get_field_index("demonstration_set")
+        sets = pa.array([number if row < 15 else 0 for row in range(20)], pa.int32())
+        pq.write_table(rows.set_column(index, "demonstration_set", sets), plan)
+        record = mill.write(FAKE, inputs, f"set {number}")
+    assert (asked(record), record.carried) == (15, 5)
+
+
 def test_what_was_turned_down_is_taken_over_under_the_same_limits(mill: Mill) -> None:
     turn = TurnConfig(TASK.prompt, stop=TASK.stop, keep_if="text | length % 2 == 0")
     picky = TaskConfig(turns={"query": turn})
@@ -159,9 +195,10 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
     (tmp_path / "prompts").mkdir()
     prompts = PromptsFolder(tmp_path / "prompts")
     prompts.write_basis(TASK, [], [])
-    recipe = make_recipe(FAKE, prompts)
-    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts).text
-    assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts).text
+    documents = DocumentsFolder(tmp_path)
+    recipe = make_recipe(FAKE, prompts, documents)
+    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts, documents).text
+    assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts, documents).text
     for name in ("b", "a", "own", "foreign", "older version"):
         (tmp_path / name / ("attempt-0001" if name == "older version" else "manifest")).mkdir(parents=True)
         values = vars(recipe) | ({"text": "other"} if name == "foreign" else {})
@@ -174,9 +211,9 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
 def test_other_code_that_writes_is_another_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = PromptsFolder(tmp_path)
     prompts.write_basis(TASK, [], [])
-    before = make_recipe(FAKE, prompts)
+    before = make_recipe(FAKE, prompts, DocumentsFolder(tmp_path))
     monkeypatch.setattr("engine.generation.config.source_hash", lambda module: f"edited {module}")
-    assert make_recipe(FAKE, prompts).text != before.text
+    assert make_recipe(FAKE, prompts, DocumentsFolder(tmp_path)).text != before.text
 
 
 @pytest.mark.parametrize("parts", range(3))

@@ -21,6 +21,7 @@ from engine.storage.parts import (
     ignored_files,
     part_ids,
     part_name,
+    row_groups,
     whole_part_runs,
     write_part,
     writer_of,
@@ -61,6 +62,20 @@ def test_a_part_counts_when_the_manifest_lists_it(tmp_path: Path) -> None:
     assert writer.commit() == tmp_path / "attempt-0001" / "part-e3-00001.parquet"
     parts.list_new()
     assert committed_ids(committed_parts(tmp_path)).tolist() == [2, 7, 9]
+
+
+def test_long_texts_make_smaller_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An Arrow column of strings ends at 2 GiB, which 65,536 long answers reach."""
+    monkeypatch.setattr("engine.storage.parts.PIECE_BYTES", 1000)
+    attempt = begin(tmp_path).attempt_folder
+    parts = [write(attempt, [2 * number, 2 * number + 1], number=number) for number in range(20)]
+    sizes = [table.num_rows for table in row_groups(parts, 1000)]
+    assert sum(sizes) == 40
+    assert len(sizes) > 3
+    assert max(sizes) <= 12
+    monkeypatch.undo()
+    assert [table.num_rows for table in row_groups(parts, 1000)] == [40]
+    assert [table.num_rows for table in row_groups(parts, 16)] == [16, 16, 8]
 
 
 def test_reads_all_samples_in_order(tmp_path: Path) -> None:

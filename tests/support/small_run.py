@@ -265,10 +265,9 @@ def small_report(root: Path, *, judged: bool = True) -> tuple[Report, Evidence]:
     folders = build_run(root)
     evaluation = small_evaluation(folders, judged=judged)
     examples = ExamplesFolder(folders["examples"])
-    kept, rejected = examples.kept(), examples.rejected()
-    quality = quality_figures((kept, rejected), evaluation.real_queries, 0, {"form": {"question": 0.75}})
+    quality = quality_figures(examples, evaluation.real_queries, 0, {"form": {"question": 0.75}})
     report = assemble(small_config(), folders, root / "report" / "0123456789abcdef", evaluation, quality)
-    return with_effort(report, seconds=9.1, peak_memory_bytes=0), gather_evidence(kept, rejected, evaluation, 0)
+    return with_effort(report, seconds=9.1, peak_memory_bytes=0), gather_evidence(examples, evaluation, 0)
 
 
 def place_in(folder: Path) -> Place:

@@ -11,6 +11,7 @@ import pytest
 from engine.artifacts.columns import EXAMPLES
 from engine.artifacts.examples import ExamplesFolder
 from engine.errors import UserError
+from engine.text.hashes import text_hashes
 from tests.support.training import write_examples
 from training.negatives import NO_NEGATIVES, Negatives
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys
@@ -55,10 +56,26 @@ def test_examples_of_one_document_are_refused(tmp_path: Path) -> None:
 
 def test_queries_that_differ_in_case_or_spacing_are_one_key() -> None:
     keys = row_keys(ROWS, MINED)
-    assert keys.queries == ["what is honey?", "what is honey?"]
-    assert keys.passages == ["of bees", "of hives"]
-    assert keys.documents == ["d0", "d1"]
-    assert keys.negatives == MINED.documents
+    assert keys.queries.tolist() == text_hashes(["what is honey?", "what is honey?"]).tolist()
+    assert keys.passages.tolist() == text_hashes(["of bees", "of hives"]).tolist()
+    assert keys.documents.tolist() == text_hashes(["d0", "d1"]).tolist()
+    assert keys.negatives.tolist() == [text_hashes(row).tolist() for row in MINED.documents]
+    assert row_keys(ROWS, NO_NEGATIVES).negatives.size == 0
+
+
+def test_a_text_that_many_rows_have_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.artifacts.examples._BATCH_ROWS", 7)
+    folder = ExamplesFolder(write_examples(tmp_path, count=60, documents=20))
+    rows, plain = read_rows(folder), folder.kept(split="train")
+    assert all(rows[name].to_pylist() == plain[name].to_pylist() for name in rows.column_names)
+    assert rows.schema.field("query").type == pa.large_string(), "they may be more than 2 GiB"
+    for name in ("passage", "passage_id", "document_id"):
+        assert rows.schema.field(name).type == pa.dictionary(pa.int32(), pa.large_string())
+        assert [column.num_chunks for column in rows.columns] == [1] * 4
+        assert len(rows[name].chunk(0).dictionary) == len(set(plain[name].to_pylist()))
+    keys, of_texts = row_keys(rows, NO_NEGATIVES), row_keys(plain, NO_NEGATIVES)
+    for name in ("passages", "documents", "queries"):
+        assert getattr(keys, name).tolist() == getattr(of_texts, name).tolist()
 
 
 def test_the_loss_reads_texts_and_no_ids() -> None:

@@ -83,7 +83,7 @@ def look_up(block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_
 
     Args:
         block: columns `step` and `row`, whole batches.
-        rows: a list of one reference, to the table that `row` points into.
+        rows: a list of one reference, to the table that `row` points into, texts or dictionaries of texts.
         batch_size: the rows of a global batch.
         rank: the worker.
         world_size: the number of workers.
@@ -92,7 +92,10 @@ def look_up(block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_
         the columns of the rows, and `step`.
     """
     plan = block.take(pa.array(_positions(block.num_rows, batch_size, rank, world_size)))
-    return ray.get(rows[0]).take(plan["row"]).append_column("step", plan["step"])
+    taken = ray.get(rows[0]).take(plan["row"])
+    # A dictionary would travel whole with each block.
+    texts = {name: taken[name].cast(pa.large_string()) for name in taken.column_names}
+    return pa.table({**texts, "step": plan["step"]})
 
 
 def _positions(num_rows: int, batch_size: int, rank: int, world_size: int) -> Rows:

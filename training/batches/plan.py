@@ -12,40 +12,50 @@ samplers of sentence-transformers compare texts only, see one rank, and do not w
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from array import array
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.text.hashes import Hashes
+
 Rows = NDArray[np.int64]
 """Numbers of rows; a batch plan is such an array of shape (steps, batch_size)."""
+Codes = NDArray[np.int32]
+"""Equal things as equal numbers, from 0 on; -1 is none of them."""
 
 _STEPS_OF_AN_EPOCH = 5
 """The number of steps that an epoch should have, for which steps are made smaller."""
 _SMALL_BATCH = 16
 """The smallest size that steps are given for that."""
+_ROWS_AT_ONCE = 1 << 16
+"""The rows whose numbers are Python integers at a time."""
 
 
-@dataclass(frozen=True)
+def _no_negatives() -> Hashes:
+    return np.empty((0, 0), np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
 class RowKeys:
-    """All that the rows of a batch must not share: one entry per row, strings of any kind.
+    """All that the rows of a batch must not share, as hashes: texts as keys would be as large as the collection.
 
     Attributes:
-        passages: what is told apart as a passage, an id or the text itself.
-        documents: the document of each passage.
-        queries: the text of each query, or a normal form of it.
-        negatives: per row the documents of its own hard negatives; empty when there are none.
-        negative_passages: per row these negatives themselves, told apart as `passages` are, since other documents
-            may hold them too.
+        passages: what is told apart as a passage, an id or the text itself, (rows,).
+        documents: the document of each passage, (rows,).
+        queries: the text of each query, or a normal form of it, (rows,).
+        negatives: the documents of each row's own hard negatives, hashed as `documents` are, (rows, negatives); (0, 0)
+            when there are none.
+        negative_passages: these negatives themselves, hashed as `passages` are, since other documents may hold them
+            too; of the same shape, or (0, 0).
     """
 
-    passages: Sequence[str]
-    documents: Sequence[str]
-    queries: Sequence[str]
-    negatives: Sequence[Sequence[str]] = ()
-    negative_passages: Sequence[Sequence[str]] = ()
+    passages: Hashes
+    documents: Hashes
+    queries: Hashes
+    negatives: Hashes = field(default_factory=_no_negatives)
+    negative_passages: Hashes = field(default_factory=_no_negatives)
 
     def __post_init__(self) -> None:
         lengths = {len(self.passages), len(self.documents), len(self.queries)}
@@ -79,10 +89,13 @@ def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, 
     assert batch_size % world_size == 0, f"{world_size} workers cannot share batches of {batch_size} equally"
     order = np.random.default_rng([seed, epoch]).permutation(len(keys))
     batches = _Batches(batch_size, keys)
-    for row in order.tolist():
-        batches.put(row)
-    full = [batch for batch in batches.rows if len(batch) == batch_size]
-    return np.asarray(full, dtype=np.int64).reshape(len(full), batch_size)
+    for start in range(0, len(order), _ROWS_AT_ONCE):
+        for row in order[start : start + _ROWS_AT_ONCE].tolist():
+            batches.put(row)
+    batch_of = batches.of_rows()
+    by_batch = np.argsort(batch_of, kind="stable")
+    is_full = np.bincount(batch_of, minlength=1) == batch_size
+    return order[by_batch[is_full[batch_of[by_batch]]]].reshape(-1, batch_size)
 
 
 def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int) -> Rows:
@@ -112,7 +125,7 @@ def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed:
     Returns:
         a multiple of `world_size`, of at least two rows a worker; 0 when there is none.
     """
-    distinct = min(len(set(values)) for values in (keys.passages, keys.documents, keys.queries))
+    distinct = min(len(np.unique(values)) for values in (keys.passages, keys.documents, keys.queries))
     size = min(batch_size, distinct) // world_size * world_size
     while size >= 2 * world_size:
         if 2 * plan_batches(keys, batch_size=size, world_size=world_size, seed=seed, epoch=0).size >= len(keys):
@@ -124,74 +137,96 @@ def fitting_batch_size(keys: RowKeys, *, batch_size: int, world_size: int, seed:
 class _Batches:
     """Batches that are being filled, the earliest first.
 
-    Attributes:
-        rows: the row numbers of each batch.
+    A row costs a few integers of four bytes; what a batch holds is forgotten when it is full.
     """
 
     def __init__(self, batch_size: int, keys: RowKeys) -> None:
-        self.rows: list[list[int]] = []
-        self._size = batch_size
+        self._batch_of = array("i")
+        self._sizes = array("i")
+        self._batch_size = batch_size
         self._first_open = 0
-        self._passages = _codes(keys.passages).tolist()
-        self._documents = _codes(keys.documents).tolist()
-        self._queries = _codes(keys.queries).tolist()
-        self._contents, self._negatives = _content_codes(keys), _negative_codes(keys)
-        self._next_free: dict[tuple[str, int], int] = {}  # a key may be used from this batch on
-        self._batch_contents: list[set[int]] = []
-        self._batch_negatives: list[set[int]] = []
+        self._keys = [_Key(hashes) for hashes in (keys.passages, keys.documents, keys.queries)]
+        documents = _negative_codes(keys.documents, keys.negatives)
+        passages = _negative_codes(keys.passages, keys.negative_passages)
+        self._negatives = [(codes, sign) for codes, sign in ((documents, 1), (passages, -1)) if len(codes)]
+        self._open: dict[int, _Content] = {}
 
     def put(self, row: int) -> None:
         """Adds a row to the earliest batch that may hold it, and opens a new one where none may."""
-        keys = (("passage", self._passages[row]), ("document", self._documents[row]), ("query", self._queries[row]))
-        earliest = max(self._first_open, *(self._next_free.get(key, 0) for key in keys))
-        index = next(index for index in itertools.count(earliest) if self._admits(index, row))
-        self.rows[index].append(row)
-        self._next_free.update(dict.fromkeys(keys, index + 1))
+        index = self._first_open
+        for key in self._keys:
+            index = max(index, key.next_free[key.codes[row]])
+        contents, negatives = self._contents_of(row), self._negatives_of(row)
+        while not self._admits(index, contents, negatives):
+            index += 1
+        self._batch_of.append(index)
+        self._sizes[index] += 1
+        for key in self._keys:
+            key.next_free[key.codes[row]] = index + 1
         if self._negatives:
-            self._batch_contents[index] |= self._contents[row]
-            self._batch_negatives[index] |= self._negatives[row]
-        while self._first_open < len(self.rows) and len(self.rows[self._first_open]) == self._size:
+            self._note(index, contents, negatives)
+        while self._first_open < len(self._sizes) and self._sizes[self._first_open] == self._batch_size:
             self._first_open += 1
 
-    def _admits(self, index: int, row: int) -> bool:
-        if index == len(self.rows):
-            self._open()
-        return len(self.rows[index]) < self._size and not self._clashes(index, row)
+    def of_rows(self) -> Codes:
+        """The batch of each row, in the order in which they were put, (rows,)."""
+        return np.asarray(self._batch_of, np.int32)
 
-    def _open(self) -> None:
-        self.rows.append([])
-        self._batch_contents.append(set())
-        self._batch_negatives.append(set())
+    def _contents_of(self, row: int) -> frozenset[int]:
+        """Returns the document of a row, from 1 on, and its passage, from -1 down."""
+        passages, documents = self._keys[0].codes, self._keys[1].codes
+        return frozenset((documents[row] + 1, -passages[row] - 1))
 
-    def _clashes(self, index: int, row: int) -> bool:
-        """Tells whether a hard negative of the row is or is of what the batch is about, or the other way round."""
-        if not self._negatives:
+    def _negatives_of(self, row: int) -> frozenset[int]:
+        """Returns documents and passages of a row's hard negatives, in the same numbers; 0 is what no row is about."""
+        return frozenset(sign * code for codes, sign in self._negatives for code in (codes[row] + 1).tolist())
+
+    def _admits(self, index: int, contents: frozenset[int], negatives: frozenset[int]) -> bool:
+        """Tells whether a batch has room, and no negative of the row is what it is about or the other way round."""
+        if index == len(self._sizes):
+            self._sizes.append(0)
+        if self._sizes[index] == self._batch_size:
             return False
-        in_row, in_batch = self._negatives[row], self._batch_negatives[index]
-        return not (in_batch.isdisjoint(self._contents[row]) and in_row.isdisjoint(self._batch_contents[index]))
+        held = self._open.get(index)
+        return held is None or (contents.isdisjoint(held.negatives) and negatives.isdisjoint(held.contents))
+
+    def _note(self, index: int, contents: frozenset[int], negatives: frozenset[int]) -> None:
+        if self._sizes[index] == self._batch_size:
+            self._open.pop(index, None)
+            return
+        held = self._open.setdefault(index, _Content())
+        held.contents.update(contents)
+        held.negatives.update(negatives - {_NO_ROW + 1})
 
 
-def _codes(values: Sequence[str]) -> NDArray[np.int64]:
-    """Numbers values, so that equal values get equal numbers."""
-    _, codes = np.unique(np.asarray(values, dtype=object), return_inverse=True)
-    return codes.astype(np.int64)
+@dataclass
+class _Content:
+    """What a batch that is not full holds, numbered as `_Batches` numbers documents and passages."""
+
+    contents: set[int] = field(default_factory=set)
+    negatives: set[int] = field(default_factory=set)
 
 
-def _content_codes(keys: RowKeys) -> list[frozenset[int]]:
-    """Numbers the document and the passage of each row, passages below 0; empty where there are no negatives."""
-    if not (keys.negatives or keys.negative_passages):
-        return []
-    pairs = zip(_codes(keys.documents).tolist(), (-1 - _codes(keys.passages)).tolist(), strict=True)
-    return [frozenset(pair) for pair in pairs]
+class _Key:
+    """One kind of thing that rows of a batch must not share.
+
+    Attributes:
+        codes: of each row.
+        next_free: for each code the first batch in which it may be used.
+    """
+
+    def __init__(self, hashes: Hashes) -> None:
+        distinct, codes = np.unique(hashes, return_inverse=True)
+        self.codes = array("i", codes.astype(np.int32).tobytes())
+        self.next_free = array("i", bytes(4 * len(distinct)))
 
 
-def _negative_codes(keys: RowKeys) -> list[frozenset[int]]:
-    """Numbers documents and passages of each row's negatives as in `_content_codes`; those of no row are left out."""
-    documents = dict(zip(keys.documents, _codes(keys.documents).tolist(), strict=True))
-    passages = dict(zip(keys.passages, (-1 - _codes(keys.passages)).tolist(), strict=True))
-    pairs = itertools.zip_longest(keys.negatives, keys.negative_passages, fillvalue=())
-    return [frozenset(_known(documents, of) | _known(passages, texts)) for of, texts in pairs]
+_NO_ROW = -1
+"""The code of a document or a passage that no row is about."""
 
 
-def _known(numbers: Mapping[str, int], names: Sequence[str]) -> set[int]:
-    return {numbers[name] for name in names if name in numbers}
+def _negative_codes(of_rows: Hashes, of_negatives: Hashes) -> Codes:
+    """Numbers each row's negatives as the documents, or passages, of rows are numbered, (rows, negatives)."""
+    distinct = np.unique(of_rows)
+    places = np.minimum(np.searchsorted(distinct, of_negatives), len(distinct) - 1)
+    return np.where(distinct[places] == of_negatives, places, _NO_ROW).astype(np.int32)

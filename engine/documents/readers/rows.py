@@ -84,7 +84,7 @@ def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(file) as parquet:
+        with pq.ParquetFile(file, pre_buffer=False) as parquet:
             schema = parquet.schema_arrow
             fields.check(schema.names, str(file))
             plain = [name for name in schema.names if not pa.types.is_nested(schema.field(name).type)]

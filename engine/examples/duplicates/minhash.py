@@ -6,14 +6,15 @@ order, chunks or threads.
 
 Pairs are proposed by MinHash and banded locality-sensitive hashing (Broder 1997; Leskovec, Rajaraman and Ullman,
 "Mining of Massive Datasets", chapter 3) over character shingles. A pair is joined only when its real Jaccard similarity
-reaches the threshold, so precision is exact and the bands decide recall alone. All rows are hashed as a few large
-matrices, one ufunc per permutation; a million queries cost about 40 CPU seconds and 0.8 GB.
+reaches the threshold, so precision is exact and the bands decide recall alone. Rows are hashed as large matrices, one
+ufunc per permutation, some texts at a time; what stays are signatures, 212 bytes a row with the default bands, and the
+shingles of a proposed pair are made anew. A million short queries cost about 40 CPU seconds.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -22,12 +23,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.examples.duplicates.config import DedupConfig
-from engine.examples.duplicates.exact import Ids, normalise
+from engine.examples.duplicates.exact import Ids, as_column, normalise
 from engine.examples.duplicates.shingles import GOLDEN_RATIO, Hashes, Rows, Shingles, jaccard, shingle
+from engine.storage.texts import TextColumn
 
 _ROWS_AT_ONCE = 2048
 """Rows whose shingles stay in the cache of one core while all permutations pass over them."""
-_PAIRS_AT_ONCE = 100_000
+_TEXTS_AT_ONCE = 1 << 15
+"""Texts whose shingles are in memory while they are signed."""
+_PAIRS_AT_ONCE = 1 << 15
+"""Pairs whose shingles are in memory while they are compared."""
 _WINDOW = 16
 """How many neighbours in a bucket a row is compared with."""
 
@@ -35,14 +40,14 @@ _WINDOW = 16
 class Signatures(NamedTuple):
     """MinHash signatures in the two forms that are used."""
 
-    bands: npt.NDArray[np.uint64]
-    """(bands, rows): one hash per band."""
+    bands: Hashes
+    """(bands, rows): one hash of 32 bits per band; where two agree by chance, the real similarity tells them apart."""
     sketch: npt.NDArray[np.uint8]
     """(rows, permutations): the low byte of every minimum, enough to estimate a similarity."""
 
 
 def near_duplicates(
-    ids: Ids, texts: Sequence[str] | pa.Array, config: DedupConfig | None = None, num_threads: int = 1
+    ids: Ids, texts: Sequence[str] | TextColumn, config: DedupConfig | None = None, num_threads: int = 1
 ) -> Ids:
     """Gives for every row the lowest id of its cluster: rows joined by chains of pairs at least `threshold` similar.
 
@@ -59,16 +64,35 @@ def near_duplicates(
     assert len(np.unique(ids)) == len(ids), "ids are not unique"
     if not len(ids):
         return ids.copy()
-    order = np.argsort(ids)
-    shingles = shingle(normalise(texts).take(pa.array(order)), config.shingle_characters)
-    signatures = sign(shingles, config, num_threads)
+    order, column = np.argsort(ids), as_column(texts)
+
+    def shingles_of(rows: Rows) -> Shingles:
+        return shingle(normalise(column.take(pa.array(order[rows]))), config.shingle_characters)
+
     # Rows are in id order from here on, so the lowest row of a cluster is the lowest id.
+    signatures, sizes = _sign_all(len(ids), shingles_of, config, num_threads)
+    pairs = _Pairs(shingles_of, sizes, signatures.sketch, config.threshold)
     roots = np.arange(len(ids))
     for left, right in _candidates(signatures.bands):
-        _join_similar(roots, left, right, shingles, signatures.sketch, threshold=config.threshold)
+        pairs.join_similar(roots, left, right)
     kept = np.empty_like(ids)
     kept[order] = ids[order][roots]
     return kept
+
+
+def _sign_all(
+    num_rows: int, shingles_of: Callable[[Rows], Shingles], config: DedupConfig, num_threads: int
+) -> tuple[Signatures, npt.NDArray[np.int32]]:
+    """Signs all rows, and counts the shingles of each, (rows,)."""
+    bands = np.empty((config.bands, num_rows), np.uint32)
+    sketch = np.empty((num_rows, config.bands * config.rows_per_band), np.uint8)
+    sizes = np.empty(num_rows, np.int32)
+    for start in range(0, num_rows, _TEXTS_AT_ONCE):
+        rows = np.arange(start, min(start + _TEXTS_AT_ONCE, num_rows))
+        shingles = shingles_of(rows)
+        sizes[rows] = shingles.sizes
+        bands[:, rows], sketch[rows] = sign(shingles, config, num_threads)
+    return Signatures(bands, sketch), sizes
 
 
 def sign(shingles: Shingles, config: DedupConfig, num_threads: int = 1) -> Signatures:
@@ -76,7 +100,7 @@ def sign(shingles: Shingles, config: DedupConfig, num_threads: int = 1) -> Signa
     num_rows, num_permutations = len(shingles.sizes), config.bands * config.rows_per_band
     stream = hashlib.shake_256(b"synthmill MinHash permutations").digest(8 * num_permutations)
     factors, terms = np.frombuffer(stream, "<u4").astype(np.uint32).reshape(2, -1)
-    bands = np.empty((config.bands, num_rows), np.uint64)
+    bands = np.empty((config.bands, num_rows), np.uint32)
     sketch = np.empty((num_rows, num_permutations), np.uint8)
     by_size = np.argsort(shingles.sizes, kind="stable")
 
@@ -89,7 +113,7 @@ def sign(shingles: Shingles, config: DedupConfig, num_threads: int = 1) -> Signa
             for value in values:
                 hashes = (hashes ^ value) * GOLDEN_RATIO
                 hashes ^= hashes >> np.uint64(32)
-            bands[band, rows] = hashes
+            bands[band, rows] = hashes >> np.uint64(32)
 
     with ThreadPoolExecutor(num_threads) as pool:  # NumPy gives the interpreter lock away inside ufuncs
         list(pool.map(sign_block, range(0, num_rows, _ROWS_AT_ONCE)))
@@ -113,7 +137,7 @@ def _minima(shingles: Shingles, rows: Rows, factors: Hashes, terms: Hashes) -> H
     return minima
 
 
-def _candidates(bands: npt.NDArray[np.uint64]) -> Iterator[tuple[Rows, Rows]]:
+def _candidates(bands: Hashes) -> Iterator[tuple[Rows, Rows]]:
     """Proposes pairs of rows that share a bucket of some band, the lower row first.
 
     A bucket of up to `_WINDOW` + 1 rows gives all its pairs. In a larger one, which is a cluster of one text or a
@@ -135,24 +159,47 @@ def _candidates(bands: npt.NDArray[np.uint64]) -> Iterator[tuple[Rows, Rows]]:
         yield order[first[far]], order[far]
 
 
-def _join_similar(
-    roots: Rows, left: Rows, right: Rows, shingles: Shingles, sketch: npt.NDArray[np.uint8], *, threshold: float
-) -> None:
-    """Joins the clusters of those pairs that are similar; cheap tests first, the exact one last."""
-    apart = roots[left] != roots[right]
-    left, right = left[apart], right[apart]
-    sizes = shingles.sizes
-    low, high = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
-    possible = low >= threshold * high
-    left, right = left[possible], right[possible]
-    deviation = np.sqrt(threshold * (1 - threshold) / sketch.shape[1])
-    for start in range(0, len(left), _PAIRS_AT_ONCE):
-        pair = left[start : start + _PAIRS_AT_ONCE], right[start : start + _PAIRS_AT_ONCE]
+class _Pairs:
+    """Tells which of the proposed pairs are similar; cheap tests first, the exact one last.
+
+    Args:
+        shingles_of: makes the shingles of rows.
+        sizes: the number of shingles of each row, (rows,).
+        sketch: (rows, permutations), see Signatures.
+        threshold: Jaccard similarity from which two rows are joined.
+    """
+
+    def __init__(
+        self,
+        shingles_of: Callable[[Rows], Shingles],
+        sizes: npt.NDArray[np.int32],
+        sketch: npt.NDArray[np.uint8],
+        threshold: float,
+    ) -> None:
+        self._shingles_of, self._sizes, self._sketch, self._threshold = shingles_of, sizes, sketch, threshold
         # A pair at the threshold falls four standard deviations short once in 30,000 times.
-        likely = (sketch[pair[0]] == sketch[pair[1]]).mean(axis=1) >= threshold - 4 * deviation
-        lefts, rights = pair[0][likely], pair[1][likely]
-        similar = jaccard(shingles, lefts, rights) >= threshold
-        join(roots, lefts[similar], rights[similar])
+        self._least_estimate = threshold - 4 * np.sqrt(threshold * (1 - threshold) / sketch.shape[1])
+
+    def join_similar(self, roots: Rows, left: Rows, right: Rows) -> None:
+        """Joins the clusters of those pairs that are similar; see `join`."""
+        apart = roots[left] != roots[right]
+        left, right = left[apart], right[apart]
+        low, high = np.minimum(self._sizes[left], self._sizes[right]), np.maximum(self._sizes[left], self._sizes[right])
+        possible = low >= self._threshold * high
+        left, right = left[possible], right[possible]
+        for start in range(0, len(left), _PAIRS_AT_ONCE):
+            pair = left[start : start + _PAIRS_AT_ONCE], right[start : start + _PAIRS_AT_ONCE]
+            likely = (self._sketch[pair[0]] == self._sketch[pair[1]]).mean(axis=1) >= self._least_estimate
+            similar = self._are_similar(pair[0][likely], pair[1][likely])
+            join(roots, pair[0][likely][similar], pair[1][likely][similar])
+
+    def _are_similar(self, left: Rows, right: Rows) -> npt.NDArray[np.bool_]:
+        """Whether the real similarity of pairs reaches the threshold, (pairs,)."""
+        if not len(left):
+            return np.empty(0, np.bool_)
+        rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
+        of_left, of_right = np.split(places, 2)
+        return np.asarray(jaccard(self._shingles_of(rows), of_left, of_right) >= self._threshold)
 
 
 def join(roots: Rows, left: Rows, right: Rows) -> None:

@@ -19,7 +19,7 @@ Hashes = npt.NDArray[np.uint32]
 GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
 """2**64 over the golden ratio: odd, and its bits follow no pattern, so hashes are multiplied by it."""
 
-_TEXTS_AT_ONCE = 100_000
+_TEXTS_AT_ONCE = 1 << 14
 _PAIRS_AT_ONCE = 2048
 """Pairs of texts whose shingles stay in the cache of one core."""
 _MURMUR_MULTIPLIER = np.uint64(0xFF51AFD7ED558CCD)

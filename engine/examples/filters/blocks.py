@@ -1,20 +1,24 @@
 """The chain of row filters as Ray Data: blocks of samples are judged wherever a worker is.
 
-In: generated samples and the passages they point to. Out: cleaned queries with their verdicts, in `sample_id` order.
-Passages lie in Ray's object store once, and a block carries their row numbers; nothing is shuffled. This is all that
-a worker imports, since on a cold cluster imports take longer than judging thousands of rows.
+In: where generated samples stand in their parts, and the passages they point to. Out: cleaned queries with their
+verdicts, in the order of the parts. A worker reads its block from the part, and its passages from a file that all
+workers share; nothing is shuffled. This is all that a worker imports, since on a cold cluster imports take longer than
+judging thousands of rows.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from engine.examples.filters.chain import FiltersConfig, filter_batch
 from engine.examples.filters.contract import PromptWords
+from engine.storage.texts import Numbers, Texts
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -23,38 +27,72 @@ MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 5_000, 20_000
 """A worker costs more to start than 5,000 rows cost to judge (0.3 s); 20,000 rows are a few megabytes."""
 
 
-def judge_samples(
-    samples: pa.Table, texts: pa.Array, prompt: PromptWords, config: FiltersConfig, place: Place
-) -> pa.Table:
+@dataclass(frozen=True)
+class RowGroup:
+    """A row group of a part, the smallest piece of a Parquet file that can be read."""
+
+    part: Path
+    index: int
+    rows: int
+    """The number of generated samples in it; those that failed are not counted."""
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Generated samples where they stand, and their passages."""
+
+    groups: Sequence[RowGroup]
+    passage_rows: Numbers
+    """The number of each sample's passage, in the order of the groups, (samples,)."""
+    passage_texts: Path
+    """What `Texts` reads the passages from, as encoders read them; the same path for all workers."""
+
+    def cut(self, block_rows: int) -> Iterator[pa.Table]:
+        """Tables of one row each, which says what one task judges."""
+        first = 0
+        for group in self.groups:
+            for start in range(0, group.rows, block_rows):
+                stop = min(start + block_rows, group.rows)
+                rows = pa.array([self.passage_rows[first + start : first + stop]], pa.list_(pa.int64()))
+                part = str(group.part.resolve())  # a worker has a working folder of its own
+                columns = {"part": [part], "index": [group.index], "start": [start], "passage_rows": rows}
+                yield pa.table(columns)
+            first += group.rows
+        assert first == len(self.passage_rows), "a passage for each sample"
+
+
+def judge_samples(samples: Blocks, prompt: PromptWords, config: FiltersConfig, place: Place) -> Iterator[pa.Table]:
     """Judges every sample by itself.
 
     Args:
-        samples: columns sample_id, text, logprob, finish_reason, and passage_row, a row of `texts`; not empty.
-        texts: passages as encoders read them.
+        samples: at least one.
         prompt: what must not come back.
         config: which filters run, and their thresholds.
         place: starts Ray.
 
-    Returns:
-        The columns that `filter_batch` gives, one row per sample, in `sample_id` order.
+    Yields:
+        The columns that `filter_batch` gives, one row per sample, in the order of `samples`.
     """
     import ray
 
     place.start_ray()
     _quiet_ray_data()
-    shared = ray.put((texts, prompt, config))
-    needed = samples.select(["sample_id", "text", "logprob", "finish_reason", "passage_row"])
-    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(needed) // place.num_cpus)))
-    blocks = [needed.slice(start, block_rows) for start in range(0, len(needed), block_rows)]
+    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(samples.passage_rows) // place.num_cpus)))
+    blocks = list(samples.cut(block_rows))
     # Ray's logical CPUs outnumber the cores of this machine, and each worker more is an interpreter more to start.
     num_workers = min(place.num_cpus, len(blocks)) if place.cluster.address == "local" else None
-    workers = ray.data.TaskPoolStrategy(size=num_workers)
+    shared = ray.put((str(samples.passage_texts.resolve()), prompt, config))
     # from_arrow would start workers only to ask for the size of each block.
     dataset = ray.data.from_blocks(blocks).map_batches(
-        judge_batch, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=0.5, compute=workers
+        judge_block,
+        fn_args=([shared],),
+        batch_size=None,
+        batch_format="pyarrow",
+        num_cpus=0.5,
+        compute=ray.data.TaskPoolStrategy(size=num_workers),
     )
-    judged = pa.concat_tables(ray.get(dataset.to_arrow_refs()))
-    return judged.sort_by("sample_id").combine_chunks()
+    dataset.context.execution_options.preserve_order = True
+    yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")
 
 
 def _quiet_ray_data() -> None:
@@ -67,10 +105,22 @@ def _quiet_ray_data() -> None:
             handler.setLevel(logging.ERROR)
 
 
-def judge_batch(samples: pa.Table, shared: Sequence[Any]) -> pa.Table:
+def judge_block(block: pa.Table, shared: Sequence[Any]) -> pa.Table:
     """Judges one block in a Ray worker; `shared` holds one reference, to passages, prompt words and config."""
     import ray
 
-    texts, prompt, config = ray.get(shared[0])
-    passages = texts.take(samples["passage_row"].combine_chunks()).to_pylist()
-    return filter_batch(samples, passages, prompt, config)
+    passage_texts, prompt, config = ray.get(shared[0])
+    part, index, start = (block[name][0].as_py() for name in ("part", "index", "start"))
+    rows = block["passage_rows"].combine_chunks().values
+    samples = _read_generated(part, index).slice(start, len(rows))
+    return filter_batch(samples, Texts(Path(passage_texts)).take(rows).to_pylist(), prompt, config)
+
+
+def _read_generated(part: str, index: int) -> pa.Table:
+    """The generated samples of a row group."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(part, pre_buffer=False) as file:
+        table = file.read_row_group(index, ["sample_id", "status", "text", "logprob", "finish_reason"])
+    return table.filter(pc.equal(table["status"], "generated"))

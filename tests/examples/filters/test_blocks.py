@@ -1,16 +1,19 @@
-"""Row-wise filters in real Ray workers give what they give here, in `sample_id` order."""
+"""Row-wise filters in real Ray workers give what they give here, in the order of the parts."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from engine.examples.filters.blocks import judge_samples
+from engine.examples.filters.blocks import Blocks, RowGroup, judge_samples
 from engine.examples.filters.chain import FiltersConfig, filter_batch
 from engine.examples.filters.contract import prompt_words
 from engine.runtime.cluster import ClusterConfig
+from engine.storage.texts import TextWriter
 from tests.support.paths import ROOT
 from tests.support.places import quiet_place
 
@@ -35,19 +38,26 @@ def test_workers_judge_as_the_plain_function_does(
     monkeypatch.setattr("engine.examples.filters.blocks.MIN_BLOCK_ROWS", block_rows)
     monkeypatch.setattr("engine.examples.filters.blocks.MAX_BLOCK_ROWS", block_rows)
     count = 40
-    samples = pa.table(
-        {
-            "sample_id": range(0, 3 * count, 3),
-            "text": [TEXTS[row % len(TEXTS)] for row in range(count)],
-            "logprob": pa.array([-row / 10 for row in range(count)], pa.float32()),
-            "finish_reason": ["stop" if row % 7 else "length" for row in range(count)],
-            "passage_row": pa.array([row % 2 for row in range(count)], pa.int32()),
-        }
-    )
+    columns = {
+        "sample_id": range(0, 3 * count, 3),
+        "status": ["generated" if row % 11 else "failed" for row in range(count)],
+        "text": [TEXTS[row % len(TEXTS)] for row in range(count)],
+        "logprob": pa.array([-row / 10 for row in range(count)], pa.float32()),
+        "finish_reason": ["stop" if row % 7 else "length" for row in range(count)],
+    }
+    monkeypatch.chdir(tmp_path)  # which workers do not follow
+    part = Path("part.parquet")
+    pq.write_table(pa.table(columns), part, row_group_size=15)
+    with TextWriter(tmp_path / "passages") as writer:
+        writer.add(pa.array(PASSAGES))
+    generated = [row for row in range(count) if row % 11]
+    groups = [RowGroup(part, index, sum(row // 15 == index for row in generated)) for index in range(3)]
+    blocks = Blocks(groups, np.array([row % 2 for row in generated]), Path("passages"))
     config, prompt = FiltersConfig(min_logprob=-3.5), prompt_words(["good old demonstration"])
     place = quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=2))
-    judged = judge_samples(samples, pa.array(PASSAGES), prompt, config, place)
-    plain = filter_batch(samples, [PASSAGES[row % 2] for row in range(count)], prompt, config)
+    judged = pa.concat_tables(judge_samples(blocks, prompt, config, place))
+    samples = pa.table(columns).take(generated)
+    plain = filter_batch(samples, [PASSAGES[row % 2] for row in generated], prompt, config)
     assert judged.to_pylist() == plain.to_pylist()
     reasons = {"", "length", "copy", "prompt_leak", "format", "logprob", "cut_off"}
     assert set(judged["reason"].to_pylist()) == reasons

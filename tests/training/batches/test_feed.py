@@ -36,6 +36,18 @@ def test_ranks_get_their_parts_of_the_plan(ray_session: None, world_size: int, f
     assert not set.intersection(*seen) or world_size == 1
 
 
+def test_a_dictionary_does_not_travel_with_every_block(ray_session: None) -> None:
+    import ray
+
+    from training.batches.feed import look_up
+
+    rows = pa.table({"query": ["q0", "q1"], "passage": pa.array(["p", "p"], pa.large_string()).dictionary_encode()})
+    block = pa.table({"step": [0, 0], "row": [1, 0]})
+    looked_up = look_up(block, [ray.put(rows)], batch_size=2, rank=0, world_size=1)
+    assert looked_up.to_pydict() == {"query": ["q1", "q0"], "passage": ["p", "p"], "step": [0, 0]}
+    assert looked_up.schema.field("passage").type == pa.large_string()
+
+
 def test_a_stream_out_of_order_is_noticed() -> None:
     from training.batches.feed import rank_batches
 

@@ -2,39 +2,72 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import numpy as np
 import pytest
 
+from engine.text.hashes import Hashes, text_hashes
 from training.batches.plan import RowKeys, Rows, fitting_batch_size, plan_batches, plan_epochs, preferred_batch_size
+
+
+def hashed(names: list[str]) -> Hashes:
+    return text_hashes(names)
 
 
 def make_keys(rows: int, documents: int, queries: int, negatives: int = 0, seed: int = 0) -> RowKeys:
     rng = np.random.default_rng(seed)
     passages = rng.integers(documents * 2, size=rows)  # two passages a document
     others = rng.integers(documents, size=(rows, negatives))
+    others += others == passages[:, None] // 2  # never the row's own; one of them is of a document that no row has
     return RowKeys(
-        passages=[f"p{value}" for value in passages],
-        documents=[f"d{value // 2}" for value in passages],
-        queries=[f"q{value}" for value in rng.integers(queries, size=rows)],
-        negatives=[
-            [f"d{value}" for value in row if value != passage // 2]
-            for row, passage in zip(others, passages, strict=True)
-        ]
-        if negatives
-        else (),
+        passages=hashed([f"p{value}" for value in passages]),
+        documents=hashed([f"d{value // 2}" for value in passages]),
+        queries=hashed([f"q{value}" for value in rng.integers(queries, size=rows)]),
+        negatives=hashed([f"d{value}" for value in others.ravel()]).reshape(rows, negatives),
     )
 
 
 def assert_no_conflicts(plan: Rows, keys: RowKeys) -> None:
     for batch in plan:
         for values in (keys.passages, keys.documents, keys.queries):
-            in_batch = [values[row] for row in batch]
-            assert len(set(in_batch)) == len(in_batch)
-        for row in batch if keys.negatives else ():
-            others = {keys.documents[other] for other in batch if other != row}
-            assert others.isdisjoint(keys.negatives[row])
+            in_batch = values[batch]
+            assert len(set(in_batch.tolist())) == len(in_batch)
+        for row in batch if len(keys.negatives) else ():
+            others = {int(keys.documents[other]) for other in batch if other != row}
+            assert others.isdisjoint(keys.negatives[row].tolist())
+
+
+def plain_plan(keys: RowKeys, batch_size: int, seed: int, epoch: int) -> Rows:
+    """The definition: each row into the first batch with room that is behind all with its keys, and has no clash."""
+    batches: list[list[int]] = []
+
+    def admits(batch: list[int], later: list[list[int]], row: int) -> bool:
+        kinds = (keys.passages, keys.documents, keys.queries)
+        met = any(kind[other] == kind[row] for other in itertools.chain(batch, *later) for kind in kinds)
+        clashes = any(
+            keys.documents[row] in keys.negatives[other] or keys.documents[other] in keys.negatives[row]
+            for other in batch
+        )
+        return len(batch) < batch_size and not met and not clashes
+
+    for row in np.random.default_rng([seed, epoch]).permutation(len(keys)).tolist():
+        places = [i for i, batch in enumerate(batches) if admits(batch, batches[i + 1 :], row)]
+        if not places:
+            batches.append([])
+        batches[places[0] if places else -1].append(row)
+    full = [batch for batch in batches if len(batch) == batch_size]
+    return np.array(full, np.int64).reshape(-1, batch_size)
+
+
+@pytest.mark.parametrize("documents", [12, 60])
+@pytest.mark.parametrize("negatives", [0, 2])
+def test_batches_are_those_of_the_definition(documents: int, negatives: int) -> None:
+    keys = make_keys(150, documents, 130, negatives)
+    plan = plan_batches(keys, batch_size=6, world_size=1, seed=2, epoch=1)
+    assert np.array_equal(plan, plain_plan(keys, 6, seed=2, epoch=1))
+    assert len(plan) > 3
 
 
 @pytest.mark.parametrize("documents", [40, 200, 5000])
@@ -55,22 +88,22 @@ def test_each_row_comes_at_most_once_an_epoch() -> None:
 
 
 def test_rows_of_different_documents_lose_less_than_a_batch() -> None:
-    names = [str(row) for row in range(1000)]
+    names = hashed([str(row) for row in range(1000)])
     plan = plan_batches(RowKeys(names, names, names), batch_size=32, world_size=1, seed=0, epoch=0)
     assert plan.shape == (31, 32)
 
 
 def test_three_queries_a_document_lose_little() -> None:
-    documents = [f"d{row // 3}" for row in range(1500)]
-    keys = RowKeys(documents, documents, [f"q{row}" for row in range(1500)])
+    documents = hashed([f"d{row // 3}" for row in range(1500)])
+    keys = RowKeys(documents, documents, hashed([f"q{row}" for row in range(1500)]))
     plan = plan_batches(keys, batch_size=32, world_size=1, seed=0, epoch=0)
     assert_no_conflicts(plan, keys)
     assert plan.size >= 1500 - 3 * 32
 
 
 def test_a_document_with_most_rows_fills_no_batch_alone() -> None:
-    documents = ["big"] * 500 + [f"d{row}" for row in range(300)]
-    names = [f"q{row}" for row in range(800)]
+    documents = hashed(["big"] * 500 + [f"d{row}" for row in range(300)])
+    names = hashed([f"q{row}" for row in range(800)])
     keys = RowKeys(names, documents, names)
     plan = plan_batches(keys, batch_size=10, world_size=1, seed=0, epoch=0)
     assert_no_conflicts(plan, keys)
@@ -103,8 +136,8 @@ def test_too_few_rows_give_no_batch() -> None:
 
 
 def test_batches_shrink_to_the_distinct_documents() -> None:
-    names = [f"q{row}" for row in range(100)]
-    keys = RowKeys(names, [f"d{row % 7}" for row in range(100)], names)
+    names = hashed([f"q{row}" for row in range(100)])
+    keys = RowKeys(names, hashed([f"d{row % 7}" for row in range(100)]), names)
     assert fitting_batch_size(keys, batch_size=32, world_size=1, seed=0) == 7
     assert fitting_batch_size(keys, batch_size=32, world_size=2, seed=0) == 6
     assert fitting_batch_size(keys, batch_size=4, world_size=2, seed=0) == 4
@@ -124,8 +157,8 @@ def test_few_rows_make_five_steps_an_epoch_rather_than_one(rows: int, size: int)
 
 
 def test_one_document_gives_no_batch_at_all() -> None:
-    names = ["q1", "q2", "q3"]
-    assert fitting_batch_size(RowKeys(names, ["d"] * 3, names), batch_size=32, world_size=1, seed=0) == 0
+    names = hashed(["q1", "q2", "q3"])
+    assert fitting_batch_size(RowKeys(names, hashed(["d"] * 3), names), batch_size=32, world_size=1, seed=0) == 0
 
 
 def test_workers_must_share_a_batch_equally() -> None:
@@ -143,9 +176,8 @@ def test_planning_is_linear_in_the_rows() -> None:
 
 def test_a_negative_is_no_passage_of_its_batch_under_another_document() -> None:
     """Row 0's negative is said to be of document x, and is word for word the passage of row 1."""
-    names = [str(row) for row in range(4)]
-    negatives, texts = [["x"], ["y"], ["z"], ["w"]], [["1"], ["a"], ["b"], ["c"]]
-    keys = RowKeys(names, names, names, negatives, texts)
+    names, documents = hashed(list("0123")), hashed(list("xyzw")).reshape(4, 1)
+    keys = RowKeys(names, names, names, documents, hashed(list("1abc")).reshape(4, 1))
     for epoch in range(10):
         plan = plan_batches(keys, batch_size=2, world_size=1, seed=0, epoch=epoch)
         assert {0, 1} not in [set(batch) for batch in plan.tolist()]
