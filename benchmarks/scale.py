@@ -108,7 +108,7 @@ def measure_stage(root: Path, stage: str, base: int, sizes: Sequence[int], passa
     """Runs one stage for the base and for each size; prints a line for each, returns the highest peak in GB."""
     if not (root / "documents").exists():
         call_in_own_process(write_documents, {"root": str(root), "passages": passages}, root / "documents.log")
-    peaks = []
+    peaks: list[float] = []
     for size in dict.fromkeys([base, *sizes]):
         folder = root / str(size)
         if stage == "parts":

@@ -61,7 +61,7 @@ class _Plain:
         self._pieces.append(texts.cast(pa.large_string()))
 
     def whole(self) -> pa.Array:
-        """The texts in one piece: training takes rows by number, and of many pieces every take would copy all.
+        """Returns the texts in one piece: training takes rows by number, and of many pieces every take would copy all.
 
         The pieces are given away one by one, so that the texts are in memory once, and not twice as by `concat_arrays`.
         """
@@ -79,7 +79,7 @@ class _Plain:
 
 
 def _bytes(texts: pa.LargeStringArray) -> NDArray[np.uint8]:
-    """The bytes of all texts, one text behind the other."""
+    """Returns the bytes of all texts, one text behind the other."""
     _, offsets, data = texts.buffers()
     ends = np.frombuffer(offsets, np.int64)[[texts.offset, texts.offset + len(texts)]]
     return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[1]]
@@ -103,7 +103,7 @@ class _Distinct:
         self._codes.append(codes[inverse])
 
     def whole(self) -> pa.DictionaryArray:
-        """The texts in one piece."""
+        """Returns the texts in one piece."""
         return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(self._codes)), self._texts.whole())
 
 

@@ -65,7 +65,7 @@ class ExamplesFolder:
         return self._read(KEPT_FILE, columns, [("split", "==", split)] if split else None)
 
     def kept_batches(self, columns: Sequence[str], split: str = "") -> Iterator[pa.RecordBatch]:
-        """The same batch by batch, so that they need not fit into memory; see `kept`."""
+        """Reads the same batch by batch, so that they need not fit into memory; see `kept`."""
         return self._stream(KEPT_FILE, columns, split)
 
     def rejected(self, columns: Sequence[str] | None = None) -> pa.Table:
@@ -73,7 +73,7 @@ class ExamplesFolder:
         return self._read(REJECTED_FILE, columns, None)
 
     def rejected_batches(self, columns: Sequence[str], split: str = "") -> Iterator[pa.RecordBatch]:
-        """The same batch by batch; see `kept_batches`."""
+        """Reads the rejected examples batch by batch; see `kept_batches`."""
         return self._stream(REJECTED_FILE, columns, split)
 
     def held_out(self, columns: Sequence[str], reasons: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -89,11 +89,11 @@ class ExamplesFolder:
             yield batch.filter(pc.is_in(batch["reason"], value_set=counted)).select(list(columns))
 
     def conditions(self) -> list[str]:
-        """Names of the conditions that examples carry."""
+        """Returns the names of the conditions that examples carry."""
         return condition_names(pq.read_schema(self.path / KEPT_FILE))
 
     def values(self, condition: str) -> tuple[Counter[str], Counter[str]]:
-        """Number of kept and of rejected examples by value of a condition."""
+        """Counts the kept and the rejected examples by value of a condition."""
         column = f"{CONDITION_PREFIX}{condition}"
         return _values(self.kept_batches([column])), _values(self.rejected_batches([column]))
 
@@ -117,7 +117,7 @@ class ExamplesFolder:
 
 
 def _values(batches: Iterator[pa.RecordBatch]) -> Counter[str]:
-    """How often each value of the only column occurs."""
+    """Counts how often each value of the only column occurs."""
     counts: Counter[str] = Counter()
     for batch in batches:
         counts.update({entry["values"]: entry["counts"] for entry in batch[0].value_counts().to_pylist()})

@@ -152,7 +152,7 @@ class PromptsFolder:
         return (pq.read_table(file, columns=names) for file in self._files())
 
     def first_rows(self, count: int) -> pa.Table:
-        """The first rows of the plan, as many as there are up to `count`, without reading the others."""
+        """Reads the first rows of the plan, as many as there are up to `count`, and no file behind them."""
         tables, missing = [], count
         for table in self.stream():
             tables.append(table.slice(0, missing))

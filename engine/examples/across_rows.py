@@ -89,5 +89,5 @@ def reject_surplus(ledger: Ledger, max_per_passage: int) -> None:
 
 
 def _with_numbers(words: str, numbers: Rows) -> pa.Array:
-    """Details such as `rank 7`."""
+    """Writes details such as `rank 7`."""
     return pc.binary_join_element_wise(words, pa.array(numbers).cast(pa.string()), " ")

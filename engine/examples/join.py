@@ -65,7 +65,7 @@ def join_samples(samples: SamplesFolder, documents: DocumentsFolder, scratch: Pa
 
 
 def _generated(samples: SamplesFolder, groups: list[RowGroup]) -> Iterator[pa.Table]:
-    """The generated samples without their texts, a row group at a time, each of which is noted in `groups`."""
+    """Reads generated samples without their texts, a row group at a time, each of which is noted in `groups`."""
     for part in samples.parts():
         with pq.ParquetFile(part, pre_buffer=False) as file:
             conditions = [name for name in file.schema_arrow.names if name.startswith(CONDITION_PREFIX)]
@@ -78,7 +78,7 @@ def _generated(samples: SamplesFolder, groups: list[RowGroup]) -> Iterator[pa.Ta
 
 
 def _with_passages(tables: Iterator[pa.Table], passage_ids: pa.Array) -> Iterator[pa.Table]:
-    """The same with the number of each sample's passage in the place of its id."""
+    """Puts the number of each sample's passage in the place of its id."""
     waiting: list[pa.Table] = []
     for table in tables:
         waiting.append(table)

@@ -85,7 +85,7 @@ class Ledger:
         return np.flatnonzero(self._reasons == 0)
 
     def rows_at(self, first: int, count: int) -> Rows:
-        """The rows of the samples whose places are `first` and those after it."""
+        """Returns the rows of the samples whose places are `first` and those after it."""
         return self._row_at[first : first + count]
 
     @functools.cached_property
@@ -93,11 +93,11 @@ class Ledger:
         return np.argsort(self._places)
 
     def queries(self, rows: Rows) -> ChosenTexts:
-        """The queries of some rows, read when they are taken."""
+        """Returns the queries of some rows, which are read when they are taken."""
         return ChosenTexts(self._queries, self._places[rows])
 
     def passage_ids(self, rows: Rows) -> ChosenTexts:
-        """The passages of some rows."""
+        """Returns the ids of the passages of some rows."""
         return ChosenTexts(self.passages.passage_ids, self.passage_rows[rows])
 
     def reject(self, rows: Rows, reason: str, details: Sequence[str] | pa.Array) -> None:

@@ -52,7 +52,7 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
 def _curate(
     config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place, scratch: Path
 ) -> ExamplesRecord:
-    """The same, with the texts that are compared in a folder that ends with the step."""
+    """Does the same, with the texts that are compared in a folder that ends with the step."""
     documents = DocumentsFolder(inputs["documents"])
     seconds: dict[str, float] = {}
     analyser = ""

@@ -71,7 +71,7 @@ class MixedPool:
         return totals
 
     def _share(self, units: Iterable[Unit], index: int) -> Iterator[Unit]:
-        """The units of one generator, made as they are needed: all of them together may not fit into memory."""
+        """Makes the units of one generator as they are needed: all of them together may not fit into memory."""
         for unit in units:
             is_mine = writer_of(unit.rows, self.config) == index
             if is_mine.any():

@@ -78,7 +78,7 @@ class PlannedIndex:
 
 
 def key_hashes(rows: pa.Table) -> Hashes:
-    """The hash of each row's key, (n,)."""
+    """Hashes the key of each row, (n,)."""
     cells = rows["cell"].combine_chunks().dictionary_encode()
     of_cells = mix(text_hashes(cells.dictionary.to_pylist()), 0, _CELL)[cells.indices.to_numpy()]
     hashes = text_hashes(rows["passage_id"].to_pylist()) ^ of_cells

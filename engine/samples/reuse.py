@@ -71,11 +71,11 @@ class Recipe:
     """A hash of the passages and the demonstration sets; where it is equal, a key and a set have the same prompt."""
 
     def has_limits_of(self, other: Recipe) -> bool:
-        """Whether what was cut off or failed here would be so there."""
+        """Tells whether what was cut off or failed here would be so there."""
         return (self.max_tokens, self.context_tokens) == (other.max_tokens, other.context_tokens)
 
     def has_prompts_of(self, other: Recipe) -> bool:
-        """Whether a key and a set stand for the same prompt here and there; folders of old do not say."""
+        """Tells whether a key and a set stand for the same prompt in both; folders of old do not say."""
         return bool(self.basis) and self.basis == other.basis
 
 
@@ -165,7 +165,7 @@ class _Matcher:
         self._passages, self._recipe, self._committed = passages, recipe, committed
 
     def match(self, rows: pa.Table, source: Recipe) -> pa.Table:
-        """The planned rows that rows of a source folder answer.
+        """Finds the planned rows that rows of a source folder answer.
 
         Args:
             rows: of the source folder.
@@ -180,7 +180,7 @@ class _Matcher:
         return found.filter(pa.array(self._has_prompt(rows.take(found["row"]), found, source)))
 
     def _has_prompt(self, answers: pa.Table, found: pa.Table, source: Recipe) -> NDArray[np.bool_]:
-        """Whether rows of a source answer the prompts of the planned rows beside them."""
+        """Tells which rows of a source answer the prompts of the planned rows beside them."""
         alike = np.zeros(answers.num_rows, np.bool_)
         if source.has_prompts_of(self._recipe):
             is_same_set = pc.equal(answers["demonstration_set"], found["demonstration_set"])
@@ -199,7 +199,7 @@ class _Matcher:
         return complete
 
     def _are_rendered_alike(self, answers: pa.Table, found: pa.Table) -> list[bool]:
-        """The same, told by rendering; a planned row has the conditions of any row with its key."""
+        """Tells the same by rendering; a planned row has the conditions of any row with its key."""
         if not answers.num_rows:
             return []
         row_of = pc.index_in(answers["passage_id"], value_set=self._passages["passage_id"].combine_chunks())

@@ -29,7 +29,7 @@ def read_rows(
 
 
 def with_large_texts(table: pa.Table) -> pa.Table:
-    """The same table with large strings in place of strings; the texts themselves are not copied."""
+    """Returns the same table with large strings in place of strings; the texts themselves are not copied."""
     return table.cast(pa.schema([_large(column) for column in table.schema], table.schema.metadata))
 
 

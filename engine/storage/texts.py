@@ -29,10 +29,10 @@ class TextColumn(Protocol):
     """Texts by number: an Arrow array, or a file of them."""
 
     def __len__(self) -> int:
-        """The number of texts."""
+        """Returns the number of texts."""
 
     def take(self, numbers: pa.Array) -> pa.Array:
-        """The texts of some numbers, in that order."""
+        """Returns the texts of some numbers, in that order."""
 
 
 class TextWriter:
@@ -87,7 +87,7 @@ class Texts:
         return len(self._ends) - 1
 
     def take(self, numbers: pa.Array) -> pa.Array:
-        """The texts of some numbers, in that order, as large strings."""
+        """Returns the texts of some numbers, in that order, as large strings."""
         chosen = np.asarray(numbers, np.int64)
         starts, ends = self._ends[chosen], self._ends[chosen + 1]
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(ends - starts)])
@@ -120,7 +120,7 @@ class ChosenTexts(Sequence[str]):
         return len(self._numbers)
 
     def take(self, numbers: pa.Array) -> pa.Array:
-        """The texts of some numbers among the chosen ones, in that order."""
+        """Returns the texts of some numbers among the chosen ones, in that order."""
         return self._texts.take(pa.array(self._numbers[np.asarray(numbers)]))
 
     @overload

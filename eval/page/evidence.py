@@ -102,7 +102,7 @@ def gather_evidence(examples: ExamplesFolder, evaluation: Evaluation, seed: int)
 
 
 def shown_samples(examples: ExamplesFolder, seed: int) -> tuple[list[ShownSample], list[ShownSample]]:
-    """Some kept and some rejected samples; only these are read with their texts."""
+    """Draws some kept and some rejected samples; only these are read with their texts."""
     columns = ["sample_id", "reason"]
     kept = draw_samples(examples.kept_batches(columns), SHOWN_KEPT, seed)
     rejected = draw_samples(examples.rejected_batches(columns), SHOWN_REJECTED, seed)
@@ -110,7 +110,7 @@ def shown_samples(examples: ExamplesFolder, seed: int) -> tuple[list[ShownSample
 
 
 def draw_samples(batches: Iterable[pa.RecordBatch], count: int, seed: int) -> list[int]:
-    """Ids of examples, drawn by chance, taking turns between the reasons, the most frequent first.
+    """Draws ids of examples by chance, taking turns between the reasons, the most frequent first.
 
     Args:
         batches: columns `sample_id` and `reason`.

@@ -95,7 +95,8 @@ def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, 
     batch_of = batches.of_rows()
     by_batch = np.argsort(batch_of, kind="stable")
     is_full = np.bincount(batch_of, minlength=1) == batch_size
-    return order[by_batch[is_full[batch_of[by_batch]]]].reshape(-1, batch_size)
+    planned: Rows = order[by_batch[is_full[batch_of[by_batch]]]]
+    return planned.reshape(-1, batch_size)
 
 
 def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int) -> Rows:

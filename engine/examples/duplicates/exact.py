@@ -35,7 +35,7 @@ def normalise(texts: Sequence[str] | pa.Array) -> pa.Array:
 
 
 def as_column(texts: Sequence[str] | TextColumn) -> TextColumn:
-    """Texts by number, whatever they are held in."""
+    """Makes a column of texts that are held in a list."""
     return texts if hasattr(texts, "take") else pa.array(texts, pa.large_string())
 
 

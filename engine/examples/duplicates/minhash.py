@@ -194,7 +194,7 @@ class _Pairs:
             join(roots, pair[0][likely][similar], pair[1][likely][similar])
 
     def _are_similar(self, left: Rows, right: Rows) -> npt.NDArray[np.bool_]:
-        """Whether the real similarity of pairs reaches the threshold, (pairs,)."""
+        """Tells of each pair whether its real similarity reaches the threshold, (pairs,)."""
         if not len(left):
             return np.empty(0, np.bool_)
         rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)

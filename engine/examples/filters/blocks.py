@@ -48,7 +48,7 @@ class Blocks:
     """What `Texts` reads the passages from, as encoders read them; the same path for all workers."""
 
     def cut(self, block_rows: int) -> Iterator[pa.Table]:
-        """Tables of one row each, which says what one task judges."""
+        """Cuts the samples into tables of one row each, which says what one task judges."""
         first = 0
         for group in self.groups:
             for start in range(0, group.rows, block_rows):
@@ -117,7 +117,7 @@ def judge_block(block: pa.Table, shared: Sequence[Any]) -> pa.Table:
 
 
 def _read_generated(part: str, index: int) -> pa.Table:
-    """The generated samples of a row group."""
+    """Reads the generated samples of a row group."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
