@@ -22,7 +22,7 @@ from engine.generation.generator import Weights
 from engine.generation.jobs import GenerationJob
 from engine.generation.limits import KILLED, is_out_of_memory
 from engine.generation.load import make_generator
-from engine.generation.loop import EngineLoop
+from engine.generation.loop import EngineLoop, Rest
 from engine.generation.totals import EngineTotals
 from engine.storage.manifest import FencedError
 
@@ -47,6 +47,8 @@ class Loaded:
     """How long loading took."""
     cache_tokens: int
     """Tokens that its prefix cache holds; 0 where the generator does not say."""
+    can_sleep: bool = False
+    """Whether it can give the memory of its GPU back."""
 
 
 class EngineActor:
@@ -100,6 +102,10 @@ class EngineActor:
         """What was done of the job so far."""
         return self._loop.totals()
 
+    def rest(self, rest: Rest) -> None:
+        """Puts the generator to sleep between two jobs, or wakes it."""
+        self._loop.hand_in(rest).done.wait()
+
     def stop(self) -> EngineTotals:
         """Drops what is in flight, commits the open part, ends the loop; returns the totals."""
         self._loop.stop()
@@ -116,7 +122,8 @@ class EngineActor:
             self._loaded.set()
             self._ended.set()
             return
-        self._answer = Loaded(time.monotonic() - started, getattr(generator, "cache_tokens", 0))
+        cache_tokens = getattr(generator, "cache_tokens", 0)
+        self._answer = Loaded(time.monotonic() - started, cache_tokens, generator.can_sleep)
         self._loaded.set()
         try:
             self._loop.run(generator)
