@@ -67,6 +67,7 @@ class Engine:
     """Where its random draws begin; no two engines have the same."""
     state: EngineState = EngineState.loading
     cache_tokens: int = 0
+    can_sleep: bool = False
     units: dict[Any, Unit] = field(default_factory=dict)
     """Units that are in flight, by the reference that their call returns."""
     settled: list[Unit] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Engine:
 
     def become_ready(self, loaded: Loaded) -> None:
         """Notes that the engine is loaded."""
-        self.state, self.cache_tokens = EngineState.ready, loaded.cache_tokens
+        self.state, self.cache_tokens, self.can_sleep = EngineState.ready, loaded.cache_tokens, loaded.can_sleep
 
     def report(self, totals: EngineTotals) -> None:
         """Takes what the engine says of the job; what it has written is settled once all of it is committed."""
@@ -139,7 +140,7 @@ class EngineGroup:
         seed = seed_from(config.seed, self._salt, index)
         actor_class: Any = ray.remote(EngineActor)
         actor = actor_class.options(
-            num_cpus=cpus,
+            num_cpus=self._processors.asked_cpus,
             num_gpus=self._processors.gpus,
             max_concurrency=_CONCURRENT_CALLS,
             max_restarts=0,

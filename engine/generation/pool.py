@@ -16,8 +16,10 @@ from engine.generation.actor import end_actor
 from engine.generation.budget import Budget
 from engine.generation.engines import Engine, EngineGroup, EngineState, read_totals
 from engine.generation.jobs import GenerationJob, Unit, token_counts
+from engine.generation.loop import Rest
 from engine.generation.routing import Queues, units_held, warm_capacity
 from engine.generation.totals import EngineTotals, add_up, check_failures
+from engine.runtime.memory import release_gpu_memory
 from engine.storage.files import require_space
 
 if TYPE_CHECKING:
@@ -55,6 +57,7 @@ class EnginePool:
         self._group = EngineGroup(config, place, salt, first_index)
         self._deaths = 0
         self._unit_tokens = (1.0, 1.0)
+        self._is_asleep = False
         self.out_of_time = False
 
     @property
@@ -70,6 +73,41 @@ class EnginePool:
     def wait_ready(self) -> float:
         """Waits until every engine is loaded; see Pool."""
         return self._group.wait_ready()
+
+    @property
+    def holds_gpu(self) -> bool:
+        """Whether the engines hold memory of GPUs."""
+        return not self._is_asleep and any(engine.processors.gpus for engine in self.engines)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether nobody has waited yet until all engines were loaded."""
+        return any(engine.state is EngineState.loading for engine in self.engines)
+
+    def sleep(self) -> bool:
+        """Has idle engines leave the memory of their GPUs until `wake`; returns whether all of them did.
+
+        What their prefix caches held is lost. No job counts on it: each takes all caches for cold when it begins.
+        """
+        self._is_asleep = all(engine.can_sleep for engine in self.engines) and self._rest(Rest.sleep)
+        return self._is_asleep
+
+    def wake(self) -> bool:
+        """Has engines that sleep take the memory of their GPUs again; returns whether all are awake now."""
+        if self._is_asleep:
+            release_gpu_memory()  # of the driver, which computed on the GPU meanwhile
+            self._is_asleep = not self._rest(Rest.wake)
+        return not self._is_asleep
+
+    def _rest(self, rest: Rest) -> bool:
+        """Puts all engines to sleep, or wakes them; returns whether none has died of it."""
+        import ray
+
+        try:
+            ray.get([engine.actor.rest.remote(rest) for engine in self.engines])
+        except ray.exceptions.RayActorError:
+            return False
+        return True
 
     def generate(
         self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]

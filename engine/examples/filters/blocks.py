@@ -33,25 +33,24 @@ def judge_samples(
         texts: passages as encoders read them.
         prompt: what must not come back.
         config: which filters run, and their thresholds.
-        place: starts Ray.
+        place: starts Ray, and has its engines end where they leave it no CPU.
 
     Returns:
         The columns that `filter_batch` gives, one row per sample, in `sample_id` order.
     """
     import ray
 
-    place.start_ray()
+    num_cores, task_cpus = place.capacity().num_cores, place.room_for_tasks("curation task")
     _quiet_ray_data()
     shared = ray.put((texts, prompt, config))
     needed = samples.select(["sample_id", "text", "logprob", "finish_reason", "passage_row"])
-    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(needed) // place.num_cpus)))
+    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(needed) // num_cores)))
     blocks = [needed.slice(start, block_rows) for start in range(0, len(needed), block_rows)]
-    # Ray's logical CPUs outnumber the cores of this machine, and each worker more is an interpreter more to start.
-    num_workers = min(place.num_cpus, len(blocks)) if place.cluster.address == "local" else None
-    workers = ray.data.TaskPoolStrategy(size=num_workers)
+    # Ray's logical CPUs may outnumber the cores, and each worker more is an interpreter more to start.
+    workers = ray.data.TaskPoolStrategy(size=min(num_cores, len(blocks)))
     # from_arrow would start workers only to ask for the size of each block.
     dataset = ray.data.from_blocks(blocks).map_batches(
-        judge_batch, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=0.5, compute=workers
+        judge_batch, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=task_cpus, compute=workers
     )
     judged = pa.concat_tables(ray.get(dataset.to_arrow_refs()))
     return judged.sort_by("sample_id").combine_chunks()
