@@ -72,7 +72,7 @@ def mine_negatives(
     """
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import Encoder, EncoderConfig
+    from engine.search.encoder import EncoderConfig, load_encoder
 
     encoder_config = EncoderConfig(
         model=config.base,
@@ -83,7 +83,7 @@ def mine_negatives(
     passages = documents.passages(["passage_id", "document_id", "title", "text"])
     is_free = _is_free(passages, held_out)
     embeddings = encode_passages_cached(encoder_config, documents.path, place)
-    queries = Encoder(encoder_config).encode_queries(rows["query"].to_pylist())
+    queries = load_encoder(encoder_config, place).encode_queries(rows["query"].to_pylist())
     number_of = {passage_id: number for number, passage_id in enumerate(passages["passage_id"].to_pylist())}
     assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
     positives = np.asarray([number_of[passage_id] for passage_id in rows["passage_id"].to_pylist()], dtype=np.int64)

@@ -75,13 +75,13 @@ def measure_ranks(
     """
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import Encoder
+    from engine.search.encoder import load_encoder
 
     passages = encode_passages_cached(encoder, documents.path, place)
     document_of = _number_documents(documents, passages.ids)
     row_of = {passage_id: row for row, passage_id in enumerate(passages.ids)}
     sources = document_of[[row_of[passage_id] for passage_id in passage_ids]]
-    dense, model = DenseIndex(passages.ids, passages.vectors), Encoder(encoder, num_threads=place.num_cpus)
+    dense, model = DenseIndex(passages.ids, passages.vectors), load_encoder(encoder, place)
     words = _word_index(documents) if config.hybrid else None
     ranks = np.zeros(len(queries), np.int64)
     with place.console.progress("examples", len(queries), "queries") as bar:
