@@ -1,8 +1,8 @@
 """One engine in one Ray actor: loads a generator, runs the engine loop in a thread, answers the driver.
 
-In: jobs and work units from the driver. Out: committed parts and totals; for the driver also why an actor did not
-start, and that it is gone. A broken engine ends its process, so that the driver sees the actor die and gives its rows
-to another; a process that lives is one that works.
+In: jobs and work units from the driver. Out: committed parts, and reports of what was done and that the loop moves on,
+which are given while a step is computed. A broken engine ends its process, so that the driver sees the actor die and
+gives its rows to another; all processes that it started end with it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import planned_rows
+from engine.generation.endings import BROKE
 from engine.generation.generator import Weights
+from engine.generation.gpu_memory import wait_for_gpu_memory
 from engine.generation.jobs import GenerationJob
-from engine.generation.limits import KILLED, is_out_of_memory
+from engine.generation.limits import memory_share
 from engine.generation.load import make_generator
 from engine.generation.loop import EngineLoop, Rest
+from engine.generation.process_group import lead_process_group
 from engine.generation.totals import EngineTotals
 from engine.storage.manifest import FencedError
 
@@ -33,10 +36,6 @@ if TYPE_CHECKING:
 
 EXIT_BROKEN, EXIT_FENCED = 1, 3
 """Exit codes of an engine's process that broke, and of one whose run a newer start of the driver has taken over."""
-
-_POLL_SECONDS = 0.5
-_LOG_TAIL_BYTES = 20_000
-"""The end of a log in which the cause of a failed start is looked for."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,18 @@ class Loaded:
     """Tokens that its prefix cache holds; 0 where the generator does not say."""
     can_sleep: bool = False
     """Whether it can give the memory of its GPU back."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """How an engine is."""
+
+    totals: EngineTotals
+    """What was done of the job so far."""
+    passes: int
+    """How often its loop went round: a loop that moves on has more of them each time."""
+    has_stepped: bool
+    """Whether its generator has finished a step since it was loaded; in the first one kernels may be compiled."""
 
 
 class EngineActor:
@@ -66,6 +77,7 @@ class EngineActor:
         self, config: GeneratorConfig, weights: Mapping[str, Weights], index: int, seed: int, log: Path
     ) -> None:
         _redirect_output(log)
+        lead_process_group()
         sys.stdout.write(f"engine {index}: seed {seed}\n")
         self._config, self._weights, self._seed = config, weights, seed
         self._loop = EngineLoop(config, index)
@@ -98,9 +110,9 @@ class EngineActor:
         self._loop.hand_in(planned_rows(rows)).done.wait()
         return len(rows)
 
-    def totals(self) -> EngineTotals:
-        """What was done of the job so far."""
-        return self._loop.totals()
+    def report(self) -> Report:
+        """How the engine is; answered also while a step takes long."""
+        return Report(self._loop.totals(), self._loop.passes, self._loop.has_stepped)
 
     def rest(self, rest: Rest) -> None:
         """Puts the generator to sleep between two jobs, or wakes it."""
@@ -110,11 +122,13 @@ class EngineActor:
         """Drops what is in flight, commits the open part, ends the loop; returns the totals."""
         self._loop.stop()
         self._ended.wait()
-        return self.totals()
+        return self._loop.totals()
 
     def _run(self) -> None:
         started = time.monotonic()
         try:
+            if self._config.gpus():
+                wait_for_gpu_memory(memory_share(self._config))
             generator = make_generator(self._config, self._weights, self._seed)
         except BaseException as error:  # anything at all must reach the driver, which waits in ready()
             traceback.print_exc()
@@ -127,12 +141,11 @@ class EngineActor:
         self._loaded.set()
         try:
             self._loop.run(generator)
-        except FencedError:
+        except BaseException as error:
             traceback.print_exc()
-            os._exit(EXIT_FENCED)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(EXIT_BROKEN)
+            sys.stderr.write(f"{BROKE}{type(error).__name__}: {' '.join(str(error).split())}\n")
+            sys.stderr.flush()
+            os._exit(EXIT_FENCED if isinstance(error, FencedError) else EXIT_BROKEN)
         self._ended.set()
 
 
@@ -142,40 +155,3 @@ def _redirect_output(log: Path) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(descriptor, stream)
-
-
-def end_actor(actor: Any, timeout_seconds: float = 30.0) -> None:
-    """Kills an actor and waits until it is gone, so that it commits nothing more."""
-    import ray
-
-    ray.kill(actor)
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        try:
-            ray.get(actor.totals.remote(), timeout=1)
-        except ray.exceptions.ActorDiedError:
-            return
-        except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
-            time.sleep(_POLL_SECONDS)
-
-
-def why_no_start(error: Exception, log: Path, log_start: int) -> str:
-    """What an engine says that did not start: the exception, and what only its log has; the last line sums it up.
-
-    Args:
-        error: what waiting for it raised.
-        log: its log.
-        log_start: size of the log before it started; what an earlier run wrote there is not its own.
-    """
-    import ray
-
-    text = "\n".join(line.strip() for line in str(error).splitlines() if line.strip()) or type(error).__name__
-    died = isinstance(error, ray.exceptions.RayActorError)
-    if died and "creation task" not in text:  # an exception in the actor's own code is no kill
-        return f"{text}\n{KILLED}"
-    if is_out_of_memory(text) or not log.is_file():
-        return text
-    with log.open("rb") as stream:  # vLLM's engine core names the cause only there
-        stream.seek(max(log_start, log.stat().st_size - _LOG_TAIL_BYTES))
-        lines = stream.read().decode(errors="replace").splitlines()
-    return "\n".join([text, *(line.strip() for line in lines if is_out_of_memory(line))])

@@ -116,14 +116,15 @@ class JobBatch:
         self._admission.sent(len(conversations))
         self._output.count_request(now)
 
-    def receive(self) -> None:
-        """Advances the generator by a step, and reads the answers that it has finished."""
+    def receive(self) -> bool:
+        """Advances the generator by a step, and reads what it has finished; returns whether it had work."""
         if not self._generator.num_unfinished():
-            return
+            return False
         finished = self._generator.step()
         self._admission.count_step()
         for answers in finished:
             self._read(answers)
+        return True
 
     def _read(self, finished: Finished) -> None:
         inquiry = self._in_flight.pop(finished.request_id)

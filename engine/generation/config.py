@@ -121,7 +121,9 @@ class GeneratorConfig:
     part_seconds: float = placement(30.0)
     """... or this many seconds."""
     max_engine_deaths: int = at_least(0, 3)
-    """Engines are restarted this often in one start of the driver."""
+    """Engines may die this often in a row, one after the other with no sample committed in between."""
+    max_step_seconds: float = at_least(1, 300.0)
+    """An engine that finishes no step within this time is replaced; its first step may take five times as long."""
     max_seconds: float = at_least(0, 0.0)
     """Seconds of generation after which a run ends in good order (exit code 3), loading not counted; 0: no limit."""
 

@@ -1,106 +1,49 @@
-"""The engines of one model as the driver has them: started, loaded, replaced when they die, and stopped.
+"""The engines of one model: started, listened to, replaced in the background when they end, and stopped.
 
-In: a generator's config and the place. Out: as many Ray actors as the config asks for. Engines load while the caller
-goes on; one that finds too little memory is started once more with smaller limits (engine/generation/limits.py). Which
-engine does what is decided elsewhere (engine/generation/pool.py).
+In: a generator's config and the place. Out: as many Ray actors as the config asks for, as far as the cluster has room
+for them: each joins when it has loaded, and nobody waits for those that are missing. One that finds too little memory
+is started once more with smaller limits (engine/generation/limits.py). Which engine does what is decided elsewhere
+(engine/generation/pool.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
-from pathlib import Path
+import time
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from engine.errors import UserError
-from engine.generation.actor import EngineActor, Loaded, end_actor, why_no_start
+from engine.generation.actor import EngineActor
+from engine.generation.endings import EngineEndedError, answer_of, end_actors, wait_for, why_ended, why_no_start
+from engine.generation.engine import Engine, EngineState
 from engine.generation.fake_generator import fake_environment
-from engine.generation.jobs import GenerationJob, Unit
+from engine.generation.jobs import GenerationJob
 from engine.generation.limits import is_out_of_memory, memory_remedy, smaller_limits
 from engine.generation.load import find_weights
-from engine.generation.processors import Processors, choose_processors
+from engine.generation.processors import choose_processors
 from engine.generation.routing import MOST_SMALL_UNITS
 from engine.generation.seeds import seed_from
+from engine.generation.shortage import Shortage
 from engine.generation.totals import EngineTotals
 from engine.generation.vllm_generator import engine_environment
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
     from engine.generation.config import GeneratorConfig
     from engine.runtime.place import Place
 
 _CONCURRENT_CALLS = MOST_SMALL_UNITS + 8
 """Calls that an actor answers at a time: all units that it may hold, and a few questions of the driver."""
+_WAIT_SECONDS = 1.0
+_IDLE_SECONDS = 0.1
+"""How long to listen where no unit is in flight: an open part is committed soon then."""
+_REPORT_SECONDS = 1.0
+"""How long to wait for a report; the others are not kept waiting for one that comes later."""
+_LONGEST_GAP_SECONDS = 5.0
+"""A driver that did not listen for longer, such as one whose machine slept, says nothing of its engines."""
 _STOP_SECONDS = 60.0
-
-
-class EngineState(Enum):
-    """Where an engine is in its life."""
-
-    loading = "loading"
-    """Its actor was asked for; nobody has waited for it yet."""
-    ready = "ready"
-    dead = "dead"
-    """It has died, or does not answer."""
-
-
-@dataclass
-class Engine:
-    """The driver's side of one engine."""
-
-    index: int
-    actor: Any
-    log: Path
-    log_start: int
-    """Size of the log when the engine started: what an earlier run wrote there is not about this one."""
-    config: GeneratorConfig
-    has_smaller_limits: bool
-    """Whether `config` was lowered because an engine found too little memory."""
-    processors: Processors
-    seed: int
-    """Where its random draws begin; no two engines have the same."""
-    state: EngineState = EngineState.loading
-    cache_tokens: int = 0
-    can_sleep: bool = False
-    units: dict[Any, Unit] = field(default_factory=dict)
-    """Units that are in flight, by the reference that their call returns."""
-    settled: list[Unit] = field(default_factory=list)
-    """Units that are written, but perhaps still in the open part."""
-    totals: EngineTotals | None = None
-    """What the engine reported last of the job; None before it has reported."""
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether any row given to it may not be committed yet."""
-        return bool(self.units or self.settled)
-
-    def become_ready(self, loaded: Loaded) -> None:
-        """Notes that the engine is loaded."""
-        self.state, self.cache_tokens, self.can_sleep = EngineState.ready, loaded.cache_tokens, loaded.can_sleep
-
-    def report(self, totals: EngineTotals) -> None:
-        """Takes what the engine says of the job; what it has written is settled once all of it is committed."""
-        self.totals = replace(totals, cpus=self.processors.cpus, gpus=self.processors.gpus)
-        if totals.committed == totals.finished:
-            self.settled.clear()
-
-    def count_only(self, num_committed: int) -> EngineTotals:
-        """The totals of a dead engine: of its samples only those count that it had committed."""
-        last = self.totals or EngineTotals(cpus=self.processors.cpus, gpus=self.processors.gpus)
-        return replace(last, generated=num_committed, committed=num_committed, failed=0, turned_down=0)
-
-    def uncommitted(self, committed: npt.NDArray[np.int64]) -> Iterator[Unit]:
-        """The rows that it was given and that are not among the committed ids."""
-        for unit in (*self.units.values(), *self.settled):
-            rows = unit.rows.filter(pc.invert(pc.is_in(unit.rows["sample_id"], pa.array(committed))))
-            if rows.num_rows:
-                yield Unit(unit.prefix, rows)
+_PAUSE_SECONDS = 0.5
+"""An engine is started so much later for each one before it that ended without having committed anything ..."""
+_LONGEST_PAUSE_SECONDS = 60.0
+"""... and at most so much."""
 
 
 class EngineGroup:
@@ -121,19 +64,45 @@ class EngineGroup:
         self._weights = find_weights(config)
         place.start_ray()
         self._processors = choose_processors(config, place)
+        self._shortage = Shortage(place.console, self._processors)
         self._smaller: GeneratorConfig | None = None
-        self._next_index = first_index
+        self.next_index = first_index
+        """The number of the engine that is started next."""
+        self.is_stopped = False
+        self._has_loaded = False
         self._job: GenerationJob | None = None
+        self._num_useless = 0
+        self._next_start = 0.0
+        self._listened = time.monotonic()
         self.start_seconds = 0.0
         """The longest start of an engine so far."""
         self.gone: list[EngineTotals] = []
         """Totals of the engines that have ended since the job began."""
-        self.engines: list[Engine] = [self._start() for _ in range(self._processors.num_engines)]
+        self.engines: list[Engine] = []
+        self._fill()
+
+    @property
+    def size(self) -> int:
+        """The number of engines that there should be."""
+        return self._processors.num_engines
+
+    def working(self) -> list[Engine]:
+        """The engines that can be given units."""
+        return [engine for engine in self.engines if engine.state is EngineState.working]
+
+    def loaded(self) -> list[Engine]:
+        """The engines that are loaded, whether they have a job or not."""
+        return [engine for engine in self.engines if engine.is_loaded]
+
+    def _fill(self) -> None:
+        """Starts engines until there are as many as there should be."""
+        while not self.is_stopped and len(self.engines) < self.size and time.monotonic() >= self._next_start:
+            self.engines.append(self._start())
 
     def _start(self) -> Engine:
         import ray
 
-        index, self._next_index = self._next_index, self._next_index + 1
+        index, self.next_index = self.next_index, self.next_index + 1
         log = self._place.logs() / f"engine-{index}.log"
         log_start = log.stat().st_size if log.exists() else 0
         config, cpus = self._smaller or self._config, self._processors.cpus
@@ -146,39 +115,93 @@ class EngineGroup:
             max_restarts=0,
             runtime_env={"env_vars": engine_environment(config, cpus) | fake_environment()},
         ).remote(config, self._weights, index, seed, log)
-        if self._job is not None:
-            actor.open.remote(self._job)
-        return Engine(index, actor, log, log_start, config, self._smaller is not None, self._processors, seed)
+        engine = Engine(index, actor, log, log_start, config, self._smaller is not None, self._processors, seed)
+        engine.promise = actor.ready.remote()
+        return engine
 
-    def wait_ready(self) -> float:
-        """Waits until every engine is loaded; returns the longest start in seconds.
+    def open(self, job: GenerationJob) -> None:
+        """Begins a job: every engine is told of it as soon as it is loaded."""
+        self._job, self.gone = job, []
+        for engine in self.engines:
+            engine.totals = None
+            if engine.is_loaded and engine.promise is None:
+                engine.open(job)
+
+    def listen(self) -> tuple[list[Engine], list[Engine]]:
+        """Waits a moment for whatever engines have to say, and takes note of it; free places are filled.
+
+        Returns:
+            The engines that can be given units from now on; and those that have ended, which `remove` takes out.
 
         Raises:
-            UserError: an engine cannot start, also with smaller limits where memory was short.
+            UserError: engines cannot start with this config, also with smaller limits where memory was short.
         """
-        for position in range(len(self.engines)):
-            if self.engines[position].state is EngineState.loading:
-                self._load(position)
-        return self.start_seconds
+        self._fill()
+        calls = [call for engine in self.engines for call in (*engine.units, engine.promise) if call is not None]
+        is_tail = not any(engine.units for engine in self.engines) and bool(self.loaded())
+        answered = wait_for(calls, _IDLE_SECONDS if is_tail else _WAIT_SECONDS)
+        joined = [engine for engine in self.engines if self._note_answers(engine, answered)]
+        # Reports come after the units: what they say is committed then covers every row of a finished unit.
+        self._take_reports()
+        self._shortage.say(self.engines)
+        dead = self._dead()
+        end_actors([engine.actor for engine in dead if engine.ended and not engine.ended.is_gone])
+        for engine in dead:
+            self._note_end(engine)
+        return joined, self._dead()
 
-    def _load(self, position: int) -> None:
-        """Waits for one engine; puts another with smaller limits in its place where memory was short."""
-        import ray
+    def _dead(self) -> list[Engine]:
+        return [engine for engine in self.engines if engine.state is EngineState.dead]
 
-        engine = self.engines[position]
-        try:
-            loaded: Loaded = ray.get(engine.actor.ready.remote())
-        except ray.exceptions.RayError as error:
-            reason = why_no_start(error, engine.log, engine.log_start)
-            if not is_out_of_memory(reason) or engine.has_smaller_limits:
-                raise _no_start(engine, self._config, reason) from error
-            end_actor(engine.actor)
-            self._lower_limits(reason)
-            self.engines[position] = self._start()
-            self._load(position)
+    def _note_answers(self, engine: Engine, answered: set[Any]) -> bool:
+        """Takes note of units that are written and of promises that are kept; returns whether the engine joins."""
+        with engine.watched():
+            engine.settle(answered)
+            if engine.promise in answered:
+                answer, engine.promise = answer_of(engine.promise), None
+                if engine.state is EngineState.loading:
+                    engine.become_ready(answer)
+                    self._has_loaded, self.start_seconds = True, max(self.start_seconds, answer.seconds)
+                if engine.job is self._job is not None:
+                    engine.begin()
+                    return True
+                if self._job is not None:
+                    engine.open(self._job)
+        return False
+
+    def _take_reports(self) -> None:
+        """Asks every loaded engine how it is. One that does not answer is not asked again, and stands still."""
+        loaded = self.loaded()
+        asked = [engine.ask() for engine in loaded if engine.question is None]
+        answered = wait_for(asked, _REPORT_SECONDS, every=True) if asked else set()
+        answered |= wait_for([engine.question for engine in loaded], 0.0)
+        now = time.monotonic()
+        seconds, self._listened = min(now - self._listened, _LONGEST_GAP_SECONDS), now
+        for engine in loaded:
+            with engine.watched():
+                if engine.question in answered:
+                    engine.hear(answer_of(engine.question))
+                engine.stand_still(seconds)
+
+    def _note_end(self, dead: Engine) -> None:
+        """Finds out why an engine ended; one that ended while it loaded may have others start with smaller limits.
+
+        Raises:
+            UserError: it cannot start, and nor could another one.
+        """
+        assert dead.ended, "an engine is dead because of something"
+        if dead.has_loaded:
+            dead.reason = why_ended(dead.ended, dead.log, dead.log_start)
             return
-        engine.become_ready(loaded)
-        self.start_seconds = max(self.start_seconds, loaded.seconds)
+        reason = why_no_start(dead.ended, dead.log, dead.log_start)
+        dead.reason = reason.splitlines()[-1]
+        # Where other engines have loaded, a process that was killed without a word says nothing about memory.
+        is_short = is_out_of_memory(reason) and not (dead.ended.was_killed and self._has_loaded)
+        if is_short and not dead.has_smaller_limits:
+            self._lower_limits(reason)
+            self.engines.remove(dead)
+        elif is_short or not (self._has_loaded or dead.ended.was_lost):
+            raise _no_start(dead, self._config, reason)
 
     def _lower_limits(self, reason: str) -> None:
         if self._smaller is None:  # this is the first of several engines to find it
@@ -187,70 +210,43 @@ class EngineGroup:
                 f"too little memory for the engine; it is started once more with {', '.join(changes)}"
             )
 
-    def open(self, job: GenerationJob) -> None:
-        """Begins a job on every engine, which are all ready."""
-        import ray
-
-        self._job, self.gone = job, []
-        for engine in self.engines:
-            engine.totals = None
-        ray.get([engine.actor.open.remote(job) for engine in self.engines])
-
     def remove(self, dead: Engine, num_committed: int) -> None:
-        """Takes out a dead engine, whose actor is gone.
+        """Takes out a dead engine; another one is started in its place, later where engines die without doing anything.
 
         Args:
-            dead: one of the engines.
-            num_committed: samples that it had committed.
+            dead: one of the engines that `listen` returned as ended.
+            num_committed: samples of the job that it had committed.
         """
-        self.gone.append(dead.count_only(num_committed))
         self.engines.remove(dead)
-
-    def add(self) -> Engine:
-        """Starts one more engine for the job, and waits until it is loaded.
-
-        Raises:
-            UserError: it cannot start.
-        """
-        self.engines.append(self._start())
-        self.wait_ready()
-        return self.engines[-1]
+        if dead.totals is not None or num_committed:
+            self.gone.append(dead.count_only(num_committed))
+        self._num_useless = 0 if num_committed else self._num_useless + 1
+        pause = min(_LONGEST_PAUSE_SECONDS, self._num_useless * _PAUSE_SECONDS)
+        self._next_start = time.monotonic() + pause
 
     def totals(self) -> list[EngineTotals]:
         """Totals of each engine that took part in the job so far, those that have ended first."""
         return [*self.gone, *(engine.totals for engine in self.engines if engine.totals is not None)]
 
     def stop(self) -> None:
-        """Ends every engine. Those that are ready commit their open parts first."""
+        """Ends every engine, and starts no more. Those that are loaded commit their open parts first."""
         import ray
 
-        ready = [engine for engine in self.engines if engine.state is EngineState.ready]
-        for engine, reference in [(engine, engine.actor.stop.remote()) for engine in ready]:
-            try:
-                engine.report(ray.get(reference, timeout=_STOP_SECONDS))
-            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.RayTaskError):
+        self.is_stopped = True
+        stopping = {engine.actor.stop.remote(): engine for engine in self.loaded()}
+        stopped = wait_for(stopping, _STOP_SECONDS, every=True) if stopping else set()
+        for call, engine in stopping.items():
+            with engine.watched():
+                if call not in stopped:
+                    raise EngineEndedError("it does not answer")
+                totals = answer_of(call)
+                if engine.state is EngineState.working:
+                    engine.count(totals, len(engine.settled))
+            if engine.state is EngineState.dead:
                 self._place.console.warn(f"engine {engine.index} did not stop in good order (see {engine.log})")
         for engine in self.engines:
             ray.kill(engine.actor)
         self.gone, self.engines = self.totals(), []
-
-
-def read_totals(engines: Sequence[Engine]) -> None:
-    """Asks engines for their totals, all at once; those that do not answer are dead."""
-    import ray
-
-    references = [engine.actor.totals.remote() for engine in engines]
-    try:
-        reports = ray.get(references)
-    except ray.exceptions.RayActorError:  # of one of them: each is asked for its answer alone
-        for engine, reference in zip(engines, references, strict=True):
-            try:
-                engine.report(ray.get(reference))
-            except ray.exceptions.RayActorError:
-                engine.state = EngineState.dead
-        return
-    for engine, totals in zip(engines, reports, strict=True):
-        engine.report(totals)
 
 
 def _no_start(engine: Engine, config: GeneratorConfig, reason: str) -> UserError:

@@ -1,8 +1,8 @@
 """A generator that is no model: text computed from the prompt's hash, behind the same loop, actor and parts.
 
 In: requests, as for a model. Out: the same words for the same prompt, on any engine. For tests of the machinery and dry
-runs; it never claims to be a model: its rows carry the model name `fake`. Two variables of the environment make it
-behave like a slower or a larger one in tests: SYNTHMILL_FAKE_SAMPLES_PER_SECOND and SYNTHMILL_FAKE_MEMORY_BYTES.
+runs; it never claims to be a model: its rows carry the model name `fake`. Variables of the environment make it behave
+like a slower, a larger or a broken one in tests: SYNTHMILL_FAKE_SAMPLES_PER_SECOND and those beside it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,12 @@ SAMPLES_PER_SECOND = "SYNTHMILL_FAKE_SAMPLES_PER_SECOND"
 """Slows the fake generator down, for tests of what happens in between; as fast as it can where it is not set."""
 MEMORY_BYTES = "SYNTHMILL_FAKE_MEMORY_BYTES"
 """The fake generator refuses a larger KV cache than this, and is killed with a far larger; no limit where not set."""
+LOAD_SECONDS = "SYNTHMILL_FAKE_LOAD_SECONDS"
+"""How long the fake generator takes to load; not at all where not set."""
+STEPS_BEFORE_HANG = "SYNTHMILL_FAKE_STEPS_BEFORE_HANG"
+"""After so many steps the next one never ends; it does not hang where not set."""
 
+_VARIABLES = (SAMPLES_PER_SECOND, MEMORY_BYTES, LOAD_SECONDS, STEPS_BEFORE_HANG)
 _KILL_FACTOR = 8
 """A cache that is so many times larger than the memory has the process killed."""
 _WORD = re.compile(r"\w{4,}")
@@ -36,7 +41,7 @@ _ONE_TOKEN_LETTERS = 9
 
 def fake_environment() -> dict[str, str]:
     """The variables of the fake generator that are set here, for the processes of its engines."""
-    return {name: os.environ[name] for name in (SAMPLES_PER_SECOND, MEMORY_BYTES) if name in os.environ}
+    return {name: os.environ[name] for name in _VARIABLES if name in os.environ}
 
 
 class FakeGenerator:
@@ -46,12 +51,14 @@ class FakeGenerator:
     """It has no memory to give back, and refuses to work while it sleeps."""
 
     def __init__(self, config: GeneratorConfig) -> None:
+        time.sleep(float(os.environ.get(LOAD_SECONDS, "0")))
         _need_memory(config.kv_cache_bytes)
         self._config = config
         self._samples_per_second = float(os.environ.get(SAMPLES_PER_SECOND, "0"))
         self._waiting: list[tuple[Request, str]] = []
         self._tokens = 0
         self._is_asleep = False
+        self._steps_left = int(os.environ.get(STEPS_BEFORE_HANG, "-1"))
 
     def add(self, request: Request) -> str:
         """Admits a request; a prompt longer than the context is refused as an engine would."""
@@ -66,6 +73,9 @@ class FakeGenerator:
 
     def step(self) -> list[Finished]:
         """Finishes up to `max_num_seqs` requests, or one at a time where SYNTHMILL_FAKE_SAMPLES_PER_SECOND is set."""
+        while self._steps_left == 0:
+            time.sleep(1.0)
+        self._steps_left -= 1
         batch, self._waiting = self._waiting[: self._config.max_num_seqs], self._waiting[self._config.max_num_seqs :]
         if self._samples_per_second > 0:
             batch, rest = batch[:1], batch[1:]

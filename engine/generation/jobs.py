@@ -83,7 +83,7 @@ class Pool(Protocol):
         """Whether `samples.max_seconds` ran out before all units were written."""
 
     def wait_ready(self) -> float:
-        """Waits until the engines are loaded; returns the longest start in seconds.
+        """Waits until an engine is loaded, others join later; returns the longest start so far, in seconds.
 
         Raises:
             UserError: an engine cannot start.
@@ -106,7 +106,7 @@ class Pool(Protocol):
 
         Raises:
             FencedError: another start of the run has taken over.
-            UserError: an engine cannot start, engines keep dying, or too many samples failed.
+            UserError: engines cannot start, engines keep dying, or too many samples failed.
         """
 
     def totals(self) -> list[EngineTotals]:

@@ -82,13 +82,22 @@ def _limits(config: GeneratorConfig, reason: str) -> list[_Limit]:
     batch = halved("max_num_seqs", "max_num_seqs")
     if not config.gpus():
         return [batch, halved("kv_cache_bytes", "kv_cache_memory_bytes")]
-    share = float(arguments.get("gpu_memory_utilization", gpu_share(config)))
+    share = _share(config)
     new = min(0.97, share + 0.04) if _NO_BLOCKS in reason.lower() else share * 0.8
     return [
         batch,
         halved("max_num_batched_tokens", "max_num_batched_tokens"),
         _Limit("engine_args", "gpu_memory_utilization", share, round(new, 3)),
     ]
+
+
+def memory_share(config: GeneratorConfig) -> float:
+    """The share of a GPU's memory that all models of an engine take together."""
+    return sum(_share(each) for each in model_configs(config).values())
+
+
+def _share(config: GeneratorConfig) -> float:
+    return float(config.engine_args.get("gpu_memory_utilization", gpu_share(config)))
 
 
 def _lower(config: GeneratorConfig, limits: Sequence[_Limit], where: str) -> tuple[dict[str, Any], list[str]]:

@@ -35,7 +35,7 @@ class Rest(Enum):
 
 
 class EngineLoop:
-    """Drives one generator. `hand_in`, `totals` and `stop` may be called from any thread, `run` from one.
+    """Drives one generator. `run` is called from one thread, all else may be called and read from any.
 
     Args:
         config: how the generator samples, its limits, and when parts are committed.
@@ -48,6 +48,10 @@ class EngineLoop:
         self._stopping = threading.Event()
         self._batch: JobBatch | None = None
         self._request_ids = map(str, itertools.count())
+        self.passes = 0
+        """How often the loop went round, with work or without: it stands still while it hangs, and only then."""
+        self.has_stepped = False
+        """Whether the generator has finished a step since the loop began."""
 
     def hand_in(self, item: GenerationJob | list[PlannedRow] | Rest) -> Ticket:
         """Hands in a job, the rows of a unit of the last job, or a rest between jobs.
@@ -76,8 +80,9 @@ class EngineLoop:
             self._take_in(generator)
             if self._batch:
                 self._batch.send()
-                self._batch.receive()
+                self.has_stepped |= self._batch.receive()
                 self._batch.commit_when_due(nothing_to_take=self._inbox.empty())
+            self.passes += 1
         if self._batch:
             self._batch.commit()
 
@@ -92,7 +97,8 @@ class EngineLoop:
             self._begin(item, generator)
             ticket.done.set()
         elif isinstance(item, Rest):
-            assert is_idle, "an engine sleeps when all that it was given is written"
+            if not is_idle:
+                raise BrokenInvariantError("an engine was told to rest before all that it was given was written")
             (generator.sleep if item is Rest.sleep else generator.wake)()
             ticket.done.set()
         else:

@@ -1,20 +1,22 @@
 """The engine pool: gives the units of a job out to the engines of one model until every row is committed.
 
-In: a job and its units. Out: every row in a part that counts, once. engine/generation/routing.py decides which engine
-does what; the uncommitted rows of an engine that died go back into the queues, and another engine takes its place.
+In: a job and its units. Out: every row in a part that counts, once. Engines come and go while the pool works: one that
+has loaded is given units from then on, and the uncommitted rows of one that died go back into the queues, for whoever
+is there. engine/generation/routing.py decides which engine does what.
 """
 
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.generation.actor import end_actor
 from engine.generation.budget import Budget
-from engine.generation.engines import Engine, EngineGroup, EngineState, read_totals
+from engine.generation.deaths import Deaths
+from engine.generation.endings import EngineEndedError, answer_of, wait_for
+from engine.generation.engine import Engine
+from engine.generation.engines import EngineGroup
 from engine.generation.jobs import GenerationJob, Unit, token_counts
 from engine.generation.loop import Rest
 from engine.generation.routing import Queues, units_held, warm_capacity
@@ -27,10 +29,10 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
     from engine.storage.parts_log import PartsLog
 
-_POLL_SECONDS = 1.0
-_IDLE_SECONDS = 0.1
 _LIST_SECONDS = 5.0
 """What engines have written is listed this often: a part that is not listed is nobody's to read."""
+_REST_SECONDS = 120.0
+"""How long an engine may take to move its weights out of the GPU, or back."""
 _UNKNOWN_CACHE = 16
 """Prefixes taken to stay warm where a generator does not say how much its cache holds."""
 _UNITS_WAITING = 1024
@@ -55,7 +57,7 @@ class EnginePool:
         self._place = place
         self._budget = budget or Budget(config.max_seconds)
         self._group = EngineGroup(config, place, salt, first_index)
-        self._deaths = 0
+        self._deaths = Deaths(config.max_engine_deaths)
         self._unit_tokens = (1.0, 1.0)
         self._is_asleep = False
         self.out_of_time = False
@@ -70,9 +72,18 @@ class EnginePool:
         """The engines as they are now."""
         return self._group.engines
 
-    def wait_ready(self) -> float:
-        """Waits until every engine is loaded; see Pool."""
-        return self._group.wait_ready()
+    def wait_ready(self, num_engines: int = 1) -> float:
+        """Waits until engines are loaded; see Pool.
+
+        Args:
+            num_engines: how many to wait for; generation begins with the first, and others join when they are there.
+        """
+        while not self._group.is_stopped and len(self._group.loaded()) < num_engines:
+            _, ended = self._group.listen()
+            for engine in ended:
+                self._group.remove(engine, 0)
+                self._count_death(engine)
+        return self.start_seconds
 
     @property
     def holds_gpu(self) -> bool:
@@ -81,8 +92,8 @@ class EnginePool:
 
     @property
     def is_loading(self) -> bool:
-        """Whether nobody has waited yet until all engines were loaded."""
-        return any(engine.state is EngineState.loading for engine in self.engines)
+        """Whether an engine has not said yet that it is loaded."""
+        return len(self._group.loaded()) < len(self.engines)
 
     def sleep(self) -> bool:
         """Has idle engines leave the memory of their GPUs until `wake`; returns whether all of them did.
@@ -100,32 +111,36 @@ class EnginePool:
         return not self._is_asleep
 
     def _rest(self, rest: Rest) -> bool:
-        """Puts all engines to sleep, or wakes them; returns whether none has died of it."""
-        import ray
-
+        """Puts all engines to sleep, or wakes them; returns whether each has done so."""
+        calls = [engine.actor.rest.remote(rest) for engine in self.engines]
+        answered = wait_for(calls, _REST_SECONDS, every=True)
         try:
-            ray.get([engine.actor.rest.remote(rest) for engine in self.engines])
-        except ray.exceptions.RayActorError:
+            for call in answered:
+                answer_of(call)
+        except EngineEndedError:
             return False
-        return True
+        return len(answered) == len(calls)
 
     def generate(
         self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]
     ) -> list[EngineTotals]:
         """Generates all rows of all units into committed parts; see Pool."""
-        self.wait_ready()
         self._group.open(job)
+        self._deaths = Deaths(self.config.max_engine_deaths)
         source = iter(units)
         queues = self._queues(source)
-        self._budget.start()
         while _fill(queues, source) or any(engine.is_busy for engine in self.engines):
             if self._budget.is_used_up:
                 self.out_of_time = True
                 self.stop()
                 break
             self._give_out(queues)
-            for dead in self._settle():
-                self._replace(dead, parts, queues)
+            joined, ended = self._group.listen()
+            for engine in joined:
+                self._budget.start()
+                queues.add_engine(engine.index, self._warm_prefixes(engine))
+            for engine in ended:
+                self._give_up(engine, parts, queues)
             parts.list_new(_LIST_SECONDS)
             together = add_up(self.totals())
             on_progress(together.finished)
@@ -136,10 +151,7 @@ class EnginePool:
     def _queues(self, source: Iterator[Unit]) -> Queues[Unit]:
         first = list(itertools.islice(source, _UNITS_WAITING))
         self._unit_tokens = token_counts(first)
-        queues = Queues(first)
-        for engine in self.engines:
-            queues.add_engine(engine.index, self._warm_prefixes(engine))
-        return queues
+        return Queues(first)
 
     def _warm_prefixes(self, engine: Engine) -> int:
         """The number of prefixes that an engine's cache holds beside a full batch."""
@@ -154,55 +166,35 @@ class EnginePool:
         more = True
         while more:  # every engine gets a first unit before any gets a second
             more = False
-            for engine in sorted(self.engines, key=lambda engine: len(engine.units)):
+            for engine in sorted(self._group.working(), key=lambda engine: len(engine.units)):
                 in_flight = units_held([unit.size for unit in engine.units.values()], self.config.max_num_seqs)
                 if unit := queues.take(engine.index, in_flight):
-                    engine.units[engine.actor.process.remote(unit.rows)] = unit
+                    engine.give(unit)
                     more = True
 
-    def _settle(self) -> list[Engine]:
-        """Waits a moment, and takes note of finished units and of totals; returns the engines that are dead."""
-        import ray
-
-        running = [reference for engine in self.engines for reference in engine.units]
-        if running:
-            done = set(ray.wait(running, num_returns=1, timeout=_POLL_SECONDS, fetch_local=False)[0])
-        else:
-            time.sleep(_IDLE_SECONDS)
-            done = set()
-        for engine in self.engines:
-            try:
-                for reference in done & engine.units.keys():
-                    ray.get(reference)
-                    engine.settled.append(engine.units.pop(reference))
-            except ray.exceptions.RayActorError:  # gone, or out of reach: _replace closes its epoch
-                engine.state = EngineState.dead
-        # Totals come after the units: what they say is committed then covers every row of a finished unit.
-        read_totals([engine for engine in self.engines if engine.state is EngineState.ready])
-        return [engine for engine in self.engines if engine.state is EngineState.dead]
-
-    def _replace(self, dead: Engine, parts: PartsLog, queues: Queues[Unit]) -> None:
-        """Gives the uncommitted rows of a dead engine back, and starts another in its place."""
-        end_actor(dead.actor)
+    def _give_up(self, dead: Engine, parts: PartsLog, queues: Queues[Unit]) -> None:
+        """Gives the uncommitted rows of a dead engine back."""
         require_space(parts.folder, self._place.cluster.min_free_disk_bytes)  # a full disk ends engines too
         committed = parts.close_engine(dead.index)  # whether it is dead or only out of reach
         self._group.remove(dead, len(committed))
-        queues.remove_engine(dead.index)
+        if queues.has_engine(dead.index):
+            queues.remove_engine(dead.index)
         for unit in dead.uncommitted(committed):
             queues.put(unit)
         self._count_death(dead)
-        engine = self._group.add()
-        queues.add_engine(engine.index, self._warm_prefixes(engine))
 
     def _count_death(self, dead: Engine) -> None:
-        self._deaths += 1
-        if self._deaths > self.config.max_engine_deaths:
+        self._deaths.count(dead.index, self._group.next_index, add_up(self.totals()).committed)
+        if self._deaths.are_too_many:
             raise UserError(
-                f"engines died {self._deaths} times",
+                f"engines died {self._deaths.in_a_row} times in a row with nothing committed in between, "
+                f"the last of: {dead.reason}",
                 where=f"samples.model={self.config.model}",
                 remedy=f"read the end of {dead.log}; what was committed is kept, the same command goes on from there",
             )
-        self._place.console.warn(f"engine {dead.index} died; its uncommitted samples are done again (see {dead.log})")
+        self._place.console.warn(
+            f"engine {dead.index} died; its uncommitted samples are done again: {dead.reason} (see {dead.log})"
+        )
 
     def totals(self) -> list[EngineTotals]:
         """Totals of each engine that took part in the job so far; see Pool."""

@@ -51,7 +51,7 @@ class MixedPool:
         self.out_of_time = False
 
     def wait_ready(self) -> float:
-        """Waits until the engines of the generator whose turn it is are loaded; see Pool."""
+        """Waits until an engine of the generator that is at work is loaded; see Pool."""
         self.start_seconds = max(self.start_seconds, self._pool.wait_ready())
         return self.start_seconds
 

@@ -115,6 +115,10 @@ class Queues(Generic[W]):
         assert engine not in self._engines, f"engine {engine} is known"
         self._engines[engine] = WarmPrefixes(warm_prefixes)
 
+    def has_engine(self, engine: int) -> bool:
+        """Whether an engine was added and is not removed."""
+        return engine in self._engines
+
     def remove_engine(self, engine: int) -> None:
         """Counts an engine out that is gone, and its cache with it."""
         for prefix in self._engines.pop(engine).recent():

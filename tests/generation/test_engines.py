@@ -1,62 +1,25 @@
-"""The engines of one model: what the driver knows of each, and starts that find too little memory."""
+"""The engines of one model: their seeds, and starts that fail or find too little memory."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
-from engine.generation.actor import Loaded
 from engine.generation.config import GeneratorConfig
-from engine.generation.engines import Engine, EngineState
+from engine.generation.engine import Engine
+from engine.generation.engines import EngineGroup
 from engine.generation.fake_generator import MEMORY_BYTES
-from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
-from engine.generation.processors import Processors
-from engine.generation.totals import EngineTotals
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job_at, rows, units, written
-
-
-@pytest.fixture
-def engine() -> Engine:
-    """The driver's side of an engine that is nowhere."""
-    return Engine(3, None, Path("engine-3.log"), 0, FAKE, False, Processors(1, 4, 2), 0)
-
-
-def test_an_engine_is_loading_until_somebody_has_waited_for_it(engine: Engine) -> None:
-    assert engine.state is EngineState.loading
-    engine.become_ready(Loaded(1.0, 500))
-    assert (engine.state, engine.cache_tokens) == (EngineState.ready, 500)
-
-
-def test_written_units_are_settled_once_all_is_committed(engine: Engine) -> None:
-    engine.settled = [Unit(0, rows(3))]
-    engine.report(EngineTotals(generated=3, committed=2))
-    assert engine.is_busy
-    engine.report(EngineTotals(generated=3, committed=3))
-    assert not engine.is_busy
-    assert engine.totals == EngineTotals(generated=3, committed=3, cpus=4, gpus=2), "with what the engine holds"
-
-
-def test_of_a_dead_engine_only_what_it_committed_counts(engine: Engine) -> None:
-    assert engine.count_only(0) == EngineTotals(cpus=4, gpus=2), "it may have died before it said anything"
-    engine.report(EngineTotals(generated=30, failed=5, turned_down=2, committed=20, requests=33, last_error="x"))
-    counted = engine.count_only(24)
-    assert (counted.generated, counted.failed, counted.turned_down, counted.committed) == (24, 0, 0, 24)
-    assert counted.requests == 33, "what it was asked was asked"
-
-
-def test_the_uncommitted_rows_of_a_dead_engine_come_back(engine: Engine) -> None:
-    engine.units = {"reference": Unit(0, rows(4))}
-    engine.settled = [Unit(1, rows(4, 1, 10)), Unit(2, rows(2, 2, 20))]
-    back = list(engine.uncommitted(np.array([0, 1, 10, 11, 12, 13, 20])))
-    assert [(unit.prefix, unit.rows["sample_id"].to_pylist()) for unit in back] == [(0, [2, 3]), (2, [21])]
+from tests.support.engines import kill, wait_until
+from tests.support.jobs import FAKE, job_at, units, written
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pools: EnginePools) -> None:
@@ -67,11 +30,52 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pool
         pools.start(GeneratorConfig(model=str(broken), seed=0), place)
 
 
+@pytest.fixture
+def group(place: Place) -> Iterator[EngineGroup]:
+    """A group of one engine, which is loaded."""
+    engines = EngineGroup(replace(FAKE, max_step_seconds=10.0), place, "")
+    listen_until(engines, lambda: len(engines.loaded()) == 1)
+    yield engines
+    engines.stop()
+
+
+def listen_until(group: EngineGroup, there: Callable[[], bool]) -> list[Engine]:
+    """Listens until something has come true; returns the engines that have ended by then."""
+    ended: list[Engine] = []
+
+    def is_there() -> bool:
+        ended.extend(engine for engine in group.listen()[1] if engine not in ended)
+        return there()
+
+    wait_until(is_there, "what the group was listened to for")
+    return ended
+
+
+def test_an_engine_that_ended_leaves_a_place_that_is_filled(group: EngineGroup, place: Place) -> None:
+    kill(place, 0)
+    [dead] = listen_until(group, lambda: not group.loaded())
+    assert dead.reason == "its process was killed"
+    group.remove(dead, 0)
+    listen_until(group, lambda: [engine.index for engine in group.loaded()] == [1])
+    group.stop()
+    assert (group.listen(), group.engines) == (([], []), []), "a group that was stopped starts none"
+
+
+def test_time_in_which_the_driver_slept_counts_against_no_engine(
+    group: EngineGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group.listen()
+    awake = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: awake() + 3600)
+    assert group.listen() == ([], [])
+    assert len(group.loaded()) == 1
+
+
 def seeds_of(pools: EnginePools, place: Place, salt: str) -> list[int]:
     """The seeds of two engines of a start, as each has them; they are ended."""
     pool = pools.start(replace(FAKE, num_engines=2), place, salt)
     assert isinstance(pool, EnginePool)
-    pool.wait_ready()
+    pool.wait_ready(2)
     seeds = [engine.seed for engine in pool.engines]
     for number, seed in enumerate(seeds):
         said = (place.logs() / f"engine-{number}.log").read_text().splitlines()
@@ -92,6 +96,7 @@ def test_an_engine_without_memory_starts_once_more_with_less(
     monkeypatch.setenv(MEMORY_BYTES, "1000")
     pool = pools.start(replace(FAKE, kv_cache_bytes=1500, num_engines=2), place)
     assert isinstance(pool, EnginePool)
+    pool.wait_ready(2)
     pool.generate(*job_at(tmp_path), units(60, 15), lambda _: None)
     assert SamplesFolder(tmp_path).rows().num_rows == 60
     assert [engine.config.kv_cache_bytes for engine in pool.engines] == [750, 750]

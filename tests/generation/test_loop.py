@@ -170,4 +170,4 @@ def test_a_generator_that_has_work_is_not_put_to_sleep(start: Start) -> None:
     running.loop.hand_in([row(0)])
     running.loop.hand_in(Rest.sleep)
     running.thread.join(10)
-    assert "when all that it was given is written" in str(running.errors)
+    assert "before all that it was given was written" in str(running.errors)

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
-from engine.generation.engines import Engine, EngineState
+from engine.generation.endings import EngineEndedError
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
@@ -23,6 +20,7 @@ from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
 from engine.storage.parts import ignored_files
 from tests.support.committed import begin
+from tests.support.engines import kill_after_its_first_part, wait_until
 from tests.support.jobs import FAKE, job_at, rows, units
 
 
@@ -43,9 +41,9 @@ def test_a_killed_engine_costs_only_its_open_part(
     monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
     pool = pools.start(replace(FAKE, num_engines=2), place)
     assert isinstance(pool, EnginePool)
-    pool.wait_ready()
-    victim, seeds = actor_pid(pool), {engine.seed for engine in pool.engines}
-    killer = threading.Thread(target=kill_after_its_first_part, args=(victim, tmp_path))
+    pool.wait_ready(2)
+    seeds = {engine.seed for engine in pool.engines}
+    killer = threading.Thread(target=kill_after_its_first_part, args=(place, tmp_path, 0))
     killer.start()
     totals = pool.generate(*job_at(tmp_path), units(240, 12), lambda _: None)
     killer.join()
@@ -63,51 +61,30 @@ def test_an_engine_out_of_reach_is_given_up_and_what_it_writes_on_does_not_count
 ) -> None:
     """The driver cannot end it, hands its rows to another, and both write them."""
     monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
-    monkeypatch.setattr("engine.generation.pool.end_actor", lambda actor: None)
-    settle, lost = EnginePool._settle, []
-
-    def lose_the_first(pool: EnginePool) -> list[Engine]:
-        dead = settle(pool)
-        if not lost and list(tmp_path.glob("attempt-*/part-e0-*.parquet")):
-            lost.append(pool.engines[0])
-            pool.engines[0].state = EngineState.dead
-            return lost[:]
-        return dead
-
-    monkeypatch.setattr(EnginePool, "_settle", lose_the_first)
+    monkeypatch.setattr("engine.generation.engines.end_actors", lambda actors: None)
     pool = pools.start(FAKE, place)
+    assert isinstance(pool, EnginePool)
+    pool.wait_ready()
+    lost = pool.engines[0]
+
+    def lose_the_first(_: int) -> None:
+        if lost.is_loaded and list(tmp_path.glob("attempt-*/part-e0-*.parquet")):
+            with lost.watched():
+                raise EngineEndedError("it is out of reach")
+
     job, parts = job_at(tmp_path)
-    pool.generate(job, parts, units(120, 24), lambda _: None)
+    pool.generate(job, parts, units(120, 24), lose_the_first)
     rows = SamplesFolder(tmp_path).rows()
     assert rows["sample_id"].to_pylist() == list(range(120))
     assert set(rows["engine"].to_pylist()) == {0, 1}
-    deadline = time.monotonic() + 60
-    while not (late := ignored_files(tmp_path, is_done=False)) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    late = wait_until(lambda: ignored_files(tmp_path, is_done=False), "a part of the lost engine")
     assert {part.name[:8] for part in late} == {"part-e0-"}, "it was alive all the time"
     parts.list_new()
     assert SamplesFolder(tmp_path).rows().equals(rows)
     assert len(begin(tmp_path).committed) == 120, "and a later start follows the manifest"
     import ray
 
-    ray.kill(lost[0].actor)
-
-
-def kill_after_its_first_part(victim: int, folder: Path) -> None:
-    """Ends the first engine as soon as a part of it is committed: it has an open part and units then."""
-    deadline = time.monotonic() + 60
-    while not list(folder.glob("attempt-*/part-e0-*.parquet")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    os.kill(victim, signal.SIGKILL)
-
-
-def actor_pid(pool: EnginePool) -> int:
-    """The process of one engine: the one whose standard output is the engine's log."""
-    log = pool.engines[0].log.resolve()
-    for process in psutil.Process().children(recursive=True):
-        if any(Path(file.path) == log for file in process.open_files()):
-            return process.pid
-    raise AssertionError(f"no process writes {log}")
+    ray.kill(lost.actor)
 
 
 def test_a_failing_prompt_is_a_failed_row(tmp_path: Path, place: Place, pools: EnginePools) -> None:

@@ -1,0 +1,69 @@
+"""Engines of a pool as the machine has them: their processes, found by the log that each writes, and their ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from engine.runtime.place import Place
+
+T = TypeVar("T")
+
+
+def wait_until(there: Callable[[], T], what: str, seconds: float = 60.0) -> T:
+    """Waits until something is there, and returns it."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := there():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"{what} did not come in {seconds:g} s")
+
+
+def process_of(place: Place, index: int) -> int:
+    """The process of an engine, once there is one: its standard output is the engine's log."""
+    log = (place.logs() / f"engine-{index}.log").resolve()
+
+    def writer() -> int:
+        for process in psutil.Process().children(recursive=True):
+            try:
+                if any(Path(file.path) == log for file in process.open_files()):
+                    return process.pid
+            except psutil.NoSuchProcess:
+                continue
+        return 0
+
+    return wait_until(writer, f"a process that writes {log}")
+
+
+def kill(place: Place, *indexes: int) -> None:
+    """Ends engines as the system does, once they are there."""
+    for index in indexes:
+        os.kill(process_of(place, index), signal.SIGKILL)
+
+
+def kill_after_its_first_part(place: Place, folder: Path, *indexes: int) -> None:
+    """Ends each engine in turn as soon as a part of it is committed: it has an open part and units then."""
+    for index in indexes:
+        parts = f"attempt-*/part-e{index}-*.parquet"
+        wait_until(lambda parts=parts: list(folder.glob(parts)), f"a part of engine {index}")  # type: ignore[misc]
+        kill(place, index)
+
+
+def hold_cpus(number: int) -> Any:
+    """An actor that holds so many of the cluster's CPUs until it is killed."""
+    import ray
+
+    class Holder:
+        def is_there(self) -> bool:
+            return True
+
+    holder = ray.remote(Holder).options(num_cpus=number).remote()  # type: ignore[attr-defined]
+    assert ray.get(holder.is_there.remote(), timeout=60)
+    return holder
