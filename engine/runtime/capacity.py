@@ -186,6 +186,6 @@ def _in_words(cpus: float, gpus: float) -> str:
 
 def _nodes_in_words(nodes: Sequence[Node]) -> str:
     """Nodes of a kind together, such as `2 nodes of 4 CPUs, 1 node of 8 CPUs and 1 GPU`."""
-    kinds = {node: nodes.count(node) for node in nodes}
+    kinds = {node: nodes.count(node) for node in sorted(nodes, key=lambda node: (node.gpus, node.cpus))}
     words = [f"{n} node{'s' if n > 1 else ''} of {_in_words(node.cpus, node.gpus)}" for node, n in kinds.items()]
     return ", ".join(words) or "0 nodes"
