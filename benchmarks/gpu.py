@@ -240,6 +240,13 @@ class NoEngines:
     def stop(self) -> None:
         """Does nothing."""
 
+    def release(self, place: Any, purpose: str) -> None:
+        """Does nothing."""
+
+    def leave_gpu(self, place: Any) -> bool:  # noqa: ARG002  # there is none to leave
+        """No engine holds one."""
+        return True
+
 
 def train_plainly(base: Path, folder: Path, pairs: list[tuple[str, str]], size: Size) -> float:
     """The steady rate of sentence-transformers' trainer as it comes, in the precision that the step uses."""

@@ -127,7 +127,7 @@ def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
     run_dir = run_folder(config)
     values = OmegaConf.to_container(OmegaConf.structured(config))
     tracker = make_tracker(config.tracking, run_dir, values)  # type: ignore[arg-type]  # a dataclass gives a dict
-    engines = EnginePools()
+    engines = EnginePools(with_rests=sum(step.needs_engines for step in wanted_steps(config)) > 1)
     store_dir = Path(config.runs_dir).expanduser().absolute() / "store"
     make_folder(store_dir, where=f"runs_dir={config.runs_dir}")
     with MemorySampler().running() as memory:

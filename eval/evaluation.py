@@ -153,11 +153,10 @@ def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place
     """Builds a model that searches the passages of a documents folder, encoded now or found in the cache."""
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import Encoder
+    from engine.search.encoder import load_encoder
 
     passages = encode_passages_cached(config, documents, place)
-    encoder = Encoder(config, num_threads=place.num_cpus)
-    return DenseSystem(name, encoder, DenseIndex(passages.ids, passages.vectors))
+    return DenseSystem(name, load_encoder(config, place), DenseIndex(passages.ids, passages.vectors))
 
 
 def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:

@@ -20,6 +20,7 @@ from engine.command_line.groups import choices
 from engine.generation.config import GeneratorConfig
 from engine.generation.jobs import Unit, make_units
 from engine.generation.pool import EnginePool
+from engine.generation.vllm_generator import SLEEP_MODE
 from engine.prompts.step import plan_prompts
 from engine.runtime.place import Place
 from engine.task.compiled import Prompts
@@ -122,12 +123,13 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(tmp_path: P
     texts = [f"bees dance on the comb {text}" for text in work["text"].to_pylist()]
     texts[5] = "word " * 1400
     work = work.set_column(work.column_names.index("text"), "text", [texts])
-    config = replace(config, cpus_per_engine=1)
+    config = replace(config, cpus_per_engine=1, engine_args={SLEEP_MODE: True})
     try:
         pool = place.engines.start(config, place)
         assert isinstance(pool, EnginePool)
         totals = pool.generate(*job_at(tmp_path), [Unit(0, work)], lambda _: None)
         assert pool.engines[0].cache_tokens > 8 * 256, "routing knows how much the cache holds"
+        assert not pool.engines[0].can_sleep, "vLLM has no sleep on a CPU, and is not asked for it"
         samples = {row["sample_id"]: row for row in SamplesFolder(tmp_path).rows().to_pylist()}
         assert sorted(samples) == list(range(12))
         assert samples[5]["status"] == "failed"

@@ -75,7 +75,7 @@ def mine_negatives(
     """
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import Encoder, EncoderConfig
+    from engine.search.encoder import EncoderConfig, load_encoder
 
     encoder_config = EncoderConfig(
         model=config.base,
@@ -92,7 +92,7 @@ def mine_negatives(
     _require_rivals(texts, is_free, document_of[positives], len(held_out))
     embeddings = encode_passages_cached(encoder_config, documents.path, place)
     assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
-    queries = Encoder(encoder_config).encode_queries(rows["query"].to_pylist())
+    queries = load_encoder(encoder_config, place).encode_queries(rows["query"].to_pylist())
     vectors = embeddings.vectors if texts.all_differ else embeddings.vectors[texts.first]
     depth = min(config.hard_negative_last_rank, len(texts.first))
     ranked, scores = DenseIndex([embeddings.ids[row] for row in texts.first], vectors).search(queries, depth)

@@ -98,7 +98,7 @@ def measure_ranks(
     """
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import Encoder
+    from engine.search.encoder import load_encoder
 
     passages = encode_passages_cached(encoder, documents.path, place)
     document_of = _number_documents(documents, passages.ids)
@@ -107,7 +107,7 @@ def measure_ranks(
     sources = document_of[[row_of[passage_id] for passage_id in passage_ids]]
     vectors_of_texts = passages.vectors if texts.all_differ else passages.vectors[texts.first]
     dense = DenseIndex([passages.ids[row] for row in texts.first], vectors_of_texts)
-    model = Encoder(encoder, num_threads=place.num_cpus)
+    model = load_encoder(encoder, place)
     words, analyser = _word_index(documents, texts.first, config.language) if config.hybrid else (None, None)
     ranks = np.zeros(len(queries), np.int64)
     with place.console.progress("examples", len(queries), "queries") as bar:

@@ -24,7 +24,7 @@ from engine.generation.gpu_memory import wait_for_gpu_memory
 from engine.generation.jobs import GenerationJob
 from engine.generation.limits import memory_share
 from engine.generation.load import make_generator
-from engine.generation.loop import EngineLoop
+from engine.generation.loop import EngineLoop, Rest
 from engine.generation.process_group import lead_process_group
 from engine.generation.totals import EngineTotals
 from engine.storage.manifest import FencedError
@@ -46,6 +46,8 @@ class Loaded:
     """How long loading took."""
     cache_tokens: int
     """Tokens that its prefix cache holds; 0 where the generator does not say."""
+    can_sleep: bool = False
+    """Whether it can give the memory of its GPU back."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,10 @@ class EngineActor:
         """How the engine is; answered also while a step takes long."""
         return Report(self._loop.totals(), self._loop.passes, self._loop.has_stepped)
 
+    def rest(self, rest: Rest) -> None:
+        """Puts the generator to sleep between two jobs, or wakes it."""
+        self._loop.hand_in(rest).done.wait()
+
     def stop(self) -> EngineTotals:
         """Drops what is in flight, commits the open part, ends the loop; returns the totals."""
         self._loop.stop()
@@ -130,7 +136,8 @@ class EngineActor:
             self._loaded.set()
             self._ended.set()
             return
-        self._answer = Loaded(time.monotonic() - started, getattr(generator, "cache_tokens", 0))
+        cache_tokens = getattr(generator, "cache_tokens", 0)
+        self._answer = Loaded(time.monotonic() - started, cache_tokens, generator.can_sleep)
         self._loaded.set()
         try:
             self._loop.run(generator)

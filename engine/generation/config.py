@@ -101,9 +101,9 @@ class GeneratorConfig:
     num_engines: int = at_least(0, 0)
     """Engines, one Ray actor each; 0: one per GPU group, or one on CPU."""
     gpus_per_engine: int = placement(-1)
-    """Tensor parallelism; -1: 1 where there is a GPU, else 0."""
+    """Tensor parallelism; -1: 1 where this machine, or a cluster that is joined, has a GPU, else 0."""
     cpus_per_engine: int = at_least(0, 0)
-    """Threads of an engine on CPU; 0: all cores divided by the engines."""
+    """Threads of an engine on CPU; 0: as many cores of one node as each engine can have to itself."""
     max_num_seqs: int = at_least(1, 64)
     """Samples in the batch at a time."""
     max_num_batched_tokens: int = at_least(1, 4096)

@@ -66,6 +66,8 @@ class Engine:
     has_loaded: bool = False
     """Whether it has been loaded, whatever became of it."""
     cache_tokens: int = 0
+    can_sleep: bool = False
+    """Whether it can give the memory of its GPU back between two jobs."""
     job: GenerationJob | None = None
     """The last job that it was told of."""
     promise: Any = None
@@ -112,7 +114,8 @@ class Engine:
 
     def become_ready(self, loaded: Loaded) -> None:
         """Notes that it is loaded."""
-        self.state, self.has_loaded, self.cache_tokens = EngineState.ready, True, loaded.cache_tokens
+        self.state, self.has_loaded = EngineState.ready, True
+        self.cache_tokens, self.can_sleep = loaded.cache_tokens, loaded.can_sleep
 
     def open(self, job: GenerationJob) -> None:
         """Tells it of a job; it is ready until it has taken the job in."""

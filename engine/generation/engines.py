@@ -109,7 +109,7 @@ class EngineGroup:
         seed = seed_from(config.seed, self._salt, index)
         actor_class: Any = ray.remote(EngineActor)
         actor = actor_class.options(
-            num_cpus=cpus,
+            num_cpus=self._processors.asked_cpus,
             num_gpus=self._processors.gpus,
             max_concurrency=_CONCURRENT_CALLS,
             max_restarts=0,

@@ -47,6 +47,9 @@ def fake_environment() -> dict[str, str]:
 class FakeGenerator:
     """Writes a few words of the prompt's last lines; the same prompt gives the same text, on any engine."""
 
+    can_sleep = True
+    """It has no memory to give back, and refuses to work while it sleeps."""
+
     def __init__(self, config: GeneratorConfig) -> None:
         time.sleep(float(os.environ.get(LOAD_SECONDS, "0")))
         _need_memory(config.kv_cache_bytes)
@@ -54,10 +57,12 @@ class FakeGenerator:
         self._samples_per_second = float(os.environ.get(SAMPLES_PER_SECOND, "0"))
         self._waiting: list[tuple[Request, str]] = []
         self._tokens = 0
+        self._is_asleep = False
         self._steps_left = int(os.environ.get(STEPS_BEFORE_HANG, "-1"))
 
     def add(self, request: Request) -> str:
         """Admits a request; a prompt longer than the context is refused as an engine would."""
+        assert not self._is_asleep, "a generator that sleeps is asked for nothing"
         prompt = request.prompt
         text = prompt if isinstance(prompt, str) else "\n".join(turn["content"] for turn in prompt)
         num_tokens = len(text.split())
@@ -85,6 +90,15 @@ class FakeGenerator:
     def counters(self) -> dict[str, int]:
         """The counters of a generator without a cache: every prompt token was looked for, none was there."""
         return {"prefix_cache_queries": self._tokens, "prefix_cache_hits": 0}
+
+    def sleep(self) -> None:
+        """Refuses to work until `wake`; see Generator."""
+        assert not self._waiting, "nothing is in flight when a generator is put to sleep"
+        self._is_asleep = True
+
+    def wake(self) -> None:
+        """Works again; see Generator."""
+        self._is_asleep = False
 
     def _finish(self, request: Request, text: str) -> Finished:
         num_tokens = len(text.split())

@@ -53,6 +53,10 @@ class Finished:
 class Generator(Protocol):
     """A continuous batch of requests."""
 
+    @property
+    def can_sleep(self) -> bool:
+        """Whether `sleep` gives the memory of its GPU back."""
+
     def add(self, request: Request) -> str:
         """Admits a request; returns the hash of its prompt, as the model reads it.
 
@@ -68,6 +72,15 @@ class Generator(Protocol):
 
     def counters(self) -> dict[str, int]:
         """Counters since the generator was loaded: `prefix_cache_queries` and `prefix_cache_hits`, in tokens."""
+
+    def sleep(self) -> None:
+        """Gives the memory of its GPU back; nothing is in flight, and nothing is added before `wake`.
+
+        Its prefix cache is lost.
+        """
+
+    def wake(self) -> None:
+        """Takes the memory of its GPU again; that has to be free."""
 
 
 def prompt_hash(text: str) -> str:

@@ -40,6 +40,21 @@ class Ensemble:
         self.cache_tokens: int = getattr(generators[""], "cache_tokens", 0)
         """Tokens that the cache of the main model holds: demonstrations are in its prompts."""
 
+    @property
+    def can_sleep(self) -> bool:
+        """Whether all models can; see Generator."""
+        return all(generator.can_sleep for generator in self._generators.values())
+
+    def sleep(self) -> None:
+        """Puts every model to sleep; see Generator."""
+        for generator in self._generators.values():
+            generator.sleep()
+
+    def wake(self) -> None:
+        """Wakes every model; see Generator."""
+        for generator in self._generators.values():
+            generator.wake()
+
     def add(self, request: Request) -> str:
         """Admits a request to the model that it names; see Generator."""
         return self._generators[request.model].add(request)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import queue
 import threading
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PlannedRow
@@ -26,6 +27,13 @@ _IDLE_SECONDS = 0.02
 """How long an idle loop waits for work before it looks whether it is to stop."""
 
 
+class Rest(Enum):
+    """What a loop that has nothing to do is told to do with its generator."""
+
+    sleep = "sleep"
+    wake = "wake"
+
+
 class EngineLoop:
     """Drives one generator. `run` is called from one thread, all else may be called and read from any.
 
@@ -36,7 +44,7 @@ class EngineLoop:
 
     def __init__(self, config: GeneratorConfig, index: int) -> None:
         self._config, self._index = config, index
-        self._inbox: queue.SimpleQueue[tuple[Ticket, GenerationJob | list[PlannedRow]]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[tuple[Ticket, GenerationJob | list[PlannedRow] | Rest]] = queue.SimpleQueue()
         self._stopping = threading.Event()
         self._batch: JobBatch | None = None
         self._request_ids = map(str, itertools.count())
@@ -45,8 +53,11 @@ class EngineLoop:
         self.has_stepped = False
         """Whether the generator has finished a step since the loop began."""
 
-    def hand_in(self, item: GenerationJob | list[PlannedRow]) -> Ticket:
-        """Hands in a job, or the rows of a unit of the last job; returns a ticket, which is done when they are."""
+    def hand_in(self, item: GenerationJob | list[PlannedRow] | Rest) -> Ticket:
+        """Hands in a job, the rows of a unit of the last job, or a rest between jobs.
+
+        Returns a ticket, which is done when it is.
+        """
         ticket = Ticket(len(item) if isinstance(item, list) else 0)
         self._inbox.put((ticket, item))
         return ticket
@@ -84,6 +95,11 @@ class EngineLoop:
             return
         if isinstance(item, GenerationJob):
             self._begin(item, generator)
+            ticket.done.set()
+        elif isinstance(item, Rest):
+            if not is_idle:
+                raise BrokenInvariantError("an engine was told to rest before all that it was given was written")
+            (generator.sleep if item is Rest.sleep else generator.wake)()
             ticket.done.set()
         else:
             if self._batch is None:

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING
 from engine.errors import UserError
 from engine.generation.budget import Budget
 from engine.generation.deaths import Deaths
+from engine.generation.endings import EngineEndedError, answer_of, wait_for
 from engine.generation.engine import Engine
 from engine.generation.engines import EngineGroup
 from engine.generation.jobs import GenerationJob, Unit, token_counts
+from engine.generation.loop import Rest
 from engine.generation.routing import Queues, units_held, warm_capacity
 from engine.generation.totals import EngineTotals, add_up, check_failures
+from engine.runtime.memory import release_gpu_memory
 from engine.storage.files import require_space
 
 if TYPE_CHECKING:
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
 
 _LIST_SECONDS = 5.0
 """What engines have written is listed this often: a part that is not listed is nobody's to read."""
+_REST_SECONDS = 120.0
+"""How long an engine may take to move its weights out of the GPU, or back."""
 _UNKNOWN_CACHE = 16
 """Prefixes taken to stay warm where a generator does not say how much its cache holds."""
 _UNITS_WAITING = 1024
@@ -54,6 +59,7 @@ class EnginePool:
         self._group = EngineGroup(config, place, salt, first_index)
         self._deaths = Deaths(config.max_engine_deaths)
         self._unit_tokens = (1.0, 1.0)
+        self._is_asleep = False
         self.out_of_time = False
 
     @property
@@ -78,6 +84,42 @@ class EnginePool:
                 self._group.remove(engine, 0)
                 self._count_death(engine)
         return self.start_seconds
+
+    @property
+    def holds_gpu(self) -> bool:
+        """Whether the engines hold memory of GPUs."""
+        return not self._is_asleep and any(engine.processors.gpus for engine in self.engines)
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether an engine has not said yet that it is loaded."""
+        return len(self._group.loaded()) < len(self.engines)
+
+    def sleep(self) -> bool:
+        """Has idle engines leave the memory of their GPUs until `wake`; returns whether all of them did.
+
+        What their prefix caches held is lost. No job counts on it: each takes all caches for cold when it begins.
+        """
+        self._is_asleep = all(engine.can_sleep for engine in self.engines) and self._rest(Rest.sleep)
+        return self._is_asleep
+
+    def wake(self) -> bool:
+        """Has engines that sleep take the memory of their GPUs again; returns whether all are awake now."""
+        if self._is_asleep:
+            release_gpu_memory()  # of the driver, which computed on the GPU meanwhile
+            self._is_asleep = not self._rest(Rest.wake)
+        return not self._is_asleep
+
+    def _rest(self, rest: Rest) -> bool:
+        """Puts all engines to sleep, or wakes them; returns whether each has done so."""
+        calls = [engine.actor.rest.remote(rest) for engine in self.engines]
+        answered = wait_for(calls, _REST_SECONDS, every=True)
+        try:
+            for call in answered:
+                answer_of(call)
+        except EngineEndedError:
+            return False
+        return len(answered) == len(calls)
 
     def generate(
         self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]

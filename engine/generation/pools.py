@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -20,8 +21,11 @@ from engine.generation.budget import Budget
 from engine.generation.config import GeneratorConfig, generator_configs
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
+from engine.generation.processors import settle_gpus
 from engine.generation.shares import writer_of
 from engine.generation.totals import EngineTotals, add_up
+from engine.generation.vllm_generator import SLEEP_MODE
+from engine.runtime.memory import release_gpu_memory
 
 if TYPE_CHECKING:
     from engine.generation.jobs import GenerationJob, Pool
@@ -35,11 +39,11 @@ ENGINE_NUMBERS_PER_GENERATOR = 1000
 class MixedPool:
     """The engines of a mix: an EnginePool for each generator in turn, behind the interface of one Pool."""
 
-    def __init__(self, config: GeneratorConfig, place: Place, salt: str) -> None:
+    def __init__(self, config: GeneratorConfig, place: Place, salt: str, budget: Budget | None = None) -> None:
         self.config = config
         self._place, self._salt = place, salt
         self._configs = list(generator_configs(config).values())
-        self._budget = Budget(config.max_seconds)
+        self._budget = budget or Budget(config.max_seconds)
         self._num_turns, self._index = 0, 0
         self._pool = self._load(0)
         self._earlier: list[EngineTotals] = []
@@ -109,16 +113,42 @@ class MixedPool:
         """Ends every engine; open parts are committed first."""
         self._pool.stop()
 
+    @property
+    def holds_gpu(self) -> bool:
+        """Whether engines hold memory of GPUs."""
+        return self._pool.holds_gpu
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether nobody has waited yet until the engines of this turn were loaded."""
+        return self._pool.is_loading
+
+    def sleep(self) -> bool:
+        """Has idle engines leave the memory of their GPUs until the next job; returns whether all of them can."""
+        return self._pool.sleep()
+
+    def wake(self) -> bool:
+        """Has engines that sleep take the memory of their GPUs again; returns whether all are awake now."""
+        return self._pool.wake()
+
 
 def _counting_on(before: int, on_progress: Callable[[int], None]) -> Callable[[int], None]:
     return lambda written: on_progress(before + written)
 
 
 class EnginePools:
-    """The pools of a run, one for each set of engines; started early, shared by steps, stopped once."""
+    """The pools of a run, one for each set of engines; started early, shared by steps, stopped once.
 
-    def __init__(self) -> None:
+    Args:
+        with_rests: whether other steps come between those that generate, so that engines on GPUs are loaded as ones
+            that can sleep.
+    """
+
+    def __init__(self, *, with_rests: bool = False) -> None:
+        self._with_rests = with_rests
         self._pools: dict[str, EnginePool | MixedPool] = {}
+        self._budgets: dict[str, Budget] = {}
+        self._num_releases = 0
 
     def start(self, config: GeneratorConfig, place: Place, salt: str = "") -> Pool:
         """The engines of a config; they load in the background while the caller goes on.
@@ -127,12 +157,51 @@ class EnginePools:
         processes are tied to the life of the thread that made them.
         """
         key = config.engines_key()
+        if key in self._pools and not self._pools[key].wake():
+            self.release(place, "since one of them does not wake")
         if key not in self._pools:
-            self._pools[key] = (MixedPool if config.mix else EnginePool)(config, place, salt)
+            release_gpu_memory()
+            self._pools[key] = self._load(
+                config, place, salt, self._budgets.setdefault(key, Budget(config.max_seconds))
+            )
         return self._pools[key]
+
+    def _load(self, config: GeneratorConfig, place: Place, salt: str, budget: Budget) -> EnginePool | MixedPool:
+        if self._num_releases:
+            salt = f"{salt}/{self._num_releases}"  # what engines drew before they were released is drawn already
+        config = settle_gpus(config, place)
+        if self._with_rests and config.gpus():
+            config = replace(config, engine_args={SLEEP_MODE: True, **config.engine_args})
+        return (MixedPool if config.mix else EnginePool)(config, place, salt, budget=budget)
+
+    def release(self, place: Place, purpose: str) -> None:
+        """Ends every engine for the purpose, and says so; what `start` then loads has the seconds that are left."""
+        if self._pools:
+            place.console.step("samples", f"the engines end {purpose}; they load again when they are needed")
+            self._end()
+            self._num_releases += 1
+
+    def leave_gpu(self, place: Place) -> bool:
+        """Has engines that hold a GPU sleep, or end where they cannot; False where they are still loading.
+
+        The engines of a cluster are on other machines too: no difference is made, for where the driver has a GPU, so
+        has an engine.
+        """
+        holding = [pool for pool in self._pools.values() if pool.holds_gpu]
+        if any(pool.is_loading for pool in holding):
+            return False
+        if not all(pool.sleep() for pool in holding):
+            self.release(place, "so that the GPU is free")
+        elif holding:
+            place.console.step("samples", "the engines sleep while the GPU encodes")
+        return True
 
     def stop(self) -> None:
         """Ends every engine of the run."""
+        self._end()
+        self._budgets.clear()
+
+    def _end(self) -> None:
         for pool in self._pools.values():
             pool.stop()
         self._pools.clear()

@@ -1,18 +1,17 @@
-"""How many engines a model has, and what each of them holds of the cluster: cores and GPUs.
+"""How many engines a model has, and what each of them holds of the cluster: cores and GPUs of one node.
 
-In: a generator's config, and the cluster that Ray knows. Out: the numbers, or an error where the engines would never be
+In: a generator's config, and the nodes that Ray knows. Out: the numbers, or an error where the engines would never be
 placed. Chosen once, so that an engine that replaces a dead one holds the same.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-from engine.errors import UserError
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
+    from engine.runtime.capacity import Capacity
     from engine.runtime.place import Place
 
 
@@ -22,26 +21,47 @@ class Processors:
 
     num_engines: int
     cpus: int
+    """Threads on a CPU."""
     gpus: int
+    left_free: float = 0.0
+    """So much of `cpus` is not asked of Ray, to leave room for tasks that run while engines idle."""
+
+    @property
+    def asked_cpus(self) -> float:
+        """What each engine asks of Ray."""
+        return self.cpus - self.left_free
+
+
+def settle_gpus(config: GeneratorConfig, place: Place) -> GeneratorConfig:
+    """Gives the config a number of GPUs where it leaves that open.
+
+    On a cluster that is joined it is 1 where any node has one, whatever the driver's own machine has; engines are told
+    the number, and do not look at theirs.
+    """
+    joins = place.cluster.address != "local"
+    gpus = min(1, int(place.capacity().num_gpus)) if config.gpus_per_engine < 0 and joins else config.gpus()
+    return replace(config, gpus_per_engine=gpus)
 
 
 def choose_processors(config: GeneratorConfig, place: Place) -> Processors:
-    """How many engines there are, and what each of them holds.
+    """How many engines there are, and what each of them holds; says so where they have to wait for it.
 
     Raises:
-        UserError: the cluster could never place them, and Ray would wait without a word.
+        UserError: no nodes of the cluster could ever hold them, and Ray would wait without a word.
     """
-    import ray
+    capacity = place.capacity()
+    chosen = share_out(config, capacity)
+    ask = capacity.ask("engine", chosen.num_engines, chosen.cpus, chosen.gpus)
+    where = f"samples.num_engines={config.num_engines}"
+    remedy = "lower samples.num_engines, samples.cpus_per_engine or samples.gpus_per_engine"
+    place.check_room(ask, where=where, remedy=remedy)
+    return Processors(chosen.num_engines, chosen.cpus, chosen.gpus, chosen.cpus - ask.cpus)
 
-    available, gpus = ray.cluster_resources(), config.gpus()
-    by_gpus = max(1, int(available.get("GPU", 0)) // gpus) if gpus else 1
-    shared = max(1, place.num_cpus // (config.num_engines or 1))
-    chosen = Processors(config.num_engines or by_gpus, config.cpus_per_engine or (1 if gpus else shared), gpus)
-    for kind, each in (("GPU", chosen.gpus), ("CPU", chosen.cpus)):
-        if chosen.num_engines * each > available.get(kind, 0):
-            raise UserError(
-                f"{chosen.num_engines} engines of {each} {kind} each do not fit {available.get(kind, 0):g} {kind}",
-                where=f"samples.num_engines={config.num_engines}",
-                remedy=f"lower samples.num_engines or samples.{kind.lower()}s_per_engine",
-            )
-    return chosen
+
+def share_out(config: GeneratorConfig, capacity: Capacity) -> Processors:
+    """Gives each engine GPUs of one node, or without GPUs as many cores of one as it can have to itself."""
+    gpus = config.gpus()
+    by_gpus = sum(int(node.gpus) // gpus for node in capacity.nodes) if gpus else 1
+    num_engines = config.num_engines or max(1, by_gpus)
+    cpus = config.cpus_per_engine or (1 if gpus else capacity.most_cores(num_engines))
+    return Processors(num_engines, cpus, gpus)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GPU_SHARE = 0.92
 """vLLM's default of `gpu_memory_utilization`."""
+SLEEP_MODE = "enable_sleep_mode"
+"""The argument of `vllm.LLM` with which an engine is loaded so that it can sleep; vLLM has that on GPUs only."""
 
 
 def engine_environment(config: GeneratorConfig, num_cpus: int) -> dict[str, str]:
@@ -51,10 +53,14 @@ class VllmGenerator:
         from vllm import LLM
         from vllm.exceptions import VLLMValidationError
         from vllm.lora.request import LoRARequest
+        from vllm.platforms import current_platform
 
         self._refusal = VLLMValidationError
-        adapter = weights.adapter
-        self._llm = LLM(model=weights.model, **lora_arguments(adapter), **engine_arguments(config, seed))
+        adapter, arguments = weights.adapter, engine_arguments(config, seed)
+        self.can_sleep = bool(arguments.pop(SLEEP_MODE, False)) and bool(current_platform.is_sleep_mode_available())
+        if self.can_sleep:
+            arguments[SLEEP_MODE] = True
+        self._llm = LLM(model=weights.model, **lora_arguments(adapter), **arguments)
         self._lora = LoRARequest("samples.lora", 1, adapter) if adapter else None
         self._engine = self._llm.llm_engine
         self._config = config
@@ -102,6 +108,14 @@ class VllmGenerator:
             if metric.name in counters:
                 counters[metric.name] += int(metric.value)
         return {name.removeprefix("vllm:"): value for name, value in counters.items()}
+
+    def sleep(self) -> None:
+        """Moves the weights to the machine's memory and drops the KV cache; see Generator."""
+        self._llm.sleep(level=1)
+
+    def wake(self) -> None:
+        """Moves the weights back, and has an empty KV cache; see Generator."""
+        self._llm.wake_up()
 
 
 def model_input(prompt: str | Messages, tokenizer: Any, *, thinking: bool = False) -> tuple[str, str | dict[str, Any]]:

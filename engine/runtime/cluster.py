@@ -60,6 +60,8 @@ class ClusterConfig:
 
     address: str = placement("local")
     """`local` starts a Ray for this run alone; `auto` or `ray://...` joins one that runs."""
+    autoscaling: bool = placement(False)
+    """Whether the cluster brings nodes up on demand: what fits no node that is up is then waited for, not refused."""
     num_cpus: int = placement(0)
     """The cores of a Ray that the run starts; 0 takes those that this process may run on."""
     object_store_bytes: int = placement(512 * 2**20)
@@ -164,7 +166,8 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers nobody asked for, beside a busy engine
     _give_token()
     on_terminate = signal.getsignal(signal.SIGTERM)
-    # Logical CPUs exceed cores: Ray Data tasks and zero-work actors must not wait for a busy engine.
+    # Logical CPUs exceed cores: tasks of Ray Data must not wait for a busy engine (on a Ray that is joined an engine
+    # leaves them a quarter of a CPU, see capacity.py).
     with _hang_ups_blocked():
         ray.init(
             address="local",
@@ -228,5 +231,6 @@ def _naming_no_cluster(address: str) -> Iterator[None]:
         raise UserError(
             f"no Ray cluster answers there ({reason})",
             where=f"cluster.address={address}",
-            remedy="start one (`ray start --head`), name its address, or set cluster=local",
+            remedy="start one (`ray start --head`), name its address, or set cluster=local; where it wants a token, "
+            "RAY_AUTH_MODE=token sends yours",
         ) from error

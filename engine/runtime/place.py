@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.runtime.capacity import TASK_CPUS, Ask, Capacity, check_room, free_nodes, is_free_soon, read_capacity
 from engine.runtime.cluster import ClusterConfig
 from engine.storage.digests import digest
 
@@ -27,6 +28,16 @@ class Engines(Protocol):
 
     def stop(self) -> None:
         """Ends every engine, so that its processors and memory are free."""
+
+    def release(self, place: Place, purpose: str) -> None:
+        """Ends every engine for the purpose, and says so where there is one; `start` loads them again."""
+
+    def leave_gpu(self, place: Place) -> bool:
+        """Has engines that hold a GPU leave its memory to this process, until they are started or asked again.
+
+        They sleep where they can, and end otherwise. Returns whether the GPU is free of them: engines that are still
+        loading stay.
+        """
 
 
 @dataclass(frozen=True)
@@ -62,3 +73,39 @@ class Place:
         from engine.runtime.cluster import start_ray
 
         start_ray(self.cluster, self.logs())
+
+    def capacity(self) -> Capacity:
+        """What the nodes of the cluster hold."""
+        self.start_ray()
+        return read_capacity(self.cluster)
+
+    def check_room(self, ask: Ask, *, where: str, remedy: str) -> None:
+        """Says what is waited for where what is about to be asked of Ray is not free; see `capacity.check_room`.
+
+        Raises:
+            UserError: no node can ever hold it.
+        """
+        check_room(ask, self.cluster, self.console, where=where, remedy=remedy)
+
+    def make_room(self, ask: Ask, *, where: str, remedy: str) -> None:
+        """Ends engines of the run where they hold what is about to be asked of Ray, and then checks as `check_room`.
+
+        Raises:
+            UserError: no node can ever hold it.
+        """
+        if ask.fits(self.capacity().nodes) and not is_free_soon(ask):
+            self.engines.release(self, f"for {ask}")
+        self.check_room(ask, where=where, remedy=remedy)
+
+    def room_for_tasks(self, name: str) -> float:
+        """Makes room for tasks of Ray Data; returns the CPUs that each is to ask for, a few where few are free.
+
+        Raises:
+            UserError: there is no node with CPUs.
+        """
+        self.start_ray()
+        if Ask(name, 1, 1.0).fits(free_nodes()):
+            return 1.0
+        where, remedy = f"cluster.address={self.cluster.address}", "give Ray CPUs on a node (`ray start --num-cpus`)"
+        self.make_room(Ask(name, 1, TASK_CPUS), where=where, remedy=remedy)
+        return TASK_CPUS

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.artifacts.documents import DocumentsFolder, passage_text
+from engine.models.precision import Device
 from engine.runtime.identity import source_hash
-from engine.search.encoder import Encoder, EncoderConfig
+from engine.search.encoder import Encoder, EncoderConfig, encoding_device
 from engine.search.order import Vectors
 from engine.storage.digests import digest
 from engine.storage.files import locked, require_space
@@ -53,35 +54,34 @@ def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place:
     """
     documents = DocumentsFolder(documents_folder)
     ids: list[str] = documents.passages(["passage_id"])["passage_id"].to_pylist()
-    file = place.embeddings / f"{documents_folder.resolve().name}-{_encoder_key(config)}.npy"
+    device = encoding_device(place)
+    file = place.embeddings / f"{documents_folder.resolve().name}-{_encoder_key(config, device)}.npy"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         with locked(file.with_name(f".{file.name}.lock"), wait=True):
             if not file.exists():  # another run may have encoded them while this one waited
                 temporary = file.with_name(f".{file.name}.tmp")
-                _write_vectors(config, documents, len(ids), temporary, place)
+                encoder = Encoder(config, device=device, num_threads=place.num_cpus)
+                _write_vectors(encoder, documents, len(ids), temporary, place)
                 temporary.replace(file)
     vectors: Vectors = np.load(file, mmap_mode="r")
     assert len(vectors) == len(ids), f"{file} has {len(vectors)} vectors for {len(ids)} passages"
     return PassageEmbeddings(ids, vectors)
 
 
-def _encoder_key(config: EncoderConfig) -> str:
+def _encoder_key(config: EncoderConfig, device: Device) -> str:
     """A hash of everything that changes a passage's vector.
 
-    That is the encoder's identity, what `auto` precision means on this machine, the sources that encode, and the
+    That is the encoder's identity, what `auto` precision means on the device, the sources that encode, and the
     versions of the libraries that they call.
     """
     fields = {name: value for name, value in config.identity().items() if name != "query_prefix"}
-    fields["precision"] = config.computed_precision().value
+    fields["precision"] = config.computed_precision(device).value
     return digest([fields, source_hash(__name__), {name: version(name) for name in _LIBRARIES}])
 
 
-def _write_vectors(
-    config: EncoderConfig, documents: DocumentsFolder, num_passages: int, file: Path, place: Place
-) -> None:
+def _write_vectors(encoder: Encoder, documents: DocumentsFolder, num_passages: int, file: Path, place: Place) -> None:
     """Encodes all passages into one file, which is whole when this returns."""
-    encoder = Encoder(config, num_threads=place.num_cpus)
     require_space(file.parent, 4 * num_passages * encoder.dim)
     open_memmap: Any = np.lib.format.open_memmap  # numpy left it without annotations
     vectors = open_memmap(file, mode="w+", dtype=np.float32, shape=(num_passages, encoder.dim))

@@ -25,6 +25,7 @@ from engine.search.usage import Similarity, Usage, has_unit_vectors, length_limi
 if TYPE_CHECKING:
     import torch
 
+    from engine.runtime.place import Place
     from engine.search.order import Rows, Vectors
 
 PRECISIONS = tuple(precision.value for precision in Precision)
@@ -92,9 +93,9 @@ class EncoderConfig:
         """
         return usage_of(self.model, self.query_prefix, self.passage_prefix, key=self.key("model"))
 
-    def computed_precision(self) -> Precision:
-        """What the weights are in on this machine; never `auto`."""
-        return Precision.bf16 if uses_bf16(Precision(self.precision), _device()) else Precision.fp32
+    def computed_precision(self, device: Device) -> Precision:
+        """What the weights are in on a device of this machine; never `auto`."""
+        return Precision.bf16 if uses_bf16(Precision(self.precision), device) else Precision.fp32
 
 
 class Encoder:
@@ -104,18 +105,19 @@ class Encoder:
 
     Args:
         config: which model, and how it reads.
+        device: where it computes; None stands for a GPU where there is one. A step asks `load_encoder` instead.
         num_threads: CPU threads of torch, for the whole process; 0 leaves torch's own choice.
 
     Raises:
         UserError: there is no such model, or it is no encoder that loads without code of its own.
     """
 
-    def __init__(self, config: EncoderConfig, *, num_threads: int = 0) -> None:
+    def __init__(self, config: EncoderConfig, *, device: Device | None = None, num_threads: int = 0) -> None:
         import torch
 
         self.config = config
         self.usage = config.usage()
-        self.device = _device()
+        self.device: Device = device or _best_device()
         if num_threads and torch.get_num_threads() != num_threads:
             torch.set_num_threads(num_threads)
         self._model = _load(config, self.device)
@@ -169,7 +171,24 @@ class Encoder:
         return self.config.batch_tokens or (GPU_BATCH_TOKENS if self.device == "cuda" else CPU_BATCH_TOKENS)
 
 
-def _device() -> Device:
+def load_encoder(config: EncoderConfig, place: Place) -> Encoder:
+    """Loads the encoder of a step, on the device that is its to use; see `encoding_device`."""
+    return Encoder(config, device=encoding_device(place), num_threads=place.num_cpus)
+
+
+def encoding_device(place: Place) -> Device:
+    """Chooses where a step encodes: on a GPU, which the run's engines leave for it, or else on the CPU.
+
+    An engine takes nearly all memory of its GPU. Engines that are idle sleep or end until they are needed again; those
+    that are still loading stay, and the CPU encodes.
+    """
+    if _best_device() == "cuda" and not place.engines.leave_gpu(place):
+        place.console.step("encoding", "on the CPU: the engines are loading on the GPU")
+        return "cpu"
+    return _best_device()
+
+
+def _best_device() -> Device:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
@@ -181,7 +200,7 @@ def _load(config: EncoderConfig, device: Device) -> Any:
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # it would be drawn over the console's own
-    bf16 = config.computed_precision() is Precision.bf16
+    bf16 = config.computed_precision(device) is Precision.bf16
     try:
         return SentenceTransformer(
             str(resolve_model(config.model, key=config.key("model"))),

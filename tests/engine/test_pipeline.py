@@ -139,6 +139,7 @@ AFTER_SAMPLES = {"examples", "model", "report"}
         ("engine/generation/actor.py", set()),
         ("engine/runtime/console.py", set()),
         ("engine/runtime/cluster.py", set()),
+        ("engine/runtime/capacity.py", set()),
         ("engine/runtime/tracking.py", set()),
         ("eval/significance.py", {"report"}),
         ("training/losses/ranking.py", {"model", "report"}),

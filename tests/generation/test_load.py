@@ -142,3 +142,29 @@ def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, pla
     assert set(table["status"].to_pylist()) == {"generated"}
     assert set(table["model"].to_pylist()) == {f"{MODEL}+{none}"}
     assert table["turn_one"].to_pylist() != table["text"].to_pylist(), "the adapter changes what is written"
+
+
+class Sleeper(FakeGenerator):
+    """A generator that may not be able to sleep, and says what it was told."""
+
+    def __init__(self, can_sleep: bool, told: list[str]) -> None:
+        super().__init__(CONFIG)
+        self.can_sleep, self.told = can_sleep, told
+
+    def sleep(self) -> None:
+        super().sleep()
+        self.told.append("sleep")
+
+    def wake(self) -> None:
+        super().wake()
+        self.told.append("wake")
+
+
+def test_models_of_an_engine_sleep_and_wake_together() -> None:
+    told: list[str] = []
+    assert not Ensemble({"": Sleeper(True, told), "judge": Sleeper(False, told)}).can_sleep
+    both = Ensemble({"": Sleeper(True, told), "judge": Sleeper(True, told)})
+    assert both.can_sleep
+    both.sleep()
+    both.wake()
+    assert told == ["sleep", "sleep", "wake", "wake"]

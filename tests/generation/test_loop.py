@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from engine.artifacts.samples import SamplesFolder
 from engine.generation.fake_generator import SAMPLES_PER_SECOND, FakeGenerator
 from engine.generation.generator import Finished, prompt_hash
-from engine.generation.loop import EngineLoop
+from engine.generation.loop import EngineLoop, Rest
 from engine.generation.totals import EngineTotals
 from engine.storage.manifest import FencedError
 from engine.storage.parts import committed_parts
@@ -150,3 +151,23 @@ def test_a_loop_without_a_job_has_no_totals_and_stops() -> None:
     loop.stop()
     loop.run(FakeGenerator(CONFIG))
     assert loop.totals() == EngineTotals()
+
+
+def test_a_generator_sleeps_between_two_units_and_wakes(start: Start) -> None:
+    generator = Watched(CONFIG)
+    running = start(generator=generator)
+    finished(running.loop.hand_in([row(0)]))
+    finished(running.loop.hand_in(Rest.sleep))
+    with pytest.raises(AssertionError, match="sleeps"):
+        generator.add(generator.requests()[0])
+    finished(running.loop.hand_in(Rest.wake))
+    assert len(running.write([row(1)])) == 2
+    assert len(generator.threads - {threading.get_ident()}) == 1
+
+
+def test_a_generator_that_has_work_is_not_put_to_sleep(start: Start) -> None:
+    running = start(generator=Watched(CONFIG, delay=10**9))
+    running.loop.hand_in([row(0)])
+    running.loop.hand_in(Rest.sleep)
+    running.thread.join(10)
+    assert "before all that it was given was written" in str(running.errors)

@@ -1,4 +1,4 @@
-"""How many engines there are and what each holds; what no cluster could ever place is refused."""
+"""How many engines there are and what each holds; what no node could ever hold is refused."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from engine.errors import UserError
-from engine.generation.processors import Processors, choose_processors
+from engine.generation.processors import Processors, choose_processors, share_out
+from engine.runtime.capacity import Capacity, Node
 from engine.runtime.place import Place
 from tests.support.jobs import FAKE
 
@@ -21,9 +22,22 @@ def test_engines_on_cpu_share_the_cores(place: Place) -> None:
 
 
 def test_engines_that_would_never_be_placed_are_refused(place: Place) -> None:
-    with pytest.raises(UserError, match="100 engines of 1 CPU each do not fit") as caught:
+    with pytest.raises(UserError, match="100 engines of 1 CPU each do not fit 1 node of 6 CPUs") as caught:
         choose_processors(replace(ON_CPU, num_engines=100), place)
     assert caught.value.where == "samples.num_engines=100"
-    with pytest.raises(UserError, match="1 engines of 2 GPU each do not fit 0 GPU") as caught:
+    with pytest.raises(UserError, match="1 engine of 1 CPU and 2 GPUs does not fit") as caught:
         choose_processors(replace(ON_CPU, num_engines=1, gpus_per_engine=2), place)
     assert "samples.gpus_per_engine" in caught.value.remedy
+
+
+def test_an_engine_has_the_gpus_of_one_node() -> None:
+    nodes = (Node(8, 3), Node(8, 1), Node(64))
+    capacity = Capacity(nodes, nodes)
+    assert share_out(replace(ON_CPU, gpus_per_engine=1), capacity) == Processors(4, 1, 1)
+    assert share_out(replace(ON_CPU, gpus_per_engine=2), capacity) == Processors(1, 1, 2), "not two of 4 GPUs"
+
+
+def test_an_engine_on_cpu_has_the_cores_of_one_node_and_not_of_the_driver() -> None:
+    nodes = (Node(1), Node(4), Node(2))
+    assert share_out(ON_CPU, Capacity(nodes, nodes)) == Processors(1, 4, 0)
+    assert share_out(replace(ON_CPU, num_engines=3), Capacity(nodes, nodes)) == Processors(3, 2, 0)

@@ -20,12 +20,14 @@ from transformers import PreTrainedTokenizerFast
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
 from engine.runtime.identity import identity_of
+from engine.runtime.place import Place
 from engine.search import encoder as encoder_module
 from engine.search.dense import DenseIndex
-from engine.search.encoder import Encoder, EncoderConfig
+from engine.search.encoder import Encoder, EncoderConfig, encoding_device, load_encoder
 from engine.search.usage import Similarity, Usage
 from tests.support.models import write_roberta
 from tests.support.paths import ROOT
+from tests.support.places import NoEngines, printed, quiet_place
 from tests.support.training import with_settings, write_base
 
 BASE = "bundled:all-minilm-l6-v2"
@@ -217,3 +219,27 @@ def test_importing_the_module_costs_little() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []
     assert time.monotonic() - started < 5
+
+
+class GpuEngines(NoEngines):
+    """Engines that leave the GPU, or do not."""
+
+    def __init__(self, leaves: bool) -> None:
+        self.leaves = leaves
+
+    def leave_gpu(self, place: Place) -> bool:
+        return self.leaves
+
+
+def test_a_step_encodes_on_the_gpu_once_the_engines_have_left_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = replace(quiet_place(tmp_path), engines=GpuEngines(leaves=True))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert encoding_device(place) == "cpu"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert encoding_device(place) == "cuda"
+    held = replace(place, engines=GpuEngines(leaves=False))
+    assert encoding_device(held) == "cpu"
+    assert load_encoder(CONFIG, held).device == "cpu"
+    assert "on the CPU: the engines are loading on the GPU" in printed(held)

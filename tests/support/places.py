@@ -25,6 +25,13 @@ class NoEngines:
     def stop(self) -> None:
         """Does nothing."""
 
+    def release(self, place: Place, purpose: str) -> None:
+        """Does nothing."""
+
+    def leave_gpu(self, place: Place) -> bool:
+        """No engine holds one."""
+        return True
+
 
 def quiet_place(folder: Path, tracker: Tracker | None = None, cluster: ClusterConfig | None = None) -> Place:
     """A place whose run folder and store lie in `folder`."""

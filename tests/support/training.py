@@ -55,6 +55,12 @@ class NoEngines:
     def stop(self) -> None:
         pass
 
+    def release(self, place: Place, purpose: str) -> None:
+        pass
+
+    def leave_gpu(self, place: Place) -> bool:
+        return True
+
 
 class Points:
     """A tracker that keeps what it is told."""

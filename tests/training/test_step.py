@@ -72,7 +72,7 @@ def test_too_few_documents_for_the_workers_are_refused(ray_session: None, base: 
 
 
 def test_more_workers_than_cores_are_refused(ray_session: None, base: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="64 training workers do not fit"):
+    with pytest.raises(UserError, match="64 training workers of 1 CPU each do not fit"):
         train(make_config(base, num_workers=64, batch_size=64), tmp_path)
 
 

@@ -37,7 +37,7 @@ def plan_dataset(plan: Rows) -> Any:
         part = plan[start : start + steps_per_block]
         numbers = np.repeat(np.arange(start, start + len(part)), batch_size)
         blocks.append(pa.table({"step": numbers, "row": part.reshape(-1)}))
-    return ray.data.from_arrow(blocks)
+    return ray.data.from_blocks(blocks)  # from_arrow would ask for a whole CPU to look at each block
 
 
 class PlannedShards(DataConfig):
@@ -46,12 +46,14 @@ class PlannedShards(DataConfig):
     Args:
         rows: a reference to the Arrow table that the plan's row numbers point into.
         batch_size: the rows of a global batch.
+        task_cpus: what a task that looks rows up asks for; the workers that wait for it have left so much.
     """
 
-    def __init__(self, rows: Any, batch_size: int) -> None:
+    def __init__(self, rows: Any, batch_size: int, task_cpus: float) -> None:
         super().__init__(datasets_to_split="all")
         self._rows = rows
         self._batch_size = batch_size
+        self._task_cpus = task_cpus
 
     def configure(self, datasets: dict[str, Any], world_size: int, **_: Any) -> list[dict[str, Any]]:
         """Returns one iterator per rank; Ray Train calls this whenever a worker group starts."""
@@ -65,7 +67,7 @@ class PlannedShards(DataConfig):
             look_up,
             batch_size=None,
             batch_format="pyarrow",
-            num_cpus=0.25,
+            num_cpus=self._task_cpus,
             fn_kwargs={
                 # In a list Ray passes the reference on as it is, and each task reads the table from shared memory.
                 "rows": [self._rows],

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.errors import UserError
 from training.workers.worker import train_on_rank
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from engine.runtime.capacity import Ask, Capacity
     from engine.runtime.place import Place
     from training.batches.plan import Rows
     from training.config import ModelConfig
@@ -27,13 +27,22 @@ class WorkerGroup:
 
     Attributes:
         size: how many there are.
-        use_gpu: whether each computes on a GPU.
         threads: the cores that each takes.
+        gpus: the GPUs that each takes; 0 without any.
     """
 
     size: int
-    use_gpu: bool
     threads: int
+    gpus: float = 0.0
+
+    @property
+    def use_gpu(self) -> bool:
+        """Whether each computes on a GPU."""
+        return self.gpus > 0
+
+    def ask(self, capacity: Capacity) -> Ask:
+        """Returns what is asked of Ray for all of them, with room left for the tasks that feed them."""
+        return capacity.ask("training worker", self.size, self.threads, self.gpus)
 
     def __str__(self) -> str:
         """Returns the group in words, such as `2 GPU workers`."""
@@ -41,32 +50,26 @@ class WorkerGroup:
 
 
 def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
-    """Chooses the workers for the running Ray: as many as configured, or as the cluster's GPUs allow.
+    """Chooses the workers: as many as configured, or as the GPUs of the cluster's nodes allow.
 
     Their number always divides the batch size, so that all of them have equal parts of a batch.
 
     Raises:
-        UserError: more workers are configured than the cluster can hold.
+        UserError: more workers are configured than the nodes can hold.
     """
-    import ray
-
-    resources = ray.cluster_resources()
-    num_gpus = resources.get("GPU", 0.0)
-    if num_gpus:
-        slots = int(num_gpus / config.gpus_per_worker)
-        capacity = f"{num_gpus:g} GPUs at {config.gpus_per_worker:g} each"
-    else:
-        slots = int(resources.get("CPU", 1.0))
-        capacity = f"{slots} CPUs"
-    if config.num_workers > slots:
-        raise UserError(
-            f"{config.num_workers} training workers do not fit {capacity}",
-            where=f"model.num_workers={config.num_workers}",
-            remedy="lower it, or leave it 0",
-        )
-    most = config.num_workers or (slots if num_gpus else 1)
+    capacity = place.capacity()
+    gpus = config.gpus_per_worker if capacity.num_gpus else 0.0
+    slots = capacity.ask("training worker", 1, 1, gpus).places(capacity.nodes)
+    most = config.num_workers or (slots if gpus else 1)
     size = max(number for number in range(1, max(most, 1) + 1) if config.batch_size % number == 0)
-    return WorkerGroup(size=size, use_gpu=bool(num_gpus), threads=max(1, place.num_cpus // size))
+    workers = WorkerGroup(size, capacity.most_cores(size, gpus), gpus)
+    if size > slots and not place.cluster.autoscaling:
+        _make_room(workers.ask(capacity), config, place)  # refuses it before anything is mined
+    return workers
+
+
+def _make_room(ask: Ask, config: ModelConfig, place: Place) -> None:
+    place.make_room(ask, where=f"model.num_workers={config.num_workers}", remedy="lower it, or leave it 0")
 
 
 def train_on_workers(
@@ -82,6 +85,7 @@ def train_on_workers(
         place: the machine, with its terminal and its tracker.
 
     Raises:
+        UserError: no nodes can hold the workers.
         RuntimeError: training failed more often than `model.max_failures`; the message holds the end of rank 0's log.
     """
     import ray
@@ -91,11 +95,12 @@ def train_on_workers(
     from training.batches.feed import SHARD, PlannedShards, plan_dataset
     from training.workers.progress import last_lines, start_curve, watch
 
+    capacity = place.capacity()
+    ask = workers.ask(capacity)
+    _make_room(ask, job.config, place)
     curve = start_curve()
     environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(workers.threads)}
-    resources: dict[str, float] = {"CPU": workers.threads}
-    if workers.use_gpu:
-        resources["GPU"] = job.config.gpus_per_worker
+    resources = {"CPU": ask.cpus} | ({"GPU": ask.gpus} if workers.use_gpu else {})
     trainer = TorchTrainer(
         train_on_rank,
         train_loop_config={"job": job, "curve": curve},
@@ -108,7 +113,7 @@ def train_on_workers(
             worker_runtime_env={"env_vars": environment},
         ),
         datasets={SHARD: plan_dataset(plan)},
-        dataset_config=PlannedShards(ray.put(rows), job.config.batch_size),
+        dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus),
     )
     try:
         outcome: Measured | Diverged = watch(lambda: trainer.fit().return_value, curve, job.total_steps, place)

@@ -68,28 +68,23 @@ def judge_samples(samples: Blocks, prompt: PromptWords, config: FiltersConfig, p
         samples: at least one.
         prompt: what must not come back.
         config: which filters run, and their thresholds.
-        place: starts Ray.
+        place: starts Ray, and has its engines end where they leave it no CPU.
 
     Yields:
         The columns that `filter_batch` gives, one row per sample, in the order of `samples`.
     """
     import ray
 
-    place.start_ray()
+    num_cores, task_cpus = place.capacity().num_cores, place.room_for_tasks("curation task")
     _quiet_ray_data()
-    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(samples.passage_rows) // place.num_cpus)))
+    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(samples.passage_rows) // num_cores)))
     blocks = list(samples.cut(block_rows))
-    # Ray's logical CPUs outnumber the cores of this machine, and each worker more is an interpreter more to start.
-    num_workers = min(place.num_cpus, len(blocks)) if place.cluster.address == "local" else None
+    # Ray's logical CPUs may outnumber the cores, and each worker more is an interpreter more to start.
+    workers = ray.data.TaskPoolStrategy(size=min(num_cores, len(blocks)))
     shared = ray.put((str(samples.passage_texts.resolve()), prompt, config))
     # from_arrow would start workers only to ask for the size of each block.
     dataset = ray.data.from_blocks(blocks).map_batches(
-        judge_block,
-        fn_args=([shared],),
-        batch_size=None,
-        batch_format="pyarrow",
-        num_cpus=0.5,
-        compute=ray.data.TaskPoolStrategy(size=num_workers),
+        judge_block, fn_args=([shared],), batch_size=None, batch_format="pyarrow", num_cpus=task_cpus, compute=workers
     )
     dataset.context.execution_options.preserve_order = True
     yield from dataset.iter_batches(batch_size=None, batch_format="pyarrow")

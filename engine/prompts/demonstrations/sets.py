@@ -71,9 +71,9 @@ def choose_sets(
     if config.select is Selection.random:
         return ShownSets(random_sets(config, strata))
     from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import Encoder
+    from engine.search.encoder import load_encoder
 
-    encoded = Encoder(config.encoder, num_threads=place.num_cpus).encode_passages([d.document for d in pool])
+    encoded = load_encoder(config.encoder, place).encode_passages([d.document for d in pool])
     # Likeness is a cosine, also by an encoder whose vectors differ in length; zeros stay zeros.
     vectors = encoded / np.maximum(np.linalg.norm(encoded, axis=1, keepdims=True), np.finfo(np.float32).tiny)
     if config.select is Selection.diverse:

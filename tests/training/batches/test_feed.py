@@ -24,7 +24,7 @@ def test_ranks_get_their_parts_of_the_plan(ray_session: None, world_size: int, f
     from training.batches.feed import SHARD, PlannedShards, plan_dataset, rank_batches
 
     plan, rows = make_plan(steps=1500, batch_size=8)  # several blocks
-    config = PlannedShards(ray.put(rows), 8)
+    config = PlannedShards(ray.put(rows), 8, 0.25)
     shards = config.configure({SHARD: plan_dataset(plan)}, world_size, worker_handles=None, worker_node_ids=None)
     share = 8 // world_size
     seen: list[set[str]] = []

@@ -1,55 +1,80 @@
-"""The driver's side of Ray Train: how many workers, and what each takes."""
+"""The driver's side of Ray Train: how many workers, and what each takes of a node."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from engine.errors import UserError
+from engine.runtime.capacity import Capacity, Node
+from engine.runtime.place import Place
 from training.config import ModelConfig
 from training.workers.launch import WorkerGroup, choose_workers
 
-PLACE: Any = SimpleNamespace(num_cpus=2)
 
+class Elsewhere:
+    """A place whose cluster has the nodes that a test names."""
 
-@pytest.fixture
-def cluster(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """What Ray says that the cluster holds."""
-    resources: dict[str, float] = {"CPU": 6.0}
-    monkeypatch.setattr("ray.cluster_resources", lambda: resources)
-    return resources
+    def __init__(self, *nodes: Node, autoscaling: bool = False) -> None:
+        self.cluster = self
+        self.autoscaling = autoscaling
+        self._nodes = nodes
+
+    def capacity(self) -> Capacity:
+        return Capacity(self._nodes, self._nodes)
+
+    def make_room(self, ask: Any, **_: str) -> None:
+        assert not ask.fits(self._nodes)
+        raise LookupError(str(ask))
 
 
 def make_config(**changes: Any) -> ModelConfig:
     return ModelConfig(seed=0, **changes)
 
 
-def test_without_gpus_there_is_one_worker_unless_asked(cluster: dict[str, float]) -> None:
-    assert choose_workers(make_config(), PLACE) == WorkerGroup(size=1, use_gpu=False, threads=2)
-    workers = choose_workers(make_config(num_workers=2, batch_size=32), PLACE)
-    assert workers == WorkerGroup(size=2, use_gpu=False, threads=1)
+def choose(config: ModelConfig, *nodes: Node) -> WorkerGroup:
+    place: Any = Elsewhere(*nodes)
+    return choose_workers(config, place)
 
 
-def test_more_workers_than_the_cluster_holds_are_refused(cluster: dict[str, float]) -> None:
-    with pytest.raises(UserError, match="99 training workers do not fit 6 CPUs") as caught:
-        choose_workers(make_config(num_workers=99, batch_size=99), PLACE)
+def test_without_gpus_there_is_one_worker_unless_asked(place: Place) -> None:
+    assert choose_workers(make_config(), place) == WorkerGroup(size=1, threads=2)
+    workers = choose_workers(make_config(num_workers=2, batch_size=32), place)
+    assert workers == WorkerGroup(size=2, threads=1)
+
+
+def test_a_worker_has_the_cores_of_one_node_and_not_of_the_driver() -> None:
+    assert choose(make_config(), Node(1), Node(16), Node(4)) == WorkerGroup(1, threads=16)
+    assert choose(make_config(num_workers=2), Node(4), Node(16)) == WorkerGroup(2, threads=8)
+    assert choose(make_config(), Node(64), Node(8, 2)) == WorkerGroup(2, threads=4, gpus=1.0)
+    assert choose(make_config(gpus_per_worker=0.5), Node(8, 2)) == WorkerGroup(4, threads=2, gpus=0.5)
+
+
+def test_more_workers_than_the_nodes_hold_are_refused(place: Place) -> None:
+    with pytest.raises(UserError, match="99 training workers of 1 CPU each do not fit 1 node of 6 CPUs") as caught:
+        choose_workers(make_config(num_workers=99, batch_size=99), place)
     assert caught.value.where == "model.num_workers=99"
-    cluster["GPU"] = 2.0
-    with pytest.raises(UserError, match=r"8 training workers do not fit 2 GPUs at 0\.5 each"):
-        choose_workers(make_config(num_workers=8, gpus_per_worker=0.5), PLACE)
+    with pytest.raises(LookupError, match=r"8 training workers of 1 CPU and 0\.75 GPUs each"):
+        choose(make_config(num_workers=8, gpus_per_worker=0.75), Node(8, 2), Node(8, 3))
+    growing: Any = Elsewhere(Node(0), autoscaling=True)
+    assert choose_workers(make_config(num_workers=2), growing).size == 2
 
 
 @pytest.mark.parametrize(("batch_size", "size"), [(128, 2), (129, 3), (127, 1)])
-def test_gpus_are_used_as_far_as_they_share_a_batch_equally(
-    cluster: dict[str, float], batch_size: int, size: int
-) -> None:
-    cluster["GPU"] = 3.0
-    workers = choose_workers(make_config(batch_size=batch_size), PLACE)
+def test_gpus_are_used_as_far_as_they_share_a_batch_equally(batch_size: int, size: int) -> None:
+    workers = choose(make_config(batch_size=batch_size), Node(8, 3))
     assert (workers.size, workers.use_gpu) == (size, True)
 
 
+def test_workers_leave_room_for_the_tasks_that_feed_them() -> None:
+    two_cpus = Capacity((Node(2),), (Node(2),))
+    for workers in (WorkerGroup(1, threads=2), WorkerGroup(2, threads=1)):
+        ask = workers.ask(two_cpus)
+        assert ask.fits([replace(two_cpus.nodes[0], cpus=2 - two_cpus.task_cpus)])
+
+
 def test_a_worker_group_in_words() -> None:
-    assert str(WorkerGroup(size=1, use_gpu=False, threads=2)) == "1 CPU worker"
-    assert str(WorkerGroup(size=2, use_gpu=True, threads=2)) == "2 GPU workers"
+    assert str(WorkerGroup(size=1, threads=2)) == "1 CPU worker"
+    assert str(WorkerGroup(size=2, threads=2, gpus=1)) == "2 GPU workers"

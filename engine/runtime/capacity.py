@@ -1,0 +1,191 @@
+"""What the nodes of the cluster hold, and what is said or refused before anything waits for them.
+
+In: processes that are to be asked of Ray at the same time. Out: how many fit, each whole on one node, and how many CPUs
+each may take. Ray waits for ever and without a word, for what no node can hold as for what others hold. Here the first
+is a UserError, and the second a line on the terminal.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UserError
+
+if TYPE_CHECKING:
+    from engine.runtime.cluster import ClusterConfig
+    from engine.runtime.console import Console
+
+TASK_CPUS = 0.25
+"""What a small task of Ray Data asks for at least: blocks of curation, rows of a training step. Engines and training
+workers leave a node so much, or tasks that they wait for would wait for them."""
+
+_SETTLE_SECONDS = 5.0
+"""Nodes report what is free a moment after it is: so long nothing is said to be missing."""
+_POLL_SECONDS = 0.2
+_STEPS_PER_CPU = 10_000
+"""Ray counts CPUs in these fractions."""
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Node:
+    """What one machine of the cluster has, or has free."""
+
+    cpus: float
+    gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ask:
+    """Processes that run at the same time, each whole on one node.
+
+    Attributes:
+        name: what one of them is, in the singular.
+        count: how many there are.
+        cpus: what each asks of Ray; it may keep more threads busy than that.
+        gpus: likewise.
+    """
+
+    name: str
+    count: int
+    cpus: float
+    gpus: float = 0.0
+
+    def __str__(self) -> str:
+        """Returns the processes in words, such as `2 engines of 4 CPUs and 1 GPU each`."""
+        each = _in_words(self.cpus, self.gpus) + (" each" if self.count > 1 else "")
+        return f"{self.count} {self.name}{'s' if self.count > 1 else ''} of {each}"
+
+    def places(self, nodes: Sequence[Node]) -> int:
+        """Returns how many such processes the nodes can hold."""
+        return sum(_times(node, self.cpus, self.gpus) for node in nodes)
+
+    def fits(self, nodes: Sequence[Node]) -> bool:
+        """Returns whether the nodes can hold all of them."""
+        return self.places(nodes) >= self.count
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What processes can be given.
+
+    Attributes:
+        nodes: what Ray may give out on each node.
+        cores: what can be kept busy there; on a Ray of the run's own that is less, see `start_ray`.
+        task_cpus: what a task asks for that runs beside processes which hold all they can.
+    """
+
+    nodes: tuple[Node, ...]
+    cores: tuple[Node, ...]
+    task_cpus: float = TASK_CPUS
+
+    @property
+    def num_gpus(self) -> float:
+        """The GPUs of all nodes."""
+        return sum(node.gpus for node in self.nodes)
+
+    @property
+    def num_cores(self) -> int:
+        """The cores of all nodes; at least one."""
+        return max(1, int(sum(node.cpus for node in self.cores)))
+
+    def most_cores(self, count: int, gpus: float = 0.0) -> int:
+        """Returns how many cores each of some processes of one size can have to itself; at least one.
+
+        Args:
+            count: how many processes there are.
+            gpus: what each takes beside the cores.
+        """
+        largest = int(max((node.cpus for node in self.cores), default=0))
+        sizes = range(largest, 0, -1)
+        return next((cpus for cpus in sizes if Ask("", count, cpus, gpus).fits(self.cores)), 1)
+
+    def ask(self, name: str, count: int, cpus: float, gpus: float = 0.0) -> Ask:
+        """Returns what is asked of Ray for processes that keep `cpus` cores busy each.
+
+        It is a little less than that where they would leave no task room on any node. Tasks that run meanwhile are few
+        and short.
+        """
+        ask = Ask(name, count, cpus, gpus)
+        if sum(node.cpus for node in self.nodes) - count * cpus >= TASK_CPUS or not ask.fits(self.nodes):
+            return ask
+        share = 1 - TASK_CPUS / max(node.cpus for node in self.nodes)
+        return replace(ask, cpus=math.floor(cpus * share * _STEPS_PER_CPU) / _STEPS_PER_CPU)
+
+
+def read_capacity(cluster: ClusterConfig) -> Capacity:
+    """Returns what the nodes of the running Ray have, busy or free."""
+    import ray
+
+    nodes = tuple(_node(node["Resources"]) for node in ray.nodes() if node["Alive"])
+    if cluster.address == "local":
+        return Capacity(nodes, tuple(replace(node, cpus=cluster.cpus_here()) for node in nodes))
+    return Capacity(nodes, nodes)
+
+
+def free_nodes() -> list[Node]:
+    """Returns what is free on each node; through a Ray Client, which tells no nodes apart, on all of them together."""
+    import ray
+    from ray.util.client import ray as client
+
+    if client.is_connected():
+        return [_node(ray.available_resources())]
+    return [_node(resources) for resources in ray._private.state.available_resources_per_node().values()]
+
+
+def check_room(ask: Ask, cluster: ClusterConfig, console: Console, *, where: str, remedy: str) -> None:
+    """Says on the terminal what is waited for, where what is about to be asked of Ray is not free.
+
+    Args:
+        ask: what will be asked.
+        cluster: says whether nodes may come up on demand.
+        console: the terminal.
+        where: the key that asks for it.
+        remedy: what to do where no node can hold it.
+
+    Raises:
+        UserError: no node can ever hold it.
+    """
+    nodes = read_capacity(cluster).nodes
+    if not ask.fits(nodes):
+        if not cluster.autoscaling:
+            verb = "do" if ask.count > 1 else "does"
+            remedy += "; where nodes come up on demand, set cluster.autoscaling=true"
+            raise UserError(f"{ask} {verb} not fit {_nodes_in_words(nodes)}", where=where, remedy=remedy)
+        console.step("cluster", f"waiting for nodes to come up: {ask}; what is up: {_nodes_in_words(nodes)}")
+    elif not is_free_soon(ask):
+        console.step("cluster", f"waiting until others give back what they hold: {ask}")
+
+
+def is_free_soon(ask: Ask) -> bool:
+    """Returns whether the nodes have room for it, now or once what has just ended is no longer counted."""
+    deadline = time.monotonic() + _SETTLE_SECONDS
+    while not (is_free := ask.fits(free_nodes())) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return is_free
+
+
+def _node(resources: dict[str, Any]) -> Node:
+    return Node(float(resources.get("CPU", 0)), float(resources.get("GPU", 0)))
+
+
+def _times(node: Node, cpus: float, gpus: float) -> int:
+    """How many processes of a size one node can hold."""
+    sizes = [(node.cpus, cpus), (node.gpus, gpus)]
+    return min((int(held / asked + _ROUNDING) for held, asked in sizes if asked), default=1)
+
+
+def _in_words(cpus: float, gpus: float) -> str:
+    parts = [f"{number:g} {kind}{'' if number == 1 else 's'}" for number, kind in ((cpus, "CPU"), (gpus, "GPU"))]
+    return " and ".join(parts if gpus else parts[:1])
+
+
+def _nodes_in_words(nodes: Sequence[Node]) -> str:
+    """Nodes of a kind together, such as `2 nodes of 4 CPUs, 1 node of 8 CPUs and 1 GPU`."""
+    kinds = {node: nodes.count(node) for node in sorted(nodes, key=lambda node: (node.gpus, node.cpus))}
+    words = [f"{n} node{'s' if n > 1 else ''} of {_in_words(node.cpus, node.gpus)}" for node, n in kinds.items()]
+    return ", ".join(words) or "0 nodes"

@@ -1,0 +1,126 @@
+"""What nodes hold: every process is whole on one of them, and what none can hold is refused before it is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from engine.errors import UserError
+from engine.generation.pools import EnginePools
+from engine.runtime import capacity
+from engine.runtime.capacity import TASK_CPUS, Ask, Capacity, Node, free_nodes
+from engine.runtime.place import Place
+from tests.support.jobs import FAKE, written
+
+UNLIKE = (Node(1), Node(4), Node(2, 1))
+KEY = {"where": "samples.num_engines=9", "remedy": "lower it"}
+
+
+def test_a_process_is_whole_on_one_node() -> None:
+    assert Ask("engine", 1, 4).fits(UNLIKE)
+    assert not Ask("engine", 1, 5).fits(UNLIKE), "the 7 CPUs are of three machines"
+    assert Ask("engine", 1, 2).places(UNLIKE) == 3
+    assert Ask("engine", 1, 1, 1).places(UNLIKE) == 1
+    assert Ask("engine", 1, 1, 0.5).places(UNLIKE) == 2
+    assert not Ask("engine", 1, 3, 1).fits(UNLIKE), "the GPU is on a machine of 2 CPUs"
+    assert Ask("engine", 9, 0).fits([]) is False
+
+
+@pytest.mark.parametrize(("count", "gpus", "cores"), [(1, 0, 4), (2, 0, 2), (3, 0, 2), (4, 0, 1), (9, 0, 1), (1, 1, 2)])
+def test_processes_have_as_many_cores_as_each_can_have_to_itself(count: int, gpus: float, cores: int) -> None:
+    assert Capacity(UNLIKE, UNLIKE).most_cores(count, gpus) == cores
+
+
+def test_without_nodes_there_is_one_core_to_ask_for() -> None:
+    nothing = Capacity((), ())
+    assert (nothing.most_cores(1), nothing.num_cores, nothing.num_gpus) == (1, 1, 0)
+    assert nothing.ask("engine", 1, 1).cpus == 1
+
+
+@pytest.mark.parametrize(("nodes", "count", "cpus"), [((2,), 1, 2), ((2,), 2, 1), ((1, 1, 1), 3, 1), ((8, 4), 3, 4)])
+def test_who_holds_all_cpus_leaves_room_for_a_task(nodes: tuple[int, ...], count: int, cpus: int) -> None:
+    held = tuple(Node(cpus) for cpus in nodes)
+    ask = Capacity(held, held).ask("engine", count, cpus)
+    assert ask.fits(held)
+    assert sum(nodes) - count * ask.cpus >= TASK_CPUS
+    assert ask.places(held) == Ask("engine", count, cpus).places(held), "and no engine more finds room than before"
+
+
+def test_who_leaves_cpus_anyway_asks_for_whole_ones() -> None:
+    assert Capacity(UNLIKE, UNLIKE).ask("engine", 1, 4).cpus == 4
+
+
+def test_processes_in_words() -> None:
+    assert str(Ask("engine", 1, 4)) == "1 engine of 4 CPUs"
+    assert str(Ask("engine", 2, 1, 1)) == "2 engines of 1 CPU and 1 GPU each"
+    assert str(Ask("training worker", 2, 1.75)) == "2 training workers of 1.75 CPUs each"
+
+
+def test_cores_are_those_of_the_machine_where_ray_counts_more(place: Place) -> None:
+    found = place.capacity()
+    assert [node.cpus for node in found.cores] == [place.num_cpus] == [2]
+    assert found.nodes[0].cpus > 2
+    elsewhere = replace(place, cluster=replace(place.cluster, address="auto")).capacity()
+    assert elsewhere.cores == elsewhere.nodes, "of another Ray the driver's cores say nothing"
+
+
+def test_what_no_node_can_hold_is_refused(place: Place) -> None:
+    for refuse in (place.check_room, place.make_room):
+        with pytest.raises(UserError, match="2 engines of 99 CPUs each do not fit 1 node of 6 CPUs") as caught:
+            refuse(Ask("engine", 2, 99), **KEY)
+        assert caught.value.where == KEY["where"]
+        assert caught.value.remedy == "lower it; where nodes come up on demand, set cluster.autoscaling=true"
+
+
+def test_what_may_come_up_is_waited_for_with_a_word(place: Place) -> None:
+    growing = replace(place, cluster=replace(place.cluster, autoscaling=True))
+    growing.make_room(Ask("engine", 1, 99), **KEY)
+    assert "waiting for nodes to come up: 1 engine of 99 CPUs; what is up: 1 node of 6 CPUs" in written(place)
+
+
+@pytest.fixture
+def holder(ray_session: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Somebody who holds all CPUs but one, and half of that."""
+    import ray
+
+    monkeypatch.setattr(capacity, "_SETTLE_SECONDS", 0.5)
+
+    class Holder:
+        def is_here(self) -> bool:
+            return True
+
+    actor = ray.remote(num_cpus=5.5)(Holder).remote()
+    assert ray.get(actor.is_here.remote())
+    yield
+    ray.kill(actor)
+
+
+def test_what_others_hold_is_waited_for_with_a_word(place: Place, holder: None) -> None:
+    assert max(node.cpus for node in free_nodes()) <= 0.5
+    place.make_room(Ask("engine", 1, 2), **KEY)
+    assert "waiting until others give back what they hold: 1 engine of 2 CPUs" in written(place)
+
+
+def test_tasks_are_as_small_as_the_room_that_is_left(place: Place, holder: None) -> None:
+    assert place.room_for_tasks("curation task") == TASK_CPUS
+    assert written(place) == ""
+
+
+def test_engines_that_are_in_the_way_end_and_load_again(
+    place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "_SETTLE_SECONDS", 3.0)
+    config = replace(FAKE, cpus_per_engine=2)
+    before: Any = pools.start(config, place)
+    before.wait_ready()
+    place.make_room(Ask("curation task", 1, 3), **KEY)
+    assert pools.start(config, place) is before, "there is room beside it"
+    place.make_room(Ask("curation task", 1, 5), **KEY)
+    assert "the engines end for 1 curation task of 5 CPUs; they load again when they are needed" in written(place)
+    assert Ask("", 1, 5).fits(free_nodes())
+    again: Any = pools.start(config, place)
+    assert again is not before
+    assert again._budget is before._budget, "of samples.max_seconds they have what is left"

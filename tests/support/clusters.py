@@ -1,0 +1,92 @@
+"""Ray clusters of a test's own, which touch nobody else's on this machine: own ports and folder, ended by id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.paths import ROOT
+
+_START_SECONDS = 60.0
+_STORE_BYTES = 150_000_000
+
+
+@contextlib.contextmanager
+def ray_start(num_cpus: int, num_gpus: int = 0) -> Iterator[str]:
+    """One node with exactly so many CPUs, as `ray start` makes it; yields its address. Its GPUs are numbers only."""
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # a longer path would be too long for Ray's sockets
+    port, client_port = free_port(), free_port()
+    code = "from ray.scripts.scripts import main; main()"
+    command = [sys.executable, "-c", code, "start", "--head", "--block", "--disable-usage-stats"]
+    command += [f"--port={port}", f"--ray-client-server-port={client_port}", f"--temp-dir={folder}"]
+    command += [
+        f"--num-cpus={num_cpus}",
+        f"--num-gpus={num_gpus}",
+        f"--object-store-memory={_STORE_BYTES}",
+        "--include-dashboard=false",
+    ]
+    with (folder / "start.log").open("w", encoding="utf-8") as log, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_AUTH_MODE", "disabled")  # drivers that name an address send no token unasked
+        environment.setenv("PYTHONPATH", str(ROOT))
+        head = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        try:
+            _wait_for(port, head)
+            yield f"127.0.0.1:{port}"
+        finally:
+            _end(head)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def run_driver(file: str, *arguments: str, timeout: float = 200) -> str:
+    """Runs a test file as the driver that it is as a program, in a process of its own; returns what it printed."""
+    done = subprocess.run(
+        [sys.executable, file, *arguments],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _wait_for(port: int, head: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        assert head.poll() is None, "ray start has failed"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.2)
+    raise TimeoutError(f"nobody listens at {port}")
+
+
+def _end(head: subprocess.Popen[bytes]) -> None:
+    """Ends the processes of one `ray start`, and no other."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        processes = psutil.Process(head.pid).children(recursive=True)
+        head.terminate()  # it ends what it started
+        _, left = psutil.wait_procs(processes, timeout=10)
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+    head.kill()
+    head.wait()
