@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.samples import SamplesFolder
@@ -17,7 +18,7 @@ from engine.generation.totals import EngineTotals
 from engine.runtime.identity import reachable
 from engine.runtime.place import Place
 from engine.samples.step import generate_samples
-from engine.storage.parts import write_part
+from engine.storage.parts import committed_parts, write_part
 from tests.support.command_line import CommandLine
 from tests.support.committed import begin
 from tests.support.jobs import FAKE
@@ -39,7 +40,9 @@ def test_generates_resumes_and_keeps_what_is_committed(
         assert (record.planned, record.generated, record.failed) == (90, 90, 0)
         rows = SamplesFolder(output).rows()
         first = begin(killed, 90)
-        write_part(first.attempt_folder / "part-e0-00000.parquet", rows.slice(10, 20))  # its driver listed nothing
+        schema = pq.read_schema(committed_parts(output)[0]).remove_metadata()
+        part = rows.slice(10, 20).cast(schema)
+        write_part(first.attempt_folder / "part-e0-00000.parquet", part)  # its driver listed nothing
         record = generate_samples(replace(FAKE, num_engines=2, part_rows=7), planned_inputs, killed, place)
         assert record.planned == 90
         after = SamplesFolder(killed).rows()
