@@ -1,6 +1,6 @@
 """Does the decision between base and tuned see harm: models made worse in known ways, and plain good ones.
 
-    python benchmarks/harm.py [--run RUN] [--language SQUAD_FILE] [--results FILE] [--processes N]
+    python benchmarks/harm.py [--run RUN] [--language SQUAD_FILE] [--folds N] [--results FILE] [--processes N]
 
 Takes the examples and documents of a finished run whose collection has judged questions (by default the demo's). Trains
 models that are meant to be worse than the base, in eight ways, and eighteen as anybody would train them
@@ -14,8 +14,8 @@ chose; then, with their budgets,
 
 With `--folds 4` all of that is done four times, each time with another tenth of the documents held out, since fifty
 queries are a matter of chance. What every model reaches on every query is appended to `--results` as it comes: a run
-that was ended goes on, and another decision is tried on the same models in seconds. A model takes about a minute on two
-cores and a second or two on a GPU.
+that was ended goes on, and another decision is tried on the same models in seconds. With ten processes on a GPU a model
+takes a second or two; without a GPU it is a training of the demo each, so that a run has to be named.
 """
 
 from __future__ import annotations
@@ -191,10 +191,10 @@ def read_setting(run: Path, language: str, threads: int = 0) -> Setting:
     )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes and measures every model that the results file does not hold yet; fails where a budget is missed."""
+def parse_options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, default=ROOT / "runs" / "demo", help="a finished run (%(default)s)")
+    parser.add_argument("--run", type=Path, help="a finished run; on a GPU the demo's by default")
     parser.add_argument("--base", default="", help="the base encoder, in place of the run's")
     parser.add_argument("--benchmark", default="", help="the judged questions, in place of the run's")
     parser.add_argument("--language", default="", help="questions of another language, JSON in the form of SQuAD")
@@ -202,11 +202,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folds", type=int, default=1, help="how often other documents are held out (%(default)s)")
     parser.add_argument("--processes", type=int, default=1, help="models made at the same time (%(default)s)")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of a process; 0: as many as cores")
-    options = parser.parse_args(arguments)
-    if not (options.run / "config.yaml").is_file():
-        print(f"harm left out: {options.run} is no finished run; make demo makes one")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Makes and measures every model that the results file does not hold yet; fails where a budget is missed."""
+    options = parse_options(arguments)
+    run = options.run or ROOT / "runs" / "demo"
+    if not (run / "config.yaml").is_file():
+        print(f"harm left out: {run} is no finished run; make demo makes one")
         return 0
-    setting = read_setting(options.run, options.language, options.threads)
+    if not options.run and not has_gpu():
+        print(f"harm left out: without a GPU its trainings take an hour or more; --run {run} starts them")
+        return 0
+    setting = read_setting(run, options.language, options.threads)
     named = {name: getattr(options, name) for name in ("base", "benchmark") if getattr(options, name)}
     setting = dataclasses.replace(setting, **named)
     recipes = [*harmed_recipes(), *good_recipes()]
@@ -221,6 +230,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 part = setting
             rows += measured(part, recipes, options.results, options.processes)
     return int(not report([judge(row) for row in rows]))
+
+
+def has_gpu() -> bool:
+    """Returns whether torch sees a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def hold_out_others(examples: Path, fold: int, folder: Path) -> Path:
