@@ -90,7 +90,7 @@ def wait_for(references: Collection[Any], timeout_seconds: float, *, every: bool
     """Waits until one call is answered, or every one, or the time is over.
 
     Args:
-        references: what the calls returned.
+        references: what the calls returned; without any the time passes, unless all of none are waited for.
         timeout_seconds: how long to wait; 0 only looks.
         every: wait for all answers.
 
@@ -100,7 +100,7 @@ def wait_for(references: Collection[Any], timeout_seconds: float, *, every: bool
     import ray
 
     if not references:
-        time.sleep(timeout_seconds)
+        time.sleep(0.0 if every else timeout_seconds)
         return set()
     waiting = list(references)
     number = len(waiting) if every else 1

@@ -173,7 +173,7 @@ class EngineGroup:
         """Asks every loaded engine how it is. One that does not answer is not asked again, and stands still."""
         loaded = self.loaded()
         asked = [engine.ask() for engine in loaded if engine.question is None]
-        answered = wait_for(asked, _REPORT_SECONDS, every=True) if asked else set()
+        answered = wait_for(asked, _REPORT_SECONDS, every=True)
         answered |= wait_for([engine.question for engine in loaded], 0.0)
         now = time.monotonic()
         seconds, self._listened = min(now - self._listened, _LONGEST_GAP_SECONDS), now
@@ -234,7 +234,7 @@ class EngineGroup:
 
         self.is_stopped = True
         stopping = {engine.actor.stop.remote(): engine for engine in self.loaded()}
-        stopped = wait_for(stopping, _STOP_SECONDS, every=True) if stopping else set()
+        stopped = wait_for(stopping, _STOP_SECONDS, every=True)
         for call, engine in stopping.items():
             with engine.watched():
                 if call not in stopped:

@@ -42,9 +42,9 @@ class Shortage:
     def _what_is_missing(self, engines: Sequence[Engine]) -> str:
         import ray
 
-        number, gpus, cpus = self._processors.num_engines, self._processors.gpus, self._processors.cpus
+        number, gpus, cpus = self._processors.num_engines, self._processors.gpus, self._processors.asked_cpus
         if placed := [engine for engine in engines if engine.has_begun]:
             return f"{len(placed)} of {number} engines are still loading (see {placed[0].log})"
         kind, each = ("GPU", gpus) if gpus else ("CPU", cpus)
         there, free = (amounts.get(kind, 0) for amounts in (ray.cluster_resources(), ray.available_resources()))
-        return f"waiting for {number * each} {kind}s: the cluster has {there:g}, of which {free:g} are free"
+        return f"waiting for {number * each:g} {kind}s: the cluster has {there:g}, of which {free:g} are free"

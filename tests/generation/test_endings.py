@@ -85,7 +85,7 @@ def test_waiting_gives_every_answer_that_is_there(actor: Any) -> None:
     answer_of(first, 30.0)
     assert wait_for([first, never], 5.0) == {first}
     assert wait_for([first, never], 0.1, every=True) == {first}
-    assert wait_for([], 0.0) == set()
+    assert wait_for([], 0.0) == wait_for([], 3600.0, every=True) == set()
     ray.kill(actor)
     assert wait_for([first, never], 30.0, every=True) == {first, never}, "that no answer comes is an answer"
 
