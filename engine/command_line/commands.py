@@ -54,7 +54,7 @@ def trace(run: str, sample_id: str) -> int:
     for panel in panels(written_exchanges(prompts.prompts().compile(), row, sample), row):
         show(panel)
     show(facts(f"sample {row.sample_id}: {sample['status']}", sample_facts(sample)))
-    show(_verdict(Path(run), row.sample_id))
+    show(_verdict(Path(run), sample))
     return 0
 
 
@@ -81,13 +81,15 @@ def _is_blank(documents: DocumentsFolder) -> bool:
     return documents.record().reader == Reader.blank.value
 
 
-def _verdict(run: Path, sample_id: int) -> str:
-    """Says what became of a sample in curation, in one line."""
+def _verdict(run: Path, sample: dict[str, Any]) -> str:
+    """Says what became of a sample, in one line."""
+    if sample["status"] == "failed":
+        return f"[bold]verdict[/bold]  failed, so neither kept nor rejected: {escape(str(sample['error']))}"
     if not is_done(run / "examples"):
         return "[bold]verdict[/bold]  not curated yet"
-    example = ExamplesFolder(run / "examples").row(sample_id)
+    example = ExamplesFolder(run / "examples").row(sample["sample_id"])
     if example is None:
-        return "[bold]verdict[/bold]  failed, so neither kept nor rejected"
+        raise BrokenInvariantError(f"sample {sample['sample_id']} of {run} is neither kept nor rejected")
     verdict = f"rejected by {example['reason']}: {example['detail']}" if example["reason"] else "kept"
     rank = f", round-trip rank {example['round_trip_rank']}" if example["round_trip_rank"] else ""
     return f"[bold]verdict[/bold]  {escape(verdict)}{rank}, split {example['split']}: {escape(repr(example['query']))}"

@@ -15,6 +15,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
@@ -86,6 +87,9 @@ def _dispatch(arguments: list[str]) -> int:
 
         sys.stdout.write(help_text() + "\n")
         return 0
+    if command == "--version":
+        sys.stdout.write(f"synthmill {metadata.version('synthmill')}\n")
+        return 0
     if command == "clean":
         from engine.command_line.clean import clean, read_options
 
@@ -148,12 +152,13 @@ def _hydra(arguments: list[str]) -> int:
     from engine.command_line.compose import CONFIG_NAME, load_config, typed
     from engine.command_line.config_files import find_user_conf, find_user_files
     from engine.command_line.groups import CONF
-    from engine.command_line.overrides import first_of_sweep, split_flags
+    from engine.command_line.overrides import points_to_check, split_flags
     from engine.command_line.written import mask_file, printing_masked
 
     config_dir, arguments = _take_config_dir(arguments)
     flags, overrides = split_flags(arguments)
-    load_config(first_of_sweep(overrides), config_dir)
+    for point in points_to_check(overrides):
+        load_config(point, config_dir)
 
     @hydra.main(config_path=str(CONF), config_name=CONFIG_NAME, version_base="1.3")
     def job(config: DictConfig) -> None:

@@ -1,15 +1,16 @@
 """Explains overrides that do not parse and sweeps that are not supported: which is at fault, and how to write it.
 
-In: overrides as the shell passed them. Out: the flags apart, the first point of a sweep, or an error with the override
-at fault and, where it can be told, the same one quoted and ready to be pasted into a shell.
+In: overrides as the shell passed them. Out: the flags apart, points that together hold each value of a sweep, or an
+error with the override at fault and, where it can be told, the same one quoted and ready to be pasted into a shell.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
@@ -24,12 +25,23 @@ _FLAGS_WITH_VALUE = {
     "--experimental-rerun",
 }
 """The flags of Hydra that are followed by an argument that is no override."""
+_FLAGS = _FLAGS_WITH_VALUE | {
+    *("--help", "-h", "--hydra-help", "--resolve", "--run", "-r", "--multirun", "-m"),
+    *("--shell-completion", "-sc", "--config-dir", "-cd"),
+}
+"""All of them."""
+_CHECKED_VALUES = 32
+"""Values of one key of a sweep that are checked before it runs."""
 _KEY = re.compile(r"^(?:\+{0,2}|~)[A-Za-z_][\w./@:-]*$")
 _BEFORE_QUOTE = re.compile(r'(\\*)("|$)')
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Separates Hydra's flags, with the arguments that they take, from overrides."""
+    """Separates Hydra's flags, with the arguments that they take, from overrides.
+
+    Raises:
+        UserError: there is no such flag.
+    """
     flags: list[str] = []
     overrides: list[str] = []
     rest = iter(arguments)
@@ -37,6 +49,11 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if not argument.startswith("-"):
             overrides.append(argument)
             continue
+        name, _, value = argument.partition("=")
+        if name not in _FLAGS:
+            setting = f"{name.lstrip('-')}={value or 'VALUE'}"
+            remedy = f"settings have no dashes: write {setting}; `synthmill --help` shows examples"
+            raise UserError(f"there is no flag {name}", where=argument, remedy=remedy)
         flags.append(argument)
         if argument in _FLAGS_WITH_VALUE:
             flags += [value for value in [next(rest, None)] if value is not None]
@@ -54,27 +71,36 @@ def find_syntax_error(overrides: Sequence[str]) -> UserError | None:
     return None
 
 
-def first_of_sweep(overrides: Sequence[str]) -> list[str]:
-    """Returns the overrides of a sweep's first point, so that a sweep is checked before any point runs.
+def points_to_check(overrides: Sequence[str]) -> Iterator[list[str]]:
+    """Gives overrides of single points of a sweep that together hold every value, so that it is checked before it runs.
+
+    The first point comes first; after it each other value of each key, with the first values of all others: the sum of
+    the values, where the sweep is their product. Of a long range the first values stand for the others.
 
     Raises:
         UserError: an override does not parse, or its kind of sweep is not supported.
     """
-    first = []
-    for number, text in enumerate(overrides):
-        override = _parse(text)
-        if override is None:
-            raise _explain(text, overrides[:number])
-        if not override.is_sweep_override():
-            first.append(text)
-            continue
-        if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
-            raise _explain_unsupported(text, override)
-        value = next(iter(override.sweep_string_iterator()), None)
-        if value is None:
-            raise UserError("is a sweep over no value", where=text, remedy="name the values: key=1,2,3")
-        first.append(f"{override.get_key_element()}={value}")
-    return first
+    values = [_values(text, overrides[:number]) for number, text in enumerate(overrides)]
+    first = [of_override[0] for of_override in values]
+    yield first
+    for number, of_override in enumerate(values):
+        for other in of_override[1:]:
+            yield [*first[:number], other, *first[number + 1 :]]
+
+
+def _values(text: str, before: Sequence[str]) -> list[str]:
+    """Lists the overrides that one override stands for, the first few of a long sweep."""
+    override = _parse(text)
+    if override is None:
+        raise _explain(text, before)
+    if not override.is_sweep_override():
+        return [text]
+    if override.value_type in (ValueType.GLOB_CHOICE_SWEEP, ValueType.INTERVAL_SWEEP):
+        raise _explain_unsupported(text, override)
+    values = list(itertools.islice(override.sweep_string_iterator(), _CHECKED_VALUES))
+    if not values:
+        raise UserError("is a sweep over no value", where=text, remedy="name the values: key=1,2,3")
+    return [f"{override.get_key_element()}={value}" for value in values]
 
 
 def takes_text(key: str) -> bool:

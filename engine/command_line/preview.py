@@ -25,7 +25,7 @@ from engine.artifacts.prompts import PromptsFolder, planned_rows
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline import RunConfig
 from engine.prompts.conditions.conditions import PATH_SUFFIX
-from engine.run import open_place, wanted_steps
+from engine.run import check_judgements, open_place, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.step import make
 from engine.storage.in_use import using
@@ -51,12 +51,18 @@ class _Planned:
 
 
 def preview(config: RunConfig, console: Console | None = None) -> None:
-    """Prints the preview of a run."""
+    """Prints the preview of a run.
+
+    Raises:
+        UserError: the run would be refused before it generates anything.
+    """
+    known = {step.fingerprint for step in wanted_steps(config)}  # every setting is looked at for it
     steps = wanted_steps(replace(config, until="prompts"))
-    known = {step.fingerprint for step in steps}
+    known |= {step.fingerprint for step in steps}
     with open_place(config, console or Console()) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
         made = {step.entry: make(step, store, place) for step in steps}
+        check_judgements(config, made["documents"], place.console)
         folder = PromptsFolder(made["prompts"])
         rows = first_rows(DocumentsFolder(made["documents"]), folder, config.preview)
         planned = _Planned(folder, folder.prompts().compile(), rows)

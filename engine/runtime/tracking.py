@@ -111,8 +111,8 @@ class WandbTracker:
 
     def finish(self) -> None:
         """Closes the run, if one was started; a second call does nothing."""
-        self._pass_on()
-        if self._run is not None:
+        if self._run is not None:  # what still waits otherwise was cut off while W&B started, and would start it anew
+            self._pass_on()
             self._run.finish()
             self._run = None
 

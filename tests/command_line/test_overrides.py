@@ -7,7 +7,7 @@ import shlex
 import pytest
 
 from engine.command_line.compose import load_config
-from engine.command_line.overrides import find_syntax_error, first_of_sweep, quoted, split_flags, takes_text
+from engine.command_line.overrides import find_syntax_error, points_to_check, quoted, split_flags, takes_text
 from engine.errors import UserError
 
 VALUES = (
@@ -88,6 +88,17 @@ def test_keys_of_text() -> None:
     ]
 
 
+def test_every_value_of_a_sweep_is_checked_once() -> None:
+    points = list(points_to_check(["a=1,2", "name=x", "seed=range(3,6)"]))
+    assert points == [
+        ["a=1", "name=x", "seed=3"],
+        ["a=2", "name=x", "seed=3"],
+        ["a=1", "name=x", "seed=4"],
+        ["a=1", "name=x", "seed=5"],
+    ]
+    assert len(list(points_to_check(["seed=range(0,100000)"]))) < 100, "of a long range the first ones"
+
+
 def test_the_first_point_of_a_sweep() -> None:
     overrides = [
         "a=1,2",
@@ -97,7 +108,7 @@ def test_the_first_point_of_a_sweep() -> None:
         "e=[1,2]",
         "+samples.engine_args.dtype=p,q",
     ]
-    assert first_of_sweep(overrides) == [
+    assert next(points_to_check(overrides)) == [
         "a=1",
         "seed=3",
         "model.base=x",
@@ -120,7 +131,7 @@ def test_the_first_point_of_a_sweep() -> None:
 )
 def test_a_sweep_that_is_not_supported_is_refused(override: str, said: str) -> None:
     with pytest.raises(UserError) as caught:
-        first_of_sweep(["name=x", override])
+        next(points_to_check(["name=x", override]))
     assert caught.value.where == override
     assert said in str(caught.value)
 
