@@ -103,7 +103,16 @@ def _generation_rates(rates: Rates) -> GenerationRates:
 
 def _training_figures(folder: Path) -> TrainingFigures:
     model = ModelFolder(folder).record()
-    return TrainingFigures(model.pairs_per_second, model.steps, model.examples)
+    return TrainingFigures(
+        pairs_per_second=model.pairs_per_second,
+        steps=model.steps,
+        examples=model.examples,
+        epochs=model.epochs,
+        batch_size=model.batch_size,
+        learning_rate=model.learning_rate,
+        loss=model.loss_kind,
+        precision=model.precision,
+    )
 
 
 def _settings(config: ReportConfig, model: StepRecord, evaluation: Evaluation, round_trip: str) -> Settings:

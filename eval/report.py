@@ -61,11 +61,18 @@ class GenerationRates:
 
 @dataclass(frozen=True)
 class TrainingFigures:
-    """How the tuned model was trained; None where the model step did not report it."""
+    """How the tuned model was trained, after what was left open had been chosen; None where nothing reported it."""
 
     pairs_per_second: float | None
     steps: int | None
     examples: int | None
+    epochs: int | None = None
+    batch_size: int | None = None
+    """The pairs of one step over all workers, which few examples make smaller than was set."""
+    learning_rate: float | None = None
+    """The highest learning rate, which goes with the size of the steps."""
+    loss: str | None = None
+    precision: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class Settings:
     encoder: EncoderConfig
     """The encoder settings of the base model; the tuned model has the same prefixes and length."""
     training: Mapping[str, Any]
-    """The part of the model step's config that is in its fingerprint."""
+    """The part of the model step's config that is in its fingerprint; `Report.training` says what came of it."""
     held_out: Mapping[str, int] = field(default_factory=dict)
     """Where `report.max_held_out` applied: `drawn`, the number of held-out queries, and `of`, how many there were."""
 

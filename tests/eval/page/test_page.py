@@ -129,6 +129,11 @@ def test_the_page_says_how_bm25_reads_words(tmp_path: Path) -> None:
     assert "b = 0.75." in text
 
 
+def test_the_page_says_what_training_came_to(tmp_path: Path) -> None:
+    text = " ".join(" ".join(checked(render_page(*small_report(tmp_path))).text).split())
+    assert "ranking, 3 epochs of batches of 16, learning rate 2e-05, fp32" in text
+
+
 def test_latency_has_a_dash_for_what_a_system_does_not_do(tmp_path: Path) -> None:
     text = " ".join(" ".join(checked(render_page(*small_report(tmp_path))).text).split())
     assert "BM25 \u2013 \u2013 0.4 ms 0.9 ms base 5.2 ms 7.5 ms 0.4 ms 0.9 ms" in text
