@@ -13,6 +13,7 @@ import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
+from engine.generation import pool as pool_module
 from engine.generation import shortage
 from engine.generation.fake_generator import LOAD_SECONDS, SAMPLES_PER_SECOND, STEPS_BEFORE_HANG
 from engine.generation.jobs import Unit
@@ -20,12 +21,13 @@ from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
 from engine.samples.config import SamplesConfig
-from tests.support.engines import hold_cpus, kill, kill_after_its_first_part, process_of, wait_until
+from tests.support.engines import hold_cpus, kill, kill_after_its_first_part, wait_until
 from tests.support.jobs import FAKE, job_at, rows, units, written
 
 TWO = replace(FAKE, num_engines=2)
 WIDE = replace(TWO, cpus_per_engine=3)
 """Two engines that fill the six CPUs of the tests' Ray."""
+MOST_ROWS = 20_000
 
 
 def start(pools: EnginePools, config: SamplesConfig, place: Place, loaded: int = 0) -> EnginePool:
@@ -45,6 +47,26 @@ def meanwhile(do: Callable[..., None], *arguments: Any) -> Iterator[None]:
     thread.join()
 
 
+class WorkUntil:
+    """Units of ten rows that come until something has happened, however slow the machine is."""
+
+    def __init__(self, there: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(pool_module, "_UNITS_WAITING", 4)
+        self._there, self.count = there, 0
+
+    def __iter__(self) -> Iterator[Unit]:
+        while not self._there():
+            assert self.count < MOST_ROWS, "it never happened"
+            prefix, first = self.count // 10 % 3, self.count
+            self.count += 10
+            yield Unit(prefix, rows(10, prefix, first))
+
+
+def has_part(folder: Path, engine: int) -> bool:
+    """Whether an engine has written a part."""
+    return any(folder.glob(f"attempt-*/part-e{engine}-*.parquet"))
+
+
 def writers(folder: Path, count: int) -> set[int]:
     """The engines that wrote the samples of a folder, which has every id once."""
     table = SamplesFolder(folder).rows()
@@ -62,12 +84,13 @@ def test_the_others_go_on_while_a_dead_engine_is_replaced(
     def end_engines() -> None:
         kill_after_its_first_part(place, tmp_path, 0)
         kill(place, 2)  # while it loads
-        process_of(place, 3)
 
+    third = place.logs() / "engine-3.log"
+    work = WorkUntil(third.exists, monkeypatch)
     with meanwhile(end_engines):
-        totals = pool.generate(*job_at(tmp_path), units(240, 12), lambda _: None)
-    assert writers(tmp_path, 240) == {0, 1}
-    assert sum(engine.committed for engine in totals) == 240
+        totals = pool.generate(*job_at(tmp_path), work, lambda _: None)
+    assert writers(tmp_path, work.count) == {0, 1}
+    assert sum(engine.committed for engine in totals) == work.count
     assert "engine 2 died; its uncommitted samples are done again: its process was killed" in written(place)
     assert "too little memory" not in written(place), "others have loaded with as much"
 
@@ -82,12 +105,13 @@ def test_a_run_begins_with_the_engine_that_is_there_and_another_joins_later(
     pool = start(pools, WIDE, place, loaded=1)
 
     def make_room() -> None:
-        wait_until(lambda: list(tmp_path.glob("attempt-*/part-e0-*.parquet")), "a part of the first engine")
+        wait_until(lambda: has_part(tmp_path, 0), "a part of the first engine")
         ray.kill(holder)
 
+    work = WorkUntil(lambda: has_part(tmp_path, 1), monkeypatch)
     with meanwhile(make_room):
-        pool.generate(*job_at(tmp_path), units(400, 10), lambda _: None)
-    assert writers(tmp_path, 400) == {0, 1}
+        pool.generate(*job_at(tmp_path), work, lambda _: None)
+    assert writers(tmp_path, work.count) == {0, 1}
 
 
 def test_an_engine_that_is_never_placed_is_not_waited_for(tmp_path: Path, place: Place, pools: EnginePools) -> None:
@@ -131,9 +155,10 @@ def test_engines_may_die_as_often_as_they_like_while_the_work_goes_on(
 ) -> None:
     monkeypatch.setenv(SAMPLES_PER_SECOND, "100")
     pool = start(pools, replace(FAKE, max_engine_deaths=1), place, loaded=1)
+    work = WorkUntil(lambda: has_part(tmp_path, 3), monkeypatch)
     with meanwhile(kill_after_its_first_part, place, tmp_path, 0, 1, 2):
-        pool.generate(*job_at(tmp_path), units(360, 12), lambda _: None)
-    assert writers(tmp_path, 360) == {0, 1, 2, 3}
+        pool.generate(*job_at(tmp_path), work, lambda _: None)
+    assert writers(tmp_path, work.count) == {0, 1, 2, 3}
 
 
 def test_an_engine_that_hangs_is_replaced(

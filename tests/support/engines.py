@@ -49,11 +49,11 @@ def kill(place: Place, *indexes: int) -> None:
 
 
 def kill_after_its_first_part(place: Place, folder: Path, *indexes: int) -> None:
-    """Ends each engine in turn as soon as a part of it is committed: it has an open part and units then."""
+    """Ends each engine in turn as soon as a part of it is written: it has an open part and units then."""
     for index in indexes:
-        parts = f"attempt-*/part-e{index}-*.parquet"
+        process, parts = process_of(place, index), f"attempt-*/part-e{index}-*.parquet"
         wait_until(lambda parts=parts: list(folder.glob(parts)), f"a part of engine {index}")  # type: ignore[misc]
-        kill(place, index)
+        os.kill(process, signal.SIGKILL)
 
 
 def hold_cpus(number: int) -> Any:
