@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,12 @@ class Patient:
 
 
 @pytest.fixture
-def actor(ray_session: None) -> Any:
+def actor(ray_session: None) -> Iterator[Any]:
     """An actor of its own for each test."""
     patient: Any = ray.remote(Patient)
-    return patient.options(num_cpus=0.1, max_concurrency=4).remote()
+    started = patient.options(num_cpus=0.1, max_concurrency=4).remote()
+    yield started
+    ray.kill(started)
 
 
 def ending_of(reference: Any, timeout_seconds: float = 30.0) -> EngineEndedError:
