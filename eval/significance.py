@@ -24,8 +24,6 @@ Name = TypeVar("Name", bound=Hashable)
 
 _CELLS = 1_000_000
 """The number of clusters drawn at once, about 30 MB whatever the number of queries; at least one resample."""
-_RANGE = (-1.0, 1.0)
-"""The range of a difference of two metrics, whatever the models."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +56,14 @@ class Resampled:
         means: the same of each resample, shape (resamples,); all zero when there are no values.
         queries: number of queries.
         clusters: number of clusters that the queries are of.
+        limits: the least and the largest value that the mean can have, whatever the queries.
     """
 
     mean: float
     means: Floats
     queries: int
     clusters: int
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
     def figures(self, level: float = 0.95) -> DifferenceFigures:
         """Returns the mean with its t interval of the given level, and with p.
@@ -72,17 +72,18 @@ class Resampled:
         few clusters vary too little (Hesterberg 2015, "What teachers should know about the bootstrap"). Percentiles of
         the resampled means call chance a difference in up to 14 % of cases with ten clusters and up to 9 % with thirty,
         where this does so in 7 % and 5 % at most (benchmarks/intervals.py). One cluster says nothing of others, so that
-        its interval is the whole range of a difference of metrics.
+        its interval reaches from limit to limit; no other goes beyond them, as that of two clusters would.
         """
         from scipy.special import stdtr, stdtrit
 
+        least, most = self.limits
         if self.clusters == 1:
-            return DifferenceFigures(self.mean, _RANGE, 1.0)
+            return DifferenceFigures(self.mean, self.limits, 1.0)
         freedom = max(1, self.clusters - 1)
         error = float(self.means.std()) * math.sqrt((freedom + 1) / freedom)
         reach = -error * float(stdtrit(freedom, (1 - level) / 2))
         p = 2 * float(stdtr(freedom, -abs(self.mean) / error)) if error else float(not self.mean)
-        return DifferenceFigures(self.mean, (self.mean - reach, self.mean + reach), p)
+        return DifferenceFigures(self.mean, (max(least, self.mean - reach), min(most, self.mean + reach)), p)
 
 
 @dataclass(frozen=True)

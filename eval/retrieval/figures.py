@@ -6,8 +6,9 @@ fields are those of report.json. All intervals of one set of queries come from t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +16,11 @@ from eval.retrieval.metrics import METRICS, Floats, Scores
 from eval.retrieval.ranking import Results
 from eval.retrieval.systems import SYSTEMS
 from eval.significance import Bootstrap, DifferenceFigures, Resampled
+
+_WORST_RANK = 101
+"""The rank of an answer that is not among the first hundred."""
+_LOG_RANKS = math.log2(_WORST_RANK)
+"""The largest difference of two ranks, as log2."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +82,16 @@ def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
     columns["difference", "rank"] = _log_ranks(scores["base"]) - _log_ranks(scores["tuned"])
     resampled = bootstrap.resample(columns, [sources.get(query_id, query_id) for query_id in query_ids])
     return Resamples(
-        {name: {metric: resampled[name, metric] for metric in METRICS} for name in SYSTEMS},
-        {metric: resampled["difference", metric] for metric in METRICS},
-        resampled["difference", "rank"],
+        {name: {metric: replace(resampled[name, metric], limits=(0.0, 1.0)) for metric in METRICS} for name in SYSTEMS},
+        {metric: replace(resampled["difference", metric], limits=(-1.0, 1.0)) for metric in METRICS},
+        replace(resampled["difference", "rank"], limits=(-_LOG_RANKS, _LOG_RANKS)),
         cluster="document" if sources else "query",
     )
 
 
 def _log_ranks(scores: Scores) -> Floats:
-    """Returns the log2 of the rank of each query's only answer, one over its average precision; 101 is the last."""
-    ranks: Floats = 1 / np.maximum(scores.values["map@100"], 1 / 101)
+    """Returns the log2 of the rank of each query's only answer, one over its average precision."""
+    ranks: Floats = 1 / np.maximum(scores.values["map@100"], 1 / _WORST_RANK)
     return np.log2(ranks)
 
 
@@ -100,16 +106,13 @@ def compare(results: Results, document_ids: Collection[str], resamples: Resample
     return RetrievalFigures(
         **{name: results.scores[name].means() for name in SYSTEMS},
         difference={metric: resampled.figures() for metric, resampled in resamples.difference.items()},
-        ci95={name: _intervals(resamples.systems[name]) for name in SYSTEMS},
+        ci95={
+            name: {metric: resampled.figures().ci95 for metric, resampled in resamples.systems[name].items()}
+            for name in SYSTEMS
+        },
         queries=len(results.benchmark.queries),
         left_out=results.benchmark.left_out,
         relevant_documents_missing=results.benchmark.missing_documents(document_ids),
         cluster=resamples.cluster,
         clusters=next(iter(resamples.difference.values())).clusters,
     )
-
-
-def _intervals(means: Mapping[str, Resampled]) -> dict[str, tuple[float, float]]:
-    """Returns the interval of each mean, cut to what a metric can be: 0 to 1."""
-    bounds = {metric: resampled.figures().ci95 for metric, resampled in means.items()}
-    return {metric: (max(0.0, low), min(1.0, high)) for metric, (low, high) in bounds.items()}

@@ -109,6 +109,18 @@ def test_queries_of_one_document_show_nothing() -> None:
     assert decision.model == "base"
 
 
+@pytest.mark.parametrize("documents", [["bees", "bees"], ["bees", "tea"]])
+def test_no_interval_says_what_cannot_be(documents: list[str]) -> None:
+    ids, perfect, lost = ("sample-0", "sample-1"), np.ones(2), np.array([0.0, 1 / 64])
+    scores = {name: Scores(ids, dict.fromkeys(METRICS, perfect)) for name in ("bm25", "base")}
+    scores["tuned"] = Scores(ids, dict.fromkeys(METRICS, lost))
+    benchmark = Benchmark("held_out", dict.fromkeys(ids, ""), {}, sources=dict(zip(ids, documents, strict=True)))
+    decision = decide(resample(Results(benchmark, {}, scores), Bootstrap(500)), 0.95)
+    assert decision.rank is not None
+    assert -np.log2(101) <= decision.rank.low <= decision.rank.mean <= decision.rank.high <= np.log2(101)
+    assert -1 <= decision.difference.low <= decision.difference.mean <= decision.difference.high <= 1
+
+
 NUM_DOCUMENTS, PER_DOCUMENT = 200, 10
 
 

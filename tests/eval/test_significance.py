@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -112,8 +114,17 @@ def test_few_clusters_call_chance_a_difference_no_oftener_than_many() -> None:
 
 
 def test_one_cluster_says_nothing_of_others() -> None:
-    alone = Bootstrap(100).resample({"x": np.full(500, 0.1)}, ["bees"] * 500)["x"].figures()
-    assert (alone.mean, alone.ci95, alone.p) == (pytest.approx(0.1), (-1, 1), 1)
+    alone = Bootstrap(100).resample({"x": np.full(500, 0.1)}, ["bees"] * 500)["x"]
+    figures = replace(alone, limits=(-1, 1)).figures()
+    assert (figures.mean, figures.ci95, figures.p) == (pytest.approx(0.1), (-1, 1), 1)
+    assert alone.figures().ci95 == (-np.inf, np.inf)
+
+
+def test_no_interval_goes_beyond_what_the_mean_can_be() -> None:
+    resampled = Bootstrap(100).resample({"x": np.array([-0.5, 1.0])}, ["bees", "tea"])["x"]
+    free, cut = resampled.figures(), replace(resampled, limits=(-1, 1)).figures()
+    assert free.low < -1 < 1 < free.high
+    assert cut == DifferenceFigures(free.mean, (-1, 1), free.p)
 
 
 def test_no_queries_give_an_empty_interval_and_unpaired_arrays_are_a_defect() -> None:
