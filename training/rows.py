@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.artifacts.documents import equality_text
 from engine.errors import UserError
 from engine.text.hashes import Hashes, text_hashes
 from training.batches.plan import RowKeys
@@ -123,19 +124,25 @@ def _distinct(batch: pa.RecordBatch) -> list[str]:
 
 
 def row_keys(rows: pa.Table, negatives: Negatives) -> RowKeys:
-    """Returns what the rows of a batch must not share; a query counts without its case and its spacing."""
+    """Returns what the rows of a batch must not share; white space, and the case of a query, make no difference."""
     return RowKeys(
-        passages=_hashes(rows["passage"]),
+        passages=_hashes(rows["passage"], _on_one_line),
         documents=_hashes(rows["document_id"]),
         queries=_hashes(rows["query"], lambda query: " ".join(query.casefold().split())),
         negatives=_hashes_of_lists(negatives.documents),
-        negative_passages=_hashes_of_lists(negatives.texts),
+        negative_passages=_hashes_of_lists(negatives.texts, _on_one_line),
     )
 
 
-def _hashes_of_lists(lists: list[list[str]]) -> Hashes:
-    """Returns the hashes of texts in lists of equal length, (lists, length)."""
-    return np.array([text_hashes(texts) for texts in lists], np.uint64).reshape(len(lists), -1 if lists else 0)
+def _on_one_line(passage: str) -> str:
+    """Returns what is the same in passages that count as equal, of a passage as the encoder reads it."""
+    return equality_text("", passage)
+
+
+def _hashes_of_lists(lists: list[list[str]], normal_form: Callable[[str], str] = str) -> Hashes:
+    """Returns the hashes of texts in lists of equal length, as they are or in a normal form, (lists, length)."""
+    hashes = [text_hashes([normal_form(text) for text in texts]) for texts in lists]
+    return np.array(hashes, np.uint64).reshape(len(lists), -1 if lists else 0)
 
 
 def _hashes(column: pa.ChunkedArray, normal_form: Callable[[str], str] = str) -> Hashes:

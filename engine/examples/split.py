@@ -1,8 +1,8 @@
 """Which documents are held out: no text of theirs is trained on, whatever ids it has.
 
-In: all passages of a run. Out: the split of every document. Documents with a passage in common (the same text, as the
-encoder reads it) form a group, and so do those that are joined by a third; a group is on one side. Its side is drawn
-from the smallest hash of its texts, so that it depends on no id, on no sample, and on no document outside the group.
+In: all passages of a run. Out: the split of every document. Documents with a passage in common (equal title and text,
+whatever their white space) form a group, and so do those that are joined by a third; a group is on one side. The side
+is drawn from the smallest hash of its texts: it depends on no id, on no sample, and on no document outside the group.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ROWS_AT_ONCE = 50_000
 
 
 def draw_split(documents: DocumentsFolder, seed: int, validation_share: float) -> Callable[[str], str]:
-    """Draws the split of every document; in memory are 16 bytes per passage, and the texts of one batch.
+    """Draws the split of every document; in memory are 24 bytes per passage, and the texts of one batch.
 
     A group of several documents that is more than the validation share of all is always trained on: a licence that
     stands in every document would otherwise hold out all of them, or none, by one draw.
@@ -37,7 +37,7 @@ def draw_split(documents: DocumentsFolder, seed: int, validation_share: float) -
     document_hashes, passage_hashes = _hashes(documents)
     # Two texts of equal hash, one pair in 10^19, make one group too many, and leave no text on both sides.
     names, numbers = np.unique(document_hashes, return_inverse=True)
-    groups = group_documents(numbers, passage_hashes)
+    groups = group_documents(numbers, documents.text_hashes())
     drawn = _draws(numbers, passage_hashes, groups, seed) < validation_share
     sizes = np.bincount(groups, minlength=len(names))[groups]
     drawn &= (sizes == 1) | (sizes <= validation_share * len(names))

@@ -77,6 +77,15 @@ def test_a_text_is_what_the_encoder_reads_with_its_title(tmp_path: Path) -> None
     assert any(split_of(f"a{row}") != split_of(f"b{row}") for row in range(60)), "other titles are other texts"
 
 
+def test_white_space_makes_no_other_text(tmp_path: Path) -> None:
+    same = [
+        (f"{side}{row}", "", f"text{space}{row}") for row in range(60) for side, space in (("a", " "), ("b", "\r\n"))
+    ]
+    split_of = draw_split(write_documents(tmp_path, same), 0, 0.5)
+    assert {split_of(f"a{row}") for row in range(60)} == {"train", "validation"}
+    assert all(split_of(f"a{row}") == split_of(f"b{row}") for row in range(60))
+
+
 def pair(row: int) -> list[Passage]:
     """One text in two forms: with a title, and with the title in the text."""
     return [("a", "Bees", f"text {row}"), ("b", "", f"Bees\ntext {row}")]

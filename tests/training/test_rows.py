@@ -63,6 +63,12 @@ def test_queries_that_differ_in_case_or_spacing_are_one_key() -> None:
     assert row_keys(ROWS, NO_NEGATIVES).negatives.size == 0
 
 
+def test_passages_that_differ_in_white_space_are_one_key() -> None:
+    rows = ROWS.set_column(1, "passage", pa.array(["Bees\nmake honey", "Bees make  honey"]))
+    keys = row_keys(rows, Negatives(texts=[["a"], ["Bees\r\nmake honey"]], documents=[["d1"], ["d2"]], num_random=0))
+    assert keys.passages[0] == keys.passages[1] == keys.negative_passages[1, 0] != keys.negative_passages[0, 0]
+
+
 def test_a_text_that_many_rows_have_is_held_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.artifacts.examples._BATCH_ROWS", 7)
     folder = ExamplesFolder(write_examples(tmp_path, count=60, documents=20))
