@@ -60,33 +60,39 @@ class EncoderConfig:
     origins: Mapping[str, str] = origins()
     """The key that the user wrote each setting under; see `engine.runtime.identity.origins`."""
 
-    def __post_init__(self) -> None:
-        """Refuses an unknown precision and too small a size; an interpolation of another key is not checked here."""
-        if self.precision not in PRECISIONS:
-            remedy = f"choose one of {', '.join(PRECISIONS)}"
-            raise UserError(
-                "there is no such precision", where=f"{self.key('precision')}={self.precision}", remedy=remedy
-            )
-        if isinstance(self.max_tokens, int) and self.max_tokens < MIN_TOKENS:
-            remedy = f"set it to {MIN_TOKENS} or more"
-            where = f"{self.key('max_tokens')}={self.max_tokens}"
-            raise UserError("leaves no room for a text", where=where, remedy=remedy)
-
     def key(self, setting: str) -> str:
         """Returns the config key that the user wrote the value of a setting under, for messages."""
         return self.origins.get(setting, _KEYS.get(setting, f"encoder.{setting}"))
 
+    def check(self) -> None:
+        """Refuses an unknown precision and too small a size; not before origins are known, which messages need.
+
+        Raises:
+            UserError: with the key that the user wrote.
+        """
+        if self.precision not in PRECISIONS:
+            where, remedy = f"{self.key('precision')}={self.precision}", f"choose one of {', '.join(PRECISIONS)}"
+            raise UserError("there is no such precision", where=where, remedy=remedy)
+        if self.max_tokens < MIN_TOKENS:
+            where, remedy = f"{self.key('max_tokens')}={self.max_tokens}", f"set it to {MIN_TOKENS} or more"
+            raise UserError("leaves no room for a text", where=where, remedy=remedy)
+
     def identity(self) -> dict[str, object]:
-        """The fields, with the model's content in place of its name and with the prefixes that are really used."""
+        """Returns the fields, with the model's content in place of its name and the prefixes that are really used.
+
+        Raises:
+            UserError: a setting cannot work, or there is no such model; a run asks this before it starts anything.
+        """
+        self.check()
         return {**fields_of(self.settled()), "model": model_digest(self.model, key=self.key("model"))}
 
     def settled(self) -> EncoderConfig:
-        """The same config with the prefixes that are really used in the place of null."""
+        """Returns the same config with the prefixes that are really used in the place of null."""
         usage = self.usage()
         return replace(self, query_prefix=usage.query_prefix, passage_prefix=usage.passage_prefix)
 
     def usage(self) -> Usage:
-        """The prefixes and the similarity that are used: those of the model where the config says nothing.
+        """Returns the prefixes and the similarity that are used: those of the model where the config says nothing.
 
         Raises:
             UserError: there is no such model, or its vectors are compared in a way that cannot be searched by.
@@ -94,7 +100,7 @@ class EncoderConfig:
         return usage_of(self.model, self.query_prefix, self.passage_prefix, key=self.key("model"))
 
     def computed_precision(self, device: Device) -> Precision:
-        """What the weights are in on a device of this machine; never `auto`."""
+        """Returns what the weights are in on a device of this machine; never `auto`."""
         return Precision.bf16 if uses_bf16(Precision(self.precision), device) else Precision.fp32
 
 
@@ -109,12 +115,14 @@ class Encoder:
         num_threads: CPU threads of torch, for the whole process; 0 leaves torch's own choice.
 
     Raises:
-        UserError: there is no such model, or it is no encoder that loads without code of its own.
+        UserError: a setting cannot work, or there is no such model, or it is no encoder that loads without code of its
+            own.
     """
 
     def __init__(self, config: EncoderConfig, *, device: Device | None = None, num_threads: int = 0) -> None:
         import torch
 
+        config.check()
         self.config = config
         self.usage = config.usage()
         self.device: Device = device or _best_device()

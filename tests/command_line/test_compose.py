@@ -9,6 +9,7 @@ from engine.command_line.compose import load_config
 from engine.command_line.groups import choices, groups
 from engine.errors import UserError
 from engine.generation.config import GeneratorKind
+from engine.runtime.identity import identity_of
 from engine.runtime.tracking import Mode
 from engine.samples.config import SamplesConfig
 from engine.task.config import AttributeConfig, RangeConfig
@@ -61,6 +62,14 @@ def test_an_encoder_knows_which_of_its_settings_the_user_wrote() -> None:
     assert config.prompts.demonstrations.encoder.key("max_tokens") == "demonstrations.encoder.max_tokens"
     with pytest.raises(UserError, match=r"^report.encoder.model=x: there is no such model"):
         config.report.encoder.identity()
+
+
+@pytest.mark.parametrize("setting", ["precision=fp16", "max_tokens=4"])
+@pytest.mark.parametrize("group", ["examples", "report"])
+def test_an_encoder_that_cannot_work_is_refused_by_the_key_that_the_user_wrote(group: str, setting: str) -> None:
+    config, _ = load_config([f"{group}.encoder.{setting}"])
+    with pytest.raises(UserError, match=rf"^{group}.encoder.{setting}: "):
+        identity_of(getattr(config, group))
 
 
 def test_the_text_has_every_value_and_no_reference() -> None:

@@ -192,9 +192,9 @@ def test_identity_is_of_the_model_not_its_name(tmp_path: Path) -> None:
 
 def test_mistakes_name_key_and_remedy(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"encoder.precision=fp8: .*; choose one of auto, bf16, fp32"):
-        replace(CONFIG, precision="fp8")
+        Encoder(replace(CONFIG, precision="fp8"))
     with pytest.raises(UserError, match=r"model.max_tokens=2: .*; set it to 8 or more"):
-        replace(CONFIG, max_tokens=2)
+        identity_of(replace(CONFIG, max_tokens=2))
     with pytest.raises(UserError, match=r"model.base=/nope: "):
         Encoder(replace(CONFIG, model="/nope"))
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "no_such_type"}))
