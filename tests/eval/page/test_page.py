@@ -82,6 +82,19 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
     assert "&lt;i&gt;why" in html
 
 
+def test_the_page_says_when_only_some_of_the_kept_queries_are_described(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    described = report.data_quality.kept.queries
+    whole, part = (replace(report, examples=replace(report.examples, kept=described + more)) for more in (0, 1))
+    assert '<th scope="row">Kept</th>' in render_page(whole, evidence)
+    assert '<th scope="row">Kept, drawn</th>' in render_page(part, evidence)
+
+
+def test_the_rule_of_the_decision_is_told_whole(tmp_path: Path) -> None:
+    text = render_page(*small_report(tmp_path))
+    assert "or is not significantly better while these ranks may be longer by more than 10 %" in text
+
+
 def test_the_page_says_what_the_report_says(tmp_path: Path) -> None:
     report, evidence = small_report(tmp_path)
     text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
