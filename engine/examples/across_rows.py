@@ -49,13 +49,13 @@ def reject_by_row(ledger: Ledger, judged: Iterable[pa.Table], file: Path) -> Non
 
 
 def reject_exact_duplicates(ledger: Ledger) -> None:
-    """Of each group of equal queries leaves open the one with the lowest `sample_id`."""
+    """Rejects equal queries but for the one of each group with the lowest `sample_id`."""
     rows = ledger.open()
     _reject_copies(ledger, rows, "exact_duplicate", exact_duplicates(ledger.ids[rows], ledger.queries(rows)))
 
 
 def reject_near_duplicates(ledger: Ledger, config: DedupConfig, num_threads: int) -> None:
-    """Of each cluster of similar queries leaves open the one with the lowest `sample_id`."""
+    """Rejects similar queries but for the one of each cluster with the lowest `sample_id`."""
     rows = ledger.open()
     originals = near_duplicates(ledger.ids[rows], ledger.queries(rows), config, num_threads)
     _reject_copies(ledger, rows, "near_duplicate", originals)
@@ -82,7 +82,7 @@ def reject_lost(ledger: Ledger, ranks: Rows, top_k: int) -> None:
 
 
 def reject_surplus(ledger: Ledger, max_per_passage: int) -> None:
-    """Leaves open at most `max_per_passage` queries of a passage, those with the lowest `sample_id`."""
+    """Rejects queries of a passage beyond the `max_per_passage` with the lowest `sample_id`."""
     rows = ledger.open()
     surplus = rows[earlier_equals(ledger.passage_rows[rows]) >= max_per_passage]
     ledger.reject(surplus, "max_per_passage", pa.repeat(f"over {max_per_passage}", len(surplus)))

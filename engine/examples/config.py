@@ -16,22 +16,22 @@ from engine.search.encoder import EncoderConfig
 
 @dataclass(frozen=True)
 class ExamplesConfig:
-    """How samples are curated."""
+    """The settings of curation."""
 
     filters: FiltersConfig = field(default_factory=FiltersConfig)
     """The filters that judge one sample at a time."""
     dedup: DedupConfig = field(default_factory=DedupConfig)
-    """What counts as the same query."""
+    """The settings that tell which queries count as the same."""
     round_trip: RoundTripConfig = field(default_factory=RoundTripConfig)
     """Whether a query must lead back to the document that it was written from."""
     validation_share: float = 0.1
-    """Share of documents whose examples are held out from training; those that share a passage's text stay together."""
+    """The share of documents whose examples are held out from training; those with equal passages stay together."""
     max_per_passage: int | None = None
-    """Keep at most this many per passage: those of lowest `sample_id`."""
+    """At most so many examples of a passage are kept, those of the lowest `sample_id`."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """The encoder that measures the round trip."""
     seed: int = II("seed")
-    """Draws the validation documents."""
+    """The seed that the validation documents are drawn with."""
 
     def __post_init__(self) -> None:
         """Refuses shares and counts that leave nothing to train on."""
@@ -42,12 +42,12 @@ class ExamplesConfig:
         check_setting(keeps_some, "examples.max_per_passage", most, limits, fault="keeps nothing")
 
     def identity(self) -> dict[str, object]:
-        """The fields, without the encoder where nothing is measured with it."""
+        """Returns the fields, without the encoder where nothing is measured with it."""
         return fields_of(self, without=() if self.round_trip.enabled else ("encoder",))
 
 
 def filters_of_one_row() -> ExamplesConfig:
-    """The curation of demonstrations that a model writes: the filters of one row, and exact duplicates.
+    """Returns the settings for demonstrations that a model writes: the filters of one row, and exact duplicates.
 
     Demonstrations may resemble each other, and one need not lead back to its document to show how queries look. All
     settings are the defaults: another threshold for examples must not have the demonstrations written again.

@@ -25,7 +25,7 @@ from engine.examples.ledger import Ledger, Passages
 from engine.storage.texts import Texts, TextWriter
 
 _ROWS_AT_ONCE = 1 << 20
-"""Samples whose passages are looked up together: each look-up goes through the ids of all passages once."""
+"""The samples whose passages are looked up together, since each look-up goes through the ids of all passages once."""
 _PASSAGES_AT_ONCE = 1 << 14
 
 

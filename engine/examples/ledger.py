@@ -26,7 +26,7 @@ from engine.examples.filters.chain import FILTERS
 from engine.storage.texts import ChosenTexts, TextColumn
 
 Rows = npt.NDArray[np.int64]
-"""Row numbers of a ledger."""
+"""The row numbers of a ledger."""
 
 SETTINGS = {row_filter.name: row_filter.setting for row_filter in FILTERS} | {
     "exact_duplicate": "examples.dedup.exact",
@@ -37,9 +37,9 @@ SETTINGS = {row_filter.name: row_filter.setting for row_filter in FILTERS} | {
 """Every reason for a rejection, in the order of the filters, and the setting that makes it rarer."""
 
 _ROWS_AT_ONCE = 1 << 14
-"""Rows that are written at a time, with their passages as strings, which end at 2 GiB."""
+"""The rows that are written at a time, with their passages as strings, which end at 2 GiB."""
 _NAMES = ("", *SETTINGS)
-"""Reasons by their number; a row that nothing has rejected has the number 0."""
+"""The reasons by their number; a row that nothing has rejected has the number 0."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Passages:
     passage_ids: TextColumn
     document_ids: TextColumn
     texts: TextColumn
-    """Title and text, as encoders read them."""
+    """The title and the text of each passage, as encoders read them."""
 
 
 class Ledger:
@@ -76,12 +76,12 @@ class Ledger:
         return len(self.ids)
 
     def set_queries(self, queries: TextColumn) -> None:
-        """Gives the cleaned queries of all samples, by `place`."""
+        """Takes the cleaned queries of all samples, by `place`."""
         assert len(queries) == len(self), "a query for each sample"
         self._queries = queries
 
     def open(self) -> Rows:
-        """Rows that nothing has rejected yet."""
+        """Returns the rows that nothing has rejected yet."""
         return np.flatnonzero(self._reasons == 0)
 
     def rows_at(self, first: int, count: int) -> Rows:
@@ -120,7 +120,7 @@ class Ledger:
         return rows[order], texts.combine_chunks().take(pa.array(order))
 
     def rejected(self) -> dict[str, int]:
-        """Number of rejected samples by reason, in the order of the filters."""
+        """Counts the rejected samples by reason, in the order of the filters."""
         counts = np.bincount(self._reasons, minlength=len(_NAMES)).tolist()
         return {reason: count for reason, count in zip(_NAMES[1:], counts[1:], strict=True) if count}
 
@@ -148,7 +148,7 @@ def write_examples(ledger: Ledger, folder: Path, split_of: Callable[[str], str])
         split_of: gives the split of a document id.
 
     Returns:
-        Number of kept rows by split.
+        The number of kept rows by split.
     """
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

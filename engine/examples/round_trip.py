@@ -44,7 +44,7 @@ _FUSED_DEPTH = 100
 
 @dataclass(frozen=True)
 class RoundTripConfig:
-    """How far down the list of documents a query may find the one that it was written from."""
+    """The settings of the round trip: how far down a query may find the document that it was written from."""
 
     enabled: bool = True
     """Whether queries that do not lead back are rejected."""

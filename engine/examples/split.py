@@ -16,12 +16,12 @@ from engine.examples.duplicates.minhash import join
 from engine.text.hashes import Floats, Hashes, Integers, mix, text_hash, text_hashes, uniform
 
 _SPLIT_STREAM = 0x73706C6974
-"""Keeps the split independent of other draws that depend on the hash of a text."""
+"""A number that keeps the split independent of other draws that depend on the hash of a text."""
 _ROWS_AT_ONCE = 50_000
 
 
 def draw_split(documents: DocumentsFolder, seed: int, validation_share: float) -> Callable[[str], str]:
-    """Draws the split of every document; in memory are 24 bytes per passage, and the texts of one batch.
+    """Draws the split of every document; it holds in memory 24 bytes per passage, and the texts of one batch.
 
     A group of several documents that is more than the validation share of all is always trained on: a licence that
     stands in every document would otherwise hold out all of them, or none, by one draw.
@@ -64,14 +64,14 @@ def group_documents(numbers: Integers, passage_hashes: Hashes) -> Integers:
 
 
 def _draws(numbers: Integers, passage_hashes: Hashes, groups: Integers, seed: int) -> Floats:
-    """A number between 0 and 1 per document, the same for all of a group."""
+    """Draws a number between 0 and 1 for each document, the same for all of a group, (documents,)."""
     smallest = np.full(len(groups), np.iinfo(np.uint64).max, np.uint64)
     np.minimum.at(smallest, groups[numbers], passage_hashes)
     return uniform(mix(smallest, seed, _SPLIT_STREAM))[groups]
 
 
 def _hashes(documents: DocumentsFolder) -> tuple[Hashes, Hashes]:
-    """The hash of each passage's document id, and of its text as the encoder reads it, both of shape (passages,)."""
+    """Hashes each passage's document id, and its text as the encoder reads it; both of shape (passages,)."""
     of_documents, of_texts = [np.empty(0, np.uint64)], [np.empty(0, np.uint64)]
     for batch in documents.stream(["document_id", "title", "text"], _ROWS_AT_ONCE):
         document_ids, titles, texts = (column.to_pylist() for column in batch.columns)

@@ -24,7 +24,7 @@ from engine.search.languages import MIXED, UNKNOWN, detect_language
 from engine.text.words import runs, words
 
 AUTO, NONE = "auto", "none"
-"""What a config may say in place of a language: find out, and treat no language in any special way."""
+"""The words that a config may have in place of a language: find it out, and treat none in a special way."""
 
 _STOP_WORDS = {
     "danish": "DANISH",
@@ -40,16 +40,16 @@ _STOP_WORDS = {
     "swedish": "SWEDISH",
     "turkish": "TURKISH",
 }
-"""What bm25s calls its list of a language, after `STOPWORDS_`."""
+"""The names that bm25s has for its lists, behind `STOPWORDS_`, by language."""
 _STEMMED = (
     *_STOP_WORDS,
     *("arabic", "armenian", "basque", "catalan", "czech", "estonian", "finnish", "greek", "hindi", "hungarian"),
     *("indonesian", "irish", "lithuanian", "nepali", "persian", "polish", "romanian", "serbian", "tamil"),
 )
-"""Languages with a Snowball stemmer, by its name."""
+"""The languages with a Snowball stemmer, by its name."""
 _PAIRED = ("chinese", "japanese", "korean", "thai")
 LANGUAGES = tuple(sorted((*_STEMMED, *_PAIRED)))
-"""What may be set in place of `auto`."""
+"""The languages that may be set in place of `auto`."""
 _UNDECIDED = {
     NONE: "no stemmer",
     MIXED: "several languages: no stemmer",
@@ -59,7 +59,7 @@ _HANGUL_OR_NOT = re.compile(r"[\uac00-\ud7a3]+|[^\uac00-\ud7a3]+")
 
 
 class Analyser:
-    """How the texts of one language are read.
+    """Reads the texts of one language as terms.
 
     Args:
         language: one of `LANGUAGES`, or another name, for which nothing is stemmed.

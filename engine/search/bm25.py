@@ -19,7 +19,7 @@ from engine.text.words import words
 
 
 class Bm25Index:
-    """BM25 over the terms of texts.
+    """An index for BM25 over the terms of texts.
 
     Args:
         ids: one per row, unique; they order equal scores.
@@ -47,7 +47,7 @@ class Bm25Index:
         self._index = _build(numbers, vocabulary, k1, b) if vocabulary else None
 
     def scores(self, query: str) -> Scores:
-        """The score of every row, float32 (rows,); terms that no row holds count nothing."""
+        """Computes the score of every row, float32 (rows,); terms that no row holds count nothing."""
         known = [self.vocabulary[term] for term in self._terms_of(query) if term in self.vocabulary]
         if not known or self._index is None:
             return np.zeros(len(self.ids), dtype=np.float32)
@@ -55,7 +55,7 @@ class Bm25Index:
         return scores
 
     def search(self, queries: Sequence[str], k: int) -> Ranking:
-        """The `min(k, rows)` best rows per query, as `DenseIndex.search`; rows that match nothing score 0."""
+        """Finds the `min(k, rows)` best rows per query, as `DenseIndex.search`; rows that match nothing score 0."""
         width = min(k, len(self.ids))
         rows, scores = blank_ranking(len(queries), width)
         for number, query in enumerate(queries):
@@ -66,7 +66,7 @@ class Bm25Index:
 
 
 def _build(numbers: list[list[int]], vocabulary: dict[str, int], k1: float, b: float) -> Any:
-    """The index of bm25s over texts given as numbers of the vocabulary."""
+    """Builds the index of bm25s over texts given as numbers of the vocabulary."""
     import bm25s
 
     index = bm25s.BM25(k1=k1, b=b, method="lucene", backend="numpy")

@@ -28,19 +28,19 @@ from engine.search.order import (
 )
 
 _CPU_ERROR, _GPU_ERROR = 5e-7, 1e-4
-"""Bounds on faiss's error in an inner product of unit vectors, times sqrt(dim); a GPU may compute in TF32."""
+"""The bounds on faiss's error in an inner product of unit vectors, times sqrt(dim); a GPU may compute in TF32."""
 _CPU_SPARE, _GPU_SPARE = 16, 256
-"""Candidates beyond k, so that ties at the border are seen."""
+"""The candidates beyond k, so that ties at the border are seen."""
 _GPU_MAX_CANDIDATES = 2048
-"""As many as faiss finds for one query on a GPU."""
+"""The most rows that faiss finds for one query on a GPU."""
 _GPU_FREE_BYTES = 2 << 30
-"""Memory of the GPU that is left alone when an index moves there."""
+"""The memory of the GPU, in bytes, that is left alone when an index moves there."""
 _ROWS_PER_LIST = 39
-"""Rows that faiss needs for each list of an approximate index, or it warns that the lists are badly trained."""
+"""The rows that faiss needs for each list of an approximate index; with fewer it warns of badly trained lists."""
 
 
 class DenseIndex:
-    """Inner-product search over vectors that lie in memory (or in a memory map).
+    """An index for inner-product search over vectors that lie in memory (or in a memory map).
 
     Args:
         ids: one per row, unique; they order equal scores.
@@ -61,7 +61,7 @@ class DenseIndex:
         self._index = self._build() if len(ids) else None
 
     def search(self, queries: Vectors, k: int) -> Ranking:
-        """The `min(k, rows)` best rows per query: row numbers int64 and scores float32, both (queries, that many)."""
+        """Finds the `min(k, rows)` best rows per query: rows int64, scores float32, both (queries, that many)."""
         width = min(k, len(self.ids))
         if self._index is None or not len(queries) or not width:
             return blank_ranking(len(queries), width)
@@ -79,7 +79,7 @@ class DenseIndex:
         return rows, scores
 
     def rank_of(self, queries: Vectors, targets: Sequence[int] | Rows) -> Rows:
-        """The rank, from 1 on, of row `targets[i]` among all rows for query i: int64 (queries,)."""
+        """Computes the rank, from 1 on, of row `targets[i]` among all rows for query i: int64 (queries,)."""
         target_rows = np.asarray(targets, dtype=np.int64)
         assert len(target_rows) == len(queries), f"{len(target_rows)} targets for {len(queries)} queries"
         ranks = np.ones(len(queries), dtype=np.int64)
@@ -96,27 +96,27 @@ class DenseIndex:
         return ranks
 
     def _count_ahead(self, query: Vectors, target: int, rivals: Rows) -> int:
-        """How many of some rows stand before the target row for a query, (dim,)."""
+        """Counts those of some rows that stand before the target row for a query, (dim,)."""
         rows = np.append(rivals, target)
         scores = _exact_scores(query[None], self.vectors, rows[None])[0]
         is_earlier_tie = (scores == scores[-1]) & (self._id_ranks[rows] < self._id_ranks[target])
         return int(((scores > scores[-1]) | is_earlier_tie).sum())
 
     def _rank(self, queries: Vectors, candidates: Rows, width: int) -> Ranking:
-        """The best candidates of every query by exact scores; -1 stands for no candidate and comes last."""
+        """Finds the best candidates of every query by exact scores; -1 stands for no candidate and comes last."""
         scores = _exact_scores(queries, self.vectors, candidates)
         scores[candidates < 0] = -np.inf
         order = np.lexsort((self._id_ranks[candidates], -scores), axis=-1)[:, :width]
         return np.take_along_axis(candidates, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
     def _margins(self, queries: Vectors, error: float) -> NDArray[np.float64]:
-        """How far a float32 score may lie from the exact one, per query."""
+        """Computes how far a float32 score may lie from the exact one, per query, (queries,)."""
         lengths = np.sqrt(_squared_lengths(queries))
         margins: NDArray[np.float64] = error * self.vectors.shape[1] ** 0.5 * self._longest * lengths
         return margins
 
     def _build(self) -> Any:
-        """The index of faiss with all vectors in it."""
+        """Builds the index of faiss with all vectors in it."""
         import faiss
 
         rows, dim = self.vectors.shape
@@ -133,7 +133,7 @@ class DenseIndex:
         return index
 
     def _moved_to_gpu(self, index: Any) -> Any:
-        """The index on the GPU, where faiss was built for one and it has room beside a running LLM."""
+        """Moves the index to the GPU, where faiss was built for one and it has room beside a running LLM."""
         import faiss
 
         if not hasattr(faiss, "StandardGpuResources") or not faiss.get_num_gpus():
@@ -148,7 +148,7 @@ class DenseIndex:
 
 
 def numpy_search(ids: Sequence[str], vectors: Vectors, queries: Vectors, k: int) -> Ranking:
-    """What `DenseIndex.search` finds, by brute force: the definition it is tested against, and its fallback."""
+    """Finds what `DenseIndex.search` finds, by brute force: the definition it is tested against, and its fallback."""
     by_id, width = rows_by_id(ids), min(k, len(ids))
     rows, scores = blank_ranking(len(queries), width)
     for block in blocks(len(queries), max(len(ids), 1)):
@@ -163,7 +163,7 @@ def numpy_search(ids: Sequence[str], vectors: Vectors, queries: Vectors, k: int)
 
 
 def _exact_scores(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:
-    """The scores of chosen rows, (queries, chosen): the same for the same pair wherever it stands."""
+    """Computes the scores of chosen rows, (queries, chosen): the same for the same pair wherever it stands."""
     scores = np.empty(rows.shape, dtype=np.float32)
     for block in blocks(len(queries), max(rows.shape[1], 1) * vectors.shape[1]):
         pairs = vectors[rows[block]].astype(np.float64)
@@ -172,6 +172,6 @@ def _exact_scores(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:
 
 
 def _squared_lengths(vectors: Vectors) -> NDArray[np.float64]:
-    """The squared length of each vector, float64 (rows,)."""
+    """Computes the squared length of each vector, float64 (rows,)."""
     squares: NDArray[np.float64] = np.einsum("nd,nd->n", vectors, vectors, dtype=np.float64)
     return squares

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
 
 _BATCH_PASSAGES = 16_384
-"""Passages whose texts are in memory at a time."""
+"""The passages whose texts are in memory at a time."""
 _LIBRARIES = ("torch", "sentence-transformers", "transformers")
-"""What tokenizes and computes; another version may give other vectors."""
+"""The libraries that tokenize and compute; another version may give other vectors."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PassageEmbeddings:
 
 
 def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place: Place) -> PassageEmbeddings:
-    """The passages of a finished documents step as vectors, encoded by the first run that needs them.
+    """Returns the passages of a finished documents step as vectors; the first run that needs them encodes them.
 
     Args:
         config: the encoder; its query prefix changes nothing here.
@@ -70,7 +70,7 @@ def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place:
 
 
 def _encoder_key(config: EncoderConfig, device: Device) -> str:
-    """A hash of everything that changes a passage's vector.
+    """Hashes everything that changes a passage's vector.
 
     That is the encoder's identity, what `auto` precision means on the device, the sources that encode, and the
     versions of the libraries that they call.

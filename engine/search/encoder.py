@@ -29,34 +29,35 @@ if TYPE_CHECKING:
     from engine.search.order import Rows, Vectors
 
 PRECISIONS = tuple(precision.value for precision in Precision)
-"""What `EncoderConfig.precision` may be."""
+"""The values that `EncoderConfig.precision` may have."""
 CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 1_024, 65_536
-"""Tokens per forward pass, padding included, where the config names none."""
+"""The tokens of a forward pass, padding included, where the config names none."""
 MIN_TOKENS = 8
 """The smallest `EncoderConfig.max_tokens`: fewer tokens hold little but the tokenizer's own marks."""
 
 _WINDOW_TOKENS = 1 << 21
-"""Tokens sorted at a time, padding included: 16 MB per tensor."""
+"""The tokens that are sorted at a time, padding included: 16 MB per tensor."""
 _KEYS = {"model": "model.base", "max_tokens": "model.max_tokens"}
 """The config keys that settings of an encoder follow, unless the user writes another one."""
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """How texts become vectors."""
+    """The settings of an encoder: which model it is, and how it reads texts."""
 
     model: str = II("model.base")
-    """`bundled:NAME`, a local folder, or a hub id."""
+    """The model: `bundled:NAME`, a local folder, or a hub id."""
     query_prefix: str | None = II("model.query_prefix")
-    """Put before every query; null stands for the model's own prompt for queries, if it has one."""
+    """This text is put before every query; null stands for the model's own prompt for queries, if it has one."""
     passage_prefix: str | None = II("model.passage_prefix")
-    """Put before every passage; null stands for the model's own prompt for documents or passages."""
+    """This text is put before every passage; null stands for the model's own prompt for documents or passages."""
     max_tokens: int = II("model.max_tokens")
     """A text is cut after so many tokens, or fewer where the model itself has a lower limit."""
     precision: str = "auto"
-    """Of the weights: bf16, fp32, or auto: bf16 where it is fast (a GPU, a CPU with avx512_bf16), else fp32."""
+    """The precision of the weights: bf16, fp32, or auto, which is bf16 where that is fast (a GPU, a CPU with
+    avx512_bf16) and else fp32."""
     batch_tokens: int = placement(0)
-    """Tokens per forward pass, padding included; 0: 1,024 on a CPU, 65,536 on a GPU."""
+    """The tokens of a forward pass, padding included; 0: 1,024 on a CPU, 65,536 on a GPU."""
     origins: Mapping[str, str] = origins()
     """The key that the user wrote each setting under; see `engine.runtime.identity.origins`."""
 
@@ -105,7 +106,7 @@ class EncoderConfig:
 
 
 class Encoder:
-    """A sentence-transformers model, loaded.
+    """A sentence-transformers model that is loaded.
 
     Its attribute `usage` has the prefixes and the similarity that it uses, `max_tokens` how much of a text it reads.
 
@@ -137,11 +138,11 @@ class Encoder:
         self.dim: int = dim
 
     def encode_queries(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """The vectors of queries, float32 (texts, dim); `progress` is told how many more are done."""
+        """Encodes queries as vectors, float32 (texts, dim); `progress` is told how many more are done."""
         return self._encode(self.usage.query_prefix, texts, progress)
 
     def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """The vectors of passages, float32 (texts, dim); texts are as `passage_text` makes them."""
+        """Encodes passages as vectors, float32 (texts, dim); texts are as `passage_text` makes them."""
         return self._encode(self.usage.passage_prefix, texts, progress)
 
     def _encode(self, prefix: str, texts: Sequence[str], progress: Callable[[int], None] | None) -> Vectors:
@@ -158,7 +159,7 @@ class Encoder:
         return vectors
 
     def _batches(self, prefix: str, texts: list[str]) -> Iterator[tuple[Rows, Vectors]]:
-        """The numbers of some texts and their vectors, longest first so that a batch too large fails at once."""
+        """Yields numbers of texts and their vectors, the longest first so that a batch too large fails at once."""
         import torch
 
         # Told apart from the text, because there are models that leave the prompt out of their mean.
@@ -225,7 +226,7 @@ def _load(config: EncoderConfig, device: Device) -> Any:
 
 
 def _cut_batches(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> Iterator[torch.Tensor]:
-    """Consecutive rows of `order` whose number times the longest of them fits `batch_tokens`; at least one each.
+    """Cuts `order` into consecutive rows whose number times the longest of them fits `batch_tokens`; at least one each.
 
     Args:
         order: row numbers, longest text first, (rows,).
@@ -240,6 +241,6 @@ def _cut_batches(order: torch.Tensor, lengths: list[int], batch_tokens: int) -> 
 
 
 def _token_tensors(features: Mapping[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
-    """The features that have a row per text and a column per token."""
+    """Selects the features that have a row per text and a column per token."""
     shape = features["attention_mask"].shape
     return ((name, value) for name, value in features.items() if getattr(value, "shape", None) == shape)

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from engine.search.order import Rows
 
 _FUSION_CONSTANT = 60
-"""Added to every rank, as the authors of the method set it."""
+"""The number that is added to every rank, as the authors of the method set it."""
 
 
 def fused_ranks(first: Rows, second: Rows, is_of_source: Callable[[Rows], NDArray[np.bool_]]) -> Rows:
-    """The rank of the document that each query was written from, when two rankings of passages are fused.
+    """Computes the rank of the document that each query was written from, in the fusion of two rankings of passages.
 
     A passage that scores as much as that document stands behind it: one that is first here and third there ties with
     one that is third here and first there.

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from engine.text.words import words
 
 MIXED, UNKNOWN = "mixed", "unknown"
-"""What `detect_language` says in place of a language."""
+"""The answers of `detect_language` in place of a language."""
 
 _FUNCTION_WORDS = {
     "afrikaans": "die van en nie het is wat vir om te hulle ook sy deur word was met aan daar maar",
@@ -56,8 +56,8 @@ _FUNCTION_WORDS = {
     "urdu": "کے میں کی ہے اور سے کا کو نے پر ہیں یہ بھی یا نہیں کر کہ اس جو",
     "vietnamese": "và của là có các cho được trong một không những người với này quyền mọi đều",
 }
-"""Words that are frequent in a language, to tell it from others of its script. Some of these languages have no stemmer
-here; they are listed so that they are not taken for a neighbour that has one."""
+"""The words that are frequent in a language, to tell it from others of its script. Some of these languages have no
+stemmer here; they are listed so that they are not taken for a neighbour that has one."""
 _SCRIPTS = (
     (0x0370, 0x03FF, "greek"),
     (0x0530, 0x058F, "armenian"),
@@ -69,11 +69,11 @@ _SCRIPTS = (
     (0x4E00, 0x9FFF, "chinese"),
     (0xAC00, 0xD7A3, "korean"),
 )
-"""First and last code point of scripts that one language is written in."""
+"""The first and last code point of scripts that one language is written in."""
 
 _SAMPLED_TEXTS, _SAMPLED_CHARACTERS = 400, 2_000
 _KANA_SHARE = 0.05
-"""Of Chinese characters and kana: with more kana than this a text is Japanese."""
+"""The share of kana among Chinese characters and kana beyond which a text is Japanese."""
 _LEAST_SHARE = 0.08
 """The share of a text's words that must be function words of its language."""
 _LEAST_WORDS, _LEAD = 2, 2

@@ -14,34 +14,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 Rows = NDArray[np.int64]
-"""Row numbers: indices into the ids, texts or vectors that are searched."""
+"""The row numbers: indices into the ids, texts or vectors that are searched."""
 Scores = NDArray[np.float32]
-"""Scores of rows for queries; more is better."""
+"""The scores of rows for queries; more is better."""
 Vectors = NDArray[np.float32]
-"""One vector per text, (texts, dim)."""
+"""The vectors of texts, one each, (texts, dim)."""
 Ranking = tuple[Rows, Scores]
 """The best rows of each query and their scores, both (queries, k), best first."""
 
 _BLOCK_NUMBERS = 1 << 24
-"""Scores or vector components that are held at a time: 128 MB as float64."""
+"""The scores or vector components that are held at a time: 128 MB as float64."""
 
 
 def rows_by_id(ids: Sequence[str]) -> Rows:
-    """The row numbers in descending order of their ids, (rows,): the order of rows with equal scores."""
+    """Returns the row numbers in descending order of their ids, (rows,): the order of rows with equal scores."""
     repeated = next((name for name, count in Counter(ids).items() if count > 1), None)
     assert repeated is None, f"id {repeated!r} occurs more than once"
     return np.array(sorted(range(len(ids)), key=ids.__getitem__, reverse=True), dtype=np.int64)
 
 
 def id_ranks(ids: Sequence[str]) -> Rows:
-    """The position of each row in `rows_by_id`, from 0, (rows,): of two rows with equal scores the lower goes first."""
+    """Returns the position of each row in `rows_by_id`, from 0, (rows,): of equal scores the lower is first."""
     ranks = np.empty(len(ids), dtype=np.int64)
     ranks[rows_by_id(ids)] = np.arange(len(ids))
     return ranks
 
 
 def best_positions(scores: Scores, k: int) -> Rows:
-    """The positions of the k largest scores, largest first; of equal scores the earlier position goes first.
+    """Returns the positions of the k largest scores, largest first; of equal scores the earlier position goes first.
 
     Args:
         scores: those of one query, (rows,).
@@ -58,7 +58,7 @@ def best_positions(scores: Scores, k: int) -> Rows:
 
 
 def blocks(count: int, numbers_each: int) -> Iterator[slice]:
-    """Slices that cover `count` items in order, each small enough for the memory that a search may take.
+    """Cuts `count` items into slices in order, each small enough for the memory that a search may take.
 
     Args:
         count: how many items there are, for example queries.
@@ -69,5 +69,5 @@ def blocks(count: int, numbers_each: int) -> Iterator[slice]:
 
 
 def blank_ranking(num_queries: int, k: int) -> Ranking:
-    """A ranking of zeros, to be filled in: int64 and float32, both (num_queries, k)."""
+    """Makes a ranking of zeros, to be filled in: int64 and float32, both (num_queries, k)."""
     return np.zeros((num_queries, k), dtype=np.int64), np.zeros((num_queries, k), dtype=np.float32)

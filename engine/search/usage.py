@@ -23,7 +23,7 @@ empty is taken, because saving a model with a prompt `passage` adds an empty `do
 
 
 class Similarity(Enum):
-    """How two vectors are compared."""
+    """The way in which two vectors are compared."""
 
     cosine = "cosine"
     """The inner product of the vectors, each divided by its length."""
@@ -33,7 +33,7 @@ class Similarity(Enum):
 
 @dataclass(frozen=True)
 class Usage:
-    """What goes before texts and how their vectors are compared."""
+    """The prefixes that go before texts, and the way in which their vectors are compared."""
 
     query_prefix: str
     passage_prefix: str
@@ -62,7 +62,7 @@ def usage_of(name: str, query_prefix: str | None, passage_prefix: str | None, *,
 
 
 def length_limit(model: Any, max_tokens: int) -> int:
-    """How many tokens of a text a model reads: `max_tokens`, or fewer where the model itself has a lower limit.
+    """Returns how many tokens of a text a model reads: `max_tokens`, or fewer where the model itself has a lower limit.
 
     That is the least of its positions, of its tokenizer's limit and of the length that its folder names; the last two
     are one number once sentence-transformers has loaded it. RoBERTa and its kin count positions from after the padding
@@ -76,12 +76,12 @@ def length_limit(model: Any, max_tokens: int) -> int:
 
 
 def has_unit_vectors(model: Any) -> bool:
-    """Whether a loaded SentenceTransformer ends in a module that divides each vector by its length."""
+    """Tells whether a loaded SentenceTransformer ends in a module that divides each vector by its length."""
     return type(model[-1]).__name__ == "Normalize"
 
 
 def _positions(model: Any) -> int | None:
-    """The longest input that a model has positions for; None where they are not limited."""
+    """Returns the longest input that a model has positions for; None where they are not limited."""
     for name, module in model.named_modules():
         if name.endswith(".position_embeddings") and (rows := getattr(module, "num_embeddings", 0)):
             padding_row = getattr(module, "padding_idx", None)
@@ -91,7 +91,7 @@ def _positions(model: Any) -> int | None:
 
 
 def _settings(folder: Path, where: str) -> dict[str, Any]:
-    """What sentence-transformers wrote beside the weights; nothing for a model that it did not save."""
+    """Reads what sentence-transformers wrote beside the weights; nothing for a model that it did not save."""
     file = folder / _SETTINGS_FILE
     if not file.is_file():
         return {}

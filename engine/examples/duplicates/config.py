@@ -9,19 +9,19 @@ from engine.errors import check_setting
 
 @dataclass(frozen=True)
 class DedupConfig:
-    """What counts as the same query."""
+    """The settings that tell which queries count as the same."""
 
     exact: bool = True
     """Whether queries that differ in case, spaces and sentence punctuation only count as the same."""
     near: bool = True
     """Whether queries whose shingles overlap by `threshold` count as the same."""
     threshold: float = 0.8
-    """Jaccard similarity from which two queries are near duplicates, as in Gopher's document deduplication (Rae et
+    """The Jaccard similarity from which two queries are near duplicates, as in Gopher's document deduplication (Rae et
     al. 2021)."""
     shingle_characters: int = 4
-    """Length of a shingle in code points."""
+    """The length of a shingle in code points."""
     bands: int = 20
-    """Number of bands that MinHash signatures are cut into; more bands find more pairs."""
+    """The number of bands that MinHash signatures are cut into; more bands find more pairs."""
     rows_per_band: int = 6
     """A pair of similarity s is found with probability 1 - (1 - s**rows_per_band)**bands: 0.998 at 0.8."""
 

@@ -28,13 +28,13 @@ from engine.examples.duplicates.shingles import GOLDEN_RATIO, Hashes, Rows, Shin
 from engine.storage.texts import TextColumn
 
 _ROWS_AT_ONCE = 2048
-"""Rows whose shingles stay in the cache of one core while all permutations pass over them."""
+"""The rows whose shingles stay in the cache of one core while all permutations pass over them."""
 _TEXTS_AT_ONCE = 1 << 15
-"""Texts whose shingles are in memory while they are signed."""
+"""The texts whose shingles are in memory while they are signed."""
 _PAIRS_AT_ONCE = 1 << 15
-"""Pairs whose shingles are in memory while they are compared."""
+"""The pairs whose shingles are in memory while they are compared."""
 _WINDOW = 16
-"""How many neighbours in a bucket a row is compared with."""
+"""The number of neighbours in a bucket that a row is compared with."""
 
 
 class Signatures(NamedTuple):

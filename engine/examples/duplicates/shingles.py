@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Rows = npt.NDArray[np.int64]
-"""Row numbers of texts."""
+"""The row numbers of texts."""
 Hashes = npt.NDArray[np.uint32]
 
 GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
@@ -21,7 +21,7 @@ GOLDEN_RATIO = np.uint64(0x9E3779B97F4A7C15)
 
 _TEXTS_AT_ONCE = 1 << 14
 _PAIRS_AT_ONCE = 2048
-"""Pairs of texts whose shingles stay in the cache of one core."""
+"""The pairs of texts whose shingles stay in the cache of one core."""
 _MURMUR_MULTIPLIER = np.uint64(0xFF51AFD7ED558CCD)
 """Multiplier of MurmurHash3's finalizer."""
 _NO_SHINGLE = np.uint32(0xFFFFFFFF)
@@ -29,14 +29,14 @@ _NO_SHINGLE = np.uint32(0xFFFFFFFF)
 
 
 class Shingles(NamedTuple):
-    """Distinct shingle hashes of many texts, sorted within each: row i has values[offsets[i]:offsets[i + 1]]."""
+    """The distinct shingle hashes of many texts, sorted within each: row i has values[offsets[i]:offsets[i + 1]]."""
 
     values: Hashes
     offsets: Rows
 
     @property
     def sizes(self) -> Rows:
-        """Number of distinct shingles of each row; at least one."""
+        """Returns the number of distinct shingles of each row, at least one, (rows,)."""
         return np.diff(self.offsets)
 
 

@@ -39,13 +39,13 @@ class RowGroup:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Generated samples where they stand, and their passages."""
+    """The places of generated samples in their parts, and their passages."""
 
     groups: Sequence[RowGroup]
     passage_rows: Numbers
     """The number of each sample's passage, in the order of the groups, (samples,)."""
     passage_texts: Path
-    """What `Texts` reads the passages from, as encoders read them; the same path for all workers."""
+    """The file with the passages, as encoders read them, for `Texts`; the same path for all workers."""
 
     def cut(self, block_rows: int) -> Iterator[pa.Table]:
         """Cuts the samples into tables of one row each, which says what one task judges."""

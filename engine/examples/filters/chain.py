@@ -44,10 +44,10 @@ FILTER_NAMES = tuple(row_filter.name for row_filter in FILTERS)
 
 @dataclass(frozen=True)
 class FiltersConfig(Thresholds):
-    """Which row filters run, and where they draw the line."""
+    """The settings of the row filters: which of them run, and where they draw the line."""
 
     use: list[str] = field(default_factory=lambda: list(FILTER_NAMES))
-    """Names of filters; whatever their order here, they run from cheap to costly."""
+    """The names of the filters that run; whatever their order here, they run from cheap to costly."""
 
     def __post_init__(self) -> None:
         """Refuses names that are no filter, names listed twice, and bounds that let nothing through."""
@@ -60,7 +60,7 @@ class FiltersConfig(Thresholds):
         super().__post_init__()
 
     def chain(self) -> tuple[RowFilter, ...]:
-        """The filters that run, cheap to costly."""
+        """Returns the filters that run, cheap to costly."""
         return tuple(row_filter for row_filter in FILTERS if row_filter.name in self.use)
 
 

@@ -25,7 +25,7 @@ _SHORTEST_DEMONSTRATION_WORDS = 3
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the row filters draw the line.
+    """The values at which the row filters draw the line.
 
     With the defaults, real queries beside their own passages pass: 1,834 of 1,837 of Cranfield, 5,743 of 5,774 of
     KorQuAD, 781 of 796 of CACM (those that do not are paragraphs). What is rejected is how models fail.
@@ -37,13 +37,13 @@ class Thresholds:
     min_characters: int = 4
     max_characters: int = 400
     max_repeated_share: float = 0.3
-    """Share of the query's 3-grams that occurred before in it. (Gopher's page filter, Rae et al. 2021, allows
-    0.18 of the characters in the most frequent 3-gram; a short question repeats function words more easily.)"""
+    """The largest share of the query's 3-grams that occurred before in it. (Gopher's page filter, Rae et al. 2021,
+    allows 0.18 of the characters in the most frequent 3-gram; a short question repeats function words more easily.)"""
     max_copied_share: float = 0.8
-    """Share of the query's words that lie in spans of five or more which stand verbatim in the passage."""
+    """The largest share of the query's words in spans of five or more that stand verbatim in the passage."""
     min_logprob: float | None = None
-    """Mean log-probability per token, as InPars (Bonifacio et al. 2022) ranks its queries; off by default, since
-    the right bound depends on the model. Samples without a log-probability pass."""
+    """The least mean log-probability per token, by which InPars (Bonifacio et al. 2022) ranks its queries; off by
+    default, since the right bound depends on the model. Samples without a log-probability pass."""
 
     def __post_init__(self) -> None:
         """Refuses bounds that let nothing through."""
@@ -54,10 +54,10 @@ class Thresholds:
 
 
 class PromptWords(NamedTuple):
-    """What a model that leaks its prompt would repeat of it; each text is folded by `fold`."""
+    """The words that a model would repeat if it leaked its prompt; each text is folded by `fold`."""
 
     demonstrations: tuple[str, ...] = ()
-    """Queries of the demonstrations."""
+    """The queries of the demonstrations."""
     template: str = ""
     """All templates of the task, without their placeholders."""
 
@@ -76,14 +76,14 @@ def prompt_words(demonstration_queries: Iterable[str], templates: Iterable[str] 
 
 @dataclass(frozen=True)
 class Row:
-    """One sample as filters see it."""
+    """A sample as filters see it."""
 
     query: str
-    """What the model wrote, cleaned by `clean_query`."""
+    """The text that the model wrote, cleaned by `clean_query`."""
     passage: str = ""
     """The passage that the query was written from, title included."""
     logprob: float = math.nan
-    """Mean log-probability per token; NaN when the engine was not asked for it."""
+    """The mean log-probability per token; NaN when the engine was not asked for it."""
     cut_off: bool = False
     """Whether the token limit ended the query, rather than the model."""
     thresholds: Thresholds = field(default_factory=Thresholds)
@@ -91,20 +91,20 @@ class Row:
 
     @functools.cached_property
     def words(self) -> list[str]:
-        """Lower-cased words of the query; characters where the script has no spaces."""
+        """Returns the lower-cased words of the query; characters where the script has no spaces."""
         return words(self.query)
 
     @functools.cached_property
     def unspaced(self) -> bool:
-        """Whether most of the query is in a script without spaces between words."""
+        """Tells whether most of the query is in a script without spaces between words."""
         return is_unspaced(self.query)
 
 
 class Verdict(NamedTuple):
-    """What a filter says of a row: KEEP, or why the row is rejected."""
+    """The answer of a filter about a row: KEEP, or why the row is rejected."""
 
     reason: str
-    """Name of the filter that rejects; empty when the row is kept."""
+    """The name of the filter that rejects; empty when the row is kept."""
     detail: str
     """The figure or the words behind the verdict, for people."""
 
