@@ -69,7 +69,10 @@ def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
 
 
 def _make_room(ask: Ask, config: ModelConfig, place: Place) -> None:
-    place.make_room(ask, where=f"model.num_workers={config.num_workers}", remedy="lower it, or leave it 0")
+    where, remedy = f"model.num_workers={config.num_workers}", "lower it, or leave it 0"
+    if ask.count == 1 and ask.gpus:  # the fault of its size, and not of how many there are
+        where, remedy = f"model.gpus_per_worker={config.gpus_per_worker:g}", "lower it to what a node has"
+    place.make_room(ask, where=where, remedy=remedy)
 
 
 def train_on_workers(

@@ -25,9 +25,9 @@ class Elsewhere:
     def capacity(self) -> Capacity:
         return Capacity(self._nodes, self._nodes)
 
-    def make_room(self, ask: Any, **_: str) -> None:
+    def make_room(self, ask: Any, *, where: str, remedy: str) -> None:
         assert not ask.fits(self._nodes)
-        raise LookupError(str(ask))
+        raise UserError(str(ask), where=where, remedy=remedy)
 
 
 def make_config(**changes: Any) -> ModelConfig:
@@ -56,8 +56,10 @@ def test_more_workers_than_the_nodes_hold_are_refused(place: Place) -> None:
     with pytest.raises(UserError, match="99 training workers of 1 CPU each do not fit 1 node of 6 CPUs") as caught:
         choose_workers(make_config(num_workers=99, batch_size=99), place)
     assert caught.value.where == "model.num_workers=99"
-    with pytest.raises(LookupError, match=r"8 training workers of 1 CPU and 0\.75 GPUs each"):
+    with pytest.raises(UserError, match=r"^model.num_workers=8: 8 training workers of 1 CPU and 0\.75 GPUs each"):
         choose(make_config(num_workers=8, gpus_per_worker=0.75), Node(8, 2), Node(8, 3))
+    with pytest.raises(UserError, match=r"^model.gpus_per_worker=2: 1 training worker of 1 CPU and 2 GPUs; lower it"):
+        choose(make_config(gpus_per_worker=2), Node(8, 1), Node(8, 1))
     growing: Any = Elsewhere(Node(0), autoscaling=True)
     assert choose_workers(make_config(num_workers=2), growing).size == 2
 
