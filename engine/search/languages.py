@@ -116,8 +116,10 @@ def _by_script(counts: Mapping[str, int]) -> str:
     ideographic = by_language["japanese"] + by_language["chinese"]
     is_japanese = by_language["japanese"] > _KANA_SHARE * ideographic
     by_language["japanese"], by_language["chinese"] = (ideographic, 0) if is_japanese else (0, ideographic)
-    language, count = max(by_language.items(), key=lambda item: item[1])
-    return language if count and 2 * count >= by_language.total() else ""
+    total = by_language.total()
+    del by_language[""]  # else the order of the words would decide where these are half of them
+    [(language, count)] = by_language.most_common(1)
+    return language if count and 2 * count >= total else ""
 
 
 def _script_language(word: str) -> str:

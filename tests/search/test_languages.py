@@ -41,6 +41,10 @@ def test_what_cannot_be_told_is_unknown(texts: list[str]) -> None:
     assert detect_language(texts) == UNKNOWN
 
 
+def test_the_order_of_words_makes_no_difference_where_half_of_them_tell() -> None:
+    assert language_of("Python 설명") == language_of("설명 Python") == "korean"
+
+
 def test_chinese_names_in_japanese_text_leave_it_japanese() -> None:
     assert language_of("東京都庁舎は新宿区にある。東京都千代田区丸の内。") == "japanese"
     assert language_of("東京都庁舎") == "chinese"  # nothing of it is Japanese alone
