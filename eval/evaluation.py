@@ -93,7 +93,7 @@ def conclude(
 ) -> Evaluation:
     """Makes figures of the results, and decides; the resamples of each set of queries are drawn once."""
     bootstrap, document_ids = Bootstrap(config.resamples, config.seed), set(corpus.document_ids)
-    resamples = resample(held_out, bootstrap)
+    resamples = resample(held_out, bootstrap, corpus.original_of)
     return Evaluation(
         corpus,
         judged,

@@ -89,7 +89,7 @@ class Decision:
     difference: DifferenceFigures
     """Tuned minus base, with the source document as the only relevant one; the interval is by document."""
     documents: int = 0
-    """Number of documents that those queries were written from; 0 in reports from before they were counted."""
+    """Number of documents that those queries were written from, copies counted once; 0 in reports from before that."""
     rank: DifferenceFigures | None = None
     """How many times better tuned ranks those documents, as log2; None in reports from before that was decided by."""
 

@@ -46,6 +46,14 @@ class EqualTexts:
         is_held &= (documents >= 0) & (documents < self.num_documents)
         return is_held
 
+    def originals(self) -> Rows:
+        """Returns for each document the first one that holds the same texts and no other, (num_documents,)."""
+        texts, documents = np.divmod(self.holdings, self.num_documents)
+        ends = np.cumsum(np.bincount(documents, minlength=self.num_documents))[:-1]
+        held = np.split(texts[np.argsort(documents, kind="stable")], ends)
+        first_with: dict[bytes, int] = {}
+        return np.array([first_with.setdefault(part.tobytes(), row) for row, part in enumerate(held)], np.int64)
+
 
 def find_equal_texts(hashes: Hashes, document_of: Rows) -> EqualTexts:
     """Finds the passages of equal text.

@@ -67,12 +67,14 @@ class RetrievalFigures:
         return {"bm25": self.bm25, "base": self.base, "tuned": self.tuned}[system]
 
 
-def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
+def resample(results: Results, bootstrap: Bootstrap, original_of: Mapping[str, str] | None = None) -> Resamples:
     """Resamples the means of all systems: whole documents of synthetic queries, single queries of people.
 
     Args:
         results: what all systems reached on one benchmark.
         bootstrap: how resamples are drawn.
+        original_of: document id -> id of the document that it is a copy of, since copies are no further evidence; see
+            `Corpus.original_of`.
     """
     scores, sources = results.scores, results.benchmark.sources
     query_ids = scores["base"].query_ids
@@ -80,7 +82,8 @@ def resample(results: Results, bootstrap: Bootstrap) -> Resamples:
     columns = {(name, metric): scores[name].values[metric] for name in SYSTEMS for metric in METRICS}
     columns |= {("difference", metric): columns["tuned", metric] - columns["base", metric] for metric in METRICS}
     columns["difference", "rank"] = _log_ranks(scores["base"]) - _log_ranks(scores["tuned"])
-    resampled = bootstrap.resample(columns, [sources.get(query_id, query_id) for query_id in query_ids])
+    units = [sources.get(query_id, query_id) for query_id in query_ids]
+    resampled = bootstrap.resample(columns, [(original_of or {}).get(unit, unit) for unit in units])
     return Resamples(
         {name: {metric: replace(resampled[name, metric], limits=(0.0, 1.0)) for metric in METRICS} for name in SYSTEMS},
         {metric: replace(resampled["difference", metric], limits=(-1.0, 1.0)) for metric in METRICS},

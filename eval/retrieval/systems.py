@@ -67,6 +67,12 @@ class Corpus:
         hashes = map(text_hash, map(equality_text, self.titles, self.texts))
         return find_equal_texts(np.fromiter(hashes, np.uint64, len(self.texts)), self.document_of)
 
+    @cached_property
+    def original_of(self) -> dict[str, str]:
+        """Returns document id -> id of the first document with the same texts: its own, unless it is a copy."""
+        names = list(self.number_of)
+        return {name: names[first] for name, first in zip(names, self.equal_texts.originals(), strict=True)}
+
 
 class System(Protocol):
     """One retrieval system over a corpus."""

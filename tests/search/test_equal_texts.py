@@ -15,6 +15,11 @@ def test_texts_are_numbered_by_where_they_first_stand() -> None:
     assert not texts.all_differ
 
 
+def test_a_copy_is_told_by_all_its_texts() -> None:
+    hashes, documents = np.array([7, 3, 7, 3, 7, 7, 3, 3], np.uint64), np.array([0, 0, 1, 2, 2, 3, 4, 4])
+    assert find_equal_texts(hashes, documents).originals().tolist() == [0, 1, 0, 1, 4]
+
+
 def test_who_holds_what() -> None:
     rng = np.random.default_rng(0)
     hashes, document_of = rng.integers(0, 2**64, 20, np.uint64)[rng.integers(0, 20, 90)], rng.integers(0, 12, 90)
