@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,10 +138,10 @@ class Manifest:
         self.path.mkdir(exist_ok=True)
         if max(self._numbers(), default=0) >= number:  # low numbers are deleted in time, so a free one proves nothing
             return False
-        descriptor, name = tempfile.mkstemp(prefix=f"{number:08d}.", suffix=".tmp", dir=self.path)
-        temporary = Path(name)
+        # No name of tempfile's: its files are for their owner alone, and a store may be shared.
+        temporary = self.path / f"{number:08d}.{uuid.uuid4().hex}.tmp"
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            with temporary.open("x", encoding="utf-8") as stream:
                 json.dump(vars(entry), stream)
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -32,6 +32,16 @@ def test_entries_add_up(manifest: Manifest) -> None:
     assert (listing.closed, listing.ids, listing.covered) == ({"e1"}, "packed", {"a"})
 
 
+def test_whoever_may_read_the_folder_may_read_its_entries(manifest: Manifest) -> None:
+    before = os.umask(0o022)
+    try:
+        manifest.append(1, FIRST)
+    finally:
+        os.umask(before)
+    [entry] = manifest.path.iterdir()
+    assert entry.stat().st_mode & 0o777 == 0o644
+
+
 def test_a_snapshot_replaces_what_came_before(manifest: Manifest) -> None:
     manifest.append(1, FIRST)
     manifest.append(2, Entry(1, {"b": 4}, closes=["e1"]))
