@@ -125,7 +125,7 @@ class GeneratorConfig:
     max_step_seconds: float = at_least(1, 300.0)
     """An engine that finishes no step within this time is replaced; its first step may take five times as long."""
     max_seconds: float = at_least(0, 0.0)
-    """Seconds of generation after which a run ends in good order (exit code 3), loading not counted; 0: no limit."""
+    """Seconds of generation, summed over rounds, after which a run ends in good order (exit code 3); 0: no limit."""
 
     def __post_init__(self) -> None:
         """Refuses values that no engine takes."""

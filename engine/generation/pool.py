@@ -145,6 +145,7 @@ class EnginePool:
             together = add_up(self.totals())
             on_progress(together.finished)
             check_failures(job.max_failed_share, together)
+        self._budget.stop()
         parts.list_new()
         return self.totals()
 

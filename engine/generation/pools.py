@@ -90,14 +90,13 @@ class MixedPool:
         """
         if index == self._index:
             return
-        with self._budget.paused():
-            if used:
-                self._earlier += self._pool.totals()
-            self._pool.stop()
-            self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
-            self._pool = self._load(index)
-            self._index = index
-            self.wait_ready()
+        if used:
+            self._earlier += self._pool.totals()
+        self._pool.stop()
+        self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
+        self._pool = self._load(index)
+        self._index = index
+        self.wait_ready()
 
     def _load(self, index: int) -> EnginePool:
         """Begins to load the engines of one generator. In a later round they have the same numbers, but other seeds."""
