@@ -142,7 +142,12 @@ def reuse_rows(parts: PartsLog, prompts: PromptsFolder, passages: pa.Table) -> i
 
 
 def _matching_rows(source: Path, matcher: _Matcher) -> Iterator[pa.Table]:
-    """The rows of a source folder that answer what is planned and not committed, as samples of this plan."""
+    """Yields the rows of a source folder that answer what is planned and not committed, as samples of this plan.
+
+    Those of a folder that `clean` has removed meanwhile are none.
+    """
+    if not source.exists():
+        return
     recipe = _recipe_of(source)
     for rows in row_groups(committed_parts(source), _GROUP_ROWS):
         if (matches := matcher.match(rows, recipe)).num_rows:
