@@ -144,7 +144,13 @@ class PartsLog:
         delete_files(replaced)
 
     def clear(self) -> None:
-        """Deletes what earlier starts, and engines that were given up, have left and nobody will ever list."""
+        """Deletes what earlier starts, and engines that were given up, have left and nobody will ever list.
+
+        Raises:
+            FencedError: another start has taken over; files that it is writing at this moment would be deleted too.
+        """
+        if self._manifest.read().number != self._listing.number:
+            raise FencedError(str(self.folder))
         earlier = [file for file in self.folder.glob("attempt-*/*.tmp") if file.parent != self.attempt_folder]
         leftovers = {*earlier, *self.folder.glob("*.tmp"), *ignored_files(self.folder, is_done=False)}
         delete_files(sorted(leftovers))

@@ -82,6 +82,15 @@ def test_a_driver_that_lost_its_lock_is_fenced(tmp_path: Path) -> None:
     assert ids(tmp_path) == [1, 2, 3]
 
 
+def test_a_fenced_driver_clears_nothing_away(tmp_path: Path) -> None:
+    old, new = begin(tmp_path), begin(tmp_path)
+    for folder in (tmp_path, new.attempt_folder):
+        (folder / "half-written.json.7.tmp").write_text("{")
+    with pytest.raises(FencedError):
+        old.clear()
+    assert len(list(tmp_path.rglob("half-written*"))) == 2, "the newer start is about to rename them"
+
+
 def test_a_driver_that_writes_while_another_takes_over_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
