@@ -105,13 +105,17 @@ class Manifest:
             BrokenInvariantError: an entry is missing or cannot be read.
         """
         while True:
+            numbers = self._numbers()
             try:
-                return self._read()
+                return self._read(numbers)
             except FileNotFoundError:  # entries that a newer snapshot has made useless were deleted meanwhile
                 continue
+            except BrokenInvariantError:
+                if self._numbers() == numbers:
+                    raise
+                # Of entries that are made while a folder is listed, the list may have a later one without the earlier.
 
-    def _read(self) -> Listing:
-        numbers = self._numbers()
+    def _read(self, numbers: Sequence[int]) -> Listing:
         later: list[tuple[int, Entry]] = []
         for number in reversed(numbers):
             if later and later[-1][0] != number + 1:

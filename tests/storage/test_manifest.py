@@ -79,6 +79,26 @@ def test_a_number_that_others_have_used_and_deleted_meanwhile_is_not_given_again
     assert (manifest.read().start, manifest.read().parts) == (2, {})
 
 
+class Listed(Manifest):
+    """A folder that was listed while entries were made: it may have any of their names, and is whole the next time."""
+
+    was_listed = False
+
+    def _numbers(self) -> list[int]:
+        numbers = super()._numbers()
+        if not self.was_listed:
+            self.was_listed = True
+            numbers.remove(2)
+        return numbers
+
+
+def test_entries_that_are_made_while_their_folder_is_listed_are_not_lost(manifest: Manifest) -> None:
+    manifest.append(1, FIRST)
+    manifest.append(2, Entry(1, {"b": 1}))
+    manifest.append(3, Entry(1, {"c": 1}))
+    assert Listed(manifest.path.parent).read().parts == {"a": 3, "b": 1, "c": 1}
+
+
 def test_of_many_that_write_at_once_one_gets_the_number(manifest: Manifest) -> None:
     manifest.append(1, FIRST)
     start, won = threading.Barrier(8), []
