@@ -147,14 +147,28 @@ class Engine:
         self.question, self._settled_when_asked = self.actor.report.remote(), len(self.settled)
         return self.question
 
-    def hear(self, report: Report) -> None:
-        """Takes the report that it was asked for."""
-        self.question = None
-        if report.passes != self._passes:
-            self._passes, self._seconds_still = report.passes, 0.0
-        self._has_stepped = report.has_stepped
+    def hear_or_wait(self, answered: set[Any], seconds: float) -> None:
+        """Takes its report if there is one; time in which its loop has not moved on counts against it.
+
+        Args:
+            answered: references of calls that are answered.
+            seconds: how long the driver has listened since the last time.
+
+        Raises:
+            EngineEndedError: it has ended, or has not moved on for too long.
+        """
+        if self.question not in answered or not self.hear(answer_of(self.question)):
+            self.stand_still(seconds)
+
+    def hear(self, report: Report) -> bool:
+        """Takes the report that it was asked for, and returns whether its loop has moved on since the one before."""
+        has_moved = report.passes != self._passes
+        if has_moved:
+            self._seconds_still = 0.0
+        self.question, self._passes, self._has_stepped = None, report.passes, report.has_stepped
         if self.state is EngineState.working:
             self.count(report.totals, self._settled_when_asked)
+        return has_moved
 
     def count(self, totals: EngineTotals, num_settled: int) -> None:
         """Takes what it says of the job.

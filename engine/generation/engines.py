@@ -179,9 +179,7 @@ class EngineGroup:
         seconds, self._listened = min(now - self._listened, _LONGEST_GAP_SECONDS), now
         for engine in loaded:
             with engine.watched():
-                if engine.question in answered:
-                    engine.hear(answer_of(engine.question))
-                engine.stand_still(seconds)
+                engine.hear_or_wait(answered, seconds)
 
     def _note_end(self, dead: Engine) -> None:
         """Finds out why an engine ended; one that ended while it loaded may have others start with smaller limits.
