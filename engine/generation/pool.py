@@ -72,6 +72,11 @@ class EnginePool:
         """The engines as they are now."""
         return self._group.engines
 
+    @property
+    def next_index(self) -> int:
+        """The number of the engine that would be started next: every smaller one from the first on was given."""
+        return self._group.next_index
+
     def wait_ready(self, num_engines: int = 1) -> float:
         """Waits until engines are loaded; see Pool.
 
