@@ -9,9 +9,10 @@ whatever it writes later never counts, be it dead, slow or out of reach.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.storage.files import fsync_folder
@@ -154,6 +155,19 @@ class PartsLog:
         earlier = [file for file in self.folder.glob("attempt-*/*.tmp") if file.parent != self.attempt_folder]
         leftovers = {*earlier, *self.folder.glob("*.tmp"), *ignored_files(self.folder, is_done=False)}
         delete_files(sorted(leftovers))
+
+    @contextlib.contextmanager
+    def naming_who_took_over(self) -> Iterator[None]:
+        """Turns a file that is missing inside the block into a FencedError where that is the reason.
+
+        A newer start clears away what this one has half written, and deletes parts that it has merged.
+        """
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self._manifest.read().number == self._listing.number:
+                raise
+            raise FencedError(str(self.folder)) from error
 
     def _list(self, closes: Sequence[str] = ()) -> None:
         adds = _take_fitting(self.folder, _waiting(self.folder, self._listing), self.committed)
