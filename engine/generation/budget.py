@@ -36,5 +36,5 @@ class Budget:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether no time is left."""
+        """Tells whether no time is left."""
         return self.left() <= 0

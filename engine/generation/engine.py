@@ -91,17 +91,17 @@ class Engine:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether it is loaded and lives."""
+        """Tells whether the engine is loaded and lives."""
         return self.state in (EngineState.ready, EngineState.working)
 
     @property
     def has_begun(self) -> bool:
-        """Whether its process runs, or ran: the first thing that it does is to write to its log."""
+        """Tells whether the engine's process runs, or ran: the first thing that it does is to write to its log."""
         return self.log.exists() and self.log.stat().st_size > self.log_start
 
     @property
     def is_busy(self) -> bool:
-        """Whether any row given to it may not be committed yet."""
+        """Tells whether any row that was given to the engine may not be committed yet."""
         return bool(self.units or self.settled)
 
     @contextlib.contextmanager
@@ -193,12 +193,12 @@ class Engine:
             raise EngineEndedError(f"it finished no step in {allowed:g} s (samples.max_step_seconds)")
 
     def count_only(self, num_committed: int) -> EngineTotals:
-        """The totals of a dead engine: of its samples only those count that it had committed."""
+        """Returns the totals of a dead engine: of its samples only those count that it had committed."""
         last = self.totals or EngineTotals(cpus=self.processors.cpus, gpus=self.processors.gpus)
         return replace(last, generated=num_committed, committed=num_committed, failed=0, turned_down=0)
 
     def uncommitted(self, committed: npt.NDArray[np.int64]) -> Iterator[Unit]:
-        """The rows that it was given and that are not among the committed ids."""
+        """Gives back the rows that the engine was given and that are not among the committed ids."""
         for unit in (*self.units.values(), *self.settled):
             rows = unit.rows.filter(pc.invert(pc.is_in(unit.rows["sample_id"], pa.array(committed))))
             if rows.num_rows:

@@ -108,7 +108,7 @@ class MixedPool:
         return EnginePool(self._configs[index], self._place, salt, first_index, self._budget)
 
     def totals(self) -> list[EngineTotals]:
-        """Totals of each engine that took part in the job so far, those of earlier generators included; see Pool."""
+        """Returns the totals of each engine that took part so far, those of earlier generators included; see Pool."""
         return [*self._earlier, *self._pool.totals()]
 
     def stop(self) -> None:
@@ -117,12 +117,12 @@ class MixedPool:
 
     @property
     def holds_gpu(self) -> bool:
-        """Whether engines hold memory of GPUs."""
+        """Tells whether engines hold memory of GPUs."""
         return self._pool.holds_gpu
 
     @property
     def is_loading(self) -> bool:
-        """Whether nobody has waited yet until the engines of this turn were loaded."""
+        """Tells whether nobody has waited yet until the engines of this turn were loaded."""
         return self._pool.is_loading
 
     def sleep(self) -> bool:
@@ -153,7 +153,7 @@ class EnginePools:
         self._num_releases = 0
 
     def start(self, config: GeneratorConfig, place: Place, salt: str = "") -> Pool:
-        """The engines of a config; they load in the background while the caller goes on.
+        """Finds the engines of a config, or begins to load them in the background while the caller goes on.
 
         The salt goes into the seeds of engines that are not there yet. Ray itself starts in the caller's thread: its
         processes are tied to the life of the thread that made them.

@@ -123,7 +123,7 @@ def _have_written(job: GenerationJob, parts: PartsLog, missing: _Missing, config
 
 
 def _note_of(pool: Pool, attempt_folder: Path) -> Callable[[float], None]:
-    """A function that notes what engines did, unless it did so less than a number of seconds ago."""
+    """Makes a function that notes what engines did, unless it did so less than a number of seconds ago."""
     last = time.monotonic()
 
     def note(every_seconds: float) -> None:

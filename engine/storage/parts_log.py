@@ -88,17 +88,17 @@ class PartsLog:
 
     @property
     def start(self) -> int:
-        """The number of this start, from 1."""
+        """Returns the number of this start, from 1."""
         return self._listing.start
 
     @property
     def attempt_folder(self) -> Path:
-        """Where engines of this start, and the driver itself, write parts."""
+        """Returns where engines of this start, and the driver itself, write parts."""
         return attempt_folder(self.folder, self.start)
 
     @property
     def parts(self) -> dict[Path, int]:
-        """Rows of every part that counts, in the order of their names."""
+        """Returns rows of every part that counts, in the order of their names."""
         return {self.folder / name: self._listing.parts[name] for name in sorted(self._listing.parts)}
 
     def new_part(self, writer: str) -> Path:
@@ -187,7 +187,7 @@ class PartsLog:
             self._manifest.forget_before(before)
 
     def _snapshot_with(self, entry: Entry) -> Entry:
-        """A snapshot of what counts once an entry is written."""
+        """Returns a snapshot of what counts once an entry is written."""
         parts = {**self._listing.parts, **entry.adds}
         for name in entry.drops:
             del parts[name]
@@ -218,7 +218,7 @@ def delete_files(files: Sequence[Path]) -> None:
 
 
 def _waiting(folder: Path, listing: Listing) -> list[str]:
-    """The parts on the disk that are not listed and may be: of the present start, and of no closed writer."""
+    """Returns the parts on the disk that are not listed and may be: of the present start, and of no closed writer."""
     attempt = attempt_folder(folder, listing.start)
     if not attempt.exists():
         return []
@@ -228,7 +228,7 @@ def _waiting(folder: Path, listing: Listing) -> list[str]:
 
 
 def _take_fitting(folder: Path, names: Iterable[str], committed: IdSet) -> dict[str, int]:
-    """The rows of those parts whose ids are all new; the ids are added to the set.
+    """Finds the parts whose ids are all new, and adds these to the set; returns the rows of each part.
 
     A part that holds an id which counts already is left out whole, and its other ids are done again: a merged part that
     was not put in place, or the work of an engine that was given up and came back. So is one that is not whole.
