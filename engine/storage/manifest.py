@@ -26,8 +26,6 @@ from engine.storage.files import fsync_folder
 
 MANIFEST = "manifest"
 """The folder of the entries, inside a samples folder."""
-_LINKED = 2
-"""Names that an entry's file has once it has its number: the temporary one, and the number."""
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -189,8 +187,9 @@ def _link(temporary: Path, name: Path) -> bool:
         try:
             os.link(temporary, name)
         except FileExistsError:
-            # NFS repeats a request whose answer was lost, and the repetition then meets what the first one made.
-            return temporary.stat().st_nlink == _LINKED
+            # NFS repeats a request whose answer was lost, and the repetition then meets what the first one made. The
+            # number of links does not tell: NFS remembers the old one for seconds, and others may link files too.
+            return temporary.samefile(name)
     except FileNotFoundError:  # the driver that has taken over has cleared the file away
         return False
     except OSError as error:
