@@ -132,6 +132,7 @@ class EnginePool:
         """Generates all rows of all units into committed parts; see Pool."""
         self._group.open(job)
         self._deaths = Deaths(self.config.max_engine_deaths)
+        num_before = len(parts.committed)
         source = iter(units)
         queues = self._queues(source)
         while _fill(queues, source) or any(engine.is_busy for engine in self.engines):
@@ -151,7 +152,7 @@ class EnginePool:
             on_progress(together.finished)
             check_failures(job.max_failed_share, together)
         self._budget.stop()
-        parts.list_new()
+        parts.list_rest(num_before + add_up(self.totals()).committed)
         return self.totals()
 
     def _queues(self, source: Iterator[Unit]) -> Queues[Unit]:

@@ -34,6 +34,9 @@ from engine.storage.parts import (
 _SNAPSHOT_ENTRIES = 256
 """So many entries follow a snapshot at most: what a reader opens, and how long a snapshot of 40,000 parts is spread."""
 _RETRY_SECONDS = 0.05
+_LATE_SECONDS = 90.0
+"""How late a part may be seen that an engine on another machine has written: NFS remembers folders for a minute."""
+_LOOK_SECONDS = 1.0
 
 
 class PartsLog:
@@ -120,6 +123,21 @@ class PartsLog:
         if time.monotonic() - self._listed_at >= every_seconds:
             self._list()
             self._listed_at = time.monotonic()
+
+    def list_rest(self, num_rows: int) -> None:
+        """Lists the parts of this start that are not listed, and waits a while for those that are not seen yet.
+
+        Args:
+            num_rows: how many rows count once all is listed, as far as engines have reported.
+
+        Raises:
+            FencedError: another start has taken over.
+        """
+        self.list_new()
+        deadline = time.monotonic() + _LATE_SECONDS
+        while len(self.committed) < num_rows and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            self.list_new()
 
     def close_engine(self, index: int) -> Ids:
         """Lists what an engine has written by now, and closes its epoch: nothing of it is listed ever after.

@@ -225,6 +225,23 @@ def test_listing_has_its_time(tmp_path: Path) -> None:
     assert ids(tmp_path) == [1]
 
 
+def test_parts_that_a_network_file_system_shows_late_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, late = begin(tmp_path), [[1, 2], [3]]
+    write(parts.attempt_folder, [0])
+
+    def shown(seconds: float) -> None:
+        write(parts.attempt_folder, late.pop(0), engine=1, number=2 - len(late))
+
+    monkeypatch.setattr(parts_log.time, "sleep", shown)
+    parts.list_rest(4)
+    assert ids(tmp_path) == [0, 1, 2, 3]
+    monkeypatch.setattr(parts_log, "_LATE_SECONDS", 0.0)
+    parts.list_rest(5)
+    assert (ids(tmp_path), late) == ([0, 1, 2, 3], []), "what is missing then is told by the count at the end"
+
+
 def test_a_folder_of_an_older_version_is_not_taken_over(tmp_path: Path) -> None:
     (tmp_path / "attempt-0001.open").mkdir()
     with pytest.raises(UserError, match="by an older version of synthmill"):
