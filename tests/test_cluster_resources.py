@@ -103,25 +103,32 @@ def join(address: str, folder: Path, **settings: bool) -> Any:
 
 def write(place: Any, config: Any, folder: Path, total: int = 60) -> None:
     """Has the engines of a place write samples."""
-    from tests.support.jobs import job, units
+    from tests.support.jobs import job_at, units
 
-    folder.mkdir()
-    place.engines.start(config, place, folder.name).generate(job(folder), units(total, 15), lambda _: None)
+    place.engines.start(config, place, folder.name).generate(*job_at(folder), units(total, 15), lambda _: None)
     assert SamplesFolder(folder).rows().num_rows == total
 
 
 def judge(place: Any, count: int = 50) -> None:
     """Curates a few samples in Ray Data."""
+    import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
-    from engine.examples.filters.blocks import judge_samples
+    from engine.examples.filters.blocks import Blocks, RowGroup, judge_samples
     from engine.examples.filters.chain import FiltersConfig
     from engine.examples.filters.contract import PromptWords
+    from engine.storage.texts import TextWriter
 
-    columns = {"sample_id": range(count), "text": ["how do bees tell the way"] * count}
-    columns |= {"logprob": [0.0] * count, "finish_reason": ["stop"] * count, "passage_row": [0] * count}
-    judged = judge_samples(pa.table(columns), pa.array(["Bees dance."]), PromptWords(), FiltersConfig(), place)
-    assert len(judged) == count
+    part, passages = place.logs() / "part.parquet", place.logs() / "passages"
+    columns = {"sample_id": range(count), "status": ["generated"] * count, "text": ["how do bees find it"] * count}
+    columns |= {"logprob": pa.array([0.0] * count, pa.float32()), "finish_reason": ["stop"] * count}
+    pq.write_table(pa.table(columns), part)
+    with TextWriter(passages) as writer:
+        writer.add(pa.array(["Bees dance."]))
+    blocks = Blocks([RowGroup(part, 0, count)], np.zeros(count, np.int64), passages)
+    judged = pa.concat_tables(judge_samples(blocks, PromptWords(), FiltersConfig(), place))
+    assert judged.num_rows == count
 
 
 def curate_beside_engines(address: str, folder: Path) -> None:

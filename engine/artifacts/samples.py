@@ -75,11 +75,11 @@ class SamplesFolder:
     path: Path
 
     def record(self) -> SamplesRecord:
-        """What the step recorded."""
+        """Reads what the step recorded."""
         return from_json_values(SamplesRecord, read_record(self.path).record)
 
     def parts(self) -> list[Path]:
-        """The parts that count, in the order of their names.
+        """Returns the parts that count, in the order of their names.
 
         Raises:
             UserError: an older version wrote the folder.
@@ -87,7 +87,7 @@ class SamplesFolder:
         return committed_parts(self.path)
 
     def rows(self) -> pa.Table:
-        """All committed samples, one row per `sample_id`, sorted by it, their texts as large strings.
+        """Returns all committed samples, one row per `sample_id`, sorted by it, their texts as large strings.
 
         Columns: `columns.SAMPLES`, the plan's `condition_*`, and what the turns of the task add.
 
@@ -105,7 +105,7 @@ class SamplesFolder:
         return table
 
     def row(self, sample_id: int) -> dict[str, Any] | None:
-        """One sample as a mapping, without reading the others; None where it is not committed."""
+        """Returns one sample as a mapping, without reading the others; None where it is not committed."""
         for part in self.parts():
             rows: list[dict[str, Any]] = pq.read_table(part, filters=[("sample_id", "=", sample_id)]).to_pylist()
             if rows:
@@ -114,5 +114,5 @@ class SamplesFolder:
 
 
 def samples_schema(conditions: Sequence[str], answers: Sequence[pa.Field] = ()) -> pa.Schema:
-    """The schema of samples: a string column per condition, and what the turns add (`answers.answer_columns`)."""
+    """Makes the schema of samples: a string column per condition, and what the turns add (`answers.answer_columns`)."""
     return pa.schema([*SAMPLES, *((f"{CONDITION_PREFIX}{name}", pa.string()) for name in conditions), *answers])

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.command_line.ignored_parts import find_ignored, remove_ignored
+from engine.command_line.ignored_parts import bytes_of, find_ignored, remove_ignored
 from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.runtime.step import ROUND_ZERO
@@ -226,7 +226,7 @@ def _show(plan: Plan, sizes: Mapping[Path, int], store: Store, console: Console)
         state = "" if is_done(folder) else "  unfinished"
         console.verbatim(f"{folder.relative_to(store.root)!s:<32} {_megabytes(num_bytes):>14}{state}")
     for folder, files in plan.ignored.items():
-        num_bytes = sum(file.lstat().st_size for file in files)
+        num_bytes = bytes_of(files)
         name = str(folder.relative_to(store.root))
         console.verbatim(f"{name:<32} {_megabytes(num_bytes):>14}  {len(files)} of its parts do not count")
     if plan.removed:

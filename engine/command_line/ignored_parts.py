@@ -36,6 +36,15 @@ def remove_ignored(ignored: Mapping[Path, Sequence[Path]]) -> int:
     for folder, files in ignored.items():
         with contextlib.suppress(BlockingIOError), holding(folder):
             still = [file for file in ignored_files(folder, is_done=is_done(folder)) if file in files]
-            freed += sum(file.stat().st_size for file in still)
+            freed += bytes_of(still)
             delete_files(still)
     return freed
+
+
+def bytes_of(files: Iterable[Path]) -> int:
+    """Adds up the sizes of files in bytes; one that an engine has just renamed counts nothing."""
+    num_bytes = 0
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            num_bytes += file.lstat().st_size
+    return num_bytes

@@ -111,7 +111,7 @@ class EngineActor:
         return len(rows)
 
     def report(self) -> Report:
-        """How the engine is; answered also while a step takes long."""
+        """Tells how the engine is; it answers also while a step takes long."""
         return Report(self._loop.totals(), self._loop.passes, self._loop.has_stepped)
 
     def rest(self, rest: Rest) -> None:

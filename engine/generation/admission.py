@@ -52,7 +52,7 @@ class Admission:
         self.add_first(held)
 
     def _may_go(self, inquiry: Inquiry) -> bool:
-        """Whether the prefix was computed some steps ago, or this is the inquiry that has it computed.
+        """Tells whether the prefix was computed some steps ago, or this is the inquiry that has it computed.
 
         With nothing in flight no step will come: the one that went ahead was refused, or ended early.
         """

@@ -56,12 +56,12 @@ class JobBatch:
 
     @property
     def totals(self) -> EngineTotals:
-        """What was done so far; may be read from any thread."""
+        """Returns what was done so far; may be read from any thread."""
         return self._output.totals
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits and nothing is in flight."""
+        """Tells whether nothing waits and nothing is in flight."""
         return not self._generator.num_unfinished() and not len(self._admission)
 
     def take(self, rows: Iterable[PlannedRow], ticket: Ticket) -> None:
@@ -77,7 +77,7 @@ class JobBatch:
                 self._admission.add(self._inquiries(conversations, turn))
 
     def _inquiries(self, conversations: list[Conversation], turn: str) -> list[Inquiry]:
-        """One turn of equal prompts; one by one where it is greedy, since engines refuse several greedy samples."""
+        """Asks one turn of equal prompts at once; a greedy one singly, since engines refuse several greedy samples."""
         has_prefix = self._task.renderers[turn].has_prefix
         if self._sampling[turn].temperature == 0:
             return [Inquiry([conversation], turn, has_prefix) for conversation in conversations]
@@ -90,7 +90,7 @@ class JobBatch:
                 self._ask(replace(inquiry, conversations=remaining))
 
     def _without_failed(self, inquiry: Inquiry) -> list[Conversation]:
-        """The conversations of an inquiry of which no other turn failed while this one waited."""
+        """Returns the conversations of an inquiry of which no other turn failed while this one waited."""
         for conversation in inquiry.conversations:
             if conversation.has_failed:
                 conversation.drop()
@@ -161,5 +161,5 @@ class JobBatch:
 
 
 def _prompt_key(row: PlannedRow) -> tuple[int, str, str]:
-    """Rows with the same key are asked the same."""
+    """Returns a key that rows share which are asked the same."""
     return row.prefix, row.passage_id, row.cell

@@ -1,50 +1,40 @@
-"""How long a run may generate: `samples.max_seconds`, from the first unit on, whichever pool of engines works.
+"""How long a run may generate: `samples.max_seconds`, counted over all jobs of all its pools.
 
-In: seconds. Out: what is left of them. The time in which engines load is not counted: it differs from machine to
-machine, and nothing is written in it.
+In: when a pool has an engine that can be given units, and when its job is over. Out: the seconds that are left. What
+lies between two jobs is not counted: engines load or sleep in it, samples are curated, and nothing is generated.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
 import time
-from collections.abc import Iterator
 
 
 class Budget:
-    """Seconds that run from `start` on.
+    """Seconds that run between `start` and `stop`.
 
     Args:
         max_seconds: how many there are; 0 for no limit.
     """
 
     def __init__(self, max_seconds: float) -> None:
-        self._max_seconds = max_seconds
-        self._end: float | None = None
+        self._left = max_seconds or math.inf
+        self._since: float | None = None
 
     def start(self) -> None:
-        """Begins to count, unless it was begun before."""
-        if self._end is None:
-            self._end = time.monotonic() + self._max_seconds
+        """Begins to count, or goes on after `stop`; does nothing where it counts already."""
+        if self._since is None:
+            self._since = time.monotonic()
+
+    def stop(self) -> None:
+        """Counts no more until the next `start`."""
+        self._left, self._since = self.left(), None
 
     def left(self) -> float:
-        """Seconds that are left; negative when they are overdrawn, infinite without a limit."""
-        if not self._max_seconds:
-            return math.inf
-        return self._max_seconds if self._end is None else self._end - time.monotonic()
+        """Returns the seconds that are left; negative when they are overdrawn, infinite without a limit."""
+        return self._left - (0.0 if self._since is None else time.monotonic() - self._since)
 
     @property
     def is_used_up(self) -> bool:
-        """Whether no time is left."""
+        """Tells whether no time is left."""
         return self.left() <= 0
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Does not count what the body takes."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            if self._end is not None:
-                self._end += time.monotonic() - began

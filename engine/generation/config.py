@@ -55,7 +55,7 @@ class GeneratorKind(Enum):
 
 
 def at_least(least: float, default: Any) -> Any:
-    """A placement field whose value is refused below `least`."""
+    """Makes a placement field whose value is refused below `least`."""
     return field(default=default, metadata={"placement": True, "at_least": least})
 
 
@@ -125,7 +125,7 @@ class GeneratorConfig:
     max_step_seconds: float = at_least(1, 300.0)
     """An engine that finishes no step within this time is replaced; its first step may take five times as long."""
     max_seconds: float = at_least(0, 0.0)
-    """Seconds of generation after which a run ends in good order (exit code 3), loading not counted; 0: no limit."""
+    """Seconds of generation, summed over rounds, after which a run ends in good order (exit code 3); 0: no limit."""
 
     def __post_init__(self) -> None:
         """Refuses values that no engine takes."""
@@ -166,11 +166,11 @@ class GeneratorConfig:
             )
 
     def identity(self) -> dict[str, object]:
-        """What decides the text of samples: weights in place of their names, and the code that writes."""
+        """Returns what decides the text of samples: weights in place of their names, and the code that writes."""
         return self._weights_and_sampling(GROUP) | {"written_by": written_by()}
 
     def _weights_and_sampling(self, where: str) -> dict[str, object]:
-        """The config with what models and adapters hold in place of their names; the fake generator has neither.
+        """Returns the config with the content of models and adapters in place of their names, but for fake ones.
 
         Args:
             where: the key that the name of the model stands under, for messages.
@@ -195,23 +195,23 @@ class GeneratorConfig:
         }
 
     def engines_key(self) -> str:
-        """16 hex digits of all that engines are started with: configs with the same key can share their engines."""
+        """Hashes all that engines are started with into 16 hex digits: configs with the same key can share engines."""
         names = [setting.name for setting in dataclasses.fields(GeneratorConfig)]
         return digest({name: identity_of(getattr(self, name)) for name in names})
 
     def model_name(self) -> str:
-        """The name of the model, as a sample's row has it."""
+        """Returns the name of the model, as a sample's row has it."""
         if self.generator is GeneratorKind.fake:
             return "fake"
         return f"{self.model}+{self.lora}" if self.lora else self.model
 
     def gpus(self) -> int:
-        """The number of GPUs of each engine."""
+        """Returns the number of GPUs of each engine."""
         return self.gpus_per_engine if self.gpus_per_engine >= 0 else int(has_gpu())
 
 
 def written_by() -> str:
-    """One hash of the code that decides what a generator writes for a row.
+    """Hashes the code that decides what a generator writes for a row.
 
     The driver's side of generation stays out (pools, routing, limits): it decides where and when a row is written, but
     for which of several generators writes it.
@@ -221,12 +221,12 @@ def written_by() -> str:
 
 
 def has_gpu() -> bool:
-    """Whether this machine lists an NVIDIA GPU; asks the driver's device files, so nothing heavy is imported."""
+    """Tells whether this machine lists an NVIDIA GPU, by the driver's device files: nothing heavy is imported."""
     return Path("/dev/nvidia0").exists()
 
 
 def model_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
-    """The config of every model of an engine by the name that turns use; the step's own model is "".
+    """Makes the config of every model of an engine, by the name that turns use; the step's own model is "".
 
     Raises:
         UserError: a setting does not exist, cannot be set for one model, or is of the wrong type.
@@ -239,7 +239,7 @@ def model_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
 
 
 def generator_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
-    """The config of each generator of a mix, by name, in the order in which they work.
+    """Makes the config of each generator of a mix, by name, in the order in which they work.
 
     Raises:
         UserError: a share is missing or not above 0, or a setting does not exist or is one of the whole run.
@@ -259,7 +259,7 @@ def generator_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
 def with_settings(
     config: GeneratorConfig, settings: object, *, where: str, allowed: AbstractSet[str]
 ) -> GeneratorConfig:
-    """The config of one of several models: `config`, and over it the settings of that model.
+    """Makes the config of one of several models: `config`, and over it the settings of that model.
 
     Args:
         config: gives what the model does not set for itself.
@@ -285,5 +285,5 @@ def with_settings(
 
 
 def _origin(settings: Mapping[str, Any], where: str) -> Callable[[str], str]:
-    """A function that gives for a setting the key that its value stands under: `where` for those that are set there."""
+    """Makes a function that gives for a setting the key that its value stands under: `where` for those set there."""
     return lambda name: where if name in settings else GROUP

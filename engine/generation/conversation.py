@@ -49,12 +49,12 @@ class Conversation:
 
     @property
     def has_failed(self) -> bool:
-        """Whether a turn has failed, and the sample with it."""
+        """Tells whether a turn has failed, and the sample with it."""
         return bool(self._error)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come: the row can be written."""
+        """Tells whether nothing more will come: the row can be written."""
         return not self._num_open
 
     def begin(self) -> list[str]:
@@ -69,7 +69,7 @@ class Conversation:
         return ready
 
     def prompt(self, turn: str) -> str | Messages:
-        """The prompt of a turn, which shows the answers so far.
+        """Renders the prompt of a turn, which shows the answers so far.
 
         Raises:
             UserError: the template cannot be rendered for this row.
@@ -119,7 +119,7 @@ class Conversation:
         self._num_open -= 1
 
     def totals(self) -> EngineTotals:
-        """What this sample, once it is over, adds to its engine's totals."""
+        """Returns what this sample, once it is over, adds to its engine's totals."""
         return EngineTotals(
             generated=int(not self.has_failed),
             failed=int(self.has_failed),
@@ -130,7 +130,7 @@ class Conversation:
         )
 
     def columns(self) -> dict[str, Any]:
-        """The row of the sample once it is over: all that its columns may hold, but for who wrote it."""
+        """Makes the row of the sample once it is over: all that its columns may hold, but for who wrote it."""
         if not self.is_over or (not self.has_failed and len(self._answers) < len(self._task.turns)):
             raise BrokenInvariantError("a sample is written before every turn of it is answered")
         planned = {name: getattr(self.row, name) for name in PROMPTS.names}

@@ -37,5 +37,5 @@ class Deaths:
 
     @property
     def are_too_many(self) -> bool:
-        """Whether there were more deaths in a row than are allowed."""
+        """Tells whether there were more deaths in a row than are allowed."""
         return self.in_a_row > self._allowed

@@ -39,7 +39,7 @@ class EngineEndedError(Exception):
 
     @property
     def is_gone(self) -> bool:
-        """Whether Ray is sure that the actor does nothing more; otherwise it has to be killed."""
+        """Tells whether Ray is sure that the actor does nothing more; otherwise it has to be killed."""
         import ray
 
         sure = (ray.exceptions.ActorDiedError, ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError)
@@ -47,7 +47,7 @@ class EngineEndedError(Exception):
 
     @property
     def was_killed(self) -> bool:
-        """Whether its process ended without a word, while its node lives on."""
+        """Tells whether the engine's process ended without a word, while its node lives on."""
         import ray
 
         silent = (ray.exceptions.ActorDiedError, ray.exceptions.WorkerCrashedError)
@@ -55,7 +55,7 @@ class EngineEndedError(Exception):
 
     @property
     def was_lost(self) -> bool:
-        """Whether neither the engine nor its config is to blame: its node died, or cannot be reached."""
+        """Tells whether neither the engine nor its config is to blame: its node died, or cannot be reached."""
         import ray
 
         to_blame = (
@@ -126,7 +126,7 @@ def end_actors(actors: Sequence[Any], timeout_seconds: float = 5.0) -> None:
 
 
 def _says_gone(call: Any) -> bool:
-    """Whether the answer to a call is that its actor is gone."""
+    """Tells whether the answer to a call is that its actor is gone."""
     try:
         answer_of(call)
     except EngineEndedError as ended:
@@ -148,7 +148,7 @@ def why_ended(ended: EngineEndedError, log: Path, log_start: int) -> str:
 
 
 def why_no_start(ended: EngineEndedError, log: Path, log_start: int) -> str:
-    """What an engine says that did not start: the exception, and what only its log has; the last line sums it up.
+    """Says why an engine did not start: the exception, and what only its log has; the last line sums it up.
 
     Args:
         ended: what waiting for it raised.
@@ -181,7 +181,7 @@ def _node_is_gone(error: Exception | None) -> bool:
 
 
 def _raised_in_actor(error: Exception | None) -> bool:
-    """Whether our code, or a library in the actor, raised an exception."""
+    """Tells whether our code, or a library in the actor, raised an exception."""
     import ray
 
     creation_failed = isinstance(error, ray.exceptions.RayActorError) and error.actor_init_failed
@@ -189,7 +189,7 @@ def _raised_in_actor(error: Exception | None) -> bool:
 
 
 def _one_line(error: Exception) -> str:
-    """What an error of Ray's says: the exception that was raised, or what happened to the process."""
+    """Says in one line what an error of Ray's means: the exception that was raised, or what happened to the process."""
     import ray
 
     lines = _lines(str(error)) or [type(error).__name__]

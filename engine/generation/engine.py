@@ -91,17 +91,17 @@ class Engine:
 
     @property
     def is_loaded(self) -> bool:
-        """Whether it is loaded and lives."""
+        """Tells whether the engine is loaded and lives."""
         return self.state in (EngineState.ready, EngineState.working)
 
     @property
     def has_begun(self) -> bool:
-        """Whether its process runs, or ran: the first thing that it does is to write to its log."""
+        """Tells whether the engine's process runs, or ran: the first thing that it does is to write to its log."""
         return self.log.exists() and self.log.stat().st_size > self.log_start
 
     @property
     def is_busy(self) -> bool:
-        """Whether any row given to it may not be committed yet."""
+        """Tells whether any row that was given to the engine may not be committed yet."""
         return bool(self.units or self.settled)
 
     @contextlib.contextmanager
@@ -147,14 +147,28 @@ class Engine:
         self.question, self._settled_when_asked = self.actor.report.remote(), len(self.settled)
         return self.question
 
-    def hear(self, report: Report) -> None:
-        """Takes the report that it was asked for."""
-        self.question = None
-        if report.passes != self._passes:
-            self._passes, self._seconds_still = report.passes, 0.0
-        self._has_stepped = report.has_stepped
+    def hear_or_wait(self, answered: set[Any], seconds: float) -> None:
+        """Takes its report if there is one; time in which its loop has not moved on counts against it.
+
+        Args:
+            answered: references of calls that are answered.
+            seconds: how long the driver has listened since the last time.
+
+        Raises:
+            EngineEndedError: it has ended, or has not moved on for too long.
+        """
+        if self.question not in answered or not self.hear(answer_of(self.question)):
+            self.stand_still(seconds)
+
+    def hear(self, report: Report) -> bool:
+        """Takes the report that it was asked for, and returns whether its loop has moved on since the one before."""
+        has_moved = report.passes != self._passes
+        if has_moved:
+            self._seconds_still = 0.0
+        self.question, self._passes, self._has_stepped = None, report.passes, report.has_stepped
         if self.state is EngineState.working:
             self.count(report.totals, self._settled_when_asked)
+        return has_moved
 
     def count(self, totals: EngineTotals, num_settled: int) -> None:
         """Takes what it says of the job.
@@ -179,12 +193,12 @@ class Engine:
             raise EngineEndedError(f"it finished no step in {allowed:g} s (samples.max_step_seconds)")
 
     def count_only(self, num_committed: int) -> EngineTotals:
-        """The totals of a dead engine: of its samples only those count that it had committed."""
+        """Returns the totals of a dead engine: of its samples only those count that it had committed."""
         last = self.totals or EngineTotals(cpus=self.processors.cpus, gpus=self.processors.gpus)
         return replace(last, generated=num_committed, committed=num_committed, failed=0, turned_down=0)
 
     def uncommitted(self, committed: npt.NDArray[np.int64]) -> Iterator[Unit]:
-        """The rows that it was given and that are not among the committed ids."""
+        """Gives back the rows that the engine was given and that are not among the committed ids."""
         for unit in (*self.units.values(), *self.settled):
             rows = unit.rows.filter(pc.invert(pc.is_in(unit.rows["sample_id"], pa.array(committed))))
             if rows.num_rows:

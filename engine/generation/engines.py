@@ -83,15 +83,15 @@ class EngineGroup:
 
     @property
     def size(self) -> int:
-        """The number of engines that there should be."""
+        """Returns the number of engines that there should be."""
         return self._processors.num_engines
 
     def working(self) -> list[Engine]:
-        """The engines that can be given units."""
+        """Returns the engines that can be given units."""
         return [engine for engine in self.engines if engine.state is EngineState.working]
 
     def loaded(self) -> list[Engine]:
-        """The engines that are loaded, whether they have a job or not."""
+        """Returns the engines that are loaded, whether they have a job or not."""
         return [engine for engine in self.engines if engine.is_loaded]
 
     def _fill(self) -> None:
@@ -179,9 +179,7 @@ class EngineGroup:
         seconds, self._listened = min(now - self._listened, _LONGEST_GAP_SECONDS), now
         for engine in loaded:
             with engine.watched():
-                if engine.question in answered:
-                    engine.hear(answer_of(engine.question))
-                engine.stand_still(seconds)
+                engine.hear_or_wait(answered, seconds)
 
     def _note_end(self, dead: Engine) -> None:
         """Finds out why an engine ended; one that ended while it loaded may have others start with smaller limits.
@@ -225,7 +223,7 @@ class EngineGroup:
         self._next_start = time.monotonic() + pause
 
     def totals(self) -> list[EngineTotals]:
-        """Totals of each engine that took part in the job so far, those that have ended first."""
+        """Returns the totals of each engine that took part in the job so far, those that have ended first."""
         return [*self.gone, *(engine.totals for engine in self.engines if engine.totals is not None)]
 
     def stop(self) -> None:

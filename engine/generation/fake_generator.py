@@ -40,7 +40,7 @@ _ONE_TOKEN_LETTERS = 9
 
 
 def fake_environment() -> dict[str, str]:
-    """The variables of the fake generator that are set here, for the processes of its engines."""
+    """Returns the variables of the fake generator that are set here, for the processes of its engines."""
     return {name: os.environ[name] for name in _VARIABLES if name in os.environ}
 
 
@@ -84,11 +84,11 @@ class FakeGenerator:
         return [self._finish(request, text) for request, text in batch]
 
     def num_unfinished(self) -> int:
-        """The number of requests that are admitted and not finished; see Generator."""
+        """Returns the number of requests that are admitted and not finished; see Generator."""
         return len(self._waiting)
 
     def counters(self) -> dict[str, int]:
-        """The counters of a generator without a cache: every prompt token was looked for, none was there."""
+        """Returns the counters of a generator without a cache: it looked for every prompt token, and none was there."""
         return {"prefix_cache_queries": self._tokens, "prefix_cache_hits": 0}
 
     def sleep(self) -> None:
@@ -118,14 +118,14 @@ class FakeGenerator:
 
 
 def _in_form(form: Mapping[str, Any], words: list[str], number: int) -> str:
-    """Text of a structured output; a regular expression is beyond it, so that such an answer fails."""
+    """Writes text of a structured output; a regular expression is beyond it, so that such an answer fails."""
     if "choice" in form:
         return str(form["choice"][number % len(form["choice"])])
     return json.dumps(_value(form["json"], words, number)) if "json" in form else " ".join(words)
 
 
 def _value(schema: Mapping[str, Any], words: list[str], number: int) -> object:
-    """A value that fits the plain parts of a JSON schema."""
+    """Makes a value that fits the plain parts of a JSON schema."""
     if "enum" in schema:
         return schema["enum"][number % len(schema["enum"])]
     kind = schema.get("type")

@@ -55,7 +55,7 @@ class Generator(Protocol):
 
     @property
     def can_sleep(self) -> bool:
-        """Whether `sleep` gives the memory of its GPU back."""
+        """Tells whether `sleep` gives the memory of its GPU back."""
 
     def add(self, request: Request) -> str:
         """Admits a request; returns the hash of its prompt, as the model reads it.
@@ -68,7 +68,7 @@ class Generator(Protocol):
         """Advances the batch by one step; returns the requests that are finished by it."""
 
     def num_unfinished(self) -> int:
-        """The number of requests that are admitted and not finished."""
+        """Returns the number of requests that are admitted and not finished."""
 
     def counters(self) -> dict[str, int]:
         """Counters since the generator was loaded: `prefix_cache_queries` and `prefix_cache_hits`, in tokens."""
@@ -84,7 +84,7 @@ class Generator(Protocol):
 
 
 def prompt_hash(text: str) -> str:
-    """16 hex digits of a prompt, as the model reads it."""
+    """Hashes a prompt, as the model reads it, into 16 hex digits."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 

@@ -28,7 +28,7 @@ def wait_for_gpu_memory(share: float, timeout_seconds: float = 60.0) -> None:
 
 
 def free_shares(answer: str) -> list[float]:
-    """The share of each GPU's memory that is free.
+    """Returns the share of each GPU's memory that is free.
 
     Args:
         answer: lines `FREE, TOTAL` in MiB; a line without numbers, as of a part of a card, is left out.
@@ -39,7 +39,7 @@ def free_shares(answer: str) -> list[float]:
 
 
 def _ask_driver() -> str:
-    """What nvidia-smi says of the GPUs of this process; nothing where there is none, or it cannot say."""
+    """Asks nvidia-smi about the GPUs of this process; returns nothing where there is none, or it cannot say."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return ""

@@ -52,7 +52,7 @@ class Unit:
 
     @property
     def size(self) -> int:
-        """The number of rows."""
+        """Returns the number of rows."""
         return int(self.rows.num_rows)
 
 
@@ -76,11 +76,11 @@ class Pool(Protocol):
 
     @property
     def start_seconds(self) -> float:
-        """The longest start of an engine so far."""
+        """Returns the longest start of an engine so far."""
 
     @property
     def out_of_time(self) -> bool:
-        """Whether `samples.max_seconds` ran out before all units were written."""
+        """Tells whether `samples.max_seconds` ran out before all units were written."""
 
     def wait_ready(self) -> float:
         """Waits until an engine is loaded, others join later; returns the longest start so far, in seconds.
@@ -111,7 +111,7 @@ class Pool(Protocol):
         """
 
     def totals(self) -> list[EngineTotals]:
-        """Totals of each engine that took part in the job so far, dead ones included."""
+        """Returns the totals of each engine that took part in the job so far, dead ones included."""
 
     def stop(self) -> None:
         """Ends every engine; open parts are committed first."""
@@ -143,7 +143,7 @@ def make_units(pending: pa.Table, passages: pa.Table, unit_rows: int) -> Iterato
 
 
 def token_counts(units: list[Unit]) -> tuple[float, float]:
-    """Planned tokens of the shortest prompt of some units, and of the mean one; 1 without any row."""
+    """Counts planned tokens of the shortest prompt of some units, and of the mean one; 1 without any row."""
     rows = sum(unit.size for unit in units)
     if not rows:
         return 1.0, 1.0
@@ -153,7 +153,7 @@ def token_counts(units: list[Unit]) -> tuple[float, float]:
 
 
 def sampling_of(turn: Turn, config: GeneratorConfig) -> Sampling:
-    """How the answer to a turn is drawn: by its own settings, and by those of its model's config where it has none.
+    """Settles how the answer to a turn is drawn: by its own settings, and by its model's config where it has none.
 
     The model's penalties are for free text: those of a schema would fall on its quotation marks.
     """

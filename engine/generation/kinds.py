@@ -18,7 +18,7 @@ from engine.task.turns import Turn
 
 
 def settle_kinds(task: TaskConfig, config: GeneratorConfig) -> TaskConfig:
-    """The task without any `auto`: each turn has the kind that suits the model it names.
+    """Settles the kind of each turn that leaves it open (`auto`), by what suits the model that it names.
 
     A kind that the task or a turn sets stays. Messages make a chat of any turn.
     """

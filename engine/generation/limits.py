@@ -33,13 +33,13 @@ _SIGNS = (
 
 
 def is_out_of_memory(text: str) -> bool:
-    """Whether what an engine said means that there was too little memory."""
+    """Tells whether what an engine said means that there was too little memory."""
     lowered = text.lower()
     return any(sign in lowered for sign in _SIGNS)
 
 
 def smaller_limits(config: GeneratorConfig, reason: str) -> tuple[GeneratorConfig, list[str]]:
-    """A config that needs less memory, and each change as `samples.NAME OLD -> NEW`.
+    """Makes a config that needs less memory; returns each change too, as `samples.NAME OLD -> NEW`.
 
     On CPU the KV cache and the batch are halved. On GPU the batch is halved, and the share of the GPU that vLLM takes
     goes down; or up, where it was the share that left nothing for the cache. What a further model sets for itself is
@@ -72,7 +72,7 @@ class _Limit:
 
 
 def _limits(config: GeneratorConfig, reason: str) -> list[_Limit]:
-    """The limits of one model, with lower values."""
+    """Returns the limits of one model, with lower values."""
     arguments = config.engine_args
 
     def halved(field: str, argument: str) -> _Limit:
@@ -92,7 +92,7 @@ def _limits(config: GeneratorConfig, reason: str) -> list[_Limit]:
 
 
 def memory_share(config: GeneratorConfig) -> float:
-    """The share of a GPU's memory that all models of an engine take together."""
+    """Returns the share of a GPU's memory that all models of an engine take together."""
     return sum(_share(each) for each in model_configs(config).values())
 
 
@@ -101,7 +101,7 @@ def _share(config: GeneratorConfig) -> float:
 
 
 def _lower(config: GeneratorConfig, limits: Sequence[_Limit], where: str) -> tuple[dict[str, Any], list[str]]:
-    """The fields of a config that change, and each change in words."""
+    """Returns the fields of a config that change, and each change in words."""
     fields: dict[str, Any] = {limit.field: limit.new for limit in limits if limit.field != "engine_args"}
     arguments = {limit.argument: limit.new for limit in limits if limit.field == "engine_args"}
     if arguments:
@@ -111,7 +111,7 @@ def _lower(config: GeneratorConfig, limits: Sequence[_Limit], where: str) -> tup
 
 
 def memory_remedy(config: GeneratorConfig) -> str:
-    """The settings to change when smaller limits did not help either, in words."""
+    """Names the settings to change when smaller limits did not help either."""
     if config.gpus():
         return (
             "lower samples.max_num_seqs, samples.max_num_batched_tokens or samples.context_tokens, raise "

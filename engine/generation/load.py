@@ -42,7 +42,7 @@ class Ensemble:
 
     @property
     def can_sleep(self) -> bool:
-        """Whether all models can; see Generator."""
+        """Tells whether all models can; see Generator."""
         return all(generator.can_sleep for generator in self._generators.values())
 
     def sleep(self) -> None:
@@ -65,11 +65,11 @@ class Ensemble:
         return [finished for generator in busy for finished in generator.step()]
 
     def num_unfinished(self) -> int:
-        """The number of requests that are admitted and not finished; see Generator."""
+        """Returns the number of requests that are admitted and not finished; see Generator."""
         return sum(generator.num_unfinished() for generator in self._generators.values())
 
     def counters(self) -> dict[str, int]:
-        """Sums of the counters of all models; see Generator."""
+        """Returns the sums of the counters of all models; see Generator."""
         sums: dict[str, int] = {}
         for generator in self._generators.values():
             for name, value in generator.counters().items():
@@ -78,7 +78,7 @@ class Ensemble:
 
 
 def find_weights(config: GeneratorConfig) -> dict[str, Weights]:
-    """The weights of every model of an engine, fetched if need be; none for the fake generator.
+    """Finds the weights of every model of an engine, and fetches them if need be; none for the fake generator.
 
     Raises:
         UserError: a model or an adapter cannot be found or fetched.
@@ -95,7 +95,7 @@ def find_weights(config: GeneratorConfig) -> dict[str, Weights]:
 
 
 def make_generator(config: GeneratorConfig, weights: Mapping[str, Weights], seed: int) -> Generator:
-    """The generator that the config names, loaded; the environment that it needs is set already.
+    """Loads the generator that the config names; the environment that it needs is set already.
 
     Args:
         config: how its models sample, and their limits.

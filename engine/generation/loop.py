@@ -63,7 +63,7 @@ class EngineLoop:
         return ticket
 
     def totals(self) -> EngineTotals:
-        """What was done of the current job so far."""
+        """Returns what was done of the current job so far."""
         return self._batch.totals if self._batch else EngineTotals()
 
     def stop(self) -> None:

@@ -57,7 +57,7 @@ class JobOutput:
         self.totals += conversation.totals()
 
     def is_due(self, *, idle: bool) -> bool:
-        """Whether the open part should be committed.
+        """Tells whether the open part should be committed.
 
         Args:
             idle: whether the engine has nothing else to do.

@@ -64,13 +64,18 @@ class EnginePool:
 
     @property
     def start_seconds(self) -> float:
-        """The longest start of an engine so far."""
+        """Returns the longest start of an engine so far."""
         return self._group.start_seconds
 
     @property
     def engines(self) -> list[Engine]:
-        """The engines as they are now."""
+        """Returns the engines as they are now."""
         return self._group.engines
+
+    @property
+    def next_index(self) -> int:
+        """Returns the number of the engine that is started next; no number from there on was given before."""
+        return self._group.next_index
 
     def wait_ready(self, num_engines: int = 1) -> float:
         """Waits until engines are loaded; see Pool.
@@ -87,12 +92,12 @@ class EnginePool:
 
     @property
     def holds_gpu(self) -> bool:
-        """Whether the engines hold memory of GPUs."""
+        """Tells whether the engines hold memory of GPUs."""
         return not self._is_asleep and any(engine.processors.gpus for engine in self.engines)
 
     @property
     def is_loading(self) -> bool:
-        """Whether an engine has not said yet that it is loaded."""
+        """Tells whether there is an engine that has not said yet that it is loaded."""
         return len(self._group.loaded()) < len(self.engines)
 
     def sleep(self) -> bool:
@@ -127,6 +132,7 @@ class EnginePool:
         """Generates all rows of all units into committed parts; see Pool."""
         self._group.open(job)
         self._deaths = Deaths(self.config.max_engine_deaths)
+        num_before = len(parts.committed)
         source = iter(units)
         queues = self._queues(source)
         while _fill(queues, source) or any(engine.is_busy for engine in self.engines):
@@ -145,7 +151,8 @@ class EnginePool:
             together = add_up(self.totals())
             on_progress(together.finished)
             check_failures(job.max_failed_share, together)
-        parts.list_new()
+        self._budget.stop()
+        parts.list_rest(num_before + add_up(self.totals()).committed)
         return self.totals()
 
     def _queues(self, source: Iterator[Unit]) -> Queues[Unit]:
@@ -154,7 +161,7 @@ class EnginePool:
         return Queues(first)
 
     def _warm_prefixes(self, engine: Engine) -> int:
-        """The number of prefixes that an engine's cache holds beside a full batch."""
+        """Returns the number of prefixes that an engine's cache holds beside a full batch."""
         shortest, mean = self._unit_tokens
         if self.config.warm_prefixes or not engine.cache_tokens:
             return self.config.warm_prefixes or _UNKNOWN_CACHE
@@ -197,7 +204,7 @@ class EnginePool:
         )
 
     def totals(self) -> list[EngineTotals]:
-        """Totals of each engine that took part in the job so far; see Pool."""
+        """Returns the totals of each engine that took part in the job so far; see Pool."""
         return self._group.totals()
 
     def stop(self) -> None:

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from engine.storage.parts_log import PartsLog
 
 ENGINE_NUMBERS_PER_GENERATOR = 1000
-"""Engine numbers of one generator start this far above those of the one before: they name its parts and logs."""
+"""Engine numbers of one generator start this far above those of the one before, or further where it needed more: they
+name parts and logs."""
 
 
 class MixedPool:
@@ -45,7 +46,7 @@ class MixedPool:
         self._configs = list(generator_configs(config).values())
         self._budget = budget or Budget(config.max_seconds)
         self._num_turns, self._index = 0, 0
-        self._pool = self._load(0)
+        self._pool = self._load(0, 0)
         self._earlier: list[EngineTotals] = []
         self.start_seconds = 0.0
         self.out_of_time = False
@@ -90,23 +91,24 @@ class MixedPool:
         """
         if index == self._index:
             return
-        with self._budget.paused():
-            if used:
-                self._earlier += self._pool.totals()
-            self._pool.stop()
-            self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
-            self._pool = self._load(index)
-            self._index = index
-            self.wait_ready()
+        before = self._pool
+        before.stop()
+        self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
+        first_index = index * ENGINE_NUMBERS_PER_GENERATOR
+        self._pool = self._load(index, max(first_index, before.next_index) if used else first_index)
+        self._index = index
+        if used:
+            self._earlier += before.totals()
+        self.wait_ready()
 
-    def _load(self, index: int) -> EnginePool:
+    def _load(self, index: int, first_index: int) -> EnginePool:
         """Begins to load the engines of one generator. In a later round they have the same numbers, but other seeds."""
         self._num_turns += 1
-        salt, first_index = f"{self._salt}/{self._num_turns}", index * ENGINE_NUMBERS_PER_GENERATOR
+        salt = f"{self._salt}/{self._num_turns}"
         return EnginePool(self._configs[index], self._place, salt, first_index, self._budget)
 
     def totals(self) -> list[EngineTotals]:
-        """Totals of each engine that took part in the job so far, those of earlier generators included; see Pool."""
+        """Returns the totals of each engine that took part so far, those of earlier generators included; see Pool."""
         return [*self._earlier, *self._pool.totals()]
 
     def stop(self) -> None:
@@ -115,12 +117,12 @@ class MixedPool:
 
     @property
     def holds_gpu(self) -> bool:
-        """Whether engines hold memory of GPUs."""
+        """Tells whether engines hold memory of GPUs."""
         return self._pool.holds_gpu
 
     @property
     def is_loading(self) -> bool:
-        """Whether nobody has waited yet until the engines of this turn were loaded."""
+        """Tells whether nobody has waited yet until the engines of this turn were loaded."""
         return self._pool.is_loading
 
     def sleep(self) -> bool:
@@ -151,7 +153,7 @@ class EnginePools:
         self._num_releases = 0
 
     def start(self, config: GeneratorConfig, place: Place, salt: str = "") -> Pool:
-        """The engines of a config; they load in the background while the caller goes on.
+        """Finds the engines of a config, or begins to load them in the background while the caller goes on.
 
         The salt goes into the seeds of engines that are not there yet. Ray itself starts in the caller's thread: its
         processes are tied to the life of the thread that made them.

@@ -28,7 +28,7 @@ class Processors:
 
     @property
     def asked_cpus(self) -> float:
-        """What each engine asks of Ray."""
+        """Returns what each engine asks of Ray."""
         return self.cpus - self.left_free
 
 
@@ -44,7 +44,7 @@ def settle_gpus(config: GeneratorConfig, place: Place) -> GeneratorConfig:
 
 
 def choose_processors(config: GeneratorConfig, place: Place) -> Processors:
-    """How many engines there are, and what each of them holds; says so where they have to wait for it.
+    """Chooses how many engines there are, and what each holds; says so where they have to wait for it.
 
     Raises:
         UserError: no nodes of the cluster could ever hold them, and Ray would wait without a word.

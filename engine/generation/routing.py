@@ -27,7 +27,7 @@ MOST_SMALL_UNITS = 64
 
 
 def units_held(sizes: Sequence[int], batch: int) -> int:
-    """How many units an engine counts as holding: small ones count together, by the batches that their rows fill.
+    """Counts the units that an engine holds: small ones count together, by the batches that their rows fill.
 
     Args:
         sizes: rows of each unit that it holds.
@@ -41,11 +41,11 @@ class Work(Protocol):
 
     @property
     def prefix(self) -> int:
-        """The prefix that the prompts of the unit share."""
+        """Returns the prefix that the prompts of the unit share."""
 
     @property
     def size(self) -> int:
-        """The number of rows of the unit."""
+        """Returns the number of rows of the unit."""
 
 
 W = TypeVar("W", bound=Work)
@@ -64,7 +64,7 @@ class WarmPrefixes:
         return prefix in self._last_used
 
     def recent(self) -> list[int]:
-        """The warm prefixes, the one used last first."""
+        """Returns the warm prefixes, the one used last first."""
         return list(reversed(self._last_used))
 
     def use(self, prefix: int) -> int | None:
@@ -116,7 +116,7 @@ class Queues(Generic[W]):
         self._engines[engine] = WarmPrefixes(warm_prefixes)
 
     def has_engine(self, engine: int) -> bool:
-        """Whether an engine was added and is not removed."""
+        """Tells whether an engine was added and not removed."""
         return engine in self._engines
 
     def remove_engine(self, engine: int) -> None:
@@ -125,7 +125,7 @@ class Queues(Generic[W]):
             self._disown(prefix, engine)
 
     def take(self, engine: int, in_flight: int = 0) -> W | None:
-        """The unit that an engine does next, or None where it should wait.
+        """Returns the unit that an engine does next, or None where it should wait.
 
         Args:
             engine: one that was added.
@@ -146,11 +146,11 @@ class Queues(Generic[W]):
         return unit
 
     def owners(self, prefix: int) -> frozenset[int]:
-        """The numbers of the engines that have a prefix warm."""
+        """Returns the numbers of the engines that have a prefix warm."""
         return frozenset(self._owners.get(prefix, ()))
 
     def _most_left_per_engine(self) -> int:
-        """The prefix with the most rows left per engine that would then work on it; ties go to the smallest number.
+        """Returns the prefix with the most rows left per engine that would then work on it, the smallest of equal ones.
 
         While there are prefixes that no engine has begun, one that is begun is only shared where it has more than a
         fair share of all rows left for each of its engines.

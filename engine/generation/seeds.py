@@ -16,6 +16,6 @@ _SEED_BYTES = 4
 
 
 def seed_from(*parts: int | str) -> int:
-    """A seed from 0 to 2**32 - 1, the same for the same parts in the same order, and another for others."""
+    """Makes a seed from 0 to 2**32 - 1, the same for the same parts in the same order, and another for others."""
     key = "\0".join(map(str, parts)).encode("utf-8", "surrogatepass")
     return int.from_bytes(hashlib.blake2b(key, digest_size=_SEED_BYTES).digest(), "big")

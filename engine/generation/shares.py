@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def writer_of(rows: pa.Table, config: GeneratorConfig) -> npt.NDArray[np.int64]:
-    """The index of the generator that writes each planned row.
+    """Draws the index of the generator that writes each planned row.
 
     Args:
         rows: columns passage_id, cell, replicate, round: the key of a sample.
@@ -31,6 +31,6 @@ def writer_of(rows: pa.Table, config: GeneratorConfig) -> npt.NDArray[np.int64]:
 
 
 def _draw(key: str) -> float:
-    """A number in [0, 1), drawn from a hash."""
+    """Draws a number in [0, 1) from a hash."""
     digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53

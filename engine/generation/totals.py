@@ -62,22 +62,22 @@ class EngineTotals:
 
     @property
     def finished(self) -> int:
-        """The number of samples that are over, generated or failed."""
+        """Returns the number of samples that are over, generated or failed."""
         return self.generated + self.failed
 
     @property
     def seconds(self) -> float:
-        """The time from the first admitted request to the last committed part; 0 where there is no such part."""
+        """Returns the seconds from the first admitted request to the last committed part; 0 where there is none."""
         return max(0.0, self.last_committed - self.first_admitted) if self.first_admitted else 0.0
 
 
 def add_up(engines: Iterable[EngineTotals]) -> EngineTotals:
-    """What several engines did together."""
+    """Adds up what several engines did together."""
     return sum(engines, EngineTotals())
 
 
 def engine_time(engines: Iterable[EngineTotals]) -> EngineTime:
-    """CPU-seconds and GPU-seconds that engines held while they worked: each engine's seconds on all its processors."""
+    """Adds up the CPU-seconds and GPU-seconds that engines held while they worked, over all their processors."""
     totals = list(engines)
     cpu_seconds = sum(engine.seconds * engine.cpus for engine in totals)
     gpu_seconds = sum(engine.seconds * engine.gpus for engine in totals)
@@ -85,7 +85,7 @@ def engine_time(engines: Iterable[EngineTotals]) -> EngineTime:
 
 
 def hit_rate(totals: EngineTotals) -> float:
-    """The share of prompt tokens that the prefix cache answered, by the generator's own counters; 0 without any."""
+    """Returns the share of prompt tokens that the prefix cache answered, by the generator's own counters; or 0."""
     queries = totals.counters.get("prefix_cache_queries", 0)
     return totals.counters.get("prefix_cache_hits", 0) / queries if queries else 0.0
 

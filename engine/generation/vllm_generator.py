@@ -25,7 +25,7 @@ SLEEP_MODE = "enable_sleep_mode"
 
 
 def engine_environment(config: GeneratorConfig, num_cpus: int) -> dict[str, str]:
-    """The environment of an engine's process, which vLLM and its math libraries read before they start.
+    """Returns the environment of an engine's process, which vLLM and its math libraries read before they start.
 
     On CPU the engine lives in the actor's process: no child can outlive it, and every core computes (vLLM's own
     binding would leave one out).
@@ -98,11 +98,11 @@ class VllmGenerator:
         return [finished_request(output) for output in self._engine.step() if output.finished]
 
     def num_unfinished(self) -> int:
-        """The number of requests that are admitted and not finished; see Generator."""
+        """Returns the number of requests that are admitted and not finished; see Generator."""
         return int(self._engine.get_num_unfinished_requests())
 
     def counters(self) -> dict[str, int]:
-        """The engine's prefix cache counters, in tokens; see Generator."""
+        """Returns the engine's prefix cache counters, in tokens; see Generator."""
         counters = {"vllm:prefix_cache_queries": 0, "vllm:prefix_cache_hits": 0}
         for metric in self._llm.get_metrics():
             if metric.name in counters:
@@ -119,7 +119,7 @@ class VllmGenerator:
 
 
 def model_input(prompt: str | Messages, tokenizer: Any, *, thinking: bool = False) -> tuple[str, str | dict[str, Any]]:
-    """A prompt as the model reads it, and as vLLM takes it.
+    """Makes of a prompt what the model reads, and what vLLM takes.
 
     vLLM puts the tokens that the tokenizer begins a text with (Llama's and Gemma's BOS) before what it is given as
     text. A chat template writes them itself, so a chat is handed over as token ids, made without adding any.
@@ -140,12 +140,12 @@ def model_input(prompt: str | Messages, tokenizer: Any, *, thinking: bool = Fals
 
 
 def gpu_share(config: GeneratorConfig) -> float:
-    """What vLLM takes of a GPU's memory where `engine_args` do not say: models of one engine get equal shares."""
+    """Returns the share of a GPU's memory that vLLM takes by default; models of one engine share equally."""
     return round(GPU_SHARE / (1 + len(config.models)), 3)
 
 
 def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
-    """Arguments of `vllm.LLM` beside the model; those of `samples.engine_args` win over all others."""
+    """Makes the arguments of `vllm.LLM` beside the model; those of `samples.engine_args` win over all others."""
     arguments: dict[str, Any] = {
         "max_model_len": config.context_tokens,
         "max_num_seqs": config.max_num_seqs,
@@ -168,12 +168,12 @@ def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
 
 
 def lora_arguments(adapter: str) -> dict[str, Any]:
-    """Arguments of `vllm.LLM` that make room for one adapter; none where there is none."""
+    """Makes the arguments of `vllm.LLM` that make room for one adapter; none where there is none."""
     return {"enable_lora": True, "max_loras": 1, "max_lora_rank": adapter_rank(Path(adapter))} if adapter else {}
 
 
 def finished_request(output: Any) -> Finished:
-    """What vLLM gives for a request (`vllm.RequestOutput`), as the loop takes it."""
+    """Turns what vLLM gives for a request (`vllm.RequestOutput`) into what the loop takes."""
     samples = [
         Written(
             text=completion.text,

@@ -85,12 +85,12 @@ class Capacity:
 
     @property
     def num_gpus(self) -> float:
-        """The GPUs of all nodes."""
+        """Returns the GPUs of all nodes."""
         return sum(node.gpus for node in self.nodes)
 
     @property
     def num_cores(self) -> int:
-        """The cores of all nodes; at least one."""
+        """Returns the cores of all nodes; at least one."""
         return max(1, int(sum(node.cpus for node in self.cores)))
 
     def most_cores(self, count: int, gpus: float = 0.0) -> int:
@@ -174,7 +174,7 @@ def _node(resources: dict[str, Any]) -> Node:
 
 
 def _times(node: Node, cpus: float, gpus: float) -> int:
-    """How many processes of a size one node can hold."""
+    """Counts how many processes of a size one node can hold."""
     sizes = [(node.cpus, cpus), (node.gpus, gpus)]
     return min((int(held / asked + _ROUNDING) for held, asked in sizes if asked), default=1)
 
@@ -185,7 +185,7 @@ def _in_words(cpus: float, gpus: float) -> str:
 
 
 def _nodes_in_words(nodes: Sequence[Node]) -> str:
-    """Nodes of a kind together, such as `2 nodes of 4 CPUs, 1 node of 8 CPUs and 1 GPU`."""
+    """Names nodes of a kind together, such as `2 nodes of 4 CPUs, 1 node of 8 CPUs and 1 GPU`."""
     kinds = {node: nodes.count(node) for node in sorted(nodes, key=lambda node: (node.gpus, node.cpus))}
     words = [f"{n} node{'s' if n > 1 else ''} of {_in_words(node.cpus, node.gpus)}" for node, n in kinds.items()]
     return ", ".join(words) or "0 nodes"

@@ -115,7 +115,7 @@ def code_of(source: str) -> str:
 
 
 def _cut(lines: list[str], gaps: list[_Span]) -> list[str]:
-    """The lines without what lies in the gaps, and without the blanks that then end them."""
+    """Returns the lines without what lies in the gaps, and without the blanks that then end them."""
     for (first, start), (last, end) in reversed(gaps):
         rest = lines[last - 1][end:]
         lines[first - 1] = (lines[first - 1][:start] + rest).rstrip()
@@ -130,7 +130,7 @@ def _imports(module: str, root: Path) -> Iterator[str]:
 
 @functools.cache
 def _named_imports(source: str) -> list[str]:
-    """Names in our packages that a source may import; `from a import b` may mean the module `a.b`."""
+    """Finds names in our packages that a source may import; `from a import b` may mean the module `a.b`."""
     tree = ast.parse(source)
     imported: list[str] = []
     skipped = {id(node) for block in ast.walk(tree) for statement in _for_types(block) for node in ast.walk(statement)}
@@ -148,7 +148,7 @@ def _named_imports(source: str) -> list[str]:
 
 
 def _for_types(node: ast.AST) -> list[ast.stmt]:
-    """The statements that only a type checker sees; those of an `else` run."""
+    """Finds the statements that only a type checker sees; those of an `else` run."""
     if not isinstance(node, ast.If):
         return []
     names = [getattr(node.test, field, "") for field in ("id", "attr")]  # TYPE_CHECKING, typing.TYPE_CHECKING

@@ -60,12 +60,12 @@ class Place:
 
     @property
     def embeddings(self) -> Path:
-        """The folder of the embedding cache, which all runs of a store share."""
+        """Returns the folder of the embedding cache, which all runs of a store share."""
         return self.store_dir / "embeddings"
 
     @functools.cached_property
     def num_cpus(self) -> int:
-        """The number of cores that one step may keep busy on this machine."""
+        """Returns the number of cores that one step may keep busy on this machine."""
         return self.cluster.cpus_here()
 
     def start_ray(self) -> None:
@@ -75,7 +75,7 @@ class Place:
         start_ray(self.cluster, self.logs())
 
     def capacity(self) -> Capacity:
-        """What the nodes of the cluster hold."""
+        """Reads what the nodes of the cluster hold."""
         self.start_ray()
         return read_capacity(self.cluster)
 

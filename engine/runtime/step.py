@@ -71,17 +71,17 @@ class Step:
 
     @property
     def key(self) -> str:
-        """The name under which later steps find its folder among their inputs."""
+        """Returns the name under which later steps find its folder among their inputs."""
         return self.name or self.noun
 
     @property
     def entry(self) -> str:
-        """The entry of the run folder that links to its folder, as a relative path."""
+        """Returns the entry of the run folder that links to its folder, as a relative path."""
         return f"{ROUND_ZERO}/{self.part_of}/{self.noun}" if self.part_of else self.noun
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """What the result depends on, as 16 hex digits."""
+        """Hashes what the result depends on into 16 hex digits."""
         return digest(
             {
                 "config": identity_of(self.config),

@@ -34,7 +34,7 @@ def check_complete(output: Path, plan: list[PlanFile]) -> None:
 
 
 def find_error(output: Path) -> str:
-    """Why some sample failed; empty when none did."""
+    """Finds why some sample failed; empty where none did."""
     for part in committed_parts(output):
         errors = pq.read_table(part, columns=["error"])["error"].unique().to_pylist()
         if reasons := [error for error in errors if error]:
@@ -43,7 +43,7 @@ def find_error(output: Path) -> str:
 
 
 def make_record(output: Path) -> SamplesRecord:
-    """The record of a samples step, counted over all of its parts."""
+    """Makes the record of a samples step, counted over all of its parts."""
     counts = dict.fromkeys(("planned", "failed", "prompt_tokens", "output_tokens", "carried", "turned_down"), 0)
     for part in committed_parts(output):
         table = pq.read_table(part, columns=["status", "error", "attempt", "prompt_tokens", "output_tokens"])
@@ -63,7 +63,7 @@ def make_record(output: Path) -> SamplesRecord:
 
 
 def _rates(starts: list[Start]) -> Rates:
-    """How fast engines wrote over all starts, of which those that were killed count as they last noted."""
+    """Works out how fast engines wrote over all starts, of which those that were killed count as they last noted."""
     engines = [engine for start in starts for engine in start.engines]
     together = add_up(engines)
     seconds = sum(add_up(start.engines).seconds for start in starts)

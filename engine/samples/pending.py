@@ -21,7 +21,7 @@ WINDOW_ROWS = 1 << 20
 
 
 def pending_windows(files: list[PlanFile], committed: IdSet, window_rows: int = WINDOW_ROWS) -> Iterator[pa.Table]:
-    """The plan's rows that are not committed, in plan order, in tables of about `window_rows`, with large strings."""
+    """Reads the plan's rows that are not committed, in plan order, in tables of about `window_rows`."""
     waiting: list[pa.Table] = []
     for file in files:
         if committed.count_between(file.first, file.last) == file.rows:

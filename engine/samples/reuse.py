@@ -80,7 +80,7 @@ class Recipe:
 
 
 def make_recipe(config: GeneratorConfig, prompts: PromptsFolder, documents: DocumentsFolder) -> Recipe:
-    """The recipe of what a generator writes for a plan over documents."""
+    """Makes the recipe of what a generator writes for a plan over documents."""
     writer = {name: value for name, value in config.identity().items() if name not in _LENGTHS}
     task = to_json_values(prompts.task())
     written = {name: value for name, value in task.items() if name not in _PLANNING}
@@ -100,7 +100,7 @@ def _recipe_of(folder: Path) -> Recipe:
 
 
 def find_sources(folder: Path, recipe: Recipe) -> list[Path]:
-    """Other samples folders of the same store, finished or not, that were written by the same recipe; newest first.
+    """Finds other samples folders of the store, finished or not, that were written by the same recipe; newest first.
 
     What an older version wrote, which kept no manifest, is passed over.
     """
@@ -142,7 +142,12 @@ def reuse_rows(parts: PartsLog, prompts: PromptsFolder, passages: pa.Table) -> i
 
 
 def _matching_rows(source: Path, matcher: _Matcher) -> Iterator[pa.Table]:
-    """The rows of a source folder that answer what is planned and not committed, as samples of this plan."""
+    """Yields the rows of a source folder that answer what is planned and not committed, as samples of this plan.
+
+    Those of a folder that `clean` has removed meanwhile are none.
+    """
+    if not source.exists():
+        return
     recipe = _recipe_of(source)
     for rows in row_groups(committed_parts(source), _GROUP_ROWS):
         if (matches := matcher.match(rows, recipe)).num_rows:
@@ -190,7 +195,7 @@ class _Matcher:
         return alike
 
     def _is_usable(self, rows: pa.Table, source: Recipe) -> pa.ChunkedArray:
-        """All rows of the same limits; of others what is complete within the present ones."""
+        """Tells which rows may be taken: all of the same limits, of others what is complete within the present ones."""
         if source.has_limits_of(self._recipe):
             return pc.is_valid(rows["status"])
         complete = pc.and_(pc.equal(rows["finish_reason"], "stop"), pc.equal(rows["status"], "generated"))
@@ -220,7 +225,7 @@ class _Matcher:
 
 
 def _renumbered(rows: pa.Table, matches: pa.Table) -> pa.Table:
-    """Rows of a source folder as samples of this plan.
+    """Makes rows of a source folder samples of this plan.
 
     Args:
         rows: of the source folder.

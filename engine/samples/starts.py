@@ -35,6 +35,6 @@ def note_start(attempt_folder: Path, start: Start) -> None:
 
 
 def read_starts(output: Path) -> list[Start]:
-    """What each start of a samples step noted, the last time that it did, in their order."""
+    """Reads what each start of a samples step noted, the last time that it did, in their order."""
     files = sorted(output.glob(f"attempt-*/{ATTEMPT_FILE}"))
     return [from_json_values(Start, json.loads(file.read_text(encoding="utf-8"))) for file in files]

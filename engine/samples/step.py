@@ -46,17 +46,21 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
         StoppedEarly: `samples.max_seconds` ran out.
         BrokenInvariantError: something planned is missing in the end.
     """
-    # What is there: parts of earlier starts, and rows of earlier folders that answer the same prompts.
-    prompts = PromptsFolder(inputs["prompts"])
-    plan = prompts.plan_files()
-    parts = PartsLog.take_over(output, size_of(plan))
-    documents = DocumentsFolder(inputs["documents"])
-    passages = documents.texts()
-    note_recipe(output, make_recipe(config, prompts, documents))
+    prompts, documents = PromptsFolder(inputs["prompts"]), DocumentsFolder(inputs["documents"])
+    parts = PartsLog.take_over(output, size_of(prompts.plan_files()))
+    with parts.naming_who_took_over():
+        _fill(parts, prompts, documents, config, place)
+        return _close(parts, prompts, config)
+
+
+def _fill(
+    parts: PartsLog, prompts: PromptsFolder, documents: DocumentsFolder, config: SamplesConfig, place: Place
+) -> None:
+    """Has what no part holds taken over from earlier folders that answer the same prompts, and the rest written."""
+    plan, passages = prompts.plan_files(), documents.texts()
+    note_recipe(parts.folder, make_recipe(config, prompts, documents))
     if reused := reuse_rows(parts, prompts, passages):
         place.console.step("samples", f"{reused:,} taken over from earlier runs")
-
-    # What is missing, and having it written.
     planned, done = sum(file.rows for file in plan), len(parts.committed)
     if done < planned:
         share, conditions = config.max_failed_share, prompts.conditions()
@@ -65,12 +69,14 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
         units = PendingUnits(plan, missing, passages, _UNIT_BATCHES * config.max_num_seqs)
         _have_written(job, parts, _Missing(units, planned, done), config, place)
 
-    # The count.
+
+def _close(parts: PartsLog, prompts: PromptsFolder, config: SamplesConfig) -> SamplesRecord:
+    """Merges small parts, and counts what is there against the plan."""
     compact(parts)
     parts.clear()
-    check_complete(output, plan)
-    record = make_record(output)
-    outcome = EngineTotals(record.generated, record.failed, record.turned_down, last_error=find_error(output))
+    check_complete(parts.folder, prompts.plan_files())
+    record = make_record(parts.folder)
+    outcome = EngineTotals(record.generated, record.failed, record.turned_down, last_error=find_error(parts.folder))
     check_failures(config.max_failed_share, outcome, at_least=1)
     return record
 
@@ -117,7 +123,7 @@ def _have_written(job: GenerationJob, parts: PartsLog, missing: _Missing, config
 
 
 def _note_of(pool: Pool, attempt_folder: Path) -> Callable[[float], None]:
-    """A function that notes what engines did, unless it did so less than a number of seconds ago."""
+    """Makes a function that notes what engines did, unless it did so less than a number of seconds ago."""
     last = time.monotonic()
 
     def note(every_seconds: float) -> None:

@@ -53,7 +53,7 @@ def while_no_driver_starts(store: Path) -> Iterator[set[str]]:
 
 
 def _used_by(note: Path) -> list[str]:
-    """The fingerprints in a note, none if its driver has ended."""
+    """Reads the fingerprints in a note; none where its driver has ended."""
     try:
         with locked(note, wait=False):
             note.unlink(missing_ok=True)

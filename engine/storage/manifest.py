@@ -16,7 +16,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,8 +26,6 @@ from engine.storage.files import fsync_folder
 
 MANIFEST = "manifest"
 """The folder of the entries, inside a samples folder."""
-_LINKED = 2
-"""Names that an entry's file has once it has its number: the temporary one, and the number."""
 
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -105,13 +103,17 @@ class Manifest:
             BrokenInvariantError: an entry is missing or cannot be read.
         """
         while True:
+            numbers = self._numbers()
             try:
-                return self._read()
+                return self._read(numbers)
             except FileNotFoundError:  # entries that a newer snapshot has made useless were deleted meanwhile
                 continue
+            except BrokenInvariantError:
+                if self._numbers() == numbers:
+                    raise
+                # Of entries that are made while a folder is listed, the list may have a later one without the earlier.
 
-    def _read(self) -> Listing:
-        numbers = self._numbers()
+    def _read(self, numbers: Sequence[int]) -> Listing:
         later: list[tuple[int, Entry]] = []
         for number in reversed(numbers):
             if later and later[-1][0] != number + 1:
@@ -138,10 +140,10 @@ class Manifest:
         self.path.mkdir(exist_ok=True)
         if max(self._numbers(), default=0) >= number:  # low numbers are deleted in time, so a free one proves nothing
             return False
-        descriptor, name = tempfile.mkstemp(prefix=f"{number:08d}.", suffix=".tmp", dir=self.path)
-        temporary = Path(name)
+        # No name of tempfile's: its files are for their owner alone, and a store may be shared.
+        temporary = self.path / f"{number:08d}.{uuid.uuid4().hex}.tmp"
         try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            with temporary.open("x", encoding="utf-8") as stream:
                 json.dump(vars(entry), stream)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -185,8 +187,9 @@ def _link(temporary: Path, name: Path) -> bool:
         try:
             os.link(temporary, name)
         except FileExistsError:
-            # NFS repeats a request whose answer was lost, and the repetition then meets what the first one made.
-            return temporary.stat().st_nlink == _LINKED
+            # NFS repeats a request whose answer was lost, and the repetition then meets what the first one made. The
+            # number of links does not tell: NFS remembers the old one for seconds, and others may link files too.
+            return temporary.samefile(name)
     except FileNotFoundError:  # the driver that has taken over has cleared the file away
         return False
     except OSError as error:

@@ -9,9 +9,10 @@ whatever it writes later never counts, be it dead, slow or out of reach.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.storage.files import fsync_folder
@@ -33,6 +34,9 @@ from engine.storage.parts import (
 _SNAPSHOT_ENTRIES = 256
 """So many entries follow a snapshot at most: what a reader opens, and how long a snapshot of 40,000 parts is spread."""
 _RETRY_SECONDS = 0.05
+_LATE_SECONDS = 90.0
+"""How late a part may be seen that an engine on another machine has written: NFS remembers folders for a minute."""
+_LOOK_SECONDS = 1.0
 
 
 class PartsLog:
@@ -87,17 +91,17 @@ class PartsLog:
 
     @property
     def start(self) -> int:
-        """The number of this start, from 1."""
+        """Returns the number of this start, from 1."""
         return self._listing.start
 
     @property
     def attempt_folder(self) -> Path:
-        """Where engines of this start, and the driver itself, write parts."""
+        """Returns where engines of this start, and the driver itself, write parts."""
         return attempt_folder(self.folder, self.start)
 
     @property
     def parts(self) -> dict[Path, int]:
-        """Rows of every part that counts, in the order of their names."""
+        """Returns rows of every part that counts, in the order of their names."""
         return {self.folder / name: self._listing.parts[name] for name in sorted(self._listing.parts)}
 
     def new_part(self, writer: str) -> Path:
@@ -119,6 +123,21 @@ class PartsLog:
         if time.monotonic() - self._listed_at >= every_seconds:
             self._list()
             self._listed_at = time.monotonic()
+
+    def list_rest(self, num_rows: int) -> None:
+        """Lists the parts of this start that are not listed, and waits a while for those that are not seen yet.
+
+        Args:
+            num_rows: how many rows count once all is listed, as far as engines have reported.
+
+        Raises:
+            FencedError: another start has taken over.
+        """
+        self.list_new()
+        deadline = time.monotonic() + _LATE_SECONDS
+        while len(self.committed) < num_rows and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+            self.list_new()
 
     def close_engine(self, index: int) -> Ids:
         """Lists what an engine has written by now, and closes its epoch: nothing of it is listed ever after.
@@ -144,10 +163,29 @@ class PartsLog:
         delete_files(replaced)
 
     def clear(self) -> None:
-        """Deletes what earlier starts, and engines that were given up, have left and nobody will ever list."""
+        """Deletes what earlier starts, and engines that were given up, have left and nobody will ever list.
+
+        Raises:
+            FencedError: another start has taken over; files that it is writing at this moment would be deleted too.
+        """
+        if self._manifest.read().number != self._listing.number:
+            raise FencedError(str(self.folder))
         earlier = [file for file in self.folder.glob("attempt-*/*.tmp") if file.parent != self.attempt_folder]
         leftovers = {*earlier, *self.folder.glob("*.tmp"), *ignored_files(self.folder, is_done=False)}
         delete_files(sorted(leftovers))
+
+    @contextlib.contextmanager
+    def naming_who_took_over(self) -> Iterator[None]:
+        """Turns a file that is missing inside the block into a FencedError where that is the reason.
+
+        A newer start clears away what this one has half written, and deletes parts that it has merged.
+        """
+        try:
+            yield
+        except FileNotFoundError as error:
+            if self._manifest.read().number == self._listing.number:
+                raise
+            raise FencedError(str(self.folder)) from error
 
     def _list(self, closes: Sequence[str] = ()) -> None:
         adds = _take_fitting(self.folder, _waiting(self.folder, self._listing), self.committed)
@@ -167,7 +205,7 @@ class PartsLog:
             self._manifest.forget_before(before)
 
     def _snapshot_with(self, entry: Entry) -> Entry:
-        """A snapshot of what counts once an entry is written."""
+        """Returns a snapshot of what counts once an entry is written."""
         parts = {**self._listing.parts, **entry.adds}
         for name in entry.drops:
             del parts[name]
@@ -198,7 +236,7 @@ def delete_files(files: Sequence[Path]) -> None:
 
 
 def _waiting(folder: Path, listing: Listing) -> list[str]:
-    """The parts on the disk that are not listed and may be: of the present start, and of no closed writer."""
+    """Returns the parts on the disk that are not listed and may be: of the present start, and of no closed writer."""
     attempt = attempt_folder(folder, listing.start)
     if not attempt.exists():
         return []
@@ -208,7 +246,7 @@ def _waiting(folder: Path, listing: Listing) -> list[str]:
 
 
 def _take_fitting(folder: Path, names: Iterable[str], committed: IdSet) -> dict[str, int]:
-    """The rows of those parts whose ids are all new; the ids are added to the set.
+    """Finds the parts whose ids are all new, and adds these to the set; returns the rows of each part.
 
     A part that holds an id which counts already is left out whole, and its other ids are done again: a merged part that
     was not put in place, or the work of an engine that was given up and came back. So is one that is not whole.

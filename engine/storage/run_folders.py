@@ -142,7 +142,7 @@ def link(run_dir: Path, noun: str, folder: Path) -> None:
 
 
 def _target(start: Path, folder: Path) -> Path:
-    """What a link in `start` says to lead to `folder`, both without links: the way there from where the link lies.
+    """Works out what a link in `start` says to lead to `folder`, both without links: the way there from where it lies.
 
     Where the two share no more than the root, they are on different disks or of different people, and move apart: the
     link then names the place, so that at least the run can be moved.

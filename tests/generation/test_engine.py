@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,21 @@ def test_an_engine_that_moves_on_may_take_as_long_as_it_likes(engine: Engine) ->
     for passes in range(10):
         engine.hear(Report(EngineTotals(), passes, has_stepped=True))
         engine.stand_still(FAKE.max_step_seconds)
+
+
+def test_an_engine_that_has_moved_on_is_not_blamed_for_a_driver_that_did_not_listen(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.config = replace(FAKE, max_step_seconds=2.0)
+    reports = {f"call {passes}": Report(EngineTotals(), passes, has_stepped=True) for passes in (1, 2)}
+    monkeypatch.setattr("engine.generation.engine.answer_of", reports.__getitem__)
+    for call in reports:
+        engine.question = call
+        engine.hear_or_wait({call}, 5.0)
+    engine.question = "call 2"
+    engine.hear_or_wait({"call 2"}, 2.0)
+    with pytest.raises(EngineEndedError, match="no step in 2 s"):
+        engine.hear_or_wait(set(), 0.1)
 
 
 @pytest.mark.parametrize(("has_stepped", "allowed"), [(True, 300), (False, 1500)])

@@ -109,6 +109,7 @@ class Stub:
     """A pool that writes what it is given, and remembers its last job."""
 
     out_of_time = False
+    next_index = 1
 
     def __init__(self, *_: Any, **__: Any) -> None:
         self.last: list[EngineTotals] = []
@@ -172,3 +173,41 @@ def test_a_second_job_counts_nothing_of_the_first(tmp_path: Path, monkeypatch: p
     for _ in range(3):
         totals = pool.generate(job, parts, units(20, 5), print)
         assert add_up(totals).generated == add_up(pool.totals()).generated == 20
+
+
+def test_a_generator_that_needed_very_many_engines_keeps_their_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The epochs of its dead engines are closed: what others wrote under their numbers would never count."""
+    first: list[int] = []
+
+    class Dying(Stub):
+        next_index = 1007
+
+        def __init__(self, config: Any, place: Any, salt: str, first_index: int, budget: Any) -> None:
+            super().__init__()
+            first.append(first_index)
+
+    monkeypatch.setattr("engine.generation.pools.EnginePool", Dying)
+    pool = MixedPool(MIXED, quiet_place(tmp_path), salt="")
+    for number in range(2):
+        pool.generate(*job_at(tmp_path / str(number)), units(40, 5), print)
+    assert first == [0, 1007, 0, 1007]
+
+
+def test_a_generator_that_cannot_be_loaded_leaves_the_totals_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OnlyFirst(Stub):
+        def __init__(self, config: Any, place: Any, salt: str, first_index: int, budget: Any) -> None:
+            super().__init__()
+            if first_index:
+                raise UserError("there is no such model", where="samples.mix.large", remedy="name another")
+
+    monkeypatch.setattr("engine.generation.pools.EnginePool", OnlyFirst)
+    pool = MixedPool(MIXED, quiet_place(tmp_path), salt="")
+    work = units(40, 5)
+    with pytest.raises(UserError, match="no such model"):
+        pool.generate(*job_at(tmp_path / "samples"), work, print)
+    small = int((writer_of(pa.concat_tables([unit.rows for unit in work]), MIXED) == 0).sum())
+    assert add_up(pool.totals()).generated == small, "each sample counts once"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,9 @@ from engine.storage.files import locked
 from engine.storage.parts import committed_parts
 from engine.task.config import TaskConfig, TurnConfig
 from engine.task.render import Demonstration
+from tests.support.committed import begin
 from tests.support.jobs import FAKE, TASK
+from tests.support.places import quiet_place
 
 Sampled = dict[tuple[str, str], str]
 WORDS = ("bread", "bees", "motorways", "thunderstorms", "tablecloths", "grandmothers", "pumps", "towers")
@@ -189,6 +192,23 @@ def test_failed_rows_and_locked_folders_are_left(mill: Mill) -> None:
     assert asked(mill.write(replace(FAKE, max_tokens=9), inputs, "wide")) == 20
     with locked(mill.root / "samples" / ".wide.lock", wait=False):
         assert asked(mill.write(FAKE, mill.plan(20), "while another writes")) == 20
+
+
+def test_a_folder_that_clean_removes_meanwhile_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inputs = Mill(tmp_path, quiet_place(tmp_path)).plan(4)
+    prompts, documents = PromptsFolder(inputs["prompts"]), DocumentsFolder(inputs["documents"])
+    for name in ("source", "new"):
+        parts = begin(tmp_path / "samples" / name)
+        reuse.note_recipe(parts.folder, make_recipe(FAKE, prompts, documents))
+
+    def removed(*arguments: Any) -> list[Path]:
+        sources = find_sources(*arguments)
+        assert [source.name for source in sources] == ["source"]
+        shutil.rmtree(sources[0])  # no run needs it, and nobody holds its lock yet
+        return sources
+
+    monkeypatch.setattr(reuse, "find_sources", removed)
+    assert reuse.reuse_rows(parts, prompts, documents.texts()) == 0
 
 
 def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,12 @@ from engine.generation.totals import EngineTotals
 from engine.runtime.identity import reachable
 from engine.runtime.place import Place
 from engine.samples.step import generate_samples
-from engine.storage.parts import committed_parts, write_part
+from engine.storage.manifest import FencedError
+from engine.storage.parts import committed_ids, committed_parts, write_part
 from tests.support.command_line import CommandLine
-from tests.support.committed import begin
+from tests.support.committed import begin, write
 from tests.support.jobs import FAKE
+from tests.support.places import quiet_place
 
 
 def test_the_step_reaches_no_code_that_decides_where_rows_are_written() -> None:
@@ -78,6 +81,33 @@ def test_a_start_that_is_overtaken_ends_in_one_line_and_lists_nothing_more(
     assert caught.value.where.startswith(str(output))
     assert SamplesFolder(output).rows().num_rows == listed[0] > 0
     assert len(begin(output, 90).committed) == listed[0], "what the engines wrote after that is nobody's"
+
+
+def test_a_start_that_is_overtaken_while_it_merges_ends_in_one_line_too(
+    planned_inputs: Mapping[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "samples"
+    first = begin(output, 90)
+    write(first.attempt_folder, range(40))
+    write(first.attempt_folder, range(40, 90), number=1)
+    fsync = os.fsync
+
+    def overtake(descriptor: int) -> None:
+        """Another driver starts on the folder while the merged part is written, and clears it away."""
+        if list(output.glob("attempt-0002/part-merged-*.tmp")):
+            monkeypatch.setattr(os, "fsync", fsync)
+            assert len(begin(output, 90).committed) == 90
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", overtake)
+    with pytest.raises(FencedError, match="another start of this run has taken over"):
+        generate_samples(FAKE, planned_inputs, output, quiet_place(tmp_path))
+    assert committed_ids(committed_parts(output)).tolist() == list(range(90))
+
+
+def test_a_file_that_is_missing_for_another_reason_is_a_defect(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), begin(tmp_path).naming_who_took_over():
+        (tmp_path / "part").read_bytes()
 
 
 def test_a_run_of_few_samples_that_all_fail_is_refused(

@@ -32,6 +32,16 @@ def test_entries_add_up(manifest: Manifest) -> None:
     assert (listing.closed, listing.ids, listing.covered) == ({"e1"}, "packed", {"a"})
 
 
+def test_whoever_may_read_the_folder_may_read_its_entries(manifest: Manifest) -> None:
+    before = os.umask(0o022)
+    try:
+        manifest.append(1, FIRST)
+    finally:
+        os.umask(before)
+    [entry] = manifest.path.iterdir()
+    assert entry.stat().st_mode & 0o777 == 0o644
+
+
 def test_a_snapshot_replaces_what_came_before(manifest: Manifest) -> None:
     manifest.append(1, FIRST)
     manifest.append(2, Entry(1, {"b": 4}, closes=["e1"]))
@@ -67,6 +77,26 @@ def test_a_number_that_others_have_used_and_deleted_meanwhile_is_not_given_again
     late = Overtaken(manifest.path.parent)
     assert not late.append(2, Entry(1, {"late": 1}, drops=["a"])), "it would delete what it believes it has replaced"
     assert (manifest.read().start, manifest.read().parts) == (2, {})
+
+
+class Listed(Manifest):
+    """A folder that was listed while entries were made: it may have any of their names, and is whole the next time."""
+
+    was_listed = False
+
+    def _numbers(self) -> list[int]:
+        numbers = super()._numbers()
+        if not self.was_listed:
+            self.was_listed = True
+            numbers.remove(2)
+        return numbers
+
+
+def test_entries_that_are_made_while_their_folder_is_listed_are_not_lost(manifest: Manifest) -> None:
+    manifest.append(1, FIRST)
+    manifest.append(2, Entry(1, {"b": 1}))
+    manifest.append(3, Entry(1, {"c": 1}))
+    assert Listed(manifest.path.parent).read().parts == {"a": 3, "b": 1, "c": 1}
 
 
 def test_of_many_that_write_at_once_one_gets_the_number(manifest: Manifest) -> None:
@@ -106,6 +136,7 @@ def test_a_link_whose_answer_was_lost_counts(manifest: Manifest, monkeypatch: py
     link = os.link
 
     def repeated(source: Path, target: Path) -> None:
+        link(source, manifest.path.parent / "backup")  # as tools do that keep copies
         link(source, target)
         link(source, target)
 

@@ -82,6 +82,15 @@ def test_a_driver_that_lost_its_lock_is_fenced(tmp_path: Path) -> None:
     assert ids(tmp_path) == [1, 2, 3]
 
 
+def test_a_fenced_driver_clears_nothing_away(tmp_path: Path) -> None:
+    old, new = begin(tmp_path), begin(tmp_path)
+    for folder in (tmp_path, new.attempt_folder):
+        (folder / "half-written.json.7.tmp").write_text("{")
+    with pytest.raises(FencedError):
+        old.clear()
+    assert len(list(tmp_path.rglob("half-written*"))) == 2, "the newer start is about to rename them"
+
+
 def test_a_driver_that_writes_while_another_takes_over_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +223,23 @@ def test_listing_has_its_time(tmp_path: Path) -> None:
     assert ids(tmp_path) == []
     parts.list_new(every_seconds=0)
     assert ids(tmp_path) == [1]
+
+
+def test_parts_that_a_network_file_system_shows_late_are_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts, late = begin(tmp_path), [[1, 2], [3]]
+    write(parts.attempt_folder, [0])
+
+    def shown(seconds: float) -> None:
+        write(parts.attempt_folder, late.pop(0), engine=1, number=2 - len(late))
+
+    monkeypatch.setattr(parts_log.time, "sleep", shown)
+    parts.list_rest(4)
+    assert ids(tmp_path) == [0, 1, 2, 3]
+    monkeypatch.setattr(parts_log, "_LATE_SECONDS", 0.0)
+    parts.list_rest(5)
+    assert (ids(tmp_path), late) == ([0, 1, 2, 3], []), "what is missing then is told by the count at the end"
 
 
 def test_a_folder_of_an_older_version_is_not_taken_over(tmp_path: Path) -> None:

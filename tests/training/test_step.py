@@ -117,10 +117,10 @@ def test_ranks_of_unequal_memory_train_with_one_loss(
     def with_memory_of_its_own(settings: dict[str, Any]) -> object:
         import ray.train
 
-        from training.losses import memory
+        from training.losses import auto
 
         free = (0 if ray.train.get_context().get_world_rank() else 1 << 40, False)
-        memory.free_bytes = lambda _: free
+        auto.free_bytes = lambda _: free
         return plain(settings)
 
     monkeypatch.setattr(launch, "train_on_rank", with_memory_of_its_own)
