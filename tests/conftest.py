@@ -31,6 +31,9 @@ quiet()
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under `nohup` commands would ignore a terminal that closes; they get no handler of Python's, and this process stays.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda _number, _frame: None)
 
 
 TOGETHER = {
