@@ -151,7 +151,8 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     Ray's own logs are linked as `logs/ray`.
 
     Raises:
-        UserError: no cluster answers at the address, or Ray's sockets would have paths that are too long.
+        UserError: no cluster answers at the address, Ray does not start in time, or its sockets would have paths that
+            are too long.
     """
     import ray
 
@@ -168,7 +169,7 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: tasks of Ray Data must not wait for a busy engine (on a Ray that is joined an engine
     # leaves them a quarter of a CPU, see capacity.py).
-    with _hang_ups_blocked():
+    with _hang_ups_blocked(), _naming_a_slow_start():
         ray.init(
             address="local",
             num_cpus=config.cpus_here() + 4,
@@ -185,6 +186,22 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     link = logs / "ray"
     link.unlink(missing_ok=True)
     link.symlink_to(session / "logs")
+
+
+@contextlib.contextmanager
+def _naming_a_slow_start() -> Iterator[None]:
+    """Says in one line that Ray's processes did not come up in time, for which Ray raises a bare Exception.
+
+    Raises:
+        UserError: they did not.
+    """
+    try:
+        yield
+    except Exception as error:
+        if "timed out during startup" not in str(error):
+            raise
+        where, remedy = "cluster.address=local", "start again when the machine has less to do"
+        raise UserError("Ray's processes did not start in time", where=where, remedy=remedy) from error
 
 
 @contextlib.contextmanager

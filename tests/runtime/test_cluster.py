@@ -153,3 +153,11 @@ def test_ray_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     monkeypatch.setenv("RAY_AUTH_MODE", "token")
     cluster._give_token()
     assert len(os.environ.pop("RAY_AUTH_TOKEN")) == 64
+
+
+def test_a_ray_that_does_not_start_in_time_is_one_line() -> None:
+    """Ray waits for half a minute and raises this; other errors stay what they are."""
+    with pytest.raises(UserError, match="did not start in time"), cluster._naming_a_slow_start():
+        raise Exception("The current node timed out during startup. This could happen because ...")  # noqa: TRY002
+    with pytest.raises(ValueError, match="another"), cluster._naming_a_slow_start():
+        raise ValueError("another")
