@@ -88,6 +88,11 @@ def check_judgements(config: RunConfig, documents: Path, console: Console) -> No
         return
     read = documents if config.documents.path == config.collection else None
     folder = Path(config.collection).expanduser()
+    if read is None:
+        console.warn(
+            f"documents are read from {config.documents.path}; of collection={config.collection} only the queries and "
+            f"judgements are used, as far as they are about these documents"
+        )
     for remark in check_against_documents(folder, config.report.split, read, config.documents.limit):
         console.warn(remark)
 

@@ -244,6 +244,7 @@ class EngineGroup:
                 self._place.console.warn(f"engine {engine.index} did not stop in good order (see {engine.log})")
         for engine in self.engines:
             ray.kill(engine.actor)
+        end_actors([engine.actor for engine in self.engines if engine.has_begun])  # who comes next needs what they hold
         self.gone, self.engines = self.totals(), []
 
 

@@ -75,7 +75,9 @@ def test_what_the_report_will_not_measure_is_told(
     assert "documents.limit=4 leaves out 6 of 10 judged documents" in capsys.readouterr().out
     config, _ = load_config([*common, "documents.path=elsewhere"])
     check_judgements(config, tmp_path / "is not looked at", Console())
-    assert "1 of 11 queries" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "1 of 11 queries" in told
+    assert "documents are read from elsewhere" in told
     (corpus / "qrels" / "test.tsv").rename(corpus / "qrels" / "validation.tsv")
     config, _ = load_config(common)
     check_judgements(config, tmp_path / "all", Console())
