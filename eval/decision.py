@@ -26,6 +26,8 @@ COUNTED_REASONS = ("round_trip", "max_per_passage")
 """Reasons of the round trip and of what follows it: samples rejected for them count here as the kept ones do."""
 FEW_DOCUMENTS = 30
 """With queries of fewer documents than this, an interval says little, and next to nothing when it includes zero."""
+LEAST_DOCUMENTS = 5
+"""With fewer documents than this a model is not promoted: two that happen to agree give an interval of no width."""
 TOLERATED = 0.1
 """The rank of a query's document may be longer by this share, as a geometric mean. Chosen with benchmarks/harm.py."""
 
@@ -56,7 +58,7 @@ def held_out_queries(examples: Path, limit: int) -> Benchmark:
 def decide(held_out: Resamples, level: float) -> Decision:
     """Chooses the tuned model when it does no harm that could be seen: a model must show that, not harm be proven.
 
-    The base model stays when nothing was held out to tell; when the tuned one is significantly worse, in nDCG@10 or in
+    The base model stays when nothing, or next to nothing, was held out to tell; when the tuned one is significantly worse, in nDCG@10 or in
     the ranks of the documents; and, unless its nDCG@10 is significantly better, when the interval does not rule out
     that ranks are longer by more than `TOLERATED`. Ranks tell what nDCG@10 does not see, such as a document that
     sinks from rank 11 to 90. A harmed model moves many documents, up and down, so that its interval is wide: most of
@@ -99,6 +101,8 @@ def _verdict(difference: DifferenceFigures, rank: DifferenceFigures, documents: 
         return "base", "all of it is below zero, so tuning did harm and the base model stays"
     if rank.high < 0:
         return "base", f"documents rank {_worse(rank.mean)} worse, so tuning did harm and the base model stays"
+    if documents < LEAST_DOCUMENTS:
+        return "base", "so few documents do not rule out harm, and the base model stays"
     if difference.low > 0:
         sure = "though so few documents prove little" if few else "so the tuned model is better"
         return "tuned", f"all of it is above zero, {sure}"

@@ -17,7 +17,7 @@ from engine.text.durations import format_seconds
 from eval import wording
 from eval.config import TEMPLATES
 from eval.data_quality import DataQuality
-from eval.decision import TOLERATED
+from eval.decision import LEAST_DOCUMENTS, TOLERATED
 from eval.page.evidence import Evidence
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip
 from eval.report import Report, Settings
@@ -121,6 +121,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "timeline": timeline(report.seconds),
         "settings": flat_settings(report.settings),
         "tolerated": wording.share(TOLERATED, 1),
+        "least_documents": LEAST_DOCUMENTS,
         "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
     }
 

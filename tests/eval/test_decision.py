@@ -61,7 +61,9 @@ def test_more_queries_than_the_limit_are_drawn_by_their_ids(tmp_path: Path) -> N
         ([0.1, 0.2, 0.15] * 20, "tuned", "above zero"),
         ([-0.1, 0.1] * 30, "tuned", "no harm is shown"),
         ([0.0] * 40, "tuned", "no harm is shown"),
-        ([-0.1, 0.1, 0.0], "base", "with so few documents they may rank up to 68 % worse, where 10 % is tolerated"),
+        ([0.0, 0.0], "base", "so few documents do not rule out harm"),
+        ([0.1] * 4, "base", "so few documents do not rule out harm"),
+        ([-0.1, 0.1, 0.0, 0.0, 0.0], "base", "with so few documents they may rank up to"),
         ([-0.2, 0.3] * 30, "base", "; documents may rank up to"),
     ],
 )
@@ -105,7 +107,7 @@ def test_many_queries_of_few_documents_prove_little() -> None:
 def test_queries_of_one_document_show_nothing() -> None:
     decision = decide(resamples_of(np.full(500, -0.1), ["bees"] * 500), 0.95)
     assert "500 synthetic queries of only 1 held-out document, never" in decision.why
-    assert "harm is not ruled out and the base model stays" in decision.why
+    assert "so few documents do not rule out harm, and the base model stays" in decision.why
     assert decision.model == "base"
 
 
