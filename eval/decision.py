@@ -58,11 +58,11 @@ def held_out_queries(examples: Path, limit: int) -> Benchmark:
 def decide(held_out: Resamples, level: float) -> Decision:
     """Chooses the tuned model when it does no harm that could be seen: a model must show that, not harm be proven.
 
-    The base model stays when nothing, or next to nothing, was held out to tell; when the tuned one is significantly worse, in nDCG@10 or in
-    the ranks of the documents; and, unless its nDCG@10 is significantly better, when the interval does not rule out
-    that ranks are longer by more than `TOLERATED`. Ranks tell what nDCG@10 does not see, such as a document that
-    sinks from rank 11 to 90. A harmed model moves many documents, up and down, so that its interval is wide: most of
-    those in benchmarks/harm.py are told by that, and not by their mean.
+    The base model stays when nothing, or next to nothing, was held out to tell; when the tuned one is significantly
+    worse, in nDCG@10 or in the ranks of the documents; and, unless its nDCG@10 is significantly better, when the
+    interval does not rule out that ranks are longer by more than `TOLERATED`. Ranks tell what nDCG@10 does not see,
+    such as a document that sinks from rank 11 to 90. A harmed model moves many documents, up and down, so that its
+    interval is wide: most of those in benchmarks/harm.py are told by that, and not by their mean.
 
     Args:
         held_out: the means on the held-out queries.
