@@ -44,7 +44,11 @@ def two_cpus() -> Iterator[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    "settings", [("samples.rounds=2",), ("samples.num_engines=2", "model.num_workers=2", "samples.rounds=2")]
+    "settings",
+    [
+        pytest.param(("samples.rounds=2",), marks=pytest.mark.soak),
+        ("samples.num_engines=2", "model.num_workers=2", "samples.rounds=2"),
+    ],
 )
 def test_rounds_and_training_go_through_on_two_cpus(
     settings: tuple[str, ...], two_cpus: str, tmp_path: Path, corpus: Path
@@ -62,7 +66,7 @@ def test_rounds_and_training_go_through_on_two_cpus(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("case", ["curate_beside_engines", "need_all_cpus"])
+@pytest.mark.parametrize("case", ["curate_beside_engines", pytest.param("need_all_cpus", marks=pytest.mark.soak)])
 def test_engines_make_room(case: str, two_cpus: str, tmp_path: Path) -> None:
     run_driver(__file__, case, two_cpus, str(tmp_path))
 
@@ -74,7 +78,7 @@ def test_engines_leave_their_gpu_to_the_encoder(tmp_path: Path) -> None:
         run_driver(__file__, "encode_beside_engines", address, str(tmp_path))
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # a cluster of several nodes
 @pytest.mark.timeout(300)
 def test_what_is_asked_fits_nodes_that_are_unlike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster

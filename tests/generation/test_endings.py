@@ -194,7 +194,7 @@ cluster.shutdown()
 """
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # a cluster of three nodes
 def test_a_node_that_is_lost_and_one_that_comes_end_no_run(tmp_path: Path) -> None:
     environment = {**os.environ, "SYNTHMILL_FAKE_SAMPLES_PER_SECOND": "60", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", LOST_NODE.format(folder=str(tmp_path))]

@@ -186,7 +186,7 @@ def of_one_worker(ray_session: None, base: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", [Loss.mnrl, Loss.cached_mnrl])
+@pytest.mark.parametrize("loss", [pytest.param(Loss.mnrl, marks=pytest.mark.soak), Loss.cached_mnrl])
 def test_two_workers_learn_what_one_learns(
     of_one_worker: tuple[ModelRecord, Path], base: Path, tmp_path: Path, loss: Loss
 ) -> None:
