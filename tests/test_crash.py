@@ -1,10 +1,10 @@
 """kill -9 at any moment, any number of times: no committed sample lost, none twice.
 
 Two kinds of trials. One (four in the soak) starts the command line with a Ray of its own, stops it at a named moment
-and kills the engine's actor, or the driver: what that shows is that nothing outlives a driver and that an engine's share
-is done again. Fourteen others kill forked drivers of the samples step (the step, loops and parts as they are, engines in
-threads), at the named moments and at times drawn from start to exit; each is killed up to three times, rerun with
-other engines and part sizes, and takes some rows over from an older folder.
+and kills the engine's actor, or the driver: what that shows is that nothing outlives a driver and that an engine's
+share is done again. Fourteen others kill forked drivers of the samples step (the step, loops and parts as they are,
+engines in threads), at the named moments and at times drawn from start to exit; each is killed up to three times, rerun
+with other engines and part sizes, and takes some rows over from an older folder.
 
 SYNTHMILL_CRASH_SEED and SYNTHMILL_CRASH_TRIALS choose other times and more trials (14 or more hit every moment).
 """

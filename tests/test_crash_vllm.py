@@ -1,4 +1,4 @@
-"""The same with vLLM behind the actor: a run is killed among its parts and goes on; in the soak three times, anywhere."""
+"""The same with vLLM behind the actor: a run is killed among its parts and goes on; three times in the soak."""
 
 from __future__ import annotations
 
