@@ -163,13 +163,22 @@ import threading
 from pathlib import Path
 from dataclasses import replace
 from ray.cluster_utils import Cluster
+import engine.generation.pool as pool_module
 from engine.artifacts.samples import SamplesFolder
+from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.runtime.cluster import ClusterConfig
 from tests.support.engines import wait_until
-from tests.support.jobs import FAKE, job_at, units
+from tests.support.jobs import FAKE, job_at, rows
 from tests.support.places import printed, quiet_place
 
+def units_until_the_third_engine_has_written():
+    while not list(folder.glob("attempt-*/part-e2-*.parquet")):
+        assert len(given) < 2000, "it never joined"
+        given.append(len(given))
+        yield Unit(given[-1] % 3, rows(10, given[-1] % 3, 10 * given[-1]))
+
+given, pool_module._UNITS_WAITING = [], 4
 folder, node = Path({folder!r}), dict(num_cpus=3, object_store_memory=80 * 2**20)
 cluster = Cluster(initialize_head=True, head_node_args=node | dict(num_cpus=0, include_dashboard=False))
 nodes = [cluster.add_node(**node) for _ in range(2)]
@@ -178,7 +187,8 @@ pool = EnginePool(replace(FAKE, num_engines=2, cpus_per_engine=3), place, "")
 pool.wait_ready(2)
 
 # Nodes are made in the main thread: Ray sets signal handlers for them.
-work = threading.Thread(target=pool.generate, args=(*job_at(folder), units(1200, 10), lambda _: None))
+arguments = (*job_at(folder), units_until_the_third_engine_has_written(), lambda _: None)
+work = threading.Thread(target=pool.generate, args=arguments)
 work.start()
 for engine in (0, 1):
     wait_until(lambda: list(folder.glob(f"attempt-*/part-e{{engine}}-*.parquet")), "a part")
@@ -187,7 +197,8 @@ wait_until(lambda: "its uncommitted samples are done again" in printed(place), "
 cluster.add_node(**node)
 work.join()
 table = SamplesFolder(folder).rows()
-print(printed(place), table["sample_id"].to_pylist() == list(range(1200)), sorted(set(table["engine"].to_pylist())))
+is_whole = table["sample_id"].to_pylist() == list(range(10 * len(given)))
+print(printed(place), is_whole, sorted(set(table["engine"].to_pylist())))
 pool.stop()
 ray.shutdown()
 cluster.shutdown()
