@@ -2,11 +2,11 @@
 
 Two kinds of trials. One (four in the soak) starts the command line with a Ray of its own, stops it at a named moment
 and kills the engine's actor, or the driver: what that shows is that nothing outlives a driver and that an engine's
-share is done again. Fourteen others kill forked drivers of the samples step (the step, loops and parts as they are,
+share is done again. Thirty others kill forked drivers of the samples step (the step, loops and parts as they are,
 engines in threads), at the named moments and at times drawn from start to exit; each is killed up to three times, rerun
 with other engines and part sizes, and takes some rows over from an older folder.
 
-SYNTHMILL_CRASH_SEED and SYNTHMILL_CRASH_TRIALS choose other times and more trials (14 or more hit every moment).
+SYNTHMILL_CRASH_SEED and SYNTHMILL_CRASH_TRIALS choose other times and more trials (30 hit every moment).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.support.corpus import write_corpus
 from tests.support.forked import ForkedDrivers, Row, check_complete, rows_of, write_plan
 
 SEED = int(os.environ.get("SYNTHMILL_CRASH_SEED", "0"))
-TRIALS = int(os.environ.get("SYNTHMILL_CRASH_TRIALS", "14"))
+TRIALS = int(os.environ.get("SYNTHMILL_CRASH_TRIALS", "30"))
 POINT_NAMES = ("open", "rename", "list", "merge", "delete", "before_done")
 WORDS = {"before_done": "before _DONE", "open": "engine start"}
 PLANNED, REUSED = 240, 60
