@@ -126,12 +126,12 @@ def check_language(language: str, key: str) -> None:
     """Refuses a name that is no language here.
 
     Raises:
-        UserError: with the names that there are.
+        UserError: with the closest name that there is, and what to write where none is meant.
     """
     names = (AUTO, NONE, *LANGUAGES)
     if language not in names:
-        where, remedy = f"{key}={language}", suggest(language, names)
-        raise UserError("BM25 knows no such language", where=where, remedy=remedy)
+        remedy = f"{suggest(language, names)}; for another language write {NONE}, to have it found out {AUTO}"
+        raise UserError("BM25 knows no such language", where=f"{key}={language}", remedy=remedy)
 
 
 def analyser_identity(language: str) -> dict[str, str]:
