@@ -110,7 +110,8 @@ def _verdict(difference: DifferenceFigures, rank: DifferenceFigures, documents: 
         so_few = "with so few documents they" if few else "documents"
         bound = f"{so_few} may rank up to {_worse(rank.low)} worse, where {100 * TOLERATED:.0f} % is tolerated"
         return "base", f"{bound}, so harm is not ruled out and the base model stays"
-    return "tuned", f"it includes zero, and documents rank at most {_worse(rank.low)} worse, so no harm is shown"
+    shown = "no harm is shown, though so few documents show little" if few else "no harm is shown"
+    return "tuned", f"it includes zero, and documents rank at most {_worse(rank.low)} worse, so {shown}"
 
 
 def _worse(rank: float) -> str:
