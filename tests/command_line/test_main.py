@@ -115,7 +115,8 @@ import engine.command_line.main as command_line
 def start(config, text):
     try:
         print("started", flush=True)  # inside, since the terminal may be closed the moment this is read
-        time.sleep(60)
+        for _ in range(600):
+            time.sleep(0.1)  # a signal that comes just before a sleep does not cut it short
     finally:
         os.kill(os.getpid(), signal.SIGHUP)  # the shell has sent one, the kernel sends another
         print("what a progress bar writes when it ends", flush=True)

@@ -168,7 +168,7 @@ def test_an_engine_that_hangs_is_replaced(
     pool = start(pools, replace(FAKE, max_step_seconds=1.0), place, loaded=1)
     monkeypatch.delenv(STEPS_BEFORE_HANG)
     pool.generate(*job_at(tmp_path), units(60, 15), lambda _: None)
-    assert writers(tmp_path, 60) == {0, 1}, "what it had committed is kept"
+    assert {0} < writers(tmp_path, 60), "what it had committed is kept, and others wrote the rest"
     assert "done again: it finished no step in 1 s (samples.max_step_seconds)" in written(place)
 
 
