@@ -14,13 +14,16 @@ from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
 from engine.generation.kinds import settle_kinds
+from engine.judge.config import JudgeConfig
+from engine.judge.stages import Stage, Wanted, judge_stages
+from engine.judge.step import plan_judgements
 from engine.prompts.config import PromptsConfig, RoundConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
-from engine.runtime.step import Refusal, Step
+from engine.runtime.step import JUDGE, ROUND_ZERO, Refusal, Step
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
@@ -64,6 +67,7 @@ class RunConfig:
     task: TaskConfig = field(default_factory=TaskConfig)
     prompts: PromptsConfig = field(default_factory=PromptsConfig)
     samples: SamplesConfig = field(default_factory=SamplesConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
     examples: ExamplesConfig = field(default_factory=ExamplesConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
@@ -83,20 +87,20 @@ class RunConfig:
 
 
 def steps(config: RunConfig) -> list[Step]:
-    """Lists the six steps in the order in which data meets them; three of them are repeated in every round."""
+    """Lists the six steps in the order in which data meets them; three of them are repeated in every round.
+
+    Where a filter asks a judge, what it is asked is planned and answered between samples and examples.
+    """
     config = addressed(config)
     documents = Step("documents", load_documents, config.documents, checks_input=True)
     written = round_zero(config, documents)
     known = (documents, *(step for step in written if step.name))
     prompts = Step("prompts", plan_prompts, config.prompts, known, checks_input=True)
-    samples = generation(config, documents, prompts)
-    examples = Step("examples", curate_examples, config.examples, (documents, prompts, samples))
-    rounds = [prompts, samples, examples]
+    rounds = [prompts, *samples_and_examples(config, documents, prompts)]
     for number in range(2, config.samples.rounds + 1):
-        prompts = Step("prompts", plan_prompts, RoundConfig(config.prompts, number), (documents, prompts, examples))
-        samples = generation(config, documents, prompts)
-        examples = Step("examples", curate_examples, config.examples, (documents, prompts, samples))
-        rounds += [prompts, samples, examples]
+        prompts = Step("prompts", plan_prompts, RoundConfig(config.prompts, number), (documents, prompts, rounds[-1]))
+        rounds += [prompts, *samples_and_examples(config, documents, prompts)]
+    samples, examples = next(step for step in reversed(rounds) if step.entry == "samples"), rounds[-1]
     model = Step("model", train_model, config.model, (documents, examples))
     report = Step("report", evaluate_model, config.report, (documents, prompts, samples, examples, model))
     return [documents, *written, *rounds, model, report]
@@ -112,27 +116,53 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
     """Lists the same steps on small plans, for values of conditions and demonstrations that the generator writes."""
     values: list[Step] = []
     if unwritten := values_config(config.task):
-        blank = Step("documents", load_documents, config.documents.one_blank(), part_of="values")
-        prompts = Step("prompts", plan_prompts, unwritten, (blank,), part_of="values")
-        values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of="values")]
+        part = f"{ROUND_ZERO}/values"
+        blank = Step("documents", load_documents, config.documents.one_blank(), part_of=part)
+        prompts = Step("prompts", plan_prompts, unwritten, (blank,), part_of=part)
+        values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of=part)]
     plan = demonstrations_config(config.task, config.demonstrations)
     if plan is None:
         return values
+    part = f"{ROUND_ZERO}/demonstrations"
     refusal = Refusal(
         where=f"demonstrations.self_instruct={plan.count}",
         remedy="write some by hand (demonstrations.path), or choose a larger model",
     )
-    prompts = Step("prompts", plan_prompts, plan, (documents, *values[-1:]), part_of="demonstrations")
-    samples = replace(generation(config, documents, prompts), part_of="demonstrations")
+    prompts = Step("prompts", plan_prompts, plan, (documents, *values[-1:]), part_of=part)
+    samples = replace(generation(config, documents, prompts), part_of=part)
     curation = Step("examples", curate_examples, filters_of_one_row(), (documents, prompts, samples))
-    curation = replace(curation, name="demonstrations", part_of="demonstrations", refusal=refusal)
+    curation = replace(curation, name="demonstrations", part_of=part, refusal=refusal)
     return [*values, prompts, samples, curation]
+
+
+def samples_and_examples(config: RunConfig, documents: Step, prompts: Step) -> list[Step]:
+    """Lists the steps from a plan to its examples: with a judge, a plan and its answers for each question to it."""
+    samples = generation(config, documents, prompts)
+    asked: list[Step] = []
+    answers: tuple[Step, ...] = ()
+    stages = judges(config)
+    for stage in stages:
+        part = f"{JUDGE}/{stage.name}"
+        plan = Step("prompts", plan_judgements, stage.plan, (prompts, samples, *answers), part_of=part)
+        inputs, name = (documents, plan), stage.criterion.judged
+        answer = Step("samples", generate_samples, stage.generator, inputs, resumable=True, needs_engines=True)
+        answers = (*answers, replace(answer, name=name, part_of=part))
+        asked += [plan, answers[-1]]
+    curation = replace(config.examples, judged=tuple(stage.criterion for stage in stages))
+    return [samples, *asked, Step("examples", curate_examples, curation, (documents, prompts, samples, *answers))]
+
+
+def judges(config: RunConfig) -> list[Stage]:
+    """Lists what the filters of a run have judges asked; nothing by default."""
+    filters = config.examples.filters
+    wanted = Wanted(filters.rubrics(), filters.min_information)
+    return judge_stages(config.judge, wanted, config.samples, config.task.attributes)
 
 
 def generation(config: RunConfig, documents: Step, prompts: Step) -> Step:
     """Returns the step that generates the samples of a plan; what a killed attempt committed is kept."""
     settings = config.samples
-    if prompts.part_of:  # of the few samples of round 0 many may fail: those that do not are enough
+    if prompts.part_of:  # round 0: of its few samples many may fail: those that do not are enough
         settings = replace(settings, max_failed_share=1.0)
     inputs = (documents, prompts)
     return Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)

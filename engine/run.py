@@ -14,11 +14,12 @@ from engine.errors import UserError, suggest
 from engine.generation.config import GeneratorConfig, model_configs
 from engine.generation.kinds import check_chat, settle_kinds
 from engine.generation.pools import EnginePools
-from engine.pipeline import RunConfig, steps
+from engine.judge.stages import judge_is_generator
+from engine.pipeline import RunConfig, judges, steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from engine.runtime.step import ROUND_ZERO, Step, is_made, make
+from engine.runtime.step import JUDGE, PART_FOLDERS, Step, is_made, make
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
@@ -54,6 +55,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         open_place(config, console or Console()) as place,
         using(place.store_dir, known),
     ):
+        _warn_of_judge(config, chosen, place.console)
         store = Store(place.store_dir)
         _start_engines_early(chosen, store, place)
         checked = _num_checking(chosen)
@@ -76,6 +78,13 @@ def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
     if step.entry == "documents":
         check_judgements(config, folder, place.console)
     return folder
+
+
+def _warn_of_judge(config: RunConfig, chosen: list[Step], console: Console) -> None:
+    """Tells where a model is asked what it thinks of its own samples."""
+    is_asked = any(step.part_of.startswith(f"{JUDGE}/") for step in chosen)
+    if is_asked and judge_is_generator(judges(config), config.samples):
+        console.warn("the judge is the generator, and models favour what they wrote; judge.model names another one")
 
 
 def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:
@@ -151,11 +160,12 @@ def _num_checking(chosen: list[Step]) -> int:
 
 
 def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None:
-    """Loads the generator while documents are read and prompts are planned."""
+    """Loads the model that generates first, while documents are read and prompts are planned."""
     for step in chosen:
         if step.needs_engines and not is_made(step, store):
             number = store.count_start(step.noun, step.fingerprint)
             place.engines.start(step.config, place, f"{step.fingerprint}/{number}")
+            return
 
 
 def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) -> None:
@@ -167,17 +177,20 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) 
     link(run_dir, "logs", place.logs())
     every = steps(config)
     valid = {step.fingerprint for step in every}
-    for entry in [*(run_dir / noun for noun in NOUNS), *run_dir.glob(f"{ROUND_ZERO}/*/*")]:
+    of_parts = (entry for folder in PART_FOLDERS for entry in run_dir.glob(f"{folder}/*/*"))
+    for entry in [*(run_dir / noun for noun in NOUNS), *of_parts]:
         if entry.is_symlink() and entry.resolve().name not in valid:
             entry.unlink()  # what an earlier config left: trace and search must not mix two runs
-    _begin_round_zero(run_dir / ROUND_ZERO, {step.part_of for step in every} - {""}, config_text)
+    for folder in PART_FOLDERS:
+        parts = {Path(step.part_of).name for step in every if step.part_of.startswith(f"{folder}/")}
+        _begin_parts(run_dir / folder, parts, config_text)
     store = Store(place.store_dir)
     for step in made:
         _link(step, store.folder(step.noun, step.fingerprint), store, run_dir)
 
 
-def _begin_round_zero(folder: Path, parts: set[str], config_text: str) -> None:
-    """Makes a run folder for each part of round 0, and removes those of parts that only an earlier config had."""
+def _begin_parts(folder: Path, parts: set[str], config_text: str) -> None:
+    """Makes a run folder for each part of round 0 or judge, and removes those of parts that an earlier config had."""
     for part in sorted(parts):
         make_folder(folder / part, where=f"run_dir={folder.parent}")
         begin_run(folder / part, config_text)
@@ -188,7 +201,7 @@ def _begin_round_zero(folder: Path, parts: set[str], config_text: str) -> None:
 
 def _link(step: Step, folder: Path, store: Store, run_dir: Path) -> None:
     entry = run_dir / step.entry
-    for source in step.inputs if step.part_of else ():  # a part of round 0 is whole: it can be traced by itself
+    for source in step.inputs if step.part_of else ():  # a part is whole: it can be traced by itself
         link(entry.parent, source.noun, store.folder(source.noun, source.fingerprint))
     link(entry.parent, entry.name, folder)
 

@@ -162,8 +162,9 @@ class PromptsFolder:
         return pa.concat_tables(tables)
 
     def plan_files(self) -> list[PlanFile]:
-        """The files of the plan, from their footers alone."""
-        return [_plan_file(file) for file in self._files()]
+        """The files of the plan that hold rows, from their footers alone; a judge may have nothing to be asked."""
+        footers = ((file, pq.read_metadata(file)) for file in self._files())
+        return [_plan_file(file, footer) for file, footer in footers if footer.num_rows]
 
     def row(self, sample_id: int) -> dict[str, Any] | None:
         """One planned row as a mapping, from the one file that holds it; None where it is not planned."""
@@ -228,8 +229,7 @@ class PromptsFolder:
         return sorted(self.path.glob("plan-*.parquet"))
 
 
-def _plan_file(path: Path) -> PlanFile:
-    metadata = pq.read_metadata(path)
+def _plan_file(path: Path, metadata: pq.FileMetaData) -> PlanFile:
     columns = [metadata.row_group(index).column(0) for index in range(metadata.num_row_groups)]
     assert all(column.path_in_schema == "sample_id" and column.statistics for column in columns), f"{path} is no plan"
     ranges = [(column.statistics.min, column.statistics.max) for column in columns]
@@ -238,7 +238,7 @@ def _plan_file(path: Path) -> PlanFile:
 
 def size_of(files: Sequence[PlanFile]) -> int:
     """One more than the largest id: the size of a bitmap of the plan."""
-    return max(file.last for file in files) + 1
+    return max((file.last for file in files), default=-1) + 1
 
 
 def read_sets(file: Path) -> list[list[Demonstration]]:

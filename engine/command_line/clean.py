@@ -12,14 +12,14 @@ import contextlib
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.command_line.ignored_parts import bytes_of, find_ignored, remove_ignored
 from engine.errors import UserError
 from engine.runtime.console import Console
-from engine.runtime.step import ROUND_ZERO
+from engine.runtime.step import PART_FOLDERS
 from engine.storage.files import locked
 from engine.storage.in_use import while_no_driver_starts
 from engine.storage.run_folders import find_runs, is_run, remembered_runs
@@ -196,13 +196,14 @@ def _no_run(gone: Sequence[Path], store: Store, options: Options) -> UserError:
     )
 
 
-def _targets(runs: Iterable[Path]) -> set[Path]:
-    """Finds where the links of run folders lead, and those of their parts of round 0.
+def _targets(runs: Collection[Path]) -> set[Path]:
+    """Finds where the links of run folders lead, and those of their parts (`PART_FOLDERS`).
 
     Raises:
         UserError: a link leads nowhere.
     """
-    folders = [folder for run in runs for folder in (run, *run.glob(f"{ROUND_ZERO}/*")) if folder.is_dir()]
+    parts = [part for run in runs for name in PART_FOLDERS for part in run.glob(f"{name}/*")]
+    folders = [folder for folder in (*runs, *parts) if folder.is_dir()]
     entries = [entry for folder in folders for entry in folder.iterdir() if entry.is_symlink()]
     links = [entry for entry in entries if entry.name != _LOGS and entry.suffix != ".tmp"]  # a kill leaves *.tmp
     if dangling := sorted(entry for entry in links if not entry.exists()):

@@ -27,6 +27,8 @@ from engine.storage.lines import read_text
 
 SUFFIXES = (".yaml", ".yml")
 """The endings of a choice that is the path of a file."""
+RUBRICS = "judge"
+"""The group of which a run has every file: the rubrics."""
 _GLOBAL = "_global_"
 """Hydra's package of a file whose keys are those of the run."""
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
@@ -90,12 +92,24 @@ def find_user_files(overrides: Sequence[str], user_conf: Path | None = None) -> 
     written = [_by_path(text) for text in overrides]
     if not user_conf or any(text.lstrip("+").startswith("hydra.searchpath=") for text in overrides):
         return written
-    for text in overrides:
+    written += _with_rubrics(overrides, user_conf)
+    for text in [*overrides, *(f"{RUBRICS}={file.stem}" for file in (user_conf / RUBRICS).glob("*.yaml"))]:
         both = chosen_files([text], user_conf)
         if len(both) > 1:
             remedy = f"rename yours, or name it by its path: {both[1].group}={_shown(both[1].file)}"
             raise UserError("has the name of a file that ships", where=_shown(both[1].file), remedy=remedy)
     return [*written, f'hydra.searchpath=["{user_conf.as_uri()}"]']
+
+
+def _with_rubrics(overrides: Sequence[str], user_conf: Path) -> list[str]:
+    """Returns the override that loads the user's own rubrics beside those that ship; none where there are none.
+
+    A run may apply several rubrics, so all are there, and `examples.filters.judge` names those that are asked.
+    """
+    are_chosen = any(text.startswith(f"{RUBRICS}=") for text in overrides)
+    if are_chosen or not any((user_conf / RUBRICS).glob("*.yaml")):
+        return []
+    return [f"{RUBRICS}=[{','.join(choices(RUBRICS, user_conf))}]"]
 
 
 def _by_path(text: str) -> str:

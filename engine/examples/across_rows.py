@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.artifacts.judged import Criterion, Judged, rows_with
 from engine.errors import BrokenInvariantError
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.duplicates.exact import Ids, exact_duplicates
@@ -46,6 +47,27 @@ def reject_by_row(ledger: Ledger, judged: Iterable[pa.Table], file: Path) -> Non
     if first != len(ledger):
         raise BrokenInvariantError(f"the filters returned {first} of {len(ledger)} rows")
     ledger.set_queries(Texts(file))
+
+
+def reject_judged(ledger: Ledger, judged: Judged, criterion: Criterion) -> None:
+    """Rejects what a judge turned down; the detail is the figure, and beside it the length, which judges tend to favour.
+
+    Args:
+        ledger: what is open may be rejected.
+        judged: the figures of one folder of judgements; samples that are not in it are left as they are.
+        criterion: where it draws the line.
+    """
+    rows = ledger.open()
+    places, is_judged = rows_with(judged.ids, ledger.ids[rows])
+    rows, places = rows[is_judged], places[is_judged]
+    is_rejected = criterion.rejects(judged.figures[places])
+    rows, figures = rows[is_rejected], judged.figures[places[is_rejected]]
+    shown = pa.array(np.char.mod("%.2f", figures), pa.string())
+    shown = pc.if_else(pc.equal(shown, "nan"), "not judged", shown)
+    lengths = pa.array([len(query) for query in ledger.queries(rows)], pa.int64()).cast(pa.string())
+    details = pc.binary_join_element_wise(criterion.rubric, shown, " ")
+    details = pc.binary_join_element_wise(details, lengths, ", ")
+    ledger.reject(rows, criterion.reason, pc.binary_join_element_wise(details, "characters", " "))
 
 
 def reject_exact_duplicates(ledger: Ledger) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from omegaconf import II
 
+from engine.artifacts.judged import Criterion
 from engine.errors import check_setting
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.filters.chain import FiltersConfig
@@ -32,6 +33,8 @@ class ExamplesConfig:
     """The encoder that measures the round trip."""
     seed: int = II("seed")
     """The seed that the validation documents are drawn with."""
+    judged: tuple[Criterion, ...] = field(default=(), metadata={"omegaconf_ignore": True})
+    """What the judges of the run were asked, in order. The pipeline fills it in by `filters` and `judge`; it is no setting."""
 
     def __post_init__(self) -> None:
         """Refuses shares and counts that leave nothing to train on."""
@@ -42,8 +45,9 @@ class ExamplesConfig:
         check_setting(keeps_some, "examples.max_per_passage", most, limits, fault="keeps nothing")
 
     def identity(self) -> dict[str, object]:
-        """Returns the fields, without the encoder where nothing is measured with it."""
-        return fields_of(self, without=() if self.round_trip.enabled else ("encoder",))
+        """Returns the fields, without the encoder where nothing is measured with it, and without judges where none is."""
+        measures = {"encoder": self.round_trip.enabled, "judged": bool(self.judged)}
+        return fields_of(self, without=[name for name, is_used in measures.items() if not is_used])
 
 
 def filters_of_one_row() -> ExamplesConfig:

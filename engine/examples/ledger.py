@@ -29,6 +29,8 @@ Rows = npt.NDArray[np.int64]
 """The row numbers of a ledger."""
 
 SETTINGS = {row_filter.name: row_filter.setting for row_filter in FILTERS} | {
+    "information": "examples.filters.min_information",
+    "judge": "judge.rubrics.NAME.threshold, or examples.filters.judge",
     "exact_duplicate": "examples.dedup.exact",
     "near_duplicate": "examples.dedup.threshold",
     "round_trip": "examples.round_trip.top_k",

@@ -2,7 +2,8 @@
 
 In: documents, samples, and what their prompts said. Out: `kept.parquet` and `rejected.parquet` (`columns.EXAMPLES`).
 `curate_examples` is the list of the filters in their order: those that judge one sample at a time run as Ray Data, then
-come those that compare all samples, the costliest last. Each sees what the ones before it left open.
+comes what a judge thought of samples, where one was asked, and then those that compare all samples, the costliest last.
+Each sees what the ones before it left open.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesRecord
+from engine.artifacts.judged import read_judged
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import BrokenInvariantError
 from engine.examples.across_rows import (
     reject_by_row,
     reject_exact_duplicates,
+    reject_judged,
     reject_lost,
     reject_near_duplicates,
     reject_surplus,
@@ -61,6 +64,8 @@ def _curate(
         ledger = joined.ledger
         judged = judge_samples(joined.blocks, _words_of_prompts(inputs), config.filters, place)
         reject_by_row(ledger, judged, scratch / "queries")
+    for criterion in config.judged:
+        reject_judged(ledger, read_judged(inputs[criterion.judged], criterion), criterion)
     with _timed(seconds, "duplicates"):
         if config.dedup.exact:
             reject_exact_duplicates(ledger)

@@ -155,6 +155,8 @@ class EnginePools:
     def start(self, config: GeneratorConfig, place: Place, salt: str = "") -> Pool:
         """Finds the engines of a config, or begins to load them in the background while the caller goes on.
 
+        Those of another config end first, such as the generator's before a judge that is another model: two models need
+        not fit beside each other, and Ray would have the second wait for the processors of the first.
         The salt goes into the seeds of engines that are not there yet. Ray itself starts in the caller's thread: its
         processes are tied to the life of the thread that made them.
         """
@@ -162,6 +164,7 @@ class EnginePools:
         if key in self._pools and not self._pools[key].wake():
             self.release(place, "since one of them does not wake")
         if key not in self._pools:
+            self.release(place, f"to make room for {config.model_name()}")
             release_gpu_memory()
             self._pools[key] = self._load(
                 config, place, salt, self._budgets.setdefault(key, Budget(config.max_seconds))

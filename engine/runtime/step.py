@@ -28,8 +28,9 @@ StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
 frozen dataclass of engine/artifacts."""
 
 
-ROUND_ZERO = "round_0"
-"""The folder in a run folder with an entry for each part of round 0, which has the shape of a run folder itself."""
+ROUND_ZERO, JUDGE = PART_FOLDERS = ("round_0", "judge")
+"""The folders in a run folder with an entry for each part of round 0, and for each question that a judge is asked. Such
+a part has the shape of a run folder itself."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Step:
         checks_input: whether it may refuse what the user gave; nothing of the run folder changes before it has passed.
         needs_engines: whether it generates; its config is then that of the engines, which start early.
         name: what a later step knows it by; its noun, unless that step reads two of one noun.
-        part_of: the part of round 0 that it belongs to; empty for the steps of the run itself.
+        part_of: the folder, below that of the run, of the part that it belongs to, such as `round_0/values`; empty for
+            the steps of the run itself.
         refusal: the key and the remedy that its errors name, where the usual ones would be of settings that it ignores.
     """
 
@@ -77,7 +79,7 @@ class Step:
     @property
     def entry(self) -> str:
         """Returns the entry of the run folder that links to its folder, as a relative path."""
-        return f"{ROUND_ZERO}/{self.part_of}/{self.noun}" if self.part_of else self.noun
+        return f"{self.part_of}/{self.noun}" if self.part_of else self.noun
 
     @functools.cached_property
     def fingerprint(self) -> str:
@@ -150,7 +152,8 @@ def _record(step: Step, values: Mapping[str, Any], seconds: float, place: Place)
 
 
 def _say(step: Step, place: Place, text: str) -> None:
-    place.console.step(step.noun, f"round 0, {step.part_of}: {text}" if step.part_of else text)
+    part = step.part_of.replace("_", " ").replace("/", ", ")
+    place.console.step(step.noun, f"{part}: {text}" if part else text)
 
 
 def describe(record: StepRecord) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError, suggest
 from engine.examples.filters.checks import (
@@ -48,6 +48,11 @@ class FiltersConfig(Thresholds):
 
     use: list[str] = field(default_factory=lambda: list(FILTER_NAMES))
     """The names of the filters that run; whatever their order here, they run from cheap to costly."""
+    judge: Any = field(default_factory=list)
+    """A rubric of conf/judge/, or a list of them, cheap to costly: a sample must pass the judge by each (`judge.*`)."""
+    min_information: float | None = None
+    """The least that the passage tells about the query, in nats per token of the query: log P(query | passage) less
+    log P(query) by the judge's model. About 0 where a query is not about its passage; null: not measured."""
 
     def __post_init__(self) -> None:
         """Refuses names that are no filter, names listed twice, and bounds that let nothing through."""
@@ -55,9 +60,21 @@ class FiltersConfig(Thresholds):
             if name not in FILTER_NAMES:
                 remedy = suggest(name, FILTER_NAMES)
                 raise UserError(f"{name!r} is no filter", where="examples.filters.use", remedy=remedy)
-            if self.use.count(name) > 1:
-                raise UserError(f"{name!r} is listed twice", where="examples.filters.use", remedy="list it once")
+        self._check_names("use", self.use)
+        self._check_names("judge", self.rubrics())
         super().__post_init__()
+
+    def _check_names(self, setting: str, names: Sequence[object]) -> None:
+        where = f"examples.filters.{setting}"
+        for name in names:
+            if not isinstance(name, str):
+                raise UserError(f"{name!r} is no name", where=where, remedy="write a name, or a list of names")
+            if names.count(name) > 1:
+                raise UserError(f"{name!r} is listed twice", where=where, remedy="list it once")
+
+    def rubrics(self) -> tuple[str, ...]:
+        """Returns the rubrics that a judge is asked, in order."""
+        return tuple(self.judge) if isinstance(self.judge, list | tuple) else (self.judge,) if self.judge else ()
 
     def chain(self) -> tuple[RowFilter, ...]:
         """Returns the filters that run, cheap to costly."""

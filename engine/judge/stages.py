@@ -1,0 +1,140 @@
+"""The questions of a run to its judges, cheap to costly: each is one plan that one model answers.
+
+In: the settings of the judge, which rubrics the filters name, the generator's config and the task that is judged. Out:
+stages. Every rubric is asked of each model of the cascade in turn; the filter by likelihoods comes first, and is asked of
+the cheapest model alone. All mistakes in rubrics are refused here, before anything is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from engine.artifacts.judged import Criterion
+from engine.errors import UserError, suggest
+from engine.generation.config import (
+    SETTINGS_PER_MODEL,
+    GeneratorConfig,
+    GeneratorKind,
+    generator_configs,
+    with_settings,
+)
+from engine.generation.kinds import check_chat, settle_kinds
+from engine.judge.config import INFORMATION, JudgeConfig, JudgementsConfig
+from engine.judge.rubric import (
+    INFORMATION_COLUMNS,
+    check_question,
+    information_task,
+    rubric_columns,
+    rubric_task,
+    with_blanks,
+)
+from engine.models.resolve import model_digest
+from engine.task.compiled import compile_task
+from engine.task.config import TaskConfig
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One question to one model."""
+
+    name: str
+    """The rubric, with a number from the second model of a cascade on."""
+    plan: JudgementsConfig
+    generator: GeneratorConfig
+    """The model that answers; it writes nothing, so its sampling does not matter."""
+    criterion: Criterion
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the filters of a run ask a judge for."""
+
+    rubrics: tuple[str, ...]
+    min_information: float | None
+
+
+def judge_stages(
+    judge: JudgeConfig, wanted: Wanted, generator: GeneratorConfig, attributes: Mapping[str, object]
+) -> list[Stage]:
+    """Lists what is asked, in order; nothing where no filter wants it.
+
+    Args:
+        judge: the models, and what they can be asked.
+        wanted: by the filters of curation.
+        generator: the config of the model that writes the samples.
+        attributes: the conditions of the task that is judged, by name.
+
+    Raises:
+        UserError: a rubric does not exist or cannot be rendered, or the settings of a model are wrong.
+    """
+    if not wanted.rubrics and wanted.min_information is None:
+        return []
+    models = _models(judge, generator)
+    stages: list[Stage] = []
+    for question in _questions(judge, wanted, models):
+        check_question(question.plan.task, attributes, _key(question.plan.rubric))
+        earlier = tuple(stage.criterion for stage in stages)
+        stages.append(replace(question, plan=replace(question.plan, earlier=earlier)))
+    return stages
+
+
+def _questions(judge: JudgeConfig, wanted: Wanted, models: Sequence[GeneratorConfig]) -> Iterator[Stage]:
+    if (least := wanted.min_information) is not None:
+        task = information_task(INFORMATION, judge.information)
+        given, without = INFORMATION_COLUMNS
+        criterion = Criterion(INFORMATION, _input(INFORMATION), INFORMATION, (given,), without, least, least)
+        yield Stage(INFORMATION, JudgementsConfig(task, INFORMATION, ()), models[0], criterion)
+    for rubric in wanted.rubrics:
+        if rubric not in judge.rubrics:
+            raise UserError(
+                f"there is no rubric {rubric!r}", where="examples.filters.judge", remedy=suggest(rubric, judge.rubrics)
+            )
+        for number, model in enumerate(models, 1):
+            yield _stage(judge, rubric, model, number, is_last=number == len(models))
+
+
+def _stage(judge: JudgeConfig, rubric: str, model: GeneratorConfig, number: int, *, is_last: bool) -> Stage:
+    config = judge.rubrics[rubric]
+    task = with_blanks(settle_kinds(rubric_task(rubric, config), model))
+    for turn in compile_task(task).turns.values():
+        check_chat(turn, model, "")
+    name = rubric if number == 1 else f"{rubric}_{number}"
+    low, high = (config.threshold, config.threshold) if is_last else (1 - judge.sure, judge.sure)
+    criterion = Criterion(rubric, _input(name), "judge", rubric_columns(config, task), "", low, high)
+    return Stage(name, JudgementsConfig(task, rubric, ()), model, criterion)
+
+
+def _models(judge: JudgeConfig, generator: GeneratorConfig) -> list[GeneratorConfig]:
+    """Makes the config of every model that is asked, cheap to costly: one without settings of its own is the generator.
+
+    Its engines are then those of the generator, but for a mix, of which the settings that all share are taken.
+    """
+    own = {"model": judge.model} if judge.model else {}
+    settings = [(f"judge.cascade[{number}]", each) for number, each in enumerate(judge.cascade)]
+    return [_model(generator, each, where) for where, each in [*settings, ("judge.settings", own | judge.settings)]]
+
+
+def _model(generator: GeneratorConfig, settings: Mapping[str, object], where: str) -> GeneratorConfig:
+    if not settings:
+        return replace(generator, mix={})
+    config = with_settings(
+        replace(generator, mix={}, models={}), dict(settings), where=where, allowed=SETTINGS_PER_MODEL
+    )
+    if config.generator is not GeneratorKind.fake:
+        model_digest(config.model, key="judge.model")  # a model that is not there is named by the key it stands under
+    return config
+
+
+def judge_is_generator(stages: Sequence[Stage], generator: GeneratorConfig) -> bool:
+    """Tells whether a rubric is put to a model that also writes samples; likelihoods alone are no opinion."""
+    writers = {config.model_name() for config in generator_configs(generator).values()} or {generator.model_name()}
+    return any(stage.plan.rubric != INFORMATION and stage.generator.model_name() in writers for stage in stages)
+
+
+def _input(stage: str) -> str:
+    return f"judged_{stage}"
+
+
+def _key(rubric: str) -> str:
+    return "judge.information" if rubric == INFORMATION else f"judge.rubrics.{rubric}"
