@@ -9,8 +9,9 @@ from the cache:
   block of a prompt in any case, has computed all that is asked for, unless it has met the continuation before;
 - what a pass lacks is asked for again by a pass that ends before the last token that is missing, and so computes it;
 - choices begin with one pass over the prompt, which gives the first token of each; only choices of several tokens
-  need passes of their own, and find the prompt in the cache;
-- of requests with the same prompt the first goes alone, and the others follow when the prompt is in the cache.
+  need passes of their own, and find the prompt in the cache.
+
+Requests with the same prompt may be sent at once: vLLM finds the blocks of one that was scheduled earlier in a step.
 
 Every log-probability is of one text: the tokens of the prompt, and behind them those of the continuation, each encoded
 for itself (`continuation_tokens`). The prompt is then what it is where a model writes, whatever stands behind it.
@@ -135,10 +136,7 @@ class _Request:
         self._num_passes = self._prompt_tokens = self._cached_tokens = 0
 
     def passes(self) -> list[ForwardPass]:
-        """Returns the passes to send now, after each of those before has come back; none where all is known.
-
-        The first is always one pass: it has the prompt computed for those that follow.
-        """
+        """Returns the passes to send now, after each of those before has come back; none where all is known."""
         if self._whole and (first := self._whole.next_pass(self._name())):
             return [self._sent(first, [self._whole])]
         if not self._has_compared:
@@ -184,16 +182,7 @@ class Scorer:
     def __init__(self, send: Callable[[ForwardPass], None], context_tokens: int) -> None:
         self._send, self._context_tokens = send, context_tokens
         self._requests: dict[str, _Request] = {}
-        """By the pass that is out."""
-        self._waiting: dict[tuple[int, ...], list[_Request]] = {}
-        """Requests that wait until their prompt is in the cache, by the prompt."""
-        self._prompt_of: dict[str, tuple[int, ...]] = {}
-        """The prompt that a pass has computed for those that wait."""
-
-    @property
-    def num_waiting(self) -> int:
-        """Returns the number of requests of which no pass is out."""
-        return sum(map(len, self._waiting.values()))
+        """By each pass that is out."""
 
     def add(self, request_id: str, prompt: list[int], continuations: Sequence[list[int]], *, whole: bool) -> None:
         """Takes in a request.
@@ -215,13 +204,7 @@ class Scorer:
         if length > self._context_tokens:
             what = f"the prompt has {length} tokens with its continuation"
             raise ValueError(f"{what}, the context {self._context_tokens}")
-        request, key = _Request(request_id, prompt, continuations, whole), tuple(prompt)
-        if key in self._waiting:
-            self._waiting[key].append(request)
-        elif passes := request.passes():
-            self._waiting[key] = []
-            self._prompt_of[passes[0].pass_id] = key
-            self._send_all(request, passes)
+        self._send_passes(_Request(request_id, prompt, continuations, whole))
 
     def take(self, result: PassResult) -> TokenScores | None:
         """Takes in what a pass gave, and sends what follows from it.
@@ -230,17 +213,14 @@ class Scorer:
             The scores of the request, where this was its last pass.
         """
         request = self._requests.pop(result.pass_id)
-        key = self._prompt_of.pop(result.pass_id, None)
-        for other in self._waiting.pop(key) if key is not None else ():
-            self._send_all(other, other.passes())
-        if not request.take(result):
-            return None
-        if passes := request.passes():
-            self._send_all(request, passes)
+        if not request.take(result) or self._send_passes(request):
             return None
         return request.scores()
 
-    def _send_all(self, request: _Request, passes: Iterable[ForwardPass]) -> None:
+    def _send_passes(self, request: _Request) -> bool:
+        """Sends what a request needs now; returns whether it needs anything."""
+        passes = request.passes()
         for each in passes:
             self._send(each)
             self._requests[each.pass_id] = request
+        return bool(passes)

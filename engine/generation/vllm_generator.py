@@ -128,7 +128,7 @@ class VllmGenerator:
 
     def num_unfinished(self) -> int:
         """Returns the number of requests that are admitted and not finished; see Generator."""
-        return int(self._engine.get_num_unfinished_requests()) + self._scorer.num_waiting
+        return int(self._engine.get_num_unfinished_requests())
 
     def counters(self) -> dict[str, int]:
         """Returns the engine's prefix cache counters, in tokens; see Generator."""
