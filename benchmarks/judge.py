@@ -3,8 +3,8 @@
     python benchmarks/judge.py [--model MODEL] [--instruct]
 
 Takes the cases of tests/data/answerability.jsonl, written by hand: each of a hundred passages has a question that it
-answers, and one on the same subject that it does not. The same steps as in a run plan the questions to the judge and have
-them answered, by the bundled model of 135 million parameters unless another is named. Prints
+answers, and one on the same subject that it does not. The same steps as in a run plan the questions to the judge and
+have them answered, by the bundled model of 135 million parameters unless another is named. Prints
 
 - `judge.RUBRIC value AUC`: the probability that an answerable question gets the higher figure than one that is not, 0.5
   by chance, with a 95 % interval (bootstrap over passages);
@@ -13,6 +13,8 @@ them answered, by the bundled model of 135 million parameters unless another is 
   correlation of the figure with the length of the question, which a judge should not look at;
 - `judge.words`, `judge.length`: the same of what needs no model, the share of the question's words that stand in the
   passage, and its length;
+- `judge.RUBRIC.passing value`: the share of answerable questions that pass the threshold (0.5 nats per token for the
+  likelihoods), and beside it those of the others;
 - `judge.RUBRIC.speed value`: cases per second. A case is two prompts, since choices are asked in both orders, and
   likelihoods with and without the passage.
 """
@@ -52,6 +54,8 @@ from engine.text.words import words
 
 CASES = ROOT / "tests" / "data" / "answerability.jsonl"
 RUBRICS = ("relevance", "answerability")
+LEAST_INFORMATION = 0.5
+"""The threshold at which passing questions are counted, in nats per token."""
 RESAMPLES = 5_000
 _DISTANCE = 37
 """The question of another passage is that of the passage so many further on."""
@@ -94,7 +98,11 @@ def write_run(cases: Cases, root: Path) -> dict[str, Path]:
     table = pa.table({**passages, "position": zeros, "num_tokens": zeros}).cast(PASSAGES)
     pq.write_table(table, folders["documents"] / "passages.parquet")
     count = len(cases.questions)
-    values: dict[str, object] = {"sample_id": np.arange(count), "text": cases.questions, "status": ["generated"] * count}
+    values: dict[str, object] = {
+        "sample_id": np.arange(count),
+        "text": cases.questions,
+        "status": ["generated"] * count,
+    }
     values |= {"passage_id": [names[number // 3] for number in range(count)], "replicate": np.arange(count) % 3}
     PromptsFolder(folders["prompts"]).write_chunk(0, filled(values, PROMPTS))
     parts = PartsLog.take_over(folders["samples"], count)
@@ -144,9 +152,13 @@ def interval(figures: Figures, other: Figures, seed: int = 0) -> tuple[float, fl
 
 def rank_correlation(left: Figures, right: Figures) -> float:
     """Computes Spearman's rank correlation."""
-    ranks = [np.unique(side, return_inverse=True)[1] for side in (left, right)]
-    middle = [(np.searchsorted(np.sort(rank), rank) + np.searchsorted(np.sort(rank), rank, "right")) / 2 for rank in ranks]
-    return float(np.corrcoef(middle[0], middle[1])[0, 1])
+    return float(np.corrcoef(_middle_ranks(left), _middle_ranks(right))[0, 1])
+
+
+def _middle_ranks(values: Figures) -> Figures:
+    """Ranks values, ties by twice the middle of their ranks."""
+    in_order = np.sort(values)
+    return np.asarray(np.searchsorted(in_order, values) + np.searchsorted(in_order, values, "right"), float)
 
 
 def print_figures(name: str, figures: Figures, lengths: Figures) -> None:
@@ -167,6 +179,14 @@ def print_figures(name: str, figures: Figures, lengths: Figures) -> None:
         print(f"{line} value AUC {value:.3f} [{low:.3f}, {high:.3f}] {pairs}", flush=True)
 
 
+def print_passing(name: str, figures: Figures, threshold: float) -> None:
+    """Prints the share of each kind of question that passes a threshold."""
+    shares = [float(np.mean(figures[place::3] >= threshold)) for place in range(3)]
+    kinds = ("answerable", "unanswerable", "other passage")
+    shown = ", ".join(f"{kind} {share:.2f}" for kind, share in zip(kinds, shares, strict=True))
+    print(f"{name}.passing value {shares[0]:.2f} at {threshold:g} ({shown})", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -178,7 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_figures("judge.words", np.array([shared_words(*pair) for pair in cases.pairs]), lengths)
     print_figures("judge.length", lengths, lengths)
     config = load_config([f"samples.model={options.model}", f"samples.instruct={str(options.instruct).lower()}"])[0]
-    stages = judge_stages(config.judge, Wanted(RUBRICS, 0.0), config.samples, {})
+    stages = judge_stages(config.judge, Wanted(RUBRICS, LEAST_INFORMATION), config.samples, {})
     with tempfile.TemporaryDirectory() as folder:
         root, engines = Path(folder), EnginePools()
         place = Place(root / "run", root / "store", ClusterConfig(), Console(), NoTracker(), MemorySampler(), engines)
@@ -187,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for stage in stages:
                 figures, per_second = ask(stage, folders, root, place)
                 print_figures(f"judge.{stage.name}", figures, lengths)
+                print_passing(f"judge.{stage.name}", figures, stage.criterion.reject_below)
                 print(f"judge.{stage.name}.speed value {per_second:.1f} cases/s", flush=True)
         finally:
             engines.stop()

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.examples.config import ExamplesConfig
+from engine.examples.filters.chain import FiltersConfig
+from engine.judge.config import InformationConfig, JudgeConfig
 from engine.pipeline import RunConfig, steps
 from tests.support.paths import ROOT
 
@@ -29,13 +32,20 @@ FLOORS = (
     {"task", "models"},
     {"artifacts"},
     {"search", "generation"},
-    {"documents", "prompts", "samples", "examples", "training", "eval"},  # six steps, none knows another
+    {"documents", "prompts", "samples", "judge", "examples", "training", "eval"},  # the steps, none knows another
     {"pipeline"},
     {"run"},
     {"command_line"},
     {"__main__"},
 )
 """The rooms from the ground up. An import goes to a room on a lower floor, or stays in its room."""
+
+JUDGED = RunConfig(
+    collection="x",
+    judge=JudgeConfig(information=InformationConfig("{{ passage.text }}", "Question:")),
+    examples=ExamplesConfig(filters=FiltersConfig(min_information=0.5)),
+)
+"""A run with a judge, so with every step that there is."""
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -169,9 +179,9 @@ def test_ray_is_started_in_one_place() -> None:
 
 
 def test_a_step_is_the_one_public_function_of_its_rooms_step_file() -> None:
-    every = steps(RunConfig(collection="x"))
+    every = steps(JUDGED)
     assert {step.function.__module__ for step in every} == {
-        *(f"engine.{noun}.step" for noun in ("documents", "prompts", "samples", "examples")),
+        *(f"engine.{noun}.step" for noun in ("documents", "prompts", "samples", "judge", "examples")),
         "training.step",
         "eval.step",
     }
@@ -243,7 +253,7 @@ def test_yaml_files_are_tiny(path: str) -> None:
     assert lines_of(path) <= MAX_YAML_LINES
 
 
-STEP_MODULES = sorted({step.function.__module__ for step in steps(RunConfig(collection="x"))})
+STEP_MODULES = sorted({step.function.__module__ for step in steps(JUDGED)})
 
 
 @pytest.mark.parametrize("module", [*STEP_MODULES, "engine.pipeline", "engine.__main__"])

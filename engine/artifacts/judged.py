@@ -86,7 +86,7 @@ def read_judged(folder: Path, criterion: Criterion) -> Judged:
 
 def _figures(table: pa.Table, criterion: Criterion) -> Figures:
     """Computes the figure of each row; a row that failed has nulls, and gets NaN."""
-    values = np.mean([_numbers(table[name]) for name in criterion.columns], axis=0)
+    values: Figures = np.mean([_numbers(table[name]) for name in criterion.columns], axis=0)
     return values - _numbers(table[criterion.baseline]) if criterion.baseline else values
 
 

@@ -21,6 +21,7 @@ from engine.command_line.panels import facts, panels, shown_conditions, written_
 from engine.documents.readers.source import Reader
 from engine.errors import BrokenInvariantError, UserError
 from engine.runtime.console import Console
+from engine.runtime.step import JUDGE
 from engine.storage.run_folders import require
 from engine.storage.store import is_done
 from eval.page.side_by_side import encoders_of, find_hits, results_table
@@ -54,6 +55,8 @@ def trace(run: str, sample_id: str) -> int:
     for panel in panels(written_exchanges(prompts.prompts().compile(), row, sample), row):
         show(panel)
     show(facts(f"sample {row.sample_id}: {sample['status']}", sample_facts(sample)))
+    for name, scores in _judgements(Path(run), row.sample_id).items():
+        show(facts(f"judge, {name}", scores))
     show(_verdict(Path(run), sample))
     return 0
 
@@ -74,6 +77,17 @@ def sample_facts(sample: dict[str, Any]) -> dict[str, Any]:
         for name, value in sample.items()
         if name not in _SHOWN_ELSEWHERE and not name.startswith(_PREFIXES_SHOWN_ELSEWHERE)
     }
+
+
+def _judgements(run: Path, sample_id: int) -> dict[str, dict[str, Any]]:
+    """Reads what judges made of a sample: for each that was asked, its scores, or why it could not be asked."""
+    judgements = {}
+    for folder in sorted(run.glob(f"{JUDGE}/*/samples")):
+        row = SamplesFolder(folder).row(sample_id) if is_done(folder) else None
+        if row is not None:
+            shown = {name: value for name, value in row.items() if name.startswith("score_") or name == "error"}
+            judgements[folder.parent.name] = {name: value for name, value in shown.items() if value not in (None, "")}
+    return judgements
 
 
 def _is_blank(documents: DocumentsFolder) -> bool:

@@ -50,7 +50,7 @@ def reject_by_row(ledger: Ledger, judged: Iterable[pa.Table], file: Path) -> Non
 
 
 def reject_judged(ledger: Ledger, judged: Judged, criterion: Criterion) -> None:
-    """Rejects what a judge turned down; the detail is the figure, and beside it the length, which judges tend to favour.
+    """Rejects what a judge turned down; the detail is the figure, and beside it the length, which judges may favour.
 
     Args:
         ledger: what is open may be rejected.

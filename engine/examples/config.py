@@ -34,7 +34,7 @@ class ExamplesConfig:
     seed: int = II("seed")
     """The seed that the validation documents are drawn with."""
     judged: tuple[Criterion, ...] = field(default=(), metadata={"omegaconf_ignore": True})
-    """What the judges of the run were asked, in order. The pipeline fills it in by `filters` and `judge`; it is no setting."""
+    """What the judges of the run were asked, in order: no setting, since it follows from `filters` and `judge`."""
 
     def __post_init__(self) -> None:
         """Refuses shares and counts that leave nothing to train on."""
@@ -45,7 +45,7 @@ class ExamplesConfig:
         check_setting(keeps_some, "examples.max_per_passage", most, limits, fault="keeps nothing")
 
     def identity(self) -> dict[str, object]:
-        """Returns the fields, without the encoder where nothing is measured with it, and without judges where none is."""
+        """Returns the fields, without the encoder where nothing is measured with it; likewise without judges."""
         measures = {"encoder": self.round_trip.enabled, "judged": bool(self.judged)}
         return fields_of(self, without=[name for name, is_used in measures.items() if not is_used])
 

@@ -1,7 +1,7 @@
 """What can be set for a judge: what it is asked, which models answer, and when one is sure.
 
-In: YAML under `judge`; the files of conf/judge/ are its rubrics. Out: configs, checked when they are made. Which rubrics
-a run applies is said by its filters (`examples.filters.judge`, `examples.filters.min_information`).
+In: YAML under `judge`; the files of conf/judge/ are its rubrics. Out: configs, checked when they are made. Which
+rubrics a run applies is said by its filters (`examples.filters.judge`, `examples.filters.min_information`).
 """
 
 from __future__ import annotations
@@ -68,11 +68,13 @@ class JudgeConfig:
     information: InformationConfig = field(default_factory=InformationConfig)
 
     def __post_init__(self) -> None:
-        """Refuses thresholds that are no probability, choices of which there are none, and names that are taken."""
+        """Refuses thresholds that are no probability, questions without prompt or choice, and names that are taken."""
         check_setting(0.5 < self.sure <= 1, "judge.sure", self.sure, "above 0.5, and 1 at most")
         for name, rubric in self.rubrics.items():
             where = f"judge.rubrics.{name}"
             check_setting(0 < rubric.threshold <= 1, f"{where}.threshold", rubric.threshold, "above 0, and 1 at most")
+            if not rubric.prompt.strip():
+                raise UserError("asks nothing", where=f"{where}.prompt", remedy="write a template with `query` in it")
             if len(rubric.choices) < 2:
                 raise UserError("has fewer than two choices", where=f"{where}.choices", remedy="write [yes, no], say")
             if name == INFORMATION or not name.isidentifier():

@@ -17,7 +17,7 @@ from engine.task.check import check_turns
 from engine.task.compiled import compile_task
 from engine.task.config import PromptKind, ScoreKind, TaskConfig, TurnConfig
 from engine.task.scores import choice_label
-from engine.task.templates import undeclared_names
+from engine.task.templates import compile_template, undeclared_names
 
 QUERY = "judged_query"
 """The condition that holds the sample's text in a judge's plan."""
@@ -42,6 +42,7 @@ def rubric_task(name: str, rubric: RubricConfig) -> TaskConfig:
     Raises:
         UserError: a template does not parse.
     """
+    compile_template(rubric.prompt, f"judge.rubrics.{name}.prompt")
     turns = {_LISTED: _question(rubric, rubric.choices)}
     if "choices" in undeclared_names(rubric.prompt):
         turns[_REVERSED] = _question(rubric, rubric.choices[::-1])
@@ -57,9 +58,7 @@ def with_blanks(task: TaskConfig) -> TaskConfig:
     """Returns a task whose kind is settled, with the blank that parts a completion's prompt from a choice."""
     if task.kind is not PromptKind.completion:
         return task
-    turns = {
-        name: replace(turn, choice=[f" {choice}" for choice in turn.choice]) for name, turn in task.turns.items()
-    }
+    turns = {name: replace(turn, choice=[f" {choice}" for choice in turn.choice]) for name, turn in task.turns.items()}
     return replace(task, turns=turns)
 
 
@@ -95,7 +94,9 @@ def check_question(task: TaskConfig, attributes: Mapping[str, object], where: st
         UserError: a template names what is not there, or a condition has the name that the judge's plan needs.
     """
     if QUERY in attributes:
-        raise UserError(f"a judge needs the name {QUERY!r}", where=f"task.attributes.{QUERY}", remedy="call it otherwise")
+        raise UserError(
+            f"a judge needs the name {QUERY!r}", where=f"task.attributes.{QUERY}", remedy="call it otherwise"
+        )
     try:
         check_turns(compile_task(task), {**dict.fromkeys(attributes, "x"), QUERY: "x"})
     except UserError as error:

@@ -1,8 +1,8 @@
 """The questions of a run to its judges, cheap to costly: each is one plan that one model answers.
 
 In: the settings of the judge, which rubrics the filters name, the generator's config and the task that is judged. Out:
-stages. Every rubric is asked of each model of the cascade in turn; the filter by likelihoods comes first, and is asked of
-the cheapest model alone. All mistakes in rubrics are refused here, before anything is made.
+stages. Every rubric is asked of each model of the cascade in turn; the filter by likelihoods comes first, and is asked
+of the cheapest model alone. All mistakes in rubrics are refused here, before anything is made.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from engine.judge.rubric import (
 )
 from engine.models.resolve import model_digest
 from engine.task.compiled import compile_task
-from engine.task.config import TaskConfig
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """The plan of a judge: samples -> a row for each that is to be judged, which the samples step then has answered.
 
-In: the plan and the samples of a run, and what earlier judges thought. Out: a prompts folder whose rows have the ids and
-passages of the samples, and the sample's cleaned text as a condition. Whom an earlier judge has settled, and who says
-nothing at all, has no row. In memory are 24 bytes a sample; texts go through a file.
+In: the plan and the samples of a run, and what earlier judges thought. Out: a prompts folder whose rows have the ids
+and passages of the samples, and the sample's cleaned text as a condition. A sample that an earlier judge has settled,
+or that has no text, has no row. In memory are a few dozen bytes a sample; texts go through a file.
 """
 
 from __future__ import annotations

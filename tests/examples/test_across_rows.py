@@ -6,10 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from engine.artifacts.judged import Criterion, Judged
 from engine.errors import BrokenInvariantError
 from engine.examples.across_rows import (
     reject_by_row,
     reject_exact_duplicates,
+    reject_judged,
     reject_lost,
     reject_near_duplicates,
     reject_surplus,
@@ -105,3 +107,21 @@ def test_nothing_is_left_to_compare() -> None:
     reject_lost(ledger, np.empty(0, np.int64), top_k=3)
     reject_surplus(ledger, max_per_passage=1)
     assert ledger.rejected() == {"length": 6}
+
+
+def test_a_judge_turns_down_open_rows_below_its_line_and_those_it_could_not_judge() -> None:
+    ledger = checked_by_row()
+    line = Criterion("relevance", "judged_relevance", "judge", ("score_listed_yes",), "", 0.5, 0.5)
+    judged = Judged(np.array([0, 10, 30, 50]), np.array([0.2, 0.5, np.nan, 0.1]))
+    reject_judged(ledger, judged, line)
+    assert ledger.reasons().to_pylist() == ["judge", "", "", "judge", "", "format"], "20 and 40 were not asked about"
+    assert detail_of(ledger)[0] == f"relevance 0.20, {len(QUERIES[0])} characters"
+    assert detail_of(ledger)[3] == f"relevance not judged, {len(QUERIES[3])} characters"
+    assert detail_of(ledger)[5] == "empty"
+
+
+def test_a_judge_that_was_asked_nothing_turns_nobody_down() -> None:
+    ledger = checked_by_row()
+    line = Criterion("information", "judged_information", "information", ("given",), "without", 0.5, 0.5)
+    reject_judged(ledger, Judged(np.empty(0, np.int64), np.empty(0)), line)
+    assert ledger.rejected() == {"format": 1}

@@ -21,7 +21,7 @@ from engine.generation.shares import writer_of
 from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
-from tests.support.jobs import FAKE, job_at, units
+from tests.support.jobs import FAKE, job_at, units, written
 from tests.support.places import quiet_place
 
 MIX = {"small": {"share": 3}, "large": {"share": 1, "temperature": 0.9, "num_engines": 2}}
@@ -103,6 +103,8 @@ def test_configs_that_start_the_same_engines_share_them(place: Place, pools: Eng
     pool = pools.start(FAKE, place)
     assert pools.start(replace(FAKE, rounds=3, price_per_cpu_hour=1.0), place) is pool
     assert pools.start(replace(FAKE, max_num_seqs=9), place) is not pool
+    assert pools.start(FAKE, place) is not pool, "those of another config have ended, to make room"
+    assert written(place).count("the engines end to make room for fake") == 2
 
 
 class Stub:

@@ -214,7 +214,7 @@ def test_describes_counts_only() -> None:
 
 def test_a_step_of_round_zero_says_so_and_has_an_entry_of_its_own(place: Place, store: Store) -> None:
     documents, prompts = two_steps(WordsConfig("a"), WordsConfig("b"))
-    small = replace(documents, part_of="values", name="about")
+    small = replace(documents, part_of="round_0/values", name="about")
     folder = make(replace(prompts, inputs=(small,)), store, place) if make(small, store, place) else None
     assert "documents  round 0, values: 1 words" in printed(place)
     assert (small.entry, small.key) == ("round_0/values/documents", "about")

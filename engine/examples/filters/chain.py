@@ -23,6 +23,7 @@ from engine.examples.filters.checks import (
     check_repetition,
 )
 from engine.examples.filters.contract import KEEP, PromptWords, Row, RowFilter, Thresholds, Verdict
+from engine.runtime.identity import fields_of
 from engine.text.queries import clean_query
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class FiltersConfig(Thresholds):
                 raise UserError(f"{name!r} is no name", where=where, remedy="write a name, or a list of names")
             if names.count(name) > 1:
                 raise UserError(f"{name!r} is listed twice", where=where, remedy="list it once")
+
+    def identity(self) -> dict[str, object]:
+        """Returns what decides here: what a judge is asked is told by `examples.judged`, with its thresholds."""
+        return fields_of(self, without=("judge", "min_information"))
 
     def rubrics(self) -> tuple[str, ...]:
         """Returns the rubrics that a judge is asked, in order."""
