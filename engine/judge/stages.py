@@ -31,6 +31,8 @@ from engine.judge.rubric import (
 )
 from engine.models.resolve import model_digest
 from engine.task.compiled import compile_task
+from engine.task.config import TaskConfig
+from engine.task.templates import undeclared_names
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def judge_stages(
     stages: list[Stage] = []
     for question in _questions(judge, wanted, models):
         check_question(question.plan.task, attributes, _key(question.plan.rubric))
+        _check_label(judge, question.plan.rubric, attributes)
         earlier = tuple(stage.criterion for stage in stages)
         stages.append(replace(question, plan=replace(question.plan, earlier=earlier)))
     return stages
@@ -86,22 +89,35 @@ def _questions(judge: JudgeConfig, wanted: Wanted, models: Sequence[GeneratorCon
         yield Stage(INFORMATION, JudgementsConfig(task, INFORMATION, ()), models[0], criterion)
     for rubric in wanted.rubrics:
         if rubric not in judge.rubrics:
-            raise UserError(
-                f"there is no rubric {rubric!r}", where="examples.filters.judge", remedy=suggest(rubric, judge.rubrics)
-            )
+            remedy = suggest(rubric, judge.rubrics)
+            raise UserError(f"there is no rubric {rubric!r}", where="examples.filters.judge", remedy=remedy)
         for number, model in enumerate(models, 1):
             yield _stage(judge, rubric, model, number, is_last=number == len(models))
+
+
+def _check_label(judge: JudgeConfig, rubric: str, attributes: Mapping[str, object]) -> None:
+    if rubric in judge.rubrics and not attributes and "label" in undeclared_names(judge.rubrics[rubric].prompt):
+        remedy = "leave the rubric out, or give the task attributes"
+        raise UserError("asks about `label`, and the task has no conditions", where=_key(rubric), remedy=remedy)
 
 
 def _stage(judge: JudgeConfig, rubric: str, model: GeneratorConfig, number: int, *, is_last: bool) -> Stage:
     config = judge.rubrics[rubric]
     task = with_blanks(settle_kinds(rubric_task(rubric, config), model))
-    for turn in compile_task(task).turns.values():
-        check_chat(turn, model, "")
+    _check_chat(task, model)
     name = rubric if number == 1 else f"{rubric}_{number}"
     low, high = (config.threshold, config.threshold) if is_last else (1 - judge.sure, judge.sure)
     criterion = Criterion(rubric, _input(name), "judge", rubric_columns(config, task), "", low, high)
     return Stage(name, JudgementsConfig(task, rubric, ()), model, criterion)
+
+
+def _check_chat(task: TaskConfig, model: GeneratorConfig) -> None:
+    try:
+        for turn in compile_task(task).turns.values():
+            check_chat(turn, model, "")
+    except UserError as error:
+        remedy = "set instruct: false for that model, or the rubric's kind to completion"
+        raise UserError(error.what, where=f"judge.model={model.model}", remedy=remedy) from error
 
 
 def _models(judge: JudgeConfig, generator: GeneratorConfig) -> list[GeneratorConfig]:

@@ -68,6 +68,7 @@ def test_each_rubric_is_asked_of_each_model_of_a_cascade() -> None:
         (replace(JUDGE, settings={"seed": 3}), "clarity", "judge.settings"),
         (replace(JUDGE, cascade=[{"model": 3}]), "clarity", "judge.cascade[0].model"),
         (replace(JUDGE, rubrics={"x": RubricConfig("{{ nothing }}")}), "x", "judge.rubrics.x"),
+        (replace(JUDGE, rubrics={"x": RubricConfig("{{ query }} is {{ label }}?")}), "x", "judge.rubrics.x"),
     ],
 )
 def test_mistakes_are_named_before_anything_is_made(judge: JudgeConfig, rubric: str, where: str) -> None:
