@@ -28,7 +28,7 @@ from engine.storage.lines import read_text
 SUFFIXES = (".yaml", ".yml")
 """The endings of a choice that is the path of a file."""
 RUBRICS = "judge"
-"""The group of which a run has every file: the rubrics."""
+"""The group of which a run has every file: the rubrics of a judge."""
 _GLOBAL = "_global_"
 """Hydra's package of a file whose keys are those of the run."""
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
@@ -102,14 +102,13 @@ def find_user_files(overrides: Sequence[str], user_conf: Path | None = None) -> 
 
 
 def _with_rubrics(overrides: Sequence[str], user_conf: Path) -> list[str]:
-    """Returns the override that loads the user's own rubrics beside those that ship; none where there are none.
+    """Returns the override that loads the user's own rubrics; none where there are none.
 
-    A run may apply several rubrics, so all are there, and `examples.filters.judge` names those that are asked.
+    A run may apply several rubrics, so all are loaded, and `examples.filters.judge` names those that are asked.
     """
     are_chosen = any(text.startswith(f"{RUBRICS}=") for text in overrides)
-    if are_chosen or not any((user_conf / RUBRICS).glob("*.yaml")):
-        return []
-    return [f"{RUBRICS}=[{','.join(choices(RUBRICS, user_conf))}]"]
+    names = sorted(file.stem for file in (user_conf / RUBRICS).glob("*.yaml"))
+    return [f"{RUBRICS}=[{','.join(names)}]"] if names and not are_chosen else []
 
 
 def _by_path(text: str) -> str:

@@ -1,18 +1,25 @@
 """What can be set for a judge: what it is asked, which models answer, and when one is sure.
 
-In: YAML under `judge`; the files of conf/judge/ are its rubrics. Out: configs, checked when they are made. Which
-rubrics a run applies is said by its filters (`examples.filters.judge`, `examples.filters.min_information`).
+In: YAML under `judge`; the files of conf/judge/ are the defaults of its rubrics. Out: configs, checked when they are
+made. Which rubrics a run applies is said by its filters (`examples.filters.judge`, `examples.filters.min_information`).
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from engine.artifacts.judged import Criterion
 from engine.errors import UserError, check_setting
 from engine.task.config import PromptKind, TaskConfig
 
+SHIPPED = Path(__file__).resolve().parents[2] / "conf" / "judge"
+"""The folder of the rubrics that ship."""
 INFORMATION = "information"
 """The name of the filter by likelihoods, which no rubric may have."""
 
@@ -50,6 +57,20 @@ class InformationConfig:
     """The same without the passage."""
 
 
+def shipped_rubrics() -> dict[str, RubricConfig]:
+    """Reads the rubrics that ship.
+
+    They are defaults and no choices of a group, since each file that Hydra merges into the config of a run takes 15 ms.
+    """
+    files = {name: values for name, values in _shipped().items() if name != INFORMATION}
+    return {name: RubricConfig(**{**values, "choices": list(values["choices"])}) for name, values in files.items()}
+
+
+@functools.cache
+def _shipped() -> Mapping[str, dict[str, Any]]:
+    return {file.stem: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(SHIPPED.glob("*.yaml"))}
+
+
 @dataclass(frozen=True)
 class JudgeConfig:
     """The models that judge, and what they can be asked."""
@@ -63,9 +84,9 @@ class JudgeConfig:
     about which one of them is sure is not asked about again."""
     sure: float = 0.9
     """A model of the cascade is sure where its verdict is at least this, or at most 1 less this."""
-    rubrics: dict[str, RubricConfig] = field(default_factory=dict)
-    """What can be asked, by name: the files of conf/judge/."""
-    information: InformationConfig = field(default_factory=InformationConfig)
+    rubrics: dict[str, RubricConfig] = field(default_factory=shipped_rubrics)
+    """What can be asked, by name: the files of conf/judge/, and those of the user's own folder."""
+    information: InformationConfig = field(default_factory=lambda: InformationConfig(**_shipped()[INFORMATION]))
 
     def __post_init__(self) -> None:
         """Refuses thresholds that are no probability, questions without prompt or choice, and names that are taken."""
