@@ -1,8 +1,8 @@
 """The questions of a run to its judges, cheap to costly: each is one plan that one model answers.
 
 In: the settings of the judge, which rubrics the filters name, the generator's config and the task that is judged. Out:
-stages. Every rubric is asked of each model of the cascade in turn; the filter by likelihoods comes first, and is asked
-of the cheapest model alone. All mistakes in rubrics are refused here, before anything is made.
+stages. Each model of the cascade in turn is asked every rubric, so that it is loaded once; the filter by likelihoods
+comes first, and is asked of the cheapest model alone. Mistakes in rubrics are refused here, before anything is made.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ def judge_stages(
     for question in _questions(judge, wanted, models):
         check_question(question.plan.task, attributes, _key(question.plan.rubric))
         _check_label(judge, question.plan.rubric, attributes)
+        _check_chat(question.plan.task, question.generator)
         earlier = tuple(stage.criterion for stage in stages)
         stages.append(replace(question, plan=replace(question.plan, earlier=earlier)))
     return stages
@@ -91,7 +92,8 @@ def _questions(judge: JudgeConfig, wanted: Wanted, models: Sequence[GeneratorCon
         if rubric not in judge.rubrics:
             remedy = suggest(rubric, judge.rubrics)
             raise UserError(f"there is no rubric {rubric!r}", where="examples.filters.judge", remedy=remedy)
-        for number, model in enumerate(models, 1):
+    for number, model in enumerate(models, 1):
+        for rubric in wanted.rubrics:
             yield _stage(judge, rubric, model, number, is_last=number == len(models))
 
 
@@ -104,9 +106,10 @@ def _check_label(judge: JudgeConfig, rubric: str, attributes: Mapping[str, objec
 def _stage(judge: JudgeConfig, rubric: str, model: GeneratorConfig, number: int, *, is_last: bool) -> Stage:
     config = judge.rubrics[rubric]
     task = with_blanks(settle_kinds(rubric_task(rubric, config), model))
-    _check_chat(task, model)
-    name = rubric if number == 1 else f"{rubric}_{number}"
-    low, high = (config.threshold, config.threshold) if is_last else (1 - judge.sure, judge.sure)
+    name = rubric if number == 1 else f"{rubric}-{number}"
+    low = high = config.threshold
+    if not is_last:
+        low, high = min(low, 1 - judge.sure), max(high, judge.sure)
     criterion = Criterion(rubric, _input(name), "judge", rubric_columns(config, task), "", low, high)
     return Stage(name, JudgementsConfig(task, rubric, ()), model, criterion)
 

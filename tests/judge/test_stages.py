@@ -46,19 +46,22 @@ def test_the_generator_judges_on_its_own_engines_unless_another_is_named() -> No
     assert stage.generator.engines_key() != FAKE.engines_key()
 
 
-def test_each_rubric_is_asked_of_each_model_of_a_cascade() -> None:
+def test_each_model_of_a_cascade_is_loaded_once_and_asked_each_rubric() -> None:
     judge = replace(JUDGE, cascade=[{"model": "small"}], model="large", sure=0.8)
     every = stages_of(judge, "clarity", "relevance", least=0.5)
     assert [(stage.name, stage.generator.model) for stage in every] == [
         ("information", "small"),
         ("clarity", "small"),
-        ("clarity_2", "large"),
         ("relevance", "small"),
-        ("relevance_2", "large"),
+        ("clarity-2", "large"),
+        ("relevance-2", "large"),
     ]
-    first, second = (stage.criterion for stage in every[1:3])
+    first, second = (every[place].criterion for place in (1, 3))
     assert (first.reject_below, first.keep_from) == pytest.approx((0.2, 0.8))
     assert (second.reject_below, second.keep_from, second.rubric) == (0.5, 0.5, "clarity")
+    strict = replace(judge, rubrics={"clarity": RubricConfig(ASKED, threshold=0.95)})
+    lines = [(stage.criterion.reject_below, stage.criterion.keep_from) for stage in stages_of(strict, "clarity")]
+    assert lines == [pytest.approx((0.2, 0.95)), (0.95, 0.95)], "a cheap model accepts nothing below the threshold"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,7 @@ def test_each_rubric_is_asked_of_each_model_of_a_cascade() -> None:
         (replace(JUDGE, settings={"seed": 3}), "clarity", "judge.settings"),
         (replace(JUDGE, cascade=[{"model": 3}]), "clarity", "judge.cascade[0].model"),
         (replace(JUDGE, rubrics={"x": RubricConfig("{{ nothing }}")}), "x", "judge.rubrics.x"),
+        (replace(JUDGE, rubrics={"x": RubricConfig("{{ query }}", instruction="{{ x")}), "x", "judge.rubrics.x"),
         (replace(JUDGE, rubrics={"x": RubricConfig("{{ query }} is {{ label }}?")}), "x", "judge.rubrics.x"),
     ],
 )

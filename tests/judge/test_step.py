@@ -117,7 +117,7 @@ def test_two_models_judge_a_run_and_what_they_said_is_shown(synthmill: CommandLi
     run = synthmill.folder / "run"
     clarity = Criterion("clarity", "", "judge", ("score_listed_yes", "score_reversed_yes"), "", 0.45, 0.55)
     first = read_judged(run / "judge" / "clarity" / "samples", clarity)
-    second = read_judged(run / "judge" / "clarity_2" / "samples", clarity)
+    second = read_judged(run / "judge" / "clarity-2" / "samples", clarity)
     unsure = first.ids[~clarity.settles(first.figures)]
     assert 0 < len(unsure) < len(first.ids) < SamplesFolder(run / "samples").record().generated
     assert second.ids.tolist() == unsure.tolist()
