@@ -165,6 +165,17 @@ def test_a_position_that_came_from_the_cache_is_not_read() -> None:
     assert result.cached_tokens == 3
 
 
+def test_a_list_that_leaves_out_what_came_from_the_cache_is_read_from_its_end() -> None:
+    """The same as vLLM's other model runner gives it; and nothing at all, where the last block was in the cache."""
+    sent = ForwardPass("r:1", [7, 8, 9, 10, 11, 12], (13,), first=2)
+    behind = [SimpleNamespace(logprobs=logprobs({13: -3.0}))]
+    some = output(num_cached_tokens=3, prompt_logprobs=logprobs(None, {11: -1.0}, {12: -2.0}), outputs=behind)
+    assert pass_result(some, sent).logprobs == [None, None, None, None, -1.0, -2.0]
+    for empty in ([None], []):
+        none = output(num_cached_tokens=5, prompt_logprobs=empty, outputs=behind)
+        assert pass_result(none, sent).logprobs == [None] * 6
+
+
 def test_a_position_that_holds_another_token_was_never_written() -> None:
     sent = ForwardPass("r:1", [7, 8, 9], (13,), first=1)
     answer = output(
