@@ -79,11 +79,11 @@ class VllmGenerator:
         text, prompt = model_input(request.prompt, self._tokenizer, thinking=thinking)
         if not text.strip():
             raise ValueError("the prompt is empty")
-        if request.scoring:
-            self._score(request, request.scoring, prompt)
-            return prompt_hash(text)
         try:
-            self._engine.add_request(request.request_id, prompt, self._sampling(request), lora_request=self._lora)
+            if request.scoring:
+                self._score(request, request.scoring, prompt)
+            else:
+                self._engine.add_request(request.request_id, prompt, self._sampling(request), lora_request=self._lora)
         except self._refusal as error:
             raise ValueError(str(error)) from error
         return prompt_hash(text)
