@@ -79,11 +79,11 @@ class VllmGenerator:
         text, prompt = model_input(request.prompt, self._tokenizer, thinking=thinking)
         if not text.strip():
             raise ValueError("the prompt is empty")
-        if request.scoring:
-            self._score(request, request.scoring, prompt)
-            return prompt_hash(text)
         try:
-            self._engine.add_request(request.request_id, prompt, self._sampling(request), lora_request=self._lora)
+            if request.scoring:
+                self._score(request, request.scoring, prompt)
+            else:
+                self._engine.add_request(request.request_id, prompt, self._sampling(request), lora_request=self._lora)
         except self._refusal as error:
             raise ValueError(str(error)) from error
         return prompt_hash(text)
@@ -238,8 +238,9 @@ def pass_parameters(sent: ForwardPass) -> Any:
 def pass_result(output: Any, sent: ForwardPass) -> PassResult:
     """Reads what vLLM gave for a forward pass.
 
-    A position is computed from the token before it. Where that one came from the cache, `prompt_logprobs` holds
-    memory that nobody has written to, so that such positions are not read.
+    A position is computed from the token before it. Where that one came from the cache, vLLM's model runner on CPU
+    returns memory that nobody has written to, and the one on GPUs (V2) leaves the position out, so that its list is
+    shorter. So the list is read from its end, and only where something was computed.
 
     Args:
         output: a `vllm.RequestOutput`.
@@ -247,8 +248,10 @@ def pass_result(output: Any, sent: ForwardPass) -> PassResult:
     """
     cached = output.num_cached_tokens or 0
     logprobs: list[float | None] = [None] * len(sent.tokens) if sent.asks_for_tokens else []
-    for position in range(max(sent.first, cached + 1), len(logprobs)):
-        of_token = output.prompt_logprobs[position].get(sent.tokens[position])
+    given = output.prompt_logprobs or []
+    left_out = len(logprobs) - len(given)
+    for position in range(max(sent.first, cached + 1, left_out + 1), len(logprobs)):
+        of_token = given[position - left_out].get(sent.tokens[position])
         logprobs[position] = of_token and of_token.logprob
     [behind] = output.outputs[0].logprobs
     next_logprobs = {token: behind[token].logprob for token in sent.next_tokens}

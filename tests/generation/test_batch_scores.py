@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pyarrow.parquet as pq
+import pytest
 
 from engine.generation.generator import Request
 from engine.storage.parts import committed_parts
@@ -40,7 +41,7 @@ def test_what_one_turn_wrote_is_scored_by_the_next(start: Start) -> None:
         assert r["score_likely_tokens"] == r["output_tokens"] == len(r["text"].split()), "one turn alone writes"
         assert r["score_likely_mean"] == r["score_likely_logprob"] / r["score_likely_tokens"]
         assert abs(r["logprob"] - r["score_likely_mean"]) < 1e-6, "that of the last turn"
-        assert r["score_about_yes"] + r["score_about_no"] == 1
+        assert r["score_about_yes"] + r["score_about_no"] == pytest.approx(1)
         assert r["turn_about"] == ("yes" if r["score_about_yes"] > 0.5 else "no")
         assert r["score_alone_prompt_logprobs"] == [None], "a prompt of one word"
         assert r["finish_reason"] == "stop"
