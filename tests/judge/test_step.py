@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.columns import PROMPTS
+from engine.artifacts.columns import PASSAGES, PROMPTS
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.judged import Criterion, read_judged
 from engine.artifacts.prompts import PromptsFolder, size_of
@@ -19,10 +19,12 @@ from engine.judge.config import JudgementsConfig, RubricConfig
 from engine.judge.rubric import QUERY, rubric_task
 from engine.judge.step import plan_judgements
 from engine.samples.planned import PlannedIndex
+from engine.samples.step import generate_samples
 from engine.storage.ids import IdSet
 from tests.support.command_line import CommandLine
 from tests.support.committed import commit_table
 from tests.support.corpus import write_corpus
+from tests.support.jobs import FAKE
 from tests.support.places import quiet_place
 
 TEXTS = [" Query: what is a pump\nmore", "", "why do bees dance", "failed", "what is a pump", "how deep is the lake"]
@@ -95,13 +97,21 @@ def test_whom_an_earlier_model_is_sure_of_is_not_asked_about_again(inputs: dict[
     assert planned(other, inputs, tmp_path / "other")["sample_id"].to_pylist() == [0, 2, 5], "4 is rejected already"
 
 
-def test_a_plan_may_have_no_rows(inputs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_plan_may_have_no_rows_and_then_no_engine_is_started(inputs: dict[str, Path], tmp_path: Path) -> None:
     inputs["judged_clarity"] = tmp_path / "earlier"
     judged_by_another(inputs["judged_clarity"], [0.0] * 4)
     table = planned(replace(CONFIG, earlier=(UNSURE,)), inputs, tmp_path / "second")
     assert table.num_rows == 0
     folder = PromptsFolder(tmp_path / "second")
     assert (folder.conditions(), size_of(folder.plan_files())) == (["form", QUERY], 0)
+    documents, answers = tmp_path / "documents", tmp_path / "answers"
+    for made in (documents, answers):
+        made.mkdir()
+    passages = pa.Table.from_pylist([{"passage_id": "a", "title": "", "text": "x"}], schema=PASSAGES)
+    pq.write_table(passages, documents / "passages.parquet")
+    folders = {"documents": documents, "prompts": folder.path}
+    assert generate_samples(FAKE, folders, answers, quiet_place(tmp_path)).planned == 0
+    assert read_judged(answers, UNSURE).ids.tolist() == []
 
 
 @pytest.mark.slow
