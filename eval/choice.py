@@ -1,0 +1,229 @@
+"""Chooses how to search without judged queries: words, meaning or both, and with which weight.
+
+In: what each weight of words reaches on synthetic queries, whole and thinned (`eval.retrieval.thinned`); what real
+queries show without judgements; judged queries where there are any. Out: the weight, what it gains over words alone and
+meaning alone, and the sentence that a user reads.
+
+Synthetic queries repeat the words of their document, each set less than the one before it. Real queries are taken for a
+mixture of these sets. What share each has is seen from the real queries alone: the fewer words a query has in common
+with what answers it, the fewer passages do words and meaning both find. The shares are those under which the agreement
+of the two systems on the real queries is most likely (a mixture with known components, fitted by expectation
+maximisation), with as much as `_PRIOR_QUERIES` queries spread over all sets alike. Without real queries they are equal.
+Then the weight is best for the mixture. An encoder that cannot read the collection disagrees with words on every set
+alike, and its nDCG@10 on all of them tells so.
+
+Judged queries are averaged with the mixture, which counts as `_SYNTHETIC_QUERIES` of them. All constants were chosen on
+CACM and the development half of python_docs; docs/results.md has what they reach elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from eval.retrieval.metrics import Floats
+from eval.significance import Bootstrap, DifferenceFigures, Resampled
+from eval.weights import WEIGHTS, WeightCurves
+from eval.wording import signed
+
+THINNING = (0.0, 0.5, 0.75, 1.0)
+"""The share of the words in common with its document that each set of synthetic queries lacks."""
+_PRIOR_QUERIES = 10
+_SYNTHETIC_QUERIES = 60
+_AGREEMENT_SPREAD = 0.12
+"""How widely the agreement of one synthetic query stands for that of others: the width of a normal kernel."""
+_ITERATIONS = 200
+_RARE = 1e-6
+"""A density that no agreement falls below, so that one query that is like none of the sets decides nothing."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known about one pair of systems, words and meaning.
+
+    Attributes:
+        synthetic: the curves of the same n queries, thinned by each of `THINNING`.
+        agreement: the agreement of both systems on queries of people, judged or not, (m,); none where m is 0.
+        judged: the curves of judged queries; None where there are none.
+    """
+
+    synthetic: Sequence[WeightCurves]
+    agreement: Floats
+    judged: WeightCurves | None = None
+
+    @cached_property
+    def shares(self) -> Floats:
+        """Returns the share of real queries that is like each set of synthetic ones; together 1."""
+        return mixture(self.agreement, [curves.agreement for curves in self.synthetic])
+
+    def expected(self) -> Floats:
+        """Returns what each weight reaches on each synthetic query, averaged over the sets by their shares, (n, w)."""
+        values: Floats = np.tensordot(self.shares, np.stack([curves.values for curves in self.synthetic]), 1)
+        return values
+
+    def means(self) -> Floats:
+        """Returns what each weight reaches on average, (w,)."""
+        means: Floats = np.asarray(self.expected().mean(axis=0), np.float64)
+        if self.judged is None:
+            return means
+        share = _share_of_judged(len(self.judged.values))
+        return np.asarray(share * self.judged.values.mean(axis=0) + (1 - share) * means)
+
+    def best(self) -> int:
+        """Returns the number of the best of `WEIGHTS`."""
+        return int(self.means().argmax())
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to search, and what that rests on.
+
+    Attributes:
+        model: the encoder: base, or tuned.
+        weight: the weight of words, 0 to 1.
+        ndcg: what it reaches on the queries it was chosen on; those are no queries of people, unless they are judged.
+        over_words: how much that is more than words alone reach.
+        over_meaning: how much that is more than the encoder alone reaches.
+        over_base: how much the tuned encoder adds to the base at the best weight of each; None without a tuned one.
+        synthetic: number of synthetic queries.
+        documents: number of documents that these were written from.
+        real: number of real queries whose agreement was seen.
+        judged: number of judged queries.
+        lost: share of the words in common with their document that queries are taken to lack.
+    """
+
+    model: str
+    weight: float
+    ndcg: float
+    over_words: DifferenceFigures
+    over_meaning: DifferenceFigures
+    over_base: DifferenceFigures | None
+    synthetic: int
+    documents: int
+    real: int
+    judged: int
+    lost: float
+
+    def sentence(self) -> str:
+        """Says what to search with, what it gains, and what that rests on."""
+        system = {0.0: self.model, 1.0: "BM25"}.get(self.weight, f"{self.model} + words, weight {self.weight:.2f}")
+        gains = []
+        if self.weight < 1:
+            gains.append(f"{_figures(self.over_words)} over BM25 alone")
+        if self.weight > 0:
+            gains.append(f"{_figures(self.over_meaning)} over {self.model} alone")
+        return (
+            f"{system}: nDCG@10 {', '.join(gains)}{self._about_tuned()}. This rests on {self.synthetic:,} synthetic "
+            f"queries of {self.documents:,} documents, taken to lack {100 * self.lost:.0f} % of the words they share, "
+            f"on {self.real:,} real queries without judgements and on {self.judged:,} judged ones."
+        )
+
+    def _about_tuned(self) -> str:
+        if self.over_base is None:
+            return ""
+        then = "which is why it is chosen" if self.model == "tuned" else "so the base stays"
+        return f"; the tuned model adds {_figures(self.over_base)}, {then}"
+
+
+def choose(base: Evidence, tuned: Evidence | None, bootstrap: Bootstrap) -> Choice:
+    """Chooses the weight of words, and the tuned encoder where what it adds is surely above zero.
+
+    Args:
+        base: what words and the base encoder reach.
+        tuned: the same of the tuned encoder, on the same queries: of documents that it was not trained on.
+        bootstrap: how intervals are drawn, by document.
+    """
+    gain = difference(tuned, tuned.best(), base, base.best(), bootstrap) if tuned else None
+    model, chosen = ("tuned", tuned) if tuned and gain and gain.low > 0 else ("base", base)
+    best, synthetic = chosen.best(), chosen.synthetic[0]
+    return Choice(
+        model,
+        WEIGHTS[best],
+        float(chosen.means()[best]),
+        difference(chosen, best, chosen, len(WEIGHTS) - 1, bootstrap),
+        difference(chosen, best, chosen, 0, bootstrap),
+        gain,
+        synthetic=len(synthetic.values),
+        documents=len(set(synthetic.clusters)),
+        real=len(chosen.agreement),
+        judged=len(chosen.judged.values) if chosen.judged else 0,
+        lost=float(chosen.shares @ THINNING),
+    )
+
+
+def difference(first: Evidence, weight: int, second: Evidence, other: int, bootstrap: Bootstrap) -> DifferenceFigures:
+    """Computes what one system reaches more than another, with its interval: by document, and by judged query.
+
+    The interval tells how sure the mean is for such queries; that real ones are like them is not in it.
+
+    Args:
+        first: the evidence of the first system.
+        weight: the number of its weight.
+        second: that of the second system, on the same queries.
+        other: the number of its weight.
+        bootstrap: how resamples are drawn.
+    """
+    gains = first.expected()[:, weight] - second.expected()[:, other]
+    resampled = _resample(gains, first.synthetic[0].clusters, bootstrap)
+    if first.judged is not None and second.judged is not None:
+        gains = first.judged.values[:, weight] - second.judged.values[:, other]
+        apart = replace(bootstrap, seed=bootstrap.seed + 1)
+        resampled = _averaged(_resample(gains, first.judged.clusters, apart), resampled)
+    return replace(resampled, limits=(-1.0, 1.0)).figures()
+
+
+def mixture(agreement: Floats, sets: Sequence[Floats]) -> Floats:
+    """Computes the shares of several sets of queries in a mixture of them, from the agreement on each query.
+
+    Args:
+        agreement: that on the queries of the mixture, (m,).
+        sets: that on the queries of each set; nan for those without words, and a set of none has no share.
+
+    Returns:
+        The shares, (sets,), each 0 to 1.
+    """
+    agreement, *known = (values[~np.isnan(values)] for values in (agreement, *sets))
+    present = np.array([float(len(values) > 0) for values in known])
+    assert present.any(), "there is no synthetic query"
+    prior = _PRIOR_QUERIES * present / present.sum()
+    shares = present / present.sum()
+    densities = np.stack([_density(agreement, values) for values in known], axis=1)
+    for _ in range(_ITERATIONS):
+        likely = densities * shares
+        counts = (likely / likely.sum(axis=1, keepdims=True)).sum(axis=0) + prior
+        shares = counts / counts.sum()
+    return np.asarray(shares)
+
+
+def _density(at: Floats, values: Floats) -> Floats:
+    """Estimates how dense values lie at some points, up to a factor, (points,)."""
+    if not len(values):
+        return np.full(len(at), _RARE)
+    distances = (at[:, None] - values[None, :]) / _AGREEMENT_SPREAD
+    return np.asarray(np.exp(-0.5 * distances**2).mean(axis=1) + _RARE)
+
+
+def _share_of_judged(count: int) -> float:
+    return count / (count + _SYNTHETIC_QUERIES)
+
+
+def _resample(values: Floats, clusters: Sequence[str], bootstrap: Bootstrap) -> Resampled:
+    return bootstrap.resample({"gain": values}, clusters)["gain"]
+
+
+def _averaged(judged: Resampled, synthetic: Resampled) -> Resampled:
+    """Averages the means of judged and of synthetic queries, which are independent of each other."""
+    share = _share_of_judged(judged.queries)
+    return Resampled(
+        share * judged.mean + (1 - share) * synthetic.mean,
+        share * judged.means + (1 - share) * synthetic.means,
+        judged.queries + synthetic.queries,
+        judged.clusters + synthetic.clusters,
+    )
+
+
+def _figures(gain: DifferenceFigures) -> str:
+    return f"{signed(gain.mean)} [{signed(gain.low)}, {signed(gain.high)}]"
