@@ -9,8 +9,8 @@ mixture of these sets. What share each has is seen from the real queries alone: 
 with what answers it, the fewer passages do words and meaning both find. The shares are those under which the agreement
 of the two systems on the real queries is most likely (a mixture with known components, fitted by expectation
 maximisation), with as much as `_PRIOR_QUERIES` queries spread over all sets alike. Without real queries they are equal.
-Then the weight is best for the mixture. An encoder that cannot read the collection disagrees with words on every set
-alike, and its nDCG@10 on all of them tells so.
+Then the weight is the best for the mixture, or one as good that is nearer to one half. An encoder that cannot read the
+collection disagrees with words on every set alike, and its nDCG@10 on all of them tells so.
 
 Judged queries are averaged with the mixture, which counts as `_SYNTHETIC_QUERIES` of them. All constants were chosen on
 CACM and the development half of python_docs; docs/results.md has what they reach elsewhere.
@@ -25,7 +25,7 @@ from functools import cached_property
 import numpy as np
 
 from eval.retrieval.metrics import Floats
-from eval.significance import Bootstrap, DifferenceFigures, Resampled
+from eval.significance import Bootstrap, DifferenceFigures, Resampled, cluster_totals
 from eval.weights import WEIGHTS, WeightCurves
 from eval.wording import signed
 
@@ -35,6 +35,11 @@ _PRIOR_QUERIES = 10
 _SYNTHETIC_QUERIES = 60
 _AGREEMENT_SPREAD = 0.12
 """How widely the agreement of one synthetic query stands for that of others: the width of a normal kernel."""
+HALF = 0.5
+"""The weight that is taken where nothing speaks against it: right or nearly so for most collections."""
+_TOLERATED_ERRORS = 0.5
+_SMOOTHED_STEPS = 2
+"""The neighbours on either side, of `WEIGHTS`, that a smoothed value is the mean of."""
 _ITERATIONS = 200
 _RARE = 1e-6
 """A density that no agreement falls below, so that one query that is like none of the sets decides nothing."""
@@ -60,21 +65,40 @@ class Evidence:
         return mixture(self.agreement, [curves.agreement for curves in self.synthetic])
 
     def expected(self) -> Floats:
-        """Returns what each weight reaches on each synthetic query, averaged over the sets by their shares, (n, w)."""
-        values: Floats = np.tensordot(self.shares, np.stack([curves.values for curves in self.synthetic]), 1)
-        return values
+        """Returns what each weight reaches on each synthetic query, averaged over the sets by their shares, (n, w).
+
+        Thinned queries are hard, so that differences on them are small. Where there are judged queries, values are
+        scaled to reach at best as much as on these.
+        """
+        values = np.asarray(np.tensordot(self.shares, np.stack([curves.values for curves in self.synthetic]), 1))
+        highest = values.mean(axis=0).max()
+        if self.judged is None or not highest:
+            return values
+        return np.asarray(values * self.judged.values.mean(axis=0).max() / highest)
 
     def means(self) -> Floats:
         """Returns what each weight reaches on average, (w,)."""
-        means: Floats = np.asarray(self.expected().mean(axis=0), np.float64)
-        if self.judged is None:
-            return means
-        share = _share_of_judged(len(self.judged.values))
-        return np.asarray(share * self.judged.values.mean(axis=0) + (1 - share) * means)
+        means = np.asarray(np.mean(self.expected(), axis=0), np.float64)
+        if self.judged is not None:
+            share = _share_of_judged(len(self.judged.values))
+            means = share * self.judged.values.mean(axis=0) + (1 - share) * means
+        return np.asarray(means)
 
     def best(self) -> int:
-        """Returns the number of the best of `WEIGHTS`."""
-        return int(self.means().argmax())
+        """Returns the number of the weight to use: of those that are as good as the best, the nearest to one half.
+
+        The curve is smoothed first, since its true shape is smooth and its jags are chance. A weight is as good when it
+        lies no more than `_TOLERATED_ERRORS` standard errors of the difference below the best one.
+        """
+        means = _smoothed(self.means()[None])[0]
+        best = int(means.argmax())
+        variances = _variances(self.expected(), self.synthetic[0].clusters, best)
+        if self.judged is not None:
+            share = _share_of_judged(len(self.judged.values))
+            judged = _variances(self.judged.values, self.judged.clusters, best)
+            variances = share**2 * judged + (1 - share) ** 2 * variances
+        is_as_good = means[best] - means <= _TOLERATED_ERRORS * np.sqrt(variances)
+        return min(map(int, np.flatnonzero(is_as_good)), key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
 
 
 @dataclass(frozen=True)
@@ -204,6 +228,21 @@ def _density(at: Floats, values: Floats) -> Floats:
         return np.full(len(at), _RARE)
     distances = (at[:, None] - values[None, :]) / _AGREEMENT_SPREAD
     return np.asarray(np.exp(-0.5 * distances**2).mean(axis=1) + _RARE)
+
+
+def _smoothed(values: Floats) -> Floats:
+    """Returns the mean of each weight and its neighbours, (n, weights)."""
+    count = values.shape[1]
+    windows = (slice(max(0, at - _SMOOTHED_STEPS), at + _SMOOTHED_STEPS + 1) for at in range(count))
+    return np.stack([values[:, window].mean(axis=1) for window in windows], axis=1)
+
+
+def _variances(values: Floats, clusters: Sequence[str], best: int) -> Floats:
+    """Returns the squared standard error of the difference between the best weight and each, by cluster, (weights,)."""
+    smooth = _smoothed(values)
+    sizes, sums = cluster_totals(list((smooth[:, [best]] - smooth).T), clusters)
+    spread = sums - sizes[:, None] * sums.sum(axis=0) / sizes.sum()
+    return np.asarray((spread**2).sum(axis=0) / sizes.sum() ** 2)
 
 
 def _share_of_judged(count: int) -> float:
