@@ -1,0 +1,104 @@
+"""The weight follows the synthetic queries that are like the real ones, and judged queries the more there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.choice import THINNING, Evidence, choose, mixture
+from eval.retrieval.metrics import Floats
+from eval.significance import Bootstrap
+from eval.weights import WEIGHTS, WeightCurves
+
+QUERIES = 200
+AGREEMENTS = (0.4, 0.3, 0.2, 0.1)
+"""The mean agreement of each set of thinned queries."""
+
+
+def curves(best: float, agreement: float, queries: int = QUERIES, *, level: float = 0.5, seed: int = 0) -> WeightCurves:
+    """Queries that reach `level` at one weight and less the further a weight is from it, with some noise."""
+    rng = np.random.default_rng(seed)
+    shape = level - 0.3 * np.abs(np.array(WEIGHTS) - best)
+    values = shape + rng.normal(0, 0.02, (queries, len(WEIGHTS))) + rng.normal(0, 0.1, (queries, 1))
+    agreements = rng.normal(agreement, 0.02, queries)
+    return WeightCurves(values, agreements, [f"d{number // 2}" for number in range(queries)])
+
+
+def evidence(
+    real: float | None, judged: WeightCurves | None = None, bests: tuple[float, ...] = (0.8, 0.6, 0.3, 0.0)
+) -> Evidence:
+    """Sets that words are the worse for, the more they lack, and real queries of some agreement."""
+    sets = [curves(best, agreement, seed=7) for best, agreement in zip(bests, AGREEMENTS, strict=True)]
+    seen: Floats = np.empty(0) if real is None else np.random.default_rng(1).normal(real, 0.02, 100)
+    return Evidence(sets, seen, judged)
+
+
+def test_shares_are_those_of_a_mixture() -> None:
+    rng = np.random.default_rng(0)
+    sets = [rng.normal(mean, 0.03, 300) for mean in (0.9, 0.5, 0.1)]
+    mixed = np.concatenate([rng.normal(0.9, 0.03, 600), rng.normal(0.1, 0.03, 200)])
+    assert mixture(mixed, sets) == pytest.approx([0.75, 0.0, 0.25], abs=0.03)
+    assert mixture(np.empty(0), sets) == pytest.approx([1 / 3] * 3), "nothing seen, nothing preferred"
+
+
+def test_a_set_whose_queries_are_all_empty_has_no_share() -> None:
+    sets = [np.array([0.3, 0.4]), np.full(2, np.nan)]
+    assert mixture(np.array([0.0, np.nan]), sets).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("real", "expected"), [(0.4, 0.7), (0.1, 0.1)])
+def test_the_weight_follows_the_sets_that_real_queries_are_like(real: float, expected: float) -> None:
+    assert WEIGHTS[evidence(real).best()] == pytest.approx(expected, abs=0.15)
+    assert WEIGHTS[evidence(0.4).best()] > WEIGHTS[evidence(None).best()] > WEIGHTS[evidence(0.1).best()]
+
+
+def test_where_no_weight_is_better_it_is_one_half() -> None:
+    flat = WeightCurves(np.full((50, len(WEIGHTS)), 0.3), np.full(50, 0.2), [str(number) for number in range(50)])
+    assert WEIGHTS[Evidence([flat] * len(THINNING), np.empty(0)).best()] == 0.5
+
+
+@pytest.mark.parametrize(("best", "system"), [(1.0, "BM25: "), (0.0, "base: ")])
+def test_one_system_alone_is_chosen_where_it_is_right(best: float, system: str) -> None:
+    choice = choose(evidence(None, bests=(best,) * 4), None, Bootstrap(500))
+    assert choice.weight == pytest.approx(best, abs=0.05)
+    wide = WeightCurves(-10 * np.abs(np.array(WEIGHTS) - best) + np.zeros((60, 1)), np.full(60, 0.2), list("ab") * 30)
+    choice = choose(Evidence([wide] * 4, np.empty(0)), None, Bootstrap(500))
+    assert choice.weight == best
+    assert choice.sentence().startswith(system)
+
+
+def test_judged_queries_count_the_more_there_are_of_them() -> None:
+    weights = [
+        WEIGHTS[evidence(0.1, curves(1.0, 0.1, count, seed=3)).best()] if count else WEIGHTS[evidence(0.1).best()]
+        for count in (0, 30, 3_000)
+    ]
+    assert weights == sorted(weights)
+    assert weights[0] < 0.3
+    assert weights[-1] > 0.8
+
+
+def test_a_tuned_model_is_chosen_where_what_it_adds_is_sure() -> None:
+    base = evidence(0.4)
+    better = [WeightCurves(found.values + 0.05, found.agreement, found.clusters) for found in base.synthetic]
+    choice = choose(base, Evidence(better, base.agreement), Bootstrap(500))
+    assert choice.model == "tuned"
+    assert choice.over_base
+    assert choice.over_base.mean == pytest.approx(0.05)
+    assert "the tuned model adds +0.050 [+0.050, +0.050], which is why it is chosen" in choice.sentence()
+    rng = np.random.default_rng(0)
+    unclear = [
+        WeightCurves(found.values + rng.normal(0, 0.2, (QUERIES, 1)), found.agreement, found.clusters)
+        for found in base.synthetic
+    ]
+    choice = choose(base, Evidence(unclear, base.agreement), Bootstrap(500))
+    assert choice.model == "base"
+    assert "so the base stays" in choice.sentence()
+
+
+def test_the_sentence_says_what_the_choice_rests_on() -> None:
+    choice = choose(evidence(0.4, curves(0.6, 0.4, 12)), None, Bootstrap(500))
+    assert (choice.synthetic, choice.documents, choice.real, choice.judged) == (QUERIES, QUERIES // 2, 100, 12)
+    assert "over BM25 alone" in choice.sentence()
+    assert "over base alone" in choice.sentence()
+    assert "on 200 synthetic queries of 100 documents" in choice.sentence().replace("rests on", "on")
+    assert choice.sentence().endswith("on 100 real queries without judgements and on 12 judged ones.")
