@@ -57,7 +57,7 @@ def report(case: Case) -> bool:
         print(f"  by {name}: {WEIGHTS[weight]:g}, {means[weight] - means.max():+.3f}")
     evidence = Evidence(sets, real.agreement)
     print(f"  by real queries and {_JUDGED} judged ones: {_few_judged(evidence, real):+.3f} on average")
-    choice = choose(evidence, None, Bootstrap())
+    choice = choose(evidence, Bootstrap())
     chosen = WEIGHTS.index(choice.weight)
     print(f"  shares of the sets: {np.round(evidence.shares, 2)}; {choice.sentence()}")
     for name, other in (("BM25", len(WEIGHTS) - 1), ("base", 0)):

@@ -101,6 +101,26 @@ class Evidence:
         return min(map(int, np.flatnonzero(is_as_good)), key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
 
 
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What both encoders reach, each with words, on synthetic queries of documents that none was trained on.
+
+    Attributes:
+        base: the curves of the base encoder on the same queries, thinned by each of `THINNING`.
+        tuned: those of the tuned encoder.
+    """
+
+    base: Sequence[WeightCurves]
+    tuned: Sequence[WeightCurves]
+
+    def gain(self, shares: Floats, weight: int, bootstrap: Bootstrap) -> DifferenceFigures:
+        """Computes what the tuned encoder adds at a weight of words, on a mixture of the sets; by document."""
+        pairs = zip(self.tuned, self.base, strict=True)
+        gains = shares @ np.stack([tuned.values[:, weight] - base.values[:, weight] for tuned, base in pairs])
+        mean = bootstrap.resample({"gain": gains}, self.base[0].clusters)["gain"]
+        return replace(mean, limits=(-1.0, 1.0)).figures()
+
+
 @dataclass(frozen=True)
 class Choice:
     """How to search, and what that rests on.
@@ -108,10 +128,10 @@ class Choice:
     Attributes:
         model: the encoder: base, or tuned.
         weight: the weight of words, 0 to 1.
-        ndcg: what it reaches on the queries it was chosen on; those are no queries of people, unless they are judged.
+        ndcg: what the weight reaches with the base encoder on the queries that it was chosen on.
         over_words: how much that is more than words alone reach.
-        over_meaning: how much that is more than the encoder alone reaches.
-        over_base: how much the tuned encoder adds to the base at the best weight of each; None without a tuned one.
+        over_meaning: how much that is more than the base encoder alone reaches.
+        tuning: how much the tuned encoder adds to all of that, at the same weight; None where there is none.
         synthetic: number of synthetic queries.
         documents: number of documents that these were written from.
         real: number of real queries whose agreement was seen.
@@ -124,7 +144,7 @@ class Choice:
     ndcg: float
     over_words: DifferenceFigures
     over_meaning: DifferenceFigures
-    over_base: DifferenceFigures | None
+    tuning: DifferenceFigures | None
     synthetic: int
     documents: int
     real: int
@@ -138,7 +158,7 @@ class Choice:
         if self.weight < 1:
             gains.append(f"{_figures(self.over_words)} over BM25 alone")
         if self.weight > 0:
-            gains.append(f"{_figures(self.over_meaning)} over {self.model} alone")
+            gains.append(f"{_figures(self.over_meaning)} over base alone")
         return (
             f"{system}: nDCG@10 {', '.join(gains)}{self._about_tuned()}. This rests on {self.synthetic:,} synthetic "
             f"queries of {self.documents:,} documents, taken to lack {100 * self.lost:.0f} % of the words they share, "
@@ -146,57 +166,58 @@ class Choice:
         )
 
     def _about_tuned(self) -> str:
-        if self.over_base is None:
+        if self.tuning is None:
             return ""
         then = "which is why it is chosen" if self.model == "tuned" else "so the base stays"
-        return f"; the tuned model adds {_figures(self.over_base)}, {then}"
+        return f"; the tuned model adds {_figures(self.tuning)}, {then}"
 
 
-def choose(base: Evidence, tuned: Evidence | None, bootstrap: Bootstrap) -> Choice:
-    """Chooses the weight of words, and the tuned encoder where what it adds is surely above zero.
+def choose(evidence: Evidence, bootstrap: Bootstrap, held_out: HeldOut | None = None) -> Choice:
+    """Chooses the weight of words by the base encoder, and the tuned one where what it adds is surely above zero.
 
     Args:
-        base: what words and the base encoder reach.
-        tuned: the same of the tuned encoder, on the same queries: of documents that it was not trained on.
+        evidence: what words and the base encoder reach; nothing is trained on it, so that all documents may take part.
         bootstrap: how intervals are drawn, by document.
+        held_out: what both encoders reach on documents that the tuned one has not seen; None where there is none.
     """
-    gain = difference(tuned, tuned.best(), base, base.best(), bootstrap) if tuned else None
-    model, chosen = ("tuned", tuned) if tuned and gain and gain.low > 0 else ("base", base)
-    best, synthetic = chosen.best(), chosen.synthetic[0]
+    best, synthetic = evidence.best(), evidence.synthetic[0]
+    tuning = held_out.gain(evidence.shares, best, bootstrap) if held_out else None
     return Choice(
-        model,
+        "tuned" if tuning and tuning.low > 0 else "base",
         WEIGHTS[best],
-        float(chosen.means()[best]),
-        difference(chosen, best, chosen, len(WEIGHTS) - 1, bootstrap),
-        difference(chosen, best, chosen, 0, bootstrap),
-        gain,
+        float(evidence.means()[best]),
+        gain(evidence, best, len(WEIGHTS) - 1, bootstrap),
+        gain(evidence, best, 0, bootstrap),
+        tuning,
         synthetic=len(synthetic.values),
         documents=len(set(synthetic.clusters)),
-        real=len(chosen.agreement),
-        judged=len(chosen.judged.values) if chosen.judged else 0,
-        lost=float(chosen.shares @ THINNING),
+        real=len(evidence.agreement),
+        judged=len(evidence.judged.values) if evidence.judged else 0,
+        lost=float(evidence.shares @ THINNING),
     )
 
 
-def difference(first: Evidence, weight: int, second: Evidence, other: int, bootstrap: Bootstrap) -> DifferenceFigures:
-    """Computes what one system reaches more than another, with its interval: by document, and by judged query.
+def gain(evidence: Evidence, weight: int, other: int, bootstrap: Bootstrap) -> DifferenceFigures:
+    """Computes what one weight reaches more than another, with its interval: by document, and by judged query.
 
     The interval tells how sure the mean is for such queries; that real ones are like them is not in it.
 
     Args:
-        first: the evidence of the first system.
-        weight: the number of its weight.
-        second: that of the second system, on the same queries.
-        other: the number of its weight.
+        evidence: what each weight reaches.
+        weight: number of a weight.
+        other: number of the weight that it is compared with.
         bootstrap: how resamples are drawn.
     """
-    gains = first.expected()[:, weight] - second.expected()[:, other]
-    resampled = _resample(gains, first.synthetic[0].clusters, bootstrap)
-    if first.judged is not None and second.judged is not None:
-        gains = first.judged.values[:, weight] - second.judged.values[:, other]
-        apart = replace(bootstrap, seed=bootstrap.seed + 1)
-        resampled = _averaged(_resample(gains, first.judged.clusters, apart), resampled)
-    return replace(resampled, limits=(-1.0, 1.0)).figures()
+
+    def resampled(values: Floats, clusters: Sequence[str], seed: int) -> Resampled:
+        gains = {"gain": values[:, weight] - values[:, other]}
+        return replace(bootstrap, seed=seed).resample(gains, clusters)["gain"]
+
+    mean = resampled(evidence.expected(), evidence.synthetic[0].clusters, bootstrap.seed)
+    if evidence.judged is not None:
+        judged = resampled(evidence.judged.values, evidence.judged.clusters, bootstrap.seed + 1)
+        mean = _averaged(judged, mean)
+    return replace(mean, limits=(-1.0, 1.0)).figures()
 
 
 def mixture(agreement: Floats, sets: Sequence[Floats]) -> Floats:
@@ -247,10 +268,6 @@ def _variances(values: Floats, clusters: Sequence[str], best: int) -> Floats:
 
 def _share_of_judged(count: int) -> float:
     return count / (count + _SYNTHETIC_QUERIES)
-
-
-def _resample(values: Floats, clusters: Sequence[str], bootstrap: Bootstrap) -> Resampled:
-    return bootstrap.resample({"gain": values}, clusters)["gain"]
 
 
 def _averaged(judged: Resampled, synthetic: Resampled) -> Resampled:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.choice import THINNING, Evidence, choose, mixture
+from eval.choice import THINNING, Choice, Evidence, HeldOut, choose, mixture
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap
 from eval.weights import WEIGHTS, WeightCurves
@@ -59,10 +59,10 @@ def test_where_no_weight_is_better_it_is_one_half() -> None:
 
 @pytest.mark.parametrize(("best", "system"), [(1.0, "BM25: "), (0.0, "base: ")])
 def test_one_system_alone_is_chosen_where_it_is_right(best: float, system: str) -> None:
-    choice = choose(evidence(None, bests=(best,) * 4), None, Bootstrap(500))
+    choice = choose(evidence(None, bests=(best,) * 4), Bootstrap(500))
     assert choice.weight == pytest.approx(best, abs=0.05)
     wide = WeightCurves(-10 * np.abs(np.array(WEIGHTS) - best) + np.zeros((60, 1)), np.full(60, 0.2), list("ab") * 30)
-    choice = choose(Evidence([wide] * 4, np.empty(0)), None, Bootstrap(500))
+    choice = choose(Evidence([wide] * 4, np.empty(0)), Bootstrap(500))
     assert choice.weight == best
     assert choice.sentence().startswith(system)
 
@@ -78,25 +78,26 @@ def test_judged_queries_count_the_more_there_are_of_them() -> None:
 
 
 def test_a_tuned_model_is_chosen_where_what_it_adds_is_sure() -> None:
-    base = evidence(0.4)
-    better = [WeightCurves(found.values + 0.05, found.agreement, found.clusters) for found in base.synthetic]
-    choice = choose(base, Evidence(better, base.agreement), Bootstrap(500))
-    assert choice.model == "tuned"
-    assert choice.over_base
-    assert choice.over_base.mean == pytest.approx(0.05)
-    assert "the tuned model adds +0.050 [+0.050, +0.050], which is why it is chosen" in choice.sentence()
-    rng = np.random.default_rng(0)
-    unclear = [
-        WeightCurves(found.values + rng.normal(0, 0.2, (QUERIES, 1)), found.agreement, found.clusters)
-        for found in base.synthetic
-    ]
-    choice = choose(base, Evidence(unclear, base.agreement), Bootstrap(500))
-    assert choice.model == "base"
-    assert "so the base stays" in choice.sentence()
+    rng, base = np.random.default_rng(0), evidence(0.4).synthetic
+    noise = rng.normal(0, 0.2, (QUERIES, 1))
+
+    def choice_with(added: Floats | float) -> Choice:
+        tuned = [WeightCurves(found.values + added, found.agreement, found.clusters) for found in base]
+        return choose(evidence(0.4), Bootstrap(500), HeldOut(base, tuned))
+
+    sure, unclear = choice_with(0.05), choice_with(noise)
+    assert (sure.model, unclear.model) == ("tuned", "base")
+    assert sure.weight == unclear.weight == choose(evidence(0.4), Bootstrap(500)).weight
+    assert sure.sentence().startswith("tuned + words, weight 0.")
+    assert "the tuned model adds +0.050 [+0.050, +0.050], which is why it is chosen" in sure.sentence()
+    assert "so the base stays" in unclear.sentence()
+    assert unclear.tuning
+    assert unclear.tuning.mean == pytest.approx(float(noise.mean()))
+    assert unclear.tuning.low < 0 < unclear.tuning.high
 
 
 def test_the_sentence_says_what_the_choice_rests_on() -> None:
-    choice = choose(evidence(0.4, curves(0.6, 0.4, 12)), None, Bootstrap(500))
+    choice = choose(evidence(0.4, curves(0.6, 0.4, 12)), Bootstrap(500))
     assert (choice.synthetic, choice.documents, choice.real, choice.judged) == (QUERIES, QUERIES // 2, 100, 12)
     assert "over BM25 alone" in choice.sentence()
     assert "over base alone" in choice.sentence()
