@@ -7,8 +7,7 @@ meaning alone, and the sentence that a user reads.
 Synthetic queries repeat the words of their document, each set less than the one before it. Real queries are taken for a
 mixture of these sets. What share each has is seen from the real queries alone: the fewer words a query has in common
 with what answers it, the fewer passages do words and meaning both find. The shares are those under which the agreement
-of the two systems on the real queries is most likely (a mixture with known components, fitted by expectation
-maximisation), with as much as `_PRIOR_QUERIES` queries spread over all sets alike. Without real queries they are equal.
+of the two systems on the real queries is most likely (`eval/mixture.py`). Without real queries they are equal.
 Then the weight is the best for the mixture, or one as good that is nearer to one half. An encoder that cannot read the
 collection disagrees with words on every set alike, and its nDCG@10 on all of them tells so.
 
@@ -24,6 +23,7 @@ from functools import cached_property
 
 import numpy as np
 
+from eval.mixture import mixture
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap, DifferenceFigures, Resampled, cluster_totals
 from eval.weights import WEIGHTS, WeightCurves
@@ -31,18 +31,12 @@ from eval.wording import signed
 
 THINNING = (0.0, 0.5, 0.75, 1.0)
 """The share of the words in common with its document that each set of synthetic queries lacks."""
-_PRIOR_QUERIES = 10
 _SYNTHETIC_QUERIES = 60
-_AGREEMENT_SPREAD = 0.12
-"""How widely the agreement of one synthetic query stands for that of others: the width of a normal kernel."""
 HALF = 0.5
 """The weight that is taken where nothing speaks against it: right or nearly so for most collections."""
 _TOLERATED_ERRORS = 0.5
 _SMOOTHED_STEPS = 2
 """The neighbours on either side, of `WEIGHTS`, that a smoothed value is the mean of."""
-_ITERATIONS = 200
-_RARE = 1e-6
-"""A density that no agreement falls below, so that one query that is like none of the sets decides nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,37 +212,6 @@ def gain(evidence: Evidence, weight: int, other: int, bootstrap: Bootstrap) -> D
         judged = resampled(evidence.judged.values, evidence.judged.clusters, bootstrap.seed + 1)
         mean = _averaged(judged, mean)
     return replace(mean, limits=(-1.0, 1.0)).figures()
-
-
-def mixture(agreement: Floats, sets: Sequence[Floats]) -> Floats:
-    """Computes the shares of several sets of queries in a mixture of them, from the agreement on each query.
-
-    Args:
-        agreement: that on the queries of the mixture, (m,).
-        sets: that on the queries of each set; nan for those without words, and a set of none has no share.
-
-    Returns:
-        The shares, (sets,), each 0 to 1.
-    """
-    agreement, *known = (values[~np.isnan(values)] for values in (agreement, *sets))
-    present = np.array([float(len(values) > 0) for values in known])
-    assert present.any(), "there is no synthetic query"
-    prior = _PRIOR_QUERIES * present / present.sum()
-    shares = present / present.sum()
-    densities = np.stack([_density(agreement, values) for values in known], axis=1)
-    for _ in range(_ITERATIONS):
-        likely = densities * shares
-        counts = (likely / likely.sum(axis=1, keepdims=True)).sum(axis=0) + prior
-        shares = counts / counts.sum()
-    return np.asarray(shares)
-
-
-def _density(at: Floats, values: Floats) -> Floats:
-    """Estimates how dense values lie at some points, up to a factor, (points,)."""
-    if not len(values):
-        return np.full(len(at), _RARE)
-    distances = (at[:, None] - values[None, :]) / _AGREEMENT_SPREAD
-    return np.asarray(np.exp(-0.5 * distances**2).mean(axis=1) + _RARE)
 
 
 def _smoothed(values: Floats) -> Floats:
