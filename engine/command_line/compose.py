@@ -6,6 +6,7 @@ key or value, where it stands, and the closest valid one.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
@@ -23,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from engine.command_line.config_files import chosen_files, explain_yaml, find_mistake, find_user_conf, find_user_files
 from engine.command_line.groups import CONF, choices, groups
 from engine.command_line.overrides import find_syntax_error, quoted, takes_text
-from engine.command_line.schema import is_inside_mapping, keys_of, run_schema
+from engine.command_line.schema import is_inside_mapping, keys_of, keys_of_elements, run_schema
 from engine.errors import UserError, suggest
 from engine.pipeline import RunConfig
 from engine.runtime.secrets import masked
@@ -33,6 +34,8 @@ CONFIG_NAME = "run"
 _REFERENCE = re.compile(r"\$\{(?P<key>[\w.]+)\}")
 """A value that only refers to another key, as `${collection}` does."""
 _NOT_CONVERTED = re.compile(r"Value '(?P<value>.*)' of type '\w+' could not be converted to (?P<kind>Float|Integer)")
+_SURELY_MEANT = 0.9
+"""A key that is as like to a wrong one as this (`difflib`) is a misspelling of it."""
 _NUMBERS = {"Float": "a number", "Integer": "a whole number"}
 """The kinds of numbers in words, by the name that OmegaConf has for them."""
 
@@ -161,13 +164,16 @@ def _explain_value(cause: str, where: str) -> UserError:
 
 
 def _closest(key: str) -> str:
-    """Suggests keys for a wrong one: of the same group, else of the same last name, else groups and top-level keys."""
+    """Suggests keys for a wrong one: of the same group, of the same last name, else groups and top-level keys."""
     keys = list(keys_of(run_schema()))
     head, _, leaf = key.rpartition(".")
     siblings = [name for name in keys if name.rpartition(".")[0] == head and "." in name]
+    same_leaf = [name for name in (*keys, *keys_of_elements()) if leaf == name.rpartition(".")[2]]
+    if siblings and same_leaf and not difflib.get_close_matches(key, siblings, cutoff=_SURELY_MEANT):
+        own_first = sorted(same_leaf, key=lambda name: not name.startswith(f"{head}."))
+        return f"keys of that name are: {', '.join(own_first)}"
     if siblings:
         return suggest(key, siblings)
-    same_leaf = [name for name in keys if leaf == name.rpartition(".")[2]]
     top = {name.split(".")[0] for name in keys} | set(groups())
     return suggest(key, same_leaf or top)
 

@@ -38,6 +38,15 @@ def keys_of(config: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from keys_of(node, f"{prefix}{name}.")
 
 
+def keys_of_elements() -> Iterator[str]:
+    """Gives the full names of what the elements of mappings can be told, such as `task.turns.NAME.max_tokens`."""
+    for key in keys_of(run_schema()):
+        kind = annotated_type(key.split("."))
+        element = next(reversed(typing.get_args(kind)), None) if typing.get_origin(kind) is dict else None
+        if is_dataclass(element):
+            yield from (f"{key}.NAME.{name}" for name in settings_of(element))
+
+
 def is_inside_mapping(key: str) -> bool:
     """Tells whether a key lies in a mapping whose keys the user chooses, such as samples.engine_args."""
     schema = run_schema()

@@ -103,6 +103,12 @@ def test_every_choice_composes(group: str, choice: str) -> None:
         ("modl.base=x", "there is no key or group 'modl.base'", "did you mean 'model.base'?"),
         ("sampels=fake", "there is no key or group 'sampels'", "did you mean 'samples'?"),
         ("foo=bar", "there is no key or group 'foo'", "valid are: cluster, collection, demonstrations"),
+        (
+            "task.max_tokens=9",
+            "there is no key or group 'task.max_tokens'",
+            "are: task.turns.NAME.max_tokens, documents.",
+        ),
+        ("model.num_engines=2", "there is no key or group 'model.num_engines'", "are: samples.num_engines"),
         ("samples.temperature=hot", "'hot' is not a number", "give a number"),
         ("prompts.per_passage=1.5", "'1.5' is not a whole number", "give a whole number"),
         ("samples.generator=gpt", "Invalid value 'gpt', expected one of [vllm, fake]", "--cfg job"),

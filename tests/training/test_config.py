@@ -20,6 +20,7 @@ from training.config import Loss, ModelConfig
     [
         ({"batch_size": 1}, "model.batch_size=1"),
         ({"learning_rate": 0.0}, "model.learning_rate=0.0"),
+        ({"learning_rate": 2e5}, "model.learning_rate=200000.0"),
         ({"epochs": 0}, "model.epochs=0"),
         ({"scale": 0.0}, "model.scale=0.0"),
         ({"scale": -1.0}, "model.scale=-1.0"),
