@@ -1,0 +1,248 @@
+"""Chooses how to search without judged queries: words, meaning or both, and with which weight.
+
+In: what each weight of words reaches on synthetic queries, whole and thinned (`eval.retrieval.thinned`); what real
+queries show without judgements; judged queries where there are any. Out: the weight, what it gains over words alone and
+meaning alone, and the sentence that a user reads.
+
+Synthetic queries repeat the words of their document, each set less than the one before it. Real queries are taken for a
+mixture of these sets. What share each has is seen from the real queries alone: the fewer words a query has in common
+with what answers it, the fewer passages do words and meaning both find. The shares are those under which the agreement
+of the two systems on the real queries is most likely (`eval/mixture.py`). Without real queries they are equal.
+Then the weight is the best for the mixture, or one as good that is nearer to one half. An encoder that cannot read the
+collection disagrees with words on every set alike, and its nDCG@10 on all of them tells so.
+
+Judged queries are averaged with the mixture, which counts as `_SYNTHETIC_QUERIES` of them. All constants were chosen on
+CACM and the development half of python_docs; docs/results.md has what they reach elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from eval.mixture import mixture
+from eval.retrieval.metrics import Floats
+from eval.significance import Bootstrap, DifferenceFigures, Resampled, cluster_totals
+from eval.weights import WEIGHTS, WeightCurves
+from eval.wording import signed
+
+THINNING = (0.0, 0.5, 0.75, 1.0)
+"""The share of the words in common with its document that each set of synthetic queries lacks."""
+_SYNTHETIC_QUERIES = 60
+HALF = 0.5
+"""The weight that is taken where nothing speaks against it: right or nearly so for most collections."""
+_TOLERATED_ERRORS = 0.5
+_SMOOTHED_STEPS = 2
+"""The neighbours on either side, of `WEIGHTS`, that a smoothed value is the mean of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What is known about one pair of systems, words and meaning.
+
+    Attributes:
+        synthetic: the curves of the same n queries, thinned by each of `THINNING`.
+        agreement: the agreement of both systems on queries of people, judged or not, (m,); none where m is 0.
+        judged: the curves of judged queries; None where there are none.
+    """
+
+    synthetic: Sequence[WeightCurves]
+    agreement: Floats
+    judged: WeightCurves | None = None
+
+    @cached_property
+    def shares(self) -> Floats:
+        """Returns the share of real queries that is like each set of synthetic ones; together 1."""
+        return mixture(self.agreement, [curves.agreement for curves in self.synthetic])
+
+    def expected(self) -> Floats:
+        """Returns what each weight reaches on each synthetic query, averaged over the sets by their shares, (n, w).
+
+        Thinned queries are hard, so that differences on them are small. Where there are judged queries, values are
+        scaled to reach at best as much as on these.
+        """
+        values = np.asarray(np.tensordot(self.shares, np.stack([curves.values for curves in self.synthetic]), 1))
+        highest = values.mean(axis=0).max()
+        if self.judged is None or not highest:
+            return values
+        return np.asarray(values * self.judged.values.mean(axis=0).max() / highest)
+
+    def means(self) -> Floats:
+        """Returns what each weight reaches on average, (w,)."""
+        means = np.asarray(np.mean(self.expected(), axis=0), np.float64)
+        if self.judged is not None:
+            share = _share_of_judged(len(self.judged.values))
+            means = share * self.judged.values.mean(axis=0) + (1 - share) * means
+        return np.asarray(means)
+
+    def best(self) -> int:
+        """Returns the number of the weight to use: of those that are as good as the best, the nearest to one half.
+
+        The curve is smoothed first, since its true shape is smooth and its jags are chance. A weight is as good when it
+        lies no more than `_TOLERATED_ERRORS` standard errors of the difference below the best one.
+        """
+        means = _smoothed(self.means()[None])[0]
+        best = int(means.argmax())
+        variances = _variances(self.expected(), self.synthetic[0].clusters, best)
+        if self.judged is not None:
+            share = _share_of_judged(len(self.judged.values))
+            judged = _variances(self.judged.values, self.judged.clusters, best)
+            variances = share**2 * judged + (1 - share) ** 2 * variances
+        is_as_good = means[best] - means <= _TOLERATED_ERRORS * np.sqrt(variances)
+        return min(map(int, np.flatnonzero(is_as_good)), key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """What both encoders reach, each with words, on synthetic queries of documents that none was trained on.
+
+    Attributes:
+        base: the curves of the base encoder on the same queries, thinned by each of `THINNING`.
+        tuned: those of the tuned encoder.
+    """
+
+    base: Sequence[WeightCurves]
+    tuned: Sequence[WeightCurves]
+
+    def gain(self, shares: Floats, weight: int, bootstrap: Bootstrap) -> DifferenceFigures:
+        """Computes what the tuned encoder adds at a weight of words, on a mixture of the sets; by document."""
+        pairs = zip(self.tuned, self.base, strict=True)
+        gains = shares @ np.stack([tuned.values[:, weight] - base.values[:, weight] for tuned, base in pairs])
+        mean = bootstrap.resample({"gain": gains}, self.base[0].clusters)["gain"]
+        return replace(mean, limits=(-1.0, 1.0)).figures()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How to search, and what that rests on.
+
+    Attributes:
+        model: the encoder: base, or tuned.
+        weight: the weight of words, 0 to 1.
+        ndcg: what the weight reaches with the base encoder on the queries that it was chosen on.
+        over_words: how much that is more than words alone reach.
+        over_meaning: how much that is more than the base encoder alone reaches.
+        tuning: how much the tuned encoder adds to all of that, at the same weight; None where there is none.
+        synthetic: number of synthetic queries.
+        documents: number of documents that these were written from.
+        real: number of real queries whose agreement was seen.
+        judged: number of judged queries.
+        lost: share of the words in common with their document that queries are taken to lack.
+    """
+
+    model: str
+    weight: float
+    ndcg: float
+    over_words: DifferenceFigures
+    over_meaning: DifferenceFigures
+    tuning: DifferenceFigures | None
+    synthetic: int
+    documents: int
+    real: int
+    judged: int
+    lost: float
+
+    def sentence(self) -> str:
+        """Says what to search with, what it gains, and what that rests on."""
+        system = {0.0: self.model, 1.0: "BM25"}.get(self.weight, f"{self.model} + words, weight {self.weight:.2f}")
+        gains = []
+        if self.weight < 1:
+            gains.append(f"{_figures(self.over_words)} over BM25 alone")
+        if self.weight > 0:
+            gains.append(f"{_figures(self.over_meaning)} over base alone")
+        return (
+            f"{system}: nDCG@10 {', '.join(gains)}{self._about_tuned()}. This rests on {self.synthetic:,} synthetic "
+            f"queries of {self.documents:,} documents, taken to lack {100 * self.lost:.0f} % of the words they share, "
+            f"on {self.real:,} real queries without judgements and on {self.judged:,} judged ones."
+        )
+
+    def _about_tuned(self) -> str:
+        if self.tuning is None:
+            return ""
+        then = "which is why it is chosen" if self.model == "tuned" else "so the base stays"
+        return f"; the tuned model adds {_figures(self.tuning)}, {then}"
+
+
+def choose(evidence: Evidence, bootstrap: Bootstrap, held_out: HeldOut | None = None) -> Choice:
+    """Chooses the weight of words by the base encoder, and the tuned one where what it adds is surely above zero.
+
+    Args:
+        evidence: what words and the base encoder reach; nothing is trained on it, so that all documents may take part.
+        bootstrap: how intervals are drawn, by document.
+        held_out: what both encoders reach on documents that the tuned one has not seen; None where there is none.
+    """
+    best, synthetic = evidence.best(), evidence.synthetic[0]
+    tuning = held_out.gain(evidence.shares, best, bootstrap) if held_out else None
+    return Choice(
+        "tuned" if tuning and tuning.low > 0 else "base",
+        WEIGHTS[best],
+        float(evidence.means()[best]),
+        gain(evidence, best, len(WEIGHTS) - 1, bootstrap),
+        gain(evidence, best, 0, bootstrap),
+        tuning,
+        synthetic=len(synthetic.values),
+        documents=len(set(synthetic.clusters)),
+        real=len(evidence.agreement),
+        judged=len(evidence.judged.values) if evidence.judged else 0,
+        lost=float(evidence.shares @ THINNING),
+    )
+
+
+def gain(evidence: Evidence, weight: int, other: int, bootstrap: Bootstrap) -> DifferenceFigures:
+    """Computes what one weight reaches more than another, with its interval: by document, and by judged query.
+
+    The interval tells how sure the mean is for such queries; that real ones are like them is not in it.
+
+    Args:
+        evidence: what each weight reaches.
+        weight: number of a weight.
+        other: number of the weight that it is compared with.
+        bootstrap: how resamples are drawn.
+    """
+
+    def resampled(values: Floats, clusters: Sequence[str], seed: int) -> Resampled:
+        gains = {"gain": values[:, weight] - values[:, other]}
+        return replace(bootstrap, seed=seed).resample(gains, clusters)["gain"]
+
+    mean = resampled(evidence.expected(), evidence.synthetic[0].clusters, bootstrap.seed)
+    if evidence.judged is not None:
+        judged = resampled(evidence.judged.values, evidence.judged.clusters, bootstrap.seed + 1)
+        mean = _averaged(judged, mean)
+    return replace(mean, limits=(-1.0, 1.0)).figures()
+
+
+def _smoothed(values: Floats) -> Floats:
+    """Returns the mean of each weight and its neighbours, (n, weights)."""
+    count = values.shape[1]
+    windows = (slice(max(0, at - _SMOOTHED_STEPS), at + _SMOOTHED_STEPS + 1) for at in range(count))
+    return np.stack([values[:, window].mean(axis=1) for window in windows], axis=1)
+
+
+def _variances(values: Floats, clusters: Sequence[str], best: int) -> Floats:
+    """Returns the squared standard error of the difference between the best weight and each, by cluster, (weights,)."""
+    smooth = _smoothed(values)
+    sizes, sums = cluster_totals(list((smooth[:, [best]] - smooth).T), clusters)
+    spread = sums - sizes[:, None] * sums.sum(axis=0) / sizes.sum()
+    return np.asarray((spread**2).sum(axis=0) / sizes.sum() ** 2)
+
+
+def _share_of_judged(count: int) -> float:
+    return count / (count + _SYNTHETIC_QUERIES)
+
+
+def _averaged(judged: Resampled, synthetic: Resampled) -> Resampled:
+    """Averages the means of judged and of synthetic queries, which are independent of each other."""
+    share = _share_of_judged(judged.queries)
+    return Resampled(
+        share * judged.mean + (1 - share) * synthetic.mean,
+        share * judged.means + (1 - share) * synthetic.means,
+        judged.queries + synthetic.queries,
+        judged.clusters + synthetic.clusters,
+    )
+
+
+def _figures(gain: DifferenceFigures) -> str:
+    return f"{signed(gain.mean)} [{signed(gain.low)}, {signed(gain.high)}]"

@@ -1,0 +1,46 @@
+"""Synthetic queries with fewer of the words that they share with their document.
+
+In: queries that were written from documents. Out: the same queries without some of these words. A generator sees the
+document that it asks about, so that its queries repeat the document's words more than those of people do. Systems that
+go by words look better on them than they are. How they do on thinned queries tells how much.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.systems import Corpus
+
+
+def thinned(
+    benchmark: Benchmark, corpus: Corpus, terms_of: Callable[[str], Sequence[str]], share: float, seed: int = 0
+) -> Benchmark:
+    """Leaves out a share of the words that a query has in common with the documents that answer it.
+
+    Words without a term, such as stop words, stay. A query of shared words alone may become empty.
+
+    Args:
+        benchmark: queries with at least one relevant document each.
+        corpus: the texts of the documents.
+        terms_of: gives the terms of a text: words that have one in common are the same.
+        share: the probability of each shared word to be left out; draws depend on the query's id, not on its place.
+        seed: seed of the draws.
+    """
+    if not share:
+        return benchmark
+    answers = benchmark.relevant_documents()
+    terms: dict[str, set[str]] = {name: set() for name in answers}
+    for name, text in zip(corpus.document_ids, corpus.encoded_texts(), strict=True):
+        if name in answers:
+            terms[name].update(terms_of(text))
+    queries = {}
+    for query_id, query in benchmark.queries.items():
+        draws = random.Random(f"{seed} {share} {query_id}")
+        relevant = [name for name, grade in benchmark.qrels[query_id].items() if grade > 0]
+        shared = set().union(*(terms[name] for name in relevant))
+        words = [word for word in query.split() if shared.isdisjoint(terms_of(word)) or draws.random() >= share]
+        queries[query_id] = " ".join(words)
+    return replace(benchmark, queries=queries)

@@ -1,0 +1,73 @@
+"""What each weight of words reaches on a set of queries, and how far words and meaning agree on each query.
+
+In: judged queries, or synthetic ones with the document that each was written from; a system that goes by words and one
+that goes by meaning. Out: nDCG@10 of every query at every weight of words, from 0 (meaning alone) to 1 (words alone).
+Each system searches once; the fusions are of what they found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.search.order import Ranking, Rows
+from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.fused import POOL, FoundSystem, FusedSystem, Part
+from eval.retrieval.metrics import HEADLINE, Floats, evaluate
+from eval.retrieval.ranking import rank_documents
+from eval.retrieval.systems import Corpus, System
+
+WEIGHTS = tuple(step / 20 for step in range(21))
+"""The weights of words that are compared; that of meaning is what is left to 1."""
+_DEPTH = 10
+"""The number of documents that nDCG@10 looks at."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeightCurves:
+    """What each weight reaches on each of n queries.
+
+    Attributes:
+        values: nDCG@10, (n, weights). A query without words reaches 0 at every weight.
+        agreement: the share of the passages found that both systems found, (n,); nan for a query without words.
+        clusters: the document that each query was written from, or the query itself; n of them.
+    """
+
+    values: Floats
+    agreement: Floats
+    clusters: Sequence[str]
+
+
+def measure_weights(
+    benchmark: Benchmark, words: System, meaning: System, corpus: Corpus, weights: Sequence[float] = WEIGHTS
+) -> WeightCurves:
+    """Searches with both systems, and scores their fusion at every weight."""
+    texts = list(benchmark.queries.values())
+    found = [FoundSystem(system.name, search_pool(system, texts)) for system in (words, meaning)]
+    columns = []
+    for weight in weights:
+        parts = [Part(found[0], weight), Part(found[1], 1 - weight)]
+        trec_run = rank_documents(FusedSystem("fused", parts, corpus.passage_ids), benchmark, corpus, _DEPTH)
+        columns.append(evaluate(trec_run, benchmark.qrels, [HEADLINE]).values[HEADLINE])
+    values, ids = np.stack(columns, axis=1), list(benchmark.queries)
+    order = sorted(range(len(ids)), key=ids.__getitem__)  # that of the scores
+    is_blank = np.array([not text.strip() for text in texts], bool)[order]
+    values[is_blank] = 0
+    agreed = agreement(found[0].ranking[0], found[1].ranking[0])[order]
+    sources = [benchmark.sources.get(name, name) for name in sorted(ids)]
+    clusters = [corpus.original_of.get(name, name) for name in sources]
+    return WeightCurves(values, np.where(is_blank, np.nan, agreed), clusters)
+
+
+def search_pool(system: System, queries: Sequence[str]) -> Ranking:
+    """Finds the passages that a system adds to a fusion."""
+    return system.prepare(queries)(POOL)
+
+
+def agreement(first: Rows, second: Rows) -> Floats:
+    """Returns the share of `POOL` passages that two rankings of the same queries have in common, (queries,)."""
+    pairs = zip(first, second, strict=True)
+    common = [len(np.intersect1d(rows[rows >= 0], others[others >= 0])) for rows, others in pairs]
+    return np.array(common, float) / POOL

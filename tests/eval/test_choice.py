@@ -1,0 +1,92 @@
+"""The weight follows the synthetic queries that are like the real ones, and judged queries the more there are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eval.choice import THINNING, Choice, Evidence, HeldOut, choose
+from eval.retrieval.metrics import Floats
+from eval.significance import Bootstrap
+from eval.weights import WEIGHTS, WeightCurves
+
+QUERIES = 200
+AGREEMENTS = (0.4, 0.3, 0.2, 0.1)
+"""The mean agreement of each set of thinned queries."""
+
+
+def curves(best: float, agreement: float, queries: int = QUERIES, *, level: float = 0.5, seed: int = 0) -> WeightCurves:
+    """Queries that reach `level` at one weight and less the further a weight is from it, with some noise."""
+    rng = np.random.default_rng(seed)
+    shape = level - 0.3 * np.abs(np.array(WEIGHTS) - best)
+    values = shape + rng.normal(0, 0.02, (queries, len(WEIGHTS))) + rng.normal(0, 0.1, (queries, 1))
+    agreements = rng.normal(agreement, 0.02, queries)
+    return WeightCurves(values, agreements, [f"d{number // 2}" for number in range(queries)])
+
+
+def evidence(
+    real: float | None, judged: WeightCurves | None = None, bests: tuple[float, ...] = (0.8, 0.6, 0.3, 0.0)
+) -> Evidence:
+    """Sets that words are the worse for, the more they lack, and real queries of some agreement."""
+    sets = [curves(best, agreement, seed=7) for best, agreement in zip(bests, AGREEMENTS, strict=True)]
+    seen: Floats = np.empty(0) if real is None else np.random.default_rng(1).normal(real, 0.02, 100)
+    return Evidence(sets, seen, judged)
+
+
+@pytest.mark.parametrize(("real", "expected"), [(0.4, 0.7), (0.1, 0.1)])
+def test_the_weight_follows_the_sets_that_real_queries_are_like(real: float, expected: float) -> None:
+    assert WEIGHTS[evidence(real).best()] == pytest.approx(expected, abs=0.15)
+    assert WEIGHTS[evidence(0.4).best()] > WEIGHTS[evidence(None).best()] > WEIGHTS[evidence(0.1).best()]
+
+
+def test_where_no_weight_is_better_it_is_one_half() -> None:
+    flat = WeightCurves(np.full((50, len(WEIGHTS)), 0.3), np.full(50, 0.2), [str(number) for number in range(50)])
+    assert WEIGHTS[Evidence([flat] * len(THINNING), np.empty(0)).best()] == 0.5
+
+
+@pytest.mark.parametrize(("best", "system"), [(1.0, "BM25: "), (0.0, "base: ")])
+def test_one_system_alone_is_chosen_where_it_is_right(best: float, system: str) -> None:
+    choice = choose(evidence(None, bests=(best,) * 4), Bootstrap(500))
+    assert choice.weight == pytest.approx(best, abs=0.05)
+    wide = WeightCurves(-10 * np.abs(np.array(WEIGHTS) - best) + np.zeros((60, 1)), np.full(60, 0.2), list("ab") * 30)
+    choice = choose(Evidence([wide] * 4, np.empty(0)), Bootstrap(500))
+    assert choice.weight == best
+    assert choice.sentence().startswith(system)
+
+
+def test_judged_queries_count_the_more_there_are_of_them() -> None:
+    weights = [
+        WEIGHTS[evidence(0.1, curves(1.0, 0.1, count, seed=3)).best()] if count else WEIGHTS[evidence(0.1).best()]
+        for count in (0, 30, 3_000)
+    ]
+    assert weights == sorted(weights)
+    assert weights[0] < 0.3
+    assert weights[-1] > 0.8
+
+
+def test_a_tuned_model_is_chosen_where_what_it_adds_is_sure() -> None:
+    rng, base = np.random.default_rng(0), evidence(0.4).synthetic
+    noise = rng.normal(0, 0.2, (QUERIES, 1))
+
+    def choice_with(added: Floats | float) -> Choice:
+        tuned = [WeightCurves(found.values + added, found.agreement, found.clusters) for found in base]
+        return choose(evidence(0.4), Bootstrap(500), HeldOut(base, tuned))
+
+    sure, unclear = choice_with(0.05), choice_with(noise)
+    assert (sure.model, unclear.model) == ("tuned", "base")
+    assert sure.weight == unclear.weight == choose(evidence(0.4), Bootstrap(500)).weight
+    assert sure.sentence().startswith("tuned + words, weight 0.")
+    assert "the tuned model adds +0.050 [+0.050, +0.050], which is why it is chosen" in sure.sentence()
+    assert "so the base stays" in unclear.sentence()
+    assert unclear.tuning
+    assert unclear.tuning.mean == pytest.approx(float(noise.mean()))
+    assert unclear.tuning.low < 0 < unclear.tuning.high
+
+
+def test_the_sentence_says_what_the_choice_rests_on() -> None:
+    choice = choose(evidence(0.4, curves(0.6, 0.4, 12)), Bootstrap(500))
+    assert (choice.synthetic, choice.documents, choice.real, choice.judged) == (QUERIES, QUERIES // 2, 100, 12)
+    assert "over BM25 alone" in choice.sentence()
+    assert "over base alone" in choice.sentence()
+    assert "on 200 synthetic queries of 100 documents" in choice.sentence().replace("rests on", "on")
+    assert choice.sentence().endswith("on 100 real queries without judgements and on 12 judged ones.")

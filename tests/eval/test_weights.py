@@ -1,0 +1,44 @@
+"""Each weight's values are those that the fused system reaches, in the order of the queries' ids."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.search.bm25 import Bm25Index
+from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.fused import FoundSystem, FusedSystem, Part
+from eval.retrieval.metrics import HEADLINE
+from eval.retrieval.ranking import measure
+from eval.retrieval.systems import Bm25System, Corpus
+from eval.weights import agreement, measure_weights
+
+TEXTS = ["red fox", "red hen", "blue hen", "green sea", "red hen"]
+CORPUS = Corpus(list("12345"), list("abcde"), [""] * 5, TEXTS)
+QRELS = {"y": {"c": 1}, "x": {"a": 1}, "z": {"b": 1}}
+BENCHMARK = Benchmark("made", {"y": "hen", "x": "fox", "z": ""}, QRELS, sources={"y": "c", "x": "a", "z": "e"})
+WORDS = Bm25System(Bm25Index(CORPUS.passage_ids, TEXTS))
+MEANING = FoundSystem(
+    "base",
+    (np.array([[3, 2], [0, 3], [1, 0]]), np.array([[0.9, 0.8], [0.7, 0.2], [0.5, 0.4]], np.float32)),
+)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
+def test_values_are_those_of_the_fused_system(weight: float) -> None:
+    curves = measure_weights(BENCHMARK, WORDS, MEANING, CORPUS, [weight])
+    fused = FusedSystem("base", [Part(WORDS, weight), Part(MEANING, 1 - weight)], CORPUS.passage_ids)
+    expected = measure(BENCHMARK, [fused], CORPUS, 10).scores["base"].values[HEADLINE]
+    assert curves.values[:2, 0].tolist() == expected[:2].tolist()
+    assert curves.values[2, 0] == 0.0, "z has no words, so that what is found for it is chance"
+
+
+def test_clusters_are_documents_copies_counted_once() -> None:
+    curves = measure_weights(BENCHMARK, WORDS, MEANING, CORPUS)
+    assert curves.clusters == ["a", "c", "b"], "e is a copy of b"
+    assert curves.agreement[:2].tolist() == [0.01, 0.01]
+    assert np.isnan(curves.agreement[2])
+
+
+def test_agreement_is_the_share_of_the_pool_that_both_found() -> None:
+    assert agreement(np.array([[1, 2, 3], [4, -1, -1]]), np.array([[3, 2, 9], [5, -1, -1]])).tolist() == [0.02, 0.0]
