@@ -98,6 +98,8 @@ class JudgeConfig:
                 raise UserError("asks nothing", where=f"{where}.prompt", remedy="write a template with `query` in it")
             if len(rubric.choices) < 2:
                 raise UserError("has fewer than two choices", where=f"{where}.choices", remedy="write [yes, no], say")
+            if {"True", "False"} & set(rubric.choices):
+                raise UserError("a choice is a truth value", where=f"{where}.choices", remedy='quote it: ["yes", "no"]')
             if name == INFORMATION or not name.isidentifier():
                 remedy = "call it otherwise, with letters, digits and underscores"
                 raise UserError(f"{name!r} cannot be the name of a rubric", where=where, remedy=remedy)

@@ -53,6 +53,7 @@ def test_a_rubric_of_the_users_own_is_a_file(tmp_path: Path) -> None:
         ({"sure": 0.5}, "judge.sure"),
         ({"rubrics": {"x": RubricConfig("?", threshold=1.5)}}, "judge.rubrics.x.threshold"),
         ({"rubrics": {"x": RubricConfig("?", choices=["yes"])}}, "judge.rubrics.x.choices"),
+        ({"rubrics": {"x": RubricConfig("?", choices=["True", "False"])}}, "judge.rubrics.x.choices"),
         ({"rubrics": {"x": RubricConfig(" ")}}, "judge.rubrics.x.prompt"),
         ({"rubrics": {"information": RubricConfig("?")}}, "judge.rubrics.information"),
         ({"rubrics": {"two words": RubricConfig("?")}}, "judge.rubrics.two words"),
