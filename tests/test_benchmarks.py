@@ -20,12 +20,12 @@ from benchmarks import (
     gpu,
     harm,
     intervals,
-    judge,
     planning,
     prefix_planning,
     resume,
     routing,
     scale,
+    scoring,
 )
 from benchmarks._harmed import good_recipes, harmed_recipes
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
@@ -374,19 +374,12 @@ def test_the_decision_on_stored_values_is_that_on_the_results(tmp_path: Path) ->
     assert judged.decision.rank.mean == pytest.approx(evaluation.decision.rank.mean, abs=1e-3)
 
 
-def test_the_auc_of_a_judge_is_the_share_of_pairs_in_the_right_order() -> None:
-    figures, other = np.array([0.9, 0.5, 0.2]), np.array([0.5, 0.1, 0.3])
-    pairs = [(a > b) + 0.5 * (a == b) for a in figures for b in other]
-    assert judge.auc(figures, other, np.ones(3)) == pytest.approx(np.mean(pairs))
-    twice = np.array([2.0, 0.0, 1.0])
-    drawn = judge.auc(figures[[0, 0, 2]], other[[0, 0, 2]], np.ones(3))
-    assert judge.auc(figures, other, twice) == pytest.approx(drawn), "a weight is how often a passage was drawn"
-    low, high = judge.interval(figures, other)
-    assert 0 <= low < high <= 1
-
-
-def test_the_cases_of_the_judge_are_two_hundred_and_each_passage_has_both_kinds() -> None:
-    cases = judge.read_cases()
-    assert (len(cases.passages), len(set(cases.questions))) == (100, 200)
-    assert len(set(cases.passages)) == 100
-    assert all(cases.questions[3 * place + 2] == cases.questions[3 * ((place + 37) % 100)] for place in range(100))
+def test_scoring_asks_different_queries_of_passages_of_one_length() -> None:
+    model = "bundled:smollm2-135m-instruct"
+    tokenizer = load_tokenizer(model, key="samples.model")
+    texts = scoring.passages_of(2, 100, model)
+    assert len(set(texts)) == 2
+    assert all(abs(len(tokenizer.encode(text).ids) - 100) <= 1 for text in texts)
+    queries = scoring.queries_of(texts[0], 20)
+    assert len(set(queries)) == 20
+    assert all(query.startswith(" ") and len(query.split()) == scoring.WORDS for query in queries)
