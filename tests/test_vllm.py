@@ -93,7 +93,7 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
         prompts.mkdir()
         plan_prompts(config.prompts, {"documents": documents}, prompts, place)
         plan = PromptsFolder(prompts).plan()
-        unit = pa.concat_tables([part.rows for part in make_units(plan, DocumentsFolder(documents).texts(), 100)])
+        unit = pa.concat_tables([part.rows for part in make_units(plan, DocumentsFolder(documents).joinable(), 100)])
         job, parts = job_at(written, PromptsFolder(prompts).prompts())
         pool.generate(replace(job, conditions=condition_names(plan)), parts, [Unit(0, unit)], lambda _: None)
         samples = SamplesFolder(written).rows().to_pylist()

@@ -20,6 +20,7 @@ from engine.generation.generator import Finished, Request
 from engine.generation.jobs import sampling_of
 from engine.generation.output import JobOutput
 from engine.generation.totals import EngineTotals
+from engine.task.sampling import sampling_of_turn
 from engine.task.templates import RENDER_ERRORS
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
     from engine.generation.generator import Generator
     from engine.generation.jobs import GenerationJob, Ticket
+    from engine.task.sampling import Sampling
 
 
 class JobBatch:
@@ -76,10 +78,18 @@ class JobBatch:
             for turn in turns:
                 self._admission.add(self._inquiries(conversations, turn))
 
+    def _sampling_of(self, turn: str, row: PlannedRow) -> Sampling:
+        """Returns how an answer is drawn: by what the row sets, but for settings that the turn has for itself."""
+        if not row.sampling:
+            return self._sampling[turn]
+        of_turn = sampling_of_turn(self._task.turns[turn].config)
+        settings = {name: value for name, value in row.sampling.items() if name not in of_turn}
+        return replace(self._sampling[turn], **settings)
+
     def _inquiries(self, conversations: list[Conversation], turn: str) -> list[Inquiry]:
         """Asks one turn of equal prompts at once; a greedy one singly, since engines refuse several greedy samples."""
         has_prefix = self._task.renderers[turn].has_prefix
-        if self._sampling[turn].temperature == 0:
+        if self._sampling_of(turn, conversations[0].row).temperature == 0:
             return [Inquiry([conversation], turn, has_prefix) for conversation in conversations]
         return [Inquiry(conversations, turn, has_prefix)]
 
@@ -103,7 +113,8 @@ class JobBatch:
         try:
             prompt = conversations[0].prompt(turn)
             model = self._task.turns[turn].config.model
-            request = Request(request_id, prompt, len(conversations), self._sampling[turn], model)
+            sampling = self._sampling_of(turn, conversations[0].row)
+            request = Request(request_id, prompt, len(conversations), sampling, model)
             prompt_hash = self._generator.add(request)
         except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
             for conversation in conversations:

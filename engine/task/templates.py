@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, Undefined, meta, nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -120,6 +120,20 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
     return what, f"it may use {', '.join(known) or 'no names'}"
 
 
+class _NoValue(Undefined):
+    """Stands for a null of a row: it is false in a condition, `default` replaces it, and writing it is an error."""
+
+    __str__ = Undefined._fail_with_undefined_error
+
+
+def as_row(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the columns of a row as templates see them; the word None never gets into a prompt."""
+    return {
+        name: _NoValue(hint=f"row.{name} has no value here") if value is None else value
+        for name, value in columns.items()
+    }
+
+
 def undeclared_names(source: str) -> set[str]:
     """Returns the variables that a source reads and does not set itself."""
     return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(source)))
@@ -155,7 +169,9 @@ def _is_name(node: nodes.Node, variable: str) -> bool:
 def _variables(fields: Mapping[str, object]) -> list[str]:
     """Lists what a template may name: `condition.form`, `passage.text`, ..."""
     known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("title", "document", "query")}
-    for name in ("condition", "turns"):
+    for name in ("condition", "turns", "row"):
         value = fields.get(name)
         known[name] = tuple(value) if isinstance(value, Mapping) else ()
+    if known["row"]:
+        known["passage"] = ()
     return [f"{name}.{part}" for name in sorted(fields) for part in known.get(name, ())]

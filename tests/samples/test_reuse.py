@@ -16,7 +16,7 @@ import pytest
 
 from engine.artifacts.columns import PROMPTS
 from engine.artifacts.documents import DocumentsFolder
-from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.prompts import PlannedRow, PromptsFolder
 from engine.artifacts.samples import SamplesFolder, SamplesRecord
 from engine.runtime.place import Place
 from engine.samples import reuse
@@ -26,7 +26,7 @@ from engine.samples.step import generate_samples
 from engine.storage.files import locked
 from engine.storage.parts import committed_parts
 from engine.task.config import TaskConfig, TurnConfig
-from engine.task.render import Demonstration
+from engine.task.render import Demonstration, Messages
 from tests.support.committed import begin
 from tests.support.jobs import FAKE, TASK
 from tests.support.places import quiet_place
@@ -139,13 +139,13 @@ def test_nothing_is_rendered_where_the_prompts_are_known_to_be_the_same(
     mill: Mill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str] = []
-    hashed = reuse.input_hash
+    hashed = PlannedRow.input_hash
 
-    def counting(*parts: Any) -> str:
-        rendered.append(hashed(*parts))
+    def counting(row: PlannedRow, prompt: str | Messages) -> str:
+        rendered.append(hashed(row, prompt))
         return rendered[-1]
 
-    monkeypatch.setattr(reuse, "input_hash", counting)
+    monkeypatch.setattr(PlannedRow, "input_hash", counting)
     mill.write(FAKE, mill.plan(20, ("a",)), "first")
     more = mill.write(FAKE, mill.plan(20, ("a", "b")), "more values")
     assert (more.carried, rendered) == (20, []), "the same passages and demonstrations"
@@ -199,7 +199,7 @@ def test_a_folder_that_clean_removes_meanwhile_is_left(tmp_path: Path, monkeypat
     prompts, documents = PromptsFolder(inputs["prompts"]), DocumentsFolder(inputs["documents"])
     for name in ("source", "new"):
         parts = begin(tmp_path / "samples" / name)
-        reuse.note_recipe(parts.folder, make_recipe(FAKE, prompts, documents))
+        reuse.note_recipe(parts.folder, make_recipe(FAKE, prompts, documents.passages_file))
 
     def removed(*arguments: Any) -> list[Path]:
         sources = find_sources(*arguments)
@@ -208,7 +208,7 @@ def test_a_folder_that_clean_removes_meanwhile_is_left(tmp_path: Path, monkeypat
         return sources
 
     monkeypatch.setattr(reuse, "find_sources", removed)
-    assert reuse.reuse_rows(parts, prompts, documents.texts()) == 0
+    assert reuse.reuse_rows(parts, prompts, documents.joinable()) == 0
 
 
 def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> None:
@@ -216,9 +216,9 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
     prompts = PromptsFolder(tmp_path / "prompts")
     prompts.write_basis(TASK, [], [])
     documents = DocumentsFolder(tmp_path)
-    recipe = make_recipe(FAKE, prompts, documents)
-    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts, documents).text
-    assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts, documents).text
+    recipe = make_recipe(FAKE, prompts, documents.passages_file)
+    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts, documents.passages_file).text
+    assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts, documents.passages_file).text
     for name in ("b", "a", "own", "foreign", "older version"):
         (tmp_path / name / ("attempt-0001" if name == "older version" else "manifest")).mkdir(parents=True)
         values = vars(recipe) | ({"text": "other"} if name == "foreign" else {})
@@ -231,9 +231,9 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
 def test_other_code_that_writes_is_another_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = PromptsFolder(tmp_path)
     prompts.write_basis(TASK, [], [])
-    before = make_recipe(FAKE, prompts, DocumentsFolder(tmp_path))
+    before = make_recipe(FAKE, prompts, DocumentsFolder(tmp_path).passages_file)
     monkeypatch.setattr("engine.generation.config.source_hash", lambda module: f"edited {module}")
-    assert make_recipe(FAKE, prompts, DocumentsFolder(tmp_path)).text != before.text
+    assert make_recipe(FAKE, prompts, DocumentsFolder(tmp_path).passages_file).text != before.text
 
 
 @pytest.mark.parametrize("parts", range(3))
