@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.artifacts.collection import check_against_documents
+from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
 from engine.generation.config import GeneratorConfig, model_configs
 from engine.generation.kinds import check_chat, settle_kinds
 from engine.generation.pools import EnginePools
-from engine.pipeline import RunConfig, steps
+from engine.output.files import write_file
+from engine.pipeline import RunConfig, addressed, steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
@@ -32,7 +34,7 @@ from engine.storage.run_folders import (
     remember_run,
     remove_if_empty,
 )
-from engine.storage.store import NOUNS, Store
+from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
 
@@ -55,18 +57,24 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         using(place.store_dir, known),
     ):
         store = Store(place.store_dir)
-        _start_engines_early(chosen, store, place)
         checked = _num_checking(chosen)
-        for step in chosen[:checked]:
+        first = sum(step.before_engines for step in chosen)
+        for step in chosen[:first]:
+            _make(step, store, config, place)
+        _start_engines_early(chosen, store, place)
+        for step in chosen[first:checked]:
             _make(step, store, config, place)
         _begin(config, config_text, chosen[:checked], place)
         generating = [step for step in chosen if step.needs_engines]
-        for step in chosen[checked:]:
+        for step in chosen[max(first, checked) :]:
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             _link(step, _make(step, store, config, place), store, run_dir)
             if step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
+        if config.samples.output and config.until == "output":
+            write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
+            place.console.step("output", config.samples.output)
         link_latest(Path(config.runs_dir).expanduser(), run_dir)
     return run_dir
 
@@ -101,9 +109,9 @@ def run_folder(config: RunConfig) -> Path:
     """Returns the path of the run folder."""
     if config.run_dir:
         return Path(config.run_dir).expanduser().absolute()
-    source = Path(config.collection or config.documents.path).expanduser().absolute()
-    documents = source.stem if source.is_file() else source.name
-    name = f"{config.name}-{documents}" if config.collection or config.documents.path else config.name
+    path = config.prompts.path or config.collection or config.documents.path
+    source = Path(path).expanduser().absolute()
+    name = f"{config.name}-{source.stem if source.is_file() else source.name}" if path else config.name
     return Path(config.runs_dir).expanduser().absolute() / name
 
 
@@ -113,11 +121,12 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     Raises:
         UserError: there is no such step, or the task and the generator's config name different models.
     """
-    if config.until not in NOUNS:
+    nouns = BATCH_NOUNS if config.prompts.path else NOUNS
+    if config.until not in nouns:
         raise UserError(
-            f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, NOUNS)
+            f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, nouns)
         )
-    check_models(config.task, config.samples)
+    check_models(addressed(config).task, config.samples)
     every = steps(config)
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
     looks = config.until in {step.noun for step in every if step.checks_input}
@@ -167,7 +176,7 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) 
     link(run_dir, "logs", place.logs())
     every = steps(config)
     valid = {step.fingerprint for step in every}
-    for entry in [*(run_dir / noun for noun in NOUNS), *run_dir.glob(f"{ROUND_ZERO}/*/*")]:
+    for entry in [*(run_dir / noun for noun in EVERY_NOUN), *run_dir.glob(f"{ROUND_ZERO}/*/*")]:
         if entry.is_symlink() and entry.resolve().name not in valid:
             entry.unlink()  # what an earlier config left: trace and search must not mix two runs
     _begin_round_zero(run_dir / ROUND_ZERO, {step.part_of for step in every} - {""}, config_text)

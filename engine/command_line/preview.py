@@ -62,7 +62,8 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
     with open_place(config, console or Console()) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
         made = {step.entry: make(step, store, place) for step in steps}
-        check_judgements(config, made["documents"], place.console)
+        if "documents" in made:
+            check_judgements(config, made["documents"], place.console)
         folder = PromptsFolder(made["prompts"])
         rows = first_rows(open_subjects(made, folder), folder, config.preview)
         planned = _Planned(folder, folder.prompts().compile(), rows)

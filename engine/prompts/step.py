@@ -18,8 +18,10 @@ import pyarrow as pa
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
+from engine.artifacts.row_plans import RowPlan, plan_rows
+from engine.artifacts.rows import RowsFolder
 from engine.prompts.basis import PlanBasis, gather_basis, read_basis, written_task
-from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig, ValuesConfig
+from engine.prompts.config import PromptsConfig, RoundConfig, RowsPromptsConfig, SelfInstructConfig, ValuesConfig
 from engine.prompts.plan import PlanSize, plan_samples
 from engine.prompts.planner import PlanInputs, gather_inputs
 from engine.prompts.round_zero import plan_demonstrations, plan_values
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def plan_prompts(
-    config: PromptsConfig | RoundConfig | ValuesConfig | SelfInstructConfig,
+    config: PromptsConfig | RowsPromptsConfig | RoundConfig | ValuesConfig | SelfInstructConfig,
     inputs: Mapping[str, Path],
     output: Path,
     place: Place,
@@ -39,9 +41,9 @@ def plan_prompts(
     """Plans the samples of one round.
 
     Args:
-        config: the plan to make: that of the first round, of a later one, or a small one of round 0.
-        inputs: the documents; for the first round what round 0 wrote, for a later one the prompts and examples of the
-            round before.
+        config: the plan to make: that of the first round, of a later one, a small one of round 0, or one about rows.
+        inputs: the documents, or the rows; for the first round what round 0 wrote, for a later one the prompts and
+            examples of the round before.
         output: becomes a prompts folder.
         place: where embeddings are cached, and who is told of slips.
 
@@ -52,6 +54,9 @@ def plan_prompts(
     match config:
         case PromptsConfig():
             return _plan_first(config, inputs, output, place)
+        case RowsPromptsConfig():
+            plan = RowPlan(config.task, config.model, config.context_tokens, config.per_row, config.refuse)
+            return plan_rows(plan, RowsFolder(inputs["rows"]), PromptsFolder(output))
         case RoundConfig():
             return _plan_next(config, inputs, output, place)
         case ValuesConfig():
