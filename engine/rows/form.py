@@ -37,14 +37,11 @@ def with_prompt(task: TaskConfig, source: Source) -> TaskConfig:
     if MESSAGES in names and PROMPT not in names:
         return replace(task, turns={ONLY_TURN: TurnConfig(conversation=MESSAGES, kind=PromptKind.chat)})
     if PROMPT not in names:
-        what = f"has no column {PROMPT!r} and none {MESSAGES!r}" if names else "holds no rows"
-        listed = ", ".join(names)
-        remedy = (
-            f"ask about its columns ({listed}): task.prompt='... {{{{ row.{names[-1]} }}}}'"
-            if names
-            else "name another"
-        )
-        raise UserError(what, where=f"prompts.path={source.path}", remedy=remedy)
+        where = f"prompts.path={source.path}"
+        if not names:
+            raise UserError("holds no rows", where=where, remedy="name a file with at least one row")
+        remedy = f"ask about its columns ({', '.join(names)}): task.prompt='... {{{{ row.{names[-1]} }}}}'"
+        raise UserError(f"has no column {PROMPT!r} and none {MESSAGES!r}", where=where, remedy=remedy)
     if SYSTEM not in names:
         return replace(task, prompt="{{ row.prompt }}")
     messages = [

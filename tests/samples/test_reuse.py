@@ -30,6 +30,7 @@ from engine.task.render import Demonstration, Messages
 from tests.support.committed import begin
 from tests.support.jobs import FAKE, TASK
 from tests.support.places import quiet_place
+from tests.support.rows import write_plan, write_rows
 
 Sampled = dict[tuple[str, str], str]
 WORDS = ("bread", "bees", "motorways", "thunderstorms", "tablecloths", "grandmothers", "pumps", "towers")
@@ -263,3 +264,26 @@ def test_a_kill_while_taking_over_takes_nothing_twice(mill: Mill, monkeypatch: p
     table = SamplesFolder(mill.root / "samples" / "second").rows()
     assert table["sample_id"].to_pylist() == list(range(50))
     assert pc.sum(pc.equal(table["attempt"], 0)).as_py() == 40
+
+
+def about_rows(mill: Mill, name: str, bodies: dict[str, str], temperatures: dict[str, float]) -> dict[str, Path]:
+    """A plan about rows of one task, whose ids are names."""
+    columns: dict[str, list[object]] = {"body": [*bodies.values()], "unread": [name] * len(bodies)}
+    sampling: dict[str, list[object]] = {"temperature": [temperatures.get(row) for row in bodies]}
+    rows = write_rows(mill.root / "rows" / name, [*bodies], columns, sampling=sampling)
+    prompts, _ = write_plan(mill.root / "prompts" / name, rows)
+    return {"rows": rows.path, "prompts": prompts.path}
+
+
+def test_a_changed_file_of_rows_asks_only_for_what_is_new(mill: Mill) -> None:
+    bodies = {f"r{number}": f"subject number {number}" for number in range(20)}
+    assert asked(mill.write(FAKE, about_rows(mill, "first", bodies, {}), "first")) == 20
+    same = mill.write(FAKE, about_rows(mill, "same", dict(reversed(bodies.items())), {}), "same")
+    assert (asked(same), same.carried) == (0, 20), "neither order nor columns that no prompt reads count"
+    more = {"new": "another", **bodies, "r3": "edited"}
+    record = mill.write(FAKE, about_rows(mill, "more", more, {"r5": 0.5}), "more")
+    assert (asked(record), record.carried) == (3, 18), "one row is new, one edited, one drawn otherwise"
+    texts = {row["passage_id"]: row["text"] for row in mill.rows("more")}
+    assert {row["passage_id"]: row["text"] for row in mill.rows("first") if row["passage_id"] not in ("r3", "r5")} == {
+        name: text for name, text in texts.items() if name not in ("new", "r3", "r5")
+    }
