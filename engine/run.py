@@ -121,6 +121,7 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     Raises:
         UserError: there is no such step, or the task and the generator's config name different models.
     """
+    _check_input(config)
     nouns = BATCH_NOUNS if config.prompts.path else NOUNS
     if config.until not in nouns:
         raise UserError(
@@ -131,6 +132,18 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
     looks = config.until in {step.noun for step in every if step.checks_input}
     return every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
+
+
+def _check_input(config: RunConfig) -> None:
+    """Refuses batch inference without prompts, and prompts beside documents, of which no step would read both."""
+    if config.until in {*BATCH_NOUNS} - {*NOUNS} and not config.prompts.path:
+        remedy = "set prompts.path=FILE, with a column `prompt` or `messages`"
+        raise UserError("no file of prompts is named", where="prompts.path=''", remedy=remedy)
+    if config.prompts.path and (documents := config.collection or config.documents.path):
+        remedy = "leave one of them out: a run is about prompts or about documents"
+        raise UserError(
+            f"is given beside documents ({documents})", where=f"prompts.path={config.prompts.path}", remedy=remedy
+        )
 
 
 @contextlib.contextmanager

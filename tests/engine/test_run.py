@@ -127,6 +127,15 @@ def test_batch_inference_is_a_shorter_way(tmp_path: Path) -> None:
         wanted_steps(replace(config, until="examples"))
 
 
+def test_prompts_are_named_and_stand_alone(corpus: Path) -> None:
+    config, _ = load_config(["experiment=batch"])
+    with pytest.raises(UserError, match="no file of prompts is named"):
+        wanted_steps(config)
+    config, _ = load_config(["experiment=batch", "prompts.path=p.jsonl", f"collection={corpus}"])
+    with pytest.raises(UserError, match="is given beside documents"):
+        wanted_steps(config)
+
+
 def test_a_template_reads_columns_that_would_else_be_settings(tmp_path: Path) -> None:
     prompts = tmp_path / "p.jsonl"
     prompts.write_text('{"prompt": "x", "temperature": 25}\n')
