@@ -96,6 +96,9 @@ def _dispatch(arguments: list[str]) -> int:
         return clean(read_options(arguments[1:], USAGE[command]))
     if command in USAGE:
         return _read_run(command, arguments[1:])
+    from engine.command_line.overrides import with_template_quoted
+
+    arguments = [with_template_quoted(argument) for argument in arguments]
     if any(argument.startswith("-") for argument in arguments):
         return _hydra(arguments)
     if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out

@@ -40,7 +40,7 @@ _ANSWER = {"text": "answer"} | {
     name: name for name in ("error", "finish_reason", "prompt_tokens", "output_tokens", "logprob", "model")
 }
 """The columns of a sample that are shown, and what they are called."""
-_OF_TURNS = ("turn_", "reasoning_", "field_")
+_OF_TURNS = ("turn_", "reasoning_", "field_", "score_")
 
 
 def write_output(config: OutputConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> OutputRecord:  # noqa: ARG001

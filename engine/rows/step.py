@@ -79,7 +79,7 @@ def read_rows(
             "holds no rows", where=f"prompts.path={config.path}", remedy="name a file with at least one row"
         )
     if settings:
-        place.console.step("rows", f"{', '.join(settings)} of a row decide how its answer is drawn")
+        place.console.step("rows", f"settings that rows have for themselves: {', '.join(settings)}")
     return RowsRecord(rows=count, columns=names, sampling=settings)
 
 

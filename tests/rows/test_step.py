@@ -56,7 +56,7 @@ def test_a_person_is_told_which_columns_are_settings(tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     config = RowsConfig(str(jsonl(tmp_path / "a.jsonl", ROWS[:2])), sampling=SETTINGS)
     read_rows(config, {}, tmp_path / "rows", place)
-    assert "temperature of a row decide how its answer is drawn" in printed(place)
+    assert "settings that rows have for themselves: temperature" in printed(place)
 
 
 @pytest.mark.parametrize(
