@@ -2,11 +2,14 @@
 
 In: a rows folder, a task whose templates name its columns as `row.NAME`, and the model whose tokens are counted. Out:
 the files of a prompts folder, for engines to answer as any other plan. Every prompt is rendered and counted once, some
-rows at a time, so that what cannot be asked is known before an engine starts; nothing is held per row.
+rows at a time, so that what cannot be asked is known before an engine starts; nothing is held per row. Where rows are
+planned in another order than that of their file, the columns that prompts read are written once more in that order:
+engines are then given neighbours of the file, each piece of which is read once.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +19,7 @@ import pyarrow as pa
 
 from engine.artifacts.columns import PROMPTS
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
-from engine.artifacts.rows import RowsFolder, columns_of
+from engine.artifacts.rows import COLUMN, JSON, ROW_ID, SAMPLING, RowsFolder, RowsWriter, columns_of
 from engine.errors import UserError, suggest
 from engine.models.chat_template import read_chat_template
 from engine.models.resolve import resolve_model
@@ -31,9 +34,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 OrderRows = Callable[[Iterable[pa.Table]], Iterable[pa.Table]]
-"""Takes tables with the columns `prompt`, `passage_id` and `prompt_tokens`; gives the same rows, each once, in the
-order in which they are to be asked, with the column `prefix`: a number that neighbours share whose prompts begin
-alike."""
+"""Takes tables with the columns `prompt`, `passage_id`, `prompt_tokens` and any others; gives the same rows with all of
+these, each once, in the order in which they are to be asked, and with the column `prefix`: a number that neighbours
+share whose prompts begin alike."""
 
 _CHUNK_ROWS = 1 << 16
 """Rows of one file of a plan."""
@@ -84,11 +87,14 @@ def plan_rows(
     folder.write_basis(plan.task, [], [])
     planned = num_tokens = 0
     prefixes: set[int] = set()
-    for number, table in enumerate(_rechunked(order_rows(_counted(plan, task, rows, needed)), plan.per_row)):
-        folder.write_chunk(number, _planned(table, planned, plan.per_row))
-        planned += table.num_rows * plan.per_row
-        num_tokens += int(table["prompt_tokens"].to_numpy().sum(dtype=np.int64)) * plan.per_row
-        prefixes |= set(table["prefix"].unique().to_pylist())
+    ordered = RowsFolder(folder.path) if order_rows is not in_file_order else None
+    tables = order_rows(_counted(plan, task, rows, needed))
+    with ordered.writer() if ordered else contextlib.nullcontext() as writer:
+        for number, table in enumerate(_rechunked(tables, plan.per_row, writer)):
+            folder.write_chunk(number, _planned(table, planned, plan.per_row))
+            planned += table.num_rows * plan.per_row
+            num_tokens += int(table["prompt_tokens"].to_numpy().sum(dtype=np.int64)) * plan.per_row
+            prefixes |= set(table["prefix"].unique().to_pylist())
     return PromptsRecord(
         planned=planned,
         prefixes=len(prefixes),
@@ -124,18 +130,22 @@ def _counted(plan: RowPlan, task: Task, rows: RowsFolder, needed: frozenset[str]
     tokenizer, chat_text = load_tokenizer(plan.model, key=GENERATOR_KEY), _chat_text(plan, task)
     number = 0
     for batch in rows.stream(needed):
-        ids, texts = batch["row_id"], []
+        ids, texts = batch[ROW_ID], []
         for row in batch.to_pylist():
             number += 1
-            texts.append(_text(plan, task, columns_of(row), _RowName(number, row["row_id"]), chat_text))
+            texts.append(_text(plan, task, columns_of(row), _RowName(number, row[ROW_ID]), chat_text))
         tokens = _count(tokenizer, texts)
         if plan.refuse and (too_long := [place for place, count in enumerate(tokens) if count >= plan.context_tokens]):
             place = too_long[0]
             name = _RowName(number - len(texts) + place + 1, ids[place].as_py())
             _refuse_long(plan, name, texts[place], tokens[place])
-        prompts = [text[:_BEGINNING] for text in texts]
-        columns = {"prompt": pa.array(prompts, pa.large_string()), "passage_id": ids}
-        yield pa.table({**columns, "prompt_tokens": pa.array(tokens, pa.int32())})
+        columns = {
+            "prompt": pa.array([text[:_BEGINNING] for text in texts], pa.large_string()),
+            "passage_id": ids,
+            "prompt_tokens": pa.array(tokens, pa.int32()),
+            **{name: batch[name] for name in batch.schema.names if name != ROW_ID},
+        }
+        yield pa.table(columns)
 
 
 @dataclass(frozen=True)
@@ -191,12 +201,21 @@ def _refuse_long(plan: RowPlan, name: _RowName, text: str, tokens: int) -> None:
     raise UserError(what, where=f"samples.context_tokens={plan.context_tokens}", remedy=remedy)
 
 
-def _rechunked(tables: Iterable[pa.Table], per_row: int) -> Iterator[pa.Table]:
-    """Cuts tables anew, into as many rows as one file of the plan takes."""
+def _rechunked(tables: Iterable[pa.Table], per_row: int, writer: RowsWriter | None) -> Iterator[pa.Table]:
+    """Cuts what a plan needs of tables anew, into as many rows as one file of it takes.
+
+    Args:
+        tables: rows in the order of the plan.
+        per_row: samples of each.
+        writer: is given the rows themselves, in that order, where they are to be written once more.
+    """
     rows_of_file = max(1, _CHUNK_ROWS // per_row)
     waiting: list[pa.Table] = []
     for table in tables:
-        waiting.append(table.drop_columns(["prompt"]))
+        if writer:
+            stored = [name for name in table.column_names if name.startswith((COLUMN, JSON, SAMPLING))]
+            writer.add_stored(table.select(["passage_id", *stored]).rename_columns([ROW_ID, *stored]))
+        waiting.append(table.select(["passage_id", "prefix", "prompt_tokens"]))
         while sum(each.num_rows for each in waiting) >= rows_of_file:
             together = pa.concat_tables(waiting)
             yield together.slice(0, rows_of_file).combine_chunks()

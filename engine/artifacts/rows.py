@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import BrokenInvariantError
+from engine.storage.parts import Pieces
 from engine.storage.store import read_record
 from engine.storage.tables import with_large_texts
 from engine.storage.typed import from_json_values
@@ -33,6 +34,8 @@ COLUMN, JSON, SAMPLING = "column_", "json_", "sampling_"
 
 _GROUP_BYTES = 4 << 20
 """About so much text is one row group, the least that is read."""
+_PIECE_ROWS = 1 << 13
+"""Rows that are written together, or fewer where they are long."""
 _JOINED_BYTES = 128 << 20
 """About so much text is joined at a time."""
 _MOST_ROWS_AT_ONCE = 1 << 16
@@ -137,6 +140,7 @@ class RowsWriter:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._writer: pq.ParquetWriter | None = None
+        self._pieces = Pieces(_PIECE_ROWS)
 
     def __enter__(self) -> RowsWriter:
         return self
@@ -144,6 +148,8 @@ class RowsWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for piece in self._pieces.rest() if error is None else ():
+            self._write(piece)
         if self._writer:
             self._writer.close()
 
@@ -169,10 +175,18 @@ class RowsWriter:
         if sampling is not None:
             for name in sampling.column_names:
                 table = table.append_column(SAMPLING + name, sampling[name])
+        self.add_stored(table)
+
+    def add_stored(self, table: pa.Table) -> None:
+        """Writes the next rows, with the columns of another rows folder as its file has them."""
+        for piece in self._pieces.add(table):
+            self._write(piece)
+
+    def _write(self, piece: pa.Table) -> None:
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._file, table.schema, compression="zstd")
-        group_rows = max(1, _GROUP_BYTES * max(1, table.num_rows) // max(1, table.nbytes))
-        self._writer.write_table(table.cast(self._writer.schema), row_group_size=group_rows)
+            self._writer = pq.ParquetWriter(self._file, piece.schema, compression="zstd")
+        group_rows = max(1, _GROUP_BYTES * piece.num_rows // max(1, piece.nbytes))
+        self._writer.write_table(piece.cast(self._writer.schema), row_group_size=group_rows)
 
 
 class JoinableRows:

@@ -45,5 +45,7 @@ def open_subjects(inputs: Mapping[str, Path], prompts: PromptsFolder) -> Subject
         prompts: the plan, whose task says which columns of rows are needed.
     """
     if "rows" in inputs:
-        return RowsFolder(inputs["rows"]).joinable(row_columns(prompts.prompts().compile().turns.values()))
+        in_order = RowsFolder(prompts.path)  # the same rows in the order of the plan, where that is another
+        rows = in_order if in_order.file.exists() else RowsFolder(inputs["rows"])
+        return rows.joinable(row_columns(prompts.prompts().compile().turns.values()))
     return DocumentsFolder(inputs["documents"]).joinable()

@@ -12,7 +12,9 @@ import pytest
 
 from engine.artifacts import row_plans
 from engine.artifacts.columns import PROMPTS
+from engine.artifacts.prompts import planned_rows
 from engine.artifacts.rows import RowsFolder
+from engine.artifacts.subjects import open_subjects
 from engine.errors import UserError
 from engine.models.tokenizer import load_tokenizer
 from engine.task.config import AttributeConfig, PromptKind, TaskConfig, TurnConfig
@@ -59,6 +61,15 @@ def test_rows_go_in_the_order_that_is_asked_for(rows: RowsFolder, tmp_path: Path
     assert seen[1] == "About: two words\nNow:"
     assert prompts.plan()["passage_id"].to_pylist() == IDS[::-1]
     assert (prompts.plan()["prefix"].to_pylist(), record.prefixes) == ([0, 0, 1, 1, 1], 2)
+    in_order = RowsFolder(prompts.path)
+    assert [name for name, _ in in_order.rows()] == IDS[::-1], (
+        "rows lie as they are asked, so that each piece is read once"
+    )
+    assert in_order.names() == ["body"], "of what no prompt reads there is no second copy"
+    assert open_subjects({"rows": rows.path}, prompts).file == in_order.file
+    assert [row.row for row in planned_rows(open_subjects({"rows": rows.path}, prompts).join(prompts.plan()))] == [
+        {"body": body} for body in ("five of them", "four", "three words here", "two words", "one")
+    ]
 
 
 @pytest.mark.parametrize(
