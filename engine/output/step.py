@@ -40,6 +40,8 @@ _ANSWER = {"text": "answer"} | {
     name: name for name in ("error", "finish_reason", "prompt_tokens", "output_tokens", "logprob", "model")
 }
 """The columns of a sample that are shown, and what they are called."""
+_DIGITS = 4
+"""Digits of a log-probability after the point."""
 _OF_TURNS = ("turn_", "reasoning_", "field_", "score_")
 
 
@@ -109,6 +111,8 @@ def _joined(answers: pa.Table, rows: JoinableRows, *, with_replicate: bool) -> p
     is_answer = pc.equal(answers["status"], "generated")
     for name, title in shown.items():
         values = answers[name]
+        if name == "logprob":
+            values = pc.round(values.cast(pa.float64()), _DIGITS)
         if name == "text":
             values = pc.if_else(is_answer, values, pa.scalar(None, values.type))
         columns[_free(title, list(columns))] = values
