@@ -21,6 +21,7 @@ examples
   synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
   synthmill -m experiment=demo model.learning_rate=1e-5,3e-5    a sweep; samples are shared by its points
   synthmill task=stories documents=none    another task: docs/cookbook.md
+  synthmill experiment=batch prompts.path=FILE samples.output=OUT.jsonl    batch inference: docs/batch.md
   synthmill experiment=demo --cfg job                    print the composed config
 
 commands on a finished run

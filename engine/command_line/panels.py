@@ -45,7 +45,7 @@ class Exchange:
 
 
 def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
-    """Returns what would be asked; of earlier turns, later prompts show a stand-in.
+    """Returns what would be asked, up to a turn that cannot be; of earlier turns, later prompts show a stand-in.
 
     Args:
         task: with the demonstration sets of the plan.
@@ -54,7 +54,11 @@ def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
     shown: list[Exchange] = []
     seen: dict[str, dict[str, Any]] = {}
     for name, renderer in task.renderers.items():
-        shown.append(Exchange(_label(name, task), renderer.text(row.ask(seen))))
+        try:
+            prompt = renderer.text(row.ask(seen))
+        except UserError as error:  # the sample will fail alone
+            return [*shown, Exchange(_label(name, task), "", error=str(error))]
+        shown.append(Exchange(_label(name, task), prompt))
         seen[name] = stand_in(renderer.turn, f"({name})")
     return shown
 

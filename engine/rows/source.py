@@ -26,7 +26,7 @@ class Kind(Enum):
     jsonl = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
     """One JSON object per line."""
     csv = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-    """A table as text with a header; every value is a text."""
+    """A table as text with a header; every value is a text, or none where a field is empty."""
     parquet = (".parquet",)
     """Columns with their types."""
     texts = (".txt", ".md")
@@ -161,7 +161,7 @@ def _records(file: Path) -> Iterator[tuple[str, dict[str, object]]]:
                 what = f"{len(record)} fields where the header has {len(names)}"
                 raise UserError(what, where=where, remedy=remedy)
             else:
-                yield where, dict(zip(names, record, strict=True))
+                yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}
     except csv.Error as error:
         remedy = 'close every quote and write a quote inside a field as ""'
         raise UserError(f"malformed CSV ({error})", where=f"{file}:{before + 1}", remedy=remedy) from None

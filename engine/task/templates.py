@@ -21,6 +21,8 @@ RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueErr
 """The exceptions of rendering: the template is wrong, or it is wrong for one row."""
 
 _UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
+_NO_VALUE = "has no value here"
+"""How the message about a null of a row ends."""
 _LARGEST = 100_000
 """The most parts that `*` may repeat and bits that `**` may compute: a model may have written one of the numbers."""
 
@@ -115,6 +117,8 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
         hint = f"did you mean {leaves.get(close[0], close[0])}? " if close else ""
         return f"there is no {name!r}", f"{hint}it may use {', '.join(known) or 'no names'}"
     what = f"the template cannot be rendered: {str(error) or type(error).__name__}"
+    if str(error).endswith(_NO_VALUE):
+        return what, "give the row one, or write what stands in its place: `row.NAME | default('...')`"
     if isinstance(error, TypeError) and "'str'" in str(error):
         return what, "conditions are text: write `condition.NAME | int` (or float) to compute or compare"
     return what, f"it may use {', '.join(known) or 'no names'}"
@@ -129,8 +133,7 @@ class _NoValue(Undefined):
 def as_row(columns: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the columns of a row as templates see them; the word None never gets into a prompt."""
     return {
-        name: _NoValue(hint=f"row.{name} has no value here") if value is None else value
-        for name, value in columns.items()
+        name: _NoValue(hint=f"row.{name} {_NO_VALUE}") if value is None else value for name, value in columns.items()
     }
 
 

@@ -47,7 +47,7 @@ def test_a_table_is_read_by_its_header(tmp_path: Path, mark: str) -> None:
     file = tmp_path / "a.csv"
     file.write_text(f'prompt{mark} k \n"two\nlines, ""so"""{mark}1\n\nx{mark}\n')
     rows = list(read_values(find_source(str(file))))
-    assert rows == [(f"{file}:2", {"prompt": 'two\nlines, "so"', "k": "1"}), (f"{file}:5", {"prompt": "x", "k": ""})]
+    assert rows == [(f"{file}:2", {"prompt": 'two\nlines, "so"', "k": "1"}), (f"{file}:5", {"prompt": "x", "k": None})]
 
 
 @pytest.mark.parametrize(

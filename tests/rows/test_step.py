@@ -46,7 +46,10 @@ def test_json_and_parquet_give_the_same_rows(tmp_path: Path) -> None:
 def test_a_csv_gives_texts_and_ids_of_a_field(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("k,prompt,max_tokens\nx,one,\ny,two,9\n")
     folder, _ = read(tmp_path, tmp_path / "a.csv", id_field="k")
-    rows = [("x", {"k": "x", "prompt": "one", "max_tokens": ""}), ("y", {"k": "y", "prompt": "two", "max_tokens": "9"})]
+    rows = [
+        ("x", {"k": "x", "prompt": "one", "max_tokens": None}),
+        ("y", {"k": "y", "prompt": "two", "max_tokens": "9"}),
+    ]
     assert list(folder.rows()) == rows
     assert pq.read_table(folder.file)["sampling_max_tokens"].to_pylist() == [None, 9]
 
