@@ -168,9 +168,9 @@ from engine.artifacts.samples import SamplesFolder
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.runtime.cluster import ClusterConfig
-from tests.support.engines import wait_until
 from tests.support.jobs import FAKE, job_at, rows
 from tests.support.places import printed, quiet_place
+from tests.support.waiting import wait_until
 
 def units_until_the_third_engine_has_written():
     while not list(folder.glob("attempt-*/part-e2-*.parquet")):

@@ -20,8 +20,9 @@ from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
 from engine.storage.parts import ignored_files
 from tests.support.committed import begin
-from tests.support.engines import kill_after_its_first_part, wait_until
+from tests.support.engines import kill_after_its_first_part
 from tests.support.jobs import FAKE, job_at, rows, units
+from tests.support.waiting import wait_until
 
 
 def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: EnginePools) -> None:

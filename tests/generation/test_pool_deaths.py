@@ -21,8 +21,9 @@ from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
 from engine.samples.config import SamplesConfig
-from tests.support.engines import hold_cpus, kill, kill_after_its_first_part, wait_until
+from tests.support.engines import hold_cpus, kill, kill_after_its_first_part
 from tests.support.jobs import FAKE, job_at, rows, units, written
+from tests.support.waiting import wait_until
 
 TWO = replace(FAKE, num_engines=2)
 WIDE = replace(TWO, cpus_per_engine=3)

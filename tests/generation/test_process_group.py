@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from engine.generation import process_group
-from tests.support.engines import wait_until
 from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
 
 LEADER = f"""
 import subprocess, sys, time

@@ -4,26 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 
 from engine.runtime.place import Place
-
-T = TypeVar("T")
-
-
-def wait_until(there: Callable[[], T], what: str, seconds: float = 60.0) -> T:
-    """Waits until something is there, and returns it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := there():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{what} did not come in {seconds:g} s")
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
 def process_of(place: Place, index: int) -> int:
@@ -65,5 +52,5 @@ def hold_cpus(number: int) -> Any:
             return True
 
     holder = ray.remote(Holder).options(num_cpus=number).remote()  # type: ignore[attr-defined]
-    assert ray.get(holder.is_there.remote(), timeout=60)
+    assert ray.get(holder.is_there.remote(), timeout=PATIENCE_SECONDS)
     return holder
