@@ -18,7 +18,7 @@ from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
-from tests.support.command_line import CommandLine, FinishedRun
+from tests.support.command_line import CommandLine, CommandLineHere, FinishedRun
 from tests.support.corpus import write_corpus
 
 if TYPE_CHECKING:
@@ -88,9 +88,18 @@ def synthmill(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
+@pytest.fixture
+def synthmill_here(
+    tmp_path: Path, ray_session: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLineHere:
+    """The same in this process, on the Ray of the session: for what a run does, not for how it starts and ends."""
+    monkeypatch.setenv("COLUMNS", "100")
+    return CommandLineHere(tmp_path, capfd)
+
+
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """Made once per session: 40 documents, 200 samples in parts that are merged, three epochs of training, a report."""
+    """Made once per session: 40 documents, 200 samples in parts that are merged, an epoch of training, a report."""
     home = tmp_path_factory.mktemp("finished")
     write_corpus(home / "corpus", 40)
     arguments = (
@@ -100,6 +109,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
         "prompts.per_passage=5",
         "run_dir=run",
         "samples.part_rows=60",
+        "model.epochs=1",
     )
     done = CommandLine(home).run(*arguments)
     assert done.returncode == 0, done.stderr
