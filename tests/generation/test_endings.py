@@ -19,6 +19,7 @@ from ray.core.generated.common_pb2 import ActorDiedErrorContext
 from engine.generation.endings import BROKE, EngineEndedError, answer_of, end_actors, wait_for, why_ended, why_no_start
 from engine.generation.limits import KILLED
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def died(message: str) -> exceptions.ActorDiedError:
@@ -51,7 +52,7 @@ def actor(ray_session: None) -> Iterator[Any]:
     ray.kill(started)
 
 
-def ending_of(reference: Any, timeout_seconds: float = 30.0) -> EngineEndedError:
+def ending_of(reference: Any, timeout_seconds: float = PATIENCE_SECONDS) -> EngineEndedError:
     """How the actor ended that was to answer."""
     with pytest.raises(EngineEndedError) as caught:
         answer_of(reference, timeout_seconds)
@@ -59,7 +60,7 @@ def ending_of(reference: Any, timeout_seconds: float = 30.0) -> EngineEndedError
 
 
 def test_a_killed_actor_is_gone(actor: Any) -> None:
-    pid, call = answer_of(actor.report.remote(), 30.0), actor.sleep.remote()
+    pid, call = answer_of(actor.report.remote(), PATIENCE_SECONDS), actor.sleep.remote()
     os.kill(pid, signal.SIGKILL)
     ended = ending_of(call)
     assert (str(ended), ended.is_gone, ended.was_killed, ended.was_lost) == (
@@ -85,12 +86,12 @@ def test_an_actor_that_does_not_answer_in_time_is_out_of_reach(actor: Any) -> No
 
 def test_waiting_gives_every_answer_that_is_there(actor: Any) -> None:
     first, never = actor.report.remote(), actor.sleep.remote()
-    answer_of(first, 30.0)
-    assert wait_for([first, never], 5.0) == {first}
+    answer_of(first, PATIENCE_SECONDS)
+    assert wait_for([first, never], PATIENCE_SECONDS) == {first}
     assert wait_for([first, never], 0.1, every=True) == {first}
     assert wait_for([], 0.0) == wait_for([], 3600.0, every=True) == set()
     ray.kill(actor)
-    assert wait_for([first, never], 30.0, every=True) == {first, never}, "that no answer comes is an answer"
+    assert wait_for([first, never], PATIENCE_SECONDS, every=True) == {first, never}, "that no answer comes is an answer"
 
 
 KINDS = [

@@ -23,6 +23,7 @@ from engine.storage.manifest import FencedError
 from engine.storage.parts import committed_ids, committed_parts, write_part
 from tests.support.command_line import CommandLineHere
 from tests.support.committed import begin, write
+from tests.support.engines import Clock
 from tests.support.jobs import FAKE
 from tests.support.places import quiet_place
 
@@ -138,6 +139,7 @@ def test_a_time_budget_ends_a_run_with_exit_code_3_and_the_same_command_goes_on(
     ]
     with monkeypatch.context() as patch:
         patch.setenv(SAMPLES_PER_SECOND, "30")
+        Clock(patch)
         first = synthmill_here.run(*command, "samples.max_seconds=1.5")
     assert first.returncode == 3, first.stderr
     assert "time budget (samples.max_seconds) reached: " in first.stderr

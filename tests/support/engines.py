@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
+from engine.generation.pool import EnginePool
+from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.place import Place
 from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
@@ -41,6 +45,26 @@ def kill_after_its_first_part(place: Place, folder: Path, *indexes: int) -> None
         process, parts = process_of(place, index), f"attempt-*/part-e{index}-*.parquet"
         wait_until(lambda parts=parts: list(folder.glob(parts)), f"a part of engine {index}")  # type: ignore[misc]
         os.kill(process, signal.SIGKILL)
+
+
+class Clock:
+    """The clock of time budgets: it stands still until an engine has written a sample, and then all time is over."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._is_over = False
+        monkeypatch.setattr("engine.generation.budget.time", self)
+        monkeypatch.setattr(EnginePool, "totals", self._looking_at(EnginePool.totals))
+
+    def monotonic(self) -> float:
+        return 3600.0 if self._is_over else 0.0
+
+    def _looking_at(self, totals: Callable[[EnginePool], list[EngineTotals]]) -> Callable[[EnginePool], Any]:
+        def look(pool: EnginePool) -> list[EngineTotals]:
+            found = totals(pool)
+            self._is_over |= add_up(found).finished > 0
+            return found
+
+        return look
 
 
 def hold_cpus(number: int) -> Any:
