@@ -153,7 +153,7 @@ def test_an_engine_that_ray_s_memory_monitor_ends_is_no_traceback(tmp_path: Path
     environment = {**os.environ, **monitor, "SYNTHMILL_FAKE_LOAD_SECONDS": "3600", "PYTHONPATH": str(ROOT)}
     code = OUT_OF_MEMORY.format(folder=str(tmp_path))
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=True)
     assert "too little memory for the engine; it is started once more with" in done.stdout, done.stderr
     assert "also with smaller limits: Ray ended it, because its node was running low on memory" in done.stdout
 
