@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from tests.support.loops import Running, Start
 
 quiet()
-
+# Two processes of tests have two cores: threads of torch that spin while they wait for each other take them from those
+# that compute. With a busy machine, a training took five times the CPU time. Ray's workers inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
