@@ -34,7 +34,7 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pool
 @pytest.fixture
 def group(place: Place) -> Iterator[EngineGroup]:
     """A group of one engine, which is loaded."""
-    engines = EngineGroup(replace(FAKE, max_step_seconds=10.0), place, "")
+    engines = EngineGroup(replace(FAKE, max_step_seconds=60.0), place, "")
     listen_until(engines, lambda: len(engines.loaded()) == 1)
     yield engines
     engines.stop()
