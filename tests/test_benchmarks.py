@@ -26,6 +26,7 @@ from benchmarks import (
     resume,
     routing,
     scale,
+    scoring,
 )
 from benchmarks._harmed import good_recipes, harmed_recipes
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
@@ -381,3 +382,14 @@ def test_the_decision_on_stored_values_is_that_on_the_results(tmp_path: Path) ->
     assert judged.decision.rank is not None
     assert evaluation.decision.rank is not None
     assert judged.decision.rank.mean == pytest.approx(evaluation.decision.rank.mean, abs=1e-3)
+
+
+def test_scoring_asks_different_queries_of_passages_of_one_length() -> None:
+    model = "bundled:smollm2-135m-instruct"
+    tokenizer = load_tokenizer(model, key="samples.model")
+    texts = scoring.passages_of(2, 100, model)
+    assert len(set(texts)) == 2
+    assert all(abs(len(tokenizer.encode(text).ids) - 100) <= 1 for text in texts)
+    queries = scoring.queries_of(texts[0], 20)
+    assert len(set(queries)) == 20
+    assert all(query.startswith(" ") and len(query.split()) == scoring.WORDS for query in queries)

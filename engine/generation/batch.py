@@ -79,7 +79,7 @@ class JobBatch:
     def _inquiries(self, conversations: list[Conversation], turn: str) -> list[Inquiry]:
         """Asks one turn of equal prompts at once; a greedy one singly, since engines refuse several greedy samples."""
         has_prefix = self._task.renderers[turn].has_prefix
-        if self._sampling[turn].temperature == 0:
+        if self._sampling[turn].temperature == 0 and not self._task.turns[turn].is_scored:
             return [Inquiry([conversation], turn, has_prefix) for conversation in conversations]
         return [Inquiry(conversations, turn, has_prefix)]
 
@@ -103,7 +103,8 @@ class JobBatch:
         try:
             prompt = conversations[0].prompt(turn)
             model = self._task.turns[turn].config.model
-            request = Request(request_id, prompt, len(conversations), self._sampling[turn], model)
+            scoring = conversations[0].scoring(turn)
+            request = Request(request_id, prompt, len(conversations), self._sampling[turn], model, scoring)
             prompt_hash = self._generator.add(request)
         except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
             for conversation in conversations:
