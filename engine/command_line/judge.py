@@ -74,7 +74,7 @@ def read_options(arguments: Sequence[str], usage: str) -> Options:
             log = value
             if not log:
                 raise UserError("names no file", where="judge queries.path", remedy=f"write: {usage}")
-        elif argument.startswith("-") or ("=" in argument and not names):
+        elif argument.startswith("-") or ("=" in argument and not reads and not Path(argument).exists()):
             raise UserError(f"there is no option {argument!r}", where="judge", remedy=f"write: {usage}")
         else:
             (files if reads and names else names).append(argument)

@@ -47,18 +47,11 @@ def test_neither_the_order_of_systems_nor_that_of_queries_changes_a_pool() -> No
 
 def test_the_order_is_not_that_of_a_system() -> None:
     corpus = small_corpus()
-    ranked = [
-        corpus.passage_ids[row] for row in best_passages(small_systems(corpus)[0].prepare(["keeps"]), corpus, 4)[0]
-    ]
-    orders = {
-        tuple(
-            result.passage_id
-            for result in make_pool(small_systems(corpus)[:1], corpus, {"q": "keeps"}, 4, seed).results
-        )
-        for seed in range(20)
-    }
+    systems = small_systems(corpus)[:1]
+    pools = [make_pool(systems, corpus, {"q": "keeps"}, 4, seed) for seed in range(20)]
+    orders = {tuple(result.passage_id for result in pool.results) for pool in pools}
     assert len(orders) > 5
-    assert {frozenset(order) for order in orders} == {frozenset(ranked)}
+    assert len({frozenset(order) for order in orders}) == 1, "what is pooled does not hang on the seed"
 
 
 def test_the_name_is_that_of_the_content() -> None:
