@@ -196,7 +196,8 @@ def read_judgements(run_dir: Path, files: Sequence[Path], console: Console) -> N
             raise UserError(what, where=str(file), remedy="read the tables of one pool together")
     folder = find_pool_folder(run_dir, names[files[0]], files[0])
     pool = folder.pool()
-    marks: dict[str, Marks] = {str(file): read_marks(file, pool) for file in files}
+    is_short = len({file.name for file in files}) == len(files)
+    marks: dict[str, Marks] = {file.name if is_short else str(file): read_marks(file, pool) for file in files}
     combined, disagreements = combine_marks(marks), find_disagreements(marks)
     folder.write_marks(pool, combined, disagreements)
     _show_share(count_marks(pool, combined), console)
@@ -218,10 +219,11 @@ def _show_share(share: MarkedShare, console: Console) -> None:
     console.step("marks", f"{share.marked:,} of {share.results:,} results: {grades}{rest}")
     console.step("queries", f"{share.answered:,} of {share.queries:,} have a relevant result, and figures are of these")
     if share.unanswered:
-        console.warn(f"{share.unanswered:,} marked queries have no relevant result, so that figures leave them out")
+        queries = "query has" if share.unanswered == 1 else "queries have"
+        console.warn(f"{share.unanswered:,} marked {queries} no relevant result, so that figures do without")
     if share.partly:
-        what = "are marked in part: what is left there counts as not relevant in figures, so mark them to the end"
-        console.warn(f"{share.partly:,} of the queries that figures are of {what}")
+        what = "marked in part: what is left there counts as not relevant in figures, so mark them to the end"
+        console.warn(f"{share.partly:,} of these {'is' if share.partly == 1 else 'are'} {what}")
 
 
 def _show_disagreements(disagreements: Sequence[Disagreement], pool: Pool, file: Path, console: Console) -> None:

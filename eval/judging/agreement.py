@@ -1,7 +1,7 @@
 """How far people agree who marked the same results, and what counts where they do not.
 
 In: the marks of each. Out: Cohen's kappa of two of them, the results on which they differ, and one grade per result.
-The largest grade counts: to overlook what answers a query is the commoner mistake than to see what is not there, and a
+The largest grade counts: somebody may have overlooked what answers a query, a mean of grades is no grade, and a
 document, too, has the largest grade of its passages.
 """
 

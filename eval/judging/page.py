@@ -78,4 +78,5 @@ def page_data(pool: Pool, terms_of: TermsOf) -> dict[str, Any]:
             for result in pool.results_of(query_id)
         ]
         queries.append({"id": query_id, "text": query, "results": results})
-    return {"pool": pool.name, "columns": COLUMNS, "grades": list(map(str, GRADES)), "queries": queries}
+    grades, meanings = list(map(str, GRADES)), list(GRADES.values())
+    return {"pool": pool.name, "columns": COLUMNS, "grades": grades, "meanings": meanings, "queries": queries}

@@ -80,8 +80,8 @@ def test_marks_of_a_part_become_a_benchmark(folder: PoolFolder, tmp_path: Path) 
     total = len(POOL.results)
     assert f"2 of {total} results: 1 of grade 0, 0 of grade 1, 1 of grade 2; the other {total - 2} are unjudged" in said
     assert "1 of 3 have a relevant result" in said
-    assert "1 marked queries have no relevant result, so that figures leave them out" in said
-    assert "1 of the queries that figures are of are marked in part" in said
+    assert "1 marked query has no relevant result, so that figures do without" in said
+    assert "1 of these is marked in part" in said
     assert f"report.benchmark={folder.judged}" in said
     benchmark = load_benchmark(str(folder.judged), "test")
     assert benchmark is not None
@@ -92,8 +92,8 @@ def test_two_people_are_compared_and_the_larger_grade_counts(folder: PoolFolder,
     ann = write_marks(tmp_path / "ann.csv", POOL, dict.fromkeys(POOL.by_pair, 0) | {("q2", "milk"): 2})
     ben = write_marks(tmp_path / "ben.csv", POOL, dict.fromkeys(POOL.by_pair, 0) | {("q2", "milk"): 1})
     said = said_on_reading(tmp_path / "run", ann, ben)
-    assert f"{ann} and {ben}: Cohen's kappa 0." in said
-    assert f"2 ({ann}), 1 ({ben}): '{POOL.queries['q2']}' and milk" in said
+    assert "ann.csv and ben.csv: Cohen's kappa 0." in said
+    assert f"2 (ann.csv), 1 (ben.csv): '{POOL.queries['q2']}' and milk" in said
     assert f"1 results, all in {folder.disagreements}" in said
     benchmark = load_benchmark(str(folder.judged), "test")
     assert benchmark is not None

@@ -122,8 +122,9 @@ function show() {
       button.setAttribute("aria-pressed", String(state.marks[first + place] === button.textContent));
     }
   });
-  element("results").children[state.at - first].scrollIntoView({ block: "nearest" });
   showCounts(query);
+  measureHeader();
+  element("results").children[state.at - first].scrollIntoView({ block: "nearest" });
 }
 
 function showQuery(query) {
@@ -134,13 +135,18 @@ function showQuery(query) {
   window.scrollTo(0, 0);
 }
 
+function measureHeader() { // it stays at the top, so that a result is scrolled to below it
+  document.body.style.setProperty("--header", `${document.querySelector("header").offsetHeight}px`);
+}
+
 function card(result, number) {
   const title = result.title.join("") ? [make("h2", {}, ...pieces(result.title))] : [];
   const text = make("p", { className: `text${result.long ? " folded" : ""}` }, ...pieces(result.text));
   const unfold = make("button", { type: "button", className: "unfold", textContent: "Unfold (o)" });
   unfold.addEventListener("click", () => fold(number));
-  const buttons = pool.grades.map((mark) => {
-    const button = make("button", { type: "button", className: `grade-${mark}`, textContent: mark });
+  const buttons = pool.grades.map((mark, place) => {
+    const properties = { type: "button", className: `grade-${mark}`, textContent: mark, title: pool.meanings[place] };
+    const button = make("button", properties);
     button.addEventListener("click", (event) => { event.stopPropagation(); grade(number, mark); });
     return button;
   });
@@ -176,8 +182,9 @@ function showCounts(query) {
 }
 
 function keptText() {
-  if (!isKept) return state.unsaved ? `NOT KEPT: save before you close (${state.unsaved} changes)` : "not kept here: save before you close";
-  return state.unsaved ? `kept here · ${state.unsaved} changes since the last file` : "kept here";
+  const changes = `${state.unsaved} ${state.unsaved === 1 ? "change" : "changes"} since the last file`;
+  if (!isKept) return `not kept here: save before you close${state.unsaved ? ` · ${changes}` : ""}`;
+  return `kept here${state.unsaved ? ` · ${changes}` : ""}`;
 }
 
 function showOverview(query) {

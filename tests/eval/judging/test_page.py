@@ -6,14 +6,9 @@ import base64
 import hashlib
 import json
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
-from pathlib import Path
 
-import pytest
-
-from eval.judging.page import TEMPLATES, page_data, render_judge_page
+from eval.judging.page import page_data, render_judge_page
 from eval.judging.pool import Pool, Result
 from eval.judging.sheet import COLUMNS
 from tests.support.pools import small_pool
@@ -89,9 +84,3 @@ def test_long_texts_are_folded() -> None:
 
 def test_the_name_of_the_run_is_escaped() -> None:
     assert "a <run>" not in render_judge_page(POOL, "a <run>")
-
-
-@pytest.mark.skipif(shutil.which("node") is None, reason="there is no node to parse the script with")
-def test_the_script_is_javascript(tmp_path: Path) -> None:
-    done = subprocess.run(["node", "--check", str(TEMPLATES / "judge.js")], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
