@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from engine.storage.files import write_json
 from engine.storage.typed import from_json_values
-from eval.data_quality import DataQuality, QueryFigures, WordLengths
+from eval.data_quality.queries import DataQuality, QueryFigures, WordLengths
 from eval.report import GenerationRates, Report, read_report
 from eval.retrieval.latency import Latency, Percentiles
 from tests.support.small_run import small_report

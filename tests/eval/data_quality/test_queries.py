@@ -9,7 +9,7 @@ import pytest
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.task.config import AttributeConfig, TaskConfig
-from eval.data_quality import (
+from eval.data_quality.queries import (
     DiversityFigures,
     WordLengths,
     compare_diversity,
@@ -61,7 +61,7 @@ def test_figures_of_a_run(tmp_path: Path) -> None:
 
 def test_of_very_many_queries_some_are_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = ExamplesFolder(build_run(tmp_path)["examples"])
-    monkeypatch.setattr("eval.data_quality.MOST_DESCRIBED", 3)
+    monkeypatch.setattr("eval.data_quality.queries.MOST_DESCRIBED", 3)
     figures = quality_figures(folder, {}, 0, {})
     assert figures.kept.queries == 3
     assert sum(share.generated for share in figures.conditions["form"].values()) == 24, "conditions are counted in all"

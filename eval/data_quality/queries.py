@@ -21,6 +21,7 @@ from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.task.shares import target_shares
 from engine.text.words import words
+from eval.data_quality.diversity import distinct_n
 from eval.draws import draw_rows
 
 MOST_DESCRIBED = 100_000
@@ -107,8 +108,7 @@ def describe_queries(queries: Sequence[str]) -> QueryFigures:
 
 def distinct_2(queries: Sequence[str]) -> float:
     """Number of different pairs of neighbouring words over that of all such pairs; 0 when there are none."""
-    pairs = [pair for query in queries for pair in zip(words(query), words(query)[1:], strict=False)]
-    return round(len(set(pairs)) / len(pairs), 4) if pairs else 0.0
+    return round(distinct_n(queries, 2), 4)
 
 
 def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> DiversityFigures:
