@@ -81,7 +81,7 @@ def read_log(file: Path) -> Iterator[str]:
         UserError: the file cannot be read or is malformed, or a table has no column of `QUERY_FIELDS`.
     """
     ending = file.name.removesuffix(".gz").rpartition(".")[2].lower()
-    if ending == "jsonl":
+    if ending in {"jsonl", "ndjson"}:
         return _from_objects(file)
     delimiter = _DELIMITERS.get(f".{ending}", "")
     return _from_table(file, delimiter) if delimiter else read_lines(file)

@@ -13,6 +13,9 @@ from engine.command_line.main import main
 from engine.errors import UserError
 from engine.storage.run_folders import begin_run
 from eval.judging.folder import PoolFolder
+from eval.retrieval.benchmark import load_benchmark
+from eval.retrieval.systems import read_corpus
+from tests.support.pools import write_marks
 from tests.support.small_run import finished_run
 
 
@@ -41,7 +44,7 @@ def test_an_empty_question_is_refused(run_dir: Path) -> None:
 
 
 def test_every_system_takes_part_in_a_pool_of_held_out_queries(
-    run_dir: Path, capsys: pytest.CaptureFixture[str]
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     begin_run(run_dir, "")
     assert main(["judge", str(run_dir), "--queries", "3", "--depth", "2"]) == 0
@@ -54,6 +57,12 @@ def test_every_system_takes_part_in_a_pool_of_held_out_queries(
     for query_id in pool.queries:
         documents = [result.document_id for result in pool.results_of(query_id)]
         assert 2 <= len(set(documents)) <= 6, "two documents of each of three systems, some of them the same"
+    marked = write_marks(tmp_path / "marks.csv", pool, dict.fromkeys(pool.by_pair, 1))
+    assert main(["judge", str(run_dir), "--read", str(marked)]) == 0
+    benchmark = load_benchmark(str(path / "judged"), "test")
+    assert benchmark is not None
+    assert benchmark.queries == dict(sorted(pool.queries.items()))
+    assert benchmark.missing_documents(read_corpus(run_dir / "documents").document_ids) == 0
 
 
 def test_queries_of_a_log_are_pooled_in_a_folder_of_their_own(run_dir: Path, tmp_path: Path) -> None:

@@ -118,6 +118,7 @@ function show() {
   const first = firstOf[query];
   [...element("results").children].forEach((item, place) => {
     item.classList.toggle("current", first + place === state.at);
+    item.setAttribute("aria-current", String(first + place === state.at));
     for (const button of item.querySelectorAll(".marks button")) {
       button.setAttribute("aria-pressed", String(state.marks[first + place] === button.textContent));
     }
@@ -286,13 +287,18 @@ const KEYS = {
   ...Object.fromEntries(pool.grades.map((mark) => [mark, () => grade(state.at, mark)])),
 };
 
+function latinKey(event) { // what is written on a key that gives a Korean letter, or & where digits need Shift
+  const isOther = !event.shiftKey && !/^[a-z0-9]$/i.test(event.key);
+  return isOther ? /^(?:Key|Digit)(.)$/.exec(event.code)?.[1].toLowerCase() : undefined;
+}
+
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (element("help").open) {
     if (event.key === "?") element("help").close();
     return;
   }
-  const action = KEYS[event.key];
+  const action = KEYS[event.key.toLowerCase()] ?? KEYS[latinKey(event)];
   if (!action) return;
   event.preventDefault();
   say("");
