@@ -40,13 +40,13 @@ class SampleDiversity:
     distinct: Mapping[int, float]
     """Different runs of 1, 2 and 3 words over all such runs, 0 to 1, by their length (Li et al. 2016)."""
     self_bleu: float
-    """See `self_bleu`."""
-    first_words: Mapping[str, float]
-    """The share of texts that begin with a word, for the `FIRST_WORDS` most common, largest first."""
+    """The mean BLEU of each text against all others, 0 all different, 1 all alike (Zhu et al. 2018)."""
+    first_words: tuple[tuple[str, float], ...]
+    """The `FIRST_WORDS` most common first words, each with the share of texts that begin with it, largest first."""
     vendi: float | None = None
-    """See `vendi_score`; None without vectors."""
+    """The effective number of different texts (Friedman and Dieng 2023); None without vectors."""
     dispersion: float | None = None
-    """See `dispersion`; None without vectors."""
+    """The mean cosine distance of two texts; None without vectors."""
 
 
 def describe_diversity(
@@ -68,7 +68,7 @@ def describe_diversity(
         drawn_from=len(texts),
         distinct={length: distinct_n(sample, length) for length in (1, 2, 3)},
         self_bleu=self_bleu(sample),
-        first_words=first_words(sample),
+        first_words=tuple(first_words(sample).items()),
         vendi=None if vectors is None else vendi_score(vectors[order]),
         dispersion=None if vectors is None else dispersion(vectors[order]),
     )

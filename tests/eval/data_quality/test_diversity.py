@@ -103,4 +103,4 @@ def test_a_sample_says_its_size_and_hangs_on_texts_alone() -> None:
     assert turned.vendi == pytest.approx(whole.vendi)
     assert (turned.self_bleu, turned.distinct) == (pytest.approx(whole.self_bleu), whole.distinct)
     assert describe_diversity(texts, limit=20).vendi is None
-    assert whole.first_words == {"query": 1.0}
+    assert whole.first_words == (("query", 1.0),)

@@ -79,3 +79,13 @@ def test_targets_are_the_shares_that_a_task_asks_for(tmp_path: Path) -> None:
     PromptsFolder(tmp_path).write_basis(TaskConfig(attributes=attributes), [], [])
     assert read_targets(tmp_path) == {"form": {"question": 0.75, "keywords": 0.25}}
     assert read_targets(build_run(tmp_path / "run")["prompts"]) == {}
+
+
+def test_samples_that_are_compared_have_one_size(tmp_path: Path) -> None:
+    examples = ExamplesFolder(build_run(tmp_path)["examples"])
+    real = small_benchmark().queries
+    sizes = {name: sample.texts for name, sample in quality_figures(examples, real, 0, {}).diversity.items()}
+    assert sizes == {"kept": len(real), "real": len(real)}
+    alone = quality_figures(examples, {}, 0, {}).diversity
+    assert list(alone) == ["kept"]
+    assert alone["kept"].texts == alone["kept"].drawn_from
