@@ -24,6 +24,8 @@ from eval.judging.sheet import COLUMNS, GRADES
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 """The folder with the words, the looks and the script of the page."""
+SCRIPTS = ("table.js", "judge.js")
+"""The parts of the script, in the order in which they are joined."""
 FOLDED_CHARACTERS = 900
 """A longer text is folded until it is asked for."""
 
@@ -47,7 +49,7 @@ def render_judge_page(pool: Pool, title: str, terms_of: TermsOf = words) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    script = (TEMPLATES / "judge.js").read_text(encoding="utf-8")
+    script = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in SCRIPTS)
     styles = [REPORT_TEMPLATES / "report.css", TEMPLATES / "judge.css"]
     return environment.get_template("judge.html").render(
         title=title,
