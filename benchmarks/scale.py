@@ -64,7 +64,7 @@ from engine.samples.reuse import make_recipe, note_recipe, reuse_rows
 from engine.storage.merging import compact
 from engine.storage.parts_log import PartsLog
 from engine.task.config import AttributeConfig, TaskConfig
-from eval.data_quality import quality_figures
+from eval.data_quality.queries import quality_figures
 from eval.decision import held_out_queries
 from eval.page.evidence import shown_samples
 from training.batches.plan import fitting_batch_size, plan_epochs

@@ -13,7 +13,7 @@ from engine.artifacts.collection import check_against_documents
 from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
 from engine.generation.config import GeneratorConfig, model_configs
-from engine.generation.kinds import check_chat, settle_kinds
+from engine.generation.kinds import check_chat, check_scores, settle_kinds
 from engine.generation.pools import EnginePools
 from engine.output.files import write_file
 from engine.pipeline import RunConfig, addressed, steps
@@ -219,13 +219,15 @@ def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
     """Compares the models that turns name with those that the config has.
 
     Raises:
-        UserError: a turn names a model that does not exist or that cannot chat, or no turn names one of the models.
+        UserError: a turn names a model that does not exist, that cannot chat or cannot score, or no turn names one of
+            the models.
     """
     known = model_configs(config)
     turns = compile_task(settle_kinds(task, config)).turns
     for turn in turns.values():
         if turn.config.model in known:
             check_chat(turn, known[turn.config.model], turn.config.model)
+            check_scores(turn, known[turn.config.model], turn.config.model)
         else:
             remedy = suggest(turn.config.model, config.models) if config.models else "add it to samples.models"
             raise UserError(f"there is no model {turn.config.model!r}", where=f"{turn.where}.model", remedy=remedy)

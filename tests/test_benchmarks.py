@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from benchmarks import (
     resume,
     routing,
     scale,
+    scoring,
 )
 from benchmarks._harmed import good_recipes, harmed_recipes
 from benchmarks._measure import call_in_own_process, print_ratio, print_value, read_generated
@@ -224,9 +226,18 @@ def test_an_engine_that_does_not_start_leaves_the_table_whole(capsys: pytest.Cap
     assert not any(line.startswith("engine_start.with_compilation") for line in lines)
 
 
-def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFixture[str]) -> None:
+def call_here(function: Callable[..., dict[str, float]], arguments: Mapping[str, Any], log: Path) -> dict[str, float]:
+    """Stands for `call_in_own_process` where many small parts are called."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return function(**arguments)
+
+
+def test_benchmarks_without_a_model_run_at_a_small_size(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scale, "call_in_own_process", call_here)
     planning.main(["--documents", "200", "--prompts", "4000"])  # what it returns depends on the machine's speed
-    resume.main(["1"])
+    resume.main(["0.1"])
     scale.main(["--samples", "3000", "--base", "3000", "--passages", "500", "--stages", *scale.STAGE_OF])
     assert names_of(capsys.readouterr().out) == [
         *("planning", "planning_with_counting", "planning_counting"),
@@ -371,3 +382,14 @@ def test_the_decision_on_stored_values_is_that_on_the_results(tmp_path: Path) ->
     assert judged.decision.rank is not None
     assert evaluation.decision.rank is not None
     assert judged.decision.rank.mean == pytest.approx(evaluation.decision.rank.mean, abs=1e-3)
+
+
+def test_scoring_asks_different_queries_of_passages_of_one_length() -> None:
+    model = "bundled:smollm2-135m-instruct"
+    tokenizer = load_tokenizer(model, key="samples.model")
+    texts = scoring.passages_of(2, 100, model)
+    assert len(set(texts)) == 2
+    assert all(abs(len(tokenizer.encode(text).ids) - 100) <= 1 for text in texts)
+    queries = scoring.queries_of(texts[0], 20)
+    assert len(set(queries)) == 20
+    assert all(query.startswith(" ") and len(query.split()) == scoring.WORDS for query in queries)

@@ -21,11 +21,13 @@ from engine.generation.config import GeneratorConfig
 from engine.generation.jobs import Unit, make_units
 from engine.generation.pool import EnginePool
 from engine.generation.vllm_generator import SLEEP_MODE
+from engine.models.resolve import resolve_model
 from engine.prompts.step import plan_prompts
 from engine.runtime.place import Place
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
 from tests.support.jobs import TASK, job_at, rows
+from tests.support.scored_turns import check_scored_turns
 
 SONG = "la la la la la la la la la la la la"
 REVIEWS = TaskConfig(
@@ -141,6 +143,8 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(tmp_path: P
         assert TASK.stop == ["\n"]
         assert all("\n" not in row["text"] for row in written)
         check_structured_turns(pool, tmp_path / "turns")
+        bundled = resolve_model(config.model, key="samples.model")
+        check_scored_turns(pool, tmp_path / "scores", model="", weights=bundled, tolerance=0.15)  # bfloat16
         check_shipped_tasks(pool, tmp_path / "tasks", place)
     finally:
         place.engines.stop()

@@ -27,6 +27,8 @@ examples
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
   synthmill search RUN "question"                        base and tuned results side by side
+  synthmill judge RUN [queries.path=LOG]                 a page of pooled results to mark, offline
+  synthmill judge RUN --read FILE...                     a test set of the marks, for report.benchmark
   synthmill clean [RUNS_DIR] [--yes]                     remove step outputs that no run needs, after asking
 
 keys most used: collection, run_dir, until, preview, sample, seed, documents.path, demonstrations.path,

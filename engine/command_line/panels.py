@@ -22,6 +22,7 @@ from engine.task.turns import ONLY_TURN
 
 if TYPE_CHECKING:
     from engine.artifacts.prompts import PlannedRow
+    from engine.task.answers import Answer
     from engine.task.compiled import Task
     from engine.task.render import Renderer
 
@@ -42,6 +43,8 @@ class Exchange:
     """The text that the model wrote; None where it was not asked."""
     error: str = ""
     """The reason why the sample failed at this turn."""
+    scored: str = ""
+    """What is scored at a turn at which nothing is written, and once it was, the scores."""
 
 
 def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
@@ -54,11 +57,13 @@ def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
     shown: list[Exchange] = []
     seen: dict[str, dict[str, Any]] = {}
     for name, renderer in task.renderers.items():
+        ask = row.ask(seen)
         try:
-            prompt = renderer.text(row.ask(seen))
+            prompt, scoring = renderer.text(ask), task.scoring(name, ask)
         except UserError as error:  # the sample will fail alone
             return [*shown, Exchange(_label(name, task), "", error=str(error))]
-        shown.append(Exchange(_label(name, task), prompt))
+        scored = " | ".join(scoring.continuations) if scoring else ""
+        shown.append(Exchange(_label(name, task), prompt, scored=scored))
         seen[name] = stand_in(renderer.turn, f"({name})")
     return shown
 
@@ -77,7 +82,10 @@ def written_exchanges(task: Task, row: PlannedRow, sample: Mapping[str, Any]) ->
     for name, renderer in task.renderers.items():
         prompt = _text_where_it_can(renderer, row, seen) if name in {failed, *answers} else ""
         if name in answers:
-            shown.append(Exchange(_label(name, task), prompt, answers[name].reasoning, answers[name].text))
+            scored = _scores(answers[name]) if renderer.turn.is_scored else ""
+            shown.append(
+                Exchange(_label(name, task), prompt, answers[name].reasoning, answers[name].text, scored=scored)
+            )
             seen[name] = answers[name].view()
         elif name == failed:
             shown.append(Exchange(_label(name, task), prompt, answer=sample["text"] or None, error=sample["error"]))
@@ -124,6 +132,15 @@ def facts(title: str, values: Mapping[str, object]) -> Panel:
     return Panel(table, title=Text(title))
 
 
+def _scores(answer: Answer) -> str:
+    """Writes the scores of a turn on one line, `yes: 0.73 · no: 0.27`; of a list its length."""
+    figures = {
+        name: f"{len(value)} tokens" if isinstance(value, list) else f"{value:.{_DIGITS}g}"
+        for name, value in answer.fields.items()
+    }
+    return " · ".join(f"{name}: {figure}" for name, figure in figures.items())
+
+
 def _label(name: str, task: Task) -> str:
     return name if len(task.turns) > 1 else ""
 
@@ -141,6 +158,7 @@ def _parts(exchange: Exchange, head: str) -> list[RenderableType]:
     came_back = {
         "reasoning": exchange.reasoning or None,
         "written" if exchange.error else "answer": exchange.answer,
+        "scored": exchange.scored or None,
         "failed": exchange.error or None,
     }
     for heading, text in came_back.items():

@@ -89,7 +89,8 @@ class JobBatch:
     def _inquiries(self, conversations: list[Conversation], turn: str) -> list[Inquiry]:
         """Asks one turn of equal prompts at once; a greedy one singly, since engines refuse several greedy samples."""
         has_prefix = self._task.renderers[turn].has_prefix
-        if self._sampling_of(turn, conversations[0].row).temperature == 0:
+        is_greedy = self._sampling_of(turn, conversations[0].row).temperature == 0
+        if is_greedy and not self._task.turns[turn].is_scored:
             return [Inquiry([conversation], turn, has_prefix) for conversation in conversations]
         return [Inquiry(conversations, turn, has_prefix)]
 
@@ -113,8 +114,8 @@ class JobBatch:
         try:
             prompt = conversations[0].prompt(turn)
             model = self._task.turns[turn].config.model
-            sampling = self._sampling_of(turn, conversations[0].row)
-            request = Request(request_id, prompt, len(conversations), sampling, model)
+            sampling, scoring = self._sampling_of(turn, conversations[0].row), conversations[0].scoring(turn)
+            request = Request(request_id, prompt, len(conversations), sampling, model, scoring)
             prompt_hash = self._generator.add(request)
         except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
             for conversation in conversations:

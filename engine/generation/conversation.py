@@ -7,7 +7,7 @@ the sample: others of its turns that are in flight are waited for, and no furthe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS
@@ -19,6 +19,7 @@ from engine.generation.totals import EngineTotals
 from engine.task.answers import TURNED_DOWN, Answer, TurnError, storable
 from engine.task.compiled import Task
 from engine.task.render import Messages
+from engine.task.scores import Scoring, best_score
 from engine.task.templates import as_row
 from engine.task.turns import ONLY_TURN
 
@@ -77,6 +78,14 @@ class Conversation:
         """
         return self._task.renderers[turn].prompt(self.row.ask(self._views()))
 
+    def scoring(self, turn: str) -> Scoring | None:
+        """Returns what is scored at a turn in place of writing; None where the turn is written.
+
+        Raises:
+            UserError: the continuation cannot be rendered for this row, or is empty.
+        """
+        return self._task.scoring(turn, self.row.ask(self._views()))
+
     def asked(self, turn: str, prompt: str | Messages, prompt_hash: str) -> None:
         """Notes what the generator was asked at a turn."""
         if turn == next(iter(self._task.turns)):
@@ -99,17 +108,24 @@ class Conversation:
         self._was_cut_off |= written.finish_reason == "length"
         if self.has_failed:
             return []
+        if best := written.scores and best_score(self._task.turns[turn].config, written.scores):
+            written = replace(written, text=best.text, logprob=best.mean)
         if turn == self._last_turn:
             self._shown = written
-        about = {"passage": self.row.passage} if self.row.row is None else {"row": as_row(self.row.row)}
-        seen = {**about, "condition": self.row.conditions, "turns": self._views()}
         try:
-            self._answers[turn] = self._task.turns[turn].read(written.text, written.finish_reason, seen)
+            self._answers[turn] = self._read(turn, written)
         except TurnError as error:
             self._shown = written  # what was written can be looked at beside the reason
             self._fail(turn, str(error))
             return []
         return self.begin()
+
+    def _read(self, turn: str, written: Written) -> Answer:
+        about = {"passage": self.row.passage} if self.row.row is None else {"row": as_row(self.row.row)}
+        seen = {**about, "condition": self.row.conditions, "turns": self._views()}
+        if written.scores:
+            return self._task.turns[turn].read_scores(written.scores, seen)
+        return self._task.turns[turn].read(written.text, written.finish_reason, seen)
 
     def refused(self, turn: str, reason: str) -> None:
         """Notes that a turn cannot be asked: the sample has failed."""

@@ -16,8 +16,9 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from engine.generation.generator import Finished, Request, Written, prompt_hash
+from engine.generation.generator import Finished, Request, Written, finished_scores, prompt_hash
 from engine.task.sampling import Sampling
+from engine.task.scores import Score, Scores, Scoring
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
@@ -102,7 +103,11 @@ class FakeGenerator:
 
     def _finish(self, request: Request, text: str) -> Finished:
         num_tokens = len(text.split())
+        if request.scoring:
+            num_tokens += sum(len(continuation.split()) for continuation in request.scoring.continuations)
         self._tokens += num_tokens
+        if request.scoring:
+            return finished_scores(request, _score(text, request.scoring), num_tokens, 0)
         samples = [self._write(text, index, request.sampling) for index in range(request.n)]
         return Finished(request.request_id, num_tokens, 0, samples)
 
@@ -115,6 +120,20 @@ class FakeGenerator:
         return _cut(
             _in_form(form, chosen, number).split(" ") if form else ["where", "is", *chosen], sampling.max_tokens
         )
+
+
+def _score(prompt: str, scoring: Scoring) -> Scores:
+    """Scores words by what stands before them: -1 to -2 nats each."""
+
+    def logprobs(before: str, words: list[str]) -> list[float]:
+        return [-1 - int(prompt_hash(f"{before} {words[:k]}"), 16) % 1000 / 1000 for k in range(1, len(words) + 1)]
+
+    continuations = []
+    for text in scoring.continuations:
+        scored = logprobs(prompt, text.split())
+        continuations.append(Score(text, sum(scored), len(scored)))
+    whole = (None, *logprobs("", prompt.split())[1:]) if scoring.prompt else ()
+    return Scores(tuple(continuations), whole)
 
 
 def _in_form(form: Mapping[str, Any], words: list[str], number: int) -> str:

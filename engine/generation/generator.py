@@ -1,6 +1,7 @@
 """What writes text, as the engine loop sees it: the seam behind which vLLM stands, or the fake generator.
 
-In: requests, one prompt each, for n samples. Out: finished requests with every sample. A generator is driven by
+In: requests, one prompt each, for n samples, which are written, or scored where the request says so. Out: finished
+requests with every sample. A generator is driven by
 `add` and `step` from a single thread, so that requests of different work units share one continuous batch.
 """
 
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from engine.task.render import Messages
+from engine.task.scores import Scores, Scoring
 
 if TYPE_CHECKING:
     from engine.task.sampling import Sampling
@@ -26,6 +28,8 @@ class Request:
     sampling: Sampling
     model: str = ""
     """The name of the model that answers, where an engine has several (engine/generation/load.py)."""
+    scoring: Scoring | None = None
+    """What is scored in place of writing; None where text is written."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Written:
     """Mean log-probability per output token; NaN where not asked for."""
     finish_reason: str
     """`stop`, or `length` where the limit of output tokens ended it."""
+    scores: Scores | None = None
+    """What was scored, where nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,19 @@ class Finished:
     prompt_tokens: int
     cached_tokens: int
     samples: list[Written]
+
+
+def finished_scores(request: Request, scores: Scores, prompt_tokens: int, cached_tokens: int) -> Finished:
+    """Makes the answer to a scored request: each of its samples has the same scores.
+
+    Args:
+        request: the request.
+        scores: what the model gave.
+        prompt_tokens: the tokens that it read, those of the continuations included.
+        cached_tokens: how many of these came from the prefix cache.
+    """
+    sample = Written("", 0, float("nan"), "stop", scores)
+    return Finished(request.request_id, prompt_tokens, cached_tokens, [sample] * request.n)
 
 
 class Generator(Protocol):

@@ -1,5 +1,7 @@
 """How the turns of a task address the model that answers them, where the task leaves it open: `kind: auto`.
 
+Here turns are also held against what their model can do.
+
 In: a task and the generator's config. Out: the task with a kind for every turn, so that all that follows (plan,
 forecast, cache blocks, task.json, engines) reads one answer. An instruct model is asked in chats, as it was trained;
 any other continues a text.
@@ -38,6 +40,27 @@ def settle_kinds(task: TaskConfig, config: GeneratorConfig) -> TaskConfig:
         for name, turn in task.turns.items()
     }
     return replace(task, kind=settled, turns=turns)
+
+
+def check_scores(turn: Turn, config: GeneratorConfig, name: str) -> None:
+    """Holds a turn that is scored against the model that scores it.
+
+    vLLM 0.32 breaks where it is to compute `prompt_logprobs` with an adapter: its indices of adapters are those of the
+    tokens that are drawn.
+
+    Args:
+        turn: of a task.
+        config: of its model.
+        name: of its model; "" for the main one.
+
+    Raises:
+        UserError: the model has an adapter.
+    """
+    if turn.is_scored and config.lora and config.generator is not GeneratorKind.fake:
+        where = f"samples.models.{name}.lora" if name else "samples.lora"
+        what = f"a model with an adapter cannot score, and {turn.where} is scored"
+        remedy = "merge the adapter into the model, or let a model without one score (samples.models, and `model`)"
+        raise UserError(what, where=f"{where}={config.lora}", remedy=remedy)
 
 
 def check_chat(turn: Turn, config: GeneratorConfig, name: str) -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.generation.generator import Finished, Request, Weights, Written, prompt_hash
+from engine.generation.generator import Finished, Request, Weights, Written, finished_scores, prompt_hash
+from engine.generation.scorer import ForwardPass, PassResult, Scorer, TokenScores, continuation_tokens
 from engine.models.adapter import adapter_rank
 from engine.models.chat_template import CHAT_OPTIONS
 from engine.task.render import Messages
 from engine.task.sampling import RANGES
+from engine.task.scores import Score, Scores, Scoring
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
@@ -67,14 +69,21 @@ class VllmGenerator:
         self._tokenizer = self._llm.get_tokenizer()
         self.cache_tokens = self._engine.vllm_config.cache_config.kv_cache_size_tokens or 0
         """Tokens that the KV cache holds, which decide how many prefixes stay in it."""
+        self._scorer = Scorer(self._send_pass, self._engine.vllm_config.model_config.max_model_len)
+        self._passes: dict[str, ForwardPass] = {}
+        self._scored: dict[str, Request] = {}
 
     def add(self, request: Request) -> str:
         """Admits a request; see Generator."""
-        text, prompt = model_input(request.prompt, self._tokenizer, thinking=self._config.thinking)
+        thinking = self._config.thinking and not request.scoring
+        text, prompt = model_input(request.prompt, self._tokenizer, thinking=thinking)
         if not text.strip():
             raise ValueError("the prompt is empty")
         try:
-            self._engine.add_request(request.request_id, prompt, self._sampling(request), lora_request=self._lora)
+            if request.scoring:
+                self._score(request, request.scoring, prompt)
+            else:
+                self._engine.add_request(request.request_id, prompt, self._sampling(request), lora_request=self._lora)
         except self._refusal as error:
             raise ValueError(str(error)) from error
         return prompt_hash(text)
@@ -93,9 +102,29 @@ class VllmGenerator:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 
+    def _score(self, request: Request, scoring: Scoring, prompt: str | dict[str, Any]) -> None:
+        tokens = self._tokenizer.encode(prompt) if isinstance(prompt, str) else prompt["prompt_token_ids"]
+        continuations = [continuation_tokens(text, self._tokenizer) for text in scoring.continuations]
+        self._scorer.add(request.request_id, tokens, continuations, whole=scoring.prompt)
+        self._scored[request.request_id] = request
+
+    def _send_pass(self, sent: ForwardPass) -> None:
+        self._engine.add_request(
+            sent.pass_id, {"prompt_token_ids": sent.tokens}, pass_parameters(sent), lora_request=self._lora
+        )
+        self._passes[sent.pass_id] = sent
+
     def step(self) -> list[Finished]:
         """Advances the batch by one step; see Generator."""
-        return [finished_request(output) for output in self._engine.step() if output.finished]
+        finished = []
+        for output in self._engine.step():
+            if not output.finished:
+                continue
+            if output.request_id not in self._passes:
+                finished.append(finished_request(output))
+            elif scores := self._scorer.take(pass_result(output, self._passes.pop(output.request_id))):
+                finished.append(scored_request(self._scored.pop(scores.request_id), scores))
+        return finished
 
     def num_unfinished(self) -> int:
         """Returns the number of requests that are admitted and not finished; see Generator."""
@@ -184,6 +213,58 @@ def finished_request(output: Any) -> Finished:
         for completion in output.outputs
     ]
     return Finished(output.request_id, len(output.prompt_token_ids or ()), output.num_cached_tokens or 0, samples)
+
+
+def pass_parameters(sent: ForwardPass) -> Any:
+    """Makes vLLM's `SamplingParams` of a forward pass: one token is drawn, and thrown away.
+
+    With `prompt_logprobs`, vLLM does not read its prefix cache unless it is told to.
+    """
+    from vllm import SamplingParams
+    from vllm.sampling_params import RequestOutputKind
+
+    return SamplingParams(
+        max_tokens=1,
+        temperature=0.0,
+        logprob_token_ids=list(sent.next_tokens),
+        prompt_logprobs=0 if sent.asks_for_tokens else None,
+        skip_reading_prefix_cache=not sent.may_read_cache,
+        flat_logprobs=True,
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+    )
+
+
+def pass_result(output: Any, sent: ForwardPass) -> PassResult:
+    """Reads what vLLM gave for a forward pass.
+
+    A position is computed from the token before it. Where that one came from the cache, vLLM's model runner on CPU
+    returns memory that nobody has written to, and the one on GPUs (V2) leaves the position out, so that its list is
+    shorter. So the list is read from its end, and only where something was computed.
+
+    Args:
+        output: a `vllm.RequestOutput`.
+        sent: the pass that it answers.
+    """
+    cached = output.num_cached_tokens or 0
+    logprobs: list[float | None] = [None] * len(sent.tokens) if sent.asks_for_tokens else []
+    given = output.prompt_logprobs or []
+    left_out = len(logprobs) - len(given)
+    for position in range(max(sent.first, cached + 1, left_out + 1), len(logprobs)):
+        of_token = given[position - left_out].get(sent.tokens[position])
+        logprobs[position] = of_token and of_token.logprob
+    [behind] = output.outputs[0].logprobs
+    next_logprobs = {token: behind[token].logprob for token in sent.next_tokens}
+    return PassResult(sent.pass_id, logprobs, next_logprobs, cached)
+
+
+def scored_request(request: Request, scores: TokenScores) -> Finished:
+    """Turns the scores of tokens into what the loop takes."""
+    assert request.scoring, "only a request that asks for scores is scored"
+    texts = zip(request.scoring.continuations, scores.continuations, strict=True)
+    continuations = tuple(Score(text, sum(logprobs), len(logprobs)) for text, logprobs in texts)
+    read = Scores(continuations, tuple(scores.prompt))
+    return finished_scores(request, read, scores.prompt_tokens, scores.cached_tokens)
 
 
 def _mean_logprob(total: float | None, count: int) -> float:

@@ -12,10 +12,11 @@ from typing import Any
 from engine.errors import UserError, suggest
 from engine.task.compiled import Task
 from engine.task.render import Ask
+from engine.task.scores import check_continuation
 from engine.task.templates import names_used, undeclared_names
 from engine.task.turns import Turn, as_template
 
-_STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True}
+_STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True, "list<item: float>": [0.0]}
 """The stand-in for a field, by the type of its column; a text stands in for a field of any other type."""
 
 
@@ -32,9 +33,14 @@ def check_turns(task: Task, conditions: Mapping[str, str], row: Mapping[str, Any
     """
     passage = {} if row else {"title": "", "text": ""}
     about = {"row": list(row)} if row else {"passage": list(passage)}
+    filled = {} if row else {"title": "x", "text": "x"}
     answers: dict[str, dict[str, Any]] = {}
     for name, renderer in task.renderers.items():
         renderer.text(Ask(passage, 0, conditions, answers, row or {}))
+        if renderer.turn.config.continuation:
+            values = {name: value or "x" for name, value in conditions.items()}
+            ask = Ask(filled, 0, values, answers, row or {})
+            check_continuation(renderer.continuation(ask), renderer.turn.where)
         answers[name] = stand_in(renderer.turn, "x")
         known = {"condition": list(conditions), "turns": list(answers), **about}
         _check_filter(renderer.turn, known)

@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from engine.task.answers import Answer, column_value
 from engine.task.config import ParserKind, TaskConfig
-from engine.task.render import Demonstration, Renderer, make_renderer
+from engine.task.render import Ask, Demonstration, Renderer, make_renderer
+from engine.task.scores import Scoring, scoring_of
 from engine.task.turns import Turn, resolve_turns, turn_needs
 
 
@@ -44,17 +45,29 @@ class Task:
         Args:
             max_tokens: the limit of a turn that has none of its own.
         """
-        return sum(turn.config.max_tokens or max_tokens for turn in self.turns.values())
+        written = (turn.config for turn in self.turns.values() if not turn.is_scored)
+        return sum(config.max_tokens or max_tokens for config in written)
+
+    def scoring(self, turn: str, ask: Ask) -> Scoring | None:
+        """Returns what a generator is to score at a turn in place of writing; None where the turn is written.
+
+        Raises:
+            UserError: the continuation cannot be rendered for this row, or is empty.
+        """
+        renderer = self.renderers[turn]
+        return scoring_of(renderer.turn.config, renderer.continuation(ask), renderer.turn.where)
 
     def answer_columns(self) -> list[pa.Field]:
         """Lists the columns that the turns add to a sample, whose `text` is the last turn's answer."""
         *earlier, _last = self.turns
         reasoned = [name for name, turn in self.turns.items() if turn.config.answer_after]
-        kinds = {name: kind for turn in self.turns.values() for name, kind in turn.field_types().items()}
+        fields = (
+            (turn.column(name), kind) for turn in self.turns.values() for name, kind in turn.field_types().items()
+        )
         return [
             *(pa.field(f"turn_{name}", pa.string()) for name in earlier),
             *(pa.field(f"reasoning_{name}", pa.string()) for name in reasoned),
-            *(pa.field(f"field_{name}", kind) for name, kind in kinds.items()),
+            *(pa.field(column, kind) for column, kind in fields),
         ]
 
     def answer_values(self, answers: Mapping[str, Answer]) -> dict[str, object]:
@@ -69,7 +82,7 @@ class Task:
             values[f"turn_{name}"] = answer and answer.text
             values[f"reasoning_{name}"] = answer and answer.reasoning
             for part, kind in turn.field_types().items():
-                values[f"field_{part}"] = column_value(answer.fields.get(part), kind) if answer else None
+                values[turn.column(part)] = column_value(answer.fields.get(part), kind) if answer else None
         return values
 
     def stored_answers(self, sample: Mapping[str, Any]) -> dict[str, Answer]:
@@ -91,6 +104,8 @@ class Task:
 def _stored_fields(turn: Turn, text: str, sample: Mapping[str, Any]) -> dict[str, Any]:
     """Reads the fields of an answer; JSON is parsed again, since columns hold only its scalars as they are."""
     config = turn.config
+    if turn.is_scored:
+        return {name: sample[turn.column(name)] for name in turn.field_types()}
     if config.choice:
         return {}
     if config.regex:

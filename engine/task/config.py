@@ -47,6 +47,15 @@ class ParserKind(Enum):
     """Source code, out of its fence if it has one; it must compile, and is never run."""
 
 
+class ScoreKind(Enum):
+    """By what choices are compared that are scored in place of written."""
+
+    sum = "sum"
+    """By the log-probability of the whole text."""
+    mean = "mean"
+    """By the mean per token, so that a long choice is not the less likely for its length."""
+
+
 @dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
 class TurnConfig:
     """One turn of a task, one call of a model. What is left out (null) is the task's, and then the generator config's.
@@ -78,7 +87,15 @@ class TurnConfig:
     json_schema: dict[str, Any] = field(default_factory=dict)
     """A JSON schema that the engine holds the model to; top-level properties become columns `field_NAME`."""
     choice: list[str] = field(default_factory=list)
-    """The answer is one of these."""
+    """The answer is one of these: the model is held to writing one, or scores each where `score` is set."""
+    score: ScoreKind | None = None
+    """With `choice`: nothing is written. Each choice is scored as it would stand right after the prompt, the answer is
+    the likeliest, and columns `score_TURN_CHOICE` hold their probabilities, which sum to 1: `sum` or `mean`."""
+    continuation: str = ""
+    """A template: nothing is written. The answer is this text, and columns `score_TURN_logprob`, `_tokens` and `_mean`
+    hold its log-probability right after the prompt."""
+    prompt_logprobs: bool = False
+    """Nothing is written: the column `score_TURN_prompt_logprobs` holds the log-probability of each prompt token."""
     regex: str = ""
     """The answer matches this; its named groups become columns `field_NAME`."""
     parser: ParserKind = ParserKind.text

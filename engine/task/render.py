@@ -86,7 +86,7 @@ class Renderer(ABC):
     def __init__(self, turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> None:
         self.turn, self.sets = turn, sets
         config = turn.config
-        sources = {"instruction": config.instruction, "demonstration": config.demonstration, "prompt": config.prompt}
+        sources = {part: getattr(config, part) for part in ("instruction", "demonstration", "prompt", "continuation")}
         self._templates = {
             part: compile_template(source or "", f"{turn.where}.{part}") for part, source in sources.items()
         }
@@ -115,6 +115,10 @@ class Renderer(ABC):
     def suffix(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers | None = None) -> str:
         """Renders the end of the prompt: the passage and the cue to write."""
         return self._joined(self._end(Ask(passage, 0, conditions, answers or {})))
+
+    def continuation(self, ask: Ask) -> str:
+        """Renders the text that is scored right after the prompt; empty where the turn has none."""
+        return self._render("continuation", **_fields(ask))
 
     @property
     def has_prefix(self) -> bool:

@@ -33,6 +33,7 @@ from engine.task.answers import (
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.sampling import check_sampling, sampling_of_turn
 from engine.task.schema import check_schema
+from engine.task.scores import Scores, check_scored, is_scored, read_scores, score_fields
 from engine.task.templates import compile_expression, names_used
 
 ONLY_TURN = "text"
@@ -57,14 +58,17 @@ def resolve_turns(task: TaskConfig) -> dict[str, Turn]:
     owner: dict[str, str] = {}
     for name, config in (task.turns or {ONLY_TURN: TurnConfig(prompt=task.prompt)}).items():
         shared = {part: getattr(task, part) for part in ("kind", "instruction", "demonstration", "stop")}
+        if is_scored(config):
+            shared["stop"] = []
         left_out = {part: value for part, value in shared.items() if getattr(config, part) is None}
         where = f"task.turns.{name}" if task.turns else "task"
         if not name.isidentifier():
             raise UserError(f"{name!r} is no name", where=where, remedy="use letters, digits and underscores")
         turns[name] = Turn(name, _with_kind(replace(config, **left_out)), where)
-        for column in turns[name].field_types():
+        for field in turns[name].field_types():
+            column = turns[name].column(field)
             if column in owner:
-                what = f"the field {column!r} is given by the turns {owner[column]} and {name}"
+                what = f"the field {field!r} is given by the turns {owner[column]} and {name}"
                 raise UserError(what, where=where, remedy="call one of them otherwise")
             owner[column] = name
     return turns
@@ -106,7 +110,7 @@ def _turns_named(turn: Turn, before: Sequence[str]) -> frozenset[str]:
     """Returns the turns that a turn's templates and filter name; all before it where they use `turns` as a whole."""
     config = turn.config
     contents = [message["content"] for message in config.messages]
-    sources = [config.prompt, config.instruction or "", *contents, as_template(config.keep_if)]
+    sources = [config.prompt, config.instruction or "", config.continuation, *contents, as_template(config.keep_if)]
     try:
         return frozenset().union(*(names_used(source, "turns") for source in sources))
     except LookupError:
@@ -120,7 +124,7 @@ def row_columns(turns: Iterable[Turn]) -> frozenset[str] | None:
         config = turn.config
         contents = [message["content"] for message in config.messages]
         try:
-            for source in (config.prompt, *contents, as_template(config.keep_if)):
+            for source in (config.prompt, config.continuation, *contents, as_template(config.keep_if)):
                 named |= names_used(source, "row")
         except LookupError:
             return None
@@ -183,6 +187,7 @@ class Turn:
     def __init__(self, name: str, config: TurnConfig, where: str) -> None:
         self.name, self.config, self.where = name, config, where
         self._check_form()
+        check_scored(config, where)
         check_sampling(sampling_of_turn(config), where)
         check_schema(config.json_schema, f"{where}.json_schema")
         self._regex = _compile_regex(config.regex, f"{where}.regex={config.regex!r}")
@@ -211,6 +216,8 @@ class Turn:
                 raise UserError(what, where=f"{self.where}.messages", remedy="give each message `role` and `content`")
 
     def _types_of_fields(self) -> dict[str, pa.DataType]:
+        if self.is_scored:
+            return score_fields(self.config)
         if self.config.json_schema:
             properties = self.config.json_schema.get("properties", {})
             return {name: _column_type(schema) for name, schema in properties.items()}
@@ -221,6 +228,15 @@ class Turn:
     def field_types(self) -> Mapping[str, pa.DataType]:
         """Returns the names and column types of the fields of an answer; what is no scalar is stored as JSON."""
         return self._field_types
+
+    def column(self, field: str) -> str:
+        """Returns the name of the column that holds a field: several turns may score the same choices."""
+        return f"score_{self.name}_{field}" if self.is_scored else f"field_{field}"
+
+    @property
+    def is_scored(self) -> bool:
+        """Tells whether the turn is scored: nothing is written at it."""
+        return is_scored(self.config)
 
     @property
     def has_open_fields(self) -> bool:
@@ -253,6 +269,20 @@ class Turn:
         text, fields = self._parse(text, cut_off)
         self._check_numbers(fields)
         answer = Answer(text, reasoning, fields)
+        self._filter(answer, context)
+        return answer
+
+    def read_scores(self, scores: Scores, context: Mapping[str, Any]) -> Answer:
+        """Reads the answer in what was scored, where the turn is scored.
+
+        Args:
+            scores: what the generator gave.
+            context: as for `read`.
+
+        Raises:
+            TurnError: `keep_if` does not hold for it.
+        """
+        answer = read_scores(self.config, scores)
         self._filter(answer, context)
         return answer
 

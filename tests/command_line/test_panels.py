@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.rule import Rule
 
 from engine.artifacts.prompts import PlannedRow
 from engine.command_line.panels import (
@@ -17,7 +18,7 @@ from engine.command_line.panels import (
     written_exchanges,
 )
 from engine.task.compiled import Prompts, compile_task
-from engine.task.config import ParserKind, TaskConfig, TurnConfig
+from engine.task.config import ParserKind, ScoreKind, TaskConfig, TurnConfig
 from tests.support.loops import CONFIG, Start, Watched
 
 BEES = "Something worth asking about number {}, with several longer words."
@@ -156,3 +157,26 @@ def test_facts_are_two_columns() -> None:
     text = rendered(facts("plan", {"a": 0, "[b]": "[i]x", "no": None, "nan": float("nan"), "e": "", "p": -1.23456}))
     rows = [line.strip("│ ").split() for line in text.splitlines()[1:-1]]
     assert rows == [["a", "0"], ["[b]", "[i]x"], ["p", "-1.235"]]
+
+
+def test_a_scored_turn_shows_what_is_scored_and_the_scores(start: Start) -> None:
+    turns = {
+        "query": TurnConfig("P {{ passage.text }}"),
+        "about": TurnConfig("{{ turns.query.text }}?", choice=[" yes", " no"], score=ScoreKind.sum),
+        "likely": TurnConfig("P", continuation=" {{ turns.query.text }}", prompt_logprobs=True),
+    }
+    prompts = Prompts(TaskConfig(turns=turns), [])
+    assert [shown.scored for shown in planned_exchanges(prompts.compile(), row(0))] == ["", " yes |  no", " (query)"]
+    [sample] = start(prompts=prompts).write([row(0)])
+    _, about, likely = written_exchanges(prompts.compile(), row(0), sample)
+    assert about.answer in {"yes", "no"}
+    assert about.scored == f"yes: {sample['score_about_yes']:.4g} · no: {sample['score_about_no']:.4g}"
+    assert likely.scored.startswith(f"logprob: {sample['score_likely_logprob']:.4g} · tokens: ")
+    assert likely.scored.endswith(" · prompt_logprobs: 1 tokens")
+    assert "scored" in [str(part.title) for part in _rules(likely)]
+
+
+def _rules(exchange: Exchange) -> list[Rule]:
+    [panel] = panels([exchange], row(0))
+    assert isinstance(panel.renderable, Group)
+    return [part for part in panel.renderable.renderables if isinstance(part, Rule)]

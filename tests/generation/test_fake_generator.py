@@ -10,6 +10,7 @@ from engine.generation.fake_generator import MEMORY_BYTES, SAMPLES_PER_SECOND, F
 from engine.generation.generator import Finished, Request, prompt_hash
 from engine.generation.load import make_generator
 from engine.task.sampling import Sampling
+from engine.task.scores import Scoring
 
 CONFIG = GeneratorConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=4, context_tokens=100)
 SAMPLING = Sampling(0.7, 0.95, 48)
@@ -105,3 +106,23 @@ def test_never_claims_to_be_a_model() -> None:
     assert CONFIG.model_name() == "fake"
     assert isinstance(make_generator(CONFIG, {}, seed=0), FakeGenerator)
     assert CONFIG.identity()["model"] == "fake"
+
+
+def test_scores_are_the_same_on_any_engine_and_differ_by_prompt_and_text() -> None:
+    found = []
+    for prompt in (PROMPT, PROMPT, "Query:"):
+        generator = FakeGenerator(CONFIG)
+        generator.add(
+            Request("s", prompt, 2, SAMPLING, scoring=Scoring((" why do kestrels hover", " no"), prompt=True))
+        )
+        [finished] = drain(generator)
+        first, second = finished.samples
+        assert first == second
+        assert first.scores
+        assert [score.tokens for score in first.scores.continuations] == [4, 1]
+        assert all(-2 <= score.mean <= -1 for score in first.scores.continuations)
+        assert len(first.scores.prompt) == len(prompt.split())
+        assert first.scores.prompt[0] is None
+        found.append(first.scores)
+    assert found[0] == found[1]
+    assert found[0].continuations != found[2].continuations

@@ -11,8 +11,8 @@ import pytest
 from engine.command_line.compose import load_config
 from engine.command_line.groups import choices
 from engine.errors import UserError
-from engine.generation.config import GeneratorConfig
-from engine.generation.kinds import check_chat, settle_kinds
+from engine.generation.config import GeneratorConfig, GeneratorKind
+from engine.generation.kinds import check_chat, check_scores, settle_kinds
 from engine.pipeline import addressed, steps
 from engine.run import check_models
 from engine.runtime.identity import identity_of
@@ -109,3 +109,18 @@ def test_a_model_without_a_chat_template_is_refused_before_anything_starts(tmp_p
 def test_what_the_plan_holds_is_no_part_of_what_a_generator_is() -> None:
     assert identity_of(INSTRUCT) == identity_of(BASE)
     assert identity_of(replace(BASE, thinking=True)) != identity_of(BASE)
+
+
+def test_a_model_with_an_adapter_cannot_score() -> None:
+    scored = TurnConfig("P", continuation="x", model="judge")
+    task = TaskConfig(turns={"query": TurnConfig("P"), "likely": scored})
+    with_adapter = replace(BASE, lora="DIR", models={"judge": {"lora": ""}})
+    check_models(task, with_adapter)
+    with pytest.raises(UserError, match=r"a model with an adapter cannot score, and task\.turns\.likely is") as caught:
+        check_models(task, replace(with_adapter, models={"judge": {"lora": "OTHER"}}))
+    assert caught.value.where == "samples.models.judge.lora=OTHER"
+    turn = compile_task(TaskConfig(turns={"likely": replace(scored, model="")})).turns["likely"]
+    with pytest.raises(UserError) as caught:
+        check_scores(turn, with_adapter, "")
+    assert caught.value.where == "samples.lora=DIR"
+    check_scores(turn, replace(with_adapter, generator=GeneratorKind.fake), "")

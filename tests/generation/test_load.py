@@ -16,6 +16,7 @@ from engine.generation.fake_generator import FakeGenerator
 from engine.generation.generator import Weights
 from engine.generation.jobs import Unit
 from engine.generation.load import Ensemble, make_generator
+from engine.generation.pool import EnginePool
 from engine.generation.vllm_generator import engine_arguments
 from engine.run import check_models
 from engine.runtime.identity import identity_of
@@ -25,6 +26,8 @@ from engine.task.config import TaskConfig, TurnConfig
 from tests.support.adapters import MODEL, write_adapter
 from tests.support.jobs import job_at, rows
 from tests.support.loops import CONFIG, Start, Watched, row
+from tests.support.models import write_tiny_llama
+from tests.support.scored_turns import check_scored_turns
 
 JUDGED = TaskConfig(
     turns={
@@ -124,18 +127,24 @@ def test_a_judge_is_configured_from_the_command_line(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, place: Place) -> None:
-    """On vLLM: the same prompt, greedily, to the model as it is and to the same model changed by an adapter."""
+    """On vLLM: the same prompt, greedily, to the model as it is and to the same model changed by an adapter.
+
+    A third model, and turns that are scored, use the same engine, since loading one takes half a minute.
+    """
+    tiny = write_tiny_llama(tmp_path / "tiny")
     none, strong = write_adapter(tmp_path / "none", scale=0.0), write_adapter(tmp_path / "strong", scale=1.0)
-    config = GeneratorConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=256, max_num_seqs=4)
-    config = replace(
-        config, kv_cache_bytes=2**27, cpus_per_engine=1, lora=str(none), models={"other": {"lora": str(strong)}}
-    )
+    config = GeneratorConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=1024, max_num_seqs=4)
+    in_float32 = {"model": str(tiny), "lora": "", "engine_args": {"dtype": "float32"}}
+    models = {"other": {"lora": str(strong)}, "tiny": in_float32}
+    config = replace(config, kv_cache_bytes=2**27, cpus_per_engine=1, lora=str(none), models=models)
     ask = "Bees dance {{ passage.text }}"
     task = TaskConfig(turns={"one": TurnConfig(ask), "two": TurnConfig(ask, model="other")})
     folder = tmp_path / "samples"
     try:
         pool = place.engines.start(config, place)
+        assert isinstance(pool, EnginePool)
         pool.generate(*job_at(folder, Prompts(task, [])), [Unit(0, rows(3))], lambda _: None)
+        check_scored_turns(pool, tmp_path / "scores", model="tiny", weights=tiny, tolerance=1e-3)
     finally:
         place.engines.stop()
     table = SamplesFolder(folder).rows()

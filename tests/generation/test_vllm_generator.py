@@ -7,13 +7,20 @@ from types import SimpleNamespace
 import pytest
 
 from engine.generation.config import GeneratorConfig
+from engine.generation.generator import Request
+from engine.generation.scorer import ForwardPass, TokenScores
 from engine.generation.vllm_generator import (
     engine_arguments,
     engine_environment,
     finished_request,
     gpu_share,
     model_input,
+    pass_parameters,
+    pass_result,
+    scored_request,
 )
+from engine.task.sampling import Sampling
+from engine.task.scores import Score, Scores, Scoring
 from tests.support.tokenizers import LLAMA_CHAT, llama_tokenizer
 
 ON_CPU = GeneratorConfig(seed=0, gpus_per_engine=0)
@@ -136,3 +143,73 @@ def test_a_model_thinks_only_when_it_is_asked_to() -> None:
     tokenizer = llama_tokenizer("{{ messages[0].content }}{% if enable_thinking is false %}<none>{% endif %}")
     assert model_input(MESSAGES, tokenizer)[0] == "Who dances?<none>"
     assert model_input(MESSAGES, tokenizer, thinking=True)[0] == "Who dances?"
+
+
+def logprobs(*entries: dict[int, float] | None) -> list[dict[int, SimpleNamespace] | None]:
+    """Log-probabilities as vLLM gives them, by position and token."""
+    return [entry and {token: SimpleNamespace(logprob=value) for token, value in entry.items()} for entry in entries]
+
+
+def test_a_position_that_came_from_the_cache_is_not_read() -> None:
+    """Positions 4 and 5 were computed, behind the token at 3; at others stands memory of earlier requests."""
+    sent = ForwardPass("r:1", [7, 8, 9, 10, 11, 12], (13, 14), first=2)
+    answer = output(
+        request_id="r:1",
+        num_cached_tokens=3,
+        prompt_logprobs=logprobs(None, {8: -99.0}, {9: -99.0}, {10: -99.0}, {11: -1.0}, {12: -2.0}),
+        outputs=[SimpleNamespace(logprobs=logprobs({5: -0.1, 13: -3.0, 14: -4.0}))],
+    )
+    result = pass_result(answer, sent)
+    assert result.logprobs == [None, None, None, None, -1.0, -2.0]
+    assert result.next_logprobs == {13: -3.0, 14: -4.0}
+    assert result.cached_tokens == 3
+
+
+def test_a_list_that_leaves_out_what_came_from_the_cache_is_read_from_its_end() -> None:
+    """The same as vLLM's other model runner gives it; and nothing at all, where the last block was in the cache."""
+    sent = ForwardPass("r:1", [7, 8, 9, 10, 11, 12], (13,), first=2)
+    behind = [SimpleNamespace(logprobs=logprobs({13: -3.0}))]
+    some = output(num_cached_tokens=3, prompt_logprobs=logprobs(None, {11: -1.0}, {12: -2.0}), outputs=behind)
+    assert pass_result(some, sent).logprobs == [None, None, None, None, -1.0, -2.0]
+    for empty in ([None], []):
+        none = output(num_cached_tokens=5, prompt_logprobs=empty, outputs=behind)
+        assert pass_result(none, sent).logprobs == [None] * 6
+
+
+def test_a_position_that_holds_another_token_was_never_written() -> None:
+    sent = ForwardPass("r:1", [7, 8, 9], (13,), first=1)
+    answer = output(
+        num_cached_tokens=0,
+        prompt_logprobs=logprobs(None, {0: 0.0}, {9: -2.0}),
+        outputs=[SimpleNamespace(logprobs=logprobs({13: -3.0}))],
+    )
+    assert pass_result(answer, sent).logprobs == [None, None, -2.0]
+
+
+def test_a_pass_that_asks_only_for_what_comes_next_reads_nothing_else() -> None:
+    sent = ForwardPass("r:1", [7, 8, 9], (13,), first=3)
+    answer = output(prompt_logprobs=None, outputs=[SimpleNamespace(logprobs=logprobs({13: -3.0}))])
+    assert pass_result(answer, sent).logprobs == []
+
+
+def test_scores_of_tokens_become_those_of_texts_for_every_sample() -> None:
+    request = Request("r", "P", 2, Sampling(1.0, 1.0, 1), scoring=Scoring((" yes", " no"), prompt=True))
+    finished = scored_request(request, TokenScores("r", [[-1.0], [-2.0, -3.0]], [None, -0.5], 9, 4))
+    assert (finished.request_id, finished.prompt_tokens, finished.cached_tokens) == ("r", 9, 4)
+    assert [sample.scores for sample in finished.samples] == [
+        Scores((Score(" yes", -1.0, 1), Score(" no", -5.0, 2)), (None, -0.5))
+    ] * 2
+    assert {(sample.text, sample.output_tokens, sample.finish_reason) for sample in finished.samples} == {
+        ("", 0, "stop")
+    }
+
+
+@pytest.mark.slow
+def test_vllm_reads_its_cache_but_where_every_token_is_asked_for() -> None:
+    behind, inside = ForwardPass("a", [1, 2], (3,), first=2), ForwardPass("b", [1, 2, 3], (4, 5), first=2)
+    whole = ForwardPass("c", [1, 2, 3], (4,), first=1)
+    read = [pass_parameters(sent) for sent in (behind, inside, whole)]
+    assert [each.skip_reading_prefix_cache for each in read] == [False, False, True]
+    assert [each.prompt_logprobs for each in read] == [None, 0, 0]
+    assert [each.logprob_token_ids for each in read] == [[3], [4, 5], [4]]
+    assert {(each.max_tokens, each.temperature) for each in read} == {(1, 0.0)}
