@@ -6,7 +6,6 @@ the batch, so it never drains between them. One thread does all of this; there i
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -67,12 +66,14 @@ class JobBatch:
         return not self._generator.num_unfinished() and not len(self._admission)
 
     def take(self, rows: Iterable[PlannedRow], ticket: Ticket) -> None:
-        """Takes in the rows of a unit.
+        """Takes in the rows of a unit, in the order of their ids: neighbours may share more than the unit's prefix.
 
         Replicates of one prompt become one request for several samples: its prompt is computed once.
         """
-        ordered = sorted(rows, key=lambda row: (_prompt_key(row), row.sample_id))
-        for _, replicates in itertools.groupby(ordered, key=_prompt_key):
+        prompts: dict[tuple[int, str, str], list[PlannedRow]] = {}
+        for row in sorted(rows, key=lambda row: row.sample_id):
+            prompts.setdefault(_prompt_key(row), []).append(row)
+        for replicates in prompts.values():
             conversations = [Conversation(row, self._task, ticket) for row in replicates]
             [turns, *_] = [conversation.begin() for conversation in conversations]
             for turn in turns:
