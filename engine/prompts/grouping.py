@@ -36,7 +36,7 @@ class GroupingSettings:
     column: str = "prompt"
     """The text that is compared: all of a prompt, or its beginning."""
     block_bytes: int = 64
-    """What one block of an engine's cache holds: 16 tokens of about four bytes. What is less than a block is not shared."""
+    """What one block of an engine's cache holds: 16 tokens of about four bytes. Less than that is not shared."""
     least_rows: int = 128
     """Rows of a prefix at least, but for the last one."""
     cut_cost: float = 0.01
