@@ -59,6 +59,14 @@ def test_replicates_of_a_prompt_are_one_request(start: Start) -> None:
     assert (written[4]["prompt_tokens"], written[9]["prompt_tokens"]) == (0, 0), "the prompt was computed once"
 
 
+def test_rows_are_asked_in_the_order_of_their_ids(start: Start) -> None:
+    generator = Watched(CONFIG)
+    ids = [7, 2, 9, 4, 0]
+    start(generator=generator).write([row(number, passage_id=f"p{9 - number}") for number in ids])
+    asked = [str(request.prompt).split("number")[1].split(",")[0] for request in generator.requests()]
+    assert asked == ["0", "2", "4", "7", "9"], "neighbours of a plan may share more than their prefix"
+
+
 def test_a_failing_prompt_is_a_row_with_a_reason(start: Start) -> None:
     long = {i: {"text": "long " * 3000} for i in (0, 1, 17)}  # the first of each prefix is the one that goes ahead
     rows = [row(i, prefix=i % 2, **long.get(i, {})) for i in range(40)]
