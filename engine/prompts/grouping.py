@@ -10,6 +10,7 @@ least recently used never drops it. A walk has no natural units, so it is cut wh
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.storage.text_sort import sort_by_text
 
@@ -55,7 +57,7 @@ def group_prompts(
 
     Args:
         tables: rows with the text, which is never null, and any other columns.
-        folder: does not exist; gets what does not fit into memory while this goes on.
+        folder: exists; gets what does not fit into memory, in a folder of its own that is deleted in the end.
         settings: what is compared, and when a prefix ends.
 
     Returns:
@@ -64,14 +66,37 @@ def group_prompts(
     """
     numbers = PrefixNumbers(settings)
     before = b""
-    for table in sort_by_text(tables, settings.column, folder, settings.memory_bytes):
-        texts = table[settings.column].combine_chunks()
-        lengths, shared = shared_with_previous(texts, before)
-        shared -= shared % settings.block_bytes
-        before = texts[-1].as_py().encode()
-        prefixes = numbers.assign(lengths, shared)
-        numbered = table.append_column("prefix", pa.array(prefixes))
-        yield numbered.append_column("shared_bytes", pa.array(shared.astype(np.int32)))
+    with tempfile.TemporaryDirectory(prefix="grouping-", dir=folder) as scratch:
+        for table in sort_by_text(tables, settings.column, Path(scratch, "texts"), settings.memory_bytes):
+            texts = table[settings.column].combine_chunks()
+            lengths, shared = shared_with_previous(texts, before)
+            shared -= shared % settings.block_bytes
+            before = texts[-1].as_py().encode()
+            prefixes = numbers.assign(lengths, shared)
+            numbered = table.append_column("prefix", pa.array(prefixes))
+            yield numbered.append_column("shared_bytes", pa.array(shared.astype(np.int32)))
+
+
+class Sharing:
+    """Counts the tokens of grouped prompts, and those that a cache which forgets nothing would save."""
+
+    def __init__(self) -> None:
+        self.tokens = self.shared_tokens = 0
+
+    def count(self, tables: Iterable[pa.Table], column: str = "prompt") -> Iterator[pa.Table]:
+        """Passes grouped rows on.
+
+        Args:
+            tables: what `group_prompts` gives, with the column `prompt_tokens`. What is shared of a prompt is taken to
+                have as many tokens per byte as all of it.
+            column: the text.
+        """
+        for table in tables:
+            lengths = pc.binary_length(table[column]).to_numpy()
+            tokens = table["prompt_tokens"].to_numpy().astype(np.int64)
+            self.tokens += int(tokens.sum())
+            self.shared_tokens += int((tokens * table["shared_bytes"].to_numpy() / np.maximum(lengths, 1)).sum())
+            yield table
 
 
 def shared_with_previous(texts: pa.LargeStringArray, before: bytes) -> tuple[Integers, Integers]:

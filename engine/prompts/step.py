@@ -22,6 +22,7 @@ from engine.artifacts.row_plans import RowPlan, plan_rows
 from engine.artifacts.rows import RowsFolder
 from engine.prompts.basis import PlanBasis, gather_basis, read_basis, written_task
 from engine.prompts.config import PromptsConfig, RoundConfig, RowsPromptsConfig, SelfInstructConfig, ValuesConfig
+from engine.prompts.grouping import Sharing, group_prompts
 from engine.prompts.plan import PlanSize, plan_samples
 from engine.prompts.planner import PlanInputs, gather_inputs
 from engine.prompts.round_zero import plan_demonstrations, plan_values
@@ -56,7 +57,7 @@ def plan_prompts(
             return _plan_first(config, inputs, output, place)
         case RowsPromptsConfig():
             plan = RowPlan(config.task, config.model, config.context_tokens, config.per_row, config.refuse)
-            return plan_rows(plan, RowsFolder(inputs["rows"]), PromptsFolder(output))
+            return _plan_rows(plan, RowsFolder(inputs["rows"]), output, place)
         case RoundConfig():
             return _plan_next(config, inputs, output, place)
         case ValuesConfig():
@@ -64,6 +65,15 @@ def plan_prompts(
         case SelfInstructConfig():
             config = replace(config, task=written_task(config.task, inputs))
             return plan_demonstrations(config, DocumentsFolder(inputs["documents"]), PromptsFolder(output))
+
+
+def _plan_rows(plan: RowPlan, rows: RowsFolder, output: Path, place: Place) -> PromptsRecord:
+    """Plans prompts that begin alike as neighbours, and tells how much of them is shared."""
+    sharing = Sharing()
+    record = plan_rows(plan, rows, PromptsFolder(output), lambda tables: sharing.count(group_prompts(tables, output)))
+    share = sharing.shared_tokens / max(1, sharing.tokens)
+    place.console.step("prompts", f"{share:.0%} of {sharing.tokens:,} tokens stand in an earlier prompt as well")
+    return record
 
 
 def _plan_first(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:

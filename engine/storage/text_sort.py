@@ -127,7 +127,7 @@ def _orders(keys: pa.Array) -> Iterator[Rows]:
 
 
 def _ranges(keys: pa.Array, splitters: pa.Array) -> Iterator[tuple[int, Rows]]:
-    """Gives the texts of each range, the lowest first: those of even numbers lie between splitters, of odd ones on one."""
+    """Gives the texts of each range, the lowest first: even ones lie between splitters, odd ones on a splitter."""
     below = pc.search_sorted(splitters, keys, side="left").to_numpy()
     numbers = (below + pc.search_sorted(splitters, keys, side="right").to_numpy()).astype(np.int64)
     dealt = np.argsort(numbers, kind="stable")

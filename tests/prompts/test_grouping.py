@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from engine.prompts.grouping import GroupingSettings, PrefixNumbers, group_prompts, shared_with_previous
+from engine.prompts.grouping import GroupingSettings, PrefixNumbers, Sharing, group_prompts, shared_with_previous
 
 EXACT = GroupingSettings(block_bytes=1, least_rows=5)
 
@@ -37,7 +37,9 @@ def group(
     """The prompts with their numbers, grouped."""
     rows = pa.table({"row": range(len(prompts)), "prompt": prompts})
     pieces = [rows.slice(start, rows_of_table) for start in range(0, len(prompts), rows_of_table)]
-    return pa.concat_tables(group_prompts(pieces, folder, settings))
+    grouped = pa.concat_tables(group_prompts(pieces, folder, settings))
+    assert list(folder.iterdir()) == [], "no file stays"
+    return grouped
 
 
 def common_bytes(left: str, right: str) -> int:
@@ -49,7 +51,7 @@ def common_bytes(left: str, right: str) -> int:
 @pytest.mark.parametrize("seed", range(4))
 def test_neighbours_share_what_any_order_can_share(seed: int, tmp_path: Path) -> None:
     prompts = nested(seed)
-    grouped = group(prompts, tmp_path / "files")
+    grouped = group(prompts, tmp_path)
     assert sorted(grouped["row"].to_pylist()) == list(range(len(prompts))), "each row once"
     ordered = grouped["prompt"].to_pylist()
     assert ordered == [prompts[row] for row in grouped["row"].to_pylist()]
@@ -67,18 +69,18 @@ def test_neighbours_share_what_any_order_can_share(seed: int, tmp_path: Path) ->
 @pytest.mark.parametrize("seed", range(3))
 def test_shuffling_and_cutting_the_file_change_nothing(seed: int, tmp_path: Path) -> None:
     prompts = nested(seed)
-    first = group(prompts, tmp_path / "files")
-    assert group(prompts, tmp_path / "files", rows_of_table=1) == first
-    assert group(prompts, tmp_path / "files", replace(EXACT, memory_bytes=3000), rows_of_table=9) == first
+    first = group(prompts, tmp_path)
+    assert group(prompts, tmp_path, rows_of_table=1) == first
+    assert group(prompts, tmp_path, replace(EXACT, memory_bytes=3000), rows_of_table=9) == first
     shuffled = random.Random(seed).sample(prompts, len(prompts))
     columns = ["prompt", "prefix", "shared_bytes"]
-    assert group(shuffled, tmp_path / "files").select(columns) == first.select(columns)
+    assert group(shuffled, tmp_path).select(columns) == first.select(columns)
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_prefixes_that_run_anywhere_lose_little(seed: int, tmp_path: Path) -> None:
     settings = replace(EXACT, cut_cost=0.05)
-    grouped = group(nested(seed), tmp_path / "files", settings)
+    grouped = group(nested(seed), tmp_path, settings)
     prefixes, shared = np.array(grouped["prefix"]), np.array(grouped["shared_bytes"], np.int64)
     lengths = np.array(pc.binary_length(grouped["prompt"]))
     is_first = np.diff(prefixes, prepend=-1) != 0
@@ -92,23 +94,21 @@ def test_prefixes_that_run_anywhere_lose_little(seed: int, tmp_path: Path) -> No
 def test_prompts_that_share_nothing_are_cut_evenly(tmp_path: Path) -> None:
     prompts = [f"{number:08}" for number in range(100)]
     settings = GroupingSettings(block_bytes=64, least_rows=10)
-    grouped = group(prompts, tmp_path / "files", settings)
+    grouped = group(prompts, tmp_path, settings)
     assert np.bincount(grouped["prefix"]).tolist() == [10] * 10
     assert pc.sum(grouped["shared_bytes"]).as_py() == 0, "less than a block is not shared"
 
 
 def test_a_long_system_prompt_does_not_tie_all_rows_together(tmp_path: Path) -> None:
     prompts = ["s" * 500 + f"{number:050}" * 2 for number in range(2000)]
-    grouped = group(random.Random(0).sample(prompts, 2000), tmp_path / "files", GroupingSettings(least_rows=10))
+    grouped = group(random.Random(0).sample(prompts, 2000), tmp_path, GroupingSettings(least_rows=10))
     rows = np.bincount(grouped["prefix"])
     assert len(rows) > 2, "several engines can work"
     assert rows[0] > 100, "each computes the system prompt once for many rows"
 
 
 def test_equal_prompts_have_one_prefix(tmp_path: Path) -> None:
-    grouped = group(
-        ["the same prompt, longer than a block of the cache has bytes, many times"] * 500, tmp_path / "files"
-    )
+    grouped = group(["the same prompt, longer than a block of the cache has bytes, many times"] * 500, tmp_path)
     assert set(grouped["prefix"].to_pylist()) == {0}
     assert grouped["row"].to_pylist() == list(range(500))
 
@@ -131,3 +131,11 @@ def test_texts_longer_than_a_window_are_compared_to_their_ends() -> None:
     assert shared.tolist() == [0, 0, 1, 64, 200, 0, 200]
     _, shared = shared_with_previous(pa.array(texts, pa.large_string()).slice(3, 1), b"a" * 150)
     assert shared.tolist() == [150]
+
+
+def test_what_is_shared_is_told_in_tokens(tmp_path: Path) -> None:
+    prompts = ["x" * 64 * number for number in range(1, 4)]  # of 16, 32 and 48 tokens
+    rows = pa.table({"prompt": prompts, "prompt_tokens": pa.array([16, 32, 48], pa.int32())})
+    sharing = Sharing()
+    assert sum(table.num_rows for table in sharing.count(group_prompts([rows], tmp_path))) == 3
+    assert (sharing.tokens, sharing.shared_tokens) == (96, 48)
