@@ -122,7 +122,10 @@ class BlockCache:
 
 
 def most_saved(prompts: Iterable[Asked], block_tokens: int) -> int:
-    """Prompt tokens that a cache which forgets nothing saves, in whatever order it is asked."""
+    """Prompt tokens that a cache which forgets nothing saves.
+
+    The order matters only where prompts end with a whole block: its last token is computed though it is there.
+    """
     seen: set[int] = set()
     saved = 0
     for prompt in prompts:
