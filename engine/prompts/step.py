@@ -71,8 +71,9 @@ def _plan_rows(plan: RowPlan, rows: RowsFolder, output: Path, place: Place) -> P
     """Plans prompts that begin alike as neighbours, and tells how much of them is shared."""
     sharing = Sharing()
     record = plan_rows(plan, rows, PromptsFolder(output), lambda tables: sharing.count(group_prompts(tables, output)))
-    share = sharing.shared_tokens / max(1, sharing.tokens)
-    place.console.step("prompts", f"{share:.0%} of {sharing.tokens:,} tokens stand in an earlier prompt as well")
+    if sharing.shared_tokens:
+        share = sharing.shared_tokens / sharing.tokens
+        place.console.step("prompts", f"{share:.0%} of {sharing.tokens:,} tokens stand in an earlier prompt as well")
     return record
 
 
