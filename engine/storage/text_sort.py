@@ -7,6 +7,7 @@ fit into memory is dealt out to files, each with a range of the order, and is so
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -50,8 +51,9 @@ def _sorted(tables: Iterator[pa.Table], column: str, folder: Path, memory_bytes:
     if first.nbytes < memory_bytes:
         yield from _sorted_in_memory(first, column)
         return
-    files = _deal_out(_chain(first, gathered), column, folder)
-    del first
+    every = itertools.chain([first], gathered)
+    del first  # as everywhere here: what is handed on is not held
+    files = _deal_out(every, column, folder)
     for number, file in sorted(files.items()):
         if _is_of_one_text(number):
             yield from _read(file)
@@ -69,15 +71,12 @@ def _gather(tables: Iterator[pa.Table], least_bytes: int) -> Iterator[pa.Table]:
         held.append(table)
         size += table.nbytes
         if size >= least_bytes:
-            yield pa.concat_tables(held).combine_chunks()
+            together = pa.concat_tables(held).combine_chunks()
             held, size = [], 0
+            yield together
+            del together
     if held:
         yield pa.concat_tables(held).combine_chunks()
-
-
-def _chain(first: pa.Table, others: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    yield first
-    yield from others
 
 
 def _deal_out(tables: Iterator[pa.Table], column: str, folder: Path) -> dict[int, Path]:
@@ -97,6 +96,7 @@ def _deal_out(tables: Iterator[pa.Table], column: str, folder: Path) -> dict[int
                     sink = stack.enter_context(pa.OSFile(str(files[number]), "wb"))
                     writers[number] = stack.enter_context(pa.ipc.new_stream(sink, table.schema))
                 writers[number].write_table(table.take(pa.array(rows)))
+            del table, keys
     return files
 
 
