@@ -1,7 +1,7 @@
 """What batches of any prompts save by their order: `synthmill experiment=batch` against plain `vllm.LLM.generate`.
 
     .venv/bin/python benchmarks/batch.py [--pairs N] [--requests N] [--workloads NAME ...] [override ...]
-    .venv/bin/python benchmarks/batch.py --pairs 0 --simulated N --rows N     without a model
+    .venv/bin/python benchmarks/batch.py --pairs 0     without a model; --simulated 0 and --rows 0 leave those parts out
 
 Prompts are made (benchmarks/_batch_prompts.py): few-shot with shuffled demonstrations, documents with many questions,
 chats with long system prompts and answers of 8 to 160 tokens, and one file of which nothing is shared; each in shuffled
@@ -88,8 +88,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=3, help="rounds of all sides (%(default)s)")
     parser.add_argument("--requests", type=int, default=240, help="requests of a run (%(default)s)")
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
-    parser.add_argument("--simulated", type=int, default=0, help="prompts of the simulation; 0: none")
-    parser.add_argument("--rows", type=int, default=0, help="prompts that are put in order; 0: none")
+    parser.add_argument("--simulated", type=int, default=50_000, help="prompts of the simulation (%(default)s)")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="prompts put in order (%(default)s)")
     parser.add_argument("overrides", nargs="*", help="further overrides of the run, for all sides")
     return parser.parse_args(arguments)
 
