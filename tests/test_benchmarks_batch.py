@@ -127,11 +127,12 @@ def test_a_workload_is_reported_as_ratios_and_shares(capsys: pytest.CaptureFixtu
         }
         return {"sides": sides, "best": best}
 
-    assert not batch.report_workload("documents", [pair(5.0, 0.5), pair(4.0, 0.5), pair(10.0, 0.5)])
+    assert batch.report_workload("documents", [pair(5.0, 0.5), pair(4.0, 0.5), pair(10.0, 0.5)]), "0.8 are too few"
     out = capsys.readouterr().out
     assert "batch.documents ratio 2.000 (1.000..2.500 of 3 pairs)" in out
     assert "batch.documents_chunked ratio 4.000" in out
     assert "batch.documents_share.plain value 0.800 of the optimum" in out
+    assert not batch.report_workload("documents", [pair(5.0, 0.41)])
     assert not batch.report_workload("distinct", [pair(10.1, 0.0)])
     assert batch.report_workload("distinct", [pair(10.5, 0.0)]), "slower than plain"
 
