@@ -6,6 +6,8 @@ to load. Nothing but `generate` itself is inside the clock: prompts are rendered
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +30,25 @@ class Prompt:
 
     text: str
     n: int = 1
+    max_tokens: int = 0
+    """What is written for it at most; 0: what the config says."""
+
+
+@dataclass(frozen=True)
+class Chunks:
+    """How a script calls `generate` that writes down what it has every so many rows."""
+
+    rows: int
+    folder: Path
+
+    def write(self, start: int, texts: Sequence[str]) -> None:
+        """Writes one chunk, whole or not at all."""
+        file = self.folder / f"chunk-{start:09}.json"
+        with file.with_suffix(".tmp").open("w", encoding="utf-8") as stream:
+            json.dump(texts, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        file.with_suffix(".tmp").rename(file)
 
 
 def num_threads(config: RunConfig) -> int:
@@ -101,13 +122,16 @@ def sampling_arguments(config: RunConfig, task: TaskConfig, n: int = 1) -> dict[
     }
 
 
-def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes: bool = False) -> dict[str, Any]:
+def generate_plain(
+    config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes: bool = False, chunks: Chunks | None = None
+) -> dict[str, Any]:
     """Generates with `vllm.LLM`; the process's environment has been set by whoever started it.
 
     Args:
         config: model, sampling, and (unless `as_it_comes`) engine arguments.
         prompts: in the order in which they are asked.
         as_it_comes: give `vllm.LLM` the model and its longest context only, and what it needs to start.
+        chunks: call `generate` once for each chunk, and write it down, so that a script can go on after a kill.
 
     Returns:
         samples, seconds, hit_rate, output_tokens, start_seconds, and for each sample its `texts` and the
@@ -126,9 +150,15 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
     start_seconds = time.monotonic() - started
 
     texts = [prompt.text for prompt in prompts]
-    params = [SamplingParams(**sampling_arguments(config, config.task, prompt.n)) for prompt in prompts]
+    params = [SamplingParams(**_sampling_of(config, prompt)) for prompt in prompts]
+    size = chunks.rows if chunks else len(texts)
     began = time.monotonic()
-    outputs = llm.generate(texts, params, use_tqdm=False)
+    outputs = []
+    for start in range(0, len(texts), size):
+        chunk = llm.generate(texts[start : start + size], params[start : start + size], use_tqdm=False)
+        if chunks:
+            chunks.write(start, [completion.text for output in chunk for completion in output.outputs])
+        outputs += chunk
     seconds = time.monotonic() - began
     written = [(output, completion) for output in outputs for completion in output.outputs]
     return {
@@ -140,6 +170,11 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
         "texts": [completion.text for _, completion in written],
         "hashes": [prompt_hash(output.prompt) for output, _ in written],
     }
+
+
+def _sampling_of(config: RunConfig, prompt: Prompt) -> dict[str, Any]:
+    longest = {"max_tokens": prompt.max_tokens} if prompt.max_tokens else {}
+    return sampling_arguments(config, config.task, prompt.n) | longest
 
 
 def _counted_hit_rate(llm: Any) -> float:

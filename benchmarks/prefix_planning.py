@@ -146,7 +146,7 @@ def diversity(planned: list[str], random: list[str]) -> dict[str, dict[str, floa
     """Distinct-2 and dispersion of both sides' queries; runs in its own process, for it loads an encoder."""
     from engine.search.encoder import Encoder, EncoderConfig
     from engine.text.queries import clean_query
-    from eval.data_quality import distinct_2
+    from eval.data_quality.queries import distinct_2
 
     config = EncoderConfig(model="bundled:all-minilm-l6-v2", query_prefix="", passage_prefix="", max_tokens=256)
     encoder = Encoder(config)

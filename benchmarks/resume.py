@@ -79,7 +79,7 @@ def measure(root: Path) -> None:
     started = time.monotonic()
     plan = PromptsFolder(root / "prompts").plan_files()
     parts = PartsLog.take_over(output, size_of(plan))
-    passages = DocumentsFolder(root / "documents").texts()
+    passages = DocumentsFolder(root / "documents").joinable()
     first = next(iter(PendingUnits(plan, parts.committed, passages, 128)))
     seconds = time.monotonic() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -64,7 +64,7 @@ from engine.samples.reuse import make_recipe, note_recipe, reuse_rows
 from engine.storage.merging import compact
 from engine.storage.parts_log import PartsLog
 from engine.task.config import AttributeConfig, TaskConfig
-from eval.data_quality import quality_figures
+from eval.data_quality.queries import quality_figures
 from eval.decision import held_out_queries
 from eval.page.evidence import shown_samples
 from training.batches.plan import fitting_batch_size, plan_epochs
@@ -213,9 +213,9 @@ def reuse(case: Case) -> None:
     """All samples of the first round under the plan of the second."""
     output, prompts = case.fresh("samples/second"), PromptsFolder(case.folder / "prompts-2")
     for folder in (case.folder / "samples" / "first", output):  # the first may be of an earlier state of the code
-        note_recipe(folder, make_recipe(SAMPLES_CONFIG, prompts, case.documents))
+        note_recipe(folder, make_recipe(SAMPLES_CONFIG, prompts, case.documents.passages_file))
     log = PartsLog.take_over(output, size_of(prompts.plan_files()))
-    assert reuse_rows(log, prompts, case.documents.texts()) == case.samples
+    assert reuse_rows(log, prompts, case.documents.joinable()) == case.samples
     shutil.rmtree(output)
 
 

@@ -1,5 +1,7 @@
 """The whole of synthmill: documents -> prompts -> samples -> examples -> model -> report.
 
+Batch inference is a second, shorter way through the same steps: rows -> prompts -> samples -> output.
+
 Each step is one function `(config, inputs, output, place) -> record`; data passes between steps only through
 folders of Parquet, so any step can be run, read, replaced or resumed alone.
 """
@@ -17,10 +19,16 @@ from engine.generation.kinds import settle_kinds
 from engine.judge.config import JudgeConfig
 from engine.judge.stages import Stage, Wanted, judge_stages
 from engine.judge.step import plan_judgements
-from engine.prompts.config import PromptsConfig, RoundConfig
+from engine.output.config import OutputConfig, check_file
+from engine.output.step import write_output
+from engine.prompts.config import PromptsConfig, RoundConfig, RowsPromptsConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
+from engine.rows.config import RowsConfig
+from engine.rows.form import leaves_open, sampling_columns, with_prompt
+from engine.rows.source import find_source
+from engine.rows.step import read_rows
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
 from engine.runtime.step import JUDGE, ROUND_ZERO, Refusal, Step
@@ -51,7 +59,8 @@ class RunConfig:
     run_dir: str = placement("")
     """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
     until: str = placement("report")
-    """Stop after this step: documents, prompts, samples, examples, model or report."""
+    """Stop after this step: documents, prompts, samples, examples, model or report; of batch inference rows, prompts,
+    samples or output."""
     preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
     sample: bool = placement(False)
@@ -79,6 +88,8 @@ class RunConfig:
         """Refuses a negative number of previewed prompts, unknown languages, and seeds that not every library takes."""
         check_setting(self.preview >= 0, "preview", self.preview, "0 or more", fault="is too small")
         check_language(self.language, "language")
+        if isinstance(self.samples, SamplesConfig) and self.samples.output:
+            check_file(self.samples.output, self.prompts.path)
         groups = {name: getattr(getattr(self, name), "seed", None) for name in vars(self)}
         for key, seed in {"seed": self.seed, **{f"{name}.seed": value for name, value in groups.items()}}.items():
             if isinstance(seed, int):
@@ -87,11 +98,31 @@ class RunConfig:
 
 
 def steps(config: RunConfig) -> list[Step]:
-    """Lists the six steps in the order in which data meets them; three of them are repeated in every round.
+    """Lists the steps of a run in the order in which data meets them."""
+    return batch(config) if config.prompts.path else adaptation(addressed(config))
+
+
+def batch(config: RunConfig) -> list[Step]:
+    """Lists the steps of batch inference: every row of a file is asked once, or `prompts.per_row` times."""
+    settings, samples, asks_rows = config.prompts, config.samples, leaves_open(config.task)
+    config = addressed(config)
+    sampling = sampling_columns(config.task) if settings.row_sampling else ()
+    source = RowsConfig(settings.path, settings.id_field, sampling=sampling, asks_rows=asks_rows)
+    plan = RowsPromptsConfig(
+        config.task, samples.model, samples.context_tokens, per_row=settings.per_row, refuse=settings.refuse
+    )
+    rows = Step("rows", read_rows, source, checks_input=True, before_engines=True)
+    prompts = Step("prompts", plan_prompts, plan, (rows,), checks_input=True, before_engines=True)
+    answers = generation(config, rows, prompts)
+    output = Step("output", write_output, OutputConfig(settings.per_row), (rows, answers))
+    return [rows, prompts, answers, output]
+
+
+def adaptation(config: RunConfig) -> list[Step]:
+    """Lists the six steps from documents to the report of a tuned model; three are repeated in every round.
 
     Where a filter asks a judge, what it is asked is planned and answered between samples and examples.
     """
-    config = addressed(config)
     documents = Step("documents", load_documents, config.documents, checks_input=True)
     written = round_zero(config, documents)
     known = (documents, *(step for step in written if step.name))
@@ -107,8 +138,12 @@ def steps(config: RunConfig) -> list[Step]:
 
 
 def addressed(config: RunConfig) -> RunConfig:
-    """Returns the same run, in which every turn is a chat or a completion: the generator settles what is `auto`."""
-    task = settle_kinds(config.task, config.samples)
+    """Returns the same run, in which every turn has a prompt, and is a chat or a completion.
+
+    What a task leaves open, the rows of a file of prompts say; the generator settles what is `auto`.
+    """
+    task = with_prompt(config.task, find_source(config.prompts.path)) if config.prompts.path else config.task
+    task = settle_kinds(task, config.samples)
     return replace(config, task=task, prompts=replace(config.prompts, task=task))
 
 
@@ -159,10 +194,10 @@ def judges(config: RunConfig) -> list[Stage]:
     return judge_stages(config.judge, wanted, config.samples, config.task.attributes)
 
 
-def generation(config: RunConfig, documents: Step, prompts: Step) -> Step:
+def generation(config: RunConfig, subjects: Step, prompts: Step) -> Step:
     """Returns the step that generates the samples of a plan; what a killed attempt committed is kept."""
     settings = config.samples
     if prompts.part_of:  # round 0: of its few samples many may fail: those that do not are enough
         settings = replace(settings, max_failed_share=1.0)
-    inputs = (documents, prompts)
+    inputs = (subjects, prompts)
     return Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.artifacts.collection import check_against_documents
+from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
 from engine.generation.config import GeneratorConfig, model_configs
 from engine.generation.kinds import check_chat, check_scores, settle_kinds
 from engine.generation.pools import EnginePools
 from engine.judge.stages import judge_is_generator
-from engine.pipeline import RunConfig, judges, steps
+from engine.output.files import write_file
+from engine.pipeline import RunConfig, addressed, judges, steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
@@ -33,7 +35,7 @@ from engine.storage.run_folders import (
     remember_run,
     remove_if_empty,
 )
-from engine.storage.store import NOUNS, Store
+from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
 
@@ -57,18 +59,24 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     ):
         _warn_of_judge(config, chosen, place.console)
         store = Store(place.store_dir)
-        _start_engines_early(chosen, store, place)
         checked = _num_checking(chosen)
-        for step in chosen[:checked]:
+        first = sum(step.before_engines for step in chosen)
+        for step in chosen[:first]:
+            _make(step, store, config, place)
+        _start_engines_early(chosen, store, place)
+        for step in chosen[first:checked]:
             _make(step, store, config, place)
         _begin(config, config_text, chosen[:checked], place)
         generating = [step for step in chosen if step.needs_engines]
-        for step in chosen[checked:]:
+        for step in chosen[max(first, checked) :]:
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             _link(step, _make(step, store, config, place), store, run_dir)
             if step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
+        if config.samples.output and config.until == "output":
+            write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
+            place.console.step("output", config.samples.output)
         link_latest(Path(config.runs_dir).expanduser(), run_dir)
     return run_dir
 
@@ -110,9 +118,9 @@ def run_folder(config: RunConfig) -> Path:
     """Returns the path of the run folder."""
     if config.run_dir:
         return Path(config.run_dir).expanduser().absolute()
-    source = Path(config.collection or config.documents.path).expanduser().absolute()
-    documents = source.stem if source.is_file() else source.name
-    name = f"{config.name}-{documents}" if config.collection or config.documents.path else config.name
+    path = config.prompts.path or config.collection or config.documents.path
+    source = Path(path).expanduser().absolute()
+    name = f"{config.name}-{source.stem if source.is_file() else source.name}" if path else config.name
     return Path(config.runs_dir).expanduser().absolute() / name
 
 
@@ -122,15 +130,29 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     Raises:
         UserError: there is no such step, or the task and the generator's config name different models.
     """
-    if config.until not in NOUNS:
+    _check_input(config)
+    nouns = BATCH_NOUNS if config.prompts.path else NOUNS
+    if config.until not in nouns:
         raise UserError(
-            f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, NOUNS)
+            f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, nouns)
         )
-    check_models(config.task, config.samples)
+    check_models(addressed(config).task, config.samples)
     every = steps(config)
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
     looks = config.until in {step.noun for step in every if step.checks_input}
     return every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
+
+
+def _check_input(config: RunConfig) -> None:
+    """Refuses batch inference without prompts, and prompts beside documents, of which no step would read both."""
+    if config.until in {*BATCH_NOUNS} - {*NOUNS} and not config.prompts.path:
+        remedy = "set prompts.path=FILE, with a column `prompt` or `messages`"
+        raise UserError("no file of prompts is named", where="prompts.path=''", remedy=remedy)
+    if config.prompts.path and (documents := config.collection or config.documents.path):
+        remedy = "leave one of them out: a run is about prompts or about documents"
+        raise UserError(
+            f"is given beside documents ({documents})", where=f"prompts.path={config.prompts.path}", remedy=remedy
+        )
 
 
 @contextlib.contextmanager
@@ -178,7 +200,7 @@ def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) 
     every = steps(config)
     valid = {step.fingerprint for step in every}
     of_parts = (entry for folder in PART_FOLDERS for entry in run_dir.glob(f"{folder}/*/*"))
-    for entry in [*(run_dir / noun for noun in NOUNS), *of_parts]:
+    for entry in [*(run_dir / noun for noun in EVERY_NOUN), *of_parts]:
         if entry.is_symlink() and entry.resolve().name not in valid:
             entry.unlink()  # what an earlier config left: trace and search must not mix two runs
     for folder in PART_FOLDERS:

@@ -20,7 +20,7 @@ from engine.artifacts.samples import Rates, SamplesFolder
 from engine.storage.store import StepRecord, read_record
 from engine.task.compiled import compile_task
 from eval.cost import Cost, Prices, cost_figures
-from eval.data_quality import DataQuality
+from eval.data_quality.queries import DataQuality
 from eval.evaluation import Evaluation
 from eval.report import (
     Bm25Settings,

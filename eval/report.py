@@ -19,7 +19,7 @@ from engine.artifacts.report import ReportFolder
 from engine.search.encoder import EncoderConfig
 from engine.storage.typed import from_json_values, to_json_values
 from eval.cost import Cost
-from eval.data_quality import DataQuality
+from eval.data_quality.queries import DataQuality
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.latency import Latency
 from eval.significance import DifferenceFigures

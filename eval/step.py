@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.report import ReportRecord
 from eval.config import ReportConfig
-from eval.data_quality import quality_figures, read_targets
+from eval.data_quality.queries import quality_figures, read_targets
 from eval.evaluation import evaluate_systems
 from eval.figures import assemble, with_effort
 from eval.files import write_evaluation, write_report

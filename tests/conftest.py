@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
-from tests.support.command_line import CommandLine, FinishedRun
+from tests.support.command_line import CommandLine, CommandLineHere, FinishedRun
 from tests.support.corpus import write_corpus
 
 if TYPE_CHECKING:
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from tests.support.loops import Running, Start
 
 quiet()
-
+# Two processes of tests have two cores: threads of torch that spin while they wait for each other take them from those
+# that compute. With a busy machine, a training took five times the CPU time. Ray's workers inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,6 +74,7 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     from engine.runtime.cluster import start_ray
 
+    os.environ.setdefault("RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S", "300")  # a busy machine may need more than 60 s
     start_ray(ClusterConfig(num_cpus=2), tmp_path_factory.mktemp("logs"))
     yield
     ray.shutdown()
@@ -88,9 +92,18 @@ def synthmill(tmp_path: Path) -> CommandLine:
     return CommandLine(tmp_path)
 
 
+@pytest.fixture
+def synthmill_here(
+    tmp_path: Path, ray_session: None, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> CommandLineHere:
+    """The same in this process, on the Ray of the session: for what a run does, not for how it starts and ends."""
+    monkeypatch.setenv("COLUMNS", "100")
+    return CommandLineHere(tmp_path, capfd)
+
+
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """Made once per session: 40 documents, 200 samples in parts that are merged, three epochs of training, a report."""
+    """Made once per session: 40 documents, 200 samples in parts that are merged, an epoch of training, a report."""
     home = tmp_path_factory.mktemp("finished")
     write_corpus(home / "corpus", 40)
     arguments = (
@@ -100,6 +113,7 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
         "prompts.per_passage=5",
         "run_dir=run",
         "samples.part_rows=60",
+        "model.epochs=1",
     )
     done = CommandLine(home).run(*arguments)
     assert done.returncode == 0, done.stderr

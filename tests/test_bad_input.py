@@ -6,18 +6,16 @@ import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from engine.command_line.main import main
 from engine.storage import digests
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, CommandLineHere, run_here
 from tests.support.corpus import write_corpus
 
 COMMON = ("experiment=adapt", "samples=fake", "until=prompts", "tracking=off")
@@ -138,8 +136,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file.write(line)
     (folder / "cut.jsonl").write_text('{"document": "a", "query": "b"}\n{"document":\n')
     (folder / "half.jsonl").write_text('{"document": "a"}\n')
-    made = CommandLine(folder).run(*COMMON, "collection=good", "run_dir=run")
-    assert made.returncode == 0, made.stderr
+    assert run_here(folder, (*COMMON, "collection=good", "run_dir=run")) == 0
     return folder
 
 
@@ -173,20 +170,16 @@ def one_line(err: str, where: str, said: tuple[str, ...]) -> str:
 @pytest.fixture
 def typed(
     world: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str]]]:
+) -> Callable[..., tuple[int, str]]:
     """The command line in this process, in `world`; the mistakes below end before anything heavy is imported."""
-    monkeypatch.chdir(world)
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    here = CommandLineHere(world, capfd)
 
     def run(*arguments: str) -> tuple[int, str]:
-        capfd.readouterr()
-        code = main(arguments)
-        return code, capfd.readouterr().err
+        done = here.run(*arguments)
+        return done.returncode, done.stderr
 
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return run
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -278,7 +271,8 @@ def test_a_home_that_cannot_be_written_is_refused_first(world: Path, monkeypatch
     assert snapshot(world / "run") == before
 
 
-def test_one_bad_document_is_a_failed_row(synthmill: CommandLine) -> None:
+def test_one_bad_document_is_a_failed_row(synthmill_here: CommandLineHere) -> None:
+    synthmill = synthmill_here
     folder = write_corpus(synthmill.folder / "corpus", 12)
     words = " ".join(f"word{number}" for number in range(3000))
     bad = {"empty": "", "binary": "\x00\x01\x02\x03 \x04" * 40, "long": f"{words}. " * 2, "letters": "x" * 200_000}
@@ -311,7 +305,8 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", folder], check=True)
 
 
-def test_a_disk_that_fills_up_and_is_freed(synthmill: CommandLine, small_disk: Path) -> None:
+def test_a_disk_that_fills_up_and_is_freed(synthmill_here: CommandLineHere, small_disk: Path) -> None:
+    synthmill = synthmill_here
     draw = random.Random(0)
     rows = ({"_id": f"d{n}", "text": " ".join(f"{draw.getrandbits(32):08x}" for _ in range(60))} for n in range(300))
     write_lines(synthmill.folder / "corpus", *map(json.dumps, rows))
@@ -329,8 +324,10 @@ def test_a_disk_that_fills_up_and_is_freed(synthmill: CommandLine, small_disk: P
 
 
 @pytest.mark.slow
-def test_nothing_kept_names_the_settings_and_keeps_what_came_before(world: Path) -> None:
-    line = CommandLine(world)
+def test_nothing_kept_names_the_settings_and_keeps_what_came_before(
+    world: Path, synthmill_here: CommandLineHere
+) -> None:
+    line = replace(synthmill_here, folder=world)
     arguments = (*COMMON, "collection=good", "run_dir=lost", "until=model", "examples.filters.min_words=50")
     refused = line.run(*arguments)
     assert refused.returncode == 2, refused.stderr

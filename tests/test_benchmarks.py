@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import json
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -225,9 +226,18 @@ def test_an_engine_that_does_not_start_leaves_the_table_whole(capsys: pytest.Cap
     assert not any(line.startswith("engine_start.with_compilation") for line in lines)
 
 
-def test_benchmarks_without_a_model_run_at_a_small_size(capsys: pytest.CaptureFixture[str]) -> None:
+def call_here(function: Callable[..., dict[str, float]], arguments: Mapping[str, Any], log: Path) -> dict[str, float]:
+    """Stands for `call_in_own_process` where many small parts are called."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return function(**arguments)
+
+
+def test_benchmarks_without_a_model_run_at_a_small_size(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scale, "call_in_own_process", call_here)
     planning.main(["--documents", "200", "--prompts", "4000"])  # what it returns depends on the machine's speed
-    resume.main(["1"])
+    resume.main(["0.1"])
     scale.main(["--samples", "3000", "--base", "3000", "--passages", "500", "--stages", *scale.STAGE_OF])
     assert names_of(capsys.readouterr().out) == [
         *("planning", "planning_with_counting", "planning_counting"),

@@ -34,9 +34,9 @@ ARGUMENTS = (
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_cpus() -> Iterator[str]:
-    """The address of a node with two CPUs."""
+    """The address of a node with two CPUs; what drivers before held is given back within moments."""
     with ray_start(num_cpus=2) as address:
         yield address
 
@@ -95,13 +95,17 @@ def test_what_is_asked_fits_nodes_that_are_unlike(monkeypatch: pytest.MonkeyPatc
 
 
 def join(address: str, folder: Path, **settings: bool) -> Any:
-    """The place of a run that has joined a cluster."""
+    """The place of a run that has joined a cluster, of which nobody holds anything."""
     from engine.generation.pools import EnginePools
+    from engine.runtime.capacity import free_nodes
     from engine.runtime.cluster import ClusterConfig
     from tests.support.places import quiet_place
+    from tests.support.waiting import wait_until
 
     place = replace(quiet_place(folder, cluster=ClusterConfig(address=address)), engines=EnginePools(**settings))
     place.start_ray()
+    cpus = sum(node.cpus for node in place.capacity().nodes)
+    wait_until(lambda: sum(node.cpus for node in free_nodes()) == cpus, "what an earlier driver held")
     return place
 
 

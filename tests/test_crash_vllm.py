@@ -12,9 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLine, CommandLineHere
 from tests.support.corpus import write_corpus
 from tests.support.forked import check_complete, rows_of
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.test_crash import ARGUMENTS, SEED, check_nothing_outlives
 
 PLANNED = 80
@@ -29,8 +30,8 @@ VLLM = (
 )
 
 
-def trial(synthmill: CommandLine, number: int, kills: int) -> None:
-    """Kills so many drivers of one run, each with another part size, checks after each, and lets the last one end."""
+def trial(synthmill: CommandLine, here: CommandLineHere, number: int, kills: int) -> None:
+    """Kills so many drivers of one run, each with another part size, checks after each, and then runs it to its end."""
     write_corpus(synthmill.folder / "corpus", 40)
     source, folder = random.Random(f"vllm-{SEED}-{number}"), synthmill.folder / "run" / "samples"
     before = rows_of(folder)
@@ -41,12 +42,12 @@ def trial(synthmill: CommandLine, number: int, kills: int) -> None:
         time.sleep(source.uniform(0, 3 if kill else 40))
         family = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         os.kill(process.pid, signal.SIGKILL)
-        process.communicate(timeout=20)
+        process.communicate(timeout=PATIENCE_SECONDS)
         check_nothing_outlives(family, agents=False)
         rows = rows_of(folder)
         assert before.items() <= rows.items(), f"kill {kill}: committed rows stay as they are"
         before = rows
-    done = synthmill.run(*VLLM)
+    done = here.run(*VLLM)
     assert done.returncode == 0, done.stderr
     check_complete(folder, before, PLANNED)
 
@@ -60,12 +61,12 @@ def wait_for_rows(folder: Path, more_than: int, process: subprocess.Popen[str]) 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_vllm_killed_and_rerun(synthmill: CommandLine) -> None:
-    trial(synthmill, 0, kills=1)
+def test_vllm_killed_and_rerun(synthmill: CommandLine, synthmill_here: CommandLineHere) -> None:
+    trial(synthmill, synthmill_here, 0, kills=1)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("number", range(1, 21))
-def test_vllm_killed_and_rerun_many_times(synthmill: CommandLine, number: int) -> None:
-    trial(synthmill, number, KILLS)
+def test_vllm_killed_and_rerun_many_times(synthmill: CommandLine, synthmill_here: CommandLineHere, number: int) -> None:
+    trial(synthmill, synthmill_here, number, KILLS)

@@ -16,6 +16,9 @@ from engine.examples.config import ExamplesConfig
 from engine.examples.filters.chain import FiltersConfig
 from engine.judge.config import InformationConfig, JudgeConfig
 from engine.pipeline import RunConfig, steps
+from engine.prompts.config import PromptsConfig
+from engine.samples.config import SamplesConfig
+from engine.task.config import TaskConfig
 from tests.support.paths import ROOT
 
 PACKAGES = ("engine", "training", "eval")
@@ -32,7 +35,17 @@ FLOORS = (
     {"task", "models"},
     {"artifacts"},
     {"search", "generation"},
-    {"documents", "prompts", "samples", "judge", "examples", "training", "eval"},  # the steps, none knows another
+    {
+        "rows",
+        "documents",
+        "prompts",
+        "samples",
+        "judge",
+        "output",
+        "examples",
+        "training",
+        "eval",
+    },  # none knows another
     {"pipeline"},
     {"run"},
     {"command_line"},
@@ -178,10 +191,15 @@ def test_ray_is_started_in_one_place() -> None:
     assert found == {"engine/runtime/cluster.py"}
 
 
-def test_a_step_is_the_one_public_function_of_its_rooms_step_file() -> None:
-    every = steps(JUDGED)
+def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_text('{"prompt": "x"}')
+    about_rows = PromptsConfig(path=str(tmp_path / "x.jsonl"))
+    every = [
+        *steps(JUDGED),
+        *steps(RunConfig(task=TaskConfig(), prompts=about_rows, samples=SamplesConfig())),
+    ]
     assert {step.function.__module__ for step in every} == {
-        *(f"engine.{noun}.step" for noun in ("documents", "prompts", "samples", "judge", "examples")),
+        *(f"engine.{noun}.step" for noun in ("rows", "documents", "prompts", "samples", "judge", "output", "examples")),
         "training.step",
         "eval.step",
     }
@@ -253,7 +271,10 @@ def test_yaml_files_are_tiny(path: str) -> None:
     assert lines_of(path) <= MAX_YAML_LINES
 
 
-STEP_MODULES = sorted({step.function.__module__ for step in steps(JUDGED)})
+STEP_MODULES = [
+    *sorted({step.function.__module__ for step in steps(JUDGED)}),
+    *("engine.rows.step", "engine.output.step"),
+]
 
 
 @pytest.mark.parametrize("module", [*STEP_MODULES, "engine.pipeline", "engine.__main__"])

@@ -1,4 +1,4 @@
-"""Three engines on a local Ray cluster of three nodes: prefixes stay together, and a big one is shared out.
+"""Three engines, on one node or on three: prefixes stay together, and a big one is shared out.
 
 Run as a program this file is the driver that joins the cluster: in a process of its own, for the session has a Ray.
 """
@@ -9,13 +9,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.artifacts.samples import SamplesFolder
+from engine.generation.fake_generator import SAMPLES_PER_SECOND
+from engine.generation.jobs import Unit
+from engine.generation.pools import EnginePools
 from engine.runtime.cluster import ClusterConfig, quiet
+from engine.runtime.place import Place
+from tests.support.jobs import FAKE, job_at, rows
 from tests.support.paths import ROOT
+from tests.support.places import quiet_place
 
 TESTS = ROOT / "tests"
 SIZES = [600, 60, 60, 60, 60, 60, 60]
@@ -46,13 +53,23 @@ def cluster_address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         cluster.shutdown()
 
 
-@pytest.mark.slow
-def test_prefixes_stay_together_and_a_big_one_is_shared_out(cluster_address: str, tmp_path: Path) -> None:
+def test_prefixes_stay_together_and_a_big_one_is_shared_out(tmp_path: Path, place: Place, pools: EnginePools) -> None:
+    drive(place, tmp_path)
+    check_shares(tmp_path)
+
+
+@pytest.mark.soak  # a cluster of three nodes
+def test_engines_of_three_nodes_share_the_work_in_the_same_way(cluster_address: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, __file__, cluster_address, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    table = SamplesFolder(tmp_path).rows()
+    check_shares(tmp_path)
+
+
+def check_shares(folder: Path) -> None:
+    """Holds what three engines wrote to be whole and well shared out."""
+    table = SamplesFolder(folder).rows()
     assert table["sample_id"].to_pylist() == list(range(sum(SIZES))), "all rows are there, each once"
     engines: dict[int, list[int]] = {}
     for sample_id, engine in zip(table["sample_id"].to_pylist(), table["engine"].to_pylist(), strict=True):
@@ -66,32 +83,20 @@ def test_prefixes_stay_together_and_a_big_one_is_shared_out(cluster_address: str
     assert min(written) > 0.2 * sum(SIZES), f"no engine idles while there is work: {written}"
 
 
-def drive(address: str, folder: Path) -> None:
-    """Has three engines write the units of SIZES into `folder`."""
-    from dataclasses import replace
-
-    from engine.generation.fake_generator import SAMPLES_PER_SECOND
-    from engine.generation.jobs import Unit
-    from engine.generation.pools import EnginePools
-    from engine.runtime.console import Console
-    from engine.runtime.memory import MemorySampler
-    from engine.runtime.place import Place
-    from engine.runtime.tracking import NoTracker
-    from tests.support.jobs import FAKE, job_at, rows
-
-    engines = EnginePools()
-    cluster = ClusterConfig(address=address)
-    place = Place(folder / "run", folder / "store", cluster, Console(), NoTracker(), MemorySampler(), engines)
-    units = [
-        Unit(prefix_of(first), rows(UNIT_ROWS, prefix_of(first), first)) for first in range(0, sum(SIZES), UNIT_ROWS)
-    ]
-    os.environ[SAMPLES_PER_SECOND] = "60"
-    pool = engines.start(replace(FAKE, num_engines=3), place)
+def drive(place: Place, folder: Path) -> None:
+    """Has three engines write the units of SIZES into `folder`, beginning together."""
+    firsts = range(0, sum(SIZES), UNIT_ROWS)
+    units = [Unit(prefix_of(first), rows(UNIT_ROWS, prefix_of(first), first)) for first in firsts]
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(SAMPLES_PER_SECOND, "60")
+        pool = place.engines.start(replace(FAKE, num_engines=3), place)
+        pool.wait_ready(3)
     try:
         pool.generate(*job_at(folder), units, lambda _: None)
     finally:
-        engines.stop()
+        place.engines.stop()
 
 
 if __name__ == "__main__":
-    drive(sys.argv[1], Path(sys.argv[2]))
+    joining = quiet_place(Path(sys.argv[2]), cluster=ClusterConfig(address=sys.argv[1]))
+    drive(replace(joining, engines=EnginePools()), Path(sys.argv[2]))

@@ -88,14 +88,14 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
         for i, text in enumerate(texts * 3)
     ]
     pq.write_table(pa.Table.from_pylist(passages, PASSAGES), documents / "passages.parquet")
-    for name in choices("task"):
+    for name in sorted({*choices("task")} - {"rows"}):  # which asks what rows say
         overrides = [f"task={name}", "samples.context_tokens=1024", "demonstrations.max_document_tokens=60"]
         config = load_config(["experiment=adapt", *overrides, "documents.path=unused", "prompts.per_passage=1"])[0]
         prompts, written = folder / f"{name}-prompts", folder / name
         prompts.mkdir()
         plan_prompts(config.prompts, {"documents": documents}, prompts, place)
         plan = PromptsFolder(prompts).plan()
-        unit = pa.concat_tables([part.rows for part in make_units(plan, DocumentsFolder(documents).texts(), 100)])
+        unit = pa.concat_tables([part.rows for part in make_units(plan, DocumentsFolder(documents).joinable(), 100)])
         job, parts = job_at(written, PromptsFolder(prompts).prompts())
         pool.generate(replace(job, conditions=condition_names(plan)), parts, [Unit(0, unit)], lambda _: None)
         samples = SamplesFolder(written).rows().to_pylist()

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.errors import BrokenInvariantError
 from engine.storage.store import read_record
 from engine.storage.tables import read_rows
 from engine.storage.typed import from_json_values
@@ -80,6 +81,10 @@ class DocumentsFolder:
         """Columns passage_id, title and text, each in one piece, so that taking a few rows costs no more than those."""
         return self.passages(["passage_id", "title", "text"]).combine_chunks()
 
+    def joinable(self) -> Passages:
+        """Returns the passages for joining with rows of a plan."""
+        return Passages(self.passages_file, self.texts())
+
     def text_hashes(self) -> Hashes:
         """Returns the hash of each passage's text as `equality_text` has it, (passages,)."""
         parts = [np.empty(0, np.uint64)]
@@ -121,6 +126,27 @@ class DocumentsFolder:
                     ids = batch["document_id"]
                     existing.update(ids.filter(pc.is_in(ids, value_set=wanted)).to_pylist())
         return existing
+
+
+@dataclass(frozen=True, eq=False)
+class Passages:
+    """Passages in memory, whose titles and texts are joined with rows of a plan (see `engine.artifacts.subjects`)."""
+
+    file: Path
+    """The file that they are from."""
+    texts: pa.Table
+    """Columns `passage_id`, `title` and `text`."""
+    rows_at_once: int = 0
+    """Any number of planned rows is joined at a time."""
+
+    def join(self, planned: pa.Table) -> pa.Table:
+        """Appends the title and the text of each row's passage."""
+        row_of = pc.index_in(planned["passage_id"], value_set=self.texts["passage_id"].combine_chunks())
+        if row_of.null_count:
+            raise BrokenInvariantError(f"the plan names {row_of.null_count} passages that its documents do not hold")
+        for name in ("title", "text"):
+            planned = planned.append_column(name, self.texts[name].take(row_of))
+        return planned
 
 
 def passage_text(title: str, text: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS, condition_names
+from engine.artifacts.rows import columns_of, sampling_of_row
 from engine.storage.store import read_record
 from engine.storage.tables import with_large_texts
 from engine.storage.typed import from_json_values, to_json_values
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
-from engine.task.render import Answers, Ask, Demonstration
+from engine.task.render import Answers, Ask, Demonstration, Messages, input_hash
 
 _POOL, _SETS, _TASK = "demonstration_pool.parquet", "demonstration_sets.parquet", "task.json"
 _PLAN_COLUMNS = PROMPTS.names
@@ -57,10 +58,11 @@ class PromptsRecord:
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """One planned sample with its passage: all that its prompts are made from."""
+    """One planned sample with its passage, or its row of a rows folder: all that its prompts are made from."""
 
     sample_id: int
     passage_id: str
+    """The id of the passage, or of the row."""
     title: str
     text: str
     cell: str
@@ -73,11 +75,15 @@ class PlannedRow:
     demonstrations: str
     prefix: int
     prompt_tokens: int
+    row: Mapping[str, Any] | None = None
+    """The columns of the row, by name; None where the sample is about a passage."""
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    """How the answers are drawn, by what the row sets; of the settings of `engine.task.sampling.Sampling`."""
 
     @property
     def passage(self) -> dict[str, str]:
-        """`title` and `text` of the passage, as templates see it."""
-        return {"title": self.title, "text": self.text}
+        """`title` and `text` of the passage, as templates see it; empty for a row."""
+        return {"title": self.title, "text": self.text} if self.row is None else {}
 
     def ask(self, answers: Answers | None = None) -> Ask:
         """What the prompt of a turn of this sample is made from.
@@ -85,17 +91,32 @@ class PlannedRow:
         Args:
             answers: what earlier turns gave, by turn.
         """
-        return Ask(self.passage, self.demonstration_set, self.conditions, answers or {})
+        return Ask(self.passage, self.demonstration_set, self.conditions, answers or {}, self.row or {})
+
+    def input_hash(self, prompt: str | Messages) -> str:
+        """Hashes all that the prompts of this sample are made from (`engine.task.render.input_hash`).
+
+        Args:
+            prompt: the rendered prompt of the first turn.
+        """
+        return input_hash(prompt, self.passage, self.cell, self.row, self.sampling)
 
 
 def planned_rows(table: pa.Table) -> list[PlannedRow]:
     """Rows of a plan as records.
 
     Args:
-        table: columns of `columns.PROMPTS`, the conditions, and the passage's `title` and `text`.
+        table: columns of `columns.PROMPTS`, the conditions, and what `Subjects.join` appends: the passage's `title` and
+            `text`, or the columns of its row.
     """
     names = condition_names(table)
-    return [_planned_row(row, row, names) for row in table.to_pylist()]
+    if "title" in table.column_names:
+        return [_planned_row(row, row, names) for row in table.to_pylist()]
+    nothing = {"title": "", "text": ""}
+    return [
+        replace(_planned_row(row, nothing, names), row=columns_of(row), sampling=sampling_of_row(row))
+        for row in table.to_pylist()
+    ]
 
 
 def planned_row(row: Mapping[str, Any], passage: Mapping[str, Any]) -> PlannedRow:

@@ -5,9 +5,11 @@ In: paths and ids as typed. Out: text on the terminal and an exit code; a run th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from rich.markup import escape
 from rich.panel import Panel
 from rich.table import Table
@@ -15,7 +17,8 @@ from rich.table import Table
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.prompts import PlannedRow, PromptsFolder, planned_row, size_of
+from engine.artifacts.prompts import PlannedRow, PromptsFolder, planned_row, planned_rows, size_of
+from engine.artifacts.rows import RowsFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.panels import facts, panels, shown_conditions, written_exchanges
 from engine.documents.readers.source import Reader
@@ -40,14 +43,17 @@ _PREFIXES_SHOWN_ELSEWHERE = (CONDITION_PREFIX, "turn_", "reasoning_")
 
 def trace(run: str, sample_id: str) -> int:
     """Runs `synthmill trace RUN SAMPLE_ID`: shows one sample from its document to its verdict."""
-    folders = require(run, "documents", "prompts", "samples")
-    documents, prompts = DocumentsFolder(folders["documents"]), PromptsFolder(folders["prompts"])
-    row = _planned(prompts, documents, run, sample_id)
+    about = "rows" if is_done(Path(run) / "rows") else "documents"
+    folders = require(run, about, "prompts", "samples")
+    prompts = PromptsFolder(folders["prompts"])
+    row = _planned(folders, prompts, run, sample_id)
     sample = SamplesFolder(folders["samples"]).row(row.sample_id)
     if sample is None:
         raise BrokenInvariantError(f"{folders['samples']} is finished and does not hold sample {row.sample_id}")
     show = Console().show
-    if not _is_blank(documents):
+    if row.row is not None:
+        show(facts(f"row {row.passage_id}", row.row))
+    elif not _is_blank(DocumentsFolder(folders["documents"])):
         show(Panel(escape(row.text), title=escape(f"passage {row.passage_id} {row.title}")))
     if row.conditions:
         show(facts("conditions", shown_conditions(row.conditions)))
@@ -61,13 +67,16 @@ def trace(run: str, sample_id: str) -> int:
     return 0
 
 
-def _planned(prompts: PromptsFolder, documents: DocumentsFolder, run: str, sample_id: str) -> PlannedRow:
-    """Finds the planned sample that was named, with its passage."""
+def _planned(folders: Mapping[str, Path], prompts: PromptsFolder, run: str, sample_id: str) -> PlannedRow:
+    """Finds the planned sample that was named, with its passage or its row."""
     row = prompts.row(int(sample_id)) if sample_id.isdecimal() else None
     if row is None:
         last = size_of(prompts.plan_files()) - 1
         raise UserError(f"there is no sample {sample_id}", where=f"trace {run}", remedy=f"name one from 0 to {last}")
-    return planned_row(row, documents.passage(row["passage_id"]))
+    if "rows" in folders:
+        [planned] = planned_rows(RowsFolder(folders["rows"]).joinable().join(pa.Table.from_pylist([row])))
+        return planned
+    return planned_row(row, DocumentsFolder(folders["documents"]).passage(row["passage_id"]))
 
 
 def sample_facts(sample: dict[str, Any]) -> dict[str, Any]:
@@ -99,6 +108,8 @@ def _verdict(run: Path, sample: dict[str, Any]) -> str:
     """Says what became of a sample, in one line."""
     if sample["status"] == "failed":
         return f"[bold]verdict[/bold]  failed, so neither kept nor rejected: {escape(str(sample['error']))}"
+    if is_done(run / "rows"):
+        return "[bold]verdict[/bold]  answered"
     if not is_done(run / "examples"):
         return "[bold]verdict[/bold]  not curated yet"
     example = ExamplesFolder(run / "examples").row(sample["sample_id"])

@@ -21,11 +21,14 @@ examples
   synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
   synthmill -m experiment=demo model.learning_rate=1e-5,3e-5    a sweep; samples are shared by its points
   synthmill task=stories documents=none    another task: docs/cookbook.md
+  synthmill experiment=batch prompts.path=FILE samples.output=OUT.jsonl    batch inference: docs/batch.md
   synthmill experiment=demo --cfg job                    print the composed config
 
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
   synthmill search RUN "question"                        base and tuned results side by side
+  synthmill judge RUN [queries.path=LOG]                 a page of pooled results to mark, offline
+  synthmill judge RUN --read FILE...                     a test set of the marks, for report.benchmark
   synthmill clean [RUNS_DIR] [--yes]                     remove step outputs that no run needs, after asking
 
 keys most used: collection, run_dir, until, preview, sample, seed, documents.path, demonstrations.path,

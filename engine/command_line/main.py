@@ -28,6 +28,7 @@ from engine.runtime.secrets import redacted
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
     "search": 'synthmill search RUN "question"',
+    "judge": "synthmill judge RUN [--queries N] [--depth K] [queries.path=LOG], or synthmill judge RUN --read FILE...",
     "clean": "synthmill clean [RUNS_DIR] [--yes] [--forget RUN]...",
 }
 """The commands on finished runs, and how each is written."""
@@ -90,12 +91,11 @@ def _dispatch(arguments: list[str]) -> int:
     if command == "--version":
         sys.stdout.write(f"synthmill {metadata.version('synthmill')}\n")
         return 0
-    if command == "clean":
-        from engine.command_line.clean import clean, read_options
-
-        return clean(read_options(arguments[1:], USAGE[command]))
     if command in USAGE:
-        return _read_run(command, arguments[1:])
+        return _read_runs(command, arguments[1:])
+    from engine.command_line.overrides import with_template_quoted
+
+    arguments = [with_template_quoted(argument) for argument in arguments]
     if any(argument.startswith("-") for argument in arguments):
         return _hydra(arguments)
     if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out
@@ -130,8 +130,16 @@ def start(config: object, text: str) -> int:
     return 0
 
 
-def _read_run(command: str, arguments: list[str]) -> int:
-    """Runs a command on a finished run, once it has as many arguments as it takes."""
+def _read_runs(command: str, arguments: list[str]) -> int:
+    """Runs a command on finished runs, once it has as many arguments as it takes."""
+    if command == "clean":
+        from engine.command_line import clean
+
+        return clean.clean(clean.read_options(arguments, USAGE[command]))
+    if command == "judge":
+        from engine.command_line import judge
+
+        return judge.judge(judge.read_options(arguments, USAGE[command]))
     num_arguments = _NUM_ARGUMENTS[command]
     if len(arguments) != num_arguments:
         what = f"{len(arguments)} arguments, {num_arguments} wanted"

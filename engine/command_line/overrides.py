@@ -110,12 +110,34 @@ def takes_text(key: str) -> bool:
 
 def quoted(key: str, value: str) -> str:
     """Writes an override so that Hydra takes its value as text, quoted for the shell too; empty where it cannot be."""
+    if " ".join(value.split()) != value:
+        return ""  # an error is one line: other blanks than single ones would be lost in it
+    text = _in_quotes(key, value)
+    return shlex.quote(text) if text else ""
+
+
+def with_template_quoted(text: str) -> str:
+    """Returns an override that sets a text to a template as Hydra takes it, and any other as it is.
+
+    What a template is made of, `{{ row.body }}`, is no value of Hydra's, so that nothing else can be meant.
+    """
+    key, _, value = text.partition("=")
+    if (
+        "{{" not in value
+        or not _KEY.match(key)
+        or _parse(text)
+        or annotated_type(key.lstrip("+~").split(".")) is not str
+    ):
+        return text
+    return _in_quotes(key, value) or text
+
+
+def _in_quotes(key: str, value: str) -> str:
+    """Writes an override so that Hydra takes its value as text; empty where it cannot be."""
     inner = _BEFORE_QUOTE.sub(lambda match: match[1] * 2 + ('\\"' if match[2] else ""), value)
     text = f'{key}="{inner}"'
     override = _parse(text)
-    if override is None or override.value() != value or " ".join(value.split()) != value:
-        return ""  # an error is one line: other blanks than single ones would be lost in it
-    return shlex.quote(text)
+    return text if override is not None and override.value() == value else ""
 
 
 def _parse(text: str) -> Override | None:

@@ -48,7 +48,7 @@ class Exchange:
 
 
 def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
-    """Returns what would be asked; of earlier turns, later prompts show a stand-in.
+    """Returns what would be asked, up to a turn that cannot be; of earlier turns, later prompts show a stand-in.
 
     Args:
         task: with the demonstration sets of the plan.
@@ -58,9 +58,12 @@ def planned_exchanges(task: Task, row: PlannedRow) -> list[Exchange]:
     seen: dict[str, dict[str, Any]] = {}
     for name, renderer in task.renderers.items():
         ask = row.ask(seen)
-        scoring = task.scoring(name, ask)
+        try:
+            prompt, scoring = renderer.text(ask), task.scoring(name, ask)
+        except UserError as error:  # the sample will fail alone
+            return [*shown, Exchange(_label(name, task), "", error=str(error))]
         scored = " | ".join(scoring.continuations) if scoring else ""
-        shown.append(Exchange(_label(name, task), renderer.text(ask), scored=scored))
+        shown.append(Exchange(_label(name, task), prompt, scored=scored))
         seen[name] = stand_in(renderer.turn, f"({name})")
     return shown
 

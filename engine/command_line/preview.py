@@ -20,8 +20,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX, condition_names
-from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder, planned_rows
+from engine.artifacts.subjects import Subjects, open_subjects
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline import RunConfig
 from engine.prompts.conditions.conditions import PATH_SUFFIX
@@ -62,9 +62,10 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
     with open_place(config, console or Console()) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
         made = {step.entry: make(step, store, place) for step in steps}
-        check_judgements(config, made["documents"], place.console)
+        if "documents" in made:
+            check_judgements(config, made["documents"], place.console)
         folder = PromptsFolder(made["prompts"])
-        rows = first_rows(DocumentsFolder(made["documents"]), folder, config.preview)
+        rows = first_rows(open_subjects(made, folder), folder, config.preview)
         planned = _Planned(folder, folder.prompts().compile(), rows)
         if not config.sample:  # otherwise they are shown with their answers
             _show_prompts(planned, place)
@@ -73,12 +74,9 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
             _generate(planned, config, place)
 
 
-def first_rows(documents: DocumentsFolder, prompts: PromptsFolder, count: int) -> pa.Table:
-    """Returns the first planned rows, joined with their passages, in plan order."""
-    from engine.generation.jobs import make_units
-
-    plan = prompts.first_rows(count)
-    return pa.concat_tables([unit.rows for unit in make_units(plan, documents.texts(), count)]).sort_by("sample_id")
+def first_rows(subjects: Subjects, prompts: PromptsFolder, count: int) -> pa.Table:
+    """Returns the first planned rows, joined with what they are about, in plan order."""
+    return subjects.join(prompts.first_rows(count)).combine_chunks()
 
 
 def _show_prompts(planned: _Planned, place: Place) -> None:
@@ -160,7 +158,7 @@ def joint_table(prompts: PromptsFolder, down: str, across: str) -> Table:
 
 def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
     from engine.artifacts.samples import SamplesFolder
-    from engine.generation.jobs import GenerationJob, make_units
+    from engine.generation.jobs import GenerationJob, units_of
     from engine.storage.parts_log import PartsLog
 
     rows = planned.rows
@@ -177,9 +175,7 @@ def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
         place.console.step("samples", f"loading {config.samples.model_name()}")
         start_seconds = pool.wait_ready()
         started = time.monotonic()
-        passages = rows.select(["passage_id", "title", "text"])
-        units = list(make_units(rows.drop_columns(["title", "text"]), passages, rows.num_rows))
-        pool.generate(job, parts, units, lambda _: None)
+        pool.generate(job, parts, units_of(rows), lambda _: None)
         seconds = time.monotonic() - started
         _show_samples(planned, SamplesFolder(Path(scratch)).rows(), place)
     num_planned = planned.folder.record().planned

@@ -105,7 +105,7 @@ class EngineActor:
         """Generates a unit; returns its number of rows when each of them is in a part, committed or open.
 
         Args:
-            rows: columns of `columns.PROMPTS`, the conditions, and the passage's `title` and `text`.
+            rows: columns of `columns.PROMPTS`, the conditions, and what `Subjects.join` appends.
         """
         self._loop.hand_in(planned_rows(rows)).done.wait()
         return len(rows)

@@ -6,7 +6,6 @@ the batch, so it never drains between them. One thread does all of this; there i
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -20,6 +19,7 @@ from engine.generation.generator import Finished, Request
 from engine.generation.jobs import sampling_of
 from engine.generation.output import JobOutput
 from engine.generation.totals import EngineTotals
+from engine.task.sampling import sampling_of_turn
 from engine.task.templates import RENDER_ERRORS
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
     from engine.generation.generator import Generator
     from engine.generation.jobs import GenerationJob, Ticket
+    from engine.task.sampling import Sampling
 
 
 class JobBatch:
@@ -65,21 +66,32 @@ class JobBatch:
         return not self._generator.num_unfinished() and not len(self._admission)
 
     def take(self, rows: Iterable[PlannedRow], ticket: Ticket) -> None:
-        """Takes in the rows of a unit.
+        """Takes in the rows of a unit, in the order of their ids: neighbours may share more than the unit's prefix.
 
         Replicates of one prompt become one request for several samples: its prompt is computed once.
         """
-        ordered = sorted(rows, key=lambda row: (_prompt_key(row), row.sample_id))
-        for _, replicates in itertools.groupby(ordered, key=_prompt_key):
+        prompts: dict[tuple[int, str, str], list[PlannedRow]] = {}
+        for row in sorted(rows, key=lambda row: row.sample_id):
+            prompts.setdefault(_prompt_key(row), []).append(row)
+        for replicates in prompts.values():
             conversations = [Conversation(row, self._task, ticket) for row in replicates]
             [turns, *_] = [conversation.begin() for conversation in conversations]
             for turn in turns:
                 self._admission.add(self._inquiries(conversations, turn))
 
+    def _sampling_of(self, turn: str, row: PlannedRow) -> Sampling:
+        """Returns how an answer is drawn: by what the row sets, but for settings that the turn has for itself."""
+        if not row.sampling:
+            return self._sampling[turn]
+        of_turn = sampling_of_turn(self._task.turns[turn].config)
+        settings = {name: value for name, value in row.sampling.items() if name not in of_turn}
+        return replace(self._sampling[turn], **settings)
+
     def _inquiries(self, conversations: list[Conversation], turn: str) -> list[Inquiry]:
         """Asks one turn of equal prompts at once; a greedy one singly, since engines refuse several greedy samples."""
         has_prefix = self._task.renderers[turn].has_prefix
-        if self._sampling[turn].temperature == 0 and not self._task.turns[turn].is_scored:
+        is_greedy = self._sampling_of(turn, conversations[0].row).temperature == 0
+        if is_greedy and not self._task.turns[turn].is_scored:
             return [Inquiry([conversation], turn, has_prefix) for conversation in conversations]
         return [Inquiry(conversations, turn, has_prefix)]
 
@@ -103,8 +115,8 @@ class JobBatch:
         try:
             prompt = conversations[0].prompt(turn)
             model = self._task.turns[turn].config.model
-            scoring = conversations[0].scoring(turn)
-            request = Request(request_id, prompt, len(conversations), self._sampling[turn], model, scoring)
+            sampling, scoring = self._sampling_of(turn, conversations[0].row), conversations[0].scoring(turn)
+            request = Request(request_id, prompt, len(conversations), sampling, model, scoring)
             prompt_hash = self._generator.add(request)
         except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
             for conversation in conversations:

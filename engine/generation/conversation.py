@@ -18,8 +18,9 @@ from engine.generation.jobs import Ticket
 from engine.generation.totals import EngineTotals
 from engine.task.answers import TURNED_DOWN, Answer, TurnError, storable
 from engine.task.compiled import Task
-from engine.task.render import Messages, input_hash
+from engine.task.render import Messages
 from engine.task.scores import Scoring, best_score
+from engine.task.templates import as_row
 from engine.task.turns import ONLY_TURN
 
 _MOST_CHARACTERS_OF_A_REASON = 500
@@ -88,7 +89,7 @@ class Conversation:
     def asked(self, turn: str, prompt: str | Messages, prompt_hash: str) -> None:
         """Notes what the generator was asked at a turn."""
         if turn == next(iter(self._task.turns)):
-            self._input_hash = input_hash(prompt, self.row.passage, self.row.cell)
+            self._input_hash = self.row.input_hash(prompt)
         self._prompt_hash = self._prompt_hash or prompt_hash
 
     def paid(self, prompt_tokens: int, cached_tokens: int) -> None:
@@ -120,7 +121,8 @@ class Conversation:
         return self.begin()
 
     def _read(self, turn: str, written: Written) -> Answer:
-        seen = {"passage": self.row.passage, "condition": self.row.conditions, "turns": self._views()}
+        about = {"passage": self.row.passage} if self.row.row is None else {"row": as_row(self.row.row)}
+        seen = {**about, "condition": self.row.conditions, "turns": self._views()}
         if written.scores:
             return self._task.turns[turn].read_scores(written.scores, seen)
         return self._task.turns[turn].read(written.text, written.finish_reason, seen)

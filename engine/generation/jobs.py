@@ -1,7 +1,7 @@
 """What is asked of engines: a job, and the units of work that it is given out in; and how an engine reports back.
 
-In: planned rows and their passages. Out: units, runs of rows that share a prefix, each with the texts that its prompts
-need. A job is what all of its units have in common: the task and the folder into which their samples are written.
+In: planned rows and what they are about. Out: units, runs of rows that share a prefix, each with the texts that its
+prompts need. A job is what all of its units have in common: the task and the folder into which samples are written.
 """
 
 from __future__ import annotations
@@ -16,15 +16,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.errors import BrokenInvariantError
 from engine.task.sampling import PENALTIES, RANGES, Sampling, sampling_of_turn
+from engine.text.hashes import Integers
 
 if TYPE_CHECKING:
+    from engine.artifacts.subjects import Subjects
     from engine.generation.config import GeneratorConfig
     from engine.generation.totals import EngineTotals
     from engine.storage.parts_log import PartsLog
     from engine.task.compiled import Prompts
     from engine.task.turns import Turn
+
+_UNIT_ORDER = [("prefix", "ascending"), ("sample_id", "ascending")]
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,11 @@ class GenerationJob:
 
 @dataclass(frozen=True)
 class Unit:
-    """Rows of the plan that share a prefix, with their passages."""
+    """Rows of the plan that share a prefix, with what their prompts are made from."""
 
     prefix: int
     rows: pa.Table
-    """Columns of `columns.PROMPTS`, the conditions, and the passage's `title` and `text`."""
+    """Columns of `columns.PROMPTS`, the conditions, and what `Subjects.join` appends."""
 
     @property
     def size(self) -> int:
@@ -117,29 +120,55 @@ class Pool(Protocol):
         """Ends every engine; open parts are committed first."""
 
 
-def make_units(pending: pa.Table, passages: pa.Table, unit_rows: int) -> Iterator[Unit]:
-    """Cuts planned rows into units, prefix by prefix and within one by `sample_id`, and joins their passages.
+def make_units(pending: pa.Table, subjects: Subjects, unit_rows: int) -> Iterator[Unit]:
+    """Cuts planned rows into units, prefix by prefix and within one by `sample_id`, and joins what they are about.
 
-    Texts are joined unit by unit, so that only what is taken is in memory.
+    Texts are joined unit by unit, or for as many units as the subjects read well together, so that only what is taken
+    is in memory.
 
     Args:
         pending: rows of a plan.
-        passages: columns `passage_id`, `title` and `text`; each passage that the rows name is there.
+        subjects: what the rows are about.
         unit_rows: rows of a unit at most.
     """
-    ordered = pending.sort_by([("prefix", "ascending"), ("sample_id", "ascending")])
-    row_of = pc.index_in(ordered["passage_id"], value_set=passages["passage_id"].combine_chunks())
-    if row_of.null_count:
-        raise BrokenInvariantError(f"the plan names {row_of.null_count} passages that its documents do not hold")
+    ordered = pending.sort_by(_UNIT_ORDER)
     prefixes = ordered["prefix"].to_numpy()
+    for together in _gathered(_cuts(prefixes, unit_rows), subjects.rows_at_once):
+        begin = together[0].start
+        joined = subjects.join(ordered.slice(begin, together[-1].stop - begin))
+        for cut in together:
+            rows = joined.slice(cut.start - begin, len(cut))
+            if len(together) > 1:  # a copy, so that a unit in flight does not keep the texts of the others
+                rows = rows.take(pa.array(np.arange(len(cut))))
+            yield Unit(int(prefixes[cut.start]), rows.combine_chunks())
+
+
+def units_of(rows: pa.Table) -> list[Unit]:
+    """Makes one unit for each prefix of a few rows that are joined with what they are about."""
+    ordered = rows.sort_by(_UNIT_ORDER)
+    prefixes = ordered["prefix"].to_numpy()
+    cuts = _cuts(prefixes, max(1, rows.num_rows))
+    return [Unit(int(prefixes[cut.start]), ordered.slice(cut.start, len(cut)).combine_chunks()) for cut in cuts]
+
+
+def _cuts(prefixes: Integers, most_rows: int) -> Iterator[range]:
+    """Gives runs of equal numbers, each of at most so many rows."""
     starts = np.flatnonzero(np.diff(prefixes, prepend=prefixes[:1] - 1))
-    for start, end in zip(starts, [*starts[1:], len(prefixes)], strict=True):
-        for first in range(start, end, unit_rows):
-            length = min(unit_rows, end - first)
-            rows = ordered.slice(first, length)
-            for name in ("title", "text"):
-                rows = rows.append_column(name, passages[name].take(row_of.slice(first, length)))
-            yield Unit(int(prefixes[start]), rows.combine_chunks())
+    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(prefixes)], strict=True):
+        for first in range(start, end, most_rows):
+            yield range(first, min(first + most_rows, end))
+
+
+def _gathered(cuts: Iterable[range], most_rows: int) -> Iterator[list[range]]:
+    """Gathers neighbours into lists of at most so many rows, or of one where that is longer."""
+    together: list[range] = []
+    for cut in cuts:
+        if together and cut.stop - together[0].start > most_rows:
+            yield together
+            together = []
+        together.append(cut)
+    if together:
+        yield together
 
 
 def token_counts(units: list[Unit]) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from engine.generation.config import GeneratorConfig, GeneratorKind, model_confi
 from engine.models.chat_template import read_chat_template
 from engine.models.resolve import resolve_model
 from engine.task.config import PromptKind, TaskConfig, TurnConfig
-from engine.task.turns import Turn
+from engine.task.turns import Turn, has_messages
 
 
 def settle_kinds(task: TaskConfig, config: GeneratorConfig) -> TaskConfig:
@@ -30,7 +30,7 @@ def settle_kinds(task: TaskConfig, config: GeneratorConfig) -> TaskConfig:
         kind = turn.kind or task.kind
         if kind is not PromptKind.auto:
             return kind
-        is_chat = turn.messages or configs.get(turn.model, config).instruct
+        is_chat = has_messages(turn) or configs.get(turn.model, config).instruct
         return PromptKind.chat if is_chat else PromptKind.completion
 
     settled = kind_of(TurnConfig())

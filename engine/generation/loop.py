@@ -1,8 +1,8 @@
 """The engine loop: one thread that keeps a generator busy with the job that it was handed; no Ray in it.
 
-In: a job, then work units (planned rows with their passages), from any thread. Out: committed parts, and a ticket that
-is done when the rows of a unit are all written; every row in becomes exactly one row out. The generator is touched by
-the loop's thread alone.
+In: a job, then work units (planned rows with what they are about), from any thread. Out: committed parts, and a ticket
+that is done when the rows of a unit are all written; every row in becomes exactly one row out. The generator is touched
+by the loop's thread alone.
 """
 
 from __future__ import annotations

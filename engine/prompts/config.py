@@ -19,11 +19,26 @@ from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.runtime.identity import fields_of, placement
 from engine.task.config import PromptKind, TaskConfig, WrittenConfig
 
+_OF_ROWS = ("path", "id_field", "per_row", "row_sampling", "refuse")
+"""Settings of batch inference, which change no plan about documents."""
+
 
 @dataclass(frozen=True)
 class PromptsConfig:
     """How many samples are planned, for which task."""
 
+    path: str = ""
+    """A file of prompts or a folder of such files, for batch inference in place of documents (engine/rows/)."""
+    id_field: str = ""
+    """Of a file of prompts: the field of a row's id. Empty: an id is the hash of a row's content."""
+    per_row: int = 1
+    """The number of samples planned for each row of a file of prompts."""
+    row_sampling: bool = True
+    """Whether columns of a file that are named as a setting (`temperature`, `max_tokens`, `stop` ...) set it for
+    their row; those that a template names never do."""
+    refuse: bool = True
+    """Whether a row of a file that cannot be asked, as one too long for the context, ends the run; else it fails
+    alone."""
     per_passage: int = 1
     """The number of samples planned for each passage."""
     max_samples: int = 0
@@ -41,11 +56,29 @@ class PromptsConfig:
     seed: int = II("seed")
 
     def __post_init__(self) -> None:
-        for name, least in (("per_passage", 1), ("max_samples", 0), ("extra_per_passage", 0)):
+        for name, least in (("per_passage", 1), ("per_row", 1), ("max_samples", 0), ("extra_per_passage", 0)):
             value = getattr(self, name)
             check_setting(value >= least, f"prompts.{name}", value, f"{least} or more", fault="is too small")
         if isinstance(self.task, TaskConfig):  # before a run is composed, an interpolation stands here
             check_constraints(self.task.exclude, self.task.quotas, make_conditions(self.task.attributes))
+
+    def identity(self) -> dict[str, object]:
+        """Returns the fields, with the content of the tokenizer in place of the model's name."""
+        return fields_of(self, without=_OF_ROWS) | {"model": model_digest(self.model, key="samples.model")}
+
+
+@dataclass(frozen=True)
+class RowsPromptsConfig:
+    """A plan about the rows of a file."""
+
+    task: TaskConfig
+    model: str
+    """The model whose tokenizer counts the tokens of prompts."""
+    context_tokens: int
+    per_row: int = 1
+    """The number of samples planned for each row."""
+    refuse: bool = True
+    """Whether a row that cannot be asked ends the run; else it fails alone."""
 
     def identity(self) -> dict[str, object]:
         """Returns the fields, with the content of the tokenizer in place of the model's name."""

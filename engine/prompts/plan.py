@@ -22,8 +22,8 @@ from engine.prompts.conditions.conditions import Columns, RowKeys
 from engine.prompts.conditions.constraints import Drawer
 from engine.prompts.conditions.draws import Drawn, drawn_from
 from engine.prompts.demonstrations.sets import ShownSets
-from engine.prompts.replicates import Occurrences
 from engine.text.hashes import Hashes, Integers, earlier_equals, mix, text_hash, text_hashes, uniform
+from engine.text.occurrences import Occurrences
 
 CountTokens = Callable[[Integers, Integers, Mapping[str, Drawn]], Integers]
 """(n,) passages, (n,) demonstration sets and the conditions of n rows -> (n,) tokens of their prompts."""

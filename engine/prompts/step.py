@@ -18,8 +18,11 @@ import pyarrow as pa
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
+from engine.artifacts.row_plans import RowPlan, plan_rows
+from engine.artifacts.rows import RowsFolder
 from engine.prompts.basis import PlanBasis, gather_basis, read_basis, written_task
-from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig, ValuesConfig
+from engine.prompts.config import PromptsConfig, RoundConfig, RowsPromptsConfig, SelfInstructConfig, ValuesConfig
+from engine.prompts.grouping import Sharing, group_prompts
 from engine.prompts.plan import PlanSize, plan_samples
 from engine.prompts.planner import PlanInputs, gather_inputs
 from engine.prompts.round_zero import plan_demonstrations, plan_values
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def plan_prompts(
-    config: PromptsConfig | RoundConfig | ValuesConfig | SelfInstructConfig,
+    config: PromptsConfig | RowsPromptsConfig | RoundConfig | ValuesConfig | SelfInstructConfig,
     inputs: Mapping[str, Path],
     output: Path,
     place: Place,
@@ -39,9 +42,9 @@ def plan_prompts(
     """Plans the samples of one round.
 
     Args:
-        config: the plan to make: that of the first round, of a later one, or a small one of round 0.
-        inputs: the documents; for the first round what round 0 wrote, for a later one the prompts and examples of the
-            round before.
+        config: the plan to make: that of the first round, of a later one, a small one of round 0, or one about rows.
+        inputs: the documents, or the rows; for the first round what round 0 wrote, for a later one the prompts and
+            examples of the round before.
         output: becomes a prompts folder.
         place: where embeddings are cached, and who is told of slips.
 
@@ -52,6 +55,9 @@ def plan_prompts(
     match config:
         case PromptsConfig():
             return _plan_first(config, inputs, output, place)
+        case RowsPromptsConfig():
+            plan = RowPlan(config.task, config.model, config.context_tokens, config.per_row, config.refuse)
+            return _plan_rows(plan, RowsFolder(inputs["rows"]), output, place)
         case RoundConfig():
             return _plan_next(config, inputs, output, place)
         case ValuesConfig():
@@ -59,6 +65,16 @@ def plan_prompts(
         case SelfInstructConfig():
             config = replace(config, task=written_task(config.task, inputs))
             return plan_demonstrations(config, DocumentsFolder(inputs["documents"]), PromptsFolder(output))
+
+
+def _plan_rows(plan: RowPlan, rows: RowsFolder, output: Path, place: Place) -> PromptsRecord:
+    """Plans prompts that begin alike as neighbours, and tells how much of them is shared."""
+    sharing = Sharing()
+    record = plan_rows(plan, rows, PromptsFolder(output), lambda tables: sharing.count(group_prompts(tables, output)))
+    if sharing.shared_tokens:
+        share = sharing.shared_tokens / sharing.tokens
+        place.console.step("prompts", f"{share:.0%} of {sharing.tokens:,} tokens stand in an earlier prompt as well")
+    return record
 
 
 def _plan_first(config: PromptsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:

@@ -53,6 +53,7 @@ class Step:
         inputs: the steps whose folders it reads.
         resumable: whether `function` continues what an earlier attempt left in the folder.
         checks_input: whether it may refuse what the user gave; nothing of the run folder changes before it has passed.
+        before_engines: whether engines start only when it has passed, since it reads what a user wrote for this run.
         needs_engines: whether it generates; its config is then that of the engines, which start early.
         name: what a later step knows it by; its noun, unless that step reads two of one noun.
         part_of: the folder, below that of the run, of the part that it belongs to, such as `round_0/values`; empty for
@@ -66,6 +67,7 @@ class Step:
     inputs: tuple[Step, ...] = ()
     resumable: bool = False
     checks_input: bool = False
+    before_engines: bool = False
     needs_engines: bool = False
     name: str = ""
     part_of: str = ""

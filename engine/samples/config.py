@@ -24,6 +24,8 @@ class SamplesConfig(GeneratorConfig):
     max_failed_share: float = placement(0.5)
     """A run is stopped as wrong when more than this share of its samples failed: of at least 50, or of all. Samples
     that a turn's `keep_if` turned down do not count."""
+    output: str = placement("")
+    """Of batch inference: one file with all rows and their answers, .jsonl, .parquet or .csv; empty: none."""
     price_per_gpu_hour: float = at_least(0, 0.0)
     """Price of one GPU-hour for the report's table of cost, in a currency of yours; 0: unknown."""
     price_per_cpu_hour: float = at_least(0, 0.0)

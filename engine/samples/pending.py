@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from engine.artifacts.prompts import PlanFile
+from engine.artifacts.subjects import Subjects
 from engine.generation.jobs import Unit, make_units
 from engine.storage.ids import IdSet
 from engine.storage.tables import read_rows
@@ -46,12 +47,12 @@ class PendingUnits:
     files: list[PlanFile]
     committed: IdSet
     """As it was when the step started; it is not changed while units are made."""
-    passages: pa.Table
-    """Columns `passage_id`, `title` and `text`."""
+    subjects: Subjects
+    """What the rows are about."""
     unit_rows: int
     """Rows of a unit at most."""
     window_rows: int = WINDOW_ROWS
 
     def __iter__(self) -> Iterator[Unit]:
         for window in pending_windows(self.files, self.committed, self.window_rows):
-            yield from make_units(window, self.passages, self.unit_rows)
+            yield from make_units(window, self.subjects, self.unit_rows)

@@ -30,9 +30,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.artifacts.columns import CONDITION_PREFIX, condition_names
-from engine.artifacts.documents import DocumentsFolder
-from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS, condition_names
+from engine.artifacts.prompts import PlannedRow, PromptsFolder, planned_rows
+from engine.artifacts.subjects import Subjects
 from engine.errors import UserError
 from engine.samples.planned import PlannedIndex
 from engine.samples.starts import REUSED_ATTEMPT
@@ -42,7 +42,6 @@ from engine.storage.manifest import Manifest
 from engine.storage.parts import Pieces, committed_parts, row_groups, write_part
 from engine.storage.parts_log import PartsLog
 from engine.storage.typed import from_json_values, to_json_values
-from engine.task.render import Ask, input_hash
 from engine.task.templates import RENDER_ERRORS
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Recipe:
     max_tokens: int
     context_tokens: int
     basis: str = ""
-    """A hash of the passages and the demonstration sets; where it is equal, a key and a set have the same prompt."""
+    """A hash of all subjects and demonstration sets; where it is equal, a key and a set have the same prompt."""
 
     def has_limits_of(self, other: Recipe) -> bool:
         """Tells whether what was cut off or failed here would be so there."""
@@ -79,14 +78,14 @@ class Recipe:
         return bool(self.basis) and self.basis == other.basis
 
 
-def make_recipe(config: GeneratorConfig, prompts: PromptsFolder, documents: DocumentsFolder) -> Recipe:
-    """Makes the recipe of what a generator writes for a plan over documents."""
+def make_recipe(config: GeneratorConfig, prompts: PromptsFolder, about: Path) -> Recipe:
+    """Makes the recipe of what a generator writes for a plan; `about` is the file of passages or rows."""
     writer = {name: value for name, value in config.identity().items() if name not in _LENGTHS}
     task = to_json_values(prompts.task())
     written = {name: value for name, value in task.items() if name not in _PLANNING}
     # A row's hash covers the demonstrations of its first turn; those that later turns show are told apart here.
     pool = content_digest(prompts.pool_file) if len(task["turns"]) > 1 else ""
-    basis = digest([content_digest(documents.passages_file), content_digest(prompts.sets_file)])
+    basis = digest([content_digest(about), content_digest(prompts.sets_file)])
     return Recipe(digest([writer, written, pool]), config.max_tokens, config.context_tokens, basis)
 
 
@@ -109,7 +108,7 @@ def find_sources(folder: Path, recipe: Recipe) -> list[Path]:
     return sorted(same, key=lambda source: (-source.stat().st_mtime_ns, source.name))
 
 
-def reuse_rows(parts: PartsLog, prompts: PromptsFolder, passages: pa.Table) -> int:
+def reuse_rows(parts: PartsLog, prompts: PromptsFolder, subjects: Subjects) -> int:
     """Takes over what there is, unless an earlier start has done so to the end.
 
     A kill in the middle costs nothing: the parts written count, and the next start looks for the rest.
@@ -117,7 +116,7 @@ def reuse_rows(parts: PartsLog, prompts: PromptsFolder, passages: pa.Table) -> i
     Args:
         parts: the samples folder, which holds its recipe.
         prompts: the plan.
-        passages: columns `passage_id`, `title` and `text`.
+        subjects: what its rows are about.
 
     Returns:
         The number of rows taken over by this call.
@@ -128,7 +127,7 @@ def reuse_rows(parts: PartsLog, prompts: PromptsFolder, passages: pa.Table) -> i
     before, recipe, writer = len(parts.committed), _recipe_of(output), _Writer(parts)
     found = parts.committed.copy()  # and what waits to be written
     if sources := find_sources(output, recipe):
-        matcher = _Matcher(prompts, passages, recipe, found)
+        matcher = _Matcher(prompts, subjects, recipe, found)
         for source in sources:
             # A folder that another driver writes at this moment is left alone: its parts come and go.
             with contextlib.suppress(BlockingIOError), locked(source.parent / f".{source.name}.lock", wait=False):
@@ -159,15 +158,15 @@ class _Matcher:
 
     Args:
         prompts: the plan.
-        passages: columns `passage_id`, `title` and `text`.
+        subjects: what its rows are about.
         recipe: of the folder that is written.
         committed: ids of the rows that are there, which grow while sources are read.
     """
 
-    def __init__(self, prompts: PromptsFolder, passages: pa.Table, recipe: Recipe, committed: IdSet) -> None:
+    def __init__(self, prompts: PromptsFolder, subjects: Subjects, recipe: Recipe, committed: IdSet) -> None:
         self._render = prompts.prompts().compile().first.prompt
         self._planned = PlannedIndex(prompts, committed)
-        self._passages, self._recipe, self._committed = passages, recipe, committed
+        self._subjects, self._recipe, self._committed = subjects, recipe, committed
 
     def match(self, rows: pa.Table, source: Recipe) -> pa.Table:
         """Finds the planned rows that rows of a source folder answer.
@@ -207,21 +206,29 @@ class _Matcher:
         """Tells the same by rendering; a planned row has the conditions of any row with its key."""
         if not answers.num_rows:
             return []
-        row_of = pc.index_in(answers["passage_id"], value_set=self._passages["passage_id"].combine_chunks())
-        passages = self._passages.select(["title", "text"]).take(row_of).to_pylist()
-        sets, names = found["demonstration_set"].to_pylist(), condition_names(answers)
-        columns = ["cell", "input_hash", *(f"{CONDITION_PREFIX}{name}" for name in names)]
-        alike = []
-        for row, passage, shown in zip(answers.select(columns).to_pylist(), passages, sets, strict=True):
-            conditions = {name: row[f"{CONDITION_PREFIX}{name}"] for name in names}
-            alike.append(self._hash(Ask(passage, shown, conditions, {}), row["cell"]) == row["input_hash"])
+        alike: list[bool] = []
+        at_once = self._subjects.rows_at_once or answers.num_rows
+        for first in range(0, answers.num_rows, at_once):
+            some = answers.slice(first, at_once)
+            planned = planned_rows(self._subjects.join(_as_planned(some, found.slice(first, at_once))))
+            hashes = some["input_hash"].to_pylist()
+            alike += [self._hash(row) == expected for row, expected in zip(planned, hashes, strict=True)]
         return alike
 
-    def _hash(self, ask: Ask, cell: str) -> str:
+    def _hash(self, row: PlannedRow) -> str:
         try:
-            return input_hash(self._render(ask), ask.passage, cell)
+            return row.input_hash(self._render(row.ask()))
         except (UserError, *RENDER_ERRORS):
             return "cannot be rendered"  # and so it fails, in the engine, with its reason
+
+
+def _as_planned(answers: pa.Table, found: pa.Table) -> pa.Table:
+    """Returns the rows of the plan that rows of a source have the keys of, as far as a prompt depends on them."""
+    conditions = [f"{CONDITION_PREFIX}{name}" for name in condition_names(answers)]
+    own = [name for name in PROMPTS.names if name in found.column_names]
+    columns = {name: answers[name] for name in PROMPTS.names if name not in own and name in answers.column_names}
+    columns |= {name: found[name] for name in own} | {name: answers[name] for name in conditions}
+    return pa.table({"prefix": pa.array(np.zeros(answers.num_rows, np.int64)), **columns})
 
 
 def _renumbered(rows: pa.Table, matches: pa.Table) -> pa.Table:

@@ -1,6 +1,6 @@
 """The samples step: prompts -> samples, written by engines in Ray actors and committed part by part.
 
-In: the plan, the passages, the parts of earlier starts, and other samples folders of the store. Out: the parts that the
+In: the plan, what it is about, the parts of earlier starts, other samples folders of the store. Out: the parts that the
 manifest lists (columns.SAMPLES), which together hold every planned id exactly once, failed rows included. A step that
 was killed goes on where its parts end. Memory does not grow with the plan: what is committed is a
 bitmap, what is pending is read window by window.
@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.artifacts.samples import SamplesRecord
+from engine.artifacts.subjects import Subjects, open_subjects
 from engine.errors import StoppedEarly
 from engine.generation.jobs import GenerationJob
 from engine.generation.totals import EngineTotals, check_failures
@@ -46,27 +46,25 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
         StoppedEarly: `samples.max_seconds` ran out.
         BrokenInvariantError: something planned is missing in the end.
     """
-    prompts, documents = PromptsFolder(inputs["prompts"]), DocumentsFolder(inputs["documents"])
+    prompts = PromptsFolder(inputs["prompts"])
     parts = PartsLog.take_over(output, size_of(prompts.plan_files()))
     with parts.naming_who_took_over():
-        _fill(parts, prompts, documents, config, place)
+        _fill(parts, prompts, open_subjects(inputs, prompts), config, place)
         return _close(parts, prompts, config)
 
 
-def _fill(
-    parts: PartsLog, prompts: PromptsFolder, documents: DocumentsFolder, config: SamplesConfig, place: Place
-) -> None:
+def _fill(parts: PartsLog, prompts: PromptsFolder, subjects: Subjects, config: SamplesConfig, place: Place) -> None:
     """Has what no part holds taken over from earlier folders that answer the same prompts, and the rest written."""
-    plan, passages = prompts.plan_files(), documents.texts()
-    note_recipe(parts.folder, make_recipe(config, prompts, documents))
-    if reused := reuse_rows(parts, prompts, passages):
+    plan = prompts.plan_files()
+    note_recipe(parts.folder, make_recipe(config, prompts, subjects.file))
+    if reused := reuse_rows(parts, prompts, subjects):
         place.console.step("samples", f"{reused:,} taken over from earlier runs")
     planned, done = sum(file.rows for file in plan), len(parts.committed)
     if done < planned:
         share, conditions = config.max_failed_share, prompts.conditions()
         job = GenerationJob(prompts.prompts(), parts.start, parts.attempt_folder, conditions, max_failed_share=share)
         missing = parts.committed.copy()  # the parts that engines write are added to the other
-        units = PendingUnits(plan, missing, passages, _UNIT_BATCHES * config.max_num_seqs)
+        units = PendingUnits(plan, missing, subjects, _UNIT_BATCHES * config.max_num_seqs)
         _have_written(job, parts, _Missing(units, planned, done), config, place)
 
 

@@ -26,6 +26,9 @@ from engine.storage.typed import from_json_values, to_json_values
 
 NOUNS = ("documents", "prompts", "samples", "examples", "model", "report")
 """What the steps of the pipeline make, in its order."""
+BATCH_NOUNS = ("rows", "prompts", "samples", "output")
+"""What the steps of batch inference make, in its order."""
+EVERY_NOUN = tuple(dict.fromkeys((*NOUNS, *BATCH_NOUNS)))
 DONE = "_DONE"
 """The empty file that makes a folder count, written last."""
 _RECORD = "record.json"
@@ -90,7 +93,7 @@ class Store:
         """Returns the folder of every step, made or half made, in the order of their nouns and names."""
         return [
             folder
-            for noun in NOUNS
+            for noun in EVERY_NOUN
             for folder in sorted((self.root / noun).glob("*"))
             if folder.is_dir() and not folder.name.startswith(".")
         ]
@@ -133,7 +136,7 @@ class Store:
 
     def left_aside(self) -> list[Path]:
         """Returns what was set aside and never deleted, because `clean` was killed."""
-        return [folder for noun in NOUNS for folder in sorted((self.root / noun / _REMOVED).glob("*"))]
+        return [folder for noun in EVERY_NOUN for folder in sorted((self.root / noun / _REMOVED).glob("*"))]
 
 
 def _lock_file(folder: Path) -> Path:
@@ -174,7 +177,7 @@ class StepRecord:
     """What made a finished folder, and what the step says of it; the content of record.json."""
 
     noun: str
-    """What the step makes, one of `NOUNS`."""
+    """What the step makes, one of `EVERY_NOUN`."""
     fingerprint: str
     """What the result depends on, as 16 hex digits."""
     inputs: Mapping[str, str]

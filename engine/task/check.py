@@ -20,26 +20,29 @@ _STAND_INS: dict[str, object] = {"int64": 1, "double": 1.0, "bool": True, "list<
 """The stand-in for a field, by the type of its column; a text stands in for a field of any other type."""
 
 
-def check_turns(task: Task, conditions: Mapping[str, str]) -> None:
-    """Renders every turn once, with stand-ins for a passage and for what earlier turns give.
+def check_turns(task: Task, conditions: Mapping[str, str], row: Mapping[str, Any] | None = None) -> None:
+    """Renders every turn once, with stand-ins for what earlier turns give and for a passage, or about one row.
 
     Args:
         task: the task, with the demonstration sets that its prompts show; the first of them is rendered.
         conditions: a value of each condition, by name.
+        row: the columns of one row, where prompts are about rows and not about passages.
 
     Raises:
         UserError: a turn cannot be rendered, or its filter names what is not there.
     """
-    passage = {"title": "", "text": ""}
-    filled = {"title": "x", "text": "x"}
+    passage = {} if row else {"title": "", "text": ""}
+    about = {"row": list(row)} if row else {"passage": list(passage)}
+    filled = {} if row else {"title": "x", "text": "x"}
     answers: dict[str, dict[str, Any]] = {}
     for name, renderer in task.renderers.items():
-        renderer.text(Ask(passage, 0, conditions, answers))
+        renderer.text(Ask(passage, 0, conditions, answers, row or {}))
         if renderer.turn.config.continuation:
             values = {name: value or "x" for name, value in conditions.items()}
-            check_continuation(renderer.continuation(Ask(filled, 0, values, answers)), renderer.turn.where)
+            ask = Ask(filled, 0, values, answers, row or {})
+            check_continuation(renderer.continuation(ask), renderer.turn.where)
         answers[name] = stand_in(renderer.turn, "x")
-        known = {"condition": list(conditions), "turns": list(answers), "passage": list(passage)}
+        known = {"condition": list(conditions), "turns": list(answers), **about}
         _check_filter(renderer.turn, known)
 
 

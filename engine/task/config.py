@@ -60,14 +60,17 @@ class ScoreKind(Enum):
 class TurnConfig:
     """One turn of a task, one call of a model. What is left out (null) is the task's, and then the generator config's.
 
-    Templates see `passage.title`, `passage.text`, `condition.NAME` and, of earlier turns, `turns.NAME.text`,
-    `turns.NAME.reasoning` and `turns.NAME.FIELD`; naming an earlier turn is what makes a turn wait for it.
+    Templates see `passage.title` and `passage.text` (or `row.NAME`, the columns of a row), `condition.NAME` and, of
+    earlier turns, `turns.NAME.text`, `turns.NAME.reasoning` and `turns.NAME.FIELD`; naming an earlier turn is what
+    makes a turn wait for it.
     """
 
     prompt: str = ""
     """The end of the prompt (the last message of a chat)."""
     messages: list[dict[str, str]] = field(default_factory=list)
     """For chats, in place of `prompt`: {role, content} messages, so that earlier turns can be a dialogue."""
+    conversation: str = ""
+    """For chats about rows, in place of `prompt`: the column that holds the whole chat, as {role, content} messages."""
     model: str = ""
     """One of `samples.models` that answers; empty for `samples.model`."""
     kind: PromptKind | None = None
@@ -99,7 +102,8 @@ class TurnConfig:
     answer_after: str = ""
     """What comes before this marker is reasoning, what comes after it is the answer."""
     keep_if: str = ""
-    """A Jinja2 expression over `text`, `field.NAME`, `passage`, `condition` and `turns` that must hold."""
+    """A Jinja2 expression over `text`, `field.NAME`, `passage`, `row`, `condition` and `turns` that must
+    hold."""
 
 
 @dataclass

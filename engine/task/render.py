@@ -1,13 +1,14 @@
 """Renders the prompt of a turn for one planned sample: one string for a completion model, or chat messages.
 
-In: a turn, demonstration sets, and an Ask (a passage, the number of a demonstration set, conditions, the answers of
-earlier turns). Out: the prompt. A prompt is a prefix (instruction and demonstrations, the same for every passage) and a
-suffix (the passage and the cue to write), so that an engine computes a prefix once.
+In: a turn, demonstration sets, and an Ask (a passage or a row, the number of a demonstration set, conditions, the
+answers of earlier turns). Out: the prompt. A prompt is a prefix (instruction and demonstrations, the same for every
+passage) and a suffix (the passage and the cue to write), so that an engine computes a prefix once.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,8 +16,9 @@ from typing import Any, ClassVar, Self
 
 from engine.errors import UserError
 from engine.storage.digests import digest
+from engine.task.chat import read_messages
 from engine.task.config import PromptKind
-from engine.task.templates import compile_template, names_used, render
+from engine.task.templates import as_row, compile_template, names_used, render
 from engine.task.turns import Turn, asks_by_prompt, shows_demonstrations
 
 Messages = list[dict[str, str]]
@@ -55,11 +57,13 @@ class Ask:
     """All that one prompt is made from, beside its turn."""
 
     passage: Mapping[str, str]
-    """The passage: its `title` and `text`."""
+    """The passage: its `title` and `text`; empty where the prompt is about a row."""
     demonstration_set: int
     conditions: Mapping[str, str]
     """The values of the conditions, by name."""
     answers: Answers = field(default_factory=dict)
+    row: Mapping[str, Any] = field(default_factory=dict)
+    """The columns of the row of a rows folder that the prompt is about, by name."""
 
 
 class Renderer(ABC):
@@ -110,11 +114,11 @@ class Renderer(ABC):
 
     def suffix(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers | None = None) -> str:
         """Renders the end of the prompt: the passage and the cue to write."""
-        return self._joined(self._end(passage, conditions, answers or {}))
+        return self._joined(self._end(Ask(passage, 0, conditions, answers or {})))
 
     def continuation(self, ask: Ask) -> str:
         """Renders the text that is scored right after the prompt; empty where the turn has none."""
-        return self._render("continuation", passage=ask.passage, condition=ask.conditions, turns=ask.answers)
+        return self._render("continuation", **_fields(ask))
 
     @property
     def has_prefix(self) -> bool:
@@ -138,12 +142,12 @@ class Renderer(ABC):
         """Renders one demonstration, with the conditions that it was written under."""
 
     @abstractmethod
-    def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
+    def _end(self, ask: Ask) -> list[_Piece]:
         """Renders what comes after the instruction and the demonstrations."""
 
     def _pieces(self, ask: Ask) -> list[_Piece]:
         start = self._cached_start(ask.demonstration_set, self._prefix_key(ask.conditions))
-        return [*start, *self._end(ask.passage, ask.conditions, ask.answers)]
+        return [*start, *self._end(ask)]
 
     def _start(self, set_index: int, key: tuple[tuple[str, str], ...]) -> list[_Piece]:
         conditions = dict(key)
@@ -183,8 +187,8 @@ class CompletionRenderer(Renderer):
     def _demonstrated(self, demonstration: Demonstration, conditions: Mapping[str, str]) -> list[_Piece]:
         return [("user", self._render("demonstration", demonstration=demonstration, condition=conditions))]
 
-    def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
-        return [("user", self._render("prompt", passage=passage, condition=conditions, turns=answers))]
+    def _end(self, ask: Ask) -> list[_Piece]:
+        return [("user", self._render("prompt", **_fields(ask)))]
 
 
 class ChatRenderer(Renderer):
@@ -219,7 +223,7 @@ class ChatRenderer(Renderer):
 
     def suffix(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers | None = None) -> str:
         """Renders the end of the chat; where the template is known, with what it writes for the model to begin."""
-        end = self._end(passage, conditions, answers or {})
+        end = self._end(Ask(passage, 0, conditions, answers or {}))
         return self._halves([], end)[1] if self._chat_text else self._joined(end)
 
     def with_sets(self, sets: Sequence[Sequence[Demonstration]]) -> Self:
@@ -257,13 +261,20 @@ class ChatRenderer(Renderer):
             question = self._render("demonstration", demonstration=demonstration, condition=conditions)
         return [("user", question), ("assistant", demonstration.query)]
 
-    def _end(self, passage: Mapping[str, str], conditions: Mapping[str, str], answers: Answers) -> list[_Piece]:
-        fields = {"passage": passage, "condition": conditions, "turns": answers}
+    def _end(self, ask: Ask) -> list[_Piece]:
+        if column := self.turn.config.conversation:
+            return read_messages(ask.row.get(column), f"row.{column}")
+        fields = _fields(ask)
         if not self._messages:
             return [("user", self._render("prompt", **fields))]
         where = f"{self.turn.where}.messages"
         pieces = ((role, render(template, where, **fields)) for role, template in self._messages)
         return [(role, content) for role, content in pieces if content.strip()]
+
+
+def _fields(ask: Ask) -> dict[str, object]:
+    """Returns the variables of the template that ends a prompt."""
+    return {"passage": ask.passage, "row": as_row(ask.row), "condition": ask.conditions, "turns": ask.answers}
 
 
 def _as_messages(pieces: Sequence[_Piece]) -> Messages:
@@ -279,7 +290,13 @@ def make_renderer(turn: Turn, sets: Sequence[Sequence[Demonstration]]) -> Render
     return (ChatRenderer if turn.config.kind is PromptKind.chat else CompletionRenderer)(turn, sets)
 
 
-def input_hash(prompt: str | Messages, passage: Mapping[str, str], cell: str) -> str:
+def input_hash(
+    prompt: str | Messages,
+    passage: Mapping[str, str],
+    cell: str,
+    row: Mapping[str, Any] | None = None,
+    sampling: Mapping[str, Any] | None = None,
+) -> str:
     """Hashes all that the prompts of a planned sample are made from, as 16 hex digits; it needs no engine.
 
     Two samples with the same hash, templates and sampling were asked the same. (`prompt_hash` is the hash of the text
@@ -287,7 +304,11 @@ def input_hash(prompt: str | Messages, passage: Mapping[str, str], cell: str) ->
 
     Args:
         prompt: the rendered prompt of the first turn, as text or messages.
-        passage: `title` and `text`, which later prompts may also show.
+        passage: `title` and `text`, which later prompts may also show; of no account where there is a row.
         cell: the conditions as one key, which later prompts may also depend on.
+        row: the columns that prompts read, where they are about a row.
+        sampling: what the row sets about how its answer is drawn.
     """
+    if row is not None:
+        return digest([prompt, json.dumps([row, sampling or {}], default=str, sort_keys=True), cell])
     return digest([prompt, passage["title"], passage["text"], cell])

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence, Sized
 from typing import Any
 
-from jinja2 import StrictUndefined, Template, TemplateError, meta, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, Undefined, meta, nodes
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
@@ -21,6 +21,8 @@ RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueErr
 """The exceptions of rendering: the template is wrong, or it is wrong for one row."""
 
 _UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
+_NO_VALUE = "has no value here"
+"""How the message about a null of a row ends."""
 _LARGEST = 100_000
 """The most parts that `*` may repeat and bits that `**` may compute: a model may have written one of the numbers."""
 
@@ -115,9 +117,24 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
         hint = f"did you mean {leaves.get(close[0], close[0])}? " if close else ""
         return f"there is no {name!r}", f"{hint}it may use {', '.join(known) or 'no names'}"
     what = f"the template cannot be rendered: {str(error) or type(error).__name__}"
+    if str(error).endswith(_NO_VALUE):
+        return what, "give the row one, or write what stands in its place: `row.NAME | default('...')`"
     if isinstance(error, TypeError) and "'str'" in str(error):
         return what, "conditions are text: write `condition.NAME | int` (or float) to compute or compare"
     return what, f"it may use {', '.join(known) or 'no names'}"
+
+
+class _NoValue(Undefined):
+    """Stands for a null of a row: it is false in a condition, `default` replaces it, and writing it is an error."""
+
+    __str__ = Undefined._fail_with_undefined_error
+
+
+def as_row(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the columns of a row as templates see them; the word None never gets into a prompt."""
+    return {
+        name: _NoValue(hint=f"row.{name} {_NO_VALUE}") if value is None else value for name, value in columns.items()
+    }
 
 
 def undeclared_names(source: str) -> set[str]:
@@ -155,7 +172,9 @@ def _is_name(node: nodes.Node, variable: str) -> bool:
 def _variables(fields: Mapping[str, object]) -> list[str]:
     """Lists what a template may name: `condition.form`, `passage.text`, ..."""
     known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("title", "document", "query")}
-    for name in ("condition", "turns"):
+    for name in ("condition", "turns", "row"):
         value = fields.get(name)
         known[name] = tuple(value) if isinstance(value, Mapping) else ()
+    if known["row"]:
+        known["passage"] = ()
     return [f"{name}.{part}" for name in sorted(fields) for part in known.get(name, ())]

@@ -7,7 +7,7 @@ earlier turns each reads. A mistake in the task is refused here, with its key, b
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -78,7 +78,12 @@ def _with_kind(config: TurnConfig) -> TurnConfig:
     """Returns the turn with a kind: only messages make a chat where no generator settled it (generation/kinds.py)."""
     if config.kind is not PromptKind.auto:
         return config
-    return replace(config, kind=PromptKind.chat if config.messages else PromptKind.completion)
+    return replace(config, kind=PromptKind.chat if has_messages(config) else PromptKind.completion)
+
+
+def has_messages(config: TurnConfig) -> bool:
+    """Tells whether a turn is a chat by what it asks: messages of its own, or those of a row."""
+    return bool(config.messages or config.conversation)
 
 
 def turn_needs(turns: Mapping[str, Turn]) -> dict[str, frozenset[str]]:
@@ -110,6 +115,21 @@ def _turns_named(turn: Turn, before: Sequence[str]) -> frozenset[str]:
         return frozenset().union(*(names_used(source, "turns") for source in sources))
     except LookupError:
         return frozenset(before)
+
+
+def row_columns(turns: Iterable[Turn]) -> frozenset[str] | None:
+    """Returns the columns of rows that turns read; None where one uses `row` as a whole, so that any may be meant."""
+    named: set[str] = set()
+    for turn in turns:
+        config = turn.config
+        contents = [message["content"] for message in config.messages]
+        try:
+            for source in (config.prompt, config.continuation, *contents, as_template(config.keep_if)):
+                named |= names_used(source, "row")
+        except LookupError:
+            return None
+        named |= {config.conversation} - {""}
+    return frozenset(named)
 
 
 def as_template(expression: str) -> str:
@@ -184,11 +204,12 @@ class Turn:
         forms = [name for name in ("json_schema", "choice", "regex") if getattr(config, name)]
         if len(forms) > 1:
             raise UserError(f"has {' and '.join(forms)}", where=self.where, remedy="keep one of them")
-        if bool(config.prompt) == bool(config.messages):
-            what = "has both a prompt and messages" if config.prompt else "has no prompt"
-            raise UserError(what, where=self.where, remedy="give it either `prompt` or `messages`")
-        if config.messages and config.kind is not PromptKind.chat:
-            raise UserError("messages are for chats", where=f"{self.where}.messages", remedy="set kind: chat")
+        asked = [name for name in ("prompt", "messages", "conversation") if getattr(config, name)]
+        if len(asked) != 1:
+            what = f"has both a {' and '.join(asked)}" if asked else "has no prompt"
+            raise UserError(what, where=self.where, remedy="give it one of `prompt`, `messages` and `conversation`")
+        if has_messages(config) and config.kind is not PromptKind.chat:
+            raise UserError("messages are for chats", where=f"{self.where}.{asked[0]}", remedy="set kind: chat")
         for message in config.messages:
             if set(message) != {"role", "content"}:
                 what = f"a message has {', '.join(message) or 'nothing'}"
@@ -237,7 +258,7 @@ class Turn:
         Args:
             raw: the completion.
             finish_reason: `length` when the token limit ended it.
-            context: `passage`, `condition` and `turns`, for `keep_if`.
+            context: `passage`, `row`, `condition` and `turns`, for `keep_if`.
 
         Raises:
             TurnError: there is no answer, or `keep_if` does not hold for it.

@@ -16,7 +16,7 @@ from engine.storage.typed import flatten, to_json_values
 from engine.text.durations import format_seconds
 from eval import wording
 from eval.config import TEMPLATES
-from eval.data_quality import DataQuality
+from eval.data_quality.queries import DataQuality
 from eval.decision import LEAST_DOCUMENTS, TOLERATED
 from eval.page.evidence import Evidence
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip

@@ -124,6 +124,11 @@ def recall(grades: Sequence[int], ideal: Sequence[int], k: int) -> float:
     return _num_relevant(grades[:k]) / len(ideal)
 
 
+def precision(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
+    """The share of relevant documents among the first k, also where fewer were found."""
+    return _num_relevant(grades[:k]) / k
+
+
 def hit(grades: Sequence[int], _ideal: Sequence[int], k: int) -> float:
     """One when a relevant document is among the first k, else 0 (trec_eval calls it `success`)."""
     return float(_num_relevant(grades[:k]) > 0)
@@ -144,6 +149,7 @@ _KINDS: dict[str, Callable[[Sequence[int], Sequence[int], int], float]] = {
     "ndcg": ndcg,
     "mrr": mrr,
     "recall": recall,
+    "precision": precision,
     "hit": hit,
     "map": average_precision,
 }

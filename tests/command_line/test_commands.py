@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from engine.storage.run_folders import begin_run, require
 from engine.storage.store import finish
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig, TurnConfig
-from tests.support.command_line import FinishedRun
+from tests.support.command_line import CommandLineHere, FinishedRun
 from tests.support.committed import begin
 from tests.support.small_run import step_record
 
@@ -142,16 +143,20 @@ def test_a_blank_passage_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "turn ticket · sample 0 · p0" in shown
 
 
-def test_trace_shows_a_sample_from_document_to_verdict(finished_run: FinishedRun) -> None:
-    done = finished_run.synthmill.run("trace", "run", "7")
+def test_trace_shows_a_sample_from_document_to_verdict(
+    finished_run: FinishedRun, synthmill_here: CommandLineHere
+) -> None:
+    synthmill = replace(synthmill_here, folder=finished_run.synthmill.folder)
+    done = synthmill.run("trace", "run", "7")
     assert done.returncode == 0, done.stderr
     for part in ("passage d", "Notes on", "plan", "prompt", "sample 7: generated", "verdict"):
         assert part in done.stdout
-    assert finished_run.synthmill.run("trace", "run", "999").returncode == 2
+    assert synthmill.run("trace", "run", "999").returncode == 2
 
 
-def test_search_shows_base_and_tuned_side_by_side(finished_run: FinishedRun) -> None:
-    done = finished_run.synthmill.run("search", "run", "care of bees in town 1")
+def test_search_shows_base_and_tuned_side_by_side(finished_run: FinishedRun, synthmill_here: CommandLineHere) -> None:
+    synthmill = replace(synthmill_here, folder=finished_run.synthmill.folder)
+    done = synthmill.run("search", "run", "care of bees in town 1")
     assert done.returncode == 0, done.stderr
     assert "base" in done.stdout
     assert "tuned" in done.stdout

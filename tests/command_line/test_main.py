@@ -15,6 +15,7 @@ from engine.command_line.main import main
 from engine.errors import StoppedEarly, UserError
 from engine.pipeline import RunConfig
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture(autouse=True)
@@ -145,5 +146,5 @@ def test_a_terminal_that_is_closed_ends_a_run_as_ctrl_c_does(tmp_path: Path) -> 
     while b"started" not in said:
         said += os.read(terminal, 4096)
     os.close(terminal)
-    assert process.wait(30) == 130
+    assert process.wait(PATIENCE_SECONDS) == 130
     assert (tmp_path / "committed").exists()

@@ -7,7 +7,14 @@ import shlex
 import pytest
 
 from engine.command_line.compose import load_config
-from engine.command_line.overrides import find_syntax_error, points_to_check, quoted, split_flags, takes_text
+from engine.command_line.overrides import (
+    find_syntax_error,
+    points_to_check,
+    quoted,
+    split_flags,
+    takes_text,
+    with_template_quoted,
+)
 from engine.errors import UserError
 
 VALUES = (
@@ -139,3 +146,25 @@ def test_a_sweep_that_is_not_supported_is_refused(override: str, said: str) -> N
 def test_flags_keep_their_values() -> None:
     arguments = ["-m", "seed=1,2", "--cfg", "job", "~experiment", "word", "-p"]
     assert split_flags(arguments) == (["-m", "--cfg", "job", "-p"], ["seed=1,2", "~experiment", "word"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Summarise: {{ row.body }}",
+        '{% if row.a == "x" %}y{% endif %}{{ row.b }}',
+        "One {{ row.a }},\ntwo",
+        "{{ row.a }}\\",
+    ],
+)
+def test_a_template_needs_no_quotes_but_those_of_the_shell(value: str) -> None:
+    config, _ = load_config([with_template_quoted(f"task.prompt={value}")])
+    assert config.task.prompt == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["task.prompt=plain", 'task.prompt="{{ a }}"', "task.turns={a: {prompt: {{ a }}}}", "seed={{ a }}", "{{ a }}"],
+)
+def test_no_other_override_is_changed(text: str) -> None:
+    assert with_template_quoted(text) == text

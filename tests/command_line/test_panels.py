@@ -125,6 +125,14 @@ def test_a_plan_shows_stand_ins_for_what_is_not_written_yet() -> None:
     assert only == Exchange("", "p")
 
 
+def test_a_row_that_cannot_be_asked_is_shown_with_the_reason() -> None:
+    task = compile_task(TaskConfig(turns={"a": TurnConfig("Hi {{ row.x }}"), "b": TurnConfig("{{ row.y }}")}))
+    about = replace(row(0), row={"x": "you", "y": None})
+    first, second = planned_exchanges(task, about)
+    assert (first.prompt, second.prompt) == ("Hi you", "")
+    assert "row.y has no value here" in second.error
+
+
 def test_titles_are_whole_and_conditions_are_said_once() -> None:
     given = replace(row(7), passage_id="d7#2", conditions={f"attribute{i}": f"value {i}" for i in range(6)})
     shown = [Exchange("a", "[b]p[/b]", "so", "yes"), Exchange("b", "q", answer="")]

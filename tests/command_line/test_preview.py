@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 from rich.console import Console as RichConsole
 from rich.table import Table
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.command_line.preview import crossed, in_order, joint_table, shares_table
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLineHere
 from tests.support.corpus import write_corpus
 
 
@@ -55,12 +54,11 @@ def test_two_conditions_are_shown_together(tmp_path: Path) -> None:
     assert "(none)" in text
 
 
-@pytest.mark.slow
-def test_preview_shows_what_the_plan_holds(synthmill: CommandLine) -> None:
-    write_corpus(synthmill.folder / "corpus", 20)
+def test_preview_shows_what_the_plan_holds(synthmill_here: CommandLineHere) -> None:
+    write_corpus(synthmill_here.folder / "corpus", 20)
     given = "length: {values: [short, long]}, noun: {file: 'package:words/nouns.txt'}"
     quotas = "task.quotas=[{where: {length: short}, max: 12}, {where: {length: long}, max: 20}]"
-    done = synthmill.run(
+    done = synthmill_here.run(
         *("experiment=adapt", "collection=corpus", "preview=1", f"task.attributes={{{given}}}", quotas)
     )
     assert done.returncode == 0, done.stderr
@@ -70,22 +68,20 @@ def test_preview_shows_what_the_plan_holds(synthmill: CommandLine) -> None:
     assert "no cell was free after 32 of 60 samples" in done.stdout + done.stderr
 
 
-@pytest.mark.slow
-def test_preview_prints_prompts_distribution_and_forecast(synthmill: CommandLine) -> None:
-    write_corpus(synthmill.folder / "corpus", 20)
-    done = synthmill.run("experiment=adapt", "collection=corpus", "preview=2", "run_dir=run")
+def test_preview_prints_prompts_distribution_and_forecast(synthmill_here: CommandLineHere) -> None:
+    write_corpus(synthmill_here.folder / "corpus", 20)
+    done = synthmill_here.run("experiment=adapt", "collection=corpus", "preview=2", "run_dir=run")
     assert done.returncode == 0, done.stderr
     assert "Passage:" in done.stdout
     assert "condition form" in done.stdout
     assert "60 samples" in done.stdout
-    assert not (synthmill.folder / "run").exists(), "a preview is no run"
+    assert not (synthmill_here.folder / "run").exists(), "a preview is no run"
 
 
-@pytest.mark.slow
-def test_preview_generates_when_asked(synthmill: CommandLine) -> None:
-    write_corpus(synthmill.folder / "corpus", 20)
+def test_preview_generates_when_asked(synthmill_here: CommandLineHere) -> None:
+    write_corpus(synthmill_here.folder / "corpus", 20)
     given = ("task=fact_cards", "documents.path=corpus", "samples=fake", "task.turns.fact.keep_if=''")
-    done = synthmill.run(*given, "preview=2", "sample=true")
+    done = synthmill_here.run(*given, "preview=2", "sample=true")
     assert done.returncode == 0, done.stderr
     assert "20 samples in at most" in done.stdout
     panels = done.stdout[done.stdout.index("turn fact · sample 0") :].split("╭")

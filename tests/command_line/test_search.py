@@ -1,14 +1,21 @@
-"""`synthmill search` on a finished run: both models answer, from vectors that the report left in the cache."""
+"""`synthmill search` and `synthmill judge` on a finished run, from vectors that the report left in the cache."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from engine.command_line.commands import search_run
+from engine.command_line.main import main
 from engine.errors import UserError
+from engine.storage.run_folders import begin_run
+from eval.judging.folder import PoolFolder
+from eval.retrieval.benchmark import load_benchmark
+from eval.retrieval.systems import read_corpus
+from tests.support.pools import write_marks
 from tests.support.small_run import finished_run
 
 
@@ -34,3 +41,33 @@ def test_both_models_answer_from_cached_vectors(run_dir: Path) -> None:
 def test_an_empty_question_is_refused(run_dir: Path) -> None:
     with pytest.raises(UserError, match="question is empty"):
         search_run(run_dir, "  ")
+
+
+def test_every_system_takes_part_in_a_pool_of_held_out_queries(
+    run_dir: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin_run(run_dir, "")
+    assert main(["judge", str(run_dir), "--queries", "3", "--depth", "2"]) == 0
+    [path] = (run_dir / "judging").iterdir()
+    pool, said = PoolFolder(path).pool(), capsys.readouterr().out
+    assert f"3 queries, {len(pool.results)} results: 2 each of base, bm25, tuned" in said
+    assert str(path / "judge.html") in said
+    sources = json.loads((run_dir / "report" / "report.json").read_text())["held_out"]["clusters"]
+    assert sources >= 3
+    for query_id in pool.queries:
+        documents = [result.document_id for result in pool.results_of(query_id)]
+        assert 2 <= len(set(documents)) <= 6, "two documents of each of three systems, some of them the same"
+    marked = write_marks(tmp_path / "marks.csv", pool, dict.fromkeys(pool.by_pair, 1))
+    assert main(["judge", str(run_dir), "--read", str(marked)]) == 0
+    benchmark = load_benchmark(str(path / "judged"), "test")
+    assert benchmark is not None
+    assert benchmark.queries == dict(sorted(pool.queries.items()))
+    assert benchmark.missing_documents(read_corpus(run_dir / "documents").document_ids) == 0
+
+
+def test_queries_of_a_log_are_pooled_in_a_folder_of_their_own(run_dir: Path, tmp_path: Path) -> None:
+    begin_run(run_dir, "")
+    (tmp_path / "log.txt").write_text("how do I keep fruit fresh\nHow do I keep fruit fresh?\n")
+    assert main(["judge", str(run_dir), f"queries.path={tmp_path / 'log.txt'}"]) == 0
+    pools = [PoolFolder(path).pool() for path in (run_dir / "judging").iterdir()]
+    assert ["How do I keep fruit fresh?"] in [list(pool.queries.values()) for pool in pools]

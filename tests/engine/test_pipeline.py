@@ -8,6 +8,8 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from engine.artifacts.samples import SamplesFolder
 from engine.pipeline import RunConfig, steps
 from engine.storage.store import NOUNS
 from eval.retrieval.trec import read_qrels, read_run
-from tests.support.command_line import FinishedRun
+from tests.support.command_line import CommandLineHere, FinishedRun
 from tests.support.paths import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -90,14 +92,17 @@ def test_the_terminal_shows_steps_table_page_and_how_to_load(finished_run: Finis
 
 
 def test_nothing_changed_runs_nothing(finished_run: FinishedRun) -> None:
-    again = finished_run.synthmill.run(*finished_run.arguments)
+    again = finished_run.synthmill.run(*finished_run.arguments)  # in a process of its own, as the first one
     assert again.returncode == 0
     assert again.stdout.count("unchanged:") == len(NOUNS)
 
 
-def test_another_learning_rate_runs_model_and_report_only(finished_run: FinishedRun) -> None:
+def test_another_learning_rate_runs_model_and_report_only(
+    finished_run: FinishedRun, synthmill_here: CommandLineHere
+) -> None:
+    synthmill = replace(synthmill_here, folder=finished_run.synthmill.folder)
     arguments = [argument for argument in finished_run.arguments if not argument.startswith("run_dir")]
-    done = finished_run.synthmill.run(*arguments, "model.learning_rate=1e-4", "run_dir=other", "tracking=off")
+    done = synthmill.run(*arguments, "model.learning_rate=1e-4", "run_dir=other", "tracking=off")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("unchanged:") == 4
     first, second = report_of(finished_run.folder), report_of(finished_run.synthmill.folder / "other")
@@ -114,17 +119,61 @@ def test_the_model_loads(finished_run: FinishedRun) -> None:
     assert "synthmill" in (finished_run.folder / "model" / "README.md").read_text()
 
 
+FINGERPRINTS = """
+import functools, json, sys
+from engine.command_line.compose import load_config
+from engine.pipeline import steps
+from engine.runtime import identity
+
+config, _ = load_config(["experiment=demo"])
+identity.code_of = functools.cache(identity.code_of)  # a source that is as it was need not be read again
+for _ in sys.stdin:
+    identity.source_hash.cache_clear()
+    identity._code_digest.cache_clear()
+    print(json.dumps({step.noun: step.fingerprint for step in steps(config)}), flush=True)
+"""
+
+
+class Copy:
+    """A copy of the packages that tests edit, and a process that computes fingerprints from the files as they are."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for package in ("engine", "training", "eval", "conf"):
+            shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        environment, pipe = os.environ | {"PYTHONPATH": str(root)}, subprocess.PIPE
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", FINGERPRINTS], cwd=root, env=environment, stdin=pipe, stdout=pipe, text=True
+        )
+        self.before = self.fingerprints()
+
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprint of each step."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        found: dict[str, str] = json.loads(self.process.stdout.readline())
+        return found
+
+    def with_edit(self, edit: Callable[[str], str], *names: str) -> dict[str, str]:
+        """The fingerprints while these files are edited; each is as it was afterwards."""
+        sources = {self.root / name: (self.root / name).read_text() for name in names}
+        try:
+            for file, source in sources.items():
+                file.write_text(edit(source))
+            return self.fingerprints()
+        finally:
+            for file, source in sources.items():
+                file.write_text(source)
+
+
 @pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The fingerprints of a copy that nobody edited."""
-    root = tmp_path_factory.mktemp("unedited")
-    copy_packages(root)
-    return fingerprints(root)
-
-
-def copy_packages(root: Path) -> None:
-    for package in ("engine", "training", "eval", "conf"):
-        shutil.copytree(ROOT / package, root / package, ignore=shutil.ignore_patterns("__pycache__"))
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+    made = Copy(tmp_path_factory.mktemp("copy"))
+    yield made
+    made.process.kill()
+    made.process.communicate()
 
 
 AFTER_SAMPLES = {"examples", "model", "report"}
@@ -155,46 +204,27 @@ AFTER_SAMPLES = {"examples", "model", "report"}
     ],
 )
 def test_an_edited_source_reruns_exactly_the_steps_whose_code_can_see_it(
-    tmp_path: Path, before: dict[str, str], edited: str, rerun: set[str]
+    copy: Copy, edited: str, rerun: set[str]
 ) -> None:
-    copy_packages(tmp_path)
-    with (tmp_path / edited).open("a") as stream:
-        stream.write("\nEDITED = True\n")
-    after = fingerprints(tmp_path)
-    assert {noun for noun in NOUNS if before[noun] != after[noun]} == rerun
+    after = copy.with_edit(lambda source: f"{source}\nEDITED = True\n", edited)
+    assert {noun for noun in NOUNS if copy.before[noun] != after[noun]} == rerun
 
 
-def test_an_edited_template_of_the_page_makes_the_report_anew(tmp_path: Path, before: dict[str, str]) -> None:
-    copy_packages(tmp_path)
-    for template in (tmp_path / "eval" / "page" / "templates").iterdir():
-        template.write_text(template.read_text() + "\n")
-    after = fingerprints(tmp_path)
-    assert {noun for noun in NOUNS if before[noun] != after[noun]} == {"report"}
+def test_an_edited_template_of_the_page_makes_the_report_anew(copy: Copy) -> None:
+    templates = [f"eval/page/templates/{file.name}" for file in (ROOT / "eval/page/templates").iterdir()]
+    after = copy.with_edit(lambda source: f"{source}\n", *templates)
+    assert {noun for noun in NOUNS if copy.before[noun] != after[noun]} == {"report"}
 
 
-def test_a_mended_docstring_or_comment_reruns_nothing(tmp_path: Path, before: dict[str, str]) -> None:
-    copy_packages(tmp_path)
-    for name in ("engine/errors.py", "engine/generation/loop.py", "training/step.py"):
-        source = (tmp_path / name).read_text()
+def test_a_mended_docstring_or_comment_reruns_nothing(copy: Copy) -> None:
+    def mend(source: str) -> str:
         mended = source.replace('"""', '"""Mended: ', 1).replace("\nimport ", "\n# why\nimport  ", 1)
         mended = re.sub(r"(\n    [^\n#]+)(?=\n\n\n)", r"\1  # a remark", mended, count=1)
         assert mended != source
-        (tmp_path / name).write_text(mended.replace("import  ", "import "))
-    assert fingerprints(tmp_path) == before
+        return mended.replace("import  ", "import ")
 
-
-def fingerprints(root: Path) -> dict[str, str]:
-    code = (
-        "import json; from engine.command_line.compose import load_config; from engine.pipeline import steps\n"
-        "config, _ = load_config(['experiment=demo'])\n"
-        "print(json.dumps({step.noun: step.fingerprint for step in steps(config)}))"
-    )
-    environment = os.environ | {"PYTHONPATH": str(root)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, check=True
-    )
-    found: dict[str, str] = json.loads(done.stdout)
-    return found
+    names = ("engine/errors.py", "engine/generation/loop.py", "training/step.py")
+    assert copy.with_edit(mend, *names) == copy.before
 
 
 def test_the_pipeline_is_six_steps_in_order() -> None:

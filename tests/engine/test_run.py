@@ -15,6 +15,7 @@ from engine.command_line.preview import preview
 from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.pipeline import RunConfig
+from engine.rows.config import RowsConfig
 from engine.run import check_judgements, run, run_folder, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.place import Place
@@ -113,3 +114,35 @@ def test_whoever_makes_steps_says_first_which_so_that_clean_leaves_them(
         start(config, text) if start is run else start(config)
     with while_no_driver_starts(tmp_path / "store") as fingerprints:
         assert fingerprints == set()
+
+
+def test_batch_inference_is_a_shorter_way(tmp_path: Path) -> None:
+    prompts = tmp_path / "p.jsonl"
+    prompts.write_text('{"prompt": "x", "temperature": 0.5}\n')
+    config, _ = load_config(["experiment=batch", f"prompts.path={prompts}", "runs_dir=/tmp/r"])
+    assert [step.noun for step in wanted_steps(config)] == ["rows", "prompts", "samples", "output"]
+    assert run_folder(config) == Path("/tmp/r/batch-p")
+    assert [step.noun for step in wanted_steps(replace(config, until="samples"))] == ["rows", "prompts", "samples"]
+    with pytest.raises(UserError, match="no step is called 'examples'"):
+        wanted_steps(replace(config, until="examples"))
+
+
+def test_prompts_are_named_and_stand_alone(corpus: Path) -> None:
+    config, _ = load_config(["experiment=batch"])
+    with pytest.raises(UserError, match="no file of prompts is named"):
+        wanted_steps(config)
+    config, _ = load_config(["experiment=batch", "prompts.path=p.jsonl", f"collection={corpus}"])
+    with pytest.raises(UserError, match="is given beside documents"):
+        wanted_steps(config)
+
+
+def test_a_template_reads_columns_that_would_else_be_settings(tmp_path: Path) -> None:
+    prompts = tmp_path / "p.jsonl"
+    prompts.write_text('{"prompt": "x", "temperature": 25}\n')
+    own, _ = load_config(["experiment=batch", f"prompts.path={prompts}", "task.prompt='It is {{ row.temperature }}.'"])
+    none, _ = load_config(["experiment=batch", f"prompts.path={prompts}", "prompts.row_sampling=false"])
+    plain, _ = load_config(["experiment=batch", f"prompts.path={prompts}"])
+    names = [cast(RowsConfig, wanted_steps(config)[0].config).sampling for config in (own, none, plain)]
+    assert ["temperature" in each for each in names] == [False, False, True]
+    assert "top_p" in names[0]
+    assert names[1] == ()

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from engine.storage.files import write_json
 from engine.storage.typed import from_json_values
-from eval.data_quality import DataQuality, QueryFigures, WordLengths
+from eval.data_quality.queries import DataQuality, QueryFigures, WordLengths
 from eval.report import GenerationRates, Report, read_report
 from eval.retrieval.latency import Latency, Percentiles
 from tests.support.small_run import small_report
@@ -39,7 +39,12 @@ def test_the_file_has_the_keys_that_it_always_had_in_their_order(tmp_path: Path)
 
 def test_without_a_benchmark_only_what_comes_from_it_is_missing(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path, judged=False)
-    of_benchmark = ("retrieval.", "data_quality.real.", "data_quality.distinct_2_at_equal_number.")
+    of_benchmark = (
+        "retrieval.",
+        "data_quality.real.",
+        "data_quality.distinct_2_at_equal_number.",
+        "data_quality.diversity.real.",
+    )
     expected = ["retrieval" if key == "retrieval.tiny.bm25.ndcg@10" else key for key in KEYS]
     assert list(key_paths(report.as_json())) == [key for key in expected if not key.startswith(of_benchmark)]
 
@@ -65,7 +70,7 @@ def test_a_figure_that_no_step_reported_is_null_and_what_does_not_exist_is_left_
     assert set(values["generation"].values()) == {None}
     assert values["latency"] == {"bm25": {"search": {"p50_ms": 1.0, "p95_ms": 2.0}}}
     kept = {"queries": 0, "words": {"histogram": {}}, "distinct_2": 0.0, "vocabulary": 0}
-    assert values["data_quality"] == {"kept": kept, "conditions": {}}
+    assert values["data_quality"] == {"kept": kept, "conditions": {}, "diversity": {}}
 
 
 def test_a_report_without_a_figure_that_every_report_has_is_refused(tmp_path: Path) -> None:

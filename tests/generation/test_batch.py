@@ -6,6 +6,7 @@ import itertools
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from engine.generation.fake_generator import FakeGenerator
 from engine.generation.generator import Request
 from engine.generation.jobs import GenerationJob, Ticket
 from engine.task.compiled import Prompts
-from engine.task.config import PromptKind
+from engine.task.config import PromptKind, TaskConfig, TurnConfig
 from tests.support.committed import begin
 from tests.support.loops import CONFIG, PROMPTS, SETS, TASK, Start, Watched, row
 
@@ -56,6 +57,14 @@ def test_replicates_of_a_prompt_are_one_request(start: Start) -> None:
     assert len({written[i]["prompt_hash"] for i in (2, 4, 9)}) == 1
     assert written[2]["prompt_tokens"] > 0
     assert (written[4]["prompt_tokens"], written[9]["prompt_tokens"]) == (0, 0), "the prompt was computed once"
+
+
+def test_rows_are_asked_in_the_order_of_their_ids(start: Start) -> None:
+    generator = Watched(CONFIG)
+    ids = [7, 2, 9, 4, 0]
+    start(generator=generator).write([row(number, passage_id=f"p{9 - number}") for number in ids])
+    asked = [str(request.prompt).split("number")[1].split(",")[0] for request in generator.requests()]
+    assert asked == ["0", "2", "4", "7", "9"], "neighbours of a plan may share more than their prefix"
 
 
 def test_a_failing_prompt_is_a_row_with_a_reason(start: Start) -> None:
@@ -134,3 +143,30 @@ def test_a_chat_is_handed_over_as_messages(start: Start) -> None:
     assert isinstance(request.prompt, list)
     assert [turn["role"] for turn in request.prompt] == ["system", "user", "assistant", "user"]
     assert written["status"] == "generated"
+
+
+def test_a_row_sets_its_own_sampling_where_its_turn_does_not(start: Start) -> None:
+    """Rows of a rows folder: a turn's own temperature is the turn's, whatever the row says."""
+    turns = {
+        "first": TurnConfig(prompt="One {{ row.body }}:"),
+        "last": TurnConfig(prompt="Two {{ turns.first.text }}:", temperature=0.25),
+    }
+    generator = Watched(CONFIG)
+    running = start(CONFIG, generator, Prompts(TaskConfig(turns=turns), []))
+    settings: list[dict[str, Any]] = [{}, {"temperature": 0.0, "max_tokens": 5, "stop": ["x"]}]
+    rows = [
+        replace(row(number), row={"body": f"body{number}"}, sampling=sampling)
+        for number, sampling in enumerate(settings)
+    ]
+    written = running.write(rows)
+    assert [sample["status"] for sample in written] == ["generated"] * 2
+    drawn = {
+        request.prompt: request.sampling
+        for request in generator.requests()
+        if isinstance(request.prompt, str) and request.prompt.startswith("One")
+    }
+    plain, own = drawn["One body0:"], drawn["One body1:"]
+    assert (plain.temperature, plain.max_tokens, plain.stop) == (CONFIG.temperature, CONFIG.max_tokens, ())
+    assert (own.temperature, own.max_tokens, own.stop) == (0.0, 5, ["x"])
+    later = [request.sampling for request in generator.requests() if str(request.prompt).startswith("Two")]
+    assert sorted((sampling.temperature, sampling.max_tokens) for sampling in later) == [(0.25, 5), (0.25, 48)]

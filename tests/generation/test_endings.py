@@ -19,6 +19,7 @@ from ray.core.generated.common_pb2 import ActorDiedErrorContext
 from engine.generation.endings import BROKE, EngineEndedError, answer_of, end_actors, wait_for, why_ended, why_no_start
 from engine.generation.limits import KILLED
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def died(message: str) -> exceptions.ActorDiedError:
@@ -51,7 +52,7 @@ def actor(ray_session: None) -> Iterator[Any]:
     ray.kill(started)
 
 
-def ending_of(reference: Any, timeout_seconds: float = 30.0) -> EngineEndedError:
+def ending_of(reference: Any, timeout_seconds: float = PATIENCE_SECONDS) -> EngineEndedError:
     """How the actor ended that was to answer."""
     with pytest.raises(EngineEndedError) as caught:
         answer_of(reference, timeout_seconds)
@@ -59,7 +60,7 @@ def ending_of(reference: Any, timeout_seconds: float = 30.0) -> EngineEndedError
 
 
 def test_a_killed_actor_is_gone(actor: Any) -> None:
-    pid, call = answer_of(actor.report.remote(), 30.0), actor.sleep.remote()
+    pid, call = answer_of(actor.report.remote(), PATIENCE_SECONDS), actor.sleep.remote()
     os.kill(pid, signal.SIGKILL)
     ended = ending_of(call)
     assert (str(ended), ended.is_gone, ended.was_killed, ended.was_lost) == (
@@ -85,12 +86,12 @@ def test_an_actor_that_does_not_answer_in_time_is_out_of_reach(actor: Any) -> No
 
 def test_waiting_gives_every_answer_that_is_there(actor: Any) -> None:
     first, never = actor.report.remote(), actor.sleep.remote()
-    answer_of(first, 30.0)
-    assert wait_for([first, never], 5.0) == {first}
+    answer_of(first, PATIENCE_SECONDS)
+    assert wait_for([first, never], PATIENCE_SECONDS) == {first}
     assert wait_for([first, never], 0.1, every=True) == {first}
     assert wait_for([], 0.0) == wait_for([], 3600.0, every=True) == set()
     ray.kill(actor)
-    assert wait_for([first, never], 30.0, every=True) == {first, never}, "that no answer comes is an answer"
+    assert wait_for([first, never], PATIENCE_SECONDS, every=True) == {first, never}, "that no answer comes is an answer"
 
 
 KINDS = [
@@ -152,7 +153,7 @@ def test_an_engine_that_ray_s_memory_monitor_ends_is_no_traceback(tmp_path: Path
     environment = {**os.environ, **monitor, "SYNTHMILL_FAKE_LOAD_SECONDS": "3600", "PYTHONPATH": str(ROOT)}
     code = OUT_OF_MEMORY.format(folder=str(tmp_path))
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=True)
     assert "too little memory for the engine; it is started once more with" in done.stdout, done.stderr
     assert "also with smaller limits: Ray ended it, because its node was running low on memory" in done.stdout
 
@@ -168,9 +169,9 @@ from engine.artifacts.samples import SamplesFolder
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.runtime.cluster import ClusterConfig
-from tests.support.engines import wait_until
 from tests.support.jobs import FAKE, job_at, rows
 from tests.support.places import printed, quiet_place
+from tests.support.waiting import wait_until
 
 def units_until_the_third_engine_has_written():
     while not list(folder.glob("attempt-*/part-e2-*.parquet")):

@@ -18,8 +18,9 @@ from engine.generation.fake_generator import MEMORY_BYTES
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
-from tests.support.engines import kill, wait_until
+from tests.support.engines import kill
 from tests.support.jobs import FAKE, job_at, units, written
+from tests.support.waiting import wait_until
 
 
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pools: EnginePools) -> None:
@@ -33,7 +34,7 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pool
 @pytest.fixture
 def group(place: Place) -> Iterator[EngineGroup]:
     """A group of one engine, which is loaded."""
-    engines = EngineGroup(replace(FAKE, max_step_seconds=10.0), place, "")
+    engines = EngineGroup(replace(FAKE, max_step_seconds=60.0), place, "")
     listen_until(engines, lambda: len(engines.loaded()) == 1)
     yield engines
     engines.stop()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -36,8 +38,10 @@ def test_an_engine_waits_until_its_share_of_every_gpu_is_free(calls: Path) -> No
     assert asked[0] == "--query-gpu=memory.free,memory.total --format=csv,noheader,nounits --id=2,3"
 
 
-def test_it_does_not_wait_for_ever(calls: Path) -> None:
-    wait_for_gpu_memory(0.99, timeout_seconds=0.2)
+def test_it_does_not_wait_for_ever(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()  # a second goes by whenever it is looked at
+    monkeypatch.setattr(gpu_memory, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _: None))
+    wait_for_gpu_memory(0.99, timeout_seconds=5)
     assert len(calls.read_text().splitlines()) > 3
 
 

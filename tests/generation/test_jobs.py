@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.documents import Passages
 from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.subjects import open_subjects
 from engine.generation.jobs import Ticket, make_units, token_counts
 from tests.support.jobs import rows, units
 
 
 def test_units_are_runs_of_one_prefix_with_their_passages(planned_inputs: Mapping[str, Path]) -> None:
-    passages = DocumentsFolder(planned_inputs["documents"]).texts()
-    made = list(make_units(PromptsFolder(planned_inputs["prompts"]).plan(), passages, 20))
+    prompts = PromptsFolder(planned_inputs["prompts"])
+    made = list(make_units(prompts.plan(), open_subjects(planned_inputs, prompts), 20))
     assert [(unit.prefix, unit.size) for unit in made] == [(0, 20), (0, 10), (1, 20), (1, 10), (2, 20), (2, 10)]
     row = made[2].rows.to_pylist()[3]
     assert row["text"] == f"passage number {row['sample_id']} about apples and oranges"
@@ -22,7 +23,7 @@ def test_units_are_runs_of_one_prefix_with_their_passages(planned_inputs: Mappin
 def test_units_follow_the_sample_ids_within_a_prefix() -> None:
     table = rows(10)
     backwards = table.take(list(reversed(range(10)))).drop_columns(["title", "text"])
-    made = list(make_units(backwards, table.select(["passage_id", "title", "text"]), 4))
+    made = list(make_units(backwards, Passages(Path(), table.select(["passage_id", "title", "text"])), 4))
     assert [unit.rows["sample_id"].to_pylist() for unit in made] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 

@@ -20,6 +20,7 @@ from engine.storage.manifest import FencedError
 from engine.storage.parts import committed_parts
 from tests.support.committed import begin
 from tests.support.loops import CONFIG, PROMPTS, Start, Watched, finished, row
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
 def test_every_row_in_is_one_row_out(start: Start) -> None:
@@ -78,7 +79,7 @@ def test_an_error_of_the_engine_ends_the_loop(start: Start) -> None:
 
     running = start(generator=Broken(CONFIG))
     ticket = running.loop.hand_in([row(0)])
-    running.thread.join(10)
+    running.thread.join(PATIENCE_SECONDS)
     with pytest.raises(RuntimeError, match="the engine is dead"):
         running.end()
     assert not ticket.done.is_set()
@@ -96,25 +97,23 @@ def test_parts_are_closed_after_so_many_seconds(start: Start, monkeypatch: pytes
     running = start(replace(CONFIG, part_seconds=0.1))
     written = running.write([row(i) for i in range(30)])
     assert len(written) == 30
-    assert 3 <= len(committed_parts(running.folder)) <= 10
+    assert len(committed_parts(running.folder)) >= 3, "thirty rows take 0.6 s, or longer on a busy machine"
 
 
 def test_an_idle_loop_leaves_nothing_open(start: Start) -> None:
     running = start()
     finished(running.loop.hand_in([row(0), row(1)]))
-    deadline = time.monotonic() + 5
-    while running.loop.totals().committed < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: running.loop.totals().committed == 2, "the part of an idle loop")
     running.parts.list_new()
     assert SamplesFolder(running.folder).rows()["sample_id"].to_pylist() == [0, 1]
     assert running.thread.is_alive()
 
 
 def test_stopping_commits_what_is_written(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(SAMPLES_PER_SECOND, "100")
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "10")
     running = start()
     ticket = running.loop.hand_in([row(i) for i in range(500)])
-    time.sleep(0.4)
+    wait_until(lambda: running.loop.totals().generated, "a row")
     assert list(running.attempt.iterdir()) == []
     totals = running.end()
     running.parts.list_new()
@@ -141,7 +140,7 @@ def test_another_start_of_the_driver_stops_the_loop(start: Start) -> None:
     running = start()
     begin(running.folder)
     running.loop.hand_in([row(0)])
-    running.thread.join(10)
+    running.thread.join(PATIENCE_SECONDS)
     with pytest.raises(FencedError):
         running.end()
 
@@ -169,5 +168,5 @@ def test_a_generator_that_has_work_is_not_put_to_sleep(start: Start) -> None:
     running = start(generator=Watched(CONFIG, delay=10**9))
     running.loop.hand_in([row(0)])
     running.loop.hand_in(Rest.sleep)
-    running.thread.join(10)
+    running.thread.join(PATIENCE_SECONDS)
     assert "before all that it was given was written" in str(running.errors)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,10 +19,11 @@ from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
-from engine.storage.parts import ignored_files
+from engine.storage.parts import committed_ids, ignored_files
 from tests.support.committed import begin
-from tests.support.engines import kill_after_its_first_part, wait_until
+from tests.support.engines import Clock, kill_after_its_first_part, process_of
 from tests.support.jobs import FAKE, job_at, rows, units
+from tests.support.waiting import wait_until
 
 
 def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: EnginePools) -> None:
@@ -59,26 +61,34 @@ def test_a_killed_engine_costs_only_its_open_part(
 def test_an_engine_out_of_reach_is_given_up_and_what_it_writes_on_does_not_count(
     tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The driver cannot end it, hands its rows to another, and both write them."""
+    """The driver cannot end it, hands its rows to another, and both write them; it stands still in the meantime."""
     monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
     monkeypatch.setattr("engine.generation.engines.end_actors", lambda actors: None)
     pool = pools.start(FAKE, place)
     assert isinstance(pool, EnginePool)
     pool.wait_ready()
-    lost = pool.engines[0]
+    lost, process = pool.engines[0], process_of(place, 0)
 
     def lose_the_first(_: int) -> None:
-        if lost.is_loaded and list(tmp_path.glob("attempt-*/part-e0-*.parquet")):
+        if not lost.is_loaded:
+            return
+        os.kill(process, signal.SIGSTOP)
+        written = committed_ids(list(tmp_path.glob("attempt-*/part-e0-*.parquet")))
+        if written.size and any(lost.uncommitted(written)):
             with lost.watched():
                 raise EngineEndedError("it is out of reach")
+        os.kill(process, signal.SIGCONT)
 
     job, parts = job_at(tmp_path)
-    pool.generate(job, parts, units(120, 24), lose_the_first)
+    try:
+        pool.generate(job, parts, units(120, 24), lose_the_first)
+    finally:
+        os.kill(process, signal.SIGCONT)
     rows = SamplesFolder(tmp_path).rows()
     assert rows["sample_id"].to_pylist() == list(range(120))
     assert set(rows["engine"].to_pylist()) == {0, 1}
     late = wait_until(lambda: ignored_files(tmp_path, is_done=False), "a part of the lost engine")
-    assert {part.name[:8] for part in late} == {"part-e0-"}, "it was alive all the time"
+    assert {part.name[:8] for part in late} == {"part-e0-"}, "it was alive, and goes on with what it had"
     parts.list_new()
     assert SamplesFolder(tmp_path).rows().equals(rows)
     assert len(begin(tmp_path).committed) == 120, "and a later start follows the manifest"
@@ -102,14 +112,12 @@ def test_a_time_budget_ends_in_good_order(
     tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SAMPLES_PER_SECOND, "50")
-    slow = replace(FAKE, max_seconds=1.5, part_rows=1000)
-    pool = pools.start(slow, place)
-    started = time.monotonic()
+    Clock(monkeypatch)
+    pool = pools.start(replace(FAKE, max_seconds=1.5, part_rows=1000), place)
     totals = pool.generate(*job_at(tmp_path), units(3000, 15), lambda _: None)
     assert pool.out_of_time
-    assert time.monotonic() - started < 15, "60 s of work were planned"
     there = SamplesFolder(tmp_path).rows().num_rows
-    assert 0 < there < 3000
+    assert 0 < there < 3000, "60 s of work were planned"
     assert sum(engine.committed for engine in totals) == there, "the open part is committed"
     assert pool.generate(*job_at(tmp_path / "again"), units(30, 15), lambda _: None) == [], "the time stays used up"
 

@@ -21,8 +21,9 @@ from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
 from engine.samples.config import SamplesConfig
-from tests.support.engines import hold_cpus, kill, kill_after_its_first_part, wait_until
+from tests.support.engines import hold_cpus, kill, kill_after_its_first_part
 from tests.support.jobs import FAKE, job_at, rows, units, written
+from tests.support.waiting import wait_until
 
 TWO = replace(FAKE, num_engines=2)
 WIDE = replace(TWO, cpus_per_engine=3)
@@ -165,11 +166,11 @@ def test_an_engine_that_hangs_is_replaced(
     tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(STEPS_BEFORE_HANG, "3")
-    pool = start(pools, replace(FAKE, max_step_seconds=1.0), place, loaded=1)
+    pool = start(pools, replace(FAKE, max_step_seconds=5.0), place, loaded=1)
     monkeypatch.delenv(STEPS_BEFORE_HANG)
     pool.generate(*job_at(tmp_path), units(60, 15), lambda _: None)
     assert {0} < writers(tmp_path, 60), "what it had committed is kept, and others wrote the rest"
-    assert "done again: it finished no step in 1 s (samples.max_step_seconds)" in written(place)
+    assert "done again: it finished no step in 5 s (samples.max_step_seconds)" in written(place)
 
 
 def test_an_engine_that_hangs_does_not_keep_the_run_from_stopping(

@@ -21,6 +21,7 @@ from engine.generation.shares import writer_of
 from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
+from tests.support.engines import Clock
 from tests.support.jobs import FAKE, job_at, units, written
 from tests.support.places import quiet_place
 
@@ -92,7 +93,8 @@ def test_a_time_budget_is_of_all_generators_together(
     pools: EnginePools,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv(SAMPLES_PER_SECOND, "30")
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "10")
+    Clock(monkeypatch)
     pool = pools.start(replace(MIXED, max_seconds=1.0), place)
     pool.generate(*job_at(tmp_path), units(300, 15), lambda _: None)
     assert pool.out_of_time

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from engine.generation import process_group
-from tests.support.engines import wait_until
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 LEADER = f"""
 import subprocess, sys, time
@@ -32,9 +32,9 @@ def test_the_children_of_a_process_that_was_killed_end_too(number: signal.Signal
     family = [int(pid) for pid in leader.stdout.readline().split()]
     assert {os.getpgid(pid) for pid in family} == {leader.pid} != {os.getpgrp()}
     leader.send_signal(number)
-    leader.wait(10)
+    leader.wait(PATIENCE_SECONDS)
     leader.stdout.close()
-    wait_until(lambda: not any(lives(pid) for pid in family), "the end of the children", 20)
+    wait_until(lambda: not any(lives(pid) for pid in family), "the end of the children")
 
 
 def lives(pid: int) -> bool:

@@ -27,7 +27,7 @@ from engine.prompts.round_zero import (
     zero_shot,
 )
 from engine.task.config import AttributeConfig, ParserKind, TaskConfig, WrittenConfig
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLineHere
 from tests.support.committed import commit_table
 from tests.support.corpus import write_corpus
 
@@ -191,10 +191,20 @@ def test_the_generator_is_part_of_a_plan_only_where_it_writes(corpus: Path, task
 
 
 @pytest.mark.slow
-def test_what_the_generator_writes_is_planned_with_and_can_be_traced(synthmill: CommandLine, task_file: Path) -> None:
+def test_what_the_generator_writes_is_planned_with_and_can_be_traced(
+    synthmill_here: CommandLineHere, task_file: Path
+) -> None:
+    synthmill = synthmill_here
     write_corpus(synthmill.folder / "notes", 20)
-    arguments = ("experiment=adapt", "samples=fake", "collection=notes", "task=pears.yaml", "run_dir=run")
-    done = synthmill.run(*arguments, "demonstrations.self_instruct=5", "until=samples", "tracking=off")
+    arguments = (
+        "experiment=adapt",
+        "samples=fake",
+        "collection=notes",
+        "task=pears.yaml",
+        "run_dir=run",
+        "tracking=off",
+    )
+    done = synthmill.run(*arguments, "demonstrations.self_instruct=5", "until=samples")
     assert done.returncode == 0, done.stderr
     prompts = PromptsFolder(synthmill.folder / "run" / "prompts")
     topics = prompts.record().num_values["topic"]
@@ -212,7 +222,7 @@ def test_what_the_generator_writes_is_planned_with_and_can_be_traced(synthmill: 
     assert again.stdout.count("round 0") == again.stdout.count("unchanged:") - 1 == 6, again.stdout
     record = json.loads((synthmill.folder / "run" / "prompts" / "record.json").read_text())
     assert record["inputs"].keys() == {"documents", "values", "demonstrations"}
-    shown_by_hand = synthmill.run(*arguments, "until=prompts", "tracking=off")
+    shown_by_hand = synthmill.run(*arguments, "until=prompts")
     assert shown_by_hand.returncode == 0, shown_by_hand.stderr
     assert [part.name for part in (synthmill.folder / "run" / "round_0").iterdir()] == ["values"]
 

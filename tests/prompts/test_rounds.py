@@ -22,7 +22,7 @@ from engine.prompts.planner import PlanInputs, gather_inputs
 from engine.prompts.rounds import Coverage, next_rows, next_weights, reweighted
 from engine.task.compiled import compile_task
 from engine.task.config import AttributeConfig, QuotaConfig, TaskConfig
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLineHere
 from tests.support.places import quiet_place
 from tests.support.planning import SIZES, Plan, prompts_config
 
@@ -142,10 +142,10 @@ def test_quotas_end_a_later_round_too(documents: Path, tmp_path: Path, plan: Pla
 
 
 @pytest.mark.slow
-def test_a_run_in_rounds(synthmill: CommandLine, corpus: Path, tmp_path: Path) -> None:
+def test_a_run_in_rounds(synthmill_here: CommandLineHere, corpus: Path, tmp_path: Path) -> None:
     """Three rounds with the fake generator: earlier rows are kept as they are, and only new ones are generated."""
     arguments = ("samples=fake", "samples.rounds=3", "prompts.per_passage=3", "until=examples", "tracking=off")
-    done = synthmill.run("experiment=adapt", f"collection={corpus}", "run_dir=run", *arguments)
+    done = synthmill_here.run("experiment=adapt", f"collection={corpus}", "run_dir=run", *arguments)
     assert done.returncode == 0, done.stderr
     run = tmp_path / "run"
     plan = PromptsFolder(run / "prompts").plan()

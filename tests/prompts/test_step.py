@@ -12,12 +12,13 @@ from engine.artifacts.columns import PROMPTS
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.errors import UserError
-from engine.prompts.config import PromptsConfig, RoundConfig, SelfInstructConfig, ValuesConfig
+from engine.prompts.config import PromptsConfig, RoundConfig, RowsPromptsConfig, SelfInstructConfig, ValuesConfig
 from engine.prompts.step import plan_prompts
 from engine.task.config import AttributeConfig, PromptKind, QuotaConfig, WrittenConfig
 from engine.task.render import Ask
 from tests.support.places import printed, quiet_place
 from tests.support.planning import SIZES, WORDS, Plan, prompts_config, write_documents
+from tests.support.rows import ABOUT_BODY, MODEL, write_rows
 
 
 def test_plans_every_passage_and_says_so(plan: Plan) -> None:
@@ -161,3 +162,21 @@ def test_a_template_mistake_is_refused_before_any_engine(
         plan(prompts_config(task))
     assert caught.value.where == where
     assert what in caught.value.what
+
+
+def test_rows_that_begin_alike_are_planned_as_neighbours(tmp_path: Path) -> None:
+    documents = [f"{name} " * 60 for name in ("bees", "rivers", "towns")]
+    bodies: list[object] = [f"{documents[number % 3]}, question {number // 3}" for number in range(12)]
+    ids = [f"row{number}" for number in range(12)]
+    write_rows(tmp_path / "rows", ids, {"body": bodies})
+    output, place = tmp_path / "prompts", quiet_place(tmp_path)
+    output.mkdir()
+    config = RowsPromptsConfig(ABOUT_BODY, MODEL, context_tokens=512, per_row=2)
+    record = plan_prompts(config, {"rows": tmp_path / "rows"}, output, place)
+    assert isinstance(record, PromptsRecord)
+    plan = PromptsFolder(output).plan()
+    expected = [f"row{number}" for first in range(3) for number in range(first, 12, 3)]
+    assert plan["passage_id"].to_pylist() == [row for row in expected for _ in range(2)]
+    assert (plan["sample_id"].to_pylist(), record.prefixes) == (list(range(24)), 1)
+    assert "tokens stand in an earlier prompt as well" in printed(place)
+    assert not list(output.glob("grouping-*"))

@@ -14,6 +14,7 @@ from engine.runtime import capacity
 from engine.runtime.capacity import TASK_CPUS, Ask, Capacity, Node, free_nodes
 from engine.runtime.place import Place
 from tests.support.jobs import FAKE, written
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 UNLIKE = (Node(1), Node(4), Node(2, 1))
 KEY = {"where": "samples.num_engines=9", "remedy": "lower it"}
@@ -99,7 +100,7 @@ def holder(ray_session: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
 
 
 def test_what_others_hold_is_waited_for_with_a_word(place: Place, holder: None) -> None:
-    assert max(node.cpus for node in free_nodes()) <= 0.5
+    wait_until(lambda: max(node.cpus for node in free_nodes()) <= 0.5, "the news of what is held")
     place.make_room(Ask("engine", 1, 2), **KEY)
     assert "waiting until others give back what they hold: 1 engine of 2 CPUs" in written(place)
 
@@ -112,15 +113,16 @@ def test_tasks_are_as_small_as_the_room_that_is_left(place: Place, holder: None)
 def test_engines_that_are_in_the_way_end_and_load_again(
     place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capacity, "_SETTLE_SECONDS", 3.0)
+    monkeypatch.setattr(capacity, "_SETTLE_SECONDS", PATIENCE_SECONDS)
     config = replace(FAKE, cpus_per_engine=2)
     before: Any = pools.start(config, place)
     before.wait_ready()
     place.make_room(Ask("curation task", 1, 3), **KEY)
     assert pools.start(config, place) is before, "there is room beside it"
+    monkeypatch.setattr(capacity, "_SETTLE_SECONDS", 0.5)
     place.make_room(Ask("curation task", 1, 5), **KEY)
     assert "the engines end for 1 curation task of 5 CPUs; they load again when they are needed" in written(place)
-    assert Ask("", 1, 5).fits(free_nodes())
+    wait_until(lambda: Ask("", 1, 5).fits(free_nodes()), "the room that they held")
     again: Any = pools.start(config, place)
     assert again is not before
     assert again._budget is before._budget, "of samples.max_seconds they have what is left"

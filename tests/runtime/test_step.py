@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from engine.runtime.tracking import NoTracker
 from engine.storage.files import locked
 from engine.storage.store import StepRecord, Store, finish, is_done, read_record
 from tests.support.places import printed, quiet_place
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def test_says_so_when_another_run_makes_the_same(place: Place, store: Store) -> 
     folder.parent.mkdir(parents=True)
     with ThreadPoolExecutor(1) as pool, locked(folder.parent / f".{folder.name}.lock", wait=False):
         making = pool.submit(make, documents, store, place)
-        deadline = time.monotonic() + 10
-        while "waiting for it" not in printed(place) and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: "waiting for it" in printed(place), "the news")
         folder.mkdir()
         finish(folder, StepRecord("documents", "", {}, {}, 0.0, 0, {"words": 9}))
         assert not making.done()

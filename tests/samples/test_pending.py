@@ -59,7 +59,7 @@ def test_complete_files_are_never_read(folder: Path) -> None:
 
 def test_units_are_made_window_by_window(folder: Path) -> None:
     files = PromptsFolder(folder).plan_files()
-    units = iter(PendingUnits(files, committed(0), DocumentsFolder(folder).texts(), unit_rows=4, window_rows=15))
+    units = iter(PendingUnits(files, committed(0), DocumentsFolder(folder).joinable(), unit_rows=4, window_rows=15))
     first = next(units)
     for file in files[2:]:
         file.path.unlink()  # not needed before the second window
@@ -75,7 +75,7 @@ def test_units_are_made_window_by_window(folder: Path) -> None:
 def test_units_are_the_same_whenever_they_are_gone_through(folder: Path) -> None:
     """Each generator of a mix goes through them once, and nobody keeps them meanwhile."""
     files = PromptsFolder(folder).plan_files()
-    units = PendingUnits(files, committed(0), DocumentsFolder(folder).texts(), unit_rows=4, window_rows=15)
+    units = PendingUnits(files, committed(0), DocumentsFolder(folder).joinable(), unit_rows=4, window_rows=15)
     first, second = ([(unit.prefix, unit.rows.to_pylist()) for unit in units] for _ in range(2))
     assert first == second
     assert sum(len(rows) for _, rows in first) == 39

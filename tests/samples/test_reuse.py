@@ -16,7 +16,7 @@ import pytest
 
 from engine.artifacts.columns import PROMPTS
 from engine.artifacts.documents import DocumentsFolder
-from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.prompts import PlannedRow, PromptsFolder
 from engine.artifacts.samples import SamplesFolder, SamplesRecord
 from engine.runtime.place import Place
 from engine.samples import reuse
@@ -26,10 +26,11 @@ from engine.samples.step import generate_samples
 from engine.storage.files import locked
 from engine.storage.parts import committed_parts
 from engine.task.config import TaskConfig, TurnConfig
-from engine.task.render import Demonstration
+from engine.task.render import Demonstration, Messages
 from tests.support.committed import begin
 from tests.support.jobs import FAKE, TASK
 from tests.support.places import quiet_place
+from tests.support.rows import write_plan, write_rows
 
 Sampled = dict[tuple[str, str], str]
 WORDS = ("bread", "bees", "motorways", "thunderstorms", "tablecloths", "grandmothers", "pumps", "towers")
@@ -139,13 +140,13 @@ def test_nothing_is_rendered_where_the_prompts_are_known_to_be_the_same(
     mill: Mill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rendered: list[str] = []
-    hashed = reuse.input_hash
+    hashed = PlannedRow.input_hash
 
-    def counting(*parts: Any) -> str:
-        rendered.append(hashed(*parts))
+    def counting(row: PlannedRow, prompt: str | Messages) -> str:
+        rendered.append(hashed(row, prompt))
         return rendered[-1]
 
-    monkeypatch.setattr(reuse, "input_hash", counting)
+    monkeypatch.setattr(PlannedRow, "input_hash", counting)
     mill.write(FAKE, mill.plan(20, ("a",)), "first")
     more = mill.write(FAKE, mill.plan(20, ("a", "b")), "more values")
     assert (more.carried, rendered) == (20, []), "the same passages and demonstrations"
@@ -199,7 +200,7 @@ def test_a_folder_that_clean_removes_meanwhile_is_left(tmp_path: Path, monkeypat
     prompts, documents = PromptsFolder(inputs["prompts"]), DocumentsFolder(inputs["documents"])
     for name in ("source", "new"):
         parts = begin(tmp_path / "samples" / name)
-        reuse.note_recipe(parts.folder, make_recipe(FAKE, prompts, documents))
+        reuse.note_recipe(parts.folder, make_recipe(FAKE, prompts, documents.passages_file))
 
     def removed(*arguments: Any) -> list[Path]:
         sources = find_sources(*arguments)
@@ -208,7 +209,7 @@ def test_a_folder_that_clean_removes_meanwhile_is_left(tmp_path: Path, monkeypat
         return sources
 
     monkeypatch.setattr(reuse, "find_sources", removed)
-    assert reuse.reuse_rows(parts, prompts, documents.texts()) == 0
+    assert reuse.reuse_rows(parts, prompts, documents.joinable()) == 0
 
 
 def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> None:
@@ -216,9 +217,9 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
     prompts = PromptsFolder(tmp_path / "prompts")
     prompts.write_basis(TASK, [], [])
     documents = DocumentsFolder(tmp_path)
-    recipe = make_recipe(FAKE, prompts, documents)
-    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts, documents).text
-    assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts, documents).text
+    recipe = make_recipe(FAKE, prompts, documents.passages_file)
+    assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts, documents.passages_file).text
+    assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts, documents.passages_file).text
     for name in ("b", "a", "own", "foreign", "older version"):
         (tmp_path / name / ("attempt-0001" if name == "older version" else "manifest")).mkdir(parents=True)
         values = vars(recipe) | ({"text": "other"} if name == "foreign" else {})
@@ -231,9 +232,9 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
 def test_other_code_that_writes_is_another_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prompts = PromptsFolder(tmp_path)
     prompts.write_basis(TASK, [], [])
-    before = make_recipe(FAKE, prompts, DocumentsFolder(tmp_path))
+    before = make_recipe(FAKE, prompts, DocumentsFolder(tmp_path).passages_file)
     monkeypatch.setattr("engine.generation.config.source_hash", lambda module: f"edited {module}")
-    assert make_recipe(FAKE, prompts, DocumentsFolder(tmp_path)).text != before.text
+    assert make_recipe(FAKE, prompts, DocumentsFolder(tmp_path).passages_file).text != before.text
 
 
 @pytest.mark.parametrize("parts", range(3))
@@ -263,3 +264,26 @@ def test_a_kill_while_taking_over_takes_nothing_twice(mill: Mill, monkeypatch: p
     table = SamplesFolder(mill.root / "samples" / "second").rows()
     assert table["sample_id"].to_pylist() == list(range(50))
     assert pc.sum(pc.equal(table["attempt"], 0)).as_py() == 40
+
+
+def about_rows(mill: Mill, name: str, bodies: dict[str, str], temperatures: dict[str, float]) -> dict[str, Path]:
+    """A plan about rows of one task, whose ids are names."""
+    columns: dict[str, list[object]] = {"body": [*bodies.values()], "unread": [name] * len(bodies)}
+    sampling: dict[str, list[object]] = {"temperature": [temperatures.get(row) for row in bodies]}
+    rows = write_rows(mill.root / "rows" / name, [*bodies], columns, sampling=sampling)
+    prompts, _ = write_plan(mill.root / "prompts" / name, rows)
+    return {"rows": rows.path, "prompts": prompts.path}
+
+
+def test_a_changed_file_of_rows_asks_only_for_what_is_new(mill: Mill) -> None:
+    bodies = {f"r{number}": f"subject number {number}" for number in range(20)}
+    assert asked(mill.write(FAKE, about_rows(mill, "first", bodies, {}), "first")) == 20
+    same = mill.write(FAKE, about_rows(mill, "same", dict(reversed(bodies.items())), {}), "same")
+    assert (asked(same), same.carried) == (0, 20), "neither order nor columns that no prompt reads count"
+    more = {"new": "another", **bodies, "r3": "edited"}
+    record = mill.write(FAKE, about_rows(mill, "more", more, {"r5": 0.5}), "more")
+    assert (asked(record), record.carried) == (3, 18), "one row is new, one edited, one drawn otherwise"
+    texts = {row["passage_id"]: row["text"] for row in mill.rows("more")}
+    assert {row["passage_id"]: row["text"] for row in mill.rows("first") if row["passage_id"] not in ("r3", "r5")} == {
+        name: text for name, text in texts.items() if name not in ("new", "r3", "r5")
+    }

@@ -21,8 +21,9 @@ from engine.runtime.place import Place
 from engine.samples.step import generate_samples
 from engine.storage.manifest import FencedError
 from engine.storage.parts import committed_ids, committed_parts, write_part
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLineHere
 from tests.support.committed import begin, write
+from tests.support.engines import Clock
 from tests.support.jobs import FAKE
 from tests.support.places import quiet_place
 
@@ -126,27 +127,35 @@ def test_a_run_of_few_samples_that_all_fail_is_refused(
 
 
 def test_a_time_budget_ends_a_run_with_exit_code_3_and_the_same_command_goes_on(
-    synthmill: CommandLine, corpus: Path, monkeypatch: pytest.MonkeyPatch
+    synthmill_here: CommandLineHere, corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    command = ["experiment=adapt", "samples=fake", f"collection={corpus}", "run_dir=run", "until=samples"]
+    command = [
+        "experiment=adapt",
+        "samples=fake",
+        f"collection={corpus}",
+        "run_dir=run",
+        "until=samples",
+        "tracking=off",
+    ]
     with monkeypatch.context() as patch:
         patch.setenv(SAMPLES_PER_SECOND, "30")
-        first = synthmill.run(*command, "samples.max_seconds=1.5")
+        Clock(patch)
+        first = synthmill_here.run(*command, "samples.max_seconds=1.5")
     assert first.returncode == 3, first.stderr
     assert "time budget (samples.max_seconds) reached: " in first.stderr
     assert "of 120 generated" in first.stderr
     assert "samples.max_seconds=1.5" in first.stderr.splitlines()[-1], "the command that goes on"
-    folder = synthmill.folder / "run" / "samples"
+    folder = synthmill_here.folder / "run" / "samples"
     before = SamplesFolder(folder).rows()
     assert 0 < before.num_rows < 120
     assert f"{before.num_rows} of 120" in first.stderr
     assert not (folder / "_DONE").exists()
-    second = synthmill.run(*command, "samples.max_seconds=600")
+    second = synthmill_here.run(*command, "samples.max_seconds=600")
     assert second.returncode == 0, second.stderr
     after = SamplesFolder(folder).rows()
     assert after["sample_id"].to_pylist() == list(range(120))
     kept = after.filter(pc.is_in(after["sample_id"], before["sample_id"]))
     assert set(kept["attempt"].to_pylist()) == {1}, "nothing is generated again"
-    log = (synthmill.folder / "run" / "logs" / "engine-0.log").read_text().splitlines()
+    log = (synthmill_here.folder / "run" / "logs" / "engine-0.log").read_text().splitlines()
     seeds = [line for line in log if line.startswith("engine 0: seed ")]
     assert len(seeds) == len(set(seeds)) == 2, "the second start draws otherwise than the first"

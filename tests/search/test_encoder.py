@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -215,10 +214,8 @@ def test_defaults_follow_the_model_section() -> None:
 def test_importing_the_module_costs_little() -> None:
     heavy = "{'torch', 'transformers', 'sentence_transformers', 'ray', 'numpy', 'pyarrow'}"
     code = f"import sys, engine.search.encoder; print(*({heavy} & set(sys.modules)))"
-    started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []
-    assert time.monotonic() - started < 5
 
 
 class GpuEngines(NoEngines):

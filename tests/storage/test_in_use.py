@@ -11,6 +11,7 @@ import pytest
 
 from engine.storage.in_use import using, while_no_driver_starts
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
 USE = """
 import sys
@@ -51,7 +52,7 @@ def test_a_killed_driver_does_not_count(tmp_path: Path) -> None:
         assert driver.stdout.readline() == "using\n"
         assert in_use(tmp_path) == {"abc", "def"}
         driver.kill()
-        driver.wait(10)
+        driver.wait(PATIENCE_SECONDS)
     assert len(list((tmp_path / "drivers").iterdir())) == 1
     assert in_use(tmp_path) == set()
     assert list((tmp_path / "drivers").iterdir()) == []

@@ -25,6 +25,7 @@ from engine.storage.store import (
     read_record,
 )
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 def record(**values: Any) -> StepRecord:
@@ -211,4 +212,4 @@ def test_waits_for_the_process_that_makes_the_same_step(tmp_path: Path) -> None:
         with Store(tmp_path).producing(folder, keep=False, on_wait=let_go):
             assert read_record(folder).record == {"by": "other"}
         assert waits == [folder], "it is said once that another run makes it"
-        assert other.wait(10) == 0
+        assert other.wait(PATIENCE_SECONDS) == 0

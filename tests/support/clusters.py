@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -17,8 +18,10 @@ import psutil
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 
-_START_SECONDS = 60.0
+_PORTS = range(20_000, 32_000)
+"""Above the ports of Ray's workers, and below those that the system gives to connections while nobody looks."""
 _STORE_BYTES = 150_000_000
 
 
@@ -49,10 +52,11 @@ def ray_start(num_cpus: int, num_gpus: int = 0) -> Iterator[str]:
 
 
 def free_port() -> int:
-    """A port that nobody listens at."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody listens at, and that is not likely to be the next one of another process of the tests."""
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", random.choice(_PORTS)))
+            return int(listener.getsockname()[1])
 
 
 def run_driver(file: str, *arguments: str, timeout: float = 200) -> str:
@@ -70,7 +74,7 @@ def run_driver(file: str, *arguments: str, timeout: float = 200) -> str:
 
 
 def _wait_for(port: int, head: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         assert head.poll() is None, "ray start has failed"
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -81,12 +85,9 @@ def _wait_for(port: int, head: subprocess.Popen[bytes]) -> None:
 
 def _end(head: subprocess.Popen[bytes]) -> None:
     """Ends the processes of one `ray start`, and no other."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        processes = psutil.Process(head.pid).children(recursive=True)
-        head.terminate()  # it ends what it started
-        _, left = psutil.wait_procs(processes, timeout=10)
-        for process in left:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-    head.kill()
+    processes = [psutil.Process(head.pid), *psutil.Process(head.pid).children(recursive=True)]
+    for process in processes:  # at once: left to themselves, Ray's agents need ten seconds to notice
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     head.wait()
+    psutil.wait_procs(processes, timeout=PATIENCE_SECONDS)

@@ -1,13 +1,19 @@
-"""`synthmill` as a user has it: in a process and a folder of its own."""
+"""`synthmill` as a user has it, in a process and a folder of its own; or in this process, where that is no matter."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from engine.command_line.main import main
 from tests.support.paths import CRASH_POINTS, ROOT
 
 
@@ -37,6 +43,32 @@ class CommandLine:
         process = self.start(*arguments)
         out, err = process.communicate(timeout=timeout)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def run_here(folder: Path, arguments: Sequence[str]) -> int:
+    """Runs the command line in this process, as if it were started in `folder`; returns its exit code."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with contextlib.chdir(folder):
+            return main(arguments)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class CommandLineHere:
+    """Runs `synthmill` in this process: neither Python's imports nor the start of a Ray are paid for once more."""
+
+    folder: Path
+    captured: pytest.CaptureFixture[str]
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Runs it to its end."""
+        self.captured.readouterr()
+        code = run_here(self.folder, arguments)
+        out, err = self.captured.readouterr()
+        return subprocess.CompletedProcess(arguments, code, out, err)
 
 
 @dataclass(frozen=True)

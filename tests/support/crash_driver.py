@@ -18,6 +18,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,15 +46,25 @@ from tests.support.kills import install
 POINTS = Path(__file__).resolve().parent / "crash_points"
 START_SECONDS = LIST_SECONDS = 0.05
 MAX_NUM_SEQS = 8
+SAMPLES_BEFORE_STOP = 45
+"""What an engine has written at the moment `writing`: more than a part holds, and less than its share of the plan."""
 DIED = 9
 """Exit code of a driver that died before a change of the disk."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A moment among the samples: an engine that has written so many makes the marker and goes no further."""
+
+    samples: int
+    marker: Path
 
 
 class LocalPool:
     """Engine loops in threads, two units ahead on each."""
 
-    def __init__(self, config: GeneratorConfig, log: Path) -> None:
-        self.config, self._log = config, log
+    def __init__(self, config: GeneratorConfig, log: Path, stop: Stop | None) -> None:
+        self.config, self._log, self._stop = config, log, stop
         self.start_seconds = START_SECONDS
         self.out_of_time = False
         self._loops = [EngineLoop(config, index) for index in range(config.num_engines)]
@@ -89,26 +100,32 @@ class LocalPool:
 
     def _run(self, loop: EngineLoop) -> None:
         try:
-            loop.run(_Noting(self.config, self._log))
+            loop.run(_Noting(self.config, self._log, self._stop))
         except BaseException:
             traceback.print_exc()
             os._exit(1)
 
 
 class _Noting(FakeGenerator):
-    """Leaves a byte in a file for every sample that it writes."""
+    """Leaves a byte in a file for every sample that it writes, and may stop for good in the middle of them."""
 
-    def __init__(self, config: GeneratorConfig, log: Path) -> None:
+    def __init__(self, config: GeneratorConfig, log: Path, stop: Stop | None) -> None:
         super().__init__(config)
         self._file = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
+        self._stop, self._written = stop, 0
 
     def _write(self, text: str, index: int, sampling: Sampling) -> Written:
         os.write(self._file, b".")
+        self._written += 1
+        if self._stop and self._written == self._stop.samples:
+            self._stop.marker.touch()
+            time.sleep(600)
         return super()._write(text, index, sampling)
 
 
 def drive(work: dict[str, Any]) -> None:
     """One start of the driver: the samples step as engine/runtime/step.py runs it."""
+    stop = Stop(SAMPLES_BEFORE_STOP, Path(work["marker"])) if work.get("stop_at") == "writing" else None
     if work.get("stop_at"):
         spec = importlib.util.spec_from_file_location("crash_points", POINTS / "sitecustomize.py")
         assert spec, "the file lies beside this one"
@@ -127,7 +144,7 @@ def drive(work: dict[str, Any]) -> None:
         part_rows=work["part_rows"],
     )
     os.environ[SAMPLES_PER_SECOND] = str(work["rate"])
-    pools = SimpleNamespace(start=lambda config, *_: LocalPool(config, root / "written"))
+    pools = SimpleNamespace(start=lambda config, *_: LocalPool(config, root / "written", stop))
     where: Any = SimpleNamespace(engines=pools, console=Console(RichConsole(file=io.StringIO())))
     inputs = {noun: root / noun / work["name"] for noun in ("documents", "prompts")}
     store = Store(root)

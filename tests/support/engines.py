@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
+import pytest
 
+from engine.generation.pool import EnginePool
+from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.place import Place
-
-T = TypeVar("T")
-
-
-def wait_until(there: Callable[[], T], what: str, seconds: float = 60.0) -> T:
-    """Waits until something is there, and returns it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := there():
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"{what} did not come in {seconds:g} s")
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
 def process_of(place: Place, index: int) -> int:
@@ -56,6 +47,26 @@ def kill_after_its_first_part(place: Place, folder: Path, *indexes: int) -> None
         os.kill(process, signal.SIGKILL)
 
 
+class Clock:
+    """The clock of time budgets: it stands still until an engine has written a sample, and then all time is over."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._is_over = False
+        monkeypatch.setattr("engine.generation.budget.time", self)
+        monkeypatch.setattr(EnginePool, "totals", self._looking_at(EnginePool.totals))
+
+    def monotonic(self) -> float:
+        return 3600.0 if self._is_over else 0.0
+
+    def _looking_at(self, totals: Callable[[EnginePool], list[EngineTotals]]) -> Callable[[EnginePool], Any]:
+        def look(pool: EnginePool) -> list[EngineTotals]:
+            found = totals(pool)
+            self._is_over |= add_up(found).finished > 0
+            return found
+
+        return look
+
+
 def hold_cpus(number: int) -> Any:
     """An actor that holds so many of the cluster's CPUs until it is killed."""
     import ray
@@ -65,5 +76,5 @@ def hold_cpus(number: int) -> Any:
             return True
 
     holder = ray.remote(Holder).options(num_cpus=number).remote()  # type: ignore[attr-defined]
-    assert ray.get(holder.is_there.remote(), timeout=60)
+    assert ray.get(holder.is_there.remote(), timeout=PATIENCE_SECONDS)
     return holder

@@ -19,6 +19,7 @@ from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
 from tests.support.committed import begin
+from tests.support.waiting import PATIENCE_SECONDS
 
 CONFIG = GeneratorConfig(generator=GeneratorKind.fake, seed=0, max_num_seqs=8)
 TASK = TaskConfig(
@@ -115,7 +116,7 @@ class Running:
 
     def end(self) -> EngineTotals:
         self.loop.stop()
-        self.thread.join(10)
+        self.thread.join(PATIENCE_SECONDS)
         assert not self.thread.is_alive()
         if self.errors:
             raise self.errors[0]
@@ -123,7 +124,7 @@ class Running:
 
 
 def finished(ticket: Ticket) -> None:
-    assert ticket.done.wait(10), "the loop has stalled"
+    assert ticket.done.wait(PATIENCE_SECONDS), "the loop has stalled"
 
 
 Start = Callable[..., Running]

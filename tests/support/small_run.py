@@ -35,7 +35,7 @@ from engine.storage.typed import to_json_values
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
 from eval.config import ReportConfig
-from eval.data_quality import quality_figures
+from eval.data_quality.queries import quality_figures
 from eval.decision import held_out_queries
 from eval.evaluation import Evaluation, conclude
 from eval.figures import assemble, with_effort

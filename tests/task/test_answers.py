@@ -116,10 +116,10 @@ def test_an_exception_without_a_message_has_its_name() -> None:
 
 
 def test_a_fence_that_is_never_closed_takes_no_time() -> None:
-    before = time.monotonic()
+    before = time.thread_time()
     with pytest.raises(TurnError, match="no JSON"):
         parse_json("```json" + "\n" * 100_000, None, "")
-    assert time.monotonic() - before < 1
+    assert time.thread_time() - before < 1
 
 
 def test_items_lose_their_bullets() -> None:

@@ -311,3 +311,10 @@ def test_messages_have_a_prefix_up_to_their_first_content() -> None:
 def test_a_completion_has_no_use_for_a_chat_template() -> None:
     renderer = renderer_of(TASK)
     assert renderer.with_template(as_text) is renderer
+
+
+def test_the_hash_of_a_row_covers_what_prompts_read_and_how_it_is_drawn() -> None:
+    rows = [({"a": 1}, {}), ({"a": 2}, {}), ({"a": 1}, {"temperature": 0.5})]
+    hashes = {input_hash("a prompt", {}, "", row, sampling) for row, sampling in rows}
+    assert len(hashes) == 3
+    assert input_hash("a prompt", {}, "", {"b": 1, "a": 2}) == input_hash("a prompt", {}, "", {"a": 2, "b": 1})

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import UserError
-from engine.task.templates import compile_expression, compile_template, names_used, render, undeclared_names
+from engine.task.templates import as_row, compile_expression, compile_template, names_used, render, undeclared_names
 
 PASSAGE = {"title": "Kites", "text": "A kite dives\nwithout a tail."}
 
@@ -107,3 +107,23 @@ def test_names_a_source_uses(source: str, names: set[str]) -> None:
 def test_a_variable_used_as_a_whole_is_told(source: str) -> None:
     with pytest.raises(LookupError, match="condition is used as a whole"):
         names_used(source, "condition")
+
+
+def test_a_null_of_a_row_never_becomes_a_word_of_a_prompt() -> None:
+    row = as_row({"a": None, "b": "x"})
+    for source, text in (
+        ("{{ row.b }}", "x"),
+        ("{% if row.a %}y{% endif %}", ""),
+        ("{{ row.a or 'none' }}", "none"),
+        ("{{ row.a | default('none') }}", "none"),
+    ):
+        assert render(compile_template(source, "task.prompt"), "task.prompt", row=row) == text
+    for source in ("{{ row.a }}", "{{ row.a | upper }}", "{{ row.a ~ 'x' }}"):
+        with pytest.raises(UserError, match=r"row\.a has no value here"):
+            render(compile_template(source, "task.prompt"), "task.prompt", row=row)
+
+
+def test_a_column_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    with pytest.raises(UserError, match="there is no 'boody'") as caught:
+        render(compile_template("{{ row.boody }}", "p"), "p", passage={}, row=as_row({"body": "x"}))
+    assert caught.value.remedy == "did you mean row.body? it may use row.body"

@@ -10,7 +10,15 @@ import pytest
 from engine.errors import UserError
 from engine.task.answers import Answer, TurnError
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
-from engine.task.turns import Turn, as_template, resolve_turns, shows_demonstrations, shows_documents, turn_needs
+from engine.task.turns import (
+    Turn,
+    as_template,
+    resolve_turns,
+    row_columns,
+    shows_demonstrations,
+    shows_documents,
+    turn_needs,
+)
 from tests.support.tasks import SCHEMA, TASK
 
 SEEN: dict[str, Any] = {"passage": {"title": "", "text": "bees"}, "condition": {"form": "a"}, "turns": {}}
@@ -204,3 +212,24 @@ def test_without_a_generator_only_messages_make_a_chat() -> None:
     turns = {"a": TurnConfig("x"), "b": TurnConfig(messages=[{"role": "user", "content": "y"}])}
     kinds = [turn.config.kind for turn in resolve_turns(TaskConfig(turns=turns)).values()]
     assert kinds == [PromptKind.completion, PromptKind.chat]
+
+
+def test_the_columns_that_turns_read_are_those_of_templates_filters_and_chats() -> None:
+    turns = {
+        "a": TurnConfig(prompt='{{ row.body }} {{ row["my column"] }}', keep_if="row.least < text | length"),
+        "b": TurnConfig(messages=[{"role": "user", "content": "{{ row.more }}"}], kind=PromptKind.chat),
+        "c": TurnConfig(conversation="chat", kind=PromptKind.chat),
+    }
+    task = TaskConfig(turns=turns)
+    assert row_columns(resolve_turns(task).values()) == {"body", "my column", "least", "more", "chat"}
+    whole = TaskConfig(prompt="{% for name in row %}{{ name }}{% endfor %}")
+    assert row_columns(resolve_turns(whole).values()) is None
+
+
+def test_a_turn_is_asked_in_one_way() -> None:
+    config = TurnConfig(prompt="x", conversation="chat", kind=PromptKind.chat)
+    with pytest.raises(UserError, match="has both a prompt and conversation"):
+        resolve_turns(TaskConfig(turns={"a": config}))
+    with pytest.raises(UserError, match="messages are for chats") as caught:
+        resolve_turns(TaskConfig(turns={"a": TurnConfig(conversation="chat", kind=PromptKind.completion)}))
+    assert caught.value.where == "task.turns.a.conversation"

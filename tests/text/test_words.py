@@ -16,7 +16,7 @@ from engine.examples.filters.contract import Row
 from engine.search.bm25 import Bm25Index
 from engine.text.spans import fold
 from engine.text.words import is_unspaced, runs, words
-from eval import data_quality
+from eval.data_quality import queries
 from tests.support.paths import ROOT
 
 SENTENCES = {
@@ -111,13 +111,13 @@ def test_korean_has_spaces_and_chinese_has_not() -> None:
 
 
 def test_filters_bm25_and_data_quality_count_the_same_words() -> None:
-    users = (engine.examples.filters.contract, engine.search.bm25, engine.text.spans, data_quality)
+    users = (engine.examples.filters.contract, engine.search.bm25, engine.text.spans, queries)
     assert {user.__name__: user.words for user in users} == {user.__name__: words for user in users}
     for text, _ in SENTENCES.values():
         assert Row(text).words == words(text)
         assert set(Bm25Index(["a"], [text]).vocabulary) == set(words(text))
         assert fold(text).split() == words(text)
-        assert data_quality.describe_queries([text]).vocabulary == len(set(words(text)))
+        assert queries.describe_queries([text]).vocabulary == len(set(words(text)))
 
 
 WORD_PATTERN = re.compile(r"(?:\\b)?\(?(?:\\w|\[\^?\\[wW][^\]\\.]*\])[+*]\)?(?:\\b)?")

@@ -6,12 +6,13 @@ import json
 import math
 import os
 import signal
-import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from engine.artifacts.model import ModelRecord
@@ -20,14 +21,31 @@ from engine.storage.typed import from_json_values, to_json_values
 from tests.support.training import Points, make_config, train, with_settings
 from training.config import Loss
 from training.workers import launch, worker
+from training.workers.job import TrainingJob
+
+CHECKPOINT_STEPS = 10
+"""In the middle of two epochs of eleven steps."""
 
 
-def test_a_trained_model_loads_and_has_learned(ray_session: None, base: Path, tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Trained:
+    """A training that went through, its model's folder, and what the tracker was told."""
+
+    record: ModelRecord
+    output: Path
+    tracker: Points
+
+
+@pytest.fixture(scope="module")
+def trained(ray_session: None, base: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    tracker, config = Points(), make_config(base, epochs=8, batch_size=32, query_prefix="query : ")
+    return Trained(*train(config, tmp_path_factory.mktemp("trained"), tracker), tracker)
+
+
+def test_a_trained_model_loads_and_has_learned(trained: Trained) -> None:
     from sentence_transformers import SentenceTransformer
 
-    config = make_config(base, epochs=8, batch_size=32, query_prefix="query : ")
-    record, output = train(config, tmp_path)
-
+    record, output = trained.record, trained.output
     assert record.loss.last < 0.8 * record.loss.first
     assert record.examples == 95
     assert record.batch_size == 19, "few rows make smaller steps, a fifth of the rows each"
@@ -53,9 +71,8 @@ def test_a_trained_model_loads_and_has_learned(ray_session: None, base: Path, tm
     assert "wandb" not in card
 
 
-def test_each_step_is_tracked(ray_session: None, base: Path, tmp_path: Path) -> None:
-    tracker = Points()
-    record, _ = train(make_config(base), tmp_path, tracker)
+def test_each_step_is_tracked(trained: Trained) -> None:
+    record, tracker = trained.record, trained.tracker
     assert [step for _, _, step in tracker.points] == list(range(1, record.steps + 1))
     assert all(noun == "model" and set(point) == {"loss", "learning_rate"} for noun, point, _ in tracker.points)
     assert max(point["learning_rate"] for _, point, _ in tracker.points) == pytest.approx(record.learning_rate)
@@ -76,10 +93,27 @@ def test_more_workers_than_cores_are_refused(ray_session: None, base: Path, tmp_
         train(make_config(base, num_workers=64, batch_size=64), tmp_path)
 
 
-def test_a_trainer_that_fails_says_where_its_log_is(ray_session: None, base: Path, tmp_path: Path) -> None:
-    (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.safetensors").mkdir()  # saving the weights must fail
-    with pytest.raises(RuntimeError, match=r"training-0\.log"):
+def failing() -> Callable[[dict[str, Any]], object]:
+    """What a worker does that fails before it imports anything large."""
+    plain = worker.train_on_rank
+
+    def train_and_fail(settings: dict[str, Any]) -> object:
+        def fail(job: TrainingJob) -> None:
+            raise OSError(f"{job.output} cannot be written")
+
+        from training.workers import worker as here
+
+        here._set_up_rank = fail  # type: ignore[assignment]
+        return plain(settings)
+
+    return train_and_fail
+
+
+def test_a_trainer_that_fails_says_where_its_log_is(
+    ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launch, "train_on_rank", failing())
+    with pytest.raises(RuntimeError, match=r"training-0\.log:\n(?s:.*)cannot be written"):
         train(make_config(base, epochs=1, max_failures=0), tmp_path)
 
 
@@ -92,13 +126,17 @@ def test_a_training_that_diverges_fails_and_leaves_no_model(ray_session: None, b
     assert not list((tmp_path / "model").iterdir())
 
 
-def test_a_base_for_dot_products_is_trained_and_saved_as_one(ray_session: None, base: Path, tmp_path: Path) -> None:
+def test_a_base_for_dot_products_with_hard_negatives_is_trained_and_saved_as_one(
+    ray_session: None, base: Path, tmp_path: Path
+) -> None:
     from sentence_transformers import SentenceTransformer
 
     prompts = {"query": "query : ", "passage": "word1 "}
     e5 = with_settings(base, tmp_path / "e5", prompts=prompts, similarity_fn_name="dot")
-    record, output = train(make_config(e5, epochs=1), tmp_path)
+    mined = {"num_hard_negatives": 2, "symmetric": True, "hard_negative_last_rank": 1}
+    record, output = train(make_config(e5, epochs=1, **mined), tmp_path)
     assert record.steps > 0
+    assert 95 <= record.random_negatives <= 190, "one rank holds at most one of the two negatives of a row"
     model = SentenceTransformer(str(output), device="cpu", local_files_only=True)
     assert model.similarity_fn_name == "dot"
     assert (model.prompts["query"], model.prompts["document"]) == ("query : ", "word1 ")
@@ -107,63 +145,26 @@ def test_a_base_for_dot_products_is_trained_and_saved_as_one(ray_session: None, 
         assert part in card
 
 
-@pytest.mark.slow
-def test_ranks_of_unequal_memory_train_with_one_loss(
-    ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Rank 1 finds no memory free, so that both take the loss that holds fewer rows."""
+def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:
+    """What a worker does that is killed once, when Ray Train knows of its checkpoint and it is a step further."""
     plain = worker.train_on_rank
 
-    def with_memory_of_its_own(settings: dict[str, Any]) -> object:
+    def train_and_die(settings: dict[str, Any]) -> object:
         import ray.train
 
-        from training.losses import auto
+        from training.workers.trainer import CurveCallback
 
-        free = (0 if ray.train.get_context().get_world_rank() else 1 << 40, False)
-        auto.free_bytes = lambda _: free
+        def die(_: CurveCallback, arguments: Any, state: Any, *others: Any, **options: Any) -> None:
+            while state.global_step > CHECKPOINT_STEPS:
+                if snapshot.is_file() and "checkpoint_" in snapshot.read_text():
+                    os.kill(os.getpid(), signal.SIGKILL)
+                time.sleep(0.05)
+
+        if ray.train.get_checkpoint() is None:
+            CurveCallback.on_step_end = die  # type: ignore[method-assign,assignment]
         return plain(settings)
 
-    monkeypatch.setattr(launch, "train_on_rank", with_memory_of_its_own)
-    record, _ = train(make_config(base, epochs=1, num_workers=2), tmp_path)
-    assert (record.world_size, record.loss_kind) == (2, "cached_mnrl")
-
-
-@pytest.mark.slow
-def test_hard_negatives_train_and_are_counted(ray_session: None, base: Path, tmp_path: Path) -> None:
-    config = make_config(base, num_hard_negatives=2, symmetric=True, epochs=1, hard_negative_last_rank=1)
-    record, output = train(config, tmp_path)
-    assert record.steps > 0
-    assert (output / "model.safetensors").is_file()
-    assert 95 <= record.random_negatives <= 190, "one rank holds at most one of the two negatives of a row"
-
-
-@pytest.mark.slow
-def test_a_killed_worker_goes_on_from_its_checkpoint(ray_session: None, base: Path, tmp_path: Path) -> None:
-    """The process dies once, in the middle; the steps of the checkpoint are not trained again."""
-
-    def kill_once() -> None:
-        snapshot = tmp_path / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
-        while not snapshot.is_file() or "checkpoint_2" not in snapshot.read_text():  # Ray Train knows of one
-            if stop.wait(0.05):
-                return
-        for process in psutil.Process().children(recursive=True):
-            if "RayTrainWorker" in " ".join(process.cmdline()):
-                os.kill(process.pid, signal.SIGKILL)
-
-    stop = threading.Event()
-    killer = threading.Thread(target=kill_once)
-    killer.start()
-    try:
-        record, output = train(make_config(base, epochs=16, checkpoint_steps=60, max_failures=3), tmp_path)
-    finally:
-        stop.set()
-        killer.join()
-    assert record.resumed_at_step >= 60
-    assert record.resumed_at_step % 60 == 0
-    assert record.resumed_at_step < record.steps
-    assert record.loss.first > record.loss.last  # of the whole training, not of the rest
-    assert record.steps == 16 * record.examples_per_epoch // 8
-    assert (output / "model.safetensors").is_file()
+    return train_and_die
 
 
 def train_without_dropout(base: Path, folder: Path, loss: Loss, num_workers: int) -> tuple[ModelRecord, Path]:
@@ -176,27 +177,87 @@ def train_without_dropout(base: Path, folder: Path, loss: Loss, num_workers: int
     (copy / "config.json").unlink()
     off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
     (copy / "config.json").write_text(json.dumps(settings | off))
-    config = make_config(copy, epochs=1, num_workers=num_workers, loss=loss, mini_batch_size=2, learning_rate=1e-3)
+    config = make_config(
+        copy,
+        epochs=2,
+        num_workers=num_workers,
+        loss=loss,
+        mini_batch_size=2,
+        learning_rate=1e-3,
+        checkpoint_steps=CHECKPOINT_STEPS,
+        max_failures=1,
+    )
     return train(config, folder)
 
 
 @pytest.fixture(scope="module")
-def of_one_worker(ray_session: None, base: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelRecord, Path]:
-    return train_without_dropout(base, tmp_path_factory.mktemp("one"), Loss.mnrl, 1)
+def of_a_killed_worker(
+    ray_session: None, base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ModelRecord, Path]:
+    """What one worker learned whose process died once, in the middle."""
+    folder = tmp_path_factory.mktemp("killed")
+    snapshot = folder / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "train_on_rank", dies_once(snapshot))
+        return train_without_dropout(base, folder, Loss.mnrl, 1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loss", [pytest.param(Loss.mnrl, marks=pytest.mark.soak), Loss.cached_mnrl])
+def test_a_killed_worker_goes_on_from_its_checkpoint(of_a_killed_worker: tuple[ModelRecord, Path]) -> None:
+    """The steps of the checkpoint are not trained again; what was learned is held against others' below."""
+    record, output = of_a_killed_worker
+    assert record.resumed_at_step == CHECKPOINT_STEPS
+    assert record.steps == record.epochs * record.examples_per_epoch // 8 > CHECKPOINT_STEPS + 1
+    assert record.loss.first > record.loss.last  # of the whole training, not of the rest
+    assert (output / "model.safetensors").is_file()
+
+
+def without_memory_on_rank_1() -> Callable[[dict[str, Any]], object]:
+    """What workers do of which only the first finds memory free."""
+    plain = worker.train_on_rank
+
+    def with_memory_of_its_own(settings: dict[str, Any]) -> object:
+        import ray.train
+
+        from training.losses import auto
+
+        free = (0 if ray.train.get_context().get_world_rank() else 1 << 40, False)
+        auto.free_bytes = lambda _: free
+        return plain(settings)
+
+    return with_memory_of_its_own
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "loss",
+    [
+        Loss.auto,
+        pytest.param(Loss.mnrl, marks=pytest.mark.soak),
+        pytest.param(Loss.cached_mnrl, marks=pytest.mark.soak),
+    ],
+)
 def test_two_workers_learn_what_one_learns(
-    of_one_worker: tuple[ModelRecord, Path], base: Path, tmp_path: Path, loss: Loss
+    of_a_killed_worker: tuple[ModelRecord, Path],
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    loss: Loss,
 ) -> None:
-    """Same plan, negatives gathered across workers, no dropout: the same weights but for rounding, cached or not."""
+    """Same plan, negatives gathered across workers, no dropout: the same weights but for rounding, cached or not.
+
+    The one was killed and went on, which makes no difference either.
+
+    Where they choose the loss and one of them has no memory free, both take the one that holds fewer rows.
+    """
+    if loss is Loss.auto:
+        monkeypatch.setattr(launch, "train_on_rank", without_memory_on_rank_1())
     from safetensors.numpy import load_file
 
-    record_of_one, model_of_one = of_one_worker
+    record_of_one, model_of_one = of_a_killed_worker
     record, model = train_without_dropout(base, tmp_path, loss, 2)
     assert (record_of_one.world_size, record.world_size) == (1, 2)
-    assert (record_of_one.loss_kind, record.loss_kind) == ("mnrl", loss.value)
+    assert (record_of_one.loss_kind, record.loss_kind) == ("mnrl", "mnrl" if loss is Loss.mnrl else "cached_mnrl")
     assert record_of_one.steps == record.steps
     weights = load_file(model / "model.safetensors")
     for name, expected in load_file(model_of_one / "model.safetensors").items():

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.storage.store import NOUNS, is_done
+from engine.storage.store import EVERY_NOUN, is_done
 
 TREE_SUFFIXES = (".txt", ".md", ".markdown", ".rst", ".html", ".htm")
 """The endings of the files that a tree is read from."""
@@ -81,7 +81,7 @@ def _is_benchmark(file: Path, folder: Path) -> bool:
 
 def _is_output(folder: Path) -> bool:
     """Tells whether synthmill wrote a folder: a run folder, or a store, finished or not."""
-    return _is_run_folder(folder) or any(_holds_step_outputs(folder / noun) for noun in NOUNS)
+    return _is_run_folder(folder) or any(_holds_step_outputs(folder / noun) for noun in EVERY_NOUN)
 
 
 def _is_run_folder(folder: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.cost import Amounts, Cost
-from eval.data_quality import QueryFigures, WordLengths
+from eval.data_quality.queries import QueryFigures, WordLengths
 from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
 from eval.report import Bm25Settings, GenerationRates, TrainingFigures
 from tests.support.small_run import small_report

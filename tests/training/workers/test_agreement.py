@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tests.support.paths import ROOT
+from tests.support.waiting import PATIENCE_SECONDS
 from training.workers.agreement import is_so_on_all_ranks
 
 CODE = """
@@ -29,7 +30,7 @@ def test_all_ranks_get_one_answer_and_it_is_yes_where_all_say_so(tmp_path: Path)
         subprocess.Popen([*command, str(rank), "yy,yn,ny,nn", str(tmp_path / "m")], cwd=ROOT, stdout=subprocess.PIPE)
         for rank in range(2)
     ]
-    answers = [rank.communicate(timeout=60)[0].decode().split() for rank in ranks]
+    answers = [rank.communicate(timeout=PATIENCE_SECONDS)[0].decode().split() for rank in ranks]
     assert answers == [["True", "False", "False", "False"]] * 2
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.task.shares import target_shares
 from engine.text.words import words
+from eval.data_quality.diversity import MOST_COMPARED, SampleDiversity, describe_diversity, distinct_n
 from eval.draws import draw_rows
 
 MOST_DESCRIBED = 100_000
@@ -93,6 +94,8 @@ class DataQuality:
     real: QueryFigures | None = None
     """The benchmark's queries; None without a benchmark."""
     distinct_2_at_equal_number: DiversityFigures | None = None
+    diversity: Mapping[str, SampleDiversity] = field(default_factory=dict)
+    """Of `kept` queries, and of as many `real` ones with a benchmark; empty in reports from before it was measured."""
 
 
 def describe_queries(queries: Sequence[str]) -> QueryFigures:
@@ -107,8 +110,7 @@ def describe_queries(queries: Sequence[str]) -> QueryFigures:
 
 def distinct_2(queries: Sequence[str]) -> float:
     """Number of different pairs of neighbouring words over that of all such pairs; 0 when there are none."""
-    pairs = [pair for query in queries for pair in zip(words(query), words(query)[1:], strict=False)]
-    return round(len(set(pairs)) / len(pairs), 4) if pairs else 0.0
+    return round(distinct_n(queries, 2), 4)
 
 
 def compare_diversity(kept: Sequence[str], real: Sequence[str], seed: int) -> DiversityFigures:
@@ -157,7 +159,19 @@ def quality_figures(
         conditions=kept_shares(examples, targets),
         real=describe_queries(real_texts) if real else None,
         distinct_2_at_equal_number=compare_diversity(texts, real_texts, seed) if real else None,
+        diversity=compare_samples({"kept": texts, "real": real_texts} if real else {"kept": texts}, seed),
     )
+
+
+def compare_samples(texts: Mapping[str, Sequence[str]], seed: int) -> dict[str, SampleDiversity]:
+    """Describes the diversity of several sets of texts, in samples of one size, since the figures depend on it.
+
+    Args:
+        texts: the texts of each set, by its name.
+        seed: of the draws.
+    """
+    limit = min(MOST_COMPARED, *map(len, texts.values()))
+    return {name: describe_diversity(listed, limit=limit, seed=seed) for name, listed in texts.items()}
 
 
 def _word_lengths(lengths: Sequence[int]) -> WordLengths:

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from engine.prompts.replicates import Occurrences
+from engine.text.occurrences import Occurrences
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 64, 5000])

@@ -9,7 +9,7 @@ import pytest
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.task.config import AttributeConfig, TaskConfig
-from eval.data_quality import (
+from eval.data_quality.queries import (
     DiversityFigures,
     WordLengths,
     compare_diversity,
@@ -61,7 +61,7 @@ def test_figures_of_a_run(tmp_path: Path) -> None:
 
 def test_of_very_many_queries_some_are_described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = ExamplesFolder(build_run(tmp_path)["examples"])
-    monkeypatch.setattr("eval.data_quality.MOST_DESCRIBED", 3)
+    monkeypatch.setattr("eval.data_quality.queries.MOST_DESCRIBED", 3)
     figures = quality_figures(folder, {}, 0, {})
     assert figures.kept.queries == 3
     assert sum(share.generated for share in figures.conditions["form"].values()) == 24, "conditions are counted in all"
@@ -79,3 +79,13 @@ def test_targets_are_the_shares_that_a_task_asks_for(tmp_path: Path) -> None:
     PromptsFolder(tmp_path).write_basis(TaskConfig(attributes=attributes), [], [])
     assert read_targets(tmp_path) == {"form": {"question": 0.75, "keywords": 0.25}}
     assert read_targets(build_run(tmp_path / "run")["prompts"]) == {}
+
+
+def test_samples_that_are_compared_have_one_size(tmp_path: Path) -> None:
+    examples = ExamplesFolder(build_run(tmp_path)["examples"])
+    real = small_benchmark().queries
+    sizes = {name: sample.texts for name, sample in quality_figures(examples, real, 0, {}).diversity.items()}
+    assert sizes == {"kept": len(real), "real": len(real)}
+    alone = quality_figures(examples, {}, 0, {}).diversity
+    assert list(alone) == ["kept"]
+    assert alone["kept"].texts == alone["kept"].drawn_from

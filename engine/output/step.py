@@ -1,0 +1,131 @@
+"""The output step joins every row of a file of prompts with its answer, in the order of the file.
+
+In: the rows folder and the samples about it. Out: an output folder (engine/artifacts/output.py). Samples lie in the
+order in which engines finished them; they are sorted through files, each of some tens of thousands of rows, so that
+memory depends on neither the rows nor the answers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from engine.artifacts.output import OutputFolder, OutputRecord
+from engine.artifacts.rows import COLUMN, JSON, ROW_ID, JoinableRows, RowsFolder
+from engine.artifacts.samples import SamplesFolder
+from engine.errors import BrokenInvariantError
+from engine.output.config import OutputConfig
+from engine.storage.parts import row_groups
+from engine.storage.tables import read_rows
+
+if TYPE_CHECKING:
+    from engine.runtime.place import Place
+
+_BUCKET_ROWS = 1 << 16
+"""Rows of the file whose answers are sorted at a time ..."""
+_MOST_BUCKETS = 256
+"""... or more, where there would be too many files."""
+_READ_ROWS = 1 << 14
+_PLACE = "place"
+"""The column by which answers are sorted: the place of their row in the file."""
+_ANSWER = {"text": "answer"} | {
+    name: name for name in ("error", "finish_reason", "prompt_tokens", "output_tokens", "logprob", "model")
+}
+"""The columns of a sample that are shown, and what they are called."""
+_DIGITS = 4
+"""Digits of a log-probability after the point."""
+_OF_TURNS = ("turn_", "reasoning_", "field_", "score_")
+
+
+def write_output(config: OutputConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> OutputRecord:  # noqa: ARG001
+    """Writes every row with its answers.
+
+    Args:
+        config: how many answers a row has.
+        inputs: the rows and the samples.
+        output: becomes an output folder.
+        place: where the step runs.
+
+    Raises:
+        BrokenInvariantError: a row has more or fewer answers than were planned.
+    """
+    rows, folder = RowsFolder(inputs["rows"]), OutputFolder(output)
+    joinable = rows.joinable()
+    written = failed = number = 0
+    with tempfile.TemporaryDirectory(dir=output, prefix="sorting-") as scratch:
+        buckets = _sort_into_buckets(SamplesFolder(inputs["samples"]), joinable, rows.num_rows(), Path(scratch))
+        for bucket in buckets:
+            answers = read_rows(bucket).sort_by([(_PLACE, "ascending"), ("replicate", "ascending")])
+            for first in range(0, answers.num_rows, joinable.rows_at_once):
+                some = answers.slice(first, joinable.rows_at_once)
+                folder.write_part(number, _joined(some, joinable, with_replicate=config.per_row > 1))
+                number += 1
+            written += answers.num_rows
+            failed += pc.sum(pc.equal(answers["status"], "failed")).as_py() or 0
+    if written != rows.num_rows() * config.per_row:
+        raise BrokenInvariantError(f"{rows.num_rows()} rows have {written} answers, {config.per_row} each were planned")
+    as_json = [name.removeprefix(JSON) for name in pq.read_schema(rows.file).names if name.startswith(JSON)]
+    return OutputRecord(rows=written, answered=written - failed, failed=failed, as_json=as_json)
+
+
+def _sort_into_buckets(samples: SamplesFolder, rows: JoinableRows, num_rows: int, scratch: Path) -> Iterator[Path]:
+    """Writes answers into files by the place of their rows, and gives those files in the order of the rows."""
+    bucket_rows = max(_BUCKET_ROWS, -(-num_rows // _MOST_BUCKETS))
+    writers: dict[int, pq.ParquetWriter] = {}
+    with contextlib.ExitStack() as stack:
+        for table in row_groups(samples.parts(), _READ_ROWS):
+            places = rows.numbers(table["passage_id"].to_pylist())
+            answers = table.replace_schema_metadata(None).append_column(_PLACE, pa.array(places))
+            of_bucket = places // bucket_rows
+            for bucket in np.unique(of_bucket).tolist():
+                if bucket not in writers:
+                    file = scratch / f"{bucket:05d}.parquet"
+                    writers[bucket] = stack.enter_context(pq.ParquetWriter(file, answers.schema))
+                writers[bucket].write_table(answers.filter(pa.array(of_bucket == bucket)))
+    yield from sorted(scratch.glob("*.parquet"))
+
+
+def _joined(answers: pa.Table, rows: JoinableRows, *, with_replicate: bool) -> pa.Table:
+    """Returns rows with their own columns and their answers.
+
+    Args:
+        answers: samples with the place of their rows, in the order of these.
+        rows: the rows.
+        with_replicate: whether rows have several answers, which are then numbered.
+    """
+    own = rows.take(answers[_PLACE].to_numpy())
+    columns = {ROW_ID: own[ROW_ID]}
+    for name in own.column_names:
+        if name.startswith((COLUMN, JSON)):
+            columns[name.removeprefix(JSON if name.startswith(JSON) else COLUMN)] = own[name]
+    shown = {"replicate": "replicate"} if with_replicate else {}
+    shown |= _ANSWER | {name: name for name in answers.column_names if name.startswith(_OF_TURNS)}
+    is_answer = pc.equal(answers["status"], "generated")
+    for name, title in shown.items():
+        values = answers[name]
+        if name == "logprob":
+            values = pc.round(values.cast(pa.float64()), _DIGITS)
+        if name == "text":
+            values = pc.if_else(is_answer, values, pa.scalar(None, values.type))
+        columns[_free(title, list(columns))] = values
+    return _with_plain_texts(pa.table(columns))
+
+
+def _free(name: str, taken: Sequence[str]) -> str:
+    """Returns a name that no column has: a row's own columns keep theirs."""
+    while name in taken:
+        name = f"answer_{name}"
+    return name
+
+
+def _with_plain_texts(table: pa.Table) -> pa.Table:
+    fields = [pa.field(f.name, pa.string()) if pa.types.is_large_string(f.type) else f for f in table.schema]
+    return table.cast(pa.schema(fields))

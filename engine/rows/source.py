@@ -1,0 +1,172 @@
+"""Finds the files of prompts that a path names, and reads their rows.
+
+In: `prompts.path`. Out: the files, of one kind, and their rows one by one with the place of each: `FILE:LINE`, or
+`FILE: row ROW`. Whatever is wrong with the path is said before anything is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.errors import UserError
+from engine.storage.lines import read_lines, read_objects, read_text, unreadable
+
+
+class Kind(Enum):
+    """What rows are read from."""
+
+    jsonl = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+    """One JSON object per line."""
+    csv = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+    """A table as text with a header; every value is a text, or none where a field is empty."""
+    parquet = (".parquet",)
+    """Columns with their types."""
+    texts = (".txt", ".md")
+    """A row per file, with the columns `path` and `text`."""
+
+
+DELIMITERS = (",", "\t", ";", "|")
+"""The delimiters of tables; the one that parts a header into most names is taken."""
+PARQUET_BATCH_ROWS = 1024
+"""Rows of a Parquet file that are in memory at a time."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one kind that a path names, in the order of reading."""
+
+    kind: Kind
+    path: Path
+    files: tuple[Path, ...]
+
+
+def find_source(path: str) -> Source:
+    """Finds the files of prompts, without reading them.
+
+    Args:
+        path: a file, or a folder of files of one kind, as the user wrote it.
+
+    Raises:
+        UserError: there are none, or they are of several kinds.
+    """
+    where, location = f"prompts.path={path}", Path(path).expanduser()
+    endings = ", ".join(ending for kind in Kind for ending in kind.value)
+    if not location.exists():
+        raise UserError("does not exist", where=where, remedy="name a file of prompts, or a folder of such files")
+    if location.is_file():
+        found = [kind for kind in Kind if location.name.lower().endswith(kind.value)]
+        if not found:
+            raise UserError(f"its ending {location.suffix!r} tells no kind", where=where, remedy=f"known are {endings}")
+        return Source(found[0], location, (location,))
+    files = {kind: _files(location, kind) for kind in Kind}
+    tables = [kind for kind in Kind if files[kind] and kind is not Kind.texts]
+    if len(tables) > 1:
+        listed = " and ".join(sorted(kind.name for kind in tables))
+        raise UserError(f"holds files of several kinds: {listed}", where=where, remedy="name a file or another folder")
+    kind = tables[0] if tables else Kind.texts  # a README beside tables is no row
+    if not files[kind]:
+        raise UserError("holds no readable files", where=where, remedy=f"readable are files that end in {endings}")
+    return Source(kind, location, tuple(files[kind]))
+
+
+def _files(folder: Path, kind: Kind) -> list[Path]:
+    found = (file for file in folder.rglob("*") if file.is_file() and file.name.lower().endswith(kind.value))
+    parts = ((file, file.relative_to(folder).parts) for file in found)
+    return sorted(file for file, names in parts if not any(name.startswith((".", "_")) for name in names))
+
+
+def read_tables(source: Source) -> Iterator[tuple[Path, int, pa.Table]]:
+    """Gives the rows of Parquet files batch by batch: the file, the number of the first row (from 1), the rows.
+
+    Raises:
+        UserError: a file is no Parquet file, or the files have columns of one name that do not fit each other.
+    """
+    schema = _common_schema(source.files)
+    for file in source.files:
+        first = 1
+        try:
+            with pq.ParquetFile(file, pre_buffer=False) as parquet:
+                for batch in parquet.iter_batches(PARQUET_BATCH_ROWS):
+                    missing = [field for field in schema if field.name not in batch.schema.names]
+                    table = pa.Table.from_batches([batch])
+                    for field in missing:
+                        table = table.append_column(field, pa.nulls(len(batch), field.type))
+                    yield file, first, table.select(schema.names).cast(schema)
+                    first += len(batch)
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(file, error) from error
+
+
+def _common_schema(files: tuple[Path, ...]) -> pa.Schema:
+    schemas = []
+    for file in files:
+        try:
+            schemas.append(pa.schema([_plain(field) for field in pq.read_schema(file)]))
+        except (pa.ArrowException, OSError) as error:
+            raise unreadable(file, error) from error
+    try:
+        return pa.unify_schemas(schemas, promote_options="permissive")
+    except pa.ArrowException as error:
+        remedy = "write all files with the same columns, or name one of them"
+        raise UserError(
+            f"the files have different columns ({error})", where=str(files[0].parent), remedy=remedy
+        ) from error
+
+
+def _plain(field: pa.Field) -> pa.Field:
+    kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
+    return pa.field(field.name, kind)
+
+
+def read_values(source: Source) -> Iterator[tuple[str, dict[str, object]]]:
+    """Gives the rows of all other files one by one, each with its place.
+
+    Raises:
+        UserError: malformed JSON or CSV, with file and line; a file that is no text.
+    """
+    for file in source.files:
+        if source.kind is Kind.jsonl:
+            yield from ((f"{file}:{item.line}", item.values) for item in read_objects(file))
+        elif source.kind is Kind.csv:
+            yield from _records(file)
+        else:
+            name = file.name if source.path.is_file() else file.relative_to(source.path).as_posix()
+            yield str(file), {"path": name, "text": read_text(file)}
+
+
+def _records(file: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    csv.field_size_limit(sys.maxsize)  # the default refuses fields past 128 KiB, and prompts are longer
+    header = next((line for line in read_lines(file) if line.strip()), "")
+    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+    reader, before = csv.reader(read_lines(file), delimiter=delimiter, strict=True), 0
+    names: list[str] = []
+    try:
+        for record in reader:
+            where, before = f"{file}:{before + 1}", reader.line_num
+            if not any(cell.strip() for cell in record):
+                continue
+            if not names:
+                names = [name.strip() for name in record]
+                _check_names(names, where)
+            elif len(record) != len(names):
+                remedy = 'quote fields that hold the delimiter or line breaks ("..."), or convert the file to JSONL'
+                what = f"{len(record)} fields where the header has {len(names)}"
+                raise UserError(what, where=where, remedy=remedy)
+            else:
+                yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}
+    except csv.Error as error:
+        remedy = 'close every quote and write a quote inside a field as ""'
+        raise UserError(f"malformed CSV ({error})", where=f"{file}:{before + 1}", remedy=remedy) from None
+
+
+def _check_names(names: list[str], where: str) -> None:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise UserError(f"the column {twice[0]!r} stands twice", where=where, remedy="give every column its own name")

@@ -1,0 +1,53 @@
+"use strict";
+// The table of marks, as sheet.py writes and reads it: one result a line. `pool`, `results`, `numberOf` and `state` are
+// those of judge.js, which follows in the same script.
+
+function shownCell(text) { // as `shown_cell` in sheet.py: a spreadsheet shows it and does not compute it
+  return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+}
+
+function csvText() {
+  const rows = results.map((result, number) => {
+    const query = pool.queries[result.query];
+    const texts = [query.text, result.title.join(""), result.text.join("")].map(shownCell);
+    const mark = state.marks[number];
+    return [pool.pool, query.id, result.passage, result.document, ...texts, mark === NONE ? "" : mark];
+  });
+  const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
+  return "\ufeff" + [pool.columns, ...rows].map((row) => row.map(quoted).join(",") + "\r\n").join("");
+}
+
+function parseCsv(text, delimiter) {
+  const rows = [[""]];
+  let isQuoted = false;
+  for (let position = 0; position < text.length; position += 1) {
+    const letter = text[position];
+    const row = rows[rows.length - 1];
+    if (isQuoted && letter === '"' && text[position + 1] === '"') {
+      row[row.length - 1] += '"';
+      position += 1;
+    } else if (letter === '"') isQuoted = !isQuoted;
+    else if (!isQuoted && letter === delimiter) row.push("");
+    else if (!isQuoted && letter === "\n") rows.push([""]);
+    else if (isQuoted || letter !== "\r") row[row.length - 1] += letter;
+  }
+  return rows.filter((row) => row.some((cell) => cell.trim()));
+}
+
+function marksOf(text) {
+  const plain = text.replace(/^\ufeff/, "");
+  const header = plain.split("\n", 1)[0];
+  const delimiter = [",", ";", "\t"].reduce((best, mark) => (header.split(mark).length > header.split(best).length ? mark : best));
+  const [names, ...rows] = parseCsv(plain, delimiter).map((row) => row.map((cell) => cell.trim()));
+  const columns = ["pool", "query_id", "passage_id", "grade"].map((name) => (names || []).indexOf(name));
+  if (columns.includes(-1)) throw new Error("it has no columns pool, query_id, passage_id and grade");
+  return rows.flatMap((row, line) => {
+    const [name, queryId, passageId, mark] = columns.map((column) => row[column] ?? "");
+    const number = numberOf.get(pairName(queryId, passageId));
+    if (name !== pool.pool) throw new Error(`row ${line + 2} is of another pool, ${name}`);
+    if (number === undefined) throw new Error(`row ${line + 2} names the unknown result ${queryId}, ${passageId}`);
+    if (mark && !pool.grades.includes(mark)) throw new Error(`row ${line + 2} has the mark ${mark}`);
+    return mark ? [[number, mark]] : [];
+  });
+}
+
