@@ -52,7 +52,11 @@ class Generated:
 
 
 def call_in_own_process(
-    function: Callable[..., Any], arguments: Mapping[str, Any], log: Path, environment: Mapping[str, str] | None = None
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Any:
     """Calls a function of a module's top level in a fresh interpreter.
 
@@ -61,6 +65,7 @@ def call_in_own_process(
         arguments: by name; anything that JSON holds.
         log: gets everything that the process prints; arguments and result lie beside it.
         environment: variables set on top of this process's own.
+        watch: called with the id of the process; returns when that has ended.
 
     Returns:
         What the function returned, as JSON gives it back.
@@ -72,20 +77,21 @@ def call_in_own_process(
     handed, result = log.with_suffix(".in.json"), log.with_suffix(".out.json")
     handed.write_text(json.dumps(dict(arguments)), encoding="utf-8")
     module = [sys.executable, "-m", "benchmarks._measure"]
-    _run([*module, inspect.getfile(function), function.__name__, str(handed), str(result)], log, environment)
+    _run([*module, inspect.getfile(function), function.__name__, str(handed), str(result)], log, environment, watch)
     return json.loads(result.read_text(encoding="utf-8"))
 
 
-def run_samples(overrides: Sequence[str], folder: Path) -> Generated:
+def run_samples(overrides: Sequence[str], folder: Path, watch: Callable[[int], None] | None = None) -> Generated:
     """Runs `synthmill ... until=samples` with a fresh store.
 
     Args:
         overrides: the run, as on the command line.
         folder: an empty folder; the run's is `folder/run`.
+        watch: called with the id of the driver's process; returns when that has ended.
     """
     places = ["until=samples", "tracking=off", f"runs_dir={folder}", f"run_dir={folder / 'run'}"]
     started = time.time()
-    _run([sys.executable, "-m", "engine", *overrides, *places], folder / "command.log")
+    _run([sys.executable, "-m", "engine", *overrides, *places], folder / "command.log", watch=watch)
     return read_generated(folder / "run", started)
 
 
@@ -130,7 +136,12 @@ def print_value(name: str, values: Sequence[float], unit: str, budget: float = 0
     return median
 
 
-def _run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+def _run(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> None:
     """Runs a command to its end. It and what it started end with this process, also where this one is terminated."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -145,6 +156,8 @@ def _run(command: Sequence[str], log: Path, environment: Mapping[str, str] | Non
             start_new_session=True,
         )
         try:
+            if watch:
+                watch(process.pid)
             process.wait()
         finally:
             with contextlib.suppress(ProcessLookupError):  # nothing is left of the group: the usual end
