@@ -24,6 +24,7 @@ import psutil
 from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
 from engine.runtime.own_packages import WORKER_HOOK, search_path
+from engine.runtime.ray_processes import only_needed_processes
 
 QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -169,7 +170,7 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: tasks of Ray Data must not wait for a busy engine (on a Ray that is joined an engine
     # leaves them a quarter of a CPU, see capacity.py).
-    with _hang_ups_blocked(), _naming_a_slow_start():
+    with _hang_ups_blocked(), _naming_a_slow_start(), only_needed_processes():
         ray.init(
             address="local",
             num_cpus=config.cpus_here() + 4,
