@@ -146,6 +146,12 @@ def worker_environment() -> dict[str, Any]:
     return {"env_vars": variables | search_path(), "worker_process_setup_hook": WORKER_HOOK}
 
 
+def is_started() -> bool:
+    """Tells whether this process has started or joined Ray."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
 def start_ray(config: ClusterConfig, logs: Path) -> None:
     """Starts or joins Ray, once per process; later calls return at once.
 
@@ -155,10 +161,10 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
         UserError: no cluster answers at the address, Ray does not start in time, or its sockets would have paths that
             are too long.
     """
+    if is_started():
+        return
     import ray
 
-    if ray.is_initialized():
-        return
     runtime_env = worker_environment()
     if config.address != "local":
         with _naming_no_cluster(config.address):
