@@ -21,13 +21,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
 _LOG_LINES = 15
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Generated:
     """Loading the engine, in its own process."""
     first_prompt_seconds: float
     """From the command to the first admitted request, less `start_seconds`."""
+    first_admitted: float
+    """When the first request was admitted, in seconds of the epoch."""
+    first_line_seconds: float = 0.0
+    """From the command to the first byte that it printed."""
 
     @property
     def per_second(self) -> float:
@@ -90,9 +95,20 @@ def run_samples(overrides: Sequence[str], folder: Path, watch: Callable[[int], N
         watch: called with the id of the driver's process; returns when that has ended.
     """
     places = ["until=samples", "tracking=off", f"runs_dir={folder}", f"run_dir={folder / 'run'}"]
-    started = time.time()
-    _run([sys.executable, "-m", "engine", *overrides, *places], folder / "command.log", watch=watch)
-    return read_generated(folder / "run", started)
+    started, log = time.time(), folder / "command.log"
+    lines: list[float] = []
+    looking = threading.Thread(target=_note_first_line, args=(log, lines), daemon=True)
+    looking.start()
+    _run([sys.executable, "-m", "engine", *overrides, *places], log, watch=watch)
+    looking.join()
+    return replace(read_generated(folder / "run", started), first_line_seconds=lines[0] - started)
+
+
+def _note_first_line(log: Path, lines: list[float]) -> None:
+    """Adds the time at which a log ceased to be empty, in seconds of the epoch."""
+    while not log.exists() or not log.stat().st_size:
+        time.sleep(_LOOK_SECONDS)
+    lines.append(time.time())
 
 
 def read_generated(run: Path, started: float) -> Generated:
@@ -118,6 +134,7 @@ def read_generated(run: Path, started: float) -> Generated:
         output_tokens=sum(engine["output_tokens"] for engine in engines),
         start_seconds=record["engine_start_seconds"],
         first_prompt_seconds=first - started - record["engine_start_seconds"],
+        first_admitted=first,
     )
 
 

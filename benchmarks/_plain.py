@@ -110,8 +110,8 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
         as_it_comes: give `vllm.LLM` the model and its longest context only, and what it needs to start.
 
     Returns:
-        samples, seconds, hit_rate, output_tokens, start_seconds, and for each sample its `texts` and the
-        `hashes` of its prompt.
+        samples, seconds, when the first was asked for (`began`, seconds of the epoch), hit_rate, output_tokens,
+        start_seconds, and for each sample its `texts` and the `hashes` of its prompt.
     """
     from engine.generation.generator import prompt_hash
     from engine.models.resolve import resolve_model
@@ -127,12 +127,13 @@ def generate_plain(config: RunConfig, prompts: Sequence[Prompt], *, as_it_comes:
 
     texts = [prompt.text for prompt in prompts]
     params = [SamplingParams(**sampling_arguments(config, config.task, prompt.n)) for prompt in prompts]
-    began = time.monotonic()
+    began_at, began = time.time(), time.monotonic()
     outputs = llm.generate(texts, params, use_tqdm=False)
     seconds = time.monotonic() - began
     written = [(output, completion) for output in outputs for completion in output.outputs]
     return {
         "samples": len(written),
+        "began": began_at,
         "seconds": seconds,
         "hit_rate": _cached_share(outputs) if as_it_comes else _counted_hit_rate(llm),
         "output_tokens": sum(len(completion.token_ids) for _, completion in written),
