@@ -171,7 +171,6 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
             _knock(config.address)
             ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
         return
-    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers nobody asked for, beside a busy engine
     _give_token()
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: tasks of Ray Data must not wait for a busy engine (on a Ray that is joined an engine

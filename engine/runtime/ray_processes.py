@@ -17,9 +17,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 from typing import Any
 
+_ENVIRONMENT = {
+    "RAY_prestart_worker_first_driver": "0",  # workers nobody asked for, beside a busy engine
+    "RAY_enable_metrics_collection": "0",  # of every Ray process, for a Prometheus
+    "REPORTER_UPDATE_INTERVAL_MS": "3600000",  # the agent's look at all processes of the machine, for the dashboard
+}
+"""What the processes that are left need not do either; a variable that the user has set stays."""
 _NOBODY = b"127.0.0.1:0"
 """An address where nobody can listen. Ray's agent of a node asks for the dashboard's once a second until it has one."""
 
@@ -29,6 +36,8 @@ def only_needed_processes() -> Iterator[None]:
     """Has `ray.init` start no process that a run of ours does not need."""
     from ray._private import parameter, services
 
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     without_monitors = functools.partial(parameter.RayParams, no_monitor=True, include_log_monitor=False)
     with _replaced(parameter, "RayParams", without_monitors), _replaced(services, "start_api_server", _no_dashboard):
         yield
