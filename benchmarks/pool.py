@@ -233,7 +233,9 @@ def measure_real(rows: int, unit_rows: int) -> int:
     with tempfile.TemporaryDirectory(prefix="pool-") as folder:
         pool = EnginePool(config, place_at(Path(folder)), "salt")
         pool.wait_ready()
-        parts = PartsLog.take_over(Path(folder, "samples"), rows)
+        samples = Path(folder, "samples")
+        samples.mkdir()
+        parts = PartsLog.take_over(samples, rows)
         job = GenerationJob(Prompts(_TASK, []), parts.start, parts.attempt_folder, [])
         units = list(Units(num_units, unit_rows, 100))
         report("pool_real", num_units, unit_rows, lambda: pool.generate(job, parts, units, lambda _: None))
