@@ -86,12 +86,14 @@ class Account:
         return self._root in table and not table[self._root].has_ended
 
     def _kind(self, pid: int) -> str:
+        if pid == self._root:
+            return _DRIVER
         try:
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:  # it has just ended
             return ""
-        first = next((kind for pattern, kind in _KINDS if re.search(pattern, command)), "")
-        return _DRIVER if pid == self._root else first
+        command = " ".join(words)
+        return next((kind for pattern, kind in _KINDS if re.search(pattern, command)), Path(words[0]).name)
 
     def table(self, phases: Mapping[str, tuple[float, float]]) -> dict[str, dict[str, float]]:
         """CPU seconds by kind of process and phase, the kinds with the most first; `processes` counts them.
