@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import itertools
+import math
 import sys
 import tempfile
 import time
@@ -235,7 +236,7 @@ def measure_real(rows: int, unit_rows: int) -> int:
         pool.wait_ready()
         samples = Path(folder, "samples")
         samples.mkdir()
-        parts = PartsLog.take_over(samples, rows)
+        parts = PartsLog.take_over(samples, math.ceil(rows / _WINDOW_ROWS) * _WINDOW_ROWS)
         job = GenerationJob(Prompts(_TASK, []), parts.start, parts.attempt_folder, [])
         units = list(Units(num_units, unit_rows, 100))
         report("pool_real", num_units, unit_rows, lambda: pool.generate(job, parts, units, lambda _: None))
