@@ -125,8 +125,9 @@ def read_generated(run: Path, started: float) -> Generated:
     [record] = records
     engines = record["engines"]
     assert not any(engine["failed"] for engine in engines), f"samples failed in {run}: {engines}"
-    counters = {name: sum(engine["counters"][name] for engine in engines) for name in engines[0]["counters"]}
-    first = min(engine["first_admitted"] for engine in engines)
+    names = {name for engine in engines for name in engine["counters"]}  # none of an engine that came too late to work
+    counters = {name: sum(engine["counters"].get(name, 0) for engine in engines) for name in names}
+    first = min(engine["first_admitted"] for engine in engines if engine["first_admitted"])
     return Generated(
         samples=sum(engine["generated"] for engine in engines),
         seconds=max(engine["last_committed"] for engine in engines) - first,
