@@ -21,13 +21,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
 _LOG_LINES = 15
+_LOOK_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Generated:
     """Loading the engine, in its own process."""
     first_prompt_seconds: float
     """From the command to the first admitted request, less `start_seconds`."""
+    first_admitted: float
+    """When the first request was admitted, in seconds of the epoch."""
+    first_line_seconds: float = 0.0
+    """From the command to the first byte that it printed."""
 
     @property
     def per_second(self) -> float:
@@ -52,7 +57,11 @@ class Generated:
 
 
 def call_in_own_process(
-    function: Callable[..., Any], arguments: Mapping[str, Any], log: Path, environment: Mapping[str, str] | None = None
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> Any:
     """Calls a function of a module's top level in a fresh interpreter.
 
@@ -61,6 +70,7 @@ def call_in_own_process(
         arguments: by name; anything that JSON holds.
         log: gets everything that the process prints; arguments and result lie beside it.
         environment: variables set on top of this process's own.
+        watch: called with the id of the process; returns when that has ended.
 
     Returns:
         What the function returned, as JSON gives it back.
@@ -72,21 +82,33 @@ def call_in_own_process(
     handed, result = log.with_suffix(".in.json"), log.with_suffix(".out.json")
     handed.write_text(json.dumps(dict(arguments)), encoding="utf-8")
     module = [sys.executable, "-m", "benchmarks._measure"]
-    _run([*module, inspect.getfile(function), function.__name__, str(handed), str(result)], log, environment)
+    _run([*module, inspect.getfile(function), function.__name__, str(handed), str(result)], log, environment, watch)
     return json.loads(result.read_text(encoding="utf-8"))
 
 
-def run_samples(overrides: Sequence[str], folder: Path) -> Generated:
+def run_samples(overrides: Sequence[str], folder: Path, watch: Callable[[int], None] | None = None) -> Generated:
     """Runs `synthmill ... until=samples` with a fresh store.
 
     Args:
         overrides: the run, as on the command line.
         folder: an empty folder; the run's is `folder/run`.
+        watch: called with the id of the driver's process; returns when that has ended.
     """
     places = ["until=samples", "tracking=off", f"runs_dir={folder}", f"run_dir={folder / 'run'}"]
-    started = time.time()
-    _run([sys.executable, "-m", "engine", *overrides, *places], folder / "command.log")
-    return read_generated(folder / "run", started)
+    started, log = time.time(), folder / "command.log"
+    lines: list[float] = []
+    looking = threading.Thread(target=_note_first_line, args=(log, lines), daemon=True)
+    looking.start()
+    _run([sys.executable, "-m", "engine", *overrides, *places], log, watch=watch)
+    looking.join()
+    return replace(read_generated(folder / "run", started), first_line_seconds=lines[0] - started)
+
+
+def _note_first_line(log: Path, lines: list[float]) -> None:
+    """Adds the time at which a log ceased to be empty, in seconds of the epoch."""
+    while not log.exists() or not log.stat().st_size:
+        time.sleep(_LOOK_SECONDS)
+    lines.append(time.time())
 
 
 def read_generated(run: Path, started: float) -> Generated:
@@ -103,8 +125,9 @@ def read_generated(run: Path, started: float) -> Generated:
     [record] = records
     engines = record["engines"]
     assert not any(engine["failed"] for engine in engines), f"samples failed in {run}: {engines}"
-    counters = {name: sum(engine["counters"][name] for engine in engines) for name in engines[0]["counters"]}
-    first = min(engine["first_admitted"] for engine in engines)
+    names = {name for engine in engines for name in engine["counters"]}  # none of an engine that came too late to work
+    counters = {name: sum(engine["counters"].get(name, 0) for engine in engines) for name in names}
+    first = min(engine["first_admitted"] for engine in engines if engine["first_admitted"])
     return Generated(
         samples=sum(engine["generated"] for engine in engines),
         seconds=max(engine["last_committed"] for engine in engines) - first,
@@ -112,6 +135,7 @@ def read_generated(run: Path, started: float) -> Generated:
         output_tokens=sum(engine["output_tokens"] for engine in engines),
         start_seconds=record["engine_start_seconds"],
         first_prompt_seconds=first - started - record["engine_start_seconds"],
+        first_admitted=first,
     )
 
 
@@ -130,7 +154,12 @@ def print_value(name: str, values: Sequence[float], unit: str, budget: float = 0
     return median
 
 
-def _run(command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None) -> None:
+def _run(
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    watch: Callable[[int], None] | None = None,
+) -> None:
     """Runs a command to its end. It and what it started end with this process, also where this one is terminated."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -145,6 +174,8 @@ def _run(command: Sequence[str], log: Path, environment: Mapping[str, str] | Non
             start_new_session=True,
         )
         try:
+            if watch:
+                watch(process.pid)
             process.wait()
         finally:
             with contextlib.suppress(ProcessLookupError):  # nothing is left of the group: the usual end

@@ -134,8 +134,8 @@ def generate_plain(
         chunks: call `generate` once for each chunk, and write it down, so that a script can go on after a kill.
 
     Returns:
-        samples, seconds, hit_rate, output_tokens, start_seconds, and for each sample its `texts` and the
-        `hashes` of its prompt.
+        samples, seconds, when the first was asked for (`began`, seconds of the epoch), hit_rate, output_tokens,
+        start_seconds, and for each sample its `texts` and the `hashes` of its prompt.
     """
     from engine.generation.generator import prompt_hash
     from engine.models.resolve import resolve_model
@@ -152,7 +152,7 @@ def generate_plain(
     texts = [prompt.text for prompt in prompts]
     params = [SamplingParams(**_sampling_of(config, prompt)) for prompt in prompts]
     size = chunks.rows if chunks else len(texts)
-    began = time.monotonic()
+    began_at, began = time.time(), time.monotonic()
     outputs = []
     for start in range(0, len(texts), size):
         chunk = llm.generate(texts[start : start + size], params[start : start + size], use_tqdm=False)
@@ -163,6 +163,7 @@ def generate_plain(
     written = [(output, completion) for output in outputs for completion in output.outputs]
     return {
         "samples": len(written),
+        "began": began_at,
         "seconds": seconds,
         "hit_rate": _cached_share(outputs) if as_it_comes else _counted_hit_rate(llm),
         "output_tokens": sum(len(completion.token_ids) for _, completion in written),

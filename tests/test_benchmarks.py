@@ -84,6 +84,7 @@ def write_attempt(run: Path, number: int = 0, failed: int = 0) -> None:
     engines = [
         own | {"first_admitted": 1010.0, "last_committed": 1018.0},
         own | {"first_admitted": 1009.0, "last_committed": 1019.0},
+        dict.fromkeys(own, 0) | {"first_admitted": 0.0, "last_committed": 0.0, "counters": {}},  # it came too late
     ]
     folder = run / "samples" / f"attempt-{number:04d}"
     folder.mkdir(parents=True)

@@ -101,6 +101,8 @@ def _dispatch(arguments: list[str]) -> int:
     if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out
         remedy = f"write key=value to run, `synthmill --help` shows examples; of commands {suggest(command, USAGE)}"
         raise UserError(f"there is no command {command!r}", where="command line", remedy=remedy)
+    sys.stdout.write(f"{'config':<10} reading it\n")  # importing the steps and composing take a second or two
+    sys.stdout.flush()
     from engine.command_line.compose import load_config
 
     config, text = load_config(arguments)

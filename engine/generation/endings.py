@@ -86,13 +86,16 @@ def answer_of(reference: Any, timeout_seconds: float = _ANSWER_SECONDS) -> Any:
         raise EngineEndedError(_one_line(error), error) from error
 
 
-def wait_for(references: Collection[Any], timeout_seconds: float, *, every: bool = False) -> set[Any]:
+def wait_for(
+    references: Collection[Any], timeout_seconds: float, *, every: bool = False, gather_seconds: float = 0.0
+) -> set[Any]:
     """Waits until one call is answered, or every one, or the time is over.
 
     Args:
         references: what the calls returned; without any the time passes, unless all of none are waited for.
         timeout_seconds: how long to wait; 0 only looks.
         every: wait for all answers.
+        gather_seconds: how long to wait for further answers once there is one.
 
     Returns:
         All references whose answers are there, or never will be because their engines have ended.
@@ -105,7 +108,7 @@ def wait_for(references: Collection[Any], timeout_seconds: float, *, every: bool
     waiting = list(references)
     number = len(waiting) if every else 1
     ray.wait(waiting, num_returns=number, timeout=timeout_seconds, fetch_local=False)
-    return set(ray.wait(waiting, num_returns=len(waiting), timeout=0, fetch_local=False)[0])
+    return set(ray.wait(waiting, num_returns=len(waiting), timeout=gather_seconds, fetch_local=False)[0])
 
 
 def end_actors(actors: Sequence[Any], timeout_seconds: float = 5.0) -> None:

@@ -76,6 +76,8 @@ class Engine:
     """The call for a report that it has not answered."""
     units: dict[Any, Unit] = field(default_factory=dict)
     """Units that are in flight, by the reference that their call returns."""
+    rows_in_flight: int = 0
+    """Rows of all these units."""
     settled: list[Unit] = field(default_factory=list)
     """Units that are written, but perhaps still in the open part."""
     totals: EngineTotals | None = None
@@ -128,6 +130,7 @@ class Engine:
     def give(self, unit: Unit) -> None:
         """Gives it a unit."""
         self.units[self.actor.process.remote(unit.rows)] = unit
+        self.rows_in_flight += unit.size
 
     def settle(self, answered: set[Any]) -> None:
         """Takes note of the units that are written.
@@ -138,9 +141,15 @@ class Engine:
         Raises:
             EngineEndedError: it has ended.
         """
-        for reference in answered & self.units.keys():
+        for reference in [reference for reference in self.units if reference in answered]:
             answer_of(reference)
-            self.settled.append(self.units.pop(reference))
+            self.count_written(reference)
+
+    def count_written(self, reference: Any) -> None:
+        """Notes that a unit is written, by the reference that giving it returned."""
+        unit = self.units.pop(reference)
+        self.rows_in_flight -= unit.size
+        self.settled.append(unit)
 
     def ask(self) -> Any:
         """Asks for a report, and returns the call: it covers the units that are settled by now, no later ones."""

@@ -37,6 +37,11 @@ _IDLE_SECONDS = 0.1
 """How long to listen where no unit is in flight: an open part is committed soon then."""
 _REPORT_SECONDS = 1.0
 """How long to wait for a report; the others are not kept waiting for one that comes later."""
+_ASK_SECONDS = 0.5
+"""How often engines are asked for reports while units are in flight, however many of those end in between."""
+_MANY_CALLS = 32
+"""Where the driver waits for more calls than this, it gathers answers for a moment: each look costs time for each."""
+_GATHER_SECONDS = 0.02
 _LONGEST_GAP_SECONDS = 5.0
 """A driver that did not listen for longer, such as one whose machine slept, says nothing of its engines."""
 _STOP_SECONDS = 60.0
@@ -74,6 +79,8 @@ class EngineGroup:
         self._num_useless = 0
         self._next_start = 0.0
         self._listened = time.monotonic()
+        self.has_news = False
+        """Whether the last `listen` brought reports, so that `totals` may have changed."""
         self.start_seconds = 0.0
         """The longest start of an engine so far."""
         self.gone: list[EngineTotals] = []
@@ -139,10 +146,14 @@ class EngineGroup:
         self._fill()
         calls = [call for engine in self.engines for call in (*engine.units, engine.promise) if call is not None]
         is_tail = not any(engine.units for engine in self.engines) and bool(self.loaded())
-        answered = wait_for(calls, _IDLE_SECONDS if is_tail else _WAIT_SECONDS)
+        gather_seconds = _GATHER_SECONDS if len(calls) > _MANY_CALLS else 0.0
+        answered = wait_for(calls, _IDLE_SECONDS if is_tail else _WAIT_SECONDS, gather_seconds=gather_seconds)
         joined = [engine for engine in self.engines if self._note_answers(engine, answered)]
         # Reports come after the units: what they say is committed then covers every row of a finished unit.
-        self._take_reports()
+        is_tail = not any(engine.units for engine in self.engines)
+        self.has_news = is_tail or time.monotonic() - self._listened >= _ASK_SECONDS
+        if self.has_news:
+            self._take_reports()
         self._shortage.say(self.engines)
         dead = self._dead()
         end_actors([engine.actor for engine in dead if engine.ended and not engine.ended.is_gone])

@@ -7,6 +7,7 @@ is there. engine/generation/routing.py decides which engine does what.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -48,15 +49,23 @@ class EnginePool:
         salt: tells this start of the driver from all others; it goes into the engines' seeds.
         first_index: the number of the first engine.
         budget: what is left of `samples.max_seconds`, where another pool has used some of it.
+        make_group: makes the engines; benchmarks simulate them.
     """
 
     def __init__(
-        self, config: GeneratorConfig, place: Place, salt: str, first_index: int = 0, budget: Budget | None = None
+        self,
+        config: GeneratorConfig,
+        place: Place,
+        salt: str,
+        first_index: int = 0,
+        budget: Budget | None = None,
+        *,
+        make_group: Callable[[GeneratorConfig, Place, str, int], EngineGroup] = EngineGroup,
     ) -> None:
         self.config = config
         self._place = place
         self._budget = budget or Budget(config.max_seconds)
-        self._group = EngineGroup(config, place, salt, first_index)
+        self._group = make_group(config, place, salt, first_index)
         self._deaths = Deaths(config.max_engine_deaths)
         self._unit_tokens = (1.0, 1.0)
         self._is_asleep = False
@@ -148,9 +157,10 @@ class EnginePool:
             for engine in ended:
                 self._give_up(engine, parts, queues)
             parts.list_new(_LIST_SECONDS)
-            together = add_up(self.totals())
-            on_progress(together.finished)
-            check_failures(job.max_failed_share, together)
+            if self._group.has_news:
+                together = add_up(self.totals())
+                on_progress(together.finished)
+                check_failures(job.max_failed_share, together)
         self._budget.stop()
         parts.list_rest(num_before + add_up(self.totals()).committed)
         return self.totals()
@@ -170,14 +180,17 @@ class EnginePool:
         return warm_capacity(engine.cache_tokens, round(batch), round(shortest))
 
     def _give_out(self, queues: Queues[Unit]) -> None:
-        more = True
-        while more:  # every engine gets a first unit before any gets a second
-            more = False
-            for engine in sorted(self._group.working(), key=lambda engine: len(engine.units)):
-                in_flight = units_held([unit.size for unit in engine.units.values()], self.config.max_num_seqs)
-                if unit := queues.take(engine.index, in_flight):
-                    engine.give(unit)
-                    more = True
+        """Gives every engine the units that it should hold: each gets a first one before any gets a second."""
+        asking = [(len(engine.units), engine.index, engine) for engine in self._group.working()]
+        heapq.heapify(asking)
+        while asking:
+            num_units, index, engine = asking[0]
+            in_flight = units_held(num_units, engine.rows_in_flight, self.config.max_num_seqs)
+            if unit := queues.take(index, in_flight):
+                engine.give(unit)
+                heapq.heapreplace(asking, (num_units + 1, index, engine))
+            else:
+                heapq.heappop(asking)
 
     def _give_up(self, dead: Engine, parts: PartsLog, queues: Queues[Unit]) -> None:
         """Gives the uncommitted rows of a dead engine back."""

@@ -24,6 +24,7 @@ import psutil
 from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
 from engine.runtime.own_packages import WORKER_HOOK, search_path
+from engine.runtime.ray_processes import only_needed_processes
 
 QUIET_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -145,6 +146,12 @@ def worker_environment() -> dict[str, Any]:
     return {"env_vars": variables | search_path(), "worker_process_setup_hook": WORKER_HOOK}
 
 
+def is_started() -> bool:
+    """Tells whether this process has started or joined Ray."""
+    ray = sys.modules.get("ray")
+    return ray is not None and bool(ray.is_initialized())
+
+
 def start_ray(config: ClusterConfig, logs: Path) -> None:
     """Starts or joins Ray, once per process; later calls return at once.
 
@@ -154,22 +161,21 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
         UserError: no cluster answers at the address, Ray does not start in time, or its sockets would have paths that
             are too long.
     """
+    if is_started():
+        return
     import ray
 
-    if ray.is_initialized():
-        return
     runtime_env = worker_environment()
     if config.address != "local":
         with _naming_no_cluster(config.address):
             _knock(config.address)
             ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
         return
-    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")  # workers nobody asked for, beside a busy engine
     _give_token()
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: tasks of Ray Data must not wait for a busy engine (on a Ray that is joined an engine
     # leaves them a quarter of a CPU, see capacity.py).
-    with _hang_ups_blocked(), _naming_a_slow_start():
+    with _hang_ups_blocked(), _naming_a_slow_start(), only_needed_processes():
         ray.init(
             address="local",
             num_cpus=config.cpus_here() + 4,

@@ -70,8 +70,11 @@ class Place:
 
     def start_ray(self) -> None:
         """Starts or joins Ray; a second call does nothing."""
-        from engine.runtime.cluster import start_ray
+        from engine.runtime.cluster import is_started, start_ray
 
+        address = self.cluster.address
+        if not is_started():
+            self.console.step("ray", "starting" if address == "local" else f"joining {address}")
         start_ray(self.cluster, self.logs())
 
     def capacity(self) -> Capacity:

@@ -36,7 +36,8 @@ def test_help_exits_0_and_lists_the_groups(capsys: pytest.CaptureFixture[str]) -
 
 def test_a_users_mistake_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["experiment=demo", "model.lerning_rate=1"]) == 2
-    err = capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert out == "config     reading it\n", "Ray and its line come later"
     assert err.count("\n") == 1
     assert "model.learning_rate" in err
 

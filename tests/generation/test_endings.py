@@ -90,6 +90,8 @@ def test_waiting_gives_every_answer_that_is_there(actor: Any) -> None:
     assert wait_for([first, never], PATIENCE_SECONDS) == {first}
     assert wait_for([first, never], 0.1, every=True) == {first}
     assert wait_for([], 0.0) == wait_for([], 3600.0, every=True) == set()
+    second = actor.report.remote()
+    assert wait_for([first, second], 5.0, gather_seconds=60.0) == {first, second}, "one was there at once"
     ray.kill(actor)
     assert wait_for([first, never], PATIENCE_SECONDS, every=True) == {first, never}, "that no answer comes is an answer"
 

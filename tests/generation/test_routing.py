@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, replace
 
 import pytest
@@ -35,7 +36,7 @@ def prefix_of(unit: Piece | None) -> int | None:
     [([], 0), ([256], 1), ([256, 256], 2), ([16, 16], 0), ([16] * 9, 2), ([1] * 63, 0), ([1] * 64, 2)],
 )
 def test_small_units_count_by_the_batches_they_fill(sizes: list[int], held: int) -> None:
-    assert units_held(sizes, batch=64) == held
+    assert units_held(len(sizes), sum(sizes), batch=64) == held
 
 
 def test_a_prefix_is_finished_before_another_is_begun() -> None:
@@ -117,6 +118,32 @@ def test_a_dead_engines_prefixes_are_nobodys_and_its_units_can_come_back() -> No
     work.add_engine(5, 1)
     assert len(work) == 3
     assert [prefix_of(work.take(5)) for _ in range(4)] == [0, 0, 1, None]
+
+
+def most_left_per_engine(work: Queues[Piece], engines: int) -> int:
+    """Says what an engine without a warm prefix should begin, by looking at all that waits."""
+    rows: dict[int, int] = {}
+    for prefix, waiting in work._waiting.items():
+        rows[prefix] = sum(unit.size for unit in waiting)
+    begun = {prefix: len(work.owners(prefix)) for prefix in rows}
+    fair = sum(rows.values()) / engines
+    open_to_more = [prefix for prefix in rows if not begun[prefix] or rows[prefix] / begun[prefix] > fair]
+    return max(open_to_more or rows, key=lambda prefix: (rows[prefix] / (begun[prefix] + 1), -prefix))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_takes_what_a_look_at_everything_would_take(seed: int) -> None:
+    draw, work = random.Random(seed), queues(engines=3, warm=1 + seed)
+    caches = {engine: WarmPrefixes(1 + seed) for engine in range(3)}
+    for _ in range(600):
+        if draw.random() < 0.5:
+            work.put(Piece(draw.randrange(9), draw.choice([1, 2, 5])))
+        elif len(work):
+            engine = draw.randrange(len(caches))
+            warm = [prefix for prefix in caches[engine].recent() if prefix in work._waiting]
+            wanted = warm[0] if warm else most_left_per_engine(work, len(caches))
+            assert prefix_of(work.take(engine)) == wanted
+            caches[engine].use(wanted)
 
 
 def test_the_least_recently_used_prefix_leaves() -> None:

@@ -1,8 +1,6 @@
 """Fingerprints: what a field, an input or a source changes, and what it must not change."""
 
 import ast
-import io
-import tokenize
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -10,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from engine.runtime import identity
-from engine.runtime.identity import ROOT, code_of, fields_of, identity_of, placement, reachable, source_hash
+from engine.runtime.identity import ROOT, fields_of, identity_of, placement, reachable, source_hash
+from engine.runtime.sources import read_source
 from engine.storage.digests import digest
 
 
@@ -126,84 +124,13 @@ def edit(file: Path, text: str) -> None:
     with file.open("a") as stream:
         stream.write(text)
     source_hash.cache_clear()
-    identity._code_digest.cache_clear()
+    read_source.cache_clear()
 
 
 def test_a_remark_changes_no_hash(tree: Path) -> None:
     before = source_hash("engine.a", tree)
     edit(tree / "engine" / "a.py", '# a remark\n"""A string that stands alone."""\n\n')
     assert source_hash("engine.a", tree) == before
-
-
-SOURCE = '''"""A module."""
-import a  # why
-
-x = 1
-"""What x is."""
-rows = [
-    1,  # the first
-
-    2]
-
-def f(a,
-      b='#'):  # no comment begins in a string
-    """Says what f does.
-
-    At length.
-    """
-    text = """kept
-
-    # as it stands
-    """
-    return f"{a}   {{b}}" 'and' \\
-        "so on"
-'''
-CODE = '''import a
-x = 1
-rows = [
-    1,
-    2]
-def f(a,
-      b='#'):
-    text = """kept
-
-    # as it stands
-    """
-    return f"{a}   {{b}}" 'and' \\
-        "so on"'''
-
-
-def test_code_is_a_source_without_remarks() -> None:
-    assert code_of(SOURCE) == CODE
-    assert code_of(CODE) == CODE
-
-
-@pytest.mark.parametrize("end", ["\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
-def test_a_character_that_only_some_take_for_the_end_of_a_line_hides_no_code(end: str) -> None:
-    one, two = (f's = """a{end}b"""\nx = {number}\n"a docstring"\n' for number in (1, 2))
-    assert code_of(one) == f's = """a{end}b"""\nx = 1'
-    assert code_of(one) != code_of(two)
-
-
-def tokens(source: str) -> list[str]:
-    """The tokens of all statements that are more than a string."""
-    kept: list[str] = []
-    statement: list[tokenize.TokenInfo] = []
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in {tokenize.NEWLINE, tokenize.ENDMARKER}:
-            kept += [part.string for part in statement if any(other.type != tokenize.STRING for other in statement)]
-            statement = []
-        elif token.type not in {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT}:
-            statement.append(token)
-    return kept
-
-
-@pytest.mark.parametrize("package", ["engine", "training", "eval"])
-def test_the_code_of_every_module_is_all_of_its_statements(package: str) -> None:
-    for file in (ROOT / package).rglob("*.py"):
-        source = file.read_text()
-        assert tokens(code_of(source)) == tokens(source), file
-        assert len(code_of(source)) < len(source)
 
 
 def test_every_project_import_is_one_that_can_be_followed() -> None:
