@@ -192,7 +192,7 @@ MISSING = "KeyError: 'condition_missing'"
     [
         ({"conditions": ["missing"]}, rows(20), MISSING),  # as a row is written, in the loop
         ({"prompts": None}, rows(20), "AttributeError: 'NoneType' object has no attribute 'compile'"),  # in open
-        ({}, rows(20).drop_columns(["title"]), "KeyError: 'title'"),  # in the actor's own method
+        ({}, rows(20).drop_columns(["text"]), "KeyError: 'text'"),  # in the actor's own method
     ],
 )
 def test_a_defect_that_every_engine_meets_ends_the_run_with_one_line(
