@@ -18,6 +18,8 @@ from engine.storage import digests
 from tests.support.command_line import CommandLine, CommandLineHere, run_here
 from tests.support.corpus import write_corpus
 
+BEGUN = "config     reading it\n"
+"""What a process says before it has imported anything."""
 COMMON = ("experiment=adapt", "samples=fake", "until=prompts", "tracking=off")
 FULL = "cluster.min_free_disk_bytes=999999999999999 prompts.seed=7"
 
@@ -235,7 +237,7 @@ def test_a_wrong_command_is_one_line(
 def test_a_process_exits_with_2_and_says_nothing_else(world: Path) -> None:
     before = snapshot(world / "run")
     refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=broken", "tracking=offline")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (2, BEGUN)
     one_line(refused.stderr, "broken/corpus.jsonl:2", ("malformed JSON (Expecting ',' delimiter at column 34)",))
     assert snapshot(world / "run") == before
 
@@ -266,7 +268,7 @@ def test_a_home_that_cannot_be_written_is_refused_first(world: Path, monkeypatch
     monkeypatch.delenv("SYNTHMILL_CACHE", raising=False)
     before = snapshot(world / "run")
     refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=good")
-    assert (refused.returncode, refused.stdout) == (2, "")
+    assert (refused.returncode, refused.stdout) == (2, BEGUN)
     one_line(refused.stderr, "SYNTHMILL_CACHE=/proc/nobody/.cache/synthmill", ("cannot be made", "may write"))
     assert snapshot(world / "run") == before
 

@@ -120,16 +120,15 @@ def test_the_model_loads(finished_run: FinishedRun) -> None:
 
 
 FINGERPRINTS = """
-import functools, json, sys
+import json, sys
 from engine.command_line.compose import load_config
 from engine.pipeline import steps
-from engine.runtime import identity
+from engine.runtime import identity, sources
 
 config, _ = load_config(["experiment=demo"])
-identity.code_of = functools.cache(identity.code_of)  # a source that is as it was need not be read again
 for _ in sys.stdin:
     identity.source_hash.cache_clear()
-    identity._code_digest.cache_clear()
+    sources.read_source.cache_clear()
     print(json.dumps({step.noun: step.fingerprint for step in steps(config)}), flush=True)
 """
 
