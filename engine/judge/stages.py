@@ -19,7 +19,7 @@ from engine.generation.config import (
     generator_configs,
     with_settings,
 )
-from engine.generation.kinds import check_chat, settle_kinds
+from engine.generation.kinds import check_chat, check_scores, settle_kinds
 from engine.judge.config import INFORMATION, JudgeConfig, JudgementsConfig
 from engine.judge.rubric import (
     INFORMATION_COLUMNS,
@@ -76,7 +76,7 @@ def judge_stages(
     for question in _questions(judge, wanted, models):
         check_question(question.plan.task, attributes, _key(question.plan.rubric))
         _check_label(judge, question.plan.rubric, attributes)
-        _check_chat(question.plan.task, question.generator)
+        _check_model(question.plan.task, question.generator)
         earlier = tuple(stage.criterion for stage in stages)
         stages.append(replace(question, plan=replace(question.plan, earlier=earlier)))
     return stages
@@ -114,33 +114,44 @@ def _stage(judge: JudgeConfig, rubric: str, model: GeneratorConfig, number: int,
     return Stage(name, JudgementsConfig(task, rubric, ()), model, criterion)
 
 
-def _check_chat(task: TaskConfig, model: GeneratorConfig) -> None:
-    try:
-        for turn in compile_task(task).turns.values():
+def _check_model(task: TaskConfig, model: GeneratorConfig) -> None:
+    """Refuses a model that cannot chat where it is to, or that cannot score."""
+    where = f"judge.model={model.model}"
+    for turn in compile_task(task).turns.values():
+        try:
             check_chat(turn, model, "")
-    except UserError as error:
-        remedy = "set instruct: false for that model, or the rubric's kind to completion"
-        raise UserError(error.what, where=f"judge.model={model.model}", remedy=remedy) from error
+        except UserError as error:
+            remedy = "set instruct: false for that model, or the rubric's kind to completion"
+            raise UserError(error.what, where=where, remedy=remedy) from error
+        try:
+            check_scores(turn, model, "")
+        except UserError as error:
+            what = f"has the adapter {model.lora}, and a model with an adapter cannot score"
+            remedy = "name a model without one to judge (judge.model), or merge the adapter into the model"
+            raise UserError(what, where=where, remedy=remedy) from error
 
 
 def _models(judge: JudgeConfig, generator: GeneratorConfig) -> list[GeneratorConfig]:
     """Makes the config of every model that is asked, cheap to costly: one without settings of its own is the generator.
 
-    Its engines are then those of the generator, but for a mix, of which the settings that all share are taken.
+    Its engines are then those of the generator, but for a mix, of which the settings that all share are taken. A model
+    that is named is asked as it is: the adapter of the generator is not put on it.
     """
     own = {"model": judge.model} if judge.model else {}
     settings = [(f"judge.cascade[{number}]", each) for number, each in enumerate(judge.cascade)]
-    return [_model(generator, each, where) for where, each in [*settings, ("judge.settings", own | judge.settings)]]
+    models = [_model(generator, each, where, f"{where}.model") for where, each in settings]
+    return [*models, _model(generator, own | judge.settings, "judge.settings", "judge.model")]
 
 
-def _model(generator: GeneratorConfig, settings: Mapping[str, object], where: str) -> GeneratorConfig:
+def _model(generator: GeneratorConfig, settings: Mapping[str, object], where: str, key: str) -> GeneratorConfig:
     if not settings:
         return replace(generator, mix={})
-    config = with_settings(
-        replace(generator, mix={}, models={}), dict(settings), where=where, allowed=SETTINGS_PER_MODEL
-    )
+    alone = replace(generator, mix={}, models={})
+    if "model" in settings:
+        alone = replace(alone, lora="")
+    config = with_settings(alone, dict(settings), where=where, allowed=SETTINGS_PER_MODEL)
     if config.generator is not GeneratorKind.fake:
-        model_digest(config.model, key="judge.model")  # a model that is not there is named by the key it stands under
+        model_digest(config.model, key=key)  # a model that is not there is named by the key it stands under
     return config
 
 

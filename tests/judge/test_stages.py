@@ -87,6 +87,24 @@ def test_a_model_that_is_not_there_is_named_by_the_key_of_the_judge() -> None:
     assert caught.value.where.startswith("judge.model")
 
 
+def test_a_model_of_the_cascade_that_is_not_there_is_named_by_its_place() -> None:
+    with pytest.raises(UserError) as caught:
+        stages_of(replace(JUDGE, cascade=[{"model": "bundled:nothing"}]), "clarity", generator=GeneratorKind.vllm)
+    assert caught.value.where.startswith("judge.cascade[0].model")
+
+
+def test_a_generator_with_an_adapter_is_no_judge_and_another_model_is_asked_without_it() -> None:
+    with pytest.raises(UserError, match="a model with an adapter cannot score"):
+        stages_of(JUDGE, "clarity", generator=GeneratorKind.vllm, lora="adapter")
+    judge = replace(JUDGE, model="bundled:smollm2-135m-instruct", settings={"instruct": True})
+    [stage] = stages_of(judge, "clarity", generator=GeneratorKind.vllm, lora="adapter")
+    assert not stage.generator.lora
+    with pytest.raises(UserError, match="a model with an adapter cannot score"):
+        stages_of(
+            replace(judge, settings={"instruct": True, "lora": "its own"}), "clarity", generator=GeneratorKind.vllm
+        )
+
+
 def test_a_judge_that_is_the_generator_is_known() -> None:
     writer = SamplesConfig(seed=0)
     other = writer.model
