@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from engine.errors import UserError
-from engine.task.answers import Answer
+from engine.task.answers import Answer, TurnError
 from engine.task.config import ParserKind, ScoreKind, TurnConfig
 from engine.task.sampling import sampling_of_turn
 
@@ -169,7 +169,17 @@ def _compared(config: TurnConfig, score: Score) -> float:
 
 
 def read_scores(config: TurnConfig, scores: Scores) -> Answer:
-    """Makes the answer of a scored turn: its text is the continuation, or the likeliest choice without blanks."""
+    """Makes the answer of a scored turn: its text is the continuation, or the likeliest choice without blanks.
+
+    Raises:
+        TurnError: a log-probability is no number, or not one of the choices is possible. Weights that overflow in half
+            precision give this; what is made of it would be NaN, or whichever choice comes first.
+    """
+    logprobs = [*(score.logprob for score in scores.continuations), *scores.prompt]
+    if any(logprob is not None and math.isnan(logprob) for logprob in logprobs):
+        raise TurnError("the model gave nan as a log-probability")
+    if scores.continuations and all(math.isinf(score.logprob) for score in scores.continuations):
+        raise TurnError("the model takes what is scored for impossible")
     fields: dict[str, Any] = {PROMPT_LOGPROBS: list(scores.prompt)} if config.prompt_logprobs else {}
     best = best_score(config, scores)
     if best is None:
@@ -185,4 +195,5 @@ def softmax(logprobs: Sequence[float]) -> list[float]:
     """Returns probabilities that are in the ratios of some log-probabilities, and sum to 1."""
     highest = max(logprobs)
     weights = [math.exp(logprob - highest) for logprob in logprobs]
-    return [weight / sum(weights) for weight in weights]
+    total = sum(weights)
+    return [weight / total for weight in weights]

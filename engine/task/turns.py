@@ -280,7 +280,7 @@ class Turn:
             context: as for `read`.
 
         Raises:
-            TurnError: `keep_if` does not hold for it.
+            TurnError: a log-probability is no number, or `keep_if` does not hold for it.
         """
         answer = read_scores(self.config, scores)
         self._filter(answer, context)

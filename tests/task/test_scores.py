@@ -180,3 +180,27 @@ def test_choices_are_named_by_their_letters() -> None:
 def test_softmax_holds_for_log_probabilities_of_long_texts() -> None:
     assert softmax([-1000.0, -1000.0]) == [0.5, 0.5]
     assert softmax([0.0, -2000.0]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        Scores((Score(" yes", math.nan, 1), Score(" no way", -3.0, 3))),
+        Scores((Score(" yes", -2.0, 1), Score(" no way", math.nan, 3))),
+        Scores((Score(" yes", -math.inf, 1), Score(" no way", -math.inf, 3))),
+    ],
+)
+def test_scores_that_are_no_numbers_are_no_answer(scores: Scores) -> None:
+    with pytest.raises(TurnError, match="the model"):
+        compile_task(TASK).turns["about"].read_scores(scores, {})
+
+
+def test_a_prompt_with_a_token_that_has_no_score_is_no_answer() -> None:
+    turn = compile_task(TASK).turns["likely"]
+    with pytest.raises(TurnError, match="nan"):
+        turn.read_scores(Scores((Score(" why", -3.0, 2),), (None, math.nan)), {})
+
+
+def test_a_choice_that_is_impossible_has_no_share() -> None:
+    scores = Scores((Score(" yes", -2.0, 1), Score(" no way", -math.inf, 3)))
+    assert compile_task(TASK).turns["about"].read_scores(scores, {}).fields == {"yes": 1.0, "no_way": 0.0}
