@@ -24,7 +24,7 @@ from eval.judging.agreement import Disagreement
 from eval.judging.judged import write_judged
 from eval.judging.page import TermsOf, render_judge_page
 from eval.judging.pool import PREFIX, Pool, read_pool, write_pool
-from eval.judging.sheet import Marks, shown_cell, write_sheet
+from eval.judging.sheet import Marks, shown_cell, shown_id, write_sheet
 
 JUDGING = "judging"
 """The name of the folder in a run."""
@@ -117,5 +117,5 @@ def _table(pool: Pool, disagreements: Sequence[Disagreement]) -> str:
     for one in disagreements:
         result = pool.by_pair[one.pair]
         texts = map(shown_cell, (pool.queries[result.query_id], result.title, result.text))
-        table.writerow([*one.pair, *texts, *(one.grades.get(name, "") for name in people)])
+        table.writerow([*map(shown_id, one.pair), *texts, *(one.grades.get(name, "") for name in people)])
     return "\ufeff" + stream.getvalue()

@@ -39,15 +39,20 @@ def write_sheet(file: Path, pool: Pool) -> None:
     table = csv.writer(stream, lineterminator="\r\n")
     table.writerow(COLUMNS)
     for result in pool.results:
-        ids = (pool.name, result.query_id, result.passage_id, result.document_id)
+        ids = (result.query_id, result.passage_id, result.document_id)
         texts = (pool.queries[result.query_id], result.title, result.text)
-        table.writerow([*ids, *map(shown_cell, texts), ""])
+        table.writerow([pool.name, *map(shown_id, ids), *map(shown_cell, texts), ""])
     write_text(file, "\ufeff" + stream.getvalue())
 
 
 def shown_cell(text: str) -> str:
     """Returns a text that a spreadsheet shows and does not compute: passages are anybody's."""
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def shown_id(text: str) -> str:
+    """Returns an id that a spreadsheet does not compute; no two ids are shown alike."""
+    return f"'{text}" if text.startswith((*_FORMULA, "'")) else text
 
 
 def pool_of(file: Path) -> str:
@@ -78,8 +83,12 @@ def read_marks(file: Path, pool: Pool) -> dict[tuple[str, str], int]:
             result, with file and line; or there is no mark at all.
     """
     marks: dict[tuple[str, str], int] = {}
+    pairs = {
+        (shown_id(query_id), shown_id(passage_id)): (query_id, passage_id) for query_id, passage_id in pool.by_pair
+    }
     for where, row in _rows(file):
-        pair = (row["query_id"], row["passage_id"])
+        written = (row["query_id"], row["passage_id"])
+        pair = pairs.get(written, written)  # a table that somebody made may have the ids themselves
         if pair not in pool.by_pair:
             raise _unknown(pair, pool, where)
         if not row["grade"]:

@@ -5,6 +5,7 @@ const pool = JSON.parse(document.getElementById("pool").textContent);
 const element = (id) => document.getElementById(id);
 const results = pool.queries.flatMap((query, number) => query.results.map((result) => ({ ...result, query: number })));
 const numberOf = new Map(results.map((result, number) => [pairName(pool.queries[result.query].id, result.passage), number]));
+const numberOfShown = new Map(results.map((result, number) => [pairName(shownId(pool.queries[result.query].id), shownId(result.passage)), number]));
 const firstOf = pool.queries.map((_, number) => results.findIndex((result) => result.query === number));
 
 const STORAGE = `synthmill judge ${pool.pool}`;

@@ -1,17 +1,22 @@
 "use strict";
-// The table of marks, as sheet.py writes and reads it: one result a line. `pool`, `results`, `numberOf` and `state` are
-// those of judge.js, which follows in the same script.
+// The table of marks, as sheet.py writes and reads it: one result a line. `pool`, `results`, `numberOf`,
+// `numberOfShown` and `state` are those of judge.js, which follows in the same script.
 
 function shownCell(text) { // as `shown_cell` in sheet.py: a spreadsheet shows it and does not compute it
   return /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
 }
 
+function shownId(text) { // as `shown_id` in sheet.py: no two ids are shown alike
+  return /^[=+\-@\t\r']/.test(text) ? `'${text}` : text;
+}
+
 function csvText() {
   const rows = results.map((result, number) => {
     const query = pool.queries[result.query];
+    const ids = [query.id, result.passage, result.document].map(shownId);
     const texts = [query.text, result.title.join(""), result.text.join("")].map(shownCell);
     const mark = state.marks[number];
-    return [pool.pool, query.id, result.passage, result.document, ...texts, mark === NONE ? "" : mark];
+    return [pool.pool, ...ids, ...texts, mark === NONE ? "" : mark];
   });
   const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
   return "\ufeff" + [pool.columns, ...rows].map((row) => row.map(quoted).join(",") + "\r\n").join("");
@@ -41,13 +46,18 @@ function marksOf(text) {
   const [names, ...rows] = parseCsv(plain, delimiter).map((row) => row.map((cell) => cell.trim()));
   const columns = ["pool", "query_id", "passage_id", "grade"].map((name) => (names || []).indexOf(name));
   if (columns.includes(-1)) throw new Error("it has no columns pool, query_id, passage_id and grade");
-  return rows.flatMap((row, line) => {
+  const marks = new Map();
+  rows.forEach((row, line) => {
     const [name, queryId, passageId, mark] = columns.map((column) => row[column] ?? "");
-    const number = numberOf.get(pairName(queryId, passageId));
+    const pair = pairName(queryId, passageId);
+    const number = numberOfShown.get(pair) ?? numberOf.get(pair);
     if (name !== pool.pool) throw new Error(`row ${line + 2} is of another pool, ${name}`);
     if (number === undefined) throw new Error(`row ${line + 2} names the unknown result ${queryId}, ${passageId}`);
     if (mark && !pool.grades.includes(mark)) throw new Error(`row ${line + 2} has the mark ${mark}`);
-    return mark ? [[number, mark]] : [];
+    if (!mark) return;
+    if ((marks.get(number) ?? mark) !== mark) throw new Error(`row ${line + 2} has a second mark for ${queryId}, ${passageId}`);
+    marks.set(number, mark);
   });
+  return [...marks];
 }
 

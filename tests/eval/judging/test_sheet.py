@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
+from eval.judging.pool import Pool, Result
 from eval.judging.sheet import COLUMNS, pool_of, read_marks, write_sheet
 from tests.support.pools import small_pool, write_marks
 
@@ -26,6 +27,21 @@ def test_the_table_has_every_result_and_no_formula(tmp_path: Path) -> None:
     texts = {row["passage_id"]: row["text"] for row in rows}
     assert texts["cheese"].startswith("'=SUM"), "passages are anybody's"
     assert texts["milk"] == POOL.by_pair["q2", "milk"].text, "line breaks are kept"
+
+
+def test_ids_are_shown_as_no_formula_and_read_back(tmp_path: Path) -> None:
+    names = ["=1+1", "'=1+1", "-x", "@you", "plain"]
+    results = [Result("+q", name, name, "", "text") for name in names]
+    pool = Pool({"+q": "a query"}, results, depth=5)
+    given = {result.pair: number % 3 for number, result in enumerate(results)}
+    file = tmp_path / "marks.csv"
+    write_sheet(file, pool)
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    cells = [cell for line in lines[1:] for cell in next(csv.reader([line]))]
+    assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@"))]
+    marked = [f"{line}{grade}" for line, grade in zip(lines[1:], given.values(), strict=True)]
+    file.write_text("\n".join([lines[0], *marked]), encoding="utf-8")
+    assert read_marks(file, pool) == given
 
 
 def test_marks_of_a_part_are_read(tmp_path: Path) -> None:
