@@ -34,10 +34,13 @@ def standardised(ranking: Ranking) -> Floats:
     So a passage that stands out by far from the others of its ranking counts more than a first one among equals.
     """
     rows, scores = ranking
-    found = np.where(rows >= 0, scores, np.nan).astype(np.float64)
-    spread = np.nanstd(found, axis=1, keepdims=True)
-    above = found - np.nanmin(found, axis=1, keepdims=True)
-    return np.asarray(np.nan_to_num(above / np.where(spread > 0, spread, 1.0)))
+    is_found = rows >= 0
+    found = np.where(is_found, scores, 0.0).astype(np.float64)
+    counts = np.maximum(is_found.sum(axis=1, keepdims=True), 1)  # a query without words finds nothing
+    means = found.sum(axis=1, keepdims=True) / counts
+    spread = np.sqrt((np.where(is_found, found - means, 0.0) ** 2).sum(axis=1, keepdims=True) / counts)
+    above = found - np.where(is_found, found, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    return np.where(is_found, above / np.where(spread > 0, spread, 1.0), 0.0)
 
 
 def reciprocal(ranking: Ranking) -> Floats:

@@ -54,6 +54,16 @@ def test_standardised_scores_count_from_the_last_one_in_standard_deviations() ->
     assert equal.tolist() == [[0.0, 0.0]], "equal scores tell nothing"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_query_that_finds_nothing_counts_nothing_and_warns_of_nothing() -> None:
+    rows, scores = np.array([[-1, -1], [3, 1]]), np.array([[0.0, 0.0], [4.0, 2.0]], np.float32)
+    assert standardised((rows, scores)).tolist() == [[0.0, 0.0], [2.0, 0.0]]
+    assert standardised((rows[:, :0], scores[:, :0])).shape == (2, 0)
+    texts = FoundSystem("words", (rows, scores)), FoundSystem("meaning", (rows[:, ::-1], scores))
+    found, _ = FusedSystem("fused", [Part(system, 0.5) for system in texts], IDS).prepare(["", "x"])(2)
+    assert found.tolist() == [[-1, -1], [3, 1]]
+
+
 def test_a_fusion_of_one_part_is_that_part_and_weight_zero_leaves_a_part_out() -> None:
     first, second = (FoundSystem(str(seed), random_ranking(seed)) for seed in range(2))
     fused = FusedSystem("fused", [Part(first, 1.0), Part(second, 0.0)], IDS)
