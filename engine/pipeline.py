@@ -179,8 +179,11 @@ def samples_and_examples(config: RunConfig, documents: Step, prompts: Step) -> l
     for stage in stages:
         part = f"{JUDGE}/{stage.name}"
         plan = Step("prompts", plan_judgements, stage.plan, (prompts, samples, *answers), part_of=part)
-        inputs, name = (documents, plan), stage.criterion.judged
-        answer = Step("samples", generate_samples, stage.generator, inputs, resumable=True, needs_engines=True)
+        inputs, name, settings = (documents, plan), stage.criterion.judged, stage.generator
+        if stage.asks_rest:  # of the few samples that are left, all may be too long for any model
+            assert isinstance(settings, SamplesConfig), "a judge's settings are made of those of the samples"
+            settings = replace(settings, max_failed_share=1.0)
+        answer = Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
         answers = (*answers, replace(answer, name=name, part_of=part))
         asked += [plan, answers[-1]]
     curation = replace(config.examples, judged=tuple(stage.criterion for stage in stages))

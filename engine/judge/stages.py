@@ -46,6 +46,11 @@ class Stage:
     """The model that answers; it writes nothing, so its sampling does not matter."""
     criterion: Criterion
 
+    @property
+    def asks_rest(self) -> bool:
+        """Tells whether it is only asked what an earlier model could not decide, or could not be asked."""
+        return any(criterion.rubric == self.plan.rubric for criterion in self.plan.earlier)
+
 
 @dataclass(frozen=True)
 class Wanted:

@@ -164,3 +164,11 @@ def test_the_samples_of_every_round_are_judged_and_those_of_round_zero_are_not()
     a_round = ["prompts", "samples", "judge/clarity/prompts", "judge/clarity/samples", "examples"]
     zero = [f"round_0/demonstrations/{noun}" for noun in ("prompts", "samples", "examples")]
     assert every == ["documents", *zero, *a_round, *a_round, "model", "report"]
+
+
+def test_samples_that_no_model_can_be_asked_about_do_not_stop_the_run_at_the_end_of_a_cascade() -> None:
+    overrides = ["examples.filters.judge=clarity", "judge.cascade=[{context_tokens: 256}]"]
+    every = {step.entry: step for step in steps(load_config(["samples=fake", "documents.path=x", *overrides])[0])}
+    first, last = (every[f"judge/{name}/samples"].config for name in ("clarity", "clarity-2"))
+    assert (first.max_failed_share, last.max_failed_share) == (0.5, 1.0)
+    assert (first.context_tokens, last.context_tokens) == (256, SamplesConfig.context_tokens)
