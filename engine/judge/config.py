@@ -91,6 +91,10 @@ class JudgeConfig:
     def __post_init__(self) -> None:
         """Refuses thresholds that are no probability, questions without prompt or choice, and names that are taken."""
         check_setting(0.5 < self.sure <= 1, "judge.sure", self.sure, "above 0.5, and 1 at most")
+        for name in ("prompt", "without"):
+            if not getattr(self.information, name).strip():
+                remedy = "write some text, such as `Question:`: a model scores nothing without a token before it"
+                raise UserError("is empty", where=f"judge.{INFORMATION}.{name}", remedy=remedy)
         for name, rubric in self.rubrics.items():
             where = f"judge.rubrics.{name}"
             check_setting(0 < rubric.threshold <= 1, f"{where}.threshold", rubric.threshold, "above 0, and 1 at most")

@@ -8,7 +8,7 @@ import pytest
 from engine.command_line.compose import load_config
 from engine.command_line.groups import choices
 from engine.errors import UserError
-from engine.judge.config import JudgeConfig, RubricConfig
+from engine.judge.config import InformationConfig, JudgeConfig, RubricConfig
 
 SHIPPED = ["answerability", "clarity", "faithfulness", "label", "relevance"]
 OWN = """# @package judge.rubrics.polite
@@ -51,6 +51,8 @@ def test_a_rubric_of_the_users_own_is_a_file(tmp_path: Path) -> None:
     ("values", "where"),
     [
         ({"sure": 0.5}, "judge.sure"),
+        ({"information": InformationConfig("{{ passage.text }}", " ")}, "judge.information.without"),
+        ({"information": InformationConfig("", "Question:")}, "judge.information.prompt"),
         ({"rubrics": {"x": RubricConfig("?", threshold=1.5)}}, "judge.rubrics.x.threshold"),
         ({"rubrics": {"x": RubricConfig("?", choices=["yes"])}}, "judge.rubrics.x.choices"),
         ({"rubrics": {"x": RubricConfig("?", choices=["True", "False"])}}, "judge.rubrics.x.choices"),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import UserError, suggest
+from engine.errors import UserError, check_setting, suggest
 from engine.examples.filters.checks import (
     check_copy,
     check_cut_off,
@@ -63,6 +63,8 @@ class FiltersConfig(Thresholds):
                 raise UserError(f"{name!r} is no filter", where="examples.filters.use", remedy=remedy)
         self._check_names("use", self.use)
         self._check_names("judge", self.rubrics())
+        if (least := self.min_information) is not None:
+            check_setting(math.isfinite(least), "examples.filters.min_information", least, "a number of nats, or null")
         super().__post_init__()
 
     def _check_names(self, setting: str, names: Sequence[object]) -> None:

@@ -70,6 +70,12 @@ def test_bounds_are_checked_here_too() -> None:
         FiltersConfig(min_words=9, max_words=8)
 
 
+@pytest.mark.parametrize("least", [math.nan, math.inf])
+def test_a_least_information_that_is_no_number_is_refused(least: float) -> None:
+    with pytest.raises(UserError, match=r"examples.filters.min_information"):
+        FiltersConfig(min_information=least)
+
+
 def test_hydra_can_hold_the_config() -> None:
     config = OmegaConf.merge(OmegaConf.structured(FiltersConfig), {"use": ["copy"], "min_logprob": -2})
     assert OmegaConf.to_object(config) == FiltersConfig(use=["copy"], min_logprob=-2.0)
