@@ -8,6 +8,7 @@ In: answers of the actor. Out: the state that follows from them. Nothing here wa
 
 from __future__ import annotations
 
+import collections
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -87,6 +88,9 @@ class Engine:
     reason: str = ""
     """Why it ended, in one line that also knows its log."""
     _settled_when_asked: int = 0
+    _finished: collections.deque[tuple[int, int]] = field(default_factory=collections.deque)
+    """Of the settled units that a report covers, the first before the others: how many samples the engine had finished
+    by then, and how many units: once it has committed as many samples, they are committed."""
     _passes: int = -1
     _has_stepped: bool = False
     _seconds_still: float = 0.0
@@ -184,11 +188,14 @@ class Engine:
 
         Args:
             totals: what it has done of the job.
-            num_settled: units that were settled when it was asked: where all is committed, so are these.
+            num_settled: units that were settled when it was asked, so that what it has finished holds them.
         """
         self.totals = replace(totals, cpus=self.processors.cpus, gpus=self.processors.gpus)
-        if totals.committed == totals.finished:
-            del self.settled[:num_settled]
+        if (more := num_settled - sum(number for _, number in self._finished)) > 0:
+            self._finished.append((totals.finished, more))
+        # Rows are committed in the order in which they were finished.
+        while self._finished and self._finished[0][0] <= totals.committed:
+            del self.settled[: self._finished.popleft()[1]]
 
     def stand_still(self, seconds: float) -> None:
         """Counts time in which it was listened to; the next report of a loop that moved on sets the count back.

@@ -38,6 +38,18 @@ def test_written_units_are_settled_once_all_is_committed(engine: Engine) -> None
     assert engine.totals == EngineTotals(generated=3, committed=3, cpus=4, gpus=2), "with what the engine holds"
 
 
+def test_units_of_an_engine_that_is_never_seen_with_all_committed_are_let_go(engine: Engine) -> None:
+    engine.settled = [Unit(0, rows(3))]
+    engine.count(EngineTotals(generated=4, committed=2), 1)
+    engine.settled.append(Unit(0, rows(2, first=3)))
+    engine.count(EngineTotals(generated=6, failed=1, committed=4), 2)
+    assert [unit.size for unit in engine.settled] == [2], "all that was finished with the first unit is committed"
+    engine.count(EngineTotals(generated=8, failed=1, committed=6), 2 - 1)
+    assert engine.is_busy
+    engine.count(EngineTotals(generated=9, failed=1, committed=7), 1)
+    assert not engine.is_busy
+
+
 def test_what_is_written_after_the_question_is_not_settled_by_the_answer(engine: Engine) -> None:
     engine.settled = [Unit(0, rows(3)), Unit(0, rows(2, first=3))]
     engine.count(EngineTotals(generated=3, committed=3), 1)
