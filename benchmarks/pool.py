@@ -32,6 +32,7 @@ import psutil
 import pyarrow as pa
 
 from benchmarks._measure import print_value
+from engine.artifacts.documents import Passages
 from engine.generation.actor import Report
 from engine.generation.config import GeneratorConfig, GeneratorKind
 from engine.generation.engine import Engine, EngineState
@@ -204,7 +205,7 @@ class Units:
                 "prompt_tokens": numbers * 0 + 800,
                 "demonstrations": pa.array([""] * _WINDOW_ROWS),
             }
-            yield from make_units(pa.table(columns), passages, self._unit_rows)
+            yield from make_units(pa.table(columns), Passages(Path(), passages), self._unit_rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
