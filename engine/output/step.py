@@ -102,10 +102,10 @@ def _joined(answers: pa.Table, rows: JoinableRows, *, with_replicate: bool) -> p
         with_replicate: whether rows have several answers, which are then numbered.
     """
     own = rows.take(answers[_PLACE].to_numpy())
-    columns = {ROW_ID: own[ROW_ID]}
-    for name in own.column_names:
-        if name.startswith((COLUMN, JSON)):
-            columns[name.removeprefix(JSON if name.startswith(JSON) else COLUMN)] = own[name]
+    if not pc.all(pc.equal(own[ROW_ID], answers["passage_id"])).as_py():
+        raise BrokenInvariantError("two rows have ids of the same hash")
+    own_columns = {_own_name(name): own[name] for name in own.column_names if name.startswith((COLUMN, JSON))}
+    columns = {_free(ROW_ID, list(own_columns)): own[ROW_ID], **own_columns}
     shown = {"replicate": "replicate"} if with_replicate else {}
     shown |= _ANSWER | {name: name for name in answers.column_names if name.startswith(_OF_TURNS)}
     is_answer = pc.equal(answers["status"], "generated")
@@ -117,6 +117,10 @@ def _joined(answers: pa.Table, rows: JoinableRows, *, with_replicate: bool) -> p
             values = pc.if_else(is_answer, values, pa.scalar(None, values.type))
         columns[_free(title, list(columns))] = values
     return _with_plain_texts(pa.table(columns))
+
+
+def _own_name(name: str) -> str:
+    return name.removeprefix(JSON if name.startswith(JSON) else COLUMN)
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

@@ -73,6 +73,12 @@ def test_a_person_is_told_which_columns_are_settings(tmp_path: Path) -> None:
             3,
         ),
         ([{"prompt": "x", "top_p": 3}], "out of range", 1),
+        (
+            [{"prompt": "x"}] * 1000 + [{"prompt": "y", "system": "z"}],
+            "has a column 'system', and no earlier row",
+            1001,
+        ),
+        ([{"prompt": "x"}, {"prompt": "y", "tags": ["\ud83d"]}], "half a character", 2),
     ],
 )
 def test_a_wrong_row_is_refused_with_its_line(
@@ -87,4 +93,10 @@ def test_a_wrong_row_is_refused_with_its_line(
 def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match="holds no rows"):
+        read(tmp_path, tmp_path / "a.parquet")
+
+
+def test_a_date_that_nothing_reads_is_refused_with_its_rows(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"prompt": ["x"], "when": pa.array([10**15], pa.timestamp("s"))}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="a value cannot be read"):
         read(tmp_path, tmp_path / "a.parquet")
