@@ -70,7 +70,9 @@ def _kind(value: object) -> str:
 
 
 def _together(known: str, kind: str) -> str:
-    return {("number", "whole"): "number", ("long", "whole"): "long"}.get(tuple(sorted((known, kind))), "json")
+    if {known, kind} == {"whole", "number"}:
+        return "number"
+    return "long" if {known, kind} == {"whole", "long"} else "json"
 
 
 def _stored(value: object, kind: str) -> object:

@@ -113,3 +113,19 @@ def test_one_file_holds_the_same_in_each_form(tmp_path: Path, rows: RowsFolder) 
     assert [row["answer_row_id"] for row in cells] == [row["answer_row_id"] for row in table] == IDS
     assert (lines[0]["sizes"], cells[0]["sizes"]) == ([None, 1.0], "[null, 1.0]"), "JSON has no word for NaN"
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_row_that_is_answered_twice_is_a_defect(tmp_path: Path, rows: RowsFolder) -> None:
+    with pytest.raises(BrokenInvariantError, match="around row 3 of the file"):
+        output_of(tmp_path, rows, answered(tmp_path / "samples", [*IDS[:3], "r2", *IDS[4:]]))
+
+
+def test_fewer_long_answers_are_sorted_and_joined_at_a_time(
+    tmp_path: Path, rows: RowsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_module, "_BUCKET_BYTES", 2000)
+    monkeypatch.setattr(step_module, "_PIECE_BYTES", 500)
+    output, _ = output_of(tmp_path, rows, answered(tmp_path / "samples", IDS))
+    assert len(output.parts()) > 10, "a part for each piece"
+    table = pa.concat_tables(list(output.stream()))
+    assert table["answer_row_id"].to_pylist() == IDS
