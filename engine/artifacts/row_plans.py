@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 OrderRows = Callable[[Iterable[pa.Table]], Iterable[pa.Table]]
-"""Takes tables with the columns `prompt`, `passage_id`, `prompt_tokens` and any others; gives the same rows with all of
-these, each once, in the order in which they are to be asked, and with the column `prefix`: a number that neighbours
-share whose prompts begin alike."""
+"""Takes tables with the columns `prompt` (its beginning), `passage_id`, `prompt_tokens`, `prompt_bytes` and any others;
+gives the same rows with all of these, each once, in the order in which they are to be asked, and with the column
+`prefix`: a number that neighbours share whose prompts begin alike."""
 
 _CHUNK_ROWS = 1 << 16
 """Rows of one file of a plan."""
@@ -143,6 +143,7 @@ def _counted(plan: RowPlan, task: Task, rows: RowsFolder, needed: frozenset[str]
             "prompt": pa.array([text[:_BEGINNING] for text in texts], pa.large_string()),
             "passage_id": ids,
             "prompt_tokens": pa.array(tokens, pa.int32()),
+            "prompt_bytes": pa.array([len(text.encode()) for text in texts], pa.int64()),
             **{name: batch[name] for name in batch.schema.names if name != ROW_ID},
         }
         yield pa.table(columns)

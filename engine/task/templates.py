@@ -127,7 +127,7 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
 class _NoValue(Undefined):
     """Stands for a null of a row: it is false in a condition, `default` replaces it, and writing it is an error."""
 
-    __str__ = Undefined._fail_with_undefined_error
+    __str__ = __repr__ = Undefined._fail_with_undefined_error  # the latter writes it within its row, as a whole
 
 
 def as_row(columns: Mapping[str, Any]) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_a_null_of_a_row_never_becomes_a_word_of_a_prompt() -> None:
         ("{{ row.a | default('none') }}", "none"),
     ):
         assert render(compile_template(source, "task.prompt"), "task.prompt", row=row) == text
-    for source in ("{{ row.a }}", "{{ row.a | upper }}", "{{ row.a ~ 'x' }}"):
+    for source in ("{{ row.a }}", "{{ row.a | upper }}", "{{ row.a ~ 'x' }}", "{{ row }}", "{{ row.values() | list }}"):
         with pytest.raises(UserError, match=r"row\.a has no value here"):
             render(compile_template(source, "task.prompt"), "task.prompt", row=row)
 
