@@ -35,8 +35,8 @@ class Kind(Enum):
 
 DELIMITERS = (",", "\t", ";", "|")
 """The delimiters of tables; the one that parts a header into most names is taken."""
-PARQUET_BATCH_ROWS = 1024
-"""Rows of a Parquet file that are in memory at a time."""
+PARQUET_BATCH_ROWS, PARQUET_BATCH_BYTES = 1024, 16 << 20
+"""Rows of a Parquet file that are in memory at a time, or fewer long ones."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ def read_tables(source: Source) -> Iterator[tuple[Path, int, pa.Table]]:
 def _batches(parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
     """Gives rows some at a time, never of two row groups: Arrow cannot join nested columns with dictionaries."""
     for group in range(parquet.num_row_groups):
-        yield from parquet.iter_batches(PARQUET_BATCH_ROWS, row_groups=[group])
+        footer = parquet.metadata.row_group(group)
+        long_rows = PARQUET_BATCH_BYTES * footer.num_rows // max(1, footer.total_byte_size)
+        yield from parquet.iter_batches(max(1, min(PARQUET_BATCH_ROWS, long_rows)), row_groups=[group])
 
 
 def _common_schema(files: tuple[Path, ...]) -> pa.Schema:

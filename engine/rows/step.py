@@ -6,9 +6,8 @@ id for each row. JSON is read twice, since only all rows together say which colu
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +26,8 @@ from engine.rows.source import Kind, Source, read_tables, read_values
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE, _CHARACTERS_AT_ONCE = 1024, 16 << 20
+"""So many rows are in memory, or fewer long ones: a row may be a book."""
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,24 @@ def _open(source: Source) -> tuple[set[str], Iterator[_Piece]]:
     columns = look_at(values for _, values in read_values(source))
 
     def pieces() -> Iterator[_Piece]:
-        values = read_values(source)
-        while some := list(itertools.islice(values, _ROWS_AT_ONCE)):
+        for some in _some_at_once(read_values(source)):
             places, rows = [where for where, _ in some], [values for _, values in some]
             yield _Piece(places, rows, _table(columns, rows, places))
 
     return columns.json_names, pieces()
+
+
+def _some_at_once(rows: Iterable[tuple[str, dict[str, object]]]) -> Iterator[list[tuple[str, dict[str, object]]]]:
+    some: list[tuple[str, dict[str, object]]] = []
+    size = 0
+    for where, row in rows:
+        some.append((where, row))
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(some) == _ROWS_AT_ONCE or size >= _CHARACTERS_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _table(columns: Columns, rows: Sequence[Mapping[str, object]], places: Sequence[str]) -> pa.Table:
