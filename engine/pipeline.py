@@ -89,7 +89,7 @@ class RunConfig:
         check_setting(self.preview >= 0, "preview", self.preview, "0 or more", fault="is too small")
         check_language(self.language, "language")
         if isinstance(self.samples, SamplesConfig) and self.samples.output:
-            check_file(self.samples.output, self.prompts.path)
+            check_file(self.samples.output, self.prompts.path, self.runs_dir)
         groups = {name: getattr(getattr(self, name), "seed", None) for name in vars(self)}
         for key, seed in {"seed": self.seed, **{f"{name}.seed": value for name, value in groups.items()}}.items():
             if isinstance(seed, int):

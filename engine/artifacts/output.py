@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 from engine.storage.store import read_record
 from engine.storage.typed import from_json_values
 
+_GROUP_ROWS, _GROUP_BYTES = 8192, 32 << 20
+"""The most rows, and about the most bytes, of one row group: what a reader holds."""
+
 
 @dataclass(frozen=True)
 class OutputRecord:
@@ -54,4 +57,6 @@ class OutputFolder:
 
     def write_part(self, number: int, rows: pa.Table) -> None:
         """Writes one file."""
-        pq.write_table(rows, self.path / f"part-{number:05d}.parquet", compression="zstd", row_group_size=8192)
+        group_rows = min(_GROUP_ROWS, max(1, _GROUP_BYTES * rows.num_rows // max(1, rows.nbytes)))
+        file = self.path / f"part-{number:05d}.parquet"
+        pq.write_table(rows, file, compression="zstd", row_group_size=group_rows)

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 OrderRows = Callable[[Iterable[pa.Table]], Iterable[pa.Table]]
-"""Takes tables with the columns `prompt`, `passage_id`, `prompt_tokens` and any others; gives the same rows with all of
-these, each once, in the order in which they are to be asked, and with the column `prefix`: a number that neighbours
-share whose prompts begin alike."""
+"""Takes tables with the columns `prompt` (its beginning), `passage_id`, `prompt_tokens`, `prompt_bytes` and any others;
+gives the same rows with all of these, each once, in the order in which they are to be asked, and with the column
+`prefix`: a number that neighbours share whose prompts begin alike."""
 
 _CHUNK_ROWS = 1 << 16
 """Rows of one file of a plan."""
@@ -127,13 +127,13 @@ def _check(task: Task, rows: RowsFolder) -> frozenset[str] | None:
 
 def _counted(plan: RowPlan, task: Task, rows: RowsFolder, needed: frozenset[str] | None) -> Iterator[pa.Table]:
     """Gives each row's id, the prompt of its first turn and its number of tokens, in the order of the file."""
-    tokenizer, chat_text = load_tokenizer(plan.model, key=GENERATOR_KEY), _chat_text(plan, task)
+    tokenizer, prompts = load_tokenizer(plan.model, key=GENERATOR_KEY), _FirstPrompts(plan, task)
     number = 0
     for batch in rows.stream(needed):
         ids, texts = batch[ROW_ID], []
         for row in batch.to_pylist():
             number += 1
-            texts.append(_text(plan, task, columns_of(row), _RowName(number, row[ROW_ID]), chat_text))
+            texts.append(prompts.text(columns_of(row), _RowName(number, row[ROW_ID])))
         tokens = _count(tokenizer, texts)
         if plan.refuse and (too_long := [place for place, count in enumerate(tokens) if count >= plan.context_tokens]):
             place = too_long[0]
@@ -143,9 +143,11 @@ def _counted(plan: RowPlan, task: Task, rows: RowsFolder, needed: frozenset[str]
             "prompt": pa.array([text[:_BEGINNING] for text in texts], pa.large_string()),
             "passage_id": ids,
             "prompt_tokens": pa.array(tokens, pa.int32()),
+            "prompt_bytes": pa.array([len(text.encode()) for text in texts], pa.int64()),
             **{name: batch[name] for name in batch.schema.names if name != ROW_ID},
         }
         yield pa.table(columns)
+    prompts.check_any()
 
 
 @dataclass(frozen=True)
@@ -160,17 +162,42 @@ class _RowName:
         return f"row {self.number:,} (id {self.row_id})"
 
 
-def _text(plan: RowPlan, task: Task, row: dict[str, Any], name: _RowName, chat_text: ChatText | None) -> str:
-    """Returns the first prompt of a row as the model reads it; empty where it cannot be asked and that is allowed."""
-    try:
-        if name.number == 1:
-            check_turns(task, {}, row)
-        return _rendered(task, row, chat_text)
-    except UserError as error:
-        if not plan.refuse:
+class _FirstPrompts:
+    """Renders the first prompt of each row; the task as a whole is checked with the first row that can be asked."""
+
+    def __init__(self, plan: RowPlan, task: Task) -> None:
+        self._task, self._refuse, self._chat_text = task, plan.refuse, _chat_text(plan, task)
+        self._is_checked = False
+        self._first_error: UserError | None = None
+
+    def text(self, row: dict[str, Any], name: _RowName) -> str:
+        """Returns the prompt as the model reads it; empty where it cannot be asked and that is allowed.
+
+        Raises:
+            UserError: it cannot be asked, and that is not allowed.
+        """
+        try:
+            if not self._is_checked:
+                check_turns(self._task, {}, row)
+            text = _rendered(self._task, row, self._chat_text)
+        except UserError as error:
+            if self._refuse:
+                remedy = f"{error.remedy}; or let such rows fail alone: prompts.refuse=false"
+                raise UserError(f"{name}: {error.what}", where=error.where, remedy=remedy) from error
+            self._first_error = self._first_error or error
             return ""
-        remedy = f"{error.remedy}; or let such rows fail alone: prompts.refuse=false"
-        raise UserError(f"{name}: {error.what}", where=error.where, remedy=remedy) from error
+        self._is_checked = True
+        return text
+
+    def check_any(self) -> None:
+        """Refuses a file of which no row could be asked: then it is the task that is wrong.
+
+        Raises:
+            UserError: that of the first row.
+        """
+        if self._first_error and not self._is_checked:
+            error = self._first_error
+            raise UserError(f"no row can be asked: {error.what}", where=error.where, remedy=error.remedy) from error
 
 
 def _rendered(task: Task, row: dict[str, Any], chat_text: ChatText | None) -> str:

@@ -184,7 +184,8 @@ class RowsWriter:
 
     def _write(self, piece: pa.Table) -> None:
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._file, piece.schema, compression="zstd")
+            # Without dictionaries the footer tells the size in memory of texts that repeat; zstd makes them as small.
+            self._writer = pq.ParquetWriter(self._file, piece.schema, compression="zstd", use_dictionary=False)
         group_rows = max(1, _GROUP_BYTES * piece.num_rows // max(1, piece.nbytes))
         self._writer.write_table(piece.cast(self._writer.schema), row_group_size=group_rows)
 

@@ -83,7 +83,8 @@ class JobBatch:
         """Returns how an answer is drawn: by what the row sets, but for settings that the turn has for itself."""
         if not row.sampling:
             return self._sampling[turn]
-        of_turn = sampling_of_turn(self._task.turns[turn].config)
+        config = self._task.turns[turn].config
+        of_turn = sampling_of_turn(config) | ({"stop": config.stop} if config.stop else {})
         settings = {name: value for name, value in row.sampling.items() if name not in of_turn}
         return replace(self._sampling[turn], **settings)
 

@@ -23,15 +23,17 @@ class OutputConfig:
     """The number of answers of each row."""
 
 
-def check_file(output: str, prompts: str) -> None:
+def check_file(output: str, prompts: str, runs_dir: str) -> None:
     """Refuses a file of answers that could not be written.
 
     Args:
         output: `samples.output`.
         prompts: `prompts.path`.
+        runs_dir: below which results are stored, finished ones and such as other runs share.
 
     Raises:
-        UserError: no prompts are read, its form is not known, it is what is read, or its folder cannot be written.
+        UserError: no prompts are read, its form is not known, it is what is read or among results, or its folder cannot
+            be written.
     """
     where, file = f"samples.output={output}", Path(output).expanduser()
     if not prompts:
@@ -45,5 +47,8 @@ def check_file(output: str, prompts: str) -> None:
     if file.resolve() == source or (source.is_dir() and source in file.resolve().parents):
         what = "lies among the prompts, so that the next run would read its own answers"
         raise UserError(what, where=where, remedy="name a file elsewhere")
+    if Path(runs_dir, "store").expanduser().resolve() in file.resolve().parents:
+        remedy = "name a file elsewhere; RUN/output holds the answers as Parquet already"
+        raise UserError("lies among the results of steps, which never change", where=where, remedy=remedy)
     if file.is_dir() or not os.access(file.absolute().parent, os.W_OK):
         raise UserError("cannot be written", where=where, remedy="name a file in a folder that exists")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ def write_file(output: OutputFolder, file: Path) -> None:
     write = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}[file.suffix]
     try:
         write(output, temporary)
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
         temporary.replace(file)
     finally:
         temporary.unlink(missing_ok=True)
@@ -45,13 +48,18 @@ def _write_jsonl(output: OutputFolder, file: Path) -> None:
 def _plain(row: Mapping[str, Any], as_json: Collection[str]) -> dict[str, Any]:
     """Returns a row as JSON has it: JSON text parsed, and null for what is no number."""
     return {
-        name: json.loads(value)
-        if name in as_json and value is not None
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
+        name: _finite(json.loads(value) if name in as_json and value is not None else value)
         for name, value in row.items()
     }
+
+
+def _finite(value: object) -> object:
+    """Returns a value with null in place of what is no number, at any depth: JSON has no word for it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _write_csv(output: OutputFolder, file: Path) -> None:
@@ -66,7 +74,7 @@ def _write_csv(output: OutputFolder, file: Path) -> None:
 
 def _cell(value: object) -> object:
     if isinstance(value, (list, dict)):
-        return json.dumps(value, ensure_ascii=False, default=str)
+        return json.dumps(_finite(value), ensure_ascii=False, default=str)
     return "" if isinstance(value, float) and math.isnan(value) else value
 
 

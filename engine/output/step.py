@@ -1,8 +1,8 @@
 """The output step joins every row of a file of prompts with its answer, in the order of the file.
 
 In: the rows folder and the samples about it. Out: an output folder (engine/artifacts/output.py). Samples lie in the
-order in which engines finished them; they are sorted through files, each of some tens of thousands of rows, so that
-memory depends on neither the rows nor the answers.
+order in which engines finished them; they are sorted through files, each of some tens of thousands of rows or fewer
+long ones, so that memory depends on neither the rows nor the answers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from engine.artifacts.samples import SamplesFolder
 from engine.errors import BrokenInvariantError
 from engine.output.config import OutputConfig
 from engine.storage.parts import row_groups
-from engine.storage.tables import read_rows
+from engine.storage.tables import with_large_texts
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -33,6 +33,10 @@ _BUCKET_ROWS = 1 << 16
 """Rows of the file whose answers are sorted at a time ..."""
 _MOST_BUCKETS = 256
 """... or more, where there would be too many files."""
+_BUCKET_BYTES = 256 << 20
+"""About so many bytes of answers are sorted at a time at most."""
+_PIECE_BYTES = 128 << 20
+"""About so many bytes of answers are joined with their rows at a time at most."""
 _READ_ROWS = 1 << 14
 _PLACE = "place"
 """The column by which answers are sorted: the place of their row in the file."""
@@ -42,6 +46,8 @@ _ANSWER = {"text": "answer"} | {
 """The columns of a sample that are shown, and what they are called."""
 _DIGITS = 4
 """Digits of a log-probability after the point."""
+_COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
+"""Streams, and not Parquet, whose writers remember every piece until they are closed."""
 _OF_TURNS = ("turn_", "reasoning_", "field_", "score_")
 
 
@@ -63,9 +69,14 @@ def write_output(config: OutputConfig, inputs: Mapping[str, Path], output: Path,
     with tempfile.TemporaryDirectory(dir=output, prefix="sorting-") as scratch:
         buckets = _sort_into_buckets(SamplesFolder(inputs["samples"]), joinable, rows.num_rows(), Path(scratch))
         for bucket in buckets:
-            answers = read_rows(bucket).sort_by([(_PLACE, "ascending"), ("replicate", "ascending")])
-            for first in range(0, answers.num_rows, joinable.rows_at_once):
-                some = answers.slice(first, joinable.rows_at_once)
+            answers = _read(bucket).sort_by([(_PLACE, "ascending"), ("replicate", "ascending")])
+            places = answers[_PLACE].to_numpy()
+            if len(wrong := np.flatnonzero(places != (written + np.arange(len(places))) // config.per_row)):
+                what = f"around row {places[wrong[0]] + 1} of the file answers are missing, or there are too many"
+                raise BrokenInvariantError(what)
+            rows_at_once = min(joinable.rows_at_once, max(1, _PIECE_BYTES * answers.num_rows // answers.nbytes))
+            for first in range(0, answers.num_rows, rows_at_once):
+                some = answers.slice(first, rows_at_once)
                 folder.write_part(number, _joined(some, joinable, with_replicate=config.per_row > 1))
                 number += 1
             written += answers.num_rows
@@ -78,8 +89,9 @@ def write_output(config: OutputConfig, inputs: Mapping[str, Path], output: Path,
 
 def _sort_into_buckets(samples: SamplesFolder, rows: JoinableRows, num_rows: int, scratch: Path) -> Iterator[Path]:
     """Writes answers into files by the place of their rows, and gives those files in the order of the rows."""
-    bucket_rows = max(_BUCKET_ROWS, -(-num_rows // _MOST_BUCKETS))
-    writers: dict[int, pq.ParquetWriter] = {}
+    bytes_of_row = max(1, _size(samples) // num_rows)
+    bucket_rows = max(min(_BUCKET_ROWS, 1 + _BUCKET_BYTES // bytes_of_row), -(-num_rows // _MOST_BUCKETS))
+    writers: dict[int, pa.RecordBatchStreamWriter] = {}
     with contextlib.ExitStack() as stack:
         for table in row_groups(samples.parts(), _READ_ROWS):
             places = rows.numbers(table["passage_id"].to_pylist())
@@ -87,10 +99,21 @@ def _sort_into_buckets(samples: SamplesFolder, rows: JoinableRows, num_rows: int
             of_bucket = places // bucket_rows
             for bucket in np.unique(of_bucket).tolist():
                 if bucket not in writers:
-                    file = scratch / f"{bucket:05d}.parquet"
-                    writers[bucket] = stack.enter_context(pq.ParquetWriter(file, answers.schema))
+                    sink = stack.enter_context(pa.OSFile(str(scratch / f"{bucket:05d}.arrow"), "wb"))
+                    writers[bucket] = stack.enter_context(pa.ipc.new_stream(sink, answers.schema, options=_COMPRESSED))
                 writers[bucket].write_table(answers.filter(pa.array(of_bucket == bucket)))
-    yield from sorted(scratch.glob("*.parquet"))
+    yield from sorted(scratch.glob("*.arrow"))
+
+
+def _size(samples: SamplesFolder) -> int:
+    """Returns about how many bytes all samples are in memory, from the footers of their parts."""
+    footers = (pq.read_metadata(part) for part in samples.parts())
+    return sum(footer.row_group(group).total_byte_size for footer in footers for group in range(footer.num_row_groups))
+
+
+def _read(bucket: Path) -> pa.Table:
+    with pa.OSFile(str(bucket), "rb") as source, pa.ipc.open_stream(source) as reader:
+        return with_large_texts(reader.read_all())
 
 
 def _joined(answers: pa.Table, rows: JoinableRows, *, with_replicate: bool) -> pa.Table:
@@ -102,10 +125,10 @@ def _joined(answers: pa.Table, rows: JoinableRows, *, with_replicate: bool) -> p
         with_replicate: whether rows have several answers, which are then numbered.
     """
     own = rows.take(answers[_PLACE].to_numpy())
-    columns = {ROW_ID: own[ROW_ID]}
-    for name in own.column_names:
-        if name.startswith((COLUMN, JSON)):
-            columns[name.removeprefix(JSON if name.startswith(JSON) else COLUMN)] = own[name]
+    if not pc.all(pc.equal(own[ROW_ID], answers["passage_id"])).as_py():
+        raise BrokenInvariantError("two rows have ids of the same hash")
+    own_columns = {_own_name(name): own[name] for name in own.column_names if name.startswith((COLUMN, JSON))}
+    columns = {_free(ROW_ID, list(own_columns)): own[ROW_ID], **own_columns}
     shown = {"replicate": "replicate"} if with_replicate else {}
     shown |= _ANSWER | {name: name for name in answers.column_names if name.startswith(_OF_TURNS)}
     is_answer = pc.equal(answers["status"], "generated")
@@ -117,6 +140,10 @@ def _joined(answers: pa.Table, rows: JoinableRows, *, with_replicate: bool) -> p
             values = pc.if_else(is_answer, values, pa.scalar(None, values.type))
         columns[_free(title, list(columns))] = values
     return _with_plain_texts(pa.table(columns))
+
+
+def _own_name(name: str) -> str:
+    return name.removeprefix(JSON if name.startswith(JSON) else COLUMN)
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

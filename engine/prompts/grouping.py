@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from engine.storage.text_sort import sort_by_text
 
@@ -83,16 +82,15 @@ class Sharing:
     def __init__(self) -> None:
         self.tokens = self.shared_tokens = 0
 
-    def count(self, tables: Iterable[pa.Table], column: str = "prompt") -> Iterator[pa.Table]:
+    def count(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Passes grouped rows on.
 
         Args:
-            tables: what `group_prompts` gives, with the column `prompt_tokens`. What is shared of a prompt is taken to
-                have as many tokens per byte as all of it.
-            column: the text.
+            tables: what `group_prompts` gives, with the columns `prompt_tokens` and `prompt_bytes`, of whole prompts.
+                What is shared of a prompt is taken to have as many tokens per byte as all of it.
         """
         for table in tables:
-            lengths = pc.binary_length(table[column]).to_numpy()
+            lengths = table["prompt_bytes"].to_numpy()
             tokens = table["prompt_tokens"].to_numpy().astype(np.int64)
             self.tokens += int(tokens.sum())
             self.shared_tokens += int((tokens * table["shared_bytes"].to_numpy() / np.maximum(lengths, 1)).sum())

@@ -17,11 +17,14 @@ _ARROW = {
     "text": pa.string(),
     "truth": pa.bool_(),
     "whole": pa.int64(),
+    "long": pa.int64(),
     "number": pa.float64(),
     "json": pa.string(),
     "": pa.string(),
 }
 _LARGEST = 2**63
+_EXACT = 2**53
+"""Whole numbers beyond this, as ids are, would change as floating point numbers."""
 
 
 class Columns:
@@ -61,12 +64,15 @@ class Columns:
 def _kind(value: object) -> str:
     kind = _TYPES.get(type(value), "json")
     if kind == "whole":
-        return "whole" if -_LARGEST <= int(value) < _LARGEST else "json"  # type: ignore[call-overload]
+        whole = int(value)  # type: ignore[call-overload]
+        return "whole" if abs(whole) <= _EXACT else "long" if -_LARGEST <= whole < _LARGEST else "json"
     return kind
 
 
 def _together(known: str, kind: str) -> str:
-    return "number" if {known, kind} == {"whole", "number"} else "json"
+    if {known, kind} == {"whole", "number"}:
+        return "number"
+    return "long" if {known, kind} == {"whole", "long"} else "json"
 
 
 def _stored(value: object, kind: str) -> object:

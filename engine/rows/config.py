@@ -41,4 +41,4 @@ class RowsConfig:
         if source.kind is Kind.texts:  # whose names are a column
             root = source.path.parent if source.path.is_file() else source.path
             return fields_of(self) | {"path": listing_digest(root, source.files)}
-        return fields_of(self) | {"path": file_digests(source.files)}
+        return fields_of(self) | {"path": file_digests(source.files), "kind": source.kind.name}

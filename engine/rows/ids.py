@@ -7,6 +7,7 @@ kept, by which an id that comes twice is found; where it stood first is looked u
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 from engine.errors import UserError, suggest
@@ -76,7 +77,8 @@ def field_id(row: Mapping[str, object], field: str, place: str) -> str:
     """
     if field not in row:
         raise UserError(f"has no field {field!r}", where=place, remedy=f"set prompts.id_field: {suggest(field, row)}")
-    name = "" if row[field] is None else str(row[field]).strip()
+    value = row[field]
+    name = "" if value is None or (isinstance(value, float) and math.isnan(value)) else str(value).strip()
     if not name:
         raise UserError(
             f"the id {field!r} is empty", where=place, remedy="give every row an id, or leave prompts.id_field out"

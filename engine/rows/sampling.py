@@ -7,6 +7,7 @@ generator. Values are held against the ranges of the settings here, before an en
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ SETTINGS = (*RANGES, STOP)
 """The settings that a row may have; there is none for a seed, with which vLLM would leave its fast sampler."""
 
 _WHOLE = ("top_k", "max_tokens")
+_MOST = 2**31
+"""Engines hold whole settings in 32 bits."""
 _TYPES = {name: pa.int64() if name in _WHOLE else pa.float64() for name in RANGES} | {STOP: pa.list_(pa.string())}
 
 
@@ -47,9 +50,10 @@ def _value(name: str, value: object, place: str) -> object:
         return _texts(value, place)
     try:
         number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = float("nan")
-    if isinstance(value, bool) or number != number or (name in _WHOLE and number != int(number)):  # noqa: PLR0124
+    is_number = math.isfinite(number) and not isinstance(value, bool)
+    if not is_number or (name in _WHOLE and (number != int(number) or abs(number) >= _MOST)):
         remedy = f"write a number; where {name} is something else, set prompts.row_sampling=false"
         raise UserError(f"{name} is {value!r}", where=place, remedy=remedy)
     setting = int(number) if name in _WHOLE else number

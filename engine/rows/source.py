@@ -35,8 +35,8 @@ class Kind(Enum):
 
 DELIMITERS = (",", "\t", ";", "|")
 """The delimiters of tables; the one that parts a header into most names is taken."""
-PARQUET_BATCH_ROWS = 1024
-"""Rows of a Parquet file that are in memory at a time."""
+PARQUET_BATCH_ROWS, PARQUET_BATCH_BYTES = 1024, 16 << 20
+"""Rows of a Parquet file that are in memory at a time, or fewer long ones."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def read_tables(source: Source) -> Iterator[tuple[Path, int, pa.Table]]:
         first = 1
         try:
             with pq.ParquetFile(file, pre_buffer=False) as parquet:
-                for batch in parquet.iter_batches(PARQUET_BATCH_ROWS):
+                for batch in _batches(parquet):
                     missing = [field for field in schema if field.name not in batch.schema.names]
                     table = pa.Table.from_batches([batch])
                     for field in missing:
@@ -103,6 +103,14 @@ def read_tables(source: Source) -> Iterator[tuple[Path, int, pa.Table]]:
                     first += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(file, error) from error
+
+
+def _batches(parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Gives rows some at a time, never of two row groups: Arrow cannot join nested columns with dictionaries."""
+    for group in range(parquet.num_row_groups):
+        footer = parquet.metadata.row_group(group)
+        long_rows = PARQUET_BATCH_BYTES * footer.num_rows // max(1, footer.total_byte_size)
+        yield from parquet.iter_batches(max(1, min(PARQUET_BATCH_ROWS, long_rows)), row_groups=[group])
 
 
 def _common_schema(files: tuple[Path, ...]) -> pa.Schema:
@@ -122,8 +130,9 @@ def _common_schema(files: tuple[Path, ...]) -> pa.Schema:
 
 
 def _plain(field: pa.Field) -> pa.Field:
+    """Returns a field whose type Arrow can sort and take rows from."""
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    return pa.field(field.name, kind)
+    return pa.field(field.name, {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}.get(kind, kind))
 
 
 def read_values(source: Source) -> Iterator[tuple[str, dict[str, object]]]:

@@ -6,8 +6,8 @@ id for each row. JSON is read twice, since only all rows together say which colu
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ import pyarrow as pa
 
 from engine.artifacts.rows import RowsFolder, RowsRecord
 from engine.errors import UserError
-from engine.rows.columns import look_at
+from engine.rows.columns import Columns, look_at
 from engine.rows.config import RowsConfig
-from engine.rows.form import MESSAGES, PROMPT
+from engine.rows.form import MESSAGES, PROMPT, SYSTEM, first_names
 from engine.rows.ids import DuplicateIdError, RowIds
 from engine.rows.sampling import sampling_table
 from engine.rows.source import Kind, Source, read_tables, read_values
@@ -26,7 +26,8 @@ from engine.rows.source import Kind, Source, read_tables, read_values
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE, _CHARACTERS_AT_ONCE = 1024, 16 << 20
+"""So many rows are in memory, or fewer long ones: a row may be a book."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def read_rows(
     Raises:
         UserError: a file is malformed, two rows have one id, texts and chats are mixed, or there is no row.
     """
+    has_system = not config.asks_rows or SYSTEM in first_names(config.source())
     source, ids, count = config.source(), RowIds(config.id_field), 0
     as_json, pieces = _open(source)
     names: list[str] = []
@@ -66,7 +68,7 @@ def read_rows(
             names = piece.table.column_names
             settings = [name for name in config.sampling if name in names]
             if config.asks_rows:
-                _check_form(piece)
+                _check_form(piece, has_system=has_system)
             try:
                 row_ids = ids.give(piece.rows, piece.places)
             except DuplicateIdError as error:
@@ -90,18 +92,57 @@ def _open(source: Source) -> tuple[set[str], Iterator[_Piece]]:
     columns = look_at(values for _, values in read_values(source))
 
     def pieces() -> Iterator[_Piece]:
-        values = read_values(source)
-        while some := list(itertools.islice(values, _ROWS_AT_ONCE)):
-            rows = [values for _, values in some]
-            yield _Piece([where for where, _ in some], rows, columns.table(rows))
+        for some in _some_at_once(read_values(source)):
+            places, rows = [where for where, _ in some], [values for _, values in some]
+            yield _Piece(places, rows, _table(columns, rows, places))
 
     return columns.json_names, pieces()
+
+
+def _some_at_once(rows: Iterable[tuple[str, dict[str, object]]]) -> Iterator[list[tuple[str, dict[str, object]]]]:
+    some: list[tuple[str, dict[str, object]]] = []
+    size = 0
+    for where, row in rows:
+        some.append((where, row))
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(some) == _ROWS_AT_ONCE or size >= _CHARACTERS_AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+def _table(columns: Columns, rows: Sequence[Mapping[str, object]], places: Sequence[str]) -> pa.Table:
+    """Makes a table of rows.
+
+    Raises:
+        UserError: a text of a row is half a character, which JSON can write and UTF-8 cannot.
+    """
+    try:
+        return columns.table(rows)
+    except UnicodeEncodeError as error:
+        where = next((place for place, row in zip(places, rows, strict=True) if not _is_utf8(row)), places[0])
+        remedy = r"write whole characters: \ud83d\ude00, not \ud83d alone"
+        raise UserError("a text holds half a character", where=where, remedy=remedy) from error
+
+
+def _is_utf8(row: Mapping[str, object]) -> bool:
+    try:
+        json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _pieces_of_tables(source: Source) -> Iterator[_Piece]:
     for file, first, table in read_tables(source):
         places = [f"{file}: row {number}" for number in range(first, first + table.num_rows)]
-        yield _Piece(places, table.to_pylist(), table)
+        try:
+            rows = table.to_pylist()
+        except (OverflowError, ValueError) as error:
+            remedy = "leave the column out, or write it as text: dates end with the year 9999"
+            raise UserError(f"a value cannot be read ({error})", where=f"{places[0]} ff.", remedy=remedy) from error
+        yield _Piece(places, rows, table)
 
 
 def _places_and_rows(source: Source) -> Iterator[tuple[str, Mapping[str, object]]]:
@@ -112,11 +153,15 @@ def _places_and_rows(source: Source) -> Iterator[tuple[str, Mapping[str, object]
         yield from zip(piece.places, piece.rows, strict=True)
 
 
-def _check_form(piece: _Piece) -> None:
-    """Refuses a file in which some rows ask by a text and others by a chat.
+def _check_form(piece: _Piece, *, has_system: bool) -> None:
+    """Refuses a file in which some rows ask by a text and others by a chat, or in which a system message is unheard.
+
+    Args:
+        piece: the rows.
+        has_system: whether what is asked has a place for one, since the first rows have the column.
 
     Raises:
-        UserError: a row has another form than the column says that asks.
+        UserError: a row has another form than the columns of the first rows say.
     """
     has_text = PROMPT in piece.table.column_names
     for where, row in zip(piece.places, piece.rows, strict=True):
@@ -125,3 +170,6 @@ def _check_form(piece: _Piece) -> None:
             what = f"a chat among texts: the file has a column {PROMPT!r} of texts, and this row a chat"
             remedy = "put chats into a file of their own, or choose: task.prompt='{{ row.prompt }}'"
             raise UserError(what, where=where, remedy=remedy)
+        if has_text and not has_system and row.get(SYSTEM) is not None:
+            remedy = f'give the first row the column too, if only as null: {{"{SYSTEM}": null, ...}}'
+            raise UserError(f"has a column {SYSTEM!r}, and no earlier row has", where=where, remedy=remedy)

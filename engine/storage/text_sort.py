@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -51,16 +52,45 @@ def _sorted(tables: Iterator[pa.Table], column: str, folder: Path, memory_bytes:
     if first.nbytes < memory_bytes:
         yield from _sorted_in_memory(first, column)
         return
+    splitters = _choose_splitters(_keys(first, column))
     every = itertools.chain([first], gathered)
     del first  # as everywhere here: what is handed on is not held
-    files = _deal_out(every, column, folder)
-    for number, file in sorted(files.items()):
+    yield from _sorted_ranges(_deal_out(every, column, folder, splitters), column, folder, memory_bytes)
+
+
+def _sorted_ranges(ranges: dict[int, _Range], column: str, folder: Path, memory_bytes: int) -> Iterator[pa.Table]:
+    for number, dealt in sorted(ranges.items()):
         if _is_of_one_text(number):
-            yield from _read(file)
+            yield from _read(dealt.file)
+            dealt.file.unlink()
         else:
-            yield from _sorted(_read(file), column, folder / file.stem, memory_bytes)
-        file.unlink()
+            yield from _sorted_range(dealt, column, folder / dealt.file.stem, memory_bytes)
     folder.rmdir()
+
+
+def _sorted_range(dealt: _Range, column: str, folder: Path, memory_bytes: int) -> Iterator[pa.Table]:
+    """Sorts the rows of a file, which is deleted before anything is given: no row lies on the disk twice for long."""
+    if dealt.num_bytes < memory_bytes:
+        table = pa.concat_tables(_read(dealt.file)).combine_chunks()
+        dealt.file.unlink()
+        yield from _sorted_in_memory(table, column)
+        return
+    # The first rows stand for all of them no more than in the caller's order: that may be the order of the texts.
+    splitters = _choose_splitters(_sample(dealt, column))
+    ranges = _deal_out(_gather(_read(dealt.file), memory_bytes), column, folder, splitters)
+    dealt.file.unlink()
+    yield from _sorted_ranges(ranges, column, folder, memory_bytes)
+
+
+def _sample(dealt: _Range, column: str) -> pa.Array:
+    """Returns the texts of about `_SAMPLE_ROWS` rows at equal distances."""
+    every = -(-dealt.num_rows // _SAMPLE_ROWS)
+    samples, seen = [], 0
+    for table in _read(dealt.file):
+        rows = np.arange(-seen % every, table.num_rows, every)
+        samples.append(_keys(table.take(pa.array(rows)), column))
+        seen += table.num_rows
+    return pa.concat_arrays(samples)
 
 
 def _gather(tables: Iterator[pa.Table], least_bytes: int) -> Iterator[pa.Table]:
@@ -79,25 +109,35 @@ def _gather(tables: Iterator[pa.Table], least_bytes: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(held).combine_chunks()
 
 
-def _deal_out(tables: Iterator[pa.Table], column: str, folder: Path) -> dict[int, Path]:
-    """Writes rows to files by their range, and returns the file of each range that has rows."""
+@dataclass
+class _Range:
+    """The rows of one range of the order, in a file."""
+
+    file: Path
+    num_rows: int = 0
+    num_bytes: int = 0
+    """What the rows take in memory."""
+
+
+def _deal_out(tables: Iterator[pa.Table], column: str, folder: Path, splitters: pa.Array) -> dict[int, _Range]:
+    """Writes rows to files by their range, and returns the ranges that have rows."""
     folder.mkdir(parents=True)
-    files: dict[int, Path] = {}
-    splitters: pa.Array | None = None
+    ranges: dict[int, _Range] = {}
     with ExitStack() as stack:
         writers: dict[int, pa.RecordBatchStreamWriter] = {}
         for table in tables:
             keys = _keys(table, column)
-            if splitters is None:
-                splitters = _choose_splitters(keys)
             for number, rows in _ranges(keys, splitters):
                 if number not in writers:
-                    files[number] = folder / f"{number}.arrow"
-                    sink = stack.enter_context(pa.OSFile(str(files[number]), "wb"))
+                    ranges[number] = _Range(folder / f"{number}.arrow")
+                    sink = stack.enter_context(pa.OSFile(str(ranges[number].file), "wb"))
                     writers[number] = stack.enter_context(pa.ipc.new_stream(sink, table.schema))
-                writers[number].write_table(table.take(pa.array(rows)))
-            del table, keys
-    return files
+                some = table.take(pa.array(rows))
+                writers[number].write_table(some)
+                ranges[number].num_rows += some.num_rows
+                ranges[number].num_bytes += some.nbytes
+            del table, keys, some
+    return ranges
 
 
 def _read(file: Path) -> Iterator[pa.Table]:

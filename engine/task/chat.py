@@ -22,7 +22,7 @@ def read_messages(value: object, where: str) -> list[tuple[str, str]]:
         where: the row or column that they stand in, for messages of errors.
 
     Raises:
-        UserError: it is no list of messages, it is empty, or a message shows something else than text.
+        UserError: it is no list of messages, it is empty, or a message shows something else than text or is of nobody.
     """
     if isinstance(value, str):
         try:
@@ -38,12 +38,16 @@ def read_messages(value: object, where: str) -> list[tuple[str, str]]:
 def _message(message: object, where: str) -> tuple[str, str]:
     if not isinstance(message, Mapping) or not isinstance(message.get("role"), str):
         raise UserError("a message has no role", where=where, remedy=_REMEDY)
+    role = message["role"]
+    if not role or role != role.strip().lower():  # chat templates leave out what is said by one they do not know
+        remedy = f"write {role.strip().lower() or 'user'!r}"
+        raise UserError(f"a message is of {role!r}", where=where, remedy=remedy)
     content = message.get("content")
     if isinstance(content, str):
-        return message["role"], content
+        return role, content
     if not isinstance(content, Sequence) or isinstance(content, bytes):
-        raise UserError(f"a message of {message['role']} has no content", where=where, remedy=_REMEDY)
-    return message["role"], "".join(_part(part, where) for part in content)
+        raise UserError(f"a message of {role} has no content", where=where, remedy=_REMEDY)
+    return role, "".join(_part(part, where) for part in content)
 
 
 def _part(part: object, where: str) -> str:

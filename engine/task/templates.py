@@ -28,9 +28,18 @@ _LARGEST = 100_000
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, in which no number is so large that a template would take all memory or all time."""
+    """The sandbox, in which no number is so large that a template would take all memory or all time.
+
+    A column or field that is called `items` or `values` is meant by `row.items`, and not what mappings of Python have.
+    """
 
     intercepted_binops = frozenset({"*", "**"})
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Returns `obj.attribute`: what a mapping holds under that name, or else its attribute, if it is safe."""
+        if isinstance(obj, Mapping) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Computes `left * right` or `left ** right`, where the result is small enough.
@@ -127,7 +136,7 @@ def _explain(error: Exception, known: Sequence[str]) -> tuple[str, str]:
 class _NoValue(Undefined):
     """Stands for a null of a row: it is false in a condition, `default` replaces it, and writing it is an error."""
 
-    __str__ = Undefined._fail_with_undefined_error
+    __str__ = __repr__ = Undefined._fail_with_undefined_error  # the latter writes it within its row, as a whole
 
 
 def as_row(columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,6 +162,8 @@ def names_used(source: str, variable: str) -> set[str]:
     except TemplateError:
         return set()
     named = [node for node in tree.find_all(nodes.Getattr) if _is_name(node.node, variable)]
+    if any(call.node in named for call in tree.find_all(nodes.Call)):  # as variable.items()
+        raise LookupError(f"{variable} is used as a whole")
     indexed = [
         node
         for node in tree.find_all(nodes.Getitem)

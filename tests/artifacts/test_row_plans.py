@@ -122,3 +122,12 @@ def test_a_column_may_hold_whole_chats(tmp_path: Path) -> None:
     prompts, _ = write_plan(tmp_path / "p", rows, task)
     first, second = prompts.plan()["prompt_tokens"].to_pylist()
     assert 10 < first < second, "the chat template adds its own system message to a chat that has none"
+
+
+@pytest.mark.parametrize("turn", [TurnConfig(prompt="{{ row.body.a.b }}"), TurnConfig(prompt="x", keep_if="txt")])
+def test_a_task_that_is_wrong_for_every_row_is_refused_though_rows_may_fail_alone(
+    rows: RowsFolder, tmp_path: Path, turn: TurnConfig
+) -> None:
+    task = TaskConfig(turns={"last": replace(turn, kind=PromptKind.completion)})
+    with pytest.raises(UserError, match="no row can be asked: there is no"):
+        write_plan(tmp_path / "p", rows, task, refuse=False)

@@ -83,3 +83,10 @@ def test_fewer_long_rows_are_joined_at_a_time(tmp_path: Path) -> None:
     assert short.joinable().rows_at_once == 1 << 16
     assert 50 < long.joinable().rows_at_once < 2000
     assert (tmp_path / "long" / ROWS_FILE).exists()
+
+
+def test_texts_that_repeat_count_as_long_as_they_are_when_joined(tmp_path: Path) -> None:
+    """A document that many rows are about; a Parquet dictionary has it once, and memory as often as there are rows."""
+    document = "word " * 4000
+    folder = write_rows(tmp_path / "rows", IDS, {"body": [document] * len(IDS)})
+    assert folder.joinable().rows_at_once * len(document) <= 128 << 20

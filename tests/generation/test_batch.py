@@ -149,7 +149,7 @@ def test_a_row_sets_its_own_sampling_where_its_turn_does_not(start: Start) -> No
     """Rows of a rows folder: a turn's own temperature is the turn's, whatever the row says."""
     turns = {
         "first": TurnConfig(prompt="One {{ row.body }}:"),
-        "last": TurnConfig(prompt="Two {{ turns.first.text }}:", temperature=0.25),
+        "last": TurnConfig(prompt="Two {{ turns.first.text }}:", temperature=0.25, stop=["own"]),
     }
     generator = Watched(CONFIG)
     running = start(CONFIG, generator, Prompts(TaskConfig(turns=turns), []))
@@ -170,3 +170,4 @@ def test_a_row_sets_its_own_sampling_where_its_turn_does_not(start: Start) -> No
     assert (own.temperature, own.max_tokens, own.stop) == (0.0, 5, ["x"])
     later = [request.sampling for request in generator.requests() if str(request.prompt).startswith("Two")]
     assert sorted((sampling.temperature, sampling.max_tokens) for sampling in later) == [(0.25, 5), (0.25, 48)]
+    assert [list(sampling.stop) for sampling in later] == [["own"], ["own"]]

@@ -26,6 +26,16 @@ def test_what_could_not_be_written_is_refused(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "d").mkdir()
     with pytest.raises(UserError, match=what) as caught:
-        check_file(output, prompts)
+        check_file(output, prompts, "runs")
     assert caught.value.where == f"samples.output={output}"
-    check_file("out.jsonl", "p.jsonl")
+    check_file("out.jsonl", "p.jsonl", "runs")
+
+
+def test_a_finished_step_is_not_written_into(tmp_path: Path) -> None:
+    step = tmp_path / "runs" / "store" / "output" / "abc"
+    step.mkdir(parents=True)
+    (tmp_path / "runs" / "batch-p").mkdir()
+    (tmp_path / "runs" / "batch-p" / "output").symlink_to(step)
+    with pytest.raises(UserError, match="among the results of steps"):
+        check_file(str(tmp_path / "runs/batch-p/output/part-00000.parquet"), "p.jsonl", str(tmp_path / "runs"))
+    check_file(str(tmp_path / "runs/batch-p/answers.jsonl"), "p.jsonl", str(tmp_path / "runs"))

@@ -59,6 +59,8 @@ def rows(tmp_path: Path) -> RowsFolder:
         "model": [f"car {number}" for number in range(ROWS)],
         "tags": [json.dumps({"n": [number]}) for number in range(ROWS)],
         "size": [float("nan"), *map(float, range(1, ROWS))],
+        "sizes": [[float("nan"), 1.0]] * ROWS,
+        "row_id": [f"own {number}" for number in range(ROWS)],
     }
     return write_rows(tmp_path / "rows", IDS, columns, as_json={"tags"})
 
@@ -81,7 +83,8 @@ def test_every_row_is_written_in_the_order_of_the_file(
     assert (record.rows, record.failed) == (ROWS * per_row, 5 * per_row)
     assert len(output.parts()) == 7, "a part for each bucket"
     table = pa.concat_tables(list(output.stream()))
-    assert table["row_id"].to_pylist() == [name for name in IDS for _ in range(per_row)]
+    assert table["answer_row_id"].to_pylist() == [name for name in IDS for _ in range(per_row)]
+    assert table["row_id"][0].as_py() == "own 0"
     expected = [None if int(n[1:]) % 10 == 0 else f"{n}.{k}" for n in IDS for k in range(per_row)]
     assert table["answer"].to_pylist() == expected
     assert table["model"].to_pylist() == [f"car {number}" for number in range(ROWS) for _ in range(per_row)]
@@ -107,5 +110,22 @@ def test_one_file_holds_the_same_in_each_form(tmp_path: Path, rows: RowsFolder) 
     with (tmp_path / "out.csv").open(newline="") as stream:
         cells = list(csv.DictReader(stream))
     assert (cells[0]["size"], cells[0]["answer"], cells[7]["tags"]) == ("", "", '{"n": [7]}')
-    assert [row["row_id"] for row in cells] == [row["row_id"] for row in table] == IDS
+    assert [row["answer_row_id"] for row in cells] == [row["answer_row_id"] for row in table] == IDS
+    assert (lines[0]["sizes"], cells[0]["sizes"]) == ([None, 1.0], "[null, 1.0]"), "JSON has no word for NaN"
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_row_that_is_answered_twice_is_a_defect(tmp_path: Path, rows: RowsFolder) -> None:
+    with pytest.raises(BrokenInvariantError, match="around row 3 of the file"):
+        output_of(tmp_path, rows, answered(tmp_path / "samples", [*IDS[:3], "r2", *IDS[4:]]))
+
+
+def test_fewer_long_answers_are_sorted_and_joined_at_a_time(
+    tmp_path: Path, rows: RowsFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_module, "_BUCKET_BYTES", 2000)
+    monkeypatch.setattr(step_module, "_PIECE_BYTES", 500)
+    output, _ = output_of(tmp_path, rows, answered(tmp_path / "samples", IDS))
+    assert len(output.parts()) > 10, "a part for each piece"
+    table = pa.concat_tables(list(output.stream()))
+    assert table["answer_row_id"].to_pylist() == IDS

@@ -135,7 +135,8 @@ def test_texts_longer_than_a_window_are_compared_to_their_ends() -> None:
 
 def test_what_is_shared_is_told_in_tokens(tmp_path: Path) -> None:
     prompts = ["x" * 64 * number for number in range(1, 4)]  # of 16, 32 and 48 tokens
-    rows = pa.table({"prompt": prompts, "prompt_tokens": pa.array([16, 32, 48], pa.int32())})
+    beginnings = {"prompt": prompts, "prompt_bytes": [64, 128, 2 * 192]}  # half of the last one is not compared
+    rows = pa.table({**beginnings, "prompt_tokens": pa.array([16, 32, 96], pa.int32())})
     sharing = Sharing()
     assert sum(table.num_rows for table in sharing.count(group_prompts([rows], tmp_path))) == 3
-    assert (sharing.tokens, sharing.shared_tokens) == (96, 48)
+    assert (sharing.tokens, sharing.shared_tokens) == (144, 48)

@@ -27,3 +27,11 @@ def test_columns_have_the_types_of_their_values() -> None:
         for row in read
     ]
     assert parsed == [dict.fromkeys(columns.names) | row for row in ROWS]
+
+
+def test_a_whole_number_that_no_float_holds_stays_as_it_is() -> None:
+    rows: list[dict[str, object]] = [{"key": 2**53 + 1, "long": 1}, {"key": 0.5, "long": 2**60}]
+    columns = look_at(rows)
+    table = columns.table(rows)
+    assert (table["key"].to_pylist(), columns.json_names) == (["9007199254740993", "0.5"], {"key"})
+    assert table["long"].to_pylist() == [1, 2**60]

@@ -23,3 +23,10 @@ def test_the_names_of_texts_count_since_they_are_a_column(tmp_path: Path) -> Non
     before = identity_of(RowsConfig(str(tmp_path)))
     (tmp_path / "a.txt").rename(tmp_path / "b.txt")
     assert identity_of(RowsConfig(str(tmp_path))) != before
+
+
+def test_the_kind_of_a_file_counts_since_it_says_how_bytes_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('{"prompt": "x"}\n')
+    before = identity_of(RowsConfig(str(tmp_path / "a.csv")))
+    (tmp_path / "a.csv").rename(tmp_path / "a.jsonl")
+    assert identity_of(RowsConfig(str(tmp_path / "a.jsonl"))) != before

@@ -32,7 +32,13 @@ def test_ids_of_a_field_are_unique() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "what"), [({"kk": 1}, "has no field 'k'"), ({"k": ""}, "is empty"), ({"k": None}, "is empty")]
+    ("row", "what"),
+    [
+        ({"kk": 1}, "has no field 'k'"),
+        ({"k": ""}, "is empty"),
+        ({"k": None}, "is empty"),
+        ({"k": float("nan")}, "is empty"),
+    ],
 )
 def test_a_row_without_an_id_is_refused(row: dict[str, object], what: str) -> None:
     with pytest.raises(UserError, match=what) as caught:

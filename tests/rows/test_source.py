@@ -92,3 +92,16 @@ def test_parquet_files_are_read_with_the_columns_of_all(tmp_path: Path) -> None:
     (tmp_path / "c.parquet").write_text("no table")
     with pytest.raises(UserError, match="cannot be read"):
         list(read_tables(find_source(str(tmp_path))))
+
+
+def test_columns_of_parquet_that_arrow_cannot_sort_or_join_are_read_as_plain_ones(tmp_path: Path) -> None:
+    words = pa.array(["a", "b", "c"]).dictionary_encode()
+    columns = {
+        "views": pa.array(["x", "y", "z"], pa.string_view()),
+        "in": pa.StructArray.from_arrays([words], ["word"]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet", row_group_size=1)
+    tables = [table for _, _, table in read_tables(find_source(str(tmp_path)))]
+    assert {table["views"].type for table in tables} == {pa.string()}
+    read = [row for table in tables for row in table.to_pylist()]
+    assert read == [{"views": view, "in": {"word": word}} for view, word in ("xa", "yb", "zc")]

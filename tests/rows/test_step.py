@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.rows import RowsFolder, RowsRecord
+from engine.artifacts.rows import RowsFolder, RowsRecord, RowsWriter
 from engine.errors import UserError
+from engine.rows import source as source_module
+from engine.rows import step as step_module
 from engine.rows.config import RowsConfig
 from engine.rows.sampling import SETTINGS
 from engine.rows.step import read_rows
@@ -73,6 +76,12 @@ def test_a_person_is_told_which_columns_are_settings(tmp_path: Path) -> None:
             3,
         ),
         ([{"prompt": "x", "top_p": 3}], "out of range", 1),
+        (
+            [{"prompt": "x"}] * 1000 + [{"prompt": "y", "system": "z"}],
+            "has a column 'system', and no earlier row",
+            1001,
+        ),
+        ([{"prompt": "x"}, {"prompt": "y", "tags": ["\ud83d"]}], "half a character", 2),
     ],
 )
 def test_a_wrong_row_is_refused_with_its_line(
@@ -88,3 +97,31 @@ def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"prompt": pa.array([], pa.string())}), tmp_path / "a.parquet")
     with pytest.raises(UserError, match="holds no rows"):
         read(tmp_path, tmp_path / "a.parquet")
+
+
+def test_a_date_that_nothing_reads_is_refused_with_its_rows(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"prompt": ["x"], "when": pa.array([10**15], pa.timestamp("s"))}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="a value cannot be read"):
+        read(tmp_path, tmp_path / "a.parquet")
+
+
+def test_fewer_long_rows_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row may be a book; the rows are the same."""
+    written: list[int] = []
+    add = RowsWriter.add
+
+    def watched(self: RowsWriter, ids: list[str], columns: pa.Table, **others: Any) -> None:
+        written.append(columns.num_rows)
+        add(self, ids, columns, **others)
+
+    monkeypatch.setattr(RowsWriter, "add", watched)
+    monkeypatch.setattr(step_module, "_CHARACTERS_AT_ONCE", 100)
+    monkeypatch.setattr(source_module, "PARQUET_BATCH_BYTES", 100)
+    rows: list[dict[str, object]] = [{"prompt": f"{number} " + "x" * 48} for number in range(10)]
+    folder, _ = read(tmp_path, jsonl(tmp_path / "a.jsonl", rows))
+    assert written == [2] * 5
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    same, _ = read(tmp_path, tmp_path / "a.parquet")
+    assert max(written[5:]) < 3
+    assert list(folder.rows()) == list(same.rows())
+    assert [row for _, row in folder.rows()] == rows

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -79,3 +80,24 @@ def test_a_missing_text_is_a_defect(tmp_path: Path) -> None:
     rows = pa.table({"text": ["a", None, "b"]})
     with pytest.raises(BrokenInvariantError, match="1 of 3 rows have no text"):
         list(sort_by_text([rows], "text", tmp_path / "files", ENOUGH))
+
+
+def test_texts_that_come_in_their_order_are_dealt_out_a_few_times_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first rows are then the lowest ones, and all others lie behind the last of their quantiles."""
+    texts = [f"{number:06d}" + "x" * 100 for number in range(4000)]
+    written: list[int] = []
+
+    def counted(*arguments: Any) -> Any:
+        ranges = deal_out(*arguments)
+        written.append(sum(dealt.num_rows for dealt in ranges.values()))
+        on_disk.append(sum(file.stat().st_size for file in tmp_path.rglob("*.arrow")))
+        return ranges
+
+    on_disk: list[int] = []
+    deal_out = text_sort._deal_out
+    monkeypatch.setattr(text_sort, "_deal_out", counted)
+    assert order(texts, tmp_path / "files", memory_bytes=8000, rows_of_table=50) == list(range(4000))
+    assert sum(written) < 4 * len(texts), "every level writes its rows once more"
+    assert max(on_disk) < 4 * len(texts) * len(texts[0])

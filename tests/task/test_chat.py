@@ -31,6 +31,8 @@ def test_a_chat_is_read_as_roles_and_texts(value: object) -> None:
         (3, "the messages are no list"),
         ([{"content": "Hi"}], "a message has no role"),
         (["Hi"], "a message has no role"),
+        ([{"role": "User", "content": "Hi"}], "a message is of 'User'"),
+        ([{"role": "", "content": "Hi"}], "a message is of ''"),
         ([{"role": "user"}], "a message of user has no content"),
         ([{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}], "a part of type 'image_url'"),
         ([{"role": "user", "content": ["x"]}], "a part of type 'str'"),

@@ -118,7 +118,7 @@ def test_a_null_of_a_row_never_becomes_a_word_of_a_prompt() -> None:
         ("{{ row.a | default('none') }}", "none"),
     ):
         assert render(compile_template(source, "task.prompt"), "task.prompt", row=row) == text
-    for source in ("{{ row.a }}", "{{ row.a | upper }}", "{{ row.a ~ 'x' }}"):
+    for source in ("{{ row.a }}", "{{ row.a | upper }}", "{{ row.a ~ 'x' }}", "{{ row }}", "{{ row.values() | list }}"):
         with pytest.raises(UserError, match=r"row\.a has no value here"):
             render(compile_template(source, "task.prompt"), "task.prompt", row=row)
 
@@ -127,3 +127,16 @@ def test_a_column_that_there_is_not_is_named_with_those_that_there_are() -> None
     with pytest.raises(UserError, match="there is no 'boody'") as caught:
         render(compile_template("{{ row.boody }}", "p"), "p", passage={}, row=as_row({"body": "x"}))
     assert caught.value.remedy == "did you mean row.body? it may use row.body"
+
+
+def test_a_column_or_field_may_be_called_as_what_mappings_have() -> None:
+    row, turns = as_row({"items": "x", "values": 2, "keys": None}), {"a": {"items": ["q"]}}
+    source = "{{ row.items }} {{ row.values + 1 }} {{ turns.a.items[0] }} {{ turns.keys() | first }}"
+    assert render(compile_template(source, "p"), "p", row=row, turns=turns) == "x 3 q a"
+    assert compile_expression("row.items == 'x' and not row.keys", "keep_if")(row=row)
+
+
+def test_all_names_are_used_where_a_method_of_the_mapping_is_called() -> None:
+    with pytest.raises(LookupError, match="as a whole"):
+        names_used("{% for name, value in row.items() %}{{ name }}{% endfor %}", "row")
+    assert names_used("{{ row.items }} {{ row.title.upper() }}", "row") == {"items", "title"}
