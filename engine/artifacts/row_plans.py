@@ -28,7 +28,8 @@ from engine.task.check import check_turns
 from engine.task.compiled import Task, compile_task
 from engine.task.config import PromptKind, TaskConfig
 from engine.task.render import Ask, ChatText, Messages
-from engine.task.turns import row_columns
+from engine.task.templates import undeclared_names
+from engine.task.turns import prompt_templates, row_columns
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -38,6 +39,8 @@ OrderRows = Callable[[Iterable[pa.Table]], Iterable[pa.Table]]
 gives the same rows with all of these, each once, in the order in which they are to be asked, and with the column
 `prefix`: a number that neighbours share whose prompts begin alike."""
 
+_VARIABLES = frozenset({"row", "turns", "passage", "condition"})
+"""The variables of prompts. About rows the last two are empty, and naming a part of them is refused."""
 _CHUNK_ROWS = 1 << 16
 """Rows of one file of a plan."""
 _BEGINNING = 1 << 15
@@ -115,6 +118,10 @@ def _check(task: Task, rows: RowsFolder) -> frozenset[str] | None:
         part = "conversation" if turn.config.conversation == name else "prompt"
         raise UserError(f"there is no column {name!r}", where=f"{turn.where}.{part}", remedy=suggest(name, names))
     for turn in task.turns.values():
+        read = set[str]().union(*map(undeclared_names, prompt_templates(turn)))
+        for name in sorted(read - _VARIABLES):
+            remedy = f"a template writes a column as row.NAME: {suggest(name, names)}"
+            raise UserError(f"there is no {name!r}", where=f"{turn.where}.prompt", remedy=remedy)
         if turn.config.demonstration:
             remedy = "write them into the prompt, or leave `demonstration` out"
             where = f"{turn.where}.demonstration"

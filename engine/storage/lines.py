@@ -118,7 +118,7 @@ def fail_json(error: Exception, where: str, remedy: str) -> NoReturn:
         UserError: always, with the column where `json` names one.
     """
     column = f" at column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
-    problem = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+    problem = error.msg.removesuffix(" at") if isinstance(error, json.JSONDecodeError) else str(error)
     raise UserError(f"malformed JSON ({problem}{column})", where=where, remedy=remedy) from None
 
 

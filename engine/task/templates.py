@@ -79,7 +79,7 @@ def compile_template(source: str, where: str) -> Template:
         return _ENVIRONMENT.from_string(source)
     except TemplateError as error:
         remedy = "mend it: {{ NAME }} writes a value, {% if NAME %} ... {% endif %} decides"
-        raise UserError(f"the template does not parse: {error}", where=where, remedy=remedy) from error
+        raise UserError(f"the template does not parse: {_reason(error)}", where=where, remedy=remedy) from error
 
 
 def compile_expression(source: str, where: str) -> Callable[..., Any]:
@@ -96,7 +96,12 @@ def compile_expression(source: str, where: str) -> Callable[..., Any]:
         return _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
     except TemplateError as error:
         remedy = "write one Jinja2 expression, as `text | length > 20`"
-        raise UserError(f"the expression does not parse: {error}", where=where, remedy=remedy) from error
+        raise UserError(f"the expression does not parse: {_reason(error)}", where=where, remedy=remedy) from error
+
+
+def _reason(error: TemplateError) -> str:
+    """Returns the parser's message without its full stop, since a remedy follows in the same sentence."""
+    return str(error).rstrip(".")
 
 
 def render(template: Template, where: str, **fields: object) -> str:
@@ -147,8 +152,8 @@ def as_row(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def undeclared_names(source: str) -> set[str]:
-    """Returns the variables that a source reads and does not set itself."""
-    return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(source)))
+    """Returns the variables that a source reads and does not set itself; what Jinja2 gives (`range`) is none."""
+    return set(meta.find_undeclared_variables(_ENVIRONMENT.parse(source))) - set(_ENVIRONMENT.globals)
 
 
 def names_used(source: str, variable: str) -> set[str]:
@@ -182,10 +187,11 @@ def _is_name(node: nodes.Node, variable: str) -> bool:
 
 def _variables(fields: Mapping[str, object]) -> list[str]:
     """Lists what a template may name: `condition.form`, `passage.text`, ..."""
-    known: dict[str, tuple[str, ...]] = {"passage": ("title", "text"), "demonstration": ("title", "document", "query")}
+    known: dict[str, tuple[str, ...]] = {
+        "passage": ("title", "text") if fields.get("passage") else (),  # a prompt about a row has no passage
+        "demonstration": ("title", "document", "query"),
+    }
     for name in ("condition", "turns", "row"):
         value = fields.get(name)
         known[name] = tuple(value) if isinstance(value, Mapping) else ()
-    if known["row"]:
-        known["passage"] = ()
     return [f"{name}.{part}" for name in sorted(fields) for part in known.get(name, ())]

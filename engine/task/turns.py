@@ -121,15 +121,19 @@ def row_columns(turns: Iterable[Turn]) -> frozenset[str] | None:
     """Returns the columns of rows that turns read; None where one uses `row` as a whole, so that any may be meant."""
     named: set[str] = set()
     for turn in turns:
-        config = turn.config
-        contents = [message["content"] for message in config.messages]
         try:
-            for source in (config.prompt, config.continuation, *contents, as_template(config.keep_if)):
+            for source in (*prompt_templates(turn), as_template(turn.config.keep_if)):
                 named |= names_used(source, "row")
         except LookupError:
             return None
-        named |= {config.conversation} - {""}
+        named |= {turn.config.conversation} - {""}
     return frozenset(named)
+
+
+def prompt_templates(turn: Turn) -> list[str]:
+    """Returns the templates that are rendered for each sample: the prompt or its messages, and the continuation."""
+    contents = [message["content"] for message in turn.config.messages]
+    return [turn.config.prompt, turn.config.continuation, *contents]
 
 
 def as_template(expression: str) -> str:

@@ -72,10 +72,18 @@ def test_rows_go_in_the_order_that_is_asked_for(rows: RowsFolder, tmp_path: Path
     ]
 
 
+def test_a_template_that_leaves_row_out_is_told_how_columns_are_written(rows: RowsFolder, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        write_plan(tmp_path / "p", rows, replace(ABOUT_BODY, prompt="About {{ boddy }}, {{ range(2) | list }}"))
+    assert caught.value.what == "there is no 'boddy'"
+    assert caught.value.remedy == "a template writes a column as row.NAME: did you mean 'body'? valid are: body, n"
+
+
 @pytest.mark.parametrize(
     ("task", "what", "where"),
     [
         (replace(ABOUT_BODY, prompt="{{ row.boody }}"), "there is no column 'boody'", "task.prompt"),
+        (replace(ABOUT_BODY, prompt="{{ row.n }}{{ body }}"), "there is no 'body'", "task.prompt"),
         (
             replace(ABOUT_BODY, prompt="{{ row.body }} {{ passage.text }}"),
             "row 1 (id a): there is no 'text'",

@@ -48,6 +48,7 @@ def test_objects_are_numbered_by_their_lines_and_blank_lines_are_skipped(tmp_pat
     ("line", "what"),
     [
         ('{"a": 1', "malformed JSON (Expecting ',' delimiter at column 8)"),
+        ('{"a": "b', "malformed JSON (Unterminated string starting at column 7)"),
         ("a: 1", "malformed JSON (Expecting value at column 1)"),
         ("[1]", "holds a JSON list, not an object"),
         ("3", "holds a JSON int, not an object"),
