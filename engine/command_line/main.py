@@ -133,7 +133,10 @@ def start(config: object, text: str) -> int:
 
 
 def _read_runs(command: str, arguments: list[str]) -> int:
-    """Runs a command on finished runs, once it has as many arguments as it takes."""
+    """Runs a command on finished runs, once it has as many arguments as it takes; or shows how it is written."""
+    if arguments in (["--help"], ["-h"]):
+        sys.stdout.write(f"usage: {USAGE[command]}\n")
+        return 0
     if command == "clean":
         from engine.command_line import clean
 

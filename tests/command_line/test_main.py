@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.command_line.main import main
+from engine.command_line.main import USAGE, main
 from engine.errors import StoppedEarly, UserError
 from engine.pipeline import RunConfig
 from tests.support.paths import ROOT
@@ -32,6 +32,12 @@ def test_help_exits_0_and_lists_the_groups(capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     assert "experiment=adapt collection=DIR" in out
     assert "tracking" in out
+
+
+@pytest.mark.parametrize("command", USAGE)
+def test_every_command_shows_how_it_is_written(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert capsys.readouterr().out == f"usage: {USAGE[command]}\n"
 
 
 def test_a_users_mistake_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[str]) -> None:
