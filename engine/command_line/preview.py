@@ -108,10 +108,11 @@ def _show_plan(planned: _Planned, config: RunConfig, place: Place) -> None:
     if record.ended_early:
         place.console.step("conditions", record.ended_early)
     output_tokens = record.planned * planned.task.output_limit(config.samples.max_tokens)
+    prefixes = f"{record.prefixes:,} shared prefixes are" if record.prefixes != 1 else "1 shared prefix is"
     place.console.step(
         "forecast",
-        f"{record.planned:,} samples, {record.prompt_tokens:,} prompt tokens ({record.prefixes} shared prefixes are "
-        f"computed once), at most {output_tokens:,} output tokens",
+        f"{record.planned:,} samples, {record.prompt_tokens:,} prompt tokens ({prefixes} computed once), "
+        f"at most {output_tokens:,} output tokens",
     )
 
 
