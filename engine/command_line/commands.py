@@ -110,6 +110,9 @@ def _verdict(run: Path, sample: dict[str, Any]) -> str:
         return f"[bold]verdict[/bold]  failed, so neither kept nor rejected: {escape(str(sample['error']))}"
     if is_done(run / "rows"):
         return "[bold]verdict[/bold]  answered"
+    if run.parent.name == JUDGE:
+        judged = escape(str(run.parent.parent))
+        return f"[bold]verdict[/bold]  judged; what became of it: synthmill trace {judged} SAMPLE_ID"
     if not is_done(run / "examples"):
         return "[bold]verdict[/bold]  not curated yet"
     example = ExamplesFolder(run / "examples").row(sample["sample_id"])

@@ -136,6 +136,14 @@ def test_trace_ends_with_the_verdict_of_curation(
 
 
 @pytest.mark.usefixtures("wide")
+def test_trace_of_what_a_judge_was_asked_points_to_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "run" / "judge").mkdir(parents=True)
+    trace(str(two_turn_run(tmp_path / "run" / "judge" / "relevance", "files")), "0")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert shown.endswith(f"verdict judged; what became of it: synthmill trace {tmp_path / 'run'} SAMPLE_ID")
+
+
+@pytest.mark.usefixtures("wide")
 def test_a_blank_passage_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert trace(str(two_turn_run(tmp_path / "run", "blank")), "0") == 0
     shown = capsys.readouterr().out
