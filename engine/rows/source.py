@@ -64,7 +64,9 @@ def find_source(path: str) -> Source:
     if location.is_file():
         found = [kind for kind in Kind if location.name.lower().endswith(kind.value)]
         if not found:
-            raise UserError(f"its ending {location.suffix!r} tells no kind", where=where, remedy=f"known are {endings}")
+            remedy = "; of an array make lines: jq -c '.[]' IN.json > OUT.jsonl" if location.suffix == ".json" else ""
+            remedy = f"known are {endings}{remedy}"
+            raise UserError(f"its ending {location.suffix!r} tells no kind", where=where, remedy=remedy)
         return Source(found[0], location, (location,))
     files = {kind: _files(location, kind) for kind in Kind}
     tables = [kind for kind in Kind if files[kind] and kind is not Kind.texts]

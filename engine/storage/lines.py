@@ -48,13 +48,13 @@ def read_lines(file: Path) -> Iterator[str]:
     """Gives the lines of a file with their ends, decoded; a byte order mark is dropped.
 
     Raises:
-        UserError: a byte is not UTF-8 (file and byte named), the gz data is damaged, or the file cannot be read.
+        UserError: a byte is not UTF-8 (file, byte and line named), the gz data is damaged, or the file cannot be read.
     """
     position = 0
     try:
         with open_bytes(file) as stream:
-            for raw in _raw_lines(stream):
-                yield decode(raw, file, position)
+            for number, raw in enumerate(_raw_lines(stream), 1):
+                yield decode(raw, file, position, number)
                 position += len(raw)
     except (OSError, EOFError, zlib.error) as error:
         raise unreadable(file, error) from error
@@ -129,13 +129,14 @@ def open_bytes(file: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(file, "rb")) if compressed else file.open("rb")
 
 
-def decode(raw: bytes, file: Path, position: int) -> str:
+def decode(raw: bytes, file: Path, position: int, line: int = 0) -> str:
     """Decodes a piece of a UTF-8 file.
 
     Args:
         raw: the piece.
         file: where it is from, for the message.
         position: where `raw` starts in the uncompressed file, in bytes; a byte order mark at 0 is dropped.
+        line: the number of the line that the piece is, from 1, for the message; 0 where it is none.
 
     Raises:
         NotTextError: a byte is not UTF-8; its position is named, and the encoding that the file may have.
@@ -148,7 +149,7 @@ def decode(raw: bytes, file: Path, position: int) -> str:
         byte = position + error.start
         encoding = next((name for mark, name in _OTHER_MARKS.items() if raw.startswith(mark)), "ISO-8859-1")
         raise NotTextError(
-            f"is not UTF-8: the byte is 0x{raw[error.start]:02x}",
+            f"is not UTF-8: the byte is 0x{raw[error.start]:02x}" + (f" in line {line}" if line else ""),
             where=f"{file}: byte {byte}",
             remedy=f"convert it, for example with `iconv -f {encoding} -t UTF-8`",
         ) from None

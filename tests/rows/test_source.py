@@ -25,10 +25,17 @@ def test_a_folder_is_read_by_its_one_kind_of_tables(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "what"), [("gone", "does not exist"), ("x.pdf", "its ending '.pdf'"), ("d", "no readable")]
+    ("name", "what"),
+    [
+        ("gone", "does not exist"),
+        ("x.pdf", "its ending '.pdf'"),
+        ("x.json", "of an array make lines: jq"),
+        ("d", "no readable"),
+    ],
 )
 def test_a_path_without_prompts_is_refused(tmp_path: Path, name: str, what: str) -> None:
     (tmp_path / "x.pdf").touch()
+    (tmp_path / "x.json").touch()
     (tmp_path / "d").mkdir()
     with pytest.raises(UserError, match=what) as caught:
         find_source(str(tmp_path / name))

@@ -25,7 +25,7 @@ def test_the_first_wrong_byte_is_named(tmp_path: Path) -> None:
     file = tmp_path / "latin.jsonl"
     file.write_bytes(b'{"a": "fine"}\n{"a": "caf\xe9"}\n')
     for read in (read_objects, read_lines):
-        with pytest.raises(NotTextError, match="0xe9") as caught:
+        with pytest.raises(NotTextError, match="the byte is 0xe9 in line 2") as caught:
             list(read(file))
         assert caught.value.where == f"{file}: byte 24"
         assert "iconv -f ISO-8859-1" in caught.value.remedy
