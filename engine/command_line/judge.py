@@ -132,7 +132,7 @@ def make_page(run_dir: Path, options: Options, console: Console) -> None:
     folder = write_pool_folder(run_dir, pool, run_dir.resolve().name, analyser.terms)
     names = ", ".join(sorted(system.name for system in systems))
     if len(queries) < options.queries:
-        console.warn(f"there are {len(queries):,} queries to judge, {options.queries:,} were asked for")
+        console.warn(f"there are {len(queries):,} queries to judge, fewer than --queries {options.queries}")
     console.step("pool", f"{len(queries):,} queries, {len(pool.results):,} results: {options.depth} each of {names}")
     console.step("page", str(folder.page))
     console.step("table", f"{folder.sheet}, the same for a spreadsheet")
