@@ -21,7 +21,7 @@ from engine.generation.pools import EnginePools
 from engine.runtime.place import Place
 from engine.storage.parts import committed_ids, ignored_files
 from tests.support.committed import begin
-from tests.support.engines import Clock, kill_after_its_first_part, process_of
+from tests.support.engines import Clock, hold, kill_after_its_first_part, process_of
 from tests.support.jobs import FAKE, job_at, rows, units
 from tests.support.waiting import wait_until
 
@@ -72,7 +72,7 @@ def test_an_engine_out_of_reach_is_given_up_and_what_it_writes_on_does_not_count
     def lose_the_first(_: int) -> None:
         if not lost.is_loaded:
             return
-        os.kill(process, signal.SIGSTOP)
+        hold(process)
         written = committed_ids(list(tmp_path.glob("attempt-*/part-e0-*.parquet")))
         if written.size and any(lost.uncommitted(written)):
             with lost.watched():

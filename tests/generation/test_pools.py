@@ -81,7 +81,7 @@ def test_two_generators_write_every_row_once(
     assert (by_engine == writer_of(pa.concat_tables([unit.rows for unit in work]), MIXED)).all()
     assert sum(engine.committed for engine in totals) == 300
     assert seen[-1] == 300
-    assert len(totals) == 3, "one engine of the first generator, two of the second"
+    assert 2 <= len(totals) <= 3, "the engine of the first generator, and one or both of the second"
     pool.generate(*job_at(tmp_path / "again"), units(30, 15), lambda _: None)
     said = (place.logs() / "engine-0.log").read_text().splitlines()
     assert len(said) == len(set(said)) == 2, "a generator that is loaded again has another seed"

@@ -79,7 +79,7 @@ def random_value(kind: Any, source: random.Random) -> Any:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):
         return random_value(source.choice(arguments), source)
-    if origin is list:
+    if origin in (list, collections.abc.Sequence):
         return [random_value(arguments[0], source) for _ in range(source.randrange(3))]
     if origin in (dict, collections.abc.Mapping):
         return {random_text(source): random_value(arguments[1], source) for _ in range(source.randrange(3))}
