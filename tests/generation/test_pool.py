@@ -81,7 +81,7 @@ def test_an_engine_out_of_reach_is_given_up_and_what_it_writes_on_does_not_count
 
     job, parts = job_at(tmp_path)
     try:
-        pool.generate(job, parts, units(120, 24), lose_the_first)
+        pool.generate(job, parts, units(120, 60), lose_the_first)  # seconds of work, so that much of it is left
     finally:
         os.kill(process, signal.SIGCONT)
     rows = SamplesFolder(tmp_path).rows()

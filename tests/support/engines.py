@@ -21,7 +21,9 @@ def hold(process: int) -> None:
     """Stops a process, and waits until each of its threads stands still: one may be about to write a file."""
     os.kill(process, signal.SIGSTOP)
     stats = [task / "stat" for task in Path(f"/proc/{process}/task").iterdir()]
-    wait_until(lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in stats), "a process to stop")
+    wait_until(
+        lambda: all(stat.read_text().rpartition(")")[2].split()[0] == "T" for stat in stats), "a process to stop"
+    )
 
 
 def process_of(place: Place, index: int) -> int:
