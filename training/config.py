@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BASE_KEY = "model.base"
 """The config key that names the base, for messages."""
+HIGHEST_RATE = 1.0
+"""A learning rate beyond this is a slip, such as 2e5 for 2e-5."""
 _AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "mini_batch_size", "checkpoint_steps")
 _NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "rows_per_pass", "max_failures")
 
@@ -105,7 +107,7 @@ class ModelConfig:
         for name in _AT_LEAST_ONE:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         self._check("batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
-        self._check("learning_rate", 0 < self.learning_rate <= 1, "more than 0, and at most 1, such as 4e-5")
+        self._check("learning_rate", 0 < self.learning_rate <= HIGHEST_RATE, "more than 0, and at most 1, such as 4e-5")
         self._check("scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
         self._check("warmup_share", 0 <= self.warmup_share < 1, "0 or more, and less than 1")
         self._check("hard_negative_margin", 0 < self.hard_negative_margin <= 1, "more than 0, and at most 1")
