@@ -13,10 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from engine.artifacts.examples import ExamplesFolder
 from engine.command_line.commands import place_of
 from engine.search.analyser import make_analyser
 from engine.search.bm25 import Bm25Index
@@ -25,10 +22,10 @@ from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.order import Vectors
 from engine.storage.digests import digest
-from eval.decision import COUNTED_REASONS
 from eval.retrieval.benchmark import Benchmark, load_benchmark, make_benchmark
 from eval.retrieval.systems import Bm25System, Corpus, Search, System, read_corpus
 from eval.retrieval.thinned import thinned
+from eval.synthetic import synthetic_queries
 
 ENCODER = EncoderConfig("bundled:all-minilm-l6-v2", None, None, 256)
 _WINDOW_WORDS = 8
@@ -97,20 +94,8 @@ def run_case(name: str, run: Path, benchmark: str, split: str, cache: Path) -> C
     corpus, passages = read_corpus(run / "documents"), encode_passages_cached(ENCODER, run / "documents", place_of(run))
     real = load_benchmark(benchmark, split)
     assert real, f"{benchmark} holds no judged questions"
-    synthetic = synthetic_queries(ExamplesFolder(run / "examples"))
+    synthetic = synthetic_queries(run / "examples", 0)
     return make_case(name, corpus, passages.vectors, (synthetic, real), cache)
-
-
-def synthetic_queries(examples: ExamplesFolder) -> Benchmark:
-    """Returns all queries of a run as they reached the round trip, of held-out documents and of others."""
-    columns = ["sample_id", "document_id", "query"]
-    rejected = examples.rejected([*columns, "reason"])
-    is_counted = pc.is_in(rejected["reason"], value_set=pa.array(COUNTED_REASONS, rejected["reason"].type))
-    table = pa.concat_tables([examples.kept(columns), rejected.filter(is_counted).select(columns)])
-    sources = {f"sample-{row['sample_id']}": row["document_id"] for row in table.to_pylist()}
-    queries = {f"sample-{row['sample_id']}": row["query"] for row in table.to_pylist()}
-    qrels = {query_id: {source: 1} for query_id, source in sources.items()}
-    return replace(make_benchmark("synthetic", queries, qrels), sources=sources)
 
 
 def squad_case(name: str, file: Path, cache: Path) -> Case:

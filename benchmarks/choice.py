@@ -32,7 +32,7 @@ from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.thinned import thinned
 from eval.significance import Bootstrap
 from eval.weights import WEIGHTS, WeightCurves, measure_weights
-from eval.wording import with_interval
+from eval.wording import choice_sentence, with_interval
 
 DISTANCE = 0.01
 """The budget of a distance."""
@@ -59,7 +59,7 @@ def report(case: Case) -> bool:
     print(f"  by real queries and {_JUDGED} judged ones: {_few_judged(evidence, real):+.3f} on average")
     choice = choose(evidence, Bootstrap())
     chosen = WEIGHTS.index(choice.weight)
-    print(f"  shares of the sets: {np.round(evidence.shares, 2)}; {choice.sentence()}")
+    print(f"  shares of the sets: {np.round(evidence.shares, 2)}; {choice_sentence(choice)}")
     for name, other in (("BM25", len(WEIGHTS) - 1), ("base", 0)):
         gains = real.values[:, chosen] - real.values[:, other]
         true = Bootstrap().resample({"gain": gains}, real.clusters)["gain"].figures()

@@ -65,8 +65,8 @@ from engine.storage.merging import compact
 from engine.storage.parts_log import PartsLog
 from engine.task.config import AttributeConfig, TaskConfig
 from eval.data_quality.queries import quality_figures
-from eval.decision import held_out_queries
 from eval.page.evidence import shown_samples
+from eval.synthetic import held_out_queries
 from training.batches.plan import fitting_batch_size, plan_epochs
 from training.negatives import NO_NEGATIVES
 from training.rows import read_rows, row_keys

@@ -2,7 +2,7 @@
 
 In: what each weight of words reaches on synthetic queries, whole and thinned (`eval.retrieval.thinned`); what real
 queries show without judgements; judged queries where there are any. Out: the weight, what it gains over words alone and
-meaning alone, and the sentence that a user reads.
+meaning alone.
 
 Synthetic queries repeat the words of their document, each set less than the one before it. Real queries are taken for a
 mixture of these sets. What share each has is seen from the real queries alone: the fewer words a query has in common
@@ -24,10 +24,10 @@ from functools import cached_property
 import numpy as np
 
 from eval.mixture import mixture
+from eval.report import Choice
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap, DifferenceFigures, Resampled, cluster_totals
 from eval.weights import WEIGHTS, WeightCurves
-from eval.wording import signed
 
 THINNING = (0.0, 0.5, 0.75, 1.0)
 """The share of the words in common with its document that each set of synthetic queries lacks."""
@@ -100,84 +100,36 @@ class HeldOut:
     """What both encoders reach, each with words, on synthetic queries of documents that none was trained on.
 
     Attributes:
-        base: the curves of the base encoder on the same queries, thinned by each of `THINNING`.
-        tuned: those of the tuned encoder.
+        base: the values of the base encoder at the chosen weight, (n, 1), on queries thinned by each of `THINNING`.
+        tuned: those of the tuned encoder on the same queries.
     """
 
     base: Sequence[WeightCurves]
     tuned: Sequence[WeightCurves]
 
-    def gain(self, shares: Floats, weight: int, bootstrap: Bootstrap) -> DifferenceFigures:
-        """Computes what the tuned encoder adds at a weight of words, on a mixture of the sets; by document."""
+    def gain(self, shares: Floats, bootstrap: Bootstrap) -> DifferenceFigures:
+        """Computes what the tuned encoder adds at the weight, on a mixture of the sets; by document."""
         pairs = zip(self.tuned, self.base, strict=True)
-        gains = shares @ np.stack([tuned.values[:, weight] - base.values[:, weight] for tuned, base in pairs])
+        gains = shares @ np.stack([tuned.values[:, 0] - base.values[:, 0] for tuned, base in pairs])
         mean = bootstrap.resample({"gain": gains}, self.base[0].clusters)["gain"]
         return replace(mean, limits=(-1.0, 1.0)).figures()
 
 
-@dataclass(frozen=True)
-class Choice:
-    """How to search, and what that rests on.
-
-    Attributes:
-        model: the encoder: base, or tuned.
-        weight: the weight of words, 0 to 1.
-        ndcg: what the weight reaches with the base encoder on the queries that it was chosen on.
-        over_words: how much that is more than words alone reach.
-        over_meaning: how much that is more than the base encoder alone reaches.
-        tuning: how much the tuned encoder adds to all of that, at the same weight; None where there is none.
-        synthetic: number of synthetic queries.
-        documents: number of documents that these were written from.
-        real: number of real queries whose agreement was seen.
-        judged: number of judged queries.
-        lost: share of the words in common with their document that queries are taken to lack.
-    """
-
-    model: str
-    weight: float
-    ndcg: float
-    over_words: DifferenceFigures
-    over_meaning: DifferenceFigures
-    tuning: DifferenceFigures | None
-    synthetic: int
-    documents: int
-    real: int
-    judged: int
-    lost: float
-
-    def sentence(self) -> str:
-        """Says what to search with, what it gains, and what that rests on."""
-        system = {0.0: self.model, 1.0: "BM25"}.get(self.weight, f"{self.model} + words, weight {self.weight:.2f}")
-        gains = []
-        if self.weight < 1:
-            gains.append(f"{_figures(self.over_words)} over BM25 alone")
-        if self.weight > 0:
-            gains.append(f"{_figures(self.over_meaning)} over base alone")
-        return (
-            f"{system}: nDCG@10 {', '.join(gains)}{self._about_tuned()}. This rests on {self.synthetic:,} synthetic "
-            f"queries of {self.documents:,} documents, taken to lack {100 * self.lost:.0f} % of the words they share, "
-            f"on {self.real:,} real queries without judgements and on {self.judged:,} judged ones."
-        )
-
-    def _about_tuned(self) -> str:
-        if self.tuning is None:
-            return ""
-        then = "which is why it is chosen" if self.model == "tuned" else "so the base stays"
-        return f"; the tuned model adds {_figures(self.tuning)}, {then}"
-
-
-def choose(evidence: Evidence, bootstrap: Bootstrap, held_out: HeldOut | None = None) -> Choice:
+def choose(
+    evidence: Evidence, bootstrap: Bootstrap, held_out: HeldOut | None = None, *, is_harmless: bool = True
+) -> Choice:
     """Chooses the weight of words by the base encoder, and the tuned one where what it adds is surely above zero.
 
     Args:
         evidence: what words and the base encoder reach; nothing is trained on it, so that all documents may take part.
         bootstrap: how intervals are drawn, by document.
         held_out: what both encoders reach on documents that the tuned one has not seen; None where there is none.
+        is_harmless: whether the decision lets the tuned encoder pass; else the base stays, whatever it adds here.
     """
     best, synthetic = evidence.best(), evidence.synthetic[0]
-    tuning = held_out.gain(evidence.shares, best, bootstrap) if held_out else None
+    tuning = held_out.gain(evidence.shares, bootstrap) if held_out else None
     return Choice(
-        "tuned" if tuning and tuning.low > 0 else "base",
+        "tuned" if is_harmless and tuning and tuning.low > 0 else "base",
         WEIGHTS[best],
         float(evidence.means()[best]),
         gain(evidence, best, len(WEIGHTS) - 1, bootstrap),
@@ -242,7 +194,3 @@ def _averaged(judged: Resampled, synthetic: Resampled) -> Resampled:
         judged.queries + synthetic.queries,
         judged.clusters + synthetic.clusters,
     )
-
-
-def _figures(gain: DifferenceFigures) -> str:
-    return f"{signed(gain.mean)} [{signed(gain.low)}, {signed(gain.high)}]"

@@ -16,8 +16,8 @@ from engine.errors import check_setting
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.analyser import AUTO, analyser_identity, check_language
 from engine.search.encoder import EncoderConfig
-from engine.storage.digests import content_digest
-from eval.retrieval.benchmark import KEY, benchmark_digest
+from engine.storage.digests import content_digest, digest
+from eval.retrieval.benchmark import KEY, benchmark_digest, load_queries
 
 TEMPLATES = Path(__file__).resolve().parent / "page" / "templates"
 """The folder with the words and the looks of report.html."""
@@ -41,6 +41,8 @@ class ReportConfig:
     """The language by which BM25 reads words; see the key `language` of a run."""
     max_held_out: int = 10_000
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
+    choice_queries: int = 400
+    """Most synthetic queries, and real ones, by which the report chooses how to search; 0: it does not choose."""
     resamples: int = 10_000
     """Number of bootstrap resamples that the standard error of each interval is made from."""
     decision_level: float = 0.95
@@ -66,6 +68,10 @@ class ReportConfig:
         check_setting(is_level, "report.decision_level", level, "0.95, say", fault="is no level of an interval")
         most, number = self.max_held_out, "10000, say, or to 0 for all"
         check_setting(most >= 0, "report.max_held_out", most, number, fault="is no number of queries")
+        most = self.choice_queries
+        check_setting(
+            most >= 0, "report.choice_queries", most, "400, say, or to 0 for none", fault="is no number of queries"
+        )
         check_setting(self.resamples >= 2, "report.resamples", self.resamples, "10000", fault="resamples are too few")
 
     def benchmark_key(self) -> str:
@@ -73,7 +79,7 @@ class ReportConfig:
         return self.origins.get("benchmark", KEY)
 
     def identity(self) -> dict[str, object]:
-        """Returns the fields, the benchmark's content in place of its path, a digest of the templates, and who stems.
+        """Returns the fields, the benchmark's content in place of its path, digests of the templates, and who stems.
 
         Raises:
             UserError: the benchmark cannot be read, or BM25 does not know the language; a run asks this before it
@@ -81,5 +87,6 @@ class ReportConfig:
         """
         check_language(self.language, "report.language")
         benchmark = benchmark_digest(self.benchmark, self.split, key=self.benchmark_key())
-        parts = {"benchmark": benchmark, "templates": content_digest(TEMPLATES)}
+        queries = load_queries(self.benchmark, key=self.benchmark_key()) if self.choice_queries else {}
+        parts = {"benchmark": benchmark, "queries": digest(queries), "templates": content_digest(TEMPLATES)}
         return fields_of(self) | parts | {"language": analyser_identity(self.language)}

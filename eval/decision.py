@@ -8,51 +8,17 @@ sentence. Judged questions never take part, so what the report says about them s
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from pathlib import Path
 
-import pyarrow as pa
-
-from engine.artifacts.examples import ExamplesFolder
-from eval.draws import draw_rows
-from eval.report import HELD_OUT, Decision
-from eval.retrieval.benchmark import Benchmark, make_benchmark
+from eval.report import Decision
 from eval.retrieval.figures import Resamples
 from eval.retrieval.metrics import HEADLINE
 from eval.significance import DifferenceFigures
-from eval.wording import signed
+from eval.wording import FEW_DOCUMENTS, signed
 
-COUNTED_REASONS = ("round_trip", "max_per_passage")
-"""Reasons of the round trip and of what follows it: samples rejected for them count here as the kept ones do."""
-FEW_DOCUMENTS = 30
-"""With queries of fewer documents than this, an interval says little, and next to nothing when it includes zero."""
 LEAST_DOCUMENTS = 5
 """With fewer documents than this a model is not promoted: two that happen to agree give an interval of no width."""
 TOLERATED = 0.1
 """The rank of a query's document may be longer by this share, as a geometric mean. Chosen with benchmarks/harm.py."""
-
-_DRAW_STREAM = 0x68656C64
-"""A number that keeps the draw of held-out queries independent of other draws by a sample's id."""
-_COLUMNS = pa.schema([("sample_id", pa.int64()), ("document_id", pa.large_string()), ("query", pa.large_string())])
-
-
-def held_out_queries(examples: Path, limit: int) -> Benchmark:
-    """Reads the queries of the validation documents as they reached the round-trip filter, kept by it or not.
-
-    The only positive of each is the document it was written for. Ids are `sample-N`, so that none is a document's.
-
-    Args:
-        examples: the finished folder.
-        limit: most queries to take, drawn by a hash of the sample id; 0 takes all.
-    """
-    batches = ExamplesFolder(examples).held_out(_COLUMNS.names, COUNTED_REASONS)
-    table, total = draw_rows(batches, limit, _DRAW_STREAM, _COLUMNS)
-    query_ids = [f"sample-{sample_id}" for sample_id in table["sample_id"].to_pylist()]
-    sources = dict(zip(query_ids, table["document_id"].to_pylist(), strict=True))
-    queries = dict(zip(query_ids, table["query"].to_pylist(), strict=True))
-    benchmark = make_benchmark(HELD_OUT, queries, {query_id: {name: 1} for query_id, name in sources.items()})
-    left_out = {"max_held_out": total - len(table)} if total > len(table) else {}
-    return replace(benchmark, left_out=left_out, sources=sources)
 
 
 def decide(held_out: Resamples, level: float) -> Decision:

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
-from eval.decision import decide, held_out_queries
-from eval.report import Decision
-from eval.retrieval.benchmark import Benchmark, load_benchmark
+from eval.decision import decide
+from eval.recommendation import ChoiceQueries, CorpusSystems, recommend
+from eval.report import Choice, Decision, Recommendation
+from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
 from eval.retrieval.figures import RetrievalFigures, compare, resample
 from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.retrieval.systems import Bm25System, Corpus, DenseSystem, System, read_corpus
 from eval.significance import Bootstrap
+from eval.synthetic import held_out_queries, synthetic_queries
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -41,6 +43,7 @@ class Evaluation:
         decision: which of the two models to use.
         latency: how long one query takes, by system.
         analyser: the name of the analyser by which BM25 read words.
+        recommendation: how to search; None where the config asks for none.
     """
 
     corpus: Corpus
@@ -51,6 +54,7 @@ class Evaluation:
     decision: Decision
     latency: Mapping[str, Latency]
     analyser: str
+    recommendation: Recommendation | None = None
 
     @property
     def shown(self) -> Results:
@@ -79,7 +83,15 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     judged = measure(benchmark, systems, corpus, config.k) if benchmark else None
     queries = list((judged or held_out).benchmark.queries.values())
     latency = measure_latency(systems, queries, config.latency_repetitions)
-    return conclude(config, corpus, judged, held_out, latency, analyser=analyser.name)
+    evaluation = conclude(config, corpus, judged, held_out, latency, analyser=analyser.name)
+    if not config.choice_queries:
+        return evaluation
+    place.console.step("report", "choosing how to search")
+    seen = choice_queries(config, inputs, benchmark)
+    named = CorpusSystems({system.name: system for system in systems}, corpus, analyser.terms)
+    is_harmless = evaluation.decision.model == "tuned"
+    choice = named.choose(seen, Bootstrap(config.resamples, config.seed), is_harmless=is_harmless)
+    return with_recommendation(config, evaluation, named, choice, len(seen.synthetic.queries))
 
 
 def conclude(
@@ -104,6 +116,38 @@ def conclude(
         latency,
         analyser,
     )
+
+
+def choice_queries(config: ReportConfig, inputs: Mapping[str, Path], benchmark: Benchmark | None) -> ChoiceQueries:
+    """Reads what the way to search is chosen by: at most `config.choice_queries` of each kind.
+
+    Real queries are those of the collection, without judgements; none where what is judged is about other documents.
+    """
+    limit, examples, key = config.choice_queries, inputs["examples"], config.benchmark_key()
+    real: Mapping[str, str] = {}
+    if benchmark or not load_benchmark(config.benchmark, config.split, key=key):
+        real = load_queries(config.benchmark, demonstration_queries(inputs["prompts"]), limit, key=key)
+    synthetic, held_out = synthetic_queries(examples, limit), held_out_queries(examples, limit)
+    return ChoiceQueries(synthetic, held_out, list(real.values()))
+
+
+def with_recommendation(
+    config: ReportConfig, evaluation: Evaluation, systems: CorpusSystems, choice: Choice | None, synthetic: int
+) -> Evaluation:
+    """Measures both models with words at the chosen weight, on the queries that the report is about.
+
+    Args:
+        config: how it is measured.
+        evaluation: all results without words.
+        systems: BM25, base and tuned.
+        choice: how to search; None where there was too little to choose by.
+        synthetic: number of synthetic queries that there were to choose by.
+    """
+    bootstrap = Bootstrap(config.resamples, config.seed)
+    shown = systems.measure_with_words(evaluation.shown, choice.weight, config.k) if choice else evaluation.shown
+    recommendation = recommend(choice, synthetic, shown, evaluation.corpus, bootstrap)
+    judged, held_out = (shown, evaluation.held_out) if evaluation.judged else (None, shown)
+    return replace(evaluation, judged=judged, held_out=held_out, recommendation=recommendation)
 
 
 def analyser_of(config: ReportConfig, corpus: Corpus, place: Place) -> Analyser:

@@ -61,6 +61,7 @@ def assemble(
         seconds={noun: step.seconds for noun, step in steps.items()},
         peak_memory_bytes=max(step.peak_memory_bytes for step in steps.values()),
         data_quality=quality,
+        recommendation=evaluation.recommendation,
     )
 
 

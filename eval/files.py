@@ -2,6 +2,7 @@
 
     report.json  report.html  per_query.parquet  per_query.tsv
     runs/        bm25.trec base.trec tuned.trec judgements.qrels    the benchmark, or the held-out queries without one
+                 base_words.trec tuned_words.trec                   the models with words, where that was chosen
     held_out/    the same for the held-out queries, where runs/ has the benchmark
 
 In: a Report, an Evaluation, the evidence for the page. Out: those files. What the figures were computed from is written
@@ -25,7 +26,6 @@ from eval.page.page import render_page
 from eval.report import HELD_OUT, Report
 from eval.retrieval.metrics import METRICS, best_rank
 from eval.retrieval.ranking import Results
-from eval.retrieval.systems import SYSTEMS
 from eval.retrieval.trec import write_qrels, write_run
 
 
@@ -60,8 +60,7 @@ def per_query(results: Results) -> Iterator[dict[str, object]]:
         collection, query_id, query, system, best_rank (0: not ranked), best_document, and every metric.
     """
     benchmark = results.benchmark
-    for name in SYSTEMS:
-        scores = results.scores[name]
+    for name, scores in results.scores.items():
         for row, query_id in enumerate(scores.query_ids):
             rank, document = best_rank(results.trec_runs[name].get(query_id, {}), benchmark.qrels[query_id])
             ids = {"collection": benchmark.name, "query_id": query_id, "query": benchmark.queries[query_id]}

@@ -95,6 +95,67 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """How to search, chosen without judgements, and what that rests on."""
+
+    model: str
+    """The encoder: base, or tuned."""
+    weight: float
+    """The weight of words, 0 to 1; that of meaning is what is left to 1."""
+    ndcg: float
+    """What the weight reaches with the base encoder on the queries that it was chosen on."""
+    over_words: DifferenceFigures
+    """How much that is more than words alone reach."""
+    over_meaning: DifferenceFigures
+    """How much that is more than the base encoder alone reaches."""
+    tuning: DifferenceFigures | None
+    """How much the tuned encoder adds to all of that, at the same weight; None where nothing was held out."""
+    synthetic: int
+    """Number of synthetic queries."""
+    documents: int
+    """Number of documents that these were written from."""
+    real: int
+    """Number of real queries whose agreement was seen."""
+    judged: int
+    """Number of judged queries whose judgements were seen; none in a report, which measures on them."""
+    lost: float
+    """Share of the words in common with their document that queries are taken to lack."""
+
+    @property
+    def system(self) -> str:
+        """The name of the chosen system: one of `systems.SYSTEMS`, or of those with words (`with_words`)."""
+        return {0.0: self.model, 1.0: "bm25"}.get(self.weight, with_words(self.model))
+
+
+def with_words(model: str) -> str:
+    """Returns the name of the system that searches by words and by an encoder, base or tuned."""
+    return f"{model}_words"
+
+
+@dataclass(frozen=True)
+class SystemFigures:
+    """What one system reaches on the queries that headlines are about, in nDCG@10."""
+
+    mean: float
+    ci95: tuple[float, float]
+    """The 95 % interval of the mean."""
+    to_chosen: DifferenceFigures | None
+    """This system minus the chosen one; None for the chosen one itself."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """How to search, and what every system reaches on queries of which that choice saw no judgement."""
+
+    choice: Choice | None
+    """None where there were too few synthetic queries to choose by."""
+    synthetic: int
+    """Number of synthetic queries that there were to choose by."""
+    systems: Mapping[str, SystemFigures]
+    """The figures of each system, by its name; empty without a choice."""
+
+
+@dataclass(frozen=True)
 class Bm25Settings:
     """The two parameters of BM25, and how it reads words."""
 
@@ -161,6 +222,18 @@ class Report:
     peak_memory_bytes: int
     """The largest memory of the driver and all its children, in any of the steps."""
     data_quality: DataQuality
+    recommendation: Recommendation | None = None
+    """How to search; None where `report.choice_queries` is 0, and in reports from before that was chosen."""
+
+    @property
+    def choice(self) -> Choice | None:
+        """The system to search with; None where none was chosen."""
+        return self.recommendation.choice if self.recommendation else None
+
+    @property
+    def model(self) -> str:
+        """The encoder to use: that of the system to search with, or else that of the decision."""
+        return self.choice.model if self.choice else self.decision.model
 
     def as_json(self) -> dict[str, Any]:
         """Returns the plain JSON values of report.json.

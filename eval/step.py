@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> ReportRecord:
-    """Measures BM25, base and tuned, decides between base and tuned, and writes the report.
+    """Measures BM25, base and tuned, alone and with words, chooses how to search, and writes the report.
 
     Args:
         config: what to measure on, and how.

@@ -49,7 +49,7 @@ def measure_weights(
     columns = []
     for weight in weights:
         parts = [Part(found[0], weight), Part(found[1], 1 - weight)]
-        trec_run = rank_documents(FusedSystem("fused", parts, corpus.passage_ids), benchmark, corpus, _DEPTH)
+        trec_run = rank_documents(FusedSystem("fused", parts, corpus.ranks_of_ids), benchmark, corpus, _DEPTH)
         columns.append(evaluate(trec_run, benchmark.qrels, [HEADLINE]).values[HEADLINE])
     values, ids = np.stack(columns, axis=1), list(benchmark.queries)
     order = sorted(range(len(ids)), key=ids.__getitem__)  # that of the scores

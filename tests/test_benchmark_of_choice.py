@@ -1,4 +1,4 @@
-"""The benchmark of the choice reads all synthetic queries, keeps vectors, and prints a case's distance."""
+"""The benchmark of the choice keeps vectors, and prints a case's distance."""
 
 from __future__ import annotations
 
@@ -8,21 +8,10 @@ import numpy as np
 import pytest
 
 from benchmarks import _choice_cases, choice
-from engine.artifacts.examples import ExamplesFolder
 from eval.choice import THINNING
-from eval.decision import held_out_queries
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.systems import Corpus
 from eval.retrieval.thinned import thinned
-from tests.support.small_run import build_run
-
-
-def test_synthetic_queries_are_those_of_all_documents_that_reached_the_round_trip(tmp_path: Path) -> None:
-    examples = build_run(tmp_path)["examples"]
-    every, held_out = _choice_cases.synthetic_queries(ExamplesFolder(examples)), held_out_queries(examples, 0)
-    assert held_out.queries.items() < every.queries.items()
-    assert every.sources["sample-17"] == "knots"
-    assert every.qrels.keys() == every.queries.keys() == every.sources.keys()
 
 
 def test_a_choice_is_told_by_its_distance_to_the_best(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

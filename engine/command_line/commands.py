@@ -163,8 +163,8 @@ def search_run(run_dir: Path, question: str, k: int = 5) -> Table:
     documents, place = run_dir / "documents", place_of(run_dir)
     corpus = read_corpus(documents)
     systems = [dense_system(name, encoder, documents, place) for name, encoder in encoders]
-    decision = read_report(run_dir / "report").decision.model
-    return results_table(question, corpus, find_hits(systems, question, k), decision)
+    model = read_report(run_dir / "report").model
+    return results_table(question, corpus, find_hits(systems, question, k), model)
 
 
 def place_of(run_dir: Path) -> Place:

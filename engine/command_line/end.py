@@ -30,7 +30,7 @@ def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -
     console.show("")
     _show_figures(report, console)
     console.step("report", f"{shown}/report/report.html")
-    tuned = report.decision.model == "tuned"
+    tuned = report.model == "tuned"
     model = f"{shown}/model" if tuned else str(resolve_model(config.model.base, key="model.base"))
     console.verbatim(f"\n{load_lines(model)}")
 
@@ -41,8 +41,8 @@ def _show_figures(report: Report, console: Console) -> None:
     if figures.queries:
         console.show(summary_table(report))
         return
-    use = f"use the {report.decision.model} model"
-    console.step("report", f"there were no queries to evaluate on ({wording.questions(report)}): {use}")
+    advice = wording.advice(report)
+    console.step("report", f"there were no queries to evaluate on ({wording.questions(report)}). {advice}")
 
 
 def load_lines(folder: str) -> str:

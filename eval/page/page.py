@@ -22,6 +22,7 @@ from eval.page.evidence import Evidence
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip
 from eval.report import Report, Settings
 from eval.retrieval.figures import RetrievalFigures
+from eval.retrieval.fused import POOL
 from eval.retrieval.metrics import METRICS
 from eval.retrieval.systems import SYSTEMS
 
@@ -71,6 +72,16 @@ class Funnel:
 
 
 @dataclass(frozen=True)
+class SystemRow:
+    """One system in the table of all, in words; `difference` is that to the chosen one, "" for that one itself."""
+
+    name: str
+    level: str
+    difference: str
+    trend: str
+
+
+@dataclass(frozen=True)
 class Span:
     """One step's part of the whole time."""
 
@@ -95,6 +106,7 @@ def render_page(report: Report, evidence: Evidence) -> str:
         "signed": wording.signed,
         "seconds": format_seconds,
         "gigabytes": wording.gigabytes,
+        "lower_first": lambda text: text[:1].lower() + text[1:],
     }
     return environment.get_template("report.html").render(page_values(report, evidence))
 
@@ -112,6 +124,14 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "questions": wording.questions(report),
         "by_cluster": wording.by_cluster(figures),
         "headline": wording.headline(report),
+        "advice": wording.advice(report),
+        "choice": wording.choice_sentence(report.choice) if report.choice else "",
+        "tuning": wording.tuning_sentence(report.choice) if report.choice else "",
+        "measured": wording.measured_sentence(report),
+        "harm_title": wording.harm_title(report),
+        "not_known": wording.not_known(report.recommendation) if report.recommendation else [],
+        "system_rows": system_rows(report),
+        "pool": POOL,
         "quality": quality_chart(figures),
         "held_out": quality_chart(report.held_out) if shows_held_out else None,
         "systems": wording.SYSTEM_NAMES,
@@ -124,6 +144,21 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "least_documents": LEAST_DOCUMENTS,
         "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
     }
+
+
+def system_rows(report: Report) -> list[SystemRow]:
+    """Returns a row for each system, with how BM25 reads words; none where none was chosen."""
+    systems = report.recommendation.systems if report.recommendation else {}
+    analyser = report.settings.bm25.analyser
+    rows = []
+    for system, figures in systems.items():
+        name = wording.ALL_SYSTEM_NAMES[system]
+        difference, trend = "", ""
+        if figures.to_chosen:
+            difference, trend = wording.with_interval(figures.to_chosen), wording.trend_of(figures.to_chosen)
+        named = f"{name} ({analyser})" if system == "bm25" and analyser else name
+        rows.append(SystemRow(named, wording.mean_with_interval(figures), difference, trend))
+    return rows
 
 
 def quality_chart(figures: RetrievalFigures) -> QualityChart:

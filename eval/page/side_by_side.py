@@ -66,19 +66,19 @@ def find_hits(systems: list[DenseSystem], question: str, k: int) -> list[list[Hi
     return hits
 
 
-def results_table(question: str, corpus: Corpus, hits: list[list[Hit]], decision: str) -> Table:
+def results_table(question: str, corpus: Corpus, hits: list[list[Hit]], model: str) -> Table:
     """Makes a table of two columns of passages: score, id, first words, and the rank with the other model.
 
     Args:
         question: the title of the table.
         corpus: the passages that were searched.
         hits: what `find_hits` gave for base and for tuned.
-        decision: the model that the report says to use.
+        model: the one that the report says to use.
     """
     table = Table(title=escape(question), title_style="bold", show_lines=True, expand=True)
     table.add_column("#", justify="right")
     for name in ("base", "tuned"):
-        chosen = " (the one to use)" if decision == name else ""
+        chosen = " (the one to use)" if model == name else ""
         table.add_column(f"{name}{chosen}", ratio=1)
     for rank, (base, tuned) in enumerate(zip(*hits, strict=True), start=1):
         table.add_row(str(rank), _cell(corpus, base, rank, "tuned"), _cell(corpus, tuned, rank, "base"))

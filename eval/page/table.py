@@ -40,7 +40,7 @@ def summary_table(report: Report) -> Table:
     table.add_row("tuned \u2212 base", *(_styled(difference.mean, difference) for difference in differences))
     table.add_row("95 % from", *(_styled(difference.low, difference) for difference in differences))
     table.add_row("     to", *(_styled(difference.high, difference) for difference in differences))
-    table.caption = escape(f"Use the {report.decision.model} model. {report.decision.why}")
+    table.caption = escape(wording.advice_with_reason(report))
     return table
 
 

@@ -12,10 +12,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from engine.artifacts.collection import has_benchmark, load_collection
+from engine.artifacts.collection import has_benchmark, load_collection, queries_file, read_queries
 from engine.artifacts.judgements import list_splits, whereabouts
 from engine.errors import UserError, suggest
 from engine.storage.digests import digest
+from engine.text.hashes import text_hash
 
 KEY = "report.benchmark"
 """The config key that names the benchmark, unless it follows another key."""
@@ -61,6 +62,12 @@ def benchmark_folder(name: str, *, key: str = KEY) -> Path | None:
     Raises:
         UserError: `name` is neither a path that exists nor the name of a packaged benchmark.
     """
+    path = _folder(name, key)
+    return path if path and path.is_dir() and has_benchmark(path) else None
+
+
+def _folder(name: str, key: str) -> Path | None:
+    """Finds what a benchmark's name stands for, which may be a file; None for ""."""
     if not name:
         return None
     packaged = {folder.name: folder for folder in PACKAGED.glob("*") if folder.is_dir()}
@@ -68,7 +75,7 @@ def benchmark_folder(name: str, *, key: str = KEY) -> Path | None:
     if not path.exists():
         remedy = f"name a folder with queries.jsonl and qrels/, or a benchmark that ships: {suggest(name, packaged)}"
         raise UserError("there is no such folder", where=f"{key}={name}", remedy=remedy)
-    return path if path.is_dir() and has_benchmark(path) else None
+    return path
 
 
 def check_split(folder: Path, split: str) -> None:
@@ -101,6 +108,26 @@ def load_benchmark(name: str, split: str, exclude: Collection[str] = (), *, key:
     check_split(folder, split)
     collection = load_collection(folder, split)
     return make_benchmark(folder.resolve().name, collection.queries, collection.qrels, exclude)
+
+
+def load_queries(name: str, exclude: Collection[str] = (), limit: int = 0, *, key: str = KEY) -> dict[str, str]:
+    """Reads the queries of a collection, judged or not, text by query id; empty where it has none.
+
+    Args:
+        name: a collection folder, the name of a packaged benchmark, or "".
+        exclude: ids of queries that were shown to the generator as demonstrations.
+        limit: most queries to take, drawn by a hash of their ids; 0 takes all.
+        key: the config key that the user wrote the name under, for messages.
+
+    Raises:
+        UserError: no such folder, or a malformed line.
+    """
+    folder = _folder(name, key)
+    if folder is None or not folder.is_dir() or not queries_file(folder):
+        return {}
+    queries = {query_id: text for query_id, text in read_queries(folder).items() if query_id not in exclude}
+    drawn = sorted(queries, key=text_hash)[: limit or None]
+    return {query_id: queries[query_id] for query_id in sorted(drawn)}
 
 
 def benchmark_digest(name: str, split: str, *, key: str = KEY) -> str:

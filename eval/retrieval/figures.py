@@ -76,20 +76,26 @@ def resample(results: Results, bootstrap: Bootstrap, original_of: Mapping[str, s
         original_of: document id -> id of the document that it is a copy of, since copies are no further evidence; see
             `Corpus.original_of`.
     """
-    scores, sources = results.scores, results.benchmark.sources
+    scores = results.scores
     query_ids = scores["base"].query_ids
     assert all(scores[name].query_ids == query_ids for name in SYSTEMS), "systems must be scored on the same queries"
     columns = {(name, metric): scores[name].values[metric] for name in SYSTEMS for metric in METRICS}
     columns |= {("difference", metric): columns["tuned", metric] - columns["base", metric] for metric in METRICS}
     columns["difference", "rank"] = _log_ranks(scores["base"]) - _log_ranks(scores["tuned"])
-    units = [sources.get(query_id, query_id) for query_id in query_ids]
-    resampled = bootstrap.resample(columns, [(original_of or {}).get(unit, unit) for unit in units])
+    resampled = bootstrap.resample(columns, units_of(results, original_of or {}))
     return Resamples(
         {name: {metric: replace(resampled[name, metric], limits=(0.0, 1.0)) for metric in METRICS} for name in SYSTEMS},
         {metric: replace(resampled["difference", metric], limits=(-1.0, 1.0)) for metric in METRICS},
         replace(resampled["difference", "rank"], limits=(-_LOG_RANKS, _LOG_RANKS)),
-        cluster="document" if sources else "query",
+        cluster="document" if results.benchmark.sources else "query",
     )
+
+
+def units_of(results: Results, original_of: Mapping[str, str]) -> list[str]:
+    """Returns what each query is drawn with: its document, copies being one, or itself; in the order of the scores."""
+    sources = results.benchmark.sources
+    units = [sources.get(query_id, query_id) for query_id in results.scores["base"].query_ids]
+    return [original_of.get(unit, unit) for unit in units] if sources else units
 
 
 def _log_ranks(scores: Scores) -> Floats:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from engine.search.order import Ranking, Rows, blank_ranking, id_ranks
+from engine.search.order import Ranking, Rows, blank_ranking
 from eval.retrieval.metrics import Floats
 from eval.retrieval.systems import Search, System
 
@@ -57,25 +56,21 @@ class Part:
     weight: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FusedSystem:
     """The first `POOL` passages of each part, ordered by the sum of what they count there.
 
     Attributes:
         name: the name in TREC runs and tables.
         parts: at least one with a weight above 0; with exactly one, the system is that part.
-        passage_ids: id of every row; they order equal scores.
+        ranks_of_ids: the order of passages with equal scores, `Corpus.ranks_of_ids`.
         gains: what a place in the ranking of a part counts.
     """
 
     name: str
     parts: Sequence[Part]
-    passage_ids: Sequence[str]
+    ranks_of_ids: Rows
     gains: Gains = standardised
-
-    @cached_property
-    def _id_ranks(self) -> Rows:
-        return id_ranks(self.passage_ids)
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Prepares the parts; whatever the depth asked for, no more is found than the parts' first `POOL` passages."""
@@ -84,7 +79,7 @@ class FusedSystem:
         if len(parts) == 1:
             return searches[0]
         rankings = [search(POOL) for search in searches]
-        rows, scores = fuse(rankings, [part.weight for part in parts], self.gains, self._id_ranks)
+        rows, scores = fuse(rankings, [part.weight for part in parts], self.gains, self.ranks_of_ids)
         return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.artifacts.documents import DocumentsFolder, equality_text, passage_text
 from engine.search.equal_texts import EqualTexts, find_equal_texts
-from engine.search.order import Ranking, Rows
+from engine.search.order import Ranking, Rows, id_ranks
 from engine.text.hashes import text_hash
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Corpus:
     def document_of(self) -> Rows:
         """Returns the number of each passage's document, (n,)."""
         return np.array([self.number_of[name] for name in self.document_ids], np.int64)
+
+    @cached_property
+    def ranks_of_ids(self) -> Rows:
+        """Returns the order of the passages by their ids, which is that of passages with equal scores, (n,)."""
+        return id_ranks(self.passage_ids)
 
     @cached_property
     def equal_texts(self) -> EqualTexts:

@@ -57,7 +57,7 @@ def test_without_a_query_there_is_no_table(tmp_path: Path) -> None:
     shown = end_of_run(
         tmp_path / "run", replace(report, held_out=replace(report.held_out, queries=0), decision=decision)
     )
-    told = "there were no queries to evaluate on (0 synthetic queries of held-out documents): use the base model"
+    told = "there were no queries to evaluate on (0 synthetic queries of held-out documents). Use the base model"
     assert f"report     {told}" in shown.splitlines()
     assert "0.000" not in shown
     assert "nDCG" not in shown

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.choice import THINNING, Choice, Evidence, HeldOut, choose
+from eval.choice import THINNING, Evidence, HeldOut, choose
+from eval.report import Choice
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap
 from eval.weights import WEIGHTS, WeightCurves
+from eval.wording import choice_sentence
 
 QUERIES = 200
 AGREEMENTS = (0.4, 0.3, 0.2, 0.1)
@@ -51,7 +53,7 @@ def test_one_system_alone_is_chosen_where_it_is_right(best: float, system: str) 
     wide = WeightCurves(-10 * np.abs(np.array(WEIGHTS) - best) + np.zeros((60, 1)), np.full(60, 0.2), list("ab") * 30)
     choice = choose(Evidence([wide] * 4, np.empty(0)), Bootstrap(500))
     assert choice.weight == best
-    assert choice.sentence().startswith(system)
+    assert choice_sentence(choice).startswith(system)
 
 
 def test_judged_queries_count_the_more_there_are_of_them() -> None:
@@ -68,16 +70,19 @@ def test_a_tuned_model_is_chosen_where_what_it_adds_is_sure() -> None:
     rng, base = np.random.default_rng(0), evidence(0.4).synthetic
     noise = rng.normal(0, 0.2, (QUERIES, 1))
 
-    def choice_with(added: Floats | float) -> Choice:
-        tuned = [WeightCurves(found.values + added, found.agreement, found.clusters) for found in base]
-        return choose(evidence(0.4), Bootstrap(500), HeldOut(base, tuned))
+    def choice_with(added: Floats | float, *, is_harmless: bool = True) -> Choice:
+        at_weight = [WeightCurves(found.values[:, :1], found.agreement, found.clusters) for found in base]
+        tuned = [WeightCurves(found.values + added, found.agreement, found.clusters) for found in at_weight]
+        return choose(evidence(0.4), Bootstrap(500), HeldOut(at_weight, tuned), is_harmless=is_harmless)
 
-    sure, unclear = choice_with(0.05), choice_with(noise)
-    assert (sure.model, unclear.model) == ("tuned", "base")
+    sure, unclear, refused = choice_with(0.05), choice_with(noise), choice_with(0.05, is_harmless=False)
+    assert (sure.model, unclear.model, refused.model) == ("tuned", "base", "base")
+    assert (sure.system, unclear.system) == ("tuned_words", "base_words")
+    assert "adds +0.050 [+0.050, +0.050], but harm is not ruled out, so the base stays" in choice_sentence(refused)
     assert sure.weight == unclear.weight == choose(evidence(0.4), Bootstrap(500)).weight
-    assert sure.sentence().startswith("tuned + words, weight 0.")
-    assert "the tuned model adds +0.050 [+0.050, +0.050], which is why it is chosen" in sure.sentence()
-    assert "so the base stays" in unclear.sentence()
+    assert choice_sentence(sure).startswith("tuned + words, weight of words 0.")
+    assert "the tuned model adds +0.050 [+0.050, +0.050], which is why it is chosen" in choice_sentence(sure)
+    assert "so the base stays" in choice_sentence(unclear)
     assert unclear.tuning
     assert unclear.tuning.mean == pytest.approx(float(noise.mean()))
     assert unclear.tuning.low < 0 < unclear.tuning.high
@@ -86,7 +91,7 @@ def test_a_tuned_model_is_chosen_where_what_it_adds_is_sure() -> None:
 def test_the_sentence_says_what_the_choice_rests_on() -> None:
     choice = choose(evidence(0.4, curves(0.6, 0.4, 12)), Bootstrap(500))
     assert (choice.synthetic, choice.documents, choice.real, choice.judged) == (QUERIES, QUERIES // 2, 100, 12)
-    assert "over BM25 alone" in choice.sentence()
-    assert "over base alone" in choice.sentence()
-    assert "on 200 synthetic queries of 100 documents" in choice.sentence().replace("rests on", "on")
-    assert choice.sentence().endswith("on 100 real queries without judgements and on 12 judged ones.")
+    assert "over BM25 alone" in choice_sentence(choice)
+    assert "over base alone" in choice_sentence(choice)
+    assert "on 200 synthetic queries of 100 documents" in choice_sentence(choice).replace("rests on", "on")
+    assert choice_sentence(choice).endswith("and on 100 real queries without judgements and on 12 judged ones.")

@@ -16,7 +16,14 @@ from tests.support.small_run import small_config, write_benchmark
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("k", 50), ("decision_level", 1.0), ("decision_level", 0.2), ("resamples", 1), ("max_held_out", -1)],
+    [
+        ("k", 50),
+        ("decision_level", 1.0),
+        ("decision_level", 0.2),
+        ("resamples", 1),
+        ("max_held_out", -1),
+        ("choice_queries", -1),
+    ],
 )
 def test_a_setting_that_could_only_fail_later_is_refused(setting: str, value: float) -> None:
     with pytest.raises(UserError) as error:
@@ -37,6 +44,17 @@ def test_identity_holds_the_benchmarks_content_and_no_place(tmp_path: Path) -> N
     text = str(identity_of(small_config(str(first))))
     assert str(tmp_path) not in text
     assert "latency" not in text
+
+
+def test_queries_without_judgements_make_another_report_where_the_choice_sees_them(tmp_path: Path) -> None:
+    folder = write_benchmark(tmp_path / "tiny")
+    config = small_config(str(folder))
+    unseen = replace(config, choice_queries=0)
+    before, before_unseen = identity_of(config), identity_of(unseen)
+    with (folder / "queries.jsonl").open("a") as stream:
+        stream.write('\n{"_id": "q8", "text": "nobody judged this"}')
+    assert identity_of(config) != before
+    assert identity_of(unseen) == before_unseen
 
 
 @pytest.mark.parametrize("name", ["report.html", "report.css"])

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from eval.decision import decide, held_out_queries
+from eval.decision import decide
 from eval.report import Decision
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.figures import Resamples, resample
 from eval.retrieval.metrics import HEADLINE, METRICS, Floats, Scores
 from eval.retrieval.ranking import Results
 from eval.significance import Bootstrap
-from tests.support.small_run import build_run
 
 
 def resamples_of(differences: Floats, documents: list[str], resamples: int = 2_000) -> Resamples:
@@ -31,27 +27,6 @@ def resamples_of(differences: Floats, documents: list[str], resamples: int = 2_0
 def decision_of(differences: list[float]) -> Decision:
     """What is decided when tuned differs by so much on each query, with one query per document."""
     return decide(resamples_of(np.array(differences), [f"d{number}" for number in range(len(differences))]), 0.95)
-
-
-def test_only_held_out_queries_that_reached_the_round_trip_count(tmp_path: Path) -> None:
-    held_out = held_out_queries(build_run(tmp_path)["examples"], 0)
-    # Samples 14 to 23 are of validation documents; 18 was rejected by length, 20 (as 6, 13) as a duplicate.
-    assert sorted(held_out.queries) == [f"sample-{number}" for number in (14, 15, 16, 17, 19, 21, 22, 23)]
-    assert held_out.qrels["sample-17"] == {"knots": 1}
-    assert held_out.sources["sample-17"] == held_out.sources["sample-16"] == "knots"
-    assert held_out.queries["sample-14"].endswith("& more")
-    assert held_out.left_out == {}
-
-
-def test_more_queries_than_the_limit_are_drawn_by_their_ids(tmp_path: Path) -> None:
-    examples = build_run(tmp_path)["examples"]
-    drawn = [set(held_out_queries(examples, limit).queries) for limit in range(1, 9)]
-    assert [len(queries) for queries in drawn] == list(range(1, 9))
-    assert all(fewer < more for fewer, more in itertools.pairwise(drawn)), "a larger limit only adds queries"
-    assert drawn[2] != {"sample-14", "sample-15", "sample-16"}
-    cut = held_out_queries(examples, 3)
-    assert cut.left_out == {"max_held_out": 5}
-    assert cut.sources.keys() == cut.qrels.keys() == cut.queries.keys() == drawn[2]
 
 
 @pytest.mark.parametrize(

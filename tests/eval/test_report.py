@@ -58,6 +58,13 @@ def test_a_report_reads_back_as_it_was(tmp_path: Path, judged: bool) -> None:
     assert json.dumps(again.as_json()) == json.dumps(report.as_json())
 
 
+def test_a_report_from_before_there_was_a_choice_reads_back(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    values = report.as_json()
+    del values["recommendation"]
+    assert from_json_values(Report, values) == replace(report, recommendation=None)
+
+
 def test_a_figure_that_no_step_reported_is_null_and_what_does_not_exist_is_left_out(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path)
     nothing = QueryFigures(0, WordLengths(histogram={}), 0.0, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from eval.retrieval.metrics import METRICS, evaluate
 from eval.retrieval.systems import SYSTEMS
 from eval.retrieval.trec import read_qrels, read_run
 from eval.step import evaluate_model
+from eval.wording import advice
 from tests.support.small_run import NOUNS, build_run, finished_run, place_in, small_config, write_tuned_model
 
 
@@ -28,7 +30,9 @@ def test_all_files_are_there(report_dir: Path) -> None:
     expected = {"report.json", "report.html", "per_query.parquet", "per_query.tsv"}
     assert expected <= {entry.name for entry in report_dir.iterdir()}
     runs = {entry.name for entry in (report_dir / "runs").iterdir()}
-    assert runs == {"bm25.trec", "base.trec", "tuned.trec", "judgements.qrels"}
+    recommendation = read_report(report_dir).recommendation
+    assert recommendation
+    assert runs == {f"{name}.trec" for name in recommendation.systems} | {"judgements.qrels"}
 
 
 def test_figures_follow_from_the_run_files(report_dir: Path) -> None:
@@ -39,6 +43,19 @@ def test_figures_follow_from_the_run_files(report_dir: Path) -> None:
         means = evaluate(read_run(report_dir / "runs" / f"{name}.trec"), qrels).means()
         assert means == pytest.approx({metric: figures.means(name)[metric] for metric in METRICS}, abs=1e-9)
     assert figures.base["ndcg@10"] > 0.8, "MiniLM answers easy questions"
+
+
+def test_the_choice_saw_every_query_and_no_judgement(report_dir: Path) -> None:
+    report = read_report(report_dir)
+    assert report.choice
+    assert (report.choice.synthetic, report.choice.documents, report.choice.judged) == (18, 12, 0)
+    assert report.choice.real == 6, "of seven questions one was a demonstration; one of the others is not judged"
+    assert report.choice.tuning
+    assert report.recommendation
+    tuned, figures = report.recommendation.systems["tuned"], report.retrieval["tiny"]
+    assert tuned.mean == pytest.approx(figures.tuned["ndcg@10"])
+    assert tuned.ci95 == pytest.approx(figures.ci95["tuned"]["ndcg@10"]), "both come from the same resamples"
+    assert advice(report) in (report_dir / "report.html").read_text()
 
 
 def test_per_query_scores_average_to_the_figures(report_dir: Path) -> None:
@@ -70,8 +87,9 @@ def test_without_a_benchmark_the_held_out_queries_are_the_report(tmp_path: Path)
     write_tuned_model(folders["model"])
     output = tmp_path / "report"
     output.mkdir()
-    record = evaluate_model(small_config(), folders, output, place_in(tmp_path))
+    record = evaluate_model(replace(small_config(), choice_queries=0), folders, output, place_in(tmp_path))
     assert record.retrieval == {}
+    assert read_report(output).recommendation is None, "the config asks for no choice"
     assert record.queries == 8
     assert (output / "runs" / "tuned.trec").read_text().startswith("sample-14 Q0")
     assert "There were no judged questions" in (output / "report.html").read_text()

@@ -27,7 +27,7 @@ MEANING = FoundSystem(
 @pytest.mark.parametrize("weight", [0.0, 0.4, 1.0])
 def test_values_are_those_of_the_fused_system(weight: float) -> None:
     curves = measure_weights(BENCHMARK, WORDS, MEANING, CORPUS, [weight])
-    fused = FusedSystem("base", [Part(WORDS, weight), Part(MEANING, 1 - weight)], CORPUS.passage_ids)
+    fused = FusedSystem("base", [Part(WORDS, weight), Part(MEANING, 1 - weight)], CORPUS.ranks_of_ids)
     expected = measure(BENCHMARK, [fused], CORPUS, 10).scores["base"].values[HEADLINE]
     assert curves.values[:2, 0].tolist() == expected[:2].tolist()
     assert curves.values[2, 0] == 0.0, "z has no words, so that what is found for it is chance"

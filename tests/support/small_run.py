@@ -34,18 +34,21 @@ from engine.storage.store import StepRecord, finish
 from engine.storage.typed import to_json_values
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
+from engine.text.words import words
 from eval.config import ReportConfig
 from eval.data_quality.queries import quality_figures
-from eval.decision import held_out_queries
-from eval.evaluation import Evaluation, conclude
+from eval.evaluation import Evaluation, conclude, with_recommendation
 from eval.figures import assemble, with_effort
 from eval.page.evidence import Evidence, gather_evidence
-from eval.report import Report
+from eval.recommendation import CorpusSystems
+from eval.report import Choice, Report
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.latency import Latency, Percentiles
 from eval.retrieval.ranking import measure
 from eval.retrieval.systems import Bm25System, Corpus, read_corpus
+from eval.significance import DifferenceFigures
 from eval.step import evaluate_model
+from eval.synthetic import held_out_queries
 from tests.support.places import NoEngines
 
 DOCUMENTS = {
@@ -234,6 +237,22 @@ ANALYSER = "English: Snowball stemmer, stop words"
 """The name of the analyser that the report shows."""
 
 
+CHOICE = Choice(
+    model="base",
+    weight=0.3,
+    ndcg=0.42,
+    over_words=DifferenceFigures(0.12, (0.06, 0.18), 0.001),
+    over_meaning=DifferenceFigures(0.02, (0.005, 0.035), 0.01),
+    tuning=DifferenceFigures(0.006, (-0.002, 0.014), 0.14),
+    synthetic=18,
+    documents=12,
+    real=5,
+    judged=0,
+    lost=0.56,
+)
+"""The way to search that the report shows."""
+
+
 def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evaluation:
     """What `evaluate_systems` gives, with those rankers."""
     corpus = read_corpus(folders["documents"])
@@ -243,7 +262,10 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
     sparse = Latency(search=Percentiles(0.4, 0.9))
     dense = Latency(encode=Percentiles(5.25, 7.5), search=Percentiles(0.4, 0.9))
     latency = {"bm25": sparse, "base": dense, "tuned": dense}
-    return conclude(small_config(), corpus, judged_results, held_out, latency, analyser=ANALYSER)
+    config = small_config()
+    evaluation = conclude(config, corpus, judged_results, held_out, latency, analyser=ANALYSER)
+    named = CorpusSystems({system.name: system for system in systems}, corpus, words)
+    return with_recommendation(config, evaluation, named, CHOICE, CHOICE.synthetic)
 
 
 def small_config(benchmark: str = "") -> ReportConfig:

@@ -10,9 +10,9 @@ import pytest
 
 from eval.cost import Amounts, Cost
 from eval.data_quality.queries import QueryFigures, WordLengths
-from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
-from eval.report import Bm25Settings, GenerationRates, TrainingFigures
-from tests.support.small_run import small_report
+from eval.page.page import funnel, page_values, quality_chart, render_page, system_rows, timeline
+from eval.report import Bm25Settings, GenerationRates, Recommendation, TrainingFigures
+from tests.support.small_run import ANALYSER, small_report
 
 VOID = {"meta", "br", "link", "img"}
 
@@ -98,7 +98,6 @@ def test_the_rule_of_the_decision_is_told_whole(tmp_path: Path) -> None:
 def test_the_page_says_what_the_report_says(tmp_path: Path) -> None:
     report, evidence = small_report(tmp_path)
     text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
-    assert f"Use the {report.decision.model} model" in text
     assert report.decision.why in text
     assert f"{report.retrieval['tiny'].tuned['ndcg@10']:.3f}" in text
     assert "5 judged questions of tiny" in text
@@ -108,6 +107,39 @@ def test_the_page_says_what_the_report_says(tmp_path: Path) -> None:
     assert evidence.kept[0].query in text
     assert evidence.changes.better[0].query in text
     assert all(fingerprint in text for fingerprint in report.fingerprints.values())
+
+
+def test_the_page_begins_with_how_to_search_then_what_tuning_added(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    assert report.recommendation
+    text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
+    parts = [
+        "Search with base + words, weight of words 0.30",
+        "Their judgements took no part in the choice.",
+        "Queries of only 12 documents took part, so the choice says little.",
+        "What tuning added: ",
+        "With words at weight 0.30, the tuned model adds +0.006 [\u22120.002, +0.014] to the base",
+        "Alone, the tuned model passes the check for harm",
+        "Measured on 5 judged questions of tiny.",
+    ]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+    assert "Use the" not in text, "there is one piece of advice"
+    rows = {row.name: row for row in system_rows(report)}
+    assert list(rows) == [f"BM25 ({ANALYSER})", "base", "tuned", "base + words", "tuned + words"]
+    assert [name for name, row in rows.items() if not row.difference] == ["base + words"]
+    assert rows["base"].level.startswith(f"{report.retrieval['tiny'].base['ndcg@10']:.3f} [")
+    assert "but that their texts, without judgements" in text
+
+
+def test_without_a_choice_the_page_says_which_model_to_use_and_why_no_more(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    old, too_few = (replace(report, recommendation=known) for known in (None, Recommendation(None, 3, {})))
+    for shown in (old, too_few):
+        text = " ".join(" ".join(checked(render_page(shown, evidence)).text).split())
+        assert f"Use the {report.decision.model} model" in text
+        assert "Search with" not in text
+        assert ("How to search is not chosen: 3 synthetic queries" in text) == (shown is too_few)
 
 
 def test_without_a_benchmark_the_page_says_so(tmp_path: Path) -> None:
@@ -167,7 +199,9 @@ def test_nothing_held_out_and_nothing_reported_still_gives_a_page(tmp_path: Path
         data_quality=replace(report.data_quality, kept=kept),
     )
     text = " ".join(checked(render_page(bare, evidence)).text)
-    assert "Nothing to measure on" in text
+    assert "What tuning added: nothing to measure on" in text
+    unchosen = " ".join(checked(render_page(replace(bare, recommendation=None), evidence)).text)
+    assert "Nothing to measure on" in unchosen
     assert "No query was kept." in text
     assert "How long the engines worked is not known." in text
 

@@ -31,7 +31,11 @@ def test_the_table_has_every_system_and_metric(tmp_path: Path) -> None:
         assert metric in text
     assert f"{report.retrieval['tiny'].base['ndcg@10']:.3f}" in text
     assert "5 judged questions of tiny" in text
-    assert f"Use the {report.decision.model} model" in " ".join(text.split())
+    told = " ".join(text.split())
+    assert "Search with base + words, weight of words 0.30; the tuned model adds +0.006" in told
+    assert "Use the" not in told, "there is one piece of advice"
+    plain = " ".join(rendered(summary_table(replace(report, recommendation=None))).split())
+    assert f"Use the {report.decision.model} model. On 8 synthetic queries" in plain
 
 
 def test_names_with_markup_are_shown_as_they_are(tmp_path: Path) -> None:

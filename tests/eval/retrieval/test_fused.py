@@ -66,7 +66,7 @@ def test_a_query_that_finds_nothing_counts_nothing_and_warns_of_nothing() -> Non
 
 def test_a_fusion_of_one_part_is_that_part_and_weight_zero_leaves_a_part_out() -> None:
     first, second = (FoundSystem(str(seed), random_ranking(seed)) for seed in range(2))
-    fused = FusedSystem("fused", [Part(first, 1.0), Part(second, 0.0)], IDS)
+    fused = FusedSystem("fused", [Part(first, 1.0), Part(second, 0.0)], id_ranks(IDS))
     rows, scores = fused.prepare([""] * 5)(7)
     assert rows.tolist() == first.ranking[0][:, :7].tolist()
     assert scores.tolist() == first.ranking[1][:, :7].tolist()
@@ -76,8 +76,8 @@ def test_documents_are_ranked_by_a_fusion_of_fusions() -> None:
     corpus = Corpus(["1", "2", "3"], ["a", "b", "c"], ["", "", ""], ["red fox", "red hen", "blue hen"])
     words = Bm25System(Bm25Index(corpus.passage_ids, corpus.texts))
     other = FoundSystem("other", (np.array([[2, 1]]), np.array([[0.9, 0.1]], np.float32)))
-    both = FusedSystem("both", [Part(words, 0.3), Part(other, 0.7)], corpus.passage_ids)
-    again = FusedSystem("again", [Part(both, 0.5), Part(other, 0.5)], corpus.passage_ids)
+    both = FusedSystem("both", [Part(words, 0.3), Part(other, 0.7)], corpus.ranks_of_ids)
+    again = FusedSystem("again", [Part(both, 0.5), Part(other, 0.5)], corpus.ranks_of_ids)
     benchmark = Benchmark("x", {"q": "fox"}, {"q": {"c": 1}})
     assert list(rank_documents(both, benchmark, corpus, 100)["q"]) == ["c", "b", "a"]
     assert next(iter(rank_documents(again, benchmark, corpus, 100)["q"])) == "c"
