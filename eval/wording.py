@@ -104,6 +104,11 @@ def chosen_system(choice: Choice) -> str:
 
 def choice_sentence(choice: Choice) -> str:
     """Says what to search with, what it gains, and what that rests on."""
+    return f"{chosen_system(choice)}: {choice_reason(choice)}"
+
+
+def choice_reason(choice: Choice) -> str:
+    """Says what the chosen system gains, and what that rests on."""
     gains = []
     if choice.weight < 1:
         gains.append(f"{with_interval(choice.over_words)} over BM25 alone")
@@ -111,7 +116,7 @@ def choice_sentence(choice: Choice) -> str:
         gains.append(f"{with_interval(choice.over_meaning)} over base alone")
     judged = f" and on {choice.judged:,} judged ones" if choice.judged else ""
     return (
-        f"{chosen_system(choice)}: nDCG@10 {', '.join(gains)}{_about_tuned(choice)}. This rests on "
+        f"nDCG@10 {', '.join(gains)}{_about_tuned(choice)}. This rests on "
         f"{choice.synthetic:,} synthetic queries of {choice.documents:,} documents, taken to lack "
         f"{100 * choice.lost:.0f} % of the words they share, and on {choice.real:,} real queries without "
         f"judgements{judged}."

@@ -125,7 +125,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "by_cluster": wording.by_cluster(figures),
         "headline": wording.headline(report),
         "advice": wording.advice(report),
-        "choice": wording.choice_sentence(report.choice) if report.choice else "",
+        "choice": wording.choice_reason(report.choice) if report.choice else "",
         "tuning": wording.tuning_sentence(report.choice) if report.choice else "",
         "measured": wording.measured_sentence(report),
         "harm_title": wording.harm_title(report),
@@ -147,17 +147,14 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
 
 
 def system_rows(report: Report) -> list[SystemRow]:
-    """Returns a row for each system, with how BM25 reads words; none where none was chosen."""
+    """Returns a row for each system; none where none was chosen."""
     systems = report.recommendation.systems if report.recommendation else {}
-    analyser = report.settings.bm25.analyser
     rows = []
     for system, figures in systems.items():
-        name = wording.ALL_SYSTEM_NAMES[system]
         difference, trend = "", ""
         if figures.to_chosen:
             difference, trend = wording.with_interval(figures.to_chosen), wording.trend_of(figures.to_chosen)
-        named = f"{name} ({analyser})" if system == "bm25" and analyser else name
-        rows.append(SystemRow(named, wording.mean_with_interval(figures), difference, trend))
+        rows.append(SystemRow(wording.ALL_SYSTEM_NAMES[system], wording.mean_with_interval(figures), difference, trend))
     return rows
 
 

@@ -39,7 +39,7 @@ def end_of_run(run_dir: Path, report: Report, config: RunConfig | None = None) -
 @pytest.mark.parametrize("name", ["run", '[b]quoted[/b] "run"'])
 def test_the_lines_that_load_the_model_can_be_pasted(tmp_path: Path, name: str) -> None:
     report, _ = small_report(tmp_path)
-    report = replace(report, decision=replace(report.decision, model="tuned"))
+    report = replace(report, decision=replace(report.decision, model="tuned"), recommendation=None)
     run_dir = tmp_path.joinpath(*["a folder of a long name"] * 5, name)
     shown = end_of_run(run_dir, report)
     assert "nDCG@10" in shown
@@ -51,11 +51,25 @@ def test_the_lines_that_load_the_model_can_be_pasted(tmp_path: Path, name: str) 
     compile(vectors, "pasted", "exec")
 
 
+def test_the_model_to_load_is_that_of_the_system_to_search_with(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    assert report.choice
+    assert report.recommendation
+    assert (report.choice.model, report.decision.model) == ("base", "tuned")
+    assert "run/model" not in end_of_run(tmp_path / "run", report).replace("\n", "")
+    choice = replace(report.choice, model="tuned")
+    tuned = replace(report, recommendation=replace(report.recommendation, choice=choice))
+    shown = end_of_run(tmp_path / "again" / "run", tuned).replace("\n", "")
+    assert "Search with tuned + words" in shown
+    assert "run/model" in shown
+
+
 def test_without_a_query_there_is_no_table(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path, judged=False)
     decision = replace(report.decision, model="base")
     shown = end_of_run(
-        tmp_path / "run", replace(report, held_out=replace(report.held_out, queries=0), decision=decision)
+        tmp_path / "run",
+        replace(report, held_out=replace(report.held_out, queries=0), decision=decision, recommendation=None),
     )
     told = "there were no queries to evaluate on (0 synthetic queries of held-out documents). Use the base model"
     assert f"report     {told}" in shown.splitlines()

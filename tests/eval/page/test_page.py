@@ -117,16 +117,17 @@ def test_the_page_begins_with_how_to_search_then_what_tuning_added(tmp_path: Pat
         "Search with base + words, weight of words 0.30",
         "Their judgements took no part in the choice.",
         "Queries of only 12 documents took part, so the choice says little.",
+        f"Measured on 5 judged questions of tiny. BM25 reads words so: {ANALYSER}.",
         "What tuning added: ",
         "With words at weight 0.30, the tuned model adds +0.006 [\u22120.002, +0.014] to the base",
         "Alone, the tuned model passes the check for harm",
-        "Measured on 5 judged questions of tiny.",
+        "Measured on 5 judged questions of tiny. Lines are",
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert "Use the" not in text, "there is one piece of advice"
     rows = {row.name: row for row in system_rows(report)}
-    assert list(rows) == [f"BM25 ({ANALYSER})", "base", "tuned", "base + words", "tuned + words"]
+    assert list(rows) == ["BM25", "base", "tuned", "base + words", "tuned + words"]
     assert [name for name, row in rows.items() if not row.difference] == ["base + words"]
     assert rows["base"].level.startswith(f"{report.retrieval['tiny'].base['ndcg@10']:.3f} [")
     assert "but that their texts, without judgements" in text
