@@ -176,14 +176,18 @@ def measured_sentence(report: Report) -> str:
     if not report.choice or not report.recommendation or not report.recommendation.systems:
         return ""
     systems, name = report.recommendation.systems, ALL_SYSTEM_NAMES[report.choice.system]
-    better = [
-        f"{ALL_SYSTEM_NAMES[other]} ({with_interval(figures.to_chosen)})"
+    better = {
+        other: f"{ALL_SYSTEM_NAMES[other]} ({with_interval(figures.to_chosen)})"
         for other, figures in systems.items()
         if figures.to_chosen and figures.to_chosen.low > 0
-    ]
+    }
     start = f"On {questions(report)}, {name} reaches an nDCG@10 of {systems[report.choice.system].mean:.3f}"
     if better:
-        return f"{start}, and better than it are {', '.join(better)}: the choice missed what is best for these."
+        best = ALL_SYSTEM_NAMES[max(better, key=lambda other: systems[other].mean)]
+        return (
+            f"{start}; significantly better: {', '.join(better.values())}. The choice missed that: where people ask as "
+            f"these queries do, search with {best}."
+        )
     return f"{start}; no other system is significantly better."
 
 

@@ -145,7 +145,7 @@ def find_queries(run_dir: Path, options: Options, seed: int) -> Mapping[str, str
     Raises:
         UserError: the log cannot be read or holds none, or the run held no query back.
     """
-    from eval.decision import held_out_queries
+    from eval.synthetic import held_out_queries
     from eval.judging.questions import draw_from_held_out, draw_from_log
 
     if options.log:

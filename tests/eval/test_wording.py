@@ -145,7 +145,8 @@ def test_a_system_that_is_better_than_the_chosen_one_is_named(small: Report) -> 
     for low, is_better in ((0.01, True), (-0.01, False)):
         systems["tuned"] = replace(systems["tuned"], to_chosen=DifferenceFigures(0.04, (low, 0.07), 0.02))
         told = measured_sentence(replace(small, recommendation=replace(small.recommendation, systems=systems)))
-        assert ("better than it are tuned (+0.040 [+0.010, +0.070])" in told) == is_better
+        assert ("; significantly better: tuned (+0.040 [+0.010, +0.070])." in told) == is_better
+        assert told.endswith("search with tuned.") == is_better
 
 
 def test_what_the_choice_could_not_see_is_said(small: Report) -> None:
