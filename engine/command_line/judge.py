@@ -145,8 +145,8 @@ def find_queries(run_dir: Path, options: Options, seed: int) -> Mapping[str, str
     Raises:
         UserError: the log cannot be read or holds none, or the run held no query back.
     """
-    from eval.synthetic import held_out_queries
     from eval.judging.questions import draw_from_held_out, draw_from_log
+    from eval.synthetic import held_out_queries
 
     if options.log:
         return draw_from_log(Path(options.log).expanduser(), options.queries, seed)
