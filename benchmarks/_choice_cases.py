@@ -74,7 +74,7 @@ class CachedQueries:
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Encodes the queries, or reads their vectors."""
-        texts = [query or " " for query in queries]
+        texts = list(queries)
         vectors = cached(self._folder, texts, lambda: self._encoder().encode_queries(texts))
         return lambda depth: self._index.search(vectors, depth)
 

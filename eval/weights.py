@@ -23,6 +23,8 @@ WEIGHTS = tuple(step / 20 for step in range(21))
 """The weights of words that are compared; that of meaning is what is left to 1."""
 _DEPTH = 10
 """The number of documents that nDCG@10 looks at."""
+BLANK = "?"
+"""What is searched for in the place of a query without words, since not every encoder reads an empty text."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ def measure_weights(
 ) -> WeightCurves:
     """Searches with both systems, and scores their fusion at every weight."""
     texts = list(benchmark.queries.values())
-    found = [FoundSystem(system.name, search_pool(system, texts)) for system in (words, meaning)]
+    searched = [text if text.strip() else BLANK for text in texts]
+    found = [FoundSystem(system.name, search_pool(system, searched)) for system in (words, meaning)]
     columns = []
     for weight in weights:
         parts = [Part(found[0], weight), Part(found[1], 1 - weight)]

@@ -12,6 +12,7 @@ from eval.choice import THINNING
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.systems import Corpus
 from eval.retrieval.thinned import thinned
+from eval.weights import BLANK
 
 
 def test_a_choice_is_told_by_its_distance_to_the_best(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,7 +27,7 @@ def test_a_choice_is_told_by_its_distance_to_the_best(tmp_path: Path, capsys: py
     vectors = np.random.default_rng(0).standard_normal((len(ids), 8)).astype(np.float32)
     case = _choice_cases.make_case("made", corpus, vectors, (synthetic, real), tmp_path)
     for queries in [real, *(thinned(synthetic, corpus, case.terms_of, share) for share in THINNING)]:
-        listed = [query or " " for query in queries.queries.values()]
+        listed = [query or BLANK for query in queries.queries.values()]
         encoded = np.ones((len(listed), 8), np.float32)
         assert _choice_cases.cached(tmp_path, listed, encoded.copy).tolist() == encoded.tolist()
     assert choice.report(case), "the vectors are kept, so that no model is loaded; they say nothing of the queries"

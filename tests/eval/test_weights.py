@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.fused import FoundSystem, FusedSystem, Part
 from eval.retrieval.metrics import HEADLINE
 from eval.retrieval.ranking import measure
-from eval.retrieval.systems import Bm25System, Corpus
+from eval.retrieval.systems import Bm25System, Corpus, Search
 from eval.weights import agreement, measure_weights
 
 TEXTS = ["red fox", "red hen", "blue hen", "green sea", "red hen"]
@@ -31,6 +33,17 @@ def test_values_are_those_of_the_fused_system(weight: float) -> None:
     expected = measure(BENCHMARK, [fused], CORPUS, 10).scores["base"].values[HEADLINE]
     assert curves.values[:2, 0].tolist() == expected[:2].tolist()
     assert curves.values[2, 0] == 0.0, "z has no words, so that what is found for it is chance"
+
+
+def test_no_system_is_asked_for_an_empty_text() -> None:
+    class Reader:
+        name = "base"
+
+        def prepare(self, queries: Sequence[str]) -> Search:
+            assert all(query.strip() for query in queries)
+            return MEANING.prepare(queries)
+
+    assert measure_weights(BENCHMARK, WORDS, Reader(), CORPUS, [0.0]).values[2, 0] == 0.0
 
 
 def test_clusters_are_documents_copies_counted_once() -> None:
