@@ -21,9 +21,10 @@ from engine.search.dense import DenseIndex
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.order import Vectors
+from engine.search.systems import Bm25System, Search, System
 from engine.storage.digests import digest
 from eval.retrieval.benchmark import Benchmark, load_benchmark, make_benchmark
-from eval.retrieval.systems import Bm25System, Corpus, Search, System, read_corpus
+from eval.retrieval.corpus import Corpus, read_corpus
 from eval.retrieval.thinned import thinned
 from eval.synthetic import synthetic_queries
 

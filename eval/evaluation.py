@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
+from engine.search.systems import Bm25System, DenseSystem, System
 from eval.decision import decide
 from eval.recommendation import ChoiceQueries, CorpusSystems, recommend
 from eval.report import Choice, Decision, Recommendation
 from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
+from eval.retrieval.corpus import Corpus, read_corpus
 from eval.retrieval.figures import RetrievalFigures, compare, resample
 from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
-from eval.retrieval.systems import Bm25System, Corpus, DenseSystem, System, read_corpus
 from eval.significance import Bootstrap
 from eval.synthetic import held_out_queries, synthetic_queries
 

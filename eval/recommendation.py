@@ -13,15 +13,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine.search.fusion import FusedSystem, Part
+from engine.search.systems import System
 from eval.choice import THINNING, Evidence, HeldOut, choose
 from eval.decision import LEAST_DOCUMENTS
 from eval.report import Choice, Recommendation, SystemFigures, with_words
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.figures import units_of
-from eval.retrieval.fused import FusedSystem, Part
 from eval.retrieval.metrics import HEADLINE, Floats
 from eval.retrieval.ranking import Results, measure
-from eval.retrieval.systems import Corpus, System
 from eval.retrieval.thinned import thinned
 from eval.significance import Bootstrap
 from eval.weights import WEIGHTS, WeightCurves, agreement, measure_weights, search_pool

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engine.search.fusion import POOL, FoundSystem, FusedSystem, Part
 from engine.search.order import Ranking, Rows
+from engine.search.systems import System
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.fused import POOL, FoundSystem, FusedSystem, Part
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.metrics import HEADLINE, Floats, evaluate
 from eval.retrieval.ranking import rank_documents
-from eval.retrieval.systems import Corpus, System
 
 WEIGHTS = tuple(step / 20 for step in range(21))
 """The weights of words that are compared; that of meaning is what is left to 1."""

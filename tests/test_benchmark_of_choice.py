@@ -10,7 +10,7 @@ import pytest
 from benchmarks import _choice_cases, choice
 from eval.choice import THINNING
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.systems import Corpus
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.thinned import thinned
 from eval.weights import BLANK
 

@@ -29,7 +29,7 @@ from engine.storage.run_folders import require
 from engine.storage.store import is_done
 from eval.page.side_by_side import encoders_of, find_hits, results_table
 from eval.report import read_report
-from eval.retrieval.systems import read_corpus
+from eval.retrieval.corpus import read_corpus
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

@@ -120,7 +120,7 @@ def make_page(run_dir: Path, options: Options, console: Console) -> None:
     from eval.evaluation import analyser_of, build_systems
     from eval.judging.folder import write_pool_folder
     from eval.judging.pool import make_pool
-    from eval.retrieval.systems import read_corpus
+    from eval.retrieval.corpus import read_corpus
 
     config, place = report_config(run_dir), place_of(run_dir)
     queries = find_queries(run_dir, options, config.seed)

@@ -27,8 +27,8 @@ from engine.errors import UserError
 from engine.runtime.identity import fields_of
 from engine.search.analyser import AUTO, analyser_identity, check_language, make_analyser
 from engine.search.equal_texts import find_equal_texts
-from engine.search.fusion import fused_ranks
 from engine.search.order import Rows, Vectors
+from engine.search.source_ranks import fused_ranks
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

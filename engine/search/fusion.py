@@ -1,47 +1,130 @@
-"""Reciprocal rank fusion: one ranking out of two, for searches whose scores cannot be compared.
+"""Systems made of other systems: what several of them find for a query, ordered by one score.
 
-In: two rankings of passages for the same queries. Out: the rank at which the document of each query stands in the fused
-one. A passage scores the sum of 1 / (60 + its rank) over the rankings that have it (Cormack, Clarke and Buettcher,
-"Reciprocal Rank Fusion Outperforms Condorcet and Individual Rank Learning Methods", SIGIR 2009).
+In: systems over the same passages, and the weight of each. Out: a system like any other, so that a fused one can be
+fused, measured or reranked again. Scores of different systems cannot be added as they are; `Gains` says what a place in
+a ranking counts, and both ways that are known to work well without training are here: convex combination of
+standardised scores, and reciprocal rank fusion (Bruch, Gai and Ingber 2023, "An Analysis of Fusion Functions for Hybrid
+Retrieval", compare them).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.search.order import Rows
+from engine.search.order import Ranking, Rows, blank_ranking
+from engine.search.systems import Search, System
 
+POOL = 100
+"""The number of passages that each system adds to a fusion."""
 _FUSION_CONSTANT = 60
-"""The number that is added to every rank, as the authors of the method set it."""
+"""The number that is added to every rank, as the authors of reciprocal rank fusion set it."""
+
+Gains = Callable[[Ranking], NDArray[np.float64]]
+"""Takes a ranking, (queries, k), and gives what each place in it counts beyond a passage that it lacks, same shape."""
 
 
-def fused_ranks(first: Rows, second: Rows, is_of_source: Callable[[Rows], NDArray[np.bool_]]) -> Rows:
-    """Computes the rank of the document that each query was written from, in the fusion of two rankings of passages.
+def standardised(ranking: Ranking) -> NDArray[np.float64]:
+    """Returns the scores above the last one of the ranking, in standard deviations of the ranking's scores.
 
-    A passage that scores as much as that document stands behind it: one that is first here and third there ties with
-    one that is third here and first there.
+    So a passage that stands out by far from the others of its ranking counts more than a first one among equals.
+    """
+    rows, scores = ranking
+    is_found = rows >= 0
+    found = np.where(is_found, scores, 0.0).astype(np.float64)
+    counts = np.maximum(is_found.sum(axis=1, keepdims=True), 1)  # a query without words finds nothing
+    means = found.sum(axis=1, keepdims=True) / counts
+    spread = np.sqrt((np.where(is_found, found - means, 0.0) ** 2).sum(axis=1, keepdims=True) / counts)
+    above = found - np.where(is_found, found, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    return np.where(is_found, above / np.where(spread > 0, spread, 1.0), 0.0)
+
+
+def reciprocal(ranking: Ranking) -> NDArray[np.float64]:
+    """Returns 1 / (60 + rank) (Cormack, Clarke and Buettcher 2009)."""
+    rows, _ = ranking
+    return np.where(rows >= 0, 1 / (_FUSION_CONSTANT + 1 + np.arange(rows.shape[1])), 0.0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A system in a fusion; weights are relative to each other, and 0 leaves a system out."""
+
+    system: System
+    weight: float
+
+
+@dataclass(frozen=True, eq=False)
+class FusedSystem:
+    """The first `POOL` passages of each part, ordered by the sum of what they count there.
+
+    Attributes:
+        name: the name in TREC runs and tables.
+        parts: at least one with a weight above 0; with exactly one, the system is that part.
+        ranks_of_ids: the order of passages with equal scores, `Corpus.ranks_of_ids`.
+        gains: what a place in the ranking of a part counts.
+    """
+
+    name: str
+    parts: Sequence[Part]
+    ranks_of_ids: Rows
+    gains: Gains = standardised
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        """Prepares the parts; whatever the depth asked for, no more is found than the parts' first `POOL` passages."""
+        parts = [part for part in self.parts if part.weight > 0]
+        searches = [part.system.prepare(queries) for part in parts]
+        if len(parts) == 1:
+            return searches[0]
+        rankings = [search(POOL) for search in searches]
+        rows, scores = fuse(rankings, [part.weight for part in parts], self.gains, self.ranks_of_ids)
+        return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
+
+
+@dataclass(frozen=True)
+class FoundSystem:
+    """What a system found for a list of queries, kept, so that many fusions of it search once.
+
+    Attributes:
+        name: the name of the system.
+        ranking: the rows and scores of these queries, (queries, depth).
+    """
+
+    name: str
+    ranking: Ranking
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        """Returns what was found, to any depth up to the one that is kept."""
+        rows, scores = self.ranking
+        assert len(queries) == len(rows), f"{len(queries)} queries, where {len(rows)} were searched"
+        return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
+
+
+def fuse(rankings: Sequence[Ranking], weights: Sequence[float], gains: Gains, ranks_of_ids: Rows) -> Ranking:
+    """Orders the passages of several rankings of the same queries by the weighted sum of what they count in each.
 
     Args:
-        first: row numbers of passages, best first, -1 where there is none, (queries, depth).
-        second: the same by another retriever, (queries, depth).
-        is_of_source: tells of row numbers, (queries, n), which are of the document that their query was written from.
+        rankings: rows and scores of each, (queries, depth), row -1 where there is none.
+        weights: one for each ranking.
+        gains: what a place in a ranking counts.
+        ranks_of_ids: the order of passages with equal sums; see `id_ranks`.
 
     Returns:
-        Ranks from 1 on, int64 (queries,).
+        Rows and sums, (queries, most passages of a query), best first, filled up with row -1.
     """
-    assert first.shape == second.shape, f"rankings of shapes {first.shape} and {second.shape}"
-    rows = np.concatenate([first, second], axis=1)
-    reciprocal = np.tile(1 / (_FUSION_CONSTANT + 1 + np.arange(first.shape[1])), 2)
-    order = np.argsort(rows, axis=1, kind="stable")
-    rows, scores = np.take_along_axis(rows, order, 1), reciprocal[order]
-    scores[rows < 0] = 0
-    # A passage of both rankings is now in two neighbouring columns; the later one takes the sum.
-    is_second = (rows[:, 1:] == rows[:, :-1]) & (rows[:, 1:] >= 0)
-    scores[:, 1:] += np.where(is_second, scores[:, :-1], 0)
-    scores[:, :-1][is_second] = 0
-    is_source = (rows >= 0) & is_of_source(rows)
-    best = np.max(scores, axis=1, where=is_source, initial=0)
-    return np.asarray(1 + ((scores > best[:, None]) & ~is_source).sum(1))
+    rows = np.concatenate([found for found, _ in rankings], axis=1)
+    counted = np.concatenate([weight * gains(found) for weight, found in zip(weights, rankings, strict=True)], axis=1)
+    is_found = rows >= 0
+    queries = np.nonzero(is_found)[0]
+    pairs, inverse = np.unique(queries * len(ranks_of_ids) + rows[is_found], return_inverse=True)
+    sums = np.bincount(inverse, counted[is_found], len(pairs)).astype(np.float32)
+    queries, passages = np.divmod(pairs, max(len(ranks_of_ids), 1))
+    order = np.lexsort((ranks_of_ids[passages], -sums, queries))
+    counts = np.bincount(queries, minlength=len(rows))
+    places = np.arange(len(pairs)) - np.repeat(np.cumsum(counts) - counts, counts)
+    fused_rows, fused_sums = blank_ranking(len(rows), int(counts.max(initial=0)))
+    fused_rows[:] = -1
+    fused_rows[queries, places], fused_sums[queries, places] = passages[order], sums[order]
+    return fused_rows, fused_sums

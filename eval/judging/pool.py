@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.search.systems import Search, System
 from engine.storage.digests import digest
 from engine.storage.files import write_json
 from engine.storage.typed import from_json_values, to_json_values
 from engine.text.hashes import text_hash
-from eval.retrieval.systems import Corpus, Search, System
+from eval.retrieval.corpus import Corpus
 
 PREFIX = "pool-"
 """The beginning of every pool's name; without it a spreadsheet might read the digits as a number."""

@@ -19,9 +19,9 @@ from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import ExamplesFolder
 from engine.text.hashes import Integers
 from eval.evaluation import Evaluation
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.metrics import HEADLINE, best_rank
 from eval.retrieval.ranking import Results
-from eval.retrieval.systems import Corpus
 
 SHOWN_KEPT, SHOWN_REJECTED, SHOWN_CHANGES = 6, 8, 5
 """The numbers of kept samples, of rejected ones, and of queries that gained or lost most, that are shown."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from engine.search.fusion import POOL
 from engine.storage.typed import flatten, to_json_values
 from engine.text.durations import format_seconds
 from eval import wording
@@ -21,10 +22,9 @@ from eval.decision import LEAST_DOCUMENTS, TOLERATED
 from eval.page.evidence import Evidence
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip
 from eval.report import Report, Settings
+from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.figures import RetrievalFigures
-from eval.retrieval.fused import POOL
 from eval.retrieval.metrics import METRICS
-from eval.retrieval.systems import SYSTEMS
 
 QUALITY_AXIS = nice_axis(0, 1)
 """The axis of all metrics."""

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from eval import wording
 from eval.report import Report
+from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS
-from eval.retrieval.systems import SYSTEMS
 from eval.significance import DifferenceFigures
 
 COLUMNS = METRICS[:6]

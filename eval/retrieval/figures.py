@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS, Floats, Scores
 from eval.retrieval.ranking import Results
-from eval.retrieval.systems import SYSTEMS
 from eval.significance import Bootstrap, DifferenceFigures, Resampled
 
 _WORST_RANK = 101

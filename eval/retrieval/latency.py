@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from eval.retrieval.systems import DenseSystem, System
+from engine.search.systems import DenseSystem, System
 
 WARM_UP = 3
 """Number of queries before the first one that counts."""

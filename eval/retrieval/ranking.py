@@ -17,9 +17,10 @@ import numpy as np
 
 from engine.search.order import Ranking, Rows
 from engine.search.order import Scores as PassageScores
+from engine.search.systems import Search, System
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.metrics import Scores, TrecRun, evaluate
-from eval.retrieval.systems import Corpus, Search, System
 
 Owner = Callable[[int, Rows], Rows]
 """Takes the number of a query and rows of passages, and gives the numbers of the documents that these count for."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.systems import Corpus
+from eval.retrieval.corpus import Corpus
 
 
 def thinned(

@@ -14,7 +14,7 @@ from engine.errors import UserError
 from engine.storage.run_folders import begin_run
 from eval.judging.folder import PoolFolder
 from eval.retrieval.benchmark import load_benchmark
-from eval.retrieval.systems import read_corpus
+from eval.retrieval.corpus import read_corpus
 from tests.support.pools import write_marks
 from tests.support.small_run import finished_run
 

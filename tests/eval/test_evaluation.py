@@ -12,8 +12,8 @@ from engine.search.encoder import Encoder
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
 from eval.evaluation import analyser_of, demonstration_queries, evaluate_systems, find_benchmark, tuned_encoder
+from eval.retrieval.corpus import read_corpus
 from eval.retrieval.metrics import Floats
-from eval.retrieval.systems import read_corpus
 from eval.significance import resampled_means
 from tests.support.small_run import (
     build_run,

@@ -10,11 +10,12 @@ import pytest
 
 from engine.search.bm25 import Bm25Index
 from engine.search.order import Ranking
+from engine.search.systems import Bm25System, Search
 from engine.text.words import words
 from eval.recommendation import ChoiceQueries, CorpusSystems, recommend
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.ranking import measure
-from eval.retrieval.systems import Bm25System, Corpus, Search
 from eval.significance import Bootstrap
 
 NAMES = [f"d{number:02}" for number in range(30)]

@@ -12,8 +12,8 @@ import pytest
 from engine.artifacts.report import ReportFolder
 from engine.storage.typed import to_json_values
 from eval.report import read_report
+from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS, evaluate
-from eval.retrieval.systems import SYSTEMS
 from eval.retrieval.trec import read_qrels, read_run
 from eval.step import evaluate_model
 from eval.wording import advice

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from engine.search.bm25 import Bm25Index
+from engine.search.fusion import FoundSystem, FusedSystem, Part
+from engine.search.systems import Bm25System, Search
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.fused import FoundSystem, FusedSystem, Part
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.metrics import HEADLINE
 from eval.retrieval.ranking import measure
-from eval.retrieval.systems import Bm25System, Corpus, Search
 from eval.weights import agreement, measure_weights
 
 TEXTS = ["red fox", "red hen", "blue hen", "green sea", "red hen"]

@@ -8,8 +8,8 @@ import pytest
 
 from eval.cost import Amounts, Cost
 from eval.report import Recommendation, Report
+from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS
-from eval.retrieval.systems import SYSTEMS
 from eval.significance import DifferenceFigures
 from eval.wording import (
     METRIC_NAMES,

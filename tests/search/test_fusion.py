@@ -1,33 +1,84 @@
-"""Reciprocal rank fusion against its definition."""
+"""Fusions order passages by the weighted sum of what they count in each ranking, and are systems like any other."""
+
+from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from engine.search.fusion import fused_ranks
+from engine.search.bm25 import Bm25Index
+from engine.search.fusion import FoundSystem, FusedSystem, Gains, Part, fuse, reciprocal, standardised
+from engine.search.order import Ranking, id_ranks
+from engine.search.systems import Bm25System
+from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import Corpus
+from eval.retrieval.ranking import rank_documents
 
-
-def test_fused_ranks_are_those_of_reciprocal_rank_fusion() -> None:
-    rng = np.random.default_rng(2)
-    depth, rows, queries = 7, 24, 60
-    rankings = [np.array([rng.permutation(rows)[:depth] for _ in range(queries)]) for _ in range(2)]
-    rankings[1][:20, 3:] = -1  # few words are shared
-    rankings[1][20:25] = -1  # none are
-    document_of, sources = np.arange(rows) // 3, rng.integers(0, rows // 3, queries)
-    ranks = fused_ranks(*rankings, lambda rows: document_of[rows] == sources[:, None])
-    for query, rank in enumerate(ranks):
-        scores = np.zeros(rows)
-        for ranking in rankings:
-            for position, row in enumerate(ranking[query], 1):
-                if row >= 0:
-                    scores[row] += 1 / (60 + position)
-        is_source = document_of == sources[query]
-        assert rank == 1 + (scores[~is_source] > scores[is_source].max()).sum()
+IDS = [f"p{row:02}" for row in range(40)]
 
 
-def test_what_both_rankings_have_stands_above_what_one_has_first() -> None:
-    first, second = np.array([[0, 1, 2], [0, 1, 2]]), np.array([[3, 1, 4], [3, 1, 4]])
-    assert fused_ranks(first, second, lambda rows: rows == np.array([[1], [3]])).tolist() == [1, 2]
+def random_ranking(seed: int, queries: int = 5, depth: int = 12, found: int = 9) -> Ranking:
+    """Rankings of other passages for every query, filled up with -1 behind the ninth."""
+    rng = np.random.default_rng(seed)
+    rows = np.stack([rng.permutation(len(IDS))[:depth] for _ in range(queries)])
+    scores = -np.sort(-rng.random((queries, depth)).astype(np.float32), axis=1)
+    rows[:, found:], scores[:, found:] = -1, 0
+    return rows, scores
 
 
-def test_a_document_in_neither_ranking_comes_last() -> None:
-    first, second = np.array([[0, 1]]), np.array([[1, -1]])
-    assert fused_ranks(first, second, lambda rows: rows == 5).tolist() == [3]
+def plain_fusion(rankings: list[Ranking], weights: list[float], gains: Gains, query: int) -> list[int]:
+    """The rows of one query by a dictionary of sums."""
+    sums: dict[int, float] = {}
+    for weight, (rows, scores) in zip(weights, rankings, strict=True):
+        counted = gains((rows, scores))[query]
+        for row, gain in zip(rows[query].tolist(), counted.tolist(), strict=True):
+            if row >= 0:
+                sums[row] = sums.get(row, 0.0) + weight * gain
+    return sorted(sums, key=lambda row: (np.float32(sums[row]), IDS[row]), reverse=True)
+
+
+@pytest.mark.parametrize("gains", [standardised, reciprocal])
+def test_a_fusion_is_what_a_dictionary_of_sums_gives(gains: Gains) -> None:
+    rankings, weights = [random_ranking(seed) for seed in range(3)], [0.5, 0.3, 0.2]
+    rows, sums = fuse(rankings, weights, gains, id_ranks(IDS))
+    for query in range(len(rows)):
+        expected = plain_fusion(rankings, weights, gains, query)
+        assert rows[query].tolist() == expected + [-1] * (rows.shape[1] - len(expected))
+        assert (np.diff(sums[query, : len(expected)]) <= 0).all()
+
+
+def test_standardised_scores_count_from_the_last_one_in_standard_deviations() -> None:
+    rows, scores = np.array([[4, 2, 7, -1]]), np.array([[5.0, 3.0, 1.0, 0.0]], np.float32)
+    expected = np.array([4.0, 2.0, 0.0]) / np.std([5.0, 3.0, 1.0])
+    assert standardised((rows, scores))[0] == pytest.approx([*expected, 0.0])
+    assert standardised((rows, 10 * scores + 3))[0] == pytest.approx([*expected, 0.0]), "any scale is the same"
+    equal = standardised((rows[:, :2], np.ones((1, 2), np.float32)))
+    assert equal.tolist() == [[0.0, 0.0]], "equal scores tell nothing"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_query_that_finds_nothing_counts_nothing_and_warns_of_nothing() -> None:
+    rows, scores = np.array([[-1, -1], [3, 1]]), np.array([[0.0, 0.0], [4.0, 2.0]], np.float32)
+    assert standardised((rows, scores)).tolist() == [[0.0, 0.0], [2.0, 0.0]]
+    assert standardised((rows[:, :0], scores[:, :0])).shape == (2, 0)
+    texts = FoundSystem("words", (rows, scores)), FoundSystem("meaning", (rows[:, ::-1], scores))
+    found, _ = FusedSystem("fused", [Part(system, 0.5) for system in texts], id_ranks(IDS)).prepare(["", "x"])(2)
+    assert found.tolist() == [[-1, -1], [3, 1]]
+
+
+def test_a_fusion_of_one_part_is_that_part_and_weight_zero_leaves_a_part_out() -> None:
+    first, second = (FoundSystem(str(seed), random_ranking(seed)) for seed in range(2))
+    fused = FusedSystem("fused", [Part(first, 1.0), Part(second, 0.0)], id_ranks(IDS))
+    rows, scores = fused.prepare([""] * 5)(7)
+    assert rows.tolist() == first.ranking[0][:, :7].tolist()
+    assert scores.tolist() == first.ranking[1][:, :7].tolist()
+
+
+def test_documents_are_ranked_by_a_fusion_of_fusions() -> None:
+    corpus = Corpus(["1", "2", "3"], ["a", "b", "c"], ["", "", ""], ["red fox", "red hen", "blue hen"])
+    words = Bm25System(Bm25Index(corpus.passage_ids, corpus.texts))
+    other = FoundSystem("other", (np.array([[2, 1]]), np.array([[0.9, 0.1]], np.float32)))
+    both = FusedSystem("both", [Part(words, 0.3), Part(other, 0.7)], corpus.ranks_of_ids)
+    again = FusedSystem("again", [Part(both, 0.5), Part(other, 0.5)], corpus.ranks_of_ids)
+    benchmark = Benchmark("x", {"q": "fox"}, {"q": {"c": 1}})
+    assert list(rank_documents(both, benchmark, corpus, 100)["q"]) == ["c", "b", "a"]
+    assert next(iter(rank_documents(again, benchmark, corpus, 100)["q"])) == "c"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from eval.judging.pool import Pool, make_pool
 from eval.judging.sheet import write_sheet
-from eval.retrieval.systems import Corpus
+from eval.retrieval.corpus import Corpus
 from tests.support.small_run import small_systems
 
 TEXTS = {

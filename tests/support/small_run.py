@@ -29,6 +29,7 @@ from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
 from engine.search.bm25 import Bm25Index
 from engine.search.encoder import EncoderConfig
+from engine.search.systems import Bm25System
 from engine.storage.run_folders import link
 from engine.storage.store import StepRecord, finish
 from engine.storage.typed import to_json_values
@@ -43,9 +44,9 @@ from eval.page.evidence import Evidence, gather_evidence
 from eval.recommendation import CorpusSystems
 from eval.report import Choice, Report
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import Corpus, read_corpus
 from eval.retrieval.latency import Latency, Percentiles
 from eval.retrieval.ranking import measure
-from eval.retrieval.systems import Bm25System, Corpus, read_corpus
 from eval.significance import DifferenceFigures
 from eval.step import evaluate_model
 from eval.synthetic import held_out_queries

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import SYSTEMS, Corpus
 from eval.retrieval.figures import RetrievalFigures, compare, resample
 from eval.retrieval.metrics import METRICS, Floats, Scores
 from eval.retrieval.ranking import Results
-from eval.retrieval.systems import SYSTEMS, Corpus
 from eval.significance import Bootstrap
 from tests.support.small_run import build_run, small_evaluation
 

@@ -10,8 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from engine.search.dense import DenseIndex
+from engine.search.systems import Bm25System, DenseSystem, Search
+from eval.retrieval.corpus import read_corpus
 from eval.retrieval.latency import WARM_UP, measure_latency
-from eval.retrieval.systems import Bm25System, DenseSystem, Search, read_corpus
 from tests.support.small_run import build_run, small_systems
 
 

@@ -13,10 +13,11 @@ from engine.search.analyser import Analyser
 from engine.search.bm25 import Bm25Index
 from engine.search.dense import DenseIndex
 from engine.search.encoder import Encoder, EncoderConfig
+from engine.search.systems import Bm25System, DenseSystem, Search, System
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
 from eval.retrieval.metrics import evaluate, ranking
 from eval.retrieval.ranking import best_passages, measure, rank_documents
-from eval.retrieval.systems import SYSTEMS, Bm25System, Corpus, DenseSystem, Search, System, read_corpus
 from eval.synthetic import held_out_queries
 from tests.support.small_run import build_run, small_benchmark, small_systems
 

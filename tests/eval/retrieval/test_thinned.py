@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.search.analyser import Analyser
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.systems import Corpus
+from eval.retrieval.corpus import Corpus
 from eval.retrieval.thinned import thinned
 
 CORPUS = Corpus(["1", "2"], ["a", "b"], ["Foxes", "Hens"], ["red ones", "blue ones"])

@@ -8,9 +8,10 @@ import numpy as np
 
 from engine.search.bm25 import Bm25Index
 from engine.search.dense import DenseIndex
+from engine.search.systems import Bm25System, DenseSystem
 from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import Corpus, read_corpus
 from eval.retrieval.ranking import rank_documents
-from eval.retrieval.systems import Bm25System, Corpus, DenseSystem, read_corpus
 from tests.support.small_run import DOCUMENTS, build_run
 
 

@@ -1,34 +1,23 @@
-"""The three systems that are compared, BM25, the base model and the tuned model, behind one interface.
+"""All passages of a run, row by row, as systems find them and measurements read them.
 
-In: texts of queries, and an index over all passages. Out: rows of passages with scores. A system prepares queries once
-and searches them to any depth, so that a deeper search does not encode them again.
+In: a finished documents folder. Out: a Corpus, which knows the document of each row and which texts are equal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from engine.artifacts.documents import DocumentsFolder, equality_text, passage_text
 from engine.search.equal_texts import EqualTexts, find_equal_texts
-from engine.search.order import Ranking, Rows, id_ranks
+from engine.search.order import Rows, id_ranks
 from engine.text.hashes import text_hash
-
-if TYPE_CHECKING:
-    from engine.search.bm25 import Bm25Index
-    from engine.search.dense import DenseIndex
-    from engine.search.encoder import Encoder
 
 SYSTEMS = ("bm25", "base", "tuned")
 """Names of the systems, in the order of every table."""
-Search = Callable[[int], Ranking]
-"""Takes a depth and gives what one system finds for a fixed list of queries: rows of passages and their scores, best
-first, both of shape (queries, depth); row -1 fills up where there are fewer."""
 
 
 @dataclass(frozen=True)
@@ -77,49 +66,6 @@ class Corpus:
         """Returns document id -> id of the first document with the same texts: its own, unless it is a copy."""
         names = list(self.number_of)
         return {name: names[first] for name, first in zip(names, self.equal_texts.originals(), strict=True)}
-
-
-class System(Protocol):
-    """One retrieval system over a corpus."""
-
-    @property
-    def name(self) -> str:
-        """The name of the system in TREC runs, tables and files."""
-
-    def prepare(self, queries: Sequence[str]) -> Search:
-        """Does once what does not depend on the depth of the search, such as encoding the queries."""
-
-
-@dataclass(frozen=True)
-class Bm25System:
-    """BM25 over the terms of an analyser, in the form that Lucene uses."""
-
-    index: Bm25Index
-    name: str = "bm25"
-
-    def prepare(self, queries: Sequence[str]) -> Search:
-        """Prepares nothing, since BM25 reads the queries as they are."""
-        return lambda depth: self._search(queries, depth)
-
-    def _search(self, queries: Sequence[str], depth: int) -> Ranking:
-        """Drops passages that share no word with the query, but keeps the first, so that every query has a result."""
-        rows, scores = self.index.search(queries, depth)
-        rows[:, 1:][scores[:, 1:] <= 0] = -1
-        return rows, scores
-
-
-@dataclass(frozen=True)
-class DenseSystem:
-    """A bi-encoder over an exact index."""
-
-    name: str
-    encoder: Encoder
-    index: DenseIndex
-
-    def prepare(self, queries: Sequence[str]) -> Search:
-        """Encodes the queries."""
-        vectors = self.encoder.encode_queries(list(queries))
-        return lambda depth: self.index.search(vectors, depth)
 
 
 def read_corpus(folder: Path) -> Corpus:
