@@ -25,8 +25,9 @@ _ENVIRONMENT = {
     "RAY_prestart_worker_first_driver": "0",  # workers nobody asked for, beside a busy engine
     "RAY_enable_metrics_collection": "0",  # of every Ray process, for a Prometheus
     "REPORTER_UPDATE_INTERVAL_MS": "3600000",  # the agent's look at all processes of the machine, for the dashboard
+    "RAY_worker_niceness": "0",  # at 15, Ray's choice, an engine waits for every other program of the machine
 }
-"""What the processes that are left need not do either; a variable that the user has set stays."""
+"""What the processes that are left need not do or be either; a variable that the user has set stays."""
 _TRIED_WITH = "2.60."
 """The versions of Ray whose private names are known."""
 _NOBODY = b"127.0.0.1:0"
