@@ -1,7 +1,6 @@
-"""Builds the three systems and runs them over what there is to measure: judged questions and held-out queries.
+"""Runs all systems over what there is to measure: judged questions and held-out queries.
 
-In: the folders of the other steps. Out: an Evaluation, everything that the report is written from. It is the only
-module of this package that makes encoders and indexes, so that every other one can be tested without a model.
+In: the folders of the other steps. Out: an Evaluation, everything that the report is written from.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
-from engine.search.systems import Bm25System, DenseSystem, System
 from eval.decision import decide
 from eval.recommendation import ChoiceQueries, CorpusSystems, recommend
 from eval.report import Choice, Decision, Recommendation
@@ -24,10 +22,10 @@ from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.significance import Bootstrap
 from eval.synthetic import held_out_queries, synthetic_queries
+from eval.systems import build_systems
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
-    from engine.search.encoder import EncoderConfig
     from eval.config import ReportConfig
 
 
@@ -177,36 +175,6 @@ def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Cor
         )
         return None
     return benchmark
-
-
-def build_systems(
-    config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, analyser: Analyser, place: Place
-) -> list[System]:
-    """Builds the systems BM25, base and tuned over all passages, in the order of `systems.SYSTEMS`."""
-    from engine.search.bm25 import Bm25Index
-
-    texts, k1, b = corpus.encoded_texts(), config.bm25_k1, config.bm25_b
-    bm25 = Bm25Index(corpus.passage_ids, texts, k1=k1, b=b, terms_of=analyser.terms)
-    dense = {"base": config.encoder, "tuned": tuned_encoder(config.encoder, inputs["model"])}
-    return [
-        Bm25System(bm25),
-        *(dense_system(name, encoder, inputs["documents"], place) for name, encoder in dense.items()),
-    ]
-
-
-def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:
-    """Builds a model that searches the passages of a documents folder, encoded now or found in the cache."""
-    from engine.search.dense import DenseIndex
-    from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import load_encoder
-
-    passages = encode_passages_cached(config, documents, place)
-    return DenseSystem(name, load_encoder(config, place), DenseIndex(passages.ids, passages.vectors))
-
-
-def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:
-    """Returns the settings of the base encoder with the folder of the tuned model."""
-    return replace(base, model=str(model))
 
 
 def demonstration_queries(prompts: Path) -> set[str]:

@@ -9,15 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval.cost import Cost
-from eval.report import HELD_OUT, Choice, Recommendation, Report, SystemFigures, with_words
+from eval.report import HELD_OUT, Choice, Recommendation, Report, SystemFigures
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.metrics import HEADLINE
 from eval.significance import DifferenceFigures
+from eval.systems import describe
 
 SYSTEM_NAMES = {"bm25": "BM25", "base": "base", "tuned": "tuned"}
 """The names that people read in place of `systems.SYSTEMS`."""
-ALL_SYSTEM_NAMES = SYSTEM_NAMES | {with_words(model): f"{model} + words" for model in ("base", "tuned")}
-"""The same, with the systems that search by words and by meaning."""
 FEW_DOCUMENTS = 30
 """With queries of fewer documents than this, an interval says little, and next to nothing when it includes zero."""
 METRIC_NAMES = {
@@ -99,7 +98,7 @@ def advice_with_reason(report: Report) -> str:
 def chosen_system(choice: Choice) -> str:
     """Names the chosen system, with the weight of words where it searches by both."""
     weight = f", weight of words {choice.weight:.2f}" if 0 < choice.weight < 1 else ""
-    return f"{ALL_SYSTEM_NAMES[choice.system]}{weight}"
+    return f"{describe(choice.system)}{weight}"
 
 
 def choice_sentence(choice: Choice) -> str:
@@ -175,15 +174,15 @@ def measured_sentence(report: Report) -> str:
     """Says what the chosen system reaches, and which systems are significantly better than it; "" without figures."""
     if not report.choice or not report.recommendation or not report.recommendation.systems:
         return ""
-    systems, name = report.recommendation.systems, ALL_SYSTEM_NAMES[report.choice.system]
+    systems, name = report.recommendation.systems, describe(report.choice.system)
     better = {
-        other: f"{ALL_SYSTEM_NAMES[other]} ({with_interval(figures.to_chosen)})"
+        other: f"{describe(other)} ({with_interval(figures.to_chosen)})"
         for other, figures in systems.items()
         if figures.to_chosen and figures.to_chosen.low > 0
     }
     start = f"On {questions(report)}, {name} reaches an nDCG@10 of {systems[report.choice.system].mean:.3f}"
     if better:
-        best = ALL_SYSTEM_NAMES[max(better, key=lambda other: systems[other].mean)]
+        best = describe(max(better, key=lambda other: systems[other].mean))
         return (
             f"{start}; significantly better: {', '.join(better.values())}. The choice missed that: where people ask as "
             f"these queries do, search with {best}."

@@ -157,7 +157,7 @@ def search_run(run_dir: Path, question: str, k: int = 5) -> Table:
     """
     if not question.strip():
         raise UserError("the question is empty", where="search", remedy='give one: synthmill search RUN "..."')
-    from eval.evaluation import dense_system
+    from eval.systems import dense_system
 
     encoders = zip(("base", "tuned"), encoders_of(run_dir), strict=True)
     documents, place = run_dir / "documents", place_of(run_dir)

@@ -117,10 +117,11 @@ def judge(options: Options) -> int:
 def make_page(run_dir: Path, options: Options, console: Console) -> None:
     """Pools the results of all systems of a run, and writes the page and the table to mark them."""
     from engine.command_line.commands import place_of
-    from eval.evaluation import analyser_of, build_systems
+    from eval.evaluation import analyser_of
     from eval.judging.folder import write_pool_folder
     from eval.judging.pool import make_pool
     from eval.retrieval.corpus import read_corpus
+    from eval.systems import build_systems
 
     config, place = report_config(run_dir), place_of(run_dir)
     queries = find_queries(run_dir, options, config.seed)

@@ -25,6 +25,7 @@ from eval.report import Report, Settings
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.metrics import METRICS
+from eval.systems import describe
 
 QUALITY_AXIS = nice_axis(0, 1)
 """The axis of all metrics."""
@@ -154,7 +155,7 @@ def system_rows(report: Report) -> list[SystemRow]:
         difference, trend = "", ""
         if figures.to_chosen:
             difference, trend = wording.with_interval(figures.to_chosen), wording.trend_of(figures.to_chosen)
-        rows.append(SystemRow(wording.ALL_SYSTEM_NAMES[system], wording.mean_with_interval(figures), difference, trend))
+        rows.append(SystemRow(describe(system), wording.mean_with_interval(figures), difference, trend))
     return rows
 
 

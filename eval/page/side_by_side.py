@@ -18,10 +18,10 @@ from engine.artifacts.report import ReportFolder
 from engine.errors import UserError
 from engine.search.encoder import EncoderConfig
 from engine.search.systems import DenseSystem
-from eval.evaluation import tuned_encoder
 from eval.page.evidence import excerpt
 from eval.report import read_report
 from eval.retrieval.corpus import Corpus
+from eval.systems import tuned_encoder
 
 EXCERPT_CHARACTERS = 120
 """The characters that are shown of a passage."""

@@ -11,7 +11,7 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.search.encoder import Encoder
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
-from eval.evaluation import analyser_of, demonstration_queries, evaluate_systems, find_benchmark, tuned_encoder
+from eval.evaluation import analyser_of, demonstration_queries, evaluate_systems, find_benchmark
 from eval.retrieval.corpus import read_corpus
 from eval.retrieval.metrics import Floats
 from eval.significance import resampled_means
@@ -91,9 +91,3 @@ def test_bm25_reads_the_corpus_by_its_language_and_says_where_it_cannot_tell(
     assert not analyser_of(small_config(), bare, place).is_decided
     assert "language not clear: no stemmer; language=NAME names one" in " ".join(capsys.readouterr().out.split())
 
-
-def test_the_tuned_model_is_read_like_the_base() -> None:
-    base = small_config().encoder
-    tuned = tuned_encoder(base, Path("/some/model"))
-    assert tuned.model == "/some/model"
-    assert tuned.max_tokens == base.max_tokens

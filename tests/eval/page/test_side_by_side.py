@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from engine.errors import UserError
-from eval.evaluation import dense_system
 from eval.page.side_by_side import Hit, encoders_of, find_hits, results_table
 from eval.retrieval.corpus import Corpus, read_corpus
+from eval.systems import dense_system
 from tests.support.small_run import DOCUMENTS, finished_run, place_in
 
 
