@@ -9,18 +9,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from omegaconf import II
 
 from engine.errors import check_setting
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.analyser import AUTO, analyser_identity, check_language
+from engine.search.cross_encoder import CrossEncoderConfig
 from engine.search.encoder import EncoderConfig
 from engine.storage.digests import content_digest, digest
+from eval.entries import BaseEntry, RerankerEntry, check_depths, read_entries
+from eval.fusions import parse_sum
+from eval.report import with_words
 from eval.retrieval.benchmark import KEY, benchmark_digest, load_queries
+from eval.retrieval.corpus import SYSTEMS
+from eval.stored import STORED
 
 TEMPLATES = Path(__file__).resolve().parent / "page" / "templates"
 """The folder with the words and the looks of report.html."""
+BASES_KEY, FUSIONS_KEY, RERANKERS_KEY = "report.bases", "report.fusions", "report.rerankers"
+"""The config keys of the systems beside BM25, base and tuned."""
+_TAKEN = (*SYSTEMS, *map(with_words, SYSTEMS[1:]), *STORED)
+"""The names that no further encoder may have."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,16 @@ class ReportConfig:
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     choice_queries: int = 400
     """Most synthetic queries, and real ones, by which the report chooses how to search; 0: it does not choose."""
+    bases: Any = field(default_factory=list)
+    """Further encoders to compare, alone and half and half with words: a model's name, or a list of names; a mapping in
+    place of a name sets more of a model, see `eval.entries.BaseEntry`."""
+    fusions: list[str] = field(default_factory=lambda: ["bm25+base", "bm25+tuned"])
+    """Systems that are fused: `bm25+base` by reciprocal ranks, `30%bm25+70%base` by standardised scores with weights.
+    `queries` and `queries-sum` are the search by kept synthetic queries, built where one of them is named here."""
+    stored_queries: int = 100_000
+    """Most kept synthetic queries that `queries` searches by, drawn by a hash of the sample id; 0: all of them."""
+    rerankers: Any = field(default_factory=list)
+    """Cross-encoders that order what a first stage finds, in the form of `bases`; see `eval.entries.RerankerEntry`."""
     resamples: int = 10_000
     """Number of bootstrap resamples that the standard error of each interval is made from."""
     decision_level: float = 0.95
@@ -73,6 +94,41 @@ class ReportConfig:
             most >= 0, "report.choice_queries", most, "400, say, or to 0 for none", fault="is no number of queries"
         )
         check_setting(self.resamples >= 2, "report.resamples", self.resamples, "10000", fault="resamples are too few")
+        most = self.stored_queries
+        check_setting(most >= 0, "report.stored_queries", most, number, fault="is no number of queries")
+        for entry in self.reranker_entries().values():
+            check_depths(entry, RERANKERS_KEY)
+        self.named_systems()
+
+    def _base_entries(self) -> dict[str, BaseEntry]:
+        return read_entries(self.bases, BaseEntry, BASES_KEY, _TAKEN)
+
+    def further_bases(self) -> dict[str, EncoderConfig]:
+        """Returns the encoders of `bases`, by the names of their systems."""
+        keys = {name: f"{BASES_KEY}: {name}" for name in ("max_tokens", "precision")} | {"model": BASES_KEY}
+        return {
+            name: EncoderConfig(
+                model=entry.model,
+                query_prefix=entry.query_prefix,
+                passage_prefix=entry.passage_prefix,
+                max_tokens=entry.max_tokens or self.encoder.max_tokens,
+                precision=entry.precision,
+                batch_tokens=self.encoder.batch_tokens,
+                origins=keys,
+            )
+            for name, entry in self._base_entries().items()
+        }
+
+    def reranker_entries(self) -> dict[str, RerankerEntry]:
+        """Returns the rerankers, by their names."""
+        return read_entries(self.rerankers, RerankerEntry, RERANKERS_KEY)
+
+    def named_systems(self) -> set[str]:
+        """Returns the systems that fusions and rerankers name; refuses one that there is not."""
+        known = (*SYSTEMS, *self._base_entries(), *STORED)
+        sums = [(text, FUSIONS_KEY) for text in self.fusions]
+        sums += [(entry.first, f"{RERANKERS_KEY}: first") for entry in self.reranker_entries().values()]
+        return {term.system for text, key in sums for term in parse_sum(text, known, key)}
 
     def benchmark_key(self) -> str:
         """Returns the config key that the user wrote the benchmark under, for messages."""
@@ -82,11 +138,22 @@ class ReportConfig:
         """Returns the fields, the benchmark's content in place of its path, digests of the templates, and who stems.
 
         Raises:
-            UserError: the benchmark cannot be read, or BM25 does not know the language; a run asks this before it
-                starts anything.
+            UserError: the benchmark cannot be read, BM25 does not know the language, or there is no such further
+                encoder or reranker; a run asks this before it starts anything.
         """
         check_language(self.language, "report.language")
         benchmark = benchmark_digest(self.benchmark, self.split, key=self.benchmark_key())
         queries = load_queries(self.benchmark, key=self.benchmark_key()) if self.choice_queries else {}
         parts = {"benchmark": benchmark, "queries": digest(queries), "templates": content_digest(TEMPLATES)}
-        return fields_of(self) | parts | {"language": analyser_identity(self.language)}
+        bases = {name: encoder.identity() for name, encoder in self.further_bases().items()}
+        rerankers = {
+            name: fields_of(entry, without=("model", "batch_size")) | {"model": cross_encoder(entry).identity()}
+            for name, entry in self.reranker_entries().items()
+        }
+        models = {"bases": bases, "rerankers": rerankers}
+        return fields_of(self) | parts | models | {"language": analyser_identity(self.language)}
+
+
+def cross_encoder(entry: RerankerEntry) -> CrossEncoderConfig:
+    """Returns the settings of a reranker's model."""
+    return CrossEncoderConfig(entry.model, entry.max_tokens, entry.precision, entry.batch_size, RERANKERS_KEY)

@@ -1,49 +1,117 @@
-"""The systems that a report compares, by name: BM25, base and tuned.
+"""The systems that a report compares: BM25, base and tuned, and what its config asks for beyond them.
 
 In: the settings of the report, and the folders of the other steps. Out: systems over all passages, under unique names
-that `describe` puts into words. It is the only module of this package that makes encoders and indexes, so that every
-other one can be tested without a model.
+that `describe` puts into words. It is the only module of this package that makes encoders and indexes of passages, so
+that every other one can be tested without a model.
+
+A name says how its system is made: `bm25+base` is a fusion (`eval/fusions.py`), `bm25+base@50@NAME` is what the
+reranker NAME makes of its first 50 passages.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.search.reranked import RememberingScorer, RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
+from eval.config import FUSIONS_KEY, RERANKERS_KEY, cross_encoder
+from eval.fusions import SUM, fused_system, half_words, parse_sum
 from eval.report import with_words
+from eval.stored import QUERIES, QUERIES_SUM, STORED, stored_queries
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
     from engine.search.analyser import Analyser
     from engine.search.encoder import EncoderConfig
     from eval.config import ReportConfig
+    from eval.entries import RerankerEntry
     from eval.retrieval.corpus import Corpus
 
-_WORDS = {"bm25": "BM25"} | {with_words(model): f"{model} + words" for model in ("base", "tuned")}
+_WORDS = {
+    "bm25": "BM25",
+    QUERIES: "stored queries",
+    QUERIES_SUM: "stored queries, summed",
+    **{with_words(model): f"{model} + words" for model in ("base", "tuned")},
+}
 """The words for names that do not say it themselves."""
+_RERANKED = "@"
 
 
 def describe(name: str) -> str:
     """Puts the name of a system into the words of a table."""
-    return _WORDS.get(name, name)
+    if _RERANKED in name:
+        first, depth, reranker = name.split(_RERANKED)
+        return f"{describe(first)}, first {depth} reranked by {reranker}"
+    if SUM not in name:
+        return _WORDS.get(name, name)
+    terms = parse_sum(name, None, FUSIONS_KEY)
+    weights = ["" if term.percent is None else f"{term.percent:g} % " for term in terms]
+    words = " + ".join(weight + describe(term.system) for weight, term in zip(weights, terms, strict=True))
+    return words if all(weights) else f"{words}, by ranks"
 
 
 def build_systems(
     config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, analyser: Analyser, place: Place
 ) -> list[System]:
-    """Builds the systems BM25, base and tuned over all passages, in the order of `corpus.SYSTEMS`."""
+    """Builds BM25, base and tuned over all passages, then further encoders, fusions and reranked systems.
+
+    Args:
+        config: which systems, and their settings.
+        inputs: the finished folders `documents` and `model`, and `examples` where a system searches by their queries.
+        corpus: the passages.
+        analyser: how BM25 reads words.
+        place: where the step runs; its cache has the passages that were encoded before.
+    """
     from engine.search.bm25 import Bm25Index
 
     texts, k1, b = corpus.encoded_texts(), config.bm25_k1, config.bm25_b
-    bm25 = Bm25Index(corpus.passage_ids, texts, k1=k1, b=b, terms_of=analyser.terms)
-    dense = {"base": config.encoder, "tuned": tuned_encoder(config.encoder, inputs["model"])}
+    bm25 = Bm25System(Bm25Index(corpus.passage_ids, texts, k1=k1, b=b, terms_of=analyser.terms))
+    base = dense_system("base", config.encoder, inputs["documents"], place)
+    tuned = dense_system("tuned", tuned_encoder(config.encoder, inputs["model"]), inputs["documents"], place)
+    systems: dict[str, System] = {system.name: system for system in (bm25, base, tuned)}
+    further = config.further_bases()
+    systems |= {name: dense_system(name, encoder, inputs["documents"], place) for name, encoder in further.items()}
+    named = config.named_systems()
+    if not named.isdisjoint(STORED):
+        stored = stored_queries(inputs["examples"], corpus, base, config.stored_queries, place)
+        systems |= {name: system for name, system in stored.items() if name in named}
+    parts, ranks = dict(systems), corpus.ranks_of_ids
+    for text in (*map(half_words, further), *config.fusions):
+        fused = fused_system(text, parts, ranks, FUSIONS_KEY)
+        systems[fused.name] = fused
+    for name, entry in config.reranker_entries().items():
+        first = fused_system(entry.first, parts, ranks, RERANKERS_KEY)
+        reranked = reranked_systems(name, entry, first, corpus, place)
+        systems |= {system.name: system for system in reranked}
+    return list(systems.values())
+
+
+def reranked_systems(
+    name: str, entry: RerankerEntry, first: System, corpus: Corpus, place: Place
+) -> list[RerankedSystem]:
+    """Builds a system for each depth of a reranker, all with one scorer."""
+    from engine.search.cross_encoder import load_cross_encoder
+
+    scorer, texts = RememberingScorer(load_cross_encoder(cross_encoder(entry), place)), corpus.encoded_texts()
     return [
-        Bm25System(bm25),
-        *(dense_system(name, encoder, inputs["documents"], place) for name, encoder in dense.items()),
+        RerankedSystem(_RERANKED.join((first.name, str(depth), name)), first, scorer, texts, corpus.ranks_of_ids, depth)
+        for depth in sorted(entry.depths, reverse=True)
     ]
+
+
+@contextmanager
+def scoring_once(systems: Sequence[System]) -> Iterator[None]:
+    """Lets rerankers score each pair once while the block lasts: the largest depth is scored, smaller ones follow."""
+    scorers = {id(system.scorer): system.scorer for system in systems if isinstance(system, RerankedSystem)}
+    with ExitStack() as stack:
+        for scorer in scorers.values():
+            if isinstance(scorer, RememberingScorer):
+                stack.enter_context(scorer.remember())
+        yield
 
 
 def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:

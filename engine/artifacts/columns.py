@@ -10,6 +10,8 @@ import pyarrow as pa
 
 CONDITION_PREFIX = "condition_"
 """A drawn value of attribute `form` is the column `condition_form` of prompts, samples and examples."""
+FIELD_PREFIX = "field_"
+"""A field `date` of documents that is kept is the column `field_date` of their passages, null where there is none."""
 
 
 PASSAGES = pa.schema(
@@ -22,7 +24,8 @@ PASSAGES = pa.schema(
         ("num_tokens", pa.int32()),  # of `text`, by the tokenizer of `documents.tokenizer`
     ]
 )
-"""documents/passages.parquet"""
+"""documents/passages.parquet, followed by one `field_*` column per name of `documents.keep_fields`: boolean, int64,
+double, date32, timestamp (UTC, microseconds) or string, whichever fits all its values."""
 
 
 FAILED_DOCUMENTS = pa.schema([("document_id", pa.string()), ("reason", pa.string())])

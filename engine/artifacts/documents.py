@@ -1,6 +1,6 @@
 """What a finished documents folder holds, and how it is read.
 
-    passages.parquet   a row per passage (`columns.PASSAGES`), in the order of reading
+    passages.parquet   a row per passage (`columns.PASSAGES`), in the order of reading, and kept fields
     failed.parquet     the documents that gave no passage, and why (`columns.FAILED_DOCUMENTS`)
 
 In: the folder. Out: tables and streams of its passages. Every step that needs passages comes through here, so that what
@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from engine.artifacts.columns import FIELD_PREFIX
 from engine.errors import BrokenInvariantError
 from engine.storage.store import read_record
 from engine.storage.tables import read_rows
@@ -80,6 +81,11 @@ class DocumentsFolder:
     def texts(self) -> pa.Table:
         """Columns passage_id, title and text, each in one piece, so that taking a few rows costs no more than those."""
         return self.passages(["passage_id", "title", "text"]).combine_chunks()
+
+    def fields(self) -> pa.Table:
+        """Returns the kept fields of all passages by their own names, in the order of reading; there may be none."""
+        names = [name for name in pq.read_schema(self.passages_file).names if name.startswith(FIELD_PREFIX)]
+        return self.passages(names).rename_columns([name.removeprefix(FIELD_PREFIX) for name in names])
 
     def joinable(self) -> Passages:
         """Returns the passages for joining with rows of a plan."""

@@ -169,6 +169,7 @@ def report_config(run_dir: Path) -> ReportConfig:
     language = read_record(run_dir / "report").config.get("language", {})
     return ReportConfig(
         benchmark="",
+        fusions=[],
         bm25_k1=settings.bm25.k1,
         bm25_b=settings.bm25.b,
         language=language.get("language", AUTO),  # reports from before there were analysers name none

@@ -11,9 +11,9 @@ from __future__ import annotations
 import itertools
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from engine.documents.readers.document import SourceDocument
@@ -58,6 +58,8 @@ class ChunkedDocument:
     document_id: str
     passages: tuple[Passage, ...]
     reason: str = ""
+    fields: Mapping[str, object] = field(default_factory=dict)
+    """The kept fields of the document, which all its passages have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class CleanDocument:
     control_share: float
     reason: str = ""
     """The reason why it gives no passage, where the reader knew one."""
+    fields: Mapping[str, object] = field(default_factory=dict)
 
 
 def chunk_documents(
@@ -89,7 +92,7 @@ def clean_document(document: SourceDocument) -> CleanDocument:
     text, in_text = _clean(document.text)
     share = (in_title + in_text) / max(1, len(document.title) + len(document.text))
     name = _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", document.id)
-    return CleanDocument(name, " ".join(title.split()), text, share, document.reason)
+    return CleanDocument(name, " ".join(title.split()), text, share, document.reason, document.fields)
 
 
 def token_starts(texts: Sequence[str], tokenizer: Tokenizer) -> list[array[int]]:
@@ -125,7 +128,7 @@ def _chunk(document: CleanDocument, starts: Sequence[int], tokenizer: Tokenizer,
         )
         for position, (begin, end, tokens) in enumerate(windows)
     )
-    return ChunkedDocument(document.id, tuple(passages))
+    return ChunkedDocument(document.id, tuple(passages), fields=document.fields)
 
 
 def _failure(document: CleanDocument, text_tokens: int, tokenizer: Tokenizer, size: ChunkSize) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from omegaconf import II
 
-from engine.documents.readers.source import Reader, Source, find_source
+from engine.documents.readers.source import TABLES, Reader, Source, find_source
 from engine.documents.windows import MIN_WINDOW_TOKENS
-from engine.errors import check_setting
+from engine.errors import UserError, check_setting
 from engine.models.tokenizer import tokenizer_file
 from engine.runtime.identity import fields_of, origins
 from engine.storage.digests import content_digest, file_digests, listing_digest
@@ -34,6 +34,9 @@ class DocumentsConfig:
     """The field of a row's title. Empty stands for title, headline or heading, where there is one."""
     text_field: str = ""
     """The field of a row's text. Empty stands for text, contents, content, body, ..."""
+    keep_fields: list[str] = field(default_factory=list)
+    """Further fields of rows, such as [date, source], that passages carry as columns with a type, for filters and
+    boosts of a search."""
     max_tokens: int = 512
     """The tokens of the longest passage; a longer document becomes several passages."""
     overlap_tokens: int = 64
@@ -59,6 +62,10 @@ class DocumentsConfig:
         check_setting(self.limit >= 0, "documents.limit", self.limit, "0 for all, or a number of documents")
         is_endless = self.reader is Reader.blank and not self.limit
         check_setting(not is_endless, "documents.limit", self.limit, "the number of blank documents to write from")
+        names = self.keep_fields
+        are_names = all(name.strip() for name in names) and len(set(names)) == len(names)
+        listed = f"[{', '.join(names)}]"
+        check_setting(are_names, "documents.keep_fields", listed, "names that differ", fault="is no list of fields")
 
     def one_blank(self) -> DocumentsConfig:
         """Returns the config of a single blank document, for samples that are about no document."""
@@ -80,9 +87,15 @@ class DocumentsConfig:
         """Returns the fields that change the passages, with path and tokenizer replaced by what they hold.
 
         Raises:
-            UserError: the path or the tokenizer does not exist; a run asks this before it starts anything.
+            UserError: the path or the tokenizer does not exist, or fields are to be kept of what has none; a run asks
+                this before it starts anything.
         """
         source = self.source()
+        if self.keep_fields and source.reader not in {Reader.beir, *TABLES}:
+            what = f"documents.reader={source.reader.value} reads documents without fields"
+            where = f"documents.keep_fields=[{', '.join(self.keep_fields)}]"
+            remedy = "leave it out, or name rows (JSONL, CSV, Parquet or BEIR) with documents.path"
+            raise UserError(what, where=where, remedy=remedy)
         tokenizer = content_digest(tokenizer_file(self.tokenizer, key=self.key("tokenizer")))
         return {**fields_of(self), "reader": source.reader.value, "path": _content_of(source), "tokenizer": tokenizer}
 

@@ -47,11 +47,11 @@ def load_documents(
     source = config.source()
     tokenizer = load_tokenizer(config.tokenizer, key=config.key("tokenizer"))
     size = ChunkSize(config.max_tokens, config.overlap_tokens, config.min_tokens)
-    fields = Fields(config.id_field, config.title_field, config.text_field)
+    fields = Fields(config.id_field, config.title_field, config.text_field, tuple(config.keep_fields))
     for remark in source.remarks():
         place.console.step("documents", remark)
     documents = itertools.islice(read_documents(source, fields, place.console.warn), config.limit or None)
-    with PassageWriter(output) as writer:
+    with PassageWriter(output, config.keep_fields) as writer:
         for document in chunk_documents(documents, tokenizer, size, place.num_cpus):
             writer.add(document)
     _refuse_nothing(writer, config, source)

@@ -1,12 +1,14 @@
 """Writes the two files of the documents step while documents still come in.
 
 In: `ChunkedDocument`s in the order of reading. Out: passages.parquet and failed.parquet, and the counts of both. Rows
-are written a group at a time, so memory holds the ids of a collection and never its texts.
+are written a group at a time, so memory holds the ids of a collection and never its texts. Fields that are kept are
+columns after those of `columns.PASSAGES`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -16,6 +18,7 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.columns import FAILED_DOCUMENTS, PASSAGES
 from engine.artifacts.documents import FAILED_FILE, PASSAGES_FILE
+from engine.documents.kept_fields import KeptFields
 from engine.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ class PassageWriter:
 
     Args:
         folder: where the files are made; it exists.
+        keep_fields: names of the fields that are kept of each document.
 
     Attributes:
         documents: how many documents were added.
@@ -40,10 +44,12 @@ class PassageWriter:
         failed: number of documents without a passage, by reason.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, keep_fields: Sequence[str] = ()) -> None:
         self.documents = self.passages = self.tokens = 0
         self.failed: Counter[str] = Counter()
-        self._passages = _RowGroupWriter(folder / PASSAGES_FILE, PASSAGES)
+        self._kept = KeptFields(keep_fields)
+        self._passages_file = folder / PASSAGES_FILE
+        self._passages = _RowGroupWriter(self._passages_file, pa.schema([*PASSAGES, *self._kept.schema]))
         self._failed = _RowGroupWriter(folder / FAILED_FILE, FAILED_DOCUMENTS)
         self._document_ids: set[str] = set()
         self._chunk_ids: set[str] = set()
@@ -53,9 +59,11 @@ class PassageWriter:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        """Writes the last row groups and closes the files."""
+        """Writes the last row groups, closes the files, and gives kept fields their types."""
         self._passages.close()
         self._failed.close()
+        if error is None:
+            self._kept.type_columns(self._passages_file)
 
     def add(self, document: ChunkedDocument) -> None:
         """Takes the passages of one document, or the reason why there are none.
@@ -64,7 +72,8 @@ class PassageWriter:
         id whose content occurs again, since readers refuse an id that is written twice.
 
         Raises:
-            UserError: a later chunk of one document would have the id of another document.
+            UserError: a later chunk of one document would have the id of another document, or a kept field holds more
+                than one value.
         """
         self.documents += 1
         reason = DUPLICATE if document.document_id in self._document_ids else document.reason
@@ -73,10 +82,11 @@ class PassageWriter:
             self._failed.add((document.document_id, reason))
             return
         self._claim_ids(document)
+        kept = self._kept.read(document.fields, document.document_id)
         for passage in document.passages:
             self.passages += 1
             self.tokens += passage.num_tokens
-            self._passages.add(tuple(getattr(passage, name) for name in PASSAGES.names))
+            self._passages.add((*(getattr(passage, name) for name in PASSAGES.names), *kept))
 
     def _claim_ids(self, document: ChunkedDocument) -> None:
         """Remembers the ids of a document and its later chunks, and refuses one that both kinds have."""

@@ -103,6 +103,7 @@ def render_page(report: Report, evidence: Evidence) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "describe": describe,
         "figure": wording.figure,
         "signed": wording.signed,
         "seconds": format_seconds,

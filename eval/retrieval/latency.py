@@ -1,7 +1,8 @@
 """Measures how long one query takes with each system, from its text to the passages.
 
 In: systems and queries. Out: medians and 95th percentiles, by system. Queries are timed one at a time, as a person
-sends them, and encoding apart from searching, since only the latter grows with the number of passages.
+sends them. With an encoder, encoding is told apart from searching, since only the latter grows with the number of
+passages; systems that are made of others do all of it, and rerank, in one time.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Latency:
     encode: Percentiles | None = None
     """The time from text to vector; None for a system that encodes nothing."""
     search: Percentiles
+    """The time from vector to passages; from text to passages for a system that is no encoder alone."""
 
 
 def measure_latency(systems: Sequence[System], queries: Sequence[str], repetitions: int) -> dict[str, Latency]:
@@ -58,8 +60,11 @@ def _latency(system: System, queries: Sequence[str], repetitions: int) -> Latenc
         prepared = time.perf_counter()
         search(DEPTH)
         seconds[repetition] = prepared - started, time.perf_counter() - prepared
-    encoding, searching = (_percentiles(column) for column in seconds[WARM_UP:].T)
-    return Latency(encode=encoding if isinstance(system, DenseSystem) else None, search=searching)
+    counted = seconds[WARM_UP:]
+    if not isinstance(system, DenseSystem):
+        return Latency(search=_percentiles(counted.sum(axis=1)))
+    encoding, searching = (_percentiles(column) for column in counted.T)
+    return Latency(encode=encoding, search=searching)
 
 
 def _percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:

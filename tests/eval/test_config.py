@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.errors import UserError
 from engine.runtime.identity import identity_of
 from eval.config import TEMPLATES, ReportConfig
+from tests.support.models import ENCODER
 from tests.support.small_run import small_config, write_benchmark
 
 
@@ -23,6 +25,7 @@ from tests.support.small_run import small_config, write_benchmark
         ("resamples", 1),
         ("max_held_out", -1),
         ("choice_queries", -1),
+        ("stored_queries", -1),
     ],
 )
 def test_a_setting_that_could_only_fail_later_is_refused(setting: str, value: float) -> None:
@@ -35,6 +38,35 @@ def test_an_unknown_language_is_refused_and_another_one_makes_another_report() -
     with pytest.raises(UserError, match=r"report\.language=klingon: BM25 knows no such language"):
         replace(small_config(), language="klingon").identity()
     assert identity_of(replace(small_config(), language="german")) != identity_of(small_config())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bases": ["no/such/model"]}, "report.bases=no/such/model: there is no such model"),
+        ({"bases": [{"model": ENCODER, "max_tokens": 2}]}, "report.bases: max_tokens=2: leaves no room for a text"),
+        ({"bases": [{"model": ENCODER, "precision": "x"}]}, "report.bases: precision=x: there is no such precision"),
+        ({"rerankers": "no/such/model"}, "report.rerankers=no/such/model: there is no such model"),
+        ({"rerankers": ENCODER}, f"report.rerankers={ENCODER}: is no cross-encoder: its config.json names BertModel"),
+        ({"fusions": ["bm25+bsae"]}, "report.fusions=bm25+bsae: there is no system 'bsae'; did you mean 'base'?"),
+        ({"rerankers": [{"model": ENCODER, "first": "e5"}]}, "report.rerankers: first=e5: there is no system 'e5'"),
+        ({"rerankers": [{"model": ENCODER, "depths": [0]}]}, "report.rerankers.depths=[0]: [0] are no depths"),
+        ({"bases": [{"model": ENCODER, "name": "queries"}]}, "report.bases: name=queries: is the name of another"),
+    ],
+)
+def test_systems_that_cannot_be_built_are_refused_before_anything_runs(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        replace(small_config(), **settings).identity()
+    assert str(caught.value).startswith(said)
+
+
+def test_models_count_by_their_content_and_systems_by_how_they_are_made() -> None:
+    named = replace(small_config(), bases=[ENCODER])
+    assert identity_of(named) == identity_of(replace(small_config(), bases=ENCODER))
+    assert identity_of(named) != identity_of(small_config())
+    assert identity_of(replace(small_config(), fusions=["30%bm25+70%base"])) != identity_of(small_config())
+    shorter = {"model": ENCODER, "max_tokens": 32}
+    assert identity_of(replace(named, bases=[shorter])) != identity_of(named)
 
 
 def test_identity_holds_the_benchmarks_content_and_no_place(tmp_path: Path) -> None:

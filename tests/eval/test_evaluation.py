@@ -76,7 +76,7 @@ def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pyt
     assert second.held_out.trec_runs == first.held_out.trec_runs
     assert second.judged.trec_runs["base"] != second.judged.trec_runs["tuned"]
     assert second.decision == first.decision
-    assert set(second.latency) == {"bm25", "base", "tuned"}
+    assert set(second.latency) == {"bm25", "base", "tuned", "bm25+base", "bm25+tuned"}
     assert second.latency["tuned"].encode is not None
 
 
@@ -90,4 +90,3 @@ def test_bm25_reads_the_corpus_by_its_language_and_says_where_it_cannot_tell(
     bare = replace(corpus, titles=[""] * len(corpus.texts), texts=["x = 1"] * len(corpus.texts))
     assert not analyser_of(small_config(), bare, place).is_decided
     assert "language not clear: no stemmer; language=NAME names one" in " ".join(capsys.readouterr().out.split())
-

@@ -8,6 +8,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
+from tests.support.training import write_base
 
 ENCODER = "bundled:all-minilm-l6-v2"
 LANGUAGE_MODEL = "bundled:smollm2-135m-instruct"
@@ -100,3 +101,16 @@ def refusal(name: str, key: str = "model.base") -> UserError:
     assert caught.value.where == f"{key}={name}"
     assert "\n" not in str(caught.value)
     return caught.value
+
+
+def write_cross_encoder(folder: Path, *, labels: int = 1) -> Path:
+    """A random BERT of two small layers that scores pairs, with the tokenizer of `write_base`."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
+
+    base = write_base(folder / "base")
+    shape = BertConfig.from_pretrained(base, num_labels=labels, initializer_range=0.3)
+    torch.manual_seed(1)
+    BertForSequenceClassification(shape).save_pretrained(folder / "cross")
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder / "cross")
+    return folder / "cross"

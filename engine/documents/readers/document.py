@@ -7,7 +7,8 @@ else.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,8 @@ class SourceDocument:
     """Its text without the title."""
     reason: str = ""
     """The reason why it gives no passage, where the reader knows one: for example, its file cannot be read."""
+    fields: Mapping[str, object] = field(default_factory=dict)
+    """The values of the fields that are kept beside its text, as the file has them; a field may be absent."""
 
 
 def content_id(title: str, text: str) -> str:

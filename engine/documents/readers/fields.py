@@ -30,6 +30,8 @@ class Fields:
     id: str = ""
     title: str = ""
     text: str = ""
+    kept: tuple[str, ...] = ()
+    """The fields that are kept beside the text."""
 
     def check(self, names: Sequence[str], where: str, *, hint: str = "", among: str = "") -> None:
         """Refuses rows that lack a field which was set, or have no field that could be the text.
@@ -43,7 +45,8 @@ class Fields:
         Raises:
             UserError: a configured name is not there, or no field looks like the text.
         """
-        for key, name in (("id_field", self.id), ("title_field", self.title), ("text_field", self.text)):
+        named = [("id_field", self.id), ("title_field", self.title), ("text_field", self.text)]
+        for key, name in (*named, *(("keep_fields", name) for name in self.kept)):
             if name and name not in names:
                 choice = suggest(name, map(_short, names)) if names else "the rows have no fields"
                 raise UserError(f"no field {name!r}{among}", where=where, remedy=f"set documents.{key}: {choice}")

@@ -96,7 +96,7 @@ def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
 
 def _needed(names: Sequence[str], plain: Sequence[str], fields: Fields) -> list[str]:
     """Chooses the columns to read: those that were set, the first of the usual ones, and all that hold plain values."""
-    needed = [name for name in (fields.id, fields.title, fields.text) if name]
+    needed = [name for name in (fields.id, fields.title, fields.text, *fields.kept) if name]
     for name, usual in ((fields.id, ID_FIELDS), (fields.title, TITLE_FIELDS), (fields.text, TEXT_FIELDS)):
         if not name:
             needed += usual_names(names, usual)[:1]
@@ -116,6 +116,7 @@ class _Reader:
     def __init__(self, files: Sequence[Path], mark: str) -> None:
         self._prefixes = [f"{file}{mark}" for file in files]
         self._seen: dict[str, int] = {}
+        self._kept: tuple[str, ...] = ()
 
     def read(self, rows: Iterator[Row], fields: Fields, *, check: bool) -> Iterator[SourceDocument]:
         """Gives the documents of all rows.
@@ -133,7 +134,7 @@ class _Reader:
             names = list(dict.fromkeys(name for row in first for name in row.values))
             among = f" in the first {len(first):,} rows" if len(first) == LOOK_ROWS else ""
             fields.check(names, self._where(first[0].file, first[0].number), among=among)
-        columns = fields.decide([row.values for row in first])
+        columns, self._kept = fields.decide([row.values for row in first]), fields.kept
         yield from (self._document(row, columns) for row in first)
         if error:
             raise error
@@ -148,7 +149,8 @@ class _Reader:
             self._remember(name, row)
         elif reason:
             name = f"row-{row.file + 1}-{row.number}"  # rows without a text are all alike, and yet not duplicates
-        return SourceDocument(name or content_id(title, text), title, text, reason)
+        kept = {name: row.values.get(name) for name in self._kept}
+        return SourceDocument(name or content_id(title, text), title, text, reason, kept)
 
     def _where(self, file: int, number: int) -> str:
         """Says where a row stands, for messages: `FILE:LINE`, or `FILE: row ROW`."""

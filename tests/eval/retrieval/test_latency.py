@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from engine.search.dense import DenseIndex
 from engine.search.systems import Bm25System, DenseSystem, Search
@@ -39,6 +40,25 @@ def test_latency_is_measured_for_one_query_at_a_time(tmp_path: Path) -> None:
     assert latency["bm25"].encode is None
     assert measure_latency(small_systems(corpus), [], 5) == {}
     assert measure_latency(small_systems(corpus), ["one"], 0) == {}
+
+
+@dataclass
+class WorksFirst:
+    """A system that works for two seconds of a clock before it is asked for a depth, as fused and reranked ones do."""
+
+    name: str = "fused"
+    now: float = 0.0
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        self.now += 2
+        return lambda _: (np.zeros((1, 1), np.int64), np.ones((1, 1), np.float32))
+
+
+def test_what_a_made_system_does_before_it_searches_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    system = WorksFirst()
+    clock = SimpleNamespace(perf_counter=lambda: system.now)
+    monkeypatch.setattr("eval.retrieval.latency.time", clock)
+    assert measure_latency([system], ["one"], 3)["fused"].search.p50_ms == 2000
 
 
 def test_a_dense_system_also_encodes() -> None:

@@ -1,0 +1,153 @@
+"""Scores pairs of a query and a passage by a cross-encoder of sentence-transformers.
+
+In: a `CrossEncoderConfig` and pairs of texts. Out: one float32 per pair, the logit of the model: a sigmoid over it
+would change no order and make ties of large ones. The libraries are imported only when a model is loaded, because every
+run reads the config.
+
+Weights are in float32 unless the config says otherwise: in bfloat16 a logit has three digits, so that many passages of
+a query have the same score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.errors import UserError, check_setting
+from engine.models.precision import Precision, uses_bf16
+from engine.models.resolve import MODEL_CONFIG, model_digest, resolve_model
+from engine.runtime.identity import fields_of, placement
+from engine.search.encoder import MIN_TOKENS, PRECISIONS, encoding_device
+from engine.search.usage import length_limit
+
+if TYPE_CHECKING:
+    from engine.models.precision import Device
+    from engine.runtime.place import Place
+    from engine.search.order import Scores
+
+_CLASSIFIER, _LANGUAGE_MODEL = "ForSequenceClassification", "ForCausalLM"
+"""The ends of the architectures that sentence-transformers makes a score of by themselves."""
+_SETTINGS_FILE = "config_sentence_transformers.json"
+
+
+@dataclass(frozen=True)
+class CrossEncoderConfig:
+    """The settings of a cross-encoder: which model it is, and how it reads pairs."""
+
+    model: str
+    """The model: a local folder or a hub id."""
+    max_tokens: int = 512
+    """A pair is cut after so many tokens, or fewer where the model itself has a lower limit."""
+    precision: str = "fp32"
+    """The precision of the weights, one of `PRECISIONS`."""
+    batch_size: int = placement(32)
+    """The pairs of a forward pass."""
+    key: str = placement("report.rerankers")
+    """The config key that named it, for messages."""
+
+    def identity(self) -> dict[str, object]:
+        """Returns the fields, with the model's content in place of its name.
+
+        Raises:
+            UserError: a setting cannot work, or there is no such model, or it scores no pairs; a run asks this before
+                it starts anything.
+        """
+        self.check()
+        return {**fields_of(self), "model": model_digest(self.model, key=self.key)}
+
+    def check(self) -> None:
+        """Refuses what could only fail later, by the files beside the weights.
+
+        Raises:
+            UserError: with the key that the user wrote.
+        """
+        key = self.key
+        check_setting(self.max_tokens >= MIN_TOKENS, f"{key}.max_tokens", self.max_tokens, f"{MIN_TOKENS} or more")
+        check_setting(self.batch_size >= 1, f"{key}.batch_size", self.batch_size, "1 or more")
+        known = self.precision in PRECISIONS
+        check_setting(known, f"{key}.precision", self.precision, f"one of {', '.join(PRECISIONS)}", fault="is unknown")
+        folder = resolve_model(self.model, key=key)
+        if fault := _fault(folder):
+            remedy = "name a cross-encoder with one score for a pair, as cross-encoder/ms-marco-MiniLM-L6-v2 is"
+            raise UserError(fault, where=f"{key}={self.model}", remedy=remedy)
+
+
+class CrossEncoder:
+    """A cross-encoder that is loaded.
+
+    Args:
+        config: which model, and how it reads.
+        device: where it computes.
+
+    Raises:
+        UserError: a setting cannot work, or it is no cross-encoder that loads without code of its own.
+    """
+
+    def __init__(self, config: CrossEncoderConfig, device: Device = "cpu") -> None:
+        config.check()
+        self.config = config
+        self._model = _load(config, device)
+        self._model.max_seq_length = length_limit(self._model, config.max_tokens)
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> Scores:
+        """Scores the passage beside each query, more being better: float32 (pairs,)."""
+        import torch
+
+        pairs = list(zip(queries, passages, strict=True))
+        identity, size = torch.nn.Identity(), self.config.batch_size
+        scores = self._model.predict(pairs, batch_size=size, activation_fn=identity, show_progress_bar=False)
+        assert np.isfinite(scores).all(), f"{self.config.model} gave scores that are not numbers"
+        return np.asarray(scores, np.float32).reshape(len(pairs))
+
+
+def load_cross_encoder(config: CrossEncoderConfig, place: Place) -> CrossEncoder:
+    """Loads the cross-encoder of a step, on the device that is its to use; see `encoding_device`."""
+    return CrossEncoder(config, encoding_device(place))
+
+
+def _fault(folder: Path) -> str:
+    """Tells why a model gives no score for a pair; "" where it does.
+
+    A model without a head for it would be given one with random weights.
+    """
+    config = _json(folder / MODEL_CONFIG)
+    if _json(folder / _SETTINGS_FILE).get("model_type") == "CrossEncoder":
+        return ""
+    architecture = str(next(iter(config.get("architectures") or ["no architecture"])))
+    if architecture.endswith(_LANGUAGE_MODEL):
+        return ""
+    if not architecture.endswith(_CLASSIFIER):
+        return f"is no cross-encoder: its {MODEL_CONFIG} names {architecture}"
+    labels = len(config.get("id2label") or ("no", "yes"))  # what transformers takes it for where nothing is said
+    return "" if labels == 1 else f"has {labels} scores for a pair"
+
+
+def _json(file: Path) -> dict[str, Any]:
+    values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return values if isinstance(values, dict) else {}
+
+
+def _load(config: CrossEncoderConfig, device: Device) -> Any:
+    import torch
+    from sentence_transformers import CrossEncoder as Model
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # it would be drawn over the console's own
+    bf16 = uses_bf16(Precision(config.precision), device)
+    try:
+        return Model(
+            str(resolve_model(config.model, key=config.key)),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": torch.bfloat16 if bf16 else torch.float32, "use_safetensors": True},
+        ).eval()
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        remedy = "name a cross-encoder that sentence-transformers loads without trust_remote_code"
+        raise UserError(f"cannot be loaded ({reason})", where=f"{config.key}={config.model}", remedy=remedy) from error
