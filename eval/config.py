@@ -54,7 +54,7 @@ class ReportConfig:
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     choice_queries: int = 400
     """Most synthetic queries, and real ones, by which the report chooses how to search; 0: it does not choose."""
-    bases: Any = field(default_factory=list)
+    bases: Any = None  # not []: OmegaConf lets no mapping take the place of a list
     """Further encoders to compare, alone and half and half with words: a model's name, or a list of names; a mapping in
     place of a name sets more of a model, see `eval.entries.BaseEntry`."""
     fusions: list[str] = field(default_factory=lambda: ["bm25+base", "bm25+tuned"])
@@ -62,7 +62,7 @@ class ReportConfig:
     `queries` and `queries-sum` are the search by kept synthetic queries, built where one of them is named here."""
     stored_queries: int = 100_000
     """Most kept synthetic queries that `queries` searches by, drawn by a hash of the sample id; 0: all of them."""
-    rerankers: Any = field(default_factory=list)
+    rerankers: Any = None
     """Cross-encoders that order what a first stage finds, in the form of `bases`; see `eval.entries.RerankerEntry`."""
     resamples: int = 10_000
     """Number of bootstrap resamples that the standard error of each interval is made from."""
