@@ -1,4 +1,4 @@
-"""The collections of benchmarks/recipes.py as files that a machine with a GPU can read alone, and the training of a recipe.
+"""The collections of benchmarks/recipes.py as files that a machine with a GPU can read alone, and training by a recipe.
 
 In: a packed collection and a recipe. Out: models, and what each reaches alone and together with words. It needs torch,
 sentence-transformers and numpy, and nothing of synthmill, so that hundreds of models are trained where only these are
@@ -31,6 +31,7 @@ _WARMUP = 0.1
 _COSINE_SCALE = 20.0
 _TRAINED_TOKENS = 192
 _VARIANTS = 4
+_DEEPEST_NEGATIVE = 50
 _WORD = re.compile(r"\w+")
 
 
@@ -238,17 +239,18 @@ class Lab:
     def word_scores(self) -> tuple[Any, Any]:
         """Returns BM25 of all passages for the written and for the judged queries, (queries, passages) each."""
         words = self.packed.words.dense(self.device)
-        return tuple(queries.words.dense(self.device) @ words.T for queries in (self.packed.written, self.packed.judged))  # type: ignore[return-value]
+        written, judged = (queries.words.dense(self.device) for queries in (self.packed.written, self.packed.judged))
+        return written @ words.T, judged @ words.T
 
     @cached_property
     def base_vectors(self) -> tuple[Any, Any, Any]:
         """Returns the base's vectors of passages, written and judged queries."""
-        model = self.model()
-        return tuple(self.encode(model, kind, texts) for kind, texts in self._texts().items())  # type: ignore[return-value]
-
-    def _texts(self) -> dict[str, list[str]]:
-        packed = self.packed
-        return {"passages": packed.texts, "written": packed.written.texts, "judged": packed.judged.texts}
+        model, packed = self.model(), self.packed
+        return (
+            self.encode(model, "passages", packed.texts),
+            self.encode(model, "written", packed.written.texts),
+            self.encode(model, "judged", packed.judged.texts),
+        )
 
     def encode(self, model: Any, kind: str, texts: Sequence[str], size: int = 256) -> Any:
         """Returns unit vectors, float32 (texts, width)."""
@@ -372,9 +374,8 @@ def query_tokens(lab: Lab, recipe: Recipe, pair: Pair, rng: np.random.Generator)
     if kind not in lab._tokens:
         draws = np.random.default_rng(variant)
         packed = lab.packed
-        sources = [packed.texts[row] for row in packed.sources]
-        texts = map(without_words, packed.written.texts, sources, [recipe.thinned] * len(sources), [draws] * len(sources))
-        lab.tokens(kind, list(texts))
+        pairs = zip(packed.written.texts, packed.sources, strict=True)
+        lab.tokens(kind, [without_words(query, packed.texts[row], recipe.thinned, draws) for query, row in pairs])
     return lab.tokens(kind, [])[pair.number]
 
 
@@ -506,9 +507,10 @@ def further_rows(lab: Lab, recipe: Recipe, numbers: Any, rng: np.random.Generato
     written = numbers[numbers >= 0]
     if not len(written) or not (recipe.negatives or recipe.candidates):
         return chosen
-    best = lab.teacher[written].topk(50, dim=1).indices.cpu().numpy()
+    depth = min(_DEEPEST_NEGATIVE, len(lab.packed.texts))
+    best = lab.teacher[written].topk(depth, dim=1).indices.cpu().numpy()
     for _ in range(recipe.negatives):
-        places = rng.integers(10, 50, len(best))
+        places = rng.integers(min(10, depth - 1), depth, len(best))
         chosen += best[np.arange(len(best)), places].tolist()
     if recipe.candidates:
         chosen += best[:, : recipe.candidates].ravel().tolist()
@@ -534,20 +536,17 @@ def measure(lab: Lab, model: Any, recipe: Recipe) -> dict[str, dict[str, list[fl
     passages = lab.base_vectors[0] if recipe.fixed_passages else lab.encode(model, "passages", packed.texts)
     held_out = np.flatnonzero(packed.held_out)
     found = {}
-    for kind, texts, words in (
-        ("judged", packed.judged.texts, lab.word_scores[1]),
-        ("written", packed.written.texts, lab.word_scores[0]),
-    ):
+    for kind, texts in (("judged", packed.judged.texts), ("written", packed.written.texts)):
         vectors = lab.encode(model, kind, texts)
         if recipe.adapter:
             with torch.inference_mode():
                 vectors = torch.nn.functional.normalize(model.adapter(vectors), dim=1)
         if kind == "written":
             at = _tensor(held_out, lab.device)
-            vectors, words = vectors[at], words[at]
+            vectors, words = vectors[at], lab.word_scores[0][at]
             qrels = [{int(packed.documents[row]): 1} for row in packed.sources[held_out]]
         else:
-            qrels = packed.qrels
+            words, qrels = lab.word_scores[1], packed.qrels
         found["judged" if kind == "judged" else "held_out"] = by_weight(packed, vectors @ passages.T, words, qrels)
     return found
 
@@ -559,9 +558,7 @@ def by_weight(packed: Packed, dense: Any, words: Any, qrels: Sequence[dict[int, 
     for weight in WEIGHTS:
         fused = {0.0: dense, 1.0: words}.get(weight, weight * both[0] + (1 - weight) * both[1])
         rows = fused.topk(min(POOL, fused.shape[1]), dim=1).indices.cpu().numpy()
-        found[f"{weight:g}"] = [
-            ndcg(packed.documents[best], judged) for best, judged in zip(rows, qrels, strict=True)
-        ]
+        found[f"{weight:g}"] = [ndcg(packed.documents[best], judged) for best, judged in zip(rows, qrels, strict=True)]
     return found
 
 

@@ -51,7 +51,14 @@ class Size:
 
 
 LARGE = Size(
-    layers=6, width=384, texts=20_000, rows=20_000, batch=128, batches=(64, 256, 1024, 4096), pieces=(32, 128, 256, 512), vectors=1_000_000
+    layers=6,
+    width=384,
+    texts=20_000,
+    rows=20_000,
+    batch=128,
+    batches=(64, 256, 1024, 4096),
+    pieces=(32, 128, 256, 512),
+    vectors=1_000_000,
 )
 SMALL = Size(layers=1, width=32, texts=64, rows=96, batch=16, batches=(8, 16), pieces=(4,), vectors=2_000)
 

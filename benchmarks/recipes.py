@@ -5,10 +5,10 @@
     python benchmarks/recipes.py table FILE ...
 
 Every recipe (benchmarks/_recipes.py) is trained with three seeds. Each model, the mean of their weights, and the point
-half way from the base to it, are measured on the judged queries and on the synthetic ones of held-out documents: nDCG@10
-by the model alone and by words and model at several weights. Results go to a file line by line, so that a run that was
-ended goes on. The table has each recipe's mean difference to the base, alone and at one weight of words, with 95 %
-intervals by query. `train` needs torch, sentence-transformers and numpy alone; on a GPU a model takes a few seconds.
+half way from the base to it, are measured on the judged queries and on the synthetic ones of held-out documents:
+nDCG@10 by the model alone and by words and model at several weights. Results go to a file line by line, so that a run
+that was ended goes on. The table has each recipe's mean difference to the base, alone and at one weight of words, with
+95 % intervals by query. `train` needs torch, sentence-transformers and numpy alone; on a GPU a model takes seconds.
 """
 
 from __future__ import annotations
@@ -68,8 +68,14 @@ def recipes() -> list[Recipe]:
         Recipe(queries="all", positive="teacher"),
     ]
     taught = [
-        Recipe(loss="teacher", queries=queries, temperature=temperature, ranking_share=share, candidates=candidates,
-               batch_size=64)
+        Recipe(
+            loss="teacher",
+            queries=queries,
+            temperature=temperature,
+            ranking_share=share,
+            candidates=candidates,
+            batch_size=64,
+        )
         for queries in ("kept", "fused", "all")
         for temperature in (0.25, 0.5, 1.0)
         for share in (0.1, 0.5)
@@ -94,13 +100,15 @@ def pack(run: Path, information: Path | None, split: str, output: Path) -> None:
 
     from engine.artifacts.examples import ExamplesFolder
     from engine.search.analyser import make_analyser
+    from eval.evaluation import demonstration_queries
     from eval.retrieval.benchmark import load_benchmark
     from eval.retrieval.corpus import read_corpus
-    from eval.evaluation import demonstration_queries
 
     config: Any = OmegaConf.load(run / "config.yaml")
     corpus = read_corpus(run / "documents")
-    judged = load_benchmark(config.report.benchmark, split or config.report.split, demonstration_queries(run / "prompts"))
+    judged = load_benchmark(
+        config.report.benchmark, split or config.report.split, demonstration_queries(run / "prompts")
+    )
     assert judged, f"{run} has no judged questions"
     analyser = make_analyser("auto", corpus.encoded_texts())
     examples, columns = ExamplesFolder(run / "examples"), ["sample_id", "passage_id", "query", "split"]
@@ -139,8 +147,8 @@ def pack(run: Path, information: Path | None, split: str, output: Path) -> None:
         ),
         output,
     )
-    share = np.mean([is_kept for _, is_kept in rows])
-    print(f"{output}: {len(corpus.texts)} passages, {len(rows)} queries, {share:.2f} kept, {len(judged.queries)} judged")
+    found = f"{len(corpus.texts)} passages, {len(rows)} queries, {kept.num_rows} of them kept"
+    print(f"{output}: {found}, {len(judged.queries)} judged")
 
 
 def informed(run: Path) -> Mapping[int, float]:
@@ -163,7 +171,9 @@ def counts(texts: Sequence[Sequence[str]], vocabulary: Mapping[str, int]) -> Spa
     return Sparse(starts, columns, np.ones(len(columns), np.float32), len(vocabulary))
 
 
-def bm25_weights(texts: Sequence[Sequence[str]], vocabulary: Mapping[str, int], k1: float = 1.5, b: float = 0.75) -> Sparse:
+def bm25_weights(
+    texts: Sequence[Sequence[str]], vocabulary: Mapping[str, int], k1: float = 1.5, b: float = 0.75
+) -> Sparse:
     """Returns what each word of each text counts, in the form of Lucene."""
     tallies = [np.unique([vocabulary[word] for word in words], return_counts=True) for words in texts]
     lengths = np.array([len(words) for words in texts], np.float64)
@@ -234,8 +244,9 @@ def run_all(options: argparse.Namespace) -> None:
         for lines in in_processes(tasks, options.processes):
             for one in lines:
                 print(json.dumps(one), file=results, flush=True)
-            mean = np.mean(lines[0]["scores"]["judged"]["0.5"])
-            print(f"{time.monotonic() - started:.0f} s {lines[0]['collection']} {lines[0]['recipe']}: {mean:.3f}", flush=True)
+            first, seconds = lines[0], time.monotonic() - started
+            mean = np.mean(first["scores"]["judged"]["0.5"])
+            print(f"{seconds:.0f} s {first['collection']} {first['recipe']}: {mean:.3f}", flush=True)
             if time.monotonic() - started > options.seconds:
                 print("the time is over", flush=True)
                 break
