@@ -118,7 +118,8 @@ def pack(run: Path, information: Path | None, split: str, output: Path) -> None:
     rows += [(row, False) for row in rejected.to_pylist() if row["reason"] in counted]
     row_of = {name: number for number, name in enumerate(corpus.passage_ids)}
     known = informed(information) if information else {}
-    terms, vocabulary = [list(analyser.terms(text)) for text in corpus.encoded_texts()], {}
+    terms = [list(analyser.terms(text)) for text in corpus.encoded_texts()]
+    vocabulary: dict[str, int] = {}
     for words in terms:
         for word in words:
             vocabulary.setdefault(word, len(vocabulary))
