@@ -160,7 +160,7 @@ def informed(run: Path) -> Mapping[int, float]:
 
     given, without = INFORMATION_COLUMNS
     criterion = Criterion(INFORMATION, "", INFORMATION, (given,), without, 0.0, 0.0)
-    judged = read_judged(run / "judge" / INFORMATION / f"judged_{INFORMATION}", criterion)
+    judged = read_judged(run / "judge" / INFORMATION / "samples", criterion)
     return dict(zip(judged.ids.tolist(), judged.figures.tolist(), strict=True))
 
 
