@@ -25,7 +25,7 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,21 @@ class Size:
     rows: int
     batch: int
     batches: tuple[int, ...]
+    pieces: tuple[int, ...]
     vectors: int
 
 
 LARGE = Size(
-    layers=6, width=384, texts=20_000, rows=20_000, batch=128, batches=(64, 256, 1024, 4096), vectors=1_000_000
+    layers=6,
+    width=384,
+    texts=20_000,
+    rows=20_000,
+    batch=128,
+    batches=(64, 256, 1024, 4096),
+    pieces=(32, 128, 256, 512),
+    vectors=1_000_000,
 )
-SMALL = Size(layers=1, width=32, texts=64, rows=96, batch=16, batches=(8, 16), vectors=2_000)
+SMALL = Size(layers=1, width=32, texts=64, rows=96, batch=16, batches=(8, 16), pieces=(4,), vectors=2_000)
 
 
 def main() -> int:
@@ -143,8 +151,10 @@ def gradcache(base: Path, size: Size) -> None:
     config = model_config(base, size)
     model = load_base(config, config.usage(), base)
     for count in size.batches:
-        for name, kind in (("plain", Loss.mnrl), ("gradcache", Loss.cached_mnrl)):
-            step_of_pairs(f"gpu.{name}_{count}", model, config, kind, count)
+        step_of_pairs(f"gpu.plain_{count}", model, config, Loss.mnrl, count)
+        for rows in size.pieces:
+            pieces = replace(config, mini_batch_size=rows)
+            step_of_pairs(f"gpu.gradcache_{count}_by_{rows}", model, pieces, Loss.cached_mnrl, count)
 
 
 def step_of_pairs(name: str, model: Any, config: Any, kind: Any, count: int) -> None:

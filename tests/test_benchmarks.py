@@ -279,7 +279,7 @@ def test_what_is_measured_on_a_gpu_runs_small_on_whatever_there_is(
     gpu.section("telepathy", ("no_such_library",), lambda: pytest.fail("its library is missing"))
     lines = capsys.readouterr().out.splitlines()
     names = {line.split()[0] for line in lines}
-    assert names >= {"gpu.encode", "gpu.plain_8", "gpu.gradcache_16", "gpu.search"}
+    assert names >= {"gpu.encode", "gpu.plain_8", "gpu.gradcache_16_by_4", "gpu.search"}
     assert "gpu.telepathy left out: no_such_library is not installed" in lines
 
 

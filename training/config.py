@@ -24,8 +24,8 @@ BASE_KEY = "model.base"
 """The config key that names the base, for messages."""
 HIGHEST_RATE = 1.0
 """A learning rate beyond this is a slip, such as 2e5 for 2e-5."""
-_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "mini_batch_size", "checkpoint_steps")
-_NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "rows_per_pass", "max_failures")
+_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "checkpoint_steps")
+_NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "mini_batch_size", "rows_per_pass", "max_failures")
 
 
 class Loss(Enum):
@@ -76,8 +76,8 @@ class ModelConfig:
     """The loss that is minimised."""
     symmetric: bool = False
     """Whether the direction from passage to query is trained too, with a softmax of its own."""
-    mini_batch_size: int = placement(32)
-    """The loss `cached_mnrl` holds so many rows in memory at a time."""
+    mini_batch_size: int = placement(0)
+    """The loss `cached_mnrl` holds so many rows in memory at a time; 0 stands for 32 on a CPU and 256 on a GPU."""
     num_hard_negatives: int = 0
     """Each query gets so many mined passages, which the base ranks high and which are of other documents; with 0 none
     are mined."""

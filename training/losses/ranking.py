@@ -36,11 +36,10 @@ def cached_ranking_loss(
 ) -> torch.nn.Module:
     """Returns the loss `cached_mnrl`, which holds the activations of `mini_batch_size` rows (GradCache).
 
-    It embeds a batch in passes of its own, so `on_cpu` changes nothing.
+    A GPU needs larger pieces than a CPU to be busy.
     """
-    del on_cpu
-    options = _options(config, model, world_size)
-    loss: torch.nn.Module = CachedMultipleNegativesRankingLoss(model, mini_batch_size=config.mini_batch_size, **options)
+    options, rows = _options(config, model, world_size), config.mini_batch_size or (32 if on_cpu else 256)
+    loss: torch.nn.Module = CachedMultipleNegativesRankingLoss(model, mini_batch_size=rows, **options)
     return loss
 
 

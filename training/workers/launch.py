@@ -102,7 +102,9 @@ def train_on_workers(
     ask = workers.ask(capacity)
     _make_room(ask, job.config, place)
     curve = start_curve()
-    environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "OMP_NUM_THREADS": str(workers.threads)}
+    environment = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(workers.threads)}
+    # On a CPU the tokenizer would take the cores of the arithmetic; a GPU waits for it.
+    environment["TOKENIZERS_PARALLELISM"] = "true" if workers.use_gpu else "false"
     resources = {"CPU": ask.cpus} | ({"GPU": ask.gpus} if workers.use_gpu else {})
     trainer = TorchTrainer(
         train_on_rank,

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ from training.workers.progress import Point
 
 _LOGGED_STEPS = 500
 """The loss curve has about so many points, however long training is."""
+_BATCHES_AHEAD = 4
+"""So many tokenized batches wait for a GPU, which computes one faster than a thread tokenizes it."""
+_END = object()
 _UNSTEADY_STEPS = 3
 """The first steps allocate memory and fill the prefetch; they are not part of the pace."""
 
@@ -45,8 +50,11 @@ class StreamTrainer(SentenceTransformerTrainer):
         super().__init__(**options)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
-        """Returns a loader that gives tokenized batches as they come."""
-        return DataLoader(_Tokenized(self._batches, self.data_collator), batch_size=None)
+        """Returns a loader that gives tokenized batches as they come, on a GPU some of them ahead."""
+        tokenized: IterableDataset[Any] = _Tokenized(self._batches, self.data_collator)
+        if self.args.device.type != "cpu":
+            tokenized = Prefetched(tokenized)
+        return DataLoader(tokenized, batch_size=None)
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Adds no callback: `training.card` writes the card."""
@@ -61,8 +69,24 @@ class _Tokenized(IterableDataset[dict[str, Any]]):
         self._batches, self._collate = batches, collate
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        for batch in self._batches():
-            yield self._collate(batch.to_pylist())
+        # Ray gives a rank its stream in the thread that trains; only reading it may go on in another one.
+        batches = self._batches()
+        return (self._collate(batch.to_pylist()) for batch in batches)
+
+
+class Prefetched(IterableDataset[Any]):
+    """The items of another dataset, made by a thread while the GPU computes; its tokenizer does not hold the GIL."""
+
+    def __init__(self, items: IterableDataset[Any]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[Any]:
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenize") as thread:
+            items = iter(self._items)
+            waiting = deque(thread.submit(next, items, _END) for _ in range(_BATCHES_AHEAD))
+            while (item := waiting.popleft().result()) is not _END:
+                waiting.append(thread.submit(next, items, _END))
+                yield item
 
 
 class CurveCallback(TrainerCallback):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from torch.utils.data import IterableDataset
 from transformers import TrainerControl
 
 from tests.support.training import load, make_config, make_job
@@ -15,7 +18,7 @@ from training.config import Loss, ModelConfig
 from training.losses.build import build_loss
 from training.workers.job import Diverged
 from training.workers.progress import Point
-from training.workers.trainer import CurveCallback, StreamTrainer, make_arguments, seconds_per_step
+from training.workers.trainer import CurveCallback, Prefetched, StreamTrainer, make_arguments, seconds_per_step
 
 CONFIG = ModelConfig(seed=3, learning_rate=1e-4, warmup_share=0.1, checkpoint_steps=50)
 
@@ -48,6 +51,43 @@ def test_batches_reach_the_model_in_the_order_of_the_stream(base: Path, tmp_path
     )
     loaded = [batch["query_input_ids"][0, 1].item() for batch in trainer.get_train_dataloader()]
     assert model.tokenizer.convert_ids_to_tokens(loaded) == ["word3", "word4"]
+
+
+class Numbers(IterableDataset[int]):
+    """Counts up to a number, notes how far, and may fail there."""
+
+    def __init__(self, count: int, *, fails: bool = False) -> None:
+        self.count, self.fails, self.made = count, fails, 0
+
+    def __iter__(self) -> Iterator[int]:
+        for number in range(self.count):
+            self.made += 1
+            yield number
+        if self.fails:
+            raise ValueError("the stream broke")
+
+
+def test_batches_made_ahead_come_in_order_and_only_a_few_wait() -> None:
+    numbers = Numbers(50)
+    taken = iter(Prefetched(numbers))
+    assert [next(taken) for _ in range(10)] == list(range(10))
+    assert numbers.made <= 16
+    assert list(taken) == list(range(10, 50))
+
+
+def test_a_stream_that_breaks_while_read_ahead_fails_where_it_broke() -> None:
+    taken = iter(Prefetched(Numbers(3, fails=True)))
+    assert [next(taken) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ValueError, match="the stream broke"):
+        next(taken)
+
+
+def test_a_training_that_ends_early_leaves_no_thread() -> None:
+    before = threading.active_count()
+    taken = iter(Prefetched(Numbers(50)))
+    next(taken)
+    taken.close()
+    assert threading.active_count() == before
 
 
 @pytest.mark.parametrize(
