@@ -19,7 +19,7 @@ from engine.errors import UserError
 from engine.search.encoder import EncoderConfig
 from engine.search.systems import DenseSystem
 from eval.evaluation import tuned_encoder
-from eval.page.evidence import excerpt
+from eval.page.texts import excerpt
 from eval.report import read_report
 from eval.retrieval.corpus import Corpus
 
