@@ -38,6 +38,8 @@ HALF = 0.5
 _TOLERATED_ERRORS = 0.5
 _SMOOTHED_STEPS = 2
 """The neighbours on either side, of `WEIGHTS`, that a smoothed value is the mean of."""
+_END_STEPS = 3
+"""How far from words or meaning alone, in `WEIGHTS`, a weight can be for nothing but that to be meant."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,9 @@ class Evidence:
     def best(self, *, inside: bool = False) -> int:
         """Returns the number of the weight to use: of those that are as good as the best, the nearest to one half.
 
+        Where all of these lie beside words or meaning alone, and that is among them, it is taken: one system is simpler
+        than two.
+
         The curve is smoothed first, since its true shape is smooth and its jags are chance. A weight is as good when it
         lies no more than `_TOLERATED_ERRORS` standard errors of the difference below the best one.
 
@@ -100,7 +105,11 @@ class Evidence:
         allowed[[0, -1]] = not inside
         best = int(np.where(allowed, means, -np.inf).argmax())
         is_as_good = allowed & (means[best] - means <= _TOLERATED_ERRORS * np.sqrt(self._variances(best)))
-        return min(map(int, np.flatnonzero(is_as_good)), key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
+        weights = [int(at) for at in np.flatnonzero(is_as_good)]
+        for end in (0, len(means) - 1):
+            if end in weights and all(abs(at - end) <= _END_STEPS for at in weights):
+                return end
+        return min(weights, key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
 
     def _variances(self, best: int) -> Floats:
         """Returns the squared standard error of the difference between the best weight and each, (w,)."""

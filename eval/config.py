@@ -42,7 +42,7 @@ class ReportConfig:
     max_held_out: int = 10_000
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     choice_queries: int = 400
-    """Most synthetic queries, and texts of real ones, by which the report chooses how to search, beside all judged ones;
+    """Most synthetic queries, and texts of real ones, by which the report chooses how to search, beside judged ones;
     0: it does not choose."""
     resamples: int = 10_000
     """Number of bootstrap resamples that the standard error of each interval is made from."""

@@ -98,7 +98,7 @@ class DataQuality:
     diversity: Mapping[str, SampleDiversity] = field(default_factory=dict)
     """Of `kept` queries, and of as many `real` ones with a benchmark; empty in reports from before it was measured."""
     meaning: Mapping[str, MeaningFigures] = field(default_factory=dict)
-    """Of `synthetic` queries as they reached the round trip, and of as many `real` ones; empty where none was encoded."""
+    """Of `synthetic` queries as they reached the round trip, and as many `real` ones; empty where none was encoded."""
 
 
 def describe_queries(queries: Sequence[str]) -> QueryFigures:

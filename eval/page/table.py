@@ -29,8 +29,9 @@ def systems_table(report: Report) -> Table | None:
     if not rows:
         return None
     table = _table(f"All systems, on {wording.questions(report)}", box.SIMPLE_HEAD)
-    for name in ("", "nDCG@10", f"to {advice.system_name(compared_with(report))} [95 %]", "p", "query", "index"):
-        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    table.add_column("")
+    for name in ("nDCG@10", f"to {advice.system_name(compared_with(report))} [95 %]", "p", "query", "index"):
+        table.add_column(name, justify="right")
     for row in rows:
         text, style = row.difference or "\u2013", "bold" if not row.difference else STYLES[row.trend]
         difference = f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
@@ -47,7 +48,7 @@ def summary_table(report: Report) -> Table:
     The advice stands below it where `systems_table` has no place for it.
     """
     _, figures = wording.shown_results(report)
-    table = _table(f"What tuning did to the encoder alone, on {wording.questions(report)}")
+    table = _table(f"Tuning alone, on {wording.questions(report)}")
     table.add_column("")
     for metric in COLUMNS:
         table.add_column(wording.METRIC_NAMES[metric], justify="right")
@@ -72,6 +73,7 @@ def _table(title: str, lines: box.Box = box.HEAVY_HEAD) -> Table:
         caption_justify="left",
         caption_style="",
         box=lines,
+        pad_edge=lines is not box.SIMPLE_HEAD,
     )
 
 

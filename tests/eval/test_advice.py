@@ -117,7 +117,7 @@ def test_figures_of_what_was_chosen_are_marked_as_cross_fitted(small: Report) ->
     marked = [name for name in known.systems if is_crossfitted(known, name)]
     assert marked == ["base_words", "tuned_words"]
     told = crossfit_sentence(small)
-    assert told.startswith("\u2020 Cross-fitted: the choice was made 10 times, each time without a part of the questions")
+    assert told.startswith("\u2020 Cross-fitted: the choice was made 10 times, each time without a part of the quest")
     assert f"base + words has {known.seen:.3f}, which flatters it." in told
     old = replace(known, folds=0, seen=None)
     assert crossfit_sentence(replace(small, recommendation=old)) == ""

@@ -123,3 +123,13 @@ def test_the_sentence_says_what_the_choice_rests_on() -> None:
     assert "on 200 synthetic queries of 100 documents" in choice_sentence(choice)
     assert "This rests on 12 judged queries, and on 200" in choice_sentence(choice)
     assert choice_sentence(choice).endswith("of the words they share, as the texts of 100 real queries say.")
+
+
+def test_a_system_alone_is_said_where_nothing_but_its_neighbours_is_as_good() -> None:
+    beside = np.where(np.array(WEIGHTS) >= 0.85, 0.5, 0.3) + np.zeros((60, 1))
+    names = [f"d{number}" for number in range(60)]
+    noise = np.random.default_rng(0).normal(0, 0.1, (30, len(WEIGHTS)))
+    values = beside + np.concatenate([noise, -noise])  # the mean is exact, and not sure
+    near, half = (WeightCurves(shown, np.full(60, 0.2), names) for shown in (values, np.full_like(values, 0.4)))
+    assert WEIGHTS[Evidence([near] * 4, np.empty(0)).best()] == 1.0
+    assert WEIGHTS[Evidence([half] * 4, np.empty(0)).best()] == 0.5, "far from alone, one half stays"

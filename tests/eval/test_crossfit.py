@@ -42,7 +42,7 @@ def test_what_chance_alone_made_look_best_is_worth_nothing() -> None:
         values = crossfitted(selections, {"base": judged, "tuned": judged})
         gains.append(values[CHOSEN].mean() - judged.values.mean())
         seen.append(judged.at(weights[0][0]).mean() - judged.values.mean())
-    assert abs(np.mean(gains)) < 0.01
+    assert -0.04 < np.mean(gains) < 0.01, "what looks good to the other folds looks a little worse to one"
     assert np.mean(seen) > np.mean(gains), "what all queries chose flatters itself"
 
 

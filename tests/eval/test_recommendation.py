@@ -70,7 +70,6 @@ def chosen_of(systems: CorpusSystems, queries: ChoiceQueries, *, is_harmless: bo
     return chosen
 
 
-
 def test_words_alone_where_an_encoder_knows_nothing_and_meaning_where_words_find_nothing() -> None:
     by_words = chosen_of(systems_of(15, 15), SEEN).choice
     unheard = replace(SEEN, synthetic=queries_of(range(20), "unheard"))

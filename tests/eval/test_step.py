@@ -11,12 +11,12 @@ import pytest
 
 from engine.artifacts.report import ReportFolder
 from engine.storage.typed import to_json_values
+from eval.advice import advice
 from eval.report import read_report
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS, evaluate
 from eval.retrieval.trec import read_qrels, read_run
 from eval.step import evaluate_model
-from eval.wording import advice
 from tests.support.small_run import NOUNS, build_run, finished_run, place_in, small_config, write_tuned_model
 
 

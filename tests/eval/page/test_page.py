@@ -140,9 +140,7 @@ def test_judged_questions_that_took_part_in_the_choice_are_said_to(tmp_path: Pat
     assert report.choice
     assert report.recommendation
     judged = replace(report.recommendation, choice=replace(report.choice, judged=5))
-    text = " ".join(
-        " ".join(checked(render_page(replace(report, recommendation=judged), evidence)).text).split()
-    )
+    text = " ".join(" ".join(checked(render_page(replace(report, recommendation=judged), evidence)).text).split())
     assert "This rests on 5 judged queries, and on 18 synthetic queries" in text
     assert "How to search was chosen with them too, so that what was chosen is measured by cross-fitting." in text
     assert "No judged query took part" not in text

@@ -38,5 +38,6 @@ def test_each_system_is_shown_with_what_it_alone_answers_best() -> None:
 
 def test_one_system_wins_nothing() -> None:
     assert find_wins(results_of(["bm25"]), CORPUS) == {}
-    none = Results(Benchmark("none", {}, {}), {"bm25": {}, "base": {}}, {name: evaluate({}, {}) for name in ("bm25", "base")})
+    scores = {name: evaluate({}, {}) for name in ("bm25", "base")}
+    none = Results(Benchmark("none", {}, {}), {"bm25": {}, "base": {}}, scores)
     assert find_wins(none, CORPUS) == {}

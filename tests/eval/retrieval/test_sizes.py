@@ -14,7 +14,8 @@ from eval.retrieval.sizes import index_sizes
 
 TEXTS = ["red fox", "red hen", "blue hen", "green sea"]
 WORDS = Bm25System(Bm25Index(list("abcd"), TEXTS))
-MEANING = DenseSystem("base", SimpleNamespace(), DenseIndex(list("abcd"), np.ones((4, 8), np.float32)))  # type: ignore[arg-type]
+INDEX = DenseIndex(list("abcd"), np.ones((4, 8), np.float32))
+MEANING = DenseSystem("base", SimpleNamespace(), INDEX)  # type: ignore[arg-type]
 UNKNOWN = FoundSystem("unknown", (np.zeros((1, 1), np.int64), np.ones((1, 1), np.float32)))
 
 
