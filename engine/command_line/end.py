@@ -45,6 +45,7 @@ def _show_figures(report: Report, console: Console) -> None:
     systems = systems_table(report)
     if systems:
         console.show(systems)
+        console.show("")
     console.show(summary_table(report))
 
 
