@@ -34,7 +34,7 @@ def test_each_query_counts_what_was_chosen_without_its_fold() -> None:
 def test_what_chance_alone_made_look_best_is_worth_nothing() -> None:
     flat = WeightCurves(np.full((200, len(WEIGHTS)), 0.5), np.full(200, 0.2), [f"d{number}" for number in range(200)])
     gains, seen = [], []
-    for seed in range(8):
+    for seed in range(4):
         judged = noise(seed)
         evidence = Evidence([flat] * len(THINNING), np.empty(0), judged)
         weights = weights_of(evidence)

@@ -93,5 +93,7 @@ def test_documents_are_ranked_by_a_fusion_of_fusions() -> None:
     both = FusedSystem("both", [Part(words, 0.3), Part(other, 0.7)], corpus.ranks_of_ids)
     again = FusedSystem("again", [Part(both, 0.5), Part(other, 0.5)], corpus.ranks_of_ids)
     benchmark = Benchmark("x", {"q": "fox"}, {"q": {"c": 1}})
-    assert list(rank_documents(both, benchmark, corpus, 100)["q"]) == ["c", "a", "b"], "an only hit by words counts more than none"
+    assert list(rank_documents(both, benchmark, corpus, 100)["q"]) == ["c", "a", "b"], (
+        "an only hit by words counts more than none"
+    )
     assert next(iter(rank_documents(again, benchmark, corpus, 100)["q"])) == "c"
