@@ -39,7 +39,7 @@ _TOLERATED_ERRORS = 0.5
 _SMOOTHED_STEPS = 2
 """The neighbours on either side, of `WEIGHTS`, that a smoothed value is the mean of."""
 _END_STEPS = 3
-"""How far from words or meaning alone, in `WEIGHTS`, a weight can be for nothing but that to be meant."""
+"""How far from words alone, in `WEIGHTS`, all weights may be that are as good for words alone to be taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +89,8 @@ class Evidence:
     def best(self, *, inside: bool = False) -> int:
         """Returns the number of the weight to use: of those that are as good as the best, the nearest to one half.
 
-        Where all of these lie beside words or meaning alone, and that is among them, it is taken: one system is simpler
-        than two.
+        Where all of these lie beside words alone, and that is among them, it is taken: an encoder and its vectors are
+        what costs most.
 
         The curve is smoothed first, since its true shape is smooth and its jags are chance. A weight is as good when it
         lies no more than `_TOLERATED_ERRORS` standard errors of the difference below the best one.
@@ -106,9 +106,9 @@ class Evidence:
         best = int(np.where(allowed, means, -np.inf).argmax())
         is_as_good = allowed & (means[best] - means <= _TOLERATED_ERRORS * np.sqrt(self._variances(best)))
         weights = [int(at) for at in np.flatnonzero(is_as_good)]
-        for end in (0, len(means) - 1):
-            if end in weights and all(abs(at - end) <= _END_STEPS for at in weights):
-                return end
+        words_alone = len(means) - 1
+        if words_alone in weights and min(weights) >= words_alone - _END_STEPS:
+            return words_alone
         return min(weights, key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
 
     def _variances(self, best: int) -> Floats:

@@ -74,6 +74,7 @@ def _table(title: str, lines: box.Box = box.HEAVY_HEAD) -> Table:
         caption_style="",
         box=lines,
         pad_edge=lines is not box.SIMPLE_HEAD,
+        collapse_padding=lines is box.SIMPLE_HEAD,
     )
 
 

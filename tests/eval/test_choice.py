@@ -125,7 +125,7 @@ def test_the_sentence_says_what_the_choice_rests_on() -> None:
     assert choice_sentence(choice).endswith("of the words they share, as the texts of 100 real queries say.")
 
 
-def test_a_system_alone_is_said_where_nothing_but_its_neighbours_is_as_good() -> None:
+def test_words_alone_are_chosen_where_nothing_but_their_neighbours_is_as_good() -> None:
     beside = np.where(np.array(WEIGHTS) >= 0.85, 0.5, 0.3) + np.zeros((60, 1))
     names = [f"d{number}" for number in range(60)]
     noise = np.random.default_rng(0).normal(0, 0.1, (30, len(WEIGHTS)))
