@@ -1,8 +1,8 @@
-"""Chooses how to search without judged queries: words, meaning or both, and with which weight.
+"""Chooses how to search: words, meaning or both, and with which weight; judged queries take part where there are any.
 
 In: what each weight of words reaches on synthetic queries, whole and thinned (`eval.retrieval.thinned`); what real
 queries show without judgements; judged queries where there are any. Out: the weight, what it gains over words alone and
-meaning alone.
+meaning alone, and whether the tuned encoder is worth its place.
 
 Synthetic queries repeat the words of their document, each set less than the one before it. Real queries are taken for a
 mixture of these sets. What share each has is seen from the real queries alone: the fewer words a query has in common
@@ -11,8 +11,9 @@ of the two systems on the real queries is most likely (`eval/mixture.py`). Witho
 Then the weight is the best for the mixture, or one as good that is nearer to one half. An encoder that cannot read the
 collection disagrees with words on every set alike, and its nDCG@10 on all of them tells so.
 
-Judged queries are averaged with the mixture, which counts as `_SYNTHETIC_QUERIES` of them. All constants were chosen on
-CACM and the development half of python_docs; docs/results.md has what they reach elsewhere.
+Judged queries are averaged with the mixture, which counts as `_SYNTHETIC_QUERIES` of them, so that a few judged queries
+move the choice a little, and many decide it. All constants were chosen on CACM and the development half of python_docs;
+docs/results.md has what they reach elsewhere. Figures on queries that took part in a choice flatter it: `crossfit.py`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ HALF = 0.5
 _TOLERATED_ERRORS = 0.5
 _SMOOTHED_STEPS = 2
 """The neighbours on either side, of `WEIGHTS`, that a smoothed value is the mean of."""
+_END_STEPS = 3
+"""How far from words alone, in `WEIGHTS`, all weights may be that are as good for words alone to be taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,17 +61,22 @@ class Evidence:
         """Returns the share of real queries that is like each set of synthetic ones; together 1."""
         return mixture(self.agreement, [curves.agreement for curves in self.synthetic])
 
+    def without(self, fold: int) -> Evidence:
+        """Returns what is known without the queries of one fold; texts of real ones, which hold no judgement, stay."""
+        judged = self.judged.without(fold) if self.judged else None
+        synthetic = [curves.without(fold) for curves in self.synthetic]
+        return Evidence(synthetic, self.agreement, judged if judged and len(judged.values) else None)
+
     def expected(self) -> Floats:
         """Returns what each weight reaches on each synthetic query, averaged over the sets by their shares, (n, w).
 
         Thinned queries are hard, so that differences on them are small. Where there are judged queries, values are
-        scaled to reach at best as much as on these.
+        scaled to reach at best as much as on these, unless that is nothing.
         """
         values = np.asarray(np.tensordot(self.shares, np.stack([curves.values for curves in self.synthetic]), 1))
         highest = values.mean(axis=0).max()
-        if self.judged is None or not highest:
-            return values
-        return np.asarray(values * self.judged.values.mean(axis=0).max() / highest)
+        level = self.judged.values.mean(axis=0).max() if self.judged else 0.0
+        return np.asarray(values * level / highest) if level and highest else values
 
     def means(self) -> Floats:
         """Returns what each weight reaches on average, (w,)."""
@@ -78,40 +86,71 @@ class Evidence:
             means = share * self.judged.values.mean(axis=0) + (1 - share) * means
         return np.asarray(means)
 
-    def best(self) -> int:
+    def best(self, *, inside: bool = False) -> int:
         """Returns the number of the weight to use: of those that are as good as the best, the nearest to one half.
+
+        Where all of these lie beside words alone, and that is among them, it is taken: an encoder and its vectors are
+        what costs most.
 
         The curve is smoothed first, since its true shape is smooth and its jags are chance. A weight is as good when it
         lies no more than `_TOLERATED_ERRORS` standard errors of the difference below the best one.
+
+        Args:
+            inside: takes the best of the weights that leave out neither words nor meaning.
         """
+        if not len(self.synthetic[0].values):
+            return WEIGHTS.index(HALF)
         means = _smoothed(self.means()[None])[0]
-        best = int(means.argmax())
+        allowed = np.ones(len(means), bool)
+        allowed[[0, -1]] = not inside
+        best = int(np.where(allowed, means, -np.inf).argmax())
+        is_as_good = allowed & (means[best] - means <= _TOLERATED_ERRORS * np.sqrt(self._variances(best)))
+        weights = [int(at) for at in np.flatnonzero(is_as_good)]
+        words_alone = len(means) - 1
+        if words_alone in weights and min(weights) >= words_alone - _END_STEPS:
+            return words_alone
+        return min(weights, key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
+
+    def _variances(self, best: int) -> Floats:
+        """Returns the squared standard error of the difference between the best weight and each, (w,)."""
         variances = _variances(self.expected(), self.synthetic[0].clusters, best)
-        if self.judged is not None:
-            share = _share_of_judged(len(self.judged.values))
-            judged = _variances(self.judged.values, self.judged.clusters, best)
-            variances = share**2 * judged + (1 - share) ** 2 * variances
-        is_as_good = means[best] - means <= _TOLERATED_ERRORS * np.sqrt(variances)
-        return min(map(int, np.flatnonzero(is_as_good)), key=lambda at: (abs(WEIGHTS[at] - HALF), -means[at]))
+        if self.judged is None:
+            return variances
+        share = _share_of_judged(len(self.judged.values))
+        judged = _variances(self.judged.values, self.judged.clusters, best)
+        return np.asarray(share**2 * judged + (1 - share) ** 2 * variances)
 
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """What both encoders reach, each with words, on synthetic queries of documents that none was trained on.
+    """What both encoders reach, each with words, on queries that none was trained on.
 
     Attributes:
-        base: the values of the base encoder at the chosen weight, (n, 1), on queries thinned by each of `THINNING`.
-        tuned: those of the tuned encoder on the same queries.
+        base: the curves of the base encoder at some weights, on synthetic queries of held-out documents, thinned by
+            each of `THINNING`.
+        tuned: those of the tuned encoder, on the same queries at the same weights.
+        judged: the curves of base and of tuned on judged queries; None where there are none.
     """
 
     base: Sequence[WeightCurves]
     tuned: Sequence[WeightCurves]
+    judged: tuple[WeightCurves, WeightCurves] | None = None
 
-    def gain(self, shares: Floats, bootstrap: Bootstrap) -> DifferenceFigures:
-        """Computes what the tuned encoder adds at the weight, on a mixture of the sets; by document."""
+    def without(self, fold: int) -> HeldOut:
+        """Returns the same without the queries of one fold."""
+        base, tuned = ([curves.without(fold) for curves in listed] for listed in (self.base, self.tuned))
+        judged = (self.judged[0].without(fold), self.judged[1].without(fold)) if self.judged else None
+        return HeldOut(base, tuned, judged)
+
+    def gain(self, weight: float, shares: Floats, bootstrap: Bootstrap) -> DifferenceFigures:
+        """Computes what the tuned encoder adds at a weight, on a mixture of the sets and on judged queries."""
         pairs = zip(self.tuned, self.base, strict=True)
-        gains = shares @ np.stack([tuned.values[:, 0] - base.values[:, 0] for tuned, base in pairs])
-        mean = bootstrap.resample({"gain": gains}, self.base[0].clusters)["gain"]
+        gains = shares @ np.stack([tuned.at(weight) - base.at(weight) for tuned, base in pairs])
+        mean = _resampled(gains, self.base[0].clusters, bootstrap)
+        if self.judged is not None:
+            base, tuned = self.judged
+            judged = _resampled(tuned.at(weight) - base.at(weight), base.clusters, bootstrap, stream=1)
+            mean = _averaged(judged, mean)
         return replace(mean, limits=(-1.0, 1.0)).figures()
 
 
@@ -127,9 +166,9 @@ def choose(
         is_harmless: whether the decision lets the tuned encoder pass; else the base stays, whatever it adds here.
     """
     best, synthetic = evidence.best(), evidence.synthetic[0]
-    tuning = held_out.gain(evidence.shares, bootstrap) if held_out else None
+    tuning = held_out.gain(WEIGHTS[best], evidence.shares, bootstrap) if held_out else None
     return Choice(
-        "tuned" if is_harmless and tuning and tuning.low > 0 else "base",
+        model_of(tuning, is_harmless=is_harmless),
         WEIGHTS[best],
         float(evidence.means()[best]),
         gain(evidence, best, len(WEIGHTS) - 1, bootstrap),
@@ -143,6 +182,11 @@ def choose(
     )
 
 
+def model_of(tuning: DifferenceFigures | None, *, is_harmless: bool) -> str:
+    """Returns the encoder to use, by what the tuned one adds: it stands in for the base only where that is sure."""
+    return "tuned" if is_harmless and tuning and tuning.low > 0 else "base"
+
+
 def gain(evidence: Evidence, weight: int, other: int, bootstrap: Bootstrap) -> DifferenceFigures:
     """Computes what one weight reaches more than another, with its interval: by document, and by judged query.
 
@@ -154,16 +198,18 @@ def gain(evidence: Evidence, weight: int, other: int, bootstrap: Bootstrap) -> D
         other: number of the weight that it is compared with.
         bootstrap: how resamples are drawn.
     """
-
-    def resampled(values: Floats, clusters: Sequence[str], seed: int) -> Resampled:
-        gains = {"gain": values[:, weight] - values[:, other]}
-        return replace(bootstrap, seed=seed).resample(gains, clusters)["gain"]
-
-    mean = resampled(evidence.expected(), evidence.synthetic[0].clusters, bootstrap.seed)
+    values, clusters = evidence.expected(), evidence.synthetic[0].clusters
+    mean = _resampled(values[:, weight] - values[:, other], clusters, bootstrap)
     if evidence.judged is not None:
-        judged = resampled(evidence.judged.values, evidence.judged.clusters, bootstrap.seed + 1)
+        values = evidence.judged.values
+        judged = _resampled(values[:, weight] - values[:, other], evidence.judged.clusters, bootstrap, stream=1)
         mean = _averaged(judged, mean)
     return replace(mean, limits=(-1.0, 1.0)).figures()
+
+
+def _resampled(gains: Floats, clusters: Sequence[str], bootstrap: Bootstrap, stream: int = 0) -> Resampled:
+    """Resamples a mean; another stream has draws of its own."""
+    return replace(bootstrap, seed=bootstrap.seed + stream).resample({"gain": gains}, clusters)["gain"]
 
 
 def _smoothed(values: Floats) -> Floats:

@@ -53,7 +53,8 @@ class ReportConfig:
     max_held_out: int = 10_000
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     choice_queries: int = 400
-    """Most synthetic queries, and real ones, by which the report chooses how to search; 0: it does not choose."""
+    """Most synthetic queries, and texts of real ones, by which the report chooses how to search, beside judged ones;
+    0: it does not choose."""
     bases: Any = None  # not []: OmegaConf lets no mapping take the place of a list
     """Further encoders to compare, alone and half and half with words: a model's name, or a list of names; a mapping in
     place of a name sets more of a model, see `eval.entries.BaseEntry`."""

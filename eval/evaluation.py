@@ -5,19 +5,22 @@ In: the folders of the other steps. Out: an Evaluation, everything that the repo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
+from engine.search.systems import DenseSystem, System
+from eval.crossfit import Chosen
+from eval.data_quality.meaning import MeaningFigures, describe_meaning
 from eval.decision import decide
-from eval.recommendation import ChoiceQueries, CorpusSystems, recommend
-from eval.report import Choice, Decision, Recommendation
+from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommend
+from eval.report import Decision, Recommendation
 from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
 from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
-from eval.retrieval.figures import RetrievalFigures, compare, resample
+from eval.retrieval.figures import RetrievalFigures, compare, resample, units_of
 from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.significance import Bootstrap
@@ -43,6 +46,7 @@ class Evaluation:
         latency: how long one query takes, by system.
         analyser: the name of the analyser by which BM25 read words.
         recommendation: how to search; None where the config asks for none.
+        meaning: how synthetic and real queries differ by their vectors; empty where the config asks for no choice.
     """
 
     corpus: Corpus
@@ -54,6 +58,7 @@ class Evaluation:
     latency: Mapping[str, Latency]
     analyser: str
     recommendation: Recommendation | None = None
+    meaning: Mapping[str, MeaningFigures] = field(default_factory=dict)
 
     @property
     def shown(self) -> Results:
@@ -78,22 +83,24 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     benchmark = find_benchmark(config, inputs, corpus, place)
     analyser = analyser_of(config, corpus, place)
     systems = build_systems(config, inputs, corpus, analyser, place)
+    named = CorpusSystems({system.name: system for system in systems}, corpus, analyser.terms)
+    remembered = named.remembered
     # The decision rests on three systems; what the others reach on held-out queries is shown where there are no others.
-    deciding = [system for system in systems if system.name in SYSTEMS] if benchmark else systems
+    deciding = [remembered[name] for name in (SYSTEMS if benchmark else remembered)]
     with scoring_once(systems):
         held_out = measure(held_out_queries(inputs["examples"], config.max_held_out), deciding, corpus, config.k)
-        judged = measure(benchmark, systems, corpus, config.k) if benchmark else None
-    queries = list((judged or held_out).benchmark.queries.values())
-    latency = measure_latency(systems, queries, config.latency_repetitions)
-    evaluation = conclude(config, corpus, judged, held_out, latency, analyser=analyser.name)
-    if not config.choice_queries:
-        return evaluation
-    place.console.step("report", "choosing how to search")
-    seen = choice_queries(config, inputs, benchmark)
-    named = CorpusSystems({system.name: system for system in systems}, corpus, analyser.terms)
-    is_harmless = evaluation.decision.model == "tuned"
-    choice = named.choose(seen, Bootstrap(config.resamples, config.seed), is_harmless=is_harmless)
-    return with_recommendation(config, evaluation, named, choice, len(seen.synthetic.queries))
+        judged = measure(benchmark, list(remembered.values()), corpus, config.k) if benchmark else None
+    evaluation = conclude(config, corpus, judged, held_out, {}, analyser=analyser.name)
+    if config.choice_queries:
+        place.console.step("report", "choosing how to search")
+        seen = choice_queries(config, inputs, benchmark)
+        is_harmless = evaluation.decision.model == "tuned"
+        chosen = named.choose(seen, Bootstrap(config.resamples, config.seed), is_harmless=is_harmless)
+        evaluation = with_recommendation(config, evaluation, named, chosen, len(seen.synthetic.queries))
+        evaluation = replace(evaluation, meaning=describe_choice_queries(seen, systems))
+        systems += named.with_words(chosen.inside) if chosen else []
+    queries = list(evaluation.shown.benchmark.queries.values())
+    return replace(evaluation, latency=measure_latency(systems, queries, config.latency_repetitions))
 
 
 def conclude(
@@ -121,33 +128,46 @@ def conclude(
 
 
 def choice_queries(config: ReportConfig, inputs: Mapping[str, Path], benchmark: Benchmark | None) -> ChoiceQueries:
-    """Reads what the way to search is chosen by: at most `config.choice_queries` of each kind.
+    """Reads what the way to search is chosen by: at most `config.choice_queries` of each kind, and all judged ones.
 
-    Real queries are those of the collection, without judgements; none where what is judged is about other documents.
+    Real queries are those of the collection, judged or not; none where what is judged is about other documents.
     """
     limit, examples, key = config.choice_queries, inputs["examples"], config.benchmark_key()
     real: Mapping[str, str] = {}
     if benchmark or not load_benchmark(config.benchmark, config.split, key=key):
         real = load_queries(config.benchmark, demonstration_queries(inputs["prompts"]), limit, key=key)
     synthetic, held_out = synthetic_queries(examples, limit), held_out_queries(examples, limit)
-    return ChoiceQueries(synthetic, held_out, list(real.values()))
+    return ChoiceQueries(synthetic, held_out, list(real.values()), benchmark)
+
+
+def describe_choice_queries(queries: ChoiceQueries, systems: Sequence[System]) -> dict[str, MeaningFigures]:
+    """Describes synthetic and real queries by the vectors of the base encoder; empty without one."""
+    base = next((system for system in systems if isinstance(system, DenseSystem) and system.name == "base"), None)
+    if base is None:
+        return {}
+    synthetic = list(queries.synthetic.queries.values())
+    return describe_meaning({"synthetic": synthetic, "real": queries.real}, base.encoder.encode_queries)
 
 
 def with_recommendation(
-    config: ReportConfig, evaluation: Evaluation, systems: CorpusSystems, choice: Choice | None, synthetic: int
+    config: ReportConfig, evaluation: Evaluation, systems: CorpusSystems, chosen: Chosen | None, synthetic: int
 ) -> Evaluation:
-    """Measures both models with words at the chosen weight, on the queries that the report is about.
+    """Measures both models with words, on the queries that the report is about, and all systems beside the chosen one.
 
     Args:
         config: how it is measured.
         evaluation: all results without words.
-        systems: BM25, base and tuned.
-        choice: how to search; None where there was too little to choose by.
+        systems: BM25, base, tuned and whatever else was measured.
+        chosen: how to search; None where there was too little to choose by.
         synthetic: number of synthetic queries that there were to choose by.
     """
-    bootstrap = Bootstrap(config.resamples, config.seed)
-    shown = systems.measure_with_words(evaluation.shown, choice.weight, config.k) if choice else evaluation.shown
-    recommendation = recommend(choice, synthetic, shown, evaluation.corpus, bootstrap)
+    bootstrap, shown = Bootstrap(config.resamples, config.seed), evaluation.shown
+    units = units_of(shown, evaluation.corpus.original_of)
+    measured = Measured(shown, {}, systems.sizes(chosen.inside if chosen else None), units)
+    if chosen and shown.benchmark.queries:
+        shown = systems.measure_with_words(shown, chosen.inside, config.k)
+        measured = replace(measured, results=shown, crossfitted=systems.crossfit(shown.benchmark, chosen))
+    recommendation = recommend(chosen, evaluation.decision.model, synthetic, measured, bootstrap)
     judged, held_out = (shown, evaluation.held_out) if evaluation.judged else (None, shown)
     return replace(evaluation, judged=judged, held_out=held_out, recommendation=recommendation)
 

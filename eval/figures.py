@@ -60,7 +60,7 @@ def assemble(
         fingerprints={noun: step.fingerprint for noun, step in steps.items()} | {"report": output.name},
         seconds={noun: step.seconds for noun, step in steps.items()},
         peak_memory_bytes=max(step.peak_memory_bytes for step in steps.values()),
-        data_quality=quality,
+        data_quality=replace(quality, meaning=evaluation.meaning),
         recommendation=evaluation.recommendation,
     )
 

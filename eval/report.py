@@ -96,20 +96,22 @@ class Decision:
 
 @dataclass(frozen=True)
 class Choice:
-    """How to search, chosen without judgements, and what that rests on."""
+    """How to search, and what that rests on."""
 
     model: str
     """The encoder: base, or tuned."""
     weight: float
     """The weight of words, 0 to 1; that of meaning is what is left to 1."""
     ndcg: float
-    """What the weight reaches with the base encoder on the queries that it was chosen on."""
+    """What the weight reaches with the base encoder on the queries that it was chosen on; with judged queries, what the
+    system reaches on them, each scored by a choice without it."""
     over_words: DifferenceFigures
-    """How much that is more than words alone reach."""
+    """How much that is more than words alone reach, on the same queries."""
     over_meaning: DifferenceFigures
-    """How much that is more than the base encoder alone reaches."""
+    """How much that is more than the base encoder alone reaches, on the same queries."""
     tuning: DifferenceFigures | None
-    """How much the tuned encoder adds to all of that, at the same weight; None where nothing was held out."""
+    """How much the tuned encoder adds to the base at the same weight, on held-out and on judged queries; None where
+    nothing was held out."""
     synthetic: int
     """Number of synthetic queries."""
     documents: int
@@ -117,7 +119,7 @@ class Choice:
     real: int
     """Number of real queries whose agreement was seen."""
     judged: int
-    """Number of judged queries whose judgements were seen; none in a report, which measures on them."""
+    """Number of judged queries whose judgements took part."""
     lost: float
     """Share of the words in common with their document that queries are taken to lack."""
 
@@ -141,18 +143,32 @@ class SystemFigures:
     """The 95 % interval of the mean."""
     to_chosen: DifferenceFigures | None
     """This system minus the chosen one; None for the chosen one itself."""
+    p_holm: float | None = None
+    """Two-sided p of that difference, by the randomisation test and corrected for the number of systems (Holm); None
+    for the chosen one, and in reports from before it was computed."""
+    recall: Mapping[int, float] = field(default_factory=dict)
+    """Mean recall by number of documents; empty in reports from before it was told."""
+    index_bytes: int | None = None
+    """The bytes of the index in memory; None where they are not known."""
 
 
 @dataclass(frozen=True)
 class Recommendation:
-    """How to search, and what every system reaches on queries of which that choice saw no judgement."""
+    """How to search, and what every system reaches; on each query, with what was chosen without that query."""
 
     choice: Choice | None
     """None where there were too few synthetic queries to choose by."""
     synthetic: int
     """Number of synthetic queries that there were to choose by."""
     systems: Mapping[str, SystemFigures]
-    """The figures of each system, by its name; empty without a choice."""
+    """The figures of each system, by its name; without a choice they are beside the model of the decision."""
+    weight: float | None = None
+    """The weight of the systems with words: that of the choice, or the best one between where words or meaning alone
+    were chosen; None without a choice, and in reports from before it could differ."""
+    folds: int = 0
+    """Number of parts of the queries, each measured with what was chosen without it; 0 in reports from before that."""
+    seen: float | None = None
+    """What the chosen system reaches where all of the same queries took part in choosing it, which flatters it."""
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.search.fusion import POOL, FoundSystem, FusedSystem, Part
 from engine.search.order import Ranking, Rows
 from engine.search.systems import System
+from engine.text.hashes import text_hash
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus
 from eval.retrieval.metrics import HEADLINE, Floats, evaluate
@@ -24,6 +26,8 @@ WEIGHTS = tuple(step / 20 for step in range(21))
 """The weights of words that are compared; that of meaning is what is left to 1."""
 _DEPTH = 10
 """The number of documents that nDCG@10 looks at."""
+FOLDS = 10
+"""The number of parts that queries are taken apart into, to choose by all but one and to measure on that one."""
 BLANK = "?"
 """What is searched for in the place of a query without words, since not every encoder reads an empty text."""
 
@@ -36,11 +40,32 @@ class WeightCurves:
         values: nDCG@10, (n, weights). A query without words reaches 0 at every weight.
         agreement: the share of the passages found that both systems found, (n,); nan for a query without words.
         clusters: the document that each query was written from, or the query itself; n of them.
+        weights: the weight of words of each column.
     """
 
     values: Floats
     agreement: Floats
     clusters: Sequence[str]
+    weights: Sequence[float] = WEIGHTS
+
+    def at(self, weight: float) -> Floats:
+        """Returns what one of the weights reaches, (n,)."""
+        return self.values[:, self.weights.index(weight)]
+
+    def in_fold(self, fold: int) -> NDArray[np.bool_]:
+        """Tells which queries belong to a fold, 0 to `FOLDS` - 1; those of one cluster are in one fold, (n,)."""
+        return np.array([fold_of(cluster) == fold for cluster in self.clusters], bool)
+
+    def without(self, fold: int) -> WeightCurves:
+        """Returns the curves of the queries of all other folds."""
+        rows = np.flatnonzero(~self.in_fold(fold))
+        clusters = [self.clusters[row] for row in rows]
+        return WeightCurves(self.values[rows], self.agreement[rows], clusters, self.weights)
+
+
+def fold_of(cluster: str) -> int:
+    """Returns the fold of a cluster of queries, which depends on its name alone."""
+    return text_hash(f"fold {cluster}") % FOLDS
 
 
 def measure_weights(
@@ -62,7 +87,7 @@ def measure_weights(
     agreed = agreement(found[0].ranking[0], found[1].ranking[0])[order]
     sources = [benchmark.sources.get(name, name) for name in sorted(ids)]
     clusters = [corpus.original_of.get(name, name) for name in sources]
-    return WeightCurves(values, np.where(is_blank, np.nan, agreed), clusters)
+    return WeightCurves(values, np.where(is_blank, np.nan, agreed), clusters, weights)
 
 
 def search_pool(system: System, queries: Sequence[str]) -> Ranking:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from engine.models.resolve import resolve_model
 from engine.runtime.console import Console
-from eval import wording
-from eval.page.table import summary_table
+from eval import advice, wording
+from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
 
 if TYPE_CHECKING:
@@ -36,13 +36,17 @@ def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -
 
 
 def _show_figures(report: Report, console: Console) -> None:
-    """Prints the quality table, or one line where there was nothing to measure on."""
+    """Prints all systems and what tuning did, or one line where there was nothing to measure on."""
     _, figures = wording.shown_results(report)
-    if figures.queries:
-        console.show(summary_table(report))
+    if not figures.queries:
+        missing = f"there were no queries to evaluate on ({wording.questions(report)})"
+        console.step("report", f"{missing}. {advice.advice(report)}")
         return
-    advice = wording.advice(report)
-    console.step("report", f"there were no queries to evaluate on ({wording.questions(report)}). {advice}")
+    systems = systems_table(report)
+    if systems:
+        console.show(systems)
+        console.show("")
+    console.show(summary_table(report))
 
 
 def load_lines(folder: str) -> str:

@@ -46,6 +46,14 @@ class Bm25Index:
         self.vocabulary = vocabulary
         self._index = _build(numbers, vocabulary, k1, b) if vocabulary else None
 
+    @property
+    def num_bytes(self) -> int:
+        """Returns the bytes of the index in memory: scores of (term, text) pairs, their places, and the terms."""
+        if self._index is None:
+            return 0
+        terms = sum(len(term.encode("utf-8", "surrogatepass")) for term in self.vocabulary)
+        return terms + sum(int(self._index.scores[name].nbytes) for name in ("data", "indices", "indptr"))
+
     def scores(self, query: str) -> Scores:
         """Computes the score of every row, float32 (rows,); terms that no row holds count nothing."""
         known = [self.vocabulary[term] for term in self._terms_of(query) if term in self.vocabulary]

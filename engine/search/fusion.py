@@ -28,18 +28,24 @@ Gains = Callable[[Ranking], NDArray[np.float64]]
 
 
 def standardised(ranking: Ranking) -> NDArray[np.float64]:
-    """Returns the scores above the last one of the ranking, in standard deviations of the ranking's scores.
+    """Returns the scores above what a passage that the ranking lacks can have, in standard deviations of its scores.
 
-    So a passage that stands out by far from the others of its ranking counts more than a first one among equals.
+    So a passage that stands out by far from the others of its ranking counts more than a first one among equals. A full
+    ranking may have been cut anywhere among equals, so that its last place counts nothing. One that ends early lacks
+    only what no word of the query is in: that scores 0, and takes part in the deviation as one more place, so that an
+    only hit counts too.
     """
     rows, scores = ranking
     is_found = rows >= 0
     found = np.where(is_found, scores, 0.0).astype(np.float64)
-    counts = np.maximum(is_found.sum(axis=1, keepdims=True), 1)  # a query without words finds nothing
-    means = found.sum(axis=1, keepdims=True) / counts
-    spread = np.sqrt((np.where(is_found, found - means, 0.0) ** 2).sum(axis=1, keepdims=True) / counts)
-    above = found - np.where(is_found, found, np.inf).min(axis=1, keepdims=True, initial=np.inf)
-    return np.where(is_found, above / np.where(spread > 0, spread, 1.0), 0.0)
+    last = np.where(is_found, found, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    ends_early = ~is_found.all(axis=1, keepdims=True)
+    lacking = np.where(ends_early, np.minimum(last, 0.0), np.where(np.isfinite(last), last, 0.0))
+    counts = np.maximum(is_found.sum(axis=1, keepdims=True) + ends_early, 1)
+    means = (found.sum(axis=1, keepdims=True) + ends_early * lacking) / counts
+    squares = np.where(is_found, found - means, 0.0) ** 2
+    spread = np.sqrt((squares.sum(axis=1, keepdims=True) + ends_early * (lacking - means) ** 2) / counts)
+    return np.where(is_found, (found - lacking) / np.where(spread > 0, spread, 1.0), 0.0)
 
 
 def reciprocal(ranking: Ranking) -> NDArray[np.float64]:

@@ -22,6 +22,7 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.task.shares import target_shares
 from engine.text.words import words
 from eval.data_quality.diversity import MOST_COMPARED, SampleDiversity, describe_diversity, distinct_n
+from eval.data_quality.meaning import MeaningFigures
 from eval.draws import draw_rows
 
 MOST_DESCRIBED = 100_000
@@ -96,6 +97,8 @@ class DataQuality:
     distinct_2_at_equal_number: DiversityFigures | None = None
     diversity: Mapping[str, SampleDiversity] = field(default_factory=dict)
     """Of `kept` queries, and of as many `real` ones with a benchmark; empty in reports from before it was measured."""
+    meaning: Mapping[str, MeaningFigures] = field(default_factory=dict)
+    """Of `synthetic` queries as they reached the round trip, and as many `real` ones; empty where none was encoded."""
 
 
 def describe_queries(queries: Sequence[str]) -> QueryFigures:

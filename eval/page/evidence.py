@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -19,14 +19,14 @@ from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import ExamplesFolder
 from engine.text.hashes import Integers
 from eval.evaluation import Evaluation
+from eval.page.texts import excerpt, first_passages
+from eval.page.wins import Wins, find_wins
 from eval.retrieval.corpus import Corpus
 from eval.retrieval.metrics import HEADLINE, best_rank
 from eval.retrieval.ranking import Results
 
 SHOWN_KEPT, SHOWN_REJECTED, SHOWN_CHANGES = 6, 8, 5
 """The numbers of kept samples, of rejected ones, and of queries that gained or lost most, that are shown."""
-EXCERPT_CHARACTERS = 280
-"""The characters that are shown of a passage."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +83,12 @@ class Evidence:
     kept: Sequence[ShownSample]
     rejected: Sequence[ShownSample]
     changes: Changes
+    wins: Mapping[str, Wins] = field(default_factory=dict)
+    """By system; empty where there is no query."""
 
 
 def gather_evidence(examples: ExamplesFolder, evaluation: Evaluation, seed: int) -> Evidence:
-    """Gathers some kept and some rejected samples, and the queries that gained and lost most.
+    """Gathers some kept and some rejected samples, the queries that gained and lost most, and what each system wins.
 
     Args:
         examples: a finished folder.
@@ -98,6 +100,7 @@ def gather_evidence(examples: ExamplesFolder, evaluation: Evaluation, seed: int)
         kept=kept,
         rejected=rejected,
         changes=find_changes(evaluation.shown, evaluation.corpus, SHOWN_CHANGES),
+        wins=find_wins(evaluation.shown, evaluation.corpus),
     )
 
 
@@ -138,7 +141,7 @@ def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
     order = np.argsort(gains, kind="stable")
     worse = [int(row) for row in order if gains[row] < 0]
     better = [int(row) for row in order[::-1] if gains[row] > 0]
-    passages = _first_passages(corpus)
+    passages = first_passages(corpus)
     return Changes(
         better=[_changed(results, row, passages) for row in better[:count]],
         worse=[_changed(results, row, passages) for row in worse[:count]],
@@ -146,15 +149,6 @@ def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
         num_worse=len(worse),
         num_same=len(gains) - len(better) - len(worse),
     )
-
-
-def excerpt(text: str, characters: int = EXCERPT_CHARACTERS) -> str:
-    """Returns the start of a text on one line, cut at a word."""
-    line = " ".join(text.split())
-    if len(line) <= characters:
-        return line
-    start, _, _ = line[: characters + 1].rpartition(" ")
-    return f"{start or line[:characters]} …"
 
 
 def _shown(examples: ExamplesFolder, sample_id: int) -> ShownSample:
@@ -193,11 +187,3 @@ def _changed(results: Results, row: int, passages: Mapping[str, str]) -> Changed
         before=values["base"],
         after=values["tuned"],
     )
-
-
-def _first_passages(corpus: Corpus) -> dict[str, str]:
-    """Returns the first passage of each document, with the title in front, by document id."""
-    passages: dict[str, str] = {}
-    for document, title, text in zip(corpus.document_ids, corpus.titles, corpus.texts, strict=True):
-        passages.setdefault(document, f"{title}: {text}" if title and not text.startswith(title) else text)
-    return passages

@@ -15,17 +15,17 @@ from markupsafe import Markup
 from engine.search.fusion import POOL
 from engine.storage.typed import flatten, to_json_values
 from engine.text.durations import format_seconds
-from eval import wording
+from eval import advice, wording
 from eval.config import TEMPLATES
 from eval.data_quality.queries import DataQuality
 from eval.decision import LEAST_DOCUMENTS, TOLERATED
 from eval.page.evidence import Evidence
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip
+from eval.page.systems import compared_with, system_charts, system_rows
 from eval.report import Report, Settings
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.metrics import METRICS
-from eval.systems import describe
 
 QUALITY_AXIS = nice_axis(0, 1)
 """The axis of all metrics."""
@@ -73,16 +73,6 @@ class Funnel:
 
 
 @dataclass(frozen=True)
-class SystemRow:
-    """One system in the table of all, in words; `difference` is that to the chosen one, "" for that one itself."""
-
-    name: str
-    level: str
-    difference: str
-    trend: str
-
-
-@dataclass(frozen=True)
 class Span:
     """One step's part of the whole time."""
 
@@ -103,11 +93,11 @@ def render_page(report: Report, evidence: Evidence) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "describe": describe,
         "figure": wording.figure,
         "signed": wording.signed,
         "seconds": format_seconds,
         "gigabytes": wording.gigabytes,
+        "system_name": advice.system_name,
         "lower_first": lambda text: text[:1].lower() + text[1:],
     }
     return environment.get_template("report.html").render(page_values(report, evidence))
@@ -116,6 +106,7 @@ def render_page(report: Report, evidence: Evidence) -> str:
 def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
     """Returns everything that the template names."""
     name, figures = wording.shown_results(report)
+    known = report.recommendation
     shows_held_out = bool(report.retrieval and report.held_out.queries)
     return {
         "report": report,
@@ -126,13 +117,19 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "questions": wording.questions(report),
         "by_cluster": wording.by_cluster(figures),
         "headline": wording.headline(report),
-        "advice": wording.advice(report),
-        "choice": wording.choice_reason(report.choice) if report.choice else "",
-        "tuning": wording.tuning_sentence(report.choice) if report.choice else "",
-        "measured": wording.measured_sentence(report),
-        "harm_title": wording.harm_title(report),
-        "not_known": wording.not_known(report.recommendation) if report.recommendation else [],
+        "advice": advice.advice(report),
+        "choice": advice.choice_reason(report.choice) if report.choice else "",
+        "tuning": advice.tuning_sentence(report.choice) if report.choice else "",
+        "measured": advice.measured_sentence(report),
+        "crossfit": advice.crossfit_sentence(report),
+        "harm_title": advice.harm_title(report),
+        "not_known": advice.not_known(known) if known else [],
         "system_rows": system_rows(report),
+        "compared_with": advice.system_name(compared_with(report)),
+        "words_weight": f"{known.weight:.2f}" if known and known.weight is not None else "",
+        "charts": system_charts(report),
+        "wins": evidence.wins,
+        "coverage": coverage(report.data_quality),
         "pool": POOL,
         "quality": quality_chart(figures),
         "held_out": quality_chart(report.held_out) if shows_held_out else None,
@@ -148,16 +145,10 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
     }
 
 
-def system_rows(report: Report) -> list[SystemRow]:
-    """Returns a row for each system; none where none was chosen."""
-    systems = report.recommendation.systems if report.recommendation else {}
-    rows = []
-    for system, figures in systems.items():
-        difference, trend = "", ""
-        if figures.to_chosen:
-            difference, trend = wording.with_interval(figures.to_chosen), wording.trend_of(figures.to_chosen)
-        rows.append(SystemRow(describe(system), wording.mean_with_interval(figures), difference, trend))
-    return rows
+def coverage(quality: DataQuality) -> tuple[int, int]:
+    """Returns how many values of conditions have a kept example, and how many there are."""
+    cells = [cell for shares in quality.conditions.values() for cell in shares.values()]
+    return sum(cell.kept > 0 for cell in cells), len(cells)
 
 
 def quality_chart(figures: RetrievalFigures) -> QualityChart:

@@ -18,7 +18,7 @@ from engine.artifacts.report import ReportFolder
 from engine.errors import UserError
 from engine.search.encoder import EncoderConfig
 from engine.search.systems import DenseSystem
-from eval.page.evidence import excerpt
+from eval.page.texts import excerpt
 from eval.report import read_report
 from eval.retrieval.corpus import Corpus
 from eval.systems import tuned_encoder

@@ -1,15 +1,17 @@
-"""The table that a run ends with, on the terminal.
+"""The tables that a run ends with, on the terminal.
 
-In: a Report. Out: a rich table: BM25, base, tuned, and tuned minus base with its interval. Differences are coloured
-only where the interval leaves zero out.
+In: a Report. Out: rich tables that fit 80 columns: all systems beside the one to search with, and what tuning did to
+each metric. Differences are coloured only where they are significant.
 """
 
 from __future__ import annotations
 
+from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from eval import wording
+from eval import advice, wording
+from eval.page.systems import compared_with, system_rows
 from eval.report import Report
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS
@@ -21,15 +23,32 @@ STYLES = {"better": "bold green", "worse": "bold red", "unclear": ""}
 """The looks of a difference, by its trend."""
 
 
+def systems_table(report: Report) -> Table | None:
+    """Makes a table of all systems, with the advice below it; None where the report does not compare them."""
+    rows = system_rows(report)
+    if not rows:
+        return None
+    table = _table(f"All systems, on {wording.questions(report)}", box.SIMPLE_HEAD)
+    table.add_column("")
+    for name in ("nDCG@10", f"to {advice.system_name(compared_with(report))} [95 %]", "p", "query", "index"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        text, style = row.difference or "\u2013", "bold" if not row.difference else STYLES[row.trend]
+        difference = f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
+        name = f"[bold]{escape(row.name)}[/bold]" if not row.difference else escape(row.name)
+        table.add_row(name, row.level.partition(" ")[0], difference, row.p, row.latency, row.size)
+    told = [advice.advice_with_reason(report), advice.crossfit_sentence(report)]
+    table.caption = escape("\n".join(filter(None, told)))
+    return table
+
+
 def summary_table(report: Report) -> Table:
     """Makes a table with the rows BM25, base, tuned, difference and its 95 % interval, and a column per metric.
 
-    It fits a terminal of 80 columns.
+    The advice stands below it where `systems_table` has no place for it.
     """
     _, figures = wording.shown_results(report)
-    table = Table(
-        title=escape(wording.questions(report)), title_justify="left", title_style="bold", caption_justify="left"
-    )
+    table = _table(f"Tuning alone, on {wording.questions(report)}")
     table.add_column("")
     for metric in COLUMNS:
         table.add_column(wording.METRIC_NAMES[metric], justify="right")
@@ -40,8 +59,23 @@ def summary_table(report: Report) -> Table:
     table.add_row("tuned \u2212 base", *(_styled(difference.mean, difference) for difference in differences))
     table.add_row("95 % from", *(_styled(difference.low, difference) for difference in differences))
     table.add_row("     to", *(_styled(difference.high, difference) for difference in differences))
-    table.caption = escape(wording.advice_with_reason(report))
+    if not system_rows(report):
+        table.caption = escape(advice.advice_with_reason(report))
     return table
+
+
+def _table(title: str, lines: box.Box = box.HEAVY_HEAD) -> Table:
+    """Makes an empty table under a title."""
+    return Table(
+        title=escape(title),
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        caption_style="",
+        box=lines,
+        pad_edge=lines is not box.SIMPLE_HEAD,
+        collapse_padding=lines is box.SIMPLE_HEAD,
+    )
 
 
 def _styled(value: float, difference: DifferenceFigures) -> str:

@@ -1,8 +1,8 @@
 """Measures how long one query takes with each system, from its text to the passages.
 
 In: systems and queries. Out: medians and 95th percentiles, by system. Queries are timed one at a time, as a person
-sends them. With an encoder, encoding is told apart from searching, since only the latter grows with the number of
-passages; systems that are made of others do all of it, and rerank, in one time.
+sends them, and encoding apart from searching, since only the latter grows with the number of passages. A system made of
+others does all of its work together, which counts as searching.
 """
 
 from __future__ import annotations
@@ -35,9 +35,13 @@ class Latency:
     """How long one query takes with one system."""
 
     encode: Percentiles | None = None
-    """The time from text to vector; None for a system that encodes nothing."""
+    """The time from text to vector; None for a system that encodes nothing, or that does not tell it apart."""
     search: Percentiles
-    """The time from vector to passages; from text to passages for a system that is no encoder alone."""
+
+    @property
+    def p50_ms(self) -> float:
+        """The median of the whole, in milliseconds, as the sum of those of its two parts."""
+        return self.search.p50_ms + (self.encode.p50_ms if self.encode else 0.0)
 
 
 def measure_latency(systems: Sequence[System], queries: Sequence[str], repetitions: int) -> dict[str, Latency]:
@@ -60,11 +64,10 @@ def _latency(system: System, queries: Sequence[str], repetitions: int) -> Latenc
         prepared = time.perf_counter()
         search(DEPTH)
         seconds[repetition] = prepared - started, time.perf_counter() - prepared
-    counted = seconds[WARM_UP:]
-    if not isinstance(system, DenseSystem):
-        return Latency(search=_percentiles(counted.sum(axis=1)))
-    encoding, searching = (_percentiles(column) for column in counted.T)
-    return Latency(encode=encoding, search=searching)
+    encoding, searching = seconds[WARM_UP:].T
+    if isinstance(system, DenseSystem):
+        return Latency(encode=_percentiles(encoding), search=_percentiles(searching))
+    return Latency(search=_percentiles(encoding + searching))
 
 
 def _percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:

@@ -11,8 +11,12 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from engine.text.words import runs
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus
+
+_LETTERS = 2
+"""The letters that stand for a word in scripts without spaces between words, as they do for BM25."""
 
 
 def thinned(
@@ -20,7 +24,8 @@ def thinned(
 ) -> Benchmark:
     """Leaves out a share of the words that a query has in common with the documents that answer it.
 
-    Words without a term, such as stop words, stay. A query of shared words alone may become empty.
+    Words without a term, such as stop words, stay. A query of shared words alone may become empty. Words are parted by
+    blanks; a run of letters in a script without spaces counts as words of two letters each.
 
     Args:
         benchmark: queries with at least one relevant document each.
@@ -41,6 +46,25 @@ def thinned(
         draws = random.Random(f"{seed} {share} {query_id}")
         relevant = [name for name, grade in benchmark.qrels[query_id].items() if grade > 0]
         shared = set().union(*(terms[name] for name in relevant))
-        words = [word for word in query.split() if shared.isdisjoint(terms_of(word)) or draws.random() >= share]
-        queries[query_id] = " ".join(words)
+        queries[query_id] = _thinned(query, shared, terms_of, share, draws)
     return replace(benchmark, queries=queries)
+
+
+def _thinned(
+    query: str, shared: set[str], terms_of: Callable[[str], Sequence[str]], share: float, draws: random.Random
+) -> str:
+    """Leaves out shared words of one query; a gap in a run of letters is a blank, so that its sides stay apart."""
+    texts = [
+        "".join(word if shared.isdisjoint(terms_of(word)) or draws.random() >= share else " " for word in run)
+        for token in query.split()
+        for run in _runs(token)
+    ]
+    return " ".join(" ".join(texts).split())
+
+
+def _runs(token: str) -> list[list[str]]:
+    """Returns the words of what stands between two blanks, together where nothing parts them."""
+    letters = runs(token)
+    if all(len(run) == 1 for run in letters):
+        return [[token]]
+    return [["".join(run[at : at + _LETTERS]) for at in range(0, len(run), _LETTERS)] for run in letters]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from eval.advice import choice_sentence
 from eval.choice import THINNING, Evidence, HeldOut, choose
 from eval.report import Choice
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap
 from eval.weights import WEIGHTS, WeightCurves
-from eval.wording import choice_sentence
 
 QUERIES = 200
 AGREEMENTS = (0.4, 0.3, 0.2, 0.1)
@@ -66,14 +68,39 @@ def test_judged_queries_count_the_more_there_are_of_them() -> None:
     assert weights[-1] > 0.8
 
 
+def test_a_few_judged_queries_move_the_weight_a_little_whatever_they_reach() -> None:
+    weight = WEIGHTS[evidence(0.1).best()]
+    nothing = WeightCurves(np.zeros((5, len(WEIGHTS))), np.full(5, 0.1), list("abcde"))
+    assert WEIGHTS[evidence(0.1, nothing).best()] == weight, "five questions that no weight answers say nothing"
+    for seed in range(5):
+        few = curves(1.0, 0.1, 5, seed=seed)
+        assert WEIGHTS[evidence(0.1, few).best()] == pytest.approx(weight, abs=0.2)
+
+
+def test_the_best_weight_inside_leaves_out_neither_words_nor_meaning() -> None:
+    steep = WeightCurves(-10 * np.array(WEIGHTS) + np.zeros((60, 1)), np.full(60, 0.2), list("ab") * 30)
+    sets = Evidence([steep] * 4, np.empty(0))
+    assert WEIGHTS[sets.best()] == 0.0
+    assert WEIGHTS[sets.best(inside=True)] == WEIGHTS[1]
+    assert evidence(0.4).best() == evidence(0.4).best(inside=True)
+
+
+def test_judged_queries_tell_what_tuning_adds_too() -> None:
+    base, judged = evidence(0.4).synthetic, curves(0.5, 0.2, 60)
+    better = replace(judged, values=judged.values + 0.1)
+    held_out = HeldOut(base, base, (judged, better))
+    gain = held_out.gain(0.5, evidence(0.4).shares, Bootstrap(500))
+    assert gain.mean == pytest.approx(0.05), "sixty judged queries count as much as the synthetic ones"
+    assert held_out.without(3).judged, "some are left"
+
+
 def test_a_tuned_model_is_chosen_where_what_it_adds_is_sure() -> None:
     rng, base = np.random.default_rng(0), evidence(0.4).synthetic
     noise = rng.normal(0, 0.2, (QUERIES, 1))
 
     def choice_with(added: Floats | float, *, is_harmless: bool = True) -> Choice:
-        at_weight = [WeightCurves(found.values[:, :1], found.agreement, found.clusters) for found in base]
-        tuned = [WeightCurves(found.values + added, found.agreement, found.clusters) for found in at_weight]
-        return choose(evidence(0.4), Bootstrap(500), HeldOut(at_weight, tuned), is_harmless=is_harmless)
+        tuned = [replace(found, values=found.values + added) for found in base]
+        return choose(evidence(0.4), Bootstrap(500), HeldOut(base, tuned), is_harmless=is_harmless)
 
     sure, unclear, refused = choice_with(0.05), choice_with(noise), choice_with(0.05, is_harmless=False)
     assert (sure.model, unclear.model, refused.model) == ("tuned", "base", "base")
@@ -93,5 +120,16 @@ def test_the_sentence_says_what_the_choice_rests_on() -> None:
     assert (choice.synthetic, choice.documents, choice.real, choice.judged) == (QUERIES, QUERIES // 2, 100, 12)
     assert "over BM25 alone" in choice_sentence(choice)
     assert "over base alone" in choice_sentence(choice)
-    assert "on 200 synthetic queries of 100 documents" in choice_sentence(choice).replace("rests on", "on")
-    assert choice_sentence(choice).endswith("and on 100 real queries without judgements and on 12 judged ones.")
+    assert "on 200 synthetic queries of 100 documents" in choice_sentence(choice)
+    assert "This rests on 12 judged queries, and on 200" in choice_sentence(choice)
+    assert choice_sentence(choice).endswith("of the words they share, as the texts of 100 real queries say.")
+
+
+def test_words_alone_are_chosen_where_nothing_but_their_neighbours_is_as_good() -> None:
+    beside = np.where(np.array(WEIGHTS) >= 0.85, 0.5, 0.3) + np.zeros((60, 1))
+    names = [f"d{number}" for number in range(60)]
+    noise = np.random.default_rng(0).normal(0, 0.1, (30, len(WEIGHTS)))
+    values = beside + np.concatenate([noise, -noise])  # the mean is exact, and not sure
+    near, half = (WeightCurves(shown, np.full(60, 0.2), names) for shown in (values, np.full_like(values, 0.4)))
+    assert WEIGHTS[Evidence([near] * 4, np.empty(0)).best()] == 1.0
+    assert WEIGHTS[Evidence([half] * 4, np.empty(0)).best()] == 0.5, "far from alone, one half stays"

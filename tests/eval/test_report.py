@@ -44,6 +44,8 @@ def test_without_a_benchmark_only_what_comes_from_it_is_missing(tmp_path: Path) 
         "data_quality.real.",
         "data_quality.distinct_2_at_equal_number.",
         "data_quality.diversity.real.",
+        "data_quality.meaning.real.",
+        "data_quality.meaning.synthetic.nearest_other",
     )
     expected = ["retrieval" if key == "retrieval.tiny.bm25.ndcg@10" else key for key in KEYS]
     assert list(key_paths(report.as_json())) == [key for key in expected if not key.startswith(of_benchmark)]
@@ -65,6 +67,23 @@ def test_a_report_from_before_there_was_a_choice_reads_back(tmp_path: Path) -> N
     assert from_json_values(Report, values) == replace(report, recommendation=None)
 
 
+def test_a_report_from_before_systems_had_sizes_and_folds_reads_back(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    assert report.recommendation
+    values = report.as_json()
+    for name in ("weight", "folds", "seen"):
+        del values["recommendation"][name]
+    for figures in values["recommendation"]["systems"].values():
+        for name in ("p_holm", "recall", "index_bytes"):
+            del figures[name]
+    del values["data_quality"]["meaning"]
+    known = from_json_values(Report, values).recommendation
+    assert known
+    assert (known.weight, known.folds, known.seen) == (None, 0, None)
+    assert known.systems["base"].mean == report.recommendation.systems["base"].mean
+    assert (known.systems["base"].recall, known.systems["base"].p_holm) == ({}, None)
+
+
 def test_a_figure_that_no_step_reported_is_null_and_what_does_not_exist_is_left_out(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path)
     nothing = QueryFigures(0, WordLengths(histogram={}), 0.0, 0)
@@ -77,7 +96,7 @@ def test_a_figure_that_no_step_reported_is_null_and_what_does_not_exist_is_left_
     assert set(values["generation"].values()) == {None}
     assert values["latency"] == {"bm25": {"search": {"p50_ms": 1.0, "p95_ms": 2.0}}}
     kept = {"queries": 0, "words": {"histogram": {}}, "distinct_2": 0.0, "vocabulary": 0}
-    assert values["data_quality"] == {"kept": kept, "conditions": {}, "diversity": {}}
+    assert values["data_quality"] == {"kept": kept, "conditions": {}, "diversity": {}, "meaning": {}}
 
 
 def test_a_report_without_a_figure_that_every_report_has_is_refused(tmp_path: Path) -> None:

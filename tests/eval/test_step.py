@@ -11,12 +11,12 @@ import pytest
 
 from engine.artifacts.report import ReportFolder
 from engine.storage.typed import to_json_values
+from eval.advice import advice
 from eval.report import read_report
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS, evaluate
 from eval.retrieval.trec import read_qrels, read_run
 from eval.step import evaluate_model
-from eval.wording import advice
 from tests.support.small_run import NOUNS, build_run, finished_run, place_in, small_config, write_tuned_model
 
 
@@ -45,10 +45,10 @@ def test_figures_follow_from_the_run_files(report_dir: Path) -> None:
     assert figures.base["ndcg@10"] > 0.8, "MiniLM answers easy questions"
 
 
-def test_the_choice_saw_every_query_and_no_judgement(report_dir: Path) -> None:
+def test_the_choice_saw_every_query_and_every_judgement(report_dir: Path) -> None:
     report = read_report(report_dir)
     assert report.choice
-    assert (report.choice.synthetic, report.choice.documents, report.choice.judged) == (18, 12, 0)
+    assert (report.choice.synthetic, report.choice.documents, report.choice.judged) == (18, 12, 5)
     assert report.choice.real == 6, "of seven questions one was a demonstration; one of the others is not judged"
     assert report.choice.tuning
     assert report.recommendation

@@ -7,27 +7,22 @@ from dataclasses import replace
 import pytest
 
 from eval.cost import Amounts, Cost
-from eval.report import Recommendation, Report
+from eval.report import Report
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS
 from eval.significance import DifferenceFigures
 from eval.wording import (
     METRIC_NAMES,
     SYSTEM_NAMES,
-    advice,
-    advice_with_reason,
-    chosen_system,
+    amount_of_bytes,
     cost_sentence,
     figure,
     gigabytes,
     headline,
-    measured_sentence,
     money,
-    not_known,
     share,
     shown_results,
     signed,
-    tuning_sentence,
     with_interval,
 )
 from tests.support.small_run import small_report
@@ -95,6 +90,8 @@ def test_numbers_for_people() -> None:
     ]
     assert [figure(value) for value in (None, 1234, 1234.56)] == ["\u2013", "1,234", "1,234.6"]
     assert gigabytes(3_400_000_000) == "3.4 GB"
+    sizes = [amount_of_bytes(amount) for amount in (12, 1_500, 999_900_000, 3.4e9, 1.2e12)]
+    assert sizes == ["12 B", "1.5 kB", "1000 MB", "3.4 GB", "1200 GB"]
 
 
 def test_cost_is_said_with_what_is_known() -> None:
@@ -120,44 +117,3 @@ def test_cost_is_said_with_what_is_known() -> None:
 
 def test_small_amounts_of_money_keep_their_digits() -> None:
     assert [money(amount) for amount in (0.0, 0.000184, 0.25, 1234.5)] == ["0.00", "0.000184", "0.25", "1,234.50"]
-
-
-def test_one_voice_says_what_to_search_with(small: Report) -> None:
-    assert small.recommendation
-    assert small.choice
-    assert advice(small) == "Search with base + words, weight of words 0.30"
-    assert small.model == "base" != small.decision.model, "the encoder to use is that of the chosen system"
-    alone = replace(small.choice, weight=0.0)
-    assert chosen_system(alone) == "base"
-    assert chosen_system(replace(alone, weight=1.0)) == "BM25"
-    assert tuning_sentence(alone).startswith("Without words, the tuned model adds +0.006")
-    assert tuning_sentence(replace(alone, tuning=None)) == ""
-    unchosen = replace(small, recommendation=None)
-    assert advice(unchosen) == f"Use the {small.decision.model} model"
-    assert unchosen.model == small.decision.model
-    assert advice_with_reason(unchosen) == f"{advice(unchosen)}. {small.decision.why}"
-
-
-def test_a_system_that_is_better_than_the_chosen_one_is_named(small: Report) -> None:
-    assert small.recommendation
-    assert measured_sentence(small).endswith("; no other system is significantly better.")
-    systems = dict(small.recommendation.systems)
-    for low, is_better in ((0.01, True), (-0.01, False)):
-        systems["tuned"] = replace(systems["tuned"], to_chosen=DifferenceFigures(0.04, (low, 0.07), 0.02))
-        told = measured_sentence(replace(small, recommendation=replace(small.recommendation, systems=systems)))
-        assert ("; significantly better: tuned (+0.040 [+0.010, +0.070])." in told) == is_better
-        assert told.endswith("search with tuned.") == is_better
-
-
-def test_what_the_choice_could_not_see_is_said(small: Report) -> None:
-    assert small.choice
-    sees_all = replace(small.choice, documents=100)
-    for choice, expected in (
-        (sees_all, []),
-        (replace(sees_all, documents=12), ["Queries of only 12 documents"]),
-        (replace(sees_all, real=0), ["No real query was seen"]),
-        (replace(sees_all, tuning=None), ["No document was held out"]),
-        (None, ["How to search is not chosen"]),
-    ):
-        sentences = not_known(Recommendation(choice, 18, {}))
-        assert [sentence[: len(start)] for sentence, start in zip(sentences, expected, strict=True)] == expected

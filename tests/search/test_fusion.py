@@ -46,13 +46,26 @@ def test_a_fusion_is_what_a_dictionary_of_sums_gives(gains: Gains) -> None:
         assert (np.diff(sums[query, : len(expected)]) <= 0).all()
 
 
-def test_standardised_scores_count_from_the_last_one_in_standard_deviations() -> None:
-    rows, scores = np.array([[4, 2, 7, -1]]), np.array([[5.0, 3.0, 1.0, 0.0]], np.float32)
+def test_standardised_scores_of_a_full_ranking_count_from_the_last_one_in_standard_deviations() -> None:
+    rows, scores = np.array([[4, 2, 7]]), np.array([[5.0, 3.0, 1.0]], np.float32)
     expected = np.array([4.0, 2.0, 0.0]) / np.std([5.0, 3.0, 1.0])
-    assert standardised((rows, scores))[0] == pytest.approx([*expected, 0.0])
-    assert standardised((rows, 10 * scores + 3))[0] == pytest.approx([*expected, 0.0]), "any scale is the same"
+    assert standardised((rows, scores))[0] == pytest.approx(expected)
+    assert standardised((rows, 10 * scores + 3))[0] == pytest.approx(expected), "any scale is the same"
     equal = standardised((rows[:, :2], np.ones((1, 2), np.float32)))
     assert equal.tolist() == [[0.0, 0.0]], "equal scores tell nothing"
+
+
+def test_every_hit_of_a_ranking_that_ends_early_counts_more_than_none() -> None:
+    rows, scores = np.array([[4, 2, -1, -1]]), np.array([[5.0, 3.0, 0.0, 0.0]], np.float32)
+    expected = np.array([5.0, 3.0]) / np.std([5.0, 3.0, 0.0])
+    assert standardised((rows, scores))[0] == pytest.approx([*expected, 0, 0]), "what it lacks scores 0, as one place"
+    assert standardised((rows, 10 * scores))[0] == pytest.approx([*expected, 0, 0])
+    only = standardised((np.array([[4, -1]]), np.array([[7.0, 0.0]], np.float32)))
+    assert only.tolist() == [[2.0, 0.0]]
+    chance = standardised((np.array([[4, -1]]), np.zeros((1, 2), np.float32)))
+    assert chance.tolist() == [[0.0, 0.0]], "a passage that shares no word is no hit"
+    below = standardised((rows, np.array([[-1.0, -3.0, 0.0, 0.0]], np.float32)))[0]
+    assert below[0] > below[1] == 0.0, "scores below zero count from the last one"
 
 
 @pytest.mark.filterwarnings("error")
@@ -80,5 +93,7 @@ def test_documents_are_ranked_by_a_fusion_of_fusions() -> None:
     both = FusedSystem("both", [Part(words, 0.3), Part(other, 0.7)], corpus.ranks_of_ids)
     again = FusedSystem("again", [Part(both, 0.5), Part(other, 0.5)], corpus.ranks_of_ids)
     benchmark = Benchmark("x", {"q": "fox"}, {"q": {"c": 1}})
-    assert list(rank_documents(both, benchmark, corpus, 100)["q"]) == ["c", "b", "a"]
+    assert list(rank_documents(both, benchmark, corpus, 100)["q"]) == ["c", "a", "b"], (
+        "an only hit by words counts more than none"
+    )
     assert next(iter(rank_documents(again, benchmark, corpus, 100)["q"])) == "c"

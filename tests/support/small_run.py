@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
 from engine.text.words import words
 from eval.config import ReportConfig
+from eval.crossfit import Chosen, Selection
+from eval.data_quality.meaning import MeaningFigures
 from eval.data_quality.queries import quality_figures
 from eval.evaluation import Evaluation, conclude, with_recommendation
 from eval.figures import assemble, with_effort
@@ -50,6 +53,7 @@ from eval.retrieval.ranking import measure
 from eval.significance import DifferenceFigures
 from eval.step import evaluate_model
 from eval.synthetic import held_out_queries
+from eval.weights import FOLDS
 from tests.support.places import NoEngines
 
 DOCUMENTS = {
@@ -252,6 +256,13 @@ CHOICE = Choice(
     lost=0.56,
 )
 """The way to search that the report shows."""
+CHOSEN = Chosen(CHOICE, 0.3, [Selection("base", 0.3, 0.3)] * FOLDS)
+"""The same, as if it had been chosen without every part of the queries too."""
+MEANING = {
+    "synthetic": MeaningFigures(6, 5.1, 0.7, 0.42, 0.31),
+    "real": MeaningFigures(6, 5.4, 0.8, 0.35, 0.33),
+}
+"""What vectors say of the queries."""
 
 
 def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evaluation:
@@ -262,11 +273,14 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
     judged_results = measure(small_benchmark(), systems, corpus, 100) if judged else None
     sparse = Latency(search=Percentiles(0.4, 0.9))
     dense = Latency(encode=Percentiles(5.25, 7.5), search=Percentiles(0.4, 0.9))
-    latency = {"bm25": sparse, "base": dense, "tuned": dense}
+    both = Latency(search=Percentiles(6.5, 9.0))
+    latency = {"bm25": sparse, "base": dense, "tuned": dense, "base_words": both, "tuned_words": both}
     config = small_config()
     evaluation = conclude(config, corpus, judged_results, held_out, latency, analyser=ANALYSER)
     named = CorpusSystems({system.name: system for system in systems}, corpus, words)
-    return with_recommendation(config, evaluation, named, CHOICE, CHOICE.synthetic)
+    evaluation = with_recommendation(config, evaluation, named, CHOSEN, CHOICE.synthetic)
+    alone = {"synthetic": replace(MEANING["synthetic"], nearest_other=None)}
+    return replace(evaluation, meaning=MEANING if judged else alone)
 
 
 def small_config(benchmark: str = "") -> ReportConfig:

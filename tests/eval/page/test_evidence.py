@@ -9,7 +9,6 @@ from eval.page.evidence import (
     SHOWN_KEPT,
     SHOWN_REJECTED,
     draw_samples,
-    excerpt,
     find_changes,
     gather_evidence,
     shown_samples,
@@ -57,9 +56,3 @@ def test_evidence_of_a_run_without_a_benchmark_shows_held_out_queries(tmp_path: 
     evidence = gather_evidence(ExamplesFolder(folders["examples"]), small_evaluation(folders, judged=False), 0)
     assert (len(evidence.kept), len(evidence.rejected)) == (SHOWN_KEPT, SHOWN_REJECTED)
     assert all(item.query_id.startswith("sample-") for item in (*evidence.changes.better, *evidence.changes.worse))
-
-
-def test_an_excerpt_is_one_line_cut_at_a_word() -> None:
-    assert excerpt("one\n two   three", 100) == "one two three"
-    assert excerpt("one two three", 8) == "one two …"
-    assert excerpt("x" * 30, 8) == "xxxxxxxx …"

@@ -10,7 +10,7 @@ import pytest
 
 from eval.cost import Amounts, Cost
 from eval.data_quality.queries import QueryFigures, WordLengths
-from eval.page.page import funnel, page_values, quality_chart, render_page, system_rows, timeline
+from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
 from eval.report import Bm25Settings, GenerationRates, Recommendation, TrainingFigures
 from tests.support.small_run import ANALYSER, small_report
 
@@ -115,32 +115,54 @@ def test_the_page_begins_with_how_to_search_then_what_tuning_added(tmp_path: Pat
     text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
     parts = [
         "Search with base + words, weight of words 0.30",
-        "Their judgements took no part in the choice.",
+        "No judged query took part",
         "Queries of only 12 documents took part, so the choice says little.",
+        "Difference to base + words [95 %]",
         f"Measured on 5 judged questions of tiny. BM25 reads words so: {ANALYSER}.",
+        "\u2020 Cross-fitted: the choice was made 10 times",
+        "The systems Quality and time",
+        "Recall by number of documents",
+        "Queries that one system alone answers best",
         "What tuning added: ",
         "With words at weight 0.30, the tuned model adds +0.006 [\u22120.002, +0.014] to the base",
         "Alone, the tuned model passes the check for harm",
         "Measured on 5 judged questions of tiny. Lines are",
+        "From plan to training data",
     ]
     places = [text.index(part) for part in parts]
     assert places == sorted(places)
     assert "Use the" not in text, "there is one piece of advice"
-    rows = {row.name: row for row in system_rows(report)}
-    assert list(rows) == ["BM25", "base", "tuned", "base + words", "tuned + words"]
-    assert [name for name, row in rows.items() if not row.difference] == ["base + words"]
-    assert rows["base"].level.startswith(f"{report.retrieval['tiny'].base['ndcg@10']:.3f} [")
     assert "but that their texts, without judgements" in text
+
+
+def test_judged_questions_that_took_part_in_the_choice_are_said_to(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    assert report.choice
+    assert report.recommendation
+    judged = replace(report.recommendation, choice=replace(report.choice, judged=5))
+    text = " ".join(" ".join(checked(render_page(replace(report, recommendation=judged), evidence)).text).split())
+    assert "This rests on 5 judged queries, and on 18 synthetic queries" in text
+    assert "How to search was chosen with them too, so that what was chosen is measured by cross-fitting." in text
+    assert "No judged query took part" not in text
 
 
 def test_without_a_choice_the_page_says_which_model_to_use_and_why_no_more(tmp_path: Path) -> None:
     report, evidence = small_report(tmp_path)
     old, too_few = (replace(report, recommendation=known) for known in (None, Recommendation(None, 3, {})))
     for shown in (old, too_few):
-        text = " ".join(" ".join(checked(render_page(shown, evidence)).text).split())
-        assert f"Use the {report.decision.model} model" in text
+        html = render_page(shown, evidence)
+        text = " ".join(" ".join(checked(html).text).split())
+        assert f"<h1>Use the {report.decision.model} model</h1>" in html, "nothing else stands above the advice"
+        assert report.decision.why in text
         assert "Search with" not in text
         assert ("How to search is not chosen: 3 synthetic queries" in text) == (shown is too_few)
+
+
+def test_the_page_shows_how_diverse_and_how_near_to_real_ones_queries_are(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
+    assert "Synthetic 6 5.1 0.700 0.420 0.310 Real 6 5.4 0.800 0.350 0.330" in text
+    assert "2 of 2 values that were shown to the generator have a kept example." in text
 
 
 def test_without_a_benchmark_the_page_says_so(tmp_path: Path) -> None:
@@ -183,6 +205,7 @@ def test_the_page_says_what_training_came_to(tmp_path: Path) -> None:
 def test_latency_has_a_dash_for_what_a_system_does_not_do(tmp_path: Path) -> None:
     text = " ".join(" ".join(checked(render_page(*small_report(tmp_path))).text).split())
     assert "BM25 \u2013 \u2013 0.4 ms 0.9 ms base 5.2 ms 7.5 ms 0.4 ms 0.9 ms" in text
+    assert "base + words \u2013 \u2013 6.5 ms 9.0 ms" in text
 
 
 def test_nothing_held_out_and_nothing_reported_still_gives_a_page(tmp_path: Path) -> None:
@@ -202,7 +225,7 @@ def test_nothing_held_out_and_nothing_reported_still_gives_a_page(tmp_path: Path
     text = " ".join(checked(render_page(bare, evidence)).text)
     assert "What tuning added: nothing to measure on" in text
     unchosen = " ".join(checked(render_page(replace(bare, recommendation=None), evidence)).text)
-    assert "Nothing to measure on" in unchosen
+    assert "What tuning added: nothing to measure on" in unchosen
     assert "No query was kept." in text
     assert "How long the engines worked is not known." in text
 

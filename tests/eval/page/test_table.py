@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from eval.page.table import COLUMNS, STYLES, summary_table
+from eval.page.table import COLUMNS, STYLES, summary_table, systems_table
 from eval.significance import DifferenceFigures
 from tests.support.small_run import small_report
 
@@ -31,11 +31,25 @@ def test_the_table_has_every_system_and_metric(tmp_path: Path) -> None:
         assert metric in text
     assert f"{report.retrieval['tiny'].base['ndcg@10']:.3f}" in text
     assert "5 judged questions of tiny" in text
-    told = " ".join(text.split())
-    assert "Search with base + words, weight of words 0.30; the tuned model adds +0.006" in told
-    assert "Use the" not in told, "there is one piece of advice"
+    assert "Search with" not in text, "the advice stands below the table of all systems"
     plain = " ".join(rendered(summary_table(replace(report, recommendation=None))).split())
     assert f"Use the {report.decision.model} model. On 8 synthetic queries" in plain
+
+
+def test_all_systems_stand_beside_the_chosen_one_in_80_columns(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    text = rendered(systems_table(report))
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 80
+    for name in ("BM25", "base", "tuned", "base + words \u2020", "tuned + words \u2020"):
+        assert any(line.strip().startswith(name) for line in lines), name
+    told = " ".join(text.split())
+    assert "to base + words [95 %]" in told
+    assert "Search with base + words, weight of words 0.30; the tuned model adds +0.006" in told
+    assert "No judged query took part" in told
+    assert "\u2020 Cross-fitted" in told
+    assert "Use the" not in told, "there is one piece of advice"
+    assert systems_table(replace(report, recommendation=None)) is None
 
 
 def test_names_with_markup_are_shown_as_they_are(tmp_path: Path) -> None:

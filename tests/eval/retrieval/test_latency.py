@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from engine.search.dense import DenseIndex
 from engine.search.systems import Bm25System, DenseSystem, Search
 from eval.retrieval.corpus import read_corpus
-from eval.retrieval.latency import WARM_UP, measure_latency
+from eval.retrieval.latency import WARM_UP, Latency, Percentiles, measure_latency
 from tests.support.small_run import build_run, small_systems
 
 
@@ -67,3 +68,18 @@ def test_a_dense_system_also_encodes() -> None:
     latency = measure_latency([system], ["one"], 2)["tuned"]
     assert latency.encode is not None
     assert latency.encode.p95_ms >= latency.encode.p50_ms > 0
+
+
+def test_a_system_that_does_everything_at_once_counts_all_of_its_time_as_searching() -> None:
+    class Slow:
+        name = "both"
+
+        def prepare(self, queries: Sequence[str]) -> Search:
+            time.sleep(0.005)
+            return lambda depth: (np.zeros((1, depth), np.int64), np.zeros((1, depth), np.float32))
+
+    latency = measure_latency([Slow()], ["one"], 2)["both"]
+    assert latency.encode is None
+    assert latency.search.p50_ms == latency.p50_ms >= 5, "it cannot be faster than it sleeps"
+    both = Latency(encode=Percentiles(2.0, 3.0), search=Percentiles(1.0, 4.0))
+    assert both.p50_ms == 3.0

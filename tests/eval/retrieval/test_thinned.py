@@ -31,3 +31,13 @@ def test_a_share_is_left_out_whatever_the_order_of_the_queries() -> None:
     backwards = Benchmark("x", dict(reversed(queries.items())), benchmark.qrels)
     assert thinned(backwards, CORPUS, TERMS, 0.5).queries == half.queries
     assert thinned(benchmark, CORPUS, TERMS, 0.5, seed=1).queries != half.queries
+
+
+def test_words_of_a_script_without_spaces_are_pairs_of_letters() -> None:
+    corpus = Corpus(["1"], ["a"], [""], ["猫が庭で眠る。"])
+    terms = Analyser("japanese").terms
+    queries = {"q": "GPUと 庭で眠る猫が", "r": "犬は庭で走る"}
+    benchmark = Benchmark("x", queries, {name: {"a": 1} for name in queries})
+    assert thinned(benchmark, corpus, terms, 1.0).queries == {"q": "GPUと", "r": "犬は 走る"}
+    some = [thinned(benchmark, corpus, terms, 0.5, seed).queries["r"] for seed in range(20)]
+    assert set(some) == {"犬は庭で走る", "犬は 走る"}, "what is not left out stays as it was"

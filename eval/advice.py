@@ -1,0 +1,202 @@
+"""Says how to search, and what that rests on: the same words on the page, in the terminal and wherever else.
+
+In: a Report, or its Choice. Out: short strings. There is one piece of advice, that of the choice; where none was made,
+that of the decision. What was measured is told beside it as figures, and never as a second piece of advice. A system is
+called better than another one only where the interval of their difference leaves zero out, and where the difference is
+significant after Holm's correction for all the systems that are compared.
+"""
+
+from __future__ import annotations
+
+import math
+
+from eval.report import Choice, Recommendation, Report, SystemFigures
+from eval.systems import describe
+from eval.wording import (
+    ALL_SYSTEM_NAMES,
+    FEW_DOCUMENTS,
+    SYSTEM_NAMES,
+    questions,
+    signed,
+    trend_of,
+    with_interval,
+)
+
+SIGNIFICANT = 0.05
+"""Differences with a smaller p count as significant."""
+DAGGER = "\u2020"
+"""The mark of a cross-fitted figure."""
+_MOST_TIMES = 50
+"""A gain that would need more queries than so many times those that there are is not spoken of."""
+
+
+def system_name(name: str) -> str:
+    """Returns what people read in place of the name of a system."""
+    return describe(name)
+
+
+def advice(report: Report) -> str:
+    """Says in a few words what to search with, such as `Search with base + words, weight of words 0.30`."""
+    if report.choice is None:
+        return f"Use the {report.decision.model} model"
+    return f"Search with {chosen_system(report.choice)}"
+
+
+def advice_with_reason(report: Report) -> str:
+    """Says what to search with, and what it rests on, in a few lines of a terminal; without a choice, the decision."""
+    choice = report.choice
+    if choice is None:
+        return f"{advice(report)}. {report.decision.why}"
+    assert report.recommendation, "a choice is part of it"
+    sentences = [f"{advice(report)}{_about_tuned(choice)}.", measured_sentence(report), warning(choice)]
+    return " ".join(filter(None, sentences))
+
+
+def chosen_system(choice: Choice) -> str:
+    """Names the chosen system, with the weight of words where it searches by both."""
+    weight = f", weight of words {choice.weight:.2f}" if 0 < choice.weight < 1 else ""
+    return f"{system_name(choice.system)}{weight}"
+
+
+def choice_sentence(choice: Choice) -> str:
+    """Says what to search with, what it gains, and what that rests on."""
+    return f"{chosen_system(choice)}: {choice_reason(choice)}"
+
+
+def choice_reason(choice: Choice) -> str:
+    """Says what the chosen system gains, and what that rests on."""
+    gains = []
+    if choice.weight < 1:
+        gains.append(f"{with_interval(choice.over_words)} over BM25 alone")
+    if choice.weight > 0:
+        gains.append(f"{with_interval(choice.over_meaning)} over base alone")
+    judged = f"{choice.judged:,} judged queries, and on " if choice.judged else ""
+    real = f", as the texts of {choice.real:,} real queries say" if choice.real else ""
+    return (
+        f"nDCG@10 {', '.join(gains)}{_about_tuned(choice)}. This rests on {judged}"
+        f"{choice.synthetic:,} synthetic queries of {choice.documents:,} documents, taken to lack "
+        f"{100 * choice.lost:.0f} % of the words they share{real}."
+    )
+
+
+def tuning_sentence(choice: Choice) -> str:
+    """Says what the tuned model adds to the chosen way to search; "" where that was not measured."""
+    if choice.tuning is None:
+        return ""
+    beside = {0.0: "Without words", 1.0: "Where words alone are searched"}.get(
+        choice.weight, f"With words at weight {choice.weight:.2f}"
+    )
+    adds = f"the tuned model adds {with_interval(choice.tuning)} to the base"
+    judged = " and on the judged ones" if choice.judged else ""
+    on = f"on synthetic queries of held-out documents that lack as many words{judged}"
+    return f"{beside}, {adds} {on}, {_then(choice)}."
+
+
+def harm_title(report: Report) -> str:
+    """Says what the decision between the two models alone came to."""
+    if report.decision.model == "tuned":
+        return "Alone, the tuned model passes the check for harm"
+    return "Alone, the tuned model does not pass the check for harm"
+
+
+def warning(choice: Choice) -> str:
+    """Warns where nothing but the generator's queries, or no judgement, speaks for the choice; "" where some does."""
+    if choice.judged:
+        return ""
+    if choice.real:
+        return (
+            "No judged query took part: the choice rests on queries of the generator, and on how far words and "
+            "meaning agree on real ones."
+        )
+    return (
+        "Caution: the choice rests on the generator's own queries alone. How many of a document's words people leave "
+        "out is not known, so queries with more and with fewer of them count alike."
+    )
+
+
+def not_known(recommendation: Recommendation) -> list[str]:
+    """Says in sentences what the choice could not see."""
+    choice = recommendation.choice
+    if choice is None:
+        count = f"{recommendation.synthetic:,} synthetic queries of fewer than five documents"
+        return [f"How to search is not chosen: {count} are too few to compare words, meaning and both."]
+    sentences = [warning(choice)] if warning(choice) else []
+    if choice.documents < FEW_DOCUMENTS and choice.judged < FEW_DOCUMENTS:
+        sentences.append(f"Queries of only {choice.documents:,} documents took part, so the choice says little.")
+    if choice.tuning is None:
+        sentences.append("No document was held out, so what tuning adds to words is not known, and the base stays.")
+    return sentences
+
+
+def measured_sentence(report: Report) -> str:
+    """Says what the chosen system reaches, and which systems are significantly better than it; "" without figures."""
+    if not report.choice or not report.recommendation or not report.recommendation.systems:
+        return ""
+    systems, name = report.recommendation.systems, system_name(report.choice.system)
+    better = [
+        f"{system_name(other)} ({with_interval(figures.to_chosen)})"
+        for other, figures in systems.items()
+        if figures.to_chosen and trend_to_chosen(figures) == "better"
+    ]
+    start = f"On {questions(report)}, {name} reaches an nDCG@10 of {systems[report.choice.system].mean:.3f}"
+    if not better:
+        return f"{start}; no other system is significantly better."
+    rest = "other queries besides" if report.choice.judged else "other queries"
+    return f"{start}; significantly better on these: {', '.join(better)}. The choice rests on {rest}."
+
+
+def crossfit_sentence(report: Report) -> str:
+    """Says how the figures of what was chosen are kept honest; "" where they are those of a fixed system."""
+    known = report.recommendation
+    if not known or not known.choice or not known.folds or known.seen is None:
+        return ""
+    each = "document" if not report.retrieval else "question"
+    return (
+        f"{DAGGER} Cross-fitted: the choice was made {known.folds} times, each time without a part of the {each}s, "
+        f"and each {each} is scored by a choice that did not see it. Chosen by all of them, "
+        f"{system_name(known.choice.system)} has {known.seen:.3f}, which flatters it."
+    )
+
+
+def is_crossfitted(recommendation: Recommendation, name: str) -> bool:
+    """Tells whether the figures of a system are cross-fitted: the chosen one, and those with words."""
+    choice = recommendation.choice
+    by_words = ALL_SYSTEM_NAMES.keys() - SYSTEM_NAMES.keys()
+    return bool(choice and recommendation.folds and name in {choice.system, *by_words})
+
+
+def trend_to_chosen(figures: SystemFigures) -> str:
+    """Returns the word better or worse where a system surely differs from the chosen one, else the word unclear."""
+    if figures.to_chosen is None or (figures.p_holm is not None and figures.p_holm >= SIGNIFICANT):
+        return "unclear"
+    return trend_of(figures.to_chosen)
+
+
+def mean_with_interval(figures: SystemFigures) -> str:
+    """Writes a mean and its interval, such as `0.569 [0.521, 0.617]`."""
+    low, high = figures.ci95
+    return f"{figures.mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def p_value(p: float | None) -> str:
+    """Writes a p value, such as `0.03` or `< 0.001`; "" where there is none."""
+    if p is None:
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def _about_tuned(choice: Choice) -> str:
+    return f"; the tuned model adds {with_interval(choice.tuning)}, {_then(choice)}" if choice.tuning else ""
+
+
+def _then(choice: Choice) -> str:
+    tuning = choice.tuning
+    assert tuning, "there is something to follow from"
+    if choice.model == "tuned":
+        return "which is why it is chosen"
+    if tuning.low > 0:
+        return "but harm is not ruled out, so the base stays"
+    times = math.ceil(((tuning.mean - tuning.low) / tuning.mean) ** 2) if signed(tuning.mean).startswith("+") else 0
+    if not 1 < times <= _MOST_TIMES:
+        return "so the base stays"
+    return f"so the base stays unless about {times} times as many queries confirm it"

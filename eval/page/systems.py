@@ -1,0 +1,109 @@
+"""What the page shows of all systems: the table that it begins with, quality over cost, and recall over depth.
+
+In: a Report. Out: rows of texts and drawings for the template. Systems stand in the order of the report, whatever they
+are; those that this project does not know by name are shown under the name that they have.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from eval import advice, wording
+from eval.page.charts import Point, curves, scatter
+from eval.report import Report, SystemFigures
+from eval.retrieval.latency import Latency
+
+_UNKNOWN = "\u2013"
+
+
+@dataclass(frozen=True)
+class SystemRow:
+    """One system in the table of all, in words; `difference` is that to the chosen one, "" for that one itself."""
+
+    name: str
+    level: str
+    difference: str
+    trend: str
+    p: str
+    recall: str
+    latency: str
+    size: str
+
+
+@dataclass(frozen=True)
+class SystemCharts:
+    """Quality over latency and over the size of the index, and recall over depth; "" where there is nothing to draw."""
+
+    latency: Markup
+    size: Markup
+    recall: Markup
+    legend: Mapping[str, str]
+    """The names of the systems by the CSS classes of their lines."""
+
+
+def compared_with(report: Report) -> str:
+    """Returns the name of the system that the others are compared with."""
+    return report.choice.system if report.choice else report.decision.model
+
+
+def system_rows(report: Report) -> list[SystemRow]:
+    """Returns a row for each system; none where none was measured."""
+    return [_row(report, name, figures) for name, figures in _systems(report).items()]
+
+
+def system_charts(report: Report) -> SystemCharts:
+    """Draws all systems; one whose latency or size is not known is missing in that drawing."""
+    systems = _systems(report)
+    latencies = {name: latency.p50_ms for name, latency in report.latency.items()}
+    sizes = {name: float(figures.index_bytes or 0) for name, figures in systems.items()}
+    recall = {kind_of(name): figures.recall for name, figures in systems.items() if figures.recall}
+    return SystemCharts(
+        scatter(_points(systems, latencies), milliseconds, "nDCG@10 by the time of one query"),
+        scatter(_points(systems, sizes), wording.amount_of_bytes, "nDCG@10 by the size of the index"),
+        curves(recall, "Recall by number of documents"),
+        {kind_of(name): advice.system_name(name) for name in systems},
+    )
+
+
+def kind_of(system: str) -> str:
+    """Returns the CSS classes of a system: `base words` for base_words, and for a name not known here `other NAME`."""
+    classes = re.sub(r"[^a-z0-9]+", " ", system.lower()).strip()
+    return classes if system in wording.ALL_SYSTEM_NAMES else f"other {classes}"
+
+
+def milliseconds(value: float) -> str:
+    """Writes a latency, such as `5.2 ms`."""
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.2g} ms" if value < 1 else f"{value:.3g} ms"
+
+
+def _systems(report: Report) -> Mapping[str, SystemFigures]:
+    return report.recommendation.systems if report.recommendation else {}
+
+
+def _row(report: Report, name: str, figures: SystemFigures) -> SystemRow:
+    assert report.recommendation, "figures of systems are part of it"
+    mark = f" {advice.DAGGER}" if advice.is_crossfitted(report.recommendation, name) else ""
+    latency: Latency | None = report.latency.get(name)
+    depth = max(figures.recall, default=None)
+    return SystemRow(
+        name=f"{advice.system_name(name)}{mark}",
+        level=advice.mean_with_interval(figures),
+        difference=wording.with_interval(figures.to_chosen) if figures.to_chosen else "",
+        trend=advice.trend_to_chosen(figures),
+        p=advice.p_value(figures.p_holm),
+        recall=_UNKNOWN if depth is None else f"{figures.recall[depth]:.3f}",
+        latency=milliseconds(latency.p50_ms) if latency else _UNKNOWN,
+        size=_UNKNOWN if figures.index_bytes is None else wording.amount_of_bytes(figures.index_bytes),
+    )
+
+
+def _points(systems: Mapping[str, SystemFigures], costs: Mapping[str, float]) -> list[Point]:
+    return [
+        Point(kind_of(name), advice.system_name(name), costs[name], figures.mean, *figures.ci95)
+        for name, figures in systems.items()
+        if costs.get(name, 0) > 0
+    ]

@@ -1,0 +1,51 @@
+"""Charts on logarithmic scales have round ticks, names that can be read, and every value in its place."""
+
+from __future__ import annotations
+
+import re
+
+from eval.page.charts import Point, curves, log_ticks, scatter, spread
+
+
+def test_ticks_are_round_and_around_the_values() -> None:
+    assert log_ticks(0.6, 7) == [0.5, 1, 2, 5, 10]
+    assert log_ticks(5, 5) == [5, 10]
+    for low, high in ((0.03, 900), (12, 13), (1e6, 1e9)):
+        ticks = log_ticks(low, high)
+        assert 2 <= len(ticks) <= 6
+        assert ticks[0] <= low
+        assert ticks[-1] >= high
+
+
+def test_names_are_moved_apart_and_keep_their_order() -> None:
+    assert spread([10, 50], 15) == [10, 50], "far apart, nothing moves"
+    moved = spread([50, 52, 10, 51], 15)
+    assert moved[2] == 10
+    assert moved[1] > moved[3] > moved[0]
+    assert sorted(moved) == [10, 36, 51, 66]
+    assert spread([], 15) == []
+
+
+def test_a_scatter_has_a_dot_an_interval_and_a_name_for_each_system() -> None:
+    points = [
+        Point("bm25", "BM25", 0.6, 0.4, 0.35, 0.45),
+        Point("base words", "base + <words>", 6.0, 0.5, 0.45, 0.55),
+    ]
+    drawn = str(scatter(points, lambda value: f"{value:g} ms", "quality & time"))
+    assert drawn.count('class="dot"') == drawn.count('class="interval"') == 2
+    assert 'aria-label="quality &amp; time"' in drawn
+    assert "base + &lt;words&gt;" in drawn
+    assert "<words>" not in drawn
+    places = [float(value) for value in re.findall(r'cx="([\d.]+)%" cy="([\d.]+)"', drawn)[0]]
+    other = [float(value) for value in re.findall(r'cx="([\d.]+)%" cy="([\d.]+)"', drawn)[1]]
+    assert places[0] < other[0], "more time is further right"
+    assert places[1] > other[1], "better is higher"
+    assert scatter([], str, "") == ""
+
+
+def test_curves_go_from_the_first_depth_to_the_last() -> None:
+    drawn = str(curves({"base": {1: 0.0, 10: 0.5, 100: 1.0}, "bm25": {1: 0.0, 10: 0.0, 100: 0.0}}, "recall"))
+    assert 'd="M0.00 202.0 L50.00 105.0 L100.00 8.0"' in drawn
+    assert 'd="M0.00 202.0 L50.00 202.0 L100.00 202.0"' in drawn
+    assert curves({}, "recall") == ""
+    assert curves({"base": {10: 0.5}}, "recall") == ""

@@ -1,0 +1,48 @@
+"""A list of queries is prepared and searched once, and whatever is asked for of it is what the system finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.search.bm25 import Bm25Index
+from engine.search.order import Ranking
+from engine.search.systems import Bm25System, Search
+from eval.retrieval.remembered import RememberedSystem
+
+
+class Counting:
+    """BM25 that notes what it is asked for."""
+
+    name = "counted"
+
+    def __init__(self) -> None:
+        self.system = Bm25System(Bm25Index(["a", "b", "c"], ["red fox", "red hen", "blue hen"]))
+        self.prepared = 0
+        self.depths: list[int] = []
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        self.prepared += 1
+        search = self.system.prepare(queries)
+
+        def counted(depth: int) -> Ranking:
+            self.depths.append(depth)
+            return search(depth)
+
+        return counted
+
+
+def test_the_same_queries_are_searched_again_only_for_more() -> None:
+    counting = Counting()
+    system = RememberedSystem(counting)
+    assert system.name == "counted"
+    for depth in (1, 3, 2, 3):
+        rows, scores = system.prepare(["hen", "fox"])(depth)
+        expected = counting.system.prepare(["hen", "fox"])(depth)
+        assert np.array_equal(rows, expected[0])
+        assert np.array_equal(scores, expected[1])
+        rows[:], scores[:] = -1, 0  # what a caller does with its arrays changes nothing
+    assert (counting.prepared, counting.depths) == (1, [1, 3])
+    system.prepare(["fox", "hen"])
+    assert counting.prepared == 2, "another order is another list"

@@ -1,0 +1,133 @@
+"""There is one piece of advice; what it rests on, and what was measured beside it, follow the figures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from eval.advice import (
+    advice,
+    advice_with_reason,
+    chosen_system,
+    crossfit_sentence,
+    harm_title,
+    is_crossfitted,
+    measured_sentence,
+    not_known,
+    p_value,
+    system_name,
+    trend_to_chosen,
+    tuning_sentence,
+    warning,
+)
+from eval.report import Recommendation, Report, SystemFigures
+from eval.significance import DifferenceFigures
+from tests.support.small_run import small_report
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The report of the small run."""
+    return small_report(tmp_path_factory.mktemp("run"))[0]
+
+
+def compared(low: float, high: float, p_holm: float | None) -> SystemFigures:
+    """A system whose difference to the chosen one has this interval and this p."""
+    return SystemFigures(0.6, (0.5, 0.7), DifferenceFigures((low + high) / 2, (low, high), 0.02), p_holm)
+
+
+def test_one_voice_says_what_to_search_with(small: Report) -> None:
+    assert small.recommendation
+    assert small.choice
+    assert advice(small) == "Search with base + words, weight of words 0.30"
+    assert small.model == "base" != small.decision.model, "the encoder to use is that of the chosen system"
+    assert harm_title(small) == "Alone, the tuned model passes the check for harm"
+    alone = replace(small.choice, weight=0.0)
+    assert chosen_system(alone) == "base"
+    assert chosen_system(replace(alone, weight=1.0)) == "BM25"
+    assert tuning_sentence(alone).startswith("Without words, the tuned model adds +0.006")
+    assert tuning_sentence(replace(alone, tuning=None)) == ""
+    unchosen = replace(small, recommendation=None)
+    assert advice(unchosen) == f"Use the {small.decision.model} model"
+    assert unchosen.model == small.decision.model
+    assert advice_with_reason(unchosen) == f"{advice(unchosen)}. {small.decision.why}"
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "expected"),
+    [
+        (0.02, 0.01, "but harm is not ruled out, so the base stays."),
+        (0.006, -0.002, "so the base stays unless about 2 times as many queries confirm it."),
+        (0.002, -0.1, "so the base stays."),
+        (-0.01, -0.02, "so the base stays."),
+        (0.0, -0.02, "so the base stays."),
+    ],
+)
+def test_what_tuning_adds_leads_to_the_base_or_to_more_queries(
+    small: Report, mean: float, low: float, expected: str
+) -> None:
+    assert small.choice
+    tuning = DifferenceFigures(mean, (low, 2 * mean - low), 0.1)
+    assert tuning_sentence(replace(small.choice, tuning=tuning)).endswith(expected)
+    tuned = replace(small.choice, tuning=tuning, model="tuned")
+    assert tuning_sentence(tuned).endswith("which is why it is chosen.")
+
+
+def test_a_system_is_better_where_interval_and_corrected_p_both_say_so(small: Report) -> None:
+    assert small.recommendation
+    assert measured_sentence(small).endswith("; no other system is significantly better.")
+    systems = dict(small.recommendation.systems)
+    for figures, trend in (
+        (compared(0.01, 0.07, 0.02), "better"),
+        (compared(0.01, 0.07, 0.06), "unclear"),
+        (compared(-0.01, 0.07, 0.02), "unclear"),
+        (compared(-0.07, -0.01, 0.02), "worse"),
+        (compared(0.01, 0.07, None), "better"),
+    ):
+        assert trend_to_chosen(figures) == trend
+        systems["tuned"] = figures
+        told = measured_sentence(replace(small, recommendation=replace(small.recommendation, systems=systems)))
+        assert ("; significantly better on these: tuned (+0.040 [+0.010, +0.070])." in told) == (trend == "better")
+        assert "search with" not in told.lower(), "there is one piece of advice"
+
+
+def test_what_the_choice_could_not_see_is_said(small: Report) -> None:
+    assert small.choice
+    sees_all = replace(small.choice, documents=100, judged=40)
+    for choice, expected in (
+        (sees_all, []),
+        (replace(sees_all, documents=12, judged=3), ["Queries of only 12 documents"]),
+        (replace(sees_all, judged=0), ["No judged query took part: the choice rests on queries of the generator"]),
+        (replace(sees_all, judged=0, real=0), ["Caution: the choice rests on the generator's own queries alone."]),
+        (replace(sees_all, tuning=None), ["No document was held out"]),
+        (None, ["How to search is not chosen"]),
+    ):
+        sentences = not_known(Recommendation(choice, 18, {}))
+        assert [sentence[: len(start)] for sentence, start in zip(sentences, expected, strict=True)] == expected
+    of_generator = replace(small.choice, judged=0, real=0)
+    known = replace(small, recommendation=Recommendation(of_generator, 18, {}))
+    assert warning(of_generator) in advice_with_reason(known), "a terminal warns too"
+
+
+def test_figures_of_what_was_chosen_are_marked_as_cross_fitted(small: Report) -> None:
+    known = small.recommendation
+    assert known
+    assert known.seen is not None
+    marked = [name for name in known.systems if is_crossfitted(known, name)]
+    assert marked == ["base_words", "tuned_words"]
+    told = crossfit_sentence(small)
+    assert told.startswith("\u2020 Cross-fitted: the choice was made 10 times, each time without a part of the quest")
+    assert f"base + words has {known.seen:.3f}, which flatters it." in told
+    old = replace(known, folds=0, seen=None)
+    assert crossfit_sentence(replace(small, recommendation=old)) == ""
+    assert not is_crossfitted(old, "base_words")
+
+
+def test_names_and_p_values_for_people() -> None:
+    assert [system_name(name) for name in ("bm25", "tuned_words", "multilingual-e5")] == [
+        "BM25",
+        "tuned + words",
+        "multilingual-e5",
+    ]
+    assert [p_value(p) for p in (None, 0.0001, 0.0123, 0.5)] == ["", "< 0.001", "0.012", "0.50"]
