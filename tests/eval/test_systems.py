@@ -122,7 +122,7 @@ def test_a_report_measures_all_of_them(home: Path) -> None:
     inputs["model"] = Path(encoder)
     evaluation = evaluate_systems(config, inputs, place_in(home))
     names = [*SYSTEMS, "queries", "bm25+queries", "base@5@cross"]
-    assert list(evaluation.latency) == names
+    assert list(evaluation.latency) == [*names, "base_words", "tuned_words"]
     assert evaluation.latency["base@5@cross"].encode is None
     assert list(evaluation.shown.scores)[: len(names)] == names
     assert list(evaluation.held_out.scores) == list(SYSTEMS), "where people's questions are shown"
