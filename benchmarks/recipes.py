@@ -27,8 +27,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import _recipes
-from benchmarks._recipes import Lab, Packed, Queries, Recipe, Sparse
+from benchmarks import _recipe_collections, _recipe_lab, _recipes
+from benchmarks._recipe_collections import Packed, Queries, Sparse
+from benchmarks._recipe_lab import Lab
+from benchmarks._recipes import Recipe
 
 SEEDS = (0, 1, 2)
 BASE = "base"
@@ -124,7 +126,7 @@ def pack(run: Path, information: Path | None, split: str, output: Path) -> None:
         for word in words:
             vocabulary.setdefault(word, len(vocabulary))
     texts = [row["query"] for row, _ in rows]
-    _recipes.save(
+    _recipe_collections.save(
         Packed(
             name=run.name,
             titles=corpus.titles,
@@ -194,7 +196,7 @@ def bm25_weights(
 @cache
 def lab_of(file: str, base: str, device: str) -> Lab:
     """Returns the lab of a collection, made once per process."""
-    return Lab(_recipes.load(Path(file)), Path(base), device)
+    return Lab(_recipe_collections.load(Path(file)), Path(base), device)
 
 
 def outcomes(task: tuple[str, str, str, Recipe | None]) -> list[dict[str, Any]]:
@@ -211,15 +213,20 @@ def outcomes(task: tuple[str, str, str, Recipe | None]) -> list[dict[str, Any]]:
     lines = [line(lab, model, recipe, recipe.name(), str(seed)) for seed, model in zip(SEEDS, models, strict=True)]
     if not recipe.adapter:
         for share in (1.0, 0.5):
-            mean = _recipes.averaged(lab, models, share)
+            mean = _recipe_lab.averaged(lab, models, share)
             lines.append(line(lab, mean, recipe, recipe.name(), f"mean {share:g}"))
+    del models
+    if device == "cuda":
+        torch.cuda.empty_cache()
     return lines
 
 
 def line(lab: Lab, model: Any, recipe: Recipe, name: str, kind: str) -> dict[str, Any]:
     """Measures a model, and returns its line."""
     trained = len(_recipes.chosen_queries(lab, recipe))
-    scores = _recipes.measure(lab, model, recipe)
+    scores = _recipe_lab.measure(
+        lab, model, fixed_passages=recipe.fixed_passages, adapter=model.__dict__.get("adapter")
+    )
     return {"collection": lab.packed.name, "recipe": name, "model": kind, "queries": trained, "scores": scores}
 
 
@@ -234,7 +241,7 @@ def run_all(options: argparse.Namespace) -> None:
     tasks = []
     for recipe in (None, *chosen):
         for file in options.files:
-            packed = _recipes.load(file)
+            packed = _recipe_collections.load(file)
             name = recipe.name() if recipe else BASE
             is_possible = not recipe or recipe.queries != "information" or not np.isnan(packed.information).all()
             if (packed.name, name) not in done and is_possible:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import _recipes, gpu, recipes
-from benchmarks._recipes import Lab, Packed, Recipe
+from benchmarks import _recipe_collections, _recipe_lab, _recipes, gpu, recipes
+from benchmarks._recipe_collections import Packed
+from benchmarks._recipe_lab import Lab
+from benchmarks._recipes import Recipe
 from engine.search.analyser import make_analyser
 from engine.search.bm25 import Bm25Index
 from engine.search.fusion import fuse, standardised
@@ -38,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def packed(run: Path) -> Packed:
     recipes.pack(run, None, "", run.parent / "small.npz")
-    return _recipes.load(run.parent / "small.npz")
+    return _recipe_collections.load(run.parent / "small.npz")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,9 @@ def test_fusion_in_a_pack_is_that_of_a_search(packed: Packed) -> None:
 
     rng = np.random.default_rng(0)
     first, second = (rng.random((3, len(packed.texts))).astype(np.float32) for _ in range(2))
-    found = 0.5 * _recipes.standardised(torch.from_numpy(first)) + 0.5 * _recipes.standardised(torch.from_numpy(second))
+    found = 0.5 * _recipe_lab.standardised(torch.from_numpy(first)) + 0.5 * _recipe_lab.standardised(
+        torch.from_numpy(second)
+    )
     rankings = [(np.argsort(-scores), -np.sort(-scores)) for scores in (first, second)]
     rows, sums = fuse(rankings, [0.5, 0.5], standardised, np.arange(len(packed.texts)))
     assert np.take_along_axis(found.numpy(), rows, 1) == pytest.approx(sums, abs=1e-5)
@@ -68,10 +72,10 @@ def test_fusion_in_a_pack_is_that_of_a_search(packed: Packed) -> None:
 @pytest.mark.parametrize("recipe", CHOSEN, ids=Recipe.name)
 def test_every_kind_of_recipe_trains_and_is_measured(lab: Lab, recipe: Recipe) -> None:
     model = _recipes.train(lab, recipe, seed=0)
-    scores = _recipes.measure(lab, model, recipe)
+    scores = recipes.line(lab, model, recipe, recipe.name(), "0")["scores"]
     assert set(scores) == {"judged", "held_out"}
     for queries in scores.values():
-        assert set(queries) == {f"{weight:g}" for weight in _recipes.WEIGHTS}
+        assert set(queries) == {f"{weight:g}" for weight in _recipe_lab.WEIGHTS}
         assert all(0 <= value <= 1 for values in queries.values() for value in values)
 
 
@@ -79,7 +83,7 @@ def test_the_mean_of_models_lies_between_them(lab: Lab) -> None:
     import torch
 
     model = _recipes.train(lab, CHOSEN[0], seed=0)
-    half = _recipes.averaged(lab, [model], 0.5)
+    half = _recipe_lab.averaged(lab, [model], 0.5)
     for base, mean, tuned in zip(lab.model().parameters(), half.parameters(), model.parameters(), strict=True):
         assert torch.allclose(mean, (base + tuned) / 2, atol=1e-6)
 
