@@ -98,12 +98,9 @@ def measure(workload: str, pair: int, folder: Path, options: argparse.Namespace)
     """One run of every side on the same file."""
     from engine.command_line.compose import load_config
 
-    requests = WORKLOADS[workload](options.requests, pair)
     folder.mkdir()
     file = folder / "prompts.jsonl"
-    file.write_text("".join(json.dumps(asdict(request)) + "\n" for request in requests), encoding="utf-8")
-    limits = [f"samples.max_num_seqs={RUNNING}", f"samples.kv_cache_bytes={CACHE_BYTES}", "samples.temperature=0"]
-    overrides = ["experiment=batch", f"prompts.path={file}", f"samples.model={MODEL}", *limits, *options.overrides]
+    overrides = [*as_batch(WORKLOADS[workload](options.requests, pair), file), *options.overrides]
     environment = _plain.environment(load_config(overrides)[0])
     ours = run_samples(overrides, folder / "synthmill")
     sides = {"ours": {"samples": ours.samples, "seconds": ours.seconds, "hit_rate": ours.hit_rate}}
@@ -117,6 +114,13 @@ def measure(workload: str, pair: int, folder: Path, options: argparse.Namespace)
         rate = figures["samples"] / figures["seconds"]
         print(f"{workload} {pair + 1} {side}: {figures['seconds']:.1f} s, {rate:.2f}/s, share {share:.3f}", flush=True)
     return {"sides": sides, "best": best}
+
+
+def as_batch(requests: Sequence[Request], file: Path) -> list[str]:
+    """Writes requests to a JSONL file; returns the overrides of a run that answers them with a small cache."""
+    file.write_text("".join(json.dumps(asdict(request)) + "\n" for request in requests), encoding="utf-8")
+    limits = [f"samples.max_num_seqs={RUNNING}", f"samples.kv_cache_bytes={CACHE_BYTES}", "samples.temperature=0"]
+    return ["experiment=batch", f"prompts.path={file}", f"samples.model={MODEL}", *limits]
 
 
 def plain_side(overrides: list[str], file: str, chunk_rows: int) -> dict[str, Any]:

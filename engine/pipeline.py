@@ -16,6 +16,7 @@ from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
 from engine.generation.kinds import settle_kinds
+from engine.generation.vllm_generator import block_tokens
 from engine.judge.config import JudgeConfig
 from engine.judge.stages import Stage, Wanted, judge_stages
 from engine.judge.step import plan_judgements
@@ -109,7 +110,12 @@ def batch(config: RunConfig) -> list[Step]:
     sampling = sampling_columns(config.task) if settings.row_sampling else ()
     source = RowsConfig(settings.path, settings.id_field, sampling=sampling, asks_rows=asks_rows)
     plan = RowsPromptsConfig(
-        config.task, samples.model, samples.context_tokens, per_row=settings.per_row, refuse=settings.refuse
+        config.task,
+        samples.model,
+        samples.context_tokens,
+        per_row=settings.per_row,
+        refuse=settings.refuse,
+        block_tokens=block_tokens(samples),
     )
     rows = Step("rows", read_rows, source, checks_input=True, before_engines=True)
     prompts = Step("prompts", plan_prompts, plan, (rows,), checks_input=True, before_engines=True)

@@ -36,6 +36,7 @@ from engine.storage.run_folders import (
     remove_if_empty,
 )
 from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
+from engine.storage.typed import to_json_values
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
 
@@ -158,11 +159,8 @@ def _check_input(config: RunConfig) -> None:
 @contextlib.contextmanager
 def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
     """Opens the place of a run; when the block ends, engines and tracker have ended."""
-    from omegaconf import OmegaConf
-
     run_dir = run_folder(config)
-    values = OmegaConf.to_container(OmegaConf.structured(config))
-    tracker = make_tracker(config.tracking, run_dir, values)  # type: ignore[arg-type]  # a dataclass gives a dict
+    tracker = make_tracker(config.tracking, run_dir, to_json_values(config))
     engines = EnginePools(with_rests=sum(step.needs_engines for step in wanted_steps(config)) > 1)
     store_dir = Path(config.runs_dir).expanduser().absolute() / "store"
     make_folder(store_dir, where=f"runs_dir={config.runs_dir}")

@@ -15,7 +15,6 @@ import signal
 import stat
 import sys
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 from types import FrameType
 
@@ -89,6 +88,8 @@ def _dispatch(arguments: list[str]) -> int:
         sys.stdout.write(help_text() + "\n")
         return 0
     if command == "--version":
+        from importlib import metadata
+
         sys.stdout.write(f"synthmill {metadata.version('synthmill')}\n")
         return 0
     if command in USAGE:
@@ -116,19 +117,23 @@ def start(config: object, text: str) -> int:
         config: a RunConfig. Its type is `object`, since RunConfig is not imported before a run begins.
         text: the same as YAML.
     """
-    from engine.command_line.end import show_end
-    from engine.command_line.preview import preview
     from engine.pipeline import RunConfig
-    from engine.run import run
     from engine.storage import digests
     from engine.storage.files import make_folder
 
     make_folder(digests.CACHE, where=f"SYNTHMILL_CACHE={digests.CACHE}")
     assert isinstance(config, RunConfig), "load_config gives a RunConfig"
     if config.preview:
+        from engine.command_line.preview import preview
+
         preview(config)
-    else:
-        show_end(run(config, text), config)
+        return 0
+    from engine.run import run
+
+    run_dir = run(config, text)
+    from engine.command_line.end import show_end
+
+    show_end(run_dir, config)
     return 0
 
 

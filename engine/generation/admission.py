@@ -11,6 +11,10 @@ from collections.abc import Iterable, Iterator
 
 from engine.generation.conversation import Inquiry
 
+_MOST_REMEMBERED = 4096
+"""Prefixes of which it is known that they were computed, those asked for last: many more than a batch or a cache holds.
+One that is forgotten is taken for cold, which costs its rows a step."""
+
 
 class Admission:
     """The inquiries of one job that wait, and how many samples are in flight.
@@ -26,7 +30,7 @@ class Admission:
         self._waiting: collections.deque[Inquiry] = collections.deque()
         self._in_flight = 0
         self._steps = 0
-        self._warm_at: dict[tuple[str, int], int] = {}
+        self._warm_at: collections.OrderedDict[tuple[str, int], int] = collections.OrderedDict()
         """The step from which on a prefix of a turn is taken to be computed."""
 
     def __len__(self) -> int:
@@ -58,10 +62,14 @@ class Admission:
         """
         row = inquiry.conversations[0].row
         prefix = (inquiry.turn, row.prefix)
+        if prefix in self._warm_at:
+            self._warm_at.move_to_end(prefix)
         if prefix in self._warm_at and self._in_flight:
             return self._steps >= self._warm_at[prefix]
         if inquiry.has_prefix and prefix not in self._warm_at:
             self._warm_at[prefix] = self._steps + 1 + row.prompt_tokens // self._tokens_of_a_step
+            if len(self._warm_at) > _MOST_REMEMBERED:
+                self._warm_at.popitem(last=False)
         return True
 
     def sent(self, num_samples: int) -> None:

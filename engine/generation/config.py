@@ -13,9 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
-
-from omegaconf import II
+from typing import Any, cast
 
 from engine.errors import UserError, check_setting, suggest
 from engine.models.adapter import adapter_digest
@@ -95,7 +93,8 @@ class GeneratorConfig:
     """Prompt and output together."""
     logprobs: bool = True
     """Keep each sample's mean log-probability."""
-    seed: int = II("seed")
+    seed: int = cast(int, "${seed}")
+    """Follows the seed of the run, as `omegaconf.II` writes it: engines need this module, and nothing of OmegaConf."""
 
     # Engines, and what each of them may use.
     num_engines: int = at_least(0, 0)

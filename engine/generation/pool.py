@@ -8,7 +8,6 @@ is there. engine/generation/routing.py decides which engine does what.
 from __future__ import annotations
 
 import heapq
-import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from engine.generation.engine import Engine
 from engine.generation.engines import EngineGroup
 from engine.generation.jobs import GenerationJob, Unit, token_counts
 from engine.generation.loop import Rest
-from engine.generation.routing import Queues, units_held, warm_capacity
+from engine.generation.routing import UNITS_AHEAD, Queues, units_held, warm_capacity
 from engine.generation.totals import EngineTotals, add_up, check_failures
 from engine.runtime.memory import release_gpu_memory
 from engine.storage.files import require_space
@@ -37,7 +36,10 @@ _REST_SECONDS = 120.0
 _UNKNOWN_CACHE = 16
 """Prefixes taken to stay warm where a generator does not say how much its cache holds."""
 _UNITS_WAITING = 1024
-"""Units made in advance: enough prefixes to choose from, few enough for their texts to stay in memory."""
+"""Units made in advance: enough prefixes to choose from ..."""
+_ROWS_WAITING = 1 << 17
+"""... and no more once they have so many rows and every engine finds units, so that their texts stay in memory also
+where a batch is large, and a unit with it."""
 
 
 class EnginePool:
@@ -144,7 +146,7 @@ class EnginePool:
         num_before = len(parts.committed)
         source = iter(units)
         queues = self._queues(source)
-        while _fill(queues, source) or any(engine.is_busy for engine in self.engines):
+        while _fill(source, queues) or any(engine.is_busy for engine in self.engines):
             if self._budget.is_used_up:
                 self.out_of_time = True
                 self.stop()
@@ -166,9 +168,9 @@ class EnginePool:
         return self.totals()
 
     def _queues(self, source: Iterator[Unit]) -> Queues[Unit]:
-        first = list(itertools.islice(source, _UNITS_WAITING))
-        self._unit_tokens = token_counts(first)
-        return Queues(first)
+        queues = Queues[Unit]()
+        self._unit_tokens = token_counts(_take_in(source, queues))
+        return queues
 
     def _warm_prefixes(self, engine: Engine) -> int:
         """Returns the number of prefixes that an engine's cache holds beside a full batch."""
@@ -225,8 +227,21 @@ class EnginePool:
         self._group.stop()
 
 
-def _fill(queues: Queues[Unit], source: Iterator[Unit]) -> int:
-    """Takes units from a source that makes them as they are needed; returns how many wait."""
-    for unit in itertools.islice(source, max(0, _UNITS_WAITING - len(queues))):
-        queues.put(unit)
+def _fill(source: Iterator[Unit], queues: Queues[Unit]) -> int:
+    """Lets units wait as long as there is room for them; returns how many wait."""
+    _take_in(source, queues)
     return len(queues)
+
+
+def _take_in(source: Iterator[Unit], queues: Queues[Unit]) -> list[Unit]:
+    """Takes units from a source that makes them as they are needed, and returns them."""
+    taken: list[Unit] = []
+    while _has_room(queues) and (unit := next(source, None)):
+        queues.put(unit)
+        taken.append(unit)
+    return taken
+
+
+def _has_room(queues: Queues[Unit]) -> bool:
+    are_few = queues.num_rows < _ROWS_WAITING or len(queues) < UNITS_AHEAD * queues.num_engines
+    return are_few and len(queues) < _UNITS_WAITING

@@ -116,6 +116,16 @@ class Queues(Generic[W]):
     def __len__(self) -> int:
         return self._units
 
+    @property
+    def num_rows(self) -> int:
+        """Returns the rows of all units that wait."""
+        return self._rows_left
+
+    @property
+    def num_engines(self) -> int:
+        """Returns the number of engines that were added and not removed."""
+        return len(self._engines)
+
     def put(self, unit: W) -> None:
         """Adds a unit behind the others of its prefix."""
         prefix = unit.prefix

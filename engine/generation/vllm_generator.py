@@ -24,6 +24,8 @@ GPU_SHARE = 0.92
 """vLLM's default of `gpu_memory_utilization`."""
 SLEEP_MODE = "enable_sleep_mode"
 """The argument of `vllm.LLM` with which an engine is loaded so that it can sleep; vLLM has that on GPUs only."""
+_CPU_BLOCK_TOKENS, _GPU_BLOCK_TOKENS = 128, 16
+"""What a block of its KV cache holds where nobody says otherwise."""
 
 
 def engine_environment(config: GeneratorConfig, num_cpus: int) -> dict[str, str]:
@@ -166,6 +168,17 @@ def model_input(prompt: str | Messages, tokenizer: Any, *, thinking: bool = Fals
     text = tokenizer.apply_chat_template(prompt, tokenize=False, **CHAT_OPTIONS | {"enable_thinking": thinking})
     assert isinstance(text, str), "a chat template renders to one string"
     return text, {"prompt_token_ids": tokenizer.encode(text, add_special_tokens=False), "prompt": text}
+
+
+def block_tokens(config: GeneratorConfig) -> int:
+    """Returns the tokens that a block of the prefix cache is taken to hold before an engine is loaded, which knows it.
+
+    It is `samples.engine_args.block_size`, or else what vLLM takes for a model with ordinary attention. Where GPUs are
+    left open (`samples.gpus_per_engine=-1`), this machine stands for those of a cluster.
+    """
+    given = config.engine_args.get("block_size")
+    usual = _GPU_BLOCK_TOKENS if config.gpus() else _CPU_BLOCK_TOKENS
+    return given if isinstance(given, int) and given > 0 else usual
 
 
 def gpu_share(config: GeneratorConfig) -> float:

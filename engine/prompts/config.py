@@ -79,6 +79,8 @@ class RowsPromptsConfig:
     """The number of samples planned for each row."""
     refuse: bool = True
     """Whether a row that cannot be asked ends the run; else it fails alone."""
+    block_tokens: int = placement(16)
+    """What a block of the engines' prefix cache holds: the forecast of what is shared rests on it, no plan does."""
 
     def identity(self) -> dict[str, object]:
         """Returns the fields, with the content of the tokenizer in place of the model's name."""

@@ -37,7 +37,8 @@ class GroupingSettings:
     column: str = "prompt"
     """The text that is compared: all of a prompt, or its beginning."""
     block_bytes: int = 64
-    """What one block of an engine's cache holds: 16 tokens of about four bytes. Less than that is not shared."""
+    """Less than this is not shared where a cut is looked for: a block of 16 tokens of about four bytes, the smallest of
+    any engine's cache. So prefixes are the same whatever engine a plan is made for."""
     least_rows: int = 128
     """Rows of a prefix at least, but for the last one."""
     cut_cost: float = 0.01
@@ -61,7 +62,7 @@ def group_prompts(
 
     Returns:
         The same rows, with two columns more: `prefix` (int64; 0, 1, 2, ... along the order) and `shared_bytes` (int32;
-        whole blocks that a prompt shares with the one before it: what a cache that forgets nothing saves).
+        what a prompt shares with the one before it, and so the most that it shares with any before it).
     """
     numbers = PrefixNumbers(settings)
     before = b""
@@ -69,17 +70,22 @@ def group_prompts(
         for table in sort_by_text(tables, settings.column, Path(scratch, "texts"), settings.memory_bytes):
             texts = table[settings.column].combine_chunks()
             lengths, shared = shared_with_previous(texts, before)
-            shared -= shared % settings.block_bytes
             before = texts[-1].as_py().encode()
-            prefixes = numbers.assign(lengths, shared)
+            prefixes = numbers.assign(lengths, shared - shared % settings.block_bytes)
             numbered = table.append_column("prefix", pa.array(prefixes))
             yield numbered.append_column("shared_bytes", pa.array(shared.astype(np.int32)))
 
 
 class Sharing:
-    """Counts the tokens of grouped prompts, and those that a cache which forgets nothing would save."""
+    """Counts the tokens of grouped prompts, and those that a cache which forgets nothing would save.
 
-    def __init__(self) -> None:
+    Args:
+        block_tokens: what a block of the cache holds. Only whole blocks are shared, and the last token of a prompt is
+            computed wherever it stands.
+    """
+
+    def __init__(self, block_tokens: int) -> None:
+        self.block_tokens = block_tokens
         self.tokens = self.shared_tokens = 0
 
     def count(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -90,10 +96,11 @@ class Sharing:
                 What is shared of a prompt is taken to have as many tokens per byte as all of it.
         """
         for table in tables:
-            lengths = table["prompt_bytes"].to_numpy()
             tokens = table["prompt_tokens"].to_numpy().astype(np.int64)
+            lengths = np.maximum(table["prompt_bytes"].to_numpy(), 1)
+            shared = np.minimum(tokens * table["shared_bytes"].to_numpy() // lengths, np.maximum(tokens - 1, 0))
             self.tokens += int(tokens.sum())
-            self.shared_tokens += int((tokens * table["shared_bytes"].to_numpy() / np.maximum(lengths, 1)).sum())
+            self.shared_tokens += int((shared - shared % self.block_tokens).sum())
             yield table
 
 

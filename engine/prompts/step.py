@@ -57,7 +57,7 @@ def plan_prompts(
             return _plan_first(config, inputs, output, place)
         case RowsPromptsConfig():
             plan = RowPlan(config.task, config.model, config.context_tokens, config.per_row, config.refuse)
-            return _plan_rows(plan, RowsFolder(inputs["rows"]), output, place)
+            return _plan_rows(plan, RowsFolder(inputs["rows"]), output, place, Sharing(config.block_tokens))
         case RoundConfig():
             return _plan_next(config, inputs, output, place)
         case ValuesConfig():
@@ -67,13 +67,14 @@ def plan_prompts(
             return plan_demonstrations(config, DocumentsFolder(inputs["documents"]), PromptsFolder(output))
 
 
-def _plan_rows(plan: RowPlan, rows: RowsFolder, output: Path, place: Place) -> PromptsRecord:
-    """Plans prompts that begin alike as neighbours, and tells how much of them is shared."""
-    sharing = Sharing()
+def _plan_rows(plan: RowPlan, rows: RowsFolder, output: Path, place: Place, sharing: Sharing) -> PromptsRecord:
+    """Plans prompts that begin alike as neighbours, and tells how much of them is shared, and in which blocks."""
     record = plan_rows(plan, rows, PromptsFolder(output), lambda tables: sharing.count(group_prompts(tables, output)))
     if sharing.shared_tokens:
         share = sharing.shared_tokens / sharing.tokens
-        place.console.step("prompts", f"{share:.0%} of {sharing.tokens:,} tokens stand in an earlier prompt as well")
+        blocks = f"whole cache blocks of {sharing.block_tokens} tokens"
+        counted = f"{share:.0%} of {sharing.tokens:,} tokens stand in an earlier prompt as well"
+        place.console.step("prompts", f"{counted}, in {blocks}")
     return record
 
 

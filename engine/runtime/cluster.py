@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
 from engine.runtime.own_packages import WORKER_HOOK, search_path
@@ -105,6 +103,8 @@ def quiet() -> None:
 
 def memory_bytes() -> int:
     """Returns the memory of this machine, or of the container that this process runs in, in bytes."""
+    import psutil
+
     limits: list[int] = [psutil.virtual_memory().total]
     for file in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         with contextlib.suppress(OSError):  # a machine has one of the two files, or none

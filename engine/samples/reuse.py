@@ -103,9 +103,13 @@ def find_sources(folder: Path, recipe: Recipe) -> list[Path]:
 
     What an older version wrote, which kept no manifest, is passed over.
     """
-    others = [file.parent for file in folder.parent.glob(f"*/{_RECIPE_FILE}") if file.parent != folder]
-    same = [other for other in others if _recipe_of(other).text == recipe.text and Manifest(other).path.exists()]
-    return sorted(same, key=lambda source: (-source.stat().st_mtime_ns, source.name))
+    same: list[tuple[int, str, Path]] = []
+    for file in folder.parent.glob(f"*/{_RECIPE_FILE}"):
+        other = file.parent
+        with contextlib.suppress(FileNotFoundError):  # `clean` has just removed it
+            if other != folder and _recipe_of(other).text == recipe.text and Manifest(other).path.exists():
+                same.append((-other.stat().st_mtime_ns, other.name, other))
+    return [other for _, _, other in sorted(same)]
 
 
 def reuse_rows(parts: PartsLog, prompts: PromptsFolder, subjects: Subjects) -> int:

@@ -12,10 +12,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from jsonschema import Draft202012Validator
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 TURNED_DOWN = "keep_if does not hold"
 """The beginning of the error of a sample that a task's own filter turned down: it has failed, but nothing is wrong."""

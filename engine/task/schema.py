@@ -7,11 +7,12 @@ answer fits, or whose properties no answer has, passes the standard and is refus
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
-
-from jsonschema import Draft202012Validator, SchemaError
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError, suggest
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
@@ -26,6 +27,10 @@ def check_schema(schema: Mapping[str, Any], where: str) -> None:
     Raises:
         UserError: the schema is wrong; the error names the path inside it.
     """
+    if not schema:
+        return
+    from jsonschema import Draft202012Validator, SchemaError
+
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
@@ -34,6 +39,15 @@ def check_schema(schema: Mapping[str, Any], where: str) -> None:
             what, remedy = f"there is no type {error.instance!r}", suggest(str(error.instance), _TYPES)
         raise UserError(what, where=_join(where, error.absolute_path), remedy=remedy) from error
     _check_object(schema, where)
+
+
+def validator_of(schema: Mapping[str, Any]) -> Draft202012Validator | None:
+    """Makes what tells whether a value fits a schema that passed `check_schema`; None where the schema is empty."""
+    if not schema:
+        return None
+    from jsonschema import Draft202012Validator
+
+    return Draft202012Validator(schema)
 
 
 def _check_object(schema: Mapping[str, Any], where: str) -> None:

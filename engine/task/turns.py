@@ -12,7 +12,6 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
-from jsonschema import Draft202012Validator
 
 from engine.errors import UserError, suggest
 from engine.task.answers import (
@@ -32,7 +31,7 @@ from engine.task.answers import (
 )
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.sampling import check_sampling, sampling_of_turn
-from engine.task.schema import check_schema
+from engine.task.schema import check_schema, validator_of
 from engine.task.scores import Scores, check_scored, is_scored, read_scores, score_fields
 from engine.task.templates import compile_expression, names_used
 
@@ -195,7 +194,7 @@ class Turn:
         check_sampling(sampling_of_turn(config), where)
         check_schema(config.json_schema, f"{where}.json_schema")
         self._regex = _compile_regex(config.regex, f"{where}.regex={config.regex!r}")
-        self._validator = Draft202012Validator(config.json_schema) if config.json_schema else None
+        self._validator = validator_of(config.json_schema)
         self._field_types = self._types_of_fields()
         self._number_types = {name: kind for name, kind in self._field_types.items() if not pa.types.is_string(kind)}
         if reserved := [field for field in self._field_types if field in _RESERVED_FIELDS]:

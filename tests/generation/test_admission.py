@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from engine.generation import admission as admission_module
 from engine.generation.admission import Admission
 from engine.generation.conversation import Conversation, Inquiry
 from engine.generation.jobs import Ticket
@@ -74,3 +77,15 @@ def test_what_waited_for_an_answer_goes_first() -> None:
     admission.add(inquiry(number, has_prefix=False) for number in range(2))
     admission.add_first([inquiry(8, has_prefix=False), inquiry(9, has_prefix=False)])
     assert send(admission) == [8, 9, 0]
+
+
+def test_memory_does_not_grow_with_the_prefixes_of_a_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission_module, "_MOST_REMEMBERED", 10)
+    admission = Admission(8, 100)
+    for number in range(100):
+        admission.add([inquiry(number, prefix=number), inquiry(100 + number, prefix=0)])
+        while len(admission):
+            admission.returned(len(send(admission)))
+            admission.count_step()
+    assert len(admission._warm_at) == 10
+    assert (TURN, 0) in admission._warm_at, "a prefix that is asked for again and again stays known"

@@ -13,11 +13,13 @@ import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
+from engine.generation import pool as pool_module
 from engine.generation.endings import EngineEndedError
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
+from engine.generation.routing import Queues
 from engine.runtime.place import Place
 from engine.storage.parts import committed_ids, ignored_files
 from tests.support.committed import begin
@@ -140,3 +142,13 @@ def test_a_job_may_allow_all_of_its_samples_to_fail(tmp_path: Path, place: Place
     job, parts = job_at(tmp_path)
     totals = pool.generate(replace(job, max_failed_share=1.0), parts, units(90, 15), lambda _: None)
     assert [engine.failed for engine in totals] == [90]
+
+
+def test_long_units_wait_in_smaller_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool_module, "_ROWS_WAITING", 100)
+    source, queues = iter(units(3000, 30)), Queues[Unit]()
+    assert [unit.size for unit in pool_module._take_in(source, queues)] == [30] * 4, "as many as have a hundred rows"
+    assert pool_module._take_in(source, queues) == [], "whose texts are enough to hold"
+    for index in range(3):
+        queues.add_engine(index, 1)
+    assert len(pool_module._take_in(source, queues)) == 2, "but each engine finds two"

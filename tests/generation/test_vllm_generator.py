@@ -10,6 +10,7 @@ from engine.generation.config import GeneratorConfig
 from engine.generation.generator import Request
 from engine.generation.scorer import ForwardPass, TokenScores
 from engine.generation.vllm_generator import (
+    block_tokens,
     engine_arguments,
     engine_environment,
     finished_request,
@@ -98,6 +99,12 @@ def test_reads_every_sample_of_a_request() -> None:
 def test_a_request_without_counts_has_none() -> None:
     finished = finished_request(output(prompt_token_ids=None, num_cached_tokens=None))
     assert (finished.prompt_tokens, finished.cached_tokens) == (0, 0)
+
+
+def test_blocks_are_those_of_the_processor_unless_the_user_says_otherwise() -> None:
+    assert (block_tokens(ON_CPU), block_tokens(ON_GPU)) == (128, 16)
+    assert block_tokens(replace(ON_CPU, engine_args={"block_size": 32})) == 32
+    assert block_tokens(replace(ON_CPU, engine_args={"block_size": None})) == 128, "as vLLM reads it"
 
 
 def test_models_of_one_engine_share_a_gpu() -> None:

@@ -95,8 +95,7 @@ def test_prompts_that_share_nothing_are_cut_evenly(tmp_path: Path) -> None:
     prompts = [f"{number:08}" for number in range(100)]
     settings = GroupingSettings(block_bytes=64, least_rows=10)
     grouped = group(prompts, tmp_path, settings)
-    assert np.bincount(grouped["prefix"]).tolist() == [10] * 10
-    assert pc.sum(grouped["shared_bytes"]).as_py() == 0, "less than a block is not shared"
+    assert np.bincount(grouped["prefix"]).tolist() == [10] * 10, "less than a block ties no rows together"
 
 
 def test_a_long_system_prompt_does_not_tie_all_rows_together(tmp_path: Path) -> None:
@@ -133,10 +132,32 @@ def test_texts_longer_than_a_window_are_compared_to_their_ends() -> None:
     assert shared.tolist() == [150]
 
 
-def test_what_is_shared_is_told_in_tokens(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("block_tokens", "shared"), [(1, 16 + 32), (16, 16 + 32), (20, 20), (128, 0)])
+def test_what_is_shared_is_told_in_whole_blocks_of_tokens(block_tokens: int, shared: int, tmp_path: Path) -> None:
     prompts = ["x" * 64 * number for number in range(1, 4)]  # of 16, 32 and 48 tokens
     beginnings = {"prompt": prompts, "prompt_bytes": [64, 128, 2 * 192]}  # half of the last one is not compared
     rows = pa.table({**beginnings, "prompt_tokens": pa.array([16, 32, 96], pa.int32())})
-    sharing = Sharing()
+    sharing = Sharing(block_tokens)
     assert sum(table.num_rows for table in sharing.count(group_prompts([rows], tmp_path))) == 3
-    assert (sharing.tokens, sharing.shared_tokens) == (144, 48)
+    assert (sharing.tokens, sharing.shared_tokens) == (144, shared)
+
+
+def test_the_last_token_of_a_prompt_is_computed_wherever_it_stands(tmp_path: Path) -> None:
+    rows = pa.table({"prompt": ["x" * 128] * 3, "prompt_bytes": [128] * 3, "prompt_tokens": pa.array([32] * 3)})
+    sharing = Sharing(16)
+    list(sharing.count(group_prompts([rows], tmp_path)))
+    assert sharing.shared_tokens == 2 * 16, "of two blocks the second holds the last token"
+
+
+def test_the_forecast_is_what_a_cache_of_blocks_saves(tmp_path: Path) -> None:
+    prompts = [prompt for seed in range(3) for prompt in nested(seed) if prompt]
+    lengths = [len(prompt.encode()) for prompt in prompts]  # a token is a byte
+    rows = pa.table({"prompt": prompts, "prompt_bytes": lengths, "prompt_tokens": pa.array(lengths, pa.int32())})
+    sharing = Sharing(4)
+    ordered = [text for table in sharing.count(group_prompts([rows], tmp_path)) for text in table["prompt"].to_pylist()]
+    blocks, saved = set[bytes](), 0
+    for prompt in map(str.encode, ordered):
+        saved += 4 * sum(prompt[:end] in blocks for end in range(4, len(prompt), 4))
+        blocks.update(prompt[:end] for end in range(4, len(prompt) + 1, 4))
+    assert sharing.shared_tokens == saved
+    assert saved > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -178,5 +179,10 @@ def test_rows_that_begin_alike_are_planned_as_neighbours(tmp_path: Path) -> None
     expected = [f"row{number}" for first in range(3) for number in range(first, 12, 3)]
     assert plan["passage_id"].to_pylist() == [row for row in expected for _ in range(2)]
     assert (plan["sample_id"].to_pylist(), record.prefixes) == (list(range(24)), 1)
-    assert "tokens stand in an earlier prompt as well" in printed(place)
+    assert "tokens stand in an earlier prompt as well, in whole cache blocks of 16 tokens" in printed(place)
     assert not list(output.glob("grouping-*"))
+
+
+def test_a_plan_about_rows_is_the_same_whatever_blocks_its_engines_have() -> None:
+    on_gpu = RowsPromptsConfig(ABOUT_BODY, MODEL, context_tokens=512)
+    assert replace(on_gpu, block_tokens=128).identity() == on_gpu.identity()

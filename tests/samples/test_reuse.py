@@ -212,6 +212,21 @@ def test_a_folder_that_clean_removes_meanwhile_is_left(tmp_path: Path, monkeypat
     assert reuse.reuse_rows(parts, prompts, documents.joinable()) == 0
 
 
+def test_a_folder_that_clean_removes_while_sources_are_looked_for_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe, recipe_of = reuse.Recipe("text", 8, 512), reuse._recipe_of
+    for name in ("gone", "there"):
+        reuse.note_recipe(begin(tmp_path / name).folder, recipe)
+
+    def clean_first(folder: Path) -> reuse.Recipe:
+        shutil.rmtree(tmp_path / "gone", ignore_errors=True)
+        return recipe_of(folder)
+
+    monkeypatch.setattr(reuse, "_recipe_of", clean_first)
+    assert [source.name for source in find_sources(tmp_path / "own", recipe)] == ["there"]
+
+
 def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> None:
     (tmp_path / "prompts").mkdir()
     prompts = PromptsFolder(tmp_path / "prompts")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.errors import UserError
-from engine.task.schema import check_schema
+from engine.task.schema import check_schema, validator_of
 
 CARD = {
     "type": "object",
@@ -60,3 +60,12 @@ def test_a_schema_that_cannot_is_refused(schema: dict[str, Any], where: str, wha
         check_schema(schema, "here")
     assert (caught.value.where, caught.value.what) == (where, what)
     assert remedy in caught.value.remedy
+
+
+def test_an_empty_schema_fits_everything_and_has_no_validator() -> None:
+    check_schema({}, "task.json_schema")
+    assert validator_of({}) is None
+    validator = validator_of({"type": "object"})
+    assert validator is not None
+    assert validator.is_valid({"a": 1})
+    assert not validator.is_valid([])

@@ -12,8 +12,9 @@ the draws of others too.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -138,16 +139,20 @@ class Choice:
     values: Sequence[str]
     weights: Sequence[float]
     """A weight above 0 for each value; they need not add up to 1."""
-    texts: pa.Array = field(init=False)
-    """The values as (values,) strings."""
-    hashes: Hashes = field(init=False)
-    """(values,) hashes of the values."""
 
     def __post_init__(self) -> None:
         assert len(self.values) == len(self.weights) > 0, "a choice has values, each with its weight"
         assert min(self.weights) > 0, "what has no weight is not a value"
-        object.__setattr__(self, "texts", pa.array(self.values, pa.string()))
-        object.__setattr__(self, "hashes", text_hashes(self.values))
+
+    @functools.cached_property
+    def texts(self) -> pa.Array:
+        """Returns the values as (values,) strings. A config is checked without them: pyarrow then imports pandas."""
+        return pa.array(self.values, pa.string())
+
+    @functools.cached_property
+    def hashes(self) -> Hashes:
+        """Returns (values,) hashes of the values."""
+        return text_hashes(self.values)
 
     def draw(self, keys: Hashes) -> Drawn:
         """Draws a value for each key."""

@@ -123,3 +123,10 @@ def test_replaced_rows_keep_the_others() -> None:
         assert replaced.row_hashes().tolist() == text_hashes(replaced.column().to_pylist()).tolist()
     assert drawn.part(1, 3).column().to_pylist() == texts[1:3]
     assert len(choice(2).draw_subset(KEYS[:0], 1, 1).codes) == 0
+
+
+def test_values_become_arrays_when_they_are_drawn() -> None:
+    """Configs make choices to be checked: their arrays would have pyarrow import pandas before each run."""
+    made = Choice(["a", "b"], [1.0, 2.0])
+    assert not {"texts", "hashes"} & set(vars(made))
+    assert made.draw(text_hashes(["key"])).texts.to_pylist() == ["a", "b"]
