@@ -6,7 +6,6 @@ In: `prompts.path`. Out: the files, of one kind, and their rows one by one with 
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -16,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import UserError
-from engine.storage.csv_records import allow_long_fields, check_length, csv_records
-from engine.storage.lines import read_lines, read_objects, read_text, unreadable
+from engine.storage.csv_records import check_length, csv_records, header_delimiter
+from engine.storage.lines import read_objects, read_text, unreadable
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
 from engine.storage.parquet_records import open_parquet, parquet_batches
 
@@ -33,10 +32,6 @@ class Kind(Enum):
     """Columns with their types."""
     texts = (".txt", ".md")
     """A row per file, with the columns `path` and `text`."""
-
-
-DELIMITERS = (",", "\t", ";", "|")
-"""The delimiters of tables; the one that parts a header into most names is taken."""
 
 
 @dataclass(frozen=True)
@@ -142,11 +137,8 @@ def read_values(source: Source) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def _records(file: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    allow_long_fields()
-    header = next((line for line in read_lines(file) if line.strip()), "")
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
     names: list[str] = []
-    for line, record in csv_records(file, delimiter):
+    for line, record in csv_records(file, header_delimiter(file)):
         where = f"{file}:{line}"
         if not any(cell.strip() for cell in record):
             continue

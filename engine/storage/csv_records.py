@@ -16,10 +16,20 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.storage.lines import read_lines
 
+DELIMITERS = (",", "\t", ";", "|")
+"""The usual delimiters of tables."""
+
 
 def allow_long_fields() -> None:
     """Lets fields be as long as texts are; the csv module refuses those past 128 KiB by default."""
     csv.field_size_limit(sys.maxsize)
+
+
+def header_delimiter(file: Path) -> str:
+    """Returns the delimiter of a table: of `DELIMITERS` the one that parts its header into most names."""
+    allow_long_fields()
+    header = next((line for line in read_lines(file) if line.strip()), "")
+    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
 
 
 def csv_records(file: Path, delimiter: str, *, skipped_lines: int = 0) -> Iterator[tuple[int, list[str]]]:

@@ -13,8 +13,8 @@ def test_hidden_files_and_outputs_are_no_input(tmp_path: Path) -> None:
     for name in ("b.jsonl", "a/c.JSONL.gz", ".git/d.jsonl", ".e.jsonl", "f.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    begin_run(tmp_path / "runs" / "one", "name: one\n")
-    (tmp_path / "runs" / "one" / "g.jsonl").touch()
+    begin_run(tmp_path / "one", "name: one\n")
+    (tmp_path / "one" / "g.jsonl").touch()
     with Store(tmp_path / "store").producing(tmp_path / "store" / "rows" / "0123456789abcdef", keep=True) as folder:
         (folder / "h.jsonl").touch()
     (tmp_path / "gone.jsonl").symlink_to(tmp_path / "nowhere")
