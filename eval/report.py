@@ -258,9 +258,12 @@ class Report:
         """Returns the plain JSON values of report.json.
 
         A figure that a step did not report is null. What a system, a query set or a condition does not have at all
-        (`encode` of BM25, `real` without a benchmark, `target` of a value that nobody asked for) is left out.
+        (`encode` of BM25, `real` without a benchmark, `query_log` without a log, `target` of a value that nobody asked
+        for) is left out.
         """
         values: dict[str, Any] = to_json_values(self)
+        if self.query_log is None:
+            del values["query_log"]
         return values | {name: _without_none(values[name]) for name in ("latency", "data_quality")}
 
 
