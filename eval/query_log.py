@@ -117,7 +117,9 @@ def describe_log(
         synthetic_questions=_questions(synthetic) if synthetic else None,
         agreement=[compare(pair, found) for pair in itertools.combinations(found, 2)],
         shown=[
-            LogQuery(text, {name: _passage(corpus, rows[number, 0]) for name, rows in found.items() if rows[number, 0] >= 0})
+            LogQuery(
+                text, {name: _passage(corpus, rows[number, 0]) for name, rows in found.items() if rows[number, 0] >= 0}
+            )
             for number, text in enumerate(texts[:SHOWN])
         ],
     )
@@ -141,7 +143,9 @@ def compare(pair: tuple[str, str], found: Mapping[str, Rows]) -> Agreement:
 
 def _passage(corpus: Corpus, row: int) -> FirstPassage:
     text = " ".join(passage_text(corpus.titles[row], corpus.texts[row]).split())
-    return FirstPassage(corpus.passage_ids[row], text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS].rstrip()} …")
+    return FirstPassage(
+        corpus.passage_ids[row], text if len(text) <= _CHARACTERS else f"{text[:_CHARACTERS].rstrip()} …"
+    )
 
 
 def _questions(texts: Sequence[str]) -> float:

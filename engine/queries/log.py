@@ -83,8 +83,9 @@ def read_log(file: Path) -> Iterator[str]:
 
 
 def _from_lines(file: Path) -> Iterator[str]:
-    """Gives the query of each line: of a line with tabs the field with most letters, since others are counts or dates,
-    and nothing where none has a letter.
+    """Gives the query of each line.
+
+    Of a line with tabs it is the field with most letters, since others are counts or dates; nothing where none has any.
 
     Raises:
         UserError: a line holds a zero byte, which no text does.

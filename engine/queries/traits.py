@@ -18,19 +18,20 @@ _LEAST_SHARE = 0.005
 """A length that fewer queries have is left out: it is chance, or no query."""
 
 _MARKS = ("?", "\uff1f", "\u061f", "\u037e")  # also full width, Arabic, and Greek
-_BEGINNINGS = frozenset(
-    (
-        "who whom whose what which when where why how "
-        "wer wen wem wessen was welche welcher welches wann wo wohin woher warum wieso weshalb wie "
-        "qui quoi quel quelle quels quelles quand où pourquoi comment combien "
-        "quién quiénes qué cuál cuáles cuándo dónde cómo cuánto cuánta cuántos "
-        "perché quale quali quem qual quais onde wat welke wanneer waar waarom hoe "
-        "누가 무엇 언제 어디 어떻게 왜 어떤"
-    ).split()
-)
-"""Words with which questions begin, folded, in English, German, French, Spanish, Italian, Portuguese, Dutch, Korean."""
-_VERBS = frozenset("is are was were do does did can could should would will has have".split())
-_SUBJECTS = frozenset("i you he she it we they the a an there this that these those my your".split())
+_QUESTION_WORDS = {
+    "english": "who whom whose what which when where why how",
+    "german": "wer wen wem wessen was welche welcher welches wann wo wohin woher warum wieso weshalb wie",
+    "french": "qui quoi quel quelle quels quelles quand où pourquoi comment combien",
+    "spanish": "quién quiénes qué cuál cuáles cuándo dónde cómo cuánto cuánta cuántos",
+    "italian": "perché quale quali",
+    "portuguese": "quem qual quais onde",
+    "dutch": "wat welke wanneer waar waarom hoe",
+    "korean": "누가 무엇 언제 어디 어떻게 왜 어떤",
+}
+"""Words with which questions begin, folded; none that begins other queries as often."""
+_BEGINNINGS = frozenset(word for listed in _QUESTION_WORDS.values() for word in listed.split())
+_VERBS = {"is", "are", "was", "were", "do", "does", "did", "can", "could", "should", "would", "will", "has", "have"}
+_SUBJECTS = {"i", "you", "he", "she", "it", "we", "they", "the", "a", "an", "there", "this", "that", "my", "your"}
 """A verb and what may stand behind it, with which English questions begin: `is there`, and not `can opener`."""
 _ENDINGS = ("까", "나요", "가요", "은가", "는가", "인가", "か", "吗", "呢")
 """What questions end with in Korean, Japanese and Chinese."""

@@ -238,7 +238,7 @@ def test_a_log_of_queries_weighs_the_conditions_that_ask_for_it(tmp_path: Path) 
     assert addressed(config).prompts.task.attributes["form"].values == {"question": 0.25, "keywords": 0.75}
     kept, _ = load_config([*overrides, "task.attributes.form.from_queries=null"])
     assert addressed(kept).task.attributes["form"].values == {"question": 0.5, "keywords": 0.5}
+    beside, _ = load_config(["experiment=batch", f"prompts.path={tmp_path}", f"queries.path={tmp_path / 'log.txt'}"])
     with pytest.raises(UserError, match="is given beside prompts") as caught:
-        prompts = ["experiment=batch", f"prompts.path={tmp_path / 'log.txt'}", f"queries.path={tmp_path / 'log.txt'}"]
-        wanted_steps(load_config(prompts)[0])
+        wanted_steps(beside)
     assert caught.value.where == f"queries.path={tmp_path / 'log.txt'}"

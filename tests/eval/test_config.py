@@ -83,7 +83,7 @@ def test_a_log_of_queries_is_identified_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text("bees")
     with_log = [identity_of(replace(small_config(), queries=str(tmp_path / name))) for name in ("a.txt", "b.txt")]
     assert with_log[0] == with_log[1] != identity_of(small_config())
-    with pytest.raises(UserError, match="queries.path=.*gone: does not exist"):
+    with pytest.raises(UserError, match=r"queries\.path=.*gone: does not exist"):
         replace(small_config(), queries=str(tmp_path / "gone")).identity()
 
 

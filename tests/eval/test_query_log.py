@@ -29,7 +29,7 @@ def test_the_queries_of_a_log_are_distinct_and_drawn(log: str) -> None:
     assert set(texts) <= set(QUERIES)
     assert log_queries(config, 2) == texts[:2]
     assert log_queries(small_config()) == []
-    with pytest.raises(UserError, match="queries.path=.*gone: does not exist"):
+    with pytest.raises(UserError, match=r"queries\.path=.*gone: does not exist"):
         log_queries(replace(config, queries="gone"))
 
 

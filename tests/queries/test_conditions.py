@@ -30,8 +30,8 @@ def measured(log: str, attribute: AttributeConfig) -> dict[str, float]:
 
 def test_a_form_has_the_share_that_people_give_it(log: str) -> None:
     assert measured(log, AttributeConfig(["keywords", "question"], from_queries=FORM)) == {
-        "keywords": 0.75,
-        "question": 0.25,
+        "keywords": 1.5,
+        "question": 0.5,
     }
     assert measured(log, AttributeConfig(from_queries=FORM)) == {"question": 0.25, "keywords": 0.75}
     assert measured(log, AttributeConfig({"question": 0.5, "keywords": 0.5})) == {"question": 0.5, "keywords": 0.5}

@@ -31,7 +31,9 @@ def write_log(folder: Path, name: str) -> Path:
     elif name.endswith(".parquet"):
         pq.write_table(pa.table({"count": range(len(LOG) + 1), "query": [*LOG, None]}), file)
     elif name == "excel.csv":
-        file.write_text("Query;Date\n" + "".join(f"{plain};2024-01-02\n" for plain in map(without_quotes, LOG)), encoding="utf-8")
+        file.write_text(
+            "Query;Date\n" + "".join(f"{plain};2024-01-02\n" for plain in map(without_quotes, LOG)), encoding="utf-8"
+        )
     elif name.endswith(".csv"):
         quoted = [line.replace('"', '""') for line in LOG]
         file.write_text("time,Text\n" + "".join(f'1,"{line}"\n' for line in quoted), encoding="utf-8")
@@ -69,7 +71,11 @@ def test_the_draw_depends_on_words_and_seed_alone(tmp_path: Path) -> None:
     ("name", "text", "said"),
     [
         ("log.txt", " \n?!\n", "queries.path=.*log.txt: holds no query"),
-        ("log.csv", "when,what\n1,salt\n", r"log.csv:1: has no column for the query \(known are 'query', 'text', .*\), only when, what"),
+        (
+            "log.csv",
+            "when,what\n1,salt\n",
+            r"log.csv:1: has no column for the query \(known are 'query', 'text', .*\), only when, what",
+        ),
         ("log.tsv", 'query\ttime\n"salt\t1\n', "log.tsv:2: malformed CSV"),
         ("log.csv", "time,query\nsalt\n", "log.csv:2: 1 fields are too few"),
         ("log.jsonl", '{"query": "a"}\n{"ask": "b"}\n', "log.jsonl:2: has no column"),

@@ -18,7 +18,7 @@ from engine.task.config import QueryTrait
         "où est la gare",
         "東京の人口は何人ですか",
         "서울은 어디입니까",
-        "가장 큰 도시는？",
+        "가장 큰 도시는\uff1f",
     ],
 )
 def test_questions_are_told_by_mark_word_or_ending(query: str) -> None:
