@@ -26,6 +26,8 @@ from engine.prompts.config import PromptsConfig, RoundConfig, RowsPromptsConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
+from engine.queries.conditions import with_measured_weights
+from engine.queries.config import QueriesConfig
 from engine.rows.config import RowsConfig
 from engine.rows.form import leaves_open, sampling_columns, with_prompt
 from engine.rows.source import find_source
@@ -73,6 +75,7 @@ class RunConfig:
     and stop words; `auto` finds out."""
 
     documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    queries: QueriesConfig = field(default_factory=QueriesConfig)
     demonstrations: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
     task: TaskConfig = field(default_factory=TaskConfig)
     prompts: PromptsConfig = field(default_factory=PromptsConfig)
@@ -146,9 +149,13 @@ def adaptation(config: RunConfig) -> list[Step]:
 def addressed(config: RunConfig) -> RunConfig:
     """Returns the same run, in which every turn has a prompt, and is a chat or a completion.
 
-    What a task leaves open, the rows of a file of prompts say; the generator settles what is `auto`.
+    What a task leaves open, the rows of a file of prompts say; the generator settles what is `auto`. Conditions that a
+    log of queries shows have its weights.
     """
-    task = with_prompt(config.task, find_source(config.prompts.path)) if config.prompts.path else config.task
+    if config.prompts.path:
+        task = with_prompt(config.task, find_source(config.prompts.path))
+    else:
+        task = with_measured_weights(config.task, config.queries.path)
     task = settle_kinds(task, config.samples)
     return replace(config, task=task, prompts=replace(config.prompts, task=task))
 

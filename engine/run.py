@@ -149,6 +149,10 @@ def _check_input(config: RunConfig) -> None:
     if config.until in {*BATCH_NOUNS} - {*NOUNS} and not config.prompts.path:
         remedy = "set prompts.path=FILE, with a column `prompt` or `messages`"
         raise UserError("no file of prompts is named", where="prompts.path=''", remedy=remedy)
+    if config.prompts.path and config.queries.path:
+        remedy = "leave one of them out: a log says what queries about documents are like"
+        what = f"is given beside prompts ({config.prompts.path})"
+        raise UserError(what, where=f"queries.path={config.queries.path}", remedy=remedy)
     if config.prompts.path and (documents := config.collection or config.documents.path):
         remedy = "leave one of them out: a run is about prompts or about documents"
         raise UserError(

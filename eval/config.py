@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import II
 
 from engine.errors import check_setting
+from engine.queries.log import find_log
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.analyser import AUTO, analyser_identity, check_language
 from engine.search.cross_encoder import CrossEncoderConfig
@@ -50,6 +51,8 @@ class ReportConfig:
     """How much BM25 discounts long passages: 0 not at all, 1 in proportion to their length; chosen in the same way."""
     language: str = AUTO
     """The language by which BM25 reads words; see the key `language` of a run."""
+    queries: str = ""
+    """A log of queries without judgements; see the key `queries.path` of a run."""
     max_held_out: int = 10_000
     """Most synthetic queries of held-out documents to measure on, drawn by a hash of the sample id; 0: all of them."""
     choice_queries: int = 400
@@ -145,7 +148,8 @@ class ReportConfig:
         check_language(self.language, "report.language")
         benchmark = benchmark_digest(self.benchmark, self.split, key=self.benchmark_key())
         queries = load_queries(self.benchmark, key=self.benchmark_key()) if self.choice_queries else {}
-        parts = {"benchmark": benchmark, "queries": digest(queries), "templates": content_digest(TEMPLATES)}
+        parts = {"benchmark": benchmark, "collection_queries": digest(queries), "templates": content_digest(TEMPLATES)}
+        parts["queries"] = content_digest(find_log(self.queries)) if self.queries else ""
         bases = {name: encoder.identity() for name, encoder in self.further_bases().items()}
         rerankers = {
             name: fields_of(entry, without=("model", "batch_size")) | {"model": cross_encoder(entry).identity()}

@@ -82,7 +82,7 @@ def cost_figures(
     return Cost(
         forecast=Amounts(
             samples=prompts.planned,
-            prompt_tokens=prompts.prompt_tokens,
+            prompt_tokens=prompts.prompt_tokens + prompts.later_prompt_tokens,
             output_tokens=None if max_tokens is None else prompts.planned * max_tokens,
         ),
         real=Amounts(samples.generated, samples.prompt_tokens, samples.output_tokens),

@@ -16,6 +16,7 @@ from engine.search.systems import DenseSystem, System
 from eval.crossfit import Chosen
 from eval.data_quality.meaning import MeaningFigures, describe_meaning
 from eval.decision import decide
+from eval.query_log import LogFigures, describe_log, log_queries
 from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommend
 from eval.report import Decision, Recommendation
 from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
@@ -47,6 +48,7 @@ class Evaluation:
         analyser: the name of the analyser by which BM25 read words.
         recommendation: how to search; None where the config asks for none.
         meaning: how synthetic and real queries differ by their vectors; empty where the config asks for no choice.
+        log: what a log of queries shows; None without one.
     """
 
     corpus: Corpus
@@ -59,6 +61,7 @@ class Evaluation:
     analyser: str
     recommendation: Recommendation | None = None
     meaning: Mapping[str, MeaningFigures] = field(default_factory=dict)
+    log: LogFigures | None = None
 
     @property
     def shown(self) -> Results:
@@ -91,6 +94,8 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         held_out = measure(held_out_queries(inputs["examples"], config.max_held_out), deciding, corpus, config.k)
         judged = measure(benchmark, list(remembered.values()), corpus, config.k) if benchmark else None
     evaluation = conclude(config, corpus, judged, held_out, {}, analyser=analyser.name)
+    log = describe_log(config, systems, corpus, list(held_out.benchmark.queries.values()))
+    evaluation = replace(evaluation, log=log)
     if config.choice_queries:
         place.console.step("report", "choosing how to search")
         seen = choice_queries(config, inputs, benchmark)
@@ -99,7 +104,7 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         evaluation = with_recommendation(config, evaluation, named, chosen, len(seen.synthetic.queries))
         evaluation = replace(evaluation, meaning=describe_choice_queries(seen, systems))
         systems += named.with_words(chosen.inside) if chosen else []
-    queries = list(evaluation.shown.benchmark.queries.values())
+    queries = log_queries(config) or list(evaluation.shown.benchmark.queries.values())
     return replace(evaluation, latency=measure_latency(systems, queries, config.latency_repetitions))
 
 
@@ -130,14 +135,16 @@ def conclude(
 def choice_queries(config: ReportConfig, inputs: Mapping[str, Path], benchmark: Benchmark | None) -> ChoiceQueries:
     """Reads what the way to search is chosen by: at most `config.choice_queries` of each kind, and all judged ones.
 
-    Real queries are those of the collection, judged or not; none where what is judged is about other documents.
+    Real queries are those of a log, else those of the collection, judged or not; none where what is judged is about
+    other documents.
     """
     limit, examples, key = config.choice_queries, inputs["examples"], config.benchmark_key()
     real: Mapping[str, str] = {}
     if benchmark or not load_benchmark(config.benchmark, config.split, key=key):
         real = load_queries(config.benchmark, demonstration_queries(inputs["prompts"]), limit, key=key)
+    real_texts = log_queries(config, limit) or list(real.values())
     synthetic, held_out = synthetic_queries(examples, limit), held_out_queries(examples, limit)
-    return ChoiceQueries(synthetic, held_out, list(real.values()), benchmark)
+    return ChoiceQueries(synthetic, held_out, real_texts, benchmark)
 
 
 def describe_choice_queries(queries: ChoiceQueries, systems: Sequence[System]) -> dict[str, MeaningFigures]:

@@ -20,6 +20,7 @@ from engine.search.encoder import EncoderConfig
 from engine.storage.typed import from_json_values, to_json_values
 from eval.cost import Cost
 from eval.data_quality.queries import DataQuality
+from eval.query_log import LogFigures
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.latency import Latency
 from eval.significance import DifferenceFigures
@@ -240,6 +241,8 @@ class Report:
     data_quality: DataQuality
     recommendation: Recommendation | None = None
     """How to search; None where `report.choice_queries` is 0, and in reports from before that was chosen."""
+    query_log: LogFigures | None = None
+    """What a log of queries shows; None without one."""
 
     @property
     def choice(self) -> Choice | None:
@@ -255,9 +258,12 @@ class Report:
         """Returns the plain JSON values of report.json.
 
         A figure that a step did not report is null. What a system, a query set or a condition does not have at all
-        (`encode` of BM25, `real` without a benchmark, `target` of a value that nobody asked for) is left out.
+        (`encode` of BM25, `real` without a benchmark, `query_log` without a log, `target` of a value that nobody asked
+        for) is left out.
         """
         values: dict[str, Any] = to_json_values(self)
+        if self.query_log is None:
+            del values["query_log"]
         return values | {name: _without_none(values[name]) for name in ("latency", "data_quality")}
 
 

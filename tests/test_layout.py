@@ -33,7 +33,7 @@ FLOORS = (
     {"text", "storage"},
     {"runtime"},
     {"task", "models"},
-    {"artifacts"},
+    {"artifacts", "queries"},
     {"search", "generation"},
     {
         "rows",

@@ -41,7 +41,7 @@ class PromptsRecord:
     prefixes: int
     """Different starts of prompts; each is computed once."""
     prompt_tokens: int
-    """Forecast of the tokens of all prompts."""
+    """Forecast of the tokens of all prompts, of several turns those of the first."""
     num_values: Mapping[str, int]
     """Number of different values that were planned, by condition."""
     distribution: Mapping[str, Mapping[str, float]]
@@ -54,6 +54,8 @@ class PromptsRecord:
     """Number of sets that prompts show."""
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     """From the second round on: the weight that each value was drawn with, by condition."""
+    later_prompt_tokens: int = 0
+    """Forecast of the tokens of later turns' prompts, without the answers that they show."""
 
 
 @dataclass(frozen=True, slots=True)

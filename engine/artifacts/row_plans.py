@@ -10,9 +10,9 @@ engines are then given neighbours of the file, each piece of which is read once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,12 +27,10 @@ from engine.models.tokenizer import GENERATOR_KEY, load_tokenizer
 from engine.task.check import check_turns
 from engine.task.compiled import Task, compile_task
 from engine.task.config import PromptKind, TaskConfig
+from engine.task.forecast import LaterTurns
 from engine.task.render import Ask, ChatText, Messages
 from engine.task.templates import undeclared_names
 from engine.task.turns import prompt_templates, row_columns
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 OrderRows = Callable[[Iterable[pa.Table]], Iterable[pa.Table]]
 """Takes tables with the columns `prompt` (its beginning), `passage_id`, `prompt_tokens`, `prompt_bytes` and any others;
@@ -47,6 +45,8 @@ _BEGINNING = 1 << 15
 """The characters of a prompt by which an order is found."""
 _SHOWN = 40
 """The characters of a prompt by which a message shows it."""
+_FORECAST_EVERY = 64
+"""Of so many rows one stands for the tokens of their later turns."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ def plan_rows(
     planned = num_tokens = 0
     prefixes: set[int] = set()
     ordered = RowsFolder(folder.path) if order_rows is not in_file_order else None
-    tables = order_rows(_counted(plan, task, rows, needed))
+    prompts = _FirstPrompts(plan, task)
+    tables = order_rows(_counted(plan, prompts, rows, needed))
     with ordered.writer() if ordered else contextlib.nullcontext() as writer:
         for number, table in enumerate(_rechunked(tables, plan.per_row, writer)):
             folder.write_chunk(number, _planned(table, planned, plan.per_row))
@@ -107,6 +108,7 @@ def plan_rows(
         ended_early="",
         demonstrations=0,
         demonstration_sets=0,
+        later_prompt_tokens=prompts.later.tokens(planned),
     )
 
 
@@ -132,16 +134,17 @@ def _check(task: Task, rows: RowsFolder) -> frozenset[str] | None:
     return needed
 
 
-def _counted(plan: RowPlan, task: Task, rows: RowsFolder, needed: frozenset[str] | None) -> Iterator[pa.Table]:
+def _counted(
+    plan: RowPlan, prompts: _FirstPrompts, rows: RowsFolder, needed: frozenset[str] | None
+) -> Iterator[pa.Table]:
     """Gives each row's id, the prompt of its first turn and its number of tokens, in the order of the file."""
-    tokenizer, prompts = load_tokenizer(plan.model, key=GENERATOR_KEY), _FirstPrompts(plan, task)
     number = 0
     for batch in rows.stream(needed):
         ids, texts = batch[ROW_ID], []
         for row in batch.to_pylist():
             number += 1
             texts.append(prompts.text(columns_of(row), _RowName(number, row[ROW_ID])))
-        tokens = _count(tokenizer, texts)
+        tokens = prompts.count(texts)
         if plan.refuse and (too_long := [place for place, count in enumerate(tokens) if count >= plan.context_tokens]):
             place = too_long[0]
             name = _RowName(number - len(texts) + place + 1, ids[place].as_py())
@@ -170,10 +173,16 @@ class _RowName:
 
 
 class _FirstPrompts:
-    """Renders the first prompt of each row; the task as a whole is checked with the first row that can be asked."""
+    """Renders the first prompt of each row; the task as a whole is checked with the first row that can be asked.
+
+    Attributes:
+        later: what was seen of later turns.
+    """
 
     def __init__(self, plan: RowPlan, task: Task) -> None:
         self._task, self._refuse, self._chat_text = task, plan.refuse, _chat_text(plan, task)
+        self._tokenizer = load_tokenizer(plan.model, key=GENERATOR_KEY)
+        self.later = LaterTurns(task, self.count, self._chat_text)
         self._is_checked = False
         self._first_error: UserError | None = None
 
@@ -194,7 +203,13 @@ class _FirstPrompts:
             self._first_error = self._first_error or error
             return ""
         self._is_checked = True
+        if name.number % _FORECAST_EVERY == 1:
+            self.later.see(Ask({}, 0, {}, {}, row))
         return text
+
+    def count(self, texts: Sequence[str]) -> list[int]:
+        """Returns the number of tokens of each text."""
+        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
 
     def check_any(self) -> None:
         """Refuses a file of which no row could be asked: then it is the task that is wrong.
@@ -223,10 +238,6 @@ def _chat_text(plan: RowPlan, task: Task) -> ChatText | None:
 
 def _joined(messages: Messages) -> str:
     return "\n".join(f"{message['role']}\n{message['content']}" for message in messages)
-
-
-def _count(tokenizer: Tokenizer, texts: list[str]) -> list[int]:
-    return [len(encoding.ids) for encoding in tokenizer.encode_batch(texts, add_special_tokens=False)]
 
 
 def _refuse_long(plan: RowPlan, name: _RowName, text: str, tokens: int) -> None:

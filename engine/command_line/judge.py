@@ -43,7 +43,7 @@ class Options:
     depth: int = 10
     """Number of documents that are pooled of each system."""
     log: str = ""
-    """A file of queries; empty for synthetic ones of held-out documents."""
+    """A file of queries; empty for the log of the run, or else synthetic ones of held-out documents."""
     read: tuple[str, ...] = ()
     """Tables with marks to make judgements of; empty to make a page."""
 
@@ -144,13 +144,16 @@ def find_queries(run_dir: Path, options: Options, seed: int) -> Mapping[str, str
     """Draws the queries to judge, text by query id.
 
     Raises:
-        UserError: the log cannot be read or holds none, or the run held no query back.
+        UserError: the log cannot be read or holds none, or there is none and the run held no query back.
     """
-    from eval.judging.questions import draw_from_held_out, draw_from_log
+    from engine.queries.log import draw_from_log, find_log
+    from eval.judging.questions import draw_from_held_out
+    from eval.report import read_report
     from eval.synthetic import held_out_queries
 
-    if options.log:
-        return draw_from_log(Path(options.log).expanduser(), options.queries, seed)
+    reported = read_report(run_dir / "report").query_log
+    if log := options.log or (reported.path if reported else ""):
+        return draw_from_log(find_log(log), options.queries, seed)
     held_out = held_out_queries(run_dir / "examples", max(CONSIDERED, options.queries))
     if not held_out.queries:
         remedy = f"give queries of your own: {_LOG}LOG"

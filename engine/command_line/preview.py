@@ -20,7 +20,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX, condition_names
-from engine.artifacts.prompts import PromptsFolder, planned_rows
+from engine.artifacts.prompts import PromptsFolder, PromptsRecord, planned_rows
 from engine.artifacts.subjects import Subjects, open_subjects
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline import RunConfig
@@ -108,11 +108,22 @@ def _show_plan(planned: _Planned, config: RunConfig, place: Place) -> None:
     if record.ended_early:
         place.console.step("conditions", record.ended_early)
     output_tokens = record.planned * planned.task.output_limit(config.samples.max_tokens)
+    place.console.step("forecast", tokens_forecast(record, output_tokens))
+
+
+def tokens_forecast(record: PromptsRecord, output_tokens: int) -> str:
+    """Says how many tokens a plan will take, as far as that is known before anything is answered.
+
+    Args:
+        record: of the plan.
+        output_tokens: of all samples at most.
+    """
     prefixes = f"{record.prefixes:,} shared prefixes are" if record.prefixes != 1 else "1 shared prefix is"
-    place.console.step(
-        "forecast",
-        f"{record.planned:,} samples, {record.prompt_tokens:,} prompt tokens ({prefixes} computed once), "
-        f"at most {output_tokens:,} output tokens",
+    later = record.later_prompt_tokens
+    of_later = f"; {later:,} are of later turns, without the answers that these show" if later else ""
+    return (
+        f"{record.planned:,} samples, {record.prompt_tokens + later:,} prompt tokens ({prefixes} computed once"
+        f"{of_later}), at most {output_tokens:,} output tokens"
     )
 
 

@@ -11,6 +11,7 @@ model gets an equal share of the memory unless `engine_args` say otherwise.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ class Ensemble:
 
     def __init__(self, generators: Mapping[str, Generator]) -> None:
         self._generators = generators
+        self._counted = Counter(prefix_cache_queries=0, prefix_cache_hits=0)
         self.cache_tokens: int = getattr(generators[""], "cache_tokens", 0)
         """Tokens that the cache of the main model holds: demonstrations are in its prompts."""
 
@@ -62,19 +64,27 @@ class Ensemble:
     def step(self) -> list[Finished]:
         """Advances every batch that has work by one step; see Generator."""
         busy = [generator for generator in self._generators.values() if generator.num_unfinished()]
-        return [finished for generator in busy for finished in generator.step()]
+        finished = [each for generator in busy for each in generator.step()]
+        for each in finished:
+            self._count(each)
+        return finished
+
+    def _count(self, finished: Finished) -> None:
+        """Counts the tokens of a prompt: of one asked for several samples vLLM does not say how often it was cached."""
+        if len(finished.samples) == 1 or any(sample.scores for sample in finished.samples):
+            self._counted.update(prefix_cache_queries=finished.prompt_tokens, prefix_cache_hits=finished.cached_tokens)
 
     def num_unfinished(self) -> int:
         """Returns the number of requests that are admitted and not finished; see Generator."""
         return sum(generator.num_unfinished() for generator in self._generators.values())
 
     def counters(self) -> dict[str, int]:
-        """Returns the sums of the counters of all models; see Generator."""
-        sums: dict[str, int] = {}
-        for generator in self._generators.values():
-            for name, value in generator.counters().items():
-                sums[name] = sums.get(name, 0) + value
-        return sums
+        """Returns what the prefix caches of all models did; see Generator.
+
+        It is counted from the requests, since the metrics of vLLM are those of one process and of the model that was
+        loaded last.
+        """
+        return dict(self._counted)
 
 
 def find_weights(config: GeneratorConfig) -> dict[str, Weights]:

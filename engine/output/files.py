@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from engine.artifacts.output import OutputFolder
-from engine.storage.files import temporary_name
+from engine.storage.files import temporary_beside
 
 
 def write_file(output: OutputFolder, file: Path) -> None:
@@ -26,15 +26,12 @@ def write_file(output: OutputFolder, file: Path) -> None:
         output: a finished output folder.
         file: where to; its ending says the form.
     """
-    temporary = temporary_name(file)
     write = {".jsonl": _write_jsonl, ".csv": _write_csv, ".parquet": _write_parquet}[file.suffix]
-    try:
+    with temporary_beside(file) as temporary:
         write(output, temporary)
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(file)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_jsonl(output: OutputFolder, file: Path) -> None:

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+
 from engine.artifacts.documents import DocumentsFolder
 from engine.errors import UserError
 from engine.models.chat_template import read_chat_template
@@ -26,7 +29,9 @@ from engine.prompts.demonstrations.sets import ShownSets, choose_sets
 from engine.prompts.lengths import PromptLengths, count_passages, prefix_conditions
 from engine.prompts.plan import Sets
 from engine.task.check import check_turns
-from engine.task.render import Demonstration, Renderer
+from engine.task.compiled import Task
+from engine.task.forecast import LaterTurns
+from engine.task.render import Ask, Demonstration, Renderer
 from engine.task.turns import shows_demonstrations
 
 if TYPE_CHECKING:
@@ -34,6 +39,9 @@ if TYPE_CHECKING:
 
     from engine.runtime.console import Console
     from engine.runtime.place import Place
+
+_FORECAST_PASSAGES = 32
+"""The number of passages that stand for all in the forecast of later turns."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,8 @@ class PlanInputs:
     """The demonstrations that prompts may show; empty where the task shows none."""
     shown: Sequence[Sequence[Demonstration]]
     """The sets as prompts show them."""
+    later: LaterTurns
+    """Forecasts the tokens of later turns."""
 
 
 def gather_inputs(config: PromptsConfig, basis: PlanBasis, documents: DocumentsFolder, place: Place) -> PlanInputs:
@@ -78,6 +88,7 @@ def gather_inputs(config: PromptsConfig, basis: PlanBasis, documents: DocumentsF
     check_turns(task, probe)
     renderer = _fitted(_as_engines_see(task.first, config.model), config.demonstrations, probe, tokenizer)
     mentioned = prefix_conditions(renderer, conditions.names)
+    later = _later_turns(task, passages, probe, tokenizer)
     lengths = PromptLengths(renderer, conditions, tokenizer, count_passages(passages, tokenizer))
     _check_room(config, lengths)
     return PlanInputs(
@@ -87,7 +98,22 @@ def gather_inputs(config: PromptsConfig, basis: PlanBasis, documents: DocumentsF
         lengths=lengths,
         pool=pool,
         shown=renderer.sets,
+        later=later,
     )
+
+
+def _later_turns(task: Task, passages: pa.Table, probe: Mapping[str, str], tokenizer: Tokenizer) -> LaterTurns:
+    """Renders the later turns of some passages, spread over all of them, under one combination of conditions."""
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [len(encoding) for encoding in tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    later = LaterTurns(task, count)
+    if len(task.turns) > 1:
+        places = np.unique(np.linspace(0, passages.num_rows - 1, _FORECAST_PASSAGES).astype(np.int64))
+        for passage in passages.select(["title", "text"]).take(pa.array(places)).to_pylist():
+            later.see(Ask(passage, 0, probe))
+    return later
 
 
 def _warn_of_slips(

@@ -108,4 +108,5 @@ def _write(
     record = write_plan(rows, expected, folder)
     if record.ended_early:
         place.console.warn(f"the plan is shorter than asked for: {record.ended_early}; see task.quotas")
-    return replace(record, demonstrations=len(inputs.pool), demonstration_sets=len(inputs.shown))
+    shown = replace(record, demonstrations=len(inputs.pool), demonstration_sets=len(inputs.shown))
+    return replace(shown, later_prompt_tokens=inputs.later.tokens(record.planned))

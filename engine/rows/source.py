@@ -6,8 +6,6 @@ In: `prompts.path`. Out: the files, of one kind, and their rows one by one with 
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -17,26 +15,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import UserError
-from engine.storage.lines import read_lines, read_objects, read_text, unreadable
+from engine.storage.csv_records import check_length, csv_records, header_delimiter
+from engine.storage.lines import read_objects, read_text, unreadable
+from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
+from engine.storage.parquet_records import open_parquet, parquet_batches
 
 
 class Kind(Enum):
     """What rows are read from."""
 
-    jsonl = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
+    jsonl = JSONL_ENDINGS
     """One JSON object per line."""
-    csv = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+    csv = CSV_ENDINGS
     """A table as text with a header; every value is a text, or none where a field is empty."""
-    parquet = (".parquet",)
+    parquet = PARQUET_ENDINGS
     """Columns with their types."""
     texts = (".txt", ".md")
     """A row per file, with the columns `path` and `text`."""
-
-
-DELIMITERS = (",", "\t", ";", "|")
-"""The delimiters of tables; the one that parts a header into most names is taken."""
-PARQUET_BATCH_ROWS, PARQUET_BATCH_BYTES = 1024, 16 << 20
-"""Rows of a Parquet file that are in memory at a time, or fewer long ones."""
 
 
 @dataclass(frozen=True)
@@ -80,9 +75,8 @@ def find_source(path: str) -> Source:
 
 
 def _files(folder: Path, kind: Kind) -> list[Path]:
-    found = (file for file in folder.rglob("*") if file.is_file() and file.name.lower().endswith(kind.value))
-    parts = ((file, file.relative_to(folder).parts) for file in found)
-    return sorted(file for file, names in parts if not any(name.startswith((".", "_")) for name in names))
+    files = (file for file in with_endings(folder, kind.value) if file.is_file())
+    return sorted(file for file in files if not any(name.startswith("_") for name in file.relative_to(folder).parts))
 
 
 def read_tables(source: Source) -> Iterator[tuple[Path, int, pa.Table]]:
@@ -94,25 +88,14 @@ def read_tables(source: Source) -> Iterator[tuple[Path, int, pa.Table]]:
     schema = _common_schema(source.files)
     for file in source.files:
         first = 1
-        try:
-            with pq.ParquetFile(file, pre_buffer=False) as parquet:
-                for batch in _batches(parquet):
-                    missing = [field for field in schema if field.name not in batch.schema.names]
-                    table = pa.Table.from_batches([batch])
-                    for field in missing:
-                        table = table.append_column(field, pa.nulls(len(batch), field.type))
-                    yield file, first, table.select(schema.names).cast(schema)
-                    first += len(batch)
-        except (pa.ArrowException, OSError) as error:
-            raise unreadable(file, error) from error
-
-
-def _batches(parquet: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
-    """Gives rows some at a time, never of two row groups: Arrow cannot join nested columns with dictionaries."""
-    for group in range(parquet.num_row_groups):
-        footer = parquet.metadata.row_group(group)
-        long_rows = PARQUET_BATCH_BYTES * footer.num_rows // max(1, footer.total_byte_size)
-        yield from parquet.iter_batches(max(1, min(PARQUET_BATCH_ROWS, long_rows)), row_groups=[group])
+        with open_parquet(file) as parquet:
+            for batch in parquet_batches(parquet):
+                missing = [field for field in schema if field.name not in batch.schema.names]
+                table = pa.Table.from_batches([batch])
+                for field in missing:
+                    table = table.append_column(field, pa.nulls(len(batch), field.type))
+                yield file, first, table.select(schema.names).cast(schema)
+                first += len(batch)
 
 
 def _common_schema(files: tuple[Path, ...]) -> pa.Schema:
@@ -154,28 +137,17 @@ def read_values(source: Source) -> Iterator[tuple[str, dict[str, object]]]:
 
 
 def _records(file: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    csv.field_size_limit(sys.maxsize)  # the default refuses fields past 128 KiB, and prompts are longer
-    header = next((line for line in read_lines(file) if line.strip()), "")
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
-    reader, before = csv.reader(read_lines(file), delimiter=delimiter, strict=True), 0
     names: list[str] = []
-    try:
-        for record in reader:
-            where, before = f"{file}:{before + 1}", reader.line_num
-            if not any(cell.strip() for cell in record):
-                continue
-            if not names:
-                names = [name.strip() for name in record]
-                _check_names(names, where)
-            elif len(record) != len(names):
-                remedy = 'quote fields that hold the delimiter or line breaks ("..."), or convert the file to JSONL'
-                what = f"{len(record)} fields where the header has {len(names)}"
-                raise UserError(what, where=where, remedy=remedy)
-            else:
-                yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}
-    except csv.Error as error:
-        remedy = 'close every quote and write a quote inside a field as ""'
-        raise UserError(f"malformed CSV ({error})", where=f"{file}:{before + 1}", remedy=remedy) from None
+    for line, record in csv_records(file, header_delimiter(file)):
+        where = f"{file}:{line}"
+        if not any(cell.strip() for cell in record):
+            continue
+        if not names:
+            names = [name.strip() for name in record]
+            _check_names(names, where)
+            continue
+        check_length(record, names, where)
+        yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}
 
 
 def _check_names(names: list[str], where: str) -> None:

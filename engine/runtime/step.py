@@ -160,5 +160,15 @@ def _say(step: Step, place: Place, text: str) -> None:
 
 def describe(record: StepRecord) -> str:
     """Puts the counts of a record into a few words."""
-    counts = [f"{value:,} {name.replace('_', ' ')}" for name, value in record.record.items() if type(value) is int]
+    counts = [f"{value:,} {_noun(name, value)}" for name, value in record.record.items() if type(value) is int]
     return ", ".join(counts[:4]) or "done"
+
+
+def _noun(name: str, count: int) -> str:
+    """Returns the name of a count in words, in the singular for one: `1 prefix`, `2 prefixes`; `1 kept` stays."""
+    words = name.replace("_", " ")
+    if count != 1:
+        return words
+    endings = {"ies": "y", "xes": "x", "s": ""}
+    ending = next((ending for ending in endings if words.endswith(ending)), "")
+    return words.removesuffix(ending) + endings.get(ending, "")

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -69,6 +70,25 @@ def write_json(file: Path, value: object) -> None:
 def temporary_name(file: Path) -> Path:
     """Returns a name beside `file` that no other thread of this machine writes to at the same time."""
     return file.with_name(f"{file.name}.{threading.get_native_id()}.tmp")
+
+
+@contextlib.contextmanager
+def temporary_beside(file: Path) -> Iterator[Path]:
+    """Gives a name beside `file` to write under before a rename, and holds its lock meanwhile.
+
+    What a killed process left of `file` under such a name, which nobody holds any more, is removed first; the name
+    itself is removed where it was not renamed.
+    """
+    name = re.compile(rf"{re.escape(file.name)}\.\d+\.tmp")
+    for leftover in [beside for beside in file.parent.iterdir() if name.fullmatch(beside.name)]:
+        with contextlib.suppress(BlockingIOError, PermissionError), locked(leftover, wait=False):  # else it is not ours
+            leftover.unlink(missing_ok=True)
+    temporary = temporary_name(file)
+    with locked(temporary, wait=True):
+        try:
+            yield temporary
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

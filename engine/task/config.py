@@ -47,6 +47,15 @@ class ParserKind(Enum):
     """Source code, out of its fence if it has one; it must compile, and is never run."""
 
 
+class QueryTrait(Enum):
+    """What of a query log can be the weights of a condition."""
+
+    form = "form"
+    """Whether a query is a question or keywords, the values `question` and `keywords`."""
+    words = "words"
+    """The number of its words, the values `1`, `2` and so on."""
+
+
 class ScoreKind(Enum):
     """By what choices are compared that are scored in place of written."""
 
@@ -136,6 +145,9 @@ class AttributeConfig:
     from_demonstrations: bool = False
     """Only values that demonstrations carry are drawn, and a sample is shown demonstrations of its own value;
     where no demonstration carries one, the condition is the empty string."""
+    from_queries: QueryTrait | None = None
+    """Where there is a log (`queries.path`), the weights of `values` are those of its queries: of `form` those of the
+    values `question` and `keywords`, which share what they had; of `words` all, since the values are its lengths."""
     file: str = ""
     """A word list: one value per line, `#` comments, a weight after a tab; `package:words/nouns.txt` ships."""
     range: RangeConfig | None = None

@@ -21,6 +21,7 @@ from eval.data_quality.queries import DataQuality
 from eval.decision import LEAST_DOCUMENTS, TOLERATED
 from eval.page.evidence import Evidence
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip
+from eval.page.query_log import log_section
 from eval.page.systems import compared_with, system_charts, system_rows
 from eval.report import Report, Settings
 from eval.retrieval.corpus import SYSTEMS
@@ -130,6 +131,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "charts": system_charts(report),
         "wins": evidence.wins,
         "coverage": coverage(report.data_quality),
+        "log": log_section(report),
         "pool": POOL,
         "quality": quality_chart(figures),
         "held_out": quality_chart(report.held_out) if shows_held_out else None,

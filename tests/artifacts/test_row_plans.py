@@ -139,3 +139,17 @@ def test_a_task_that_is_wrong_for_every_row_is_refused_though_rows_may_fail_alon
     task = TaskConfig(turns={"last": replace(turn, kind=PromptKind.completion)})
     with pytest.raises(UserError, match="no row can be asked: there is no"):
         write_plan(tmp_path / "p", rows, task, refuse=False)
+
+
+def test_the_tokens_of_later_turns_are_forecast_without_the_answers(tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows", [str(n) for n in range(130)], {"body": ["bees dance"] * 130})
+    turns = {
+        "one": TurnConfig(prompt="{{ row.body }}"),
+        "two": TurnConfig(prompt="{{ turns.one.text }} {{ row.body }}"),
+    }
+    _, record = write_plan(tmp_path / "p", rows, TaskConfig(turns=turns), per_row=2)
+    tokenizer = load_tokenizer(MODEL, key="samples.model")
+    first, second = (
+        len(tokenizer.encode(text, add_special_tokens=False).ids) for text in ("bees dance", "x bees dance")
+    )
+    assert (record.prompt_tokens, record.later_prompt_tokens) == (260 * first, 260 * second)

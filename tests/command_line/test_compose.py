@@ -9,10 +9,12 @@ from engine.command_line.compose import load_config
 from engine.command_line.groups import choices, groups
 from engine.errors import UserError
 from engine.generation.config import GeneratorKind
+from engine.pipeline import addressed
+from engine.run import wanted_steps
 from engine.runtime.identity import identity_of
 from engine.runtime.tracking import Mode
 from engine.samples.config import SamplesConfig
-from engine.task.config import AttributeConfig, RangeConfig
+from engine.task.config import AttributeConfig, QueryTrait, RangeConfig
 
 
 def refused(*overrides: str) -> UserError:
@@ -198,7 +200,8 @@ def test_free_mappings_take_any_key(override: str) -> None:
 
 def test_conditions_are_given_on_the_command_line() -> None:
     config, _ = load_config(["task.attributes.form.values={claim: 2}"])
-    drawn = AttributeConfig({"question": 0.5, "keywords": 0.5, "claim": 2.0}, from_demonstrations=True)
+    weights = {"question": 0.5, "keywords": 0.5, "claim": 2.0}
+    drawn = AttributeConfig(weights, from_demonstrations=True, from_queries=QueryTrait.form)
     assert config.task.attributes == {"form": drawn}
 
 
@@ -225,3 +228,17 @@ def test_composes_many_times_in_one_process() -> None:
 def test_paths_may_hold_spaces(tmp_path: Path) -> None:
     folder = tmp_path / "my collection"
     assert load_config([f"collection={folder}"])[0].collection == str(folder)
+
+
+def test_a_log_of_queries_weighs_the_conditions_that_ask_for_it(tmp_path: Path) -> None:
+    (tmp_path / "log.txt").write_text("how do bees dance\nbee dance\nhive\nqueen bee\n")
+    overrides = ["experiment=adapt", f"documents.path={tmp_path}", f"queries.path={tmp_path / 'log.txt'}"]
+    config, _ = load_config(overrides)
+    assert config.report.queries == str(tmp_path / "log.txt")
+    assert addressed(config).prompts.task.attributes["form"].values == {"question": 0.25, "keywords": 0.75}
+    kept, _ = load_config([*overrides, "task.attributes.form.from_queries=null"])
+    assert addressed(kept).task.attributes["form"].values == {"question": 0.5, "keywords": 0.5}
+    beside, _ = load_config(["experiment=batch", f"prompts.path={tmp_path}", f"queries.path={tmp_path / 'log.txt'}"])
+    with pytest.raises(UserError, match="is given beside prompts") as caught:
+        wanted_steps(beside)
+    assert caught.value.where == f"queries.path={tmp_path / 'log.txt'}"

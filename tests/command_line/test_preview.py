@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,8 +11,8 @@ import pyarrow.parquet as pq
 from rich.console import Console as RichConsole
 from rich.table import Table
 
-from engine.artifacts.prompts import PromptsFolder
-from engine.command_line.preview import crossed, in_order, joint_table, shares_table
+from engine.artifacts.prompts import PromptsFolder, PromptsRecord
+from engine.command_line.preview import crossed, in_order, joint_table, shares_table, tokens_forecast
 from tests.support.command_line import CommandLineHere
 from tests.support.corpus import write_corpus
 
@@ -52,6 +53,26 @@ def test_two_conditions_are_shown_together(tmp_path: Path) -> None:
     rows = [line.replace("│", " ").split() for line in text.splitlines() if "%" in line]
     assert rows == [["a", "12.5%", "12.5%"], ["b", "62.5%", "12.5%"]]
     assert "(none)" in text
+
+
+def test_the_forecast_says_what_it_knows_of_later_turns() -> None:
+    record = PromptsRecord(
+        planned=4,
+        prefixes=1,
+        prompt_tokens=1000,
+        num_values={},
+        distribution={},
+        ended_early="",
+        demonstrations=0,
+        demonstration_sets=0,
+    )
+    assert tokens_forecast(record, 80) == (
+        "4 samples, 1,000 prompt tokens (1 shared prefix is computed once), at most 80 output tokens"
+    )
+    assert tokens_forecast(replace(record, prefixes=2, later_prompt_tokens=500), 80) == (
+        "4 samples, 1,500 prompt tokens (2 shared prefixes are computed once; 500 are of later turns, without the "
+        "answers that these show), at most 80 output tokens"
+    )
 
 
 def test_preview_shows_what_the_plan_holds(synthmill_here: CommandLineHere) -> None:

@@ -78,6 +78,15 @@ def test_identity_holds_the_benchmarks_content_and_no_place(tmp_path: Path) -> N
     assert "latency" not in text
 
 
+def test_a_log_of_queries_is_identified_by_its_content(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("bees")
+    (tmp_path / "b.txt").write_text("bees")
+    with_log = [identity_of(replace(small_config(), queries=str(tmp_path / name))) for name in ("a.txt", "b.txt")]
+    assert with_log[0] == with_log[1] != identity_of(small_config())
+    with pytest.raises(UserError, match=r"queries\.path=.*gone: does not exist"):
+        replace(small_config(), queries=str(tmp_path / "gone")).identity()
+
+
 def test_queries_without_judgements_make_another_report_where_the_choice_sees_them(tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path / "tiny")
     config = small_config(str(folder))

@@ -11,7 +11,13 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.search.encoder import Encoder
 from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
-from eval.evaluation import analyser_of, demonstration_queries, evaluate_systems, find_benchmark
+from eval.evaluation import (
+    analyser_of,
+    choice_queries,
+    demonstration_queries,
+    evaluate_systems,
+    find_benchmark,
+)
 from eval.retrieval.corpus import read_corpus
 from eval.retrieval.metrics import Floats
 from eval.significance import resampled_means
@@ -62,7 +68,9 @@ def test_each_set_of_queries_is_resampled_once(tmp_path: Path, monkeypatch: pyte
 def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folders = build_run(tmp_path / "store")
     write_tuned_model(folders["model"])
+    (tmp_path / "log.txt").write_text("how do I keep fruit fresh\nloop that never slips\n")
     place, config = place_in(tmp_path), small_config(str(write_benchmark(tmp_path / "tiny")))
+    config = replace(config, queries=str(tmp_path / "log.txt"))
     first = evaluate_systems(config, folders, place)
 
     def refuse(*_: object) -> None:
@@ -78,6 +86,9 @@ def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pyt
     assert second.decision == first.decision
     assert set(second.latency) >= {"bm25", "base", "tuned", "bm25+base", "bm25+tuned"}
     assert second.latency["tuned"].encode is not None
+    assert second.log is not None
+    assert {query.query for query in second.log.shown} == {"how do I keep fruit fresh", "loop that never slips"}
+    assert choice_queries(config, folders, None).real == [query.query for query in second.log.shown]
 
 
 def test_bm25_reads_the_corpus_by_its_language_and_says_where_it_cannot_tell(

@@ -13,7 +13,7 @@ from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.generation.config import GeneratorConfig, GeneratorKind, model_configs
 from engine.generation.fake_generator import FakeGenerator
-from engine.generation.generator import Weights
+from engine.generation.generator import Finished, Request, Weights
 from engine.generation.jobs import Unit
 from engine.generation.load import Ensemble, make_generator
 from engine.generation.pool import EnginePool
@@ -23,6 +23,7 @@ from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
+from engine.task.sampling import Sampling
 from tests.support.adapters import MODEL, write_adapter
 from tests.support.jobs import job_at, rows
 from tests.support.loops import CONFIG, Start, Watched, row
@@ -50,6 +51,23 @@ def test_a_turn_is_answered_by_the_model_it_names(start: Start) -> None:
     assert {r.sampling.max_tokens for r in main.requests()} == {CONFIG.max_tokens}
     assert ensemble.num_unfinished() == 0
     assert ensemble.counters() == {name: value + judge.counters()[name] for name, value in main.counters().items()}
+
+
+class Caching(FakeGenerator):
+    """A generator whose prefix cache answers all but one token of a prompt."""
+
+    def step(self) -> list[Finished]:
+        return [replace(finished, cached_tokens=finished.prompt_tokens - 1) for finished in super().step()]
+
+
+def test_the_prefix_caches_of_all_models_are_counted_from_their_requests() -> None:
+    """Of a prompt with several samples it is not known for which of them the cache answered."""
+    ensemble = Ensemble({"": Caching(CONFIG), "judge": FakeGenerator(CONFIG)})
+    for number, (model, n) in enumerate([("", 1), ("judge", 1), ("", 2)]):
+        ensemble.add(Request(str(number), "three words here", n, Sampling(1.0, 1.0, 5), model))
+    while ensemble.num_unfinished():
+        ensemble.step()
+    assert ensemble.counters() == {"prefix_cache_queries": 6, "prefix_cache_hits": 2}
 
 
 def test_a_model_has_the_settings_of_the_step_but_for_its_own() -> None:

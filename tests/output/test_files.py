@@ -25,3 +25,15 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(tmp_path: Path) -> None:
         write_file(output, file)
     assert file.read_text() == "before"
     assert [path.name for path in tmp_path.glob("out.*")] == ["out.jsonl"]
+
+
+def test_what_a_kill_left_of_the_file_is_removed(tmp_path: Path) -> None:
+    output = OutputFolder(tmp_path / "output")
+    output.path.mkdir()
+    output.write_part(0, pa.table({"row_id": ["a"]}))
+    record = OutputRecord(rows=1, answered=1, failed=0, as_json=[])
+    finish(output.path, StepRecord("output", "f", {}, {}, 0.0, 0, to_json_values(record)))
+    (tmp_path / "out.jsonl.123.tmp").write_text('{"row_')
+    write_file(output, tmp_path / "out.jsonl")
+    assert (tmp_path / "out.jsonl").read_text() == '{"row_id": "a"}\n'
+    assert [path.name for path in tmp_path.glob("out.*")] == ["out.jsonl"]

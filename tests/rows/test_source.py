@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.rows.source import Kind, find_source, read_tables, read_values
+from engine.storage.run_folders import begin_run
 
 
 def test_a_folder_is_read_by_its_one_kind_of_tables(tmp_path: Path) -> None:
@@ -22,6 +23,13 @@ def test_a_folder_is_read_by_its_one_kind_of_tables(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("prompt\nx\n")
     with pytest.raises(UserError, match="files of several kinds: csv and jsonl"):
         find_source(str(tmp_path))
+
+
+def test_what_synthmill_wrote_into_a_folder_is_no_row(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"prompt": "x"}\n')
+    begin_run(tmp_path / "run", "name: run\n")
+    (tmp_path / "run" / "answers.jsonl").write_text('{"prompt": "x", "answer": "y"}\n')
+    assert [file.name for file in find_source(str(tmp_path)).files] == ["a.jsonl"]
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 
 from engine.artifacts.rows import RowsFolder, RowsRecord, RowsWriter
 from engine.errors import UserError
-from engine.rows import source as source_module
 from engine.rows import step as step_module
 from engine.rows.config import RowsConfig
 from engine.rows.sampling import SETTINGS
 from engine.rows.step import read_rows
+from engine.storage import parquet_records
 from tests.support.places import printed, quiet_place
 
 ROWS: list[dict[str, object]] = [
@@ -116,7 +116,7 @@ def test_fewer_long_rows_are_in_memory_at_a_time(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(RowsWriter, "add", watched)
     monkeypatch.setattr(step_module, "_CHARACTERS_AT_ONCE", 100)
-    monkeypatch.setattr(source_module, "PARQUET_BATCH_BYTES", 100)
+    monkeypatch.setattr(parquet_records, "BATCH_BYTES", 100)
     rows: list[dict[str, object]] = [{"prompt": f"{number} " + "x" * 48} for number in range(10)]
     folder, _ = read(tmp_path, jsonl(tmp_path / "a.jsonl", rows))
     assert written == [2] * 5

@@ -208,13 +208,15 @@ def test_describes_counts_only() -> None:
     record = StepRecord("samples", "", {}, {}, 0.0, 0, inner)
     assert describe(record) == "1,234 planned, 5 kept rows, 1 a, 2 b"
     assert describe(replace(record, record={})) == "done"
+    one = dict.fromkeys(("prefixes", "queries", "rows", "kept"), 1)
+    assert describe(replace(record, record=one)) == "1 prefix, 1 query, 1 row, 1 kept"
 
 
 def test_a_step_of_round_zero_says_so_and_has_an_entry_of_its_own(place: Place, store: Store) -> None:
     documents, prompts = two_steps(WordsConfig("a"), WordsConfig("b"))
     small = replace(documents, part_of="round_0/values", name="about")
     folder = make(replace(prompts, inputs=(small,)), store, place) if make(small, store, place) else None
-    assert "documents  round 0, values: 1 words" in printed(place)
+    assert "documents  round 0, values: 1 word" in printed(place)
     assert (small.entry, small.key) == ("round_0/values/documents", "about")
     assert (documents.entry, documents.key) == ("documents", "documents")
     assert folder is not None

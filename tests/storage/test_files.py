@@ -17,6 +17,7 @@ from engine.storage.files import (
     make_folder,
     naming_a_full_disk,
     require_space,
+    temporary_beside,
     write_json,
     write_text,
 )
@@ -39,6 +40,24 @@ def test_threads_that_write_one_file_do_not_take_each_others_temporary(tmp_path:
             list(pool.map(lambda text: write_text(tmp_path / "a", text), texts))
     assert (tmp_path / "a").read_text() in texts
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_what_a_kill_left_beside_a_file_is_removed_by_the_next_write_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl"
+    left, held = tmp_path / "out.jsonl.12.tmp", tmp_path / "out.jsonl.34.tmp"
+    others = [tmp_path / name for name in ("out.jsonl.mine.tmp", "out.jsonl.12.tmp.txt", "Xout.jsonl.12.tmp")]
+    for each in (left, held, *others):
+        each.write_text("half")
+    with locked(held, wait=False), temporary_beside(file) as temporary:
+        assert not left.exists()
+        temporary.write_text("whole")
+        temporary.replace(file)
+    assert sorted(tmp_path.iterdir()) == sorted([file, held, *others]), (
+        "another run holds it, and the others are not ours"
+    )
+    with temporary_beside(file) as temporary:
+        temporary.write_text("half, and never renamed")
+    assert sorted(tmp_path.iterdir()) == sorted([file, *others])
 
 
 def test_a_lock_that_is_held_is_refused_or_waited_for(tmp_path: Path) -> None:

@@ -8,15 +8,13 @@ can be nothing else; anything more doubtful is refused with the way out.
 from __future__ import annotations
 
 import csv
-import itertools
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Fields, usual_names
-from engine.errors import UserError
+from engine.storage.csv_records import allow_long_fields, check_length, csv_records
 from engine.storage.lines import read_lines
 
 DELIMITERS = ("\t", "|", ";", ",")
@@ -60,11 +58,11 @@ def read_table(
     Raises:
         UserError: broken quoting, a record of another length, or no column with the text, with file and line.
     """
-    csv.field_size_limit(sys.maxsize)  # the default refuses fields past 128 KiB, and documents are longer
+    allow_long_fields()
     form = find_form(file, fields)
     if form is None:
         return
-    records = _records(file, form)
+    records = csv_records(file, form.delimiter, skipped_lines=form.skipped_lines)
     if form.has_header:
         line, _ = next(records)
         mark = "<TAB>" if form.delimiter == "\t" else form.delimiter
@@ -73,13 +71,7 @@ def read_table(
     else:
         tell(f"{file} has no header: its first column is read as the id, its second as the text")
     for line, record in records:
-        if len(record) != len(form.header):
-            first = "header" if form.has_header else "first line"
-            raise UserError(
-                f"{len(record)} fields where the {first} has {len(form.header)}",
-                where=f"{file}:{line}",
-                remedy='quote fields that hold the delimiter or line breaks ("..."), or convert the file to JSONL',
-            )
+        check_length(record, form.header, f"{file}:{line}", first="header" if form.has_header else "first line")
         yield line, dict(zip(form.header, record, strict=True))
 
 
@@ -163,20 +155,3 @@ def _are_numbered_texts(records: Sequence[Sequence[str]]) -> bool:
     numbered = all(re.fullmatch(r"\S*\d\S*", name) for name in names) and len(set(names)) == len(names)
     text = records[0][1].strip()
     return numbered and (len(text) >= LEAST_TEXT_CHARACTERS or len(text.split()) > 1)
-
-
-def _records(file: Path, form: TableForm) -> Iterator[tuple[int, list[str]]]:
-    """Gives records with the line at which each starts, the header first, without blank lines."""
-    before = form.skipped_lines
-    reader = csv.reader(itertools.islice(read_lines(file), before, None), delimiter=form.delimiter, strict=True)
-    try:
-        for record in reader:
-            if len(record) > 1 or (record and record[0].strip()):
-                yield before + 1, record
-            before = form.skipped_lines + reader.line_num
-    except csv.Error as error:
-        raise UserError(
-            f"malformed CSV ({error})",
-            where=f"{file}:{before + 1}",
-            remedy='close every quote and write a quote inside a field as "", or convert the file to JSONL',
-        ) from None

@@ -15,14 +15,12 @@ from engine.documents.readers.csv_table import read_table
 from engine.documents.readers.document import SourceDocument, content_id
 from engine.documents.readers.fields import ID_FIELDS, TEXT_FIELDS, TITLE_FIELDS, Columns, Fields, usual_names
 from engine.errors import UserError
-from engine.storage.lines import read_objects, unreadable
+from engine.storage.lines import read_objects
 
 LOOK_ROWS = 1000
 """The number of rows by which fields are decided."""
 LOOK_CHARACTERS = 1 << 24
 """The characters after which fewer rows must do, so that long documents do not fill the memory."""
-PARQUET_BATCH_ROWS = 1024
-"""The rows of a Parquet file that are in memory at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +79,15 @@ def read_parquet(files: Sequence[Path], fields: Fields) -> Iterator[SourceDocume
 
 def _parquet_rows(file: Path, fields: Fields) -> Iterator[dict[str, object]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    try:
-        with pq.ParquetFile(file, pre_buffer=False) as parquet:
-            schema = parquet.schema_arrow
-            fields.check(schema.names, str(file))
-            plain = [name for name in schema.names if not pa.types.is_nested(schema.field(name).type)]
-            for batch in parquet.iter_batches(PARQUET_BATCH_ROWS, columns=_needed(schema.names, plain, fields)):
-                yield from batch.to_pylist()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise unreadable(file, error) from error
+    from engine.storage.parquet_records import open_parquet, parquet_batches
+
+    with open_parquet(file) as parquet:
+        schema = parquet.schema_arrow
+        fields.check(schema.names, str(file))
+        plain = [name for name in schema.names if not pa.types.is_nested(schema.field(name).type)]
+        for batch in parquet_batches(parquet, _needed(schema.names, plain, fields)):
+            yield from batch.to_pylist()
 
 
 def _needed(names: Sequence[str], plain: Sequence[str], fields: Fields) -> list[str]:

@@ -20,6 +20,7 @@ from engine.documents.readers.files import read_squad, read_tree
 from engine.documents.readers.listing import TREE_SUFFIXES, benchmark_files, data_files, is_about_data, tree_files
 from engine.documents.readers.rows import read_csv, read_jsonl, read_parquet
 from engine.errors import UserError
+from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
 
 
 class Reader(Enum):
@@ -46,9 +47,9 @@ class Reader(Enum):
 
 
 SUFFIXES = {
-    Reader.jsonl: (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
-    Reader.csv: (".csv", ".tsv", ".csv.gz", ".tsv.gz"),
-    Reader.parquet: (".parquet",),
+    Reader.jsonl: JSONL_ENDINGS,
+    Reader.csv: CSV_ENDINGS,
+    Reader.parquet: PARQUET_ENDINGS,
     Reader.squad: (".json", ".json.gz"),
     Reader.tree: TREE_SUFFIXES,
 }

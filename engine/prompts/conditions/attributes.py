@@ -108,12 +108,19 @@ def _kind(name: str, config: AttributeConfig) -> str:
     if config.from_demonstrations and not given:
         return "values"
     if len(given) != 1:
+        log = "; or name a log of queries: queries.path=LOG" if config.from_queries else ""
         raise UserError(
             f"draws from {' and '.join(given)} at once" if given else "has nothing to draw from",
             where=_where(name),
-            remedy=f"give it one of {', '.join(_KINDS)}",
+            remedy=f"give it one of {', '.join(_KINDS)}{log}",
         )
     [kind] = given
+    if config.from_queries and kind != "values":
+        raise UserError(
+            f"is drawn as queries are and from {kind}",
+            where=f"{_where(name)}.from_queries",
+            remedy="give it plain values, or leave from_queries out",
+        )
     if config.from_demonstrations and (kind != "values" or config.pick):
         raise UserError(
             f"is drawn from demonstrations and from {'pick' if config.pick else kind}",

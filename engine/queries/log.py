@@ -1,0 +1,153 @@
+"""Reads a log of queries, and draws distinct ones from it.
+
+In: a file of queries as people typed them. Out: texts by query id, in the order of the draw. A query is drawn by a hash
+of a seed and its words, so that neither its place in the log nor how often it stands there changes anything, and a
+larger draw begins with the smaller one. Memory holds a few times as many as are drawn, however long the log is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.storage.csv_records import csv_records, header_delimiter
+from engine.storage.lines import read_lines, read_objects
+from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
+from engine.storage.parquet_records import open_parquet, parquet_batches
+from engine.text.hashes import text_hash
+from engine.text.queries import clean_query
+from engine.text.words import words
+
+KEY = "queries.path"
+"""The config key, and the argument of `judge`, that names a log."""
+QUERY_FIELDS = ("query", "text", "question", "search_query", "search_term", "q")
+"""The columns that may hold the query; an earlier one is preferred."""
+
+
+def find_log(path: str) -> Path:
+    """Returns the file of a log.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    file, where = Path(path).expanduser(), f"{KEY}={path}"
+    if not file.exists():
+        raise UserError("does not exist", where=where, remedy="name a file with one query per line")
+    if not file.is_file():
+        raise UserError("is no file", where=where, remedy="name one file; join several: cat LOGS/* > LOG")
+    return file
+
+
+def draw_from_log(file: Path, limit: int, seed: int) -> dict[str, str]:
+    """Draws distinct queries of a log.
+
+    Queries are cleaned as generated ones are (`clean_query`). Those with the same words are one, and the least of their
+    texts stands for them; those without a word are none.
+
+    Args:
+        file: a query per line, or JSONL, CSV, TSV or Parquet with a column of `QUERY_FIELDS`.
+        limit: most queries to draw.
+        seed: of the draw.
+
+    Raises:
+        UserError: the file cannot be read, has no such column, or holds no query.
+    """
+    drawn: dict[int, str] = {}
+    for raw in read_log(file):
+        text = clean_query(raw)
+        if folded := " ".join(words(text)):
+            draw = text_hash(f"{seed}\0{folded}")
+            drawn[draw] = min(text, drawn.get(draw, text))
+        if len(drawn) > 4 * limit + 1000:
+            drawn = {draw: drawn[draw] for draw in sorted(drawn)[:limit]}
+    if not drawn:
+        raise UserError("holds no query", where=f"{KEY}={file}", remedy="write one query per line")
+    return {f"query-{draw:016x}": drawn[draw] for draw in sorted(drawn)[:limit]}
+
+
+def read_log(file: Path) -> Iterator[str]:
+    """Gives the queries of a log as they stand there, in their order.
+
+    Raises:
+        UserError: the file cannot be read or is malformed, or a table has no column of `QUERY_FIELDS`.
+    """
+    name = file.name.lower()
+    if name.endswith(JSONL_ENDINGS):
+        return _from_objects(file)
+    if name.endswith(PARQUET_ENDINGS):
+        return _from_parquet(file)
+    if name.endswith(CSV_ENDINGS):
+        return _from_table(file)
+    return _from_lines(file)
+
+
+def _from_lines(file: Path) -> Iterator[str]:
+    """Gives the query of each line.
+
+    Of a line with tabs it is the field with most letters, since others are counts or dates; nothing where none has any.
+
+    Raises:
+        UserError: a line holds a zero byte, which no text does.
+    """
+    for number, line in enumerate(read_lines(file), 1):
+        if "\0" in line:
+            remedy = "name a text file with one query per line, or JSONL, CSV or Parquet under its own ending"
+            raise UserError("is no text: it holds a zero byte", where=f"{file}:{number}", remedy=remedy)
+        fields = sorted(line.split("\t"), key=_letters)
+        yield line if len(fields) == 1 else fields[-1] if _letters(fields[-1]) else ""
+
+
+def _letters(text: str) -> int:
+    return sum(map(str.isalpha, text))
+
+
+def _from_objects(file: Path) -> Iterator[str]:
+    for item in read_objects(file):
+        where = f"{file}:{item.line}"
+        yield from _text(item.values[_field(item.values, where)], where)
+
+
+def _from_parquet(file: Path) -> Iterator[str]:
+    with open_parquet(file) as parquet:
+        name, row = _field(parquet.schema_arrow.names, str(file)), 0
+        for batch in parquet_batches(parquet, [name]):
+            for value in batch[0].to_pylist():
+                row += 1
+                yield from _text(value, f"{file}: row {row}")
+
+
+def _from_table(file: Path) -> Iterator[str]:
+    column: int | None = None
+    for line, record in csv_records(file, header_delimiter(file)):
+        where = f"{file}:{line}"
+        if column is None:
+            names = [name.strip().lower() for name in record]
+            column = names.index(_field(names, where))
+        elif len(record) > column:
+            yield record[column]
+        else:
+            raise UserError(f"{len(record)} fields are too few", where=where, remedy="write as many as the header")
+
+
+def _text(value: object, where: str) -> Iterator[str]:
+    """Gives the query that a field holds; nothing where it is null.
+
+    Raises:
+        UserError: it is no text.
+    """
+    if isinstance(value, str):
+        yield value
+    elif value is not None:
+        raise UserError(f"the query is no text but {value!r}", where=where, remedy='write {"query": "..."}')
+
+
+def _field(names: Iterable[str], where: str) -> str:
+    """Finds the column of the query."""
+    there = list(names)
+    name = next((name for name in QUERY_FIELDS if name in there), None)
+    if name is None:
+        listed, known = ", ".join(there[:20]) or "none", ", ".join(map(repr, QUERY_FIELDS))
+        what = f"has no column for the query (known are {known}), only {listed}"
+        raise UserError(what, where=where, remedy=f"name the column of the queries {QUERY_FIELDS[0]}")
+    return name

@@ -1,0 +1,79 @@
+"""Records of a table in a text file, each with the line at which it starts.
+
+In: a file, plain or gz-compressed, and its delimiter. Out: its records as lists of texts, without blank lines. Which
+of them is the header, and what columns mean, is for the rooms that read tables; what is wrong is named here, with file
+and line, so that each of them says it alike.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.storage.lines import read_lines
+
+DELIMITERS = (",", "\t", ";", "|")
+"""The usual delimiters of tables."""
+
+
+def allow_long_fields() -> None:
+    """Lets fields be as long as texts are; the csv module refuses those past 128 KiB by default."""
+    csv.field_size_limit(sys.maxsize)
+
+
+def header_delimiter(file: Path) -> str:
+    """Returns the delimiter of a table: of `DELIMITERS` the one that parts its header into most names."""
+    allow_long_fields()
+    header = next((line for line in read_lines(file) if line.strip()), "")
+    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+
+
+def csv_records(file: Path, delimiter: str, *, skipped_lines: int = 0) -> Iterator[tuple[int, list[str]]]:
+    """Gives the records of a table with the line at which each starts, from 1, the header first.
+
+    Args:
+        file: the table.
+        delimiter: the character between fields.
+        skipped_lines: lines before the first record that are none.
+
+    Raises:
+        UserError: broken quoting with file and line, or a file that cannot be read as text.
+    """
+    allow_long_fields()
+    before = skipped_lines
+    reader = csv.reader(itertools.islice(read_lines(file), before, None), delimiter=delimiter, strict=True)
+    try:
+        for record in reader:
+            if len(record) > 1 or (record and record[0].strip()):
+                yield before + 1, record
+            before = skipped_lines + reader.line_num
+    except csv.Error as error:
+        raise UserError(
+            f"malformed CSV ({error})",
+            where=f"{file}:{before + 1}",
+            remedy='close every quote and write a quote inside a field as "", or convert the file to JSONL',
+        ) from None
+
+
+def check_length(record: Sequence[str], names: Sequence[str], where: str, *, first: str = "header") -> None:
+    """Refuses a record that has not as many fields as there are names.
+
+    Args:
+        record: the fields.
+        names: of the columns.
+        where: file and line of the record.
+        first: what the names were found in.
+
+    Raises:
+        UserError: it has more or fewer.
+    """
+    if len(record) != len(names):
+        raise UserError(
+            f"{len(record)} fields where the {first} has {len(names)}",
+            where=where,
+            remedy='quote fields that hold the delimiter or line breaks ("..."), or convert the file to JSONL',
+        )

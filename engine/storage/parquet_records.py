@@ -1,0 +1,47 @@
+"""Rows of a Parquet file some at a time, in memory that depends on neither the file nor its row groups.
+
+In: a Parquet file of anybody's. Out: batches of at most about a thousand rows or some megabytes. Files that are none,
+or are damaged, are named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.storage.lines import unreadable
+
+BATCH_ROWS, BATCH_BYTES = 1024, 16 << 20
+"""The rows that are in memory at a time, or fewer long ones."""
+
+
+@contextlib.contextmanager
+def open_parquet(file: Path) -> Iterator[pq.ParquetFile]:
+    """Opens a Parquet file for as long as the block lasts.
+
+    Raises:
+        UserError: it is no Parquet file, or Arrow cannot read what it holds.
+    """
+    try:
+        with pq.ParquetFile(file, pre_buffer=False) as parquet:
+            yield parquet
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise unreadable(file, error) from error
+
+
+def parquet_batches(parquet: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Gives rows some at a time, never of two row groups: Arrow cannot join nested columns with dictionaries.
+
+    Args:
+        parquet: an open file.
+        columns: names of the columns to read; None for all.
+    """
+    for group in range(parquet.num_row_groups):
+        footer = parquet.metadata.row_group(group)
+        long_rows = BATCH_BYTES * footer.num_rows // max(1, footer.total_byte_size)
+        rows = max(1, min(BATCH_ROWS, long_rows))
+        yield from parquet.iter_batches(rows, row_groups=[group], columns=None if columns is None else list(columns))

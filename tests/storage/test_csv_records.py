@@ -1,0 +1,33 @@
+"""Records of tables: where each starts, long fields, and what is wrong with which line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.storage.csv_records import check_length, csv_records
+
+
+def test_records_have_the_line_at_which_they_start(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('sep=;\nname;k\n"two\nlines; ""so""";1\n\n  \n;\n' + "x" * 200_000 + ";2\n")
+    found = list(csv_records(file, ";", skipped_lines=1))
+    assert found[:3] == [(2, ["name", "k"]), (3, ['two\nlines; "so"', "1"]), (7, ["", ""])]
+    assert found[3] == (8, ["x" * 200_000, "2"])
+
+
+def test_broken_quoting_is_named_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('a,b\n1,2\n"x,3\n')
+    with pytest.raises(UserError, match="malformed CSV") as caught:
+        list(csv_records(file, ","))
+    assert caught.value.where == f"{file}:3"
+
+
+def test_a_record_of_another_length_is_refused() -> None:
+    check_length(["1", "2"], ["a", "b"], "a.csv:2")
+    with pytest.raises(UserError, match="1 fields where the first line has 2") as caught:
+        check_length(["1"], ["a", "b"], "a.csv:2", first="first line")
+    assert caught.value.where == "a.csv:2"
