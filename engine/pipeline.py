@@ -17,7 +17,7 @@ from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
 from engine.generation.kinds import settle_kinds
 from engine.judge.config import JudgeConfig
-from engine.judge.stages import Stage, Wanted, judge_stages
+from engine.judge.stages import Stage, judge_stages
 from engine.judge.step import plan_judgements
 from engine.output.config import OutputConfig, check_file
 from engine.output.step import write_output
@@ -31,7 +31,7 @@ from engine.rows.source import find_source
 from engine.rows.step import read_rows
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
-from engine.runtime.step import JUDGE, ROUND_ZERO, Refusal, Step
+from engine.runtime.step import ROUND_ZERO, Refusal, Step
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
@@ -113,7 +113,7 @@ def batch(config: RunConfig) -> list[Step]:
     )
     rows = Step("rows", read_rows, source, checks_input=True, before_engines=True)
     prompts = Step("prompts", plan_prompts, plan, (rows,), checks_input=True, before_engines=True)
-    answers = generation(config, rows, prompts)
+    answers = generation(config.samples, rows, prompts)
     output = Step("output", write_output, OutputConfig(settings.per_row), (rows, answers))
     return [rows, prompts, answers, output]
 
@@ -154,7 +154,7 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
         part = f"{ROUND_ZERO}/values"
         blank = Step("documents", load_documents, config.documents.one_blank(), part_of=part)
         prompts = Step("prompts", plan_prompts, unwritten, (blank,), part_of=part)
-        values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of=part)]
+        values = [blank, prompts, generation(config.samples, blank, prompts, name="values", may_fail=True)]
     plan = demonstrations_config(config.task, config.demonstrations)
     if plan is None:
         return values
@@ -164,7 +164,7 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
         remedy="write some by hand (demonstrations.path), or choose a larger model",
     )
     prompts = Step("prompts", plan_prompts, plan, (documents, *values[-1:]), part_of=part)
-    samples = replace(generation(config, documents, prompts), part_of=part)
+    samples = generation(config.samples, documents, prompts, may_fail=True)
     curation = Step("examples", curate_examples, filters_of_one_row(), (documents, prompts, samples))
     curation = replace(curation, name="demonstrations", part_of=part, refusal=refusal)
     return [*values, prompts, samples, curation]
@@ -172,35 +172,38 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
 
 def samples_and_examples(config: RunConfig, documents: Step, prompts: Step) -> list[Step]:
     """Lists the steps from a plan to its examples: with a judge, a plan and its answers for each question to it."""
-    samples = generation(config, documents, prompts)
+    samples = generation(config.samples, documents, prompts)
     asked: list[Step] = []
-    answers: tuple[Step, ...] = ()
-    stages = judges(config)
-    for stage in stages:
-        part = f"{JUDGE}/{stage.name}"
-        plan = Step("prompts", plan_judgements, stage.plan, (prompts, samples, *answers), part_of=part)
-        inputs, name, settings = (documents, plan), stage.criterion.judged, stage.generator
-        if stage.asks_rest:  # of the few samples that are left, all may be too long for any model
-            assert isinstance(settings, SamplesConfig), "a judge's settings are made of those of the samples"
-            settings = replace(settings, max_failed_share=1.0)
-        answer = Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
-        answers = (*answers, replace(answer, name=name, part_of=part))
-        asked += [plan, answers[-1]]
-    curation = replace(config.examples, judged=tuple(stage.criterion for stage in stages))
-    return [samples, *asked, Step("examples", curate_examples, curation, (documents, prompts, samples, *answers))]
+    for stage in judges(config):
+        known = (documents, prompts, samples, *asked[1::2])
+        plan = Step("prompts", plan_judgements, stage.plan, known, part_of=stage.part)
+        name, may_fail = stage.criterion.judged, stage.asks_rest
+        asked += [plan, generation(stage.generator, documents, plan, name=name, may_fail=may_fail)]
+    curation = replace(config.examples, judged=tuple(stage.criterion for stage in judges(config)))
+    inputs = (documents, prompts, samples, *asked[1::2])
+    return [samples, *asked, Step("examples", curate_examples, curation, inputs)]
 
 
-def judges(config: RunConfig) -> list[Stage]:
+def judges(config: RunConfig) -> list[Stage[SamplesConfig]]:
     """Lists what the filters of a run have judges asked; nothing by default."""
-    filters = config.examples.filters
-    wanted = Wanted(filters.rubrics(), filters.min_information)
-    return judge_stages(config.judge, wanted, config.samples, config.task.attributes)
+    return judge_stages(config.judge, config.examples.filters, config.samples, config.task.attributes)
 
 
-def generation(config: RunConfig, subjects: Step, prompts: Step) -> Step:
-    """Returns the step that generates the samples of a plan; what a killed attempt committed is kept."""
-    settings = config.samples
-    if prompts.part_of:  # round 0: of its few samples many may fail: those that do not are enough
+def generation(
+    settings: SamplesConfig, subjects: Step, prompts: Step, *, name: str = "", may_fail: bool = False
+) -> Step:
+    """Returns the step that has a plan answered, in the part of its plan; what a killed attempt committed is kept.
+
+    Args:
+        settings: the model that answers.
+        subjects: what the plan is about.
+        prompts: the plan.
+        name: what later steps know the answers by.
+        may_fail: whether all may fail, since they are few and those that do not are enough: the samples of round 0, and
+            what earlier judges left, of which all may be too long for any model.
+    """
+    if may_fail:
         settings = replace(settings, max_failed_share=1.0)
-    inputs = (subjects, prompts)
-    return Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
+    inputs, part = (subjects, prompts), prompts.part_of
+    answers = Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
+    return replace(answers, name=name, part_of=part)

@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.artifacts.collection import check_against_documents
 from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
-from engine.generation.config import GeneratorConfig, model_configs
+from engine.generation.config import GeneratorConfig, GeneratorKind, generator_configs, model_configs
 from engine.generation.kinds import check_chat, check_scores, settle_kinds
 from engine.generation.pools import EnginePools
 from engine.judge.stages import judge_is_generator
@@ -38,6 +38,7 @@ from engine.storage.run_folders import (
 from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
+from engine.task.turns import Turn
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -89,9 +90,13 @@ def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
 
 
 def _warn_of_judge(config: RunConfig, chosen: list[Step], console: Console) -> None:
-    """Tells where a model is asked what it thinks of its own samples."""
-    is_asked = any(step.part_of.startswith(f"{JUDGE}/") for step in chosen)
-    if is_asked and judge_is_generator(judges(config), config.samples):
+    """Tells where a model is asked what it thinks of its own samples, or where no model is asked at all."""
+    if not any(step.part_of.startswith(f"{JUDGE}/") for step in chosen):
+        return
+    if config.samples.generator is GeneratorKind.fake:
+        named = ", ".join(dict.fromkeys(stage.generator.model for stage in judges(config)))
+        console.warn(f"samples.generator=fake computes the judge's verdicts too: {named} is not asked, they mean nothing")
+    elif judge_is_generator(judges(config), config.samples):
         console.warn("the judge is the generator, and models favour what they wrote; judge.model names another one")
 
 
@@ -238,13 +243,23 @@ def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
     known = model_configs(config)
     turns = compile_task(settle_kinds(task, config)).turns
     for turn in turns.values():
-        if turn.config.model in known:
-            check_chat(turn, known[turn.config.model], turn.config.model)
-            check_scores(turn, known[turn.config.model], turn.config.model)
-        else:
+        if turn.config.model not in known:
             remedy = suggest(turn.config.model, config.models) if config.models else "add it to samples.models"
             raise UserError(f"there is no model {turn.config.model!r}", where=f"{turn.where}.model", remedy=remedy)
+        for key, model in _models_of(turn, config):
+            check_chat(turn, model, key)
+            check_scores(turn, model, key)
     if unused := known.keys() - {turn.config.model for turn in turns.values()} - {""}:
         name = min(unused)
         remedy = f"write `model: {name}` in a turn of the task, or leave it out; for shares of samples use samples.mix"
         raise UserError(f"no turn names the model {name!r}", where=f"samples.models.{name}", remedy=remedy)
+
+
+def _models_of(turn: Turn, config: GeneratorConfig) -> Iterator[tuple[str, GeneratorConfig]]:
+    """Gives the configs that answer a turn, which are those of all generators of a mix, and the keys they stand under."""
+    if turn.config.model:
+        yield f"samples.models.{turn.config.model}", model_configs(config)[turn.config.model]
+    elif not config.mix:
+        yield "samples", config
+    for name, generator in ({} if turn.config.model else generator_configs(config)).items():
+        yield f"samples.mix.{name}", generator

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.examples.config import ExamplesConfig
-from engine.examples.filters.chain import FiltersConfig
+from engine.filters.chain import FiltersConfig
 from engine.judge.config import InformationConfig, JudgeConfig
 from engine.pipeline import RunConfig, steps
 from engine.prompts.config import PromptsConfig
@@ -34,7 +34,7 @@ FLOORS = (
     {"runtime"},
     {"task", "models"},
     {"artifacts"},
-    {"search", "generation"},
+    {"search", "generation", "filters"},
     {
         "rows",
         "documents",

@@ -20,7 +20,7 @@ from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import BrokenInvariantError, UserError
-from engine.examples.filters.blocks import Blocks, RowGroup
+from engine.filters.blocks import Blocks, RowGroup
 from engine.examples.ledger import Ledger, Passages
 from engine.storage.texts import Texts, TextWriter
 

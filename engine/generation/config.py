@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import II
 
@@ -256,9 +256,10 @@ def generator_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
     return configs
 
 
-def with_settings(
-    config: GeneratorConfig, settings: object, *, where: str, allowed: AbstractSet[str]
-) -> GeneratorConfig:
+Settings = TypeVar("Settings", bound=GeneratorConfig)
+
+
+def with_settings(config: Settings, settings: object, *, where: str, allowed: AbstractSet[str]) -> Settings:
     """Makes the config of one of several models: `config`, and over it the settings of that model.
 
     Args:

@@ -42,7 +42,7 @@ def settle_kinds(task: TaskConfig, config: GeneratorConfig) -> TaskConfig:
     return replace(task, kind=settled, turns=turns)
 
 
-def check_scores(turn: Turn, config: GeneratorConfig, name: str) -> None:
+def check_scores(turn: Turn, config: GeneratorConfig, key: str) -> None:
     """Holds a turn that is scored against the model that scores it.
 
     vLLM 0.32 breaks where it is to compute `prompt_logprobs` with an adapter: its indices of adapters are those of the
@@ -51,32 +51,31 @@ def check_scores(turn: Turn, config: GeneratorConfig, name: str) -> None:
     Args:
         turn: of a task.
         config: of its model.
-        name: of its model; "" for the main one.
+        key: what the settings of that model stand under, such as `samples` or `samples.models.judge`.
 
     Raises:
         UserError: the model has an adapter.
     """
     if turn.is_scored and config.lora and config.generator is not GeneratorKind.fake:
-        where = f"samples.models.{name}.lora" if name else "samples.lora"
         what = f"a model with an adapter cannot score, and {turn.where} is scored"
         remedy = "merge the adapter into the model, or let a model without one score (samples.models, and `model`)"
-        raise UserError(what, where=f"{where}={config.lora}", remedy=remedy)
+        raise UserError(what, where=f"{key}.lora={config.lora}", remedy=remedy)
 
 
-def check_chat(turn: Turn, config: GeneratorConfig, name: str) -> None:
+def check_chat(turn: Turn, config: GeneratorConfig, key: str) -> None:
     """Holds a turn that is a chat against the model that answers it.
 
     Args:
         turn: of a task whose kinds are settled.
         config: of its model.
-        name: of its model; "" for the main one.
+        key: what the settings of that model stand under, such as `samples` or `samples.models.judge`.
 
     Raises:
         UserError: the model has no chat template.
     """
     if turn.config.kind is not PromptKind.chat or config.generator is GeneratorKind.fake:
         return
-    key = f"samples.models.{name}.model" if name else "samples.model"
+    key = f"{key}.model"
     where = f"{key}={config.model}"
     if read_chat_template(resolve_model(config.model, key=key), where=where) is None:
         what = f"the model has no chat template, and {turn.where} is a chat"

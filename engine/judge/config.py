@@ -16,6 +16,7 @@ import yaml
 
 from engine.artifacts.judged import Criterion
 from engine.errors import UserError, check_setting
+from engine.filters.chain import FiltersConfig
 from engine.task.config import PromptKind, TaskConfig
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf" / "judge"
@@ -116,5 +117,7 @@ class JudgementsConfig:
     task: TaskConfig
     """The question, as turns that are scored."""
     rubric: str
-    earlier: tuple[Criterion, ...]
+    filters: FiltersConfig
+    """The row filters of curation: what they reject is not asked about."""
+    earlier: tuple[Criterion, ...] = ()
     """What was asked before: those whom it settles are not asked again."""

@@ -192,7 +192,7 @@ AFTER_SAMPLES = {"examples", "model", "report"}
         ("eval/significance.py", {"report"}),
         ("training/losses/ranking.py", {"model", "report"}),
         ("training/batches/plan.py", {"model", "report"}),
-        ("engine/examples/filters/checks.py", AFTER_SAMPLES),
+        ("engine/filters/checks.py", AFTER_SAMPLES),
         ("engine/examples/duplicates/minhash.py", AFTER_SAMPLES),
         ("engine/generation/loop.py", {"samples", *AFTER_SAMPLES}),
         ("engine/generation/vllm_generator.py", {"samples", *AFTER_SAMPLES}),
