@@ -15,9 +15,10 @@ from engine.documents.step import load_documents
 from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
-from engine.generation.kinds import settle_kinds
+from engine.generation.kinds import check_chat, settle_kinds
 from engine.judge.config import JudgeConfig
-from engine.judge.stages import Stage, judge_stages
+from engine.judge.pairs import PairQuestion, pair_question
+from engine.judge.stages import Stage, judge_stages, model_beside
 from engine.judge.step import plan_judgements
 from engine.output.config import OutputConfig, check_file
 from engine.output.step import write_output
@@ -31,13 +32,18 @@ from engine.rows.source import find_source
 from engine.rows.step import read_rows
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
-from engine.runtime.step import ROUND_ZERO, Refusal, Step
+from engine.runtime.step import ASKED, ROUND_ZERO, Refusal, Step
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
 from engine.search.analyser import AUTO, check_language
+from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
+from eval.asking.config import asked_in_words
+from eval.asking.systems import RERANKS, expansion_input
 from eval.config import ReportConfig
+from eval.expansion.step import write_queries
+from eval.reranking.step import plan_pairs
 from eval.step import evaluate_model
 from training.config import ModelConfig
 from training.step import train_model
@@ -121,7 +127,8 @@ def batch(config: RunConfig) -> list[Step]:
 def adaptation(config: RunConfig) -> list[Step]:
     """Lists the six steps from documents to the report of a tuned model; three are repeated in every round.
 
-    Where a filter asks a judge, what it is asked is planned and answered between samples and examples.
+    Where a filter asks a judge, what it is asked is planned and answered between samples and examples; what the report
+    has models asked, before the model is trained, while engines are there.
     """
     documents = Step("documents", load_documents, config.documents, checks_input=True)
     written = round_zero(config, documents)
@@ -132,9 +139,12 @@ def adaptation(config: RunConfig) -> list[Step]:
         prompts = Step("prompts", plan_prompts, RoundConfig(config.prompts, number), (documents, prompts, rounds[-1]))
         rounds += [prompts, *samples_and_examples(config, documents, prompts)]
     samples, examples = next(step for step in reversed(rounds) if step.entry == "samples"), rounds[-1]
+    asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
+    answers = [step for step in asked if step.noun == "samples"]
     model = Step("model", train_model, config.model, (documents, examples))
-    report = Step("report", evaluate_model, config.report, (documents, prompts, samples, examples, model))
-    return [documents, *written, *rounds, model, report]
+    reported = (documents, prompts, samples, examples, model, *answers)
+    report = Step("report", evaluate_model, with_scores(config), reported)
+    return [documents, *written, *rounds, *asked, model, report]
 
 
 def addressed(config: RunConfig) -> RunConfig:
@@ -207,3 +217,53 @@ def generation(
     inputs, part = (subjects, prompts), prompts.part_of
     answers = Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
     return replace(answers, name=name, part_of=part)
+
+
+def expansions(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
+    """Lists the steps for each expansion of the report: its queries, a plan, and the texts that a model writes."""
+    asked: list[Step] = []
+    model = report_model(config)
+    for name in config.report.expanded_by():
+        part, expansion = f"{ASKED}/{name}", config.report.expansions[name]
+        task = settle_kinds(expansion.task(name), model)
+        for turn in compile_task(task).turns.values():
+            check_chat(turn, model, "report.generator")
+        plan = RowsPromptsConfig(task, model.model, model.context_tokens, per_row=expansion.count, refuse=False)
+        rows = Step("rows", write_queries, config.report.asked_queries(), known, part_of=part)
+        prompts = Step("prompts", plan_prompts, plan, (rows,), part_of=part)
+        asked += [rows, prompts, generation(model, rows, prompts, name=expansion_input(name))]
+    return asked
+
+
+def reranks(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
+    """Lists the steps by which the report puts passages in another order: their plan, and their scores."""
+    if (question := question_of_report(config)) is None:
+        return []
+    plan = Step("prompts", plan_pairs, config.report.pairs(question.task), known, part_of=f"{ASKED}/{RERANKS}")
+    return [plan, generation(question.generator, known[0], plan, name=RERANKS)]
+
+
+def with_scores(config: RunConfig) -> ReportConfig:
+    """Returns the settings of the report, which say where the scores of passages stand, if it asks for any."""
+    question = question_of_report(config)
+    return replace(config.report, reranked=question.criterion) if question else config.report
+
+
+def report_model(config: RunConfig) -> SamplesConfig:
+    """Returns the model that writes what the report expands queries with: the generator, unless it names another."""
+    return model_beside(config.samples, config.report.generator, "report.generator", "report.generator.model")
+
+
+def question_of_report(config: RunConfig) -> PairQuestion[SamplesConfig] | None:
+    """Returns the question by which the report puts passages in another order; None where it does not."""
+    by, settings = config.report.rerank_by, config.report.generator
+    return pair_question(config.judge, by, config.samples, settings, "report.rerank_by") if by else None
+
+
+def asked_of_models(config: RunConfig) -> list[str]:
+    """Says what the report will have models asked, a line for each question; nothing by default."""
+    if not config.report.asks:
+        return []
+    question = question_of_report(config)
+    scorer = question.generator.model_name() if question else ""
+    return asked_in_words(config.report, config.report.asked_queries(), report_model(config).model_name(), scorer)

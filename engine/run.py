@@ -15,13 +15,13 @@ from engine.errors import UserError, suggest
 from engine.generation.config import GeneratorConfig, GeneratorKind, generator_configs, model_configs
 from engine.generation.kinds import check_chat, check_scores, settle_kinds
 from engine.generation.pools import EnginePools
-from engine.judge.stages import judge_is_generator
+from engine.judge.stages import judge_is_generator, writes_samples
 from engine.output.files import write_file
-from engine.pipeline import RunConfig, addressed, judges, steps
+from engine.pipeline import RunConfig, addressed, asked_of_models, judges, question_of_report, steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from engine.runtime.step import JUDGE, PART_FOLDERS, Step, is_made, make
+from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, Step, is_made, make
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
@@ -59,6 +59,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         using(place.store_dir, known),
     ):
         _warn_of_judge(config, chosen, place.console)
+        _tell_of_report(config, chosen, place.console)
         store = Store(place.store_dir)
         checked = _num_checking(chosen)
         first = sum(step.before_engines for step in chosen)
@@ -98,6 +99,22 @@ def _warn_of_judge(config: RunConfig, chosen: list[Step], console: Console) -> N
         console.warn(f"samples.generator=fake computes the judge's verdicts too: {named} is not asked, they mean nothing")
     elif judge_is_generator(judges(config), config.samples):
         console.warn("the judge is the generator, and models favour what they wrote; judge.model names another one")
+
+
+def _tell_of_report(config: RunConfig, chosen: list[Step], console: Console) -> None:
+    """Tells what the report will have models asked, which costs as generation does, and what its figures are worth."""
+    if not any(step.part_of.startswith(f"{ASKED}/") for step in chosen):
+        return
+    for line in asked_of_models(config):
+        console.step("report", line)
+    question = question_of_report(config)
+    if config.samples.generator is GeneratorKind.fake:
+        console.warn("samples.generator=fake computes what models are asked for the report: its figures mean nothing")
+    elif question and writes_samples(question.generator, config.samples):
+        console.warn(
+            f"{config.report.rerank_by} is asked of the model that writes the held-out queries, so figures on these "
+            "flatter it; judged queries do not"
+        )
 
 
 def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:
@@ -145,7 +162,9 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     every = steps(config)
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
     looks = config.until in {step.noun for step in every if step.checks_input}
-    return every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
+    chosen = every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
+    # What the report has models asked stands before the model, while engines are there, and is of no use to it.
+    return [step for step in chosen if config.until == "report" or not step.part_of.startswith(f"{ASKED}/")]
 
 
 def _check_input(config: RunConfig) -> None:

@@ -257,6 +257,7 @@ def generator_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
 
 
 Settings = TypeVar("Settings", bound=GeneratorConfig)
+"""The class of a generator's config, which the configs of models that are asked beside it are of as well."""
 
 
 def with_settings(config: Settings, settings: object, *, where: str, allowed: AbstractSet[str]) -> Settings:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic
 
 from engine.artifacts.judged import Criterion
 from engine.errors import UserError, suggest
@@ -18,6 +18,7 @@ from engine.generation.config import (
     SETTINGS_PER_MODEL,
     GeneratorConfig,
     GeneratorKind,
+    Settings,
     generator_configs,
     with_settings,
 )
@@ -36,10 +37,6 @@ from engine.runtime.step import JUDGE
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
 from engine.task.templates import undeclared_names
-
-Settings = TypeVar("Settings", bound=GeneratorConfig)
-"""The class of the generator's config, which the configs of the models that judge are of as well."""
-
 
 @dataclass(frozen=True)
 class Stage(Generic[Settings]):
@@ -83,7 +80,7 @@ def judge_stages(
     stages: list[Stage[Settings]] = []
     for question in _questions(judge, filters, models):
         check_question(question.plan.task, attributes, _key(question.plan.rubric))
-        _check_label(judge, question.plan.rubric, attributes)
+        check_label(judge, question.plan.rubric, attributes)
         check_model(question.plan.task, question.generator)
         earlier = tuple(stage.criterion for stage in stages)
         stages.append(replace(question, plan=replace(question.plan, earlier=earlier)))
@@ -104,17 +101,29 @@ def _questions(judge: JudgeConfig, filters: FiltersConfig, models: Sequence[Sett
             yield Stage(_name(rubric, number), JudgementsConfig(plan, rubric, filters), model, criterion)
 
 
-def check_rubric(judge: JudgeConfig, rubric: str, where: str) -> None:
+def check_rubric(judge: JudgeConfig, rubric: str, where: str, beside: Sequence[str] = ()) -> None:
     """Refuses the name of a rubric that there is not.
 
+    Args:
+        judge: has the rubrics.
+        rubric: the name.
+        where: the key that it stands under.
+        beside: what may stand there in place of a rubric.
+
     Raises:
-        UserError: there is none; `where` is the key that the name stands under.
+        UserError: there is no such rubric.
     """
     if rubric not in judge.rubrics:
-        raise UserError(f"there is no rubric {rubric!r}", where=where, remedy=suggest(rubric, judge.rubrics))
+        remedy = suggest(rubric, [*judge.rubrics, *beside])
+        raise UserError(f"there is no rubric {rubric!r}", where=where, remedy=remedy)
 
 
-def _check_label(judge: JudgeConfig, rubric: str, attributes: Mapping[str, object]) -> None:
+def check_label(judge: JudgeConfig, rubric: str, attributes: Mapping[str, object]) -> None:
+    """Refuses a rubric about the conditions of a text where there are none.
+
+    Raises:
+        UserError: it is about them.
+    """
     if rubric in judge.rubrics and not attributes and "label" in undeclared_names(judge.rubrics[rubric].prompt):
         remedy = "leave the rubric out, or give the task attributes"
         raise UserError("asks about `label`, and the task has no conditions", where=_key(rubric), remedy=remedy)
@@ -211,8 +220,14 @@ def model_beside(generator: Settings, settings: Mapping[str, object], where: str
 
 def judge_is_generator(stages: Sequence[Stage[Settings]], generator: GeneratorConfig) -> bool:
     """Tells whether a rubric is put to a model that also writes samples; likelihoods alone are no opinion."""
+    rubrics = [stage for stage in stages if stage.plan.rubric != INFORMATION]
+    return any(writes_samples(stage.generator, generator) for stage in rubrics)
+
+
+def writes_samples(model: GeneratorConfig, generator: GeneratorConfig) -> bool:
+    """Tells whether a model is the generator, or one of a mix."""
     writers = {config.model_name() for config in generator_configs(generator).values()} or {generator.model_name()}
-    return any(stage.plan.rubric != INFORMATION and stage.generator.model_name() in writers for stage in stages)
+    return model.model_name() in writers
 
 
 def _input(stage: str) -> str:

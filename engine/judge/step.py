@@ -21,13 +21,12 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.documents import DocumentsFolder, Passages, passage_text
-from engine.artifacts.judged import Ids, read_judged, rows_with, settled_ids
+from engine.artifacts.judged import QUERY, Ids, read_judged, rows_with, settled_ids
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.artifacts.samples import SamplesFolder
 from engine.filters.chain import filter_batch
 from engine.filters.plans import words_of_plan
 from engine.judge.config import JudgementsConfig
-from engine.judge.rubric import QUERY
 from engine.storage.texts import Texts, TextWriter
 from engine.text.hashes import text_hashes
 

@@ -126,7 +126,7 @@ def _check_beginnings(choices: Sequence[str], where: str) -> None:
         longer = [other for other in choices if other != choice and other.startswith(choice)]
         if longer:
             what = f"the choice {choice!r} begins {longer[0]!r}, so its probability would hold that of the longer one"
-            remedy = "let none begin another (a and b for 1 and 10), or compare them by token: score: mean"
+            remedy = "let none begin another (01 beside 10), or compare means per token: score: mean"
             raise UserError(what, where=where, remedy=remedy)
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from engine.artifacts.columns import PASSAGES, PROMPTS
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.judged import Criterion, read_judged
+from engine.artifacts.judged import QUERY, Criterion, read_judged
 from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.artifacts.samples import SamplesFolder, samples_schema
 from engine.filters.chain import FiltersConfig
 from engine.judge.config import JudgementsConfig, RubricConfig
-from engine.judge.rubric import QUERY, rubric_task
+from engine.judge.rubric import rubric_task
 from engine.judge.step import plan_judgements
 from engine.samples.planned import PlannedIndex
 from engine.samples.step import generate_samples
