@@ -12,8 +12,8 @@ from pathlib import Path
 from engine.artifacts.collection import check_against_documents
 from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
-from engine.generation.config import GeneratorConfig, GeneratorKind, generator_configs, model_configs
-from engine.generation.kinds import check_chat, check_scores, settle_kinds
+from engine.generation.config import GeneratorKind
+from engine.generation.kinds import check_models
 from engine.generation.pools import EnginePools
 from engine.judge.stages import judge_is_generator, writes_samples
 from engine.output.files import write_file
@@ -36,9 +36,6 @@ from engine.storage.run_folders import (
     remove_if_empty,
 )
 from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
-from engine.task.compiled import compile_task
-from engine.task.config import TaskConfig
-from engine.task.turns import Turn
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -96,7 +93,8 @@ def _warn_of_judge(config: RunConfig, chosen: list[Step], console: Console) -> N
         return
     if config.samples.generator is GeneratorKind.fake:
         named = ", ".join(dict.fromkeys(stage.generator.model for stage in judges(config)))
-        console.warn(f"samples.generator=fake computes the judge's verdicts too: {named} is not asked, they mean nothing")
+        what = f"samples.generator=fake computes the judge's verdicts too: {named} is not asked"
+        console.warn(f"{what}, and they mean nothing")
     elif judge_is_generator(judges(config), config.samples):
         console.warn("the judge is the generator, and models favour what they wrote; judge.model names another one")
 
@@ -250,35 +248,3 @@ def _link(step: Step, folder: Path, store: Store, run_dir: Path) -> None:
     for source in step.inputs if step.part_of else ():  # a part is whole: it can be traced by itself
         link(entry.parent, source.noun, store.folder(source.noun, source.fingerprint))
     link(entry.parent, entry.name, folder)
-
-
-def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
-    """Compares the models that turns name with those that the config has.
-
-    Raises:
-        UserError: a turn names a model that does not exist, that cannot chat or cannot score, or no turn names one of
-            the models.
-    """
-    known = model_configs(config)
-    turns = compile_task(settle_kinds(task, config)).turns
-    for turn in turns.values():
-        if turn.config.model not in known:
-            remedy = suggest(turn.config.model, config.models) if config.models else "add it to samples.models"
-            raise UserError(f"there is no model {turn.config.model!r}", where=f"{turn.where}.model", remedy=remedy)
-        for key, model in _models_of(turn, config):
-            check_chat(turn, model, key)
-            check_scores(turn, model, key)
-    if unused := known.keys() - {turn.config.model for turn in turns.values()} - {""}:
-        name = min(unused)
-        remedy = f"write `model: {name}` in a turn of the task, or leave it out; for shares of samples use samples.mix"
-        raise UserError(f"no turn names the model {name!r}", where=f"samples.models.{name}", remedy=remedy)
-
-
-def _models_of(turn: Turn, config: GeneratorConfig) -> Iterator[tuple[str, GeneratorConfig]]:
-    """Gives the configs that answer a turn, which are those of all generators of a mix, and the keys they stand under."""
-    if turn.config.model:
-        yield f"samples.models.{turn.config.model}", model_configs(config)[turn.config.model]
-    elif not config.mix:
-        yield "samples", config
-    for name, generator in ({} if turn.config.model else generator_configs(config)).items():
-        yield f"samples.mix.{name}", generator

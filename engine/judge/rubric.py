@@ -77,7 +77,7 @@ def information_task(name: str, prompts: InformationConfig) -> TaskConfig:
 
 
 def likelihood_task(name: str, prompts: InformationConfig) -> TaskConfig:
-    """Makes the task that scores a query behind the prompt with a passage; without it a query is alike likely for all."""
+    """Makes the task that scores a query behind the prompt with a passage; the one without would rank no passage."""
     task = information_task(name, prompts)
     return replace(task, turns={_GIVEN: task.turns[_GIVEN]})
 

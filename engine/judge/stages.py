@@ -1,8 +1,8 @@
 """The questions of a run to its judges, cheap to costly: each is one plan that one model answers.
 
 In: the settings of the judge and of the filters, which name rubrics, the generator's config and the task that is
-judged. Out: stages. Each model of the cascade in turn is asked every rubric, so that it is loaded once; the filter by likelihoods
-comes first, and is asked of the cheapest model alone. Mistakes in rubrics are refused here, before anything is made.
+judged. Out: stages. Each model of the cascade in turn is asked every rubric, so that it is loaded once; the filter by
+likelihoods comes first, and is asked of the cheapest model alone. Mistakes in rubrics are refused before anything is made.
 """
 
 from __future__ import annotations

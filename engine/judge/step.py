@@ -87,7 +87,7 @@ class _Passing:
     config: FiltersConfig
 
     def queries(self, samples: pa.Table) -> pa.Table:
-        """Returns the ids and the cleaned texts of those of some samples that say something and pass, in their order."""
+        """Returns ids and cleaned texts of those of some samples that say something and pass, in their order."""
         about = self.passages.join(samples.select(["passage_id"]))
         texts = list(map(passage_text, about["title"].to_pylist(), about["text"].to_pylist()))
         judged = filter_batch(samples, texts, self.shown, self.config)

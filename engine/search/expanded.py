@@ -1,7 +1,7 @@
 """Systems that search with more than the query: with texts that a model wrote for it before.
 
-In: a system, and where the texts of a query are found. Out: a system like any other. Rewritten queries are searched each
-for itself, and what they find is fused with what the query finds (RAG-Fusion, Rackauckas 2024); the vectors of
+In: a system, and where the texts of a query are found. Out: a system like any other. Each rewritten query is searched
+by itself, and what they find is fused with what the query finds (RAG-Fusion, Rackauckas 2024); the vectors of
 hypothetical passages are averaged with that of the query (HyDE, Gao et al. 2023). Whoever gives the texts refuses
 queries that nothing was written for.
 """

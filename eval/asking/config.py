@@ -65,10 +65,13 @@ class ExpansionConfig:
 
 def shipped_expansions() -> dict[str, ExpansionConfig]:
     """Reads the expansions that ship; they are defaults and no choices of a group, as the rubrics of a judge are."""
-    return {
-        name: ExpansionConfig(**{**values, "searched_as": SearchedAs(values["searched_as"])})
-        for name, values in _shipped().items()
-    }
+
+    def config_of(values: Mapping[str, Any]) -> ExpansionConfig:
+        return ExpansionConfig(
+            **{**values, "stop": list(values["stop"]), "searched_as": SearchedAs(values["searched_as"])}
+        )
+
+    return {name: config_of(values) for name, values in _shipped().items()}
 
 
 @functools.cache

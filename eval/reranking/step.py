@@ -1,7 +1,7 @@
 """The plan of a question about passages and queries: the first passages of base + words for every query of a report.
 
 In: documents, prompts and examples. Out: a prompts folder with a row for each pair, the query as a condition, as in the
-plan of a judge. The rows of a passage are neighbours, so that its prompt is computed once and stays in the prefix cache.
+plan of a judge. The rows of a passage are neighbours, so that its prompt is computed once and comes from the cache.
 """
 
 from __future__ import annotations
