@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("collection")
     parser.add_argument("--folder", default="outputs/asking", metavar="DIR")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE")
-    options = parser.parse_args(arguments)
+    options = parser.parse_intermixed_args(arguments)
     config, _ = load_config(["experiment=adapt", f"collection={options.collection}", *options.overrides])
     root, engines = Path(options.folder).absolute(), EnginePools()
     root.mkdir(parents=True, exist_ok=True)

@@ -30,13 +30,13 @@ from engine.examples.across_rows import (
     reject_surplus,
 )
 from engine.examples.config import ExamplesConfig
-from engine.filters.blocks import judge_samples
-from engine.filters.contract import PromptWords
-from engine.filters.plans import words_of_plan
 from engine.examples.join import join_samples
 from engine.examples.ledger import Ledger, Rows, write_examples
 from engine.examples.round_trip import measure_ranks
 from engine.examples.split import draw_split
+from engine.filters.blocks import judge_samples
+from engine.filters.contract import PromptWords
+from engine.filters.plans import words_of_plan
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

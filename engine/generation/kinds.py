@@ -107,7 +107,7 @@ def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
 
 
 def _models_of(turn: Turn, config: GeneratorConfig) -> Iterator[tuple[str, GeneratorConfig]]:
-    """Gives the configs that answer a turn, those of all generators of a mix among them, by the keys they stand under."""
+    """Gives the configs that answer a turn, those of all generators of a mix among them, and the keys of each."""
     if turn.config.model:
         yield f"samples.models.{turn.config.model}", model_configs(config)[turn.config.model]
     elif not config.mix:

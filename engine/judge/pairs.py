@@ -45,16 +45,17 @@ def pair_question(
         UserError: there is no such rubric, it cannot be rendered, or the model cannot score.
     """
     if by == LIKELIHOOD:
-        key = "report.generator.model" if settings else "samples.model"
-        model = model_beside(generator, settings, "report.generator", "report.generator.model")
-        task, columns, rubric = likelihood_task(LIKELIHOOD, judge.information), LIKELIHOOD_COLUMNS, "judge.information"
+        another = "report.generator"
+        key = f"{another}.model" if settings else "samples.model"
+        model = model_beside(generator, settings, another, f"{another}.model")
+        task, rubric = likelihood_task(LIKELIHOOD, judge.information), "judge.information"
     else:
         check_rubric(judge, by, where, beside=[LIKELIHOOD])
         check_label(judge, by, {})
-        key, rubric = "judge.model", f"judge.rubrics.{by}"
+        key, another, rubric = "judge.model", "judge.model", f"judge.rubrics.{by}"
         model = judging_model(judge, generator)
         task = settled_rubric(judge, by, model)
-        columns = rubric_columns(judge.rubrics[by], task)
     check_question(task, {}, rubric)
-    check_model(task, model, key)
+    check_model(task, model, key, another)
+    columns = LIKELIHOOD_COLUMNS if by == LIKELIHOOD else rubric_columns(judge.rubrics[by], task)
     return PairQuestion(task, model, Criterion(by, "", "", columns, "", 0.0, 0.0))

@@ -2,7 +2,7 @@
 
 In: the settings of the judge and of the filters, which name rubrics, the generator's config and the task that is
 judged. Out: stages. Each model of the cascade in turn is asked every rubric, so that it is loaded once; the filter by
-likelihoods comes first, and is asked of the cheapest model alone. Mistakes in rubrics are refused before anything is made.
+likelihoods comes first, and is asked of the cheapest model alone. Mistakes in rubrics are refused before anything runs.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from engine.runtime.step import JUDGE
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
 from engine.task.templates import undeclared_names
+
 
 @dataclass(frozen=True)
 class Stage(Generic[Settings]):
@@ -81,7 +82,7 @@ def judge_stages(
     for question in _questions(judge, filters, models):
         check_question(question.plan.task, attributes, _key(question.plan.rubric))
         check_label(judge, question.plan.rubric, attributes)
-        check_model(question.plan.task, question.generator)
+        check_model(question.plan.task, question.generator, "judge.model", "judge.model")
         earlier = tuple(stage.criterion for stage in stages)
         stages.append(replace(question, plan=replace(question.plan, earlier=earlier)))
     return stages
@@ -138,9 +139,7 @@ def _asked(
     low = high = config.threshold
     if not is_last:
         low, high = min(low, 1 - judge.sure), max(high, judge.sure)
-    return task, Criterion(
-        rubric, _input(_name(rubric, number)), "judge", rubric_columns(config, task), "", low, high
-    )
+    return task, Criterion(rubric, _input(_name(rubric, number)), "judge", rubric_columns(config, task), "", low, high)
 
 
 def settled_rubric(judge: JudgeConfig, rubric: str, model: GeneratorConfig) -> TaskConfig:
@@ -152,13 +151,14 @@ def _name(rubric: str, number: int) -> str:
     return rubric if number == 1 else f"{rubric}-{number}"
 
 
-def check_model(task: TaskConfig, model: GeneratorConfig, key: str = "judge.model") -> None:
+def check_model(task: TaskConfig, model: GeneratorConfig, key: str, another: str) -> None:
     """Refuses a model that cannot chat where it is to, or that cannot score.
 
     Args:
         task: what it is asked.
         model: the model.
         key: names the model, for messages.
+        another: the key by which another one can be named.
 
     Raises:
         UserError: it cannot.
@@ -174,7 +174,7 @@ def check_model(task: TaskConfig, model: GeneratorConfig, key: str = "judge.mode
             check_scores(turn, model, "samples")
         except UserError as error:
             what = f"has the adapter {model.lora}, and a model with an adapter cannot score"
-            remedy = f"name a model without one ({key}), or merge the adapter into the model"
+            remedy = f"name a model without one ({another}), or merge the adapter into the model"
             raise UserError(what, where=where, remedy=remedy) from error
 
 

@@ -43,7 +43,7 @@ class RewrittenSystem:
         most = max(map(len, written), default=0)
         rankings = [self.system.prepare(queries)(POOL)]
         rankings += [self._search([texts[place : place + 1] for texts in written]) for place in range(most)]
-        weights = [1.0, *([1 / most] * most)]
+        weights = [1.0, *(1 / most for _ in range(most))]
         rows, scores = fuse(rankings, weights, standardised, self.ranks_of_ids)
         return lambda depth: (rows[:, :depth].copy(), scores[:, :depth].copy())
 

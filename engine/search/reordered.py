@@ -77,4 +77,5 @@ def reordered(ranking: Ranking, asked: Rows, figures: NDArray[np.float64], weigh
 def _standardised(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Returns values less their mean, in standard deviations; zeros where all are equal."""
     spread = values.std()
-    return (values - values.mean()) / (spread if spread > 0 else 1.0)
+    result: NDArray[np.float64] = (values - values.mean()) / (spread if spread > 0 else 1.0)
+    return result

@@ -80,8 +80,7 @@ def read_scores(
     starts = [place for place in range(len(queries)) if not place or queries[place] != queries[place - 1]]
     ends = [*starts[1:], len(queries)]
     found = {
-        query_id(queries[start]): (rows[start:end], figures[start:end])
-        for start, end in zip(starts, ends, strict=True)
+        query_id(queries[start]): (rows[start:end], figures[start:end]) for start, end in zip(starts, ends, strict=True)
     }
 
     def scores_of(query: str) -> tuple[Rows, NDArray[np.float64]]:

@@ -25,8 +25,9 @@ def read_queries(config: AskedQueries, inputs: Mapping[str, Path]) -> list[str]:
     """
     shown = {each.query_id for each in PromptsFolder(inputs["prompts"]).pool() if each.query_id}
     benchmark = load_benchmark(config.benchmark, config.split, exclude=shown, key=config.key)
+    there = DocumentsFolder(inputs["documents"]).passages(["document_id"])["document_id"].unique().to_pylist()
     texts: list[str] = []
-    if benchmark and DocumentsFolder(inputs["documents"]).existing_documents(benchmark.relevant_documents()):
+    if benchmark and not benchmark.relevant_documents().isdisjoint(there):
         texts += benchmark.queries.values()
     texts += held_out_queries(inputs["examples"], config.held_out).queries.values()
     return [text for text in dict.fromkeys(map(one_line, texts)) if text]

@@ -71,7 +71,7 @@ def asked_systems(
 
 
 def is_asked(system: System) -> bool:
-    """Tells whether a system looks answers up: how long one query takes is not known, since the model is asked before."""
+    """Tells whether a system looks answers up, so that nobody can tell how long one query takes it with its model."""
     return isinstance(system, RewrittenSystem | HypotheticalSystem | ReorderedSystem)
 
 

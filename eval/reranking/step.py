@@ -93,7 +93,7 @@ def _planned_pairs(queries: Sequence[str], rows: Rows, passage_ids: Sequence[str
     numbers, found, count = numbers[order], found[order], len(found)
     names = np.array(list(map(query_id, queries)))
     zeros = np.zeros(count, np.int64)
-    columns: dict[str, object] = {name: zeros for name in PROMPTS.names}
+    columns: dict[str, object] = dict.fromkeys(PROMPTS.names, zeros)
     columns |= {"sample_id": np.arange(count), "passage_id": [passage_ids[row] for row in found]}
     columns |= {"cell": names[numbers], "demonstrations": [""] * count}
     asked = f"{CONDITION_PREFIX}{QUERY}"

@@ -13,9 +13,9 @@ from engine.artifacts.samples import SamplesFolder, samples_schema
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
 from engine.examples.duplicates.config import DedupConfig
-from engine.filters.chain import FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
 from engine.examples.step import curate_examples
+from engine.filters.chain import FiltersConfig
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.place import Place
 from engine.search.encoder import EncoderConfig

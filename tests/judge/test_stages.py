@@ -22,7 +22,9 @@ JUDGE = JudgeConfig(
 )
 
 
-def stages_of(judge: JudgeConfig, *rubrics: str, least: float | None = None, **generator: Any) -> list[Stage[SamplesConfig]]:
+def stages_of(
+    judge: JudgeConfig, *rubrics: str, least: float | None = None, **generator: Any
+) -> list[Stage[SamplesConfig]]:
     filters = FiltersConfig(judge=list(rubrics), min_information=least)
     return judge_stages(judge, filters, replace(FAKE, **generator), {})
 

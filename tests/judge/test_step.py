@@ -118,12 +118,9 @@ def test_a_plan_may_have_no_rows_and_then_no_engine_is_started(inputs: dict[str,
     assert table.num_rows == 0
     folder = PromptsFolder(tmp_path / "second")
     assert (folder.conditions(), size_of(folder.plan_files())) == (["form", QUERY], 0)
-    documents, answers = tmp_path / "documents", tmp_path / "answers"
-    for made in (documents, answers):
-        made.mkdir()
-    passages = pa.Table.from_pylist([{"passage_id": "a", "title": "", "text": "x"}], schema=PASSAGES)
-    pq.write_table(passages, documents / "passages.parquet")
-    folders = {"documents": documents, "prompts": folder.path}
+    answers = tmp_path / "answers"
+    answers.mkdir()
+    folders = {"documents": inputs["documents"], "prompts": folder.path}
     assert generate_samples(FAKE, folders, answers, quiet_place(tmp_path)).planned == 0
     assert read_judged(answers, UNSURE).ids.tolist() == []
 

@@ -43,7 +43,7 @@ def test_texts_of_a_query_are_cleaned_and_each_is_there_once(tmp_path: Path) -> 
     assert texts_of("tea") == [], "asked, and nothing that can be used was written"
     whole = read_texts(tmp_path, SearchedAs.passage, "x")
     assert "Query: dances of bees more" in whole("why bees dance")
-    with pytest.raises(UserError, match="^base_with_rewrites: no model was asked about the query 'who'"):
+    with pytest.raises(UserError, match=r"^base_with_rewrites: no model was asked about the query 'who'"):
         texts_of("who")
     assert not is_fake(tmp_path)
 

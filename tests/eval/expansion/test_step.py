@@ -28,5 +28,5 @@ def test_every_query_is_a_row_under_its_own_name(tmp_path: Path) -> None:
 def test_a_report_without_queries_is_refused(tmp_path: Path) -> None:
     folders = build_run(tmp_path / "store")
     hold_nothing_out(folders["examples"])
-    with pytest.raises(UserError, match="^report.expand: the report has no query to expand"):
+    with pytest.raises(UserError, match=r"^report\.expand: the report has no query to expand"):
         write_queries(AskedQueries("", "test", 300, 3), folders, tmp_path, quiet_place(tmp_path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def test_the_first_passages_of_each_query_are_asked_about_passage_by_passage(tmp
     asked = plan[f"condition_{QUERY}"].to_pylist()
     assert sorted(set(asked)) == sorted(queries)
     passages = plan["passage_id"].to_pylist()
-    assert sum(a != b for a, b in zip(passages, passages[1:], strict=False)) + 1 == len(set(passages)), "neighbours"
+    assert sum(a != b for a, b in itertools.pairwise(passages)) + 1 == len(set(passages)), "neighbours"
     keys = list(zip(passages, plan["cell"].to_pylist(), strict=True))
     assert len(set(keys)) == len(keys), "a key for each pair"
     assert PromptsFolder(output).task() == TASK
@@ -45,5 +46,5 @@ def test_the_first_passages_of_each_query_are_asked_about_passage_by_passage(tmp
 def test_a_report_without_queries_is_refused(tmp_path: Path) -> None:
     folders = build_run(tmp_path / "store")
     hold_nothing_out(folders["examples"])
-    with pytest.raises(UserError, match="^report.rerank_by: the report has no query"):
+    with pytest.raises(UserError, match=r"^report\.rerank_by: the report has no query"):
         plan_pairs(small_config().pairs(TASK), folders, tmp_path, quiet_place(tmp_path))
