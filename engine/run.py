@@ -108,11 +108,9 @@ def _tell_of_report(config: RunConfig, chosen: list[Step], console: Console) -> 
     question = question_of_report(config)
     if config.samples.generator is GeneratorKind.fake:
         console.warn("samples.generator=fake computes what models are asked for the report: its figures mean nothing")
-    elif question and writes_samples(question.generator, config.samples):
-        console.warn(
-            f"{config.report.rerank_by} is asked of the model that writes the held-out queries, so figures on these "
-            "flatter it; judged queries do not"
-        )
+    elif question and writes_samples(question.generator, config.samples) and not config.report.asked_queries().judged():
+        what = f"{config.report.rerank_by} is asked of the model that wrote the held-out queries, which figures flatter"
+        console.warn(f"{what}; judged queries, or another model, tell more")
 
 
 def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:

@@ -99,7 +99,8 @@ class AskingConfig:
     """Settings of the model that writes expansions and gives likelihoods, where they differ from `samples`:
     `{model: Qwen/Qwen3-0.6B, instruct: true}`."""
     max_generated_queries: int = 300
-    """Where a model is asked: more judged queries are refused, and at most so many held-out ones measured on."""
+    """Where a model is asked: more judged queries than this are refused, and where there are none, at most so many
+    held-out ones are measured on."""
     reranked: Criterion | None = field(default=None, metadata={"omegaconf_ignore": True})
     """Where the scores of passages stand: no setting, since it follows from `rerank_by` and the judge."""
 
@@ -129,7 +130,7 @@ class AskingConfig:
         return bool(self.expanded_by() or self.rerank_by)
 
     def most_held_out(self, limit: int) -> int:
-        """Returns how many held-out queries are measured on at most; 0: all of them.
+        """Returns how many held-out queries are measured on at most, where no query is judged; 0: all of them.
 
         Args:
             limit: `report.max_held_out`.
@@ -151,7 +152,7 @@ ASKING = tuple(AskingConfig.__dataclass_fields__)
 
 @dataclass(frozen=True)
 class AskedQueries:
-    """Which queries a model is asked about: those that the report measures on."""
+    """Which queries a model is asked about: the judged ones, or held-out ones where there are none."""
 
     benchmark: str
     split: str
@@ -213,8 +214,9 @@ def asked_in_words(config: AskingConfig, asked: AskedQueries, generator: str, sc
         generator: the name of the model that writes expansions.
         scorer: that of the model that scores passages.
     """
-    held_out = f"at most {asked.held_out:,} held-out ones" if asked.held_out else "all held-out ones"
-    about = f"each of {asked.judged():,} judged queries and of {held_out}"
+    held_out = f"at most {asked.held_out:,}" if asked.held_out else "all"
+    judged = asked.judged()
+    about = f"each of {judged:,} judged queries" if judged else f"each of {held_out} queries of held-out documents"
     written = {name: config.expansions[name].count for name in config.expanded_by()}
     lines = [f"{name}: {generator} writes {count} texts for {about}" for name, count in written.items()]
     if config.rerank_by:

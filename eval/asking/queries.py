@@ -17,7 +17,9 @@ from eval.synthetic import held_out_queries
 
 
 def read_queries(config: AskedQueries, inputs: Mapping[str, Path]) -> list[str]:
-    """Reads the queries that the report will search, judged ones first, white space folded, each text once.
+    """Reads the queries that the report measures such systems on, white space folded, each text once.
+
+    These are the judged queries; where there are none about these documents, those of held-out documents.
 
     Args:
         config: which queries.
@@ -26,10 +28,9 @@ def read_queries(config: AskedQueries, inputs: Mapping[str, Path]) -> list[str]:
     shown = {each.query_id for each in PromptsFolder(inputs["prompts"]).pool() if each.query_id}
     benchmark = load_benchmark(config.benchmark, config.split, exclude=shown, key=config.key)
     there = DocumentsFolder(inputs["documents"]).passages(["document_id"])["document_id"].unique().to_pylist()
-    texts: list[str] = []
-    if benchmark and not benchmark.relevant_documents().isdisjoint(there):
-        texts += benchmark.queries.values()
-    texts += held_out_queries(inputs["examples"], config.held_out).queries.values()
+    if benchmark is None or benchmark.relevant_documents().isdisjoint(there):
+        benchmark = held_out_queries(inputs["examples"], config.held_out)
+    texts = benchmark.queries.values()
     return [text for text in dict.fromkeys(map(one_line, texts)) if text]
 
 

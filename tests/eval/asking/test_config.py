@@ -81,13 +81,18 @@ def test_more_judged_queries_than_allowed_are_refused(tmp_path: Path) -> None:
     assert asked.identity() != replace(asked, held_out=7).identity()
 
 
-def test_what_will_be_asked_is_said() -> None:
+def test_what_will_be_asked_is_said(tmp_path: Path) -> None:
     config = AskingConfig(expand=["rewrites"], rerank_by="relevance", rerank_depth=10)
     lines = asked_in_words(config, AskedQueries("", "test", 300, 300), "writer", "judge")
     assert lines == [
-        "rewrites: writer writes 3 texts for each of 0 judged queries and of at most 300 held-out ones",
-        "relevance: judge scores 10 passages for each of 0 judged queries and of at most 300 held-out ones",
+        "rewrites: writer writes 3 texts for each of at most 300 queries of held-out documents",
+        "relevance: judge scores 10 passages for each of at most 300 queries of held-out documents",
     ]
+    judged = AskedQueries(str(write_benchmark(tmp_path / "tiny")), "test", 300, 300)
+    assert (
+        asked_in_words(config, judged, "", "judge")[1]
+        == "relevance: judge scores 10 passages for each of 6 judged queries"
+    )
     assert asked_in_words(AskingConfig(), AskedQueries("", "test", 300, 0), "writer", "judge") == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from eval.asking.config import AskedQueries
@@ -10,14 +11,15 @@ from eval.synthetic import held_out_queries
 from tests.support.small_run import QUESTIONS, build_run, write_benchmark
 
 
-def test_judged_queries_come_first_then_held_out_ones_each_once(tmp_path: Path) -> None:
+def test_judged_queries_are_asked_about_where_there_are_any_and_held_out_ones_where_there_are_none(
+    tmp_path: Path,
+) -> None:
     folders = build_run(tmp_path / "store")
     asked = AskedQueries(str(write_benchmark(tmp_path / "tiny")), "test", 300, 2)
-    queries = read_queries(asked, folders)
     judged = [QUESTIONS[name][0] for name in ("q1", "q2", "q3", "q4", "q5")]
-    assert queries[:5] == judged, "neither the demonstration nor what no document answers"
-    assert queries[5:] == list(held_out_queries(folders["examples"], 2).queries.values())
-    assert len(queries) == 7
+    assert read_queries(asked, folders) == judged, "neither the demonstration nor what no document answers"
+    unjudged = read_queries(replace(asked, benchmark=""), folders)
+    assert unjudged == list(held_out_queries(folders["examples"], 2).queries.values())
 
 
 def test_judged_queries_about_other_documents_are_left_out(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def test_every_query_is_a_row_under_its_own_name(tmp_path: Path) -> None:
     asked = AskedQueries(str(write_benchmark(tmp_path / "tiny")), "test", 300, 3)
     record = write_queries(asked, folders, output, quiet_place(tmp_path))
     queries = read_queries(asked, folders)
-    assert record.rows == len(queries) == 8
+    assert record.rows == len(queries) == 5
     assert dict(RowsFolder(output).rows()) == {query_id(query): {"query": query} for query in queries}
 
 
