@@ -55,7 +55,6 @@ def test_a_report_measures_them_on_judged_queries_beside_the_others(tmp_path: Pa
         rerank_by="likelihood",
         rerank_depth=3,
         reranked=Criterion("likelihood", "", "", ("score_given_mean",), "", 0.0, 0.0),
-        choice_queries=0,
     )
     queries, place = read_queries(config.asked_queries(), folders), place_in(tmp_path)
     for name in ("rewrites", "hypothetical"):
