@@ -39,23 +39,28 @@ from engine.artifacts.judged import Figures, read_judged
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import samples_schema
 from engine.command_line.compose import load_config
+from engine.filters.chain import FiltersConfig
 from engine.generation.pools import EnginePools
-from engine.judge.stages import Stage, Wanted, judge_stages
+from engine.judge.stages import Stage, judge_stages
 from engine.judge.step import plan_judgements
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
+from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
 from engine.storage.parts import write_part
 from engine.storage.parts_log import PartsLog
+from engine.task.config import TaskConfig
 from engine.text.words import words
 
 CASES = ROOT / "tests" / "data" / "answerability.jsonl"
 RUBRICS = ("relevance", "answerability")
 LEAST_INFORMATION = 0.5
 """The threshold at which passing questions are counted, in nats per token."""
+FILTERS = FiltersConfig(use=[], judge=list(RUBRICS), min_information=LEAST_INFORMATION)
+"""No case is left out by how it is worded."""
 RESAMPLES = 5_000
 _DISTANCE = 37
 """The question of another passage is that of the passage so many further on."""
@@ -104,7 +109,9 @@ def write_run(cases: Cases, root: Path) -> dict[str, Path]:
         "status": ["generated"] * count,
     }
     values |= {"passage_id": [names[number // 3] for number in range(count)], "replicate": np.arange(count) % 3}
-    PromptsFolder(folders["prompts"]).write_chunk(0, filled(values, PROMPTS))
+    prompts = PromptsFolder(folders["prompts"])
+    prompts.write_basis(TaskConfig(prompt="{{ passage.text }}"), [], [])
+    prompts.write_chunk(0, filled(values, PROMPTS))
     parts = PartsLog.take_over(folders["samples"], count)
     write_part(parts.new_part("e0"), filled(values, samples_schema([])))
     parts.list_new()
@@ -118,13 +125,13 @@ def filled(values: Mapping[str, object], schema: pa.Schema) -> pa.Table:
     return pa.table({name: values.get(name, empty[name]) for name in schema.names}).cast(schema)
 
 
-def ask(stage: Stage, folders: Mapping[str, Path], root: Path, place: Place) -> tuple[Figures, float]:
+def ask(stage: Stage[SamplesConfig], folders: Mapping[str, Path], root: Path, place: Place) -> tuple[Figures, float]:
     """Asks one question about all cases, by the steps of a run; returns the figures, and cases per second."""
     plan, output = root / f"{stage.name}-prompts", root / f"{stage.name}-samples"
     plan.mkdir()
     output.mkdir()
     plan_judgements(replace(stage.plan, earlier=()), folders, plan, place)
-    record = generate_samples(stage.generator, {"documents": folders["documents"], "prompts": plan}, output, place)  # type: ignore[arg-type]
+    record = generate_samples(stage.generator, {"documents": folders["documents"], "prompts": plan}, output, place)
     figures = read_judged(output, stage.criterion).figures
     assert np.isfinite(figures).all(), "every case was judged"
     return figures, record.generation.samples_per_second
@@ -198,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_figures("judge.words", np.array([shared_words(*pair) for pair in cases.pairs]), lengths)
     print_figures("judge.length", lengths, lengths)
     config = load_config([f"samples.model={options.model}", f"samples.instruct={str(options.instruct).lower()}"])[0]
-    stages = judge_stages(config.judge, Wanted(RUBRICS, LEAST_INFORMATION), config.samples, {})
+    stages = judge_stages(config.judge, FILTERS, config.samples, {})
     with tempfile.TemporaryDirectory() as folder:
         root, engines = Path(folder), EnginePools()
         place = Place(root / "run", root / "store", ClusterConfig(), Console(), NoTracker(), MemorySampler(), engines)

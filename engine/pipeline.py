@@ -15,10 +15,11 @@ from engine.documents.step import load_documents
 from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
-from engine.generation.kinds import settle_kinds
+from engine.generation.kinds import check_chat, settle_kinds
 from engine.generation.vllm_generator import block_tokens
 from engine.judge.config import JudgeConfig
-from engine.judge.stages import Stage, Wanted, judge_stages
+from engine.judge.pairs import PairQuestion, pair_question
+from engine.judge.stages import Stage, judge_stages, model_beside
 from engine.judge.step import plan_judgements
 from engine.output.config import OutputConfig, check_file
 from engine.output.step import write_output
@@ -34,13 +35,18 @@ from engine.rows.source import find_source
 from engine.rows.step import read_rows
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
-from engine.runtime.step import JUDGE, ROUND_ZERO, Refusal, Step
+from engine.runtime.step import ASKED, ROUND_ZERO, Refusal, Step
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
 from engine.search.analyser import AUTO, check_language
+from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
+from eval.asking.config import asked_in_words
+from eval.asking.systems import RERANKS, expansion_input
 from eval.config import ReportConfig
+from eval.expansion.step import write_queries
+from eval.reranking.step import plan_pairs
 from eval.step import evaluate_model
 from training.config import ModelConfig
 from training.step import train_model
@@ -122,7 +128,7 @@ def batch(config: RunConfig) -> list[Step]:
     )
     rows = Step("rows", read_rows, source, checks_input=True, before_engines=True)
     prompts = Step("prompts", plan_prompts, plan, (rows,), checks_input=True, before_engines=True)
-    answers = generation(config, rows, prompts)
+    answers = generation(config.samples, rows, prompts)
     output = Step("output", write_output, OutputConfig(settings.per_row), (rows, answers))
     return [rows, prompts, answers, output]
 
@@ -130,7 +136,8 @@ def batch(config: RunConfig) -> list[Step]:
 def adaptation(config: RunConfig) -> list[Step]:
     """Lists the six steps from documents to the report of a tuned model; three are repeated in every round.
 
-    Where a filter asks a judge, what it is asked is planned and answered between samples and examples.
+    Where a filter asks a judge, what it is asked is planned and answered between samples and examples; what the report
+    has models asked, before the model is trained, while engines are there.
     """
     documents = Step("documents", load_documents, config.documents, checks_input=True)
     written = round_zero(config, documents)
@@ -141,9 +148,12 @@ def adaptation(config: RunConfig) -> list[Step]:
         prompts = Step("prompts", plan_prompts, RoundConfig(config.prompts, number), (documents, prompts, rounds[-1]))
         rounds += [prompts, *samples_and_examples(config, documents, prompts)]
     samples, examples = next(step for step in reversed(rounds) if step.entry == "samples"), rounds[-1]
+    asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
+    answers = [step for step in asked if step.noun == "samples"]
     model = Step("model", train_model, config.model, (documents, examples))
-    report = Step("report", evaluate_model, config.report, (documents, prompts, samples, examples, model))
-    return [documents, *written, *rounds, model, report]
+    reported = (documents, prompts, samples, examples, model, *answers)
+    report = Step("report", evaluate_model, with_scores(config), reported)
+    return [documents, *written, *rounds, *asked, model, report]
 
 
 def addressed(config: RunConfig) -> RunConfig:
@@ -167,7 +177,7 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
         part = f"{ROUND_ZERO}/values"
         blank = Step("documents", load_documents, config.documents.one_blank(), part_of=part)
         prompts = Step("prompts", plan_prompts, unwritten, (blank,), part_of=part)
-        values = [blank, prompts, replace(generation(config, blank, prompts), name="values", part_of=part)]
+        values = [blank, prompts, generation(config.samples, blank, prompts, name="values", may_fail=True)]
     plan = demonstrations_config(config.task, config.demonstrations)
     if plan is None:
         return values
@@ -177,7 +187,7 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
         remedy="write some by hand (demonstrations.path), or choose a larger model",
     )
     prompts = Step("prompts", plan_prompts, plan, (documents, *values[-1:]), part_of=part)
-    samples = replace(generation(config, documents, prompts), part_of=part)
+    samples = generation(config.samples, documents, prompts, may_fail=True)
     curation = Step("examples", curate_examples, filters_of_one_row(), (documents, prompts, samples))
     curation = replace(curation, name="demonstrations", part_of=part, refusal=refusal)
     return [*values, prompts, samples, curation]
@@ -185,35 +195,88 @@ def round_zero(config: RunConfig, documents: Step) -> list[Step]:
 
 def samples_and_examples(config: RunConfig, documents: Step, prompts: Step) -> list[Step]:
     """Lists the steps from a plan to its examples: with a judge, a plan and its answers for each question to it."""
-    samples = generation(config, documents, prompts)
+    samples = generation(config.samples, documents, prompts)
     asked: list[Step] = []
-    answers: tuple[Step, ...] = ()
-    stages = judges(config)
-    for stage in stages:
-        part = f"{JUDGE}/{stage.name}"
-        plan = Step("prompts", plan_judgements, stage.plan, (prompts, samples, *answers), part_of=part)
-        inputs, name, settings = (documents, plan), stage.criterion.judged, stage.generator
-        if stage.asks_rest:  # of the few samples that are left, all may be too long for any model
-            assert isinstance(settings, SamplesConfig), "a judge's settings are made of those of the samples"
-            settings = replace(settings, max_failed_share=1.0)
-        answer = Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
-        answers = (*answers, replace(answer, name=name, part_of=part))
-        asked += [plan, answers[-1]]
-    curation = replace(config.examples, judged=tuple(stage.criterion for stage in stages))
-    return [samples, *asked, Step("examples", curate_examples, curation, (documents, prompts, samples, *answers))]
+    for stage in judges(config):
+        known = (documents, prompts, samples, *asked[1::2])
+        plan = Step("prompts", plan_judgements, stage.plan, known, part_of=stage.part)
+        name, may_fail = stage.criterion.judged, stage.asks_rest
+        asked += [plan, generation(stage.generator, documents, plan, name=name, may_fail=may_fail)]
+    curation = replace(config.examples, judged=tuple(stage.criterion for stage in judges(config)))
+    inputs = (documents, prompts, samples, *asked[1::2])
+    return [samples, *asked, Step("examples", curate_examples, curation, inputs)]
 
 
-def judges(config: RunConfig) -> list[Stage]:
+def judges(config: RunConfig) -> list[Stage[SamplesConfig]]:
     """Lists what the filters of a run have judges asked; nothing by default."""
-    filters = config.examples.filters
-    wanted = Wanted(filters.rubrics(), filters.min_information)
-    return judge_stages(config.judge, wanted, config.samples, config.task.attributes)
+    return judge_stages(config.judge, config.examples.filters, config.samples, config.task.attributes)
 
 
-def generation(config: RunConfig, subjects: Step, prompts: Step) -> Step:
-    """Returns the step that generates the samples of a plan; what a killed attempt committed is kept."""
-    settings = config.samples
-    if prompts.part_of:  # round 0: of its few samples many may fail: those that do not are enough
+def generation(
+    settings: SamplesConfig, subjects: Step, prompts: Step, *, name: str = "", may_fail: bool = False
+) -> Step:
+    """Returns the step that has a plan answered, in the part of its plan; what a killed attempt committed is kept.
+
+    Args:
+        settings: the model that answers.
+        subjects: what the plan is about.
+        prompts: the plan.
+        name: what later steps know the answers by.
+        may_fail: whether all may fail, since they are few and those that do not are enough: the samples of round 0, and
+            what earlier judges left, of which all may be too long for any model.
+    """
+    if may_fail:
         settings = replace(settings, max_failed_share=1.0)
-    inputs = (subjects, prompts)
-    return Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
+    inputs, part = (subjects, prompts), prompts.part_of
+    answers = Step("samples", generate_samples, settings, inputs, resumable=True, needs_engines=True)
+    return replace(answers, name=name, part_of=part)
+
+
+def expansions(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
+    """Lists the steps for each expansion of the report: its queries, a plan, and the texts that a model writes."""
+    asked: list[Step] = []
+    model = report_model(config)
+    for name in config.report.expanded_by():
+        part, expansion = f"{ASKED}/{name}", config.report.expansions[name]
+        task = settle_kinds(expansion.task(name), model)
+        for turn in compile_task(task).turns.values():
+            check_chat(turn, model, "report.generator")
+        plan = RowsPromptsConfig(task, model.model, model.context_tokens, per_row=expansion.count, refuse=False)
+        rows = Step("rows", write_queries, config.report.asked_queries(), known, part_of=part)
+        prompts = Step("prompts", plan_prompts, plan, (rows,), part_of=part)
+        asked += [rows, prompts, generation(model, rows, prompts, name=expansion_input(name))]
+    return asked
+
+
+def reranks(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
+    """Lists the steps by which the report puts passages in another order: their plan, and their scores."""
+    if (question := question_of_report(config)) is None:
+        return []
+    plan = Step("prompts", plan_pairs, config.report.pairs(question.task), known, part_of=f"{ASKED}/{RERANKS}")
+    return [plan, generation(question.generator, known[0], plan, name=RERANKS)]
+
+
+def with_scores(config: RunConfig) -> ReportConfig:
+    """Returns the settings of the report, which say where the scores of passages stand, if it asks for any."""
+    question = question_of_report(config)
+    return replace(config.report, reranked=question.criterion) if question else config.report
+
+
+def report_model(config: RunConfig) -> SamplesConfig:
+    """Returns the model that writes what the report expands queries with: the generator, unless it names another."""
+    return model_beside(config.samples, config.report.generator, "report.generator", "report.generator.model")
+
+
+def question_of_report(config: RunConfig) -> PairQuestion[SamplesConfig] | None:
+    """Returns the question by which the report puts passages in another order; None where it does not."""
+    by, settings = config.report.rerank_by, config.report.generator
+    return pair_question(config.judge, by, config.samples, settings, "report.rerank_by") if by else None
+
+
+def asked_of_models(config: RunConfig) -> list[str]:
+    """Says what the report will have models asked, a line for each question; nothing by default."""
+    if not config.report.asks:
+        return []
+    question = question_of_report(config)
+    scorer = question.generator.model_name() if question else ""
+    return asked_in_words(config.report, config.report.asked_queries(), report_model(config).model_name(), scorer)

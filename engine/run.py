@@ -12,16 +12,16 @@ from pathlib import Path
 from engine.artifacts.collection import check_against_documents
 from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
-from engine.generation.config import GeneratorConfig, model_configs
-from engine.generation.kinds import check_chat, check_scores, settle_kinds
+from engine.generation.config import GeneratorKind
+from engine.generation.kinds import check_models
 from engine.generation.pools import EnginePools
-from engine.judge.stages import judge_is_generator
+from engine.judge.stages import judge_is_generator, writes_samples
 from engine.output.files import write_file
-from engine.pipeline import RunConfig, addressed, judges, steps
+from engine.pipeline import RunConfig, addressed, asked_of_models, judges, question_of_report, steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from engine.runtime.step import JUDGE, PART_FOLDERS, Step, is_made, make
+from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, Step, is_made, make
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
@@ -37,8 +37,6 @@ from engine.storage.run_folders import (
 )
 from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
 from engine.storage.typed import to_json_values
-from engine.task.compiled import compile_task
-from engine.task.config import TaskConfig
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -59,6 +57,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         using(place.store_dir, known),
     ):
         _warn_of_judge(config, chosen, place.console)
+        _tell_of_report(config, chosen, place.console)
         store = Store(place.store_dir)
         checked = _num_checking(chosen)
         first = sum(step.before_engines for step in chosen)
@@ -90,10 +89,29 @@ def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
 
 
 def _warn_of_judge(config: RunConfig, chosen: list[Step], console: Console) -> None:
-    """Tells where a model is asked what it thinks of its own samples."""
-    is_asked = any(step.part_of.startswith(f"{JUDGE}/") for step in chosen)
-    if is_asked and judge_is_generator(judges(config), config.samples):
+    """Tells where a model is asked what it thinks of its own samples, or where no model is asked at all."""
+    if not any(step.part_of.startswith(f"{JUDGE}/") for step in chosen):
+        return
+    if config.samples.generator is GeneratorKind.fake:
+        named = ", ".join(dict.fromkeys(stage.generator.model for stage in judges(config)))
+        what = f"samples.generator=fake computes the judge's verdicts too: {named} is not asked"
+        console.warn(f"{what}, and they mean nothing")
+    elif judge_is_generator(judges(config), config.samples):
         console.warn("the judge is the generator, and models favour what they wrote; judge.model names another one")
+
+
+def _tell_of_report(config: RunConfig, chosen: list[Step], console: Console) -> None:
+    """Tells what the report will have models asked, which costs as generation does, and what its figures are worth."""
+    if not any(step.part_of.startswith(f"{ASKED}/") for step in chosen):
+        return
+    for line in asked_of_models(config):
+        console.step("report", line)
+    question = question_of_report(config)
+    if config.samples.generator is GeneratorKind.fake:
+        console.warn("samples.generator=fake computes what models are asked for the report: its figures mean nothing")
+    elif question and writes_samples(question.generator, config.samples) and not config.report.asked_queries().judged():
+        what = f"{config.report.rerank_by} is asked of the model that wrote the held-out queries, which figures flatter"
+        console.warn(f"{what}; judged queries, or another model, tell more")
 
 
 def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:
@@ -141,7 +159,9 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     every = steps(config)
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
     looks = config.until in {step.noun for step in every if step.checks_input}
-    return every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
+    chosen = every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
+    # What the report has models asked stands before the model, while engines are there, and is of no use to it.
+    return [step for step in chosen if config.until == "report" or not step.part_of.startswith(f"{ASKED}/")]
 
 
 def _check_input(config: RunConfig) -> None:
@@ -228,25 +248,3 @@ def _link(step: Step, folder: Path, store: Store, run_dir: Path) -> None:
     for source in step.inputs if step.part_of else ():  # a part is whole: it can be traced by itself
         link(entry.parent, source.noun, store.folder(source.noun, source.fingerprint))
     link(entry.parent, entry.name, folder)
-
-
-def check_models(task: TaskConfig, config: GeneratorConfig) -> None:
-    """Compares the models that turns name with those that the config has.
-
-    Raises:
-        UserError: a turn names a model that does not exist, that cannot chat or cannot score, or no turn names one of
-            the models.
-    """
-    known = model_configs(config)
-    turns = compile_task(settle_kinds(task, config)).turns
-    for turn in turns.values():
-        if turn.config.model in known:
-            check_chat(turn, known[turn.config.model], turn.config.model)
-            check_scores(turn, known[turn.config.model], turn.config.model)
-        else:
-            remedy = suggest(turn.config.model, config.models) if config.models else "add it to samples.models"
-            raise UserError(f"there is no model {turn.config.model!r}", where=f"{turn.where}.model", remedy=remedy)
-    if unused := known.keys() - {turn.config.model for turn in turns.values()} - {""}:
-        name = min(unused)
-        remedy = f"write `model: {name}` in a turn of the task, or leave it out; for shares of samples use samples.mix"
-        raise UserError(f"no turn names the model {name!r}", where=f"samples.models.{name}", remedy=remedy)

@@ -20,11 +20,12 @@ from engine.search.analyser import AUTO, analyser_identity, check_language
 from engine.search.cross_encoder import CrossEncoderConfig
 from engine.search.encoder import EncoderConfig
 from engine.storage.digests import content_digest, digest
+from engine.task.config import TaskConfig
+from eval.asking.config import ASKING, AskedQueries, AskingConfig, PairsConfig
 from eval.entries import BaseEntry, RerankerEntry, check_depths, read_entries
 from eval.fusions import parse_sum
-from eval.report import with_words
 from eval.retrieval.benchmark import KEY, benchmark_digest, load_queries
-from eval.retrieval.corpus import SYSTEMS
+from eval.retrieval.corpus import SYSTEMS, with_words
 from eval.stored import STORED
 
 TEMPLATES = Path(__file__).resolve().parent / "page" / "templates"
@@ -36,7 +37,7 @@ _TAKEN = (*SYSTEMS, *map(with_words, SYSTEMS[1:]), *STORED)
 
 
 @dataclass(frozen=True)
-class ReportConfig:
+class ReportConfig(AskingConfig):
     """The queries that the models are measured on, and how it is done."""
 
     benchmark: str = II("collection")
@@ -103,6 +104,7 @@ class ReportConfig:
         for entry in self.reranker_entries().values():
             check_depths(entry, RERANKERS_KEY)
         self.named_systems()
+        self.check_asking()
 
     def _base_entries(self) -> dict[str, BaseEntry]:
         return read_entries(self.bases, BaseEntry, BASES_KEY, _TAKEN)
@@ -156,7 +158,24 @@ class ReportConfig:
             for name, entry in self.reranker_entries().items()
         }
         models = {"bases": bases, "rerankers": rerankers}
-        return fields_of(self) | parts | models | {"language": analyser_identity(self.language)}
+        settings = fields_of(self, without=ASKING) | self.asking_identity()
+        return settings | parts | models | {"language": analyser_identity(self.language)}
+
+    def asked_queries(self) -> AskedQueries:
+        """Returns which queries a model is asked about, where it is asked at all.
+
+        Raises:
+            UserError: there are more judged queries than `max_generated_queries`.
+        """
+        most, held_out = self.max_generated_queries, self.most_held_out(self.max_held_out)
+        asked = AskedQueries(self.benchmark, self.split, most, held_out, self.benchmark_key())
+        asked.check()
+        return asked
+
+    def pairs(self, task: TaskConfig) -> PairsConfig:
+        """Returns the plan of a question about the first passages of each query."""
+        asked, depth, words = self.asked_queries(), self.rerank_depth, (self.bm25_k1, self.bm25_b, self.language)
+        return PairsConfig(task, asked, depth, self.encoder, *words)
 
 
 def cross_encoder(entry: RerankerEntry) -> CrossEncoderConfig:

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from eval.choice import Evidence, HeldOut, model_of
-from eval.report import Choice, with_words
+from eval.report import Choice
+from eval.retrieval.corpus import with_words
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap
 from eval.weights import FOLDS, WEIGHTS, WeightCurves

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
 from engine.search.systems import DenseSystem, System
+from eval.asking.systems import is_asked
 from eval.crossfit import Chosen
 from eval.data_quality.meaning import MeaningFigures, describe_meaning
 from eval.decision import decide
@@ -90,8 +91,9 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     remembered = named.remembered
     # The decision rests on three systems; what the others reach on held-out queries is shown where there are no others.
     deciding = [remembered[name] for name in (SYSTEMS if benchmark else remembered)]
+    most = config.max_held_out if benchmark else config.most_held_out(config.max_held_out)
     with scoring_once(systems):
-        held_out = measure(held_out_queries(inputs["examples"], config.max_held_out), deciding, corpus, config.k)
+        held_out = measure(held_out_queries(inputs["examples"], most), deciding, corpus, config.k)
         judged = measure(benchmark, list(remembered.values()), corpus, config.k) if benchmark else None
     evaluation = conclude(config, corpus, judged, held_out, {}, analyser=analyser.name)
     log = describe_log(config, systems, corpus, list(held_out.benchmark.queries.values()))
@@ -105,7 +107,8 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         evaluation = replace(evaluation, meaning=describe_choice_queries(seen, systems))
         systems += named.with_words(chosen.inside) if chosen else []
     queries = log_queries(config) or list(evaluation.shown.benchmark.queries.values())
-    return replace(evaluation, latency=measure_latency(systems, queries, config.latency_repetitions))
+    timed = [system for system in systems if not is_asked(system)]
+    return replace(evaluation, latency=measure_latency(timed, queries, config.latency_repetitions))
 
 
 def conclude(

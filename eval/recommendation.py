@@ -19,9 +19,9 @@ from eval.choice import THINNING, Evidence, HeldOut, choose
 from eval.comparisons import compare_systems
 from eval.crossfit import CHOSEN, MODELS, Chosen, crossfitted, select, weights_of
 from eval.decision import LEAST_DOCUMENTS
-from eval.report import Choice, Recommendation, SystemFigures, with_words
+from eval.report import Choice, Recommendation, SystemFigures
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.corpus import Corpus
+from eval.retrieval.corpus import Corpus, with_words
 from eval.retrieval.metrics import HEADLINE, Floats
 from eval.retrieval.ranking import Results, measure
 from eval.retrieval.recall import recall_curve

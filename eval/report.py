@@ -21,6 +21,7 @@ from engine.storage.typed import from_json_values, to_json_values
 from eval.cost import Cost
 from eval.data_quality.queries import DataQuality
 from eval.query_log import LogFigures
+from eval.retrieval.corpus import with_words
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.latency import Latency
 from eval.significance import DifferenceFigures
@@ -128,11 +129,6 @@ class Choice:
     def system(self) -> str:
         """The name of the chosen system: one of `systems.SYSTEMS`, or of those with words (`with_words`)."""
         return {0.0: self.model, 1.0: "bm25"}.get(self.weight, with_words(self.model))
-
-
-def with_words(model: str) -> str:
-    """Returns the name of the system that searches by words and by an encoder, base or tuned."""
-    return f"{model}_words"
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from engine.search.reranked import RememberingScorer, RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
+from eval.asking.systems import asked_systems, describe_asked
 from eval.config import FUSIONS_KEY, RERANKERS_KEY, cross_encoder
 from eval.fusions import SUM, fused_system, half_words, parse_sum
-from eval.report import with_words
+from eval.retrieval.corpus import with_words
 from eval.stored import QUERIES, QUERIES_SUM, STORED, stored_queries
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ _RERANKED = "@"
 
 def describe(name: str) -> str:
     """Puts the name of a system into the words of a table."""
+    if words := describe_asked(name):
+        return words
     if _RERANKED in name:
         first, depth, reranker = name.split(_RERANKED)
         return f"{describe(first)}, first {depth} reranked by {reranker}"
@@ -87,7 +90,7 @@ def build_systems(
         first = fused_system(entry.first, parts, ranks, RERANKERS_KEY)
         reranked = reranked_systems(name, entry, first, corpus, place)
         systems |= {system.name: system for system in reranked}
-    return list(systems.values())
+    return [*systems.values(), *asked_systems(config, inputs, [bm25, base], corpus)]
 
 
 def reranked_systems(

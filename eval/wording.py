@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval.cost import Cost
-from eval.report import HELD_OUT, Report, with_words
+from eval.report import HELD_OUT, Report
+from eval.retrieval.corpus import with_words
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.metrics import HEADLINE
 from eval.significance import DifferenceFigures

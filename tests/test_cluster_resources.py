@@ -123,9 +123,9 @@ def judge(place: Any, count: int = 50) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from engine.examples.filters.blocks import Blocks, RowGroup, judge_samples
-    from engine.examples.filters.chain import FiltersConfig
-    from engine.examples.filters.contract import PromptWords
+    from engine.filters.blocks import Blocks, RowGroup, judge_samples
+    from engine.filters.chain import FiltersConfig
+    from engine.filters.contract import PromptWords
     from engine.storage.texts import TextWriter
 
     part, passages = place.logs() / "part.parquet", place.logs() / "passages"

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from engine.examples.config import ExamplesConfig
-from engine.examples.filters.chain import FiltersConfig
+from engine.filters.chain import FiltersConfig
 from engine.judge.config import InformationConfig, JudgeConfig
 from engine.pipeline import RunConfig, steps
 from engine.prompts.config import PromptsConfig
 from engine.samples.config import SamplesConfig
 from engine.task.config import TaskConfig
+from eval.config import ReportConfig
 from tests.support.paths import ROOT
 
 PACKAGES = ("engine", "training", "eval")
@@ -34,7 +35,7 @@ FLOORS = (
     {"runtime"},
     {"task", "models"},
     {"artifacts", "queries"},
-    {"search", "generation"},
+    {"search", "generation", "filters"},
     {
         "rows",
         "documents",
@@ -57,8 +58,9 @@ JUDGED = RunConfig(
     collection="x",
     judge=JudgeConfig(information=InformationConfig("{{ passage.text }}", "Question:")),
     examples=ExamplesConfig(filters=FiltersConfig(min_information=0.5)),
+    report=ReportConfig(benchmark="", expand="rewrites", rerank_by="likelihood"),
 )
-"""A run with a judge, so with every step that there is."""
+"""A run with a judge and a report that asks models, so with every step that there is."""
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -202,6 +204,8 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
         *(f"engine.{noun}.step" for noun in ("rows", "documents", "prompts", "samples", "judge", "output", "examples")),
         "training.step",
         "eval.step",
+        "eval.expansion.step",
+        "eval.reranking.step",
     }
     for step in every:
         tree = parse(step.function.__module__.replace(".", "/") + ".py")

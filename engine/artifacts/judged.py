@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 
 from engine.storage.parts import committed_parts
 
+QUERY = "judged_query"
+"""The condition of a judge's plan that holds the text which is asked about."""
+
 Ids = npt.NDArray[np.int64]
 Figures = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -78,14 +81,14 @@ def read_judged(folder: Path, criterion: Criterion) -> Judged:
     for part in committed_parts(folder):
         table = pq.read_table(part, columns=["sample_id", *scores])
         ids.append(table["sample_id"].to_numpy())
-        figures.append(_figures(table, criterion))
+        figures.append(figures_of(table, criterion))
     together, values = np.concatenate(ids), np.concatenate(figures)
     order = np.argsort(together)
     return Judged(together[order], values[order])
 
 
-def _figures(table: pa.Table, criterion: Criterion) -> Figures:
-    """Computes the figure of each row; a row that failed has nulls, and gets NaN."""
+def figures_of(table: pa.Table, criterion: Criterion) -> Figures:
+    """Computes the figure of each row, (rows,); a row that failed has nulls, and gets NaN."""
     values: Figures = np.mean([_numbers(table[name]) for name in criterion.columns], axis=0)
     return values - _numbers(table[criterion.baseline]) if criterion.baseline else values
 

@@ -27,8 +27,8 @@ from engine.storage.lines import read_text
 
 SUFFIXES = (".yaml", ".yml")
 """The endings of a choice that is the path of a file."""
-RUBRICS = "judge"
-"""The group of which a run has every file: the rubrics of a judge."""
+WHOLE_GROUPS = ("judge", "expand")
+"""The groups of which a run has every file: the rubrics of a judge, and what a report can have written for a query."""
 _GLOBAL = "_global_"
 """Hydra's package of a file whose keys are those of the run."""
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
@@ -92,8 +92,9 @@ def find_user_files(overrides: Sequence[str], user_conf: Path | None = None) -> 
     written = [_by_path(text) for text in overrides]
     if not user_conf or any(text.lstrip("+").startswith("hydra.searchpath=") for text in overrides):
         return written
-    written += _with_rubrics(overrides, user_conf)
-    for text in [*overrides, *(f"{RUBRICS}={file.stem}" for file in (user_conf / RUBRICS).glob("*.yaml"))]:
+    written += _with_whole_groups(overrides, user_conf)
+    files = [(group, file) for group in WHOLE_GROUPS for file in (user_conf / group).glob("*.yaml")]
+    for text in [*overrides, *(f"{group}={file.stem}" for group, file in files)]:
         both = chosen_files([text], user_conf)
         if len(both) > 1:
             remedy = f"rename yours, or name it by its path: {both[1].group}={_shown(both[1].file)}"
@@ -101,14 +102,18 @@ def find_user_files(overrides: Sequence[str], user_conf: Path | None = None) -> 
     return [*written, f'hydra.searchpath=["{user_conf.as_uri()}"]']
 
 
-def _with_rubrics(overrides: Sequence[str], user_conf: Path) -> list[str]:
-    """Returns the override that loads the user's own rubrics; none where there are none.
+def _with_whole_groups(overrides: Sequence[str], user_conf: Path) -> list[str]:
+    """Returns the overrides that load all files of the user's own of `WHOLE_GROUPS`; none where there are none.
 
-    A run may apply several rubrics, so all are loaded, and `examples.filters.judge` names those that are asked.
+    A run may use several, so all are loaded, and other keys name those that are asked (`examples.filters.judge`,
+    `report.expand`).
     """
-    are_chosen = any(text.startswith(f"{RUBRICS}=") for text in overrides)
-    names = sorted(file.stem for file in (user_conf / RUBRICS).glob("*.yaml"))
-    return [f"{RUBRICS}=[{','.join(names)}]"] if names and not are_chosen else []
+    written = []
+    for group in WHOLE_GROUPS:
+        names = sorted(file.stem for file in (user_conf / group).glob("*.yaml"))
+        if names and not any(text.startswith(f"{group}=") for text in overrides):
+            written.append(f"{group}=[{','.join(names)}]")
+    return written
 
 
 def _by_path(text: str) -> str:

@@ -23,7 +23,7 @@ from engine.artifacts.columns import CONDITION_PREFIX, condition_names
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord, planned_rows
 from engine.artifacts.subjects import Subjects, open_subjects
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
-from engine.pipeline import RunConfig
+from engine.pipeline import RunConfig, asked_of_models
 from engine.prompts.conditions.conditions import PATH_SUFFIX
 from engine.run import check_judgements, open_place, wanted_steps
 from engine.runtime.console import Console
@@ -109,6 +109,8 @@ def _show_plan(planned: _Planned, config: RunConfig, place: Place) -> None:
         place.console.step("conditions", record.ended_early)
     output_tokens = record.planned * planned.task.output_limit(config.samples.max_tokens)
     place.console.step("forecast", tokens_forecast(record, output_tokens))
+    for line in asked_of_models(config):
+        place.console.step("forecast", line)
 
 
 def tokens_forecast(record: PromptsRecord, output_tokens: int) -> str:

@@ -9,8 +9,8 @@ from omegaconf import II
 from engine.artifacts.judged import Criterion
 from engine.errors import check_setting
 from engine.examples.duplicates.config import DedupConfig
-from engine.examples.filters.chain import FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
+from engine.filters.chain import FiltersConfig
 from engine.runtime.identity import fields_of
 from engine.search.encoder import EncoderConfig
 

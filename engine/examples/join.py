@@ -20,8 +20,8 @@ from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import BrokenInvariantError, UserError
-from engine.examples.filters.blocks import Blocks, RowGroup
 from engine.examples.ledger import Ledger, Passages
+from engine.filters.blocks import Blocks, RowGroup
 from engine.storage.texts import Texts, TextWriter
 
 _ROWS_AT_ONCE = 1 << 20

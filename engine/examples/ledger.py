@@ -22,7 +22,7 @@ import pyarrow as pa
 from engine.artifacts.columns import CONDITION_PREFIX, EXAMPLES
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.errors import BrokenInvariantError, UserError
-from engine.examples.filters.chain import FILTERS
+from engine.filters.chain import FILTERS
 from engine.storage.texts import ChosenTexts, TextColumn
 
 Rows = npt.NDArray[np.int64]

@@ -30,16 +30,16 @@ from engine.examples.across_rows import (
     reject_surplus,
 )
 from engine.examples.config import ExamplesConfig
-from engine.examples.filters.blocks import judge_samples
-from engine.examples.filters.contract import PromptWords, prompt_words
 from engine.examples.join import join_samples
 from engine.examples.ledger import Ledger, Rows, write_examples
 from engine.examples.round_trip import measure_ranks
 from engine.examples.split import draw_split
+from engine.filters.blocks import judge_samples
+from engine.filters.contract import PromptWords
+from engine.filters.plans import words_of_plan
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
-    from engine.task.config import TaskConfig
 
 
 def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> ExamplesRecord:
@@ -62,7 +62,8 @@ def _curate(
     with _timed(seconds, "row_filters"):
         joined = join_samples(SamplesFolder(inputs["samples"]), documents, scratch)
         ledger = joined.ledger
-        judged = judge_samples(joined.blocks, _words_of_prompts(inputs), config.filters, place)
+        shown = words_of_plan(PromptsFolder(inputs["prompts"])) if "prompts" in inputs else PromptWords()
+        judged = judge_samples(joined.blocks, shown, config.filters, place)
         reject_by_row(ledger, judged, scratch / "queries")
     for criterion in config.judged:
         reject_judged(ledger, read_judged(inputs[criterion.judged], criterion), criterion)
@@ -95,23 +96,6 @@ def _rank_open_rows(
         return rows, ""
     queries, passage_ids = ledger.queries(rows), ledger.passage_ids(rows)
     return measure_ranks(config.round_trip, config.encoder, queries, passage_ids, documents=documents, place=place)
-
-
-def _words_of_prompts(inputs: Mapping[str, Path]) -> PromptWords:
-    """Reads what a model could repeat of its prompts; nothing where samples come without a plan."""
-    if "prompts" not in inputs:
-        return PromptWords()
-    prompts = PromptsFolder(inputs["prompts"])
-    return prompt_words(prompts.shown_queries(), _templates(prompts.task()))
-
-
-def _templates(task: TaskConfig) -> list[str]:
-    """Lists the templates of all turns; what the turns share stands there once."""
-    templates = [task.instruction, task.demonstration, task.prompt]
-    for turn in task.turns.values():
-        templates += [turn.instruction or "", turn.demonstration or "", turn.prompt]
-        templates += [message["content"] for message in turn.messages]
-    return templates
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from engine.errors import UserError, check_setting, suggest
 from engine.models.adapter import adapter_digest
@@ -255,9 +255,11 @@ def generator_configs(config: GeneratorConfig) -> dict[str, GeneratorConfig]:
     return configs
 
 
-def with_settings(
-    config: GeneratorConfig, settings: object, *, where: str, allowed: AbstractSet[str]
-) -> GeneratorConfig:
+Settings = TypeVar("Settings", bound=GeneratorConfig)
+"""The class of a generator's config, which the configs of models that are asked beside it are of as well."""
+
+
+def with_settings(config: Settings, settings: object, *, where: str, allowed: AbstractSet[str]) -> Settings:
     """Makes the config of one of several models: `config`, and over it the settings of that model.
 
     Args:

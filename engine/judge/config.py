@@ -16,12 +16,15 @@ import yaml
 
 from engine.artifacts.judged import Criterion
 from engine.errors import UserError, check_setting
+from engine.filters.chain import FiltersConfig
 from engine.task.config import PromptKind, TaskConfig
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf" / "judge"
 """The folder of the rubrics that ship."""
 INFORMATION = "information"
 """The name of the filter by likelihoods, which no rubric may have."""
+LIKELIHOOD = "likelihood"
+"""What stands in place of a rubric where passages are ranked by the likelihood of a query."""
 
 
 @dataclass  # not frozen: OmegaConf cannot fill a read-only dataclass that is a value of a mapping
@@ -104,7 +107,7 @@ class JudgeConfig:
                 raise UserError("has fewer than two choices", where=f"{where}.choices", remedy="write [yes, no], say")
             if {"True", "False"} & set(rubric.choices):
                 raise UserError("a choice is a truth value", where=f"{where}.choices", remedy='quote it: ["yes", "no"]')
-            if name == INFORMATION or not name.isidentifier():
+            if name in {INFORMATION, LIKELIHOOD} or not name.isidentifier():
                 remedy = "call it otherwise, with letters, digits and underscores"
                 raise UserError(f"{name!r} cannot be the name of a rubric", where=where, remedy=remedy)
 
@@ -116,5 +119,7 @@ class JudgementsConfig:
     task: TaskConfig
     """The question, as turns that are scored."""
     rubric: str
-    earlier: tuple[Criterion, ...]
+    filters: FiltersConfig
+    """The row filters of curation: what they reject is not asked about."""
+    earlier: tuple[Criterion, ...] = ()
     """What was asked before: those whom it settles are not asked again."""

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from engine.artifacts.judged import QUERY
 from engine.errors import UserError
 from engine.judge.config import InformationConfig, RubricConfig
 from engine.task.check import check_turns
@@ -18,9 +19,6 @@ from engine.task.compiled import compile_task
 from engine.task.config import PromptKind, ScoreKind, TaskConfig, TurnConfig
 from engine.task.scores import choice_label
 from engine.task.templates import compile_template, undeclared_names
-
-QUERY = "judged_query"
-"""The condition that holds the sample's text in a judge's plan."""
 
 _LISTED, _REVERSED = "listed", "reversed"
 _GIVEN, _WITHOUT = "given", "without"
@@ -78,6 +76,14 @@ def information_task(name: str, prompts: InformationConfig) -> TaskConfig:
     return TaskConfig(name=name, kind=PromptKind.completion, turns=turns)
 
 
+def likelihood_task(name: str, prompts: InformationConfig) -> TaskConfig:
+    """Makes the task that scores a query behind the prompt with a passage; the one without would rank no passage."""
+    task = information_task(name, prompts)
+    return replace(task, turns={_GIVEN: task.turns[_GIVEN]})
+
+
+LIKELIHOOD_COLUMNS = (f"score_{_GIVEN}_mean",)
+"""The mean log-probability per token of the query with its passage."""
 INFORMATION_COLUMNS = (f"score_{_GIVEN}_mean", f"score_{_WITHOUT}_mean")
 """The mean log-probability per token of the query with its passage, and without."""
 

@@ -1,14 +1,16 @@
 """The plan of a judge: samples -> a row for each that is to be judged, which the samples step then has answered.
 
-In: the plan and the samples of a run, and what earlier judges thought. Out: a prompts folder whose rows have the ids
-and passages of the samples, and the sample's cleaned text as a condition. A sample that an earlier judge has settled,
-or that has no text, has no row. In memory are a few dozen bytes a sample; texts go through a file.
+In: passages, plan and samples of a run, and what earlier judges thought. Out: a prompts folder whose rows have the ids
+and passages of the samples, and the sample's cleaned text as a condition. A sample that a row filter of curation
+rejects, that an earlier judge has settled, or that has no text, has no row. In memory are the passages and a few dozen
+bytes a sample; the samples' texts go through a file.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,19 +20,23 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX
-from engine.artifacts.judged import Ids, read_judged, rows_with, settled_ids
+from engine.artifacts.documents import DocumentsFolder, Passages, passage_text
+from engine.artifacts.judged import QUERY, Ids, read_judged, rows_with, settled_ids
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.artifacts.samples import SamplesFolder
+from engine.filters.chain import filter_batch
+from engine.filters.plans import words_of_plan
 from engine.judge.config import JudgementsConfig
-from engine.judge.rubric import QUERY
 from engine.storage.texts import Texts, TextWriter
 from engine.text.hashes import text_hashes
-from engine.text.queries import clean_query
 
 if TYPE_CHECKING:
+    from engine.filters.chain import FiltersConfig
+    from engine.filters.contract import PromptWords
     from engine.runtime.place import Place
 
-_ROWS_AT_ONCE = 1 << 16
+_ROWS_AT_ONCE = 1 << 14
+"""Samples that are filtered at a time, each beside its passage."""
 
 
 def plan_judgements(
@@ -39,11 +45,11 @@ def plan_judgements(
     output: Path,
     place: Place,  # noqa: ARG001 (every step is given one)
 ) -> PromptsRecord:
-    """Plans one question about every sample that is not settled.
+    """Plans one question about every sample that the row filters let pass and that is not settled.
 
     Args:
-        config: what is asked, and what was asked before.
-        inputs: the prompts and the samples that are judged, and the judgements of earlier models.
+        config: what is asked, what is filtered, and what was asked before.
+        inputs: the documents, the prompts and the samples that are judged, and the judgements of earlier models.
         output: becomes a prompts folder.
         place: where the step runs.
     """
@@ -51,11 +57,13 @@ def plan_judgements(
     folder.write_basis(config.task, [], [])
     earlier = [(criterion, read_judged(inputs[criterion.judged], criterion)) for criterion in config.earlier]
     settled = settled_ids(earlier, config.rubric)
+    prompts, passages = PromptsFolder(inputs["prompts"]), DocumentsFolder(inputs["documents"]).joinable()
+    passing = _Passing(passages, words_of_plan(prompts), config.filters)
     planned = 0
     with tempfile.TemporaryDirectory(prefix=".texts-", dir=output) as scratch:
         file = Path(scratch) / "queries"
-        ids = _write_queries(SamplesFolder(inputs["samples"]), file)
-        for number, rows in enumerate(_rows(PromptsFolder(inputs["prompts"]), ids, Texts(file), settled)):
+        ids = _write_queries(SamplesFolder(inputs["samples"]), passing, file)
+        for number, rows in enumerate(_rows(prompts, ids, Texts(file), settled)):
             folder.write_chunk(number, rows)
             planned += rows.num_rows
     return PromptsRecord(
@@ -70,18 +78,35 @@ def plan_judgements(
     )
 
 
-def _write_queries(samples: SamplesFolder, file: Path) -> Ids:
-    """Writes the cleaned texts of generated samples, but for empty ones; returns their ids, in the order written."""
+@dataclass(frozen=True, eq=False)
+class _Passing:
+    """The row filters, with what they see beside a sample."""
+
+    passages: Passages
+    shown: PromptWords
+    config: FiltersConfig
+
+    def queries(self, samples: pa.Table) -> pa.Table:
+        """Returns ids and cleaned texts of those of some samples that say something and pass, in their order."""
+        about = self.passages.join(samples.select(["passage_id"]))
+        texts = list(map(passage_text, about["title"].to_pylist(), about["text"].to_pylist()))
+        judged = filter_batch(samples, texts, self.shown, self.config)
+        passes = pc.and_(pc.equal(judged["reason"], ""), pc.not_equal(judged["query"], ""))
+        return judged.select(["sample_id", "query"]).filter(passes)
+
+
+def _write_queries(samples: SamplesFolder, passing: _Passing, file: Path) -> Ids:
+    """Writes the cleaned texts of samples that pass; returns their ids, in the order written."""
     ids = [np.empty(0, np.int64)]
+    columns = ["sample_id", "passage_id", "status", "text", "logprob", "finish_reason"]
     with TextWriter(file) as writer:
         for part in samples.parts():
             with pq.ParquetFile(part, pre_buffer=False) as parquet:
-                for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=["sample_id", "status", "text"]):
-                    generated = batch.filter(pc.equal(batch["status"], "generated"))
-                    queries = pa.array(map(clean_query, generated["text"].to_pylist()), pa.large_string())
-                    says_something = pc.not_equal(queries, "")
-                    writer.add(queries.filter(says_something))
-                    ids.append(generated["sample_id"].filter(says_something).to_numpy())
+                for batch in parquet.iter_batches(_ROWS_AT_ONCE, columns=columns):
+                    generated = pa.Table.from_batches([batch]).filter(pc.equal(batch["status"], "generated"))
+                    queries = passing.queries(generated)
+                    writer.add(queries["query"].combine_chunks())
+                    ids.append(queries["sample_id"].to_numpy())
     return np.concatenate(ids)
 
 
@@ -90,7 +115,7 @@ def _rows(prompts: PromptsFolder, ids: Ids, queries: Texts, settled: Ids) -> Ite
 
     Args:
         prompts: the plan of the samples.
-        ids: of the samples with a text.
+        ids: of the samples that are asked about.
         queries: their texts, in the same order.
         settled: ids of samples that are not asked about, sorted.
     """

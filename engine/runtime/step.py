@@ -28,9 +28,9 @@ StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
 frozen dataclass of engine/artifacts."""
 
 
-ROUND_ZERO, JUDGE = PART_FOLDERS = ("round_0", "judge")
-"""The folders in a run folder with an entry for each part of round 0, and for each question that a judge is asked. Such
-a part has the shape of a run folder itself."""
+ROUND_ZERO, JUDGE, ASKED = PART_FOLDERS = ("round_0", "judge", "asked")
+"""The folders in a run folder with an entry for each part of round 0, for each question that a judge is asked about
+samples, and for each that a report has a model asked. Such a part has the shape of a run folder itself."""
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,8 @@ def check_scored(config: TurnConfig, where: str) -> None:
         where: its key, for messages.
 
     Raises:
-        UserError: settings contradict each other, or two choices would have the same name.
+        UserError: settings contradict each other, two choices would have the same name, or one begins another whose
+            probability is compared with its own.
     """
     if config.score and not config.choice:
         remedy = "add `choice`, the texts to compare; one text by itself is a `continuation`"
@@ -93,6 +94,8 @@ def check_scored(config: TurnConfig, where: str) -> None:
         raise UserError(what, where=f"{where}.{wrong[0]}", remedy=remedy)
     if config.score:
         _check_choices(config.choice, f"{where}.choice")
+    if config.score is ScoreKind.sum:
+        _check_beginnings(config.choice, f"{where}.choice")
 
 
 def _way_out(setting: str) -> str:
@@ -111,6 +114,20 @@ def _check_choices(choices: Sequence[str], where: str) -> None:
             what = f"the choices {labels[label]!r} and {choice!r} would both be called {label!r}"
             raise UserError(what, where=where, remedy="let them differ in letters or digits")
         labels[label] = choice
+
+
+def _check_beginnings(choices: Sequence[str], where: str) -> None:
+    """Refuses a choice that begins another: a model that is about to write the longer one writes the shorter as well.
+
+    So the probability of the shorter one would hold that of the longer, and the two would not be two answers. (A token
+    that ends an answer would part them, and which one a model writes there differs between chats and texts.)
+    """
+    for choice in choices:
+        longer = [other for other in choices if other != choice and other.startswith(choice)]
+        if longer:
+            what = f"the choice {choice!r} begins {longer[0]!r}, so its probability would hold that of the longer one"
+            remedy = "let none begin another (01 beside 10), or compare means per token: score: mean"
+            raise UserError(what, where=where, remedy=remedy)
 
 
 def choice_label(choice: str) -> str:

@@ -20,6 +20,11 @@ SYSTEMS = ("bm25", "base", "tuned")
 """Names of the systems, in the order of every table."""
 
 
+def with_words(model: str) -> str:
+    """Returns the name of the system that searches by words and by an encoder, base or tuned."""
+    return f"{model}_words"
+
+
 @dataclass(frozen=True)
 class Corpus:
     """All passages of a run, row by row.

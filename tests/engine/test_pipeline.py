@@ -110,6 +110,36 @@ def test_another_learning_rate_runs_model_and_report_only(
     assert changed == {"model", "report"}
 
 
+def test_a_report_has_models_asked_and_nothing_else_is_made_anew(
+    finished_run: FinishedRun, synthmill_here: CommandLineHere
+) -> None:
+    synthmill = replace(synthmill_here, folder=finished_run.synthmill.folder)
+    arguments = [argument for argument in finished_run.arguments if not argument.startswith("run_dir")]
+    asks = ("report.expand=[rewrites,hypothetical]", "report.rerank_by=relevance", "report.rerank_depth=5")
+    done = synthmill.run(*arguments, *asks, "run_dir=asking")
+    assert done.returncode == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "rewrites: fake writes 3 texts for each of 10 judged queries" in said
+    assert "samples.generator=fake computes what models are asked for the report" in said
+    assert "model unchanged" in said
+    run = synthmill.folder / "asking"
+    figures = pq.read_table(run / "report" / "per_query.parquet")
+    half = "base_half_words"
+    asked = ["base_with_rewrites", "base_with_hypothetical", f"{half}_by_relevance", f"{half}_and_relevance"]
+    assert set(figures["system"].to_pylist()) >= {f"{name}_fake" for name in asked}
+    pairs = SamplesFolder(run / "asked" / "reranks" / "samples").rows()
+    assert pairs.num_rows == 5 * len(set(pairs["condition_judged_query"].to_pylist()))
+    assert SamplesFolder(run / "asked" / "rewrites" / "samples").rows().num_rows % 3 == 0
+    assert synthmill.run("trace", "asking/asked/reranks", "0").returncode == 0
+    assert synthmill.run("trace", "asking/asked/rewrites", "0").returncode == 0
+    again = synthmill.run(*arguments, *asks, "report.rerank_weight=0.5", "run_dir=asking")
+    assert again.returncode == 0, again.stderr
+    assert "to generate" not in again.stdout
+    fewer = synthmill.run(*arguments, asks[1], "report.max_generated_queries=3", "run_dir=asking")
+    assert fewer.returncode == 2
+    assert "there are 10 judged queries to ask a model about" in " ".join(fewer.stderr.split())
+
+
 def test_the_model_loads(finished_run: FinishedRun) -> None:
     from sentence_transformers import SentenceTransformer
 
@@ -192,7 +222,7 @@ AFTER_SAMPLES = {"examples", "model", "report"}
         ("eval/significance.py", {"report"}),
         ("training/losses/ranking.py", {"model", "report"}),
         ("training/batches/plan.py", {"model", "report"}),
-        ("engine/examples/filters/checks.py", AFTER_SAMPLES),
+        ("engine/filters/checks.py", AFTER_SAMPLES),
         ("engine/examples/duplicates/minhash.py", AFTER_SAMPLES),
         ("engine/generation/loop.py", {"samples", *AFTER_SAMPLES}),
         ("engine/generation/vllm_generator.py", {"samples", *AFTER_SAMPLES}),

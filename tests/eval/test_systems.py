@@ -14,8 +14,7 @@ from engine.search.order import Scores
 from engine.search.reranked import RerankedSystem
 from engine.search.systems import DenseSystem, System
 from eval.evaluation import evaluate_systems
-from eval.report import with_words
-from eval.retrieval.corpus import SYSTEMS, read_corpus
+from eval.retrieval.corpus import SYSTEMS, read_corpus, with_words
 from eval.systems import build_systems, describe, scoring_once, tuned_encoder
 from tests.support.models import write_cross_encoder
 from tests.support.small_run import build_run, place_in, small_config, write_benchmark

@@ -7,8 +7,8 @@ import pytest
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.duplicates.config import DedupConfig
-from engine.examples.filters.chain import FILTER_NAMES, FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
+from engine.filters.chain import FILTER_NAMES, FiltersConfig
 from engine.runtime.identity import identity_of
 from engine.search.encoder import EncoderConfig
 

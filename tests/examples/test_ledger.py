@@ -10,8 +10,8 @@ import pytest
 
 from engine.artifacts.columns import EXAMPLES
 from engine.errors import BrokenInvariantError, UserError
-from engine.examples.filters.chain import FILTER_NAMES
 from engine.examples.ledger import SETTINGS, Ledger, tables, write_examples
+from engine.filters.chain import FILTER_NAMES
 from tests.support.ledgers import QUERIES, detail_of, make_ledger
 
 

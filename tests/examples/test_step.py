@@ -13,9 +13,9 @@ from engine.artifacts.samples import SamplesFolder, samples_schema
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
 from engine.examples.duplicates.config import DedupConfig
-from engine.examples.filters.chain import FiltersConfig
 from engine.examples.round_trip import RoundTripConfig
 from engine.examples.step import curate_examples
+from engine.filters.chain import FiltersConfig
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.place import Place
 from engine.search.encoder import EncoderConfig
@@ -148,8 +148,8 @@ def test_blocks_and_cores_change_nothing(
     inputs: dict[str, Path], place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = curate(make_config(), inputs, place, "whole")
-    monkeypatch.setattr("engine.examples.filters.blocks.MIN_BLOCK_ROWS", 2)
-    monkeypatch.setattr("engine.examples.filters.blocks.MAX_BLOCK_ROWS", 2)
+    monkeypatch.setattr("engine.filters.blocks.MIN_BLOCK_ROWS", 2)
+    monkeypatch.setattr("engine.filters.blocks.MAX_BLOCK_ROWS", 2)
     blocks, _ = curate(make_config(), inputs, place, "blocks")
     assert whole.equals(blocks)
 

@@ -12,9 +12,8 @@ from engine.command_line.compose import load_config
 from engine.command_line.groups import choices
 from engine.errors import UserError
 from engine.generation.config import GeneratorConfig, GeneratorKind
-from engine.generation.kinds import check_chat, check_scores, settle_kinds
+from engine.generation.kinds import check_chat, check_models, check_scores, settle_kinds
 from engine.pipeline import addressed, steps
-from engine.run import check_models
 from engine.runtime.identity import identity_of
 from engine.task.compiled import compile_task
 from engine.task.config import PromptKind, TaskConfig, TurnConfig
@@ -103,7 +102,7 @@ def test_a_model_without_a_chat_template_is_refused_before_anything_starts(tmp_p
     assert caught.value.where == f"samples.models.judge.model={tmp_path}"
     (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
     [turn] = compile_task(TaskConfig(prompt="x", kind=CHAT)).turns.values()
-    check_chat(turn, bare, "")
+    check_chat(turn, bare, "samples")
 
 
 def test_what_the_plan_holds_is_no_part_of_what_a_generator_is() -> None:
@@ -121,6 +120,16 @@ def test_a_model_with_an_adapter_cannot_score() -> None:
     assert caught.value.where == "samples.models.judge.lora=OTHER"
     turn = compile_task(TaskConfig(turns={"likely": replace(scored, model="")})).turns["likely"]
     with pytest.raises(UserError) as caught:
-        check_scores(turn, with_adapter, "")
+        check_scores(turn, with_adapter, "samples")
     assert caught.value.where == "samples.lora=DIR"
-    check_scores(turn, replace(with_adapter, generator=GeneratorKind.fake), "")
+    check_scores(turn, replace(with_adapter, generator=GeneratorKind.fake), "samples")
+
+
+def test_every_generator_of_a_mix_is_held_against_the_turns() -> None:
+    task = TaskConfig(turns={"query": TurnConfig("P"), "likely": TurnConfig("P", continuation="x")})
+    mixed = replace(BASE, mix={"plain": {"share": 0.5}, "adapted": {"share": 0.5, "lora": "DIR"}})
+    with pytest.raises(UserError, match=r"task\.turns\.likely is scored") as caught:
+        check_models(task, mixed)
+    assert caught.value.where == "samples.mix.adapted.lora=DIR"
+    check_models(TaskConfig(turns={"query": TurnConfig("P")}), mixed)
+    check_models(task, replace(mixed, lora="DIR", mix={"plain": {"share": 1.0, "lora": ""}}))

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from engine.artifacts.judged import QUERY
 from engine.errors import UserError
 from engine.generation.kinds import settle_kinds
 from engine.judge.config import InformationConfig, RubricConfig
 from engine.judge.rubric import (
     INFORMATION_COLUMNS,
-    QUERY,
     check_question,
     information_task,
     rubric_columns,

@@ -7,9 +7,10 @@ import pytest
 
 from engine.command_line.compose import load_config
 from engine.errors import UserError
+from engine.filters.chain import FiltersConfig
 from engine.generation.config import GeneratorKind
 from engine.judge.config import InformationConfig, JudgeConfig, RubricConfig
-from engine.judge.stages import Stage, Wanted, judge_is_generator, judge_stages
+from engine.judge.stages import Stage, judge_is_generator, judge_stages
 from engine.pipeline import steps
 from engine.samples.config import SamplesConfig
 
@@ -21,8 +22,11 @@ JUDGE = JudgeConfig(
 )
 
 
-def stages_of(judge: JudgeConfig, *rubrics: str, least: float | None = None, **generator: Any) -> list[Stage]:
-    return judge_stages(judge, Wanted(rubrics, least), replace(FAKE, **generator), {})
+def stages_of(
+    judge: JudgeConfig, *rubrics: str, least: float | None = None, **generator: Any
+) -> list[Stage[SamplesConfig]]:
+    filters = FiltersConfig(judge=list(rubrics), min_information=least)
+    return judge_stages(judge, filters, replace(FAKE, **generator), {})
 
 
 def test_nothing_is_asked_where_no_filter_wants_it() -> None:
@@ -110,7 +114,8 @@ def test_a_judge_that_is_the_generator_is_known() -> None:
     other = writer.model
 
     def judges_itself(judge: JudgeConfig, generator: SamplesConfig, *rubrics: str) -> bool:
-        return judge_is_generator(judge_stages(judge, Wanted(rubrics, 0.0), generator, {}), generator)
+        filters = FiltersConfig(judge=list(rubrics), min_information=0.0)
+        return judge_is_generator(judge_stages(judge, filters, generator, {}), generator)
 
     assert judges_itself(JUDGE, writer, "clarity")
     assert not judges_itself(JUDGE, writer), "likelihoods are no opinion"
@@ -146,6 +151,8 @@ def test_an_edited_rubric_has_its_judgements_made_anew_and_a_threshold_only_the_
     last = {"judge/relevance/prompts", "judge/relevance/samples", "examples"}
     assert changed("judge.rubrics.relevance.instruction='Be strict. '") == last
     assert changed("judge.rubrics.clarity.threshold=0.6") == last, "whom it settles is not asked again"
+    asked_about = {"judge/clarity/prompts", "judge/clarity/samples", *last}
+    assert changed("examples.filters.max_words=20") == asked_about, "who is filtered is not asked about"
     assert changed("judge.rubrics.label.threshold=0.1", "judge.information.without=x") == set(), "nobody asks for it"
 
 

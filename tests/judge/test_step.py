@@ -12,15 +12,17 @@ import pytest
 
 from engine.artifacts.columns import PASSAGES, PROMPTS
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.judged import Criterion, read_judged
+from engine.artifacts.judged import QUERY, Criterion, read_judged
 from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.artifacts.samples import SamplesFolder, samples_schema
+from engine.filters.chain import FiltersConfig
 from engine.judge.config import JudgementsConfig, RubricConfig
-from engine.judge.rubric import QUERY, rubric_task
+from engine.judge.rubric import rubric_task
 from engine.judge.step import plan_judgements
 from engine.samples.planned import PlannedIndex
 from engine.samples.step import generate_samples
 from engine.storage.ids import IdSet
+from engine.task.config import TaskConfig
 from tests.support.command_line import CommandLine
 from tests.support.committed import commit_table
 from tests.support.corpus import write_corpus
@@ -30,7 +32,8 @@ from tests.support.places import quiet_place
 TEXTS = [" Query: what is a pump\nmore", "", "why do bees dance", "failed", "what is a pump", "how deep is the lake"]
 """What was written for the samples 0 to 5; the second says nothing, and the fourth failed."""
 UNSURE = Criterion("clarity", "judged_clarity", "judge", ("score_listed_yes",), "", 0.1, 0.9)
-CONFIG = JudgementsConfig(rubric_task("clarity", RubricConfig("{{ query }}?")), "clarity", ())
+CONFIG = JudgementsConfig(rubric_task("clarity", RubricConfig("{{ query }}?")), "clarity", FiltersConfig())
+UNFILTERED = replace(CONFIG, filters=FiltersConfig(use=[]))
 
 
 def filled(schema: pa.Schema, **values: object) -> pa.Table:
@@ -41,9 +44,14 @@ def filled(schema: pa.Schema, **values: object) -> pa.Table:
 
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Path]:
-    """A plan in two files, and its samples in two parts that are not in the order of their ids."""
-    folders = {name: tmp_path / name for name in ("prompts", "samples")}
+    """Three passages, a plan in two files, and samples in two parts that are not in the order of their ids."""
+    folders = {name: tmp_path / name for name in ("documents", "prompts", "samples")}
+    folders["documents"].mkdir()
     folders["prompts"].mkdir()
+    texts = {"a": "x", "b": "Bees dance.", "c": "Who asks how deep is the lake?"}
+    about = [{"passage_id": name, "title": "", "text": text} for name, text in texts.items()]
+    pq.write_table(pa.Table.from_pylist(about, schema=PASSAGES), folders["documents"] / "passages.parquet")
+    PromptsFolder(folders["prompts"]).write_basis(TaskConfig(prompt="{{ passage.text }}"), [], [])
     with_form = PROMPTS.append(pa.field("condition_form", pa.string()))
     passages = {"passage_id": ["a", "a", "b", "b", "a", "c"], "condition_form": ["question"] * 6}
     plan = filled(with_form, **passages, cell=["form=question"] * 6, replicate=range(6), prefix=[7] * 6)
@@ -65,23 +73,29 @@ def planned(config: JudgementsConfig, inputs: dict[str, Path], output: Path) -> 
 
 
 def test_every_sample_with_a_text_is_asked_about_under_its_own_id(inputs: dict[str, Path], tmp_path: Path) -> None:
-    table = planned(CONFIG, inputs, tmp_path / "judge")
+    table = planned(UNFILTERED, inputs, tmp_path / "judge")
     assert table["sample_id"].to_pylist() == [0, 2, 4, 5]
     assert table["passage_id"].to_pylist() == ["a", "b", "a", "c"]
     queries = ["what is a pump", "why do bees dance", "what is a pump", "how deep is the lake"]
     assert table[f"condition_{QUERY}"].to_pylist() == queries
     assert table["condition_form"].to_pylist() == ["question"] * 4
     assert set(table["prefix"].to_pylist()) == {0}
-    assert PromptsFolder(tmp_path / "judge").task() == CONFIG.task
+    assert PromptsFolder(tmp_path / "judge").task() == UNFILTERED.task
     assert not list((tmp_path / "judge").glob(".texts-*"))
 
 
+def test_what_a_row_filter_rejects_is_not_asked_about(inputs: dict[str, Path], tmp_path: Path) -> None:
+    assert planned(CONFIG, inputs, tmp_path / "copied")["sample_id"].to_pylist() == [0, 2, 4], "5 is its passage's text"
+    short = replace(CONFIG, filters=FiltersConfig(use=["length"], min_words=5))
+    assert planned(short, inputs, tmp_path / "short")["sample_id"].to_pylist() == [5]
+
+
 def test_a_text_is_part_of_the_key_so_that_another_one_is_judged_anew(inputs: dict[str, Path], tmp_path: Path) -> None:
-    cells = planned(CONFIG, inputs, tmp_path / "judge")["cell"].to_pylist()
+    cells = planned(UNFILTERED, inputs, tmp_path / "judge")["cell"].to_pylist()
     assert all(cell.startswith("form=question|") for cell in cells)
     assert cells[0] == cells[2] != cells[1], "by the cleaned text"
     index = PlannedIndex(PromptsFolder(tmp_path / "judge"), IdSet(6))
-    assert index.find(planned(CONFIG, inputs, tmp_path / "again"))["sample_id"].to_pylist() == [0, 2, 4, 5]
+    assert index.find(planned(UNFILTERED, inputs, tmp_path / "again"))["sample_id"].to_pylist() == [0, 2, 4, 5]
 
 
 def judged_by_another(folder: Path, figures: list[float]) -> None:
@@ -91,7 +105,7 @@ def judged_by_another(folder: Path, figures: list[float]) -> None:
 def test_whom_an_earlier_model_is_sure_of_is_not_asked_about_again(inputs: dict[str, Path], tmp_path: Path) -> None:
     inputs["judged_clarity"] = tmp_path / "earlier"
     judged_by_another(inputs["judged_clarity"], [0.95, 0.5, 0.05, float("nan")])
-    again = replace(CONFIG, earlier=(UNSURE,))
+    again = replace(UNFILTERED, earlier=(UNSURE,))
     assert planned(again, inputs, tmp_path / "second")["sample_id"].to_pylist() == [2, 5]
     other = replace(again, rubric="relevance")
     assert planned(other, inputs, tmp_path / "other")["sample_id"].to_pylist() == [0, 2, 5], "4 is rejected already"
@@ -100,16 +114,13 @@ def test_whom_an_earlier_model_is_sure_of_is_not_asked_about_again(inputs: dict[
 def test_a_plan_may_have_no_rows_and_then_no_engine_is_started(inputs: dict[str, Path], tmp_path: Path) -> None:
     inputs["judged_clarity"] = tmp_path / "earlier"
     judged_by_another(inputs["judged_clarity"], [0.0] * 4)
-    table = planned(replace(CONFIG, earlier=(UNSURE,)), inputs, tmp_path / "second")
+    table = planned(replace(UNFILTERED, earlier=(UNSURE,)), inputs, tmp_path / "second")
     assert table.num_rows == 0
     folder = PromptsFolder(tmp_path / "second")
     assert (folder.conditions(), size_of(folder.plan_files())) == (["form", QUERY], 0)
-    documents, answers = tmp_path / "documents", tmp_path / "answers"
-    for made in (documents, answers):
-        made.mkdir()
-    passages = pa.Table.from_pylist([{"passage_id": "a", "title": "", "text": "x"}], schema=PASSAGES)
-    pq.write_table(passages, documents / "passages.parquet")
-    folders = {"documents": documents, "prompts": folder.path}
+    answers = tmp_path / "answers"
+    answers.mkdir()
+    folders = {"documents": inputs["documents"], "prompts": folder.path}
     assert generate_samples(FAKE, folders, answers, quiet_place(tmp_path)).planned == 0
     assert read_judged(answers, UNSURE).ids.tolist() == []
 

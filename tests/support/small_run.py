@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.columns import EXAMPLES, PASSAGES
 from engine.artifacts.documents import DocumentsRecord
-from engine.artifacts.examples import ExamplesFolder, ExamplesRecord
+from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
 from engine.artifacts.model import Losses, ModelRecord
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.artifacts.samples import EngineTime, Rates, SamplesRecord
@@ -206,6 +206,14 @@ def write_examples(folder: Path) -> None:
         tables["rejected" if reason else "kept"].append(row)
     for kind, rows in tables.items():
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / f"{kind}.parquet")
+
+
+def hold_nothing_out(examples: Path) -> None:
+    """Makes all documents of an examples folder ones that are trained on."""
+    for name in (KEPT_FILE, REJECTED_FILE):
+        table = pq.read_table(examples / name)
+        place = table.schema.get_field_index("split")
+        pq.write_table(table.set_column(place, "split", pa.array(["train"] * len(table))), examples / name)
 
 
 def write_benchmark(folder: Path, split: str = "test") -> Path:

@@ -204,3 +204,13 @@ def test_a_prompt_with_a_token_that_has_no_score_is_no_answer() -> None:
 def test_a_choice_that_is_impossible_has_no_share() -> None:
     scores = Scores((Score(" yes", -2.0, 1), Score(" no way", -math.inf, 3)))
     assert compile_task(TASK).turns["about"].read_scores(scores, {}).fields == {"yes": 1.0, "no_way": 0.0}
+
+
+@pytest.mark.parametrize("choices", [[" yes", " no", " no way"], ["1", "10"]])
+def test_a_choice_that_begins_another_is_refused_where_whole_texts_are_compared(choices: list[str]) -> None:
+    error = mistake(choice=choices, score=ScoreKind.sum)
+    assert error.where == "task.turns.a.choice"
+    assert "begins" in error.what
+    assert "score: mean" in error.remedy
+    compile_task(TaskConfig(turns={"a": TurnConfig("P", choice=choices, score=ScoreKind.mean)}))
+    compile_task(TaskConfig(turns={"a": TurnConfig("P", choice=choices)}))

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import engine.examples.filters.contract
+import engine.filters.contract
 import engine.search.bm25
 import engine.text.spans
-from engine.examples.filters.contract import Row
+from engine.filters.contract import Row
 from engine.search.bm25 import Bm25Index
 from engine.text.spans import fold
 from engine.text.words import is_unspaced, runs, words
@@ -111,7 +111,7 @@ def test_korean_has_spaces_and_chinese_has_not() -> None:
 
 
 def test_filters_bm25_and_data_quality_count_the_same_words() -> None:
-    users = (engine.examples.filters.contract, engine.search.bm25, engine.text.spans, queries)
+    users = (engine.filters.contract, engine.search.bm25, engine.text.spans, queries)
     assert {user.__name__: user.words for user in users} == {user.__name__: words for user in users}
     for text, _ in SENTENCES.values():
         assert Row(text).words == words(text)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.examples.filters.blocks import Blocks, RowGroup, judge_samples
-from engine.examples.filters.chain import FiltersConfig, filter_batch
-from engine.examples.filters.contract import prompt_words
+from engine.filters.blocks import Blocks, RowGroup, judge_samples
+from engine.filters.chain import FiltersConfig, filter_batch
+from engine.filters.contract import prompt_words
 from engine.runtime.cluster import ClusterConfig
 from engine.storage.texts import TextWriter
 from tests.support.paths import ROOT
@@ -35,8 +35,8 @@ def test_workers_judge_as_the_plain_function_does(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("engine.examples.filters.blocks.MIN_BLOCK_ROWS", block_rows)
-    monkeypatch.setattr("engine.examples.filters.blocks.MAX_BLOCK_ROWS", block_rows)
+    monkeypatch.setattr("engine.filters.blocks.MIN_BLOCK_ROWS", block_rows)
+    monkeypatch.setattr("engine.filters.blocks.MAX_BLOCK_ROWS", block_rows)
     count = 40
     columns = {
         "sample_id": range(0, 3 * count, 3),
@@ -66,6 +66,6 @@ def test_workers_judge_as_the_plain_function_does(
 
 def test_a_worker_imports_little() -> None:
     heavy = {"ray", "omegaconf", "torch", "pandas"}
-    code = f"import sys, engine.examples.filters.blocks; print(*({heavy} & set(sys.modules)))"
+    code = f"import sys, engine.filters.blocks; print(*({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == []

@@ -3,7 +3,7 @@
 import pytest
 
 from engine.errors import UserError
-from engine.examples.filters.contract import PromptWords, Row, Thresholds, prompt_words
+from engine.filters.contract import PromptWords, Row, Thresholds, prompt_words
 
 
 def test_a_row_counts_words_or_characters() -> None:

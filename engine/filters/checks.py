@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from engine.examples.filters.contract import KEEP, Row, Verdict
+from engine.filters.contract import KEEP, Row, Verdict
 from engine.text.spans import copied_share, fold, join_words, looping_span, repeated_share
 
 _WORD_CHARACTER = re.compile(r"\w")

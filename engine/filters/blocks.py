@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from engine.examples.filters.chain import FiltersConfig, filter_batch
-from engine.examples.filters.contract import PromptWords
+from engine.filters.chain import FiltersConfig, filter_batch
+from engine.filters.contract import PromptWords
 from engine.storage.texts import Numbers, Texts
 
 if TYPE_CHECKING:

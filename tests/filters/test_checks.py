@@ -5,9 +5,9 @@ import math
 
 import pytest
 
-from engine.examples.filters.chain import FILTER_NAMES, FILTERS, judge
-from engine.examples.filters.checks import check_logprob
-from engine.examples.filters.contract import KEEP, Row, Thresholds, Verdict, prompt_words
+from engine.filters.chain import FILTER_NAMES, FILTERS, judge
+from engine.filters.checks import check_logprob
+from engine.filters.contract import KEEP, Row, Thresholds, Verdict, prompt_words
 
 PASSAGE = "itertools.groupby\nMake an iterator that returns consecutive keys and groups from the iterable."
 PROMPT = prompt_words(

@@ -10,9 +10,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from engine.errors import UserError
-from engine.examples.filters import checks
-from engine.examples.filters.chain import FILTER_NAMES, FILTERS, FiltersConfig, filter_batch, judge
-from engine.examples.filters.contract import KEEP, PromptWords, Row, RowFilter, Verdict
+from engine.filters import checks
+from engine.filters.chain import FILTER_NAMES, FILTERS, FiltersConfig, filter_batch, judge
+from engine.filters.contract import KEEP, PromptWords, Row, RowFilter, Verdict
 from tests.support.paths import ROOT
 
 HALVES = ((slice(0, 1), "a"), (slice(1, 4), "bcd"))
@@ -32,7 +32,7 @@ def test_a_check_is_called_like_its_filter(row_filter: RowFilter) -> None:
 
 def test_the_chain_is_whole_in_a_process_that_imports_nothing_else() -> None:
     code = (
-        "from engine.examples.filters.chain import FiltersConfig, Row, judge;"
+        "from engine.filters.chain import FiltersConfig, Row, judge;"
         "print(len(FiltersConfig().use), judge(Row('')).reason)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

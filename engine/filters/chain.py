@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError, check_setting, suggest
-from engine.examples.filters.checks import (
+from engine.filters.checks import (
     check_copy,
     check_cut_off,
     check_format,
@@ -22,7 +22,7 @@ from engine.examples.filters.checks import (
     check_refusal,
     check_repetition,
 )
-from engine.examples.filters.contract import KEEP, PromptWords, Row, RowFilter, Thresholds, Verdict
+from engine.filters.contract import KEEP, PromptWords, Row, RowFilter, Thresholds, Verdict
 from engine.runtime.identity import fields_of
 from engine.text.queries import clean_query
 
