@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
+from engine.search.index_settings import IndexKind
 from engine.search.systems import DenseSystem, System
 from eval.crossfit import Chosen
 from eval.data_quality.meaning import MeaningFigures, describe_meaning
@@ -21,6 +22,7 @@ from eval.report import Decision, Recommendation
 from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
 from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
 from eval.retrieval.figures import RetrievalFigures, compare, resample, units_of
+from eval.retrieval.indexes import IndexComparison, compare_indexes
 from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.significance import Bootstrap
@@ -47,6 +49,7 @@ class Evaluation:
         analyser: the name of the analyser by which BM25 read words.
         recommendation: how to search; None where the config asks for none.
         meaning: how synthetic and real queries differ by their vectors; empty where the config asks for no choice.
+        indexes: approximate indexes beside exact search; None where the config asks for none.
     """
 
     corpus: Corpus
@@ -59,6 +62,7 @@ class Evaluation:
     analyser: str
     recommendation: Recommendation | None = None
     meaning: Mapping[str, MeaningFigures] = field(default_factory=dict)
+    indexes: IndexComparison | None = None
 
     @property
     def shown(self) -> Results:
@@ -100,7 +104,19 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         evaluation = replace(evaluation, meaning=describe_choice_queries(seen, systems))
         systems += named.with_words(chosen.inside) if chosen else []
     queries = list(evaluation.shown.benchmark.queries.values())
+    if config.indexes and queries:
+        place.console.step("report", "comparing indexes")
+        evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.decision.model, queries))
     return replace(evaluation, latency=measure_latency(systems, queries, config.latency_repetitions))
+
+
+def _compare_indexes(
+    config: ReportConfig, systems: Sequence[System], model: str, queries: Sequence[str]
+) -> IndexComparison:
+    """Compares the indexes of the config over the passages as one model encodes them."""
+    [system] = [system for system in systems if isinstance(system, DenseSystem) and system.name == model]
+    kinds = [IndexKind(name) for name in config.indexes]
+    return compare_indexes(kinds, system, queries, config.latency_repetitions, config.seed)
 
 
 def conclude(

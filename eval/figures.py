@@ -62,6 +62,7 @@ def assemble(
         peak_memory_bytes=max(step.peak_memory_bytes for step in steps.values()),
         data_quality=replace(quality, meaning=evaluation.meaning),
         recommendation=evaluation.recommendation,
+        indexes=evaluation.indexes,
     )
 
 

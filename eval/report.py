@@ -21,6 +21,7 @@ from engine.storage.typed import from_json_values, to_json_values
 from eval.cost import Cost
 from eval.data_quality.queries import DataQuality
 from eval.retrieval.figures import RetrievalFigures
+from eval.retrieval.indexes import IndexComparison
 from eval.retrieval.latency import Latency
 from eval.significance import DifferenceFigures
 
@@ -240,6 +241,8 @@ class Report:
     data_quality: DataQuality
     recommendation: Recommendation | None = None
     """How to search; None where `report.choice_queries` is 0, and in reports from before that was chosen."""
+    indexes: IndexComparison | None = None
+    """Approximate indexes beside exact search; None where `report.indexes` names none."""
 
     @property
     def choice(self) -> Choice | None:

@@ -65,6 +65,22 @@ def kth_largest(scores: Scores, k: int) -> np.float32:
     return largest
 
 
+def best_positions(scores: Scores, k: int) -> Rows:
+    """Returns the positions of the k largest scores, largest first; of equal scores the earlier position goes first.
+
+    Args:
+        scores: those of one query, (rows,).
+        k: at most the number of rows.
+
+    Returns:
+        int64 (k,).
+    """
+    if not k:
+        return np.empty(0, dtype=np.int64)
+    candidates = np.flatnonzero(scores >= kth_largest(scores, k))
+    return candidates[np.argsort(-scores[candidates], kind="stable")[:k]]
+
+
 def block_size(numbers_each: int) -> int:
     """Returns how many items fit into the memory that a search may take, each of so many scores or components."""
     return max(1, _BLOCK_NUMBERS // max(1, numbers_each))

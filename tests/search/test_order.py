@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.search import order
-from engine.search.order import blank_ranking, blocks, id_ranks, kth_largest, rows_by_id
+from engine.search.order import best_positions, blank_ranking, blocks, id_ranks, kth_largest, rows_by_id
 
 
 def test_rows_are_ordered_by_id_descending_by_code_point() -> None:
@@ -22,6 +22,12 @@ def test_the_rank_of_an_id_is_its_position_in_that_order() -> None:
 def test_repeated_ids_are_a_defect() -> None:
     with pytest.raises(AssertionError, match="'a' occurs more than once"):
         rows_by_id(["a", "b", "a"])
+
+
+@pytest.mark.parametrize("k", [0, 1, 7, 40])
+def test_best_positions_are_those_of_a_stable_sort(k: int) -> None:
+    scores = np.random.default_rng(k).integers(-3, 4, 40).astype(np.float32)
+    assert best_positions(scores, k).tolist() == sorted(range(40), key=lambda row: -scores[row])[:k]
 
 
 @pytest.mark.parametrize("k", [1, 7, 40])
