@@ -3,10 +3,11 @@
 In: ids with vectors, in memory or in a memory map of any size. Out: row numbers and scores, best first, equal scores in
 the order of `order.rows_by_id`.
 
-A score is the inner product in float64, rounded to float32. faiss only proposes candidates, shard by shard: its float32
-sums depend on batch size, threads and device, so equal passages could change their order from run to run. Where the
-candidates cannot be told from the other rows by more than that error, the query is answered again by `numpy_search`. So
-the results depend neither on how many shards there are, nor on where the vectors lie.
+A score is the inner product in float64, rounded to float32. faiss, or numpy for many queries at a time, only proposes
+candidates, shard by shard: float32 sums depend on batch size, threads and device, so equal passages could change their
+order from run to run. Where the candidates cannot be told from the other rows by more than that error, the query is
+answered again by `numpy_search`. So the results depend neither on how many shards there are, nor on where the vectors
+lie.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _GPU_MAX_CANDIDATES = 2048
 """The most rows that faiss finds for one query on a GPU."""
 _GPU_FREE_BYTES = 2 << 30
 """The memory of the GPU, in bytes, that is left alone when vectors are loaded there."""
+_MANY_QUERIES = 16
+"""From so many queries on, numpy's product of matrices is faster than faiss, which compares each pair by itself."""
 _QUERIES_AT_ONCE = 1024
 """The queries that are compared with a block of rows, where ranks are counted."""
 
@@ -110,6 +113,8 @@ class DenseIndex:
         if self._on_gpu is not None:
             scores, rows = self._on_gpu.search(queries, count)
             return scores, rows
+        if len(queries) >= _MANY_QUERIES:
+            return self._propose_by_products(queries, count)
         found: Any = None
         for shard in self._shards.parts():
             vectors = np.ascontiguousarray(self.vectors[shard], dtype=np.float32)
@@ -119,6 +124,21 @@ class DenseIndex:
                 return scores, rows
             found = found or faiss.ResultHeap(len(queries), count, keep_max=True)
             found.add_result(scores, rows + shard.start)
+        found.finalize()
+        return found.D, found.I
+
+    def _propose_by_products(self, queries: Vectors, count: int) -> tuple[Scores, Rows]:
+        """Finds the same by products of matrices, the faster way where many queries share the reading of a row."""
+        import faiss
+
+        found = faiss.ResultHeap(len(queries), count, keep_max=True)
+        for shard in self._shards.parts(block_size(2 * min(len(queries), _QUERIES_AT_ONCE))):
+            for block in blocks(len(queries), 2 * (shard.stop - shard.start)):
+                products = queries[block] @ self.vectors[shard].T
+                depth = min(count, products.shape[1])
+                best = np.argpartition(products, products.shape[1] - depth, axis=1)[:, -depth:]
+                numbers = np.arange(block.start, block.start + len(products))
+                found.add_result_subset(numbers, np.take_along_axis(products, best, axis=1), best + shard.start)
         found.finalize()
         return found.D, found.I
 

@@ -122,6 +122,8 @@ def test_shards_of_a_file_give_what_memory_gives(seed: int, tmp_path: Path) -> N
     read = DenseIndex(ids, np.load(tmp_path / "vectors.npy", mmap_mode="r"), most_bytes=4 * 4 * dim * 40)
     assert_same(read.search(queries, k), held.search(queries, k))
     assert_same(read.search(queries, k), numpy_search(ids, vectors, queries, k))
+    for query in queries[:5]:  # few queries go another way
+        assert_same(read.search(query[None], k), numpy_search(ids, vectors, query[None], k))
     np.testing.assert_array_equal(read.rank_of(queries, targets), held.rank_of(queries, targets))
 
 
