@@ -12,9 +12,9 @@ and computes the metrics, in a process of its own:
 
 Clock: from the loaded model to the last metric. Memory: the peak of the process, libraries and model included. Ratios
 are theirs over ours, so that above 1 is faster, and smaller. Scores have to be equal where the definitions are:
-nDCG@10, MRR@10, Recall@100, hit@1, 3 and 10, MAP@100. sentence-transformers takes relevance as yes or no, and
-divides the average precision by 100 where more than 100 documents are relevant; CACM has neither. In bf16 it also
-rounds scores to bf16, so there the scores are shown and not compared.
+nDCG@10, MRR@10, Recall@100, hit@1, 3 and 10, MAP@100, with ids renamed so that ties fall alike. sentence-transformers
+takes relevance as yes or no, and divides the average precision by 100 where more than 100 documents are relevant; CACM
+has neither. In bf16 it also rounds scores to bf16, so there the scores are shown and not compared.
 
 Then `evaluation.large`: 5,000 held-out queries over 1,000,000 passages of made vectors (384 dimensions, two passages a
 document), which lie on the disk as a run's embeddings do: exact search, documents, ranks by texts, all metrics.
@@ -139,6 +139,14 @@ def read_collection(collection: str) -> tuple[Corpus, Benchmark]:
     return Corpus(ids, ids, [row.get("title", "") for row in rows], [row["text"] for row in rows]), benchmark
 
 
+def renamed(corpus: Corpus) -> dict[str, str]:
+    """New ids for documents, in the opposite order: ties are broken by the last id here, and by the first one there."""
+    from engine.search.order import id_ranks
+
+    ranks = id_ranks(corpus.passage_ids).tolist()
+    return {name: f"{rank:09d}" for name, rank in zip(corpus.passage_ids, ranks, strict=True)}
+
+
 def ours(collection: str, model: str, precision: str) -> dict[str, Any]:
     """Our side; runs in its own process."""
     from engine.search.dense import DenseIndex
@@ -167,12 +175,13 @@ def sentence_transformers_side(collection: str, model: str, precision: str) -> d
     folder = str(resolve_model(model, key="--model"))
     loaded = SentenceTransformer(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": dtype})
     loaded.max_seq_length = MAX_TOKENS
+    names = renamed(corpus)
     started = time.monotonic()
     evaluator = InformationRetrievalEvaluator(
         queries=dict(benchmark.queries),
-        corpus=dict(zip(corpus.passage_ids, corpus.encoded_texts(), strict=True)),
+        corpus=dict(zip(names.values(), corpus.encoded_texts(), strict=True)),
         relevant_docs={
-            query: {document for document, grade in judged.items() if grade > 0}
+            query: {names[document] for document, grade in judged.items() if grade > 0 and document in names}
             for query, judged in benchmark.qrels.items()
         },
         precision_recall_at_k=[K],
