@@ -13,12 +13,13 @@ from typing import Any
 
 from omegaconf import II
 
-from engine.errors import check_setting
+from engine.errors import UserError, check_setting, suggest
 from engine.queries.log import find_log
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.analyser import AUTO, analyser_identity, check_language
 from engine.search.cross_encoder import CrossEncoderConfig
 from engine.search.encoder import EncoderConfig
+from engine.search.index_settings import KINDS
 from engine.storage.digests import content_digest, digest
 from engine.task.config import TaskConfig
 from eval.asking.config import ASKING, AskedQueries, AskingConfig, PairsConfig
@@ -81,6 +82,8 @@ class ReportConfig(AskingConfig):
     """Price of one core-hour, which is added to the price of GPUs; 0: unknown."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     """How the base model reads texts; the tuned model is given the same prefixes and length."""
+    indexes: list[str] = field(default_factory=list)
+    """Kinds of approximate indexes to compare with exact search: hnsw, ivf_pq."""
     seed: int = II("seed")
     """Seed of the bootstrap and of the samples that the page shows."""
     origins: Mapping[str, str] = origins()
@@ -99,6 +102,9 @@ class ReportConfig(AskingConfig):
             most >= 0, "report.choice_queries", most, "400, say, or to 0 for none", fault="is no number of queries"
         )
         check_setting(self.resamples >= 2, "report.resamples", self.resamples, "10000", fault="resamples are too few")
+        for name in self.indexes:
+            if name not in KINDS:
+                raise UserError("there is no such index", where=f"report.indexes=[{name}]", remedy=suggest(name, KINDS))
         most = self.stored_queries
         check_setting(most >= 0, "report.stored_queries", most, number, fault="is no number of queries")
         for entry in self.reranker_entries().values():

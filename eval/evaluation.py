@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
+from engine.search.index_settings import IndexKind
 from engine.search.systems import DenseSystem, System
 from eval.asking.systems import is_asked
 from eval.crossfit import Chosen
@@ -23,6 +24,7 @@ from eval.report import Decision, Recommendation
 from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
 from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
 from eval.retrieval.figures import RetrievalFigures, compare, resample, units_of
+from eval.retrieval.indexes import IndexComparison, compare_indexes
 from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.significance import Bootstrap
@@ -50,6 +52,7 @@ class Evaluation:
         recommendation: how to search; None where the config asks for none.
         meaning: how synthetic and real queries differ by their vectors; empty where the config asks for no choice.
         log: what a log of queries shows; None without one.
+        indexes: approximate indexes beside exact search; None where the config asks for none.
     """
 
     corpus: Corpus
@@ -63,6 +66,7 @@ class Evaluation:
     recommendation: Recommendation | None = None
     meaning: Mapping[str, MeaningFigures] = field(default_factory=dict)
     log: LogFigures | None = None
+    indexes: IndexComparison | None = None
 
     @property
     def shown(self) -> Results:
@@ -107,8 +111,20 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         evaluation = replace(evaluation, meaning=describe_choice_queries(seen, systems))
         systems += named.with_words(chosen.inside) if chosen else []
     queries = log_queries(config) or list(evaluation.shown.benchmark.queries.values())
+    if config.indexes and queries:
+        place.console.step("report", "comparing indexes")
+        evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.decision.model, queries))
     timed = [system for system in systems if not is_asked(system)]
     return replace(evaluation, latency=measure_latency(timed, queries, config.latency_repetitions))
+
+
+def _compare_indexes(
+    config: ReportConfig, systems: Sequence[System], model: str, queries: Sequence[str]
+) -> IndexComparison:
+    """Compares the indexes of the config over the passages as one model encodes them."""
+    [system] = [system for system in systems if isinstance(system, DenseSystem) and system.name == model]
+    kinds = [IndexKind(name) for name in config.indexes]
+    return compare_indexes(kinds, system, queries, config.latency_repetitions, config.seed)
 
 
 def conclude(

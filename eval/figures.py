@@ -63,6 +63,7 @@ def assemble(
         data_quality=replace(quality, meaning=evaluation.meaning),
         recommendation=evaluation.recommendation,
         query_log=evaluation.log,
+        indexes=evaluation.indexes,
     )
 
 

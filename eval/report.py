@@ -23,6 +23,7 @@ from eval.data_quality.queries import DataQuality
 from eval.query_log import LogFigures
 from eval.retrieval.corpus import with_words
 from eval.retrieval.figures import RetrievalFigures
+from eval.retrieval.indexes import IndexComparison
 from eval.retrieval.latency import Latency
 from eval.significance import DifferenceFigures
 
@@ -239,6 +240,8 @@ class Report:
     """How to search; None where `report.choice_queries` is 0, and in reports from before that was chosen."""
     query_log: LogFigures | None = None
     """What a log of queries shows; None without one."""
+    indexes: IndexComparison | None = None
+    """Approximate indexes beside exact search; None where `report.indexes` names none."""
 
     @property
     def choice(self) -> Choice | None:

@@ -69,10 +69,11 @@ def build_systems(
         analyser: how BM25 reads words.
         place: where the step runs; its cache has the passages that were encoded before.
     """
-    from engine.search.bm25 import Bm25Index
+    from engine.search.bm25_cached import Bm25Parameters, index_words_cached
 
-    texts, k1, b = corpus.encoded_texts(), config.bm25_k1, config.bm25_b
-    bm25 = Bm25System(Bm25Index(corpus.passage_ids, texts, k1=k1, b=b, terms_of=analyser.terms))
+    parameters = Bm25Parameters(config.bm25_k1, config.bm25_b)
+    bm25 = Bm25System(index_words_cached(inputs["documents"], analyser, place, parameters))
+    assert bm25.index.ids == corpus.passage_ids, "the documents folder holds other passages than the corpus"
     base = dense_system("base", config.encoder, inputs["documents"], place)
     tuned = dense_system("tuned", tuned_encoder(config.encoder, inputs["model"]), inputs["documents"], place)
     systems: dict[str, System] = {system.name: system for system in (bm25, base, tuned)}

@@ -20,12 +20,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 
-from engine.artifacts.documents import DocumentsFolder, passage_text
+from engine.artifacts.documents import DocumentsFolder
 from engine.errors import UserError
 from engine.runtime.identity import fields_of
-from engine.search.analyser import AUTO, analyser_identity, check_language, make_analyser
+from engine.search.analyser import AUTO, analyser_identity, check_language
 from engine.search.equal_texts import find_equal_texts
 from engine.search.order import Rows, Vectors
 from engine.search.source_ranks import fused_ranks
@@ -108,7 +107,7 @@ def measure_ranks(
     vectors_of_texts = passages.vectors if texts.all_differ else passages.vectors[texts.first]
     dense = DenseIndex([passages.ids[row] for row in texts.first], vectors_of_texts)
     model = load_encoder(encoder, place)
-    words, analyser = _word_index(documents, texts.first, config.language) if config.hybrid else (None, None)
+    words, analyser = _word_index(documents, texts.first, config.language, place) if config.hybrid else (None, None)
     ranks = np.zeros(len(queries), np.int64)
     with place.console.progress("examples", len(queries), "queries") as bar:
         for start in range(0, len(queries), _QUERIES_AT_ONCE):
@@ -133,17 +132,12 @@ def _number_documents(documents: DocumentsFolder, passage_ids: Sequence[str]) ->
     return np.asarray(numbers.to_numpy(), np.int64)
 
 
-def _word_index(documents: DocumentsFolder, rows: Rows, language: str) -> tuple[Bm25Index, Analyser]:
+def _word_index(documents: DocumentsFolder, rows: Rows, language: str, place: Place) -> tuple[Bm25Index, Analyser]:
     """Indexes by BM25 what encoders read of some passages, given by row; also gives the analyser that reads it."""
-    from engine.search.bm25 import Bm25Index
+    from engine.search.bm25_cached import index_words_cached, read_analyser
 
-    table = documents.passages(["passage_id", "title", "text"])
-    is_indexed = np.zeros(table.num_rows, np.bool_)
-    is_indexed[rows] = True
-    table = table.filter(pa.array(is_indexed))  # a `take` would want all texts in one piece, of 2 GiB at most
-    texts = list(map(passage_text, table["title"].to_pylist(), table["text"].to_pylist()))
-    analyser = make_analyser(language, texts)
-    return Bm25Index(table["passage_id"].to_pylist(), texts, terms_of=analyser.terms), analyser
+    analyser = read_analyser(language, documents, rows)
+    return index_words_cached(documents.path, analyser, place, rows=rows), analyser
 
 
 def _search_words(words: Bm25Index, queries: Sequence[str]) -> Rows:

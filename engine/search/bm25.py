@@ -1,21 +1,29 @@
 """Search by words: BM25, the k best rows for every query.
 
-In: ids and texts. Out: row numbers and scores, best first, equal scores in the order of `order.rows_by_id`. The formula
-is BM25 as Lucene computes it (Kamphuis et al., "Which BM25 Do You Mean?", ECIR 2020): the inverse document frequency
-log(1 + (N - n + 0.5) / (n + 0.5)) is never negative, and the constant factor k1 + 1 of Okapi BM25 is left out, which
-changes no order. bm25s computes it (Lù 2024): scores of all (word, text) pairs are worked out once, and a query adds up
-those of its words.
+In: ids and texts, or a folder that `save` wrote. Out: row numbers and scores, best first, equal scores in the order of
+`order.rows_by_id`. The formula is BM25 as Lucene computes it (Kamphuis et al., "Which BM25 Do You Mean?", ECIR 2020):
+the inverse document frequency log(1 + (N - n + 0.5) / (n + 0.5)) is never negative, and the constant factor k1 + 1 of
+Okapi BM25 is left out, which changes no order. bm25s computes it (Lù 2024): scores of all (word, text) pairs are worked
+out once, and a query adds up those of its words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from engine.search.order import Ranking, Scores, best_positions, blank_ranking, rows_by_id
+from engine.search.order import Ranking, Rows, Scores, blank_ranking, id_ranks, kth_largest
 from engine.text.words import words
+
+Terms = Callable[[str], Sequence[str]]
+"""Gives the terms of a text or a query, in order."""
+
+_EMPTY_FILE = "no_words"
+"""The file that a saved index has in place of all others where no text holds a term."""
 
 
 class Bm25Index:
@@ -23,7 +31,7 @@ class Bm25Index:
 
     Args:
         ids: one per row, unique; they order equal scores.
-        texts: one per row.
+        texts: one per row, read once.
         k1: how soon a repeated term stops counting.
         b: how much longer texts are discounted.
         terms_of: gives the terms of a text or a query, such as `Analyser.terms`; by default all its words as they are.
@@ -32,19 +40,54 @@ class Bm25Index:
     def __init__(
         self,
         ids: Sequence[str],
-        texts: Sequence[str],
+        texts: Iterable[str],
         k1: float = 1.5,
         b: float = 0.75,
-        terms_of: Callable[[str], Sequence[str]] = words,
+        terms_of: Terms = words,
     ) -> None:
-        assert len(ids) == len(texts), f"{len(ids)} ids for {len(texts)} texts"
-        self.ids = ids
-        self._by_id = rows_by_id(ids)
-        self._terms_of = terms_of
         vocabulary: dict[str, int] = {}
-        numbers = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms_of(text)] for text in texts]
-        self.vocabulary = vocabulary
-        self._index = _build(numbers, vocabulary, k1, b) if vocabulary else None
+        numbers = [
+            array("i", [vocabulary.setdefault(term, len(vocabulary)) for term in terms_of(text)]) for text in texts
+        ]
+        assert len(ids) == len(numbers), f"{len(ids)} ids for {len(numbers)} texts"
+        self._fill(ids, terms_of, _build(numbers, vocabulary, k1, b) if vocabulary else None)
+
+    @classmethod
+    def load(cls, folder: Path, ids: Sequence[str], terms_of: Terms = words) -> Bm25Index:
+        """Reads what `save` wrote; scores stay on the disk, in a memory map.
+
+        Args:
+            folder: the folder.
+            ids: those of the texts that were indexed, in their order.
+            terms_of: gives the terms of a query as it gave those of the texts.
+        """
+        import bm25s
+
+        index = cls.__new__(cls)
+        loaded = None
+        if not (folder / _EMPTY_FILE).exists():
+            loaded = bm25s.BM25.load(folder, mmap=True, show_progress=False)
+            for name in ("data", "indices", "indptr"):  # slices of a plain view of the map cost less
+                loaded.scores[name] = np.asarray(loaded.scores[name])
+        index._fill(ids, terms_of, loaded)
+        return index
+
+    def save(self, folder: Path) -> None:
+        """Writes the index to a folder, in the form of bm25s; ids and the analyser are left to the caller."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self._index is None:
+            (folder / _EMPTY_FILE).touch()
+        else:
+            self._index.save(folder, show_progress=False)
+
+    def _fill(self, ids: Sequence[str], terms_of: Terms, index: Any) -> None:
+        """Sets all attributes; `index` is that of bm25s, None where no text holds a term."""
+        assert index is None or index.scores["num_docs"] == len(ids), f"{len(ids)} ids for {index.scores['num_docs']}"
+        self.ids = ids
+        self._id_ranks = id_ranks(ids)
+        self._terms_of = terms_of
+        self._index = index
+        self.vocabulary: dict[str, int] = index.vocab_dict if index is not None else {}
 
     @property
     def num_bytes(self) -> int:
@@ -68,12 +111,23 @@ class Bm25Index:
         rows, scores = blank_ranking(len(queries), width)
         for number, query in enumerate(queries):
             row_scores = self.scores(query)
-            rows[number] = self._by_id[best_positions(row_scores[self._by_id], width)]
+            rows[number] = self._best(row_scores, width)
             scores[number] = row_scores[rows[number]]
         return rows, scores
 
+    def _best(self, scores: Scores, width: int) -> Rows:
+        """Returns the best rows of one query; only those that match are sorted, and of many only the best."""
+        matching = np.flatnonzero(scores)
+        if len(matching) > width > 0:
+            matching = matching[scores[matching] >= kth_largest(scores[matching], width)]
+        best: Rows = matching[np.lexsort((self._id_ranks[matching], -scores[matching]))][:width]
+        if len(best) < width:
+            by_id = np.argsort(self._id_ranks)
+            best = np.append(best, by_id[scores[by_id] == 0][: width - len(best)])
+        return best
 
-def _build(numbers: list[list[int]], vocabulary: dict[str, int], k1: float, b: float) -> Any:
+
+def _build(numbers: list[array[int]], vocabulary: dict[str, int], k1: float, b: float) -> Any:
     """Builds the index of bm25s over texts given as numbers of the vocabulary."""
     import bm25s
 

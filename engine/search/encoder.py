@@ -36,7 +36,9 @@ MIN_TOKENS = 8
 """The smallest `EncoderConfig.max_tokens`: fewer tokens hold little but the tokenizer's own marks."""
 
 _WINDOW_TOKENS = 1 << 21
-"""The tokens that are sorted at a time, padding included: 16 MB per tensor."""
+"""The most tokens that are sorted at a time, padding included: 16 MB per tensor, and the tokenizer's own 100 MB."""
+_WINDOW_BATCHES = 128
+"""The batches that are sorted at a time; with more, little padding is saved."""
 _KEYS = {"model": "model.base", "max_tokens": "model.max_tokens"}
 """The config keys that settings of an encoder follow, unless the user writes another one."""
 
@@ -149,7 +151,7 @@ class Encoder:
         import numpy as np
 
         vectors = np.empty((len(texts), self.dim), dtype=np.float32)
-        window = max(1, _WINDOW_TOKENS // self.max_tokens)
+        window = max(1, min(_WINDOW_TOKENS, _WINDOW_BATCHES * self._batch_tokens()) // self.max_tokens)
         for start in range(0, len(texts), window):
             for rows, encoded in self._batches(prefix, list(texts[start : start + window])):
                 vectors[start + rows] = encoded

@@ -93,13 +93,17 @@ def detect_language(texts: Sequence[str]) -> str:
         A name such as `english`, `MIXED` where no language has four fifths of the texts that tell theirs, or `UNKNOWN`
         where fewer than a tenth do.
     """
-    step = -(-len(texts) // _SAMPLED_TEXTS) or 1
-    sample = texts[::step]
+    sample = texts[:: sample_step(len(texts))]
     votes = Counter(language for text in sample if (language := language_of(text[:_SAMPLED_CHARACTERS])))
     if not votes or votes.total() < _LEAST_DECIDED * len(sample):
         return UNKNOWN
     [(language, count)] = votes.most_common(1)
     return language if count >= _MAJORITY * votes.total() else MIXED
+
+
+def sample_step(count: int) -> int:
+    """Returns how far apart the texts are that `detect_language` looks at, of so many."""
+    return -(-count // _SAMPLED_TEXTS) or 1
 
 
 def language_of(text: str) -> str:

@@ -11,11 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from engine.search.order import Ranking
+from engine.search.order import Ranking, VectorIndex
 
 if TYPE_CHECKING:
     from engine.search.bm25 import Bm25Index
-    from engine.search.dense import DenseIndex
     from engine.search.encoder import Encoder
 
 Search = Callable[[int], Ranking]
@@ -54,11 +53,11 @@ class Bm25System:
 
 @dataclass(frozen=True)
 class DenseSystem:
-    """A bi-encoder over an exact index."""
+    """A bi-encoder over an index of vectors."""
 
     name: str
     encoder: Encoder
-    index: DenseIndex
+    index: VectorIndex
 
     def prepare(self, queries: Sequence[str]) -> Search:
         """Encodes the queries."""

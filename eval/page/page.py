@@ -20,6 +20,7 @@ from eval.config import TEMPLATES
 from eval.data_quality.queries import DataQuality
 from eval.decision import LEAST_DOCUMENTS, TOLERATED
 from eval.page.evidence import Evidence
+from eval.page.indexes import index_note, index_rows
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip
 from eval.page.query_log import log_section
 from eval.page.systems import compared_with, system_charts, system_rows
@@ -132,6 +133,8 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "wins": evidence.wins,
         "coverage": coverage(report.data_quality),
         "log": log_section(report),
+        "index_rows": index_rows(report.indexes),
+        "index_note": index_note(report.indexes),
         "pool": POOL,
         "quality": quality_chart(figures),
         "held_out": quality_chart(report.held_out) if shows_held_out else None,

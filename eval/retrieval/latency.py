@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from engine.search.order import VectorIndex, Vectors
 from engine.search.systems import DenseSystem, System
 
 WARM_UP = 3
@@ -73,3 +74,21 @@ def _latency(system: System, queries: Sequence[str], repetitions: int) -> Latenc
 def _percentiles(seconds: npt.NDArray[np.float64]) -> Percentiles:
     p50, p95 = (round(1000 * float(np.percentile(seconds, percent)), 3) for percent in (50, 95))
     return Percentiles(p50, p95)
+
+
+def search_latency(index: VectorIndex, queries: Vectors, repetitions: int) -> Percentiles | None:
+    """Measures how long an index takes for one query, of which the vector is there; None where nothing is to be timed.
+
+    Args:
+        index: the index to time.
+        queries: vectors, (queries, dim), taken in turn.
+        repetitions: number of queries that count; a few more warm up.
+    """
+    if not (repetitions and len(queries)):
+        return None
+    seconds = np.zeros(WARM_UP + repetitions)
+    for repetition in range(len(seconds)):
+        started = time.perf_counter()
+        index.search(queries[repetition % len(queries)][None], DEPTH)
+        seconds[repetition] = time.perf_counter() - started
+    return _percentiles(seconds[WARM_UP:])

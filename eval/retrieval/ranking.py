@@ -59,7 +59,7 @@ def rank_documents(system: System, benchmark: Benchmark, corpus: Corpus, k: int)
         return {}
     names = list(corpus.number_of)
     search = system.prepare(list(benchmark.queries.values()))
-    found = search_documents(search, owner_of_passages(benchmark, corpus), len(corpus.passage_ids), k + 1)
+    found = search_documents(search, owner_of_passages(benchmark, corpus), corpus, k + 1)
     trec_run = {}
     for query_id, ranked in zip(benchmark.queries, found, strict=True):
         scored = {names[document]: float(score) for document, score in zip(*ranked, strict=True)}
@@ -86,16 +86,19 @@ def owner_of_passages(benchmark: Benchmark, corpus: Corpus) -> Owner:
     return owner
 
 
-def search_documents(search: Search, owner: Owner, num_passages: int, count: int) -> list[Ranking]:
+def search_documents(search: Search, owner: Owner, corpus: Corpus, count: int) -> list[Ranking]:
     """Finds per query the numbers and scores of at least the `count` best documents; fewer where there are no more.
+
+    The first search is as deep as it has to be where the passages that are found are spread over documents as all are.
 
     Args:
         search: finds passages.
         owner: the document that a passage counts for.
-        num_passages: how many passages there are.
+        corpus: the passages that are searched.
         count: number of documents to find.
     """
-    depth = min(count, num_passages)
+    num_passages = len(corpus.passage_ids)
+    depth = min(count * -(-num_passages // max(1, len(corpus.number_of))), num_passages)
     while True:
         rows, scores = search(depth)
         is_found = rows >= 0

@@ -34,6 +34,13 @@ def test_a_setting_that_could_only_fail_later_is_refused(setting: str, value: fl
     assert error.value.where == f"report.{setting}={value}"
 
 
+def test_an_unknown_index_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"report\.indexes=\[hsnw\]: there is no such index") as error:
+        replace(small_config(), indexes=["ivf_pq", "hsnw"])
+    assert "did you mean 'hnsw'? valid are: flat, hnsw, ivf_pq" in error.value.remedy
+    assert identity_of(replace(small_config(), indexes=["hnsw"])) != identity_of(small_config())
+
+
 def test_an_unknown_language_is_refused_and_another_one_makes_another_report() -> None:
     with pytest.raises(UserError, match=r"report\.language=klingon: BM25 knows no such language"):
         replace(small_config(), language="klingon").identity()

@@ -71,14 +71,19 @@ def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "log.txt").write_text("how do I keep fruit fresh\nloop that never slips\n")
     place, config = place_in(tmp_path), small_config(str(write_benchmark(tmp_path / "tiny")))
     config = replace(config, queries=str(tmp_path / "log.txt"))
-    first = evaluate_systems(config, folders, place)
+    first = evaluate_systems(replace(config, indexes=["hnsw", "ivf_pq"]), folders, place)
 
     def refuse(*_: object) -> None:
-        raise AssertionError("passages are encoded once per model")
+        raise AssertionError("passages are encoded once per model, and their words indexed once")
 
     monkeypatch.setattr(Encoder, "encode_passages", refuse)
+    monkeypatch.setattr("engine.search.bm25._build", refuse)
     second = evaluate_systems(config, folders, place)
     assert second.judged is not None
+    assert second.indexes is None
+    assert first.indexes is not None
+    assert first.indexes.indexes["hnsw"].recall == {"10": 1.0, "100": 1.0}
+    assert "there are 24" in first.indexes.indexes["ivf_pq"].left_out
     assert first.judged is not None
     assert second.judged.trec_runs == first.judged.trec_runs
     assert second.held_out.trec_runs == first.held_out.trec_runs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -74,3 +75,30 @@ def test_a_query_in_other_characters_finds_the_same_word() -> None:
     assert index.search(["CAFÉ"], 1)[0].tolist() == index.search(["straße"], 1)[0].tolist() == [[0]]
     assert index.scores("हिन्दी").tolist()[0] == 0 < index.scores("हिन्दी").tolist()[1]
     assert not index.scores("हिन्द").any()
+
+
+def test_a_saved_index_is_the_same_when_it_is_loaded(tmp_path: Path) -> None:
+    ids, texts = ["a", "c", "b"], ["one fish", "two fish", "red \u00e9t\u00e9"]
+    index = Bm25Index(ids, texts, k1=0.9, b=0.4)
+    index.save(tmp_path / "index")
+    loaded = Bm25Index.load(tmp_path / "index", ids)
+    for query in ("fish two", "\u00e9t\u00e9", "nowhere"):
+        for one, other in zip(loaded.search([query], 3), index.search([query], 3), strict=True):
+            np.testing.assert_array_equal(one, other)
+    with pytest.raises(AssertionError, match="2 ids for 3"):
+        Bm25Index.load(tmp_path / "index", ids[:2])
+
+
+def test_an_index_without_words_is_saved_too(tmp_path: Path) -> None:
+    Bm25Index(["a", "b"], ["", "?!"]).save(tmp_path)
+    assert Bm25Index.load(tmp_path, ["a", "b"]).search(["word"], 5)[0].tolist() == [[1, 0]]
+
+
+@pytest.mark.parametrize("k", [1, 3, 10, 40])
+def test_of_many_that_match_equally_the_later_ids_are_first(k: int) -> None:
+    ids = [f"d{number}" for number in np.random.default_rng(0).permutation(40)]
+    index = Bm25Index(ids, ["the word"] * 20 + ["the word"] * 10 + ["another"] * 10)
+    rows, scores = index.search(["word"], k)
+    expected = sorted(ids[:30], reverse=True) + sorted(ids[30:], reverse=True)
+    assert [ids[row] for row in rows[0]] == expected[:k]
+    assert (scores[0] > 0).tolist() == [number < 30 for number in range(k)]

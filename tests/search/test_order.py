@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.search import order
-from engine.search.order import best_positions, blank_ranking, blocks, id_ranks, rows_by_id
+from engine.search.order import best_positions, blank_ranking, blocks, id_ranks, kth_largest, rows_by_id
 
 
 def test_rows_are_ordered_by_id_descending_by_code_point() -> None:
@@ -28,6 +28,12 @@ def test_repeated_ids_are_a_defect() -> None:
 def test_best_positions_are_those_of_a_stable_sort(k: int) -> None:
     scores = np.random.default_rng(k).integers(-3, 4, 40).astype(np.float32)
     assert best_positions(scores, k).tolist() == sorted(range(40), key=lambda row: -scores[row])[:k]
+
+
+@pytest.mark.parametrize("k", [1, 7, 40])
+def test_the_kth_largest_is_that_of_a_sort(k: int) -> None:
+    scores = np.random.default_rng(k).integers(-3, 4, 40).astype(np.float32)
+    assert kth_largest(scores, k) == sorted(scores, reverse=True)[k - 1]
 
 
 @pytest.mark.parametrize(("count", "numbers_each", "sizes"), [(10, 25, [4, 4, 2]), (3, 1_000, [1, 1, 1]), (0, 5, [])])

@@ -9,6 +9,7 @@ import pytest
 import pytrec_eval
 
 from engine.errors import UserError
+from eval.retrieval import metrics
 from eval.retrieval.metrics import METRICS, best_rank, evaluate, metric, ranking
 
 TREC_NAMES = {
@@ -60,6 +61,11 @@ def test_mrr_is_trec_evals_reciprocal_rank_cut_at_k(seed: int) -> None:
     theirs = [expected[query_id]["recip_rank"] for query_id in scores.query_ids]
     cut = [value if value >= 0.1 else 0 for value in theirs]
     np.testing.assert_allclose(scores.values["mrr@10"], cut, rtol=0, atol=1e-9)
+
+
+def test_every_kind_of_metric_is_compared() -> None:
+    assert {name.partition("@")[0] for name in (*TREC_NAMES, "mrr")} == set(metrics._KINDS)
+    assert set(metrics._KINDS) == {"ndcg", "mrr", "map", "recall", "precision", "hit"}
 
 
 def test_scores_that_differ_only_beyond_float32_are_tied() -> None:

@@ -1,0 +1,121 @@
+"""Compares approximate indexes over the passages of a run with exact search: what they lose, save and cost.
+
+In: a dense system, queries, and the kinds of indexes that `report.indexes` names. Out: for each its recall against
+exact search, the time of one query, its size and how long it took to build. Whoever deploys the system chooses by these
+figures, and knows the settings to repeat them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from engine.search.approximate import ApproximateIndex
+from engine.search.index_settings import IndexKind, IndexSettings, IvfPq, fitting_settings, too_few
+from engine.search.order import Rows
+from engine.search.systems import DenseSystem
+from engine.text.hashes import text_hash
+from eval.retrieval.latency import Percentiles, search_latency
+
+EXACT = "exact"
+"""The name of the row that all others are compared with."""
+DEPTHS = (10, 100)
+"""The depths at which recall is measured."""
+_MOST_QUERIES = 1000
+"""The most queries that recall is measured on, drawn by hashes of their texts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexFigures:
+    """One index; without figures where it was not built."""
+
+    recall: Mapping[str, float] = field(default_factory=dict)
+    """The share of the exact first k passages that are among its first k, by k, mean over the queries."""
+    search: Percentiles | None = None
+    """The time from vector to passages, one query at a time; None where no latency is measured."""
+    bytes: int = 0
+    """The size of the index. Codes are read beside the vectors, which then lie on the disk and are not counted."""
+    build_seconds: float = 0.0
+    """The time that training and filling it took."""
+    settings: Mapping[str, int] = field(default_factory=dict)
+    """Its settings, under the names of faiss, and `sample`, the number of vectors that it was trained on."""
+    left_out: str = ""
+    """Why it was not built; empty where it was."""
+
+
+@dataclass(frozen=True)
+class IndexComparison:
+    """The indexes over the passages as one model encodes them."""
+
+    model: str
+    """The encoder: base, or tuned."""
+    passages: int
+    dim: int
+    """The components of a vector."""
+    queries: int
+    """The number of queries that recall was measured on."""
+    indexes: Mapping[str, IndexFigures]
+    """The figures by name: exact search first, then the kinds in the order of the config."""
+
+
+def compare_indexes(
+    kinds: Sequence[IndexKind], system: DenseSystem, queries: Sequence[str], repetitions: int, seed: int
+) -> IndexComparison:
+    """Builds each index over the vectors of a system, and measures it.
+
+    Args:
+        kinds: the kinds of indexes to compare with exact search.
+        system: a bi-encoder over an exact index.
+        queries: texts; at most a thousand of them are searched for.
+        repetitions: the number of queries that are timed; 0 measures no latency.
+        seed: of the samples that indexes are trained on.
+    """
+    exact, texts = system.index, sorted(set(queries), key=text_hash)[:_MOST_QUERIES]
+    vectors = system.encoder.encode_queries(texts)
+    rows, dim = exact.vectors.shape
+    found, _ = exact.search(vectors, DEPTHS[-1])
+    figures = {
+        EXACT: IndexFigures(
+            recall=recall(found, found),
+            search=search_latency(exact, vectors, repetitions),
+            bytes=exact.vectors.nbytes,
+        )
+    }
+    for kind in kinds:
+        if reason := too_few(kind, rows):
+            figures[kind.value] = IndexFigures(left_out=reason)
+            continue
+        settings = fitting_settings(kind, rows, dim)
+        started = time.monotonic()
+        index = ApproximateIndex.build(exact.ids, exact.vectors, settings, seed=seed)
+        seconds = time.monotonic() - started
+        figures[kind.value] = IndexFigures(
+            recall=recall(found, index.search(vectors, DEPTHS[-1])[0]),
+            search=search_latency(index, vectors, repetitions),
+            bytes=index.num_bytes(),
+            build_seconds=round(seconds, 3),
+            settings=_settings(settings, rows),
+        )
+    return IndexComparison(system.name, rows, dim, len(texts), figures)
+
+
+def recall(exact: Rows, found: Rows) -> dict[str, float]:
+    """Computes the share of the exact first k rows that are among the first k found, mean over the queries.
+
+    Args:
+        exact: rows by exact search, (queries, depth).
+        found: rows by another one, (queries, depth); -1 stands for none.
+
+    Returns:
+        The recall by k, for each of `DEPTHS`.
+    """
+    return {
+        str(depth): float((exact[:, :depth, None] == found[:, None, :depth]).any(axis=2).mean()) for depth in DEPTHS
+    }
+
+
+def _settings(settings: IndexSettings, rows: int) -> dict[str, int]:
+    """Returns the settings by name, and the size of the sample that was trained on, where there was one."""
+    sample = {"sample": min(settings.sample, rows)} if isinstance(settings, IvfPq) else {}
+    return asdict(settings) | sample
