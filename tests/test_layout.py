@@ -42,6 +42,7 @@ FLOORS = (
         "samples",
         "judge",
         "output",
+        "handover",
         "examples",
         "training",
         "eval",
@@ -200,6 +201,7 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
     ]
     assert {step.function.__module__ for step in every} == {
         *(f"engine.{noun}.step" for noun in ("rows", "documents", "prompts", "samples", "judge", "output", "examples")),
+        "engine.handover.step",
         "training.step",
         "eval.step",
     }

@@ -9,7 +9,8 @@ those of its words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ class Bm25Index:
 
     Args:
         ids: one per row, unique; they order equal scores.
-        texts: one per row.
+        texts: one per row, read once; they need not be in memory together.
         k1: how soon a repeated term stops counting.
         b: how much longer texts are discounted.
         terms_of: gives the terms of a text or a query, such as `Analyser.terms`; by default all its words as they are.
@@ -32,17 +33,17 @@ class Bm25Index:
     def __init__(
         self,
         ids: Sequence[str],
-        texts: Sequence[str],
+        texts: Iterable[str],
         k1: float = 1.5,
         b: float = 0.75,
         terms_of: Callable[[str], Sequence[str]] = words,
     ) -> None:
-        assert len(ids) == len(texts), f"{len(ids)} ids for {len(texts)} texts"
         self.ids = ids
         self._by_id = rows_by_id(ids)
         self._terms_of = terms_of
         vocabulary: dict[str, int] = {}
         numbers = [[vocabulary.setdefault(term, len(vocabulary)) for term in terms_of(text)] for text in texts]
+        assert len(ids) == len(numbers), f"{len(ids)} ids for {len(numbers)} texts"
         self.vocabulary = vocabulary
         self._index = _build(numbers, vocabulary, k1, b) if vocabulary else None
 
@@ -71,6 +72,21 @@ class Bm25Index:
             rows[number] = self._by_id[best_positions(row_scores[self._by_id], width)]
             scores[number] = row_scores[rows[number]]
         return rows, scores
+
+    @classmethod
+    def load(cls, folder: Path, ids: Sequence[str], terms_of: Callable[[str], Sequence[str]]) -> Bm25Index:
+        """Opens what `save` wrote of an index over the same rows; its numbers stay on the disk, in a memory map."""
+        import bm25s
+
+        loaded = cls(ids, ("" for _ in ids), terms_of=terms_of)
+        loaded._index = bm25s.BM25.load(folder, mmap=True)
+        loaded.vocabulary = loaded._index.vocab_dict
+        return loaded
+
+    def save(self, folder: Path) -> None:
+        """Writes the index and its vocabulary as `bm25s.BM25.load` reads them; there is a term at least."""
+        assert self._index is not None, "an index without terms cannot be saved"
+        self._index.save(folder, show_progress=False)
 
 
 def _build(numbers: list[list[int]], vocabulary: dict[str, int], k1: float, b: float) -> Any:

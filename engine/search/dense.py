@@ -10,6 +10,7 @@ be told from the other rows by more than that error, the query is answered again
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -160,6 +161,21 @@ def numpy_search(ids: Sequence[str], vectors: Vectors, queries: Vectors, k: int)
             rows[query] = by_id[best_positions(row_scores[by_id], width)]
             scores[query] = row_scores[rows[query]]
     return rows, scores
+
+
+def write_flat_index(vectors: Vectors, file: Path) -> None:
+    """Writes vectors as an exact index of faiss by inner products (IndexFlatIP), row by row in their order.
+
+    Args:
+        vectors: float32 (rows, dim), read some at a time, so that a memory map need not be copied first.
+        file: where to; any program with faiss reads it.
+    """
+    import faiss
+
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    for block in blocks(len(vectors), vectors.shape[1]):
+        index.add(np.ascontiguousarray(vectors[block], dtype=np.float32))
+    faiss.write_index(index, str(file))
 
 
 def _exact_scores(queries: Vectors, vectors: Vectors, rows: Rows) -> Scores:

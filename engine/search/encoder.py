@@ -108,7 +108,8 @@ class EncoderConfig:
 class Encoder:
     """A sentence-transformers model that is loaded.
 
-    Its attribute `usage` has the prefixes and the similarity that it uses, `max_tokens` how much of a text it reads.
+    Its attribute `usage` has the prefixes and the similarity that it uses, `max_tokens` how much of a text it reads,
+    `has_unit_vectors` whether its vectors are divided by their lengths.
 
     Args:
         config: which model, and how it reads.
@@ -132,7 +133,7 @@ class Encoder:
         self._model = _load(config, self.device)
         self.max_tokens = length_limit(self._model, config.max_tokens)
         self._model.max_seq_length = self.max_tokens
-        self._has_unit_vectors = self.usage.similarity is Similarity.cosine or has_unit_vectors(self._model)
+        self.has_unit_vectors = self.usage.similarity is Similarity.cosine or has_unit_vectors(self._model)
         dim = self._model.get_embedding_dimension()
         assert dim, f"{config.model} does not say how long its vectors are"
         self.dim: int = dim
@@ -172,7 +173,7 @@ class Encoder:
             batch = {name: value[rows][:, columns].to(self.device) for name, value in _token_tensors(features)}
             with torch.inference_mode():
                 output = self._model({**features, **batch})["sentence_embedding"].float()
-                if self._has_unit_vectors:
+                if self.has_unit_vectors:
                     output = torch.nn.functional.normalize(output, dim=1)
             yield rows.numpy(), output.cpu().numpy()
 
