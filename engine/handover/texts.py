@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.handover.config import TEMPLATES
 from engine.handover.engines import engine_names
+from engine.search.encoder import QUERIES_ALONE
 
 _BY = {
     "words": "their words (BM25)",
@@ -74,6 +75,7 @@ def template_values(settings: Mapping[str, Any]) -> dict[str, Any]:
         "native_rest": round(1 - native_weight, 6),
         "engines": names,
         "lucene_filters": _lucene_filters(has_stop_words=bool(analyser.get("stop_words")), stems=bool(names.lucene)),
+        "alone": QUERIES_ALONE,
         "packages": packages(settings),
         "imports": _imports(words, meaning, "INDEX", "terms"),
         "qdrant_imports": _imports(words, meaning, "BM25", "INDEX", "encode", "fuse", "terms"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from engine.artifacts.system import SystemFolder, SystemRecord
 from engine.handover.config import SystemConfig
 from engine.handover.parts import write_words
 from engine.handover.step import hand_over
+from engine.models.precision import has_fast_bf16
 from engine.search.analyser import Analyser
 from engine.search.bm25 import Bm25Index
 from engine.storage.files import write_json
@@ -67,12 +69,12 @@ SYSTEMS = {
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """Folders of a run with a report, whose models compute in single precision."""
+    """Folders of a run with a report, whose models compute in what is fast here: bfloat16 or single precision."""
     root = tmp_path_factory.mktemp("run")
     folders = build_run(root / "store")
     write_tuned_model(folders["model"])
     config = small_config(str(write_benchmark(root / "tiny")))
-    config = replace(config, encoder=replace(config.encoder, precision="fp32", query_prefix="question: "))
+    config = replace(config, encoder=replace(config.encoder, query_prefix="question: "))
     report = root / "store" / "report" / "00000000000000ff"
     report.mkdir(parents=True)
     finish(report, step_record("report", report, evaluate_model(config, folders, report, place_in(root))))
@@ -97,7 +99,8 @@ def copies(run: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 def search_alone(folders: list[Path], queries: list[str]) -> dict[str, list[list[dict[str, Any]]]]:
     """What the programs of folders find for queries, in one process of their own."""
     command = [sys.executable, "-I", "-c", ISOLATED, json.dumps(queries), *map(str, folders)]
-    done = subprocess.run(command, cwd=folders[0], capture_output=True, text=True, check=False)
+    one_thread = os.environ | {"OMP_NUM_THREADS": "1"}  # as in the place of this run
+    done = subprocess.run(command, cwd=folders[0], env=one_thread, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, list[list[dict[str, Any]]]] = json.loads(done.stdout.splitlines()[-1])
     return found
@@ -138,7 +141,7 @@ def test_a_folder_holds_what_its_system_needs_and_no_more(copies: Mapping[str, P
         "max_tokens": 64,
         "similarity": "cosine",
         "normalise": True,
-        "dtype": "float32",
+        "dtype": "bfloat16" if has_fast_bf16("cpu") else "float32",
         "dimensions": 384,
     }
     assert "set by system.model=tuned" in settings["why"]
