@@ -19,8 +19,8 @@ from engine.search.bm25 import Bm25Index
 from engine.search.fusion import FusedSystem, Part
 from engine.search.order import Rows, Scores, id_ranks
 from engine.search.systems import Bm25System, DenseSystem
-from eval.page.evidence import excerpt
 from eval.page.side_by_side import EXCERPT_CHARACTERS
+from eval.page.texts import excerpt
 from eval.retrieval.corpus import Corpus
 
 
