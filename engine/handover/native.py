@@ -71,10 +71,13 @@ def compare_fusions(words: Ranking, meaning: Ranking, weight: float, ranks_of_id
 
 
 def min_max(ranking: Ranking) -> NDArray[np.float64]:
-    """Returns scores between 0, that of the last of a ranking, and 1, that of its first."""
-    gains = standardised(ranking)
-    largest = gains.max(axis=1, keepdims=True, initial=0.0)
-    return np.asarray(gains / np.where(largest > 0, largest, 1.0))
+    """Returns scores between 0, that of the last of a ranking, and 1, that of its first; 1 where all are equal."""
+    rows, scores = ranking
+    is_found = rows >= 0
+    least = np.where(is_found, scores, np.inf).min(axis=1, keepdims=True, initial=np.inf)
+    above = np.where(is_found, scores - np.where(np.isfinite(least), least, 0.0), 0.0)
+    largest = above.max(axis=1, keepdims=True, initial=0.0)
+    return np.where(is_found, np.where(largest > 0, above / np.where(largest > 0, largest, 1.0), 1.0), 0.0)
 
 
 def _mean_range(ranking: Ranking) -> float:

@@ -18,7 +18,8 @@ from engine.search.fusion import POOL
 
 _NORMALISATION = (
     "standardised over the pool: a score minus the least of its ranking, divided by the standard deviation of the "
-    "ranking's scores; a passage that a ranking lacks counts 0"
+    "ranking's scores, among which is one 0 more where the ranking is shorter than the pool; a passage that a ranking "
+    "lacks counts 0"
 )
 _DTYPES = {Precision.bf16: "bfloat16", Precision.fp32: "float32"}
 

@@ -20,7 +20,7 @@ def test_min_max_lies_between_nought_and_one() -> None:
     gains = min_max(ranking([8, 4, 2, 0], [3, 1, -1, -1], [5, 5, 5, 5]))
     assert gains[0] == pytest.approx([1, 0.5, 0.25, 0])
     assert gains[1] == pytest.approx([1, 0, 0, 0])
-    assert gains[2] == pytest.approx([0, 0, 0, 0])
+    assert gains[2] == pytest.approx([1, 1, 1, 1])
 
 
 def test_rankings_of_one_shape_keep_their_weight_and_their_passages() -> None:

@@ -42,14 +42,15 @@ def searches(weight: float) -> Searches:
 
 
 def test_each_search_says_where_it_has_the_passage() -> None:
-    first, second = searches(0.6).explain("red apples", 2)
-    assert (first.row, second.row) == (0, 1)
-    assert (first.meaning, second.meaning) == (Placed(0.0, 3), Placed(1.0, 1))
+    first, second, third = searches(0.6).explain("red apples", 3)
+    assert (first.row, {second.row, third.row}) == (0, {1, 2})
+    pears = second if second.row == 1 else third
+    assert (first.meaning, pears.meaning) == (Placed(0.0, 3), Placed(1.0, 1))
     assert first.words
-    assert (first.words.rank, second.words) == (1, Placed(0.0, 3))
+    assert (first.words.rank, pears.words) == (1, Placed(0.0, 3))
     assert first.words.score > 0
-    assert (first.terms, second.terms) == (["red", "apples"], [])
-    assert (first.other_rank, second.other_rank) == (1, 3)
+    assert (first.terms, pears.terms) == (["red", "apples"], [])
+    assert (first.other_rank, pears.other_rank) == (1, 3)
 
 
 def test_without_words_meaning_alone_is_told() -> None:
@@ -67,7 +68,7 @@ def test_words_alone_find_no_more_than_what_matches() -> None:
 def test_the_table_tells_it_in_lines() -> None:
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(explained_table(searches(0.6), "red [apples]", 2, "base + words, weight 0.60"))
+        console.print(explained_table(searches(0.6), "red [apples]", 3, "base + words, weight 0.60"))
     text = capture.get()
     for part in (
         "red [apples]",
