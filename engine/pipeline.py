@@ -1,4 +1,4 @@
-"""The whole of synthmill: documents -> prompts -> samples -> examples -> model -> report.
+"""The whole of synthmill: documents -> prompts -> samples -> examples -> model -> report -> system.
 
 Batch inference is a second, shorter way through the same steps: rows -> prompts -> samples -> output.
 
@@ -17,6 +17,8 @@ from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
 from engine.generation.kinds import check_chat, settle_kinds
 from engine.generation.vllm_generator import block_tokens
+from engine.handover.config import SystemConfig
+from engine.handover.step import hand_over
 from engine.judge.config import JudgeConfig
 from engine.judge.pairs import PairQuestion, pair_question
 from engine.judge.stages import Stage, judge_stages, model_beside
@@ -57,7 +59,7 @@ SEEDS = 2**32
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that a run can be told. What it makes is set in the groups that are named after the six nouns."""
+    """Everything that a run can be told. What it makes is set in the groups that are named after the seven nouns."""
 
     name: str = placement("run")
     """Names the run folder below `runs_dir`."""
@@ -67,9 +69,9 @@ class RunConfig:
     """Where run folders and their store live; on a cluster, a disk that every node sees."""
     run_dir: str = placement("")
     """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
-    until: str = placement("report")
-    """Stop after this step: documents, prompts, samples, examples, model or report; of batch inference rows, prompts,
-    samples or output."""
+    until: str = placement("system")
+    """Stop after this step: documents, prompts, samples, examples, model, report or system; of batch inference rows,
+    prompts, samples or output."""
     preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
     sample: bool = placement(False)
@@ -90,6 +92,7 @@ class RunConfig:
     examples: ExamplesConfig = field(default_factory=ExamplesConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
+    system: SystemConfig = field(default_factory=SystemConfig)
 
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -134,7 +137,7 @@ def batch(config: RunConfig) -> list[Step]:
 
 
 def adaptation(config: RunConfig) -> list[Step]:
-    """Lists the six steps from documents to the report of a tuned model; three are repeated in every round.
+    """Lists the seven steps from documents to a search that can be deployed; three are repeated in every round.
 
     Where a filter asks a judge, what it is asked is planned and answered between samples and examples; what the report
     has models asked, before the model is trained, while engines are there.
@@ -153,7 +156,8 @@ def adaptation(config: RunConfig) -> list[Step]:
     model = Step("model", train_model, config.model, (documents, examples))
     reported = (documents, prompts, samples, examples, model, *answers)
     report = Step("report", evaluate_model, with_scores(config), reported)
-    return [documents, *written, *rounds, *asked, model, report]
+    system = Step("system", hand_over, config.system, (documents, model, report))
+    return [documents, *written, *rounds, *asked, model, report, system]
 
 
 def addressed(config: RunConfig) -> RunConfig:

@@ -43,6 +43,7 @@ FLOORS = (
         "samples",
         "judge",
         "output",
+        "handover",
         "examples",
         "training",
         "eval",
@@ -205,6 +206,7 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
     ]
     assert {step.function.__module__ for step in every} == {
         *(f"engine.{noun}.step" for noun in ("rows", "documents", "prompts", "samples", "judge", "output", "examples")),
+        "engine.handover.step",
         "training.step",
         "eval.step",
         "eval.expansion.step",

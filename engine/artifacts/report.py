@@ -10,10 +10,13 @@ record repeats the ones that a person looks for first, as plain mappings.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from engine.storage.store import read_record
 from engine.storage.typed import from_json_values
@@ -42,6 +45,20 @@ class ReportFolder:
     def record(self) -> ReportRecord:
         """What the step recorded."""
         return from_json_values(ReportRecord, read_record(self.path).record)
+
+    def values(self) -> dict[str, Any]:
+        """Reads all figures as plain JSON values, for a step that must not know who measured them."""
+        values: dict[str, Any] = json.loads(self.report_file.read_text(encoding="utf-8"))
+        return values
+
+    def queries(self, limit: int) -> list[str]:
+        """Reads texts of different queries that were measured on, judged ones first.
+
+        Args:
+            limit: most queries to take.
+        """
+        table = pq.read_table(self.path / "per_query.parquet", columns=["query"], filters=[("system", "=", "bm25")])
+        return list(dict.fromkeys(table["query"].to_pylist()))[:limit]
 
     @property
     def report_file(self) -> Path:

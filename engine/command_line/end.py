@@ -1,4 +1,4 @@
-"""Shows the end of a run to the person at the terminal: the table, the page, and how to load the model.
+"""Shows the end of a run to the person at the terminal: the table, the page, what to deploy, and how to load the model.
 
 In: a finished run folder. Out: text.
 """
@@ -6,11 +6,14 @@ In: a finished run folder. Out: text.
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.artifacts.system import SystemFolder
 from engine.models.resolve import resolve_model
 from engine.runtime.console import Console
+from engine.storage.store import is_done
 from eval import advice, wording
 from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
@@ -20,16 +23,18 @@ if TYPE_CHECKING:
 
 
 def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
-    """Prints the result of a run: the quality table and the model after a report, else where the output lies."""
+    """Prints the result of a run: after a report the quality table, system and model, else where the output lies."""
     console = console or Console()
     shown = _short(run_dir)
-    if config.until != "report":
+    if config.until not in {"report", "system"}:
         console.step("done", f"{shown}/{config.until}")
         return
     report = read_report(run_dir / "report")
     console.show("")
     _show_figures(report, console)
     console.step("report", f"{shown}/report/report.html")
+    if is_done(run_dir / "system"):
+        _show_system(run_dir, shown, console)
     tuned = report.model == "tuned"
     model = f"{shown}/model" if tuned else str(resolve_model(config.model.base, key="model.base"))
     console.verbatim(f"\n{load_lines(model)}")
@@ -47,6 +52,14 @@ def _show_figures(report: Report, console: Console) -> None:
         console.show(systems)
         console.show("")
     console.show(summary_table(report))
+
+
+def _show_system(run_dir: Path, shown: str, console: Console) -> None:
+    """Prints where the folder to deploy lies, and how to search with it."""
+    record = SystemFolder(run_dir / "system").record()
+    weight = f", weight of words {record.weight:.2f}" if 0 < record.weight < 1 else ""
+    console.step("system", f"{shown}/system: {wording.ALL_SYSTEM_NAMES[record.system]}{weight}, to copy anywhere")
+    console.verbatim(f'\npython {shlex.quote(f"{shown}/system/search.py")} "a question"')
 
 
 def load_lines(folder: str) -> str:

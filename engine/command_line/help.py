@@ -26,7 +26,7 @@ examples
 
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
-  synthmill search RUN "question"                        base and tuned results side by side
+  synthmill search RUN "question"                        what the system of the run finds, and why
   synthmill judge RUN [queries.path=LOG]                 a page of pooled results to mark, offline
   synthmill judge RUN --read FILE...                     a test set of the marks, for report.benchmark
   synthmill clean [RUNS_DIR] [--yes]                     remove step outputs that no run needs, after asking

@@ -44,7 +44,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Step:
-    """One of the six steps of the pipeline.
+    """One of the seven steps of the pipeline.
 
     Attributes:
         noun: what it makes; the name of its folder, config group and tracking section.

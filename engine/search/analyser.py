@@ -21,7 +21,7 @@ from typing import Any
 
 from engine.errors import UserError, suggest
 from engine.search.languages import MIXED, UNKNOWN, detect_language
-from engine.text.words import runs, words
+from engine.text.words import patterns, runs, words
 
 AUTO, NONE = "auto", "none"
 """The words that a config may have in place of a language: find it out, and treat none in a special way."""
@@ -47,8 +47,9 @@ _STEMMED = (
     *("indonesian", "irish", "lithuanian", "nepali", "persian", "polish", "romanian", "serbian", "tamil"),
 )
 """The languages with a Snowball stemmer, by its name."""
-_PAIRED = ("chinese", "japanese", "korean", "thai")
-LANGUAGES = tuple(sorted((*_STEMMED, *_PAIRED)))
+PAIRED = ("chinese", "japanese", "korean", "thai")
+"""The languages of which pairs of characters are counted, and no stems."""
+LANGUAGES = tuple(sorted((*_STEMMED, *PAIRED)))
 """The languages that may be set in place of `auto`."""
 _UNDECIDED = {
     NONE: "no stemmer",
@@ -78,11 +79,17 @@ class Analyser:
     @property
     def name(self) -> str:
         """Returns what people read, such as `English: Snowball stemmer, stop words`."""
-        if self.language in _PAIRED:
+        if self.language in PAIRED:
             return f"{self.language.capitalize()}: character bigrams"
         if self.language not in _STEMMED:
             return _UNDECIDED.get(self.language, f"{self.language.capitalize()}: no stemmer")
         return f"{self.language.capitalize()}: Snowball stemmer{', stop words' if self._stop_words else ''}"
+
+    def rules(self) -> dict[str, Any]:
+        """Returns all that `terms` goes by as plain JSON values: a program without this one can read texts alike."""
+        stemmer = None if self._stemmer is None else self.language
+        rules = {"name": self.name, "language": self.language, **patterns(), "stemmer": stemmer}
+        return rules | {"stop_words": sorted(self._stop_words)}
 
     def terms(self, text: str) -> list[str]:
         """Returns what counts of a text, in order: stems, and pairs of characters where they stand for words."""
@@ -120,6 +127,12 @@ def make_analyser(language: str, texts: Sequence[str]) -> Analyser:
         texts: those that are to be searched; read for `auto` only.
     """
     return Analyser(detect_language(texts) if language == AUTO else language)
+
+
+def language_of(name: str) -> str:
+    """Returns the language of the analyser that has a name, such as `german`; `none` for an empty name."""
+    undecided = {title: language for language, title in _UNDECIDED.items()}
+    return undecided.get(name, name.partition(":")[0].lower() or NONE)
 
 
 def check_language(language: str, key: str) -> None:

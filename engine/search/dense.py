@@ -13,6 +13,7 @@ lie.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -188,6 +189,21 @@ def _ranked_by_all_scores(shards: Shards, ranks: Rows, queries: Vectors, width: 
             exact = shards.exact_scores(queries[query], near)
             rows[query], scores[query] = best_candidates(exact, near, ranks, width)
     return rows, scores
+
+
+def write_flat_index(vectors: Vectors, file: Path) -> None:
+    """Writes vectors as an exact index of faiss by inner products (IndexFlatIP), row by row in their order.
+
+    Args:
+        vectors: float32 (rows, dim), read some at a time, so that a memory map need not be copied first.
+        file: where to; any program with faiss reads it.
+    """
+    import faiss
+
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    for block in blocks(len(vectors), vectors.shape[1]):
+        index.add(np.ascontiguousarray(vectors[block], dtype=np.float32))
+    faiss.write_index(index, str(file))
 
 
 def _load_on_gpu(shards: Shards) -> Any:

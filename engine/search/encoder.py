@@ -35,6 +35,8 @@ CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 1_024, 65_536
 MIN_TOKENS = 8
 """The smallest `EncoderConfig.max_tokens`: fewer tokens hold little but the tokenizer's own marks."""
 
+QUERIES_ALONE = 256
+"""So many queries or fewer are encoded one by one."""
 _WINDOW_TOKENS = 1 << 21
 """The most tokens that are sorted at a time, padding included: 16 MB per tensor, and the tokenizer's own 100 MB."""
 _WINDOW_BATCHES = 128
@@ -110,7 +112,8 @@ class EncoderConfig:
 class Encoder:
     """A sentence-transformers model that is loaded.
 
-    Its attribute `usage` has the prefixes and the similarity that it uses, `max_tokens` how much of a text it reads.
+    Its attribute `usage` has the prefixes and the similarity that it uses, `max_tokens` how much of a text it reads,
+    `has_unit_vectors` whether its vectors are divided by their lengths.
 
     Args:
         config: which model, and how it reads.
@@ -134,14 +137,22 @@ class Encoder:
         self._model = _load(config, self.device)
         self.max_tokens = length_limit(self._model, config.max_tokens)
         self._model.max_seq_length = self.max_tokens
-        self._has_unit_vectors = self.usage.similarity is Similarity.cosine or has_unit_vectors(self._model)
+        self.has_unit_vectors = self.usage.similarity is Similarity.cosine or has_unit_vectors(self._model)
         dim = self._model.get_embedding_dimension()
         assert dim, f"{config.model} does not say how long its vectors are"
         self.dim: int = dim
 
     def encode_queries(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
-        """Encodes queries as vectors, float32 (texts, dim); `progress` is told how many more are done."""
-        return self._encode(self.usage.query_prefix, texts, progress)
+        """Encodes queries as vectors, float32 (texts, dim); `progress` is told how many more are done.
+
+        As many as a set of judged questions has are encoded one by one. In a batch a vector is rounded otherwise, in
+        bfloat16 by up to 0.002 in a cosine, and whoever searches with one query is to have the score that was measured.
+        """
+        if not 0 < len(texts) <= QUERIES_ALONE:
+            return self._encode(self.usage.query_prefix, texts, progress)
+        import numpy as np
+
+        return np.concatenate([self._encode(self.usage.query_prefix, [text], progress) for text in texts])
 
     def encode_passages(self, texts: Sequence[str], progress: Callable[[int], None] | None = None) -> Vectors:
         """Encodes passages as vectors, float32 (texts, dim); texts are as `passage_text` makes them."""
@@ -174,7 +185,7 @@ class Encoder:
             batch = {name: value[rows][:, columns].to(self.device) for name, value in _token_tensors(features)}
             with torch.inference_mode():
                 output = self._model({**features, **batch})["sentence_embedding"].float()
-                if self._has_unit_vectors:
+                if self.has_unit_vectors:
                     output = torch.nn.functional.normalize(output, dim=1)
             yield rows.numpy(), output.cpu().numpy()
 

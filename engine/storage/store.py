@@ -24,14 +24,15 @@ from engine.errors import UserError
 from engine.storage.files import fsync_folder, fsync_tree, locked, write_json, write_text
 from engine.storage.typed import from_json_values, to_json_values
 
-NOUNS = ("documents", "prompts", "samples", "examples", "model", "report")
+NOUNS = ("documents", "prompts", "samples", "examples", "model", "report", "system")
 """What the steps of the pipeline make, in its order."""
 BATCH_NOUNS = ("rows", "prompts", "samples", "output")
 """What the steps of batch inference make, in its order."""
 EVERY_NOUN = tuple(dict.fromkeys((*NOUNS, *BATCH_NOUNS)))
 DONE = "_DONE"
 """The empty file that makes a folder count, written last."""
-_RECORD = "record.json"
+RECORD = "record.json"
+"""The file that says what made a finished folder."""
 _REMOVED = ".removed"
 """Beside the folders of a noun, and on their disk: what lies in it is no output any more."""
 
@@ -194,14 +195,14 @@ class StepRecord:
 
 def finish(folder: Path, record: StepRecord) -> None:
     """Writes the record, then the mark that makes the folder count, once everything it vouches for is on the disk."""
-    write_json(folder / _RECORD, to_json_values(record))
+    write_json(folder / RECORD, to_json_values(record))
     fsync_tree(folder)
     write_text(folder / DONE, "")
 
 
 def read_record(folder: Path) -> StepRecord:
     """Reads the record of a finished step."""
-    return from_json_values(StepRecord, json.loads((folder / _RECORD).read_text(encoding="utf-8")))
+    return from_json_values(StepRecord, json.loads((folder / RECORD).read_text(encoding="utf-8")))
 
 
 def read_inputs(folder: Path) -> set[str]:
@@ -212,7 +213,7 @@ def read_inputs(folder: Path) -> set[str]:
     Raises:
         UserError: there is a record, and it does not say.
     """
-    file = folder / _RECORD
+    file = folder / RECORD
     if not file.exists():
         return set()
     try:

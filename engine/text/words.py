@@ -69,6 +69,14 @@ def runs(text: str) -> list[list[str]]:
     ]
 
 
+def patterns() -> dict[str, str]:
+    """Returns the regular expressions behind `runs`, for a program that has to find the same words without this one.
+
+    `invisible` is deleted before a text is folded; `run` matches a run of the folded text, and `word` a word of a run.
+    """
+    return {"invisible": _INVISIBLE.pattern, "run": _run_pattern().pattern, "word": _word_pattern().pattern}
+
+
 def is_unspaced(text: str) -> bool:
     """Whether more than half of a text's letters and digits are of scripts without spaces between words."""
     if text.isascii():

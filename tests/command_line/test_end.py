@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from rich.console import Console as RichConsole
 
+from engine.artifacts.system import SystemRecord
 from engine.command_line.end import load_lines, show_end
 from engine.models.resolve import resolve_model
 from engine.pipeline import RunConfig
 from engine.runtime.console import Console
 from engine.storage.files import write_json
+from engine.storage.store import finish
 from eval.report import Report
-from tests.support.small_run import small_report
+from tests.support.small_run import small_report, step_record
 
 
 def test_the_lines_load_a_model(tmp_path: Path) -> None:
@@ -62,6 +64,16 @@ def test_the_model_to_load_is_that_of_the_system_to_search_with(tmp_path: Path) 
     shown = end_of_run(tmp_path / "again" / "run", tuned).replace("\n", "")
     assert "Search with tuned + words" in shown
     assert "run/model" in shown
+
+
+def test_the_folder_to_deploy_is_named_with_the_command_that_searches(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    folder = tmp_path / "run" / "system"
+    folder.mkdir(parents=True)
+    finish(folder, step_record("system", folder, SystemRecord(24, 384, 100, "base_words", 0.3)))
+    shown = end_of_run(tmp_path / "run", report)
+    assert "run/system: base + words, weight of words 0.30, to copy anywhere" in shown.replace("\n", "")
+    assert f'python {tmp_path}/run/system/search.py "a question"' in shown
 
 
 def test_without_a_query_there_is_no_table(tmp_path: Path) -> None:

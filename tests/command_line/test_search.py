@@ -11,12 +11,15 @@ from rich.console import Console
 from engine.command_line.commands import search_run
 from engine.command_line.main import main
 from engine.errors import UserError
-from engine.storage.run_folders import begin_run
+from engine.handover.config import SystemConfig
+from engine.handover.step import hand_over
+from engine.storage.run_folders import begin_run, link
+from engine.storage.store import finish
 from eval.judging.folder import PoolFolder
 from eval.retrieval.benchmark import load_benchmark
 from eval.retrieval.corpus import read_corpus
 from tests.support.pools import write_marks
-from tests.support.small_run import finished_run
+from tests.support.small_run import finished_run, place_in, step_record
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,25 @@ def test_both_models_answer_from_cached_vectors(run_dir: Path) -> None:
     assert text.count("apples") >= 2
     assert "(the one to use)" in text
     assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == written
+
+
+def test_a_run_with_a_system_searches_with_it_and_says_why(run_dir: Path) -> None:
+    begin_run(run_dir, "")
+    inputs = {noun: (run_dir / noun).resolve() for noun in ("documents", "model", "report")}
+    output = run_dir.parent / "store" / "system" / "00000000000000aa"
+    output.mkdir(parents=True)
+    record = hand_over(SystemConfig(model="tuned", weight=0.5), inputs, output, place_in(run_dir.parent))
+    finish(output, step_record("system", output, record))
+    link(run_dir, "system", output)
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(search_run(run_dir, "how do I keep [fruit] fresh?", k=3))
+    (run_dir / "system").unlink()
+    text = capture.get()
+    assert "how do I keep [fruit] fresh?" in text
+    assert text.count("before tuning (base): #") == 3
+    assert "meaning (tuned)" in text
+    assert "tuned + words, weight of words 0.50" in text
 
 
 def test_an_empty_question_is_refused(run_dir: Path) -> None:

@@ -161,7 +161,7 @@ def test_without_a_judge_its_settings_change_nothing() -> None:
     assert fingerprints() == fingerprints("judge.model=x", "judge.rubrics.relevance.threshold=0.1", "judge.sure=0.7")
     every = steps(load_config(["samples=fake", "documents.path=x", "samples.rounds=2"])[0])
     nouns = ["prompts", "samples", "examples"]
-    assert [step.entry for step in every] == ["documents", *nouns, *nouns, "model", "report"]
+    assert [step.entry for step in every] == ["documents", *nouns, *nouns, "model", "report", "system"]
 
 
 @pytest.mark.usefixtures("corpus_here")
@@ -170,7 +170,7 @@ def test_the_samples_of_every_round_are_judged_and_those_of_round_zero_are_not()
     every = [step.entry for step in steps(load_config(["samples=fake", "documents.path=x", *overrides])[0])]
     a_round = ["prompts", "samples", "judge/clarity/prompts", "judge/clarity/samples", "examples"]
     zero = [f"round_0/demonstrations/{noun}" for noun in ("prompts", "samples", "examples")]
-    assert every == ["documents", *zero, *a_round, *a_round, "model", "report"]
+    assert every == ["documents", *zero, *a_round, *a_round, "model", "report", "system"]
 
 
 def test_samples_that_no_model_can_be_asked_about_do_not_stop_the_run_at_the_end_of_a_cascade() -> None:

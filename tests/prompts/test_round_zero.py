@@ -151,7 +151,7 @@ def test_round_zero_is_the_same_steps_on_small_plans(corpus: Path, task_file: Pa
         "documents",
         *(f"round_0/values/{noun}" for noun in ("documents", "prompts", "samples")),
         *(f"round_0/demonstrations/{noun}" for noun in ("prompts", "samples", "examples")),
-        *("prompts", "samples", "examples", "model", "report"),
+        *("prompts", "samples", "examples", "model", "report", "system"),
     ]
     prompts = next(step for step in every if step.entry == "prompts")
     assert [step.key for step in prompts.inputs] == ["documents", "values", "demonstrations"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engine.search import order
-from engine.search.dense import DenseIndex, numpy_search
+from engine.search.dense import DenseIndex, numpy_search, write_flat_index
 
 
 def unit(rng: np.random.Generator, rows: int, dim: int) -> np.ndarray:
@@ -146,3 +146,13 @@ def test_ranking_is_what_trec_eval_makes_of_it() -> None:
         (target,) = relevant[f"q{number}"]
         expected = 1 / (ranking.index(target) + 1) if target in ranking else 0.0
         assert measured[f"q{number}"]["recip_rank"] == pytest.approx(expected)
+
+
+def test_a_flat_index_that_is_written_holds_every_vector_in_its_row(tmp_path: Path) -> None:
+    import faiss
+
+    vectors = np.random.default_rng(3).normal(size=(50, 8)).astype(np.float32)
+    write_flat_index(vectors, tmp_path / "faiss.index")
+    index = faiss.read_index(str(tmp_path / "faiss.index"))
+    assert (index.ntotal, index.d, index.metric_type) == (50, 8, faiss.METRIC_INNER_PRODUCT)
+    assert np.array_equal(index.reconstruct_n(0, 50), vectors)

@@ -240,3 +240,13 @@ def test_a_step_encodes_on_the_gpu_once_the_engines_have_left_it(
     assert encoding_device(held) == "cpu"
     assert load_encoder(CONFIG, held).device == "cpu"
     assert "on the CPU: the engines are loading on the GPU" in printed(held)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_query_has_the_same_vector_alone_and_in_a_short_list(precision: str) -> None:
+    encoder = Encoder(replace(CONFIG, precision=precision), device="cpu", num_threads=1)
+    vectors = encoder.encode_queries(TEXTS)
+    assert all(
+        np.array_equal(encoder.encode_queries([text])[0], vector) for text, vector in zip(TEXTS, vectors, strict=True)
+    )
+    assert encoder.encode_queries([]).shape == (0, encoder.dim)

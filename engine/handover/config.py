@@ -1,0 +1,39 @@
+"""The settings of the system step, and what makes one system folder differ from another.
+
+In: values from the config or the command line. Out: a SystemConfig. What is handed over is settled by the report; the
+settings here are for somebody who knows better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import check_setting
+from engine.handover.libraries import library_versions
+from engine.runtime.identity import fields_of
+from engine.storage.digests import content_digest
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+"""The folder with what becomes search.py and README.md."""
+
+
+@dataclass(frozen=True)
+class SystemConfig:
+    """Which search is handed over, where it is not the one that the report chose."""
+
+    model: str = ""
+    """The encoder, base or tuned; empty: the one that the report chose."""
+    weight: float | None = None
+    """The weight of words, 0 (meaning alone) to 1 (words alone); null: the one that the report chose."""
+
+    def __post_init__(self) -> None:
+        """Refuses a model that is not there, and a weight that is none."""
+        known = self.model in {"", "base", "tuned"}
+        check_setting(known, "system.model", self.model, "base or tuned", fault="is no model of a run")
+        weight = self.weight
+        check_setting(weight is None or 0 <= weight <= 1, "system.weight", weight, "0 to 1, 0.5 say")
+
+    def identity(self) -> dict[str, object]:
+        """Returns the fields, a digest of the templates, and the libraries in whose forms the parts are written."""
+        return fields_of(self) | {"templates": content_digest(TEMPLATES), "libraries": library_versions()}

@@ -1,0 +1,109 @@
+"""The two searches of a system folder, by words and by meaning: built as the report built them, and written.
+
+In: the report's settings, and finished folders. Out: the files of each part, and what searches with it here. Vectors
+come from the cache, where the report has put them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.system import SystemFolder
+from engine.handover.encoder import write_encoder
+from engine.handover.passages import searched_texts
+from engine.models.resolve import resolve_model
+from engine.search.analyser import Analyser, language_of
+from engine.search.bm25 import Bm25Index
+from engine.search.dense import DenseIndex, write_flat_index
+from engine.search.embeddings import encode_passages_cached
+from engine.search.encoder import EncoderConfig, load_encoder
+from engine.search.systems import Bm25System, DenseSystem
+from engine.storage.typed import from_json_values
+
+if TYPE_CHECKING:
+    from engine.runtime.place import Place
+    from engine.search.encoder import Encoder
+    from engine.search.order import Vectors
+
+_KEY = "report.encoder.model"
+"""The config key that named the base model, for messages."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Search by words."""
+
+    k1: float
+    b: float
+    analyser: Analyser
+    index: Bm25Index
+
+    @property
+    def num_terms(self) -> int:
+        """Returns the number of different terms of all passages."""
+        return len(self.index.vocabulary)
+
+    def system(self) -> Bm25System:
+        """Returns what searches here."""
+        return Bm25System(self.index)
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """Search by vectors."""
+
+    model: str
+    """The encoder: base or tuned."""
+    encoder: Encoder
+    ids: Sequence[str]
+    vectors: Vectors
+    """float32 (passages, dim); a memory map."""
+
+    def system(self) -> DenseSystem:
+        """Returns what searches here; it brings all vectors into memory."""
+        return DenseSystem(self.model, self.encoder, DenseIndex(self.ids, self.vectors))
+
+
+def write_words(
+    report: Mapping[str, Any], documents: DocumentsFolder, ids: Sequence[str], folder: SystemFolder
+) -> Words:
+    """Builds the index of words and writes it; nothing is written where no passage has a word.
+
+    Args:
+        report: report.json, whose settings of BM25 are taken.
+        documents: the passages.
+        ids: those of the passages.
+        folder: where to.
+    """
+    bm25 = report["settings"]["bm25"]
+    analyser = Analyser(language_of(bm25.get("analyser", "")))
+    texts = searched_texts(documents)
+    index = Bm25Index(ids, texts, k1=bm25["k1"], b=bm25["b"], terms_of=analyser.terms)
+    if index.vocabulary:
+        index.save(folder.bm25)
+    return Words(bm25["k1"], bm25["b"], analyser, index)
+
+
+def write_meaning(
+    report: Mapping[str, Any], inputs: Mapping[str, Path], model: str, folder: SystemFolder, place: Place
+) -> Meaning:
+    """Writes the encoder and the vectors of the passages.
+
+    Args:
+        report: report.json, whose settings of the encoder are taken.
+        inputs: the finished folders `documents` and `model`.
+        model: base or tuned.
+        folder: where to.
+        place: where the cache is.
+    """
+    config = from_json_values(EncoderConfig, report["settings"]["encoder"])
+    if model == "tuned":
+        config = replace(config, model=str(inputs["model"]))
+    write_encoder(resolve_model(config.model, key=_KEY), folder.encoder)
+    passages = encode_passages_cached(config, inputs["documents"], place)
+    write_flat_index(passages.vectors, folder.vectors_file)
+    return Meaning(model, load_encoder(config, place), passages.ids, passages.vectors)
