@@ -4,8 +4,8 @@
     python benchmarks/recipes.py train FILE ... [--base FOLDER] [--processes N] [--seconds S] [--only TEXT]
     python benchmarks/recipes.py table FILE ...
 
-Every recipe (benchmarks/_recipes.py) is trained with three seeds. Each model, the mean of their weights, and the point
-half way from the base to it, are measured on the judged queries and on the synthetic ones of held-out documents:
+Every recipe (benchmarks/_recipes.py) is trained with three seeds. Each model, the mean of their weights, and points on
+the way from the base to it, are measured on the judged queries and on the synthetic ones of held-out documents:
 nDCG@10 by the model alone and by words and model at several weights. Results go to a file line by line, so that a run
 that was ended goes on. The table has each recipe's mean difference to the base, alone and at one weight of words, with
 95 % intervals by query. `train` needs torch, sentence-transformers and numpy alone; on a GPU a model takes seconds.
@@ -33,6 +33,10 @@ from benchmarks._recipe_lab import Lab
 from benchmarks._recipes import Recipe
 
 SEEDS = (0, 1, 2)
+SHARES = (1.0, 0.75, 0.5, 0.25)
+"""The parts of the way from the base to the mean of the models at which is measured."""
+HALF_WAY = 0.5
+"""The part of the way for each model by itself."""
 BASE = "base"
 """The name under which the untouched encoder is measured."""
 _RESAMPLES = 10_000
@@ -212,9 +216,12 @@ def outcomes(task: tuple[str, str, str, Recipe | None]) -> list[dict[str, Any]]:
     models = [_recipes.train(lab, recipe, seed) for seed in SEEDS]
     lines = [line(lab, model, recipe, recipe.name(), str(seed)) for seed, model in zip(SEEDS, models, strict=True)]
     if not recipe.adapter:
-        for share in (1.0, 0.5):
+        for share in SHARES:
             mean = _recipe_lab.averaged(lab, models, share)
             lines.append(line(lab, mean, recipe, recipe.name(), f"mean {share:g}"))
+        for seed, model in zip(SEEDS, models, strict=True):
+            half = _recipe_lab.averaged(lab, [model], HALF_WAY)
+            lines.append(line(lab, half, recipe, recipe.name(), f"half {seed}"))
     del models
     if device == "cuda":
         torch.cuda.empty_cache()
@@ -237,7 +244,7 @@ def run_all(options: argparse.Namespace) -> None:
     started = time.monotonic()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     done = {(row["collection"], row["recipe"]) for row in read_results(options.results)}
-    chosen = [recipe for recipe in recipes() if options.only in recipe.name()]
+    chosen = [recipe for recipe in recipes() if not options.only or recipe.name() in options.only]
     tasks = []
     for recipe in (None, *chosen):
         for file in options.files:
@@ -286,8 +293,8 @@ def print_table(rows: Sequence[Mapping[str, Any]], queries: str, weight: str) ->
             seeds = [row["scores"][queries] for row in models if row["model"].isdigit()]
             cells = [f"{models[0]['queries']:>5}"]
             cells += [difference(seeds, base, at) for at in ("0", weight)]
-            for kind in ("mean 1", "mean 0.5"):
-                found = [row["scores"][queries] for row in models if row["model"] == kind]
+            for kind in ("mean 1", "mean 0.5", "half"):
+                found = [row["scores"][queries] for row in models if row["model"].startswith(kind)]
                 cells += [difference(found, base, at) if found else "-" for at in ("0", weight)]
             print(f"{recipe:70} " + " | ".join(cells))
 
@@ -314,7 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     training.add_argument("--base", type=Path, required=True, help="folder of the base encoder")
     training.add_argument("--processes", type=int, default=1)
     training.add_argument("--seconds", type=float, default=1e9, help="start nothing new after so long")
-    training.add_argument("--only", default="", help="recipes whose name has this")
+    training.add_argument("--only", nargs="+", help="the names of some recipes, as the table has them")
     training.add_argument("--results", type=Path, default=Path("runs/recipes.jsonl"))
     table = commands.add_parser("table", help="print what was found")
     table.add_argument("results", type=Path, nargs="+")
