@@ -1,6 +1,8 @@
 """The whole of synthmill: documents -> prompts -> samples -> examples -> model -> report -> system.
 
-Batch inference is a second, shorter way through the same steps: rows -> prompts -> samples -> output.
+Batch inference is a second, shorter way through the same steps: rows -> prompts -> samples -> output. Two experiments
+go the same way up to the examples: chunk_sizes measures search in documents cut in several sizes, learning_curve trains
+on more and more examples.
 
 Each step is one function `(config, inputs, output, place) -> record`; data passes between steps only through
 folders of Parquet, so any step can be run, read, replaced or resumed alone.
@@ -9,12 +11,15 @@ folders of Parquet, so any step can be run, read, replaced or resumed alone.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from engine.documents.config import DocumentsConfig
 from engine.documents.step import load_documents
 from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig, filters_of_one_row
 from engine.examples.step import curate_examples
+from engine.examples.subset.config import SubsetConfig
+from engine.examples.subset.step import take_share
 from engine.generation.kinds import check_chat, settle_kinds
 from engine.generation.vllm_generator import block_tokens
 from engine.handover.config import SystemConfig
@@ -37,18 +42,25 @@ from engine.rows.source import find_source
 from engine.rows.step import read_rows
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.identity import placement
-from engine.runtime.step import ASKED, ROUND_ZERO, Refusal, Step
+from engine.runtime.step import ASKED, POINTS, ROUND_ZERO, SIZES, Refusal, Step
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
 from engine.search.analyser import AUTO, check_language
+from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS, LEARNING_CURVE_NOUNS, NOUNS
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
 from eval.asking.config import asked_in_words
 from eval.asking.systems import RERANKS, expansion_input
+from eval.chunk_sizes.config import ChunkSize, ChunkSizesConfig, ChunkSizesPlan
+from eval.chunk_sizes.step import measure_chunk_sizes
 from eval.config import ReportConfig
 from eval.expansion.step import write_queries
+from eval.learning_curve.config import BASE, LearningCurveConfig, LearningCurvePlan, point_name
+from eval.learning_curve.step import draw_learning_curve
 from eval.reranking.step import plan_pairs
+from eval.scores.config import ScoresConfig
+from eval.scores.step import score_model
 from eval.step import evaluate_model
 from training.config import ModelConfig
 from training.step import train_model
@@ -71,7 +83,8 @@ class RunConfig:
     """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
     until: str = placement("system")
     """Stop after this step: documents, prompts, samples, examples, model, report or system; of batch inference rows,
-    prompts, samples or output."""
+    prompts, samples or output; of the experiments chunk_size and learning_curve, in place of model, report and system,
+    chunk_sizes or learning_curve."""
     preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
     sample: bool = placement(False)
@@ -93,6 +106,8 @@ class RunConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     report: ReportConfig = field(default_factory=ReportConfig)
     system: SystemConfig = field(default_factory=SystemConfig)
+    chunk_sizes: ChunkSizesConfig = field(default_factory=ChunkSizesConfig)
+    learning_curve: LearningCurveConfig = field(default_factory=LearningCurveConfig)
 
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -112,7 +127,32 @@ class RunConfig:
 
 def steps(config: RunConfig) -> list[Step]:
     """Lists the steps of a run in the order in which data meets them."""
-    return batch(config) if config.prompts.path else adaptation(addressed(config))
+    if config.prompts.path:
+        return batch(config)
+    config = addressed(config)
+    if config.chunk_sizes.tokens:
+        return chunk_sizes(config)
+    return learning_curve(config) if config.learning_curve.shares else adaptation(config)
+
+
+def kinds_of(config: RunConfig) -> list[str]:
+    """Returns the keys that make a run one of another kind than an adaptation; more than one is a mistake."""
+    kinds = {
+        "prompts.path": config.prompts.path,
+        "chunk_sizes.tokens": config.chunk_sizes.tokens,
+        "learning_curve.shares": config.learning_curve.shares,
+    }
+    return [key for key, value in kinds.items() if value]
+
+
+def nouns_of(config: RunConfig) -> tuple[str, ...]:
+    """Returns what the steps of a run make, in their order; a run may stop after each."""
+    nouns = {
+        "prompts.path": BATCH_NOUNS,
+        "chunk_sizes.tokens": CHUNK_SIZES_NOUNS,
+        "learning_curve.shares": LEARNING_CURVE_NOUNS,
+    }
+    return next((nouns[key] for key in kinds_of(config)), NOUNS)
 
 
 def batch(config: RunConfig) -> list[Step]:
@@ -136,11 +176,20 @@ def batch(config: RunConfig) -> list[Step]:
     return [rows, prompts, answers, output]
 
 
-def adaptation(config: RunConfig) -> list[Step]:
-    """Lists the seven steps from documents to a search that can be deployed; three are repeated in every round.
+class Curated(NamedTuple):
+    """The steps up to the examples, of which the last of each noun are what later steps read."""
 
-    Where a filter asks a judge, what it is asked is planned and answered between samples and examples; what the report
-    has models asked, before the model is trained, while engines are there.
+    every: list[Step]
+    documents: Step
+    prompts: Step
+    samples: Step
+    examples: Step
+
+
+def curated(config: RunConfig) -> Curated:
+    """Lists the steps from documents to examples; three are repeated in every round.
+
+    Where a filter asks a judge, what it is asked is planned and answered between samples and examples.
     """
     documents = Step("documents", load_documents, config.documents, checks_input=True)
     written = round_zero(config, documents)
@@ -151,13 +200,67 @@ def adaptation(config: RunConfig) -> list[Step]:
         prompts = Step("prompts", plan_prompts, RoundConfig(config.prompts, number), (documents, prompts, rounds[-1]))
         rounds += [prompts, *samples_and_examples(config, documents, prompts)]
     samples, examples = next(step for step in reversed(rounds) if step.entry == "samples"), rounds[-1]
+    return Curated([documents, *written, *rounds], documents, prompts, samples, examples)
+
+
+def adaptation(config: RunConfig) -> list[Step]:
+    """Lists the seven steps from documents to a search that can be deployed; three are repeated in every round.
+
+    What the report has models asked is planned and answered before the model is trained, while engines are there.
+    """
+    every, documents, prompts, samples, examples = curated(config)
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
     model = Step("model", train_model, config.model, (documents, examples))
     reported = (documents, prompts, samples, examples, model, *answers)
     report = Step("report", evaluate_model, with_scores(config), reported)
     system = Step("system", hand_over, config.system, (documents, model, report))
-    return [documents, *written, *rounds, *asked, model, report, system]
+    return [*every, *asked, model, report, system]
+
+
+def chunk_sizes(config: RunConfig) -> list[Step]:
+    """Lists the steps of a comparison of chunk sizes: the documents are cut once more in each, and nothing is trained.
+
+    Synthetic queries are written once, from chunks as `documents` has them.
+    """
+    every, documents, prompts, _, examples = curated(config)
+    cut = []
+    for size in config.chunk_sizes.sizes():
+        settings = replace(config.documents, max_tokens=size.tokens, overlap_tokens=size.overlap_tokens)
+        cut.append(Step("documents", load_documents, settings, name=size.name, part_of=f"{SIZES}/{size.name}"))
+    written_from = ChunkSize(config.documents.max_tokens, config.documents.overlap_tokens)
+    plan = ChunkSizesPlan(config.chunk_sizes, written_from, config.report)
+    return [*every, *cut, Step("chunk_sizes", measure_chunk_sizes, plan, (documents, prompts, examples, *cut))]
+
+
+def learning_curve(config: RunConfig) -> list[Step]:
+    """Lists the steps of a learning curve: for each share of the training documents a model of each seed, and scores.
+
+    The model of all documents and the first seed is that of `adaptation`, so that the two share it.
+    """
+    every, documents, prompts, samples, examples = curated(config)
+    settings = config.learning_curve
+    scoring, base = ScoresConfig(settings.weight, config.report), (documents, prompts, examples)
+    scores = [Step("scores", score_model, scoring, base, name=BASE, part_of=f"{POINTS}/{BASE}")]
+    subsets: list[Step] = []
+    trained: list[Step] = []
+    for share in settings.ascending():
+        subset = examples
+        if share < 1:
+            where = f"{POINTS}/{share:g}"
+            subset = Step("examples", take_share, SubsetConfig(share, config.seed), (examples,), part_of=where)
+            trained.append(subset)
+        subsets.append(replace(subset, name=f"examples_{share:g}"))
+        for seed in range(settings.seeds):
+            point = point_name(share, seed)
+            where, seeded = f"{POINTS}/{point}", replace(config.model, seed=config.model.seed + seed)
+            model = Step("model", train_model, seeded, (documents, subset), part_of=where)
+            read = (documents, prompts, subset, model)
+            scores.append(Step("scores", score_model, scoring, read, name=point, part_of=where))
+            trained += [model, scores[-1]]
+    plan = LearningCurvePlan(settings, config.report)
+    curve = Step("learning_curve", draw_learning_curve, plan, (documents, samples, examples, *subsets, *scores))
+    return [*every, scores[0], *trained, curve]
 
 
 def addressed(config: RunConfig) -> RunConfig:

@@ -17,7 +17,9 @@ from engine.generation.kinds import check_models
 from engine.generation.pools import EnginePools
 from engine.judge.stages import judge_is_generator, writes_samples
 from engine.output.files import write_file
-from engine.pipeline import RunConfig, addressed, asked_of_models, judges, question_of_report, steps
+from engine.pipeline import (
+    RunConfig, addressed, asked_of_models, judges, kinds_of, nouns_of, question_of_report, steps
+)
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
@@ -150,7 +152,7 @@ def wanted_steps(config: RunConfig) -> list[Step]:
         UserError: there is no such step, or the task and the generator's config name different models.
     """
     _check_input(config)
-    nouns = BATCH_NOUNS if config.prompts.path else NOUNS
+    nouns = nouns_of(config)
     if config.until not in nouns:
         raise UserError(
             f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, nouns)
@@ -165,7 +167,7 @@ def wanted_steps(config: RunConfig) -> list[Step]:
 
 
 def _check_input(config: RunConfig) -> None:
-    """Refuses batch inference without prompts, and prompts beside documents, of which no step would read both."""
+    """Refuses batch inference without prompts, prompts beside documents, and two kinds of run at once."""
     if config.until in {*BATCH_NOUNS} - {*NOUNS} and not config.prompts.path:
         remedy = "set prompts.path=FILE, with a column `prompt` or `messages`"
         raise UserError("no file of prompts is named", where="prompts.path=''", remedy=remedy)
@@ -173,6 +175,9 @@ def _check_input(config: RunConfig) -> None:
         remedy = "leave one of them out: a log says what queries about documents are like"
         what = f"is given beside prompts ({config.prompts.path})"
         raise UserError(what, where=f"queries.path={config.queries.path}", remedy=remedy)
+    if len(kinds := kinds_of(config)) > 1:
+        what = f"is given beside {', '.join(kinds[1:])}, and a run is for one of them"
+        raise UserError(what, where=kinds[0], remedy="leave out all but one")
     if config.prompts.path and (documents := config.collection or config.documents.path):
         remedy = "leave one of them out: a run is about prompts or about documents"
         raise UserError(

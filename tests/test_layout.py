@@ -19,7 +19,9 @@ from engine.pipeline import RunConfig, steps
 from engine.prompts.config import PromptsConfig
 from engine.samples.config import SamplesConfig
 from engine.task.config import TaskConfig
+from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
+from eval.learning_curve.config import LearningCurveConfig
 from tests.support.paths import ROOT
 
 PACKAGES = ("engine", "training", "eval")
@@ -62,6 +64,12 @@ JUDGED = RunConfig(
     report=ReportConfig(benchmark="", expand="rewrites", rerank_by="likelihood"),
 )
 """A run with a judge and a report that asks models, so with every step that there is."""
+
+SWEEPS = (
+    RunConfig(collection="x", chunk_sizes=ChunkSizesConfig([64])),
+    RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5])),
+)
+"""The runs with steps that no other has."""
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -203,6 +211,7 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
     every = [
         *steps(JUDGED),
         *steps(RunConfig(task=TaskConfig(), prompts=about_rows, samples=SamplesConfig())),
+        *(step for config in SWEEPS for step in steps(config)),
     ]
     assert {step.function.__module__ for step in every} == {
         *(f"engine.{noun}.step" for noun in ("rows", "documents", "prompts", "samples", "judge", "output", "examples")),
@@ -211,6 +220,8 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
         "eval.step",
         "eval.expansion.step",
         "eval.reranking.step",
+        "engine.examples.subset.step",
+        *(f"eval.{noun}.step" for noun in ("scores", "chunk_sizes", "learning_curve")),
     }
     for step in every:
         tree = parse(step.function.__module__.replace(".", "/") + ".py")
@@ -281,7 +292,7 @@ def test_yaml_files_are_tiny(path: str) -> None:
 
 
 STEP_MODULES = [
-    *sorted({step.function.__module__ for step in steps(JUDGED)}),
+    *sorted({step.function.__module__ for config in (JUDGED, *SWEEPS) for step in steps(config)}),
     *("engine.rows.step", "engine.output.step"),
 ]
 

@@ -88,9 +88,13 @@ class ExamplesFolder:
         for batch in self.rejected_batches([*columns, "reason"], "validation"):
             yield batch.filter(pc.is_in(batch["reason"], value_set=counted)).select(list(columns))
 
+    def columns(self) -> pa.Schema:
+        """Returns the columns of both files: those of `columns.EXAMPLES`, and the conditions."""
+        return pq.read_schema(self.path / KEPT_FILE)
+
     def conditions(self) -> list[str]:
         """Returns the names of the conditions that examples carry."""
-        return condition_names(pq.read_schema(self.path / KEPT_FILE))
+        return condition_names(self.columns())
 
     def values(self, condition: str) -> tuple[Counter[str], Counter[str]]:
         """Counts the kept and the rejected examples by value of a condition."""

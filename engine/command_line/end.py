@@ -7,25 +7,45 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.table import Table
+
+from engine.artifacts.sweeps import SweepFolder
 from engine.artifacts.system import SystemFolder
 from engine.models.resolve import resolve_model
 from engine.runtime.console import Console
 from engine.storage.store import is_done
 from eval import advice, wording
+from eval.chunk_sizes.figures import read_chunk_sizes
+from eval.chunk_sizes.table import chunk_sizes_table
+from eval.learning_curve.figures import read_learning_curve
+from eval.learning_curve.table import learning_curve_table
 from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
 
 if TYPE_CHECKING:
     from engine.pipeline import RunConfig
 
+_TABLES: Mapping[str, Callable[[Path], Table]] = {
+    "chunk_sizes": lambda file: chunk_sizes_table(read_chunk_sizes(file)),
+    "learning_curve": lambda file: learning_curve_table(read_learning_curve(file)),
+}
+"""What each experiment that ends with a page of its own shows on the terminal."""
+
 
 def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
     """Prints the result of a run: after a report the quality table, system and model, else where the output lies."""
     console = console or Console()
     shown = _short(run_dir)
+    if config.until in _TABLES:
+        folder = SweepFolder(run_dir / config.until, config.until)
+        console.show("")
+        console.show(_TABLES[config.until](folder.figures_file))
+        console.step("page", f"{shown}/{config.until}/{folder.page_file.name}")
+        return
     if config.until not in {"report", "system"}:
         console.step("done", f"{shown}/{config.until}")
         return

@@ -21,6 +21,8 @@ examples
   synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
   synthmill -m experiment=demo model.learning_rate=1e-5,3e-5    a sweep; samples are shared by its points
   synthmill task=stories documents=none    another task: docs/cookbook.md
+  synthmill experiment=chunk_size collection=DIR         how long chunks should be: search by size of the chunks
+  synthmill experiment=learning_curve collection=DIR     what more examples are worth, and where they stop helping
   synthmill experiment=batch prompts.path=FILE samples.output=OUT.jsonl    batch inference: docs/batch.md
   synthmill experiment=demo --cfg job                    print the composed config
 
@@ -29,6 +31,7 @@ commands on a finished run
   synthmill search RUN "question"                        what the system of the run finds, and why
   synthmill judge RUN [queries.path=LOG]                 a page of pooled results to mark, offline
   synthmill judge RUN --read FILE...                     a test set of the marks, for report.benchmark
+  synthmill compare RUN RUN...                           data, settings and quality side by side, on one page
   synthmill clean [RUNS_DIR] [--yes]                     remove step outputs that no run needs, after asking
 
 keys most used: collection, run_dir, until, preview, sample, seed, documents.path, demonstrations.path,

@@ -28,6 +28,7 @@ USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
     "search": 'synthmill search RUN "question"',
     "judge": "synthmill judge RUN [--queries N] [--depth K] [queries.path=LOG], or synthmill judge RUN --read FILE...",
+    "compare": "synthmill compare RUN RUN... [--output FILE.html] [--json]",
     "clean": "synthmill clean [RUNS_DIR] [--yes] [--forget RUN]...",
 }
 """The commands on finished runs, and how each is written."""
@@ -150,6 +151,10 @@ def _read_runs(command: str, arguments: list[str]) -> int:
         from engine.command_line import judge
 
         return judge.judge(judge.read_options(arguments, USAGE[command]))
+    if command == "compare":
+        from engine.command_line import compare
+
+        return compare.compare(compare.read_options(arguments, USAGE[command]))
     num_arguments = _NUM_ARGUMENTS[command]
     if len(arguments) != num_arguments:
         what = f"{len(arguments)} arguments, {num_arguments} wanted"

@@ -28,9 +28,10 @@ StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
 frozen dataclass of engine/artifacts."""
 
 
-ROUND_ZERO, JUDGE, ASKED = PART_FOLDERS = ("round_0", "judge", "asked")
+ROUND_ZERO, JUDGE, ASKED, SIZES, POINTS = PART_FOLDERS = ("round_0", "judge", "asked", "sizes", "points")
 """The folders in a run folder with an entry for each part of round 0, for each question that a judge is asked about
-samples, and for each that a report has a model asked. Such a part has the shape of a run folder itself."""
+samples, for each that a report has a model asked, for each size of chunks, and for each point of a learning curve. Such
+a part has the shape of a run folder itself."""
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,11 @@ def begin_run(run_dir: Path, config_text: str) -> None:
     write_text(run_dir / _CONFIG, config_text)
 
 
+def config_file(run_dir: Path) -> Path:
+    """Returns the file with the config that a run was last started with, as YAML."""
+    return run_dir / _CONFIG
+
+
 def end_run(run_dir: Path) -> None:
     """Makes a folder no run's any more: removes its links, its mark and its config, and the folder if it is empty then.
 

@@ -1,0 +1,1 @@
+"""`synthmill compare`: finished runs beside each other, in data, settings, and quality on shared queries."""

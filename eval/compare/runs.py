@@ -1,0 +1,158 @@
+"""One finished run as a comparison reads it: its report, its settings, and what each query reached.
+
+In: a run folder. Out: a ComparedRun. A query is known by its text and its judgements, not by its id: the ids of
+synthetic queries are numbers of a plan, and another run may have numbered the same query otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import yaml
+
+from engine.storage.digests import digest
+from engine.storage.run_folders import config_file, require
+from engine.storage.typed import flatten
+from eval.report import HELD_OUT, Report, read_report
+from eval.retrieval.metrics import METRICS
+from eval.retrieval.trec import read_qrels
+
+JUDGED = "judged"
+"""The name of the set of judged questions, whatever collection they are of."""
+SETS = (JUDGED, HELD_OUT)
+"""The sets of queries that a report may have figures of."""
+_LEFT_OUT = ("name", "run_dir", "runs_dir", "until", "preview", "sample", "samples.output")
+"""Settings that say nothing of a result: names, places, and where to stop."""
+_COLUMNS = ("collection", "query_id", "query", "system", "best_rank", "best_document", *METRICS)
+
+
+@dataclass(frozen=True, order=True)
+class Query:
+    """What makes a query the same in two runs."""
+
+    text: str
+    judgements: str
+    """The digest of its judgements, which are grades by document."""
+    occurrence: int
+    """The number of earlier queries of the set with the same text and judgements."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What one query reached with one system."""
+
+    values: Mapping[str, float]
+    """The values by metric."""
+    best_rank: int
+    """The rank of the first relevant document; 0: not ranked."""
+    best_document: str
+    """That document; "" where there is none."""
+
+
+@dataclass(frozen=True)
+class QuerySet:
+    """The queries of one set of a run, and what each reached.
+
+    Attributes:
+        name: the name of their collection.
+        reached: what each query reached, by system and query.
+        sources: the document that a synthetic query was written from, by query; empty for those of people.
+    """
+
+    name: str
+    reached: Mapping[str, Mapping[Query, Reached]]
+    sources: Mapping[Query, str]
+
+    @property
+    def queries(self) -> set[Query]:
+        """The queries that every system was asked."""
+        return set.intersection(*(set(reached) for reached in self.reached.values())) if self.reached else set()
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """A finished run.
+
+    Attributes:
+        name: what it is called beside others; unique among these.
+        folder: the run folder.
+        report: everything in its report.json.
+        settings: its config, flat, values as texts.
+        sets: its sets of queries, by one of `SETS`; a run without judged questions has one.
+    """
+
+    name: str
+    folder: Path
+    report: Report
+    settings: Mapping[str, str]
+    sets: Mapping[str, QuerySet]
+
+    @property
+    def advised(self) -> str:
+        """The name of the system that its report says to search with."""
+        return self.report.choice.system if self.report.choice else self.report.decision.model
+
+
+def read_run(run: str, name: str) -> ComparedRun:
+    """Reads a finished run.
+
+    Args:
+        run: the run folder, as a user typed it.
+        name: what it is called beside others.
+
+    Raises:
+        UserError: it is no run folder, or it has no finished report.
+    """
+    folder = Path(run).expanduser()
+    report_dir = require(run, "documents", "examples", "report")["report"]
+    return ComparedRun(name, folder, read_report(report_dir), _read_settings(folder), _read_sets(report_dir))
+
+
+def names_of(runs: Sequence[str]) -> list[str]:
+    """Returns a short name for each run: the name of its folder, or its path where two folders have one name."""
+    short = [Path(run).expanduser().resolve().name for run in runs]
+    counts = Counter(short)
+    return [name if counts[name] == 1 else run for name, run in zip(short, runs, strict=True)]
+
+
+def _read_settings(folder: Path) -> dict[str, str]:
+    values: dict[str, Any] = yaml.safe_load(config_file(folder).read_text(encoding="utf-8")) or {}
+    flat = {name: str(value) for name, value in flatten(values).items()}
+    return {name: value for name, value in flat.items() if name not in _LEFT_OUT}
+
+
+def _read_sets(report_dir: Path) -> dict[str, QuerySet]:
+    rows = pq.read_table(report_dir / "per_query.parquet", columns=list(_COLUMNS)).to_pylist()
+    sets: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        sets.setdefault(HELD_OUT if row["collection"] == HELD_OUT else JUDGED, []).append(row)
+    folders = {JUDGED: "runs", HELD_OUT: HELD_OUT if JUDGED in sets else "runs"}
+    return {
+        kind: _query_set(sets[kind], read_qrels(report_dir / folders[kind] / "judgements.qrels"), kind)
+        for kind in SETS
+        if kind in sets
+    }
+
+
+def _query_set(rows: Sequence[dict[str, Any]], qrels: Mapping[str, Mapping[str, int]], kind: str) -> QuerySet:
+    texts = {row["query_id"]: row["query"] for row in rows}
+    known: dict[str, Query] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for query_id in sorted(texts):
+        text, judgements = texts[query_id], digest(dict(sorted(qrels[query_id].items())))
+        known[query_id] = Query(text, judgements, seen[text, judgements])
+        seen[text, judgements] += 1
+    reached: dict[str, dict[Query, Reached]] = {}
+    for row in rows:
+        values = {metric: row[metric] for metric in METRICS}
+        query = known[row["query_id"]]
+        reached.setdefault(row["system"], {})[query] = Reached(values, row["best_rank"], row["best_document"])
+    sources = {}
+    if kind == HELD_OUT:
+        sources = {query: next(iter(qrels[query_id])) for query_id, query in known.items()}
+    return QuerySet(rows[0]["collection"], reached, sources)

@@ -1,0 +1,71 @@
+"""Runs are compared on what they share, with the first one, and only real differences are called so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import UserError
+from eval.compare.figures import compare_runs, shared_queries, values_of
+from eval.compare.runs import JUDGED, ComparedRun, read_run
+from eval.report import HELD_OUT
+from eval.significance import Bootstrap
+from tests.support.compared import asking_otherwise, without_words, write_finished_run
+
+BOOTSTRAP = Bootstrap(500)
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> ComparedRun:
+    return read_run(str(write_finished_run(tmp_path / "first")), "first")
+
+
+def test_a_run_beside_itself_does_not_differ(first: ComparedRun, tmp_path: Path) -> None:
+    other = read_run(str(write_finished_run(tmp_path / "other")), "other")
+    comparison = compare_runs([first, other], BOOTSTRAP)
+    assert [queries.kind for queries in comparison.shared] == [JUDGED, HELD_OUT]
+    assert not comparison.settings
+    assert list(comparison.same_steps) == ["other"]
+    for queries in comparison.shared:
+        assert queries.of == {"first": queries.queries, "other": queries.queries}
+        for row in queries.rows:
+            paired = row.to_first["other"]
+            assert (paired.difference.mean, paired.p, paired.p_holm, paired.trend) == (0.0, 1.0, 1.0, "unclear")
+
+
+def test_differences_are_those_of_the_queries(first: ComparedRun, tmp_path: Path) -> None:
+    other = read_run(str(write_finished_run(tmp_path / "other", "seed: 1\n", without_words)), "other")
+    comparison = compare_runs([first, other], BOOTSTRAP)
+    assert comparison.settings == {"seed": {"first": "0", "other": "1"}}
+    judged = comparison.shared[0]
+    queries = shared_queries([first, other], JUDGED)
+    assert judged.queries == len(queries) == 5
+    assert (judged.cluster, judged.clusters) == ("query", 5)
+    for row in judged.rows:
+        gains = values_of(other, JUDGED, row.system, queries) - values_of(first, JUDGED, row.system, queries)
+        assert row.to_first["other"].difference.mean == pytest.approx(gains.mean())
+    rows = {row.system: row for row in judged.rows}
+    assert not rows["base"].to_first["other"].difference.mean
+    assert rows["bm25"].to_first["other"].p_holm >= rows["bm25"].to_first["other"].p
+    held_out = comparison.shared[1]
+    assert held_out.cluster == "document"
+    assert held_out.clusters < held_out.queries
+    assert {row.system for row in held_out.rows} == {"bm25", "base", "tuned"}, "with words is measured on shown queries"
+
+
+def test_runs_that_share_no_query_are_refused_in_one_line(first: ComparedRun, tmp_path: Path) -> None:
+    other = read_run(str(write_finished_run(tmp_path / "other", change=asking_otherwise)), "other")
+    assert shared_queries([first, other], JUDGED) == []
+    with pytest.raises(UserError) as error:
+        compare_runs([first, other], BOOTSTRAP)
+    said = str(error.value)
+    assert said.startswith("compare: there is no query that all of them measured: first has 5 judged questions of tiny")
+    assert "\n" not in said
+
+
+def test_values_are_in_the_order_of_the_queries(first: ComparedRun) -> None:
+    queries = shared_queries([first], JUDGED)
+    forwards = values_of(first, JUDGED, "base", queries)
+    assert np.array_equal(values_of(first, JUDGED, "base", queries[::-1]), forwards[::-1])

@@ -1,0 +1,86 @@
+"""Finished runs for comparing, with reports of the real code over rankings that need no model."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.report import ReportFolder
+from engine.storage.files import write_json
+from engine.storage.run_folders import begin_run, link
+from engine.storage.store import finish
+from eval.data_quality.queries import quality_figures
+from eval.evaluation import Evaluation
+from eval.figures import assemble, with_effort
+from eval.files import write_evaluation
+from eval.retrieval.metrics import evaluate
+from eval.retrieval.ranking import Results
+from tests.support.small_run import RECORDS, build_run, small_config, small_evaluation, step_record
+
+Change = Callable[[Evaluation], Evaluation]
+"""Alters what was measured."""
+
+
+def unchanged(evaluation: Evaluation) -> Evaluation:
+    """The same run."""
+    return evaluation
+
+
+def write_finished_run(root: Path, config: str = "seed: 0\n", change: Change = unchanged) -> Path:
+    """Writes a run below `root`; `change` alters what was measured. Each kind is measured once, and then copied."""
+    shutil.copytree(_measured(change), root, symlinks=True, dirs_exist_ok=True)
+    begin_run(root / "run", config)
+    return root / "run"
+
+
+@functools.cache
+def _measured(change: Change) -> Path:
+    """A folder with a run and its store, made once for all tests of this process."""
+    root = Path(tempfile.mkdtemp(prefix="compared-"))
+    atexit.register(shutil.rmtree, root)
+    folders = build_run(root / "store")
+    evaluation = change(small_evaluation(folders))
+    output = root / "store" / "report" / "00000000000000ff"
+    output.mkdir(parents=True)
+    examples = ExamplesFolder(folders["examples"])
+    quality = quality_figures(examples, evaluation.real_queries, 0, {})
+    report = with_effort(
+        assemble(small_config(), folders, output, evaluation, quality), seconds=1.0, peak_memory_bytes=0
+    )
+    write_evaluation(output, evaluation)
+    write_json(ReportFolder(output).report_file, report.as_json())
+    finish(output, step_record("report", output, RECORDS["documents"]))
+    run = root / "run"
+    run.mkdir()
+    for noun, folder in {**folders, "report": output}.items():
+        link(run, noun, folder)
+    return root
+
+
+def without_words(evaluation: Evaluation) -> Evaluation:
+    """The same run, in which every system finds nothing for the judged questions but what base finds."""
+    assert evaluation.judged
+    return replace(evaluation, judged=_all_as(evaluation.judged, "base"))
+
+
+def asking_otherwise(evaluation: Evaluation) -> Evaluation:
+    """The same run, whose queries were worded otherwise."""
+    assert evaluation.judged
+    return replace(evaluation, judged=_reworded(evaluation.judged), held_out=_reworded(evaluation.held_out))
+
+
+def _all_as(results: Results, name: str) -> Results:
+    trec_runs = dict.fromkeys(results.trec_runs, results.trec_runs[name])
+    scores = {system: evaluate(found, results.benchmark.qrels) for system, found in trec_runs.items()}
+    return replace(results, trec_runs=trec_runs, scores=scores)
+
+
+def _reworded(results: Results) -> Results:
+    queries: Mapping[str, str] = {name: f"{text}, please" for name, text in results.benchmark.queries.items()}
+    return replace(results, benchmark=replace(results.benchmark, queries=queries))
