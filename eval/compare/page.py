@@ -21,6 +21,8 @@ from eval.sweeps.paired import LEVEL, Paired
 
 OTHER_METRICS = METRICS[1:]
 """The metrics that are shown without a difference."""
+_LEAST_REACH = 0.01
+"""The axis of differences reaches so far at least, also where nothing differs."""
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,10 @@ def headlines(comparison: Comparison) -> list[str]:
             sentences.append(f"What {name} advises was not measured on shared queries.")
             continue
         paired = row.to_first[name]
-        verdict = {"better": "is better", "worse": "is worse", "unclear": "does not clearly differ"}[paired.trend]
+        verdict = {"better": "is better than", "worse": "is worse than", "unclear": "does not clearly differ from"}[paired.trend]
         first = next(iter(comparison.runs))
         sentences.append(
-            f"Searched as each report advises, {name} ({name_of(comparison.advised[name])}) {verdict} beside {first} "
+            f"Searched as each report advises, {name} ({name_of(comparison.advised[name])}) {verdict} {first} "
             f"({name_of(comparison.advised[first])}): nDCG@10 {wording.with_interval(paired.difference)}, "
             f"p {shown_p(paired)}."
         )
@@ -121,7 +123,7 @@ def shown_row(values: Mapping[str, float | None]) -> list[str]:
 
 def _quality_table(queries: SharedQueries) -> QualityTable:
     bounds = [bound for row in queries.rows for paired in row.to_first.values() for bound in paired.difference.ci95]
-    axis = nice_axis(min([*bounds, 0.0]), max([*bounds, 0.0]), ticks=3)
+    axis = nice_axis(min([*bounds, -_LEAST_REACH]), max([*bounds, _LEAST_REACH]), ticks=3)
     lines = [_line(row, run, axis) for row in queries.rows for run in row.means]
     digits = 2 if axis.high - axis.low > 0.05 else 3
     return QualityTable(described(queries), lines, axis_labels(axis, digits, signed=True))

@@ -61,7 +61,7 @@ def _data(comparison: Comparison) -> Table:
     for run in comparison.runs:
         table.add_column(escape(run), justify="right", overflow="fold")
     for name, values in comparison.data.items():
-        if any(value is not None for value in values.values()):
+        if any(values.values()):
             table.add_row(escape(name), *shown_row(values))
     return table
 
