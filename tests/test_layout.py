@@ -23,6 +23,7 @@ from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
 from tests.support.paths import ROOT
+from training.config import ModelConfig
 
 PACKAGES = ("engine", "training", "eval")
 MODULES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -67,7 +68,7 @@ JUDGED = RunConfig(
 
 SWEEPS = (
     RunConfig(collection="x", chunk_sizes=ChunkSizesConfig([64])),
-    RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5])),
+    RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5]), model=ModelConfig(seed=0)),
 )
 """The runs with steps that no other has."""
 
