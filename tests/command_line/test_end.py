@@ -17,7 +17,10 @@ from engine.pipeline import RunConfig
 from engine.runtime.console import Console
 from engine.storage.files import write_json
 from engine.storage.store import finish
+from engine.storage.typed import to_json_values
 from eval.report import Report
+from tests.support.chunk_sizes import made_chunk_sizes
+from tests.support.learning_curves import made_learning_curve
 from tests.support.small_run import small_report, step_record
 
 
@@ -95,3 +98,15 @@ def test_a_run_that_stops_earlier_ends_with_where_its_output_lies(tmp_path: Path
     shown = end_of_run(tmp_path / "run", report, RunConfig(until="examples"))
     assert "run/examples" in shown.replace("\n", "")
     assert "nDCG" not in shown
+
+
+@pytest.mark.parametrize(
+    ("noun", "figures"), [("chunk_sizes", made_chunk_sizes()), ("learning_curve", made_learning_curve())]
+)
+def test_an_experiment_ends_with_its_table_and_page(tmp_path: Path, noun: str, figures: object) -> None:
+    (tmp_path / noun).mkdir()
+    write_json(tmp_path / noun / f"{noun}.json", to_json_values(figures))
+    text = io.StringIO()
+    show_end(tmp_path, RunConfig(until=noun), Console(RichConsole(file=text, width=80)))
+    assert "nDCG@10 on" in text.getvalue()
+    assert f"page       {tmp_path}/{noun}/{noun}.html" in text.getvalue()
