@@ -29,6 +29,7 @@ from eval.page.plots import Axis, nice_axis
 from eval.retrieval.metrics import HEADLINE
 from eval.sweeps.lines import Ground, Point, Series, line_chart, marker
 from eval.sweeps.measuring import MEASURED
+from eval.sweeps.names import system_name
 from eval.sweeps.page import render
 
 
@@ -73,8 +74,8 @@ def render_chunk_sizes(figures: ChunkSizes) -> str:
             "footer": "Every figure is in chunk_sizes.json.",
             "figures": figures,
             "limits": " ".join(filter(None, (limit_sentence(figures), whole_sentence(figures)))),
-            "legend": [(marker(system), wording.ALL_SYSTEM_NAMES[system]) for system in systems],
-            "systems": [wording.ALL_SYSTEM_NAMES[system] for system in systems],
+            "legend": [(marker(system), system_name(system)) for system in systems],
+            "systems": [system_name(system) for system in systems],
             "parts": [_part(figures, curves) for curves in figures.sets.values()],
             "costs": [_costs(size, systems) for size in figures.sizes],
             "recall_names": [f"Recall@{name.partition('@')[2]}" for name in MEASURED[1:]],
@@ -150,7 +151,7 @@ def limit_between(tokens: Sequence[int], limit: int) -> float | None:
 
 def _point(reached: Reached, at: int, tokens: int, system: str) -> Point:
     value, (low, high) = reached.means[HEADLINE], reached.ci95
-    name = wording.ALL_SYSTEM_NAMES[system]
+    name = system_name(system)
     return Point(
         at, value, low, high, f"{name}, {tokens:,} tokens: {value:.3f} (95 % interval {low:.3f} to {high:.3f})"
     )

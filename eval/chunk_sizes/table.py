@@ -9,10 +9,10 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from eval import wording
 from eval.chunk_sizes.figures import ChunkSizes, Reached
 from eval.chunk_sizes.words import flat_sentence, limit_sentence, main_set, megabytes, milliseconds, queries_of
 from eval.retrieval.metrics import HEADLINE
+from eval.sweeps.names import system_name
 
 
 def chunk_sizes_table(figures: ChunkSizes) -> Table:
@@ -25,7 +25,7 @@ def chunk_sizes_table(figures: ChunkSizes) -> Table:
     for heading in ("tokens", "overlap", "chunks", "index MB", "ms"):
         table.add_column(heading, justify="right")
     for system in curves.systems:
-        table.add_column(wording.ALL_SYSTEM_NAMES[system], justify="right")
+        table.add_column(system_name(system), justify="right")
     for number, size in enumerate(figures.sizes):
         levels = (_styled(curve.sizes[number], number == curve.flat) for curve in curves.systems.values())
         cells = (size.tokens, size.overlap_tokens, size.passages)

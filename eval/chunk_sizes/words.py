@@ -8,6 +8,7 @@ from __future__ import annotations
 from eval import wording
 from eval.chunk_sizes.figures import ChunkSizes, SetCurves, SizeFigures
 from eval.sweeps.measuring import JUDGED
+from eval.sweeps.names import system_name
 
 _WHOLE = 1.02
 """With no more chunks than this for each document, documents count as whole."""
@@ -34,7 +35,7 @@ def size_in_words(size: SizeFigures) -> str:
 def flat_sentence(figures: ChunkSizes, curves: SetCurves, system: str) -> str:
     """Says from which size on the curve of one system is flat, and how sure that is."""
     curve = curves.systems[system]
-    name = wording.ALL_SYSTEM_NAMES[system]
+    name = system_name(system)
     flat, best = figures.sizes[curve.flat], figures.sizes[curve.best]
     reached = curve.sizes[curve.flat]
     if reached.to_best is None:

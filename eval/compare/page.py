@@ -16,11 +16,14 @@ from eval.compare.wins import Wins
 from eval.page.plots import Axis, Mark, axis_labels, nice_axis, strip
 from eval.report import HELD_OUT
 from eval.retrieval.metrics import HEADLINE, METRICS
+from eval.sweeps.names import system_name
 from eval.sweeps.page import render
 from eval.sweeps.paired import LEVEL, Paired
 
 OTHER_METRICS = METRICS[1:]
 """The metrics that are shown without a difference."""
+_VERDICTS = {"better": "is better than", "worse": "is worse than", "unclear": "does not clearly differ from"}
+"""How a run stands to the first one, by the trend of their difference."""
 _LEAST_REACH = 0.01
 """The axis of differences reaches so far at least, also where nothing differs."""
 
@@ -72,7 +75,7 @@ def render_comparison(comparison: Comparison, wins: Sequence[Wins]) -> str:
 
 def name_of(system: str) -> str:
     """Returns the name of a system that people read."""
-    return "as advised" if system == ADVISED else wording.ALL_SYSTEM_NAMES.get(system, system)
+    return "as advised" if system == ADVISED else system_name(system)
 
 
 def described(queries: SharedQueries) -> str:
@@ -94,7 +97,7 @@ def headlines(comparison: Comparison) -> list[str]:
             sentences.append(f"What {name} advises was not measured on shared queries.")
             continue
         paired = row.to_first[name]
-        verdict = {"better": "is better than", "worse": "is worse than", "unclear": "does not clearly differ from"}[paired.trend]
+        verdict = _VERDICTS[paired.trend]
         first = next(iter(comparison.runs))
         sentences.append(
             f"Searched as each report advises, {name} ({name_of(comparison.advised[name])}) {verdict} {first} "

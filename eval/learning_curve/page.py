@@ -24,6 +24,7 @@ from eval.learning_curve.words import (
 )
 from eval.page.plots import nice_axis
 from eval.sweeps.lines import Ground, Point, Series, line_chart, marker
+from eval.sweeps.names import system_name
 from eval.sweeps.page import render
 
 
@@ -64,14 +65,14 @@ def render_learning_curve(figures: LearningCurve) -> str:
             "next": next_sentence(figures),
             "times": [engine_time(effort) for effort in figures.efforts[1:]],
             "legend": [(marker(system), name) for system, name in _names().items()],
-            "systems": [wording.ALL_SYSTEM_NAMES[system] for system in curves.systems],
+            "systems": [system_name(system) for system in curves.systems],
             "parts": [_part(figures, one) for one in figures.sets.values()],
         },
     )
 
 
 def _names() -> dict[str, str]:
-    return {system: wording.ALL_SYSTEM_NAMES[system] for system in ("tuned", "tuned_words")} | {"bm25": "BM25"}
+    return {system: system_name(system) for system in ("tuned", "tuned_words")} | {"bm25": "BM25"}
 
 
 def _part(figures: LearningCurve, curves: SetCurves) -> SetPart:

@@ -9,6 +9,7 @@ from engine.text.durations import format_seconds
 from eval import wording
 from eval.learning_curve.figures import Effort, LearningCurve, SetCurves
 from eval.sweeps.measuring import JUDGED
+from eval.sweeps.names import system_name
 
 
 def main_set(figures: LearningCurve) -> SetCurves:
@@ -42,7 +43,7 @@ def title(figures: LearningCurve) -> str:
 def enough_sentence(figures: LearningCurve, curves: SetCurves, system: str) -> str:
     """Says from where on more examples stop helping one system, and how sure that is."""
     curve = curves.systems[system]
-    name, most = wording.ALL_SYSTEM_NAMES[system], figures.efforts[-1].examples
+    name, most = system_name(system), figures.efforts[-1].examples
     start = f"{name} on {queries_of(curves)}"
     if curve.beyond is None:
         return f"{start}: every smaller number is significantly worse than a larger one, up to {examples_of(most)}."
