@@ -18,7 +18,7 @@ from eval.page.plots import Axis
 
 HEIGHT = 240
 """The height of the plot in pixels, the labels of the setting not counted."""
-_LEFT, _RIGHT = 9.0, 97.0
+_LEFT, _RIGHT = 12.0, 97.0
 """Where the first and the last tick of the setting stand, in percent; the numbers of the values are left of that."""
 _APART = 0.9
 """Percent by which the series are moved apart, so that their intervals do not cover each other."""
