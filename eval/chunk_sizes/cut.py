@@ -5,6 +5,8 @@ In: a finished documents folder, an encoder, an analyser. Out: what each query r
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,7 @@ from engine.search.systems import Bm25System, DenseSystem, System
 from eval.chunk_sizes.config import ChunkSize
 from eval.chunk_sizes.figures import SizeFigures
 from eval.retrieval.corpus import Corpus, read_corpus
-from eval.retrieval.latency import Latency, measure_latency
+from eval.retrieval.latency import DEPTH, WARM_UP
 from eval.sweeps.measuring import both, values_per_query
 
 if TYPE_CHECKING:
@@ -64,7 +66,6 @@ class CutDocuments:
         """
         tokens = self.documents.passages(["num_tokens"])["num_tokens"]
         is_cut = pc.greater(tokens, self.meaning.encoder.max_tokens)
-        latency = measure_latency(self.systems, queries, repetitions)
         return SizeFigures(
             size.tokens,
             size.overlap_tokens,
@@ -73,7 +74,7 @@ class CutDocuments:
             round(pc.mean(is_cut).as_py(), 4),
             self.meaning.index.vectors.nbytes,
             self.words.index.num_bytes,
-            {name: _milliseconds(measured) for name, measured in latency.items()},
+            {system.name: median_milliseconds(system, queries, repetitions) for system in self.systems if repetitions},
         )
 
 
@@ -100,6 +101,17 @@ def search_cut(folder: Path, report: ReportConfig, encoder: Encoder, analyser: A
     return CutDocuments(DocumentsFolder(folder), corpus, Bm25System(bm25), meaning)
 
 
-def _milliseconds(latency: Latency) -> float:
-    """Returns the median time of one query, encoding included."""
-    return round((latency.encode.p50_ms if latency.encode else 0.0) + latency.search.p50_ms, 2)
+def median_milliseconds(system: System, queries: Sequence[str], repetitions: int) -> float:
+    """Measures the median time of one query, from its text to its passages; a few queries before warm up.
+
+    Args:
+        system: what searches. A fused one searches while it prepares, so that only the whole can be told.
+        queries: texts, taken in turn; at least one.
+        repetitions: number of queries that count; at least one.
+    """
+    seconds = []
+    for repetition in range(WARM_UP + repetitions):
+        started = time.perf_counter()
+        system.prepare([queries[repetition % len(queries)]])(DEPTH)
+        seconds.append(time.perf_counter() - started)
+    return round(1000 * statistics.median(seconds[WARM_UP:]), 2)

@@ -17,6 +17,7 @@ from eval.chunk_sizes.config import TEMPLATE
 from eval.chunk_sizes.figures import ChunkSizes, Reached, SetCurves, SizeFigures
 from eval.chunk_sizes.words import (
     advice,
+    doubt_sentence,
     flat_sentence,
     limit_sentence,
     main_set,
@@ -73,7 +74,9 @@ def render_chunk_sizes(figures: ChunkSizes) -> str:
             "lead": flat_sentence(figures, main_set(figures), systems[-1]),
             "footer": "Every figure is in chunk_sizes.json.",
             "figures": figures,
-            "limits": " ".join(filter(None, (limit_sentence(figures), whole_sentence(figures)))),
+            "limits": " ".join(
+                filter(None, (doubt_sentence(figures), limit_sentence(figures), whole_sentence(figures)))
+            ),
             "legend": [(marker(system), system_name(system)) for system in systems],
             "systems": [system_name(system) for system in systems],
             "parts": [_part(figures, curves) for curves in figures.sets.values()],

@@ -10,7 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from eval.chunk_sizes.figures import ChunkSizes, Reached
-from eval.chunk_sizes.words import flat_sentence, limit_sentence, main_set, megabytes, milliseconds, queries_of
+from eval.chunk_sizes.words import (
+    doubt_sentence,
+    flat_sentence,
+    limit_sentence,
+    main_set,
+    megabytes,
+    milliseconds,
+    queries_of,
+)
 from eval.retrieval.metrics import HEADLINE
 from eval.sweeps.names import system_name
 
@@ -31,7 +39,7 @@ def chunk_sizes_table(figures: ChunkSizes) -> Table:
         cells = (size.tokens, size.overlap_tokens, size.passages)
         table.add_row(*(f"{cell:,}" for cell in cells), megabytes(size), milliseconds(size, "base_words"), *levels)
     sentences = [flat_sentence(figures, curves, system) for system in curves.systems]
-    table.caption = escape("\n".join([*sentences, limit_sentence(figures)]))
+    table.caption = escape("\n".join(filter(None, [*sentences, doubt_sentence(figures), limit_sentence(figures)])))
     return table
 
 

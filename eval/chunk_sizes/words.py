@@ -9,6 +9,7 @@ from eval import wording
 from eval.chunk_sizes.figures import ChunkSizes, SetCurves, SizeFigures
 from eval.sweeps.measuring import JUDGED
 from eval.sweeps.names import system_name
+from eval.sweeps.paired import SMALL
 
 _WHOLE = 1.02
 """With no more chunks than this for each document, documents count as whole."""
@@ -51,12 +52,26 @@ def flat_sentence(figures: ChunkSizes, curves: SetCurves, system: str) -> str:
 def advice(figures: ChunkSizes) -> str:
     """Says in a few words how long chunks should be for search by words and meaning."""
     sizes = [size.tokens for size in figures.sizes]
-    tokens = figures.sizes[main_set(figures).systems["base_words"].flat].tokens
+    curve = main_set(figures).systems["base_words"]
+    tokens, to_best = figures.sizes[curve.flat].tokens, curve.sizes[curve.flat].to_best
+    if to_best and to_best.difference.low < -SMALL:
+        return f"Chunks of {tokens:,} tokens may be enough"
     if tokens == min(sizes):
         return f"Chunks of {tokens:,} tokens, the smallest tried, are enough"
     if tokens == max(sizes):
         return f"Chunks of {tokens:,} tokens, the largest tried, are needed"
     return f"Chunks of {tokens:,} tokens are enough"
+
+
+def doubt_sentence(figures: ChunkSizes) -> str:
+    """Says where these queries leave open how much shorter chunks lose; "" where they do not."""
+    curves = main_set(figures)
+    curve = curves.systems["base_words"]
+    to_best = curve.sizes[curve.flat].to_best
+    if to_best is None or to_best.difference.low >= -SMALL:
+        return ""
+    loss = f"{-to_best.difference.low:.3f}"
+    return f"{queries_of(curves)} do not rule out that chunks of this size lose {loss} nDCG@10: more would tell."
 
 
 def limit_sentence(figures: ChunkSizes) -> str:

@@ -10,6 +10,7 @@ from eval import wording
 from eval.learning_curve.figures import Effort, LearningCurve, SetCurves
 from eval.sweeps.measuring import JUDGED
 from eval.sweeps.names import system_name
+from eval.sweeps.paired import SMALL
 
 
 def main_set(figures: LearningCurve) -> SetCurves:
@@ -33,11 +34,11 @@ def title(figures: LearningCurve) -> str:
     """Says in a few words from where on more examples stop helping search by words and by the model."""
     curve = main_set(figures).systems["tuned_words"]
     count = figures.efforts[curve.enough].examples
-    if not count:
-        return "Examples do not help here"
     if curve.beyond is None:
         return f"More than {examples_of(count)} may still help"
-    return f"{examples_of(count)} are enough"
+    if curve.beyond.high > SMALL:
+        return f"{examples_of(count)} may be enough" if count else "Whether examples help is not known"
+    return f"{examples_of(count)} are enough" if count else "Examples do not help here"
 
 
 def enough_sentence(figures: LearningCurve, curves: SetCurves, system: str) -> str:

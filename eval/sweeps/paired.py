@@ -19,6 +19,8 @@ Name = TypeVar("Name", bound=Hashable)
 
 LEVEL = 0.05
 """A difference is called significant where its corrected p is below this."""
+SMALL = 0.02
+"""A loss of so much nDCG@10 hardly shows; where an interval reaches further, a page says that little is known."""
 
 
 @dataclass(frozen=True)

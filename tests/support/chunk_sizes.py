@@ -14,7 +14,7 @@ TOKENS = (128, 256, 512)
 MEANS = {"bm25": (0.3, 0.5, 0.5), "base": (0.6, 0.4, 0.3), "base_words": (0.5, 0.7, 0.704)}
 
 
-def made_chunk_sizes(*, judged: bool = True) -> ChunkSizes:
+def made_chunk_sizes(*, judged: bool = True, noise: float = 0.02) -> ChunkSizes:
     """Figures of three sizes with two overlaps, on synthetic queries and, if wanted, on judged ones."""
     sizes = [
         SizeFigures(
@@ -34,13 +34,13 @@ def made_chunk_sizes(*, judged: bool = True) -> ChunkSizes:
     sets = {}
     for name, benchmark in kinds.items():
         if name == "synthetic" or judged:
-            values = [_values(tokens, number) for number, tokens in enumerate(np.repeat(TOKENS, 2))]
+            values = [_values(tokens, number, noise) for number, tokens in enumerate(np.repeat(TOKENS, 2))]
             clusters = [f"d{number // 2}" for number in range(100)]
             sets[name] = set_curves(benchmark, values, clusters, Bootstrap(300))
     return ChunkSizes(sizes, "512-64", "bundled:all-minilm-l6-v2", 256, "English: Snowball stemmer", 15, sets)
 
 
-def _values(tokens: int, number: int) -> dict[str, dict[str, Floats]]:
+def _values(tokens: int, number: int, spread: float) -> dict[str, dict[str, Floats]]:
     at = TOKENS.index(tokens)
-    noise = np.random.default_rng(number).normal(0, 0.02, 100)
+    noise = np.random.default_rng(number).normal(0, spread, 100)
     return {name: dict.fromkeys(MEASURED, means[at] + noise) for name, means in MEANS.items()}

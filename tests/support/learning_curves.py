@@ -25,11 +25,11 @@ def made_values(means: tuple[float, ...], noise: float = 0.02, seeds: int = 3) -
     return values
 
 
-def made_learning_curve(*, judged: bool = True) -> LearningCurve:
+def made_learning_curve(*, judged: bool = True, noise: float = 0.02) -> LearningCurve:
     """Figures of three numbers of examples."""
     curves = {
-        "tuned": system_curve(made_values((0.4, 0.45, 0.5, 0.5)), CLUSTERS, BOOTSTRAP),
-        "tuned_words": system_curve(made_values((0.5, 0.52, 0.54, 0.54)), CLUSTERS, BOOTSTRAP),
+        "tuned": system_curve(made_values((0.4, 0.45, 0.5, 0.5), noise), CLUSTERS, BOOTSTRAP),
+        "tuned_words": system_curve(made_values((0.5, 0.52, 0.54, 0.54), noise), CLUSTERS, BOOTSTRAP),
     }
     efforts = [Effort(count / 400, count, 2 * count, 0.5 * count, 0.1 * count) for count in COUNTS]
     names = ("judged", "held_out") if judged else ("held_out",)

@@ -9,7 +9,7 @@ from rich.console import Console as RichConsole
 
 from eval.chunk_sizes.page import by_overlap, limit_between, render_chunk_sizes
 from eval.chunk_sizes.table import chunk_sizes_table
-from eval.chunk_sizes.words import advice, flat_sentence, limit_sentence, main_set, whole_sentence
+from eval.chunk_sizes.words import advice, doubt_sentence, flat_sentence, limit_sentence, main_set, whole_sentence
 from tests.support.chunk_sizes import made_chunk_sizes
 
 
@@ -31,6 +31,15 @@ def test_sentences() -> None:
     assert "128 tokens" in flat_sentence(figures, curves, "base")
     assert "50 % of those of 512 tokens (overlap 64)" in limit_sentence(figures)
     assert whole_sentence(figures) == ""
+
+
+def test_few_queries_leave_open_what_short_chunks_lose() -> None:
+    figures = made_chunk_sizes()
+    assert doubt_sentence(figures) == ""
+    unsure = made_chunk_sizes(noise=1.0)
+    assert advice(unsure).endswith("tokens may be enough")
+    assert "do not rule out that chunks of this size lose 0." in doubt_sentence(unsure)
+    assert "may be enough" in render_chunk_sizes(unsure)
 
 
 def test_a_chart_has_one_overlap_of_each_size() -> None:

@@ -33,6 +33,10 @@ def test_sentences() -> None:
     assert "another 800 samples (about 3 min 20 s of CPU time)" in next_sentence(figures)
 
 
+def test_what_queries_cannot_tell_is_not_claimed() -> None:
+    assert title(made_learning_curve(noise=0.3)) in {"Whether examples help is not known", "100 examples may be enough"}
+
+
 def test_the_table_fits_eighty_columns() -> None:
     text = io.StringIO()
     RichConsole(file=text, width=80).print(learning_curve_table(made_learning_curve()))
