@@ -109,7 +109,7 @@ def read_run(run: str, name: str) -> ComparedRun:
         UserError: it is no run folder, or it has no finished report.
     """
     folder = Path(run).expanduser()
-    report_dir = require(run, "documents", "examples", "report")["report"]
+    report_dir = require(run, "documents", "report")["report"]
     return ComparedRun(name, folder, read_report(report_dir), _read_settings(folder), _read_sets(report_dir))
 
 
