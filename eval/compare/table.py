@@ -14,8 +14,8 @@ from rich.table import Table
 from eval import wording
 from eval.compare.figures import ADVISED, Comparison, SharedQueries
 from eval.compare.page import described, name_of, shown_p, shown_row
-from eval.page.evidence import excerpt
 from eval.page.table import STYLES
+from eval.page.texts import excerpt
 from eval.retrieval.metrics import HEADLINE
 
 SHOWN_SETTINGS = 15

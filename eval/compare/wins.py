@@ -13,7 +13,7 @@ import numpy as np
 
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from eval.compare.runs import ComparedRun, Query, Reached
-from eval.page.evidence import excerpt
+from eval.page.texts import excerpt
 from eval.retrieval.metrics import HEADLINE
 
 SHOWN = 8

@@ -5,9 +5,9 @@ In: the name of a system, as files have it. Out: words, the same as in the repor
 
 from __future__ import annotations
 
-from eval.wording import ALL_SYSTEM_NAMES
+from eval.systems import describe
 
 
 def system_name(name: str) -> str:
     """Puts the name of a system into words; a name that the report has no words for stays as it is."""
-    return ALL_SYSTEM_NAMES.get(name, name)
+    return describe(name)
