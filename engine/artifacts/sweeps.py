@@ -28,7 +28,7 @@ class ChunkSizesRecord:
     synthetic: int
     """Number of synthetic queries that were measured on."""
     flat: Mapping[str, str]
-    """The smallest size that is not significantly worse than the best, such as `256-32`, by `SET, SYSTEM`."""
+    """The smallest size that is not worse than the best, such as `256-32`, by `SET, SYSTEM`."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 In: what every query reaches at every size. Out: a ChunkSizes, the content of chunk_sizes.json. Each system is compared
 at every size with itself at its best size, on the same queries. The curve is called flat from the smallest size on that
-is not significantly worse than the best (p of the randomisation test, corrected by Holm over the sizes). The best size
+is not worse than the best: its interval does not lie below zero, nor is p of the randomisation test, corrected by Holm
+over the sizes, below 0.05. The corrected p alone would call many sizes as good, since it guards against finding losses
+by chance, and a person who chooses short chunks wants losses found. The best size
 is the best on these very queries, so that the others look a little worse beside it than they are.
 """
 
@@ -58,6 +60,11 @@ class Reached:
     to_best: Paired | None
     """This size minus the best one, in nDCG@10; None for the best itself."""
 
+    @property
+    def is_worse(self) -> bool:
+        """Tells whether this size is worse than the best one; see the module."""
+        return self.to_best is not None and (self.to_best.difference.high < 0 or self.to_best.trend == "worse")
+
 
 @dataclass(frozen=True)
 class SystemCurve:
@@ -68,7 +75,7 @@ class SystemCurve:
     best: int
     """The number of the size with the highest nDCG@10."""
     flat: int
-    """The number of the smallest size that is not significantly worse than the best."""
+    """The number of the smallest size that is not worse than the best."""
 
 
 @dataclass(frozen=True)
@@ -147,5 +154,5 @@ def system_curve(values: Sequence[Mapping[str, Floats]], clusters: Sequence[str]
         )
         for number, by_metric in enumerate(values)
     ]
-    flat = next(number for number in headline if number == best or to_best[number].trend != "worse")
+    flat = next(number for number, level in enumerate(reached) if not level.is_worse)
     return SystemCurve(reached, best, flat)

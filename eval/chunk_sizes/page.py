@@ -108,7 +108,9 @@ def _cell(reached: Reached, is_flat: bool) -> Cell:
     level = f"{reached.means[HEADLINE]:.3f}"
     if reached.to_best is None:
         return Cell(level, "best", "unclear", is_flat)
-    return Cell(level, wording.with_interval(reached.to_best.difference), reached.to_best.trend, is_flat)
+    return Cell(
+        level, wording.with_interval(reached.to_best.difference), "worse" if reached.is_worse else "unclear", is_flat
+    )
 
 
 def _costs(size: SizeFigures, systems: Sequence[str]) -> tuple[str, list[str]]:

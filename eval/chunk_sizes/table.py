@@ -47,4 +47,4 @@ def _styled(reached: Reached, is_flat: bool) -> str:
     text = f"{reached.means[HEADLINE]:.3f}"
     if is_flat:
         return f"[bold green]{text}[/bold green]"
-    return f"[red]{text}[/red]" if reached.to_best and reached.to_best.trend == "worse" else text
+    return f"[red]{text}[/red]" if reached.is_worse else text

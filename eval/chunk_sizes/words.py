@@ -40,7 +40,7 @@ def flat_sentence(figures: ChunkSizes, curves: SetCurves, system: str) -> str:
     flat, best = figures.sizes[curve.flat], figures.sizes[curve.best]
     reached = curve.sizes[curve.flat]
     if reached.to_best is None:
-        others = "every smaller size is significantly worse" if curve.flat else "which is the smallest of all"
+        others = "every smaller size is worse" if curve.flat else "which is the smallest of all"
         return f"{name}: best with {size_in_words(best)} (nDCG@10 {reached.means['ndcg@10']:.3f}); {others}."
     difference = wording.with_interval(reached.to_best.difference)
     return (

@@ -43,6 +43,16 @@ def test_a_worse_size_between_two_good_ones_does_not_count() -> None:
     assert curve.flat == 2, "a difference that is the same on every query is significant, however small"
 
 
+def test_a_size_whose_interval_lies_below_zero_is_worse_whatever_the_correction() -> None:
+    rng = np.random.default_rng(3)
+    values, noise = rng.random(40), rng.normal(0, 0.05, 40)
+    loss = noise - noise.mean() + 2.3 * noise.std(ddof=1) / np.sqrt(40)  # 2.3 standard errors: p is about 0.03
+    curve = system_curve(curve_of(*[values - loss] * 6, values), [str(n) for n in range(40)], Bootstrap(2000))
+    assert [level.to_best.trend for level in curve.sizes if level.to_best] == ["unclear"] * 6, "the correction"
+    assert [level.is_worse for level in curve.sizes] == [True] * 6 + [False]
+    assert curve.flat == 6
+
+
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
     figures = made_chunk_sizes()
     write_json(tmp_path / "x.json", to_json_values(figures))
