@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from engine.search.fusion import FusedSystem, Part
 from engine.search.systems import System
 from eval.evaluation import find_benchmark
-from eval.report import with_words
 from eval.retrieval.benchmark import Benchmark
-from eval.retrieval.corpus import Corpus
+from eval.retrieval.corpus import Corpus, with_words
 from eval.retrieval.metrics import HEADLINE, Floats, evaluate
 from eval.retrieval.ranking import rank_documents
 
