@@ -99,8 +99,10 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     with scoring_once(systems):
         held_out = measure(held_out_queries(inputs["examples"], most), deciding, corpus, config.k)
         judged = measure(benchmark, list(remembered.values()), corpus, config.k) if benchmark else None
+        # No model was asked about the queries of a log, so systems that look answers up know nothing of them.
+        answering = [remembered[system.name] for system in systems if not is_asked(system)]
+        log = describe_log(config, answering, corpus, list(held_out.benchmark.queries.values()))
     evaluation = conclude(config, corpus, judged, held_out, {}, analyser=analyser.name)
-    log = describe_log(config, systems, corpus, list(held_out.benchmark.queries.values()))
     evaluation = replace(evaluation, log=log)
     if config.choice_queries:
         place.console.step("report", "choosing how to search")

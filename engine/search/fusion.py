@@ -49,9 +49,14 @@ def standardised(ranking: Ranking) -> NDArray[np.float64]:
 
 
 def reciprocal(ranking: Ranking) -> NDArray[np.float64]:
-    """Returns 1 / (60 + rank) (Cormack, Clarke and Buettcher 2009)."""
-    rows, _ = ranking
-    return np.where(rows >= 0, 1 / (_FUSION_CONSTANT + 1 + np.arange(rows.shape[1])), 0.0)
+    """Returns 1 / (60 + rank) (Cormack, Clarke and Buettcher 2009).
+
+    An only passage that scores 0 counts nothing: search by words gives one where no passage has a word of the query.
+    """
+    rows, scores = ranking
+    is_found = rows >= 0
+    is_stopgap = (is_found.sum(axis=1, keepdims=True) == 1) & (scores == 0)
+    return np.where(is_found & ~is_stopgap, 1 / (_FUSION_CONSTANT + 1 + np.arange(rows.shape[1])), 0.0)
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def fuse(rankings: Sequence[Ranking], weights: Sequence[float], gains: Gains, ra
         ranks_of_ids: the order of passages with equal sums; see `id_ranks`.
 
     Returns:
-        Rows and sums, (queries, most passages of a query), best first, filled up with row -1.
+        Rows and sums, best first, filled up with row -1. They are as wide as all rankings together, or as there are
+        passages: whoever reads that a ranking ends early reads the same for a query whichever others stand beside it.
     """
     rows = np.concatenate([found for found, _ in rankings], axis=1)
     counted = np.concatenate([weight * gains(found) for weight, found in zip(weights, rankings, strict=True)], axis=1)
@@ -130,7 +136,7 @@ def fuse(rankings: Sequence[Ranking], weights: Sequence[float], gains: Gains, ra
     order = np.lexsort((ranks_of_ids[passages], -sums, queries))
     counts = np.bincount(queries, minlength=len(rows))
     places = np.arange(len(pairs)) - np.repeat(np.cumsum(counts) - counts, counts)
-    fused_rows, fused_sums = blank_ranking(len(rows), int(counts.max(initial=0)))
+    fused_rows, fused_sums = blank_ranking(len(rows), min(rows.shape[1], len(ranks_of_ids)))
     fused_rows[:] = -1
     fused_rows[queries, places], fused_sums[queries, places] = passages[order], sums[order]
     return fused_rows, fused_sums

@@ -48,6 +48,11 @@ def find(system: System, rows: list[int], depth: int = 10) -> tuple[list[int], l
     return found[0].tolist(), scores[0].tolist()
 
 
+def found_rows(system: System, rows: list[int]) -> list[int]:
+    """The passages that the filtered system finds; a made system fills up with -1."""
+    return [row for row in find(system, rows)[0] if row >= 0]
+
+
 def test_an_encoder_ranks_what_is_allowed_as_it_would_alone() -> None:
     rows, scores = find(DENSE, far_rows())
     assert rows == far_rows()
@@ -71,12 +76,12 @@ def test_systems_that_are_made_of_others_are_filtered_where_they_search() -> Non
     fused = FusedSystem("both", [Part(DENSE, 0.9), Part(WORDS, 0.1)], RANKS)
     found = [row for row in fused.prepare(["hive in winter"])(COUNT)[0][0].tolist() if row in rows]
     assert len(found) < len(rows), "behind the ranking a filter would lose some of them"
-    assert sorted(find(fused, rows)[0]) == sorted(rows)
+    assert sorted(found_rows(fused, rows)) == sorted(rows)
     texts = [str(row) for row in range(COUNT)]
     reranked = RerankedSystem("again", fused, ByNumber(), texts, RANKS, depth=3)
-    assert sorted(find(reranked, rows)[0]) == sorted(rows)
+    assert sorted(found_rows(reranked, rows)) == sorted(rows)
     boosted = BoostedSystem("new", reranked, np.ones(COUNT), RANKS)
-    assert sorted(find(boosted, rows)[0]) == sorted(rows)
+    assert sorted(found_rows(boosted, rows)) == sorted(rows)
     twice = FilteredSystem("y", DENSE, allowed(rows[:3]))
     assert find(twice, rows[1:])[0] == rows[1:3]
 
@@ -85,8 +90,8 @@ def test_stored_queries_lead_to_allowed_passages_only() -> None:
     stored = ["hive", "winter hive", "bees"]
     queries = Bm25System(Bm25Index(list("abc"), stored))
     system = StoredQueriesSystem("queries", queries, stored, np.array([7, 8, 7]), RANKS)
-    assert [row for row in find(system, [7])[0] if row >= 0] == [7]
-    assert find(system, [300])[0] == []
+    assert found_rows(system, [7]) == [7]
+    assert found_rows(system, [300]) == []
 
 
 def test_what_cannot_be_searched_in_part_is_not_searched() -> None:

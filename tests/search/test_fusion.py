@@ -14,6 +14,7 @@ from eval.retrieval.corpus import Corpus
 from eval.retrieval.ranking import rank_documents
 
 IDS = [f"p{row:02}" for row in range(40)]
+RANKS = id_ranks(IDS)
 
 
 def random_ranking(seed: int, queries: int = 5, depth: int = 12, found: int = 9) -> Ranking:
@@ -97,3 +98,22 @@ def test_documents_are_ranked_by_a_fusion_of_fusions() -> None:
         "an only hit by words counts more than none"
     )
     assert next(iter(rank_documents(again, benchmark, corpus, 100)["q"])) == "c"
+
+
+@pytest.mark.parametrize("gains", [standardised, reciprocal])
+def test_what_a_query_scores_does_not_depend_on_the_queries_beside_it(gains: Gains) -> None:
+    texts = ["red fox", "red hen", "blue hen", "blue jay", "grey owl"]
+    words = Bm25System(Bm25Index(IDS[:5], texts))
+    part = FusedSystem("part", [Part(words, 0.4), Part(Bm25System(Bm25Index(IDS[:5], texts[::-1])), 0.6)], RANKS[:5])
+    whole = FusedSystem("whole", [Part(part, 0.5), Part(words, 0.5)], RANKS[:5], gains)
+    alone, beside = (whole.prepare(queries)(5) for queries in (["fox"], ["fox", "red blue grey"]))
+    assert alone[0][0].tolist() == beside[0][0].tolist()
+    assert alone[1][0].tolist() == beside[1][0].tolist()
+
+
+def test_a_passage_without_a_word_of_the_query_has_no_rank_by_words() -> None:
+    words = Bm25System(Bm25Index(IDS[:3], ["red fox", "red hen", "blue hen"]))
+    other = FoundSystem("other", (np.array([[0, 1, 2]]), np.array([[0.9, 0.5, 0.1]], np.float32)))
+    fused = FusedSystem("fused", [Part(words, 1.0), Part(other, 1.0)], RANKS[:3], reciprocal)
+    assert words.prepare(["zebra"])(3)[0].tolist() == [[2, -1, -1]], "a result, so that the query has one"
+    assert fused.prepare(["zebra"])(3)[0].tolist() == [[0, 1, 2]]

@@ -49,8 +49,10 @@ def test_who_looks_answers_up_has_no_latency() -> None:
 def test_a_report_measures_them_on_judged_queries_beside_the_others(tmp_path: Path) -> None:
     folders = build_run(tmp_path / "store")
     write_tuned_model(folders["model"])
+    (tmp_path / "log.txt").write_text("a query of which no model was told\n")
     config = replace(
         small_config(str(write_benchmark(tmp_path / "tiny"))),
+        queries=str(tmp_path / "log.txt"),
         expand=["rewrites", "hypothetical"],
         rerank_by="likelihood",
         rerank_depth=3,
@@ -72,6 +74,8 @@ def test_a_report_measures_them_on_judged_queries_beside_the_others(tmp_path: Pa
     assert set(evaluation.judged.scores) >= asked | {"bm25", "base", "tuned"}
     assert not asked & set(evaluation.held_out.scores)
     assert not asked & set(evaluation.latency)
+    assert evaluation.log is not None
+    assert not asked & set(evaluation.log.shown[0].first), "no model was asked about the queries of a log"
     runs = evaluation.judged.trec_runs
     assert runs["base_half_words_by_likelihood"] != runs["base_half_words_and_likelihood"]
 
