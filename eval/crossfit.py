@@ -23,8 +23,8 @@ from eval.weights import FOLDS, WEIGHTS, WeightCurves
 
 MODELS = ("base", "tuned")
 """The encoders that words are added to."""
-CHOSEN = "chosen"
-"""The name of the values of whatever was chosen without a query."""
+CHOSEN = "(chosen)"
+"""The name of the values of whatever was chosen without a query; no system can have it (`eval/entries.py`)."""
 
 
 @dataclass(frozen=True)

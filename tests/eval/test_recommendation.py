@@ -161,6 +161,15 @@ def test_every_system_is_measured_beside_the_chosen_one() -> None:
     assert figures["base"].index_bytes is None
 
 
+def test_a_further_encoder_may_have_any_name() -> None:
+    systems, benchmark = systems_of(3, 0), queries_of(range(12), "word")
+    systems = replace(systems, systems={**systems.systems, "chosen": Guess("chosen", 7)})
+    chosen = chosen_of(systems, SEEN)
+    measured = measured_of(systems, benchmark, chosen)
+    told = recommend(chosen, "base", 20, measured, BOOTSTRAP)
+    assert told.systems["chosen"].mean == pytest.approx(measured.results.scores["chosen"].means()[HEADLINE])
+
+
 def test_what_judged_queries_chose_is_told_by_what_it_gains_on_them_unseen() -> None:
     systems, benchmark = systems_of(3, 0), queries_of(range(12), "word")
     chosen = chosen_of(systems, SEEN)
