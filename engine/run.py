@@ -160,8 +160,17 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
     looks = config.until in {step.noun for step in every if step.checks_input}
     chosen = every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
-    # What the report has models asked stands before the model, while engines are there, and is of no use to it.
-    return [step for step in chosen if config.until == "report" or not step.part_of.startswith(f"{ASKED}/")]
+    return _without_unread_answers(chosen)
+
+
+def _without_unread_answers(chosen: list[Step]) -> list[Step]:
+    """Leaves out what models are asked for a report that is not made: it stands before the model, as engines do."""
+    kept, read = list[Step](), set[str]()
+    for step in reversed(chosen):
+        if not step.part_of.startswith(f"{ASKED}/") or step.fingerprint in read:
+            kept.append(step)
+            read |= {source.fingerprint for source in step.inputs}
+    return kept[::-1]
 
 
 def _check_input(config: RunConfig) -> None:

@@ -46,6 +46,14 @@ def test_until_names_the_last_step(corpus: Path) -> None:
     assert "did you mean 'samples'" in caught.value.remedy
 
 
+def test_what_a_report_has_models_asked_is_made_where_there_is_a_report(corpus: Path) -> None:
+    config, _ = load_config(["experiment=adapt", f"collection={corpus}", "report.expand=rewrites"])
+    made = {until: wanted_steps(replace(config, until=until)) for until in ("model", "report", "system")}
+    asked = {until: [step.noun for step in steps if step.part_of] for until, steps in made.items()}
+    assert config.until == "system"
+    assert asked == {"model": [], "report": ["rows", "prompts", "samples"], "system": ["rows", "prompts", "samples"]}
+
+
 def test_a_model_that_does_not_exist_is_refused_by_a_preview_too(corpus: Path) -> None:
     turns = 'task.turns={a:{prompt:"{{passage.text}}",model:judge}}'
     config, _ = load_config(["experiment=adapt", f"collection={corpus}", 'task.prompt=""', turns])
