@@ -14,8 +14,10 @@ from engine.storage.store import DONE, RECORD
 
 _LINKED_BYTES = 1 << 20
 """A file is linked from this size on."""
-_LEFT_OUT_ENDINGS = {".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".lock", ".tmp"}
-"""Endings of weights in other forms than safetensors, which hubs keep beside it, and of what is no part of a model."""
+_LEFT_OUT_ENDINGS = {".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".lock", ".tmp"}
+"""Endings of weights in forms that sentence-transformers does not read, and of what is no part of a model."""
+_PICKLED, _SAFE = ".bin", ".safetensors"
+"""Weights in both forms are the same; modules behind the transformer, such as a dense layer, may have the first only."""
 _LEFT_OUT_FOLDERS = {"onnx", "openvino", "checkpoints"}
 
 
@@ -30,9 +32,11 @@ def write_encoder(model: Path, folder: Path) -> None:
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in _LEFT_OUT_FOLDERS)
         target = folder / Path(parent).relative_to(model)
         target.mkdir(parents=True)
+        has_safe = any(name.endswith(_SAFE) for name in files)
+        left_out = _LEFT_OUT_ENDINGS | ({_PICKLED} if has_safe else set())
         for name in files:
             is_own = name in {DONE, RECORD} or name.startswith(".")
-            if not is_own and Path(name).suffix not in _LEFT_OUT_ENDINGS:
+            if not is_own and Path(name).suffix not in left_out:
                 _place_file(Path(parent, name).resolve(), target / name)
 
 

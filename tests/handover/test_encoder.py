@@ -25,11 +25,24 @@ def test_weights_are_linked_and_what_people_edit_is_copied(tmp_path: Path) -> No
 
 def test_what_is_no_part_of_the_model_stays_behind(tmp_path: Path) -> None:
     model = tmp_path / "model"
-    for name in ("config.json", "_DONE", "record.json", "pytorch_model.bin", ".hidden", "onnx/model.onnx"):
+    weights = ("model.safetensors", "pytorch_model.bin", "onnx/model.onnx")
+    for name in ("config.json", "_DONE", "record.json", *weights, ".hidden"):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text("")
     write_encoder(model, tmp_path / "encoder")
-    assert [path.name for path in (tmp_path / "encoder").iterdir()] == ["config.json"]
+    assert {path.name for path in (tmp_path / "encoder").iterdir()} == {"config.json", "model.safetensors"}
+
+
+def test_a_layer_that_has_its_weights_in_one_form_only_keeps_them(tmp_path: Path) -> None:
+    from sentence_transformers.models import Dense
+
+    layer = Dense(in_features=3, out_features=2)
+    (tmp_path / "model" / "2_Dense").mkdir(parents=True)
+    layer.save(str(tmp_path / "model" / "2_Dense"), safe_serialization=False)
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"")
+    write_encoder(tmp_path / "model", tmp_path / "encoder")
+    loaded = Dense.load(str(tmp_path / "encoder" / "2_Dense"))
+    assert loaded.linear.weight.tolist() == layer.linear.weight.tolist()
 
 
 def test_a_snapshot_of_links_becomes_files(tmp_path: Path) -> None:
