@@ -17,7 +17,7 @@ _LINKED_BYTES = 1 << 20
 _LEFT_OUT_ENDINGS = {".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".lock", ".tmp"}
 """Endings of weights in forms that sentence-transformers does not read, and of what is no part of a model."""
 _PICKLED, _SAFE = ".bin", ".safetensors"
-"""Weights in both forms are the same; modules behind the transformer, such as a dense layer, may have the first only."""
+"""Weights in both forms are the same; a module behind the transformer, such as a dense layer, may have one only."""
 _LEFT_OUT_FOLDERS = {"onnx", "openvino", "checkpoints"}
 
 

@@ -1,7 +1,7 @@
 """The two searches of a system folder, by words and by meaning: built as the report built them, and written.
 
 In: the report's settings, and finished folders. Out: the files of each part, and what searches with it here. Vectors
-come from the cache, where the report has put them.
+and the index of words come from the cache, where the report has put them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.system import SystemFolder
 from engine.handover.encoder import write_encoder
-from engine.handover.passages import searched_texts
 from engine.models.resolve import resolve_model
 from engine.search.analyser import Analyser, language_of
-from engine.search.bm25 import Bm25Index
+from engine.search.bm25_cached import Bm25Parameters, index_words_cached
 from engine.search.dense import DenseIndex, write_flat_index
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import EncoderConfig, load_encoder
@@ -26,6 +24,7 @@ from engine.storage.typed import from_json_values
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
+    from engine.search.bm25 import Bm25Index
     from engine.search.encoder import Encoder
     from engine.search.order import Vectors
 
@@ -68,21 +67,18 @@ class Meaning:
         return DenseSystem(self.model, self.encoder, DenseIndex(self.ids, self.vectors))
 
 
-def write_words(
-    report: Mapping[str, Any], documents: DocumentsFolder, ids: Sequence[str], folder: SystemFolder
-) -> Words:
-    """Builds the index of words and writes it; nothing is written where no passage has a word.
+def write_words(report: Mapping[str, Any], documents: Path, folder: SystemFolder, place: Place) -> Words:
+    """Writes the index of words; nothing is written where no passage has a word.
 
     Args:
         report: report.json, whose settings of BM25 are taken.
-        documents: the passages.
-        ids: those of the passages.
+        documents: the finished folder of the passages.
         folder: where to.
+        place: where the cache is, which has the index since the report searched by it.
     """
     bm25 = report["settings"]["bm25"]
     analyser = Analyser(language_of(bm25.get("analyser", "")))
-    texts = searched_texts(documents)
-    index = Bm25Index(ids, texts, k1=bm25["k1"], b=bm25["b"], terms_of=analyser.terms)
+    index = index_words_cached(documents, analyser, place, Bm25Parameters(bm25["k1"], bm25["b"]))
     if index.vocabulary:
         index.save(folder.bm25)
     return Words(bm25["k1"], bm25["b"], analyser, index)

@@ -8,11 +8,11 @@ it found, and none of the others. Passages are streamed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from engine.artifacts.documents import DocumentsFolder, passage_text
+from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.system import SystemFolder
 from engine.search.order import id_ranks
 
@@ -38,9 +38,3 @@ def write_passages(documents: DocumentsFolder, ids: Sequence[str], folder: Syste
                 row += 1
     assert row == len(ids), f"{row} passages for {len(ids)} ids"
     np.savez(folder.rows_file, offsets=offsets, order=id_ranks(ids))
-
-
-def searched_texts(documents: DocumentsFolder) -> Iterator[str]:
-    """Gives the text of each passage that BM25 and the encoders read, in the order of reading."""
-    for batch in documents.stream(["title", "text"], _ROWS_AT_ONCE):
-        yield from map(passage_text, batch["title"].to_pylist(), batch["text"].to_pylist())

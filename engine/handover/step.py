@@ -42,7 +42,7 @@ def hand_over(config: SystemConfig, inputs: Mapping[str, Path], output: Path, pl
     chosen = choose_system(report, config)
     ids = documents.passages(["passage_id"])["passage_id"].to_pylist()
     write_passages(documents, ids, folder)
-    words = write_words(report, documents, ids, folder) if chosen.has_words else None
+    words = write_words(report, inputs["documents"], folder, place) if chosen.has_words else None
     if words and not words.num_terms:
         words, chosen = None, chosen.without_words()
     meaning = write_meaning(report, inputs, chosen.model, folder, place) if chosen.has_meaning else None

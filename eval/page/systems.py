@@ -71,7 +71,7 @@ def system_charts(report: Report) -> SystemCharts:
 
 def kind_of(system: str) -> str:
     """Returns the CSS classes of a system: `base words` for base_words, and for a name not known here `other NAME`."""
-    classes = re.sub(r"[^a-z0-9]+", " ", system.lower()).strip()
+    classes = re.sub(r"[\W_]+", " ", system.lower()).strip()
     return classes if system in wording.ALL_SYSTEM_NAMES else f"other {classes}"
 
 

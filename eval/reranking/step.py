@@ -69,12 +69,12 @@ def plan_pairs(config: PairsConfig, inputs: Mapping[str, Path], output: Path, pl
 
 
 def _first_stage(config: PairsConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> System:
-    from engine.search.bm25 import Bm25Index
+    from engine.search.bm25_cached import Bm25Parameters, index_words_cached
     from engine.search.systems import Bm25System
 
     texts = corpus.encoded_texts()
     analyser = make_analyser(config.language, [texts[row] for row in corpus.equal_texts.first])
-    bm25 = Bm25Index(corpus.passage_ids, texts, k1=config.bm25_k1, b=config.bm25_b, terms_of=analyser.terms)
+    bm25 = index_words_cached(inputs["documents"], analyser, place, Bm25Parameters(config.bm25_k1, config.bm25_b))
     base = dense_system("base", config.encoder, inputs["documents"], place)
     return first_stage(Bm25System(bm25), base, corpus.ranks_of_ids)
 

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PASSAGES
-from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.report import ReportFolder
 from engine.artifacts.system import SystemFolder, SystemRecord
 from engine.handover.config import SystemConfig
@@ -213,7 +212,7 @@ def test_passages_without_a_word_are_handed_over_without_words(tmp_path: Path) -
     )
     report = {"settings": {"bm25": {"k1": 1.5, "b": 0.75}}}
     (tmp_path / "system").mkdir()
-    words = write_words(report, DocumentsFolder(tmp_path), ["a"], SystemFolder(tmp_path / "system"))
+    words = write_words(report, tmp_path, SystemFolder(tmp_path / "system"), place_in(tmp_path))
     assert words.num_terms == 0
     assert words.analyser.language == "none", "reports from before there were analysers name none"
     assert not (tmp_path / "system" / "bm25").exists()

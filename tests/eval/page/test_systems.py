@@ -51,5 +51,6 @@ def test_a_system_without_time_or_size_is_missing_in_that_drawing_only(tmp_path:
 def test_classes_and_times() -> None:
     assert [kind_of(name) for name in ("bm25", "base_words")] == ["bm25", "base words"]
     assert kind_of('x" onload="y') == "other x onload y"
+    assert kind_of("다국어") != kind_of("多言語"), "else a system of two would be missing in a drawing"
     times = [milliseconds(value) for value in (0.4123, 5.25, 12.34, 1234.5)]
     assert times == ["0.41 ms", "5.25 ms", "12.3 ms", "1234 ms"]

@@ -26,6 +26,7 @@ def test_the_first_passages_of_each_query_are_asked_about_passage_by_passage(tmp
     output.mkdir()
     config = replace(small_config(str(write_benchmark(tmp_path / "tiny"))), rerank_by="likelihood", rerank_depth=4)
     record = plan_pairs(config.pairs(TASK), folders, output, quiet_place(tmp_path))
+    [_] = (quiet_place(tmp_path).store_dir / "bm25").glob("[!.]*")  # the report reads the index of words from there
     plan = PromptsFolder(output).plan()
     queries = read_queries(config.asked_queries(), folders)
     assert record.planned == plan.num_rows == 4 * len(queries)
