@@ -102,9 +102,20 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
     Raises:
         BlockingIOError: `wait` is false and another process holds the lock.
     """
-    with file.open("a") as stream:
-        fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        yield
+    while True:
+        with file.open("a") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            if _is_open(stream.fileno(), file):  # else it was removed meanwhile, and others lock another file
+                yield
+                return
+
+
+def _is_open(descriptor: int, file: Path) -> bool:
+    """Tells whether a descriptor is of the file that now has this name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), file.stat())
+    except FileNotFoundError:
+        return False
 
 
 def make_folder(folder: Path, *, where: str) -> None:

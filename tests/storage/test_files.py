@@ -60,6 +60,26 @@ def test_what_a_kill_left_beside_a_file_is_removed_by_the_next_write_of_it(tmp_p
     assert sorted(tmp_path.iterdir()) == sorted([file, *others])
 
 
+def test_a_lock_whose_file_is_removed_meanwhile_is_held_all_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "out.jsonl.12.tmp"
+
+    def hold() -> bool:
+        with locked(file, wait=True):
+            try:
+                with locked(file, wait=False):
+                    return False
+            except BlockingIOError:
+                return True
+
+    with ThreadPoolExecutor(1) as pool:
+        with locked(file, wait=False):
+            waiting = pool.submit(hold)
+            with pytest.raises(TimeoutError):
+                waiting.result(0.2)
+            file.unlink()  # as the next write of out.jsonl does, which takes it for what a kill left
+        assert waiting.result(10), "nobody else can take it for theirs"
+
+
 def test_a_lock_that_is_held_is_refused_or_waited_for(tmp_path: Path) -> None:
     file, order = tmp_path / "lock", []
 
