@@ -22,9 +22,10 @@ import pyarrow.parquet as pq
 from engine.artifacts.columns import FIELD_PREFIX
 from engine.errors import UserError
 
-_WHOLE = re.compile(r"-?(?:0|[1-9]\d{0,17})")
-"""Whole numbers as they are written without filling up, so that 007 and longer ids stay texts."""
-_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+(?:[eE][+-]?\d+)?|[eE][+-]?\d+)")
+_WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+"""Whole numbers as they are written without filling up, so that 007 and longer ids stay texts. Of digits only those
+that Arrow reads count: not full-width ones."""
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d.*")
 _TRUTH = ("true", "false")
@@ -134,8 +135,8 @@ def _text(name: str, value: object, document_id: str) -> str | None:
 
 def _is_time(text: str) -> bool:
     try:
-        datetime.fromisoformat(text)
-    except ValueError:
+        _in_utc(datetime.fromisoformat(text)).astimezone(UTC)
+    except (ValueError, OverflowError):  # it is none, or leaves the calendar on its way to UTC
         return False
     return True
 
