@@ -66,7 +66,7 @@ def _redistributed(told: Mapping[str, float], shares: Mapping[str, float]) -> di
     if not seen:
         return dict(told)
     together = sum(told.values())
-    return {value: round(together * shares[value] / seen, _DIGITS) for value in told}
+    return {value: float(f"{together * shares[value] / seen:.6g}") for value in told}
 
 
 def measure_trait(trait: QueryTrait, path: str) -> dict[str, float]:
@@ -78,7 +78,7 @@ def measure_trait(trait: QueryTrait, path: str) -> dict[str, float]:
     file = find_log(path)
     state = file.stat()
     return {
-        value: round(share, _DIGITS) or share
+        value: round(share, _DIGITS) or float(f"{share:.1g}")
         for value, share in weights_of_trait(trait, _drawn(file, state.st_size, state.st_mtime_ns)).items()
     }
 

@@ -40,9 +40,20 @@ def test_a_form_has_the_share_that_people_give_it(log: str) -> None:
 def test_values_of_which_a_log_tells_nothing_keep_their_weights(log: str) -> None:
     four = {"claim": 1.0, "question": 1.0, "keywords": 1.0, "title": 1.0}
     assert measured(log, AttributeConfig(four, from_queries=FORM)) == four | {"question": 0.5, "keywords": 1.5}
+    few = {"title": 0.996, "question": 0.002, "keywords": 0.002}
+    assert measured(log, AttributeConfig(few, from_queries=FORM)) == few | {"question": 0.001, "keywords": 0.003}
     with pytest.raises(UserError, match="tells only question and keywords apart, and the values are claim") as caught:
         measured(log, AttributeConfig(["claim"], from_queries=FORM))
     assert caught.value.where == "task.attributes.a.from_queries"
+
+
+def test_a_few_queries_more_change_no_rare_share(tmp_path: Path) -> None:
+    log = tmp_path / "log.txt"
+    shares = []
+    for number in (997, 999):
+        log.write_text("".join(f"bee {count}\n" for count in range(number)) + "how do bees dance\n" * 2)
+        shares.append(measure_trait(FORM, str(log)))
+    assert shares[0] == shares[1] == {"question": 0.001, "keywords": 1.0}
 
 
 def test_the_values_of_lengths_are_those_of_the_log(log: str) -> None:
