@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.storage.csv_records import csv_records, header_delimiter
+from engine.storage.csv_records import check_length, csv_records, header_delimiter
 from engine.storage.lines import read_lines, read_objects
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
 from engine.storage.parquet_records import open_parquet, parquet_batches
@@ -118,16 +118,16 @@ def _from_parquet(file: Path) -> Iterator[str]:
 
 
 def _from_table(file: Path) -> Iterator[str]:
-    column: int | None = None
+    names: list[str] = []
+    column = 0
     for line, record in csv_records(file, header_delimiter(file)):
         where = f"{file}:{line}"
-        if column is None:
+        if not names:
             names = [name.strip().lower() for name in record]
             column = names.index(_field(names, where))
-        elif len(record) > column:
-            yield record[column]
-        else:
-            raise UserError(f"{len(record)} fields are too few", where=where, remedy="write as many as the header")
+            continue
+        check_length(record, names, where)  # a query with an unquoted comma would else be cut at it
+        yield record[column]
 
 
 def _text(value: object, where: str) -> Iterator[str]:
