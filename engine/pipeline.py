@@ -50,8 +50,8 @@ from engine.search.analyser import AUTO, check_language
 from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS, LEARNING_CURVE_NOUNS, NOUNS
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
-from eval.asking.config import asked_in_words
-from eval.asking.systems import RERANKS, expansion_input
+from eval.asking.config import RERANKS, asked_in_words
+from eval.asking.systems import expansion_input
 from eval.chunk_sizes.config import ChunkSize, ChunkSizesConfig, ChunkSizesPlan
 from eval.chunk_sizes.step import measure_chunk_sizes
 from eval.config import ReportConfig

@@ -40,10 +40,10 @@ class LaterTurns:
         if len(self._task.turns) == 1:
             return
         try:
-            prompts = later_prompts(self._task, ask)
+            texts = list(map(self._text, later_prompts(self._task, ask)))
         except UserError:
             return
-        self._tokens += sum(self._count([self._text(prompt) for prompt in prompts]))
+        self._tokens += sum(self._count(texts))
         self._samples += 1
 
     def tokens(self, planned: int) -> int:

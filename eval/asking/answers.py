@@ -48,6 +48,8 @@ def read_texts(folder: Path, searched_as: SearchedAs, name: str) -> Callable[[st
             written.append(text)
 
     def texts_of(query: str) -> list[str]:
+        if not one_line(query):
+            return []  # about an empty query nothing is asked
         found = texts.get(query_id(query))
         if found is None:
             raise _not_asked(name, query)
@@ -84,6 +86,8 @@ def read_scores(
     }
 
     def scores_of(query: str) -> tuple[Rows, NDArray[np.float64]]:
+        if not one_line(query):
+            return np.empty(0, np.int64), np.empty(0)
         if query_id(query) not in found:
             raise _not_asked(name, query)
         return found[query_id(query)]

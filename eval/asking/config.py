@@ -25,6 +25,8 @@ from eval.retrieval.benchmark import KEY, benchmark_digest, load_benchmark
 
 SHIPPED = Path(__file__).resolve().parents[2] / "conf" / "expand"
 """The folder of the expansions that ship."""
+RERANKS = "reranks"
+"""The name under which the report finds the scores of passages."""
 MOST_RERANKED = 100
 """The passages that a fusion takes of each of its parts: no more can be put into another order."""
 
@@ -110,6 +112,9 @@ class AskingConfig:
             if name not in self.expansions:
                 remedy = suggest(str(name), self.expansions)
                 raise UserError(f"there is no expansion {name!r}", where="report.expand", remedy=remedy)
+            if name == RERANKS or "/" in name:  # it names a folder of the run, beside that of rerank_by
+                what = f"{name!r} cannot be the name of an expansion"
+                raise UserError(what, where="report.expansions", remedy="call it otherwise")
             where, expansion = f"report.expansions.{name}", self.expansions[name]
             if not expansion.prompt.strip():
                 raise UserError("asks nothing", where=f"{where}.prompt", remedy="write a template with row.query in it")

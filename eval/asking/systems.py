@@ -15,14 +15,12 @@ from engine.search.fusion import FusedSystem, Part
 from engine.search.reordered import ReorderedSystem
 from engine.search.systems import DenseSystem, System
 from eval.asking.answers import is_fake, read_scores, read_texts
-from eval.asking.config import AskingConfig, SearchedAs
+from eval.asking.config import RERANKS, AskingConfig, SearchedAs
 
 if TYPE_CHECKING:
     from engine.search.order import Rows
     from eval.retrieval.corpus import Corpus
 
-RERANKS = "reranks"
-"""The name under which the report finds the scores of passages."""
 FIRST = "base_half_words"
 """The name of the system whose first passages are put in another order: base and BM25, a half each."""
 _EXPANDED, _BY, _WITH, _FAKE = "base_with_", "_by_", "_and_", "_fake"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.models.chat_template import ChatTemplate
 from engine.task.compiled import compile_task
 from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.forecast import LaterTurns, later_prompts
@@ -42,6 +43,15 @@ def test_the_samples_that_were_seen_stand_for_the_plan() -> None:
     chats = LaterTurns(compile_task(TASK), words, lambda messages: "<s> " + messages[0]["content"])
     chats.see(about("bees", note="why"))
     assert chats.tokens(1) == 5 + 3
+
+
+def test_a_sample_whose_chat_the_model_refuses_is_not_counted() -> None:
+    template = ChatTemplate("{{ raise_exception('no') if 'ants' in messages[0].content else 'x y' }}", {}, "m")
+    asks = TurnConfig(messages=[{"role": "user", "content": "{{ row.body }}"}], kind=PromptKind.chat)
+    later = LaterTurns(compile_task(TaskConfig(turns={"a": TurnConfig(prompt="?"), "b": asks})), words, template)
+    later.see(about("bees"))
+    later.see(about("ants"))
+    assert later.tokens(10) == 20
 
 
 def test_a_task_of_one_turn_has_no_later_prompts() -> None:

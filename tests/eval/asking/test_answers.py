@@ -41,6 +41,7 @@ def test_texts_of_a_query_are_cleaned_and_each_is_there_once(tmp_path: Path) -> 
     texts_of = read_texts(tmp_path, SearchedAs.query, "base_with_rewrites")
     assert texts_of("why  bees\ndance") == ["dances of bees"]
     assert texts_of("tea") == [], "asked, and nothing that can be used was written"
+    assert texts_of(" ") == [], "as read_queries leaves it out"
     whole = read_texts(tmp_path, SearchedAs.passage, "x")
     assert "Query: dances of bees more" in whole("why bees dance")
     with pytest.raises(UserError, match=r"^base_with_rewrites: no model was asked about the query 'who'"):
@@ -63,6 +64,7 @@ def test_scores_of_a_query_are_the_means_of_their_columns(tmp_path: Path) -> Non
     assert found[2] == pytest.approx(0.3)
     assert np.isnan(found[0])
     assert scores_of(" bees")[0].tolist() == [1]
+    assert scores_of("")[0].tolist() == []
     with pytest.raises(UserError, match="no model was asked"):
         scores_of("bread")
     assert is_fake(tmp_path)

@@ -41,6 +41,8 @@ def test_an_expansion_can_be_changed_and_be_a_file_of_ones_own(tmp_path: Path) -
     [
         ({"expand": "rewrite"}, "report.expand"),
         ({"expand": ["rewrites", 3]}, "report.expand"),
+        ({"expand": "reranks", "expansions": {"reranks": ExpansionConfig("?")}}, "report.expansions"),
+        ({"expand": "a/b", "expansions": {"a/b": ExpansionConfig("?")}}, "report.expansions"),
         ({"expand": "x", "expansions": {"x": ExpansionConfig(" ")}}, "report.expansions.x.prompt"),
         ({"expand": "x", "expansions": {"x": ExpansionConfig("?", count=0)}}, "report.expansions.x.count"),
         ({"rerank_depth": 0}, "report.rerank_depth"),
