@@ -14,7 +14,7 @@ from engine.command_line.compose import load_config
 from engine.command_line.preview import preview
 from engine.documents.step import load_documents
 from engine.errors import UserError
-from engine.pipeline import RunConfig
+from engine.pipeline import RunConfig, asked_of_models
 from engine.rows.config import RowsConfig
 from engine.run import check_judgements, run, run_folder, wanted_steps
 from engine.runtime.console import Console
@@ -130,6 +130,8 @@ def test_batch_inference_is_a_shorter_way(tmp_path: Path) -> None:
     config, _ = load_config(["experiment=batch", f"prompts.path={prompts}", "runs_dir=/tmp/r"])
     assert [step.noun for step in wanted_steps(config)] == ["rows", "prompts", "samples", "output"]
     assert run_folder(config) == Path("/tmp/r/batch-p")
+    with_report = replace(config, report=replace(config.report, expand="rewrites"))
+    assert asked_of_models(with_report) == [], "a preview promises nothing that a run without a report does not do"
     assert [step.noun for step in wanted_steps(replace(config, until="samples"))] == ["rows", "prompts", "samples"]
     with pytest.raises(UserError, match="no step is called 'examples'"):
         wanted_steps(replace(config, until="examples"))

@@ -88,6 +88,8 @@ def test_what_a_row_filter_rejects_is_not_asked_about(inputs: dict[str, Path], t
     assert planned(CONFIG, inputs, tmp_path / "copied")["sample_id"].to_pylist() == [0, 2, 4], "5 is its passage's text"
     short = replace(CONFIG, filters=FiltersConfig(use=["length"], min_words=5))
     assert planned(short, inputs, tmp_path / "short")["sample_id"].to_pylist() == [5]
+    nothing = replace(CONFIG, filters=FiltersConfig(use=["length"], min_words=50))
+    assert planned(nothing, inputs, tmp_path / "nothing").num_rows == 0
 
 
 def test_a_text_is_part_of_the_key_so_that_another_one_is_judged_anew(inputs: dict[str, Path], tmp_path: Path) -> None:
