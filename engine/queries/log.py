@@ -24,6 +24,9 @@ KEY = "queries.path"
 QUERY_FIELDS = ("query", "text", "question", "search_query", "search_term", "q")
 """The columns that may hold the query; an earlier one is preferred."""
 
+_JSON_ALONE, _JSON_BEGINNINGS = ("{", "["), ('{"', '[{"', '["')
+"""How the first line of a JSON file may look, and that of no log of queries."""
+
 
 def find_log(path: str) -> Path:
     """Returns the file of a log.
@@ -88,9 +91,12 @@ def _from_lines(file: Path) -> Iterator[str]:
     Of a line with tabs it is the field with most letters, since others are counts or dates; nothing where none has any.
 
     Raises:
-        UserError: a line holds a zero byte, which no text does.
+        UserError: a line holds a zero byte, which no text does, or the first one is JSON.
     """
     for number, line in enumerate(read_lines(file), 1):
+        if number == 1 and (line.strip() in _JSON_ALONE or line.startswith(_JSON_BEGINNINGS)):
+            remedy = 'write one {"query": ...} per line into a file that ends in .jsonl, or one query per line'
+            raise UserError("is JSON, and its ending is not .jsonl", where=f"{file}:{number}", remedy=remedy)
         if "\0" in line:
             remedy = "name a text file with one query per line, or JSONL, CSV or Parquet under its own ending"
             raise UserError("is no text: it holds a zero byte", where=f"{file}:{number}", remedy=remedy)

@@ -81,6 +81,8 @@ def test_the_draw_depends_on_words_and_seed_alone(tmp_path: Path) -> None:
         ("log.csv", "query\nhow to salt, and when\n", "log.csv:2: 2 fields where the header has 1"),
         ("log.jsonl", '{"query": "a"}\n{"ask": "b"}\n', "log.jsonl:2: has no column"),
         ("log.txt", "salt\n\0\1", "log.txt:2: is no text: it holds a zero byte"),
+        ("log.json", '[\n{"query": "a"}\n]\n', "log.json:1: is JSON, and its ending is not .jsonl"),
+        ("log.txt", '{"query": "a"}\n', "log.txt:1: is JSON"),
         ("log.jsonl", '{"query": 3}\n', "log.jsonl:1: the query is no text but 3"),
     ],
 )
