@@ -382,7 +382,7 @@ def question_of_report(config: RunConfig) -> PairQuestion[SamplesConfig] | None:
 
 def asked_of_models(config: RunConfig) -> list[str]:
     """Says what the report will have models asked, a line for each question; nothing by default, and without one."""
-    if config.prompts.path or not config.report.asks:
+    if "report" not in nouns_of(config) or not config.report.asks:
         return []
     question = question_of_report(config)
     scorer = question.generator.model_name() if question else ""

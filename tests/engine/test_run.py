@@ -131,7 +131,10 @@ def test_batch_inference_is_a_shorter_way(tmp_path: Path) -> None:
     assert [step.noun for step in wanted_steps(config)] == ["rows", "prompts", "samples", "output"]
     assert run_folder(config) == Path("/tmp/r/batch-p")
     with_report = replace(config, report=replace(config.report, expand="rewrites"))
-    assert asked_of_models(with_report) == [], "a preview promises nothing that a run without a report does not do"
+    sizes = load_config(["experiment=chunk_size", "report.expand=rewrites"])[0]
+    assert asked_of_models(sizes) == asked_of_models(with_report) == [], (
+        "a preview promises nothing that a run without a report does not do"
+    )
     assert [step.noun for step in wanted_steps(replace(config, until="samples"))] == ["rows", "prompts", "samples"]
     with pytest.raises(UserError, match="no step is called 'examples'"):
         wanted_steps(replace(config, until="examples"))
