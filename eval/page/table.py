@@ -30,13 +30,13 @@ def systems_table(report: Report) -> Table | None:
         return None
     table = _table(f"All systems, on {wording.questions(report)}", box.SIMPLE_HEAD)
     table.add_column("")
-    for name in ("nDCG@10", f"to {advice.system_name(compared_with(report))} [95 %]", "p", "query", "index"):
-        table.add_column(name, justify="right")
+    for name in ("nDCG@10", f"to {advice.system_name(compared_with(report))} [95 %]", "p", "query"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         text, style = row.difference or "\u2013", "bold" if not row.difference else STYLES[row.trend]
         difference = f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
         name = f"[bold]{escape(row.name)}[/bold]" if not row.difference else escape(row.name)
-        table.add_row(name, row.level.partition(" ")[0], difference, row.p, row.latency, row.size)
+        table.add_row(name, row.level.partition(" ")[0], difference, row.p, row.latency)
     told = [advice.advice_with_reason(report), advice.crossfit_sentence(report)]
     table.caption = escape("\n".join(filter(None, told)))
     return table
