@@ -17,6 +17,7 @@ from eval.wording import (
     FEW_DOCUMENTS,
     SYSTEM_NAMES,
     questions,
+    shown_results,
     signed,
     trend_of,
     with_interval,
@@ -139,6 +140,8 @@ def measured_sentence(report: Report) -> str:
         if figures.to_chosen and trend_to_chosen(figures) == "better"
     ]
     start = f"On {questions(report)}, {name} reaches an nDCG@10 of {systems[report.choice.system].mean:.3f}"
+    if not better and (count := shown_results(report)[1].queries) < FEW_DOCUMENTS:
+        return f"{start}. So few queries ({count}) tell systems apart by chance; the choice rests on more of them."
     if not better:
         return f"{start}; no other system is significantly better."
     rest = "other queries besides" if report.choice.judged else "other queries"
@@ -151,10 +154,12 @@ def crossfit_sentence(report: Report) -> str:
     if not known or not known.choice or not known.folds or known.seen is None:
         return ""
     each = "document" if not report.retrieval else "question"
+    honest = known.systems.get(known.choice.system)
+    flattery = ", which flatters it" if honest and known.seen > honest.mean else ""
     return (
         f"{DAGGER} Cross-fitted: the choice was made {known.folds} times, each time without a part of the {each}s, "
         f"and each {each} is scored by a choice that did not see it. Chosen by all of them, "
-        f"{system_name(known.choice.system)} has {known.seen:.3f}, which flatters it."
+        f"{system_name(known.choice.system)} has {known.seen:.3f}{flattery}."
     )
 
 

@@ -155,6 +155,9 @@ class ReportConfig(AskingConfig):
         """
         check_language(self.language, "report.language")
         benchmark = benchmark_digest(self.benchmark, self.split, key=self.benchmark_key())
+        if self.benchmark and not benchmark and self.benchmark_key() == KEY:
+            what, remedy = "holds no judged queries", "name a folder with queries.jsonl and qrels/, or leave it out"
+            raise UserError(what, where=f"{KEY}={self.benchmark}", remedy=remedy)
         queries = load_queries(self.benchmark, key=self.benchmark_key()) if self.choice_queries else {}
         parts = {"benchmark": benchmark, "collection_queries": digest(queries), "templates": content_digest(TEMPLATES)}
         parts["queries"] = content_digest(find_log(self.queries)) if self.queries else ""

@@ -58,7 +58,8 @@ def read_options(arguments: Sequence[str], usage: str) -> Options:
         else:
             runs.append(argument)
     if len(runs) < 2:
-        raise UserError(f"{len(runs)} runs, 2 or more wanted", where="compare", remedy=f"write: {usage}")
+        named = "one run is named" if runs else "no run is named"
+        raise UserError(f"{named}, and two or more are compared", where="compare", remedy=f"write: {usage}")
     folders = [Path(run).expanduser().resolve() for run in runs]
     for number, folder in enumerate(folders):
         if folder in folders[:number]:

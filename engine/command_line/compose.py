@@ -180,4 +180,5 @@ def _closest(key: str) -> str:
 
 def _override_of(key: str, overrides: Sequence[str]) -> str:
     """Returns the override that set a key, or the key where none did."""
-    return next((text for text in overrides if text.lstrip("+~").startswith(key)), key)
+    exact = (text for text in overrides if text.lstrip("+~").partition("=")[0].partition("@")[0] == key)
+    return next(exact, next((text for text in overrides if text.lstrip("+~").startswith(f"{key}.")), key))

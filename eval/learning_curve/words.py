@@ -38,7 +38,7 @@ def title(figures: LearningCurve) -> str:
         return f"More than {examples_of(count)} may still help"
     if curve.beyond.high > SMALL:
         return f"{examples_of(count)} may be enough" if count else "Whether examples help is not known"
-    return f"{examples_of(count)} are enough" if count else "Examples do not help here"
+    return f"{examples_of(count)} are enough" if count else "Examples help little or nothing here"
 
 
 def enough_sentence(figures: LearningCurve, curves: SetCurves, system: str) -> str:

@@ -28,8 +28,8 @@ def test_options(arguments: list[str], options: Options) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "compare: 0 runs, 2 or more wanted; write: usage"),
-        (["A"], "compare: 1 runs, 2 or more wanted"),
+        ([], "compare: no run is named, and two or more are compared; write: usage"),
+        (["A"], "compare: one run is named, and two or more are compared"),
         (["A", "./A"], "compare ./A: is named twice"),
         (["A", "B", "--output"], "compare --output: names no file"),
         (["A", "B", "--jsno"], "compare: there is no option '--jsno'"),

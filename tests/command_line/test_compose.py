@@ -104,7 +104,7 @@ def test_every_choice_composes(group: str, choice: str) -> None:
         ),
         ("modl.base=x", "there is no key or group 'modl.base'", "did you mean 'model.base'?"),
         ("sampels=fake", "there is no key or group 'sampels'", "did you mean 'samples'?"),
-        ("foo=bar", "there is no key or group 'foo'", "valid are: cluster, collection, demonstrations"),
+        ("foo=bar", "there is no key or group 'foo'", "valid are: chunk_sizes, cluster, collection, demonstrations"),
         (
             "task.max_tokens=9",
             "there is no key or group 'task.max_tokens'",
@@ -128,10 +128,16 @@ def test_a_wrong_override_is_its_own_place(override: str, what: str, remedy: str
     assert remedy in error.remedy
 
 
+def test_a_wrong_key_that_begins_a_right_one_is_named_itself() -> None:
+    with pytest.raises(UserError) as caught:
+        load_config(["prompts.max_samples=60", "prompts.max_sample=61"])
+    assert caught.value.where == "prompts.max_sample=61"
+
+
 @pytest.mark.parametrize(
     ("override", "key", "remedy"),
     [
-        ("+foo=1", "foo", "valid are: cluster"),
+        ("+foo=1", "foo", "valid are: chunk_sizes, cluster"),
         ("+samples.temprature=1", "samples.temprature", "'samples.temperature'?"),
     ],
 )

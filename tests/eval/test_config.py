@@ -119,6 +119,14 @@ def test_an_edited_template_makes_another_report(tmp_path: Path, monkeypatch: py
     assert {key for key in shipped if edited[key] != shipped[key]} == {"templates"}
 
 
+def test_a_folder_without_judged_queries_is_no_benchmark_unless_it_is_the_collection(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("nothing is asked here")
+    with pytest.raises(UserError, match="holds no judged queries"):
+        small_config(str(tmp_path)).identity()
+    followed = replace(small_config(str(tmp_path)), origins={"benchmark": "collection"})
+    assert followed.identity()["benchmark"] == ""
+
+
 def test_a_benchmark_that_cannot_be_read_is_refused_before_anything_runs(tmp_path: Path) -> None:
     folder = write_benchmark(tmp_path / "tiny")
     (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\tapples\n")
