@@ -6,7 +6,6 @@ are; those that this project does not know by name are shown under the name that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -71,7 +70,7 @@ def system_charts(report: Report) -> SystemCharts:
 
 def kind_of(system: str) -> str:
     """Returns the CSS classes of a system: `base words` for base_words, and for a name not known here `other NAME`."""
-    classes = re.sub(r"[\W_]+", " ", system.lower()).strip()
+    classes = " ".join("".join(letter if letter.isalnum() else " " for letter in system.lower()).split())
     return classes if system in wording.ALL_SYSTEM_NAMES else f"other {classes}"
 
 
