@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.artifacts.prompts import PlannedRow
-    from engine.pipeline import RunConfig
+    from engine.pipeline.config import RunConfig
     from engine.task.config import TaskConfig
 
 MEMORY_SHARE = 0.5

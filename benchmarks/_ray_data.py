@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks._plain import Prompt, num_threads, sampling_arguments
 
 if TYPE_CHECKING:
-    from engine.pipeline import RunConfig
+    from engine.pipeline.config import RunConfig
 
 BATCH_ROWS = 32
 CPUS_BESIDE = 4

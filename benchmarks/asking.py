@@ -27,7 +27,10 @@ from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.prompts import PromptsFolder
 from engine.command_line.compose import load_config
 from engine.generation.pools import EnginePools
-from engine.pipeline import RunConfig, addressed, expansions, reranks, steps, with_scores
+from engine.pipeline.addressed import addressed
+from engine.pipeline.asked import expansions, reranks, with_scores
+from engine.pipeline.config import RunConfig
+from engine.pipeline.steps import steps
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler

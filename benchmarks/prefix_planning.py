@@ -33,7 +33,7 @@ from benchmarks._measure import Generated, call_in_own_process, print_ratio, pri
 
 if TYPE_CHECKING:
     from engine.documents.readers.document import SourceDocument
-    from engine.pipeline import RunConfig
+    from engine.pipeline.config import RunConfig
 
 LEAST_RATIO, LEAST_DIVERSITY = 2.5, 0.98
 NUM_DEMONSTRATIONS, PER_PROMPT, NUM_SETS = 40, 5, 48

@@ -17,7 +17,11 @@ from engine.generation.kinds import check_models
 from engine.generation.pools import EnginePools
 from engine.judge.stages import judge_is_generator, writes_samples
 from engine.output.files import write_file
-from engine.pipeline import RunConfig, addressed, asked_of_models, judges, kinds_of, nouns_of, question_of_report, steps
+from engine.pipeline.adaptation import judges
+from engine.pipeline.addressed import addressed
+from engine.pipeline.asked import asked_of_models, question_of_report
+from engine.pipeline.config import RunConfig, kinds_of, nouns_of
+from engine.pipeline.steps import steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place

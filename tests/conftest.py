@@ -41,7 +41,7 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 TOGETHER = {
     **dict.fromkeys(
-        ("test_benchmarks.py", "command_line/test_commands.py", "engine/test_pipeline.py"), "the finished run"
+        ("test_benchmarks.py", "command_line/test_commands.py", "pipeline/test_adaptation.py"), "the finished run"
     ),
     **dict.fromkeys(("test_crash_vllm.py", "generation/test_load.py", "test_vllm.py"), "vLLM"),
 }

@@ -15,7 +15,8 @@ import pytest
 from engine.examples.config import ExamplesConfig
 from engine.filters.chain import FiltersConfig
 from engine.judge.config import InformationConfig, JudgeConfig
-from engine.pipeline import RunConfig, steps
+from engine.pipeline.config import RunConfig
+from engine.pipeline.steps import steps
 from engine.prompts.config import PromptsConfig
 from engine.samples.config import SamplesConfig
 from engine.task.config import TaskConfig
@@ -298,7 +299,7 @@ STEP_MODULES = [
 ]
 
 
-@pytest.mark.parametrize("module", [*STEP_MODULES, "engine.pipeline", "engine.__main__"])
+@pytest.mark.parametrize("module", [*STEP_MODULES, "engine.pipeline.steps", "engine.__main__"])
 def test_a_step_is_imported_without_heavy_libraries(module: str) -> None:
     code = f"import sys, {module}; print(*sorted({HEAVY} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -26,7 +26,7 @@ from engine.command_line.groups import CONF, choices, groups
 from engine.command_line.overrides import find_syntax_error, quoted, takes_text
 from engine.command_line.schema import is_inside_mapping, keys_of, keys_of_elements, run_schema
 from engine.errors import UserError, suggest
-from engine.pipeline import RunConfig
+from engine.pipeline.config import RunConfig
 from engine.runtime.secrets import masked
 
 CONFIG_NAME = "run"

@@ -27,7 +27,7 @@ from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
 
 if TYPE_CHECKING:
-    from engine.pipeline import RunConfig
+    from engine.pipeline.config import RunConfig
 
 _TABLES: Mapping[str, Callable[[Path], Table]] = {
     "chunk_sizes": lambda file: chunk_sizes_table(read_chunk_sizes(file)),

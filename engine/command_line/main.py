@@ -118,7 +118,7 @@ def start(config: object, text: str) -> int:
         config: a RunConfig. Its type is `object`, since RunConfig is not imported before a run begins.
         text: the same as YAML.
     """
-    from engine.pipeline import RunConfig
+    from engine.pipeline.config import RunConfig
     from engine.storage import digests
     from engine.storage.files import make_folder
 

@@ -23,7 +23,8 @@ from engine.artifacts.columns import CONDITION_PREFIX, condition_names
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord, planned_rows
 from engine.artifacts.subjects import Subjects, open_subjects
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
-from engine.pipeline import RunConfig, asked_of_models
+from engine.pipeline.asked import asked_of_models
+from engine.pipeline.config import RunConfig
 from engine.prompts.conditions.conditions import PATH_SUFFIX
 from engine.run import check_judgements, open_place, wanted_steps
 from engine.runtime.console import Console

@@ -15,7 +15,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from engine.pipeline import RunConfig
+from engine.pipeline.config import RunConfig
 
 
 @functools.cache

@@ -9,7 +9,7 @@ from engine.command_line.compose import load_config
 from engine.command_line.groups import choices, groups
 from engine.errors import UserError
 from engine.generation.config import GeneratorKind
-from engine.pipeline import addressed
+from engine.pipeline.addressed import addressed
 from engine.run import wanted_steps
 from engine.runtime.identity import identity_of
 from engine.runtime.tracking import Mode

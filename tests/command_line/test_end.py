@@ -13,7 +13,7 @@ from rich.console import Console as RichConsole
 from engine.artifacts.system import SystemRecord
 from engine.command_line.end import load_lines, show_end
 from engine.models.resolve import resolve_model
-from engine.pipeline import RunConfig
+from engine.pipeline.config import RunConfig
 from engine.runtime.console import Console
 from engine.storage.files import write_json
 from engine.storage.store import finish

@@ -13,7 +13,7 @@ import pytest
 
 from engine.command_line.main import USAGE, main
 from engine.errors import StoppedEarly, UserError
-from engine.pipeline import RunConfig
+from engine.pipeline.config import RunConfig
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE_SECONDS
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.command_line.schema import annotated_type, is_inside_mapping, keys_of, run_schema, settings_of
-from engine.pipeline import RunConfig
+from engine.pipeline.config import RunConfig
 from engine.task.config import AttributeConfig, PromptKind, QuotaConfig, RangeConfig, TaskConfig, TurnConfig
 
 

@@ -1,4 +1,4 @@
-"""Where a run lives and which steps it wants; the run itself is in test_pipeline and test_crash."""
+"""Where a run lives and which steps it wants; the run itself is in tests/pipeline and test_crash."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from engine.command_line.compose import load_config
 from engine.command_line.preview import preview
 from engine.documents.step import load_documents
 from engine.errors import UserError
-from engine.pipeline import RunConfig, asked_of_models
+from engine.pipeline.asked import asked_of_models
+from engine.pipeline.config import RunConfig
 from engine.rows.config import RowsConfig
 from engine.run import check_judgements, run, run_folder, wanted_steps
 from engine.runtime.console import Console

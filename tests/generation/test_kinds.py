@@ -13,7 +13,8 @@ from engine.command_line.groups import choices
 from engine.errors import UserError
 from engine.generation.config import GeneratorConfig, GeneratorKind
 from engine.generation.kinds import check_chat, check_models, check_scores, settle_kinds
-from engine.pipeline import addressed, steps
+from engine.pipeline.addressed import addressed
+from engine.pipeline.steps import steps
 from engine.runtime.identity import identity_of
 from engine.task.compiled import compile_task
 from engine.task.config import PromptKind, TaskConfig, TurnConfig

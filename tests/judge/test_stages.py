@@ -11,7 +11,7 @@ from engine.filters.chain import FiltersConfig
 from engine.generation.config import GeneratorKind
 from engine.judge.config import InformationConfig, JudgeConfig, RubricConfig
 from engine.judge.stages import Stage, judge_is_generator, judge_stages
-from engine.pipeline import steps
+from engine.pipeline.steps import steps
 from engine.samples.config import SamplesConfig
 
 FAKE = SamplesConfig(generator=GeneratorKind.fake, seed=0)

@@ -15,7 +15,8 @@ from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
-from engine.pipeline import RunConfig, steps
+from engine.pipeline.config import RunConfig
+from engine.pipeline.steps import steps
 from engine.prompts.config import SelfInstructConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
 from engine.prompts.round_zero import (

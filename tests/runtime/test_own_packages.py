@@ -25,9 +25,9 @@ start_ray(ClusterConfig(num_cpus=1), Path(sys.argv[1]))
 import ray
 
 def files():
-    import engine.pipeline, training.step
+    import engine.pipeline.steps, training.step
     from eval import step
-    return [engine.pipeline.__file__, training.step.__file__, step.__file__, sys.path[0]]
+    return [engine.pipeline.steps.__file__, training.step.__file__, step.__file__, sys.path[0]]
 
 class Actor:
     def files(self):
@@ -62,7 +62,7 @@ def test_workers_have_our_packages_and_short_sockets(foreign: Path, tmp_path: Pa
     )
     assert done.returncode == 0, done.stderr
     of_task, of_actor, logs = json.loads(done.stdout.splitlines()[-1])
-    ours = [str(ROOT / name) for name in ("engine/pipeline.py", "training/step.py", "eval/step.py")]
+    ours = [str(ROOT / name) for name in ("engine/pipeline/steps.py", "training/step.py", "eval/step.py")]
     assert (of_task[:3], of_actor[:3]) == (ours, ours)
     assert of_task[3] == str(foreign), "Ray does put the driver's folder first, which is what this guards against"
     assert logs.startswith("/tmp/ray/session_"), "below TMPDIR the paths of sockets would be too long"

@@ -8,7 +8,8 @@ import pytest
 
 from engine.command_line.compose import load_config
 from engine.errors import UserError
-from engine.pipeline import RunConfig, nouns_of, steps
+from engine.pipeline.config import RunConfig, nouns_of
+from engine.pipeline.steps import steps
 from engine.run import wanted_steps
 from engine.runtime.step import Step
 from eval.chunk_sizes.config import ChunkSizesConfig

@@ -11,7 +11,7 @@ import pytest
 from engine.artifacts.output import OutputFolder
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
-from engine.pipeline import steps
+from engine.pipeline.batch import batch
 from engine.runtime.place import Place
 from engine.runtime.step import make
 from engine.storage.store import Store
@@ -25,7 +25,7 @@ TURNS = (
 def answers(place: Place, file: Path, *overrides: str) -> tuple[dict[str, dict[str, object]], int]:
     """The rows of the output by id, and how many requests engines were given for them."""
     config, _ = load_config(["experiment=batch", "samples=fake", f"prompts.path={file}", *overrides])
-    made = {step.noun: make(step, Store(place.store_dir), place) for step in steps(config)}
+    made = {step.noun: make(step, Store(place.store_dir), place) for step in batch(config)}
     rows = pa.concat_tables(list(OutputFolder(made["output"]).stream())).to_pylist()
     return {row["row_id"]: row for row in rows}, SamplesFolder(made["samples"]).record().generation.requests
 

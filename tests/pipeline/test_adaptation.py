@@ -19,7 +19,8 @@ import pytest
 import pytrec_eval
 
 from engine.artifacts.samples import SamplesFolder
-from engine.pipeline import RunConfig, steps
+from engine.pipeline.config import RunConfig
+from engine.pipeline.steps import steps
 from engine.storage.store import NOUNS
 from eval.retrieval.trec import read_qrels, read_run
 from tests.support.command_line import CommandLineHere, FinishedRun
@@ -160,7 +161,7 @@ def test_the_model_loads(finished_run: FinishedRun) -> None:
 FINGERPRINTS = """
 import json, sys
 from engine.command_line.compose import load_config
-from engine.pipeline import steps
+from engine.pipeline.steps import steps
 from engine.runtime import identity, sources
 
 config, _ = load_config(["experiment=demo"])

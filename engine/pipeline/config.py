@@ -1,0 +1,108 @@
+"""Everything that a run can be told, and what kind of run it is.
+
+In: values from YAML and the command line. Out: a frozen RunConfig, and what a run of its kind makes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.documents.config import DocumentsConfig
+from engine.errors import check_setting
+from engine.examples.config import ExamplesConfig
+from engine.handover.config import SystemConfig
+from engine.judge.config import JudgeConfig
+from engine.output.config import check_file
+from engine.prompts.config import PromptsConfig
+from engine.prompts.demonstrations.config import DemonstrationsConfig
+from engine.queries.config import QueriesConfig
+from engine.runtime.cluster import ClusterConfig
+from engine.runtime.identity import placement
+from engine.runtime.tracking import TrackingConfig
+from engine.samples.config import SamplesConfig
+from engine.search.analyser import AUTO, check_language
+from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS, LEARNING_CURVE_NOUNS, NOUNS
+from engine.task.config import TaskConfig
+from eval.chunk_sizes.config import ChunkSizesConfig
+from eval.config import ReportConfig
+from eval.learning_curve.config import LearningCurveConfig
+from training.config import ModelConfig
+
+SEEDS = 2**32
+"""Every seed is below this, since numpy and the trainers of torch take 32 bits."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run can be told. What it makes is set in the groups that are named after the seven nouns."""
+
+    name: str = placement("run")
+    """Names the run folder below `runs_dir`."""
+    collection: str = ""
+    """A BEIR-style folder: its corpus becomes the documents, its queries and judgements the benchmark."""
+    runs_dir: str = placement("runs")
+    """Where run folders and their store live; on a cluster, a disk that every node sees."""
+    run_dir: str = placement("")
+    """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
+    until: str = placement("system")
+    """Stop after this step: documents, prompts, samples, examples, model, report or system; of batch inference rows,
+    prompts, samples or output; of the experiments chunk_size and learning_curve, in place of model, report and system,
+    chunk_sizes or learning_curve."""
+    preview: int = placement(0)
+    """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
+    sample: bool = placement(False)
+    """With `preview`: also generate those samples, and forecast time from them."""
+    seed: int = 0
+    """The seed of everything that is drawn."""
+    language: str = AUTO
+    """The language of the documents, by which BM25 reads words: `english`, `korean` ...; `none`: no language's stemmer
+    and stop words; `auto` finds out."""
+
+    documents: DocumentsConfig = field(default_factory=DocumentsConfig)
+    queries: QueriesConfig = field(default_factory=QueriesConfig)
+    demonstrations: DemonstrationsConfig = field(default_factory=DemonstrationsConfig)
+    task: TaskConfig = field(default_factory=TaskConfig)
+    prompts: PromptsConfig = field(default_factory=PromptsConfig)
+    samples: SamplesConfig = field(default_factory=SamplesConfig)
+    judge: JudgeConfig = field(default_factory=JudgeConfig)
+    examples: ExamplesConfig = field(default_factory=ExamplesConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    report: ReportConfig = field(default_factory=ReportConfig)
+    system: SystemConfig = field(default_factory=SystemConfig)
+    chunk_sizes: ChunkSizesConfig = field(default_factory=ChunkSizesConfig)
+    learning_curve: LearningCurveConfig = field(default_factory=LearningCurveConfig)
+
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+
+    def __post_init__(self) -> None:
+        """Refuses a negative number of previewed prompts, unknown languages, and seeds that not every library takes."""
+        check_setting(self.preview >= 0, "preview", self.preview, "0 or more", fault="is too small")
+        check_language(self.language, "language")
+        if isinstance(self.samples, SamplesConfig) and self.samples.output:
+            check_file(self.samples.output, self.prompts.path, self.runs_dir)
+        groups = {name: getattr(getattr(self, name), "seed", None) for name in vars(self)}
+        for key, seed in {"seed": self.seed, **{f"{name}.seed": value for name, value in groups.items()}}.items():
+            if isinstance(seed, int):
+                fault = f"is too {'small' if seed < 0 else 'large'}"
+                check_setting(0 <= seed < SEEDS, key, seed, f"0 or more, up to {SEEDS - 1}", fault=fault)
+
+
+def kinds_of(config: RunConfig) -> list[str]:
+    """Returns the keys that make a run one of another kind than an adaptation; more than one is a mistake."""
+    kinds = {
+        "prompts.path": config.prompts.path,
+        "chunk_sizes.tokens": config.chunk_sizes.tokens,
+        "learning_curve.shares": config.learning_curve.shares,
+    }
+    return [key for key, value in kinds.items() if value]
+
+
+def nouns_of(config: RunConfig) -> tuple[str, ...]:
+    """Returns what the steps of a run make, in their order; a run may stop after each."""
+    nouns = {
+        "prompts.path": BATCH_NOUNS,
+        "chunk_sizes.tokens": CHUNK_SIZES_NOUNS,
+        "learning_curve.shares": LEARNING_CURVE_NOUNS,
+    }
+    return next((nouns[key] for key in kinds_of(config)), NOUNS)
