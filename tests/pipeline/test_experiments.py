@@ -9,6 +9,7 @@ import pytest
 from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig, nouns_of
+from engine.pipeline.experiments import chunk_sizes, learning_curve
 from engine.pipeline.steps import steps
 from engine.run import wanted_steps
 from engine.runtime.step import Step
@@ -39,6 +40,7 @@ def test_chunk_sizes_cut_the_documents_again_and_train_nothing(corpus: Path) -> 
     for noun in ("documents", "prompts", "samples", "examples"):
         assert made[noun].fingerprint == adapted[noun].fingerprint
     assert wanted_steps(config)[-1].noun == "chunk_sizes"
+    assert [step.entry for step in chunk_sizes(config)] == list(made)
 
 
 def test_a_learning_curve_shares_its_largest_model_with_an_adaptation(corpus: Path) -> None:
@@ -47,6 +49,7 @@ def test_a_learning_curve_shares_its_largest_model_with_an_adaptation(corpus: Pa
     made = {step.entry: step for step in every}
     models = [step for step in every if step.noun == "model"]
     assert len({model.fingerprint for model in models}) == len(models) == 6
+    assert [step.entry for step in learning_curve(config)] == list(made)
     assert [step.entry for step in every if step.noun == "scores"][:2] == [
         "points/base/scores",
         "points/0.5-seed-0/scores",
