@@ -9,7 +9,8 @@ In: nothing. Out: a context in which `ray.init` starts a head without three help
 - the **dashboard's server**: with `include_dashboard=False` Ray starts it for usage statistics alone, which are off.
 
 `ray start` has switches for the first two (`--no-monitor`, `--include-log-monitor=false`), `ray.init` has none, and
-nobody has one for the third. So for as long as the context is open two names of Ray's private modules stand for others.
+nobody has one for the third. So for as long as the context is open names of Ray's private modules stand for others; one
+more stands for a look at whether the libraries of the dashboard are there, which imports all of them (0.35 s).
 A Ray that is joined is not touched, nor is one of a version that this was not tried with: it starts all it has.
 """
 
@@ -38,7 +39,7 @@ _NOBODY = b"127.0.0.1:0"
 def only_needed_processes() -> Iterator[None]:
     """Has `ray.init` start no process that a run of ours does not need."""
     import ray
-    from ray._private import parameter, services
+    from ray._private import parameter, services, utils
 
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -46,7 +47,11 @@ def only_needed_processes() -> Iterator[None]:
         yield
         return
     without_monitors = functools.partial(parameter.RayParams, no_monitor=True, include_log_monitor=False)
-    with _replaced(parameter, "RayParams", without_monitors), _replaced(services, "start_api_server", _no_dashboard):
+    with (
+        _replaced(parameter, "RayParams", without_monitors),
+        _replaced(services, "start_api_server", _no_dashboard),
+        _replaced(utils, "get_dashboard_dependency_error", _are_there),
+    ):
         yield
 
 
@@ -69,3 +74,7 @@ def _no_dashboard(*arguments: Any, **_options: Any) -> tuple[str, None]:
     key, namespace = ray_constants.DASHBOARD_ADDRESS.encode(), ray_constants.KV_NAMESPACE_DASHBOARD
     client.internal_kv_put(key, _NOBODY, True, namespace)
     return "", None
+
+
+def _are_there() -> None:
+    """Stands for `ray._private.utils.get_dashboard_dependency_error`: `ray[default]` is among our requirements."""

@@ -40,12 +40,19 @@ def test_the_agent_of_the_node_does_not_look_for_a_dashboard(ray_session: None) 
 
 
 def test_ray_is_as_it_was_afterwards() -> None:
-    from ray._private import parameter, services
+    from ray._private import parameter, services, utils
 
-    before = parameter.RayParams, services.start_api_server
+    before = parameter.RayParams, services.start_api_server, utils.get_dashboard_dependency_error
     with only_needed_processes():
         assert parameter.RayParams().no_monitor
-    assert (parameter.RayParams, services.start_api_server) == before
+        assert utils.get_dashboard_dependency_error() is None
+    assert (parameter.RayParams, services.start_api_server, utils.get_dashboard_dependency_error) == before
+
+
+def test_the_libraries_of_the_dashboard_are_there() -> None:
+    from ray._private import utils
+
+    assert utils.get_dashboard_dependency_error() is None, "the agent of a node imports them"
 
 
 def test_a_ray_that_was_not_tried_starts_all_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
