@@ -40,7 +40,8 @@ from engine.runtime.tracking import NoTracker
 from engine.search.reordered import ReorderedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
 from engine.storage.files import write_text
-from eval.asking.systems import FIRST, asked_systems, first_stage
+from eval.asking.config import FIRST
+from eval.asking.systems import asked_systems, first_stage
 from eval.config import ReportConfig
 from eval.evaluation import analyser_of
 from eval.retrieval.benchmark import Benchmark, load_benchmark

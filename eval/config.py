@@ -22,7 +22,7 @@ from engine.search.encoder import EncoderConfig
 from engine.search.index_settings import KINDS
 from engine.storage.digests import content_digest, digest
 from engine.task.config import TaskConfig
-from eval.asking.config import ASKING, AskedQueries, AskingConfig, PairsConfig
+from eval.asking.config import ASKING, AskedQueries, AskingConfig, PairsConfig, is_asked_name
 from eval.entries import BaseEntry, RerankerEntry, check_depths, read_entries
 from eval.fusions import parse_sum
 from eval.retrieval.benchmark import KEY, benchmark_digest, load_queries
@@ -113,7 +113,11 @@ class ReportConfig(AskingConfig):
         self.check_asking()
 
     def _base_entries(self) -> dict[str, BaseEntry]:
-        return read_entries(self.bases, BaseEntry, BASES_KEY, _TAKEN)
+        entries = read_entries(self.bases, BaseEntry, BASES_KEY, _TAKEN)
+        for name in filter(is_asked_name, entries):
+            where, remedy = f"{BASES_KEY}: name={name}", "choose another name"
+            raise UserError("is kept for a system that a model is asked for", where=where, remedy=remedy)
+        return entries
 
     def further_bases(self) -> dict[str, EncoderConfig]:
         """Returns the encoders of `bases`, by the names of their systems."""

@@ -84,8 +84,13 @@ class DocumentsFolder:
 
     def fields(self) -> pa.Table:
         """Returns the kept fields of all passages by their own names, in the order of reading; there may be none."""
-        names = [name for name in pq.read_schema(self.passages_file).names if name.startswith(FIELD_PREFIX)]
-        return self.passages(names).rename_columns([name.removeprefix(FIELD_PREFIX) for name in names])
+        names = list(self.field_types())
+        return self.passages([FIELD_PREFIX + name for name in names]).rename_columns(names)
+
+    def field_types(self) -> dict[str, pa.DataType]:
+        """Returns the types of the kept fields by their own names, in the order of `documents.keep_fields`."""
+        kept = [field for field in pq.read_schema(self.passages_file) if field.name.startswith(FIELD_PREFIX)]
+        return {field.name.removeprefix(FIELD_PREFIX): field.type for field in kept}
 
     def joinable(self) -> Passages:
         """Returns the passages for joining with rows of a plan."""

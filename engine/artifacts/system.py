@@ -4,6 +4,7 @@
     search.py, README.md         how to search with it, here and in search engines
     encoder/, faiss.index        the model and the vectors of the passages; absent where words alone are searched
     bm25/                        the index of words; absent where they count nothing
+    reranker/                    a cross-encoder; absent where none was set
     passages.jsonl, rows.npz     the passages, where each begins, and who stands first of equal scores
 
 In: the folder. Out: its record, its settings, and where its parts lie. Row i of every file is passage i.
@@ -33,6 +34,8 @@ class SystemRecord:
     """The name that the report gives to the system, such as `base_words`."""
     weight: float
     """The weight of words."""
+    reranker: str = ""
+    """The cross-encoder that orders the first passages once more; empty where none does."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,16 @@ class SystemFolder:
         return self.path / "bm25"
 
     @property
+    def reranker(self) -> Path:
+        """The folder of the cross-encoder."""
+        return self.path / "reranker"
+
+    @property
     def passages_file(self) -> Path:
         """The passages, one JSON object per line."""
         return self.path / "passages.jsonl"
 
     @property
     def rows_file(self) -> Path:
-        """Arrays with a number for each row: `offsets`, `order`."""
+        """Two arrays, `offsets`, where rows begin and the last one ends, and `order`, that of equal scores."""
         return self.path / "rows.npz"

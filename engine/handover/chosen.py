@@ -77,12 +77,16 @@ def choose_system(report: Mapping[str, Any], config: SystemConfig) -> Chosen:
 
 def _set_by_hand(chosen: Chosen, config: SystemConfig) -> Chosen:
     """Puts what the config sets in the place of what was chosen."""
-    keys = {"system.model": config.model or None, "system.weight": config.weight}
+    keys = {
+        "system.model": config.model or None,
+        "system.weight": config.weight,
+        "system.reranker": config.reranker or None,
+    }
     written = [f"{key}={value}" for key, value in keys.items() if value is not None]
     if not written:
         return chosen
     weight = chosen.weight if config.weight is None else float(config.weight)
     instead = f"in place of {chosen.name}, weight of words {chosen.weight:.2f}"
     why = f"It was set by {' and '.join(written)}, {instead}."
-    is_measured = weight in {0.0, 1.0} or (chosen.is_measured and weight == chosen.weight)
-    return Chosen(config.model or chosen.model, weight, why, is_measured)
+    is_known = weight in {0.0, 1.0} or (chosen.is_measured and weight == chosen.weight)
+    return Chosen(config.model or chosen.model, weight, why, is_known and not config.reranker)

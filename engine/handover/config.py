@@ -12,6 +12,8 @@ from pathlib import Path
 from engine.errors import check_setting
 from engine.handover.libraries import library_versions
 from engine.runtime.identity import fields_of
+from engine.search.cross_encoder import CrossEncoderConfig
+from engine.search.fusion import POOL
 from engine.storage.digests import content_digest
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -26,14 +28,30 @@ class SystemConfig:
     """The encoder, base or tuned; empty: the one that the report chose."""
     weight: float | None = None
     """The weight of words, 0 (meaning alone) to 1 (words alone); null: the one that the report chose."""
+    reranker: str = ""
+    """A cross-encoder that orders the first passages once more: a folder or a hub id; empty: none does."""
+    rerank_depth: int = 50
+    """The number of passages that it orders, and all that are found with it."""
 
     def __post_init__(self) -> None:
-        """Refuses a model that is not there, and a weight that is none."""
+        """Refuses a model that is not there, and numbers that are none."""
         known = self.model in {"", "base", "tuned"}
         check_setting(known, "system.model", self.model, "base or tuned", fault="is no model of a run")
         weight = self.weight
         check_setting(weight is None or 0 <= weight <= 1, "system.weight", weight, "0 to 1, 0.5 say")
+        depth = self.rerank_depth
+        check_setting(1 <= depth <= POOL, "system.rerank_depth", depth, f"1 to {POOL}")
+
+    def cross_encoder(self) -> CrossEncoderConfig | None:
+        """Returns the settings of the reranker; None without one."""
+        return CrossEncoderConfig(self.reranker, key="system.reranker") if self.reranker else None
 
     def identity(self) -> dict[str, object]:
-        """Returns the fields, a digest of the templates, and the libraries in whose forms the parts are written."""
-        return fields_of(self) | {"templates": content_digest(TEMPLATES), "libraries": library_versions()}
+        """Returns the fields, a digest of the templates, and the libraries in whose forms the parts are written.
+
+        Raises:
+            UserError: there is no such reranker; a run asks this before it starts anything.
+        """
+        reranker = self.cross_encoder()
+        parts = {"reranker": reranker.identity() if reranker else None, "templates": content_digest(TEMPLATES)}
+        return fields_of(self) | parts | {"libraries": library_versions()}

@@ -1,16 +1,23 @@
 """The model of a system folder: a sentence-transformers folder, complete and nothing more.
 
-In: the folder of the base or the tuned model. Out: a folder that `SentenceTransformer(folder)` loads anywhere. Weights
-are linked where the disk allows it, so that they are there once; small files are copied, because people edit those.
+In: the folder of the base or the tuned model, and how it was used. Out: a folder that `SentenceTransformer(folder)`
+loads anywhere, and that encodes as was measured: its prompts, similarity and length are in its files. Weights are
+linked where the disk allows it, so that they are there once; small files are copied, because people edit those.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from engine.storage.files import write_json
 from engine.storage.store import DONE, RECORD
+
+if TYPE_CHECKING:
+    from engine.search.encoder import Encoder
 
 _LINKED_BYTES = 1 << 20
 """A file is linked from this size on."""
@@ -19,9 +26,36 @@ _LEFT_OUT_ENDINGS = {".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf"
 _PICKLED, _SAFE = ".bin", ".safetensors"
 """Weights in both forms are the same; a module behind the transformer, such as a dense layer, may have one only."""
 _LEFT_OUT_FOLDERS = {"onnx", "openvino", "checkpoints"}
+_MODULES, _SETTINGS, _READER = "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
+"""The files of a sentence-transformers folder: what it is made of, how it is used, and how its transformer reads."""
 
 
-def write_encoder(model: Path, folder: Path) -> None:
+def write_encoder(model: Path, encoder: Encoder, folder: Path) -> None:
+    """Writes an encoder as a folder that says itself how it is used.
+
+    Args:
+        model: its folder, or a snapshot of a hub model, whose files are links.
+        encoder: the same, loaded.
+        folder: where to; it does not exist yet.
+    """
+    if (model / _MODULES).is_file():
+        write_model(model, folder)
+    else:  # a transformer alone: what sentence-transformers makes of it is written down, so that it stays that
+        encoder.save(folder)
+    usage = encoder.usage
+    _update(
+        folder / _SETTINGS,
+        {
+            "prompts": {"query": usage.query_prefix, "document": usage.passage_prefix},
+            "default_prompt_name": None,
+            "similarity_fn_name": usage.similarity.value,
+        },
+    )
+    for reader in sorted(folder.rglob("sentence_*_config.json")) or [folder / _READER]:
+        _update(reader, {"max_seq_length": encoder.max_tokens})
+
+
+def write_model(model: Path, folder: Path) -> None:
     """Writes a model's folder once more, without the store's own files and without weights in other forms.
 
     Args:
@@ -49,3 +83,9 @@ def _place_file(source: Path, target: Path) -> None:
             shutil.copyfile(source, target)
     else:
         shutil.copyfile(source, target)
+
+
+def _update(file: Path, values: dict[str, Any]) -> None:
+    """Sets values of a JSON file, which may not be there yet."""
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    write_json(file, {**known, **values})

@@ -1,4 +1,4 @@
-"""The two searches of a system folder, by words and by meaning: built as the report built them, and written.
+"""The parts of a system folder, by words, by meaning and the reranker: built as the report built them, and written.
 
 In: the report's settings, and finished folders. Out: the files of each part, and what searches with it here. Vectors
 and the index of words come from the cache, where the report has put them.
@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts.system import SystemFolder
-from engine.handover.encoder import write_encoder
+from engine.handover.encoder import write_encoder, write_model
 from engine.models.resolve import resolve_model
 from engine.search.analyser import Analyser, language_of
 from engine.search.bm25_cached import Bm25Parameters, index_words_cached
+from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
 from engine.search.dense import DenseIndex, write_flat_index
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import EncoderConfig, load_encoder
@@ -67,6 +68,17 @@ class Meaning:
         return DenseSystem(self.model, self.encoder, DenseIndex(self.ids, self.vectors))
 
 
+@dataclass(frozen=True)
+class Reranker:
+    """What orders the first passages once more."""
+
+    name: str
+    depth: int
+    """The number of passages that it orders."""
+    max_tokens: int
+    """A pair is cut after so many tokens."""
+
+
 def write_words(report: Mapping[str, Any], documents: Path, folder: SystemFolder, place: Place) -> Words:
     """Writes the index of words; nothing is written where no passage has a word.
 
@@ -99,7 +111,21 @@ def write_meaning(
     config = from_json_values(EncoderConfig, report["settings"]["encoder"])
     if model == "tuned":
         config = replace(config, model=str(inputs["model"]))
-    write_encoder(resolve_model(config.model, key=_KEY), folder.encoder)
     passages = encode_passages_cached(config, inputs["documents"], place)
+    encoder = load_encoder(config, place)
+    write_encoder(resolve_model(config.model, key=_KEY), encoder, folder.encoder)
     write_flat_index(passages.vectors, folder.vectors_file)
-    return Meaning(model, load_encoder(config, place), passages.ids, passages.vectors)
+    return Meaning(model, encoder, passages.ids, passages.vectors)
+
+
+def write_reranker(config: CrossEncoderConfig, depth: int, folder: SystemFolder, place: Place) -> Reranker:
+    """Writes a cross-encoder.
+
+    Args:
+        config: which one.
+        depth: the number of passages that it orders.
+        folder: where to.
+        place: where the step runs.
+    """
+    write_model(resolve_model(config.model, key=config.key), folder.reranker)
+    return Reranker(config.model, depth, load_cross_encoder(config, place).max_tokens)

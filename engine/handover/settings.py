@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from engine.artifacts.documents import DocumentsFolder
 from engine.handover.chosen import Chosen
 from engine.handover.libraries import library_versions
 from engine.handover.parts import Meaning, Words
 from engine.models.precision import Precision
 from engine.search.fusion import POOL
+from engine.search.metadata import type_name
 
 _NORMALISATION = (
     "standardised over the pool: a score minus the least of its ranking, divided by the standard deviation of the "
@@ -63,6 +65,11 @@ def _encoder_settings(meaning: Meaning) -> dict[str, Any]:
         "dtype": _DTYPES[config.computed_precision(encoder.device)],
         "dimensions": encoder.dim,
     }
+
+
+def field_types(documents: DocumentsFolder) -> dict[str, str]:
+    """Returns what people call the type of each kept field, by its name."""
+    return {name: type_name(kind) for name, kind in documents.field_types().items()}
 
 
 def measured_figures(report: Mapping[str, Any], chosen: Chosen) -> dict[str, Any] | None:

@@ -16,9 +16,9 @@ from engine.artifacts.report import ReportFolder
 from engine.artifacts.system import SystemFolder, SystemRecord
 from engine.handover.chosen import choose_system
 from engine.handover.native import compare_on_queries
-from engine.handover.parts import write_meaning, write_words
+from engine.handover.parts import write_meaning, write_reranker, write_words
 from engine.handover.passages import write_passages
-from engine.handover.settings import measured_figures, system_settings
+from engine.handover.settings import field_types, measured_figures, system_settings
 from engine.handover.texts import render_readme, render_search
 from engine.storage.files import write_json, write_text
 
@@ -48,7 +48,10 @@ def hand_over(config: SystemConfig, inputs: Mapping[str, Path], output: Path, pl
     meaning = write_meaning(report, inputs, chosen.model, folder, place) if chosen.has_meaning else None
     native = compare_on_queries(reported, words, meaning, chosen.weight) if words and meaning else None
     settings = system_settings(chosen, words, meaning, len(ids))
-    settings |= {"native_fusion": native, "figures": measured_figures(report, chosen)}
+    if cross_encoder := config.cross_encoder():
+        settings["reranker"] = vars(write_reranker(cross_encoder, config.rerank_depth, folder, place))
+    settings |= {"fields": field_types(documents), "native_fusion": native}
+    settings["figures"] = measured_figures(report, chosen)
     write_json(folder.settings_file, settings)
     write_text(folder.search_file, render_search(settings))
     write_text(folder.readme_file, render_readme(settings))
@@ -58,4 +61,5 @@ def hand_over(config: SystemConfig, inputs: Mapping[str, Path], output: Path, pl
         terms=words.num_terms if words else 0,
         system=chosen.name,
         weight=chosen.weight,
+        reranker=config.reranker,
     )

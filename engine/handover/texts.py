@@ -66,6 +66,9 @@ def template_values(settings: Mapping[str, Any]) -> dict[str, Any]:
         "meaning": meaning,
         "both": words and meaning,
         "encoder": settings.get("encoder"),
+        "reranker": settings.get("reranker"),
+        "models": _models(settings),
+        "fields": settings["fields"],
         "stemmer": analyser.get("stemmer"),
         "stop_words": analyser.get("stop_words", []),
         "weight": weight,
@@ -86,13 +89,19 @@ def packages(settings: Mapping[str, Any]) -> list[str]:
     """Lists the packages that a system needs, as pip knows them."""
     has_stemmer = bool((settings.get("analyser") or {}).get("stemmer"))
     needs = {
-        "sentence-transformers": "encoder" in settings,
+        "sentence-transformers": bool(_models(settings)),
         "faiss-cpu": "encoder" in settings,
         "bm25s": "bm25" in settings,
         "PyStemmer": has_stemmer,
         "numpy": True,
     }
     return [name for name, is_needed in needs.items() if is_needed]
+
+
+def _models(settings: Mapping[str, Any]) -> list[str]:
+    """Lists the classes of sentence-transformers that a system loads."""
+    classes = {"CrossEncoder": "reranker", "SentenceTransformer": "encoder"}
+    return [name for name, part in classes.items() if part in settings]
 
 
 def _lucene_filters(*, has_stop_words: bool, stems: bool) -> list[str]:

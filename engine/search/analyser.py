@@ -3,8 +3,9 @@
 In: a language, or texts to tell it from. Out: an Analyser, with a name that people read. It is built on the one
 definition of a word (`engine.text.words`) in three steps:
 
-1. Words of scripts without spaces between words, and Korean ones, become pairs of neighbouring characters, as Lucene's
-   CJKAnalyzer makes them. That needs no dictionary. It holds in every language, so that a foreign name is found too.
+1. Words of scripts without spaces between words, and Korean ones, become pairs of neighbouring characters (`pieces`),
+   as Lucene's CJKAnalyzer makes them. That needs no dictionary. It holds in every language, so that a foreign name is
+   found too.
 2. Stop words are left out: the lists that bm25s ships, in the languages for which it has one.
 3. What is left is stemmed by the Snowball stemmer of the language (Porter 2001), in the form of PyStemmer.
 
@@ -13,15 +14,13 @@ The round trip and the report make their analysers here, of the same texts, so t
 
 from __future__ import annotations
 
-import itertools
-import re
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
 from engine.errors import UserError, suggest
 from engine.search.languages import MIXED, UNKNOWN, detect_language
-from engine.text.words import patterns, runs, words
+from engine.text.words import patterns, pieces, words
 
 AUTO, NONE = "auto", "none"
 """The words that a config may have in place of a language: find it out, and treat none in a special way."""
@@ -56,7 +55,6 @@ _UNDECIDED = {
     MIXED: "several languages: no stemmer",
     UNKNOWN: "language not clear: no stemmer",
 }
-_HANGUL_OR_NOT = re.compile(r"[\uac00-\ud7a3]+|[^\uac00-\ud7a3]+")
 
 
 class Analyser:
@@ -93,26 +91,7 @@ class Analyser:
 
     def terms(self, text: str) -> list[str]:
         """Returns what counts of a text, in order: stems, and pairs of characters where they stand for words."""
-        if text.isascii():
-            return self._stems(words(text))
-        terms: list[str] = []
-        for run in runs(text):
-            terms += _pairs(run) if len(run) > 1 else self._spaced(run[0])
-        return terms
-
-    def _spaced(self, word: str) -> list[str]:
-        """Returns the terms of a word between spaces; a Korean one may hold digits or Latin letters as well."""
-        if not any("\uac00" <= letter <= "\ud7a3" for letter in word):
-            return self._stems([word])
-        return [
-            term
-            for part in _HANGUL_OR_NOT.findall(word)
-            for term in (_pairs(part) if "\uac00" <= part[0] <= "\ud7a3" else [part])
-        ]
-
-    def _stems(self, listed: list[str]) -> list[str]:
-        """Returns the stems of those words that are no stop words."""
-        counted = [word for word in listed if word not in self._stop_words]
+        counted = [piece for piece in pieces(text) if piece not in self._stop_words]
         if self._stemmer is None:
             return counted
         # A word that is all ending, as its stemmer sees it, stays.
@@ -150,11 +129,6 @@ def check_language(language: str, key: str) -> None:
 def analyser_identity(language: str) -> dict[str, str]:
     """Returns what an analyser depends on beside texts and sources: the setting, and the libraries that it asks."""
     return {"language": language, **{package: version(package) for package in ("PyStemmer", "bm25s")}}
-
-
-def _pairs(letters: Sequence[str]) -> list[str]:
-    """Returns neighbouring letters two by two; a single letter stays as it is."""
-    return ["".join(pair) for pair in itertools.pairwise(letters)] or list(letters)
 
 
 def _stop_words(language: str) -> frozenset[str]:

@@ -1,8 +1,8 @@
 """Scores pairs of a query and a passage by a cross-encoder of sentence-transformers.
 
 In: a `CrossEncoderConfig` and pairs of texts. Out: one float32 per pair, the logit of the model: a sigmoid over it
-would change no order and make ties of large ones. The libraries are imported only when a model is loaded, because every
-run reads the config.
+would change no order and make ties of large ones. A model is loaded where it
+is needed, because every run reads the config.
 
 Weights are in float32 unless the config says otherwise: in bfloat16 a logit has three digits, so that many passages of
 a query have the same score.
@@ -23,6 +23,7 @@ from engine.models.precision import Precision, uses_bf16
 from engine.models.resolve import MODEL_CONFIG, model_digest, resolve_model
 from engine.runtime.identity import fields_of, placement
 from engine.search.encoder import MIN_TOKENS, PRECISIONS, encoding_device
+from engine.search.loading import Kind, load_model
 from engine.search.usage import length_limit
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class CrossEncoderConfig:
 
 
 class CrossEncoder:
-    """A cross-encoder that is loaded.
+    """A cross-encoder that is loaded; its attribute `max_tokens` says how much of a pair it reads.
 
     Args:
         config: which model, and how it reads.
@@ -91,8 +92,10 @@ class CrossEncoder:
     def __init__(self, config: CrossEncoderConfig, device: Device = "cpu") -> None:
         config.check()
         self.config = config
-        self._model = _load(config, device)
-        self._model.max_seq_length = length_limit(self._model, config.max_tokens)
+        bf16 = uses_bf16(Precision(config.precision), device)
+        self._model = load_model(Kind.CrossEncoder, config.model, key=config.key, bf16=bf16, device=device)
+        self.max_tokens = length_limit(self._model, config.max_tokens)
+        self._model.max_seq_length = self.max_tokens
 
     def score(self, queries: Sequence[str], passages: Sequence[str]) -> Scores:
         """Scores the passage beside each query, more being better: float32 (pairs,)."""
@@ -130,24 +133,3 @@ def _fault(folder: Path) -> str:
 def _json(file: Path) -> dict[str, Any]:
     values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return values if isinstance(values, dict) else {}
-
-
-def _load(config: CrossEncoderConfig, device: Device) -> Any:
-    import torch
-    from sentence_transformers import CrossEncoder as Model
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()  # it would be drawn over the console's own
-    bf16 = uses_bf16(Precision(config.precision), device)
-    try:
-        return Model(
-            str(resolve_model(config.model, key=config.key)),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"dtype": torch.bfloat16 if bf16 else torch.float32, "use_safetensors": True},
-        ).eval()
-    except (OSError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        remedy = "name a cross-encoder that sentence-transformers loads without trust_remote_code"
-        raise UserError(f"cannot be loaded ({reason})", where=f"{config.key}={config.model}", remedy=remedy) from error

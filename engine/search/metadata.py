@@ -1,14 +1,15 @@
 """What is known of passages beside their text, as filters and boosts that a person writes.
 
 In: the kept fields of a documents folder (`documents.keep_fields`), and texts such as `source=manual`,
-`date>=2024-01-01` or `date:180d`. Out: which passages are allowed, and the factor of each. A wrong field or value is
+`date>=2024-01-01` or `date=180d`. Out: which passages are allowed, and the factor of each. A wrong field or value is
 one line, before anything is searched.
 
-A condition is `FIELD OPERATOR VALUE` with one of = != < <= > >=; `source=manual|faq` allows either value. A passage
-without a value meets no condition but `!=`. A boost is `CONDITION:FACTOR`, which multiplies what the passages that meet
-it count, or `FIELD:HALF_LIFE` of a field of dates, such as `date:180d` (d, w or y): a passage counts half as much for
-each half-life that it is older than the newest one of the collection, so that a search gives the same on every day.
-One without a date counts as the oldest.
+A condition is `FIELD OPERATOR VALUE` with one of = != < <= > >=; `source=manual|faq` allows either value. `date=>=2024`
+is `date>=2024`, so that a shell or a person may write it like any other setting. A passage without a value meets no
+condition but `!=`. A boost is `CONDITION:FACTOR`, which multiplies what the passages that meet it count, or
+`FIELD=HALF_LIFE` of a field of dates, such as `date=180d` (d, w or y): a passage counts half as much for each half-life
+that it is older than the newest one of the collection, so that a search gives the same on every day. `date=newest`
+takes the median age for it. A passage without a date counts as the oldest.
 """
 
 from __future__ import annotations
@@ -33,11 +34,17 @@ from engine.search.order import Rows
 from engine.search.systems import System
 
 WHERE, BOOST = "where", "boost"
-"""The arguments that conditions and boosts are written as, for messages."""
+"""What stands before a field on the command line, with a dot: `where.source=manual`."""
+NEWEST = "newest"
+"""The word for a half-life that the collection sets."""
 
-_CONDITION = re.compile(r"\s*(?P<field>[^=!<>]+?)\s*(?P<operator>!=|>=|<=|=|>|<)\s*(?P<value>.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(
+    r"\s*(?P<field>[^=!<>]+?)\s*(?:=\s*(?=[=!<>]))?(?P<operator>!=|>=|<=|=|>|<)\s*(?P<value>.*?)\s*", re.DOTALL
+)
 _HALF_LIFE = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[dwy])")
 _DAYS = {"d": 1.0, "w": 7.0, "y": 365.25}
+_LEAST_DAYS = 1.0
+"""The shortest half-life that `newest` stands for."""
 _SECONDS_PER_DAY = 86_400
 _OPERATORS = {
     "=": pc.equal,
@@ -74,20 +81,28 @@ class Metadata:
         """
         is_allowed = np.ones(self.fields.num_rows, bool)
         for condition in conditions:
-            is_allowed &= self._meets(condition, f"{key}={condition}")
+            is_allowed &= self._meets(condition, f"{key}.{condition}")
         return is_allowed
 
     def factors(self, boosts: Sequence[str], key: str = BOOST) -> NDArray[np.float64]:
         """Computes the product of all boosts for each passage, (n,); see `allowed`."""
         factors = np.ones(self.fields.num_rows)
         for boost in boosts:
-            where = f"{key}={boost}"
+            where = f"{key}.{boost}"
             target, _, amount = boost.rpartition(":")
             if _CONDITION.fullmatch(target):
                 factors[self._meets(target, where)] *= _factor(amount, where)
             else:
-                factors *= 0.5 ** (self._ages(target.strip(), where) / _half_life(amount, where))
+                factors *= self._freshness(boost, where)
         return factors
+
+    def _freshness(self, boost: str, where: str) -> NDArray[np.float64]:
+        """Computes what each passage counts by its age, above 0 and 1 at most."""
+        field, _, written = boost.partition("=")
+        ages = self._ages(field.strip(), where)
+        if written.strip() != NEWEST:
+            return np.asarray(0.5 ** (ages / _half_life(written, where)))
+        return np.asarray(0.5 ** (ages / max(float(np.median(ages)), _LEAST_DAYS)))
 
     def _meets(self, condition: str, where: str) -> NDArray[np.bool_]:
         """Tells which passages meet one condition."""
@@ -108,7 +123,7 @@ class Metadata:
         """Computes by how many days each passage is older than the newest."""
         column = self._column(field, where)
         if not pa.types.is_temporal(column.type):
-            remedy = f"name a field of dates, or write {field}=VALUE:FACTOR"
+            remedy = f"name a field of dates, or write {BOOST}.{field}=VALUE:FACTOR"
             raise UserError(f"field {field!r} holds no dates", where=where, remedy=remedy)
         seconds = pa.timestamp("s", tz=getattr(column.type, "tz", None))
         times = column.cast(seconds, safe=False)
@@ -121,8 +136,9 @@ class Metadata:
     def _column(self, field: str, where: str) -> pa.Array:
         names = self.fields.column_names
         if field not in names:
+            types = ", ".join(f"{column.name} ({type_name(column.type)})" for column in self.fields.schema)
             keep = f"run once more with documents.keep_fields=[{field}], if documents have it"
-            remedy = f"{suggest(field, names)}; or {keep}" if names else keep
+            remedy = f"there are {types}; or {keep}" if types else keep
             raise UserError(f"no field {field!r} was kept", where=where, remedy=remedy)
         return self.fields[field].combine_chunks()
 
@@ -143,10 +159,23 @@ def with_metadata(
     if where:
         is_allowed = metadata.allowed(where)
         if not is_allowed.any():
-            shown = " ".join(f"{WHERE}={condition}" for condition in where)
+            shown = " ".join(f"{WHERE}.{condition}" for condition in where)
             raise UserError("no passage meets this", where=shown, remedy="ask for less")
         system = FilteredSystem(system.name, system, is_allowed)
     return BoostedSystem(system.name, system, metadata.factors(boost), ranks_of_ids) if boost else system
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Returns what people call the type of a kept field."""
+    if pa.types.is_boolean(kind):
+        return "true or false"
+    if pa.types.is_date(kind):
+        return "date"
+    if pa.types.is_timestamp(kind):
+        return "time"
+    if pa.types.is_integer(kind):
+        return "whole number"
+    return "number" if pa.types.is_floating(kind) else "text"
 
 
 def _refuse_unknown(values: Sequence[str], is_met: Sequence[NDArray[np.bool_]], column: pa.Array, where: str) -> None:
@@ -206,6 +235,6 @@ def _half_life(text: str, where: str) -> float:
     """Returns a half-life in days."""
     parsed = _HALF_LIFE.fullmatch(text.strip())
     if parsed is None or not float(parsed["number"]):
-        remedy = "write FIELD:HALF_LIFE in days, weeks or years, such as date:180d, or CONDITION:FACTOR"
+        remedy = f"write FIELD={NEWEST}, FIELD=HALF_LIFE such as date=180d (d, w or y), or CONDITION:FACTOR"
         raise UserError(f"{text!r} is no half-life", where=where, remedy=remedy)
     return float(parsed["number"]) * _DAYS[parsed["unit"]]

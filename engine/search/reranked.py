@@ -92,7 +92,7 @@ class RerankedSystem:
 
         def search_to(depth: int) -> Ranking:
             found = search(depth) if depth > self.depth else pool
-            rows, ordered = reordered(found, scores, self.ranks_of_ids)
+            rows, ordered = rescored(found, scores, self.ranks_of_ids)
             return rows[:, :depth], ordered[:, :depth]
 
         return search_to
@@ -120,7 +120,7 @@ def score_pool(scorer: PairScorer, queries: Sequence[str], texts: Sequence[str],
     return scores
 
 
-def reordered(found: Ranking, scores: Scores, ranks_of_ids: Rows) -> Ranking:
+def rescored(found: Ranking, scores: Scores, ranks_of_ids: Rows) -> Ranking:
     """Orders the first passages of a ranking by new scores, and lets the rest follow in its order.
 
     Args:

@@ -7,8 +7,8 @@ Python's own word characters leave marks out, which would cut Hindi, Tamil or Ar
 else parts words, apostrophes and hyphens too.
 
 In a script that puts no spaces between words, every letter with its marks is a word. That needs no dictionary and
-means the same on every machine. What is built on top (`engine/search/analyser.py`) asks for `runs`, which also tell
-which of these letters touch.
+means the same on every machine. `runs` also tells which of these letters touch, and `pieces` pairs those that do, for
+search by words (`engine/search/analyser.py`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ _UNSPACED = (
     r"\U00020000-\U0003ffff"  # Han, later extensions
 )
 """Blocks whose scripts are written without spaces between words, as the inside of a regular expression's `[...]`."""
+_HANGUL = r"\uac00-\ud7a3"
+"""The block of Korean syllables, in the same form."""
 _INVISIBLE = re.compile(
     r"[\u00ad\u034f\u061c\u180b-\u180f\u200c-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0100-\U000e01ef]"
 )
@@ -69,12 +71,25 @@ def runs(text: str) -> list[list[str]]:
     ]
 
 
-def patterns() -> dict[str, str]:
-    """Returns the regular expressions behind `runs`, for a program that has to find the same words without this one.
+def pieces(text: str) -> list[str]:
+    """Returns what search by words counts, in order: words, and pairs of letters where no dictionary parts words.
 
-    `invisible` is deleted before a text is folded; `run` matches a run of the folded text, and `word` a word of a run.
+    Pairs of neighbouring letters stand for the words of scripts without spaces between words, and for Korean ones,
+    whose endings hang on their stems: `"GPU로 학습 京都人"` gives gpu, 로, 학습, 京都 and 都人. A single letter stays
+    as it is.
     """
-    return {"invisible": _INVISIBLE.pattern, "run": _run_pattern().pattern, "word": _word_pattern().pattern}
+    if text.isascii():
+        return words(text)
+    return list(map("".join, _piece_pattern().findall(_folded(text))))
+
+
+def patterns() -> dict[str, str]:
+    """Returns the regular expressions behind `pieces`, for a program that has to find the same without this one.
+
+    `invisible` is deleted before a text is folded. `term` matches in the folded text; one of its groups is not empty,
+    and that is the piece.
+    """
+    return {"invisible": _INVISIBLE.pattern, "term": _piece_pattern().pattern}
 
 
 def is_unspaced(text: str) -> bool:
@@ -106,11 +121,36 @@ def _run_pattern() -> re.Pattern[str]:
 
 
 @functools.cache
+def _piece_pattern() -> re.Pattern[str]:
+    """Matches the pieces of a folded text, one in each match, in one of three groups.
+
+    A pair is looked at and only its first letter taken, so that the next pair begins with the second. That one is taken
+    too where the run of letters ends with it.
+    """
+    marks, letter = _marks(), _UNSPACED_LETTER.pattern
+    other, syllable, unspaced = rf"[^\W{_UNSPACED}{_HANGUL}]", f"[{_HANGUL}]", rf"{letter}[{marks}]*"
+    word = rf"({other}+(?:[{marks}]+{other}*)*)"
+    korean = rf"(?=({syllable}{syllable}?)){syllable}(?:{syllable}(?!{syllable}))?"
+    pair = rf"(?=({unspaced}(?:{unspaced})?)){unspaced}(?:{unspaced}(?!{letter}|[{marks}]))?"
+    return re.compile(f"{word}|{korean}|{pair}")
+
+
+@functools.cache
 def _word_kinds() -> tuple[str, str]:
     """Makes the patterns of a word in scripts with and without spaces. They take 0.05 s."""
-    marks = "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in _mark_ranges())
-    spaced_letter = rf"[^\W{_UNSPACED}]"
+    marks, spaced_letter = _marks(), rf"[^\W{_UNSPACED}]"
     return rf"{spaced_letter}+(?:[{marks}]+{spaced_letter}*)*", rf"{_UNSPACED_LETTER.pattern}[{marks}]*"
+
+
+@functools.cache
+def _marks() -> str:
+    """Lists all combining marks, as the inside of a regular expression's `[...]`."""
+    return "".join(f"{_escape(first)}-{_escape(last)}" for first, last in _mark_ranges())
+
+
+def _escape(point: int) -> str:
+    """Writes a code point as a regular expression does."""
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def _mark_ranges() -> Iterator[tuple[int, int]]:

@@ -27,8 +27,18 @@ SHIPPED = Path(__file__).resolve().parents[2] / "conf" / "expand"
 """The folder of the expansions that ship."""
 RERANKS = "reranks"
 """The name under which the report finds the scores of passages."""
+FIRST = "base_half_words"
+"""The name of the system whose first passages are put in another order: base and BM25, a half each."""
+EXPANDED, BY, WITH, FAKE = "base_with_", "_by_", "_and_", "_fake"
+"""What names of asked systems are made of: what an expansion follows, what stands between the first system and who
+orders its passages, alone or with the first order, and the mark of answers that the fake generator computed."""
 MOST_RERANKED = 100
 """The passages that a fusion takes of each of its parts: no more can be put into another order."""
+
+
+def is_asked_name(name: str) -> bool:
+    """Tells whether a name is kept for the systems that need a model to be asked."""
+    return name.startswith((EXPANDED, FIRST))
 
 
 class SearchedAs(Enum):

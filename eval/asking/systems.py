@@ -15,15 +15,11 @@ from engine.search.fusion import FusedSystem, Part
 from engine.search.reordered import ReorderedSystem
 from engine.search.systems import DenseSystem, System
 from eval.asking.answers import is_fake, read_scores, read_texts
-from eval.asking.config import RERANKS, AskingConfig, SearchedAs
+from eval.asking.config import BY, EXPANDED, FAKE, FIRST, RERANKS, WITH, AskingConfig, SearchedAs
 
 if TYPE_CHECKING:
     from engine.search.order import Rows
     from eval.retrieval.corpus import Corpus
-
-FIRST = "base_half_words"
-"""The name of the system whose first passages are put in another order: base and BM25, a half each."""
-_EXPANDED, _BY, _WITH, _FAKE = "base_with_", "_by_", "_and_", "_fake"
 
 
 def expansion_input(name: str) -> str:
@@ -52,7 +48,7 @@ def asked_systems(
     assert isinstance(base, DenseSystem), "the base is a bi-encoder"
     for expansion in config.expanded_by():
         folder, searched_as = inputs[expansion_input(expansion)], config.expansions[expansion].searched_as
-        name = f"{_EXPANDED}{expansion}{_marked(folder)}"
+        name = f"{EXPANDED}{expansion}{_marked(folder)}"
         texts_of = read_texts(folder, searched_as, name)
         is_passage = searched_as is SearchedAs.passage
         made.append(
@@ -61,7 +57,7 @@ def asked_systems(
     if config.rerank_by:
         assert config.reranked, "the pipeline says where the scores stand"
         first, folder = first_stage(named["bm25"], base, ranks), inputs[RERANKS]
-        for relation, weight in ((_BY, 1.0), (_WITH, config.rerank_weight)):
+        for relation, weight in ((BY, 1.0), (WITH, config.rerank_weight)):
             name = f"{FIRST}{relation}{config.rerank_by}{_marked(folder)}"
             scores_of = read_scores(folder, config.reranked, corpus.passage_ids, name)
             made.append(ReorderedSystem(name, first, scores_of, weight))
@@ -75,15 +71,15 @@ def is_asked(system: System) -> bool:
 
 def describe_asked(name: str) -> str | None:
     """Puts the name of such a system into words; None for any other."""
-    plain, fake = name.removesuffix(_FAKE), " (fake generator)" if name.endswith(_FAKE) else ""
-    if plain.startswith(_EXPANDED):
-        return f"base + {plain.removeprefix(_EXPANDED)}{fake}"
+    plain, fake = name.removesuffix(FAKE), " (fake generator)" if name.endswith(FAKE) else ""
+    if plain.startswith(EXPANDED):
+        return f"base + {plain.removeprefix(EXPANDED)}{fake}"
     first = "base + words, half each"
-    for relation, words in ((_BY, "in the order of"), (_WITH, "with")):
+    for relation, words in ((BY, "in the order of"), (WITH, "with")):
         if plain.startswith(f"{FIRST}{relation}"):
             return f"{first}, {words} {plain.removeprefix(FIRST + relation)}{fake}"
     return None
 
 
 def _marked(folder: Path) -> str:
-    return _FAKE if is_fake(folder) else ""
+    return FAKE if is_fake(folder) else ""

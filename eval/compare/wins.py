@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from eval.compare.runs import ComparedRun, Query, Reached
+from eval.page.changed import ChangedQuery, moved_most
 from eval.page.texts import excerpt
 from eval.retrieval.metrics import HEADLINE
 
@@ -21,34 +22,13 @@ SHOWN = 8
 
 
 @dataclass(frozen=True)
-class MovedQuery:
-    """One query on which two runs differ.
-
-    Attributes:
-        query: its text.
-        document_id: the relevant document that the better of the two ranks first; "" where none is known.
-        passage: the start of that document.
-        rank_before, rank_after: rank of the first relevant document in the first run and in the other; 0: not found.
-        before, after: nDCG@10 in the first run and in the other.
-    """
-
-    query: str
-    document_id: str
-    passage: str
-    rank_before: int
-    rank_after: int
-    before: float
-    after: float
-
-
-@dataclass(frozen=True)
 class Wins:
     """The queries that gained and lost most in a run beside the first, and how many did."""
 
     run: str
     """The name of the other run."""
-    better: Sequence[MovedQuery]
-    worse: Sequence[MovedQuery]
+    better: Sequence[ChangedQuery]
+    worse: Sequence[ChangedQuery]
     num_better: int
     num_worse: int
     num_same: int
@@ -71,32 +51,30 @@ def find_wins(first: ComparedRun, other: ComparedRun, kind: str, queries: Sequen
     if before is None or after is None:
         return None
     gains = np.array([after[query].values[HEADLINE] - before[query].values[HEADLINE] for query in queries])
-    order = np.argsort(gains, kind="stable")
-    worse = [int(row) for row in order if gains[row] < 0]
-    better = [int(row) for row in order[::-1] if gains[row] > 0]
+    changed = moved_most(gains)
 
-    def moved(rows: Sequence[int]) -> list[MovedQuery]:
+    def moved(rows: Sequence[int]) -> list[ChangedQuery]:
         pairs = [(queries[row].text, before[queries[row]], after[queries[row]]) for row in rows]
         return [_moved(*pair, (first, other)) for pair in pairs]
 
     return Wins(
         other.name,
-        moved(better[:SHOWN]),
-        moved(worse[:SHOWN]),
-        len(better),
-        len(worse),
-        len(gains) - len(better + worse),
+        moved(changed.better[:SHOWN]),
+        moved(changed.worse[:SHOWN]),
+        len(changed.better),
+        len(changed.worse),
+        changed.num_same,
     )
 
 
-def _moved(text: str, before: Reached, after: Reached, runs: tuple[ComparedRun, ComparedRun]) -> MovedQuery:
+def _moved(text: str, before: Reached, after: Reached, runs: tuple[ComparedRun, ComparedRun]) -> ChangedQuery:
     ranked = [(reached.best_rank, number) for number, reached in enumerate((before, after)) if reached.best_rank]
     document, passage = "", ""
     if ranked:
         number = min(ranked)[1]
         document = (before, after)[number].best_document
         passage = _first_passage(runs[number], document)
-    return MovedQuery(
+    return ChangedQuery(
         text,
         document,
         passage,

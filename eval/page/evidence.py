@@ -19,6 +19,7 @@ from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import ExamplesFolder
 from engine.text.hashes import Integers
 from eval.evaluation import Evaluation
+from eval.page.changed import ChangedQuery, moved_most
 from eval.page.texts import excerpt, first_passages
 from eval.page.wins import Wins, find_wins
 from eval.retrieval.corpus import Corpus
@@ -40,29 +41,6 @@ class ShownSample:
     reason: str
     detail: str
     conditions: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class ChangedQuery:
-    """One query whose ranking moved.
-
-    Attributes:
-        query_id: id of the query.
-        query: its text.
-        document_id: the relevant document that the better of the two rankings puts first.
-        passage: the start of that document.
-        rank_before, rank_after: rank of the first relevant document with base and tuned; 0: not among the first k.
-        before, after: nDCG@10 with base and tuned.
-    """
-
-    query_id: str
-    query: str
-    document_id: str
-    passage: str
-    rank_before: int
-    rank_after: int
-    before: float
-    after: float
 
 
 @dataclass(frozen=True)
@@ -138,16 +116,13 @@ def find_changes(results: Results, corpus: Corpus, count: int) -> Changes:
     """Finds the `count` queries with the largest gains and losses in nDCG@10 from base to tuned."""
     before, after = results.scores["base"].values[HEADLINE], results.scores["tuned"].values[HEADLINE]
     gains = after - before
-    order = np.argsort(gains, kind="stable")
-    worse = [int(row) for row in order if gains[row] < 0]
-    better = [int(row) for row in order[::-1] if gains[row] > 0]
-    passages = first_passages(corpus)
+    moved, passages = moved_most(gains), first_passages(corpus)
     return Changes(
-        better=[_changed(results, row, passages) for row in better[:count]],
-        worse=[_changed(results, row, passages) for row in worse[:count]],
-        num_better=len(better),
-        num_worse=len(worse),
-        num_same=len(gains) - len(better) - len(worse),
+        better=[_changed(results, row, passages) for row in moved.better[:count]],
+        worse=[_changed(results, row, passages) for row in moved.worse[:count]],
+        num_better=len(moved.better),
+        num_worse=len(moved.worse),
+        num_same=moved.num_same,
     )
 
 
@@ -178,7 +153,6 @@ def _changed(results: Results, row: int, passages: Mapping[str, str]) -> Changed
     ranked = [(rank, document) for rank, document in ranks.values() if rank]
     document = min(ranked)[1] if ranked else max(judged, key=lambda name: judged[name])
     return ChangedQuery(
-        query_id=query_id,
         query=results.benchmark.queries[query_id],
         document_id=document,
         passage=excerpt(passages.get(document, "")),
@@ -186,4 +160,5 @@ def _changed(results: Results, row: int, passages: Mapping[str, str]) -> Changed
         rank_after=ranks["tuned"][0],
         before=values["base"],
         after=values["tuned"],
+        query_id=query_id,
     )

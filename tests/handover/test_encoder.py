@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.handover.encoder import write_encoder
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from engine.handover.encoder import write_encoder, write_model
+from engine.search.encoder import Encoder, EncoderConfig
+from tests.support.training import WORDS, write_base
 
 LARGE = b"x" * (1 << 20)
 
@@ -15,7 +21,7 @@ def test_weights_are_linked_and_what_people_edit_is_copied(tmp_path: Path) -> No
     (model / "model.safetensors").write_bytes(LARGE)
     (model / "config.json").write_text("{}")
     (model / "1_Pooling" / "config.json").write_text("[]")
-    write_encoder(model, tmp_path / "encoder")
+    write_model(model, tmp_path / "encoder")
     written = {path.relative_to(tmp_path / "encoder").as_posix() for path in (tmp_path / "encoder").rglob("*.*")}
     assert written == {"model.safetensors", "config.json", "1_Pooling/config.json"}
     assert (tmp_path / "encoder" / "model.safetensors").samefile(model / "model.safetensors")
@@ -29,7 +35,7 @@ def test_what_is_no_part_of_the_model_stays_behind(tmp_path: Path) -> None:
     for name in ("config.json", "_DONE", "record.json", *weights, ".hidden"):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text("")
-    write_encoder(model, tmp_path / "encoder")
+    write_model(model, tmp_path / "encoder")
     assert {path.name for path in (tmp_path / "encoder").iterdir()} == {"config.json", "model.safetensors"}
 
 
@@ -40,7 +46,7 @@ def test_a_layer_that_has_its_weights_in_one_form_only_keeps_them(tmp_path: Path
     (tmp_path / "model" / "2_Dense").mkdir(parents=True)
     layer.save(str(tmp_path / "model" / "2_Dense"), safe_serialization=False)
     (tmp_path / "model" / "model.safetensors").write_bytes(b"")
-    write_encoder(tmp_path / "model", tmp_path / "encoder")
+    write_model(tmp_path / "model", tmp_path / "encoder")
     loaded = Dense.load(str(tmp_path / "encoder" / "2_Dense"))
     assert loaded.linear.weight.tolist() == layer.linear.weight.tolist()
 
@@ -52,6 +58,45 @@ def test_a_snapshot_of_links_becomes_files(tmp_path: Path) -> None:
     (tmp_path / "snapshot").mkdir()
     (tmp_path / "snapshot" / "model.safetensors").symlink_to("../blobs/0a")
     (tmp_path / "snapshot" / "config.json").symlink_to("../blobs/0b")
-    write_encoder(tmp_path / "snapshot", tmp_path / "encoder")
+    write_model(tmp_path / "snapshot", tmp_path / "encoder")
     assert not [path for path in (tmp_path / "encoder").iterdir() if path.is_symlink()]
     assert (tmp_path / "encoder" / "model.safetensors").read_bytes() == LARGE
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same random weights as an encoder, as a transformer alone, and with a layer more for queries."""
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.models import Dense, Normalize, Pooling, Transformer
+
+    root = tmp_path_factory.mktemp("models")
+    encoder = write_base(root)
+    reader = Transformer(str(root / "plain"))
+    sides = Router.for_query_document([Dense(32, 32), Normalize()], [Normalize()])
+    adapted = SentenceTransformer(modules=[reader, Pooling(32), sides], device="cpu")
+    adapted.save_pretrained(str(root / "adapter"), create_model_card=False)
+    return {"encoder": encoder, "plain": root / "plain", "adapter": root / "adapter"}
+
+
+@pytest.mark.parametrize("name", ["encoder", "plain", "adapter"])
+def test_the_folder_encodes_as_was_measured_without_being_told_how(
+    name: str, models: dict[str, Path], tmp_path: Path
+) -> None:
+    from sentence_transformers import SentenceTransformer
+
+    prompts = f"{WORDS[0]} ", f"{WORDS[1]} "
+    encoder = Encoder(EncoderConfig(str(models[name]), *prompts, max_tokens=9, precision="fp32"), device="cpu")
+    write_encoder(models[name], encoder, tmp_path / "encoder")
+    alone = SentenceTransformer(str(tmp_path / "encoder"), device="cpu")
+    text = " ".join(WORDS[2:20])
+    assert alone.max_seq_length == encoder.max_tokens == 9
+    assert (alone.similarity_fn_name, alone.default_prompt_name) == ("cosine", None)
+    queries, passages = encoder.encode_queries([text]), encoder.encode_passages([text])
+    assert unit(alone.encode_query([text])) == pytest.approx(queries, abs=1e-6)
+    assert unit(alone.encode_document([text])) == pytest.approx(passages, abs=1e-6)
+    assert abs(queries - passages).max() > 1e-3
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)

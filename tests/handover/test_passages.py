@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +30,26 @@ def test_rows_are_found_by_their_offsets(tmp_path: Path) -> None:
     documents, folder = DocumentsFolder(tmp_path), SystemFolder(tmp_path / "system")
     write_passages(documents, IDS, folder)
     arrays = np.load(folder.rows_file)
-    with folder.passages_file.open("rb") as file:
-        for row, offset in enumerate(arrays["offsets"]):
-            file.seek(offset)
-            assert json.loads(file.readline()) == rows[row]
+    lines = folder.passages_file.read_bytes()
+    for row, (start, end) in enumerate(itertools.pairwise(arrays["offsets"])):
+        assert json.loads(lines[start:end]) == rows[row]
+    assert end == len(lines)
     assert [IDS[row] for row in np.argsort(arrays["order"])] == sorted(IDS, reverse=True)
+
+
+def test_kept_fields_stand_beside_a_passage_as_filters_read_them(tmp_path: Path) -> None:
+    row = {"passage_id": "a", "document_id": "a", "title": "", "text": "b", "position": 0, "num_tokens": 1}
+    table = pa.Table.from_pylist([row], schema=PASSAGES)
+    kept = {"date": date(2024, 1, 31), "changed": datetime(2024, 1, 31, 8, tzinfo=UTC), "source": "faq", "stars": None}
+    for name, value in kept.items():
+        table = table.append_column(f"field_{name}", pa.array([value]))
+    pq.write_table(table, tmp_path / "passages.parquet")
+    (tmp_path / "system").mkdir()
+    folder = SystemFolder(tmp_path / "system")
+    write_passages(DocumentsFolder(tmp_path), ["a"], folder)
+    assert json.loads(folder.passages_file.read_text())["fields"] == {
+        "date": "2024-01-31",
+        "changed": "2024-01-31T08:00:00+00:00",
+        "source": "faq",
+        "stars": None,
+    }

@@ -30,6 +30,7 @@ ENCODER = {
     "dtype": "float32",
     "dimensions": 384,
 }
+RERANKER = {"name": "cross-encoder/x", "depth": 20, "max_tokens": 512}
 NATIVE = {"queries": 20, "min_max_weight": 0.52, "min_max_kept": 0.93, "reciprocal_kept": 0.81}
 WEIGHTS = {"words": 1.0, "meaning": 0.0, "words and meaning": 0.45}
 STRANGE = [
@@ -53,19 +54,18 @@ def settings_of(kind: str, language: str = "german") -> dict[str, Any]:
         settings["encoder"] = ENCODER
     native = NATIVE if kind == "words and meaning" else None
     figures = {"queries": 1234, "of": "judged questions of x", "systems": {"base": {"mean": 0.5, "ci95": (0.4, 0.6)}}}
-    return settings | {"native_fusion": native, "figures": figures}
+    return settings | {"native_fusion": native, "figures": figures, "fields": {}}
 
 
 @pytest.mark.parametrize("language", [*LANGUAGES, MIXED])
 def test_the_program_reads_texts_as_bm25_did(language: str) -> None:
     settings = settings_of("words", language)
     program = ast.parse(render_search(settings))
-    wanted = {"terms", "pairs"}
-    functions = [node for node in program.body if isinstance(node, ast.FunctionDef) and node.name in wanted]
-    scope: dict[str, Any] = {"ANALYSER": json.loads(json.dumps(settings["analyser"]))}
+    functions = [node for node in program.body if isinstance(node, ast.FunctionDef) and node.name == "terms"]
+    scope: dict[str, Any] = {"SYSTEM": json.loads(json.dumps({"analyser": settings["analyser"]}))}
     imports = "import re, unicodedata\n"
     if settings["analyser"]["stemmer"]:
-        imports += "import Stemmer\nSTEMMER = Stemmer.Stemmer(ANALYSER['stemmer'])\n"
+        imports += 'import Stemmer\nSTEMMER = Stemmer.Stemmer(SYSTEM["analyser"]["stemmer"])\n'
     exec(imports, scope)
     exec(compile(ast.Module(functions, []), "search.py", "exec"), scope)
     analyser = Analyser(language)
@@ -73,18 +73,38 @@ def test_the_program_reads_texts_as_bm25_did(language: str) -> None:
         assert scope["terms"](text) == analyser.terms(text)
 
 
+def lines_of_code(text: str) -> int:
+    """Lines that are neither blank, nor a comment, nor a docstring."""
+    tree = ast.parse(text)
+    documented = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.FunctionDef)]
+    left_out = {line for node in documented if ast.get_docstring(node) for line in span(node.body[0])}
+    lines = enumerate(text.splitlines(), start=1)
+    return sum(bool(line.strip()) and line.lstrip()[0] != "#" and number not in left_out for number, line in lines)
+
+
+def span(node: ast.stmt) -> range:
+    """The lines of a statement."""
+    return range(node.lineno, (node.end_lineno or node.lineno) + 1)
+
+
 @pytest.mark.parametrize("kind", WEIGHTS)
+@pytest.mark.parametrize("reranker", [None, RERANKER])
 @pytest.mark.parametrize("language", ["german", "korean"])
-def test_the_program_is_clean_and_imports_what_it_needs(kind: str, language: str, tmp_path: Path) -> None:
-    settings = settings_of(kind, language)
+def test_the_program_is_clean_and_imports_what_it_needs(
+    kind: str, reranker: dict[str, Any] | None, language: str, tmp_path: Path
+) -> None:
+    settings = settings_of(kind, language) | ({"reranker": reranker} if reranker else {})
     text = render_search(settings)
     tree = ast.parse(text)
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {getattr(node, "module", None) or node.names[0].name for node in imports}
-    assert ("faiss" in names) == ("sentence_transformers" in names) == (kind != "words")
+    assert ("faiss" in names) == (kind != "words")
+    assert ("sentence_transformers" in names) == ("torch" in names) == (kind != "words" or bool(reranker))
+    assert ("CrossEncoder" in text) == bool(reranker)
     assert ("bm25s" in names) == (kind != "meaning")
     assert ("Stemmer" in names) == (kind != "meaning" and language == "german") == ("PyStemmer" in packages(settings))
-    assert len(text.splitlines()) <= 125, "it is to be read"
+    assert lines_of_code(text) <= (60 if reranker else 55), "it is to be read"
+    assert len(text.splitlines()) <= (90 if kind == "words and meaning" else 60)
     (tmp_path / "search.py").write_text(text)
     for command in (
         ("check", "--isolated", "--select=E,F,W,I,B,UP", "--ignore=B905"),

@@ -64,7 +64,7 @@ def test_a_model_that_scores_no_pairs_is_refused_by_its_files(tmp_path: Path, mo
     def refuse(*_: object) -> None:
         raise AssertionError("no model is loaded to find that out")
 
-    monkeypatch.setattr(cross_encoder, "_load", refuse)
+    monkeypatch.setattr(cross_encoder, "load_model", refuse)
     encoder = write_tiny_model(tmp_path / "encoder")
     with pytest.raises(UserError, match=r"is no cross-encoder: its config\.json names BertModel; name a cross-encoder"):
         CrossEncoderConfig(str(encoder)).identity()

@@ -42,6 +42,9 @@ def allowed(*conditions: str) -> list[int]:
         ("source!=manual", [1, 3]),
         ("source!=manual|faq", [3]),
         ("date>=2023-07-05", [0, 1]),
+        ("date=>=2023-07-05", [0, 1]),
+        ("source=!=manual", [1, 3]),
+        ("stars = < 2.5", [0, 1]),
         ("date<2023-07-05", [3]),
         ("date=2024-01-01", [0]),
         ("date!=2024-01-01", [1, 2, 3]),
@@ -67,14 +70,14 @@ def test_all_conditions_are_met_and_none_allows_all() -> None:
 @pytest.mark.parametrize(
     ("condition", "said"),
     [
-        ("source", "where=source: is no condition; write FIELD=VALUE"),
-        ("sauce=manual", "where=sauce=manual: no field 'sauce' was kept; did you mean 'source'?"),
-        ("source=manul", "where=source=manul: no passage has the value 'manul'; did you mean 'manual'?"),
-        ("date>=last year", "where=date>=last year: 'last year' does not fit the field; write a date such as"),
-        ("changed<noon", "where=changed<noon: 'noon' does not fit the field; write a time such as"),
-        ("stars=many", "where=stars=many: 'many' does not fit the field; write a number"),
-        ("price<cheap", "where=price<cheap: 'cheap' does not fit the field; write a number"),
-        ("open=maybe", "where=open=maybe: 'maybe' does not fit the field; write true or false"),
+        ("source", "where.source: is no condition; write FIELD=VALUE"),
+        ("sauce=manual", "where.sauce=manual: no field 'sauce' was kept; there are source (text), date (date), "),
+        ("source=manul", "where.source=manul: no passage has the value 'manul'; did you mean 'manual'?"),
+        ("date>=last year", "where.date>=last year: 'last year' does not fit the field; write a date such as"),
+        ("changed<noon", "where.changed<noon: 'noon' does not fit the field; write a time such as"),
+        ("stars=many", "where.stars=many: 'many' does not fit the field; write a number"),
+        ("price<cheap", "where.price<cheap: 'cheap' does not fit the field; write a number"),
+        ("open=maybe", "where.open=maybe: 'maybe' does not fit the field; write true or false"),
     ],
 )
 def test_a_slip_is_one_line(condition: str, said: str) -> None:
@@ -89,24 +92,30 @@ def test_without_kept_fields_the_way_to_have_them_is_told() -> None:
 
 
 def test_boosts() -> None:
+    assert FIELDS.factors(["stars=>=2:0.5"]).tolist() == [1, 0.5, 0.5, 1]
     assert FIELDS.factors(["source=manual:2", "stars>=2:0.5"]).tolist() == [2, 0.5, 1, 1]
-    newest = FIELDS.factors(["date:180d"])
+    newest = FIELDS.factors(["date=180d"])
     assert newest[:2] == pytest.approx([1, 0.5])
     assert newest[2] == newest[3] == pytest.approx(0.5 ** (730 / 180)), "without a date it counts as the oldest"
-    assert FIELDS.factors(["changed:1d"]) == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1])
-    assert FIELDS.factors(["changed:1w"])[2] == pytest.approx(0.5 ** (1 / 7))
+    ages = [0, 180, 730, 730]
+    assert FIELDS.factors(["date=newest"]) == pytest.approx([0.5 ** (age / 455) for age in ages]), (
+        "the median age halves"
+    )
+    assert FIELDS.factors(["changed=1d"]) == pytest.approx([1 / 8, 1 / 4, 1 / 2, 1])
+    assert FIELDS.factors(["changed=1w"])[2] == pytest.approx(0.5 ** (1 / 7))
     assert FIELDS.factors([]).tolist() == [1, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("boost", "said"),
     [
-        ("date", "boost=date: no field '' was kept"),
-        ("date:soon", "boost=date:soon: 'soon' is no half-life; write FIELD:HALF_LIFE"),
-        ("date:0d", "boost=date:0d: '0d' is no half-life"),
-        ("source:180d", "boost=source:180d: field 'source' holds no dates"),
-        ("source=faq:much", "boost=source=faq:much: 'much' is no factor"),
-        ("source=faq:-1", "boost=source=faq:-1: '-1' is no factor"),
+        ("date", "boost.date: '' is no half-life; write FIELD=newest"),
+        ("date=soon", "boost.date=soon: 'soon' is no half-life; write FIELD=newest, FIELD=HALF_LIFE"),
+        ("date=0d", "boost.date=0d: '0d' is no half-life"),
+        ("sauce=newest", "boost.sauce=newest: no field 'sauce' was kept; there are source (text)"),
+        ("source=180d", "boost.source=180d: field 'source' holds no dates"),
+        ("source=faq:much", "boost.source=faq:much: 'much' is no factor"),
+        ("source=faq:-1", "boost.source=faq:-1: '-1' is no factor"),
     ],
 )
 def test_a_boost_that_cannot_be_meant_is_refused(boost: str, said: str) -> None:
@@ -124,5 +133,5 @@ def test_a_system_with_filters_and_boosts() -> None:
     assert narrow.prepare(["heat"])(4)[0].tolist() == [[2, -1]]
     found = FoundSystem("x", (np.array([[0, 1, 2]]), np.array([[3, 2.9, 1]], np.float32)))
     assert with_metadata(found, FIELDS, ranks, boost=["source=faq:2"]).prepare([""])(1)[0].tolist() == [[1]]
-    with pytest.raises(UserError, match=r"where=stars>2 where=source=faq: no passage meets this"):
+    with pytest.raises(UserError, match=r"where.stars>2 where.source=faq: no passage meets this"):
         with_metadata(words, FIELDS, ranks, where=["stars>2", "source=faq"])

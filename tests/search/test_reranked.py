@@ -7,7 +7,7 @@ import pytest
 
 from engine.search.fusion import FoundSystem, FusedSystem, Part
 from engine.search.order import id_ranks
-from engine.search.reranked import RememberingScorer, RerankedSystem, reordered
+from engine.search.reranked import RememberingScorer, RerankedSystem, rescored
 from tests.support.scorers import ByNumber
 
 IDS = [f"p{row}" for row in range(8)]
@@ -34,8 +34,8 @@ def test_a_smaller_depth_follows_from_the_scores_of_a_larger_one() -> None:
     ranking = FOUND.ranking
     scores = np.array([[1, 2, 3, 4, 5], [1, 2, 3, -np.inf, -np.inf]], np.float32)
     for depth, expected in ((1, [3, 1, 4, 0, 5]), (2, [1, 3, 4, 0, 5]), (5, [5, 0, 4, 1, 3])):
-        assert reordered(ranking, scores[:, :depth], RANKS)[0][0].tolist() == expected
-    assert reordered(ranking, scores, RANKS)[0][1].tolist() == [6, 7, 2, -1, -1]
+        assert rescored(ranking, scores[:, :depth], RANKS)[0][0].tolist() == expected
+    assert rescored(ranking, scores, RANKS)[0][1].tolist() == [6, 7, 2, -1, -1]
 
 
 def test_a_pair_is_scored_once_while_it_is_remembered_and_anew_while_time_is_measured() -> None:

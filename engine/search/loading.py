@@ -1,0 +1,56 @@
+"""Loads a model of sentence-transformers, or says in one line why it cannot be loaded.
+
+In: the name of a model, and where and in what it computes. Out: the model, ready to compute. Encoders and
+cross-encoders are loaded here in one way: from files at hand, and none of their code is run. The libraries are imported
+only here, because every run reads the configs of both.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UserError
+from engine.models.resolve import resolve_model
+
+if TYPE_CHECKING:
+    from engine.models.precision import Device
+
+
+class Kind(Enum):
+    """A class of sentence-transformers; the value is what people call its models."""
+
+    SentenceTransformer = "text encoder"
+    CrossEncoder = "cross-encoder"
+
+
+def load_model(kind: Kind, name: str, *, key: str, bf16: bool, device: Device) -> Any:
+    """Loads a model.
+
+    Args:
+        kind: what it is to be.
+        name: `bundled:NAME`, a folder or a hub id.
+        key: the config key that named it, for messages.
+        bf16: whether its weights are to be in bfloat16; else they are in float32.
+        device: where it computes.
+
+    Raises:
+        UserError: there is no such model, or it is none of this kind, or needs code of its own.
+    """
+    import sentence_transformers
+    import torch
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # it would be drawn over the console's own
+    try:
+        return getattr(sentence_transformers, kind.name)(
+            str(resolve_model(name, key=key)),
+            device=device,
+            local_files_only=True,
+            trust_remote_code=False,
+            model_kwargs={"dtype": torch.bfloat16 if bf16 else torch.float32, "use_safetensors": True},
+        ).eval()
+    except (OSError, ValueError) as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        remedy = f"name a {kind.value} that sentence-transformers loads without trust_remote_code"
+        raise UserError(f"cannot be loaded ({reason})", where=f"{key}={name}", remedy=remedy) from error
