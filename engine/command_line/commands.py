@@ -1,4 +1,4 @@
-"""Small commands that read finished runs: trace one sample, search as the run would.
+"""A small command that reads a finished run: trace one sample. And the place in which such commands work.
 
 In: paths and ids as typed. Out: text on the terminal and an exit code; a run that is not one is a UserError.
 """
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from rich.markup import escape
 from rich.panel import Panel
-from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.documents import DocumentsFolder
@@ -20,22 +19,13 @@ from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PlannedRow, PromptsFolder, planned_row, planned_rows, size_of
 from engine.artifacts.rows import RowsFolder
 from engine.artifacts.samples import SamplesFolder
-from engine.artifacts.system import SystemFolder
 from engine.command_line.panels import facts, panels, shown_conditions, written_exchanges
 from engine.documents.readers.source import Reader
 from engine.errors import BrokenInvariantError, UserError
 from engine.runtime.console import Console
 from engine.runtime.step import ASKED, JUDGE
-from engine.search.analyser import Analyser
-from engine.search.bm25 import Bm25Index
-from engine.search.systems import DenseSystem
 from engine.storage.run_folders import require
 from engine.storage.store import is_done
-from eval.page.explained import Searches, Words, explained_table
-from eval.page.side_by_side import encoders_of, find_hits, results_table
-from eval.report import read_report
-from eval.retrieval.corpus import Corpus, read_corpus
-from eval.wording import ALL_SYSTEM_NAMES
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -127,66 +117,6 @@ def _verdict(run: Path, sample: dict[str, Any]) -> str:
     verdict = f"rejected by {example['reason']}: {example['detail']}" if example["reason"] else "kept"
     rank = f", round-trip rank {example['round_trip_rank']}" if example["round_trip_rank"] else ""
     return f"[bold]verdict[/bold]  {escape(verdict)}{rank}, split {example['split']}: {escape(repr(example['query']))}"
-
-
-def search(run: str, question: str) -> int:
-    """Runs `synthmill search RUN "question"`: shows what the system of the run finds, and why.
-
-    Args:
-        run: the run folder, as typed.
-        question: what to search for.
-
-    Returns:
-        The exit code.
-
-    Raises:
-        UserError: it is no run, the run has no report yet, or the question is empty.
-    """
-    require(run, "documents", "model", "report")
-    Console().show(search_run(Path(run), question))
-    return 0
-
-
-def search_run(run_dir: Path, question: str, k: int = 5) -> Table:
-    """Searches the passages of a finished run with its system; one without searches with its base and its tuned model.
-
-    Args:
-        run_dir: the folder of a run with a report.
-        question: what to search for.
-        k: the number of passages to show.
-
-    Returns:
-        The best passages and why they are there, or those of both models side by side.
-
-    Raises:
-        UserError: the question is empty.
-    """
-    if not question.strip():
-        raise UserError("the question is empty", where="search", remedy='give one: synthmill search RUN "..."')
-    from eval.systems import dense_system
-
-    encoders = zip(("base", "tuned"), encoders_of(run_dir), strict=True)
-    documents, place = run_dir / "documents", place_of(run_dir)
-    corpus = read_corpus(documents)
-    models = {name: dense_system(name, encoder, documents, place) for name, encoder in encoders}
-    if is_done(run_dir / "system"):
-        return _explained(SystemFolder(run_dir / "system"), models, corpus, question, k)
-    model = read_report(run_dir / "report").model
-    return results_table(question, corpus, find_hits(list(models.values()), question, k), model)
-
-
-def _explained(system: SystemFolder, models: Mapping[str, DenseSystem], corpus: Corpus, question: str, k: int) -> Table:
-    """Searches with the system of a run, and tells of each passage why it is there."""
-    settings = system.settings()
-    words = None
-    if "bm25" in settings:
-        terms_of = Analyser(settings["analyser"]["language"]).terms
-        index = Bm25Index.load(system.bm25, corpus.passage_ids, terms_of)
-        words = Words(index, settings["weight_of_words"], terms_of)
-    model, other = ("tuned", "base") if settings["system"].startswith("tuned") else ("base", "tuned")
-    weight = f", weight of words {words.weight:.2f}" if words and words.weight < 1 else ""
-    by = f"{ALL_SYSTEM_NAMES[settings['system']]}{weight}, as in {system.path}"
-    return explained_table(Searches(corpus, words, models[model], models[other]), question, k, by)
 
 
 def place_of(run_dir: Path) -> Place:

@@ -29,6 +29,7 @@ examples
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
   synthmill search RUN "question"                        what the system of the run finds, and why
+  synthmill search RUN "question" where.source=manual boost.date=newest k=10
   synthmill judge RUN [queries.path=LOG]                 a page of pooled results to mark, offline
   synthmill judge RUN --read FILE...                     a test set of the marks, for report.benchmark
   synthmill compare RUN RUN...                           data, settings and quality side by side, on one page

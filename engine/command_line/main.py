@@ -14,7 +14,7 @@ import shutil
 import signal
 import stat
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -26,13 +26,14 @@ from engine.runtime.secrets import redacted
 
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
-    "search": 'synthmill search RUN "question"',
+    "search": 'synthmill search RUN "question" [where.FIELD=VALUE] [boost.FIELD=newest] [k=5]',
     "judge": "synthmill judge RUN [--queries N] [--depth K] [queries.path=LOG], or synthmill judge RUN --read FILE...",
     "compare": "synthmill compare RUN RUN... [--output FILE.html] [--json]",
     "clean": "synthmill clean [RUNS_DIR] [--yes] [--forget RUN]...",
 }
 """The commands on finished runs, and how each is written."""
-_NUM_ARGUMENTS = {"trace": 2, "search": 2}
+_TRACED = 2
+"""The arguments of `trace`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -155,14 +156,16 @@ def _read_runs(command: str, arguments: list[str]) -> int:
         from engine.command_line import compare
 
         return compare.compare(compare.read_options(arguments, USAGE[command]))
-    num_arguments = _NUM_ARGUMENTS[command]
-    if len(arguments) != num_arguments:
-        what = f"{len(arguments)} arguments, {num_arguments} wanted"
-        raise UserError(what, where=command, remedy=f"write: {USAGE[command]}")
+    if command == "search":
+        from engine.command_line import search
+
+        return search.search(search.read_options(arguments, USAGE[command]))
     from engine.command_line import commands
 
-    functions: dict[str, Callable[..., int]] = {"trace": commands.trace, "search": commands.search}
-    return functions[command](*arguments)
+    if len(arguments) != _TRACED:
+        what = f"{len(arguments)} arguments, {_TRACED} wanted"
+        raise UserError(what, where=command, remedy=f"write: {USAGE[command]}")
+    return commands.trace(*arguments)
 
 
 def _hydra(arguments: list[str]) -> int:

@@ -1,14 +1,14 @@
 """Shows for `synthmill search RUN "question"` what the chosen system finds, and why each passage is there.
 
-In: the systems of a run, the weight of words, and a question. Out: a rich table: beside each passage its score and rank
-by meaning and by words, the terms of the question that it has, and where the other model had it. Vectors and the index
-of words were written before, so that only the question is encoded.
+In: the systems of a run, the weight of words, filters and boosts, and a question. Out: a rich table: beside each
+passage its score and rank by meaning and by words, the terms of the question that it has, what boosts did, and where
+the other model had it. Vectors and the index of words were written before: only the question is encoded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from rich.markup import escape
@@ -17,8 +17,10 @@ from rich.table import Table
 from engine.artifacts.documents import passage_text
 from engine.search.bm25 import Bm25Index
 from engine.search.fusion import FusedSystem, Part
+from engine.search.metadata import BOOST, WHERE, Metadata, with_metadata
 from engine.search.order import Rows, Scores, id_ranks
-from engine.search.systems import Bm25System, DenseSystem
+from engine.search.reranked import PairScorer, RerankedSystem
+from engine.search.systems import Bm25System, DenseSystem, System
 from eval.page.side_by_side import EXCERPT_CHARACTERS
 from eval.page.texts import excerpt
 from eval.retrieval.corpus import Corpus
@@ -53,6 +55,58 @@ class Placed:
 
 
 @dataclass(frozen=True)
+class Reranker:
+    """What orders the first passages once more."""
+
+    scorer: PairScorer
+    depth: int
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What a person asks for beside the question: which passages may be found, and which of them count more.
+
+    Attributes:
+        metadata: what is known of the passages; None where nothing is asked for.
+        where: conditions that a passage has to meet, see `engine.search.metadata`.
+        boost: boosts.
+    """
+
+    metadata: Metadata | None = None
+    where: Sequence[str] = ()
+    boost: Sequence[str] = ()
+
+    def check(self) -> None:
+        """Refuses what cannot be meant, before anything is loaded.
+
+        Raises:
+            UserError: a condition or a boost is wrong.
+        """
+        if self.metadata:
+            self.metadata.allowed(self.where)
+            self.metadata.factors(self.boost)
+
+    def of(self, system: System, ranks_of_ids: Rows) -> System:
+        """Narrows and boosts a system; it stays as it is where nothing is asked for."""
+        return with_metadata(system, self.metadata, ranks_of_ids, self.where, self.boost) if self.metadata else system
+
+    def factors(self, rows: Rows) -> list[float | None]:
+        """Returns what each passage counts by all boosts, (rows,); None where there are none."""
+        if not self.boost or not self.metadata:
+            return [None] * len(rows)
+        return list(self.metadata.factors(self.boost)[rows].tolist())
+
+    def in_words(self) -> list[str]:
+        """Says what was asked for, and how many passages it leaves."""
+        said = []
+        if self.where and self.metadata:
+            is_allowed = self.metadata.allowed(self.where)
+            conditions = " ".join(f"{WHERE}.{condition}" for condition in self.where)
+            said.append(f"{conditions}: {int(is_allowed.sum()):,} of {len(is_allowed):,} passages")
+        return [*said, *(f"{BOOST}.{boost}" for boost in self.boost)]
+
+
+@dataclass(frozen=True)
 class Explained:
     """One passage that the chosen system found.
 
@@ -63,6 +117,7 @@ class Explained:
         words: by BM25; None where words do not count.
         terms: the terms of the question that the passage has, in the order of the question.
         other_rank: 1-based rank with the other model.
+        factor: what boosts multiply it by; None where there are none.
     """
 
     row: int
@@ -71,6 +126,7 @@ class Explained:
     words: Placed | None
     terms: Sequence[str]
     other_rank: int
+    factor: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +138,21 @@ class Searches:
         words: search by words; None where meaning alone counts.
         model: the model of the system, base or tuned.
         other: the other one of the two.
+        reranker: what orders the first passages once more; None where nothing does.
+        asked: filters and boosts.
     """
 
     corpus: Corpus
     words: Words | None
     model: DenseSystem
     other: DenseSystem
+    reranker: Reranker | None = None
+    asked: Asked = field(default_factory=Asked)
 
     def explain(self, question: str, k: int) -> list[Explained]:
         """Finds the `k` best passages, fewer where no more are found, and what each search says of them."""
         words, corpus = self.words, self.corpus
-        weight = words.weight if words else 0.0
-        parts = [Part(Bm25System(words.index), weight)] if words else []
-        system = FusedSystem("chosen", [*parts, Part(self.model, 1 - weight)], corpus.ranks_of_ids)
-        [found], [scores] = system.prepare([question])(k)
+        [found], [scores] = self._system().prepare([question])(k)
         rows = found[found >= 0]
         texts = [passage_text(corpus.titles[row], corpus.texts[row]) for row in rows.tolist()]
         columns = zip(
@@ -105,9 +162,22 @@ class Searches:
             _placed_by_words(words.index, question, rows) if words else [None] * len(rows),
             [words.in_common(question, text) if words else [] for text in texts],
             [placed.rank for placed in _placed_by_meaning(self.other, question, rows)],
+            self.asked.factors(rows),
             strict=True,
         )
         return [Explained(*column) for column in columns]
+
+    def _system(self) -> System:
+        """Makes the system of the run, over the passages that may be found."""
+        words, corpus = self.words, self.corpus
+        weight = words.weight if words else 0.0
+        parts = [Part(Bm25System(words.index), weight)] if words else []
+        meaning = [Part(self.model, 1 - weight)] if weight < 1 else []
+        system: System = FusedSystem("chosen", [*parts, *meaning], corpus.ranks_of_ids)
+        if self.reranker:
+            scorer, depth = self.reranker.scorer, self.reranker.depth
+            system = RerankedSystem("reranked", system, scorer, corpus.encoded_texts(), corpus.ranks_of_ids, depth)
+        return self.asked.of(system, corpus.ranks_of_ids)
 
 
 def explained_table(searches: Searches, question: str, k: int, by: str) -> Table:
@@ -139,7 +209,8 @@ def _passage(corpus: Corpus, row: int) -> str:
 def _why(hit: Explained, names: tuple[str, str]) -> str:
     """Says what each search thinks of a passage, in a line each."""
     model, other = names
-    lines = [f"score {hit.score:.3f}", f"meaning ({model}) {hit.meaning.score:.3f}, #{hit.meaning.rank:,}"]
+    boosted = "" if hit.factor is None else f", boosted by {hit.factor:.2f}"
+    lines = [f"score {hit.score:.3f}{boosted}", f"meaning ({model}) {hit.meaning.score:.3f}, #{hit.meaning.rank:,}"]
     if hit.words:
         terms = escape(", ".join(hit.terms))
         lines.append(f"words {hit.words.score:.2f}, #{hit.words.rank:,}: {terms}" if terms else "words: none in common")

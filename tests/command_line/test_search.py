@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from rich.console import Console
 
-from engine.command_line.commands import search_run
-from engine.command_line.main import main
+from engine.command_line.main import USAGE, main
+from engine.command_line.search import SearchOptions, read_options, search_run
 from engine.errors import UserError
 from engine.handover.config import SystemConfig
 from engine.handover.step import hand_over
@@ -33,7 +36,7 @@ def test_both_models_answer_from_cached_vectors(run_dir: Path) -> None:
     written = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(search_run(run_dir, "how do I keep [fruit] fresh?", k=3))
+        console.print(search_run(SearchOptions(run_dir, "how do I keep [fruit] fresh?", k=3)))
     text = capture.get()
     assert "how do I keep [fruit] fresh?" in text
     assert text.count("apples") >= 2
@@ -51,18 +54,74 @@ def test_a_run_with_a_system_searches_with_it_and_says_why(run_dir: Path) -> Non
     link(run_dir, "system", output)
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(search_run(run_dir, "how do I keep [fruit] fresh?", k=3))
-    (run_dir / "system").unlink()
+        console.print(search_run(SearchOptions(run_dir, "how do I keep [fruit] fresh?", k=3)))
     text = capture.get()
+    with_fields(run_dir / "documents" / "passages.parquet")
+    with console.capture() as capture:
+        console.print(search_run(SearchOptions(run_dir, "fruit", ("source=even",), ("date=newest",), k=30)))
+    narrow = capture.get()
+    with pytest.raises(
+        UserError, match=r"where\.sauce=even: no field 'sauce' was kept; there are source \(text\), date"
+    ):
+        search_run(SearchOptions(run_dir, "fruit", ("sauce=even",)))
+    (run_dir / "system").unlink()
+    with pytest.raises(UserError, match="has no system that could filter; run it to its end"):
+        search_run(SearchOptions(run_dir, "fruit", ("source=even",)))
+    assert "where.source=even: 12 of 24 passages; boost.date=newest" in " ".join(narrow.split())
+    assert "boosted by 0.5" in narrow
     assert "how do I keep [fruit] fresh?" in text
     assert text.count("before tuning (base): #") == 3
     assert "meaning (tuned)" in text
     assert "tuned + words, weight of words 0.50" in text
 
 
-def test_an_empty_question_is_refused(run_dir: Path) -> None:
-    with pytest.raises(UserError, match="question is empty"):
-        search_run(run_dir, "  ")
+def with_fields(file: Path) -> None:
+    """Gives the passages of a finished run a source and a date each."""
+    table = pq.read_table(file)
+    rows = range(len(table))
+    columns = {
+        "field_source": pa.array(["odd" if row % 2 else "even" for row in rows]),
+        "field_date": pa.array([date(2024, 1, 1) + timedelta(row) for row in rows]),
+    }
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    pq.write_table(table, file)
+
+
+def test_what_is_asked_for_is_read_from_the_command_line() -> None:
+    written = [
+        "runs/x",
+        "a question",
+        "where.source=manual|faq",
+        "where.date=>=2024-01-01",
+        "boost.date=newest",
+        "k=10",
+    ]
+    assert read_options(written, "usage") == SearchOptions(
+        Path("runs/x"), "a question", ("source=manual|faq", "date=>=2024-01-01"), ("date=newest",), 10
+    )
+    assert read_options(written[:2], "usage") == SearchOptions(Path("runs/x"), "a question")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["runs/x"], "search: 1 arguments, 2 or more wanted; write: synthmill search RUN"),
+        (["runs/x", "  "], "search: the question is empty"),
+        (
+            ["runs/x", "a", "source=manual"],
+            "source=manual: asks for nothing that a search has; write where.FIELD=VALUE",
+        ),
+        (["runs/x", "a", "where.=b"], "where.=b: asks for nothing"),
+        (["runs/x", "a", "where."], "where.: asks for nothing"),
+        (["runs/x", "a", "k=0"], "k=0: asks for nothing"),
+        (["runs/x", "what", "is", "this"], "is: asks for nothing"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_line(arguments: list[str], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        read_options(arguments, USAGE["search"])
+    assert str(caught.value).startswith(said)
 
 
 def test_every_system_takes_part_in_a_pool_of_held_out_queries(
