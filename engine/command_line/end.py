@@ -15,7 +15,6 @@ from rich.table import Table
 
 from engine.artifacts.sweeps import SweepFolder
 from engine.artifacts.system import SystemFolder
-from engine.models.resolve import resolve_model
 from engine.runtime.console import Console
 from engine.storage.store import is_done
 from eval import advice, wording
@@ -34,6 +33,9 @@ _TABLES: Mapping[str, Callable[[Path], Table]] = {
     "learning_curve": lambda file: learning_curve_table(read_learning_curve(file)),
 }
 """What each experiment that ends with a page of its own shows on the terminal."""
+
+_BUNDLED = "bundled:"
+"""The beginning of the names of models that are a part of this installation."""
 
 
 def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
@@ -55,9 +57,9 @@ def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -
     console.step("report", f"{shown}/report/report.html")
     if is_done(run_dir / "system"):
         _show_system(run_dir, shown, console)
-    tuned = report.model == "tuned"
-    model = f"{shown}/model" if tuned else str(resolve_model(config.model.base, key="model.base"))
-    console.verbatim(f"\n{load_lines(model)}")
+    folder = _model_to_load(run_dir, shown, config, tuned=report.model == "tuned")
+    if folder:
+        console.verbatim(f"\n{load_lines(folder)}")
 
 
 def _show_figures(report: Report, console: Console) -> None:
@@ -78,8 +80,23 @@ def _show_system(run_dir: Path, shown: str, console: Console) -> None:
     """Prints where the folder to deploy lies, and how to search with it."""
     record = SystemFolder(run_dir / "system").record()
     weight = f", weight of words {record.weight:.2f}" if 0 < record.weight < 1 else ""
-    console.step("system", f"{shown}/system: {wording.ALL_SYSTEM_NAMES[record.system]}{weight}, to copy anywhere")
+    reranked = ", reranked" if record.reranker else ""
+    name = wording.ALL_SYSTEM_NAMES[record.system]
+    console.step("system", f"{shown}/system: {name}{weight}{reranked}, to copy anywhere")
     console.verbatim(f'\npython {shlex.quote(f"{shown}/system/search.py")} "a question"')
+
+
+def _model_to_load(run_dir: Path, shown: str, config: RunConfig, *, tuned: bool) -> str:
+    """Returns what loads the encoder to use: a folder of the run, or a name that means the same on every machine.
+
+    Empty where there is nothing of that kind: the system goes by words alone, or the base is the bundled model, whose
+    folder is a part of this installation, and no system folder holds a copy of it.
+    """
+    if is_done(run_dir / "system"):
+        return f"{shown}/system/encoder" if SystemFolder(run_dir / "system").encoder.is_dir() else ""
+    if tuned:
+        return f"{shown}/model"
+    return "" if config.model.base.startswith(_BUNDLED) else config.model.base
 
 
 def load_lines(folder: str) -> str:
@@ -87,7 +104,7 @@ def load_lines(folder: str) -> str:
     return (
         "from sentence_transformers import SentenceTransformer\n"
         f"model = SentenceTransformer({json.dumps(folder, ensure_ascii=False)})\n"
-        'vectors = model.encode(["a question", "a passage"])'
+        'scores = model.similarity(model.encode_query(["a question"]), model.encode_document(["a passage"]))'
     )
 
 

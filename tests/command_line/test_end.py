@@ -22,6 +22,7 @@ from eval.report import Report
 from tests.support.chunk_sizes import made_chunk_sizes
 from tests.support.learning_curves import made_learning_curve
 from tests.support.small_run import small_report, step_record
+from training.config import ModelConfig
 
 
 def test_the_lines_load_a_model(tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_the_lines_load_a_model(tmp_path: Path) -> None:
     assert len(lines.splitlines()) == 3
     scope: dict[str, object] = {}
     exec(lines, scope)
-    assert scope["vectors"].shape == (2, 384)  # type: ignore[attr-defined]
+    assert scope["scores"].shape == (1, 1)  # type: ignore[attr-defined]
 
 
 def end_of_run(run_dir: Path, report: Report, config: RunConfig | None = None) -> str:
@@ -48,12 +49,12 @@ def test_the_lines_that_load_the_model_can_be_pasted(tmp_path: Path, name: str) 
     run_dir = tmp_path.joinpath(*["a folder of a long name"] * 5, name)
     shown = end_of_run(run_dir, report)
     assert "nDCG@10" in shown
-    imports, model, vectors = shown[shown.index("from sentence_transformers") :].splitlines()
+    imports, model, scores = shown[shown.index("from sentence_transformers") :].splitlines()
     assert imports == "from sentence_transformers import SentenceTransformer"
     scope: dict[str, Any] = {"SentenceTransformer": str}
     exec(model, scope)
     assert scope["model"] == f"{run_dir}/model"
-    compile(vectors, "pasted", "exec")
+    compile(scores, "pasted", "exec")
 
 
 def test_the_model_to_load_is_that_of_the_system_to_search_with(tmp_path: Path) -> None:
@@ -61,7 +62,10 @@ def test_the_model_to_load_is_that_of_the_system_to_search_with(tmp_path: Path) 
     assert report.choice
     assert report.recommendation
     assert (report.choice.model, report.decision.model) == ("base", "tuned")
-    assert "run/model" not in end_of_run(tmp_path / "run", report).replace("\n", "")
+    shown = end_of_run(tmp_path / "run", report, RunConfig(model=ModelConfig(base="bundled:all-minilm-l6-v2")))
+    assert "SentenceTransformer" not in shown, "a folder of this installation is nothing to deploy"
+    named = RunConfig(model=ModelConfig(base="intfloat/e5-small-v2"))
+    assert 'SentenceTransformer("intfloat/e5-small-v2")' in end_of_run(tmp_path / "hub", report, named)
     choice = replace(report.choice, model="tuned")
     tuned = replace(report, recommendation=replace(report.recommendation, choice=choice))
     shown = end_of_run(tmp_path / "again" / "run", tuned).replace("\n", "")
@@ -77,6 +81,11 @@ def test_the_folder_to_deploy_is_named_with_the_command_that_searches(tmp_path: 
     shown = end_of_run(tmp_path / "run", report)
     assert "run/system: base + words, weight of words 0.30, to copy anywhere" in shown.replace("\n", "")
     assert f'python {tmp_path}/run/system/search.py "a question"' in shown
+    assert "SentenceTransformer" not in shown, "without the folder of an encoder there is none to load"
+    (folder / "encoder").mkdir()
+    again = io.StringIO()
+    show_end(tmp_path / "run", RunConfig(), Console(RichConsole(file=again, width=300)))
+    assert f'SentenceTransformer("{tmp_path}/run/system/encoder")' in again.getvalue()
 
 
 def test_without_a_query_there_is_no_table(tmp_path: Path) -> None:
