@@ -59,6 +59,11 @@ def test_an_unknown_language_is_refused_and_another_one_makes_another_report() -
         ({"rerankers": [{"model": ENCODER, "first": "e5"}]}, "report.rerankers: first=e5: there is no system 'e5'"),
         ({"rerankers": [{"model": ENCODER, "depths": [0]}]}, "report.rerankers.depths=[0]: [0] are no depths"),
         ({"bases": [{"model": ENCODER, "name": "queries"}]}, "report.bases: name=queries: is the name of another"),
+        (
+            {"bases": [{"model": ENCODER, "name": "base_with_x"}]},
+            "report.bases: name=base_with_x: is kept for a system",
+        ),
+        ({"bases": [{"model": ENCODER, "name": "base_half_words"}]}, "report.bases: name=base_half_words: is kept"),
     ],
 )
 def test_systems_that_cannot_be_built_are_refused_before_anything_runs(settings: dict[str, Any], said: str) -> None:

@@ -117,8 +117,10 @@ def test_the_program_is_clean_and_imports_what_it_needs(
 
 @pytest.mark.parametrize("kind", WEIGHTS)
 @pytest.mark.parametrize("language", ["german", "korean", "polish", "mixed"])
-def test_every_block_of_the_readme_is_whole(kind: str, language: str) -> None:
-    text = render_readme(settings_of(kind, language))
+@pytest.mark.parametrize("more", [{}, {"reranker": RERANKER, "fields": {"date": "date", "source": "text"}}])
+def test_every_block_of_the_readme_is_whole(kind: str, language: str, more: dict[str, Any]) -> None:
+    text = render_readme(settings_of(kind, language) | more)
+    assert ("`reranker/`" in text) == ("`date`: date, `source`: text" in text) == bool(more)
     blocks = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert {name for name, _ in blocks} == {"json", "python", "sql", ""}
     for name, block in blocks:

@@ -15,7 +15,7 @@ import engine.text.spans
 from engine.filters.contract import Row
 from engine.search.bm25 import Bm25Index
 from engine.text.spans import fold
-from engine.text.words import is_unspaced, runs, words
+from engine.text.words import is_unspaced, pieces, runs, words
 from eval.data_quality import queries
 from tests.support.paths import ROOT
 
@@ -61,6 +61,22 @@ def test_a_run_holds_the_letters_that_touch() -> None:
     assert runs("GPU で動く。tower有2020年") == [["gpu"], ["で", "動", "く"], ["tower"], ["有"], ["2020"], ["年"]]
     assert runs("plain ASCII") == [["plain"], ["ascii"]]
     assert runs("한국어 질문") == [["한국어"], ["질문"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain ASCII", ["plain", "ascii"]),
+        ("Straße é", ["strasse", "é"]),
+        ("東京都 tower有2020年", ["東京", "京都", "tower", "有", "2020", "年"]),
+        ("GPU로 2019년에 학습용 가", ["gpu", "로", "2019", "년에", "학습", "습용", "가"]),
+        ("ที่นี่", ["ที่นี่"]),
+        ("東\u0301\u0300京\u0301\u0300都", ["東\u0301\u0300京\u0301\u0300", "京\u0301\u0300都"]),
+        ("", []),
+    ],
+)
+def test_pieces_are_words_and_pairs_of_letters_that_touch(text: str, expected: list[str]) -> None:
+    assert pieces(text) == expected
 
 
 @pytest.mark.parametrize("language", SENTENCES)
