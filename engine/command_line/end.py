@@ -57,9 +57,9 @@ def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -
     console.step("report", f"{shown}/report/report.html")
     if is_done(run_dir / "system"):
         _show_system(run_dir, shown, console)
-    folder = _model_to_load(run_dir, shown, config, tuned=report.model == "tuned")
-    if folder:
-        console.verbatim(f"\n{load_lines(folder)}")
+    model = _model_to_load(run_dir, shown, config, tuned=report.model == "tuned")
+    if model:
+        console.verbatim(f"\n{load_lines(model)}")
 
 
 def _show_figures(report: Report, console: Console) -> None:
