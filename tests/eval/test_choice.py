@@ -90,6 +90,7 @@ def test_judged_queries_tell_what_tuning_adds_too() -> None:
     better = replace(judged, values=judged.values + 0.1)
     held_out = HeldOut(base, base, (judged, better))
     gain = held_out.gain(0.5, evidence(0.4).shares, Bootstrap(500))
+    assert gain
     assert gain.mean == pytest.approx(0.05), "sixty judged queries count as much as the synthetic ones"
     assert held_out.without(3).judged, "some are left"
 
