@@ -121,9 +121,12 @@ def test_the_sentence_says_what_the_choice_rests_on() -> None:
     assert (choice.synthetic, choice.documents, choice.real, choice.judged) == (QUERIES, QUERIES // 2, 100, 12)
     assert "over BM25 alone" in choice_sentence(choice)
     assert "over base alone" in choice_sentence(choice)
-    assert "on 200 synthetic queries of 100 documents" in choice_sentence(choice)
-    assert "This rests on 12 judged queries, and on 200" in choice_sentence(choice)
-    assert choice_sentence(choice).endswith("of the words they share, as the texts of 100 real queries say.")
+    assert "Chosen on 12 judged queries and on 200 synthetic queries of 100 documents" in choice_sentence(choice)
+    assert "of the words they share with their documents, as the texts of 100 real queries say." in choice_sentence(choice)
+    assert "On the judged ones, each scored by a choice without it: nDCG@10" in choice_sentence(choice)
+    alone = choice_sentence(choose(evidence(0.4), Bootstrap(500)))
+    assert "Chosen on 200 synthetic queries" in alone
+    assert "On these: nDCG@10" in alone
 
 
 def test_words_alone_are_chosen_where_nothing_but_their_neighbours_is_as_good() -> None:
