@@ -19,6 +19,7 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import Rates, SamplesFolder
 from engine.storage.store import StepRecord, read_record
 from engine.task.compiled import compile_task
+from eval.asking.answers import is_made_up
 from eval.cost import Cost, Prices, cost_figures
 from eval.data_quality.queries import DataQuality
 from eval.evaluation import Evaluation
@@ -36,9 +37,6 @@ from eval.report import (
 if TYPE_CHECKING:
     from eval.config import ReportConfig
 
-FAKE = "fake"
-"""What the samples step records as its generator where it is no model; see `GeneratorKind`, which no report reaches."""
-
 
 def assemble(
     config: ReportConfig, inputs: Mapping[str, Path], output: Path, evaluation: Evaluation, quality: DataQuality
@@ -50,7 +48,7 @@ def assemble(
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         documents=_documents(inputs["documents"], evaluation),
-        samples=SampleCounts(samples.planned, samples.generated, samples.failed, _is_made_up(steps["samples"])),
+        samples=SampleCounts(samples.planned, samples.generated, samples.failed, is_made_up(inputs["samples"])),
         examples=ExampleCounts(examples.kept, examples.rejected),
         cost=_cost(config, inputs, steps["samples"]),
         generation=_generation_rates(samples.generation),
@@ -82,11 +80,6 @@ def with_effort(report: Report, *, seconds: float, peak_memory_bytes: int) -> Re
 def _documents(folder: Path, evaluation: Evaluation) -> DocumentsRecord:
     """Returns what the documents step recorded, with the number of passages that were searched."""
     return replace(DocumentsFolder(folder).record(), passages=len(evaluation.corpus.passage_ids))
-
-
-def _is_made_up(samples: StepRecord) -> bool:
-    """Tells whether the fake generator computed the samples."""
-    return bool(samples.config.get("generator") == FAKE)
 
 
 def _cost(config: ReportConfig, inputs: Mapping[str, Path], samples: StepRecord) -> Cost:

@@ -10,8 +10,9 @@ import pytest
 from engine.generation.config import GeneratorKind
 from engine.runtime.identity import identity_of
 from engine.samples.config import SamplesConfig
+from eval.asking.answers import FAKE
 from eval.cost import Amounts
-from eval.figures import FAKE, assemble, with_effort
+from eval.figures import assemble, with_effort
 from eval.report import ExampleCounts, GenerationRates, SampleCounts, TrainingFigures
 from tests.support.small_run import (
     ANALYSER,
