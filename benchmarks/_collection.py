@@ -1,4 +1,4 @@
-"""A collection in the form of BEIR as every side of `benchmarks/evaluation.py` reads it, and what each side is asked for.
+"""A collection in the form of BEIR as every side of `benchmarks/evaluation.py` reads it, and what it is asked for.
 
 In: a folder. Out: passages and judged queries; seconds, memory and scores in one form.
 """

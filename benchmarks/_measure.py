@@ -62,6 +62,7 @@ def call_in_own_process(
     log: Path,
     environment: Mapping[str, str] | None = None,
     watch: Callable[[int], None] | None = None,
+    *,
     python: str = sys.executable,
 ) -> Any:
     """Calls a function of a module's top level in a fresh interpreter.

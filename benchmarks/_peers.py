@@ -21,7 +21,7 @@ import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
-from benchmarks._collection import K, MAX_TOKENS, figures_since, read_collection, renamed
+from benchmarks._collection import MAX_TOKENS, K, figures_since, read_collection, renamed
 
 if TYPE_CHECKING:
     from eval.retrieval.benchmark import Benchmark
@@ -133,12 +133,13 @@ def _mteb_task(corpus: Corpus, benchmark: Benchmark) -> Any:
 
         def load_data(self, **_: object) -> None:
             documents = {"id": corpus.passage_ids, "title": [""] * len(corpus.texts), "text": corpus.encoded_texts()}
-            self.dataset["default"]["test"] = {
+            split = {
                 "corpus": Dataset.from_dict(documents),
                 "queries": Dataset.from_dict({"id": list(benchmark.queries), "text": [*benchmark.queries.values()]}),
                 "relevant_docs": {query: dict(judged) for query, judged in benchmark.qrels.items()},
                 "top_ranked": None,
             }
+            self.dataset = {"default": {"test": split}}
             self.data_loaded = True
 
     task = Collection()
@@ -148,13 +149,11 @@ def _mteb_task(corpus: Corpus, benchmark: Benchmark) -> Any:
 
 def beir_side(collection: str, model: str, precision: str) -> dict[str, Any]:
     """BEIR's exact search and metrics; runs in its own process, where the package is installed."""
-    from beir.retrieval import models
     from beir.retrieval.evaluation import EvaluateRetrieval
     from beir.retrieval.search.dense import DenseRetrievalExactSearch
 
     corpus, benchmark = read_collection(collection)
-    encoder = models.SentenceBERT()
-    encoder.q_model = encoder.doc_model = _sentence_transformer(model, precision)
+    encoder = _BeirEncoder(_sentence_transformer(model, precision))
     texts = {
         name: {"title": "", "text": text} for name, text in zip(corpus.passage_ids, corpus.encoded_texts(), strict=True)
     }
@@ -176,6 +175,21 @@ def beir_side(collection: str, model: str, precision: str) -> dict[str, Any]:
             **{f"hit@{depth}": hits[f"Accuracy@{depth}"] for depth in (1, 3, 10)},
         },
     )
+
+
+class _BeirEncoder:
+    """What BEIR's SentenceBERT does with texts; the module of that class needs a vLLM of its time to be imported."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def encode_queries(self, queries: list[str], **settings: Any) -> Any:
+        """The vectors of queries."""
+        return self._model.encode(queries, **settings)
+
+    def encode_corpus(self, corpus: list[dict[str, str]], **settings: Any) -> Any:
+        """The vectors of documents."""
+        return self._model.encode([document["text"] for document in corpus], **settings)
 
 
 def _sentence_transformer(model: str, precision: str) -> Any:

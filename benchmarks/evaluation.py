@@ -8,8 +8,10 @@ and computes the metrics, in a process of its own:
 
 - ours: `Encoder`, `DenseIndex` and `measure`, as the report step calls them;
 - sentence-transformers: `InformationRetrievalEvaluator`, which also writes no file;
-- mteb: a retrieval task of its own kind, `mteb.evaluate`; and BEIR: `DenseRetrievalExactSearch` with `EvaluateRetrieval`;
-  both where `--mteb-python` names an interpreter that has them (benchmarks/_peers.py says how to make one).
+- mteb: a retrieval task of its own kind, by `mteb.evaluate`;
+- BEIR: `DenseRetrievalExactSearch` with `EvaluateRetrieval`.
+
+The last two where `--mteb-python` names an interpreter that has them; benchmarks/_peers.py says how to make one.
 
 Clock: from the loaded model to the last metric. Memory: the peak of the process, libraries and model included. Ratios
 are theirs over ours, so that above 1 is faster, and smaller. Scores have to be equal where the definitions are:
@@ -32,7 +34,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks._collection import K, MAX_TOKENS, figures_since, peak_bytes, read_collection
+from benchmarks._collection import MAX_TOKENS, K, figures_since, peak_bytes, read_collection
 from benchmarks._measure import ROOT, call_in_own_process, print_ratio, print_value
 from benchmarks._peers import SIDES, peers_of
 
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from engine.search.dense import DenseIndex
     from engine.search.order import Vectors
     from engine.search.systems import Search
-    from eval.retrieval.benchmark import Benchmark
-    from eval.retrieval.corpus import Corpus
 
 CACM = ROOT.parent / "shared" / "data" / "cacm"
 MOST_GB = 4.0

@@ -77,8 +77,8 @@ def choice_reason(choice: Choice) -> str:
     these = "On the judged ones, each scored by a choice without it" if choice.judged else "On these"
     tuned = f" {_capital(_about_tuned(choice))}." if choice.tuning else ""
     return (
-        f"{_capital(_chosen_on(choice))}, which are taken to lack {100 * choice.lost:.0f} % of the words they share with "
-        f"their documents{real}. {these}: nDCG@10 {', '.join(gains)}.{tuned}"
+        f"{_capital(_chosen_on(choice))}, which are taken to lack {100 * choice.lost:.0f} % of the words they share "
+        f"with their documents{real}. {these}: nDCG@10 {', '.join(gains)}.{tuned}"
     )
 
 

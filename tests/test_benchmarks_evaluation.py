@@ -27,7 +27,9 @@ def write_collection(folder: Path) -> Path:
     return folder
 
 
-def call_here(function: Callable[..., Any], arguments: Mapping[str, Any], log: Path, python: str = sys.executable) -> Any:
+def call_here(
+    function: Callable[..., Any], arguments: Mapping[str, Any], log: Path, python: str = sys.executable
+) -> Any:
     """Stands for `call_in_own_process` where a small part is called."""
     assert python == sys.executable, "another interpreter has no place in this process"
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -80,7 +80,6 @@ class Console:
             clock.join()
 
 
-
 class Progress:
     """Counts up to `total`, and shows it as a bar on a terminal, or as a line now and then elsewhere."""
 

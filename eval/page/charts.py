@@ -59,32 +59,39 @@ def scatter(points: Sequence[Point], unit: Callable[[float], str], label: str, *
     parts = _grid(ticks, y_axis, height, unit)
     dots = [_y(point.y, y_axis, height) for point in points]
     names = spread([dot + _HALF_LETTER for dot in dots], _LINE_PIXELS, _LINE_PIXELS, height - _HALF_LETTER)
-    for point, dot, name in zip(points, dots, names, strict=True):
-        low, high = _y(point.low, y_axis, height), _y(point.high, y_axis, height)
-        title = f"{point.name}: {point.y:.3f} [{point.low:.3f}, {point.high:.3f}], {unit(point.x)}"
-        parts.append(_named_dot(point, title, _x(point.x, ticks), (low, dot, high, name)))
+    titles = [f"{point.name}: {point.y:.3f} [{point.low:.3f}, {point.high:.3f}], {unit(point.x)}" for point in points]
+    for point, title in zip(points, titles, strict=True):
+        ends = (_y(point.low, y_axis, height), _y(point.high, y_axis, height))
+        parts.append(_interval(point, title, _x(point.x, ticks), ends))
+    for point, dot, name in zip(points, dots, names, strict=True):  # names lie above lines, and dots above names
+        parts.append(_name(point, _x(point.x, ticks), dot, name))
+    for point, title, dot in zip(points, titles, dots, strict=True):
+        circle = f'<circle class="dot" cx="{_x(point.x, ticks):.2f}%" cy="{dot:.1f}" r="4.5"/>'
+        parts.append(f'<g class="{escape(point.kind)}"><title>{escape(title)}</title>{circle}</g>')
     return _svg("scatter", height + 22, label, parts)
 
 
-def _named_dot(point: Point, title: str, x: float, heights: tuple[float, float, float, float]) -> str:
-    """Draws a dot with its interval, and its name beside it, with a line between the two where the name was moved.
+def _interval(point: Point, title: str, x: float, ends: tuple[float, float]) -> str:
+    """Draws the interval of a system, between two heights in pixels, where it lies in percent."""
+    line = f'<line class="interval" x1="{x:.2f}%" x2="{x:.2f}%" y1="{ends[0]:.1f}" y2="{ends[1]:.1f}"/>'
+    return f'<g class="{escape(point.kind)}"><title>{escape(title)}</title>{line}</g>'
+
+
+def _name(point: Point, x: float, dot: float, name: float) -> str:
+    """Writes the name of a system beside its dot, with a line between the two where the name was moved.
 
     Args:
         point: the system.
-        title: what a pointer shows.
         x: where it lies, in percent.
-        heights: lower end, dot, upper end and name, in pixels from the top.
+        dot: the height of the dot, in pixels from the top.
+        name: that of the line which the letters stand on.
     """
-    low, dot, high, name = heights
     side, anchor = (-1, "end") if x > _LEFT + _WIDTH / 2 else (1, "start")
     shown = point.name if len(point.name) <= _NAME_CHARACTERS else f"{point.name[: _NAME_CHARACTERS - 1].rstrip()}…"
     # A line by pixels from a percentage: a nested svg shifts the origin.
     leader = f'<line class="leader" x1="0" y1="{dot:.1f}" x2="{8 * side}" y2="{name - _HALF_LETTER:.1f}"/>'
     return (
-        f'<g class="{escape(point.kind)}"><title>{escape(title)}</title>'
-        f'<line class="interval" x1="{x:.2f}%" x2="{x:.2f}%" y1="{low:.1f}" y2="{high:.1f}"/>'
-        f'<svg x="{x:.2f}%" overflow="visible">{leader}</svg>'
-        f'<circle class="dot" cx="{x:.2f}%" cy="{dot:.1f}" r="4.5"/>'
+        f'<g class="{escape(point.kind)}"><svg x="{x:.2f}%" overflow="visible">{leader}</svg>'
         f'<text x="{x:.2f}%" dx="{10 * side}" y="{name:.1f}" text-anchor="{anchor}">{escape(shown)}</text></g>'
     )
 

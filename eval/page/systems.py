@@ -110,9 +110,7 @@ def _row(report: Report, name: str, figures: SystemFigures) -> SystemRow:
     )
 
 
-def _points(
-    systems: Mapping[str, SystemFigures], looks: Mapping[str, str], costs: Mapping[str, float]
-) -> list[Point]:
+def _points(systems: Mapping[str, SystemFigures], looks: Mapping[str, str], costs: Mapping[str, float]) -> list[Point]:
     return [
         Point(looks[name], advice.system_name(name), costs[name], figures.mean, *figures.ci95)
         for name, figures in systems.items()

@@ -48,7 +48,7 @@ def test_where_no_weight_is_better_it_is_one_half() -> None:
     assert WEIGHTS[Evidence([flat] * len(THINNING), np.empty(0)).best()] == 0.5
 
 
-@pytest.mark.parametrize(("best", "system"), [(1.0, "BM25: "), (0.0, "base: ")])
+@pytest.mark.parametrize(("best", "system"), [(1.0, "BM25. "), (0.0, "base. ")])
 def test_one_system_alone_is_chosen_where_it_is_right(best: float, system: str) -> None:
     choice = choose(evidence(None, bests=(best,) * 4), Bootstrap(500))
     assert choice.weight == pytest.approx(best, abs=0.05)
@@ -122,7 +122,9 @@ def test_the_sentence_says_what_the_choice_rests_on() -> None:
     assert "over BM25 alone" in choice_sentence(choice)
     assert "over base alone" in choice_sentence(choice)
     assert "Chosen on 12 judged queries and on 200 synthetic queries of 100 documents" in choice_sentence(choice)
-    assert "of the words they share with their documents, as the texts of 100 real queries say." in choice_sentence(choice)
+    assert "of the words they share with their documents, as the texts of 100 real queries say." in choice_sentence(
+        choice
+    )
     assert "On the judged ones, each scored by a choice without it: nDCG@10" in choice_sentence(choice)
     alone = choice_sentence(choose(evidence(0.4), Bootstrap(500)))
     assert "Chosen on 200 synthetic queries" in alone

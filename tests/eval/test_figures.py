@@ -94,4 +94,4 @@ def test_samples_of_the_fake_generator_are_made_up(tmp_path: Path, monkeypatch: 
     assert not small_report(tmp_path / "real")[0].samples.is_made_up
     monkeypatch.setitem(CONFIGS, "samples", {**CONFIGS["samples"], "generator": FAKE})
     assert small_report(tmp_path / "fake")[0].samples.is_made_up
-    assert FAKE == identity_of(SamplesConfig(generator=GeneratorKind.fake))["generator"]  # type: ignore[index]
+    assert identity_of(SamplesConfig(generator=GeneratorKind.fake))["generator"] == FAKE  # type: ignore[index]

@@ -67,7 +67,9 @@ def test_a_model_that_scores_no_pairs_is_refused_by_its_files(tmp_path: Path, mo
 
     monkeypatch.setattr(cross_encoder, "_load", refuse)
     encoder = write_tiny_model(tmp_path / "encoder")
-    with pytest.raises(UserError, match=r"is no cross-encoder: its config\.json names BertModel; name the folder of a cross-"):
+    with pytest.raises(
+        UserError, match=r"is no cross-encoder: its config\.json names BertModel; name the folder of a cross-"
+    ):
         CrossEncoderConfig(str(encoder)).identity()
     classifier = write_cross_encoder(tmp_path / "classes", labels=3)
     with pytest.raises(UserError, match="has 3 scores for a pair"):
@@ -81,7 +83,7 @@ def test_a_language_model_is_none_unless_somebody_made_it_one(tmp_path: Path) ->
     writer = write_tiny_model(tmp_path)
     config = json.loads((writer / "config.json").read_text())
     (writer / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
-    with pytest.raises(UserError, match="is a language model: its config.json names LlamaForCausalLM"):
+    with pytest.raises(UserError, match=r"is a language model: its config\.json names LlamaForCausalLM"):
         CrossEncoderConfig(str(writer)).check()
     (writer / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "CrossEncoder"}))
     CrossEncoderConfig(str(writer)).check()

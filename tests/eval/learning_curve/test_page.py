@@ -18,7 +18,14 @@ def test_the_page_has_both_sets_and_the_rule() -> None:
     page = " ".join(render_learning_curve(made_learning_curve()).split())
     assert "<h1>200 examples are enough</h1>" in page
     assert page.count('class="lines"') == 2
-    for words in ("120 judged questions", "60 held-out documents", "Holm", "none: base", "tuned + words", "over the row before [95 %]"):
+    for words in (
+        "120 judged questions",
+        "60 held-out documents",
+        "Holm",
+        "none: base",
+        "tuned + words",
+        "over the row before [95 %]",
+    ):
         assert words in page, words
     assert "judged questions" not in render_learning_curve(made_learning_curve(judged=False))
     assert MADE_UP not in page
