@@ -62,6 +62,8 @@ def call_in_own_process(
     log: Path,
     environment: Mapping[str, str] | None = None,
     watch: Callable[[int], None] | None = None,
+    *,
+    python: str = sys.executable,
 ) -> Any:
     """Calls a function of a module's top level in a fresh interpreter.
 
@@ -71,6 +73,7 @@ def call_in_own_process(
         log: gets everything that the process prints; arguments and result lie beside it.
         environment: variables set on top of this process's own.
         watch: called with the id of the process; returns when that has ended.
+        python: the interpreter; another one has other packages beside those of this project.
 
     Returns:
         What the function returned, as JSON gives it back.
@@ -81,7 +84,7 @@ def call_in_own_process(
     log.parent.mkdir(parents=True, exist_ok=True)
     handed, result = log.with_suffix(".in.json"), log.with_suffix(".out.json")
     handed.write_text(json.dumps(dict(arguments)), encoding="utf-8")
-    module = [sys.executable, "-m", "benchmarks._measure"]
+    module = [python, "-m", "benchmarks._measure"]
     _run([*module, inspect.getfile(function), function.__name__, str(handed), str(result)], log, environment, watch)
     return json.loads(result.read_text(encoding="utf-8"))
 

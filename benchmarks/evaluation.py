@@ -1,14 +1,17 @@
-"""What evaluating a collection costs: time and memory, over the evaluators of sentence-transformers and BEIR.
+"""What evaluating a collection costs: time and memory, over the evaluators of sentence-transformers, mteb and BEIR.
 
     .venv/bin/python benchmarks/evaluation.py [--pairs N] [--collection DIR] [--model NAME] [--precision fp32|bf16]
-                                              [--passages N] [--queries N] [--skip-large]
+                                              [--mteb-python PATH] [--passages N] [--queries N] [--skip-large]
 
 Each side encodes passages and queries of one collection with the same model in the same precision, searches exactly
 and computes the metrics, in a process of its own:
 
 - ours: `Encoder`, `DenseIndex` and `measure`, as the report step calls them;
 - sentence-transformers: `InformationRetrievalEvaluator`, which also writes no file;
-- BEIR: `DenseRetrievalExactSearch` with `EvaluateRetrieval`, where the package is installed.
+- mteb: a retrieval task of its own kind, by `mteb.evaluate`;
+- BEIR: `DenseRetrievalExactSearch` with `EvaluateRetrieval`.
+
+The last two where `--mteb-python` names an interpreter that has them; benchmarks/_peers.py says how to make one.
 
 Clock: from the loaded model to the last metric. Memory: the peak of the process, libraries and model included. Ratios
 are theirs over ours, so that above 1 is faster, and smaller. Scores have to be equal where the definitions are:
@@ -23,8 +26,6 @@ document), which lie on the disk as a run's embeddings do: exact search, documen
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
 import sys
 import tempfile
 import time
@@ -33,35 +34,29 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks._collection import MAX_TOKENS, K, figures_since, peak_bytes, read_collection
 from benchmarks._measure import ROOT, call_in_own_process, print_ratio, print_value
+from benchmarks._peers import SIDES, peers_of
 
 if TYPE_CHECKING:
     from engine.search.dense import DenseIndex
     from engine.search.order import Vectors
     from engine.search.systems import Search
-    from eval.retrieval.benchmark import Benchmark
-    from eval.retrieval.corpus import Corpus
 
 CACM = ROOT.parent / "shared" / "data" / "cacm"
 MOST_GB = 4.0
 TOLERATED = 1e-6
-MAX_TOKENS = 256
-K, DIM = 100, 384
-NAMES = {
-    "ndcg@10": "ndcg@10",
-    "mrr@10": "mrr@10",
-    "recall@100": "recall@100",
-    "hit@1": "accuracy@1",
-    "hit@3": "accuracy@3",
-    "hit@10": "accuracy@10",
-    "map@100": "map@100",
-}
-"""The metrics by our names, and the names of sentence-transformers."""
+ROUNDED = 6e-6
+"""What means may differ by that the other side rounds to five digits."""
+DIM = 384
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures all sides and prints the table; fails when a budget is missed."""
     options = parse(arguments)
+    options.peers = peers_of(options.mteb_python)
+    for name in sorted({*SIDES} - {"sentence_transformers", *options.peers}):
+        print(f"evaluation.{name} left out: {options.mteb_python} has no {name}; see benchmarks/_peers.py", flush=True)
     missed = False
     with tempfile.TemporaryDirectory(prefix="evaluation-") as folder:
         if (Path(options.collection) / "corpus.jsonl").is_file():
@@ -81,6 +76,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--collection", default=str(CACM), help="a folder in the form of BEIR (%(default)s)")
     parser.add_argument("--model", default="bundled:all-minilm-l6-v2", help="the encoder (%(default)s)")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="of its weights (%(default)s)")
+    parser.add_argument("--mteb-python", default=sys.executable, help="has mteb or beir, see _peers.py (%(default)s)")
     parser.add_argument("--passages", type=int, default=1_000_000, help="made passages (%(default)s)")
     parser.add_argument("--queries", type=int, default=5_000, help="made queries (%(default)s)")
     parser.add_argument("--skip-large", action="store_true", help="leave the made vectors out")
@@ -88,14 +84,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def measure_pair(options: argparse.Namespace, folder: Path) -> dict[str, dict[str, Any]]:
-    """One run of each side that is installed."""
+    """One run of each side that there is."""
     given = {"collection": options.collection, "model": options.model, "precision": options.precision}
-    sides = {"ours": ours, "sentence_transformers": sentence_transformers_side}
-    if importlib.util.find_spec("beir"):
-        sides["beir"] = beir_side
-    else:
-        print("evaluation.beir left out: beir is not installed", flush=True)
-    figures = {name: call_in_own_process(side, given, folder / f"{name}.log") for name, side in sides.items()}
+    pythons = {"sentence_transformers": sys.executable} | dict.fromkeys(options.peers, options.mteb_python)
+    figures = {"ours": call_in_own_process(ours, given, folder / "ours.log")}
+    for name, python in pythons.items():
+        figures[name] = call_in_own_process(SIDES[name], given, folder / f"{name}.log", python=python)
     for name, side in figures.items():
         print(f"{name}: {side['seconds']:.1f} s, peak {side['peak_bytes'] / 2**20:.0f} MiB", flush=True)
     return figures
@@ -111,7 +105,7 @@ def report(pairs: Sequence[Mapping[str, Mapping[str, Any]]], precision: str) -> 
         missed |= print_ratio(f"evaluation.{side}_memory", _over(pairs, side, "peak_bytes")) < 1
         differences = compare_scores(pairs[0]["ours"]["scores"], pairs[0][side]["scores"])
         largest = max(differences, key=differences.__getitem__)
-        budget = TOLERATED if precision == "fp32" else 0.0
+        budget = (TOLERATED if side == "sentence_transformers" else ROUNDED) if precision == "fp32" else 0.0
         print(f"evaluation.{side}_scores differ by {differences[largest]:.2e} at most ({largest})", flush=True)
         missed |= bool(budget) and differences[largest] > budget
     return missed
@@ -126,27 +120,6 @@ def _over(pairs: Sequence[Mapping[str, Mapping[str, Any]]], side: str, figure: s
     return [pair[side][figure] / pair["ours"][figure] for pair in pairs]
 
 
-def read_collection(collection: str) -> tuple[Corpus, Benchmark]:
-    """Reads a collection whose passages are its documents."""
-    from eval.retrieval.benchmark import load_benchmark
-    from eval.retrieval.corpus import Corpus
-
-    with (Path(collection) / "corpus.jsonl").open(encoding="utf-8") as stream:
-        rows = [json.loads(line) for line in stream]
-    ids = [row["_id"] for row in rows]
-    benchmark = load_benchmark(collection, "test")
-    assert benchmark, f"{collection} holds no judgements of the split test"
-    return Corpus(ids, ids, [row.get("title", "") for row in rows], [row["text"] for row in rows]), benchmark
-
-
-def renamed(corpus: Corpus) -> dict[str, str]:
-    """New ids for documents, in the opposite order: ties are broken by the last id here, and by the first one there."""
-    from engine.search.order import id_ranks
-
-    ranks = id_ranks(corpus.passage_ids).tolist()
-    return {name: f"{rank:09d}" for name, rank in zip(corpus.passage_ids, ranks, strict=True)}
-
-
 def ours(collection: str, model: str, precision: str) -> dict[str, Any]:
     """Our side; runs in its own process."""
     from engine.search.dense import DenseIndex
@@ -159,63 +132,7 @@ def ours(collection: str, model: str, precision: str) -> dict[str, Any]:
     started = time.monotonic()
     index = DenseIndex(corpus.passage_ids, encoder.encode_passages(corpus.encoded_texts()))
     results = measure(benchmark, [DenseSystem("base", encoder, index)], corpus, K)
-    return _figures(started, results.scores["base"].means())
-
-
-def sentence_transformers_side(collection: str, model: str, precision: str) -> dict[str, Any]:
-    """The evaluator of sentence-transformers; runs in its own process."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.evaluation import InformationRetrievalEvaluator
-
-    from engine.models.resolve import resolve_model
-
-    corpus, benchmark = read_collection(collection)
-    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
-    folder = str(resolve_model(model, key="--model"))
-    loaded = SentenceTransformer(folder, device="cpu", local_files_only=True, model_kwargs={"dtype": dtype})
-    loaded.max_seq_length = MAX_TOKENS
-    names = renamed(corpus)
-    started = time.monotonic()
-    evaluator = InformationRetrievalEvaluator(
-        queries=dict(benchmark.queries),
-        corpus=dict(zip(names.values(), corpus.encoded_texts(), strict=True)),
-        relevant_docs={
-            query: {names[document] for document, grade in judged.items() if grade > 0 and document in names}
-            for query, judged in benchmark.qrels.items()
-        },
-        precision_recall_at_k=[K],
-        write_csv=False,
-    )
-    values = evaluator(loaded)
-    return _figures(started, {name: float(values[f"cosine_{theirs}"]) for name, theirs in NAMES.items()})
-
-
-def beir_side(collection: str, model: str, precision: str) -> dict[str, Any]:
-    """BEIR's exact search and metrics; runs in its own process, where the package is installed."""
-    import torch
-    from beir.retrieval import models
-    from beir.retrieval.evaluation import EvaluateRetrieval
-    from beir.retrieval.search.dense import DenseRetrievalExactSearch
-
-    from engine.models.resolve import resolve_model
-
-    corpus, benchmark = read_collection(collection)
-    encoder = models.SentenceBERT(str(resolve_model(model, key="--model")))
-    for part in (encoder.q_model, encoder.doc_model):
-        part.max_seq_length = MAX_TOKENS
-        part.to(torch.bfloat16 if precision == "bf16" else torch.float32)
-    texts = {
-        name: {"title": "", "text": text} for name, text in zip(corpus.passage_ids, corpus.encoded_texts(), strict=True)
-    }
-    started = time.monotonic()
-    retriever = EvaluateRetrieval(DenseRetrievalExactSearch(encoder, batch_size=32), score_function="cos_sim")
-    found = retriever.retrieve(texts, dict(benchmark.queries))
-    qrels = {query: dict(judged) for query, judged in benchmark.qrels.items()}
-    ndcg, average, recall, _ = retriever.evaluate(qrels, found, [10, K])
-    return _figures(
-        started, {"ndcg@10": ndcg["NDCG@10"], "recall@100": recall["Recall@100"], "map@100": average["MAP@100"]}
-    )
+    return figures_since(started, results.scores["base"].means())
 
 
 def measure_large(options: argparse.Namespace, folder: Path) -> dict[str, float]:
@@ -290,17 +207,7 @@ def evaluate_large(folder: str, passages: int, queries: int) -> dict[str, float]
     results = measure(benchmark, [MadeSystem(index, vectors[in_order])], corpus, K)
     means = results.scores["made"].means()
     assert len(results.trec_runs["made"]) == queries, "each query has its ranking"
-    return {**_figures(started, {}), "before_bytes": before, "found": means["hit@1"]}
-
-
-def peak_bytes() -> int:
-    """The most memory of this process; what `getrusage` says includes its parent's before it began."""
-    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
-    return int(line.split()[1]) * 1024
-
-
-def _figures(started: float, scores: Mapping[str, float]) -> dict[str, Any]:
-    return {"seconds": time.monotonic() - started, "peak_bytes": peak_bytes(), "scores": dict(scores)}
+    return {**figures_since(started, {}), "before_bytes": before, "found": means["hit@1"]}
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def advice_with_reason(report: Report) -> str:
     if choice is None:
         return f"{advice(report)}. {report.decision.why}"
     assert report.recommendation, "a choice is part of it"
-    sentences = [f"{advice(report)}{_about_tuned(choice)}.", measured_sentence(report), warning(choice)]
+    tuned = f"; {_about_tuned(choice)}" if choice.tuning else ""
+    start = f"{advice(report)} ({_chosen_on(choice)}){tuned}."
+    sentences = [start, measured_sentence(report), warning(choice)]
     return " ".join(filter(None, sentences))
 
 
@@ -60,23 +62,23 @@ def chosen_system(choice: Choice) -> str:
 
 
 def choice_sentence(choice: Choice) -> str:
-    """Says what to search with, what it gains, and what that rests on."""
-    return f"{chosen_system(choice)}: {choice_reason(choice)}"
+    """Says what to search with, what that rests on, and what it gains."""
+    return f"{chosen_system(choice)}. {choice_reason(choice)}"
 
 
 def choice_reason(choice: Choice) -> str:
-    """Says what the chosen system gains, and what that rests on."""
+    """Says which queries the chosen system was chosen on, and on which it gains how much."""
     gains = []
     if choice.weight < 1:
         gains.append(f"{with_interval(choice.over_words)} over BM25 alone")
     if choice.weight > 0:
         gains.append(f"{with_interval(choice.over_meaning)} over base alone")
-    judged = f"{choice.judged:,} judged queries, and on " if choice.judged else ""
     real = f", as the texts of {choice.real:,} real queries say" if choice.real else ""
+    these = "On the judged ones, each scored by a choice without it" if choice.judged else "On these"
+    tuned = f" {_capital(_about_tuned(choice))}." if choice.tuning else ""
     return (
-        f"nDCG@10 {', '.join(gains)}{_about_tuned(choice)}. This rests on {judged}"
-        f"{choice.synthetic:,} synthetic queries of {choice.documents:,} documents, taken to lack "
-        f"{100 * choice.lost:.0f} % of the words they share{real}."
+        f"{_capital(_chosen_on(choice))}, which are taken to lack {100 * choice.lost:.0f} % of the words they share "
+        f"with their documents{real}. {these}: nDCG@10 {', '.join(gains)}.{tuned}"
     )
 
 
@@ -190,8 +192,22 @@ def p_value(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
+def _chosen_on(choice: Choice) -> str:
+    judged = f"{choice.judged:,} judged queries and on " if choice.judged else ""
+    return f"chosen on {judged}{choice.synthetic:,} synthetic queries of {choice.documents:,} documents"
+
+
 def _about_tuned(choice: Choice) -> str:
-    return f"; the tuned model adds {with_interval(choice.tuning)}, {_then(choice)}" if choice.tuning else ""
+    """Says on which queries the tuned model adds how much, and what follows; "" where that was not measured."""
+    if not choice.tuning:
+        return ""
+    judged = " and on judged ones" if choice.judged else ""
+    on = f"on synthetic queries of held-out documents{judged}"
+    return f"{on}, the tuned model adds {with_interval(choice.tuning)}, {_then(choice)}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _then(choice: Choice) -> str:

@@ -142,8 +142,14 @@ class HeldOut:
         judged = (self.judged[0].without(fold), self.judged[1].without(fold)) if self.judged else None
         return HeldOut(base, tuned, judged)
 
-    def gain(self, weight: float, shares: Floats, bootstrap: Bootstrap) -> DifferenceFigures:
-        """Computes what the tuned encoder adds at a weight, on a mixture of the sets and on judged queries."""
+    def gain(self, weight: float, shares: Floats, bootstrap: Bootstrap) -> DifferenceFigures | None:
+        """Computes what the tuned encoder adds at a weight, on a mixture of the sets and on judged queries.
+
+        It is not known, and None, where no query of a held-out document is left, as where a fold took the only ones:
+        nothing would then be averaged with the judged queries as if it were a gain of zero.
+        """
+        if not self.base[0].clusters:
+            return None
         pairs = zip(self.tuned, self.base, strict=True)
         gains = shares @ np.stack([tuned.at(weight) - base.at(weight) for tuned, base in pairs])
         mean = _resampled(gains, self.base[0].clusters, bootstrap)

@@ -74,6 +74,12 @@ class Evaluation:
         return self.judged or self.held_out
 
     @property
+    def model(self) -> str:
+        """The encoder to use, base or tuned: that of the system to search with, or else that of the decision."""
+        choice = self.recommendation.choice if self.recommendation else None
+        return choice.model if choice else self.decision.model
+
+    @property
     def real_queries(self) -> Mapping[str, str]:
         """The benchmark's queries, query id -> text; empty without one."""
         return self.judged.benchmark.queries if self.judged else {}
@@ -115,7 +121,7 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     queries = log_queries(config) or list(evaluation.shown.benchmark.queries.values())
     if config.indexes and queries:
         place.console.step("report", "comparing indexes")
-        evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.decision.model, queries))
+        evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.model, queries))
     timed = [system for system in systems if not is_asked(system)]
     return replace(evaluation, latency=measure_latency(timed, queries, config.latency_repetitions))
 

@@ -19,6 +19,7 @@ from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import Rates, SamplesFolder
 from engine.storage.store import StepRecord, read_record
 from engine.task.compiled import compile_task
+from eval.asking.answers import is_made_up
 from eval.cost import Cost, Prices, cost_figures
 from eval.data_quality.queries import DataQuality
 from eval.evaluation import Evaluation
@@ -47,7 +48,7 @@ def assemble(
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         documents=_documents(inputs["documents"], evaluation),
-        samples=SampleCounts(samples.planned, samples.generated, samples.failed),
+        samples=SampleCounts(samples.planned, samples.generated, samples.failed, is_made_up(inputs["samples"])),
         examples=ExampleCounts(examples.kept, examples.rejected),
         cost=_cost(config, inputs, steps["samples"]),
         generation=_generation_rates(samples.generation),

@@ -12,7 +12,8 @@ beside them, so that `trec_eval runs/judgements.qrels runs/tuned.trec` gives the
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +29,9 @@ from eval.retrieval.metrics import METRICS, best_rank
 from eval.retrieval.ranking import Results
 from eval.retrieval.trec import write_qrels, write_run
 
+_ROWS_AT_A_TIME = 10_000
+"""Rows of per_query.parquet that are held until they are written, as a row group."""
+
 
 def write_report(output: Path, report: Report, evidence: Evidence) -> None:
     """Writes report.json and report.html."""
@@ -42,7 +46,7 @@ def write_evaluation(output: Path, evaluation: Evaluation) -> None:
     if evaluation.judged:
         write_runs(output / HELD_OUT, evaluation.held_out)
     measured = [results for results in (evaluation.judged, evaluation.held_out) if results]
-    write_per_query(output, [row for results in measured for row in per_query(results)])
+    write_per_query(output, (row for results in measured for row in per_query(results)))
 
 
 def write_runs(folder: Path, results: Results) -> None:
@@ -68,16 +72,24 @@ def per_query(results: Results) -> Iterator[dict[str, object]]:
             yield {**ids, "system": name, "best_rank": rank, "best_document": document, **values}
 
 
-def write_per_query(output: Path, rows: list[dict[str, object]]) -> None:
-    """Writes per_query.parquet, and per_query.tsv for spreadsheets (line breaks and tabs in texts become spaces)."""
+def write_per_query(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
+    """Writes per_query.parquet, and per_query.tsv for spreadsheets (line breaks and tabs in texts become spaces).
+
+    Rows are written as they come, some thousands at a time: there are as many as queries times systems.
+    """
     names = ["collection", "query_id", "query", "system"]
     fields = [(name, pa.string()) for name in names] + [("best_rank", pa.int32()), ("best_document", pa.string())]
     schema = pa.schema(fields + [(metric, pa.float64()) for metric in METRICS])
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), output / "per_query.parquet")
-    with (output / "per_query.tsv").open("w", encoding="utf-8", newline="") as stream:
+    waiting = iter(rows)
+    with (
+        pq.ParquetWriter(output / "per_query.parquet", schema) as parquet,
+        (output / "per_query.tsv").open("w", encoding="utf-8", newline="") as stream,
+    ):
         table = csv.writer(stream, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None)
         table.writerow(schema.names)
-        table.writerows([_cell(row[name]) for name in schema.names] for row in rows)
+        while batch := list(itertools.islice(waiting, _ROWS_AT_A_TIME)):
+            parquet.write_table(pa.Table.from_pylist(batch, schema=schema))
+            table.writerows([_cell(row[name]) for name in schema.names] for row in batch)
 
 
 def _cell(value: object) -> str:

@@ -38,6 +38,8 @@ class SampleCounts:
     planned: int
     generated: int
     failed: int
+    is_made_up: bool = False
+    """Whether the fake generator computed them (`samples=fake`): then no figure says anything of a model."""
 
 
 @dataclass(frozen=True)

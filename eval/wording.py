@@ -31,6 +31,11 @@ METRIC_NAMES = {
     "map@100": "MAP@100",
 }
 """The names that people read in place of `metrics.METRICS`."""
+MADE_UP = (
+    "The samples are made up: samples=fake computes them without a model, so that no figure here says anything about a "
+    "model or a collection."
+)
+"""What stands wherever the figures of a run with the fake generator do."""
 
 
 @dataclass(frozen=True)

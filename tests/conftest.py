@@ -114,6 +114,8 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
         "run_dir=run",
         "samples.part_rows=60",
         "model.epochs=1",
+        "report.resamples=500",  # what costs time and says no more of ten queries
+        "report.latency_repetitions=5",
     )
     done = CommandLine(home).run(*arguments)
     assert done.returncode == 0, done.stderr

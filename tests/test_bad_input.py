@@ -97,6 +97,24 @@ CASES = (
     Case("missing generator", "samples.model=/no/such", "samples.model=/no/such", ("no such model", "bundled:smollm2")),
     Case("no model named", "samples.model=", "samples.model=", ("no model is named", "bundled:smollm2")),
     Case("hub away", "model.base=owner/name", "model.base=owner/name", ("http://127.0.0.1:9", "set model.base to a")),
+    Case(
+        "reranker that encodes",
+        "until=report report.rerankers=[bundled:all-minilm-l6-v2]",
+        "report.rerankers=bundled:all-minilm-l6-v2",
+        ("is no cross-encoder", "names BertModel", "name the folder of a cross-encoder"),
+    ),
+    Case(
+        "reranker that writes",
+        "until=report report.rerankers=[bundled:smollm2-135m-instruct]",
+        "report.rerankers=bundled:smollm2",
+        ("is a language model", "report.rerank_by=likelihood"),
+    ),
+    Case(
+        "reranker of a hub",
+        "until=report report.rerankers=[owner/name]",
+        "report.rerankers=owner/name",
+        ("http://127.0.0.1:9", "name the folder of a cross-encoder"),
+    ),
     # the prompts
     Case("no room", "samples.context_tokens=100", "samples.context_tokens", ("into 100 tokens", "demonstrations.per_")),
     Case("undefined", "task.prompt='{{ passage.body }}'", "task.prompt", ("'body'", "it may use", "passage.text")),

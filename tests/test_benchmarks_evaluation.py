@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import evaluation
+from benchmarks import _peers, evaluation
+from benchmarks._collection import read_collection
 from tests.support.small_run import DOCUMENTS, write_benchmark
 
 
@@ -25,8 +27,11 @@ def write_collection(folder: Path) -> Path:
     return folder
 
 
-def call_here(function: Callable[..., Any], arguments: Mapping[str, Any], log: Path) -> Any:
+def call_here(
+    function: Callable[..., Any], arguments: Mapping[str, Any], log: Path, python: str = sys.executable
+) -> Any:
     """Stands for `call_in_own_process` where a small part is called."""
+    assert python == sys.executable, "another interpreter has no place in this process"
     log.parent.mkdir(parents=True, exist_ok=True)
     return function(**arguments)
 
@@ -36,8 +41,8 @@ def test_the_sides_have_the_same_scores(
 ) -> None:
     scores = []
 
-    def call(function: Callable[..., Any], arguments: Mapping[str, Any], log: Path) -> Any:
-        scores.append((figures := call_here(function, arguments, log))["scores"])
+    def call(*given: Any, **settings: Any) -> Any:
+        scores.append((figures := call_here(*given, **settings))["scores"])
         return figures
 
     monkeypatch.setattr(evaluation, "call_in_own_process", call)
@@ -53,7 +58,7 @@ def test_the_sides_have_the_same_scores(
     ]
     [compared] = [line for line in lines if "_scores differ by" in line]
     assert float(compared.split()[3]) <= evaluation.TOLERATED
-    assert [set(side) for side in scores] == [set(evaluation.NAMES)] * 2, "all metrics are compared"
+    assert [set(side) for side in scores] == [set(_peers.NAMES)] * 2, "all metrics are compared"
 
 
 def test_scores_that_differ_are_a_miss(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,3 +85,18 @@ def test_made_queries_find_their_passages(
     assert not evaluation.report_large(evaluation.measure_large(options, tmp_path / "large"))
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1] == "evaluation.large_found value 1.000 share of the sources first"
+
+
+def test_packages_that_are_not_there_are_left_out_with_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _peers.peers_of(sys.executable) == [], "they are never installed among those of the project"
+    evaluation.main(["--collection", str(tmp_path), "--skip-large"])
+    assert f"evaluation.mteb left out: {sys.executable} has no mteb" in capsys.readouterr().out
+
+
+def test_no_query_has_the_id_of_a_document(tmp_path: Path) -> None:
+    corpus, benchmark = read_collection(str(write_collection(tmp_path / "tiny")))
+    assert not set(benchmark.queries) & set(corpus.document_ids)
+    assert set(benchmark.queries) == set(benchmark.qrels)
+    assert all(name.startswith("query-q") for name in benchmark.queries)

@@ -49,6 +49,9 @@ REVIEWS = TaskConfig(
     }
 )
 
+SHORTER = {"stories": {"story": 48}, "story_tree": {"story": 48}, "textbook": {"excerpt": 48, "code": 64}}
+"""The tokens after which turns that write long texts are cut here, by task: nothing else is true of longer ones."""
+
 
 def check_structured_turns(pool: EnginePool, folder: Path) -> None:
     """Choice, regular expression and JSON schema on the engine that runs already, with replicates of one prompt."""
@@ -90,6 +93,7 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
     pq.write_table(pa.Table.from_pylist(passages, PASSAGES), documents / "passages.parquet")
     for name in sorted({*choices("task")} - {"rows"}):  # which asks what rows say
         overrides = [f"task={name}", "samples.context_tokens=1024", "demonstrations.max_document_tokens=60"]
+        overrides += [f"task.turns.{turn}.max_tokens={tokens}" for turn, tokens in SHORTER.get(name, {}).items()]
         config = load_config(["experiment=adapt", *overrides, "documents.path=unused", "prompts.per_passage=1"])[0]
         prompts, written = folder / f"{name}-prompts", folder / name
         prompts.mkdir()

@@ -10,25 +10,19 @@ engines are then given neighbours of the file, each piece of which is read once.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from engine.artifacts.columns import PROMPTS
+from engine.artifacts.first_prompts import FirstPrompts, RowName
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.artifacts.rows import COLUMN, JSON, ROW_ID, SAMPLING, RowsFolder, RowsWriter, columns_of
 from engine.errors import UserError, suggest
-from engine.models.chat_template import read_chat_template
-from engine.models.resolve import resolve_model
-from engine.models.tokenizer import GENERATOR_KEY, load_tokenizer
-from engine.task.check import check_turns
 from engine.task.compiled import Task, compile_task
-from engine.task.config import PromptKind, TaskConfig
-from engine.task.forecast import LaterTurns
-from engine.task.render import Ask, ChatText, Messages
+from engine.task.config import TaskConfig
 from engine.task.templates import undeclared_names
 from engine.task.turns import prompt_templates, row_columns
 
@@ -45,8 +39,6 @@ _BEGINNING = 1 << 15
 """The characters of a prompt by which an order is found."""
 _SHOWN = 40
 """The characters of a prompt by which a message shows it."""
-_FORECAST_EVERY = 64
-"""Of so many rows one stands for the tokens of their later turns."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,7 @@ def plan_rows(
     planned = num_tokens = 0
     prefixes: set[int] = set()
     ordered = RowsFolder(folder.path) if order_rows is not in_file_order else None
-    prompts = _FirstPrompts(plan, task)
+    prompts = FirstPrompts(task, plan.model, refuse=plan.refuse)
     tables = order_rows(_counted(plan, prompts, rows, needed))
     with ordered.writer() if ordered else contextlib.nullcontext() as writer:
         for number, table in enumerate(_rechunked(tables, plan.per_row, writer)):
@@ -135,7 +127,7 @@ def _check(task: Task, rows: RowsFolder) -> frozenset[str] | None:
 
 
 def _counted(
-    plan: RowPlan, prompts: _FirstPrompts, rows: RowsFolder, needed: frozenset[str] | None
+    plan: RowPlan, prompts: FirstPrompts, rows: RowsFolder, needed: frozenset[str] | None
 ) -> Iterator[pa.Table]:
     """Gives each row's id, the prompt of its first turn and its number of tokens, in the order of the file."""
     number = 0
@@ -143,11 +135,11 @@ def _counted(
         ids, texts = batch[ROW_ID], []
         for row in batch.to_pylist():
             number += 1
-            texts.append(prompts.text(columns_of(row), _RowName(number, row[ROW_ID])))
+            texts.append(prompts.text(columns_of(row), RowName(number, row[ROW_ID])))
         tokens = prompts.count(texts)
         if plan.refuse and (too_long := [place for place, count in enumerate(tokens) if count >= plan.context_tokens]):
             place = too_long[0]
-            name = _RowName(number - len(texts) + place + 1, ids[place].as_py())
+            name = RowName(number - len(texts) + place + 1, ids[place].as_py())
             _refuse_long(plan, name, texts[place], tokens[place])
         columns = {
             "prompt": pa.array([text[:_BEGINNING] for text in texts], pa.large_string()),
@@ -160,87 +152,7 @@ def _counted(
     prompts.check_any()
 
 
-@dataclass(frozen=True)
-class _RowName:
-    """How a message names a row."""
-
-    number: int
-    """Counted from 1."""
-    row_id: str
-
-    def __str__(self) -> str:
-        return f"row {self.number:,} (id {self.row_id})"
-
-
-class _FirstPrompts:
-    """Renders the first prompt of each row; the task as a whole is checked with the first row that can be asked.
-
-    Attributes:
-        later: what was seen of later turns.
-    """
-
-    def __init__(self, plan: RowPlan, task: Task) -> None:
-        self._task, self._refuse, self._chat_text = task, plan.refuse, _chat_text(plan, task)
-        self._tokenizer = load_tokenizer(plan.model, key=GENERATOR_KEY)
-        self.later = LaterTurns(task, self.count, self._chat_text)
-        self._is_checked = False
-        self._first_error: UserError | None = None
-
-    def text(self, row: dict[str, Any], name: _RowName) -> str:
-        """Returns the prompt as the model reads it; empty where it cannot be asked and that is allowed.
-
-        Raises:
-            UserError: it cannot be asked, and that is not allowed.
-        """
-        try:
-            if not self._is_checked:
-                check_turns(self._task, {}, row)
-            text = _rendered(self._task, row, self._chat_text)
-        except UserError as error:
-            if self._refuse:
-                remedy = f"{error.remedy}; or let such rows fail alone: prompts.refuse=false"
-                raise UserError(f"{name}: {error.what}", where=error.where, remedy=remedy) from error
-            self._first_error = self._first_error or error
-            return ""
-        self._is_checked = True
-        if name.number % _FORECAST_EVERY == 1:
-            self.later.see(Ask({}, 0, {}, {}, row))
-        return text
-
-    def count(self, texts: Sequence[str]) -> list[int]:
-        """Returns the number of tokens of each text."""
-        return [len(encoding.ids) for encoding in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
-
-    def check_any(self) -> None:
-        """Refuses a file of which no row could be asked: then it is the task that is wrong.
-
-        Raises:
-            UserError: that of the first row.
-        """
-        if self._first_error and not self._is_checked:
-            error = self._first_error
-            raise UserError(f"no row can be asked: {error.what}", where=error.where, remedy=error.remedy) from error
-
-
-def _rendered(task: Task, row: dict[str, Any], chat_text: ChatText | None) -> str:
-    prompt = task.first.prompt(Ask({}, 0, {}, {}, row))
-    asked = prompt if isinstance(prompt, str) else prompt[-1]["content"] if prompt else ""
-    if not asked.strip():
-        raise UserError("the prompt is empty", where=task.first.turn.where, remedy="give every row a text")
-    return prompt if isinstance(prompt, str) else (chat_text or _joined)(prompt)
-
-
-def _chat_text(plan: RowPlan, task: Task) -> ChatText | None:
-    if task.first.turn.config.kind is not PromptKind.chat:
-        return None
-    return read_chat_template(resolve_model(plan.model, key=GENERATOR_KEY), where=f"{GENERATOR_KEY}={plan.model}")
-
-
-def _joined(messages: Messages) -> str:
-    return "\n".join(f"{message['role']}\n{message['content']}" for message in messages)
-
-
-def _refuse_long(plan: RowPlan, name: _RowName, text: str, tokens: int) -> None:
+def _refuse_long(plan: RowPlan, name: RowName, text: str, tokens: int) -> None:
     what = f"{name} has a prompt of {tokens:,} tokens, the context {plan.context_tokens:,}: {text[:_SHOWN]!r}..."
     remedy = "raise it, shorten the row, or let such rows fail alone: prompts.refuse=false"
     raise UserError(what, where=f"samples.context_tokens={plan.context_tokens}", remedy=remedy)

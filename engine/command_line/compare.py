@@ -77,7 +77,7 @@ def compare(options: Options) -> int:
         UserError: one is no finished run, no query was measured in all of them, or the page cannot be written.
     """
     from eval.compare.figures import compare_runs, shared_queries
-    from eval.compare.page import render_comparison
+    from eval.compare.page import made_up, render_comparison
     from eval.compare.runs import names_of, read_run
     from eval.compare.table import comparison_tables
     from eval.compare.wins import find_wins
@@ -92,6 +92,8 @@ def compare(options: Options) -> int:
     else:
         for table in comparison_tables(comparison):
             console.show(table)
+        if warning := made_up(comparison):
+            console.warn(warning)
     if options.output or not options.as_json:
         kind = comparison.shared[0].kind
         queries = shared_queries(runs, kind)

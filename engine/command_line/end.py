@@ -15,6 +15,7 @@ from rich.table import Table
 
 from engine.artifacts.sweeps import SweepFolder
 from engine.artifacts.system import SystemFolder
+from engine.generation.config import GeneratorKind
 from engine.runtime.console import Console
 from engine.storage.store import is_done
 from eval import advice, wording
@@ -22,6 +23,7 @@ from eval.chunk_sizes.figures import read_chunk_sizes
 from eval.chunk_sizes.table import chunk_sizes_table
 from eval.learning_curve.figures import read_learning_curve
 from eval.learning_curve.table import learning_curve_table
+from eval.page.indexes import index_line
 from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
 
@@ -33,14 +35,25 @@ _TABLES: Mapping[str, Callable[[Path], Table]] = {
     "learning_curve": lambda file: learning_curve_table(read_learning_curve(file)),
 }
 """What each experiment that ends with a page of its own shows on the terminal."""
+_BEFORE_SAMPLES = {"rows", "documents", "prompts"}
+"""The steps after which a run has no samples yet."""
 
 _BUNDLED = "bundled:"
 """The beginning of the names of models that are a part of this installation."""
 
 
 def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
-    """Prints the result of a run: after a report the quality table, system and model, else where the output lies."""
+    """Prints the result of a run: after a report the quality table, system and model, else where the output lies.
+
+    The last line warns where no model wrote the samples.
+    """
     console = console or Console()
+    _show_result(run_dir, config, console)
+    if config.samples.generator is GeneratorKind.fake and config.until not in _BEFORE_SAMPLES:
+        console.warn(wording.MADE_UP)
+
+
+def _show_result(run_dir: Path, config: RunConfig, console: Console) -> None:
     shown = _short(run_dir)
     if config.until in _TABLES:
         folder = SweepFolder(run_dir / config.until, config.until)
@@ -74,6 +87,8 @@ def _show_figures(report: Report, console: Console) -> None:
         console.show(systems)
         console.show("")
     console.show(summary_table(report))
+    if line := index_line(report.indexes):
+        console.step("indexes", line)
 
 
 def _show_system(run_dir: Path, shown: str, console: Console) -> None:

@@ -188,7 +188,8 @@ def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
         )
         pool = place.engines.start(config.samples, place, "preview")
         place.console.step("samples", f"loading {config.samples.model_name()}")
-        start_seconds = pool.wait_ready()
+        with place.console.waiting("samples", f"loading {config.samples.model_name()}"):
+            start_seconds = pool.wait_ready()
         started = time.monotonic()
         pool.generate(job, parts, units_of(rows), lambda _: None)
         seconds = time.monotonic() - started

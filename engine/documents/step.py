@@ -17,7 +17,7 @@ from engine.documents.chunking import TOO_SHORT, chunk_documents
 from engine.documents.config import DocumentsConfig
 from engine.documents.readers.fields import Fields
 from engine.documents.readers.listing import other_files
-from engine.documents.readers.source import Reader, Source, read_documents
+from engine.documents.readers.source import TABLES, Reader, Source, read_documents
 from engine.documents.windows import ChunkSize
 from engine.documents.writer import PassageWriter
 from engine.errors import UserError
@@ -73,10 +73,18 @@ def _refuse_nothing(writer: PassageWriter, config: DocumentsConfig, source: Sour
         remedy = f"name a file or folder with at least one document ({files} was read)"
         raise UserError("holds no documents", where=where, remedy=remedy)
     if writer.passages == 0:
-        what = f"none of {writer.documents} documents gives a passage: {_list_reasons(writer.failed)}"
-        lower = f"lower documents.min_tokens={config.min_tokens}, or " if TOO_SHORT in writer.failed else ""
-        remedy = f"{lower}set documents.text_field to the field with the text"
-        raise UserError(what, where=where, remedy=remedy)
+        many = f"none of {writer.documents:,} documents gives a passage"
+        what = many if writer.documents > 1 else "its only document gives no passage"
+        remedy = _remedy(writer.failed, config, source)
+        raise UserError(f"{what}: {_list_reasons(writer.failed)}", where=where, remedy=remedy)
+
+
+def _remedy(failed: Mapping[str, int], config: DocumentsConfig, source: Source) -> str:
+    """Says what to do about documents none of which gives a passage: only rows have fields."""
+    has_fields = source.reader in {Reader.beir, *TABLES}
+    text = "set documents.text_field to the field with the text" if has_fields else "name files with text in them"
+    lower = f"lower documents.min_tokens={config.min_tokens}, or " if TOO_SHORT in failed else ""
+    return f"{lower}{text}"
 
 
 def _tell_left_out(writer: PassageWriter, source: Source, place: Place) -> None:

@@ -27,14 +27,15 @@ def chunk_sizes(config: RunConfig) -> list[Step]:
 
     Synthetic queries are written once, from chunks as `documents` has them.
     """
-    every, documents, prompts, _, examples = curated(config)
+    every, documents, prompts, samples, examples = curated(config)
     cut = []
     for size in config.chunk_sizes.sizes():
         settings = replace(config.documents, max_tokens=size.tokens, overlap_tokens=size.overlap_tokens)
         cut.append(Step("documents", load_documents, settings, name=size.name, part_of=f"{SIZES}/{size.name}"))
     written_from = ChunkSize(config.documents.max_tokens, config.documents.overlap_tokens)
     plan = ChunkSizesPlan(config.chunk_sizes, written_from, config.report)
-    return [*every, *cut, Step("chunk_sizes", measure_chunk_sizes, plan, (documents, prompts, examples, *cut))]
+    measured = (documents, prompts, samples, examples, *cut)
+    return [*every, *cut, Step("chunk_sizes", measure_chunk_sizes, plan, measured)]
 
 
 def learning_curve(config: RunConfig) -> list[Step]:

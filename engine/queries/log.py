@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.storage.csv_records import check_length, csv_records, header_delimiter
-from engine.storage.lines import read_lines, read_objects
+from engine.storage.lines import NotTextError, read_lines, read_objects
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
 from engine.storage.parquet_records import open_parquet, parquet_batches
 from engine.text.hashes import text_hash
@@ -26,6 +26,7 @@ QUERY_FIELDS = ("query", "text", "question", "search_query", "search_term", "q")
 
 _JSON_ALONE, _JSON_BEGINNINGS = ("{", "["), ('{"', '[{"', '["')
 """How the first line of a JSON file may look, and that of no log of queries."""
+_ANOTHER_FILE = "name a text file with one query per line, or JSONL, CSV or Parquet under its own ending"
 
 
 def find_log(path: str) -> Path:
@@ -73,8 +74,18 @@ def read_log(file: Path) -> Iterator[str]:
     """Gives the queries of a log as they stand there, in their order.
 
     Raises:
-        UserError: the file cannot be read or is malformed, or a table has no column of `QUERY_FIELDS`.
+        UserError: the file cannot be read or is malformed, or a table has no column of `QUERY_FIELDS`; with the key and
+            the place in the file.
     """
+    try:
+        yield from _records(file)
+    except UserError as error:
+        is_text = not isinstance(error, NotTextError)
+        remedy = error.remedy if is_text else f"{_ANOTHER_FILE}; where it is text, {error.remedy}"
+        raise UserError(error.what, where=f"{KEY}={error.where}", remedy=remedy) from error
+
+
+def _records(file: Path) -> Iterator[str]:
     name = file.name.lower()
     if name.endswith(JSONL_ENDINGS):
         return _from_objects(file)
@@ -98,8 +109,7 @@ def _from_lines(file: Path) -> Iterator[str]:
             remedy = 'write one {"query": ...} per line into a file that ends in .jsonl, or one query per line'
             raise UserError("is JSON, and its ending is not .jsonl", where=f"{file}:{number}", remedy=remedy)
         if "\0" in line:
-            remedy = "name a text file with one query per line, or JSONL, CSV or Parquet under its own ending"
-            raise UserError("is no text: it holds a zero byte", where=f"{file}:{number}", remedy=remedy)
+            raise UserError("is no text: it holds a zero byte", where=f"{file}:{number}", remedy=_ANOTHER_FILE)
         fields = sorted(line.split("\t"), key=_letters)
         yield line if len(fields) == 1 else fields[-1] if _letters(fields[-1]) else ""
 

@@ -1,6 +1,6 @@
 """What a person sees while a run goes on: one line per step, a bar with rate and time left, tables, warnings.
 
-On a terminal the bar is live; elsewhere (a log file, CI) a line is printed every `quiet_seconds`. Logs of the
+On a terminal bars and clocks are live; elsewhere (a log file, CI) a line is printed every `quiet_seconds`. Logs of the
 libraries never come here: they go to files under `RUN/logs`.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
 from rich.text import Text
@@ -56,6 +56,29 @@ class Console:
         with bar.running():
             yield bar
 
+    @contextlib.contextmanager
+    def waiting(self, noun: str, text: str) -> Iterator[None]:
+        """Shows how long something takes in which nothing can be counted, such as the start of an engine."""
+        if self.rich.is_terminal:
+            columns = (TextColumn("[bold]{task.description:<10}"), TextColumn("{task.fields[text]},", markup=False))
+            with RichProgress(*columns, _TimeColumn(), console=self.rich, transient=True) as live:
+                live.add_task(noun, total=None, text=text)
+                yield
+            return
+        ended, started = threading.Event(), time.monotonic()
+
+        def tell() -> None:
+            while not ended.wait(self.quiet_seconds):
+                self.step(noun, f"{text}, {format_seconds(time.monotonic() - started)} so far")
+
+        clock = threading.Thread(target=tell, daemon=True)
+        clock.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            clock.join()
+
 
 class Progress:
     """Counts up to `total`, and shows it as a bar on a terminal, or as a line now and then elsewhere."""
@@ -77,7 +100,7 @@ class Progress:
             return
         columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=30), MofNCompleteColumn())
         with RichProgress(
-            *columns, _RateColumn(self._unit), TimeRemainingColumn(), console=self._console.rich, transient=True
+            *columns, _RateColumn(self._unit), _TimeColumn(), console=self._console.rich, transient=True
         ) as live:
             self._live, self._task = live, live.add_task(self._noun, total=self._total)
             yield
@@ -126,7 +149,8 @@ class Progress:
         rate = self.rate()
         count = f"{self._done:,}/{self._total:,} {self._unit}"
         if not rate:
-            return count
+            seconds = time.monotonic() - self._started
+            return f"{count}, {format_seconds(seconds)} so far" if seconds >= 1 else count
         return f"{count}, {format_rate(rate)}, {format_seconds((self._total - self._done) / rate)} left"
 
 
@@ -138,6 +162,13 @@ class _RateColumn(ProgressColumn):
     def render(self, task: RichTask) -> Text:
         speed = task.finished_speed or task.speed
         return Text(f"{self.unit}, {format_rate(speed)}" if speed else self.unit, style="progress.data.speed")
+
+
+class _TimeColumn(ProgressColumn):
+    def render(self, task: RichTask) -> Text:
+        left = task.time_remaining
+        text = f"{format_seconds(task.elapsed or 0.0)} so far" if left is None else f"{format_seconds(left)} left"
+        return Text(text, style="progress.remaining")
 
 
 def format_rate(per_second: float) -> str:

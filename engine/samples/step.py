@@ -102,7 +102,8 @@ def _have_written(job: GenerationJob, parts: PartsLog, missing: _Missing, config
     place.console.step(
         "samples", f"{planned - done_before:,} of {planned:,} to generate; loading {config.model_name()}"
     )
-    pool.wait_ready()
+    with place.console.waiting("samples", f"loading {config.model_name()}"):
+        pool.wait_ready()
     note = _note_of(pool, job.attempt_folder)
     with place.console.progress("samples", planned, "samples") as bar:
         bar.start_at(done_before)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.errors import UserError, check_setting
+from engine.models.bundled import BUNDLED
 from engine.models.precision import Precision, uses_bf16
 from engine.models.resolve import MODEL_CONFIG, model_digest, resolve_model
 from engine.runtime.identity import fields_of, placement
@@ -32,8 +33,12 @@ if TYPE_CHECKING:
     from engine.search.order import Scores
 
 _CLASSIFIER, _LANGUAGE_MODEL = "ForSequenceClassification", "ForCausalLM"
-"""The ends of the architectures that sentence-transformers makes a score of by themselves."""
+"""The ends of the architectures that score a text as a whole, and of those that write."""
 _SETTINGS_FILE = "config_sentence_transformers.json"
+_REMEDY = (
+    "name the folder of a cross-encoder with one score for a pair, or one of a hub that can be reached, such as "
+    "cross-encoder/ms-marco-MiniLM-L6-v2; report.rerank_by=likelihood needs none"
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,21 @@ class CrossEncoderConfig:
         check_setting(self.batch_size >= 1, f"{key}.batch_size", self.batch_size, "1 or more")
         known = self.precision in PRECISIONS
         check_setting(known, f"{key}.precision", self.precision, f"one of {', '.join(PRECISIONS)}", fault="is unknown")
-        folder = resolve_model(self.model, key=key)
-        if fault := _fault(folder):
-            remedy = "name a cross-encoder with one score for a pair, as cross-encoder/ms-marco-MiniLM-L6-v2 is"
-            raise UserError(fault, where=f"{key}={self.model}", remedy=remedy)
+        if fault := _fault(self.folder()):
+            raise UserError(fault, where=f"{key}={self.model}", remedy=_REMEDY)
+
+    def folder(self) -> Path:
+        """Finds the folder of the model.
+
+        Raises:
+            UserError: as `resolve_model`; no remedy names a bundled model, since none of them scores pairs.
+        """
+        try:
+            return resolve_model(self.model, key=self.key)
+        except UserError as error:
+            if not any(name in error.remedy for name in BUNDLED):
+                raise
+            raise UserError(error.what, where=error.where, remedy=_REMEDY) from error
 
 
 class CrossEncoder:
@@ -116,18 +132,19 @@ def load_cross_encoder(config: CrossEncoderConfig, place: Place) -> CrossEncoder
 def _fault(folder: Path) -> str:
     """Tells why a model gives no score for a pair; "" where it does.
 
-    A model without a head for it would be given one with random weights.
+    A model without a head for it would be given one with random weights. Of a language model any text has a score, by
+    its tokens for yes and no; it is one for a pair only where somebody made a cross-encoder of it.
     """
     config = _json(folder / MODEL_CONFIG)
-    if _json(folder / _SETTINGS_FILE).get("model_type") == "CrossEncoder":
-        return ""
+    is_made_one = _json(folder / _SETTINGS_FILE).get("model_type") == "CrossEncoder"
     architecture = str(next(iter(config.get("architectures") or ["no architecture"])))
-    if architecture.endswith(_LANGUAGE_MODEL):
+    if architecture.endswith(_CLASSIFIER):
+        labels = len(config.get("id2label") or ("no", "yes"))  # what transformers takes it for where nothing is said
+        return "" if labels == 1 else f"has {labels} scores for a pair"
+    if is_made_one:
         return ""
-    if not architecture.endswith(_CLASSIFIER):
-        return f"is no cross-encoder: its {MODEL_CONFIG} names {architecture}"
-    labels = len(config.get("id2label") or ("no", "yes"))  # what transformers takes it for where nothing is said
-    return "" if labels == 1 else f"has {labels} scores for a pair"
+    kind = "is a language model" if architecture.endswith(_LANGUAGE_MODEL) else "is no cross-encoder"
+    return f"{kind}: its {MODEL_CONFIG} names {architecture}"
 
 
 def _json(file: Path) -> dict[str, Any]:

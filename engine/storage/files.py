@@ -20,6 +20,10 @@ from pathlib import Path
 
 from engine.errors import UserError
 
+_MOST_TRIES = 1000
+"""How often a lock file is opened again because it was removed meanwhile: many times what processes that take turns and
+remove it can cause."""
+
 
 def write_text(file: Path, text: str) -> None:
     """Replaces a file by `text` in one step: the text goes to a file beside it, reaches the disk, and is renamed.
@@ -101,13 +105,19 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
 
     Raises:
         BlockingIOError: `wait` is false and another process holds the lock.
+        UserError: the file system says of an open file, time after time, that it is not the file of that name.
     """
-    while True:
+    for _ in range(_MOST_TRIES):
         with file.open("a") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             if _is_open(stream.fileno(), file):  # else it was removed meanwhile, and others lock another file
                 yield
                 return
+    raise UserError(
+        "the file system gives one file changing numbers (inodes), so that nothing can be locked there",
+        where=str(file),
+        remedy="set runs_dir, or SYNTHMILL_CACHE for what lies there, to a folder on a local disk",
+    )
 
 
 def _is_open(descriptor: int, file: Path) -> bool:

@@ -31,6 +31,12 @@ _CONFIG = "config.yaml"
 """The file that keeps the config of a run."""
 _RUNS = "runs"
 """The folder of a store that remembers runs."""
+_KINDS = {
+    "chunk_sizes": ("compares chunk sizes (experiment=chunk_size)", "chunk_sizes/chunk_sizes.html"),
+    "learning_curve": ("is a learning curve (experiment=learning_curve)", "learning_curve/learning_curve.html"),
+    "output": ("is batch inference (experiment=batch)", "output"),
+}
+"""What a run is that ends otherwise than with a report, and where in its folder its result lies, by its last noun."""
 
 
 def require(run: str, *nouns: str) -> dict[str, Path]:
@@ -44,15 +50,24 @@ def require(run: str, *nouns: str) -> dict[str, Path]:
         The folder in the store, by noun.
 
     Raises:
-        UserError: `run` is no run folder, or one of the steps has not been finished.
+        UserError: `run` is no run folder, a run of another kind, or one of the steps has not been finished.
     """
     folder = Path(run).expanduser()
     if not is_run(folder):
         raise UserError("is no run folder", where=str(folder), remedy="name a folder such as runs/latest")
     for noun in nouns:
         if not is_done(folder / noun):
-            raise UserError(f"the run has no finished {noun}", where=str(folder), remedy="run it to its end first")
+            raise _not_finished(folder, noun)
     return {noun: (folder / noun).resolve() for noun in nouns}
+
+
+def _not_finished(folder: Path, noun: str) -> UserError:
+    """Returns the error for a run without the output of a step: one of another kind never has it."""
+    for last, (kind, result) in _KINDS.items():
+        if is_done(folder / last):
+            remedy = f"see {folder}/{result}, or run its command again, which shows its result in seconds"
+            return UserError(f"{kind}, and such a run has no {noun}", where=str(folder), remedy=remedy)
+    return UserError(f"the run has no finished {noun}", where=str(folder), remedy="run it to its end first")
 
 
 @contextlib.contextmanager

@@ -21,12 +21,13 @@ from engine.artifacts.judged import QUERY, Criterion, figures_of
 from engine.errors import UserError
 from engine.search.order import Rows
 from engine.storage.parts import committed_parts
+from engine.storage.store import read_record
 from engine.text.queries import clean_query
 from eval.asking.config import SearchedAs
 from eval.asking.queries import one_line, query_id
 
 FAKE = "fake"
-"""The model of answers that the fake generator computed."""
+"""The generator, and the model of answers, where no model wrote: they were computed."""
 
 
 def read_texts(folder: Path, searched_as: SearchedAs, name: str) -> Callable[[str], list[str]]:
@@ -98,6 +99,11 @@ def read_scores(
 def is_fake(folder: Path) -> bool:
     """Tells whether the answers of a samples folder were computed by the fake generator."""
     return FAKE in pc.unique(_rows(folder, ["model"])["model"]).to_pylist()
+
+
+def is_made_up(samples: Path) -> bool:
+    """Tells whether the fake generator computed the samples of a finished folder, by what its step recorded."""
+    return bool(read_record(samples).config.get("generator") == FAKE)
 
 
 def _rows(folder: Path, columns: Sequence[str]) -> pa.Table:

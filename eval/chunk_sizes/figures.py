@@ -108,6 +108,8 @@ class ChunkSizes:
     documents: int
     sets: Mapping[str, SetCurves]
     """By the name of the set: `judged`, `synthetic`."""
+    is_made_up: bool = False
+    """Whether the fake generator computed the samples (`samples=fake`): then no figure says anything."""
 
 
 def read_chunk_sizes(file: Path) -> ChunkSizes:

@@ -71,6 +71,7 @@ def render_chunk_sizes(figures: ChunkSizes) -> str:
         {
             "title": advice(figures),
             "eyebrow": "chunk sizes",
+            "made_up": wording.MADE_UP if figures.is_made_up else "",
             "lead": flat_sentence(figures, main_set(figures), systems[-1]),
             "footer": "Every figure is in chunk_sizes.json.",
             "figures": figures,

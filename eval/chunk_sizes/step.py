@@ -16,6 +16,7 @@ from engine.artifacts.sweeps import ChunkSizesRecord, SweepFolder
 from engine.errors import UserError
 from engine.storage.files import write_json, write_text
 from engine.storage.typed import to_json_values
+from eval.asking.answers import is_made_up
 from eval.chunk_sizes.config import ChunkSizesPlan
 from eval.chunk_sizes.cut import search_cut
 from eval.chunk_sizes.figures import ChunkSizes, set_curves
@@ -37,8 +38,8 @@ def measure_chunk_sizes(
 
     Args:
         config: the sizes, and how they are measured.
-        inputs: the finished folders `documents`, `prompts` and `examples` of the run, and one of documents for each
-            size, by its name.
+        inputs: the finished folders `documents`, `prompts`, `samples` and `examples` of the run, and one of documents
+            for each size, by its name.
         output: the folder to write into.
         place: where the step runs; its cache has the passages that were encoded before.
 
@@ -83,6 +84,7 @@ def _measure(config: ChunkSizesPlan, inputs: Mapping[str, Path], place: Place) -
             name: set_curves(benchmark, [at_size[name] for at_size in values], clusters[name], bootstrap)
             for name, benchmark in sets.items()
         },
+        is_made_up=is_made_up(inputs["samples"]),
     )
 
 

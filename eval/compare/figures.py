@@ -70,6 +70,8 @@ class Comparison:
     settings: Mapping[str, Mapping[str, str | None]]
     """The settings that differ, by key and run; null where a run's config lacks the key."""
     shared: Sequence[SharedQueries]
+    made_up: Sequence[str] = ()
+    """The runs whose samples the fake generator computed."""
 
 
 def compare_runs(runs: Sequence[ComparedRun], bootstrap: Bootstrap) -> Comparison:
@@ -92,6 +94,7 @@ def compare_runs(runs: Sequence[ComparedRun], bootstrap: Bootstrap) -> Compariso
         },
         settings=_settings(runs),
         shared=shared,
+        made_up=[run.name for run in runs if run.report.samples.is_made_up],
     )
 
 

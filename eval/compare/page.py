@@ -59,6 +59,7 @@ def render_comparison(comparison: Comparison, wins: Sequence[Wins]) -> str:
         {
             "title": f"{', '.join(others)} beside {first}",
             "eyebrow": "comparison of runs",
+            "made_up": made_up(comparison),
             "lead": " ".join(headlines(comparison)),
             "footer": "Every figure is in the output of synthmill compare with --json.",
             "comparison": comparison,
@@ -71,6 +72,11 @@ def render_comparison(comparison: Comparison, wins: Sequence[Wins]) -> str:
             "level": LEVEL,
         },
     )
+
+
+def made_up(comparison: Comparison) -> str:
+    """Says which runs have made-up samples; "" where none has."""
+    return f"{', '.join(comparison.made_up)}: {wording.MADE_UP}" if comparison.made_up else ""
 
 
 def name_of(system: str) -> str:

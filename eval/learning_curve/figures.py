@@ -100,6 +100,8 @@ class LearningCurve:
     benchmark: str
     """Where judged questions are from; "" where there are none."""
     sets: Mapping[str, SetCurves]
+    is_made_up: bool = False
+    """Whether the fake generator computed the samples (`samples=fake`): then no figure says anything."""
 
 
 def read_learning_curve(file: Path) -> LearningCurve:

@@ -59,6 +59,7 @@ def render_learning_curve(figures: LearningCurve) -> str:
         {
             "title": title(figures),
             "eyebrow": "learning curve",
+            "made_up": wording.MADE_UP if figures.is_made_up else "",
             "lead": enough_sentence(figures, curves, "tuned_words"),
             "footer": "Every figure is in learning_curve.json.",
             "figures": figures,

@@ -21,6 +21,7 @@ from engine.artifacts.sweeps import LearningCurveRecord, ScoresFolder, SweepFold
 from engine.errors import UserError
 from engine.storage.files import write_json, write_text
 from engine.storage.typed import to_json_values
+from eval.asking.answers import is_made_up
 from eval.learning_curve.config import BASE, LearningCurvePlan, point_name
 from eval.learning_curve.figures import Effort, LearningCurve, SetCurves, system_curve
 from eval.learning_curve.page import render_learning_curve
@@ -70,6 +71,7 @@ def draw_learning_curve(
         processor="GPU" if time.gpu_seconds else "CPU",
         benchmark=config.report.benchmark if JUDGED in names else "",
         sets={name: _set_curves(name, points, config) for name in (JUDGED, HELD_OUT) if name in names},
+        is_made_up=is_made_up(inputs["samples"]),
     )
     folder = SweepFolder(output, "learning_curve")
     write_json(folder.figures_file, to_json_values(figures))

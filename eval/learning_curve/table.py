@@ -23,7 +23,8 @@ def learning_curve_table(figures: LearningCurve) -> Table:
         title=f"nDCG@10 on {escape(queries_of(curves))}", title_justify="left", title_style="bold", box=box.SIMPLE
     )
     table.caption_justify = "left"
-    headings = ("examples", "samples", f"{figures.processor} time", "tuned", "gain", "with words", "gain")
+    gain = "over row\nbefore"
+    headings = ("examples", "samples", f"{figures.processor} time", "tuned", gain, "with words", gain)
     for heading in headings:
         table.add_column(heading, justify="right")
     for at, effort in enumerate(figures.efforts):

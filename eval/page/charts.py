@@ -20,6 +20,10 @@ _LEFT, _WIDTH = 9.0, 88.0
 """Where the plot begins, and how wide it is, in percent of the drawing."""
 _LINE_PIXELS = 15
 """The least distance of two names, in pixels."""
+_HALF_LETTER = 4
+"""How far the line that letters stand on is below their middle, in pixels."""
+_NAME_CHARACTERS = 28
+"""The characters of a name beside a dot; the whole name appears under a pointer, and in the table."""
 _MOST_TICKS = 6
 
 
@@ -51,21 +55,45 @@ def scatter(points: Sequence[Point], unit: Callable[[float], str], label: str, *
         return Markup("")
     ticks = log_ticks(min(point.x for point in points), max(point.x for point in points))
     y_axis = nice_axis(min(point.low for point in points), max(point.high for point in points))
+    height = max(height, _LINE_PIXELS * (len(points) + 1))  # every name has a line of its own
     parts = _grid(ticks, y_axis, height, unit)
-    names = spread([_y(point.y, y_axis, height) + 4 for point in points], _LINE_PIXELS)
-    for point, name_y in zip(points, names, strict=True):
-        x = _x(point.x, ticks)
-        title = f"{point.name}: {point.y:.3f} [{point.low:.3f}, {point.high:.3f}], {unit(point.x)}"
-        before = x > 55
-        where = f'x="{x:.2f}%" dx="{-9 if before else 9}" y="{name_y:.1f}" text-anchor="{"end" if before else "start"}"'
-        low, high = _y(point.low, y_axis, height), _y(point.high, y_axis, height)
-        parts.append(
-            f'<g class="{escape(point.kind)}"><title>{escape(title)}</title>'
-            f'<line class="interval" x1="{x:.2f}%" x2="{x:.2f}%" y1="{low:.1f}" y2="{high:.1f}"/>'
-            f'<circle class="dot" cx="{x:.2f}%" cy="{_y(point.y, y_axis, height):.1f}" r="4.5"/>'
-            f"<text {where}>{escape(point.name)}</text></g>"
-        )
+    dots = [_y(point.y, y_axis, height) for point in points]
+    names = spread([dot + _HALF_LETTER for dot in dots], _LINE_PIXELS, _LINE_PIXELS, height - _HALF_LETTER)
+    titles = [f"{point.name}: {point.y:.3f} [{point.low:.3f}, {point.high:.3f}], {unit(point.x)}" for point in points]
+    for point, title in zip(points, titles, strict=True):
+        ends = (_y(point.low, y_axis, height), _y(point.high, y_axis, height))
+        parts.append(_interval(point, title, _x(point.x, ticks), ends))
+    for point, dot, name in zip(points, dots, names, strict=True):  # names lie above lines, and dots above names
+        parts.append(_name(point, _x(point.x, ticks), dot, name))
+    for point, title, dot in zip(points, titles, dots, strict=True):
+        circle = f'<circle class="dot" cx="{_x(point.x, ticks):.2f}%" cy="{dot:.1f}" r="4.5"/>'
+        parts.append(f'<g class="{escape(point.kind)}"><title>{escape(title)}</title>{circle}</g>')
     return _svg("scatter", height + 22, label, parts)
+
+
+def _interval(point: Point, title: str, x: float, ends: tuple[float, float]) -> str:
+    """Draws the interval of a system, between two heights in pixels, where it lies in percent."""
+    line = f'<line class="interval" x1="{x:.2f}%" x2="{x:.2f}%" y1="{ends[0]:.1f}" y2="{ends[1]:.1f}"/>'
+    return f'<g class="{escape(point.kind)}"><title>{escape(title)}</title>{line}</g>'
+
+
+def _name(point: Point, x: float, dot: float, name: float) -> str:
+    """Writes the name of a system beside its dot, with a line between the two where the name was moved.
+
+    Args:
+        point: the system.
+        x: where it lies, in percent.
+        dot: the height of the dot, in pixels from the top.
+        name: that of the line which the letters stand on.
+    """
+    side, anchor = (-1, "end") if x > _LEFT + _WIDTH / 2 else (1, "start")
+    shown = point.name if len(point.name) <= _NAME_CHARACTERS else f"{point.name[: _NAME_CHARACTERS - 1].rstrip()}…"
+    # A line by pixels from a percentage: a nested svg shifts the origin.
+    leader = f'<line class="leader" x1="0" y1="{dot:.1f}" x2="{8 * side}" y2="{name - _HALF_LETTER:.1f}"/>'
+    return (
+        f'<g class="{escape(point.kind)}"><svg x="{x:.2f}%" overflow="visible">{leader}</svg>'
+        f'<text x="{x:.2f}%" dx="{10 * side}" y="{name:.1f}" text-anchor="{anchor}">{escape(shown)}</text></g>'
+    )
 
 
 def curves(series: Mapping[str, Mapping[int, float]], label: str, *, height: int = 210) -> Markup:
@@ -107,28 +135,34 @@ def log_ticks(low: float, high: float) -> list[float]:
     return ticks if len(ticks) > 1 else [ticks[0], ticks[0] * 10]
 
 
-def spread(positions: Sequence[float], least: float) -> list[float]:
-    """Moves positions apart, each as little as their order allows, so that no two are nearer than `least`."""
+def spread(positions: Sequence[float], least: float, low: float = -math.inf, high: float = math.inf) -> list[float]:
+    """Moves positions apart, each as little as their order allows, so that no two are nearer than `least`.
+
+    Args:
+        positions: in any order.
+        least: the least distance.
+        low: no position is moved below this, as long as there is room for all up to `high`.
+        high: no position is moved above this.
+    """
     order = sorted(range(len(positions)), key=positions.__getitem__)
+
+    def begin(group: Sequence[int]) -> float:
+        """Returns where a group of neighbours begins, whose middle is the mean of its positions where there is room."""
+        width = (len(group) - 1) * least
+        middle = sum(positions[number] for number in group) / len(group)
+        return max(low, min(middle - width / 2, high - width))
+
     groups: list[list[int]] = []
     for number in order:
         groups.append([number])
-        while len(groups) > 1 and _begin(groups[-1], positions, least) < _end(groups[-2], positions, least) + least:
+        while len(groups) > 1 and begin(groups[-1]) < begin(groups[-2]) + len(groups[-2]) * least:
             groups[-2:] = [groups[-2] + groups[-1]]
     moved = list(positions)
     for group in groups:
+        start = begin(group)
         for place, number in enumerate(group):
-            moved[number] = _begin(group, positions, least) + place * least
+            moved[number] = start + place * least
     return moved
-
-
-def _begin(group: Sequence[int], positions: Sequence[float], least: float) -> float:
-    """Returns where a group of neighbours begins, whose middle is the mean of its positions."""
-    return sum(positions[number] for number in group) / len(group) - (len(group) - 1) * least / 2
-
-
-def _end(group: Sequence[int], positions: Sequence[float], least: float) -> float:
-    return _begin(group, positions, least) + (len(group) - 1) * least
 
 
 def _grid(ticks: Sequence[float], y_axis: Axis, height: int, unit: Callable[[float], str]) -> list[str]:

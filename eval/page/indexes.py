@@ -1,7 +1,7 @@
 """Turns the comparison of indexes into the rows of its table.
 
-In: the figures of `eval/retrieval/indexes.py`. Out: texts, for the partial template templates/indexes.html. The section
-is there only where `report.indexes` asks for it.
+In: the figures of `eval/retrieval/indexes.py`. Out: texts, for the partial template templates/indexes.html and for
+the terminal. There are some only where `report.indexes` asks for it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,21 @@ def index_note(comparison: IndexComparison | None) -> str:
         "queries. What an index proposes is scored exactly, so that it can only miss passages. Codes are read beside "
         "the vectors, which then stay on the disk and do not count as its size."
     )
+
+
+def index_line(comparison: IndexComparison | None) -> str:
+    """Puts the comparison into one line of a terminal; empty without one."""
+    if comparison is None:
+        return ""
+    found = ", ".join(_in_words(_NAMES[name], figures) for name, figures in comparison.indexes.items())
+    return f"recall@{DEPTHS[0]} over {comparison.passages:,} vectors of the {comparison.model} model: {found}"
+
+
+def _in_words(name: str, figures: IndexFigures) -> str:
+    if figures.left_out:
+        return f"{name} not built ({figures.left_out})"
+    time = f" in {figures.search.p50_ms:.2f} ms" if figures.search else ""
+    return f"{name} {figures.recall[str(DEPTHS[0])]:.3f}{time}, {_megabytes(figures.bytes)}"
 
 
 def _row(name: str, figures: IndexFigures) -> IndexRow:

@@ -6,7 +6,7 @@ are; those that this project does not know by name are shown under the name that
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -17,6 +17,8 @@ from eval.report import Report, SystemFigures
 from eval.retrieval.latency import Latency
 
 _UNKNOWN = "\u2013"
+_LOOKS, _DASHES = 6, 3
+"""The colours, and kinds of line, that report.css has for systems that it does not know by name."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,13 @@ def system_charts(report: Report) -> SystemCharts:
     systems = _systems(report)
     latencies = {name: latency.p50_ms for name, latency in report.latency.items()}
     sizes = {name: float(figures.index_bytes or 0) for name, figures in systems.items()}
-    recall = {kind_of(name): figures.recall for name, figures in systems.items() if figures.recall}
+    looks = looks_of(systems)
+    recall = {looks[name]: figures.recall for name, figures in systems.items() if figures.recall}
     return SystemCharts(
-        scatter(_points(systems, latencies), milliseconds, "nDCG@10 by the time of one query"),
-        scatter(_points(systems, sizes), wording.amount_of_bytes, "nDCG@10 by the size of the index"),
+        scatter(_points(systems, looks, latencies), milliseconds, "nDCG@10 by the time of one query"),
+        scatter(_points(systems, looks, sizes), wording.amount_of_bytes, "nDCG@10 by the size of the index"),
         curves(recall, "Recall by number of documents"),
-        {kind_of(name): advice.system_name(name) for name in systems},
+        {looks[name]: advice.system_name(name) for name in systems},
     )
 
 
@@ -72,6 +75,13 @@ def kind_of(system: str) -> str:
     """Returns the CSS classes of a system: `base words` for base_words, and for a name not known here `other NAME`."""
     classes = " ".join("".join(letter if letter.isalnum() else " " for letter in system.lower()).split())
     return classes if system in wording.ALL_SYSTEM_NAMES else f"other {classes}"
+
+
+def looks_of(systems: Collection[str]) -> dict[str, str]:
+    """Returns the CSS classes by which systems are drawn, by name: those without a colour of their own take turns."""
+    others = [name for name in systems if name not in wording.ALL_SYSTEM_NAMES]
+    turns = {name: f" look-{at % _LOOKS} dash-{at // _LOOKS % _DASHES}" for at, name in enumerate(others)}
+    return {name: kind_of(name) + turns.get(name, "") for name in systems}
 
 
 def milliseconds(value: float) -> str:
@@ -100,9 +110,9 @@ def _row(report: Report, name: str, figures: SystemFigures) -> SystemRow:
     )
 
 
-def _points(systems: Mapping[str, SystemFigures], costs: Mapping[str, float]) -> list[Point]:
+def _points(systems: Mapping[str, SystemFigures], looks: Mapping[str, str], costs: Mapping[str, float]) -> list[Point]:
     return [
-        Point(kind_of(name), advice.system_name(name), costs[name], figures.mean, *figures.ci95)
+        Point(looks[name], advice.system_name(name), costs[name], figures.mean, *figures.ci95)
         for name, figures in systems.items()
         if costs.get(name, 0) > 0
     ]

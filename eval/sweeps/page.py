@@ -21,7 +21,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
 
     Args:
         template: the name of a file in `TEMPLATES`.
-        values: everything that it names, but for the looks.
+        values: everything that it names, but for the looks; `made_up` is a warning above all figures, by default none.
     """
     import jinja2
 
@@ -34,4 +34,4 @@ def render(template: str, values: Mapping[str, object]) -> str:
     )
     environment.filters |= {"figure": wording.figure, "signed": wording.signed, "seconds": format_seconds}
     css = Markup("\n".join(style.read_text(encoding="utf-8") for style in STYLES))
-    return environment.get_template(template).render({**values, "css": css})
+    return environment.get_template(template).render({"made_up": "", **values, "css": css})

@@ -12,13 +12,16 @@ from rich.console import Console as RichConsole
 
 from engine.artifacts.system import SystemRecord
 from engine.command_line.end import load_lines, show_end
+from engine.generation.config import GeneratorKind
 from engine.models.resolve import resolve_model
 from engine.pipeline.config import RunConfig
 from engine.runtime.console import Console
+from engine.samples.config import SamplesConfig
 from engine.storage.files import write_json
 from engine.storage.store import finish
 from engine.storage.typed import to_json_values
 from eval.report import Report
+from eval.retrieval.indexes import IndexComparison, IndexFigures
 from tests.support.chunk_sizes import made_chunk_sizes
 from tests.support.learning_curves import made_learning_curve
 from tests.support.small_run import small_report, step_record
@@ -119,3 +122,22 @@ def test_an_experiment_ends_with_its_table_and_page(tmp_path: Path, noun: str, f
     show_end(tmp_path, RunConfig(until=noun), Console(RichConsole(file=text, width=80)))
     assert "nDCG@10 on" in text.getvalue()
     assert f"page       {tmp_path}/{noun}/{noun}.html" in text.getvalue()
+
+
+def test_a_run_with_made_up_samples_ends_with_a_warning(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    fake = RunConfig(samples=SamplesConfig(generator=GeneratorKind.fake))
+    for number, until in enumerate(("system", "samples")):
+        shown = end_of_run(tmp_path / str(number), report, replace(fake, until=until))
+        assert shown.splitlines()[-1].startswith("warning    The samples are made up")
+    assert "made up" not in end_of_run(tmp_path / "plan", report, replace(fake, until="prompts"))
+    assert "made up" not in end_of_run(tmp_path / "real", report)
+
+
+def test_indexes_are_one_line(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    assert "indexes " not in end_of_run(tmp_path / "without", report)
+    exact = IndexFigures(recall={"10": 1.0, "100": 1.0}, bytes=36_864)
+    compared = replace(report, indexes=IndexComparison("base", 24, 384, 5, {"exact": exact}))
+    [line] = [line for line in end_of_run(tmp_path / "with", compared).splitlines() if line.startswith("indexes")]
+    assert "recall@10 over 24 vectors of the base model: Exact 1.000" in line

@@ -150,3 +150,21 @@ def test_real_collections(tmp_path: Path, name: str, count: int, empty: int) -> 
     assert record.documents == count
     assert record.failed == ({"empty": empty} if empty else {})
     assert len(set(ids)) == len(ids) == record.passages >= count - empty
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"a.txt": ""}, "its only document gives no passage: 1 empty; name files with text in them"),
+        ({"a.md": "\n", "b.txt": " "}, "none of 2 documents gives a passage: 2 empty; name files with text in them"),
+        ({"a.jsonl": '{"text": ""}\n'}, "1 empty; set documents.text_field to the field with the text"),
+        ({"a.txt": "word"}, "1 too short; lower documents.min_tokens=5, or name files with text in them"),
+    ],
+)
+def test_the_remedy_is_about_what_was_read(tmp_path: Path, files: Mapping[str, str], said: str) -> None:
+    for name, text in files.items():
+        put(tmp_path / "in" / name, text)
+    with pytest.raises(UserError) as caught:
+        load(config(tmp_path / "in", min_tokens=5), tmp_path / "out")
+    assert said in str(caught.value)
+    assert ("field" in str(caught.value)) == ("a.jsonl" in files), "a file of text has none"

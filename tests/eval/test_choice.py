@@ -48,7 +48,7 @@ def test_where_no_weight_is_better_it_is_one_half() -> None:
     assert WEIGHTS[Evidence([flat] * len(THINNING), np.empty(0)).best()] == 0.5
 
 
-@pytest.mark.parametrize(("best", "system"), [(1.0, "BM25: "), (0.0, "base: ")])
+@pytest.mark.parametrize(("best", "system"), [(1.0, "BM25. "), (0.0, "base. ")])
 def test_one_system_alone_is_chosen_where_it_is_right(best: float, system: str) -> None:
     choice = choose(evidence(None, bests=(best,) * 4), Bootstrap(500))
     assert choice.weight == pytest.approx(best, abs=0.05)
@@ -90,6 +90,7 @@ def test_judged_queries_tell_what_tuning_adds_too() -> None:
     better = replace(judged, values=judged.values + 0.1)
     held_out = HeldOut(base, base, (judged, better))
     gain = held_out.gain(0.5, evidence(0.4).shares, Bootstrap(500))
+    assert gain
     assert gain.mean == pytest.approx(0.05), "sixty judged queries count as much as the synthetic ones"
     assert held_out.without(3).judged, "some are left"
 
@@ -120,9 +121,14 @@ def test_the_sentence_says_what_the_choice_rests_on() -> None:
     assert (choice.synthetic, choice.documents, choice.real, choice.judged) == (QUERIES, QUERIES // 2, 100, 12)
     assert "over BM25 alone" in choice_sentence(choice)
     assert "over base alone" in choice_sentence(choice)
-    assert "on 200 synthetic queries of 100 documents" in choice_sentence(choice)
-    assert "This rests on 12 judged queries, and on 200" in choice_sentence(choice)
-    assert choice_sentence(choice).endswith("of the words they share, as the texts of 100 real queries say.")
+    assert "Chosen on 12 judged queries and on 200 synthetic queries of 100 documents" in choice_sentence(choice)
+    assert "of the words they share with their documents, as the texts of 100 real queries say." in choice_sentence(
+        choice
+    )
+    assert "On the judged ones, each scored by a choice without it: nDCG@10" in choice_sentence(choice)
+    alone = choice_sentence(choose(evidence(0.4), Bootstrap(500)))
+    assert "Chosen on 200 synthetic queries" in alone
+    assert "On these: nDCG@10" in alone
 
 
 def test_words_alone_are_chosen_where_nothing_but_their_neighbours_is_as_good() -> None:

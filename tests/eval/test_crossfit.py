@@ -74,3 +74,18 @@ def test_folds_part_clusters_and_lose_none(fold: int) -> None:
     assert inside.sum() + len(outside.values) == 400
     assert not {curves.clusters[row] for row in np.flatnonzero(inside)} & set(outside.clusters)
     assert outside.weights == curves.weights
+
+
+def test_a_fold_that_takes_all_held_out_queries_leaves_the_base() -> None:
+    fold = fold_of("only")
+    base, judged = noise(0), noise(1)
+    alone = WeightCurves(base.values[:4], base.agreement[:4], ["only"] * 4)
+    better = WeightCurves(judged.values + 0.3, judged.agreement, judged.clusters)
+    evidence = Evidence([base] * 4, np.empty(0), judged)
+    held_out = HeldOut([alone] * 4, [alone] * 4, (judged, better))
+    left = held_out.without(fold)
+    assert left.gain(0.5, evidence.shares, Bootstrap(50)) is None, "no gain of zero is averaged with the judged ones"
+    others = (fold + 1) % FOLDS
+    assert held_out.without(others).gain(0.5, evidence.shares, Bootstrap(50))
+    chosen = select(evidence, weights_of(evidence), held_out, Bootstrap(50), is_harmless=True)
+    assert chosen[fold].model == "base"

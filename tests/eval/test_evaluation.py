@@ -61,6 +61,8 @@ def test_each_set_of_queries_is_resampled_once(tmp_path: Path, monkeypatch: pyte
     evaluation = small_evaluation(build_run(tmp_path))
     questions = len(evaluation.real_queries)
     assert clusters == [evaluation.decision.documents, questions, questions], "the last is that of all systems"
+    assert (evaluation.decision.model, evaluation.model) == ("tuned", "base"), "what is recommended is built on"
+    assert replace(evaluation, recommendation=None).model == "tuned"
     # The decision and the figures rest on the same draw, so that they never contradict each other.
     assert evaluation.decision.difference == evaluation.held_out_figures.difference["ndcg@10"]
 
@@ -82,6 +84,7 @@ def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pyt
     assert second.judged is not None
     assert second.indexes is None
     assert first.indexes is not None
+    assert first.indexes.model == first.model
     assert first.indexes.indexes["hnsw"].recall == {"10": 1.0, "100": 1.0}
     assert "there are 24" in first.indexes.indexes["ivf_pq"].left_out
     assert first.judged is not None

@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.generation.config import GeneratorKind
+from engine.runtime.identity import identity_of
+from engine.samples.config import SamplesConfig
+from eval.asking.answers import FAKE
 from eval.cost import Amounts
 from eval.figures import assemble, with_effort
 from eval.report import ExampleCounts, GenerationRates, SampleCounts, TrainingFigures
@@ -84,3 +88,10 @@ def test_a_cut_of_the_held_out_queries_stands_in_the_settings(tmp_path: Path) ->
     quality = small_report(tmp_path / "again")[0].data_quality
     report = assemble(small_config(), folders, tmp_path / "report", evaluation, quality)
     assert report.settings.held_out == {"drawn": 8, "of": 100}
+
+
+def test_samples_of_the_fake_generator_are_made_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not small_report(tmp_path / "real")[0].samples.is_made_up
+    monkeypatch.setitem(CONFIGS, "samples", {**CONFIGS["samples"], "generator": FAKE})
+    assert small_report(tmp_path / "fake")[0].samples.is_made_up
+    assert identity_of(SamplesConfig(generator=GeneratorKind.fake))["generator"] == FAKE  # type: ignore[index]

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import pytrec_eval
 
+from eval import files
 from eval.files import write_evaluation, write_report
 from eval.report import read_report
 from eval.retrieval.metrics import METRICS
@@ -39,7 +40,7 @@ def test_held_out_runs_lie_apart_where_there_is_a_benchmark(tmp_path: Path) -> N
     assert (tmp_path / "False" / "runs" / "tuned.trec").read_text().startswith("sample-14 Q0")
 
 
-def test_per_query_scores_are_one_row_per_query_and_system(tmp_path: Path) -> None:
+def test_per_query_scores_are_one_row_per_query_and_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     evaluation = small_evaluation(build_run(tmp_path / "run"))
     write_evaluation(tmp_path, evaluation)
     table = pq.read_table(tmp_path / "per_query.parquet")
@@ -52,6 +53,10 @@ def test_per_query_scores_are_one_row_per_query_and_system(tmp_path: Path) -> No
     lines = (tmp_path / "per_query.tsv").read_text().splitlines()
     assert len(lines) == table.num_rows + 1
     assert {line.count("\t") for line in lines} == {len(table.column_names) - 1}
+    monkeypatch.setattr(files, "_ROWS_AT_A_TIME", 7)
+    files.write_evaluation(tmp_path, evaluation)
+    assert pq.read_table(tmp_path / "per_query.parquet") == table, "however many rows are held at a time"
+    assert (tmp_path / "per_query.tsv").read_text().splitlines() == lines
 
 
 def test_the_report_reads_back(tmp_path: Path) -> None:

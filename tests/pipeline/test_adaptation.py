@@ -50,7 +50,7 @@ def test_every_sample_is_accounted_for(finished_run: FinishedRun) -> None:
     assert samples["sample_id"].to_pylist() == list(range(200))
     prompts = pa.concat_tables([pq.read_table(file) for file in sorted((run / "prompts").glob("plan-*.parquet"))])
     assert prompts["sample_id"].to_pylist() == list(range(200))
-    assert report["samples"] == {"planned": 200, "generated": 200, "failed": 0}
+    assert report["samples"] == {"planned": 200, "generated": 200, "failed": 0, "is_made_up": True}
     rejected = report["examples"]["rejected"]
     assert report["examples"]["kept"] + sum(rejected.values()) == 200
     assert pq.read_table(run / "examples" / "kept.parquet").num_rows == report["examples"]["kept"] > 0

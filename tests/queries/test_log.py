@@ -91,12 +91,16 @@ def test_what_is_no_log_is_refused_with_its_place(tmp_path: Path, name: str, tex
     with pytest.raises(UserError) as error:
         draw_from_log(tmp_path / name, 5, seed=0)
     assert re.search(said, str(error.value)), str(error.value)
+    assert str(error.value).startswith("queries.path="), "the key is named, wherever the mistake is"
 
 
 def test_a_log_that_is_no_text_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "log.txt").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(UserError, match="is not UTF-8"):
+    with pytest.raises(UserError, match="is not UTF-8") as error:
         list(read_log(tmp_path / "log.txt"))
+    assert error.value.where == f"queries.path={tmp_path}/log.txt: byte 0"
+    assert "name a text file with one query per line" in error.value.remedy
+    assert "iconv" in error.value.remedy, "it may be text all the same"
     assert find_log(str(tmp_path / "log.txt")) == tmp_path / "log.txt"
     for name, what in (("gone.txt", "does not exist"), ("", "is no file")):
         with pytest.raises(UserError, match=what) as caught:

@@ -117,3 +117,28 @@ def test_counts_from_many_threads() -> None:
         for thread in threads:
             thread.join()
     assert bar._done == 40_000
+
+
+def test_a_wait_tells_how_long_it_has_taken() -> None:
+    console, file = log(quiet_seconds=0.05)
+    with console.waiting("samples", "loading a [model] {x}"):
+        time.sleep(0.2)
+    lines = file.getvalue().splitlines()
+    assert lines
+    assert all(re.fullmatch(r"samples    loading a \[model\] \{x\}, [\d.]+ s so far", line) for line in lines)
+    quiet, nothing = log(quiet_seconds=60.0)
+    with quiet.waiting("samples", "loading"):
+        pass
+    assert nothing.getvalue() == "", "a short wait is not worth a line"
+
+
+def test_a_terminal_shows_the_clock_of_a_wait_and_of_a_bar_that_stands() -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=100, force_terminal=True, legacy_windows=False))
+    with console.waiting("samples", "loading a [model] {x}"):
+        time.sleep(0.3)
+    with console.progress("samples", 200, "samples"):
+        time.sleep(0.3)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    assert re.search(r"loading a \[model\] \{x\}, [\d.]+ s so far", plain)
+    assert re.search(r"0/200 samples [\d.]+ s so far", plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,11 +67,35 @@ def test_a_model_that_scores_no_pairs_is_refused_by_its_files(tmp_path: Path, mo
 
     monkeypatch.setattr(cross_encoder, "load_model", refuse)
     encoder = write_tiny_model(tmp_path / "encoder")
-    with pytest.raises(UserError, match=r"is no cross-encoder: its config\.json names BertModel; name a cross-encoder"):
+    with pytest.raises(
+        UserError, match=r"is no cross-encoder: its config\.json names BertModel; name the folder of a cross-"
+    ):
         CrossEncoderConfig(str(encoder)).identity()
     classifier = write_cross_encoder(tmp_path / "classes", labels=3)
     with pytest.raises(UserError, match="has 3 scores for a pair"):
         CrossEncoderConfig(str(classifier)).identity()
+    (classifier / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "CrossEncoder"}))
+    with pytest.raises(UserError, match="has 3 scores for a pair"):
+        CrossEncoderConfig(str(classifier)).identity()
+
+
+def test_a_language_model_is_none_unless_somebody_made_it_one(tmp_path: Path) -> None:
+    writer = write_tiny_model(tmp_path)
+    config = json.loads((writer / "config.json").read_text())
+    (writer / "config.json").write_text(json.dumps(config | {"architectures": ["LlamaForCausalLM"]}))
+    with pytest.raises(UserError, match=r"is a language model: its config\.json names LlamaForCausalLM"):
+        CrossEncoderConfig(str(writer)).check()
+    (writer / "config_sentence_transformers.json").write_text(json.dumps({"model_type": "CrossEncoder"}))
+    CrossEncoderConfig(str(writer)).check()
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "bundled:nothing", "owner/name"])
+def test_no_remedy_names_a_bundled_model_since_none_scores_pairs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError) as caught:
+        CrossEncoderConfig(name).check()
+    assert "bundled:" not in caught.value.remedy
+    assert "report.rerank_by=likelihood needs none" in caught.value.remedy
 
 
 def test_the_identity_is_that_of_the_weights_and_of_what_changes_scores(folder: Path) -> None:

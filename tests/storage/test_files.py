@@ -144,3 +144,14 @@ def test_tells_a_full_disk_from_other_errors() -> None:
     assert is_disk_full(caught.value)
     assert is_disk_full(OSError(errno.EDQUOT, "over quota"))
     assert not is_disk_full(FileNotFoundError(errno.ENOENT, "no such file"))
+
+
+def test_a_file_system_that_renumbers_its_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, numbers = os.fstat, iter(range(10**6))
+
+    def renumbered(descriptor: int) -> os.stat_result:
+        return os.stat_result((0, next(numbers), *real(descriptor)[2:]))
+
+    monkeypatch.setattr(os, "fstat", renumbered)
+    with pytest.raises(UserError, match="nothing can be locked there; set runs_dir"), locked(tmp_path / "a", wait=True):
+        pytest.fail("whoever believes to hold the lock may not be alone")

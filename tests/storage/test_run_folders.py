@@ -284,6 +284,27 @@ def test_the_finished_folders_of_a_run_are_found_by_noun(tmp_path: Path) -> None
     assert require(str(run)) == {}
 
 
+@pytest.mark.parametrize(
+    ("last", "kind", "shown"),
+    [
+        ("chunk_sizes", "experiment=chunk_size", "chunk_sizes/chunk_sizes.html"),
+        ("learning_curve", "experiment=learning_curve", "learning_curve/learning_curve.html"),
+        ("output", "experiment=batch", "output"),
+    ],
+)
+def test_a_run_of_another_kind_says_what_it_is_and_where_its_result_lies(
+    tmp_path: Path, last: str, kind: str, shown: str
+) -> None:
+    begin_run(tmp_path, "")
+    for noun in ("documents", last):
+        (tmp_path / noun).mkdir()
+        (tmp_path / noun / "_DONE").write_text("")
+    with pytest.raises(UserError, match=kind) as caught:
+        require(str(tmp_path), "documents", "report")
+    assert "has no report" in caught.value.what
+    assert f"see {tmp_path}/{shown}, or run its command again" in caught.value.remedy
+
+
 @pytest.mark.parametrize("noun", NOUNS)
 def test_a_folder_that_is_no_run_has_no_finished_folders(tmp_path: Path, noun: str) -> None:
     (tmp_path / noun).mkdir()

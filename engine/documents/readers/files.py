@@ -1,8 +1,9 @@
 """Reads documents from files: trees of text, Markdown, reStructuredText and HTML, and SQuAD-style JSON.
 
-In: a folder or a file. Out: one `SourceDocument` per file (its relative path is its id) or per paragraph.
-Markup that carries no words is removed; the words themselves are left as they are. HTML is read with the
-standard library's parser, which never fails on bad markup and needs nothing installed.
+In: a folder or a file. Out: one `SourceDocument` per file (its relative path is its id) or per paragraph. Its title is
+the first heading, the `<title>` of a page, or the first line of a plain text where that stands apart. Markup that
+carries no words is removed; the words themselves are left as they are. HTML is read with the standard library's parser,
+which never fails on bad markup and needs nothing installed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ _RST_HEADING = re.compile(
     r"^(?:([^\w\s])\1{2,}[ \t]*\n)?[ \t]*(?P<title>[^\n]*\w[^\n]*)\n([^\w\s])\3{2,}[ \t]*$", re.MULTILINE
 )
 _MARKED_SECTION = re.compile(r"<!\[(?!CDATA\[)[^<>]*>?")  # conditional comments; some make html.parser fail
+_BLANK_LINES = re.compile(r"\A(?:[ \t]*\n)+")
+_TITLE_CHARACTERS = 120
+"""The first line of a plain text is no title from so many characters on: it is a paragraph."""
 
 _SILENT = {"script", "style", "template", "noscript", "svg", "title"}
 """The elements of a page whose text is not shown in its body."""
@@ -58,7 +62,7 @@ def read_tree(path: Path, files: Sequence[Path]) -> Iterator[SourceDocument]:
 
 
 def parse_file(suffix: str, source: str) -> tuple[str, str]:
-    """Returns title and text of a file's content; a `.txt` file has no title."""
+    """Returns title and text of a file's content."""
     source = source.replace("\r\n", "\n")
     if suffix in (".md", ".markdown"):
         source = _FRONT_MATTER.sub("", source)
@@ -66,7 +70,20 @@ def parse_file(suffix: str, source: str) -> tuple[str, str]:
         return _split_heading(source, _MARKDOWN_HEADING.search(without_code))
     if suffix == ".rst":
         return _split_heading(source, _RST_HEADING.search(source))
-    return html_to_text(source) if suffix in (".html", ".htm") else ("", source)
+    return html_to_text(source) if suffix in (".html", ".htm") else _split_first_line(source)
+
+
+def _split_first_line(source: str) -> tuple[str, str]:
+    """Returns the first line of a plain text as its title, and the text below it.
+
+    It is one where it is short, has a letter or digit in it, and stands apart: a blank line follows, and then text.
+    """
+    first, _, rest = source.lstrip().partition("\n")
+    title, text = first.strip(), _BLANK_LINES.sub("", rest)
+    stands_apart = text != rest and bool(text.strip())
+    if stands_apart and len(title) < _TITLE_CHARACTERS and any(map(str.isalnum, title)):
+        return title, text
+    return "", source
 
 
 def _split_heading(source: str, heading: re.Match[str] | None) -> tuple[str, str]:

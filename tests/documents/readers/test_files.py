@@ -75,8 +75,31 @@ def test_no_markup_is_too_bad(tail: str) -> None:
     assert html_to_text(f"<p>words {tail}")[1].startswith("words")
 
 
-def test_a_text_file_keeps_every_word() -> None:
-    assert parse_file(".txt", "# not markdown") == ("", "# not markdown")
+TITLED = "Bees\n\nThey dance."
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (TITLED, ("Bees", "They dance.")),
+        ("\n \n  Bees \r\n \t\r\n\r\n  They\r\n\r\ndance.\n", ("Bees", "  They\n\ndance.\n")),
+        ("x" * 119 + "\n\ntext", ("x" * 119, "text")),
+        ("x" * 120 + "\n\ntext", ("", "x" * 120 + "\n\ntext")),
+        ("# not markdown", ("", "# not markdown")),
+        ("two\nlines\n\nthen text", ("", "two\nlines\n\nthen text")),
+        ("nothing below\n\n \n", ("", "nothing below\n\n \n")),
+        ("-----\n\na rule is no title", ("", "-----\n\na rule is no title")),
+        (" \n", ("", " \n")),
+    ],
+)
+def test_the_first_line_of_a_text_is_its_title_where_it_stands_apart(source: str, expected: tuple[str, str]) -> None:
+    assert parse_file(".txt", source) == expected
+
+
+@pytest.mark.parametrize("suffix", [".md", ".markdown", ".rst"])
+def test_files_that_write_headings_have_no_other_titles(suffix: str) -> None:
+    assert parse_file(suffix, TITLED) == ("", TITLED)
+    assert parse_file(".html", TITLED) == ("", "Bees They dance.")
 
 
 SQUAD = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console as RichConsole
@@ -10,6 +11,7 @@ from rich.console import Console as RichConsole
 from eval.chunk_sizes.page import by_overlap, limit_between, render_chunk_sizes
 from eval.chunk_sizes.table import chunk_sizes_table
 from eval.chunk_sizes.words import advice, doubt_sentence, flat_sentence, limit_sentence, main_set, whole_sentence
+from eval.wording import MADE_UP
 from tests.support.chunk_sizes import made_chunk_sizes
 
 
@@ -21,6 +23,8 @@ def test_the_page_says_where_it_flattens() -> None:
         assert words in page, words
     alone = render_chunk_sizes(made_chunk_sizes(judged=False))
     assert "judged questions" not in alone
+    assert MADE_UP not in page
+    assert MADE_UP in render_chunk_sizes(replace(made_chunk_sizes(), is_made_up=True))
 
 
 def test_sentences() -> None:

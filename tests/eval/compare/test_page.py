@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from eval.compare.runs import JUDGED, read_run
 from eval.compare.table import comparison_tables
 from eval.compare.wins import find_wins
 from eval.significance import Bootstrap
+from eval.wording import MADE_UP
 from tests.support.compared import without_words, write_finished_run
 
 
@@ -60,3 +62,9 @@ def test_tables_fit_eighty_columns(compared: tuple[Comparison, str]) -> None:
     said = text.getvalue()
     for words in ("base + words", "p, Holm", "Settings that differ", "seed", "examples kept", "\u2013"):
         assert words in said, words
+
+
+def test_runs_with_made_up_samples_are_named(compared: tuple[Comparison, str]) -> None:
+    comparison, page = compared
+    assert "made up" not in page
+    assert f"b: {MADE_UP}" in render_comparison(replace(comparison, made_up=["b"]), [])

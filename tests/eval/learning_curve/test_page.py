@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console as RichConsole
 
 from eval.learning_curve.page import render_learning_curve
 from eval.learning_curve.table import learning_curve_table
 from eval.learning_curve.words import enough_sentence, gain_sentences, main_set, next_sentence, title
+from eval.wording import MADE_UP
 from tests.support.learning_curves import made_learning_curve
 
 
@@ -16,9 +18,18 @@ def test_the_page_has_both_sets_and_the_rule() -> None:
     page = " ".join(render_learning_curve(made_learning_curve()).split())
     assert "<h1>200 examples are enough</h1>" in page
     assert page.count('class="lines"') == 2
-    for words in ("120 judged questions", "60 held-out documents", "Holm", "none: base", "tuned + words"):
+    for words in (
+        "120 judged questions",
+        "60 held-out documents",
+        "Holm",
+        "none: base",
+        "tuned + words",
+        "over the row before [95 %]",
+    ):
         assert words in page, words
     assert "judged questions" not in render_learning_curve(made_learning_curve(judged=False))
+    assert MADE_UP not in page
+    assert MADE_UP in render_learning_curve(replace(made_learning_curve(), is_made_up=True))
 
 
 def test_sentences() -> None:
@@ -43,3 +54,4 @@ def test_the_table_fits_eighty_columns() -> None:
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     assert "with words" in text.getvalue()
+    assert text.getvalue().count("over row") == 2, "a gain says over what"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from eval.page.charts import Point, curves, log_ticks, scatter, spread
@@ -49,3 +50,16 @@ def test_curves_go_from_the_first_depth_to_the_last() -> None:
     assert 'd="M0.00 202.0 L50.00 202.0 L100.00 202.0"' in drawn
     assert curves({}, "recall") == ""
     assert curves({"base": {10: 0.5}}, "recall") == ""
+
+
+def test_names_stay_inside_the_drawing_and_each_on_a_line_of_its_own() -> None:
+    assert spread([2, 4, 98], 15, 12, 96) == [12, 27, 96]
+    points = [Point(f"k{n}", f"{n} {'long name ' * 9}", 5.0, 0.5 + n / 1e4, 0.4, 0.6) for n in range(30)]
+    drawn = str(scatter(points, str, "many"))
+    heights = sorted(float(y) for y in re.findall(r'<text x="[\d.]+%" dx="-?10" y="([\d.]+)"', drawn))
+    assert len(heights) == 30
+    assert min(after - before for before, after in itertools.pairwise(heights)) >= 14.9
+    assert heights[0] >= 12
+    assert heights[-1] <= int(re.findall(r'height="(\d+)"', drawn)[0]) - 22
+    assert max(map(len, re.findall(r">([^<]+)</text></g>", drawn))) <= 28, "long names are cut"
+    assert drawn.count('class="leader"') == 30

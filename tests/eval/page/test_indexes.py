@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from eval.page.indexes import index_note, index_rows
+from eval.page.indexes import index_line, index_note, index_rows
 from eval.page.page import render_page
 from eval.retrieval.indexes import EXACT, IndexComparison, IndexFigures
 from eval.retrieval.latency import Percentiles
@@ -35,6 +35,11 @@ def test_rows_are_in_words() -> None:
     assert (hnsw.name, hnsw.settings, hnsw.recall) == ("HNSW", "m=32, ef_search=128", ["0.991", "0.970"])
     assert (hnsw.latency, hnsw.built) == ("\u2013", "2.2 s")
     assert ivf_pq.left_out.startswith("needs 624 passages")
+    line = (
+        "recall@10 over 3,204 vectors of the base model: Exact 1.000 in 0.50 ms, 4.9 MB, HNSW 0.991, 5.8 MB, IVF-PQ not"
+    )
+    assert index_line(COMPARISON).startswith(line)
+    assert index_line(None) == ""
     assert "3,204 passages as the base model encodes them, in 384 dimensions" in index_note(COMPARISON)
 
 

@@ -11,7 +11,9 @@ import pytest
 from eval.cost import Amounts, Cost
 from eval.data_quality.queries import QueryFigures, WordLengths
 from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
+from eval.page.wins import Wins
 from eval.report import Bm25Settings, GenerationRates, Recommendation, TrainingFigures
+from eval.wording import MADE_UP
 from tests.support.small_run import ANALYSER, small_report
 
 VOID = {"meta", "br", "link", "img"}
@@ -115,14 +117,17 @@ def test_the_page_begins_with_how_to_search_then_what_tuning_added(tmp_path: Pat
     text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
     parts = [
         "Search with base + words, weight of words 0.30",
+        "Chosen on 18 synthetic queries of 12 documents",
+        "On these: nDCG@10",
+        "On synthetic queries of held-out documents, the tuned model adds +0.006",
         "No judged query took part",
         "Queries of only 12 documents took part, so the choice says little.",
+        "All systems, on 5 judged questions of tiny",
         "Difference to base + words [95 %]",
         f"Measured on 5 judged questions of tiny. BM25 reads words so: {ANALYSER}.",
         "\u2020 Cross-fitted: the choice was made 10 times",
         "The systems Quality and time",
         "Recall by number of documents",
-        "Queries that one system alone answers best",
         "What tuning added: ",
         "With words at weight 0.30, the tuned model adds +0.006 [\u22120.002, +0.014] to the base",
         "Alone, the tuned model passes the check for harm",
@@ -141,7 +146,7 @@ def test_judged_questions_that_took_part_in_the_choice_are_said_to(tmp_path: Pat
     assert report.recommendation
     judged = replace(report.recommendation, choice=replace(report.choice, judged=5))
     text = " ".join(" ".join(checked(render_page(replace(report, recommendation=judged), evidence)).text).split())
-    assert "This rests on 5 judged queries, and on 18 synthetic queries" in text
+    assert "Chosen on 5 judged queries and on 18 synthetic queries of 12 documents" in text
     assert "How to search was chosen with them too, so that what was chosen is measured by cross-fitting." in text
     assert "No judged query took part" not in text
 
@@ -257,3 +262,27 @@ def test_held_out_figures_have_a_chart_of_their_own_only_beside_a_benchmark(tmp_
         report, evidence = small_report(tmp_path / str(judged), judged=judged)
         values = page_values(report, evidence)
         assert values["held_out"] == (quality_chart(report.held_out) if judged else None)
+
+
+def test_a_system_that_wins_no_query_has_no_heading(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    heading = "Queries that one system alone answers best"
+    page = render_page(report, replace(evidence, wins={"bm25": Wins(1, []), "base": Wins(0, [])}))
+    assert heading in page
+    assert "BM25: 1 query<" in page
+    assert ": 0 queries" not in page
+    assert heading not in render_page(report, replace(evidence, wins={"base": Wins(0, [])}))
+
+
+def test_made_up_samples_are_marked_above_all_figures(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    assert MADE_UP not in render_page(report, evidence)
+    made_up = replace(report, samples=replace(report.samples, is_made_up=True))
+    text = " ".join(" ".join(checked(render_page(made_up, evidence)).text).split())
+    assert text.index(MADE_UP) < text.index("nDCG@10")
+
+
+def test_every_cell_of_the_systems_says_on_a_narrow_page_what_it_is(tmp_path: Path) -> None:
+    page = checked(render_page(*small_report(tmp_path)))
+    names = [value for name, value in page.attributes if name == "data-name"]
+    assert names == ["nDCG@10", "to base + words", "p", "Recall@100", "One query", "Index"] * 5

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from eval.page.systems import compared_with, kind_of, milliseconds, system_charts, system_rows
+from eval.config import TEMPLATES
+from eval.page.systems import compared_with, kind_of, looks_of, milliseconds, system_charts, system_rows
 from eval.report import Recommendation
 from tests.support.small_run import small_report
 
@@ -44,8 +45,8 @@ def test_a_system_without_time_or_size_is_missing_in_that_drawing_only(tmp_path:
     assert (row.name, row.latency, row.size) == ("e5 <large>", "\u2013", "\u2013")
     assert "e5" not in charts.latency + charts.size
     assert charts.latency.count('class="dot"') == charts.size.count('class="dot"') == 5
-    assert 'class="other e5 large"' in charts.recall
-    assert charts.legend["other e5 large"] == "e5 <large>"
+    assert 'class="other e5 large look-0 dash-0"' in charts.recall
+    assert charts.legend["other e5 large look-0 dash-0"] == "e5 <large>"
 
 
 def test_classes_and_times() -> None:
@@ -54,3 +55,15 @@ def test_classes_and_times() -> None:
     assert kind_of("다국어") != kind_of("多言語"), "else a system of two would be missing in a drawing"
     times = [milliseconds(value) for value in (0.4123, 5.25, 12.34, 1234.5)]
     assert times == ["0.41 ms", "5.25 ms", "12.3 ms", "1234 ms"]
+
+
+def test_systems_without_a_colour_of_their_own_are_told_apart() -> None:
+    names = ["bm25", "base_words", *(f"bm25+base{number}" for number in range(18))]
+    looks = looks_of(names)
+    assert (looks["bm25"], looks["base_words"]) == ("bm25", "base words")
+    turns = [" ".join(look.split()[-2:]) for look in list(looks.values())[2:]]
+    assert len(set(turns)) == 18
+    css = (TEMPLATES / "report.css").read_text()
+    missing = [part for turn in turns for part in turn.split() if f".{part} " not in css]
+    assert missing == [], "every look has its line of CSS"
+    assert css.count("--look-5:") == 3, "in light, in the dark and in print"

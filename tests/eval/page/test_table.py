@@ -45,7 +45,12 @@ def test_all_systems_stand_beside_the_chosen_one_in_80_columns(tmp_path: Path) -
         assert any(line.strip().startswith(name) for line in lines), name
     told = " ".join(text.split())
     assert "to base + words [95 %]" in told
-    assert "Search with base + words, weight of words 0.30; the tuned model adds +0.006" in told
+    assert (
+        "weight of words 0.30 (chosen on 18 synthetic queries of 12 documents); on synthetic queries of held-out"
+        in told
+    )
+    assert "documents, the tuned model adds +0.006" in told
+    assert "On 5 judged questions of tiny, base + words reaches" in told, "each figure says what it is of"
     assert "No judged query took part" in told
     assert "\u2020 Cross-fitted" in told
     assert "Use the" not in told, "there is one piece of advice"
