@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,8 @@ class ExamplesRecord:
     """Time of each phase."""
     analyser: str = ""
     """Name of the analyser by which BM25 read words in the round trip; empty where BM25 took no part."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """Number of kept examples by label; empty where they have none."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ examples
   synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
   synthmill -m experiment=demo model.learning_rate=1e-5,3e-5    a sweep; samples are shared by its points
   synthmill task=stories documents=none    another task: docs/cookbook.md
+  synthmill experiment=train examples.path=FILE          train on pairs, triplets or graded pairs that you have
+  synthmill experiment=adapt collection=DIR examples.path=FILE     ... together with generated ones
   synthmill experiment=chunk_size collection=DIR         how long chunks should be: search by size of the chunks
   synthmill experiment=learning_curve collection=DIR     what more examples are worth, and where they stop helping
   synthmill experiment=batch prompts.path=FILE samples.output=OUT.jsonl    batch inference: docs/batch.md

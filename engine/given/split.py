@@ -1,0 +1,83 @@
+"""Which given rows are held out: by document, never by row.
+
+In: of every row the hashes of its document and of its texts, and the split that its file says. Out: the side of every
+row, the name of its group of documents, and the training rows that share something with what a file holds out. Of a
+row 40 bytes at most are held.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.artifacts.documents import equality_text
+from engine.given.source import HELD_OUT, TRAIN
+from engine.given.values import Example
+from engine.text.groups import Booleans, draw_held_out, group_documents, smallest_hashes
+from engine.text.hashes import Hashes, text_hash
+
+_CODES = {"": 0, TRAIN: 1, HELD_OUT: 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """What is known of n rows once all of them are read."""
+
+    held_out: Booleans
+    """Whether a row is held out, (n,)."""
+    leaks: Booleans
+    """Whether a row that its file trains on shares its document or a text with one that is held out, (n,)."""
+    groups: Hashes
+    """The smallest hash of the texts of the row's group of documents, (n,): the same for all rows of a group."""
+
+
+class RowHashes:
+    """What must be known of all rows before any of them has a side. Rows that were rejected are not among them."""
+
+    def __init__(self) -> None:
+        self._documents, self._first, self._second = array("Q"), array("Q"), array("Q")
+        self._splits = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._splits)
+
+    def add(self, example: Example) -> int:
+        """Adds a row, and returns the hash of the text that it is about: its passage, or its only text.
+
+        Graded pairs are joined by either of their texts. A row whose file names no document is of the document of its
+        text.
+        """
+        hashes = [text_hash(equality_text("", text)) for text in example.texts]
+        first, last = hashes[0], hashes[-1]
+        self._first.append(first)
+        self._second.append(last)
+        self._documents.append(text_hash(example.document) if example.document else last)
+        self._splits.append(_CODES[example.split])
+        return last
+
+    def sides(self, seed: int, share: float) -> Sides:
+        """Returns the side of every row.
+
+        Where the files say that some rows are held out, and not all, it is those; else whole groups of documents are
+        drawn.
+
+        Args:
+            seed: another seed holds out other documents.
+            share: share of the documents to hold out, 0 to 1.
+        """
+        documents, splits = np.array(self._documents, np.uint64), np.frombuffer(bytes(self._splits), np.uint8)
+        texts = np.stack([np.array(self._first, np.uint64), np.array(self._second, np.uint64)], axis=1)
+        _, numbers = np.unique(documents, return_inverse=True)
+        of_texts = np.repeat(numbers, 2)
+        groups = group_documents(of_texts, texts.ravel())
+        smallest = smallest_hashes(of_texts, texts.ravel(), groups)
+        held_out = splits == _CODES[HELD_OUT]
+        leaks = np.zeros(len(splits), np.bool_)
+        if held_out.any() and not held_out.all():
+            shared = np.isin(texts, texts[held_out]).any(axis=1) | np.isin(documents, documents[held_out])
+            leaks = shared & ~held_out
+        else:
+            held_out = draw_held_out(smallest, groups, seed, share)[numbers]
+        return Sides(held_out, leaks, smallest[numbers])
