@@ -179,7 +179,7 @@ def _without_unread_answers(chosen: list[Step]) -> list[Step]:
 
 
 def _check_input(config: RunConfig) -> None:
-    """Refuses batch inference without prompts, prompts beside documents, and two kinds of run at once."""
+    """Refuses two kinds of run at once, and keys that ask a kind of run for what it does not have."""
     if config.until in {*BATCH_NOUNS} - {*NOUNS} and not config.prompts.path:
         remedy = "set prompts.path=FILE, with a column `prompt` or `messages`"
         raise UserError("no file of prompts is named", where="prompts.path=''", remedy=remedy)
@@ -194,17 +194,27 @@ def _check_input(config: RunConfig) -> None:
         what = "weighs given examples against generated ones, and the run does not have both"
         remedy = "leave it out, or name both (examples.path, and collection or documents.path)"
         raise UserError(what, where=f"examples.weight={config.examples.weight}", remedy=remedy)
-    if config.model.label and config.until in ("report", "system"):
-        remedy = "set until=model"
-        raise UserError("labelled texts have no search to report on", where=f"until={config.until}", remedy=remedy)
     if len(kinds) > 1:
         what = f"is given beside {', '.join(kinds[1:])}, and a run is for one of them"
         raise UserError(what, where=kinds[0], remedy="leave out all but one")
+    if config.model.label:
+        _check_label(config, kinds)
     if config.prompts.path and (documents := config.collection or config.documents.path):
         remedy = "leave one of them out: a run is about prompts or about documents"
         raise UserError(
             f"is given beside documents ({documents})", where=f"prompts.path={config.prompts.path}", remedy=remedy
         )
+
+
+def _check_label(config: RunConfig, kinds: list[str]) -> None:
+    """Refuses labels where nothing is labelled, and a report on search where there are only labelled texts."""
+    where = f"model.label={config.model.label}"
+    if kinds:
+        remedy = "leave it out: labels of a file are a column (examples.columns.labels)"
+        raise UserError(f"conditions label generated texts, and {kinds[0]} has none", where=where, remedy=remedy)
+    if config.until in ("report", "system"):
+        remedy = "set until=model"
+        raise UserError("labelled texts have no search to report on", where=f"until={config.until}", remedy=remedy)
 
 
 @contextlib.contextmanager

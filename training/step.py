@@ -82,8 +82,12 @@ def _require_pairs(examples: ExamplesFolder) -> None:
     """Refuses examples of a form that the losses do not read."""
     form = examples.form()
     if form is not Form.pairs:
-        remedy = "give queries with their passages, or read these as pairs (examples.form=pairs) where that is true of them"
-        raise UserError(f"{form.value} examples cannot be trained on: the losses read pairs", where="examples", remedy=remedy)
+        remedy = (
+            "give queries with their passages, or read these as pairs (examples.form=pairs) where that is true of them"
+        )
+        raise UserError(
+            f"{form.value} examples cannot be trained on: the losses read pairs", where="examples", remedy=remedy
+        )
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:

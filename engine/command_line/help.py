@@ -5,8 +5,11 @@ In: the files of conf/. Out: text. Nothing heavy is imported, so that it shows a
 
 from __future__ import annotations
 
+import textwrap
+
 from engine.command_line.groups import choices, groups
 
+_WIDTH = 120
 _TEXT = """\
 synthmill: unlabelled documents in, a measurably better retriever and its evidence out.
 
@@ -47,5 +50,10 @@ Every key, with its default: synthmill --cfg job. Explanations: docs/configurati
 
 def help_text() -> str:
     """Returns the text of `synthmill --help`."""
-    lines = [f"  {group:<16}{', '.join(choices(group))}" for group in groups()]
+    lines = [_wrapped(group, ", ".join(choices(group))) for group in groups()]
     return _TEXT.format(groups="\n".join(lines))
+
+
+def _wrapped(group: str, listed: str) -> str:
+    """Returns a group with its choices, on as many lines of a terminal as they take."""
+    return textwrap.fill(listed, _WIDTH, initial_indent=f"  {group:<16}", subsequent_indent=" " * 18)

@@ -31,6 +31,8 @@ class Role(Enum):
     split = "split"
 
 
+_TITLE = "title"
+"""The title of a passage stands for its article; that of a review is no document."""
 USUAL = {
     Role.query: ("query", "question", "anchor", "sentence1", "sentence_1", "text_a", "text1", "sentence_a"),
     Role.passage: (
@@ -41,7 +43,7 @@ USUAL = {
     Role.score: ("score", "similarity", "similarity_score", "label", "labels.label"),
     Role.text: ("text", "sentence", "review", "document", "content", "comment"),
     Role.labels: ("labels", "label", "category", "class", "sentiment", "intent"),
-    Role.document: ("document_id", "doc_id", "docid", "passage_id", "article", "title"),
+    Role.document: ("document_id", "doc_id", "docid", "passage_id", "article", _TITLE),
     Role.split: ("split",),
 }
 """Names that people give to columns, in lower case and with `_` for blanks and hyphens."""
@@ -70,11 +72,11 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, str], form: Form | N
     Raises:
         UserError: a column that the user named is not there, two could be meant, or they make no form.
     """
-    for role, name in chosen.items():
+    for key, name in chosen.items():
         if name not in names:
             raise UserError(
                 f"no column {name!r} in {where}",
-                where=f"examples.columns.{role}={name}",
+                where=f"examples.columns.{key}={name}",
                 remedy=suggest(name, names) if names else "the rows have no columns",
             )
     candidates = {role: _candidates(role, names, chosen) for role in Role}
@@ -82,14 +84,16 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, str], form: Form | N
     roles = [Role(column) for column in COLUMNS[form]]
     for role in roles:
         if not candidates[role]:
-            raise _missing(role, f"{form.value} have a column for the {role.value}, and none looks like it", names, where)
+            raise _missing(
+                role, f"{form.value} have a column for the {role.value}, and none looks like it", names, where
+            )
     found = {role: _only(role, candidates[role], names, where) for role in roles}
     taken = list(found.values())
     if twice := next((name for name in taken if taken.count(name) > 1), ""):
         role = next(role for role in roles if found[role] == twice)
         raise _missing(role, f"the column {twice!r} would be two things at once", names, where)
     for role in (Role.document, Role.split):
-        free = [name for name in candidates[role] if name not in taken]
+        free = [name for name in candidates[role] if name not in taken and _may_be(role, name, form, chosen)]
         if free:
             found[role] = _only(role, free, names, where)
     return Columns(form, found)
@@ -101,6 +105,11 @@ def _candidates(role: Role, names: Sequence[str], chosen: Mapping[str, str]) -> 
         return [chosen[role.value]]
     free = [name for name in names if name not in chosen.values()]
     return [name for usual in USUAL[role] for name in free if _plain(name) == usual]
+
+
+def _may_be(role: Role, name: str, form: Form, chosen: Mapping[str, str]) -> bool:
+    is_article = form in (Form.pairs, Form.triplets) or _plain(name) != _TITLE
+    return role is not Role.document or role.value in chosen or is_article
 
 
 def _plain(name: str) -> str:

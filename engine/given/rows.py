@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -133,8 +133,10 @@ def write_examples(rows: StagedRows, sides: Sides, scale: Scale | None, folder: 
                     written.append(_with_side(row, number, sides, accepted, scale))
                     accepted += 1
                 number += 1
-            for file, chosen in ((kept, [row for row in written if not row["reason"]]),
-                                 (rejected, [row for row in written if row["reason"]])):
+            for file, chosen in (
+                (kept, [row for row in written if not row["reason"]]),
+                (rejected, [row for row in written if row["reason"]]),
+            ):
                 if chosen:
                     file.write_table(pa.Table.from_pylist(chosen, schema))
             _count(counts, written)
@@ -143,13 +145,17 @@ def write_examples(rows: StagedRows, sides: Sides, scale: Scale | None, folder: 
 
 def _rejected(row: dict[str, Any], number: int) -> dict[str, Any]:
     """Returns a row that is broken: nothing is known of its passage and its side."""
-    names = {"sample_id": number, "passage_id": "", "document_id": row["document"], "split": "", "detail": row["place"]}
+    names: dict[str, Any] = {
+        "sample_id": number,
+        "passage_id": "",
+        "document_id": row["document"],
+        "split": "",
+        "detail": row["place"],
+    }
     return row | names | ({SCORE: None} if SCORE in row else {})
 
 
-def _with_side(
-    row: dict[str, Any], number: int, sides: Sides, accepted: int, scale: Scale | None
-) -> dict[str, Any]:
+def _with_side(row: dict[str, Any], number: int, sides: Sides, accepted: int, scale: Scale | None) -> dict[str, Any]:
     """Returns a row with its ids and its side, rejected where it is off the scale or known to the other side.
 
     Args:
@@ -160,18 +166,22 @@ def _with_side(
         scale: that of the scores, where there are any.
     """
     reason = LEAK if sides.leaks[accepted] else ""
-    graded: Mapping[str, Any] = {}
+    graded: dict[str, Any] = {}
     if scale is not None:
         graded = {SCORE: scale.grade(row[SCORE])}
         reason = OFF_SCALE if graded[SCORE] is None else reason
-    return row | graded | {
-        "sample_id": number,
-        "passage_id": _id(row["text_hash"]),
-        "document_id": row["document"] or _id(int(sides.groups[accepted])),
-        "split": HELD_OUT if sides.held_out[accepted] else TRAIN,
-        "reason": reason,
-        "detail": row["place"],
-    }
+    return (
+        row
+        | graded
+        | {
+            "sample_id": number,
+            "passage_id": _id(row["text_hash"]),
+            "document_id": row["document"] or _id(int(sides.groups[accepted])),
+            "split": HELD_OUT if sides.held_out[accepted] else TRAIN,
+            "reason": reason,
+            "detail": row["place"],
+        }
+    )
 
 
 def _id(hashed: int) -> str:

@@ -2,7 +2,7 @@
 
 In: a file or a folder. Out: an examples folder with the columns of its form (`engine.artifacts.forms`). The files are
 read once, row by row, into a file beside the output; only then is it known which documents are held out and what scale
-scores have, and the rows are written. In memory are some thousand rows, and 40 bytes of every one.
+scores have, and the rows are written. In memory are some thousand rows, and 25 bytes of every one.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def read_given(
         place: where a person is told what the columns were taken for.
 
     Raises:
-        UserError: a file is malformed, columns are doubtful, or no row is kept; `output` is left empty.
+        UserError: a file is malformed, columns are doubtful, or no row is left to train on.
     """
     started = time.monotonic()
     records, columns = _open(config)
@@ -64,8 +64,6 @@ def read_given(
         counts = write_examples(rows, sides, scale, output)
     splits, rejected = counts.splits, dict(counts.rejected.most_common())
     if not splits["train"]:
-        for file in output.iterdir():
-            file.unlink()
         raise _nothing_kept(config, columns.form, rejected)
     if not splits["validation"] and config.validation_share:
         place.console.warn("no example is held out: there are too few documents, or most of them share a text")
@@ -102,7 +100,7 @@ def _check_mixed(config: GivenConfig, form: Form) -> None:
         raise UserError(
             f"holds examples of the form {form.value!r}, and generated ones are pairs",
             where=f"{KEY}={config.path}",
-            remedy="train on them alone, without documents; or set examples.form=pairs to read queries and passages only",
+            remedy="train on them alone, without documents; or read queries and passages only: examples.form=pairs",
         )
 
 

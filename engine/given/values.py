@@ -55,8 +55,8 @@ def read_example(record: Record, columns: Columns) -> Example:
             reasons.append(f"{broken} {role.value}")
     if columns.form is not Form.graded and record.values.get(UNANSWERABLE) is True:
         reasons.append("unanswerable")  # SQuAD 2.0 has questions that their paragraph does not answer
-    document = _name(record.values.get(columns.names.get(Role.document, "")))
-    split = _split(record.values.get(columns.names.get(Role.split, ""))) or record.split
+    document = _name(_value(record, columns, Role.document))
+    split = SPLITS.get(_name(_value(record, columns, Role.split)).lower(), "") or record.split
     texts = () if reasons else tuple(str(values[name]) for name in _shared(columns.form))
     return Example(values, document, split, reasons[0] if reasons else "", texts)
 
@@ -134,5 +134,6 @@ def _name(value: object) -> str:
         return ""
 
 
-def _split(value: object) -> str:
-    return SPLITS.get(_name(value).lower(), "")
+def _value(record: Record, columns: Columns, role: Role) -> object:
+    """Returns the value of a role that not every file has a column for."""
+    return record.values.get(columns.names[role]) if role in columns.names else None

@@ -24,12 +24,8 @@ def given(config: RunConfig) -> list[Step]:
     """Lists the steps of a training on given examples alone.
 
     Raises:
-        UserError: hard negatives are to be mined, and there are no documents to mine them from; or labels are to be
-            conditions, and nothing is generated under any.
+        UserError: hard negatives are to be mined, and there are no documents to mine them from.
     """
-    if config.model.label:
-        remedy = "leave it out: a file has its labels in a column (examples.columns.labels)"
-        raise UserError("given examples have no conditions", where=f"{LABEL_KEY}={config.model.label}", remedy=remedy)
     if config.model.num_hard_negatives:
         raise UserError(
             "hard negatives are mined from documents, and the run has none",
@@ -51,7 +47,8 @@ def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list
         empty.
 
     Raises:
-        UserError: given examples are to be mixed with labelled ones, or labels are no conditions of the task.
+        UserError: given examples are to be mixed with labelled ones, hard negatives are to be mined for them, or labels
+            are no conditions of the task.
     """
     if config.model.label:
         if config.examples.path:
@@ -61,6 +58,12 @@ def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list
         return [], [Step("examples", label_examples, settings, (examples,), part_of=f"{GIVEN}/labelled")]
     if not config.examples.path:
         return [], []
+    if config.model.num_hard_negatives:
+        what, where = (
+            "given passages are not among the documents",
+            f"model.num_hard_negatives={config.model.num_hard_negatives}",
+        )
+        raise UserError(f"{what} that hard negatives are mined from", where=where, remedy="set it to 0")
     read = Step("examples", read_given, given_config(config, beside_generated=True), checks_input=True)
     read = replace(read, name="given", part_of=f"{GIVEN}/read")
     weights = MixConfig(config.examples.weight, config.examples.seed)

@@ -12,7 +12,11 @@ from engine.given.columns import Role, find_columns
 @pytest.mark.parametrize(
     ("names", "form", "roles"),
     [
-        ("id title context question answers", Form.pairs, {"query": "question", "passage": "context", "document": "title"}),
+        (
+            "id title context question answers",
+            Form.pairs,
+            {"query": "question", "passage": "context", "document": "title"},
+        ),
         ("anchor positive negative", Form.triplets, {"query": "anchor", "passage": "positive", "negative": "negative"}),
         (
             "guid sentence1 sentence2 labels.label labels.real-label",
@@ -21,6 +25,7 @@ from engine.given.columns import Role, find_columns
         ),
         ("Text_A Text-B Score", Form.graded, {"query": "Text_A", "passage": "Text-B", "score": "Score"}),
         ("id document label", Form.labelled, {"text": "document", "labels": "label"}),
+        ("title text label", Form.labelled, {"text": "text", "labels": "label"}),
         ("sentence", Form.texts, {"text": "sentence"}),
         (
             "query passage doc_id title split",
@@ -39,7 +44,10 @@ def test_usual_names_tell_the_form(names: str, form: Form, roles: dict[str, str]
     ("names", "what"),
     [
         ("query question passage", r"'query' and 'question' could both be the query; set examples.columns.query to"),
-        ("question context answer", r"'context' and 'answer' could both be the passage; set examples.columns.passage to"),
+        (
+            "question context answer",
+            r"'context' and 'answer' could both be the passage; set examples.columns.passage to",
+        ),
         ("question label", r"has queries, and no column looks like their passages .*examples.columns.text\); set"),
         ("a b", r"no column looks like queries, and none like texts; set examples.columns.query to one of: a, b"),
         ("text label category", r"'label' and 'category' could both be the labels"),
@@ -58,7 +66,9 @@ def test_what_the_user_names_settles_it() -> None:
     assert find_columns(["question", "label"], {"text": "question"}, None, "F").form is Form.labelled
     pairs = find_columns(["sentence1", "sentence2", "label"], {}, Form.pairs, "F")
     assert set(pairs.names) == {Role.query, Role.passage}
-    with pytest.raises(UserError, match=r"examples.columns.query=qestion: no column 'qestion' in F; did you mean 'question'"):
+    with pytest.raises(
+        UserError, match=r"examples.columns.query=qestion: no column 'qestion' in F; did you mean 'question'"
+    ):
         find_columns(names, {"query": "qestion"}, None, "F")
     with pytest.raises(UserError, match=r"triplets have a column for the negative, and none looks like it"):
         find_columns(["query", "passage"], {}, Form.triplets, "F")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from engine.given.split import RowHashes, Sides
 from engine.given.values import Example
 
 
-def sides(rows: list[tuple[tuple[str, ...], str, str]], share: float = 0.3) -> Sides:
+def sides(rows: Sequence[tuple[tuple[str, ...], str, str]], share: float = 0.3) -> Sides:
     hashes = RowHashes()
     for texts, document, split in rows:
         hashes.add(Example({}, document, split, "", texts))

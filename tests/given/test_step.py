@@ -59,8 +59,12 @@ def test_pairs_are_kept_in_order_and_split_by_passage(
 
 
 def test_broken_rows_are_rejected_with_their_place(tmp_path: Path) -> None:
-    rows = [*PAIRS[:30], {"question": " ", "context": "x"}, {"question": "q"}, {"question": "q", "context": ["x"]}]
-    folder, record, _ = read(tmp_path, jsonl(tmp_path, rows))
+    broken: list[dict[str, object]] = [
+        {"question": " ", "context": "x"},
+        {"question": "q"},
+        {"question": "q", "context": ["x"]},
+    ]
+    folder, record, _ = read(tmp_path, jsonl(tmp_path, [*PAIRS[:30], *broken]))
     assert record.rejected == {"no passage": 1, "no query": 1, "no text as passage": 1}
     rejected = folder.rejected().to_pylist()
     assert [row["sample_id"] for row in rejected] == [30, 31, 32]
@@ -83,7 +87,12 @@ def test_klue_sts_is_graded_with_the_split_of_its_files(tmp_path: Path) -> None:
     folder.mkdir()
     for name, first in (("klue-sts-v1.1_train.json", 0), ("klue-sts-v1.1_dev.json", 90)):
         objects = [
-            {"guid": str(row), "sentence1": f"문장 {row}", "sentence2": f"글 {row}", "labels": {"label": 3.7, "real-label": 3.71}}
+            {
+                "guid": str(row),
+                "sentence1": f"문장 {row}",
+                "sentence2": f"글 {row}",
+                "labels": {"label": 3.7, "real-label": 3.71},
+            }
             for row in range(first, first + 10)
         ]
         objects.append({"sentence1": "both", "sentence2": f"글 {first}", "labels": {"label": 5}})
@@ -99,7 +108,10 @@ def test_questions_of_an_article_are_on_one_side(tmp_path: Path) -> None:
         {
             "title": f"t{article}",
             "paragraphs": [
-                {"context": f"text {article} {part}", "qas": [{"question": f"q{article} {part}?"}, {"question": "again?"}]}
+                {
+                    "context": f"text {article} {part}",
+                    "qas": [{"question": f"q{article} {part}?"}, {"question": "again?"}],
+                }
                 for part in range(3)
             ],
         }

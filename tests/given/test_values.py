@@ -66,3 +66,8 @@ def test_a_record_names_its_document_its_split_and_the_first_reason() -> None:
     assert example(query="q", passage="p", is_impossible=True).reason == "unanswerable"
     assert example(sentence1="a", sentence2="b", score="x").reason == "no number as score"
     assert example(sentence1="a", sentence2="b", score=1).texts == ("a", "b")
+
+
+def test_a_column_without_a_name_is_no_document() -> None:
+    record = Record("F:1", {"": "0", "query": "q", "passage": "p"}, "")
+    assert read_example(record, find_columns(["", "query", "passage"], {}, None, "F")).document == ""

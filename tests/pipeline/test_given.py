@@ -41,7 +41,9 @@ def test_given_examples_alone_are_a_run_of_two_steps(pairs: Path) -> None:
     assert kinds_of(config) == ["examples.path"]
     assert nouns_of(config) == ("examples", "model")
     assert not has_documents(config)
-    assert [step.entry for step in given(config)] == [step.entry for step in wanted_steps(config)] == ["examples", "model"]
+    assert (
+        [step.entry for step in given(config)] == [step.entry for step in wanted_steps(config)] == ["examples", "model"]
+    )
     assert run_folder(config).name == "train-pairs"
 
 
@@ -102,7 +104,11 @@ def test_conditions_label_generated_texts() -> None:
         (["experiment=train", "preview=3"], "preview=3: shows prompts, and given examples have none"),
         (["experiment=train", "examples.weight=0.5"], "the run does not have both"),
         (["experiment=train", "model.num_hard_negatives=2"], "hard negatives are mined from documents"),
-        (["experiment=train", "model.label=label"], "given examples have no conditions"),
+        (
+            ["experiment=train", "model.label=label"],
+            r"model.label=label: conditions label generated texts, and examples.path has none",
+        ),
+        (["experiment=adapt", "collection=x", "model.num_hard_negatives=2"], "given passages are not among"),
         (["experiment=batch", "prompts.path=x"], "prompts.path: is given beside examples.path"),
         (["experiment=chunk_size", "collection=x"], "chunk_sizes.tokens: is given beside examples.path"),
         (["task=reviews", "documents=none", "model.label=label", "until=model"], "mixed with queries of passages only"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from engine.command_line.compose import load_config
+from engine.command_line.groups import CONF
+from engine.storage.typed import from_json_values
 from engine.task.compiled import compile_task
 from engine.task.config import TaskConfig
 from engine.task.render import Ask, Demonstration
@@ -24,26 +27,28 @@ FEW_SHOT = {
 }
 
 
-def task(*overrides: str) -> TaskConfig:
-    return load_config(overrides)[0].task
+def task(name: str) -> TaskConfig:
+    """The task of a file, read by itself: tests/test_conf.py composes all of them."""
+    return from_json_values(TaskConfig, yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text()))
 
 
 @pytest.mark.parametrize(("name", "cue"), FEW_SHOT.items())
 def test_a_few_shot_preset_shows_demonstrations_and_ends_with_its_cue(name: str, cue: str) -> None:
-    config = load_config(["experiment=promptagator", f"task={name}"])[0]
-    assert config.task.name == name
+    config = task(name)
+    assert config.name == name
     sets = [[Demonstration("Bees make honey.", "who makes honey"), Demonstration("Ice floats.", "does ice float")]]
-    prompt = compile_task(config.task, sets).first.prompt(Ask(PASSAGE, 0, {}))
+    prompt = compile_task(config, sets).first.prompt(Ask(PASSAGE, 0, {}))
+    assert isinstance(prompt, str), "a completion"
     instruction, *shown, asked = prompt.split("\n\n")
     assert instruction.startswith("Below are ")
     assert shown[0].endswith(f"honey.\n{cue} who makes honey")
     assert len(shown) == 2
     assert asked.endswith(f": Kites. A kite dives without a tail.\n{cue}")
-    assert config.task.stop == ["\n"]
+    assert config.stop == ["\n"]
 
 
 def test_few_shot_presets_ask_for_different_things() -> None:
-    instructions = {task(f"task={name}").instruction for name in FEW_SHOT}
+    instructions = {task(name).instruction for name in FEW_SHOT}
     assert len(instructions) == len(FEW_SHOT) == 10
 
 
@@ -73,7 +78,7 @@ def story(**conditions: str) -> dict[str, str]:
 def test_a_drawn_feature_is_asked_for_and_one_that_is_not_is_ruled_out(
     turn: str, feature: str, there: str, absent: str
 ) -> None:
-    renderer = compile_task(task("task=story_features")).renderers[turn]
+    renderer = compile_task(task("story_features")).renderers[turn]
     answers = {"plan": {"text": "A plan."}, "sentence": {"text": "A sentence."}}
     drawn, not_drawn = (
         str(renderer.prompt(Ask(PASSAGE, 0, story(**{feature: value}), answers))) for value in ("yes", "no")
@@ -92,7 +97,7 @@ def test_the_labels_of_stories_are_conditions_of_the_task() -> None:
 @pytest.mark.parametrize("label", ["very negative", "mixed"])
 def test_a_review_is_asked_for_without_its_label_where_it_weighs_both(label: str) -> None:
     conditions = {"label": label, "product": "a kettle", "writer": "w", "manner": "m", "length": "one sentence"}
-    renderer = compile_task(task("task=product_reviews")).renderers["review"]
+    renderer = compile_task(task("product_reviews")).renderers["review"]
     asked = str(renderer.prompt(Ask(PASSAGE, 0, conditions)))
     assert ("neither prevails" in asked) == (label == "mixed")
     assert ("The opinion is very negative" in asked) == (label != "mixed")

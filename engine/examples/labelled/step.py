@@ -80,7 +80,10 @@ def _written(batches: Iterable[pa.RecordBatch], file: Path, config: LabelledConf
     """Writes rows with their labels, and gives them batch by batch."""
     with pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
         for batch in batches:
-            known = {TEXT: batch["query"], LABELS: pa.array(_labels_of(batch, config.conditions), _SCHEMA.field(LABELS).type)}
+            known = {
+                TEXT: batch["query"],
+                LABELS: pa.array(_labels_of(batch, config.conditions), _SCHEMA.field(LABELS).type),
+            }
             columns = [known[name] if name in known else batch[name] for name in _SCHEMA.names]
             labelled = pa.record_batch(columns, names=_SCHEMA.names).cast(_SCHEMA)
             writer.write_batch(labelled)

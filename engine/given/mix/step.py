@@ -71,7 +71,10 @@ def mix_examples(config: MixConfig, inputs: Mapping[str, Path], output: Path, pl
         place.console.warn(f"{most} examples come {repeats[most]:.0f} times: examples.weight asks for many of few rows")
     rejected: Counter[str] = Counter()
     splits: Counter[str] = Counter()
-    with pq.ParquetWriter(output / KEPT_FILE, _SCHEMA) as kept, pq.ParquetWriter(output / REJECTED_FILE, _SCHEMA) as not_kept:
+    with (
+        pq.ParquetWriter(output / KEPT_FILE, _SCHEMA) as kept,
+        pq.ParquetWriter(output / REJECTED_FILE, _SCHEMA) as not_kept,
+    ):
         for name, folder in (("generated", generated), ("given", given)):
             for batch in _batches(folder, "train" if name == "given" else ""):
                 leaks = measured.holds(batch) if name == "given" else np.zeros(len(batch), np.bool_)
@@ -111,7 +114,10 @@ def _held_out(examples: ExamplesFolder, documents: DocumentsFolder) -> _Measured
 
     A passage counts with and without its title, since whoever gave a pair may have left the title out.
     """
-    both = (examples.kept_batches(["document_id"], "validation"), examples.rejected_batches(["document_id"], "validation"))
+    both = (
+        examples.kept_batches(["document_id"], "validation"),
+        examples.rejected_batches(["document_id"], "validation"),
+    )
     names = {name for batches in both for batch in batches for name in batch["document_id"].unique().to_pylist()}
     held_out = pa.array(sorted(names), pa.string())
     texts = [np.empty(0, np.uint64)]

@@ -39,7 +39,9 @@ def example(number: int, document: str, passage: str, split: str = "train", reas
 @pytest.fixture
 def inputs(tmp_path: Path) -> dict[str, Path]:
     """Eight generated pairs of d0 to d7; d8 and d9 are held out, and of d9 all examples were rejected."""
-    passages = [{"passage_id": f"d{n}", "document_id": f"d{n}", "title": f"T{n}", "text": f"text {n}"} for n in range(10)]
+    passages = [
+        {"passage_id": f"d{n}", "document_id": f"d{n}", "title": f"T{n}", "text": f"text {n}"} for n in range(10)
+    ]
     (tmp_path / "documents").mkdir()
     pq.write_table(pa.Table.from_pylist(passages, PASSAGES), tmp_path / "documents" / "passages.parquet")
     generated = [example(n, f"d{n}", f"T{n}\ntext {n}", "validation" if n == 8 else "train") for n in range(9)]
@@ -96,7 +98,7 @@ def test_the_scarce_side_comes_several_times(
 def test_a_part_of_a_time_is_some_of_the_rows(tmp_path: Path, inputs: dict[str, Path]) -> None:
     folder, _, said = mixed(tmp_path, inputs, 0.4)
     rows = Counter(row["document_id"] for row in folder.kept(split="train").to_pylist())
-    assert set(rows[f"g{n}"] for n in range(4)) <= {1, 2}
+    assert {rows[f"g{n}"] for n in range(4)} <= {1, 2}
     assert "4 given ones 1.33 times" in said
 
 
