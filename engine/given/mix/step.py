@@ -65,7 +65,7 @@ def mix_examples(config: MixConfig, inputs: Mapping[str, Path], output: Path, pl
         )
     counts = {"generated": generated.record().train, "given": open_rows}
     repeats = dict(zip(counts, _repeats(config.weight, *counts.values()), strict=True))
-    shown = " and ".join(f"{counts[name]:,} {name} ones {repeats[name]:.3g} times" for name in counts)
+    shown = " and ".join(f"{counts[name]:,} {name} ones {_often(repeats[name])}" for name in counts)
     place.console.step("examples", f"trained on are {shown}")
     if most := next((name for name in counts if repeats[name] > _MANY), ""):
         place.console.warn(f"{most} examples come {repeats[most]:.0f} times: examples.weight asks for many of few rows")
@@ -141,6 +141,10 @@ def _repeats(weight: float | None, generated: int, given: int) -> tuple[float, f
     share = weight / (1 - weight)  # given rows for each generated one
     wanted = share * generated / given
     return (1.0, wanted) if wanted >= 1 else (1 / wanted, 1.0)
+
+
+def _often(repeats: float) -> str:
+    return "once" if repeats == 1 else f"{repeats:.3g} times"
 
 
 def _times(batch: pa.RecordBatch, repeats: float, seed: int) -> Iterable[pa.RecordBatch]:

@@ -73,7 +73,7 @@ def test_without_a_weight_each_row_comes_once(tmp_path: Path, inputs: dict[str, 
     assert [row["sample_id"] for row in kept] == list(range(13))
     assert [row["document_id"] for row in kept] == [*(f"d{n}" for n in range(9)), *(f"g{n}" for n in range(4))]
     assert (record.train, record.validation) == (12, 1)
-    assert "8 generated ones 1 times and 4 given ones 1 times" in said
+    assert "8 generated ones once and 4 given ones once" in said
 
 
 def test_nothing_that_is_measured_on_is_trained_on(tmp_path: Path, inputs: dict[str, Path]) -> None:
