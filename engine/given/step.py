@@ -2,7 +2,7 @@
 
 In: a file or a folder. Out: an examples folder with the columns of its form (`engine.artifacts.forms`). The files are
 read once, row by row, into a file beside the output; only then is it known which documents are held out and what scale
-scores have, and the rows are written. In memory are some thousand rows, and 25 bytes of every one.
+scores have, and the rows are written. In memory are some thousand rows, and some bytes of every one.
 """
 
 from __future__ import annotations
