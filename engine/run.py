@@ -20,7 +20,7 @@ from engine.output.files import write_file
 from engine.pipeline.adaptation import judges
 from engine.pipeline.addressed import addressed
 from engine.pipeline.asked import asked_of_models, question_of_report
-from engine.pipeline.config import RunConfig, kinds_of, nouns_of
+from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, nouns_of
 from engine.pipeline.steps import steps
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
@@ -76,7 +76,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             _link(step, _make(step, store, config, place), store, run_dir)
-            if step is generating[-1]:
+            if generating and step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
         if config.samples.output and config.until == "output":
             write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
@@ -141,7 +141,7 @@ def run_folder(config: RunConfig) -> Path:
     """Returns the path of the run folder."""
     if config.run_dir:
         return Path(config.run_dir).expanduser().absolute()
-    path = config.prompts.path or config.collection or config.documents.path
+    path = config.prompts.path or config.collection or config.documents.path or config.examples.path
     source = Path(path).expanduser().absolute()
     name = f"{config.name}-{source.stem if source.is_file() else source.name}" if path else config.name
     return Path(config.runs_dir).expanduser().absolute() / name
@@ -159,10 +159,11 @@ def wanted_steps(config: RunConfig) -> list[Step]:
         raise UserError(
             f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, nouns)
         )
-    check_models(addressed(config).task, config.samples)
+    if "samples" in nouns:
+        check_models(addressed(config).task, config.samples)
     every = steps(config)
     ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
-    looks = config.until in {step.noun for step in every if step.checks_input}
+    looks = config.until in {step.entry for step in every if step.checks_input}
     chosen = every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
     return _without_unread_answers(chosen)
 
@@ -178,7 +179,7 @@ def _without_unread_answers(chosen: list[Step]) -> list[Step]:
 
 
 def _check_input(config: RunConfig) -> None:
-    """Refuses batch inference without prompts, prompts beside documents, and two kinds of run at once."""
+    """Refuses two kinds of run at once, and keys that ask a kind of run for what it does not have."""
     if config.until in {*BATCH_NOUNS} - {*NOUNS} and not config.prompts.path:
         remedy = "set prompts.path=FILE, with a column `prompt` or `messages`"
         raise UserError("no file of prompts is named", where="prompts.path=''", remedy=remedy)
@@ -186,14 +187,34 @@ def _check_input(config: RunConfig) -> None:
         remedy = "leave one of them out: a log says what queries about documents are like"
         what = f"is given beside prompts ({config.prompts.path})"
         raise UserError(what, where=f"queries.path={config.queries.path}", remedy=remedy)
-    if len(kinds := kinds_of(config)) > 1:
+    if GIVEN_KEY in (kinds := kinds_of(config)) and config.preview:
+        remedy = "leave it out; until=examples reads the file, and stops there"
+        raise UserError("shows prompts, and given examples have none", where=f"preview={config.preview}", remedy=remedy)
+    if config.examples.weight is not None and (not config.examples.path or GIVEN_KEY in kinds):
+        what = "weighs given examples against generated ones, and the run does not have both"
+        remedy = "leave it out, or name both (examples.path, and collection or documents.path)"
+        raise UserError(what, where=f"examples.weight={config.examples.weight}", remedy=remedy)
+    if len(kinds) > 1:
         what = f"is given beside {', '.join(kinds[1:])}, and a run is for one of them"
         raise UserError(what, where=kinds[0], remedy="leave out all but one")
+    if config.model.label:
+        _check_label(config, kinds)
     if config.prompts.path and (documents := config.collection or config.documents.path):
         remedy = "leave one of them out: a run is about prompts or about documents"
         raise UserError(
             f"is given beside documents ({documents})", where=f"prompts.path={config.prompts.path}", remedy=remedy
         )
+
+
+def _check_label(config: RunConfig, kinds: list[str]) -> None:
+    """Refuses labels where nothing is labelled, and a report on search where there are only labelled texts."""
+    where = f"model.label={config.model.label}"
+    if kinds:
+        remedy = "leave it out: labels of a file are a column (examples.columns.labels)"
+        raise UserError(f"conditions label generated texts, and {kinds[0]} has none", where=where, remedy=remedy)
+    if config.until in ("report", "system"):
+        remedy = "set until=model"
+        raise UserError("labelled texts have no search to report on", where=f"until={config.until}", remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from engine.pipeline.config import RunConfig
 from engine.pipeline.steps import steps
 from engine.prompts.config import PromptsConfig
 from engine.samples.config import SamplesConfig
-from engine.task.config import TaskConfig
+from engine.task.config import AttributeConfig, TaskConfig
 from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
@@ -49,6 +49,7 @@ FLOORS = (
         "output",
         "handover",
         "examples",
+        "given",
         "training",
         "eval",
     },  # none knows another
@@ -67,9 +68,14 @@ JUDGED = RunConfig(
 )
 """A run with a judge and a report that asks models, so with every step that there is."""
 
+LABELLED = TaskConfig(attributes={"tone": AttributeConfig(values=["glad", "sad"])})
+"""A task whose texts can be labelled."""
+
 SWEEPS = (
     RunConfig(collection="x", chunk_sizes=ChunkSizesConfig([64])),
     RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5]), model=ModelConfig(seed=0)),
+    RunConfig(collection="x", examples=ExamplesConfig(path="x", seed=0)),
+    RunConfig(task=LABELLED, collection="x", model=ModelConfig(label="tone")),
 )
 """The runs with steps that no other has."""
 
@@ -223,6 +229,9 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
         "eval.expansion.step",
         "eval.reranking.step",
         "engine.examples.subset.step",
+        "engine.examples.labelled.step",
+        "engine.given.step",
+        "engine.given.mix.step",
         *(f"eval.{noun}.step" for noun in ("scores", "chunk_sizes", "learning_curve")),
     }
     for step in every:

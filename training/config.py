@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import II
 
@@ -47,6 +47,9 @@ class ModelConfig:
 
     base: str = "bundled:all-minilm-l6-v2"
     """The model that is tuned: `bundled:NAME`, a local folder or a Hugging Face id."""
+    label: Any = ""
+    """The condition of the task whose value labels a generated text, or a list of conditions, of which those with the
+    value `yes` are the labels. Empty: examples are queries and passages, or what `examples.path` has."""
     query_prefix: str | None = None
     """This text is put before every query, here and wherever the model is used; the model stores it as its prompt
     `query`. Null takes the base's own prompt for queries, "" puts nothing there."""
@@ -148,7 +151,7 @@ class ModelConfig:
         from engine.models.resolve import model_digest
 
         usage = self.usage()
-        return fields_of(self) | {
+        return fields_of(self, without=("label",)) | {  # which tells the examples step
             "base": model_digest(self.base, key=BASE_KEY),
             "query_prefix": usage.query_prefix,
             "passage_prefix": usage.passage_prefix,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.forms import Form
 from engine.artifacts.model import Losses, ModelRecord
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
@@ -54,6 +55,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     started = time.perf_counter()
     base, usage = resolve_model(config.base, key=BASE_KEY), config.usage()
     examples = ExamplesFolder(inputs["examples"])
+    _require_pairs(examples)
     rows = read_rows(examples)
     place.start_ray()
     workers = choose_workers(config, place)
@@ -74,6 +76,18 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
     write_card(job, rows, outcome)
     return _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
+
+
+def _require_pairs(examples: ExamplesFolder) -> None:
+    """Refuses examples of a form that the losses do not read."""
+    form = examples.form()
+    if form is not Form.pairs:
+        remedy = (
+            "give queries with their passages, or read these as pairs (examples.form=pairs) where that is true of them"
+        )
+        raise UserError(
+            f"{form.value} examples cannot be trained on: the losses read pairs", where="examples", remedy=remedy
+        )
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:

@@ -5,8 +5,11 @@ In: the files of conf/. Out: text. Nothing heavy is imported, so that it shows a
 
 from __future__ import annotations
 
+import textwrap
+
 from engine.command_line.groups import choices, groups
 
+_WIDTH = 120
 _TEXT = """\
 synthmill: unlabelled documents in, a measurably better retriever and its evidence out.
 
@@ -21,6 +24,8 @@ examples
   synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
   synthmill -m experiment=demo model.learning_rate=1e-5,3e-5    a sweep; samples are shared by its points
   synthmill task=stories documents=none    another task: docs/cookbook.md
+  synthmill experiment=train examples.path=FILE          train on pairs, triplets or graded pairs that you have
+  synthmill experiment=adapt collection=DIR examples.path=FILE     ... together with generated ones
   synthmill experiment=chunk_size collection=DIR         how long chunks should be: search by size of the chunks
   synthmill experiment=learning_curve collection=DIR     what more examples are worth, and where they stop helping
   synthmill experiment=batch prompts.path=FILE samples.output=OUT.jsonl    batch inference: docs/batch.md
@@ -46,5 +51,10 @@ Every key, with its default: synthmill --cfg job. Explanations: docs/configurati
 
 def help_text() -> str:
     """Returns the text of `synthmill --help`."""
-    lines = [f"  {group:<16}{', '.join(choices(group))}" for group in groups()]
+    lines = [_wrapped(group, ", ".join(choices(group))) for group in groups()]
     return _TEXT.format(groups="\n".join(lines))
+
+
+def _wrapped(group: str, listed: str) -> str:
+    """Returns a group with its choices, on as many lines of a terminal as they take."""
+    return textwrap.fill(listed, _WIDTH, initial_indent=f"  {group:<16}", subsequent_indent=" " * 18)

@@ -21,6 +21,7 @@ from rich.table import Table
 
 from engine.artifacts.columns import CONDITION_PREFIX, condition_names
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord, planned_rows
+from engine.artifacts.samples import EngineTime
 from engine.artifacts.subjects import Subjects, open_subjects
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline.asked import asked_of_models
@@ -32,9 +33,11 @@ from engine.runtime.step import make
 from engine.storage.in_use import using
 from engine.storage.store import Store
 from engine.text.durations import format_seconds
+from eval.cost import Prices, price_of
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
+    from engine.samples.config import SamplesConfig
     from engine.task.compiled import Task
 
 _FEW_VALUES = 8
@@ -196,8 +199,23 @@ def _generate(planned: _Planned, config: RunConfig, place: Place) -> None:
         _show_samples(planned, SamplesFolder(Path(scratch)).rows(), place)
     num_planned = planned.folder.record().planned
     forecast = start_seconds + seconds / rows.num_rows * num_planned
+    money = money_forecast(forecast, config.samples, place.num_cpus)
     place.console.step(
         "forecast",
-        f"{num_planned:,} samples in at most {format_seconds(forecast)}, from {rows.num_rows} that took "
+        f"{num_planned:,} samples in at most {format_seconds(forecast)}{money}, from {rows.num_rows} that took "
         f"{format_seconds(seconds)} after {format_seconds(start_seconds)} of loading; full batches are faster",
     )
+
+
+def money_forecast(seconds: float, samples: SamplesConfig, num_cpus: int) -> str:
+    """Says what a time of one engine costs; nothing where the price of its processors is unknown.
+
+    Args:
+        seconds: the time.
+        samples: how many GPUs the engine has, and what processors cost (`samples.price_per_gpu_hour`).
+        num_cpus: the cores that it has where it has no GPU.
+    """
+    gpus = samples.gpus()
+    used = EngineTime(cpu_seconds=0.0 if gpus else seconds * num_cpus, gpu_seconds=seconds * gpus)
+    price = price_of(used, Prices(samples.price_per_gpu_hour, samples.price_per_cpu_hour))
+    return "" if price is None else f" and for at most {price:,.2f} at the prices of samples.price_per_*_hour"

@@ -17,6 +17,7 @@ from engine.judge.step import plan_judgements
 from engine.pipeline.asked import expansions, reranks, with_scores
 from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
+from engine.pipeline.given import trained_on
 from engine.prompts.config import RoundConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
@@ -57,11 +58,14 @@ def adaptation(config: RunConfig) -> list[Step]:
     """Lists the seven steps from documents to a search that can be deployed; three are repeated in every round.
 
     What the report has models asked is planned and answered before the model is trained, while engines are there.
+    Examples that the user has are read first, and put together with generated ones for the model.
     """
     every, documents, prompts, samples, examples = curated(config)
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
-    model = Step("model", train_model, config.model, (documents, examples))
+    first, last = trained_on(config, documents, examples)
+    every = [documents, *first, *every[1:], *last]
+    model = Step("model", train_model, config.model, (documents, *(last or [examples])))
     reported = (documents, prompts, samples, examples, model, *answers)
     report = Step("report", evaluate_model, with_scores(config), reported)
     system = Step("system", hand_over, config.system, (documents, model, report))

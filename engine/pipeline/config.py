@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from engine.documents.config import DocumentsConfig
+from engine.documents.readers.source import Reader
 from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig
 from engine.handover.config import SystemConfig
@@ -21,13 +22,15 @@ from engine.runtime.identity import placement
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.search.analyser import AUTO, check_language
-from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS, LEARNING_CURVE_NOUNS, NOUNS
+from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS, GIVEN_NOUNS, LEARNING_CURVE_NOUNS, NOUNS
 from engine.task.config import TaskConfig
 from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
 from training.config import ModelConfig
 
+GIVEN_KEY = "examples.path"
+"""The key that names examples which a user has."""
 SEEDS = 2**32
 """Every seed is below this, since numpy and the trainers of torch take 32 bits."""
 
@@ -47,7 +50,7 @@ class RunConfig:
     until: str = placement("system")
     """Stop after this step: documents, prompts, samples, examples, model, report or system; of batch inference rows,
     prompts, samples or output; of the experiments chunk_size and learning_curve, in place of model, report and system,
-    chunk_sizes or learning_curve."""
+    chunk_sizes or learning_curve; of a training on given examples alone, examples or model."""
     preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
     sample: bool = placement(False)
@@ -89,13 +92,23 @@ class RunConfig:
 
 
 def kinds_of(config: RunConfig) -> list[str]:
-    """Returns the keys that make a run one of another kind than an adaptation; more than one is a mistake."""
+    """Returns the keys that make a run one of another kind than an adaptation; more than one is a mistake.
+
+    Given examples are a part of an adaptation; without documents they are a kind of run, and no other kind reads them.
+    """
     kinds = {
         "prompts.path": config.prompts.path,
         "chunk_sizes.tokens": config.chunk_sizes.tokens,
         "learning_curve.shares": config.learning_curve.shares,
     }
-    return [key for key, value in kinds.items() if value]
+    keys = [key for key, value in kinds.items() if value]
+    return [*keys, GIVEN_KEY] if config.examples.path and (keys or not has_documents(config)) else keys
+
+
+def has_documents(config: RunConfig) -> bool:
+    """Tells whether a run has documents, if only numbers in their place."""
+    needs_no_path = config.documents.reader in (Reader.python, Reader.blank)
+    return bool(config.collection or config.documents.path or needs_no_path)
 
 
 def nouns_of(config: RunConfig) -> tuple[str, ...]:
@@ -104,5 +117,6 @@ def nouns_of(config: RunConfig) -> tuple[str, ...]:
         "prompts.path": BATCH_NOUNS,
         "chunk_sizes.tokens": CHUNK_SIZES_NOUNS,
         "learning_curve.shares": LEARNING_CURVE_NOUNS,
+        GIVEN_KEY: GIVEN_NOUNS,
     }
     return next((nouns[key] for key in kinds_of(config)), NOUNS)

@@ -6,6 +6,7 @@ In: a RunConfig. Out: its steps in the order in which data meets them.
     batch           rows -> prompts -> samples -> output
     chunk_sizes     ... examples -> documents, once for each size -> chunk_sizes
     learning_curve  ... examples -> (examples -> model -> scores), for each share and seed -> learning_curve
+    given           examples -> model
 
 Each step is one function `(config, inputs, output, place) -> record`; data passes between steps only through
 folders of Parquet, so any step can be run, read, replaced or resumed alone.
@@ -16,8 +17,9 @@ from __future__ import annotations
 from engine.pipeline.adaptation import adaptation
 from engine.pipeline.addressed import addressed
 from engine.pipeline.batch import batch
-from engine.pipeline.config import RunConfig
+from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of
 from engine.pipeline.experiments import chunk_sizes, learning_curve
+from engine.pipeline.given import given
 from engine.runtime.step import Step
 
 
@@ -25,6 +27,8 @@ def steps(config: RunConfig) -> list[Step]:
     """Lists the steps of a run in the order in which data meets them."""
     if config.prompts.path:
         return batch(config)
+    if GIVEN_KEY in kinds_of(config):
+        return given(config)
     config = addressed(config)
     if config.chunk_sizes.tokens:
         return chunk_sizes(config)

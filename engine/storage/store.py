@@ -32,6 +32,8 @@ CHUNK_SIZES_NOUNS = (*NOUNS[:4], "chunk_sizes")
 """What the steps of a comparison of chunk sizes make, in its order."""
 LEARNING_CURVE_NOUNS = (*NOUNS[:4], "learning_curve")
 """What the steps of a learning curve make, in its order."""
+GIVEN_NOUNS = ("examples", "model")
+"""What the steps of a training on given examples make, in its order."""
 EVERY_NOUN = tuple(dict.fromkeys((*NOUNS, *BATCH_NOUNS, "scores", *CHUNK_SIZES_NOUNS, *LEARNING_CURVE_NOUNS)))
 DONE = "_DONE"
 """The empty file that makes a folder count, written last."""

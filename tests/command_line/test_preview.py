@@ -12,7 +12,15 @@ from rich.console import Console as RichConsole
 from rich.table import Table
 
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
-from engine.command_line.preview import crossed, in_order, joint_table, shares_table, tokens_forecast
+from engine.command_line.preview import (
+    crossed,
+    in_order,
+    joint_table,
+    money_forecast,
+    shares_table,
+    tokens_forecast,
+)
+from engine.samples.config import SamplesConfig
 from tests.support.command_line import CommandLineHere
 from tests.support.corpus import write_corpus
 
@@ -87,6 +95,14 @@ def test_preview_shows_what_the_plan_holds(synthmill_here: CommandLineHere) -> N
     assert "37.5%" in done.stdout, "12 of 32"
     assert re.search(r"noun: \d\d values, most frequent", done.stdout)
     assert "no cell was free after 32 of 60 samples" in done.stdout + done.stderr
+
+
+def test_the_forecast_of_money_needs_a_price() -> None:
+    on_gpu = SamplesConfig(gpus_per_engine=2, price_per_gpu_hour=2.5)
+    assert money_forecast(7200, on_gpu, 16) == " and for at most 10.00 at the prices of samples.price_per_*_hour"
+    on_cores = SamplesConfig(gpus_per_engine=0, price_per_cpu_hour=0.05)
+    assert "at most 0.40 " in money_forecast(7200, on_cores, 4)
+    assert money_forecast(7200, SamplesConfig(gpus_per_engine=0, price_per_gpu_hour=2.5), 4) == ""
 
 
 def test_preview_prints_prompts_distribution_and_forecast(synthmill_here: CommandLineHere) -> None:

@@ -6,14 +6,13 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PASSAGES
 from engine.artifacts.documents import DocumentsFolder
-from engine.examples.split import draw_split, group_documents
+from engine.examples.split import draw_split
 
 Passage = tuple[str, str, str]
 """The id of a document, and title and text of a passage of it."""
@@ -113,9 +112,3 @@ def test_batches_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     whole = held_out(names, draw_split(documents, 0, 0.3))
     monkeypatch.setattr("engine.examples.split._ROWS_AT_ONCE", at_once)
     assert held_out(names, draw_split(documents, 0, 0.3)) == whole
-
-
-def test_groups_are_joined_through_other_documents() -> None:
-    numbers, hashes = np.array([0, 1, 1, 2, 3, 4]), np.array([5, 5, 6, 6, 7, 8], np.uint64)
-    assert group_documents(numbers, hashes).tolist() == [0, 0, 0, 3, 4]
-    assert group_documents(np.zeros(0, np.int64), np.zeros(0, np.uint64)).tolist() == []

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from engine.artifacts.forms import Form, given_schema
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
 from engine.storage.typed import from_json_values, to_json_values
-from tests.support.training import Points, make_config, train, with_settings
+from tests.support.training import Points, make_config, make_place, train, with_settings
 from training.config import Loss
+from training.step import train_model
 from training.workers import launch, worker
 from training.workers.job import TrainingJob
 
@@ -81,6 +84,14 @@ def test_each_step_is_tracked(trained: Trained) -> None:
 def test_too_few_examples_are_refused(ray_session: None, base: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="2 training examples of 1 documents"):
         train(make_config(base), tmp_path, count=3, documents=1)
+
+
+def test_examples_of_a_form_that_no_loss_reads_are_refused(base: Path, tmp_path: Path) -> None:
+    (tmp_path / "examples").mkdir()
+    pq.write_table(given_schema(Form.labelled).empty_table(), tmp_path / "examples" / "kept.parquet")
+    inputs = {"examples": tmp_path / "examples"}
+    with pytest.raises(UserError, match="labelled examples cannot be trained on: the losses read pairs"):
+        train_model(make_config(base), inputs, tmp_path / "model", make_place(tmp_path))
 
 
 def test_too_few_documents_for_the_workers_are_refused(ray_session: None, base: Path, tmp_path: Path) -> None:

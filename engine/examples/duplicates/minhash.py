@@ -26,6 +26,7 @@ from engine.examples.duplicates.config import DedupConfig
 from engine.examples.duplicates.exact import Ids, as_column, normalise
 from engine.examples.duplicates.shingles import GOLDEN_RATIO, Hashes, Rows, Shingles, jaccard, shingle
 from engine.storage.texts import TextColumn
+from engine.text.groups import join
 
 _ROWS_AT_ONCE = 2048
 """The rows whose shingles stay in the cache of one core while all permutations pass over them."""
@@ -200,21 +201,3 @@ class _Pairs:
         rows, places = np.unique(np.concatenate([left, right]), return_inverse=True)
         of_left, of_right = np.split(places, 2)
         return np.asarray(jaccard(self._shingles_of(rows), of_left, of_right) >= self._threshold)
-
-
-def join(roots: Rows, left: Rows, right: Rows) -> None:
-    """Joins clusters in place (union-find over arrays): every root becomes the lowest row that edges connect it to.
-
-    Args:
-        roots: (n,), each row's root; a root is its own root.
-        left: rows at one end of the edges, (edges,).
-        right: rows at the other end, (edges,).
-    """
-    while True:
-        low, high = np.minimum(roots[left], roots[right]), np.maximum(roots[left], roots[right])
-        crossing = low != high
-        if not crossing.any():
-            return
-        np.minimum.at(roots, high[crossing], low[crossing])
-        while ((above := roots[roots]) != roots).any():
-            roots[:] = above

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.duplicates.exact import normalise
-from engine.examples.duplicates.minhash import join, near_duplicates, sign
+from engine.examples.duplicates.minhash import near_duplicates, sign
 from engine.examples.duplicates.shingles import jaccard, shingle
 
 WORDS = ("heat", "wing", "flow", "jet", "cone", "shock", "wake", "drag", "panel", "tail", "nozzle", "layer", "speed")
@@ -110,14 +110,6 @@ def test_minhash_estimates_jaccard() -> None:
     error = (sketch[left] == sketch[right]).mean(axis=1) - jaccard(shingles, left, right)
     assert np.abs(error).max() < 0.08  # five standard deviations of 1,000 permutations
     assert abs(error.mean()) < 0.01
-
-
-def test_join_follows_chains() -> None:
-    roots = np.arange(8)
-    join(roots, np.array([6, 4, 2, 7]), np.array([4, 2, 1, 6]))
-    assert roots.tolist() == [0, 1, 1, 3, 1, 5, 1, 1]
-    join(roots, np.array([3]), np.array([7]))
-    assert roots.tolist() == [0, 1, 1, 1, 1, 5, 1, 1]
 
 
 def test_ids_must_be_unique() -> None:

@@ -1,0 +1,1 @@
+"""Generated texts with the conditions that they were written under as their labels."""

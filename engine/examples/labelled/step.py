@@ -1,0 +1,99 @@
+"""The step that makes labelled texts of generated ones: a label is a condition that the text was written under.
+
+In: the examples folder of a task. Out: another one, whose rows are texts with their labels, on the same side of the
+split and with the same ids. Rows are streamed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from engine.artifacts.columns import CONDITION_PREFIX
+from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
+from engine.artifacts.forms import LABELS, TEXT, Form, given_schema
+from engine.errors import UserError
+from engine.examples.labelled.config import LABEL_KEY, YES, LabelledConfig
+
+if TYPE_CHECKING:
+    from engine.runtime.place import Place
+
+_SCHEMA = given_schema(Form.labelled)
+
+
+def label_examples(
+    config: LabelledConfig,
+    inputs: Mapping[str, Path],
+    output: Path,
+    place: Place,  # noqa: ARG001 (it needs nothing of the machine)
+) -> ExamplesRecord:
+    """Labels all examples, rejected ones too.
+
+    Args:
+        config: which conditions are the labels.
+        inputs: the finished folder `examples`.
+        output: becomes an examples folder.
+        place: where the step runs.
+
+    Raises:
+        UserError: the texts to train on have fewer than two different labels, or sets of them, to tell apart.
+    """
+    started = time.monotonic()
+    source = ExamplesFolder(inputs["examples"])
+    names = ["sample_id", "passage_id", "document_id", "query", "split", "reason", "detail"]
+    names += [f"{CONDITION_PREFIX}{name}" for name in config.conditions]
+    splits: Counter[str] = Counter()
+    labels: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    told_apart: set[tuple[str, ...]] = set()
+    for batch in _written(source.kept_batches(names), output / KEPT_FILE, config):
+        for row_labels, split in zip(batch[LABELS].to_pylist(), batch["split"].to_pylist(), strict=True):
+            splits[split] += 1
+            labels.update(row_labels)
+            if split == "train" and len(told_apart) < 2:
+                told_apart.add(tuple(row_labels))
+    for batch in _written(source.rejected_batches(names), output / REJECTED_FILE, config):
+        rejected.update(batch["reason"].to_pylist())
+    if len(told_apart) < 2:
+        raise UserError(
+            f"all texts to train on have the same labels ({', '.join(labels) or 'none'})",
+            where=f"{LABEL_KEY}={' '.join(config.conditions)}",
+            remedy="name a condition with several values, or plan more samples",
+        )
+    return ExamplesRecord(
+        kept=splits.total(),
+        train=splits["train"],
+        validation=splits["validation"],
+        rejected=dict(rejected.most_common()),
+        seconds={"label": round(time.monotonic() - started, 3)},
+        labels=dict(sorted(labels.items())),
+    )
+
+
+def _written(batches: Iterable[pa.RecordBatch], file: Path, config: LabelledConfig) -> Iterator[pa.RecordBatch]:
+    """Writes rows with their labels, and gives them batch by batch."""
+    with pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
+        for batch in batches:
+            known = {
+                TEXT: batch["query"],
+                LABELS: pa.array(_labels_of(batch, config.conditions), _SCHEMA.field(LABELS).type),
+            }
+            columns = [known[name] if name in known else batch[name] for name in _SCHEMA.names]
+            labelled = pa.record_batch(columns, names=_SCHEMA.names).cast(_SCHEMA)
+            writer.write_batch(labelled)
+            yield labelled
+
+
+def _labels_of(batch: pa.RecordBatch, conditions: Sequence[str]) -> list[list[str]]:
+    """Returns the labels of each row: the value of the only condition, or the names of those whose value is `yes`."""
+    values = [batch[f"{CONDITION_PREFIX}{name}"].to_pylist() for name in conditions]
+    if len(conditions) == 1:
+        return [[value] for value in values[0]]
+    rows = zip(*values, strict=True)
+    return [[name for name, value in zip(conditions, row, strict=True) if value == YES] for row in rows]

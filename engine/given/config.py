@@ -1,0 +1,54 @@
+"""The settings of the step that reads given examples: which files, what their columns mean, and how they are split.
+
+In: what `examples.*` says of a file of examples. Out: a frozen config that the pipeline makes, whose identity holds
+what the files contain and not where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engine.artifacts.forms import Form
+from engine.given.source import Source, find_source
+from engine.runtime.identity import fields_of
+from engine.storage.digests import file_digests, listing_digest
+
+
+@dataclass(frozen=True)
+class GivenConfig:
+    """Which examples are read."""
+
+    path: str
+    """A file of examples, or a folder of such files, or one in the form of Hugging Face datasets."""
+    form: Form | None = None
+    """What a row is; None: found by the columns."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """The names of columns by role (`engine.given.columns.Role`); a role that is left out is found by usual names."""
+    lowest_score: float | None = None
+    """The score that becomes 0; None: found, with the highest one."""
+    highest_score: float | None = None
+    """The score that becomes 1."""
+    validation_share: float = 0.1
+    """The share of the documents to hold out, where the files have no split of their own."""
+    seed: int = 0
+    """The seed that held-out documents are drawn with."""
+    beside_generated: bool = False
+    """Whether the examples are trained on together with generated ones, so that they must be pairs."""
+
+    def source(self) -> Source:
+        """Finds the files.
+
+        Raises:
+            UserError: there are none.
+        """
+        return find_source(self.path)
+
+    def identity(self) -> dict[str, object]:
+        """Returns the fields that change the examples, with what the files hold in place of the path.
+
+        The names of the files of a folder count, since they tell splits; the name of a single file does not.
+        """
+        source = self.source()
+        held = file_digests(source.files)[0] if source.path.is_file() else listing_digest(source.path, source.files)
+        return fields_of(self) | {"path": held, "kind": source.kind.name}

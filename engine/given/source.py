@@ -1,0 +1,163 @@
+"""Finds the files of examples that a path names, and reads their records.
+
+In: `examples.path`. Out: the files, of one kind, and their records one by one, each with its place (`FILE:LINE`, or
+`FILE: row ROW`) and the split that its file is named after. Whatever is wrong with the path is said before anything is
+read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.given.json_files import read_json
+from engine.given.saved_datasets import is_saved_dataset, read_saved, saved_files
+from engine.storage.csv_records import check_length, csv_records, header_delimiter
+from engine.storage.lines import read_objects
+from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
+from engine.storage.parquet_records import open_parquet, parquet_batches
+
+KEY = "examples.path"
+"""The config key that names the files, for messages."""
+TRAIN, HELD_OUT = "train", "validation"
+"""The two sides of a split."""
+SPLITS = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("validation", "valid", "val", "dev", "test", "testing", "eval", "evaluation"), HELD_OUT),
+}
+"""What people call a split, and which side it is: nothing but `train` is trained on."""
+
+
+class Kind(Enum):
+    """What examples are read from, by the endings of files."""
+
+    jsonl = JSONL_ENDINGS
+    """One JSON object per line."""
+    csv = CSV_ENDINGS
+    """A table as text with a header."""
+    parquet = PARQUET_ENDINGS
+    """Columns with their types."""
+    json = (".json", ".json.gz")
+    """The form of SQuAD, or an array of objects, as KLUE's are."""
+    saved = ()
+    """A folder that `save_to_disk` of Hugging Face datasets wrote."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The files of one kind that a path names, in the order of reading."""
+
+    kind: Kind
+    path: Path
+    files: tuple[Path, ...]
+
+    def splits(self) -> list[str]:
+        """Returns the split of each file: "train", "validation", or "" for all where the names do not tell both."""
+        names = [split_of_name(file.name) for file in self.files]
+        return [name or TRAIN for name in names] if {TRAIN, HELD_OUT} <= {*names} else ["" for _ in names]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A row of a file."""
+
+    place: str
+    """Where it stands."""
+    values: Mapping[str, object]
+    split: str
+    """The split that its file or data set is named after; empty where that says nothing."""
+
+
+def find_source(path: str) -> Source:
+    """Finds the files of examples, without reading them.
+
+    Args:
+        path: a file, or a folder, as the user wrote it.
+
+    Raises:
+        UserError: there are none, or they are of several kinds.
+    """
+    where, location = f"{KEY}={path}", Path(path).expanduser()
+    endings = ", ".join(ending for kind in Kind for ending in kind.value)
+    if not location.exists():
+        raise UserError("does not exist", where=where, remedy="name a file of examples, or a folder of such files")
+    if location.is_file():
+        kind = next((kind for kind in Kind if location.name.lower().endswith(kind.value)), None)
+        if kind is None:
+            raise UserError(f"its ending {location.suffix!r} tells no kind", where=where, remedy=f"known are {endings}")
+        return Source(kind, location, (location,))
+    if is_saved_dataset(location):
+        return Source(Kind.saved, location, tuple(saved_files(location)))
+    files = {kind: with_endings(location, kind.value) for kind in Kind if kind.value}
+    kinds = [kind for kind in files if files[kind]]
+    kinds = [kind for kind in kinds if kind is not Kind.json] or kinds  # JSON beside tables is about them
+    if len(kinds) > 1:
+        listed = " and ".join(sorted(kind.name for kind in kinds))
+        raise UserError(f"holds files of several kinds: {listed}", where=where, remedy="name a file or another folder")
+    if not kinds:
+        raise UserError("holds no readable files", where=where, remedy=f"readable are files that end in {endings}")
+    return Source(kinds[0], location, tuple(files[kinds[0]]))
+
+
+def split_of_name(name: str) -> str:
+    """Returns the split that a file or a data set is named after: "train", "validation", or "" where it names none."""
+    words = re.findall(r"[a-z]+", name.lower())
+    return next((SPLITS[word] for word in words if word in SPLITS), "")
+
+
+def read_records(source: Source) -> Iterator[Record]:
+    """Gives all records in the order of the files.
+
+    Raises:
+        UserError: malformed JSON or CSV, with file and line; a file that is no text, no Parquet file, or damaged.
+    """
+    if source.kind is Kind.saved:
+        for name, place, values in read_saved(source.path):
+            yield Record(place, values, split_of_name(name))
+        return
+    for file, split in zip(source.files, source.splits(), strict=True):
+        for place, values in _records_of(source.kind, file):
+            yield Record(place, flattened(values), split)
+
+
+def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    if kind is Kind.jsonl:
+        yield from ((f"{file}:{item.line}", item.values) for item in read_objects(file))
+    elif kind is Kind.csv:
+        yield from _rows_of_table(file)
+    elif kind is Kind.json:
+        yield from read_json(file)
+    else:
+        number = 0
+        with open_parquet(file) as parquet:
+            for batch in parquet_batches(parquet):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield f"{file}: row {number}", values
+
+
+def _rows_of_table(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    names: Sequence[str] = ()
+    for line, record in csv_records(file, header_delimiter(file)):
+        if not names:
+            names = [name.strip() for name in record]
+            if twice := next((name for name in names if names.count(name) > 1), ""):
+                remedy = "give every column its own name"
+                raise UserError(f"the column {twice!r} stands twice", where=f"{file}:{line}", remedy=remedy)
+            continue
+        check_length(record, names, f"{file}:{line}")
+        yield f"{file}:{line}", dict(zip(names, record, strict=True))
+
+
+def flattened(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Returns a record whose objects are parts of it: `{"labels": {"label": 1}}` has the column `labels.label`."""
+    if not any(isinstance(value, dict) for value in values.values()):
+        return values
+    flat: dict[str, object] = {}
+    for name, value in values.items():
+        flat |= {f"{name}.{key}": inner for key, inner in value.items()} if isinstance(value, dict) else {name: value}
+    return flat

@@ -1,0 +1,81 @@
+"""Which given rows are held out: by document, never by row.
+
+In: of every row the hashes of its document and of its texts, and the split that its file says. Out: the side of every
+row, the name of its group of documents, and the training rows that share something with what a file holds out. Of a
+row 17 bytes are held (25 of graded pairs), and about sixty while sides are drawn.
+"""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.artifacts.documents import equality_text
+from engine.given.source import HELD_OUT, TRAIN
+from engine.given.values import Example
+from engine.text.groups import Booleans, draw_held_out, group_documents, smallest_hashes
+from engine.text.hashes import Hashes, text_hash
+
+_CODES = {"": 0, TRAIN: 1, HELD_OUT: 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """What is known of n rows once all of them are read."""
+
+    held_out: Booleans
+    """Whether a row is held out, (n,)."""
+    leaks: Booleans
+    """Whether a row that its file trains on shares its document or a text with one that is held out, (n,)."""
+    groups: Hashes
+    """The smallest hash of the texts of the row's group of documents, (n,): the same for all rows of a group."""
+
+
+class RowHashes:
+    """What must be known of all rows before any of them has a side. Rows that were rejected are not among them."""
+
+    def __init__(self) -> None:
+        self._documents, self._texts = array("Q"), array("Q")
+        self._splits = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._splits)
+
+    def add(self, example: Example) -> int:
+        """Adds a row, and returns the hash of the text that it is about: its passage, or its only text.
+
+        Graded pairs are joined by either of their texts. A row whose file names no document is of the document of its
+        text.
+        """
+        hashes = [text_hash(equality_text("", text)) for text in example.texts]
+        self._texts.extend(hashes)
+        self._documents.append(text_hash(example.document) if example.document else hashes[-1])
+        self._splits.append(_CODES[example.split])
+        return hashes[-1]
+
+    def sides(self, seed: int, share: float) -> Sides:
+        """Returns the side of every row.
+
+        Where the files say that some rows are held out, and not all, it is those; else whole groups of documents are
+        drawn.
+
+        Args:
+            seed: another seed holds out other documents.
+            share: share of the documents to hold out, 0 to 1.
+        """
+        documents, splits = np.frombuffer(self._documents, np.uint64), np.frombuffer(self._splits, np.uint8)
+        texts = np.frombuffer(self._texts, np.uint64).reshape(len(splits), -1 if len(splits) else 1)
+        _, numbers = np.unique(documents, return_inverse=True)
+        of_texts = np.repeat(numbers, texts.shape[1])
+        groups = group_documents(of_texts, texts.ravel())
+        smallest = smallest_hashes(of_texts, texts.ravel(), groups)
+        held_out = splits == _CODES[HELD_OUT]
+        leaks = np.zeros(len(splits), np.bool_)
+        if held_out.any() and not held_out.all():
+            shared = np.isin(texts, texts[held_out]).any(axis=1) | np.isin(documents, documents[held_out])
+            leaks = shared & ~held_out
+        else:
+            held_out = draw_held_out(smallest, groups, seed, share)[numbers]
+        return Sides(held_out, leaks, smallest[numbers])

@@ -1,0 +1,139 @@
+"""Reads one record into an example, or tells why it is none.
+
+In: a record of a file, and what its columns mean. Out: its texts, score, labels and document. What is empty or broken
+is a reason; nothing of a record is mended but white space at the ends of texts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engine.artifacts.forms import TEXT, Form
+from engine.given.columns import Columns, Role
+from engine.given.json_files import UNANSWERABLE
+from engine.given.source import SPLITS, Record
+
+TEXT_ROLES = (Role.query, Role.passage, Role.negative, Role.text)
+"""The roles whose columns are texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A record that was read; where `reason` is not empty, values that it lacks are None."""
+
+    values: Mapping[str, object]
+    """By the columns of its form; a score is as the file has it."""
+    document: str
+    """The id of its document; empty where the record names none."""
+    split: str
+    """The split that the record or its file says; empty where neither does."""
+    reason: str = ""
+    """Why it is rejected; empty where it is not."""
+    texts: tuple[str, ...] = ()
+    """The texts by which records belong together: of graded pairs both, else the passage or the only text."""
+
+
+class BrokenValue(Exception):  # noqa: N818  # no error of the program: the row is rejected with this reason
+    """Why a value cannot be what its role asks for."""
+
+
+def read_example(record: Record, columns: Columns) -> Example:
+    """Reads a record; a broken one keeps the texts that it has, for whoever looks at rejected rows."""
+    values: dict[str, object] = {}
+    reasons: list[str] = []
+    for role, name in columns.names.items():
+        if role in (Role.document, Role.split):
+            continue
+        try:
+            values[role.value] = _READERS[role](record.values.get(name))
+        except BrokenValue as broken:
+            values[role.value] = None
+            reasons.append(f"{broken} {role.value}")
+    if columns.form is not Form.graded and record.values.get(UNANSWERABLE) is True:
+        reasons.append("unanswerable")  # SQuAD 2.0 has questions that their paragraph does not answer
+    document = _name(_value(record, columns, Role.document))
+    split = SPLITS.get(_name(_value(record, columns, Role.split)).lower(), "") or record.split
+    texts = () if reasons else tuple(str(values[name]) for name in _shared(columns.form))
+    return Example(values, document, split, reasons[0] if reasons else "", texts)
+
+
+def _shared(form: Form) -> tuple[str, ...]:
+    if form is Form.graded:
+        return (Role.query.value, Role.passage.value)
+    return (Role.passage.value,) if form in (Form.pairs, Form.triplets) else (TEXT,)
+
+
+def read_text(value: object) -> str:
+    """Returns a text without white space at its ends.
+
+    Raises:
+        BrokenValue: there is none, it is no text, or it holds half a character, which UTF-8 cannot write.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        raise BrokenValue("no")
+    if not isinstance(value, (str, int, float)):
+        raise BrokenValue("no text as")
+    text = str(value).strip()
+    if not text:
+        raise BrokenValue("no")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BrokenValue("half a character in") from None
+    return text
+
+
+def read_score(value: object) -> float:
+    """Returns a finite number.
+
+    Raises:
+        BrokenValue: there is none.
+    """
+    if isinstance(value, (str, int, float)):
+        with contextlib.suppress(ValueError, OverflowError):
+            number = float(value)
+            if math.isfinite(number):
+                return number
+    raise BrokenValue("no number as")
+
+
+def read_labels(value: object) -> list[str]:
+    """Returns the labels of a text, each once: one for a single value, those of a list, or of a list as JSON.
+
+    Raises:
+        BrokenValue: there is nothing (a list may be empty), or what there is cannot be labels.
+    """
+    if isinstance(value, str) and value.strip().startswith("["):
+        with contextlib.suppress(ValueError, RecursionError):
+            value = json.loads(value)
+    labels = value if isinstance(value, list) else [value]
+    return list(dict.fromkeys(_label(label) for label in labels))
+
+
+def _label(value: object) -> str:
+    is_whole = isinstance(value, float) and value.is_integer()  # a column with gaps has 1.0 for 1
+    return read_text(int(value) if is_whole else value)  # type: ignore[call-overload]
+
+
+_READERS: Mapping[Role, Callable[[object], object]] = {
+    **dict.fromkeys(TEXT_ROLES, read_text),
+    Role.score: read_score,
+    Role.labels: read_labels,
+}
+
+
+def _name(value: object) -> str:
+    """Returns the name of a document; empty where there is none."""
+    try:
+        return read_text(value)
+    except BrokenValue:
+        return ""
+
+
+def _value(record: Record, columns: Columns, role: Role) -> object:
+    """Returns the value of a role that not every file has a column for."""
+    return record.values.get(columns.names[role]) if role in columns.names else None

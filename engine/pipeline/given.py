@@ -1,0 +1,90 @@
+"""Training on examples that one has: alone, or beside those that an adaptation generates; and on labelled texts.
+
+In: a RunConfig with `examples.path` or `model.label`. Out: the steps of such a run, or those by which an adaptation
+takes them in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from engine.errors import UserError
+from engine.examples.labelled.config import LABEL_KEY, LabelledConfig
+from engine.examples.labelled.step import label_examples
+from engine.given.config import GivenConfig
+from engine.given.mix.config import MixConfig
+from engine.given.mix.step import mix_examples
+from engine.given.step import read_given
+from engine.pipeline.config import RunConfig
+from engine.runtime.step import GIVEN, Step
+from training.step import train_model
+
+
+def given(config: RunConfig) -> list[Step]:
+    """Lists the steps of a training on given examples alone.
+
+    Raises:
+        UserError: hard negatives are to be mined, and there are no documents to mine them from.
+    """
+    if config.model.num_hard_negatives:
+        raise UserError(
+            "hard negatives are mined from documents, and the run has none",
+            where=f"model.num_hard_negatives={config.model.num_hard_negatives}",
+            remedy="set it to 0, give triplets, or name the documents (documents.path)",
+        )
+    examples = Step("examples", read_given, given_config(config), checks_input=True)
+    return [examples, Step("model", train_model, config.model, (examples,))]
+
+
+def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list[Step], list[Step]]:
+    """Lists the steps between the examples of an adaptation and its model, of which the last is what the model reads.
+
+    Given examples join generated ones; what is held out is held out of generated examples, so that the report measures
+    on these. Where conditions are labels, generated texts get them.
+
+    Returns:
+        What stands first in the run, since it reads what the user gave; and what follows the examples. Both may be
+        empty.
+
+    Raises:
+        UserError: given examples are to be mixed with labelled ones, hard negatives are to be mined for them, or labels
+            are no conditions of the task.
+    """
+    if config.model.label:
+        if config.examples.path:
+            what, remedy = "given examples are mixed with queries of passages only", "leave one of them out"
+            raise UserError(what, where=f"examples.path, {LABEL_KEY}", remedy=remedy)
+        settings = LabelledConfig.of(config.model.label, config.task.attributes)
+        return [], [Step("examples", label_examples, settings, (examples,), part_of=f"{GIVEN}/labelled")]
+    if not config.examples.path:
+        return [], []
+    if config.model.num_hard_negatives:
+        what, where = (
+            "given passages are not among the documents",
+            f"model.num_hard_negatives={config.model.num_hard_negatives}",
+        )
+        raise UserError(f"{what} that hard negatives are mined from", where=where, remedy="set it to 0")
+    read = Step("examples", read_given, given_config(config, beside_generated=True), checks_input=True)
+    read = replace(read, name="given", part_of=f"{GIVEN}/read")
+    weights = MixConfig(config.examples.weight, config.examples.seed)
+    return [read], [Step("examples", mix_examples, weights, (documents, examples, read), part_of=f"{GIVEN}/mixed")]
+
+
+def given_config(config: RunConfig, *, beside_generated: bool = False) -> GivenConfig:
+    """Returns the settings by which given examples are read.
+
+    Args:
+        config: the run.
+        beside_generated: whether they are trained on together with generated ones; then none are drawn to be held out.
+    """
+    settings = config.examples
+    return GivenConfig(
+        settings.path,
+        settings.form,
+        settings.columns.by_role(),
+        lowest_score=settings.lowest_score,
+        highest_score=settings.highest_score,
+        validation_share=0.0 if beside_generated else settings.validation_share,
+        seed=settings.seed,
+        beside_generated=beside_generated,
+    )

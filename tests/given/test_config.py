@@ -1,0 +1,19 @@
+"""The identity of given examples is what the files hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.given.config import GivenConfig
+
+
+def test_a_file_counts_by_its_content_and_a_folder_by_its_names_too(tmp_path: Path) -> None:
+    for name in ("a/train.jsonl", "b/other.jsonl"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text('{"query": "q", "passage": "p"}\n')
+    config = GivenConfig(str(tmp_path / "a" / "train.jsonl"))
+    assert config.identity() == GivenConfig(str(tmp_path / "b" / "other.jsonl")).identity()
+    assert GivenConfig(str(tmp_path / "a")).identity() != GivenConfig(str(tmp_path / "b")).identity()
+    assert GivenConfig(str(tmp_path / "a"), seed=1).identity() != GivenConfig(str(tmp_path / "a")).identity()
+    (tmp_path / "a" / "train.jsonl").write_text('{"query": "q", "passage": "other"}\n')
+    assert config.identity() != GivenConfig(str(tmp_path / "b" / "other.jsonl")).identity()

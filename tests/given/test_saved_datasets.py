@@ -1,0 +1,46 @@
+"""Folders that Hugging Face datasets saved: splits, names of classes, structs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Sequence, Value
+
+from engine.errors import UserError
+from engine.given.saved_datasets import is_saved_dataset, read_saved
+from engine.given.source import Kind, find_source, read_records
+
+
+def test_splits_and_classes_keep_their_names(tmp_path: Path) -> None:
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["sad", "glad"])})
+    rows = Dataset.from_dict({"text": ["a", "b", "c"], "label": [1, 0, -1]}, features=features)
+    DatasetDict({"train": rows, "test": rows.select([0])}).save_to_disk(tmp_path / "saved")
+    source = find_source(str(tmp_path / "saved"))
+    assert source.kind is Kind.saved
+    assert [(record.split, dict(record.values)) for record in read_records(source)] == [
+        ("train", {"text": "a", "label": "glad"}),
+        ("train", {"text": "b", "label": "sad"}),
+        ("train", {"text": "c", "label": None}),
+        ("validation", {"text": "a", "label": "glad"}),
+    ]
+
+
+def test_lists_of_classes_and_structs_are_read(tmp_path: Path) -> None:
+    features = Features(
+        {"text": Value("string"), "labels": Sequence(ClassLabel(names=["x", "y"])), "by": {"name": Value("string")}}
+    )
+    Dataset.from_dict({"text": ["a"], "labels": [[1, 0]], "by": [{"name": "n"}]}, features=features).save_to_disk(
+        tmp_path / "saved"
+    )
+    ((split, place, values),) = read_saved(tmp_path / "saved")
+    assert (split, place) == ("", f"{tmp_path / 'saved'}: row 1")
+    assert values == {"text": "a", "labels": ["y", "x"], "by.name": "n"}
+
+
+def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
+    Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "saved")
+    (tmp_path / "saved" / "dataset_info.json").write_text("{")
+    assert is_saved_dataset(tmp_path / "saved")
+    with pytest.raises(UserError, match="is no data set that can be read"):
+        list(read_saved(tmp_path / "saved"))

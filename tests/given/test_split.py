@@ -1,0 +1,68 @@
+"""Rows are held out by document, never by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from engine.given.split import RowHashes, Sides
+from engine.given.values import Example
+
+
+def sides(rows: Sequence[tuple[tuple[str, ...], str, str]], share: float = 0.3) -> Sides:
+    hashes = RowHashes()
+    for texts, document, split in rows:
+        hashes.add(Example({}, document, split, "", texts))
+    assert len(hashes) == len(rows)
+    return hashes.sides(0, share)
+
+
+def test_rows_of_one_passage_are_on_one_side_whatever_its_white_space() -> None:
+    rows = [((f"passage{' ' * (1 + row % 2)}{row // 4}",), "", "") for row in range(4000)]
+    drawn = sides(rows)
+    by_passage = drawn.held_out.reshape(1000, 4)
+    assert (by_passage == by_passage[:, :1]).all()
+    assert 0.25 < drawn.held_out.mean() < 0.35
+    assert not drawn.leaks.any()
+    assert len(np.unique(drawn.groups)) == 1000
+
+
+def test_documents_that_share_a_passage_are_one() -> None:
+    rows = [((f"p{row}",), f"d{row // 2}", "") for row in range(200)] + [(("p0",), "d50", "")]
+    drawn = sides(rows)
+    assert drawn.held_out[0] == drawn.held_out[1] == drawn.held_out[100] == drawn.held_out[101] == drawn.held_out[200]
+    assert len({int(drawn.groups[row]) for row in (0, 1, 100, 101, 200)}) == 1
+
+
+def test_graded_pairs_are_joined_by_either_text() -> None:
+    chains = [[(f"{row}a", f"{row}b"), (f"{row}c", f"{row}b"), (f"{row}c", f"{row}d")] for row in range(500)]
+    drawn = sides([(texts, "", "") for chain in chains for texts in chain])
+    by_chain = drawn.held_out.reshape(500, 3)
+    assert (by_chain == by_chain[:, :1]).all()
+    assert 0.2 < drawn.held_out.mean() < 0.4
+
+
+def test_a_split_of_the_files_is_kept_and_what_leaks_is_told() -> None:
+    rows = [
+        (("a",), "", "train"),
+        (("b",), "", "validation"),
+        (("b ",), "", "train"),
+        (("c",), "x", "validation"),
+        (("d",), "x", ""),
+        (("e",), "", ""),
+    ]
+    drawn = sides(rows)
+    assert drawn.held_out.tolist() == [False, True, False, True, False, False]
+    assert drawn.leaks.tolist() == [False, False, True, False, True, False]
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_one_side_alone_is_no_split(split: str) -> None:
+    drawn = sides([((f"p{row}",), "", split) for row in range(500)])
+    assert 0.2 < drawn.held_out.mean() < 0.4
+
+
+def test_no_rows_have_no_sides() -> None:
+    assert sides([]).held_out.tolist() == []

@@ -1,0 +1,73 @@
+"""A record is read as it stands, or is rejected with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.given.columns import find_columns
+from engine.given.source import Record
+from engine.given.values import BrokenValue, Example, read_example, read_labels, read_score, read_text
+
+
+def example(**values: Any) -> Example:
+    return read_example(Record("F:1", values, ""), find_columns(list(values), {}, None, "F"))
+
+
+def test_texts_lose_the_white_space_at_their_ends_alone() -> None:
+    assert read_text(" a  b\n") == "a  b"
+    assert read_text(7) == "7"
+
+
+@pytest.mark.parametrize("value", [None, "", "  ", float("nan"), ["a"], {"a": 1}, "\ud83d"])
+def test_what_is_no_text_is_broken(value: object) -> None:
+    with pytest.raises(BrokenValue):
+        read_text(value)
+
+
+@pytest.mark.parametrize(("value", "score"), [("3.5", 3.5), (1, 1.0), (-0.5, -0.5)])
+def test_scores_are_numbers(value: object, score: float) -> None:
+    assert read_score(value) == score
+
+
+@pytest.mark.parametrize("value", [None, "good", "nan", float("inf"), []])
+def test_what_is_no_number_is_broken(value: object) -> None:
+    with pytest.raises(BrokenValue):
+        read_score(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "labels"),
+    [
+        ("sport", ["sport"]),
+        (1, ["1"]),
+        (1.0, ["1"]),
+        (["a", "b", "a"], ["a", "b"]),
+        ('["a", "b"]', ["a", "b"]),
+        ([], []),
+        ("[sic]", ["[sic]"]),
+    ],
+)
+def test_labels_are_one_or_a_list(value: object, labels: list[str]) -> None:
+    assert read_labels(value) == labels
+
+
+@pytest.mark.parametrize("value", [None, "", [None], float("nan")])
+def test_a_text_without_a_label_is_broken(value: object) -> None:
+    with pytest.raises(BrokenValue):
+        read_labels(value)
+
+
+def test_a_record_names_its_document_its_split_and_the_first_reason() -> None:
+    read = example(query="q", passage="p", doc_id=3, split="dev")
+    assert (read.document, read.split, read.reason, read.texts) == ("3", "validation", "", ("p",))
+    assert example(query="", passage="", doc_id=1).reason == "no query"
+    assert example(query="q", passage="p", is_impossible=True).reason == "unanswerable"
+    assert example(sentence1="a", sentence2="b", score="x").reason == "no number as score"
+    assert example(sentence1="a", sentence2="b", score=1).texts == ("a", "b")
+
+
+def test_a_column_without_a_name_is_no_document() -> None:
+    record = Record("F:1", {"": "0", "query": "q", "passage": "p"}, "")
+    assert read_example(record, find_columns(["", "query", "passage"], {}, None, "F")).document == ""

@@ -1,0 +1,132 @@
+"""Training on given examples: a run of its own without documents, a part of an adaptation with them, and labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.forms import Form
+from engine.command_line.compose import load_config
+from engine.errors import UserError
+from engine.pipeline.config import RunConfig, has_documents, kinds_of, nouns_of
+from engine.pipeline.given import given, given_config, trained_on
+from engine.pipeline.steps import steps
+from engine.run import run, run_folder, wanted_steps
+from engine.runtime.step import Step
+from tests.support.paths import ROOT
+
+SENTIMENT = ROOT / "tests" / "data" / "sentiment.jsonl"
+
+
+def composed(*overrides: str) -> RunConfig:
+    return load_config([*overrides, "samples=fake", "tracking=off"])[0]
+
+
+def by_entry(config: RunConfig) -> dict[str, Step]:
+    return {step.entry: step for step in steps(config)}
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    rows = [{"query": f"question {row}", "passage": f"passage {row // 2}"} for row in range(40)]
+    (tmp_path / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path / "pairs.jsonl"
+
+
+def test_given_examples_alone_are_a_run_of_two_steps(pairs: Path) -> None:
+    config = composed("experiment=train", f"examples.path={pairs}")
+    assert kinds_of(config) == ["examples.path"]
+    assert nouns_of(config) == ("examples", "model")
+    assert not has_documents(config)
+    assert (
+        [step.entry for step in given(config)] == [step.entry for step in wanted_steps(config)] == ["examples", "model"]
+    )
+    assert run_folder(config).name == "train-pairs"
+
+
+def test_a_run_reads_them_and_needs_no_engine(pairs: Path, tmp_path: Path) -> None:
+    overrides = ["experiment=train", f"examples.path={pairs}", "until=examples", "tracking=off"]
+    folder = run(*load_config([*overrides, f"runs_dir={tmp_path / 'runs'}"]))
+    assert ExamplesFolder(folder / "examples").record().kept == 40
+    assert ExamplesFolder(folder / "examples").form() is Form.pairs
+
+
+def test_the_sentences_that_ship_for_tests_are_labelled_texts(tmp_path: Path) -> None:
+    overrides = ["experiment=train", f"examples.path={SENTIMENT}", "until=examples", "tracking=off"]
+    folder = ExamplesFolder(run(*load_config([*overrides, f"runs_dir={tmp_path}"])) / "examples")
+    assert folder.form() is Form.labelled
+    assert folder.record().labels == {"negative": 100, "positive": 100}
+    assert len(set(folder.kept(["text"])["text"].to_pylist())) == 200
+
+
+def test_beside_documents_they_are_mixed_with_generated_ones(pairs: Path, corpus: Path) -> None:
+    adapted = ("experiment=adapt", f"collection={corpus}")
+    plain, made = by_entry(composed(*adapted)), by_entry(composed(*adapted, f"examples.path={pairs}"))
+    assert list(made)[:2] == ["documents", "given/read/examples"]
+    assert list(made)[-4:] == ["given/mixed/examples", "model", "report", "system"]
+    assert made["examples"].fingerprint == plain["examples"].fingerprint, "what is generated stays"
+    assert made["model"].fingerprint != plain["model"].fingerprint
+    assert made["model"].inputs[1] is made["given/mixed/examples"]
+    assert made["report"].inputs[3] is made["examples"], "measured is on generated examples"
+    until = composed(*adapted, f"examples.path={pairs}", "until=examples", "samples.rounds=2")
+    assert [step.entry for step in wanted_steps(until)].count("examples") == 2
+    heavier = by_entry(composed(*adapted, f"examples.path={pairs}", "examples.weight=0.5"))
+    changed = {entry for entry in made if made[entry].fingerprint != heavier[entry].fingerprint}
+    assert changed == {"given/mixed/examples", "model", "report", "system"}
+
+
+def test_the_settings_of_examples_are_those_of_the_step(pairs: Path) -> None:
+    config = composed(
+        "experiment=train",
+        *(f"examples.path={pairs}", "examples.form=triplets", "examples.columns.query=a", "examples.highest_score=5"),
+    )
+    settings = given_config(config)
+    assert (settings.form, settings.columns, settings.highest_score) == (Form.triplets, {"query": "a"}, 5.0)
+    assert settings.validation_share == 0.1
+    assert given_config(config, beside_generated=True).validation_share == 0.0
+
+
+def test_conditions_label_generated_texts() -> None:
+    config = composed("task=reviews", "documents=none", "model.label=label", "until=model")
+    every = steps(config)
+    first, last = trained_on(config, every[0], every[3])
+    assert (first, [step.entry for step in last]) == ([], ["given/labelled/examples"])
+    assert [step.entry for step in wanted_steps(config)][-3:] == ["examples", "given/labelled/examples", "model"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what"),
+    [
+        (["experiment=train", "until=report"], "no step is called 'report'"),
+        (["experiment=train", "preview=3"], "preview=3: shows prompts, and given examples have none"),
+        (["experiment=train", "examples.weight=0.5"], "the run does not have both"),
+        (["experiment=train", "model.num_hard_negatives=2"], "hard negatives are mined from documents"),
+        (
+            ["experiment=train", "model.label=label"],
+            r"model.label=label: conditions label generated texts, and examples.path has none",
+        ),
+        (["experiment=adapt", "collection=x", "model.num_hard_negatives=2"], "given passages are not among"),
+        (["experiment=batch", "prompts.path=x"], "prompts.path: is given beside examples.path"),
+        (["experiment=chunk_size", "collection=x"], "chunk_sizes.tokens: is given beside examples.path"),
+        (["task=reviews", "documents=none", "model.label=label", "until=model"], "mixed with queries of passages only"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str], what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        wanted_steps(composed(*overrides, f"examples.path={pairs}"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "what"),
+    [
+        (["task=reviews", "documents=none", "model.label=lable", "until=model"], "did you mean 'label'"),
+        (["task=reviews", "documents=none", "model.label=label", "until=report"], "labelled texts have no search"),
+        (["experiment=adapt", "collection=x", "examples.weight=0.5"], "the run does not have both"),
+    ],
+)
+def test_labels_and_weights_need_what_they_are_of(overrides: list[str], what: str) -> None:
+    with pytest.raises(UserError, match=what):
+        wanted_steps(composed(*overrides))
