@@ -25,7 +25,7 @@ class Traits:
         reads: the forms of rows that it reads, by the families that it fits.
         needs_negatives: whether pairs alone are not enough, and need mined negatives.
         needs_teacher: whether it reads each query's candidates with a teacher's scores.
-        most_negatives: the most negatives of a row; None is any number.
+        most_negatives: the most negatives of a query, beside its candidates; None is any number.
         by_cosine: whether it compares vectors by cosine, whatever the model is used with.
     """
 
@@ -64,8 +64,8 @@ LOSSES: Mapping[Loss, Traits] = {
     Loss.cosent: Traits(_of_encoders(Form.graded)),
     # An adapter leaves the passages' side as it is, and a plain text has no other side.
     Loss.denoising: Traits({Family.bi_encoder: frozenset({Form.texts})}),
-    Loss.margin_mse: Traits(_of_encoders(Form.pairs), needs_teacher=True),
-    Loss.kl: Traits(_of_encoders(Form.pairs), needs_teacher=True),
+    Loss.margin_mse: Traits(_of_encoders(Form.pairs), needs_teacher=True, most_negatives=0),
+    Loss.kl: Traits(_of_encoders(Form.pairs), needs_teacher=True, most_negatives=0),
     Loss.cross_entropy: Traits({Family.classifier: _LABELLED}),
     Loss.binary_cross_entropy: Traits({Family.classifier: _LABELLED, Family.cross_encoder: _SCORED}),
 }

@@ -40,23 +40,27 @@ _DECODERS = frozenset(
 """The kinds of encoders that transformers can run as a decoder that attends to a vector, with the same weights."""
 
 
-def check_model(config: ModelConfig, family: Family, form: Form, *, where: str = "") -> None:
+def check_model(config: ModelConfig, family: Family, form: Form, *, has_teacher: bool = False) -> None:
     """Refuses a loss, and settings of it, that do not fit the family, the rows or the base.
 
     Args:
         config: how the base is tuned.
         family: the kind of model.
         form: what the training rows are.
-        where: where the form comes from, for messages; by default the loss.
+        has_teacher: whether each query has candidates with the scores of a teacher.
 
     Raises:
         UserError: the training makes no sense; the remedy says which would.
     """
-    check_combination(family, config.loss, form, where=where)
+    check_combination(family, config.loss, form)
     loss = meant_loss(family, config.loss, form)
+    if LOSSES[loss].needs_teacher and not has_teacher:
+        what = f"the loss {loss.value} learns from what a teacher thinks of candidates, and there is no teacher"
+        remedy = "give the run a teacher, or set it to auto"
+        raise UserError(what, where=f"{LOSS_KEY}={loss.value}", remedy=remedy)
     _check_negatives(config, loss, form)
     if config.matryoshka:
-        _check_dimensions(config, family)
+        _check_dimensions(config, family, loss)
     if loss is Loss.denoising:
         _check_decoder(config)
     if LOSSES[loss].by_cosine or config.matryoshka:
@@ -77,11 +81,13 @@ def _check_negatives(config: ModelConfig, loss: Loss, form: Form) -> None:
         raise UserError(what, where=where, remedy=f"set it to at most {traits.most_negatives - own}")
 
 
-def _check_dimensions(config: ModelConfig, family: Family) -> None:
-    """Refuses numbers of dimensions beyond those of the base's vectors."""
+def _check_dimensions(config: ModelConfig, family: Family, loss: Loss) -> None:
+    """Refuses parts of vectors where there are none, and numbers of dimensions beyond those of the base's vectors."""
     where = f"model.matryoshka={config.matryoshka}"
     if family not in _HAVE_VECTORS:
         raise UserError(f"a {family.value} has no vectors to shorten", where=where, remedy="leave it empty")
+    if loss is Loss.denoising:
+        raise UserError("the loss denoising reads whole vectors only", where=where, remedy="leave it empty")
     size = _dimensions(resolve_model(config.base, key=BASE_KEY))
     if size is not None and max(config.matryoshka) > size:
         raise UserError(
