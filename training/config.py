@@ -10,9 +10,8 @@ import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
+
 from omegaconf import II
-
-
 
 from engine.models.precision import Precision
 from engine.runtime.identity import fields_of, placement
@@ -41,7 +40,7 @@ class Family(Enum):
     classifier = "classifier"
     """A text gets labels."""
     adapter = "adapter"
-    """A linear layer over the vectors of queries; the bi-encoder below it and the vectors of passages stay as they are."""
+    """A linear layer over the vectors of queries; the bi-encoder below it and the vectors of passages stay the same."""
 
 
 class Loss(Enum):

@@ -88,7 +88,7 @@ class PlannedShards(DataConfig):
 
 
 def look_up(
-    block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_size: int, noise: Noise | None = None
+    block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_size: int, *, noise: Noise | None = None
 ) -> pa.Table:
     """Cuts a block of the plan to the part of one rank and replaces row numbers by the rows.
 

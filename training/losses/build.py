@@ -30,7 +30,7 @@ _OF_VECTORS: Mapping[Loss, Callable[[ModelConfig, SentenceTransformer, int], tor
     Loss.margin_mse: margin_mse_loss,
     Loss.kl: kl_loss,
 }
-"""The losses that are computed from the vectors of each column of a batch, by functions of the config, the model and the
+"""The losses that are computed from the vectors of a batch, each by a function of the config, the model and the
 number of workers."""
 _COMPARE_ROWS = frozenset({Loss.cosent})
 """Those that compare rows with each other and know nothing of workers."""

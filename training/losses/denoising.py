@@ -1,4 +1,4 @@
-"""The denoising auto-encoder (TSDAE, Wang et al. 2021): a decoder writes a text from the vector of what noise left of it.
+"""The denoising auto-encoder (TSDAE, Wang et al. 2021): a decoder writes a text from the vector of what is left of it.
 
 In: the model's config and a SentenceTransformer. Out: a torch module that gives the loss of two tokenized columns, the
 damaged texts (`training.batches.noise`) and the texts. Encoder and decoder have the same weights; those that only the
@@ -48,10 +48,10 @@ class DenoisingLoss(DenoisingAutoEncoderLoss):
         self.to(device)
         if world_size > 1:
             for weights in self.own_weights().values():
-                weights.register_post_accumulate_grad_hook(_average)
+                weights.register_post_accumulate_grad_hook(_average)  # type: ignore[no-untyped-call]
 
     def own_weights(self) -> dict[str, torch.nn.Parameter]:
-        """Returns the weights that the model does not have: those by which the decoder reads a vector and writes words."""
+        """Returns the weights that only the decoder has, those by which it reads a vector and writes words."""
         shared = {id(weights) for weights in self.model.parameters()}
         return {name: weights for name, weights in self.decoder.named_parameters() if id(weights) not in shared}
 

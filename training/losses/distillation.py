@@ -6,6 +6,8 @@ candidates, of which the first is the positive, and of teacher scores, (rows, ca
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss, MarginMSELoss
@@ -31,8 +33,8 @@ def kl_loss(config: ModelConfig, model: SentenceTransformer, world_size: int) ->
 class ListwiseLoss(DistillKLDivLoss):
     """The divergence of the student's softmax over a query's candidates from the teacher's, and a ranking loss.
 
-    The ranking loss is the cross-entropy of the first candidate, among the query's own or, with `share_candidates`, among
-    those of all queries of all workers.
+    The ranking loss is the cross-entropy of the first candidate among the query's own or, with `share_candidates`,
+    among those of all queries of all workers.
 
     Args:
         config: the model's config.
@@ -50,7 +52,7 @@ class ListwiseLoss(DistillKLDivLoss):
         )
         self._scale = scale
         self._share = config.ranking_share
-        self._ranking = ranking_loss(config, model, world_size) if config.share_candidates else None
+        self._ranking: Any = ranking_loss(config, model, world_size) if config.share_candidates else None
 
     def compute_loss_from_embeddings(self, embeddings: list[torch.Tensor], labels: torch.Tensor) -> torch.Tensor:
         """Computes the loss.

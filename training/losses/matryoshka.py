@@ -14,7 +14,7 @@ from training.config import ModelConfig
 
 
 def in_dimensions(config: ModelConfig, model: SentenceTransformer, loss: torch.nn.Module) -> torch.nn.Module:
-    """Puts a loss of whole vectors under Matryoshka, where the config says so; a batch is embedded once all the same."""
+    """Puts a loss of whole vectors under Matryoshka, where the config says so; a batch is still embedded once."""
     if not config.matryoshka:
         return loss
     wrapped: torch.nn.Module = MatryoshkaLoss(model, loss, list(config.matryoshka))

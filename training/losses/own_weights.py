@@ -1,6 +1,6 @@
 """Keeps the weights of a loss with the checkpoints of its model, since the trainer saves only the model's.
 
-In: a loss and the folder of a checkpoint. Out: a file of safetensors in it where the loss has weights, which are read back
+In: a loss and a checkpoint's folder. Out: a file of safetensors in it where the loss has weights, which are read back
 before training goes on.
 """
 

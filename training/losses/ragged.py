@@ -23,11 +23,11 @@ class RaggedLoss(torch.nn.Module):
     """A loss whose columns are embedded in passes of rows of like length.
 
     Args:
-        model: the model that is trained. The trainer puts its wrapper, which adds gradients of all workers, in its place.
+        model: the model that is trained. The trainer puts what adds the gradients of all workers in its place.
         loss: what computes the loss from embeddings (`compute_loss_from_embeddings`).
         rows_per_pass: the rows of a pass; 0 embeds as sentence-transformers does.
-        gathers: whether the loss sees the rows of all workers. It does with a loss that compares rows with each other and
-            does not gather them itself; one that is a mean over rows has the same gradient either way.
+        gathers: whether the loss sees the rows of all workers. It has to where it compares rows with each other and
+            does not gather them itself; a mean over rows has the same gradient either way.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class RaggedLoss(torch.nn.Module):
     ) -> None:
         super().__init__()
         self.model = model
-        self.loss = loss
+        self.loss: Any = loss
         self._rows_per_pass = rows_per_pass
         self._gathers = gathers
 
@@ -48,8 +48,8 @@ class RaggedLoss(torch.nn.Module):
         """
         embeddings = self._embed(list(sentence_features))
         if self._gathers:
-            # Every worker computes the whole loss. The backward pass of gathering adds what all of them ask for, and the
-            # mean over workers then is the gradient of one.
+            # Every worker computes the whole loss. The backward pass of gathering adds what they ask for, so that the
+            # mean over workers is the gradient of one.
             embeddings = [all_gather_with_grad(column) for column in embeddings]
             labels = None if labels is None else all_gather(labels)
         loss: torch.Tensor = self.loss.compute_loss_from_embeddings(embeddings, labels)

@@ -1,4 +1,4 @@
-"""Multiple negatives ranking, plain, with GradCache, and guided: each query's passage against all passages of the batch.
+"""Multiple negatives ranking, plain, with GradCache, and guided: each query's passage against all of the batch.
 
 In: the model's config and a SentenceTransformer. Out: a torch module that gives the loss of a tokenized batch, by the
 similarity that the model is used with. The arithmetic is that of sentence-transformers; with several workers the

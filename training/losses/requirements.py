@@ -71,7 +71,9 @@ def _check_negatives(config: ModelConfig, loss: Loss, form: Form) -> None:
     """Refuses more or fewer mined negatives than rows of the form and the loss can do with."""
     where, traits = f"model.num_hard_negatives={config.num_hard_negatives}", LOSSES[loss]
     if config.num_hard_negatives and form not in _HAVE_NEGATIVES:
-        raise UserError(f"negatives are of queries, and the examples are {form.value}", where=where, remedy="set it to 0")
+        raise UserError(
+            f"negatives are of queries, and the examples are {form.value}", where=where, remedy="set it to 0"
+        )
     own = int(form is Form.triplets)
     negatives = own + config.num_hard_negatives
     if traits.needs_negatives and not negatives:
@@ -91,7 +93,9 @@ def _check_dimensions(config: ModelConfig, family: Family, loss: Loss) -> None:
     size = _dimensions(resolve_model(config.base, key=BASE_KEY))
     if size is not None and max(config.matryoshka) > size:
         raise UserError(
-            f"the vectors of {config.base} have {size} dimensions", where=where, remedy=f"set it to numbers up to {size}"
+            f"the vectors of {config.base} have {size} dimensions",
+            where=where,
+            remedy=f"set it to numbers up to {size}",
         )
 
 
@@ -140,7 +144,7 @@ def _dimensions(folder: Path) -> int | None:
 
 
 def _modules(folder: Path) -> list[dict[str, Any]]:
-    """Returns the modules that sentence-transformers runs one after the other; none in a folder that it did not write."""
+    """Returns the modules that sentence-transformers runs in turn; none in a folder that it did not write."""
     file = folder / "modules.json"
     modules: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
     return modules

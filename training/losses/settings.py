@@ -1,6 +1,6 @@
 """The settings of losses: the keys of `model.*` that one loss or another reads.
 
-In: values from YAML and the command line. Out: a frozen LossSettings that has refused what cannot work. `ModelConfig` is
+In: values from YAML and the command line. Out: a frozen LossSettings, which refuses what cannot work. `ModelConfig` is
 one of these, so that each of them is a key of `model`. It imports neither torch nor Ray.
 """
 
@@ -29,10 +29,10 @@ class LossSettings:
     """The first so many dimensions of a vector are trained to work alone, for each number of the list, such as
     `[384,256,128,64]` (Kusupati et al. 2022); empty trains whole vectors only."""
     margin: float = 0.5
-    """The loss `triplet` asks the passage to score so much more than the negative, and `contrastive` asks two texts that
+    """The loss `triplet` asks the passage to score so much more than the negative, and `contrastive` asks texts that
     differ for a similarity of at most one minus this."""
     guide: str = ""
-    """The model by which `gist` tells false negatives: `bundled:NAME`, a folder or a hub id; empty is the base as it was."""
+    """The model by which `gist` tells false negatives: `bundled:NAME`, a folder or a hub id; empty is the base."""
     noise: float = 0.6
     """The loss `denoising` hides this share of a text's words from the encoder."""
     teacher_temperature: float = 0.25
@@ -41,7 +41,7 @@ class LossSettings:
     ranking_share: float = 0.5
     """In the loss `kl` the ranking loss of the positive counts so much, and the teacher's ranking the rest."""
     share_candidates: bool = True
-    """Whether the ranking part of `kl` ranks a query's positive among the candidates of all queries of the batch too."""
+    """Whether the ranking loss in `kl` ranks a positive among the candidates of all queries of the batch."""
 
     def check_losses(self) -> None:
         """Refuses values that could only fail later.

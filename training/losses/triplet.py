@@ -31,9 +31,7 @@ class ManyNegativesTripletLoss(TripletLoss):
         similarity = pairwise_similarity(model)
         super().__init__(model, distance_metric=lambda one, other: -similarity(one, other), triplet_margin=margin)
 
-    def compute_loss_from_embeddings(
-        self, embeddings: list[torch.Tensor], labels: torch.Tensor | None
-    ) -> torch.Tensor:
+    def compute_loss_from_embeddings(self, embeddings: list[torch.Tensor], labels: torch.Tensor | None) -> torch.Tensor:
         """Computes the loss.
 
         Args:
