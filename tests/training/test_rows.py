@@ -10,10 +10,10 @@ import pytest
 
 from engine.artifacts.columns import EXAMPLES
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.forms import COLUMNS, Form, given_schema
+from engine.artifacts.forms import COLUMNS, Form
 from engine.errors import UserError
 from engine.text.hashes import text_hashes
-from tests.support.training import write_examples
+from tests.support.training import write_examples, write_given
 from training.batches.plan import fitting_batch_size, plan_batches
 from training.config import Family, Loss
 from training.losses.combinations import meant_loss
@@ -154,12 +154,5 @@ def test_one_text_is_refused(tmp_path: Path) -> None:
 
 def write_form(folder: Path, form: Form, count: int = 3) -> pa.Table:
     """Writes examples of a form, and reads what is trained on."""
-    schema = given_schema(form)
-    rows = [
-        {"document_id": f"d{row}", "passage_id": "p", "split": "train"}
-        | {name: VALUES[name][row] for name in COLUMNS[form]}
-        for row in range(count)
-    ]
-    held_out = rows[0] | {"split": "validation"}
-    pq.write_table(pa.Table.from_pylist([*rows, held_out], schema=schema), folder / "kept.parquet")
-    return read_rows(ExamplesFolder(folder))
+    columns = {name: VALUES[name][:count] for name in COLUMNS[form]}
+    return read_rows(ExamplesFolder(write_given(folder, form, columns)))
