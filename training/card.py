@@ -79,15 +79,15 @@ def render_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> str:
 
     Args:
         job: what was trained: the config, with the batch size and the learning rate that were used, and the prefixes.
-        rows: the training rows, with a column `passage`.
+        rows: the training rows.
         measured: what rank 0 measured.
     """
     config, usage = job.config, job.usage
-    data = {
-        "training pairs": f"{rows.num_rows:,}",
-        "different passages": f"{len(rows['passage'].unique()):,}",
-        "hard negatives per query": config.num_hard_negatives,
-    }
+    has_passages = "passage" in rows.column_names
+    data = {f"training {'pairs' if has_passages else 'texts'}": f"{rows.num_rows:,}"}
+    if has_passages:
+        data["different passages"] = f"{len(rows['passage'].unique()):,}"
+        data["hard negatives per query"] = str(config.num_hard_negatives)
     settings = {
         "loss": measured.loss.value,
         "batch size": config.batch_size,

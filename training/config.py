@@ -13,36 +13,74 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import II
 
-from engine.errors import check_setting
 from engine.models.precision import Precision
 from engine.runtime.identity import fields_of, placement
+from training.losses.settings import LossSettings
 
 if TYPE_CHECKING:
     from engine.search.usage import Usage
 
 BASE_KEY = "model.base"
 """The config key that names the base, for messages."""
+GUIDE_KEY = "model.guide"
+"""The config key that names the guide, for messages."""
 HIGHEST_RATE = 1.0
 """A learning rate beyond this is a slip, such as 2e5 for 2e-5."""
 _AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "checkpoint_steps")
-_NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "mini_batch_size", "rows_per_pass", "max_failures")
+_NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "max_failures")
+
+
+class Family(Enum):
+    """The kind of model that is trained."""
+
+    bi_encoder = "bi_encoder"
+    """Queries and passages become vectors of one space, each by itself."""
+    cross_encoder = "cross_encoder"
+    """A query and a passage are read together and scored."""
+    classifier = "classifier"
+    """A text gets labels."""
+    adapter = "adapter"
+    """A linear layer over the vectors of queries; the bi-encoder below it and the vectors of passages stay the same."""
 
 
 class Loss(Enum):
-    """The loss that training minimises; each member but `auto` has its function in `training.losses.build`."""
+    """The loss that training minimises; `training.losses.combinations` says which rows and families each fits."""
 
     auto = "auto"
-    """Stands for `mnrl`, or for `cached_mnrl` where a batch would not fit into memory (`training.losses.auto`)."""
+    """Stands for the usual loss of the family and the rows (`training.losses.combinations`); where that is `mnrl`, for
+    `cached_mnrl` where a batch would not fit into memory (`training.losses.auto`)."""
     mnrl = "mnrl"
     """Multiple negatives ranking: the cross-entropy of each query's own passage among all passages of the batch
     (InfoNCE, van den Oord et al. 2018)."""
     cached_mnrl = "cached_mnrl"
     """The same loss with GradCache (Gao et al. 2021): it holds `mini_batch_size` rows in memory for batches of any
     size, and does about twice the work."""
+    gist = "gist"
+    """The same loss without the negatives that `guide` scores higher than the query's own passage (Solatorio 2024)."""
+    triplet = "triplet"
+    """The passage is to score `margin` more than the negative (Schroff et al. 2015)."""
+    contrastive = "contrastive"
+    """Two texts of score 1 are drawn together, and those of score 0 apart up to `margin` (Hadsell et al. 2006)."""
+    cosine = "cosine"
+    """The squared difference between the cosine of two texts and their score (Reimers and Gurevych 2019)."""
+    cosent = "cosent"
+    """Pairs of a higher score are to be more alike than all pairs of a lower one in the batch (Huang et al. 2024)."""
+    denoising = "denoising"
+    """A decoder is to write a text from the vector of what `noise` left of it (TSDAE, Wang et al. 2021)."""
+    margin_mse = "margin_mse"
+    """The squared difference between student and teacher in how much more the positive scores than each other candidate
+    (Hofstätter et al. 2020)."""
+    kl = "kl"
+    """The divergence of the student's ranking of a query's candidates from the teacher's (Lin et al. 2020), and
+    `ranking_share` of the ranking loss."""
+    cross_entropy = "cross_entropy"
+    """The cross-entropy of a text's one label among all labels."""
+    binary_cross_entropy = "binary_cross_entropy"
+    """The cross-entropy of yes or no, for each label of a text by itself, or for a query and a passage."""
 
 
 @dataclass(frozen=True)
-class ModelConfig:
+class ModelConfig(LossSettings):
     """How the base model is tuned: data of a step, optimizer, loss, hard negatives, and where it runs."""
 
     base: str = "bundled:all-minilm-l6-v2"
@@ -72,15 +110,8 @@ class ModelConfig:
     """The learning rate rises during this share of the steps and falls linearly to zero afterwards."""
     weight_decay: float = 0.0
     """The weight decay of AdamW."""
-    scale: float | None = None
-    """Scores are multiplied by this before the softmax; it is the inverse of the temperature. Null stands for 20 where
-    scores are cosines, and for 1 where they are dot products of vectors of any length."""
     loss: Loss = Loss.auto
     """The loss that is minimised."""
-    symmetric: bool = False
-    """Whether the direction from passage to query is trained too, with a softmax of its own."""
-    mini_batch_size: int = placement(0)
-    """The loss `cached_mnrl` holds so many rows in memory at a time; 0 stands for 32 on a CPU and 256 on a GPU."""
     num_hard_negatives: int = 0
     """Each query gets so many mined passages, which the base ranks high and which are of other documents; with 0 none
     are mined."""
@@ -98,8 +129,6 @@ class ModelConfig:
     """The number of training processes; 0 stands for one per GPU of the cluster, or one where there is no GPU."""
     gpus_per_worker: float = placement(1.0)
     """The GPUs that a training process takes, where there are any."""
-    rows_per_pass: int = placement(8)
-    """On a CPU a batch is embedded in passes of so many rows of like length, which saves padding; 0 means one pass."""
     checkpoint_steps: int = placement(500)
     """A checkpoint is kept each so many steps; after a crash training goes on from the last one."""
     max_failures: int = placement(2)
@@ -107,11 +136,11 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuses values that could only fail later, when data and models are loaded."""
+        self.check_losses()
         for name in _AT_LEAST_ONE:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         self._check("batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
         self._check("learning_rate", 0 < self.learning_rate <= HIGHEST_RATE, "more than 0, and at most 1, such as 4e-5")
-        self._check("scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
         self._check("warmup_share", 0 <= self.warmup_share < 1, "0 or more, and less than 1")
         self._check("hard_negative_margin", 0 < self.hard_negative_margin <= 1, "more than 0, and at most 1")
         for name in _NOT_NEGATIVE:
@@ -120,9 +149,6 @@ class ModelConfig:
         self._check("hard_negative_first_rank", is_range, "a rank from 1 to model.hard_negative_last_rank")
         workers = max(self.num_workers, 1)
         self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
-
-    def _check(self, name: str, is_allowed: bool, allowed: str) -> None:
-        check_setting(is_allowed, f"model.{name}", getattr(self, name), allowed)
 
     def with_batch_size(self, batch_size: int) -> ModelConfig:
         """Returns the same config for steps of another size.
@@ -156,4 +182,5 @@ class ModelConfig:
             "query_prefix": usage.query_prefix,
             "passage_prefix": usage.passage_prefix,
             "similarity": usage.similarity.value,
+            "guide": model_digest(self.guide, key=GUIDE_KEY) if self.guide else "",
         }

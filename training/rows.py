@@ -1,12 +1,13 @@
 """Reads the rows that are trained on, and tells what the rows of one batch must not share.
 
-In: a finished examples folder; later the hard negatives of its rows. Out: an Arrow table with a row per example, and
-the keys that batches are planned by. It is apart from the step because both are plain functions of tables.
+In: a finished examples folder; later the hard negatives of its rows. Out: an Arrow table with a row per example, the
+columns of it that a loss reads, and the keys that batches are planned by. It is apart from the step because all are
+plain functions of tables.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,38 +16,43 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.artifacts.documents import equality_text
+from engine.artifacts.forms import COLUMNS, LABELS, NEGATIVE, PASSAGE, QUERY, SCORE, TEXT, Form
 from engine.errors import UserError
 from engine.text.hashes import Hashes, text_hashes
+from training.batches.columns import TEACHER_SCORES, candidate_columns
 from training.batches.plan import RowKeys
+from training.losses.combinations import LOSSES
 
 if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
+    from training.config import Loss
     from training.negatives import Negatives
 
 _ROWS_AT_ONCE = 1 << 16
 """Rows whose texts are Python strings at a time."""
+_RANKED = (Form.pairs, Form.triplets)
+"""The forms whose rows are ranked against each other."""
+_IDS = ("passage_id", "document_id")
 
 
 def read_rows(examples: ExamplesFolder) -> pa.Table:
-    """Reads the kept examples of split "train": columns query, passage, passage_id and document_id.
+    """Reads the kept examples of split "train": the columns of their form, and of queries passage_id and document_id.
 
     A passage has many queries, so that its text and its ids are held once: these columns are dictionaries, whose
-    values are large strings, as the queries are.
+    values are large strings, as the other texts are.
 
     Raises:
-        UserError: they are of fewer than two documents, so no batch has a negative.
+        UserError: they are of fewer than two documents, so no batch has a negative; or there are fewer than two.
     """
-    columns: dict[str, _Plain | _Distinct] = {
-        "query": _Plain(),
-        "passage": _Distinct(),
-        "passage_id": _Distinct(),
-        "document_id": _Distinct(),
-    }
-    for batch in examples.kept_batches(list(columns), "train"):
+    form = examples.form()
+    names = [*COLUMNS[form], *(_IDS if form in _RANKED else ())]
+    columns = {name: _KINDS[name]() for name in names}
+    for batch in examples.kept_batches(names, "train"):
         for name, column in columns.items():
             column.add(batch[name])
     rows = pa.table({name: column.whole() for name, column in columns.items()})
-    if len(rows["document_id"].unique()) < 2:
+    different = len(rows["document_id"].unique()) if form in _RANKED else rows.num_rows
+    if different < 2:
         raise too_few_rows(rows)
     return rows
 
@@ -108,6 +114,32 @@ class _Distinct:
         return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(self._codes)), self._texts.whole())
 
 
+class _Values:
+    """A column of numbers or lists, put together of pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: list[pa.Array] = []
+
+    def add(self, values: pa.Array) -> None:
+        """Adds the next values."""
+        self._pieces.append(values)
+
+    def whole(self) -> pa.Array:
+        """Returns the values in one piece; none at all are nulls, whose type nobody reads."""
+        return pa.concat_arrays(self._pieces) if self._pieces else pa.nulls(0)
+
+
+_KINDS: Mapping[str, type[_Plain | _Distinct | _Values]] = {
+    QUERY: _Plain,
+    TEXT: _Plain,
+    PASSAGE: _Distinct,
+    NEGATIVE: _Distinct,
+    SCORE: _Values,
+    LABELS: _Values,
+    **dict.fromkeys(_IDS, _Distinct),
+}
+
+
 def held_out_documents(examples: ExamplesFolder) -> frozenset[str]:
     """Returns the ids of the documents of split "validation", those whose examples were all rejected included.
 
@@ -124,14 +156,29 @@ def _distinct(batch: pa.RecordBatch) -> list[str]:
 
 
 def row_keys(rows: pa.Table, negatives: Negatives) -> RowKeys:
-    """Returns what the rows of a batch must not share; white space, and the case of a query, make no difference."""
+    """Returns what the rows of a batch must not share; white space, and the case of a query, make no difference.
+
+    Rows that are not ranked against each other (graded, labelled and plain texts) may share anything.
+    """
+    if "document_id" not in rows.column_names:
+        return RowKeys.without_rules(rows.num_rows)
     return RowKeys(
         passages=_hashes(rows["passage"], _on_one_line),
         documents=_hashes(rows["document_id"]),
         queries=_hashes(rows["query"], lambda query: " ".join(query.casefold().split())),
         negatives=_hashes_of_lists(negatives.documents),
-        negative_passages=_hashes_of_lists(negatives.texts, _on_one_line),
+        negative_passages=_negative_passages(rows, negatives),
     )
+
+
+def _negative_passages(rows: pa.Table, negatives: Negatives) -> Hashes:
+    """Returns the hashes of all that each query is ranked against on its own account: negatives and candidates."""
+    names = [NEGATIVE] if NEGATIVE in rows.column_names else []
+    names += candidate_columns(rows.column_names)[1:]
+    columns = [_hashes(rows[name], _on_one_line)[:, None] for name in names]
+    if negatives.texts:
+        columns.append(_hashes_of_lists(negatives.texts, _on_one_line))
+    return np.concatenate(columns, axis=1) if columns else np.empty((0, 0), np.uint64)
 
 
 def _on_one_line(passage: str) -> str:
@@ -159,16 +206,34 @@ def _hashed_pieces(column: pa.ChunkedArray, normal_form: Callable[[str], str]) -
             yield text_hashes([normal_form(text) for text in chunk[start : start + _ROWS_AT_ONCE].to_pylist()])
 
 
-def columns_for_training(rows: pa.Table, negatives: Negatives) -> pa.Table:
-    """Returns the columns that the loss reads, all of them texts: query, passage, negative_0, negative_1 ..."""
-    texts = rows.select(["query", "passage"])
+def columns_for_training(rows: pa.Table, negatives: Negatives, loss: Loss) -> pa.Table:
+    """Returns the columns that a loss reads, in its order: texts, and what there is to learn about them last.
+
+    They are query, passage, negative, negative_0 ...; query, passage, score; text, labels; text; or, for a loss that
+    learns from a teacher, query, candidate_0 ..., teacher_scores.
+
+    Args:
+        rows: the training rows.
+        negatives: the mined negatives.
+        loss: what is minimised; never `auto`.
+    """
+    held = rows.column_names
+    if LOSSES[loss].needs_teacher:
+        return rows.select([QUERY, *candidate_columns(held), TEACHER_SCORES])
+    columns = rows.select([name for name in (QUERY, PASSAGE, NEGATIVE, TEXT) if name in held])
     for name, column in negatives.columns().items():
-        texts = texts.append_column(name, column)
-    return texts
+        columns = columns.append_column(name, column)
+    for name in (SCORE, LABELS):
+        if name in held:
+            columns = columns.append_column(name, rows[name])
+    return columns
 
 
 def too_few_rows(rows: pa.Table) -> UserError:
     """Returns the error for a collection that gives no batch of two rows."""
+    if "document_id" not in rows.column_names:
+        what, remedy = f"{rows.num_rows} training examples are too few to train on", "give more examples"
+        return UserError(what, where="examples/kept.parquet", remedy=remedy)
     num_documents = len(rows["document_id"].unique())
     return UserError(
         f"{rows.num_rows} training examples of {num_documents} documents are too few to train on",

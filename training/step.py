@@ -11,18 +11,20 @@ import shutil
 import statistics
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.forms import Form
 from engine.artifacts.model import Losses, ModelRecord
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
 from training.batches.plan import fitting_batch_size, plan_epochs, preferred_batch_size
 from training.card import write_card
-from training.config import BASE_KEY
+from training.config import BASE_KEY, Family, Loss
+from training.losses.combinations import meant_loss
+from training.losses.requirements import check_model
 from training.negatives import NO_NEGATIVES, mine_negatives
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys, too_few_rows
 from training.workers.job import Diverged, TrainingJob
@@ -44,19 +46,20 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
 
     Args:
         config: how the base is tuned.
-        inputs: the folders "documents" (read for hard negatives only) and "examples".
+        inputs: the folders "documents" (read for hard negatives only), "examples", and "teacher" where there is one.
         output: an empty folder that becomes a sentence-transformers folder.
         place: the machine, whose Ray is started.
 
     Raises:
-        UserError: there is no base model, there are too few examples, or more workers than the cluster can hold; or
-            training diverged, and then no model is written.
+        UserError: there is no base model, the loss does not fit it or the examples, there are too few examples, or more
+            workers than the cluster can hold; or training diverged, and then no model is written.
     """
     started = time.perf_counter()
     base, usage = resolve_model(config.base, key=BASE_KEY), config.usage()
     examples = ExamplesFolder(inputs["examples"])
-    _require_pairs(examples)
-    rows = read_rows(examples)
+    form = examples.form()
+    check_model(config, Family.bi_encoder, form, has_teacher="teacher" in inputs)
+    rows, loss = read_rows(examples), meant_loss(Family.bi_encoder, config.loss, form)
     place.start_ray()
     workers = choose_workers(config, place)
     negatives = NO_NEGATIVES
@@ -65,29 +68,19 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         negatives = mine_negatives(config, rows, documents, held_out, place)
     plan = _plan(config, rows, negatives, workers, place)
     steps, batch_size = plan.shape
-    fitted = config.with_batch_size(batch_size)
+    fitted = replace(config.with_batch_size(batch_size), loss=config.loss if loss is Loss.mnrl else loss)
     place.console.step("model", f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}")
     prepared = time.perf_counter()
-    job = TrainingJob(fitted, usage, base, output.resolve(), place.logs().resolve(), steps, workers.threads)
-    outcome = train_on_workers(job, columns_for_training(rows, negatives), plan, workers, place)
+    table = columns_for_training(rows, negatives, loss)
+    columns = tuple(table.column_names)
+    job = TrainingJob(fitted, usage, base, output.resolve(), place.logs().resolve(), steps, workers.threads, columns)
+    outcome = train_on_workers(job, table, plan, workers, place)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
     if isinstance(outcome, Diverged):
         raise _divergence(outcome, config, steps)
     seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
     write_card(job, rows, outcome)
     return _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
-
-
-def _require_pairs(examples: ExamplesFolder) -> None:
-    """Refuses examples of a form that the losses do not read."""
-    form = examples.form()
-    if form is not Form.pairs:
-        remedy = (
-            "give queries with their passages, or read these as pairs (examples.form=pairs) where that is true of them"
-        )
-        raise UserError(
-            f"{form.value} examples cannot be trained on: the losses read pairs", where="examples", remedy=remedy
-        )
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:

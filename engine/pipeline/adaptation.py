@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
+from engine.artifacts.forms import Form
 from engine.documents.step import load_documents
 from engine.examples.config import filters_of_one_row
 from engine.examples.step import curate_examples
@@ -24,6 +25,8 @@ from engine.prompts.step import plan_prompts
 from engine.runtime.step import ROUND_ZERO, Refusal, Step
 from engine.samples.config import SamplesConfig
 from eval.step import evaluate_model
+from training.config import Family
+from training.losses.requirements import check_model
 from training.step import train_model
 
 
@@ -63,6 +66,7 @@ def adaptation(config: RunConfig) -> list[Step]:
     every, documents, prompts, samples, examples = curated(config)
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
+    check_model(config.model, Family.bi_encoder, Form.pairs)  # before anything is generated for it
     first, last = trained_on(config, documents, examples)
     every = [documents, *first, *every[1:], *last]
     model = Step("model", train_model, config.model, (documents, *(last or [examples])))

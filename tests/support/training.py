@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import EXAMPLES, PASSAGES
+from engine.artifacts.forms import Form, given_schema
 from engine.artifacts.model import ModelRecord
 from engine.models.precision import Precision
 from engine.runtime.cluster import ClusterConfig
@@ -187,12 +189,28 @@ def make_place(folder: Path, tracker: Any = None) -> Place:
     return Place(folder / "run", store, cluster, Console(), tracker or Points(), MemorySampler(), NoEngines())
 
 
+def write_given(folder: Path, form: Form, columns: Mapping[str, Sequence[object]]) -> Path:
+    """Examples of a form, each of a document of its own, with the first once more in the split "validation"."""
+    count = len(next(iter(columns.values())))
+    rows = [
+        {"document_id": f"d{row}", "passage_id": f"p{row}", "split": "train"}
+        | {name: values[row] for name, values in columns.items()}
+        for row in range(count)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist([*rows, rows[0] | {"split": "validation"}], schema=given_schema(form))
+    pq.write_table(table, folder / "kept.parquet")
+    return folder
+
+
 def train(config: ModelConfig, folder: Path, tracker: Any = None, **examples: int) -> tuple[ModelRecord, Path]:
     """Trains on examples that it writes; returns the record and the model's folder."""
+    return train_on(config, folder, write_examples(folder / "examples", **examples), tracker)
+
+
+def train_on(config: ModelConfig, folder: Path, examples: Path, tracker: Any = None) -> tuple[ModelRecord, Path]:
+    """Trains on examples that are there; returns the record and the model's folder."""
     output = folder / "model"
     output.mkdir(exist_ok=True)
-    inputs = {
-        "examples": write_examples(folder / "examples", **examples),
-        "documents": write_documents(folder / "documents"),
-    }
+    inputs = {"examples": examples, "documents": write_documents(folder / "documents")}
     return train_model(config, inputs, output, make_place(folder, tracker)), output

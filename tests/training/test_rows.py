@@ -10,9 +10,13 @@ import pytest
 
 from engine.artifacts.columns import EXAMPLES
 from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.forms import COLUMNS, Form
 from engine.errors import UserError
 from engine.text.hashes import text_hashes
-from tests.support.training import write_examples
+from tests.support.training import write_examples, write_given
+from training.batches.plan import fitting_batch_size, plan_batches
+from training.config import Family, Loss
+from training.losses.combinations import meant_loss
 from training.negatives import NO_NEGATIVES, Negatives
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys
 
@@ -23,6 +27,11 @@ ROWS = pa.table(
         "passage_id": ["p0", "p1"],
         "document_id": ["d0", "d1"],
     }
+)
+WITH_CANDIDATES = (
+    ROWS.append_column("candidate_1", pa.array(["of hives", "of wax"]))
+    .append_column("teacher_scores", pa.array([[1.0, 0.5], [2.0, 3.0]]))
+    .append_column("candidate_0", ROWS["passage"])
 )
 MINED = Negatives(texts=[["a", "b"], ["c", "d"]], documents=[["d1", "d2"], ["d3", "d4"]], num_random=0)
 
@@ -84,8 +93,66 @@ def test_a_text_that_many_rows_have_is_held_once(tmp_path: Path, monkeypatch: py
         assert getattr(keys, name).tolist() == getattr(of_texts, name).tolist()
 
 
-def test_the_loss_reads_texts_and_no_ids() -> None:
-    assert columns_for_training(ROWS, NO_NEGATIVES).column_names == ["query", "passage"]
-    texts = columns_for_training(ROWS, MINED)
+def test_a_loss_reads_texts_and_no_ids() -> None:
+    assert columns_for_training(ROWS, NO_NEGATIVES, Loss.mnrl).column_names == ["query", "passage"]
+    texts = columns_for_training(ROWS, MINED, Loss.mnrl)
     assert texts.column_names == ["query", "passage", "negative_0", "negative_1"]
     assert texts["negative_1"].to_pylist() == ["b", "d"]
+
+
+def test_a_loss_that_learns_from_a_teacher_reads_candidates() -> None:
+    rows = WITH_CANDIDATES
+    read = ["query", "candidate_0", "candidate_1", "teacher_scores"]
+    assert columns_for_training(rows, NO_NEGATIVES, Loss.kl).column_names == read
+    assert columns_for_training(rows, NO_NEGATIVES, Loss.mnrl).column_names == ["query", "passage"]
+
+
+def test_no_row_shares_a_batch_with_one_that_it_is_ranked_against() -> None:
+    """Whether as the negative of a triplet, as a candidate or as a mined negative."""
+    triplets = ROWS.append_column("negative", pa.array(["of\nhives", "else"]))
+    of_hives = text_hashes(["of hives"])[0]
+    for rows in (triplets, WITH_CANDIDATES):
+        keys = row_keys(rows, NO_NEGATIVES)
+        assert keys.negative_passages[0, 0] == keys.passages[1] == of_hives
+        assert keys.negatives.size == 0
+    both = row_keys(triplets, MINED)
+    assert both.negative_passages.shape == (2, 3)
+    assert both.negatives.shape == (2, 2)
+
+
+VALUES: dict[str, list[object]] = {
+    "query": ["q0", "q1", "q2"],
+    "passage": ["p0", "p0", "p2"],
+    "negative": ["n0", "n1", "n1"],
+    "score": [0.25, 1.0, 0.5],
+    "text": ["t0", "t1", "t2"],
+    "labels": [["a"], [], ["a", "b"]],
+}
+
+
+@pytest.mark.parametrize("form", Form)
+def test_every_form_has_its_columns(tmp_path: Path, form: Form) -> None:
+    rows = write_form(tmp_path, form)
+    for name in COLUMNS[form]:
+        assert rows[name].to_pylist() == VALUES[name]
+    loss = meant_loss(Family.classifier if form is Form.labelled else Family.bi_encoder, Loss.auto, form)
+    assert columns_for_training(rows, NO_NEGATIVES, loss).column_names == list(COLUMNS[form])
+
+
+@pytest.mark.parametrize("form", [Form.graded, Form.labelled, Form.texts])
+def test_rows_that_are_not_ranked_may_share_a_batch(tmp_path: Path, form: Form) -> None:
+    keys = row_keys(write_form(tmp_path, form), NO_NEGATIVES)
+    assert plan_batches(keys, batch_size=3, world_size=1, seed=0, epoch=0).shape == (1, 3)
+    one = write_form(tmp_path, form, count=2)
+    assert fitting_batch_size(row_keys(one, NO_NEGATIVES), batch_size=16, world_size=1, seed=0) == 2
+
+
+def test_one_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="1 training examples are too few"):
+        write_form(tmp_path, Form.texts, count=1)
+
+
+def write_form(folder: Path, form: Form, count: int = 3) -> pa.Table:
+    """Writes examples of a form, and reads what is trained on."""
+    columns = {name: VALUES[name][:count] for name in COLUMNS[form]}
+    return read_rows(ExamplesFolder(write_given(folder, form, columns)))

@@ -20,7 +20,16 @@ from engine.artifacts.forms import Form, given_schema
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
 from engine.storage.typed import from_json_values, to_json_values
-from tests.support.training import Points, make_config, make_place, train, with_settings
+from tests.support.training import (
+    Points,
+    make_config,
+    make_passages,
+    make_place,
+    train,
+    train_on,
+    with_settings,
+    write_given,
+)
 from training.config import Loss
 from training.step import train_model
 from training.workers import launch, worker
@@ -278,3 +287,13 @@ def test_two_workers_learn_what_one_learns(
         assert np.allclose(expected, weights[name], atol=2e-4), name
     logs = sorted(file.name for file in (tmp_path / "store" / "logs").rglob("training-*.log"))
     assert logs == ["training-0.log", "training-1.log"]
+
+
+@pytest.mark.soak
+def test_plain_texts_are_denoised_by_two_workers(ray_session: None, base: Path, tmp_path: Path) -> None:
+    """Through the plan, the noise, gradients of both workers, and weights that only the decoder has."""
+    examples = write_given(tmp_path / "examples", Form.texts, {"text": make_passages(48)})
+    record, output = train_on(make_config(base, epochs=4, num_workers=2), tmp_path, examples)
+    assert (record.loss_kind, record.world_size, record.examples) == ("denoising", 2, 48)
+    assert record.loss.last < record.loss.first
+    assert "| training texts | 48 |" in (output / "README.md").read_text()

@@ -19,7 +19,11 @@ import pyarrow as pa
 import ray
 from ray.train import DataConfig
 
+from engine.artifacts.forms import TEXT
+from training.batches.columns import DAMAGED
+
 if TYPE_CHECKING:
+    from training.batches.noise import Noise
     from training.batches.plan import Rows
 
 SHARD = "train"
@@ -47,13 +51,15 @@ class PlannedShards(DataConfig):
         rows: a reference to the Arrow table that the plan's row numbers point into.
         batch_size: the rows of a global batch.
         task_cpus: what a task that looks rows up asks for; the workers that wait for it have left so much.
+        noise: what damages texts before they are trained on; None leaves them alone.
     """
 
-    def __init__(self, rows: Any, batch_size: int, task_cpus: float) -> None:
+    def __init__(self, rows: Any, batch_size: int, task_cpus: float, noise: Noise | None = None) -> None:
         super().__init__(datasets_to_split="all")
         self._rows = rows
         self._batch_size = batch_size
         self._task_cpus = task_cpus
+        self._noise = noise
 
     def configure(self, datasets: dict[str, Any], world_size: int, **_: Any) -> list[dict[str, Any]]:
         """Returns one iterator per rank; Ray Train calls this whenever a worker group starts."""
@@ -74,30 +80,43 @@ class PlannedShards(DataConfig):
                 "batch_size": self._batch_size,
                 "rank": rank,
                 "world_size": world_size,
+                "noise": self._noise,
             },
         )
         stream.context.execution_options.preserve_order = True
         return stream
 
 
-def look_up(block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_size: int) -> pa.Table:
+def look_up(
+    block: pa.Table, rows: list[Any], batch_size: int, rank: int, world_size: int, *, noise: Noise | None = None
+) -> pa.Table:
     """Cuts a block of the plan to the part of one rank and replaces row numbers by the rows.
 
     Args:
         block: columns `step` and `row`, whole batches.
-        rows: a list of one reference, to the table that `row` points into, texts or dictionaries of texts.
+        rows: a list of one reference, to the table that `row` points into: texts, dictionaries of texts, and labels.
         batch_size: the rows of a global batch.
         rank: the worker.
         world_size: the number of workers.
+        noise: what damages the column `text`; None leaves it alone.
 
     Returns:
-        the columns of the rows, and `step`.
+        the columns of the rows, `damaged` before them where there is noise, and `step`.
     """
     plan = block.take(pa.array(_positions(block.num_rows, batch_size, rank, world_size)))
     taken = ray.get(rows[0]).take(plan["row"])
-    # A dictionary would travel whole with each block.
-    texts = {name: taken[name].cast(pa.large_string()) for name in taken.column_names}
-    return pa.table({**texts, "step": plan["step"]})
+    columns = {name: _plain(taken[name]) for name in taken.column_names}
+    if noise:
+        numbers, steps = plan["row"].to_numpy(), plan["step"].to_numpy()
+        damaged = noise.damage(columns[TEXT].to_pylist(), numbers, steps)
+        columns = {DAMAGED: pa.array(damaged, pa.large_string()), **columns}
+    return pa.table({**columns, "step": plan["step"]})
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Returns a column of texts as large strings, since a dictionary would travel whole with each block."""
+    is_text = pa.types.is_dictionary(column.type) or pa.types.is_string(column.type)
+    return column.cast(pa.large_string()) if is_text else column
 
 
 def _positions(num_rows: int, batch_size: int, rank: int, world_size: int) -> Rows:

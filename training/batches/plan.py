@@ -63,6 +63,12 @@ class RowKeys:
         given = {len(self.negatives), len(self.negative_passages)}
         assert given <= {0, len(self.passages)}, "negatives are given for all rows or for none"
 
+    @classmethod
+    def without_rules(cls, num_rows: int) -> RowKeys:
+        """Returns the keys of rows any of which may share a batch, for losses that rank no row against another's."""
+        numbers = np.arange(num_rows, dtype=np.uint64)
+        return cls(passages=numbers, documents=numbers, queries=numbers)
+
     def __len__(self) -> int:
         return len(self.passages)
 

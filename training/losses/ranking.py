@@ -1,34 +1,32 @@
-"""Multiple negatives ranking, plain and with GradCache: each query's passage against all passages of the batch.
+"""Multiple negatives ranking, plain, with GradCache, and guided: each query's passage against all of the batch.
 
 In: the model's config and a SentenceTransformer. Out: a torch module that gives the loss of a tokenized batch, by the
-similarity that the model is used with. The arithmetic is that of sentence-transformers; the way in which a batch is
-embedded on a CPU is added here.
+similarity that the model is used with. The arithmetic is that of sentence-transformers; with several workers the
+passages of all of them are ranked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import copy
 from typing import Any
 
 import torch
 from sentence_transformers import SentenceTransformer, SimilarityFunction
 from sentence_transformers.sentence_transformer.losses import (
     CachedMultipleNegativesRankingLoss,
+    GISTEmbedLoss,
     MultipleNegativesRankingLoss,
 )
 
+from engine.models.resolve import resolve_model
 from training.bi_encoder import softmax_scale
-from training.config import ModelConfig
-
-Features = dict[str, Any]
-"""One tokenized column of a batch: tensors of shape (rows, tokens) by name, such as `input_ids`."""
+from training.config import GUIDE_KEY, ModelConfig
 
 
-def ranking_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool) -> torch.nn.Module:
+def ranking_loss(config: ModelConfig, model: SentenceTransformer, world_size: int) -> torch.nn.Module:
     """Returns the loss `mnrl`, which holds the activations of all rows at once."""
-    return RaggedRankingLoss(
-        model, rows_per_pass=config.rows_per_pass if on_cpu else 0, **_options(config, model, world_size)
-    )
+    loss: torch.nn.Module = MultipleNegativesRankingLoss(model, **_options(config, model, world_size))
+    return loss
 
 
 def cached_ranking_loss(
@@ -43,6 +41,36 @@ def cached_ranking_loss(
     return loss
 
 
+def guided_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool) -> torch.nn.Module:  # noqa: ARG001
+    """Returns the loss `gist`, which leaves out negatives that the guide scores higher than the query's own passage.
+
+    Queries are ranked against passages only, as by `mnrl`. The pairs of two queries, which the paper adds, would be of
+    one worker's rows, so that the number of workers would change the result.
+    """
+    loss: torch.nn.Module = GISTEmbedLoss(
+        model,
+        _guide(config, model),
+        temperature=1 / softmax_scale(config, model),
+        contrast_anchors=False,
+        contrast_positives=False,
+        gather_across_devices=world_size > 1,
+    )
+    return loss
+
+
+def _guide(config: ModelConfig, model: SentenceTransformer) -> SentenceTransformer:
+    """Loads the model that tells false negatives; nothing trains it."""
+    if config.guide:
+        folder = str(resolve_model(config.guide, key=GUIDE_KEY))
+        guide = SentenceTransformer(folder, device=str(model.device), local_files_only=True, trust_remote_code=False)
+        if guide.tokenizer.get_vocab() == model.tokenizer.get_vocab():
+            guide.max_seq_length = max(guide.max_seq_length, model.max_seq_length)  # else it would tokenize again
+    else:
+        guide = copy.deepcopy(model)  # the base: a checkpoint is read into the model later
+    guide.requires_grad_(False)
+    return guide.eval()
+
+
 def _options(config: ModelConfig, model: SentenceTransformer, world_size: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         "scale": softmax_scale(config, model),
@@ -52,64 +80,3 @@ def _options(config: ModelConfig, model: SentenceTransformer, world_size: int) -
     if config.symmetric:
         options |= {"directions": ("query_to_doc", "doc_to_query"), "partition_mode": "per_direction"}
     return options
-
-
-class RaggedRankingLoss(MultipleNegativesRankingLoss):
-    """The ranking loss, with each column embedded in passes of rows of like length.
-
-    Loss and gradients are the same with fewer padded tokens. It pays where arithmetic is the limit (a CPU), and costs
-    where the number of kernel launches is (a GPU).
-
-    Args:
-        model: the model that is trained.
-        rows_per_pass: the rows of a pass; 0 embeds a column in one pass.
-        options: what MultipleNegativesRankingLoss takes.
-    """
-
-    def __init__(self, model: SentenceTransformer, *, rows_per_pass: int, **options: Any) -> None:
-        super().__init__(model, **options)
-        self._rows_per_pass = rows_per_pass
-
-    def forward(self, sentence_features: Iterable[Features], labels: torch.Tensor) -> torch.Tensor:
-        """Computes the loss of a batch.
-
-        Args:
-            sentence_features: one tokenized column each for queries, passages and negatives.
-            labels: passed on; ranking needs none.
-        """
-        embeddings = [embed_ragged(self.model, features, self._rows_per_pass) for features in sentence_features]
-        loss: torch.Tensor = self.compute_loss_from_embeddings(embeddings, labels)
-        return loss
-
-
-def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Tensor:
-    """Embeds a tokenized column with the longest rows together, each pass as wide as its longest row.
-
-    Args:
-        model: maps Features to Features with a `sentence_embedding`.
-        features: the column, padded to one width.
-        rows_per_pass: the rows of a pass; 0 embeds them all at once, and so does padding on the left.
-
-    Returns:
-        float (rows, dim), in the order of the column.
-    """
-    mask = features["attention_mask"]
-    rows = len(mask)
-    # With padding on the left a slice would cut off text.
-    if not 0 < rows_per_pass < rows or not bool(mask[:, 0].all()):
-        whole: torch.Tensor = model(features)["sentence_embedding"]
-        return whole
-    lengths = mask.sum(1)
-    order = torch.argsort(lengths, descending=True)
-    passes = []
-    for start in range(0, rows, rows_per_pass):
-        chosen = order[start : start + rows_per_pass]
-        width = int(lengths[chosen[0]])
-        part = {name: _cut(value, chosen, width, tuple(mask.shape)) for name, value in features.items()}
-        passes.append(model(part)["sentence_embedding"])
-    return torch.cat(passes)[torch.argsort(order)]
-
-
-def _cut(value: Any, rows: torch.Tensor, width: int, shape: tuple[int, ...]) -> Any:
-    is_token_wise = isinstance(value, torch.Tensor) and tuple(value.shape) == shape
-    return value[rows, :width] if is_token_wise else value

@@ -26,6 +26,7 @@ class TrainingJob:
         logs: where each process writes what it would print.
         total_steps: the steps of all epochs.
         threads: the cores for each worker's arithmetic.
+        columns: the columns of the training table, in the order in which the loss reads them.
     """
 
     config: ModelConfig
@@ -35,6 +36,7 @@ class TrainingJob:
     logs: Path
     total_steps: int
     threads: int
+    columns: tuple[str, ...] = ("query", "passage")
 
     def log_file(self, rank: int) -> Path:
         """Returns the file that a rank's output goes to."""

@@ -82,7 +82,7 @@ def train_on_workers(
 
     Args:
         job: what each worker is told; the model is written to its `output`, and checkpoints below that.
-        rows: text columns query, passage, negative_0 ...
+        rows: the columns that the loss reads.
         plan: int64 (steps, batch_size), numbers of `rows`.
         workers: the processes to start.
         place: the machine, with its terminal and its tracker.
@@ -96,6 +96,7 @@ def train_on_workers(
     from ray.train.torch import TorchTrainer
 
     from training.batches.feed import SHARD, PlannedShards, plan_dataset
+    from training.batches.noise import noise_of
     from training.workers.progress import last_lines, start_curve, watch
 
     capacity = place.capacity()
@@ -118,7 +119,7 @@ def train_on_workers(
             worker_runtime_env={"env_vars": environment},
         ),
         datasets={SHARD: plan_dataset(plan)},
-        dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus),
+        dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus, noise_of(job.config)),
     )
     try:
         outcome: Measured | Diverged = watch(lambda: trainer.fit().return_value, curve, job.total_steps, place)

@@ -20,7 +20,8 @@ from sentence_transformers import SentenceTransformerTrainer, SentenceTransforme
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import TrainerCallback
 
-from engine.search.usage import Usage
+from training.batches.columns import LABEL_COLUMNS, prefixes
+from training.losses.own_weights import load_own_weights, save_own_weights
 from training.workers.job import Diverged, TrainingJob
 from training.workers.progress import Point
 
@@ -48,6 +49,7 @@ class StreamTrainer(SentenceTransformerTrainer):
     def __init__(self, batches: Callable[[], Iterator[pa.Table]], **options: Any) -> None:
         self._batches = batches
         super().__init__(**options)
+        self.data_collator.valid_label_columns = list(LABEL_COLUMNS)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Returns a loader that gives tokenized batches as they come, on a GPU some of them ahead."""
@@ -58,6 +60,14 @@ class StreamTrainer(SentenceTransformerTrainer):
 
     def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
         """Adds no callback: `training.card` writes the card."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        super()._save(output_dir, state_dict)
+        save_own_weights(self.loss, Path(output_dir or self.args.output_dir))
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        super()._load_from_checkpoint(checkpoint_path)
+        load_own_weights(self.loss, Path(checkpoint_path))
 
 
 class _Tokenized(IterableDataset[dict[str, Any]]):
@@ -173,7 +183,7 @@ def make_arguments(job: TrainingJob, folder: Path, *, share: int, bf16: bool, on
         ignore_data_skip=True,
         dataloader_num_workers=0,
         dataloader_pin_memory=False,
-        prompts=_prompts(job.usage, config.num_hard_negatives),
+        prompts=prefixes(job.columns, job.usage),
         logging_steps=max(1, total_steps // _LOGGED_STEPS),
         logging_first_step=True,
         # The filter would put the mean so far in the place of a loss that is no number, and hide a divergence.
@@ -186,9 +196,3 @@ def make_arguments(job: TrainingJob, folder: Path, *, share: int, bf16: bool, on
         push_to_hub=False,
         disable_tqdm=True,
     )
-
-
-def _prompts(usage: Usage, num_hard_negatives: int) -> dict[str, str]:
-    """Returns the prefix of each column of a batch."""
-    negatives = {f"negative_{index}": usage.passage_prefix for index in range(num_hard_negatives)}
-    return {"query": usage.query_prefix, "passage": usage.passage_prefix, **negatives}

@@ -110,14 +110,16 @@ class _Rank:
         return self.job.config.batch_size // self.world_size
 
     def choose_loss(self, model: SentenceTransformer) -> Loss:
-        """Decides together with the other ranks which loss fits into the memory of all of them."""
+        """Decides together with the other ranks which ranking loss fits into the memory of all of them."""
         from training.losses.auto import choose_loss
         from training.workers.agreement import is_so_on_all_ranks
 
+        if self.job.config.loss is not Loss.auto:
+            return self.job.config.loss
         fitting = choose_loss(
             self.job.config.loss,
             model[0].auto_model.config,
-            rows=self.share * (1 + self.job.config.num_hard_negatives),
+            rows=self.share * (len(self.job.columns) - 1),
             tokens=model.max_seq_length,
             bf16=self.bf16,
             processes=self.world_size,

@@ -48,6 +48,36 @@ def test_a_dictionary_does_not_travel_with_every_block(ray_session: None) -> Non
     assert looked_up.schema.field("passage").type == pa.large_string()
 
 
+def test_labels_travel_as_they_are(ray_session: None) -> None:
+    import ray
+
+    from training.batches.feed import look_up
+
+    labels = {"score": pa.array([0.5, 1.0], pa.float32()), "labels": [["a"], []]}
+    block = pa.table({"step": [0, 0], "row": [1, 0]})
+    looked_up = look_up(block, [ray.put(pa.table(labels))], batch_size=2, rank=0, world_size=1)
+    assert looked_up.to_pydict() == {"score": [1.0, 0.5], "labels": [[], ["a"]], "step": [0, 0]}
+    assert looked_up.schema.field("score").type == pa.float32()
+
+
+def test_noise_is_the_same_for_any_number_of_workers(ray_session: None) -> None:
+    import ray
+
+    from training.batches.feed import look_up
+    from training.batches.noise import Noise
+
+    texts = [f"{row} {row} {row} of many words to leave out" for row in range(8)]
+    rows, block = [ray.put(pa.table({"text": texts}))], pa.table({"step": np.repeat([5, 6], 4), "row": range(8)})
+    whole = look_up(block, rows, batch_size=4, rank=0, world_size=1, noise=Noise(0.6, seed=1))
+    assert whole.column_names == ["damaged", "text", "step"]
+    assert whole["text"].to_pylist() == texts
+    assert all(damaged != text for damaged, text in zip(whole["damaged"].to_pylist(), texts, strict=True))
+    parts = [look_up(block, rows, batch_size=4, rank=rank, world_size=2, noise=Noise(0.6, seed=1)) for rank in (0, 1)]
+    assert [part["damaged"].to_pylist() for part in parts] == [
+        [whole["damaged"][row].as_py() for row in numbers] for numbers in ((0, 1, 4, 5), (2, 3, 6, 7))
+    ]
+
+
 def test_a_stream_out_of_order_is_noticed() -> None:
     from training.batches.feed import rank_batches
 

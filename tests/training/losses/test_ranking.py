@@ -1,98 +1,96 @@
-"""The ranking losses: passes of like length and GradCache give the same loss and gradients as one plain pass."""
+"""The ranking losses: their scale, directions and similarity, and the guide that masks false negatives."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import CachedMultipleNegativesRankingLoss
 
-from tests.support.training import WORDS, make_config
-from training.losses.ranking import RaggedRankingLoss, cached_ranking_loss, embed_ragged, ranking_loss
+from tests.support.losses import PASSAGES, QUERIES, loss_and_gradients, training_model
+from tests.support.training import make_config, with_settings
+from training.config import Loss
+from training.losses.build import build_loss
+from training.losses.ranking import cached_ranking_loss, guided_loss, ranking_loss
 
-QUERIES = [" ".join(WORDS[number : number + 3]) for number in range(6)]
-PASSAGES = [" ".join(WORDS[number : number + 2 + 4 * number]) for number in range(6)]
+PAIRS = (QUERIES, PASSAGES)
 
 
 @pytest.fixture
-def model(base: Path, tmp_path: Path) -> SentenceTransformer:
-    """The small BERT without dropout, in training mode."""
-    folder = shutil.copytree(base, tmp_path / "encoder")
-    settings = json.loads((folder / "config.json").read_text())
-    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (folder / "config.json").write_text(json.dumps(settings | off))
-    return SentenceTransformer(str(folder), device="cpu", local_files_only=True).train()
+def model(still: Path) -> SentenceTransformer:
+    return training_model(make_config(still))
 
 
-def features(model: SentenceTransformer) -> list[dict[str, Any]]:
-    return [dict(model.preprocess(texts)) for texts in (QUERIES, PASSAGES)]
+def value(model: SentenceTransformer, kind: Loss, base: Path, **changes: object) -> float:
+    loss = build_loss(kind, make_config(base, **changes), model, world_size=1, on_cpu=True)
+    return loss_and_gradients(model, loss, PAIRS, None)[0]
 
 
-def loss_and_gradients(model: SentenceTransformer, loss: torch.nn.Module) -> tuple[float, list[torch.Tensor]]:
-    model.zero_grad()
-    value = loss(features(model), torch.arange(len(QUERIES)))
-    value.backward()
-    return value.item(), [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+def test_the_scale_and_the_second_direction_change_the_loss(model: SentenceTransformer, still: Path) -> None:
+    for kind in (Loss.mnrl, Loss.cached_mnrl):
+        values = [value(model, kind, still, **changes) for changes in ({}, {"scale": 5.0}, {"symmetric": True})]
+        assert len(set(values)) == 3
+    assert value(model, Loss.mnrl, still, symmetric=True) == pytest.approx(values[2], rel=1e-5)
 
 
-@pytest.mark.parametrize("symmetric", [False, True])
-def test_all_ways_to_embed_a_batch_learn_the_same(model: SentenceTransformer, base: Path, symmetric: bool) -> None:
-    config = make_config(base, symmetric=symmetric, rows_per_pass=4, mini_batch_size=4)
-    expected, gradients = loss_and_gradients(model, ranking_loss(config, model, world_size=1, on_cpu=False))
-    assert expected > 0
-    for build in (ranking_loss, cached_ranking_loss):
-        value, others = loss_and_gradients(model, build(config, model, world_size=1, on_cpu=True))
-        assert value == pytest.approx(expected, abs=1e-5)
-        assert len(others) == len(gradients)
-        for gradient, other in zip(gradients, others, strict=True):
-            assert torch.allclose(gradient, other, atol=1e-5)
-
-
-def test_the_scale_and_the_second_direction_change_the_loss(model: SentenceTransformer, base: Path) -> None:
-    values = {
-        loss_and_gradients(model, ranking_loss(make_config(base, **changes), model, world_size=1, on_cpu=True))[0]
-        for changes in ({}, {"scale": 5.0}, {"symmetric": True})
-    }
-    assert len(values) == 3
-
-
-@pytest.mark.parametrize("build", [ranking_loss, cached_ranking_loss])
-def test_a_model_for_dot_products_is_trained_by_them(model: SentenceTransformer, base: Path, build: Any) -> None:
+@pytest.mark.parametrize("kind", [Loss.mnrl, Loss.cached_mnrl])
+def test_a_model_for_dot_products_is_trained_by_them(model: SentenceTransformer, still: Path, kind: Loss) -> None:
     """The loss is the cross-entropy of the scores that `model.similarity` gives, at a scale of 1."""
-    labels = torch.arange(len(QUERIES))
     for similarity, scale in (("dot", 1.0), ("cosine", 20.0)):
         model.similarity_fn_name = similarity
         with torch.no_grad():
-            queries, passages = (model(column)["sentence_embedding"] for column in features(model))
+            queries, passages = (model(dict(model.preprocess(list(column))))["sentence_embedding"] for column in PAIRS)
+        labels = torch.arange(len(QUERIES))
         expected = torch.nn.functional.cross_entropy(scale * model.similarity(queries, passages), labels)
-        value, _ = loss_and_gradients(model, build(make_config(base), model, world_size=1, on_cpu=True))
-        assert value == pytest.approx(expected.item(), abs=1e-5)
+        assert value(model, kind, still) == pytest.approx(expected.item(), abs=1e-5)
 
 
-def test_passes_are_made_on_a_cpu_only(model: SentenceTransformer, base: Path) -> None:
-    widths: list[tuple[int, ...]] = []
-    model.register_forward_pre_hook(lambda _, inputs: widths.append(tuple(inputs[0]["input_ids"].shape)))
-    for on_cpu, passes in ((True, 4), (False, 2)):
-        widths.clear()
-        loss = ranking_loss(make_config(base, rows_per_pass=3), model, world_size=1, on_cpu=on_cpu)
-        assert isinstance(loss, RaggedRankingLoss)
-        loss(features(model), torch.arange(len(QUERIES)))
-        assert len(widths) == passes
-        assert len({width for _, width in widths}) == (3 if on_cpu else 2), "short passages are not padded to long ones"
+@pytest.mark.parametrize(("world_size", "gathered"), [(1, False), (2, True)])
+def test_several_workers_gather_their_embeddings(
+    model: SentenceTransformer, still: Path, world_size: int, gathered: bool
+) -> None:
+    config = make_config(still)
+    assert ranking_loss(config, model, world_size).gather_across_devices is gathered
+    for build in (cached_ranking_loss, guided_loss):
+        assert build(config, model, world_size=world_size, on_cpu=True).gather_across_devices is gathered
 
 
-@pytest.mark.parametrize("rows_per_pass", [0, 1, 4, 6, 50])
-def test_rows_keep_their_order(model: SentenceTransformer, rows_per_pass: int) -> None:
-    column = features(model)[1]
-    whole = model(dict(column))["sentence_embedding"]
-    assert torch.allclose(embed_ragged(model, column, rows_per_pass), whole, atol=1e-5)
+def test_a_gpu_gets_larger_pieces(model: SentenceTransformer, still: Path) -> None:
+    sizes = {}
+    for on_cpu in (True, False):
+        loss = cached_ranking_loss(make_config(still), model, world_size=1, on_cpu=on_cpu)
+        assert isinstance(loss, CachedMultipleNegativesRankingLoss)
+        sizes[on_cpu] = loss.mini_batch_size
+    assert sizes == {True: 32, False: 256}
 
 
-def test_texts_that_are_padded_on_the_left_are_not_cut(model: SentenceTransformer) -> None:
-    column = {name: value.flip(1) for name, value in features(model)[1].items() if isinstance(value, torch.Tensor)}
-    whole = model(dict(column))["sentence_embedding"]
-    assert torch.equal(embed_ragged(model, column, 2), whole)
+def test_the_guide_leaves_out_what_it_takes_for_answers(
+    model: SentenceTransformer, still: Path, tmp_path: Path
+) -> None:
+    """A passage that stands twice scores no less than the query's own one, and a second copy is no negative."""
+    pairs = ([QUERIES[0], QUERIES[1]], [PASSAGES[3], PASSAGES[3]])
+    named = with_settings(still, tmp_path / "guide")
+    plain = build_loss(Loss.mnrl, make_config(still), model, world_size=1, on_cpu=True)
+    assert loss_and_gradients(model, plain, pairs, None)[0] == pytest.approx(0.6931, abs=1e-3)
+    for guide in ("", str(named)):
+        loss = build_loss(Loss.gist, make_config(still, guide=guide), model, world_size=1, on_cpu=True)
+        masked, _ = loss_and_gradients(model, loss, ([QUERIES[0], QUERIES[1]], [NEAR, FAR]), None)
+        unmasked, _ = loss_and_gradients(model, plain, ([QUERIES[0], QUERIES[1]], [NEAR, FAR]), None)
+        assert 0 < masked < unmasked
+
+
+NEAR, FAR = QUERIES[1], PASSAGES[5]
+"""The first query's passage is the second query, to which its own passage is farther."""
+
+
+def test_nothing_trains_the_guide(model: SentenceTransformer, still: Path) -> None:
+    loss = guided_loss(make_config(still), model, world_size=1, on_cpu=True)
+    before = [weights.clone() for weights in loss.guide.parameters()]
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(1.0)
+    assert all(torch.equal(one, other) for one, other in zip(before, loss.guide.parameters(), strict=True))
+    assert not any(weights.requires_grad for weights in loss.guide.parameters())
+    assert not loss.guide.training

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +35,8 @@ def test_nothing_is_printed_uploaded_or_evaluated(tmp_path: Path) -> None:
 
 def test_each_column_has_its_prefix(tmp_path: Path) -> None:
     config = ModelConfig(seed=3, query_prefix="q: ", passage_prefix="p: ", num_hard_negatives=2)
-    arguments = make_arguments(make_job(config), tmp_path, share=8, bf16=False, on_cpu=True)
+    job = replace(make_job(config), columns=("query", "passage", "negative_0", "negative_1"))
+    arguments = make_arguments(job, tmp_path, share=8, bf16=False, on_cpu=True)
     assert arguments.prompts == {"query": "q: ", "passage": "p: ", "negative_0": "p: ", "negative_1": "p: "}
     assert arguments.save_strategy == "no", "so short a training is not worth a checkpoint"
 
@@ -51,6 +53,24 @@ def test_batches_reach_the_model_in_the_order_of_the_stream(base: Path, tmp_path
     )
     loaded = [batch["query_input_ids"][0, 1].item() for batch in trainer.get_train_dataloader()]
     assert model.tokenizer.convert_ids_to_tokens(loaded) == ["word3", "word4"]
+
+
+def test_what_is_learned_about_texts_reaches_the_loss_as_numbers(base: Path, tmp_path: Path) -> None:
+    config = make_config(base)
+    model = load(config)
+    texts = {name: ["word1", "word2"] for name in ("query", "candidate_0", "candidate_1")}
+    labels = pa.array([[1.5, 0.5], [2.0, -1.0]], pa.list_(pa.float32(), 2))
+    trainer = StreamTrainer(
+        batches=lambda: iter([pa.table({**texts, "teacher_scores": labels})]),
+        model=model,
+        args=make_arguments(make_job(config, total_steps=1), tmp_path, share=2, bf16=False, on_cpu=True),
+        loss=build_loss(Loss.kl, config, model, world_size=1, on_cpu=True),
+    )
+    [batch] = trainer.get_train_dataloader()
+    columns, read = trainer.collect_features(batch)
+    assert len(columns) == 3
+    assert read.tolist() == [[1.5, 0.5], [2.0, -1.0]]
+    assert trainer.compute_loss(model, batch) > 0
 
 
 class Numbers(IterableDataset[int]):

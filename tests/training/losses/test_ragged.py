@@ -1,0 +1,57 @@
+"""Passes of rows of like length give the same vectors with less padding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from tests.support.losses import PASSAGES, QUERIES, training_model
+from tests.support.training import make_config
+from training.config import Loss
+from training.losses.build import build_loss
+from training.losses.ragged import RaggedLoss, embed_ragged, pairwise_similarity
+
+
+@pytest.fixture
+def model(still: Path) -> SentenceTransformer:
+    return training_model(make_config(still))
+
+
+def features(model: SentenceTransformer) -> list[dict[str, Any]]:
+    return [dict(model.preprocess(texts)) for texts in (QUERIES, PASSAGES)]
+
+
+def test_passes_are_made_on_a_cpu_only(model: SentenceTransformer, still: Path) -> None:
+    widths: list[tuple[int, ...]] = []
+    model.register_forward_pre_hook(lambda _, inputs: widths.append(tuple(inputs[0]["input_ids"].shape)))
+    for on_cpu, passes in ((True, 4), (False, 2)):
+        widths.clear()
+        loss = build_loss(Loss.mnrl, make_config(still, rows_per_pass=3), model, world_size=1, on_cpu=on_cpu)
+        assert isinstance(loss, RaggedLoss)
+        loss(features(model), None)
+        assert len(widths) == passes
+        assert len({width for _, width in widths}) == (3 if on_cpu else 2), "short passages are not padded to long ones"
+
+
+@pytest.mark.parametrize("rows_per_pass", [0, 1, 4, 6, 50])
+def test_rows_keep_their_order(model: SentenceTransformer, rows_per_pass: int) -> None:
+    column = features(model)[1]
+    whole = model(dict(column))["sentence_embedding"]
+    assert torch.allclose(embed_ragged(model, column, rows_per_pass), whole, atol=1e-5)
+
+
+def test_texts_that_are_padded_on_the_left_are_not_cut(model: SentenceTransformer) -> None:
+    column = {name: value.flip(1) for name, value in features(model)[1].items() if isinstance(value, torch.Tensor)}
+    whole = model(dict(column))["sentence_embedding"]
+    assert torch.equal(embed_ragged(model, column, 2), whole)
+
+
+def test_rows_are_compared_as_the_model_is_used(model: SentenceTransformer) -> None:
+    one, other = torch.tensor([[3.0, 4.0]]), torch.tensor([[3.0, 4.0]])
+    for similarity, expected in (("cosine", 1.0), ("dot", 25.0)):
+        model.similarity_fn_name = similarity
+        assert pairwise_similarity(model)(one, other).item() == pytest.approx(expected)

@@ -1,0 +1,140 @@
+"""Which loss reads rows of which form and fits which family of models, and what `auto` stands for.
+
+In: members of Family, Loss and Form. Out: a loss, or the refusal of a combination that makes no sense, with those that
+do. It imports neither torch nor Ray, so that a run is refused before anything is generated for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from engine.artifacts.forms import Form
+from engine.errors import UserError
+from training.config import Family, Loss
+
+LOSS_KEY = "model.loss"
+"""The config key that names the loss, for messages."""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a loss needs.
+
+    Attributes:
+        reads: the forms of rows that it reads, by the families that it fits.
+        needs_negatives: whether pairs alone are not enough, and need mined negatives.
+        needs_teacher: whether it reads each query's candidates with a teacher's scores.
+        most_negatives: the most negatives of a query, beside its candidates; None is any number.
+        by_cosine: whether it compares vectors by cosine, whatever the model is used with.
+    """
+
+    reads: Mapping[Family, frozenset[Form]]
+    needs_negatives: bool = False
+    needs_teacher: bool = False
+    most_negatives: int | None = None
+    by_cosine: bool = False
+
+    @property
+    def families(self) -> frozenset[Family]:
+        """Returns the families that the loss fits."""
+        return frozenset(self.reads)
+
+    @property
+    def forms(self) -> frozenset[Form]:
+        """Returns the forms of rows that it reads, whatever the family."""
+        return frozenset(form for forms in self.reads.values() for form in forms)
+
+
+def _of_encoders(*forms: Form) -> Mapping[Family, frozenset[Form]]:
+    """Returns what a loss of vectors reads: an adapter is a bi-encoder with one more layer."""
+    return {Family.bi_encoder: frozenset(forms), Family.adapter: frozenset(forms)}
+
+
+_SCORED = frozenset({Form.pairs, Form.triplets, Form.graded})
+_LABELLED = frozenset({Form.labelled})
+
+LOSSES: Mapping[Loss, Traits] = {
+    Loss.mnrl: Traits(_of_encoders(Form.pairs, Form.triplets)),
+    Loss.cached_mnrl: Traits(_of_encoders(Form.pairs, Form.triplets)),
+    Loss.gist: Traits(_of_encoders(Form.pairs, Form.triplets), most_negatives=1, by_cosine=True),
+    Loss.triplet: Traits(_of_encoders(Form.pairs, Form.triplets), needs_negatives=True),
+    Loss.contrastive: Traits(_of_encoders(Form.graded), by_cosine=True),
+    Loss.cosine: Traits(_of_encoders(Form.graded), by_cosine=True),
+    Loss.cosent: Traits(_of_encoders(Form.graded)),
+    # An adapter leaves the passages' side as it is, and a plain text has no other side.
+    Loss.denoising: Traits({Family.bi_encoder: frozenset({Form.texts})}),
+    Loss.margin_mse: Traits(_of_encoders(Form.pairs), needs_teacher=True, most_negatives=0),
+    Loss.kl: Traits(_of_encoders(Form.pairs), needs_teacher=True, most_negatives=0),
+    Loss.cross_entropy: Traits({Family.classifier: _LABELLED}),
+    Loss.binary_cross_entropy: Traits({Family.classifier: _LABELLED, Family.cross_encoder: _SCORED}),
+}
+"""Every loss but `auto`."""
+
+_AUTO: Mapping[Family, Mapping[Form, Loss]] = {
+    Family.bi_encoder: {
+        Form.pairs: Loss.mnrl,
+        Form.triplets: Loss.mnrl,
+        Form.graded: Loss.cosent,
+        Form.texts: Loss.denoising,
+    },
+    Family.adapter: {Form.pairs: Loss.mnrl, Form.triplets: Loss.mnrl, Form.graded: Loss.cosent},
+    Family.cross_encoder: dict.fromkeys(_SCORED, Loss.binary_cross_entropy),
+    Family.classifier: {Form.labelled: Loss.cross_entropy},
+}
+
+
+def fitting_losses(family: Family, form: Form) -> list[Loss]:
+    """Lists the losses that a family can be trained with on rows of a form, without `auto`."""
+    return [loss for loss, traits in LOSSES.items() if form in traits.reads.get(family, ())]
+
+
+def check_combination(family: Family, loss: Loss, form: Form, *, where: str = "") -> None:
+    """Refuses a loss that does not fit the family or does not read rows of this form.
+
+    Args:
+        family: the kind of model.
+        loss: the configured loss, which may be `auto`.
+        form: what the training rows are.
+        where: where the mistake stands; by default the loss.
+
+    Raises:
+        UserError: the combination makes no sense; the remedy lists those that do.
+    """
+    fitting = fitting_losses(family, form)
+    if loss in fitting or (loss is Loss.auto and fitting):
+        return
+    remedy = f"set {LOSS_KEY} to {_listed(['auto', *(fits.value for fits in fitting)])}"
+    if not fitting:
+        others = [other.value for other in Family if fitting_losses(other, form)]
+        read = [other.value for other in Form if fitting_losses(family, other)]
+        remedy = f"set model.family to {_listed(others)}, or give examples that are {_listed(read)}"
+    raise UserError(
+        f"no {family.value} is trained by {loss.value} on examples that are {form.value}",
+        where=where or f"{LOSS_KEY}={loss.value}",
+        remedy=remedy,
+    )
+
+
+def meant_loss(family: Family, loss: Loss, form: Form, *, several_labels: bool = False) -> Loss:
+    """Returns the loss itself, or what `auto` stands for.
+
+    For `mnrl` a worker looks at its memory and may take `cached_mnrl`, which is the same loss, in place of it
+    (`training.losses.auto`).
+
+    Args:
+        family: the kind of model.
+        loss: the configured loss.
+        form: what the training rows are; `check_combination` has let all three pass.
+        several_labels: whether a row may have another number of labels than one.
+    """
+    if loss is not Loss.auto:
+        return loss
+    if form is Form.labelled and several_labels:
+        return Loss.binary_cross_entropy
+    return _AUTO[family][form]
+
+
+def _listed(names: list[str]) -> str:
+    """Puts names in one phrase: `a, b or c`."""
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -1,0 +1,102 @@
+"""A batch embedded in passes of rows of like length, in front of any loss that reads embeddings.
+
+In: a SentenceTransformer and a loss of sentence-transformers. Out: a torch module that gives the same loss and the same
+gradients of a tokenized batch with fewer padded tokens. It pays where arithmetic is the limit (a CPU), and costs where
+the number of kernel launches is (a GPU).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from sentence_transformers import SentenceTransformer, SimilarityFunction
+from sentence_transformers.base.losses.merged_forward import embed_columns
+from sentence_transformers.util import all_gather, all_gather_with_grad
+
+Features = dict[str, Any]
+"""One tokenized column of a batch: tensors of shape (rows, tokens) by name, such as `input_ids`."""
+
+
+class RaggedLoss(torch.nn.Module):
+    """A loss whose columns are embedded in passes of rows of like length.
+
+    Args:
+        model: the model that is trained. The trainer puts what adds the gradients of all workers in its place.
+        loss: what computes the loss from embeddings (`compute_loss_from_embeddings`).
+        rows_per_pass: the rows of a pass; 0 embeds as sentence-transformers does.
+        gathers: whether the loss sees the rows of all workers. It has to where it compares rows with each other and
+            does not gather them itself; a mean over rows has the same gradient either way.
+    """
+
+    def __init__(
+        self, model: SentenceTransformer, loss: torch.nn.Module, *, rows_per_pass: int, gathers: bool = False
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.loss: Any = loss
+        self._rows_per_pass = rows_per_pass
+        self._gathers = gathers
+
+    def forward(self, sentence_features: Iterable[Features], labels: torch.Tensor | None) -> torch.Tensor:
+        """Computes the loss of a batch.
+
+        Args:
+            sentence_features: the tokenized columns, in the order in which the loss reads them.
+            labels: what the loss reads beside texts, (rows,) or (rows, candidates); None where it reads none.
+        """
+        embeddings = self._embed(list(sentence_features))
+        if self._gathers:
+            # Every worker computes the whole loss. The backward pass of gathering adds what they ask for, so that the
+            # mean over workers is the gradient of one.
+            embeddings = [all_gather_with_grad(column) for column in embeddings]
+            labels = None if labels is None else all_gather(labels)
+        loss: torch.Tensor = self.loss.compute_loss_from_embeddings(embeddings, labels)
+        return loss
+
+    def _embed(self, columns: list[Features]) -> list[torch.Tensor]:
+        if self._rows_per_pass:
+            return [embed_ragged(self.model, column, self._rows_per_pass) for column in columns]
+        embeddings: list[torch.Tensor] = embed_columns(self.model, columns)
+        return embeddings
+
+
+def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Tensor:
+    """Embeds a tokenized column with the longest rows together, each pass as wide as its longest row.
+
+    Args:
+        model: maps Features to Features with a `sentence_embedding`.
+        features: the column, padded to one width.
+        rows_per_pass: the rows of a pass; 0 embeds them all at once, and so does padding on the left.
+
+    Returns:
+        float (rows, dim), in the order of the column.
+    """
+    mask = features["attention_mask"]
+    rows = len(mask)
+    # With padding on the left a slice would cut off text.
+    if not 0 < rows_per_pass < rows or not bool(mask[:, 0].all()):
+        whole: torch.Tensor = model(features)["sentence_embedding"]
+        return whole
+    lengths = mask.sum(1)
+    order = torch.argsort(lengths, descending=True)
+    passes = []
+    for start in range(0, rows, rows_per_pass):
+        chosen = order[start : start + rows_per_pass]
+        width = int(lengths[chosen[0]])
+        part = {name: _cut(value, chosen, width, tuple(mask.shape)) for name, value in features.items()}
+        passes.append(model(part)["sentence_embedding"])
+    return torch.cat(passes)[torch.argsort(order)]
+
+
+def _cut(value: Any, rows: torch.Tensor, width: int, shape: tuple[int, ...]) -> Any:
+    is_token_wise = isinstance(value, torch.Tensor) and tuple(value.shape) == shape
+    return value[rows, :width] if is_token_wise else value
+
+
+def pairwise_similarity(model: SentenceTransformer) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Returns the similarity that a model is used with, of vectors with the vectors in the same rows, (rows,)."""
+    similarity: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    similarity = SimilarityFunction.to_similarity_pairwise_fn(model.similarity_fn_name)
+    return similarity

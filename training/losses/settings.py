@@ -1,0 +1,64 @@
+"""The settings of losses: the keys of `model.*` that one loss or another reads.
+
+In: values from YAML and the command line. Out: a frozen LossSettings, which refuses what cannot work. `ModelConfig` is
+one of these, so that each of them is a key of `model`. It imports neither torch nor Ray.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engine.errors import check_setting
+from engine.runtime.identity import placement
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """What is set about losses, beside which of them is minimised."""
+
+    scale: float | None = None
+    """Scores are multiplied by this before they are compared; it is the inverse of the temperature. Null stands for 20
+    where scores are cosines, and for 1 where they are dot products of vectors of any length."""
+    symmetric: bool = False
+    """Whether the ranking losses train the direction from passage to query too, with a softmax of its own."""
+    mini_batch_size: int = placement(0)
+    """The loss `cached_mnrl` holds so many rows in memory at a time; 0 stands for 32 on a CPU and 256 on a GPU."""
+    rows_per_pass: int = placement(8)
+    """On a CPU a batch is embedded in passes of so many rows of like length, which saves padding; 0 means one pass."""
+    matryoshka: list[int] = field(default_factory=list)
+    """The first so many dimensions of a vector are trained to work alone, for each number of the list, such as
+    `[384,256,128,64]` (Kusupati et al. 2022); empty trains whole vectors only."""
+    margin: float = 0.5
+    """The loss `triplet` asks the passage to score so much more than the negative, and `contrastive` asks texts that
+    differ for a similarity of at most one minus this."""
+    guide: str = ""
+    """The model by which `gist` tells false negatives: `bundled:NAME`, a folder or a hub id; empty is the base."""
+    noise: float = 0.6
+    """The loss `denoising` hides this share of a text's words from the encoder."""
+    teacher_temperature: float = 0.25
+    """The loss `kl` divides teacher scores by this before their softmax; a smaller one trusts the best candidate more.
+    It fits scores that are standardised for each query."""
+    ranking_share: float = 0.5
+    """In the loss `kl` the ranking loss of the positive counts so much, and the teacher's ranking the rest."""
+    share_candidates: bool = True
+    """Whether the ranking loss in `kl` ranks a positive among the candidates of all queries of the batch."""
+
+    def check_losses(self) -> None:
+        """Refuses values that could only fail later.
+
+        Raises:
+            UserError: a value is out of range.
+        """
+        self._check("scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
+        self._check("mini_batch_size", self.mini_batch_size >= 0, "0 or more")
+        self._check("rows_per_pass", self.rows_per_pass >= 0, "0 or more")
+        dimensions = self.matryoshka
+        are_sizes = all(dimension > 0 for dimension in dimensions) and len(set(dimensions)) == len(dimensions)
+        self._check("matryoshka", are_sizes, "different numbers of dimensions, such as [384,256,128,64]")
+        self._check("margin", self.margin > 0, "more than 0, such as 0.5")
+        self._check("noise", 0 < self.noise < 1, "more than 0, and less than 1")
+        self._check("teacher_temperature", self.teacher_temperature > 0, "more than 0, such as 0.25")
+        self._check("ranking_share", 0 <= self.ranking_share < 1, "0 or more, and less than 1")
+
+    def _check(self, name: str, is_allowed: bool, allowed: str) -> None:
+        check_setting(is_allowed, f"model.{name}", getattr(self, name), allowed)
