@@ -107,8 +107,8 @@ def make_model(recipe: Recipe, rows: pa.Table, base: Path, language: Path | None
         base: the folder of the base encoder.
         language: a file of questions in the form of SQuAD, for recipes that are trained on it.
     """
-    from training.bi_encoder import is_sound, load_base
     from training.config import ModelConfig
+    from training.families.bi_encoder import is_sound, load_base
 
     training, rng = recipe.training, np.random.default_rng(recipe.seed)
     config = ModelConfig(
@@ -162,7 +162,7 @@ def train(model: Any, rows: pa.Table, config: Any) -> None:
 
     from engine.models.precision import uses_bf16
     from training.batches.plan import fitting_batch_size, plan_epochs, preferred_batch_size
-    from training.bi_encoder import reading_at_most
+    from training.families.reading import reading_at_most
     from training.negatives import NO_NEGATIVES
     from training.rows import row_keys
 

@@ -145,8 +145,8 @@ def encode(base: Path, size: Size) -> None:
 
 def gradcache(base: Path, size: Size) -> None:
     """Measures one step with all activations at once and in pieces, for batches of several sizes."""
-    from training.bi_encoder import load_base
     from training.config import Loss
+    from training.families.bi_encoder import load_base
 
     config = model_config(base, size)
     model = load_base(config, config.usage(), base)

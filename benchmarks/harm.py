@@ -51,7 +51,7 @@ from eval.retrieval.corpus import read_corpus
 from eval.retrieval.ranking import Results, measure
 from eval.synthetic import held_out_queries
 from eval.systems import tuned_encoder
-from training.bi_encoder import save_model
+from training.families.bi_encoder import save_model
 from training.rows import held_out_documents, read_rows
 
 DEPTH = 100

@@ -94,13 +94,14 @@ def measure(base: Path, folder: Path, pair: int, options: argparse.Namespace) ->
     bf16 = uses_bf16(Precision.auto, "cuda" if on_gpu else "cpu")
     work = {"base": str(base), "examples": str(folder / "examples"), "batch": options.batch}
     rates = {}
-    for side, settings in {
+    sides: dict[str, dict[str, Any]] = {
         "fp32": {"bf16": False},
         "step": {"workers": 1},
         "plain": {"bf16": bf16},
         "one": {"workers": 1},
         "two": {"workers": 2},
-    }.items():
+    }
+    for side, settings in sides.items():
         if (side == "fp32" and (on_gpu or not bf16)) or (side in {"one", "two"} and on_gpu):
             continue
         log = folder / f"{side}-{pair}.log"
@@ -141,7 +142,7 @@ def train_by_step(base: str, examples: str, batch: int, workers: int, folder: st
     (root / "model").mkdir(parents=True)
     cluster = ClusterConfig()
     place = Place(root / "run", root / "store", cluster, Console(), NoTracker(), MemorySampler(), gpu.NoEngines())
-    lengths = {"max_tokens": TOKENS, "train_max_tokens": TOKENS}
+    lengths: dict[str, Any] = {"max_tokens": TOKENS, "train_max_tokens": TOKENS}
     config = ModelConfig(base=base, epochs=1, batch_size=batch, seed=0, num_workers=workers, **lengths)
     inputs = {"examples": Path(examples), "documents": root}
     record = train_model(config, inputs, root / "model", place)
@@ -210,8 +211,8 @@ def step_of_pairs(base: str, kind: str, count: int) -> dict[str, float]:
     """
     import torch
 
-    from training.bi_encoder import load_base
     from training.config import Loss, ModelConfig
+    from training.families.bi_encoder import load_base
     from training.losses.auto import choose_loss
     from training.losses.build import build_loss
 

@@ -1,62 +1,53 @@
 """The model card: README.md of a tuned model, for whoever finds the folder without the run.
 
 In: what was trained, the training rows and what the workers measured. Out: Markdown with the front matter that the
-Hugging Face hub reads. It is written here and not by sentence-transformers, which knows nothing of where the pairs come
-from.
+Hugging Face hub reads. It is written here and not by sentence-transformers, which knows nothing of where the examples
+come from; what differs between families is in `card_texts.py`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.artifacts.forms import PASSAGE
 from engine.search.usage import Similarity
+from training.card_texts import CARD_TEXTS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from training.workers.job import Measured, TrainingJob
 
-_SHOWN_SETTINGS = ("epochs", "warmup_share", "weight_decay", "symmetric", "train_max_tokens")
-
 _COMPARED_BY = {Similarity.cosine: "cosine", Similarity.dot: "dot product"}
 
 _TEMPLATE = """\
 ---
-library_name: sentence-transformers
-pipeline_tag: sentence-similarity
+library_name: {library}
+pipeline_tag: {task}
 tags:
-- sentence-transformers
-- sentence-similarity
-- feature-extraction
-- synthetic-data
-- synthmill
+{tags}
 ---
 
 # {title}
 
-`{base}`, tuned by synthmill on queries that a language model wrote for the passages of one collection. It turns queries
-and passages into vectors of {dimensions} dimensions, to be compared by {similarity}.
+`{base}`, tuned by synthmill on {source}. {what}
 
 ## Use
 
 ```python
-from sentence_transformers import SentenceTransformer
-
-model = SentenceTransformer("path/to/this/folder")
-scores = model.similarity(model.encode_query(["a question"]), model.encode_document(["a passage"]))
+{code}
 ```
 
-`encode_query` and `encode_document` add the prefixes {query_prefix} and {passage_prefix}. Of a text the first
-{max_tokens} tokens are read.
+{notes}
 
 ## Data
 
 {data}
 
-The queries are synthetic: they can be wrong, and they are of the kinds that were asked for. How good the model is on
-the collection, beside its base, is in the run's report.
+{origin}
 
 ## Settings
 
@@ -64,9 +55,21 @@ the collection, beside its base, is in the run's report.
 
 ## Licence
 
-The weights are derived from `{base}`, whose licence applies to them. The terms of the language model that wrote the
-queries, and the rights in the documents, may apply as well.
+The weights are derived from `{base}`, whose licence applies to them. {rights}
 """
+
+_GENERATED = {
+    "source": "queries that a language model wrote for the passages of one collection",
+    "origin": "The queries are synthetic: they can be wrong, and they are of the kinds that were asked for. How good "
+    "the model is on\nthe collection, beside its base, is in the run's report.",
+    "rights": "The terms of the language model that wrote\nthe queries, and the rights in the documents, may apply as "
+    "well.",
+}
+_LABELLED = {
+    "source": "labelled texts",
+    "origin": "Where the texts or their labels were generated, they can be wrong.",
+    "rights": "The rights in the texts, and the terms of\na language model that wrote some, may apply as well.",
+}
 
 
 def write_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> None:
@@ -79,36 +82,75 @@ def render_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> str:
 
     Args:
         job: what was trained: the config, with the batch size and the learning rate that were used, and the prefixes.
-        rows: the training rows.
+        rows: the training rows, with a column `passage` unless they are plain or labelled texts.
         measured: what rank 0 measured.
     """
-    config, usage = job.config, job.usage
-    has_passages = "passage" in rows.column_names
-    data = {f"training {'pairs' if has_passages else 'texts'}": f"{rows.num_rows:,}"}
-    if has_passages:
-        data["different passages"] = f"{len(rows['passage'].unique()):,}"
-        data["hard negatives per query"] = str(config.num_hard_negatives)
-    settings = {
+    config, text = job.config, CARD_TEXTS[job.config.family]
+    facts = _facts(job, measured)
+    return _TEMPLATE.format(
+        title=f"{Path(config.base.removeprefix('bundled:')).name}, tuned",
+        base=config.base,
+        library=text.library,
+        task=text.task,
+        tags="\n".join(f"- {tag}" for tag in (*text.tags, "synthetic-data", "synthmill")),
+        what=text.what.format(**facts),
+        code=text.code,
+        notes=text.notes.format(**facts),
+        data=_table(_data(job, rows)),
+        settings=_table(_settings(job, measured)),
+        **(_LABELLED if job.labels else _GENERATED),
+    )
+
+
+def _facts(job: TrainingJob, measured: Measured) -> dict[str, object]:
+    """Returns what the texts of families have places for."""
+    config, usage, figures = job.config, job.usage, measured.figures
+    facts: dict[str, object] = {
+        "base": config.base,
+        "dimensions": figures.dimensions,
+        "max_tokens": measured.max_tokens,
+        "similarity": _COMPARED_BY[usage.similarity],
+        "query_prefix": f"`{usage.query_prefix!r}`{_origin(config.query_prefix)}",
+        "passage_prefix": f"`{usage.passage_prefix!r}`{_origin(config.passage_prefix)}",
+    }
+    if labels := job.labels:
+        facts |= {
+            "labels": ", ".join(f"`{name}`" for name in labels.names),
+            "how_many": "any number" if labels.several else "one",
+            "activation": "sigmoid" if labels.several else "softmax",
+            "axis": "" if labels.several else ", dim=-1",
+            "held_out": len(labels.held_out.texts),
+            "temperature": f"{figures.temperature:g}",
+        }
+    return facts
+
+
+def _data(job: TrainingJob, rows: pa.Table) -> dict[str, object]:
+    if PASSAGE not in rows.column_names:
+        return {"training texts": f"{rows.num_rows:,}"}
+    return {
+        "training pairs": f"{rows.num_rows:,}",
+        "different passages": f"{len(rows[PASSAGE].unique()):,}",
+        "hard negatives per query": job.config.num_hard_negatives,
+    }
+
+
+def _settings(job: TrainingJob, measured: Measured) -> dict[str, object]:
+    config = job.config
+    named = {"similarity": job.usage.similarity.value, "scale": f"{measured.figures.scale:g}"}
+    settings: dict[str, object] = {
+        "family": config.family.value,
         "loss": measured.loss.value,
         "batch size": config.batch_size,
         "learning_rate": f"{config.learning_rate:.3g}",
         "steps": measured.steps,
         "precision": measured.precision.value,
-        "similarity": usage.similarity.value,
-        "scale": f"{measured.scale:g}",
-        **{name: getattr(config, name) for name in _SHOWN_SETTINGS},
     }
-    return _TEMPLATE.format(
-        title=f"{Path(config.base.removeprefix('bundled:')).name}, tuned",
-        base=config.base,
-        dimensions=measured.dimensions,
-        max_tokens=measured.max_tokens,
-        similarity=_COMPARED_BY[usage.similarity],
-        query_prefix=f"`{usage.query_prefix!r}`{_origin(config.query_prefix)}",
-        passage_prefix=f"`{usage.passage_prefix!r}`{_origin(config.passage_prefix)}",
-        data=_table(data),
-        settings=_table(settings),
-    )
+    for name in CARD_TEXTS[config.family].shown:
+        settings[name] = named.get(name) or getattr(config, name)
+    if config.lora.rank:
+        settings["LoRA"] = f"rank {config.lora.rank}, alpha {config.lora.alpha:g}"
+    return settings
 
 
 def _origin(configured: str | None) -> str:
@@ -116,5 +158,6 @@ def _origin(configured: str | None) -> str:
 
 
 def _table(rows: Mapping[str, object]) -> str:
-    lines = [f"| {name.replace('_', ' ')} | {value} |" for name, value in rows.items()]
+    shown = {name: value.value if isinstance(value, Enum) else value for name, value in rows.items()}
+    lines = [f"| {name.replace('_', ' ')} | {value} |" for name, value in shown.items()]
     return "\n".join(["| | |", "|---|---|", *lines])

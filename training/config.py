@@ -7,14 +7,17 @@ neither torch nor Ray, because the config is read on every start, also where the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import II
 
+from engine.errors import UserError
 from engine.models.precision import Precision
 from engine.runtime.identity import fields_of, placement
+from engine.search.pooling import Pooling
+from training.families.lora import LoraConfig
 from training.losses.settings import LossSettings
 
 if TYPE_CHECKING:
@@ -41,6 +44,10 @@ class Family(Enum):
     """A text gets labels."""
     adapter = "adapter"
     """A linear layer over the vectors of queries; the bi-encoder below it and the vectors of passages stay the same."""
+
+
+SCORERS = frozenset({Family.cross_encoder, Family.classifier})
+"""The families that make scores and no vectors."""
 
 
 class Loss(Enum):
@@ -79,15 +86,21 @@ class Loss(Enum):
     """The cross-entropy of yes or no, for each label of a text by itself, or for a query and a passage."""
 
 
+class ClassWeights(Enum):
+    """How much examples count by their label."""
+
+    none = "none"
+    """All the same."""
+    balanced = "balanced"
+    """As much more as the label is rarer, so that all labels together count the same."""
+
+
 @dataclass(frozen=True)
 class ModelConfig(LossSettings):
     """How the base model is tuned: data of a step, optimizer, loss, hard negatives, and where it runs."""
 
     base: str = "bundled:all-minilm-l6-v2"
     """The model that is tuned: `bundled:NAME`, a local folder or a Hugging Face id."""
-    label: Any = ""
-    """The condition of the task whose value labels a generated text, or a list of conditions, of which those with the
-    value `yes` are the labels. Empty: examples are queries and passages, or what `examples.path` has."""
     query_prefix: str | None = None
     """This text is put before every query, here and wherever the model is used; the model stores it as its prompt
     `query`. Null takes the base's own prompt for queries, "" puts nothing there."""
@@ -112,6 +125,17 @@ class ModelConfig(LossSettings):
     """The weight decay of AdamW."""
     loss: Loss = Loss.auto
     """The loss that is minimised."""
+    family: Family = Family.bi_encoder
+    """The kind of model that is made of the base."""
+    pooling: Pooling = Pooling.auto
+    """The way from the vectors of tokens to that of a text."""
+    lora: LoraConfig = field(default_factory=LoraConfig)
+    """Low-rank matrices are trained in place of all weights."""
+    label: Any = ""
+    """The condition of the task whose value labels a generated text, or a list of conditions, of which those with the
+    value `yes` are the labels. Empty: examples are queries and passages, or what `examples.path` has."""
+    class_weights: ClassWeights = ClassWeights.none
+    """How much the examples of each label count."""
     num_hard_negatives: int = 0
     """Each query gets so many mined passages, which the base ranks high and which are of other documents; with 0 none
     are mined."""
@@ -149,6 +173,28 @@ class ModelConfig(LossSettings):
         self._check("hard_negative_first_rank", is_range, "a rank from 1 to model.hard_negative_last_rank")
         workers = max(self.num_workers, 1)
         self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
+        self._check_family()
+
+    def _check_family(self) -> None:
+        """Refuses settings that the family has no use for."""
+        is_scorer, is_adapter = self.family in SCORERS, self.family is Family.adapter
+        kind = f"a {self.family.value} "
+        self._refuse("pooling", is_scorer and self.pooling is not Pooling.auto, f"{kind}makes no vectors", "auto")
+        for name in ("query_prefix", "passage_prefix"):
+            what = f"{kind}reads texts as they are, wherever it is loaded"
+            self._refuse(name, is_scorer and bool(getattr(self, name)), what, "null")
+        self._refuse("lora.rank", is_adapter and self.lora.rank > 0, f"{kind}has one layer that is trained", "0")
+        is_apart = self.lora.rank > 0 and not self.lora.merge
+        self._refuse("lora.merge", is_scorer and is_apart, f"{kind}has a head that is trained too", "true")
+        self._refuse("label", self.family is not Family.classifier and bool(self.label), f"{kind}has no labels", "''")
+
+    def _refuse(self, name: str, is_refused: bool, what: str, allowed: str) -> None:
+        value: object = self
+        for part in name.split("."):
+            value = getattr(value, part)
+        if is_refused:
+            shown = value.value if isinstance(value, Enum) else value
+            raise UserError(what, where=f"model.{name}={shown}", remedy=f"set it to {allowed}")
 
     def with_batch_size(self, batch_size: int) -> ModelConfig:
         """Returns the same config for steps of another size.
@@ -169,13 +215,28 @@ class ModelConfig(LossSettings):
 
         return usage_of(self.base, self.query_prefix, self.passage_prefix, key=BASE_KEY)
 
+    def _check_base(self) -> None:
+        from engine.models.resolve import resolve_model
+        from training.base import check_classifier, check_encoder
+
+        folder, where = resolve_model(self.base, key=BASE_KEY), f"{BASE_KEY}={self.base}"
+        if self.family in SCORERS:
+            check_classifier(folder, where)
+        else:
+            check_encoder(folder, self.pooling, where, plain=self.family is not Family.adapter)
+
     def identity(self) -> dict[str, object]:
         """Returns the fields that change the result.
 
         The base counts by its weights, not by its name or folder, and prefixes as they are really used.
+
+        Raises:
+            UserError: there is no such base, or the family cannot be made of it; a run asks this before it starts
+                anything.
         """
         from engine.models.resolve import model_digest
 
+        self._check_base()
         usage = self.usage()
         return fields_of(self, without=("label",)) | {  # which tells the examples step
             "base": model_digest(self.base, key=BASE_KEY),

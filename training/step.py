@@ -1,4 +1,4 @@
-"""The model step: kept examples in, a tuned bi-encoder out, as a folder that `SentenceTransformer(folder)` loads.
+"""The model step: kept examples in, a tuned model out, as a folder that loads without this project.
 
 In: a ModelConfig, and finished folders of documents and examples. Out: the model folder with its card, and the record
 of the step. Everything that is planned is planned here, on the driver; tensors are computed in Ray Train's workers.
@@ -20,12 +20,13 @@ from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.model import Losses, ModelRecord
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
-from training.batches.plan import fitting_batch_size, plan_epochs, preferred_batch_size
+from training.batches.plan import RowKeys, fitting_batch_size, plan_epochs, preferred_batch_size
 from training.card import write_card
-from training.config import BASE_KEY, Family, Loss
+from training.config import BASE_KEY, SCORERS, Family, Loss
+from training.labels import read_labelled
 from training.losses.combinations import meant_loss
-from training.losses.requirements import check_model
 from training.negatives import NO_NEGATIVES, mine_negatives
+from training.requirements import check_examples
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys, too_few_rows
 from training.workers.job import Diverged, TrainingJob
 from training.workers.launch import choose_workers, train_on_workers
@@ -47,7 +48,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     Args:
         config: how the base is tuned.
         inputs: the folders "documents" (read for hard negatives only), "examples", and "teacher" where there is one.
-        output: an empty folder that becomes a sentence-transformers folder.
+        output: an empty folder that becomes that of the model.
         place: the machine, whose Ray is started.
 
     Raises:
@@ -57,9 +58,11 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     started = time.perf_counter()
     base, usage = resolve_model(config.base, key=BASE_KEY), config.usage()
     examples = ExamplesFolder(inputs["examples"])
+    is_classifier = config.family is Family.classifier
     form = examples.form()
-    check_model(config, Family.bi_encoder, form, has_teacher="teacher" in inputs)
-    rows, loss = read_rows(examples), meant_loss(Family.bi_encoder, config.loss, form)
+    check_examples(config, form, has_teacher="teacher" in inputs)
+    rows, labels = read_labelled(config, examples) if is_classifier else (read_rows(examples), None)
+    loss = meant_loss(config.family, config.loss, form, several_labels=bool(labels and labels.several))
     place.start_ray()
     workers = choose_workers(config, place)
     negatives = NO_NEGATIVES
@@ -71,9 +74,9 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     fitted = replace(config.with_batch_size(batch_size), loss=config.loss if loss is Loss.mnrl else loss)
     place.console.step("model", f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}")
     prepared = time.perf_counter()
-    table = columns_for_training(rows, negatives, loss)
-    columns = tuple(table.column_names)
-    job = TrainingJob(fitted, usage, base, output.resolve(), place.logs().resolve(), steps, workers.threads, columns)
+    table = rows if labels else columns_for_training(rows, negatives, loss)
+    columns, logs = tuple(table.column_names), place.logs().resolve()
+    job = TrainingJob(fitted, usage, base, output.resolve(), logs, steps, workers.threads, columns, labels)
     outcome = train_on_workers(job, table, plan, workers, place)
     shutil.rmtree(output / "checkpoints", ignore_errors=True)
     if isinstance(outcome, Diverged):
@@ -95,7 +98,8 @@ def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> Us
 
 def _plan(config: ModelConfig, rows: pa.Table, negatives: Negatives, workers: WorkerGroup, place: Place) -> Rows:
     """Plans the batches of all epochs, smaller than configured where the rows allow no other."""
-    keys = row_keys(rows, negatives)
+    # Scores are of one row each: no row is a negative of another.
+    keys = RowKeys.without_rules(rows.num_rows) if config.family in SCORERS else row_keys(rows, negatives)
     preferred = preferred_batch_size(rows.num_rows, config.batch_size) // workers.size * workers.size
     size = fitting_batch_size(keys, batch_size=preferred, world_size=workers.size, seed=config.seed)
     if size < 2:
@@ -129,6 +133,7 @@ def _record(
         world_size=measured.world_size,
         precision=measured.precision.value,
         loss_kind=measured.loss.value,
+        family=config.family.value,
         resumed_at_step=measured.resumed_at_step,
         random_negatives=num_random,
         seconds=seconds,

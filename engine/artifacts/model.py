@@ -1,4 +1,4 @@
-"""What a finished model folder holds: a sentence-transformers model, its card, and what training recorded.
+"""What a finished model folder holds: a model, its card, and what training recorded.
 
 In: the folder. Out: its record; the model itself is loaded by its path, as any folder that `save_pretrained` wrote.
 """
@@ -43,6 +43,8 @@ class ModelRecord:
     """Hard negatives that were drawn at random, because mining gave too few."""
     seconds: Mapping[str, float]
     """Time of each phase."""
+    family: str = "bi_encoder"
+    """What was made of the base; see `training.config.Family`."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import NamedTuple
 
-from engine.artifacts.forms import Form
 from engine.documents.step import load_documents
 from engine.examples.config import filters_of_one_row
 from engine.examples.step import curate_examples
@@ -19,14 +18,13 @@ from engine.pipeline.asked import expansions, reranks, with_scores
 from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
 from engine.pipeline.given import trained_on
+from engine.pipeline.model import check_model
 from engine.prompts.config import RoundConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.step import ROUND_ZERO, Refusal, Step
 from engine.samples.config import SamplesConfig
 from eval.step import evaluate_model
-from training.config import Family
-from training.losses.requirements import check_model
 from training.step import train_model
 
 
@@ -62,11 +60,14 @@ def adaptation(config: RunConfig) -> list[Step]:
 
     What the report has models asked is planned and answered before the model is trained, while engines are there.
     Examples that the user has are read first, and put together with generated ones for the model.
+
+    Raises:
+        UserError: the model cannot be trained on generated examples, or is none that a report searches with.
     """
+    check_model(config)
     every, documents, prompts, samples, examples = curated(config)
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
-    check_model(config.model, Family.bi_encoder, Form.pairs)  # before anything is generated for it
     first, last = trained_on(config, documents, examples)
     every = [documents, *first, *every[1:], *last]
     model = Step("model", train_model, config.model, (documents, *(last or [examples])))

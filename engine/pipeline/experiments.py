@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.artifacts.forms import Form
 from engine.documents.step import load_documents
 from engine.examples.subset.config import SubsetConfig
 from engine.examples.subset.step import take_share
 from engine.pipeline.adaptation import curated
 from engine.pipeline.config import RunConfig
+from engine.pipeline.model import check_model
 from engine.runtime.step import POINTS, SIZES, Step
 from eval.chunk_sizes.config import ChunkSize, ChunkSizesPlan
 from eval.chunk_sizes.step import measure_chunk_sizes
@@ -20,8 +20,6 @@ from eval.learning_curve.config import BASE, LearningCurvePlan, point_name
 from eval.learning_curve.step import draw_learning_curve
 from eval.scores.config import ScoresConfig
 from eval.scores.step import score_model
-from training.config import Family
-from training.losses.requirements import check_model
 from training.step import train_model
 
 
@@ -46,8 +44,8 @@ def learning_curve(config: RunConfig) -> list[Step]:
 
     The model of all documents and the first seed is that of `adaptation`, so that the two share it.
     """
+    check_model(config)
     every, documents, prompts, samples, examples = curated(config)
-    check_model(config.model, Family.bi_encoder, Form.pairs)
     settings = config.learning_curve
     scoring, base = ScoresConfig(settings.weight, config.report), (documents, prompts, examples)
     scores = [Step("scores", score_model, scoring, base, name=BASE, part_of=f"{POINTS}/{BASE}")]

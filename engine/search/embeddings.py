@@ -16,9 +16,11 @@ import numpy as np
 
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.models.precision import Device
+from engine.models.resolve import resolve_model
 from engine.runtime.identity import source_hash
 from engine.search.encoder import Encoder, EncoderConfig, encoding_device
 from engine.search.order import Vectors
+from engine.search.passage_model import passage_model
 from engine.storage.digests import digest
 from engine.storage.files import locked, require_space
 
@@ -72,10 +74,12 @@ def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place:
 def _encoder_key(config: EncoderConfig, device: Device) -> str:
     """Hashes everything that changes a passage's vector.
 
-    That is the encoder's identity, what `auto` precision means on the device, the sources that encode, and the
-    versions of the libraries that they call.
+    That is the identity of the encoder, as far as it encodes passages, what `auto` precision means on the device, the
+    sources that encode, and the versions of the libraries that they call.
     """
     fields = {name: value for name, value in config.identity().items() if name != "query_prefix"}
+    folder = resolve_model(config.model, key=config.key("model"))
+    fields["model"] = passage_model(folder, str(fields["model"]))
     fields["precision"] = config.computed_precision(device).value
     return digest([fields, source_hash(__name__), {name: version(name) for name in _LIBRARIES}])
 

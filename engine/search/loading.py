@@ -7,11 +7,14 @@ only here, because every run reads the configs of both.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
+from engine.search.pooling import load_sentence_transformer
 
 if TYPE_CHECKING:
     from engine.models.precision import Device
@@ -37,20 +40,23 @@ def load_model(kind: Kind, name: str, *, key: str, bf16: bool, device: Device) -
     Raises:
         UserError: there is no such model, or it is none of this kind, or needs code of its own.
     """
-    import sentence_transformers
     import torch
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # it would be drawn over the console's own
+    loads = load_sentence_transformer if kind is Kind.SentenceTransformer else _load_cross_encoder
+    options = {"dtype": torch.bfloat16 if bf16 else torch.float32, "use_safetensors": True}
     try:
-        return getattr(sentence_transformers, kind.name)(
-            str(resolve_model(name, key=key)),
-            device=device,
-            local_files_only=True,
-            trust_remote_code=False,
-            model_kwargs={"dtype": torch.bfloat16 if bf16 else torch.float32, "use_safetensors": True},
-        ).eval()
+        return loads(resolve_model(name, key=key), device=device, model_kwargs=options).eval()
     except (OSError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         remedy = f"name a {kind.value} that sentence-transformers loads without trust_remote_code"
         raise UserError(f"cannot be loaded ({reason})", where=f"{key}={name}", remedy=remedy) from error
+
+
+def _load_cross_encoder(folder: Path, *, model_kwargs: Mapping[str, Any], device: Device) -> Any:
+    from sentence_transformers import CrossEncoder
+
+    return CrossEncoder(
+        str(folder), device=device, local_files_only=True, trust_remote_code=False, model_kwargs=dict(model_kwargs)
+    )

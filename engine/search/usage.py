@@ -61,6 +61,11 @@ def usage_of(name: str, query_prefix: str | None, passage_prefix: str | None, *,
     )
 
 
+def model_type(folder: Path) -> str:
+    """Returns the class of sentence-transformers that saved a folder, such as `CrossEncoder`; "" where none did."""
+    return str(_settings(folder, str(folder)).get("model_type", ""))
+
+
 def length_limit(model: Any, max_tokens: int) -> int:
     """Returns how many tokens of a text a model reads: `max_tokens`, or fewer where the model itself has a lower limit.
 

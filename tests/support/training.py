@@ -16,14 +16,15 @@ from engine.artifacts.columns import EXAMPLES, PASSAGES
 from engine.artifacts.forms import Form, given_schema
 from engine.artifacts.model import ModelRecord
 from engine.models.precision import Precision
+from engine.models.resolve import resolve_model
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from training.bi_encoder import load_base
 from training.config import Loss, ModelConfig
+from training.labels import Labels
 from training.step import train_model
-from training.workers.job import Measured, TrainingJob
+from training.workers.job import Figures, Measured, TrainingJob
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -42,8 +43,7 @@ MEASURED = Measured(
     world_size=1,
     precision=Precision.fp32,
     loss=Loss.mnrl,
-    scale=20.0,
-    dimensions=32,
+    figures=Figures(scale=20.0, dimensions=32),
     max_tokens=48,
 )
 
@@ -165,13 +165,18 @@ def make_config(base: Path, **changes: Any) -> ModelConfig:
     return ModelConfig(**(settings | changes))
 
 
-def make_job(config: ModelConfig, folder: Path = Path("output"), *, total_steps: int = 20) -> TrainingJob:
+def make_job(
+    config: ModelConfig, folder: Path = Path("output"), *, total_steps: int = 20, labels: Labels | None = None
+) -> TrainingJob:
     """What the workers of a training are told."""
-    return TrainingJob(config, config.usage(), Path(config.base), folder, Path("logs"), total_steps, threads=2)
+    base = resolve_model(config.base, key="test")
+    return TrainingJob(config, config.usage(), base, folder, Path("logs"), total_steps, threads=2, labels=labels)
 
 
 def load(config: ModelConfig) -> SentenceTransformer:
     """The base of a config that names a folder, as a worker loads it."""
+    from training.families.bi_encoder import load_base
+
     return load_base(config, config.usage(), Path(config.base))
 
 

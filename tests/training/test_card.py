@@ -6,12 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from engine.search.usage import Similarity, Usage
 from tests.support.training import MEASURED
 from training.card import render_card, write_card
-from training.config import ModelConfig
-from training.workers.job import TrainingJob
+from training.card_texts import CARD_TEXTS
+from training.config import Family, ModelConfig
+from training.families.lora import LoraConfig
+from training.labels import HeldOut, Labels
+from training.workers.job import Figures, TrainingJob
 
 CONFIG = ModelConfig(base="owner/bees", seed=0, query_prefix="query: ", learning_rate=2e-5, num_hard_negatives=3)
 USAGE = Usage("query: ", "", Similarity.cosine)
@@ -55,7 +59,7 @@ def test_a_card_says_what_it_was_trained_on_and_how() -> None:
 
 def test_a_card_of_a_model_for_dot_products_says_so() -> None:
     job = replace(JOB, usage=Usage("query: ", "passage: ", Similarity.dot))
-    card = render_card(job, ROWS, replace(MEASURED, scale=1.0))
+    card = render_card(job, ROWS, replace(MEASURED, figures=Figures(scale=1.0, dimensions=32)))
     for part in ("compared by dot product", "`'passage: '` (the base's own)", "| similarity | dot |", "| scale | 1 |"):
         assert part in card
     assert "`'query: '` (the" not in card, "the config's prefix is not the base's"
@@ -64,3 +68,39 @@ def test_a_card_of_a_model_for_dot_products_says_so() -> None:
 def test_a_card_is_the_readme_of_its_folder(tmp_path: Path) -> None:
     write_card(replace(JOB, output=tmp_path), ROWS, MEASURED)
     assert (tmp_path / "README.md").read_text() == render_card(JOB, ROWS, MEASURED)
+
+
+@pytest.mark.parametrize(
+    ("family", "parts"),
+    [
+        (Family.adapter, ("SentenceTransformer(", "vectors of passages are those of `owner/bees`", "| scale | 20 |")),
+        (Family.cross_encoder, ("pipeline_tag: text-ranking", "CrossEncoder(", "| hard negatives per query | 3 |")),
+    ],
+)
+def test_a_card_says_how_a_family_is_loaded(family: Family, parts: tuple[str, ...]) -> None:
+    config = ModelConfig(base="owner/bees", seed=0, family=family, num_hard_negatives=3, lora=LoraConfig())
+    card = render_card(replace(JOB, config=config), ROWS, MEASURED)
+    for part in (*parts, f"| family | {family.value} |", "`owner/bees`, tuned by synthmill on queries"):
+        assert part in card
+    assert "LoRA" not in card
+    assert set(CARD_TEXTS) == set(Family)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_a_card_of_a_classifier_says_which_labels_and_how_sure(several: bool) -> None:
+    config = ModelConfig(base="owner/bees", seed=0, family=Family.classifier, lora=LoraConfig(rank=8))
+    labels = Labels(("kind", "rude"), several, (), HeldOut(("a", "b"), ((0,), (1,))))
+    measured = replace(MEASURED, figures=Figures(dimensions=2, temperature=1.5))
+    card = render_card(replace(JOB, config=config, labels=labels), pa.table({"text": ["a", "b", "c"]}), measured)
+    sigmoid = "torch.sigmoid(classify.model(**inputs).logits / temperature)"
+    softmax = "torch.softmax(classify.model(**inputs).logits / temperature, dim=-1)"
+    for part in (
+        "library_name: transformers",
+        f"It gives a text {'any number' if several else 'one'} of 2 labels: `kind`, `rude`.",
+        "calibrated on 2 held-out texts divide the scores by 1.5",
+        sigmoid if several else softmax,
+        "| training texts | 3 |",
+        "| LoRA | rank 8, alpha 32 |",
+        "| class weights | none |",
+    ):
+        assert part in card

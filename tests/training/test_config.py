@@ -11,8 +11,10 @@ import pytest
 
 from engine.errors import UserError
 from engine.runtime.identity import identity_of
+from engine.search.pooling import Pooling
 from tests.support.training import make_config, with_settings
-from training.config import Loss, ModelConfig
+from training.config import SCORERS, Family, Loss, ModelConfig
+from training.families.lora import LoraConfig
 
 
 @pytest.mark.parametrize(
@@ -29,6 +31,11 @@ from training.config import Loss, ModelConfig
         ({"batch_size": 8, "num_workers": 3}, "model.batch_size=8"),
         ({"hard_negative_first_rank": 60}, "model.hard_negative_first_rank=60"),
         ({"hard_negative_margin": 1.5}, "model.hard_negative_margin=1.5"),
+        ({"family": Family.cross_encoder, "pooling": Pooling.cls}, "model.pooling=cls"),
+        ({"family": Family.classifier, "query_prefix": "query: "}, "model.query_prefix=query: "),
+        ({"family": Family.adapter, "lora": LoraConfig(rank=8)}, "model.lora.rank=8"),
+        ({"family": Family.classifier, "lora": LoraConfig(rank=8, merge=False)}, "model.lora.merge=False"),
+        ({"label": "tone"}, "model.label=tone"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], where: str) -> None:
@@ -73,3 +80,15 @@ def test_names_of_the_config_are_what_identities_hold(base: Path) -> None:
     identity = identity_of(make_config(base))
     assert isinstance(identity, dict)
     assert (identity["loss"], identity["precision"]) == ("auto", "fp32")
+
+
+def test_what_is_made_of_a_base_counts(base: Path) -> None:
+    made = [
+        {},
+        {"pooling": Pooling.cls},
+        {"lora": LoraConfig(rank=8)},
+        *({"family": family} for family in Family if family is not Family.bi_encoder),
+    ]
+    identities = [json.dumps(identity_of(make_config(base, **settings))) for settings in made]
+    assert len(set(identities)) == len(made)
+    assert {Family.cross_encoder, Family.classifier} == SCORERS

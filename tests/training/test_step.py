@@ -19,7 +19,9 @@ import pytest
 from engine.artifacts.forms import Form, given_schema
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
+from engine.models.precision import Precision
 from engine.storage.typed import from_json_values, to_json_values
+from tests.support.families import write_labelled
 from tests.support.training import (
     Points,
     make_config,
@@ -30,7 +32,7 @@ from tests.support.training import (
     with_settings,
     write_given,
 )
-from training.config import Loss
+from training.config import Family, Loss
 from training.step import train_model
 from training.workers import launch, worker
 from training.workers.job import TrainingJob
@@ -297,3 +299,37 @@ def test_plain_texts_are_denoised_by_two_workers(ray_session: None, base: Path, 
     assert (record.loss_kind, record.world_size, record.examples) == ("denoising", 2, 48)
     assert record.loss.last < record.loss.first
     assert "| training texts | 48 |" in (output / "README.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.soak
+def test_a_classifier_of_two_workers_goes_on_from_its_checkpoint_and_is_calibrated(
+    ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The label follows the first word of a text; a rank is killed once, and both start again."""
+    config = make_config(
+        base, family=Family.classifier, num_workers=2, epochs=4, checkpoint_steps=CHECKPOINT_STEPS, max_failures=1
+    )
+    snapshot = tmp_path / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+    monkeypatch.setattr(launch, "train_on_rank", dies_once(snapshot))
+    record, output = train_on(config, tmp_path, write_labelled(tmp_path / "examples", 60))
+    assert (record.family, record.loss_kind, record.world_size) == ("classifier", "cross_entropy", 2)
+    assert record.resumed_at_step == CHECKPOINT_STEPS
+    assert record.loss.last < record.loss.first
+    config_file = json.loads((output / "config.json").read_text())
+    assert config_file["id2label"] == {"0": "even", "1": "odd"}
+    assert config_file["temperature"] > 0
+    assert "| training texts | 54 |" in (output / "README.md").read_text()
+
+
+def test_a_cross_encoder_is_trained_on_what_the_base_takes_for_answers(
+    ray_session: None, base: Path, tmp_path: Path
+) -> None:
+    from sentence_transformers import CrossEncoder
+
+    config = make_config(base, family=Family.cross_encoder, num_hard_negatives=2, epochs=3, precision=Precision.bf16)
+    record, output = train(config, tmp_path)
+    assert (record.family, record.loss_kind, record.precision) == ("cross_encoder", "binary_cross_entropy", "bf16")
+    assert record.loss.last < record.loss.first
+    assert CrossEncoder(str(output), device="cpu", local_files_only=True).num_labels == 1
+    assert "| hard negatives per query | 2 |" in (output / "README.md").read_text()

@@ -12,10 +12,10 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import DistillKLDivLoss, MarginMSELoss
 
-from training.bi_encoder import softmax_scale
 from training.config import ModelConfig
 from training.losses.ragged import pairwise_similarity
 from training.losses.ranking import ranking_loss
+from training.scale import softmax_scale
 
 
 def margin_mse_loss(config: ModelConfig, model: SentenceTransformer, _: int) -> torch.nn.Module:

@@ -10,9 +10,9 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import ContrastiveLoss, CoSENTLoss, CosineSimilarityLoss
 
-from training.bi_encoder import softmax_scale
 from training.config import ModelConfig
 from training.losses.ragged import pairwise_similarity
+from training.scale import softmax_scale
 
 
 def cosine_loss(_: ModelConfig, model: SentenceTransformer, __: int) -> torch.nn.Module:

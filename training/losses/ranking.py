@@ -19,8 +19,8 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 
 from engine.models.resolve import resolve_model
-from training.bi_encoder import softmax_scale
 from training.config import GUIDE_KEY, ModelConfig
+from training.scale import softmax_scale
 
 
 def ranking_loss(config: ModelConfig, model: SentenceTransformer, world_size: int) -> torch.nn.Module:

@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.models.precision import Precision
 from engine.search.usage import Usage
 from training.config import Loss, ModelConfig
+from training.labels import Labels
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class TrainingJob:
         total_steps: the steps of all epochs.
         threads: the cores for each worker's arithmetic.
         columns: the columns of the training table, in the order in which the loss reads them.
+        labels: what a classifier tells apart; None of other families.
     """
 
     config: ModelConfig
@@ -37,10 +39,26 @@ class TrainingJob:
     total_steps: int
     threads: int
     columns: tuple[str, ...] = ("query", "passage")
+    labels: Labels | None = None
 
     def log_file(self, rank: int) -> Path:
         """Returns the file that a rank's output goes to."""
         return self.logs / f"training-{rank}.log"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a family says of a model that it saved.
+
+    Attributes:
+        scale: what scores were multiplied by before the softmax.
+        dimensions: the length of the model's vectors; of a model that makes none, the number of its scores.
+        temperature: what a classifier's scores are divided by, for probabilities that are as often right as they say.
+    """
+
+    scale: float = 1.0
+    dimensions: int = 0
+    temperature: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,8 +76,7 @@ class Measured:
         world_size: the number of workers.
         precision: what the forward pass computed in; never `auto`.
         loss: what was minimised; never `auto`.
-        scale: what scores were multiplied by before the softmax.
-        dimensions: the length of the model's vectors.
+        figures: what the family says of the model.
         max_tokens: what the saved model reads of a text.
     """
 
@@ -73,8 +90,7 @@ class Measured:
     world_size: int
     precision: Precision
     loss: Loss
-    scale: float
-    dimensions: int
+    figures: Figures
     max_tokens: int
 
 

@@ -1,4 +1,4 @@
-"""The training loop of one rank: sentence-transformers' trainer, with our batches and our reports.
+"""The training loop of one rank: the trainers of sentence-transformers, with our batches, checkpoints and reports.
 
 It is imported in training workers only. In: a model, a loss, arguments, a function that gives Arrow batches. Out: the
 model trained in place, a loss curve, checkpoints that Ray Train keeps.
@@ -16,11 +16,14 @@ from typing import Any
 
 import pyarrow as pa
 import ray.train
+from safetensors.torch import load_model, save_model
 from sentence_transformers import SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.cross_encoder import CrossEncoderTrainer
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import TrainerCallback
+from transformers.utils import SAFE_WEIGHTS_NAME
 
-from training.batches.columns import LABEL_COLUMNS, prefixes
+from training.batches.columns import LABEL_COLUMNS
 from training.losses.own_weights import load_own_weights, save_own_weights
 from training.workers.job import Diverged, TrainingJob
 from training.workers.progress import Point
@@ -34,22 +37,32 @@ _UNSTEADY_STEPS = 3
 """The first steps allocate memory and fill the prefetch; they are not part of the pace."""
 
 
-class StreamTrainer(SentenceTransformerTrainer):
-    """A trainer that takes its batches from a stream of Arrow tables.
+class Streaming:
+    """Makes a trainer of transformers take its batches from a stream of Arrow tables; it stands before the trainer.
 
-    The constructor of the parent accepts datasets of the `datasets` library only, and every batch sampler there is
+    The constructor of the trainer accepts datasets of the `datasets` library only, and every batch sampler there is
     ignored for streams; both are bypassed by giving no dataset and building the loader here. The loader is not given to
     accelerate to be split among the ranks, since each rank has a stream of its own.
 
     Args:
         batches: returns the stream, a table of text columns per step.
-        options: what SentenceTransformerTrainer takes.
+        options: what the trainer takes.
+
+    Attributes:
+        args: the trainer's arguments.
+        data_collator: makes a batch of rows.
+        model: what is trained.
+        loss: what is minimised.
     """
+
+    args: Any
+    data_collator: Any
+    model: Any
+    loss: Any
 
     def __init__(self, batches: Callable[[], Iterator[pa.Table]], **options: Any) -> None:
         self._batches = batches
         super().__init__(**options)
-        self.data_collator.valid_label_columns = list(LABEL_COLUMNS)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Returns a loader that gives tokenized batches as they come, on a GPU some of them ahead."""
@@ -62,12 +75,34 @@ class StreamTrainer(SentenceTransformerTrainer):
         """Adds no callback: `training.card` writes the card."""
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        super()._save(output_dir, state_dict)
-        save_own_weights(self.loss, Path(output_dir or self.args.output_dir))
+        """Writes a checkpoint's weights as they are being trained, whatever layers a family put around the base's.
 
-    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
-        super()._load_from_checkpoint(checkpoint_path)
+        Args:
+            output_dir: the folder of the checkpoint.
+            state_dict: not used; weights are those of the model.
+        """
+        del state_dict
+        folder = Path(output_dir or self.args.output_dir)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_model(self.model, str(folder / SAFE_WEIGHTS_NAME))
+        save_own_weights(self.loss, folder)
+
+    def _load_from_checkpoint(self, checkpoint_path: str, model: Any = None) -> None:
+        """Reads them again, into a model that was loaded and built in the same way."""
+        load_model(model or self.model, Path(checkpoint_path) / SAFE_WEIGHTS_NAME)
         load_own_weights(self.loss, Path(checkpoint_path))
+
+
+class StreamTrainer(Streaming, SentenceTransformerTrainer):
+    """The trainer of models that make vectors."""
+
+    def __init__(self, batches: Callable[[], Iterator[pa.Table]], **options: Any) -> None:
+        super().__init__(batches, **options)
+        self.data_collator.valid_label_columns = list(LABEL_COLUMNS)
+
+
+class StreamScorerTrainer(Streaming, CrossEncoderTrainer):
+    """The trainer of models that make scores."""
 
 
 class _Tokenized(IterableDataset[dict[str, Any]]):
@@ -156,18 +191,29 @@ class CheckpointCallback(TrainerCallback):
         ray.train.report({"step": state.global_step}, checkpoint=kept)
 
 
-def make_arguments(job: TrainingJob, folder: Path, *, share: int, bf16: bool, on_cpu: bool) -> Any:
+def make_arguments(
+    job: TrainingJob,
+    folder: Path,
+    *,
+    share: int,
+    bf16: bool,
+    on_cpu: bool,
+    kind: type[Any] = SentenceTransformerTrainingArguments,
+    **of_texts: Any,
+) -> Any:
     """Makes the trainer's arguments; everything that prints, uploads or evaluates is off.
 
     Args:
-        job: the model's config, the prefixes, and the steps of the whole training.
+        job: the model's config, and the steps of the whole training.
         folder: a folder of this process alone, for checkpoints on their way to Ray Train.
         share: the rows of a batch on one rank.
         bf16: whether the forward pass is in bf16 autocast instead of fp32.
         on_cpu: whether there is no GPU; accelerate has to be told, or it takes two gloo workers for two trainings.
+        kind: the class of the arguments, which trainers are particular about.
+        of_texts: what the family says about texts (`ModelFamily.text_arguments`).
     """
     config, total_steps = job.config, job.total_steps
-    return SentenceTransformerTrainingArguments(
+    return kind(
         output_dir=str(folder),
         max_steps=total_steps,
         per_device_train_batch_size=share,
@@ -183,7 +229,6 @@ def make_arguments(job: TrainingJob, folder: Path, *, share: int, bf16: bool, on
         ignore_data_skip=True,
         dataloader_num_workers=0,
         dataloader_pin_memory=False,
-        prompts=prefixes(job.columns, job.usage),
         logging_steps=max(1, total_steps // _LOGGED_STEPS),
         logging_first_step=True,
         # The filter would put the mean so far in the place of a loss that is no number, and hide a divergence.
@@ -195,4 +240,5 @@ def make_arguments(job: TrainingJob, folder: Path, *, share: int, bf16: bool, on
         report_to="none",
         push_to_hub=False,
         disable_tqdm=True,
+        **of_texts,
     )

@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.models.precision import Device, Precision, uses_bf16
-from training.bi_encoder import is_sound, load_base, reading_at_most, save_model, softmax_scale
 from training.config import Loss
-from training.workers.job import Diverged, Measured, TrainingJob
+from training.workers.job import Diverged, Figures, Measured, TrainingJob
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import torch
-    from sentence_transformers import SentenceTransformer
 
-    from training.workers.trainer import CurveCallback, StreamTrainer
+    from training.families.family import ModelFamily
+    from training.workers.trainer import CurveCallback
 
 
 def train_on_rank(settings: dict[str, Any]) -> Measured | Diverged:
@@ -54,18 +53,24 @@ def train_on_rank(settings: dict[str, Any]) -> Measured | Diverged:
 
 def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started: float) -> Measured | Diverged:
     rank = _set_up_rank(job)
+    import torch
+
+    from training.families.family import family_of
+    from training.families.reading import reading_at_most
     from training.workers.dropout import ByteDropout
     from training.workers.trainer import CurveCallback, seconds_per_step
 
     resumed_at = first_step(checkpoint)  # read now: Ray Train removes this checkpoint when it has a newer one
-    model = load_base(job.config, job.usage, job.base)
+    torch.manual_seed(job.config.seed)  # of what a family adds to the base
+    family = family_of(job.config)
+    model = family.load(job)
     curve = CurveCallback(curve_actor)
     with (
         reading_at_most(model, job.config.train_max_tokens),
         tempfile.TemporaryDirectory(prefix="synthmill-") as folder,
     ):
-        loss = rank.choose_loss(model)
-        trainer = rank.make_trainer(model, loss, curve, Path(folder), resumed_at)
+        loss = rank.choose_loss(family.loss(job), model)
+        trainer = rank.make_trainer(family, model, loss, curve, folder=Path(folder), first=resumed_at)
         loaded = time.perf_counter()
         with ByteDropout():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -73,10 +78,11 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
     losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     if curve.diverged:
         return curve.diverged
+    figures = Figures()
     if rank.number == 0:
-        if not is_sound(model):
+        if not family.is_sound(model):
             return Diverged(trainer.state.global_step, losses[-1])
-        save_model(model, job.output)
+        figures = family.save(job, model)
     return Measured(
         load_seconds=loaded - started,
         loop_seconds=trained - loaded,
@@ -88,8 +94,7 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
         world_size=rank.world_size,
         precision=Precision.bf16 if rank.bf16 else Precision.fp32,
         loss=loss,
-        scale=softmax_scale(job.config, model),
-        dimensions=model.get_embedding_dimension(),
+        figures=figures,
         max_tokens=model.max_seq_length,
     )
 
@@ -109,15 +114,15 @@ class _Rank:
         """Returns the number of rows of a batch on this rank."""
         return self.job.config.batch_size // self.world_size
 
-    def choose_loss(self, model: SentenceTransformer) -> Loss:
-        """Decides together with the other ranks which ranking loss fits into the memory of all of them."""
+    def choose_loss(self, configured: Loss, model: Any) -> Loss:
+        """Returns the configured loss; for `auto` the ranks decide together which one fits into the memory of all."""
+        if configured is not Loss.auto:
+            return configured
         from training.losses.auto import choose_loss
         from training.workers.agreement import is_so_on_all_ranks
 
-        if self.job.config.loss is not Loss.auto:
-            return self.job.config.loss
         fitting = choose_loss(
-            self.job.config.loss,
+            configured,
             model[0].auto_model.config,
             rows=self.share * (len(self.job.columns) - 1),
             tokens=model.max_seq_length,
@@ -128,21 +133,22 @@ class _Rank:
         return Loss.mnrl if is_plain else Loss.cached_mnrl
 
     def make_trainer(
-        self, model: SentenceTransformer, loss: Loss, curve: CurveCallback, folder: Path, first: int
-    ) -> StreamTrainer:
+        self, family: ModelFamily, model: Any, loss: Loss, curve: CurveCallback, *, folder: Path, first: int
+    ) -> Any:
         """Builds the trainer of this rank, whose stream begins with step `first`."""
-        from training.losses.build import build_loss
-        from training.workers.trainer import CheckpointCallback, StreamTrainer, make_arguments
+        from training.workers.trainer import CheckpointCallback, make_arguments
 
-        config, on_cpu = self.job.config, self.device.type == "cpu"
-        arguments = make_arguments(self.job, folder, share=self.share, bf16=self.bf16, on_cpu=on_cpu)
+        job, trainer, on_cpu = self.job, family.trainer, self.device.type == "cpu"
+        texts = {"kind": trainer.training_args_class, **family.text_arguments(job)}
+        arguments = make_arguments(job, folder, share=self.share, bf16=self.bf16, on_cpu=on_cpu, **texts)
         joined = arguments.world_size
         assert joined == self.world_size, f"{joined} of {self.world_size} workers train together"
-        return StreamTrainer(
+        return trainer(
             batches=lambda: self._batches(first),
             model=model,
             args=arguments,
-            loss=build_loss(loss, config, model, world_size=self.world_size, on_cpu=on_cpu),
+            data_collator=family.collator(job, model),
+            loss=family.build_loss(loss, job, model, world_size=self.world_size, on_cpu=on_cpu),
             callbacks=[curve, CheckpointCallback()],
         )
 

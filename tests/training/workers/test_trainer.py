@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,12 +32,10 @@ def test_nothing_is_printed_uploaded_or_evaluated(tmp_path: Path) -> None:
     assert arguments.save_steps == 50
 
 
-def test_each_column_has_its_prefix(tmp_path: Path) -> None:
-    config = ModelConfig(seed=3, query_prefix="q: ", passage_prefix="p: ", num_hard_negatives=2)
-    job = replace(make_job(config), columns=("query", "passage", "negative_0", "negative_1"))
-    arguments = make_arguments(job, tmp_path, share=8, bf16=False, on_cpu=True)
-    assert arguments.prompts == {"query": "q: ", "passage": "p: ", "negative_0": "p: ", "negative_1": "p: "}
-    assert arguments.save_strategy == "no", "so short a training is not worth a checkpoint"
+def test_so_short_a_training_has_no_checkpoint(tmp_path: Path) -> None:
+    arguments = make_arguments(make_job(CONFIG), tmp_path, share=8, bf16=False, on_cpu=True, prompts={"query": "q: "})
+    assert arguments.prompts == {"query": "q: "}, "what a family says about texts"
+    assert arguments.save_strategy == "no", "it is over before one would be worth it"
 
 
 def test_batches_reach_the_model_in_the_order_of_the_stream(base: Path, tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Normalize
 
+from engine.search.pooling import Pooling
+from tests.support.families import PAIRS, fit, job_of, write_plain_llama
 from tests.support.models import write_roberta
 from tests.support.training import load, make_config, with_settings
-from training.bi_encoder import is_sound, reading_at_most, save_model, softmax_scale
+from training.families.bi_encoder import BiEncoder, is_sound, save_model
+from training.families.reading import reading_at_most
 
 
 def test_the_base_reads_shorter_texts_while_it_trains(base: Path) -> None:
@@ -37,20 +40,6 @@ def test_training_reads_no_more_than_the_finished_model(base: Path) -> None:
     model = load(make_config(base, max_tokens=32))
     with reading_at_most(model, 500):
         assert model.max_seq_length == 32
-
-
-@pytest.mark.parametrize(
-    ("similarity", "is_normalised", "configured", "scale"),
-    [("cosine", False, None, 20.0), ("dot", False, None, 1.0), ("dot", True, None, 20.0), ("dot", False, 5.0, 5.0)],
-)
-def test_the_scale_fits_the_similarity(
-    base: Path, similarity: str, is_normalised: bool, configured: float | None, scale: float
-) -> None:
-    model = load(make_config(base))
-    model.similarity_fn_name = similarity
-    if is_normalised:
-        model.append(Normalize())
-    assert softmax_scale(make_config(base, scale=configured), model) == scale
 
 
 def test_a_saved_model_has_the_similarity_and_the_prompts_of_its_base(base: Path, tmp_path: Path) -> None:
@@ -85,3 +74,32 @@ def test_only_finite_weights_and_vectors_are_sound(base: Path) -> None:
             next(iter(model.parameters())).fill_(1.0)
             model[0].auto_model.encoder.layer[0].output.dense.weight.fill_(value)
         assert not is_sound(model)
+
+
+@pytest.mark.parametrize("pooling", [Pooling.auto, Pooling.mean])
+def test_a_decoder_becomes_an_encoder_that_pads_on_the_right(tmp_path: Path, pooling: Pooling) -> None:
+    job = job_of(write_plain_llama(tmp_path), tmp_path / "tuned", pooling=pooling)
+    model, losses = fit(job, PAIRS, tmp_path / "work")
+    assert losses[-1] < losses[0]
+    BiEncoder().save(job, model)
+    saved = SentenceTransformer(str(job.output), device="cpu", local_files_only=True)
+    assert saved[1].pooling_mode == ("lasttoken" if pooling is Pooling.auto else "mean")
+    assert (saved.tokenizer.pad_token, saved.tokenizer.padding_side) == ("[SEP]", "right")
+    assert saved.modalities == ["text"], "a text is read as it is, not as the turn of a chat"
+    alone, padded = saved.encode("word1 word2"), saved.encode(["word1 word2", "word3 " * 20])[0]
+    np.testing.assert_allclose(alone, padded, atol=1e-5)
+
+
+def test_another_pooling_takes_the_place_of_the_folders(base: Path, tmp_path: Path) -> None:
+    model = load(make_config(base, pooling=Pooling.cls))
+    save_model(model, tmp_path)
+    saved = SentenceTransformer(str(tmp_path), device="cpu", local_files_only=True)
+    assert saved[1].pooling_mode == "cls"
+    assert not np.allclose(saved.encode("word1 word2"), load(make_config(base)).encode("word1 word2"))
+
+
+def test_each_column_has_its_prefix(base: Path, tmp_path: Path) -> None:
+    columns = ("query", "passage", "negative_0", "negative_1")
+    job = replace(job_of(base, tmp_path, query_prefix="q: ", passage_prefix="p: "), columns=columns)
+    prompts = BiEncoder().text_arguments(job)["prompts"]
+    assert prompts == {"query": "q: ", "passage": "p: ", "negative_0": "p: ", "negative_1": "p: "}

@@ -1,0 +1,107 @@
+"""The cross-encoder: a query and a passage are read together and get one score.
+
+In: a language model, rows of a query, its passage, and passages that do not answer it; or of two texts and a score.
+Out: a folder that `CrossEncoder(folder)` loads. Each pair is scored by itself, so that a batch needs no rules about
+what its rows share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from sentence_transformers import CrossEncoder
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from engine.artifacts.forms import NEGATIVE, PASSAGE, QUERY, SCORE
+from training.config import Loss
+from training.families.lora import merge_lora
+from training.families.scorer import batch_scores, is_sound_scorer, load_scorer
+from training.workers.job import Figures, TrainingJob
+from training.workers.trainer import StreamScorerTrainer
+
+
+class CrossEncoderFamily:
+    """The family `cross_encoder`; see `training.families.family.ModelFamily`."""
+
+    trainer = StreamScorerTrainer
+
+    def loss(self, job: TrainingJob) -> Loss:
+        """Returns the one loss that the family is trained by."""
+        del job
+        return Loss.binary_cross_entropy
+
+    def load(self, job: TrainingJob) -> CrossEncoder:
+        """Loads the base with a head of one score, which is random unless the base is a cross-encoder."""
+        return load_scorer(job, 1)
+
+    def text_arguments(self, job: TrainingJob) -> dict[str, Any]:
+        """Returns nothing: texts are read as they are."""
+        del job
+        return {}
+
+    def collator(self, job: TrainingJob, model: CrossEncoder) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+        """Returns what makes a tokenized batch of pairs, and a target from 0 to 1 for each of them."""
+        del job
+
+        def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+            pairs, targets = pairs_of(rows)
+            return {"pairs": dict(model.preprocess(pairs)), "label": torch.tensor(targets)}
+
+        return collate
+
+    def build_loss(
+        self, kind: Loss, job: TrainingJob, model: CrossEncoder, *, world_size: int, on_cpu: bool
+    ) -> torch.nn.Module:
+        """Builds the binary cross-entropy of scores and targets."""
+        del world_size
+        assert kind is Loss.binary_cross_entropy, kind
+        return PairLoss(model, job.config.rows_per_pass if on_cpu else 0)
+
+    def is_sound(self, model: CrossEncoder) -> bool:
+        """Tells whether all weights and a score are finite numbers."""
+        return is_sound_scorer(model, ("a query", "a passage"))
+
+    def save(self, job: TrainingJob, model: CrossEncoder) -> Figures:
+        """Writes the model, its low-rank matrices merged."""
+        merge_lora(job.config.lora, model.transformers_model)
+        model.save_pretrained(str(job.output), create_model_card=False, safe_serialization=True)
+        return Figures(dimensions=1)
+
+
+def pairs_of(rows: Sequence[dict[str, Any]]) -> tuple[list[tuple[str, str]], list[float]]:
+    """Makes pairs of rows: those with a score are pairs already, and others have a positive and its negatives.
+
+    Returns:
+        the pairs, and what their scores are to say: the row's score, or 1 of a passage that answers and 0 of others.
+    """
+    if SCORE in rows[0]:
+        return [(row[QUERY], row[PASSAGE]) for row in rows], [float(row[SCORE]) for row in rows]
+    negatives = [name for name in rows[0] if name.startswith(NEGATIVE)]
+    pairs = [(row[QUERY], row[name]) for row in rows for name in (PASSAGE, *negatives)]
+    return pairs, [1.0, *[0.0] * len(negatives)] * len(rows)
+
+
+class PairLoss(torch.nn.Module):
+    """The binary cross-entropy of a batch that `CrossEncoderFamily.collator` made.
+
+    Args:
+        model: the model that is trained; the trainer puts its wrapper, which adds gradients of workers, in its place.
+        rows_per_pass: see `training.families.scorer.batch_scores`.
+    """
+
+    def __init__(self, model: CrossEncoder, rows_per_pass: int) -> None:
+        super().__init__()
+        self.model = model
+        self._rows_per_pass = rows_per_pass
+
+    def forward(self, features: list[dict[str, Any]], targets: torch.Tensor, **_: Any) -> torch.Tensor:
+        """Computes the loss.
+
+        Args:
+            features: the tokenized pairs, as the only item.
+            targets: from 0 to 1, (pairs,).
+        """
+        scores = batch_scores(self.model, features[0], self._rows_per_pass).view(-1)
+        return binary_cross_entropy_with_logits(scores, targets.to(scores))

@@ -1,0 +1,144 @@
+"""The rows that a classifier is trained on: texts, and numbers in the place of labels.
+
+In: a finished examples folder whose rows have labels. Out: an Arrow table with a row per example, the names of the
+labels, and some held-out rows, by which probabilities are calibrated after training. Weights of examples and of labels
+become one number for each row, with a mean of one, so
+that the loss of a batch does not depend on which worker has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.artifacts.forms import LABELS, TEXT
+from engine.errors import UserError
+from training.config import ClassWeights, Loss
+
+if TYPE_CHECKING:
+    from engine.artifacts.examples import ExamplesFolder
+    from training.config import ModelConfig
+
+TARGETS, WEIGHT = "targets", "weight"
+"""The columns that stand in the place of labels: numbers of labels, list<int32>, and how much a row counts, float32."""
+_MOST_HELD_OUT = 1000
+"""Probabilities are calibrated by so many held-out rows at most; there is one number to find."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that are not trained on.
+
+    Attributes:
+        texts: of the rows.
+        targets: the numbers of each row's labels.
+    """
+
+    texts: tuple[str, ...] = ()
+    targets: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a classifier.
+
+    Attributes:
+        names: of the labels, in the order of their numbers.
+        several: whether a text may have another number of labels than one.
+        weights: how much a label counts where a text has it, beside where it has not; empty: all the same.
+        held_out: rows to calibrate probabilities by.
+    """
+
+    names: tuple[str, ...]
+    several: bool
+    weights: tuple[float, ...]
+    held_out: HeldOut
+
+
+def read_labelled(config: ModelConfig, examples: ExamplesFolder) -> tuple[pa.Table, Labels]:
+    """Reads the kept examples of split "train": columns text, targets and weight; and what is known of the labels.
+
+    Args:
+        config: its loss, and how much labels count.
+        examples: the finished folder, of form `labelled`.
+
+    Raises:
+        UserError: there is one label only, a text has several where one is asked for, or a
+            weight is negative.
+    """
+    rows, held_out = _read(examples, "train"), _read(examples, "validation")
+    names = sorted(set(pc.unique(pc.list_flatten(rows[LABELS])).drop_null().to_pylist()))
+    if len(names) < 2:
+        what = f"{rows.num_rows} training examples have {len(names)} different labels, and two are the least"
+        raise UserError(what, where="examples", remedy="give more examples, or another label")
+    targets = _numbers(rows[LABELS], names)
+    counts = np.asarray(pc.list_value_length(targets))
+    several = config.loss is Loss.binary_cross_entropy or bool((counts != 1).any())
+    if several and config.loss is Loss.cross_entropy:
+        what = f"{int((counts != 1).sum())} examples have another number of labels than one"
+        remedy = f"set it to {Loss.auto.value} or {Loss.binary_cross_entropy.value}"
+        raise UserError(what, where=f"model.loss={config.loss.value}", remedy=remedy)
+    of_labels = _label_weights(config, targets, len(names), several=several)
+    weights = _row_weights(rows[WEIGHT], np.zeros(0) if several else of_labels, targets)
+    table = pa.table({TEXT: rows[TEXT], TARGETS: targets, WEIGHT: weights})
+    labels = Labels(tuple(names), several, tuple(of_labels.tolist()) if several else (), _held_out(held_out, names))
+    return table.combine_chunks(), labels
+
+
+def _read(examples: ExamplesFolder, split: str) -> pa.Table:
+    """Reads text, labels and weight of a split; where rows have no weight, each counts as one."""
+    has_weights = WEIGHT in examples.columns().names
+    schema = pa.schema([(TEXT, pa.large_string()), (LABELS, pa.list_(pa.string())), (WEIGHT, pa.float32())])
+    tables = [schema.empty_table()]
+    for rows in examples.kept_batches([TEXT, LABELS, *([WEIGHT] if has_weights else [])], split):
+        weight = rows[WEIGHT].fill_null(1) if has_weights else pa.array(np.ones(len(rows), np.float32))
+        pieces = [rows[TEXT].cast(pa.large_string()), rows[LABELS].cast(schema.field(LABELS).type)]
+        tables.append(pa.table([*pieces, weight.cast(pa.float32())], schema=schema))
+    return pa.concat_tables(tables)
+
+
+def _numbers(labels: pa.ChunkedArray, names: list[str]) -> pa.ListArray:
+    """Puts the numbers of labels in their place; all of them are among the names."""
+    lists = labels.combine_chunks()
+    lengths = pc.list_value_length(lists).fill_null(0).to_numpy()
+    offsets = pa.array(np.concatenate([[0], np.cumsum(lengths)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pc.index_in(lists.flatten(), pa.array(names)).cast(pa.int32()))
+
+
+def _label_weights(
+    config: ModelConfig, targets: pa.ListArray, num_labels: int, *, several: bool
+) -> NDArray[np.float64]:
+    """Returns how much each label counts, (labels,); nothing where all count the same."""
+    if config.class_weights is ClassWeights.none:
+        return np.zeros(0)
+    having = np.bincount(targets.flatten().to_numpy(), minlength=num_labels).astype(np.float64)
+    if several:  # beside those that have it not
+        return np.maximum(len(targets) - having, 1) / having
+    return len(targets) / (num_labels * having)
+
+
+def _row_weights(given: pa.ChunkedArray, of_labels: NDArray[np.float64], targets: pa.ListArray) -> pa.Array:
+    """Multiplies the weight of each row by that of its label, and all by one number that makes the mean one."""
+    weights = given.to_numpy().astype(np.float64)
+    if len(of_labels):
+        weights = weights * of_labels[targets.flatten().to_numpy()]
+    if not (weights >= 0).all() or weights.sum() == 0:
+        what = "weights of examples are numbers from 0 on, and not all of them 0"
+        raise UserError(what, where=f"examples, column {WEIGHT}", remedy="correct them, or leave the column out")
+    return pa.array((weights / weights.mean()).astype(np.float32))
+
+
+def _held_out(rows: pa.Table, names: list[str]) -> HeldOut:
+    """Takes some rows, evenly over all; those whose labels are not trained say nothing and are left out."""
+    chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(rows.num_rows, _MOST_HELD_OUT)).astype(np.int64))
+    taken = rows.take(pa.array(chosen))
+    known = set(names)
+    is_known = [known.issuperset(row or ()) for row in taken[LABELS].to_pylist()]
+    kept = taken.filter(pa.array(is_known, pa.bool_()))
+    targets: list[list[int]] = _numbers(kept[LABELS], names).to_pylist()
+    return HeldOut(tuple(kept[TEXT].to_pylist()), tuple(tuple(row) for row in targets))
