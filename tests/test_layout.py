@@ -24,7 +24,7 @@ from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
 from tests.support.paths import ROOT
-from training.config import ModelConfig
+from training.config import Family, ModelConfig
 
 PACKAGES = ("engine", "training", "eval")
 MODULES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -75,7 +75,7 @@ SWEEPS = (
     RunConfig(collection="x", chunk_sizes=ChunkSizesConfig([64])),
     RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5]), model=ModelConfig(seed=0)),
     RunConfig(collection="x", examples=ExamplesConfig(path="x", seed=0)),
-    RunConfig(task=LABELLED, collection="x", model=ModelConfig(label="tone")),
+    RunConfig(task=LABELLED, collection="x", model=ModelConfig(family=Family.classifier, label="tone")),
 )
 """The runs with steps that no other has."""
 

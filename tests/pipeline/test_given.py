@@ -90,7 +90,7 @@ def test_the_settings_of_examples_are_those_of_the_step(pairs: Path) -> None:
 
 
 def test_conditions_label_generated_texts() -> None:
-    config = composed("task=reviews", "documents=none", "model.label=label", "until=model")
+    config = composed("task=reviews", "documents=none", "model=classifier", "model.label=label", "until=model")
     every = steps(config)
     first, last = trained_on(config, every[0], every[3])
     assert (first, [step.entry for step in last]) == ([], ["given/labelled/examples"])
@@ -105,13 +105,16 @@ def test_conditions_label_generated_texts() -> None:
         (["experiment=train", "examples.weight=0.5"], "the run does not have both"),
         (["experiment=train", "model.num_hard_negatives=2"], "hard negatives are mined from documents"),
         (
-            ["experiment=train", "model.label=label"],
+            ["experiment=train", "model=classifier", "model.label=label"],
             r"model.label=label: conditions label generated texts, and examples.path has none",
         ),
         (["experiment=adapt", "collection=x", "model.num_hard_negatives=2"], "given passages are not among"),
         (["experiment=batch", "prompts.path=x"], "prompts.path: is given beside examples.path"),
         (["experiment=chunk_size", "collection=x"], "chunk_sizes.tokens: is given beside examples.path"),
-        (["task=reviews", "documents=none", "model.label=label", "until=model"], "mixed with queries of passages only"),
+        (
+            ["task=reviews", "documents=none", "model=classifier", "model.label=label", "until=model"],
+            "mixed with queries of passages only",
+        ),
     ],
 )
 def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str], what: str) -> None:
@@ -122,8 +125,14 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
 @pytest.mark.parametrize(
     ("overrides", "what"),
     [
-        (["task=reviews", "documents=none", "model.label=lable", "until=model"], "did you mean 'label'"),
-        (["task=reviews", "documents=none", "model.label=label", "until=report"], "labelled texts have no search"),
+        (
+            ["task=reviews", "documents=none", "model=classifier", "model.label=lable", "until=model"],
+            "did you mean 'label'",
+        ),
+        (
+            ["task=reviews", "documents=none", "model=classifier", "model.label=label", "until=report"],
+            "labelled texts have no search",
+        ),
         (["experiment=adapt", "collection=x", "examples.weight=0.5"], "the run does not have both"),
     ],
 )
