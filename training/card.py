@@ -90,6 +90,7 @@ def render_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> str:
     }
     settings = {
         "loss": measured.loss.value,
+        "share of the base's weights": f"{job.base_share:g}",
         "batch size": config.batch_size,
         "learning_rate": f"{config.learning_rate:.3g}",
         "steps": measured.steps,

@@ -7,7 +7,7 @@ neither torch nor Ray, because the config is read on every start, also where the
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from omegaconf import II
 from engine.errors import check_setting
 from engine.models.precision import Precision
 from engine.runtime.identity import fields_of, placement
+from training.validation.config import ValidationConfig
 
 if TYPE_CHECKING:
     from engine.search.usage import Usage
@@ -24,7 +25,7 @@ BASE_KEY = "model.base"
 """The config key that names the base, for messages."""
 HIGHEST_RATE = 1.0
 """A learning rate beyond this is a slip, such as 2e5 for 2e-5."""
-_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "checkpoint_steps")
+_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "iterations", "checkpoint_steps")
 _NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "mini_batch_size", "rows_per_pass", "max_failures")
 
 
@@ -61,7 +62,15 @@ class ModelConfig:
     learning_rate: float = 4e-5
     """The highest learning rate, for steps of `batch_size` pairs; for smaller steps see `with_batch_size`."""
     epochs: int = 3
-    """Training passes over the examples so many times."""
+    """Training passes over the examples so many times, in each iteration."""
+    iterations: int = 1
+    """After each iteration hard negatives are mined anew, with the model that it made, and the next one goes on from
+    there with a fresh optimizer. Each is a step of its own; the last one's model is that of the run."""
+    base_share: float | None = None
+    """The finished weights are (1 - base_share) * tuned + base_share * those that training began with (in a later
+    iteration: of the one before). Null is what fits: 0.5 where the base is a sentence-transformers model, which keeps
+    most of the gain and takes most of the harm away; 0 where it is a plain language model that never made vectors for
+    search, or gets a new head."""
     batch_size: int = 128
     """A step has so many pairs over all workers, and ranks each query against the passages of all of them. It has
     fewer where there are so few examples that an epoch would have less than five steps."""
@@ -87,6 +96,8 @@ class ModelConfig:
     """Mining ends at this rank of the base's ranking."""
     hard_negative_margin: float = 0.95
     """A passage that scores more than this share of the query's own passage may be an answer and is not taken."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    """What is measured while the model trains, and what follows from it."""
     precision: Precision = Precision.auto
     """The arithmetic of the forward pass; weights and optimizer are fp32 always."""
     seed: int = II("seed")
@@ -108,6 +119,7 @@ class ModelConfig:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         self._check("batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
         self._check("learning_rate", 0 < self.learning_rate <= HIGHEST_RATE, "more than 0, and at most 1, such as 4e-5")
+        self._check("base_share", self.base_share is None or 0 <= self.base_share < 1, "0 or more, and less than 1")
         self._check("scale", self.scale is None or self.scale > 0, "more than 0, such as 20")
         self._check("warmup_share", 0 <= self.warmup_share < 1, "0 or more, and less than 1")
         self._check("hard_negative_margin", 0 < self.hard_negative_margin <= 1, "more than 0, and at most 1")
@@ -115,6 +127,8 @@ class ModelConfig:
             self._check(name, getattr(self, name) >= 0, "0 or more")
         is_range = 1 <= self.hard_negative_first_rank <= self.hard_negative_last_rank
         self._check("hard_negative_first_rank", is_range, "a rank from 1 to model.hard_negative_last_rank")
+        mines = self.iterations == 1 or self.num_hard_negatives >= 1
+        self._check("iterations", mines, "1, or set model.num_hard_negatives, which each iteration mines anew")
         workers = max(self.num_workers, 1)
         self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
 

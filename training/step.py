@@ -11,6 +11,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +23,13 @@ from engine.models.resolve import resolve_model
 from training.batches.plan import fitting_batch_size, plan_epochs, preferred_batch_size
 from training.card import write_card
 from training.config import BASE_KEY
+from training.iterations import changed_share, earlier_iterations, write_negatives
 from training.negatives import NO_NEGATIVES, mine_negatives
+from training.resume import CHECKPOINTS, keep_checkpoints
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys, too_few_rows
+from training.validation.averaging import share_of_base
+from training.validation.queries import plan_validation
+from training.validation.words import tell_curve
 from training.workers.job import Diverged, TrainingJob
 from training.workers.launch import choose_workers, train_on_workers
 
@@ -31,9 +37,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.runtime.place import Place
-    from training.batches.plan import Rows
+    from training.batches.plan import RowKeys, Rows
     from training.config import ModelConfig
-    from training.negatives import Negatives
     from training.workers.job import Measured
     from training.workers.launch import WorkerGroup
 
@@ -43,8 +48,10 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
 
     Args:
         config: how the base is tuned.
-        inputs: the folders "documents" (read for hard negatives only) and "examples".
-        output: an empty folder that becomes a sentence-transformers folder.
+        inputs: the folders "documents" (read for hard negatives and validation only) and "examples"; in a later
+            iteration "model", that of the one before.
+        output: a folder that becomes a sentence-transformers folder; checkpoints that an earlier start left there are
+            gone on from.
         place: the machine, whose Ray is started.
 
     Raises:
@@ -53,27 +60,46 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     """
     started = time.perf_counter()
     base, usage = resolve_model(config.base, key=BASE_KEY), config.usage()
-    examples = ExamplesFolder(inputs["examples"])
+    earlier, examples = earlier_iterations(inputs), ExamplesFolder(inputs["examples"])
     rows = read_rows(examples)
     place.start_ray()
     workers = choose_workers(config, place)
     negatives = NO_NEGATIVES
     if config.num_hard_negatives:
         documents, held_out = DocumentsFolder(inputs["documents"]), held_out_documents(examples)
-        negatives = mine_negatives(config, rows, documents, held_out, place)
-    plan = _plan(config, rows, negatives, workers, place)
-    steps, batch_size = plan.shape
-    fitted = config.with_batch_size(batch_size)
-    place.console.step("model", f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}")
+        negatives = mine_negatives(earlier.searching(config), rows, documents, held_out, place)
+    keys = row_keys(rows, negatives)
+    plan = _plan(config, rows, keys, workers, place, first_epoch=earlier.count * config.epochs)
+    (steps, batch_size), output = plan.shape, output.resolve()
+    done = keep_checkpoints(output, plan)
+    going_on = f", going on after step {done:,}" if done else ""
+    what = f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}"
+    place.console.step("model", f"{earlier}{what}{going_on}")
+    fitted, validation = config.with_batch_size(batch_size), plan_validation(config, inputs, plan.shape, place)
     prepared = time.perf_counter()
-    job = TrainingJob(fitted, usage, base, output.resolve(), place.logs().resolve(), steps, workers.threads)
+    job = TrainingJob(
+        fitted,
+        usage,
+        earlier.model or base,
+        output,
+        place.logs().resolve(),
+        steps,
+        workers.threads,
+        share_of_base(config, base),
+        validation,
+        earlier.steps,
+    )
     outcome = train_on_workers(job, columns_for_training(rows, negatives), plan, workers, place)
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
     if isinstance(outcome, Diverged):
         raise _divergence(outcome, config, steps)
     seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
     write_card(job, rows, outcome)
-    return _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
+    write_negatives(output, keys.negative_passages)
+    tell_curve(outcome.validation, place)
+    record = _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
+    changed = changed_share(keys.negative_passages, earlier)
+    return replace(record, iteration=earlier.count + 1, changed_negatives=changed)
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:
@@ -86,16 +112,21 @@ def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> Us
     return UserError(what, where=rate, remedy=remedy)
 
 
-def _plan(config: ModelConfig, rows: pa.Table, negatives: Negatives, workers: WorkerGroup, place: Place) -> Rows:
-    """Plans the batches of all epochs, smaller than configured where the rows allow no other."""
-    keys = row_keys(rows, negatives)
+def _plan(
+    config: ModelConfig, rows: pa.Table, keys: RowKeys, workers: WorkerGroup, place: Place, *, first_epoch: int
+) -> Rows:
+    """Plans the batches of all epochs, smaller than configured where the rows allow no other.
+
+    The epochs of an iteration count on from those of the ones before, so that their batches are other ones.
+    """
     preferred = preferred_batch_size(rows.num_rows, config.batch_size) // workers.size * workers.size
     size = fitting_batch_size(keys, batch_size=preferred, world_size=workers.size, seed=config.seed)
     if size < 2:
         raise too_few_rows(rows)
     if size < preferred:
         place.console.warn(f"batches of {size} rows instead of {preferred}: too few documents")
-    return plan_epochs(keys, batch_size=size, world_size=workers.size, seed=config.seed, epochs=config.epochs)
+    planned = {"batch_size": size, "world_size": workers.size, "seed": config.seed}
+    return plan_epochs(keys, **planned, epochs=config.epochs, first_epoch=first_epoch)
 
 
 def _phases(measured: Measured, *, prepare: float, total: float) -> dict[str, float]:
@@ -125,6 +156,9 @@ def _record(
         resumed_at_step=measured.resumed_at_step,
         random_negatives=num_random,
         seconds=seconds,
+        base_share=job.base_share,
+        earlier_steps=job.earlier_steps,
+        validation=measured.validation,
     )
 
 

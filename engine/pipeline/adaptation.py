@@ -17,13 +17,13 @@ from engine.judge.step import plan_judgements
 from engine.pipeline.asked import expansions, reranks, with_scores
 from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
+from engine.pipeline.training import check_development, model_steps
 from engine.prompts.config import RoundConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.step import ROUND_ZERO, Refusal, Step
 from engine.samples.config import SamplesConfig
 from eval.step import evaluate_model
-from training.step import train_model
 
 
 class Curated(NamedTuple):
@@ -61,11 +61,12 @@ def adaptation(config: RunConfig) -> list[Step]:
     every, documents, prompts, samples, examples = curated(config)
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
-    model = Step("model", train_model, config.model, (documents, examples))
+    check_development(config)
+    *iterations, model = model_steps(config.model, (documents, examples))
     reported = (documents, prompts, samples, examples, model, *answers)
     report = Step("report", evaluate_model, with_scores(config), reported)
     system = Step("system", hand_over, config.system, (documents, model, report))
-    return [*every, *asked, model, report, system]
+    return [*every, *asked, *iterations, model, report, system]
 
 
 def round_zero(config: RunConfig, documents: Step) -> list[Step]:

@@ -28,10 +28,11 @@ StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
 frozen dataclass of engine/artifacts."""
 
 
-ROUND_ZERO, JUDGE, ASKED, SIZES, POINTS = PART_FOLDERS = ("round_0", "judge", "asked", "sizes", "points")
+PART_FOLDERS = ("round_0", "judge", "asked", "sizes", "points", "iterations")
 """The folders in a run folder with an entry for each part of round 0, for each question that a judge is asked about
-samples, for each that a report has a model asked, for each size of chunks, and for each point of a learning curve. Such
-a part has the shape of a run folder itself."""
+samples, for each that a report has a model asked, for each size of chunks, for each point of a learning curve, and for
+each iteration of training but the last. Such a part has the shape of a run folder itself."""
+ROUND_ZERO, JUDGE, ASKED, SIZES, POINTS, ITERATIONS = PART_FOLDERS
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +20,19 @@ import pytest
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
 from engine.storage.typed import from_json_values, to_json_values
+from tests.support.killed_training import (
+    CHECKPOINT_STEPS,
+    config_of,
+    has_checkpoint,
+    snapshot_of,
+    without_dropout,
+)
+from tests.support.paths import ROOT
 from tests.support.training import Points, make_config, train, with_settings
+from tests.support.waiting import PATIENCE_SECONDS
 from training.config import Loss
 from training.workers import launch, worker
 from training.workers.job import TrainingJob
-
-CHECKPOINT_STEPS = 10
-"""In the middle of two epochs of eleven steps."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,7 @@ def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:
 
         def die(_: CurveCallback, arguments: Any, state: Any, *others: Any, **options: Any) -> None:
             while state.global_step > CHECKPOINT_STEPS:
-                if snapshot.is_file() and "checkpoint_" in snapshot.read_text():
+                if has_checkpoint(snapshot):
                     os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(0.05)
 
@@ -172,24 +180,7 @@ def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:
 
 def train_without_dropout(base: Path, folder: Path, loss: Loss, num_workers: int) -> tuple[ModelRecord, Path]:
     """Trains a copy of `base` that has no dropout."""
-    copy = folder / "without-dropout"
-    copy.mkdir()
-    for file in base.iterdir():
-        (copy / file.name).symlink_to(file)
-    settings = json.loads((base / "config.json").read_text())
-    (copy / "config.json").unlink()
-    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (copy / "config.json").write_text(json.dumps(settings | off))
-    config = make_config(
-        copy,
-        epochs=2,
-        num_workers=num_workers,
-        loss=loss,
-        mini_batch_size=2,
-        learning_rate=1e-3,
-        checkpoint_steps=CHECKPOINT_STEPS,
-        max_failures=1,
-    )
+    config = config_of(without_dropout(base, folder), num_workers=num_workers, loss=loss)
     return train(config, folder)
 
 
@@ -199,7 +190,7 @@ def of_a_killed_worker(
 ) -> tuple[ModelRecord, Path]:
     """What one worker learned whose process died once, in the middle."""
     folder = tmp_path_factory.mktemp("killed")
-    snapshot = folder / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+    snapshot = snapshot_of(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "train_on_rank", dies_once(snapshot))
         return train_without_dropout(base, folder, Loss.mnrl, 1)
@@ -267,3 +258,82 @@ def test_two_workers_learn_what_one_learns(
         assert np.allclose(expected, weights[name], atol=2e-4), name
     logs = sorted(file.name for file in (tmp_path / "store" / "logs").rglob("training-*.log"))
     assert logs == ["training-0.log", "training-1.log"]
+
+
+def kill_a_driver(base: Path, folder: Path) -> None:
+    """Starts a training as a process of its own, on the Ray of the session, that dies with its first checkpoint."""
+    import ray
+
+    folder.mkdir()
+    script, address = ROOT / "tests" / "support" / "killed_training.py", ray.get_runtime_context().gcs_address
+    ended = subprocess.run(
+        [sys.executable, str(script), address, str(base), str(folder)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert has_checkpoint(snapshot_of(folder))
+
+
+def dies_again(flag: Path) -> Callable[[dict[str, Any]], object]:
+    """What a worker does that goes on from a checkpoint and is killed once, some steps later."""
+    plain = worker.train_on_rank
+
+    def train_and_die(settings: dict[str, Any]) -> object:
+        from training.workers.trainer import CurveCallback
+
+        noted = CurveCallback.on_step_end
+
+        def die(callback: CurveCallback, arguments: Any, state: Any, *others: Any, **options: Any) -> None:
+            if state.global_step == CHECKPOINT_STEPS + 5 and not flag.exists():
+                flag.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            noted(callback)
+
+        CurveCallback.on_step_end = die  # type: ignore[method-assign,assignment]
+        return plain(settings)
+
+    return train_and_die
+
+
+def weights_of(model: Path) -> dict[str, Any]:
+    from safetensors.numpy import load_file
+
+    weights: dict[str, Any] = load_file(model / "model.safetensors")
+    return weights
+
+
+@pytest.mark.slow
+def test_a_driver_and_then_a_worker_are_killed_and_the_weights_are_those_of_an_undisturbed_training(
+    ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout: what is drawn in a step is drawn again."""
+    undisturbed, expected = train(config_of(base), tmp_path / "undisturbed")
+    kill_a_driver(base, tmp_path / "killed")
+    flag = tmp_path / "flag"
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "train_on_rank", dies_again(flag))
+        record, model = train(config_of(base), tmp_path / "killed")
+    assert flag.exists()
+    assert (undisturbed.resumed_at_step, record.resumed_at_step) == (0, CHECKPOINT_STEPS)
+    assert record.steps == undisturbed.steps
+    assert record.loss == undisturbed.loss
+    for name, values in weights_of(expected).items():
+        assert np.allclose(weights_of(model)[name], values, atol=1e-6), name
+    assert not (model / "checkpoints").exists()
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+def test_two_workers_go_on_where_the_driver_of_one_was_killed(
+    of_a_killed_worker: tuple[ModelRecord, Path], base: Path, tmp_path: Path
+) -> None:
+    copy = without_dropout(base, tmp_path)
+    kill_a_driver(copy, tmp_path / "killed")
+    record, model = train(config_of(copy, num_workers=2), tmp_path / "killed")
+    assert (record.resumed_at_step, record.world_size) == (CHECKPOINT_STEPS, 2)
+    for name, values in weights_of(of_a_killed_worker[1]).items():
+        assert np.allclose(weights_of(model)[name], values, atol=2e-4), name

@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers import TrainerCallback
 
-    from training.workers.trainer import CurveCallback, StreamTrainer
+    from training.workers.trainer import StreamTrainer
 
 
 def train_on_rank(settings: dict[str, Any]) -> Measured | Diverged:
@@ -54,18 +55,25 @@ def train_on_rank(settings: dict[str, Any]) -> Measured | Diverged:
 
 def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started: float) -> Measured | Diverged:
     rank = _set_up_rank(job)
+    from training.validation.averaging import Average
+    from training.validation.callback import RankView, ValidationCallback
     from training.workers.dropout import ByteDropout
+    from training.workers.step_seeds import StepSeeds
     from training.workers.trainer import CurveCallback, seconds_per_step
 
     resumed_at = first_step(checkpoint)  # read now: Ray Train removes this checkpoint when it has a newer one
     model = load_base(job.config, job.usage, job.base)
-    curve = CurveCallback(curve_actor)
+    curve, is_first = CurveCallback(curve_actor), rank.number == 0
+    average = Average(model, job.base_share if is_first else 0.0)
+    view = RankView(is_first, rank.device, rank.bf16, curve_actor)
+    validation = ValidationCallback(job, model, average, view, checkpoint)
+    callbacks = [curve, StepSeeds(job.config.seed, rank.number, job.earlier_steps), validation]
     with (
         reading_at_most(model, job.config.train_max_tokens),
         tempfile.TemporaryDirectory(prefix="synthmill-") as folder,
     ):
         loss = rank.choose_loss(model)
-        trainer = rank.make_trainer(model, loss, curve, Path(folder), resumed_at)
+        trainer = rank.make_trainer(model, loss, callbacks, Path(folder), resumed_at)
         loaded = time.perf_counter()
         with ByteDropout():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -73,7 +81,9 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
     losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     if curve.diverged:
         return curve.diverged
-    if rank.number == 0:
+    if is_first:
+        validation.take_best()
+        average.take()
         if not is_sound(model):
             return Diverged(trainer.state.global_step, losses[-1])
         save_model(model, job.output)
@@ -91,6 +101,7 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
         scale=softmax_scale(job.config, model),
         dimensions=model.get_embedding_dimension(),
         max_tokens=model.max_seq_length,
+        validation=validation.record(),
     )
 
 
@@ -126,9 +137,9 @@ class _Rank:
         return Loss.mnrl if is_plain else Loss.cached_mnrl
 
     def make_trainer(
-        self, model: SentenceTransformer, loss: Loss, curve: CurveCallback, folder: Path, first: int
+        self, model: SentenceTransformer, loss: Loss, callbacks: Sequence[TrainerCallback], folder: Path, first: int
     ) -> StreamTrainer:
-        """Builds the trainer of this rank, whose stream begins with step `first`."""
+        """Builds the trainer of this rank, whose stream begins with step `first`; checkpoints are handed on last."""
         from training.losses.build import build_loss
         from training.workers.trainer import CheckpointCallback, StreamTrainer, make_arguments
 
@@ -141,7 +152,7 @@ class _Rank:
             model=model,
             args=arguments,
             loss=build_loss(loss, config, model, world_size=self.world_size, on_cpu=on_cpu),
-            callbacks=[curve, CheckpointCallback()],
+            callbacks=[*callbacks, CheckpointCallback()],
         )
 
     def _batches(self, first: int) -> Iterator[pa.Table]:
