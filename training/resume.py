@@ -21,6 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from engine.storage.files import write_json
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def keep_checkpoints(output: Path, plan: Rows) -> int:
 
 
 def _describe(plan: Rows) -> dict[str, Any]:
-    rows = hashlib.sha256(plan.tobytes()).hexdigest()
+    rows = hashlib.sha256(np.ascontiguousarray(plan).data).hexdigest()
     return {"shape": list(plan.shape), "rows": rows, "libraries": {name: version(name) for name in _LIBRARIES}}
 
 

@@ -85,9 +85,9 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         place.logs().resolve(),
         steps,
         workers.threads,
-        share_of_base(config, base),
-        validation,
-        earlier.steps,
+        base_share=share_of_base(config, base),
+        validation=validation,
+        earlier_steps=earlier.steps,
     )
     outcome = train_on_workers(job, columns_for_training(rows, negatives), plan, workers, place)
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import pytest
 
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
+from engine.storage.store import finish
 from engine.storage.typed import from_json_values, to_json_values
 from tests.support.killed_training import (
     CHECKPOINT_STEPS,
@@ -28,9 +29,13 @@ from tests.support.killed_training import (
     without_dropout,
 )
 from tests.support.paths import ROOT
-from tests.support.training import Points, make_config, train, with_settings
+from tests.support.small_run import step_record
+from tests.support.training import Points, make_config, make_place, train, with_settings, write_documents
 from tests.support.waiting import PATIENCE_SECONDS
+from tests.training.validation.test_queries import hold_out
 from training.config import Loss
+from training.step import train_model
+from training.validation.config import ValidationConfig
 from training.workers import launch, worker
 from training.workers.job import TrainingJob
 
@@ -154,6 +159,37 @@ def test_a_base_for_dot_products_with_hard_negatives_is_trained_and_saved_as_one
     card = (output / "README.md").read_text()
     for part in ("compared by dot product", "`'query : '` (the base's own)", "`'word1 '` (the base's own)"):
         assert part in card
+
+
+def test_an_iteration_begins_with_what_the_one_before_measured_and_saved(
+    ray_session: None, base: Path, tmp_path: Path
+) -> None:
+    """The first is of two workers, of which one validates while the other waits."""
+    tracker, records = Points(), list[ModelRecord]()
+    inputs = {
+        "documents": write_documents(tmp_path / "documents"),
+        "examples": hold_out(tmp_path / "examples").path,
+    }
+    config = make_config(base, epochs=1, num_hard_negatives=1, validation=ValidationConfig(every=4))
+    for num_workers in (2, 1):
+        output = tmp_path / f"by-{num_workers}"
+        output.mkdir()
+        place = make_place(tmp_path, tracker)
+        records.append(train_model(replace(config, num_workers=num_workers), inputs, output, place))
+        finish(output, step_record("model", output, records[-1]))
+        inputs["model"] = output
+    first, second = records
+    assert (first.iteration, first.earlier_steps, first.changed_negatives) == (1, 0, None)
+    assert (second.iteration, second.earlier_steps) == (2, first.steps)
+    assert second.changed_negatives is not None
+    assert 0 < second.changed_negatives <= 1
+    assert (first.world_size, second.world_size, first.base_share) == (2, 1, 0.5)
+    assert first.validation
+    assert second.validation
+    assert [validated.step for validated in first.validation.curve] == [0, 4, first.steps]
+    assert second.validation.curve[0].ndcg == pytest.approx(first.validation.curve[-1].ndcg, abs=1e-6)
+    tracked = [step for _, point, step in tracker.points if "validation_ndcg_at_10" in point]
+    assert tracked == [0, 4, first.steps, first.steps, first.steps + 4, first.steps + second.steps]
 
 
 def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:

@@ -69,7 +69,8 @@ class ValidationConfig:
     max_queries: int = 200
     """Measures at most so many queries of each kind, drawn by hashes of their ids."""
     max_passages: int = 1_000
-    """Ranks at most so many passages: those that answer, and others drawn by hashes of their ids."""
+    """Ranks at most so many passages: those that answer, and others drawn by hashes of their ids; texts are cut as in
+    training (`train_max_tokens`)."""
 
     def __post_init__(self) -> None:
         """Refuses values that could only fail later, and judged queries that are named and not read."""
