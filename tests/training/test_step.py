@@ -170,7 +170,7 @@ def test_an_iteration_begins_with_what_the_one_before_measured_and_saved(
         "documents": write_documents(tmp_path / "documents"),
         "examples": hold_out(tmp_path / "examples").path,
     }
-    config = make_config(base, epochs=1, num_hard_negatives=1, validation=ValidationConfig(every=4))
+    config = make_config(base, epochs=1, num_hard_negatives=1, validation=ValidationConfig(every=3))
     for num_workers in (2, 1):
         output = tmp_path / f"by-{num_workers}"
         output.mkdir()
@@ -186,10 +186,10 @@ def test_an_iteration_begins_with_what_the_one_before_measured_and_saved(
     assert (first.world_size, second.world_size, first.base_share) == (2, 1, 0.5)
     assert first.validation
     assert second.validation
-    assert [validated.step for validated in first.validation.curve] == [0, 4, first.steps]
+    assert [validated.step for validated in first.validation.curve] == [0, 3, first.steps]
     assert second.validation.curve[0].ndcg == pytest.approx(first.validation.curve[-1].ndcg, abs=1e-6)
     tracked = [step for _, point, step in tracker.points if "validation_ndcg_at_10" in point]
-    assert tracked == [0, 4, first.steps, first.steps, first.steps + 4, first.steps + second.steps]
+    assert tracked == [0, 3, first.steps, first.steps, first.steps + 3, first.steps + second.steps]
 
 
 def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:
@@ -282,16 +282,12 @@ def test_two_workers_learn_what_one_learns(
     """
     if loss is Loss.auto:
         monkeypatch.setattr(launch, "train_on_rank", without_memory_on_rank_1())
-    from safetensors.numpy import load_file
-
     record_of_one, model_of_one = of_a_killed_worker
     record, model = train_without_dropout(base, tmp_path, loss, 2)
     assert (record_of_one.world_size, record.world_size) == (1, 2)
     assert (record_of_one.loss_kind, record.loss_kind) == ("mnrl", "mnrl" if loss is Loss.mnrl else "cached_mnrl")
     assert record_of_one.steps == record.steps
-    weights = load_file(model / "model.safetensors")
-    for name, expected in load_file(model_of_one / "model.safetensors").items():
-        assert np.allclose(expected, weights[name], atol=2e-4), name
+    check_weights(model, model_of_one, 2e-4)
     logs = sorted(file.name for file in (tmp_path / "store" / "logs").rglob("training-*.log"))
     assert logs == ["training-0.log", "training-1.log"]
 
@@ -335,18 +331,35 @@ def dies_again(flag: Path) -> Callable[[dict[str, Any]], object]:
     return train_and_die
 
 
-def weights_of(model: Path) -> dict[str, Any]:
+def check_weights(model: Path, expected: Path, atol: float) -> None:
     from safetensors.numpy import load_file
 
-    weights: dict[str, Any] = load_file(model / "model.safetensors")
-    return weights
+    weights = load_file(model / "model.safetensors")
+    for name, values in load_file(expected / "model.safetensors").items():
+        assert np.allclose(weights[name], values, atol=atol), name
 
 
+@pytest.mark.slow
+def test_where_a_driver_was_killed_another_one_goes_on(
+    of_a_killed_worker: tuple[ModelRecord, Path], base: Path, tmp_path: Path
+) -> None:
+    """The weights are those of the killed worker, which are held against an undisturbed training's above."""
+    copy = without_dropout(base, tmp_path)
+    kill_a_driver(copy, tmp_path / "killed")
+    record, model = train(config_of(copy), tmp_path / "killed")
+    assert record.resumed_at_step == CHECKPOINT_STEPS
+    assert (record.steps, record.loss) == (of_a_killed_worker[0].steps, of_a_killed_worker[0].loss)
+    check_weights(model, of_a_killed_worker[1], 1e-6)
+    assert not (model / "checkpoints").exists()
+
+
+@pytest.mark.soak
 @pytest.mark.slow
 def test_a_driver_and_then_a_worker_are_killed_and_the_weights_are_those_of_an_undisturbed_training(
     ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With dropout: what is drawn in a step is drawn again."""
+    (tmp_path / "undisturbed").mkdir()
     undisturbed, expected = train(config_of(base), tmp_path / "undisturbed")
     kill_a_driver(base, tmp_path / "killed")
     flag = tmp_path / "flag"
@@ -355,11 +368,8 @@ def test_a_driver_and_then_a_worker_are_killed_and_the_weights_are_those_of_an_u
         record, model = train(config_of(base), tmp_path / "killed")
     assert flag.exists()
     assert (undisturbed.resumed_at_step, record.resumed_at_step) == (0, CHECKPOINT_STEPS)
-    assert record.steps == undisturbed.steps
-    assert record.loss == undisturbed.loss
-    for name, values in weights_of(expected).items():
-        assert np.allclose(weights_of(model)[name], values, atol=1e-6), name
-    assert not (model / "checkpoints").exists()
+    assert (record.steps, record.loss) == (undisturbed.steps, undisturbed.loss)
+    check_weights(model, expected, 1e-6)
 
 
 @pytest.mark.soak
@@ -371,5 +381,4 @@ def test_two_workers_go_on_where_the_driver_of_one_was_killed(
     kill_a_driver(copy, tmp_path / "killed")
     record, model = train(config_of(copy, num_workers=2), tmp_path / "killed")
     assert (record.resumed_at_step, record.world_size) == (CHECKPOINT_STEPS, 2)
-    for name, values in weights_of(of_a_killed_worker[1]).items():
-        assert np.allclose(weights_of(model)[name], values, atol=2e-4), name
+    check_weights(model, of_a_killed_worker[1], 2e-4)
