@@ -17,8 +17,10 @@ class Validated:
     ndcg: float
     difference: float
     """To that of step 0."""
-    ci99: tuple[float, float]
-    """The 99 % interval of the difference, by document, or by query where it is a judged one."""
+    low: float
+    """The lower bound of the difference's 99 % interval, which is by document, or by query where it is a judged one."""
+    high: float
+    """The upper bound."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ValidationRecord:
     """How many of the queries are judged development queries."""
     passages: int
     """The passages that were ranked, so that figures are higher than those of a search among all."""
-    curve: tuple[Validated, ...]
+    curve: list[Validated]
     """One entry for each validation, from step 0 on."""
     kept_step: int
     """The step whose weights became the model."""

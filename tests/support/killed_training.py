@@ -1,9 +1,7 @@
 """A driver of the model step that kills itself, -9, when training has a checkpoint and is a step further.
 
-    python tests/support/killed_training.py RAY_ADDRESS BASE FOLDER
-
-In: a Ray that runs already, so that no other one has to start. Out: in FOLDER what the driver left. Another start of
-the same training, in the tests, goes on from there.
+In: a Ray that runs already, so that no other one has to start. Out: a folder with what the driver left. Another start
+of the same training, in the tests, goes on from there.
 """
 
 from __future__ import annotations
@@ -11,14 +9,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from engine.runtime.cluster import ClusterConfig, start_ray
 from tests.support.training import make_config, train
@@ -88,13 +83,10 @@ def _die_with_the_checkpoint(snapshot: Path) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(address: str, base: Path, folder: Path) -> None:
-    """Trains until there is a checkpoint."""
+def main(address: str, base_folder: str, output: str) -> None:
+    """Trains until there is a checkpoint, on the Ray at an address."""
+    base, folder = Path(base_folder), Path(output)
     start_ray(ClusterConfig(address=address), folder / "logs")
     launch.train_on_rank = waiting_behind_the_checkpoint()  # type: ignore[assignment]
     threading.Thread(target=_die_with_the_checkpoint, args=(snapshot_of(folder),), daemon=True).start()
     train(config_of(base), folder)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

@@ -297,10 +297,11 @@ def kill_a_driver(base: Path, folder: Path) -> None:
     import ray
 
     folder.mkdir()
-    script, address = ROOT / "tests" / "support" / "killed_training.py", ray.get_runtime_context().gcs_address
+    code = "import sys; from tests.support.killed_training import main; main(*sys.argv[1:])"
+    address = ray.get_runtime_context().gcs_address
     ended = subprocess.run(
-        [sys.executable, str(script), address, str(base), str(folder)],
-        cwd=folder,
+        [sys.executable, "-c", code, address, str(base), str(folder)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -119,7 +119,7 @@ class ValidationCallback(TrainerCallback):
             len(self._plan.queries),
             self._plan.num_judged,
             len(self._plan.passages),
-            tuple(self._curve),
+            [*self._curve],
             kept.step,
             self._stopped_by,
         )
@@ -143,7 +143,7 @@ class ValidationCallback(TrainerCallback):
             self._first = values
         differences = values - self._first
         score, difference = mean(self._plan, values), mean(self._plan, differences)
-        self._curve.append(Validated(step, score, difference, interval(self._plan, differences, _LEVEL)))
+        self._curve.append(Validated(step, score, difference, *interval(self._plan, differences, _LEVEL)))
         if self._settings.keep is Keep.best and self._best_number() == len(self._curve) - 1:
             self._best = trained_weights(self._model)
         self._rank.curve.add.remote(ValidationPoint(step, score))
@@ -170,7 +170,7 @@ class ValidationCallback(TrainerCallback):
         return int(np.argmax([validated.ndcg for validated in self._curve]))
 
     def _reason_to_stop(self) -> str:
-        if self._curve[-1].ci99[1] < 0:
+        if self._curve[-1].high < 0:
             return HARM
         patience = self._settings.patience
         is_stale = patience is not None and len(self._curve) - 1 - self._best_number() >= patience

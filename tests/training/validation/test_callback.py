@@ -77,7 +77,7 @@ def test_it_is_measured_when_it_is_due_and_the_driver_is_told(base: Path) -> Non
     assert record
     assert [validated.step for validated in record.curve] == [0, 2]
     assert record.curve[0].difference == 0.0
-    assert record.curve[0].ci99 == (0.0, 0.0)
+    assert (record.curve[0].low, record.curve[0].high) == (0.0, 0.0)
     assert 0.1 < record.curve[0].ndcg < 1
     assert training.points == [ValidationPoint(validated.step, validated.ndcg) for validated in record.curve]
     assert (record.queries, record.passages, record.judged) == (COUNT, COUNT, 0)
@@ -94,7 +94,7 @@ def test_a_model_that_is_harmed_stops_and_no_checkpoint_is_made_of_it(base: Path
     record = training.callback.record()
     assert record
     assert record.stopped_by == HARM
-    assert record.curve[-1].ci99[1] < 0
+    assert record.curve[-1].low < record.curve[-1].difference < record.curve[-1].high < 0
 
 
 def test_what_is_measured_is_what_would_be_saved(base: Path) -> None:

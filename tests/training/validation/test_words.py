@@ -10,7 +10,7 @@ from engine.artifacts.validation import Validated, ValidationRecord
 from tests.support.training import make_place
 from training.validation.words import curve_sentence, tell_curve
 
-CURVE = tuple(Validated(step, 0.4 + step / 100, step / 100, (-0.1, 0.1)) for step in (0, 5, 9))
+CURVE = [Validated(step, 0.4 + step / 100, step / 100, -0.1, 0.1) for step in (0, 5, 9)]
 RECORD = ValidationRecord(70, 10, 240, CURVE, 9, "")
 
 
