@@ -47,7 +47,7 @@ def advice_with_reason(report: Report) -> str:
     """Says what to search with, and what it rests on, in a few lines of a terminal; without a choice, the decision."""
     choice = report.choice
     if choice is None:
-        return f"{advice(report)}. {report.decision.why}"
+        return f"{advice(report)}. {decision_reason(report)}"
     assert report.recommendation, "a choice is part of it"
     tuned = f"; {_about_tuned(choice)}" if choice.tuning else ""
     start = f"{advice(report)} ({_chosen_on(choice)}){tuned}."
@@ -96,10 +96,23 @@ def tuning_sentence(choice: Choice) -> str:
 
 
 def harm_title(report: Report) -> str:
-    """Says what the decision between the two models alone came to."""
-    if report.decision.model == "tuned":
-        return "Alone, the tuned model passes the check for harm"
-    return "Alone, the tuned model does not pass the check for harm"
+    """Says what the check for harm came to, of the models alone and with words."""
+    decision = report.decision
+    alone = (decision.model_alone or decision.model) == "tuned"
+    if decision.fused is None:
+        return f"Alone, the tuned model {_passes(alone)} the check for harm"
+    fused = decision.fused.is_harmless
+    if alone == fused:
+        return f"The tuned model {_passes(alone)} the check for harm, alone {'and' if alone else 'or'} with words"
+    return (
+        f"Alone, the tuned model {_passes(alone)} the check for harm; with words it {'does' if fused else 'does not'}"
+    )
+
+
+def decision_reason(report: Report) -> str:
+    """Says what the decision rests on, with the figures of the models alone and with words."""
+    fused = report.decision.fused
+    return f"{report.decision.why} {fused.why}" if fused else report.decision.why
 
 
 def warning(choice: Choice) -> str:
@@ -195,6 +208,10 @@ def p_value(p: float | None) -> str:
 def _chosen_on(choice: Choice) -> str:
     judged = f"{choice.judged:,} judged queries and on " if choice.judged else ""
     return f"chosen on {judged}{choice.synthetic:,} synthetic queries of {choice.documents:,} documents"
+
+
+def _passes(is_harmless: bool) -> str:
+    return "passes" if is_harmless else "does not pass"
 
 
 def _about_tuned(choice: Choice) -> str:

@@ -28,6 +28,19 @@ CHOSEN = "(chosen)"
 
 
 @dataclass(frozen=True)
+class Harmless:
+    """Whether the decision lets the tuned encoder pass.
+
+    Attributes:
+        by_all: by all held-out queries.
+        folds: by those without each fold in turn.
+    """
+
+    by_all: bool
+    folds: Sequence[bool]
+
+
+@dataclass(frozen=True)
 class Selection:
     """A system that was chosen, and the weight at which both models with words stand beside it.
 
@@ -69,8 +82,7 @@ def select(
     weights: Sequence[tuple[float, float]],
     held_out: HeldOut | None,
     bootstrap: Bootstrap,
-    *,
-    is_harmless: bool,
+    harmless: Harmless,
 ) -> list[Selection]:
     """Chooses without each fold in turn.
 
@@ -79,7 +91,7 @@ def select(
         weights: what `weights_of` gave for the same evidence.
         held_out: what both encoders reach at these weights; None where nothing was held out.
         bootstrap: how intervals are drawn.
-        is_harmless: whether the decision lets the tuned encoder pass.
+        harmless: whether the decision lets the tuned encoder pass, without each fold.
     """
     selections = []
     for fold, (weight, inside) in enumerate(weights[1:]):
@@ -87,7 +99,7 @@ def select(
         tuning = None
         if held_out and len(part.synthetic[0].values):
             tuning = held_out.without(fold).gain(weight, part.shares, bootstrap)
-        selections.append(Selection(model_of(tuning, is_harmless=is_harmless), weight, inside))
+        selections.append(Selection(model_of(tuning, is_harmless=harmless.folds[fold]), weight, inside))
     return selections
 
 

@@ -1,15 +1,18 @@
 """Base or tuned: a model that does harm is not promoted.
 
 In: the queries of held-out documents *from before the round-trip filter* (those that passed it are, by construction,
-the ones the base model already finds) and both models' rankings for them. Out: which model to use, and why, in one
-sentence. Judged questions never take part, so what the report says about them stays an honest measurement.
+the ones the base model already finds), and both models' rankings for them, alone and together with words. Out: which
+model to use, and why, in a sentence for each. Most people search by both, and a model that finds better what words find
+anyway adds nothing there, or harms: so tuned with words has to pass beside base with words too. Judged questions never
+take part, so what the report says about them stays an honest measurement.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
-from eval.report import Decision
+from eval.report import Decision, FusedCheck
 from eval.retrieval.figures import Resamples
 from eval.retrieval.metrics import HEADLINE
 from eval.significance import DifferenceFigures
@@ -19,6 +22,9 @@ LEAST_DOCUMENTS = 5
 """With fewer documents than this a model is not promoted: two that happen to agree give an interval of no width."""
 TOLERATED = 0.1
 """The rank of a query's document may be longer by this share, as a geometric mean. Chosen with benchmarks/harm.py."""
+FUSED_WEIGHT = 0.5
+"""The weight of words at which both models with words are compared: the one that is searched with where nothing speaks
+against it, and no choice, so that nothing was chosen by the queries that decide."""
 
 
 def decide(held_out: Resamples, level: float) -> Decision:
@@ -41,15 +47,40 @@ def decide(held_out: Resamples, level: float) -> Decision:
             "No query of a held-out document was left to compare the two models on, "
             "so nothing shows that the tuned one does no harm; the base model stays."
         )
-        return Decision("base", why, HEADLINE, queries, difference, documents, rank)
-    means = {name: held_out.systems[name][HEADLINE].mean for name in ("base", "tuned")}
+        return Decision("base", why, HEADLINE, queries, difference, documents, rank, model_alone="base")
+    means = _means(held_out)
     model, verdict = _verdict(difference, rank, documents)
     why = (
         f"On {_count(queries, documents)}, never trained on, tuned reaches an nDCG@10 of {means['tuned']:.3f} and base "
         f"{means['base']:.3f}: a difference of {signed(difference.mean)}, {100 * level:g} % interval by document "
         f"{signed(difference.low)} to {signed(difference.high)}; {verdict}."
     )
-    return Decision(model, why, HEADLINE, queries, difference, documents, rank)
+    return Decision(model, why, HEADLINE, queries, difference, documents, rank, model_alone=model)
+
+
+def with_fused(decision: Decision, fused: Resamples, level: float) -> Decision:
+    """Holds tuned with words against base with words too, by the rule for the models alone; both have to be passed.
+
+    Args:
+        decision: that between the models alone.
+        fused: the means of both models with words at `FUSED_WEIGHT` on the same queries, under the names of the models.
+        level: level of the interval that decides.
+    """
+    if not decision.queries:
+        return decision
+    difference, rank, means = fused.difference[HEADLINE].figures(level), fused.rank.figures(level), _means(fused)
+    model, verdict = _verdict(difference, rank, fused.difference[HEADLINE].clusters)
+    why = (
+        f"With words (weight {FUSED_WEIGHT:g}), tuned reaches {means['tuned']:.3f} and base {means['base']:.3f} on the "
+        f"same queries: a difference of {signed(difference.mean)}, {signed(difference.low)} to "
+        f"{signed(difference.high)}; {verdict}."
+    )
+    check = FusedCheck(model == "tuned", why, FUSED_WEIGHT, means["base"], means["tuned"], difference, rank)
+    return replace(decision, model="tuned" if decision.model == model == "tuned" else "base", fused=check)
+
+
+def _means(resamples: Resamples) -> dict[str, float]:
+    return {name: resamples.systems[name][HEADLINE].mean for name in ("base", "tuned")}
 
 
 def _count(queries: int, documents: int) -> str:

@@ -18,6 +18,7 @@ from eval.asking.systems import is_asked
 from eval.crossfit import Chosen
 from eval.data_quality.meaning import MeaningFigures, describe_meaning
 from eval.decision import decide
+from eval.harmless import check_with_words, fuse_models, harmless_in_folds
 from eval.query_log import LogFigures, describe_log, log_queries
 from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommend
 from eval.report import Decision, Recommendation
@@ -109,12 +110,15 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         answering = [remembered[system.name] for system in systems if not is_asked(system)]
         log = describe_log(config, answering, corpus, list(held_out.benchmark.queries.values()))
     evaluation = conclude(config, corpus, judged, held_out, {}, analyser=analyser.name)
-    evaluation = replace(evaluation, log=log)
+    bootstrap, original_of = Bootstrap(config.resamples, config.seed), corpus.original_of
+    fused = fuse_models(named, held_out, config.k)
+    decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, original_of)
+    evaluation = replace(evaluation, log=log, decision=decision)
     if config.choice_queries:
         place.console.step("report", "choosing how to search")
         seen = choice_queries(config, inputs, benchmark)
-        is_harmless = evaluation.decision.model == "tuned"
-        chosen = named.choose(seen, Bootstrap(config.resamples, config.seed), is_harmless=is_harmless)
+        harmless = harmless_in_folds(decision, (held_out, fused), config.decision_level, bootstrap, original_of)
+        chosen = named.choose(seen, bootstrap, harmless)
         evaluation = with_recommendation(config, evaluation, named, chosen, len(seen.synthetic.queries))
         evaluation = replace(evaluation, meaning=describe_choice_queries(seen, systems))
         systems += named.with_words(chosen.inside) if chosen else []

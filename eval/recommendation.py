@@ -17,7 +17,7 @@ from engine.search.fusion import FusedSystem, Part
 from engine.search.systems import System
 from eval.choice import THINNING, Evidence, HeldOut, choose
 from eval.comparisons import compare_systems
-from eval.crossfit import CHOSEN, MODELS, Chosen, crossfitted, select, weights_of
+from eval.crossfit import CHOSEN, MODELS, Chosen, Harmless, crossfitted, select, weights_of
 from eval.decision import LEAST_DOCUMENTS
 from eval.report import Choice, Recommendation, SystemFigures
 from eval.retrieval.benchmark import Benchmark
@@ -68,13 +68,13 @@ class CorpusSystems:
         """Returns the same systems, which prepare a list of queries only once."""
         return {name: RememberedSystem(system) for name, system in self.systems.items()}
 
-    def choose(self, queries: ChoiceQueries, bootstrap: Bootstrap, *, is_harmless: bool) -> Chosen | None:
+    def choose(self, queries: ChoiceQueries, bootstrap: Bootstrap, harmless: Harmless) -> Chosen | None:
         """Chooses by words, base, or both, and base or tuned; None where queries of too few documents are there.
 
         Args:
             queries: what to choose by.
             bootstrap: how intervals are drawn.
-            is_harmless: whether the decision lets the tuned model pass.
+            harmless: whether the decision lets the tuned model pass, by all queries and without each fold.
         """
         sources = queries.synthetic.sources.values()
         if len({self.corpus.original_of.get(name, name) for name in sources}) < LEAST_DOCUMENTS:
@@ -83,8 +83,8 @@ class CorpusSystems:
         evidence = Evidence(self._sets(queries.synthetic, "base"), self._agreement(queries.real), judged)
         weights = weights_of(evidence)
         held_out = self._held_out(queries, sorted({weight for weight, _ in weights}))
-        choice = choose(evidence, bootstrap, held_out, is_harmless=is_harmless)
-        folds = select(evidence, weights, held_out, bootstrap, is_harmless=is_harmless)
+        choice = choose(evidence, bootstrap, held_out, is_harmless=harmless.by_all)
+        folds = select(evidence, weights, held_out, bootstrap, harmless)
         return Chosen(choice, weights[0][1], folds)
 
     def crossfit(self, benchmark: Benchmark, chosen: Chosen) -> dict[str, Floats]:

@@ -81,6 +81,26 @@ class TrainingFigures:
 
 
 @dataclass(frozen=True)
+class FusedCheck:
+    """The check for harm of both models with words: tuned with words against base with words."""
+
+    is_harmless: bool
+    """Whether the tuned model passes it."""
+    why: str
+    """One sentence with the figures."""
+    weight: float
+    """The weight of words, 0 to 1; that of meaning is what is left to 1."""
+    base: float
+    """Mean nDCG@10 of base with words on the held-out queries."""
+    tuned: float
+    """The same of tuned with words."""
+    difference: DifferenceFigures
+    """Tuned minus base, each with words; the interval is by document."""
+    rank: DifferenceFigures
+    """How many times better tuned with words ranks the documents, as log2."""
+
+
+@dataclass(frozen=True)
 class Decision:
     """The model to use, base or tuned, and what that choice rests on."""
 
@@ -97,6 +117,11 @@ class Decision:
     """Number of documents that those queries were written from, copies counted once; 0 in reports from before that."""
     rank: DifferenceFigures | None = None
     """How many times better tuned ranks those documents, as log2; None in reports from before that was decided by."""
+    fused: FusedCheck | None = None
+    """The same check of both models with words, which has to be passed too; None where nothing was held out, and in
+    reports from before there was one."""
+    model_alone: str = ""
+    """The model that the check of both alone leads to; empty in reports from before there was another one."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.artifacts.draws import draw_rows
 from engine.artifacts.examples import ExamplesFolder
 from engine.errors import BrokenInvariantError
 from engine.search.stored_queries import StoredQueriesSystem
 from engine.search.systems import DenseSystem
-from eval.draws import draw_rows
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

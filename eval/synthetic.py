@@ -14,13 +14,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.artifacts.examples import ExamplesFolder
-from eval.draws import draw_rows
+from engine.artifacts.draws import draw_rows
+from engine.artifacts.examples import COUNTED_REASONS, ExamplesFolder
 from eval.report import HELD_OUT
 from eval.retrieval.benchmark import Benchmark, make_benchmark
 
-COUNTED_REASONS = ("round_trip", "max_per_passage")
-"""Reasons of the round trip and of what follows it: samples rejected for them count here as the kept ones do."""
 SYNTHETIC = "synthetic"
 """Name of the collection of synthetic queries about all documents."""
 

@@ -141,6 +141,7 @@ def _settings(job: TrainingJob, measured: Measured) -> dict[str, object]:
     settings: dict[str, object] = {
         "family": config.family.value,
         "loss": measured.loss.value,
+        "share of the base's weights": f"{job.base_share:g}",
         "batch size": config.batch_size,
         "learning_rate": f"{config.learning_rate:.3g}",
         "steps": measured.steps,

@@ -19,6 +19,7 @@ from engine.runtime.identity import fields_of, placement
 from engine.search.pooling import Pooling
 from training.families.lora import LoraConfig
 from training.losses.settings import LossSettings
+from training.validation.config import ValidationConfig
 
 if TYPE_CHECKING:
     from engine.search.usage import Usage
@@ -29,7 +30,7 @@ GUIDE_KEY = "model.guide"
 """The config key that names the guide, for messages."""
 HIGHEST_RATE = 1.0
 """A learning rate beyond this is a slip, such as 2e5 for 2e-5."""
-_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "checkpoint_steps")
+_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "iterations", "checkpoint_steps")
 _NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "max_failures")
 
 
@@ -115,7 +116,15 @@ class ModelConfig(LossSettings):
     learning_rate: float = 4e-5
     """The highest learning rate, for steps of `batch_size` pairs; for smaller steps see `with_batch_size`."""
     epochs: int = 3
-    """Training passes over the examples so many times."""
+    """Training passes over the examples so many times, in each iteration."""
+    iterations: int = 1
+    """After each iteration hard negatives are mined anew, with the model that it made, and the next one goes on from
+    there with a fresh optimizer. Each is a step of its own; the last one's model is that of the run."""
+    base_share: float | None = None
+    """The finished weights are (1 - base_share) * tuned + base_share * those that training began with (in a later
+    iteration: of the one before). Null is what fits: 0.5 where the base is a sentence-transformers model, which keeps
+    most of the gain and takes most of the harm away; 0 where it is a plain language model that never made vectors for
+    search, or gets a new head."""
     batch_size: int = 128
     """A step has so many pairs over all workers, and ranks each query against the passages of all of them. It has
     fewer where there are so few examples that an epoch would have less than five steps."""
@@ -145,6 +154,8 @@ class ModelConfig(LossSettings):
     """Mining ends at this rank of the base's ranking."""
     hard_negative_margin: float = 0.95
     """A passage that scores more than this share of the query's own passage may be an answer and is not taken."""
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    """What is measured while the model trains, and what follows from it."""
     precision: Precision = Precision.auto
     """The arithmetic of the forward pass; weights and optimizer are fp32 always."""
     seed: int = II("seed")
@@ -165,12 +176,15 @@ class ModelConfig(LossSettings):
             self._check(name, getattr(self, name) >= 1, "1 or more")
         self._check("batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
         self._check("learning_rate", 0 < self.learning_rate <= HIGHEST_RATE, "more than 0, and at most 1, such as 4e-5")
+        self._check("base_share", self.base_share is None or 0 <= self.base_share < 1, "0 or more, and less than 1")
         self._check("warmup_share", 0 <= self.warmup_share < 1, "0 or more, and less than 1")
         self._check("hard_negative_margin", 0 < self.hard_negative_margin <= 1, "more than 0, and at most 1")
         for name in _NOT_NEGATIVE:
             self._check(name, getattr(self, name) >= 0, "0 or more")
         is_range = 1 <= self.hard_negative_first_rank <= self.hard_negative_last_rank
         self._check("hard_negative_first_rank", is_range, "a rank from 1 to model.hard_negative_last_rank")
+        mines = self.iterations == 1 or self.num_hard_negatives >= 1
+        self._check("iterations", mines, "1, or set model.num_hard_negatives, which each iteration mines anew")
         workers = max(self.num_workers, 1)
         self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
         self._check_family()
@@ -186,6 +200,10 @@ class ModelConfig(LossSettings):
         self._refuse("lora.rank", is_adapter and self.lora.rank > 0, f"{kind}has one layer that is trained", "0")
         is_apart = self.lora.rank > 0 and not self.lora.merge
         self._refuse("lora.merge", is_scorer and is_apart, f"{kind}has a head that is trained too", "true")
+        is_other = self.family is not Family.bi_encoder
+        what = f"{kind}has weights that its base has not"
+        self._refuse("base_share", is_other and bool(self.base_share), what, "null")
+        self._refuse("iterations", is_other and self.iterations > 1, f"{kind}mines nothing by its vectors", "1")
         self._refuse("label", self.family is not Family.classifier and bool(self.label), f"{kind}has no labels", "''")
 
     def _refuse(self, name: str, is_refused: bool, what: str, allowed: str) -> None:

@@ -23,11 +23,16 @@ from engine.models.resolve import resolve_model
 from training.batches.plan import RowKeys, fitting_batch_size, plan_epochs, preferred_batch_size
 from training.card import write_card
 from training.config import BASE_KEY, SCORERS, Family, Loss
+from training.iterations import changed_share, earlier_iterations, write_negatives
 from training.labels import read_labelled
 from training.losses.combinations import meant_loss
 from training.negatives import NO_NEGATIVES, mine_negatives
 from training.requirements import check_examples
+from training.resume import CHECKPOINTS, keep_checkpoints
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys, too_few_rows
+from training.validation.averaging import share_of_base
+from training.validation.queries import plan_validation
+from training.validation.words import tell_curve
 from training.workers.job import Diverged, TrainingJob
 from training.workers.launch import choose_workers, train_on_workers
 
@@ -35,9 +40,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.runtime.place import Place
-    from training.batches.plan import Rows
+    from training.batches.plan import RowKeys, Rows
     from training.config import ModelConfig
-    from training.negatives import Negatives
     from training.workers.job import Measured
     from training.workers.launch import WorkerGroup
 
@@ -47,8 +51,9 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
 
     Args:
         config: how the base is tuned.
-        inputs: the folders "documents" (read for hard negatives only), "examples", and "teacher" where there is one.
-        output: an empty folder that becomes that of the model.
+        inputs: the folders "documents" (read for hard negatives and validation only), "examples", and "teacher" where
+            there is one; in a later iteration "model", that of the one before.
+        output: a folder that becomes that of the model; checkpoints that an earlier start left there are gone on from.
         place: the machine, whose Ray is started.
 
     Raises:
@@ -61,6 +66,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     is_classifier = config.family is Family.classifier
     form = examples.form()
     check_examples(config, form, has_teacher="teacher" in inputs)
+    earlier = earlier_iterations(inputs)
     rows, labels = read_labelled(config, examples) if is_classifier else (read_rows(examples), None)
     loss = meant_loss(config.family, config.loss, form, several_labels=bool(labels and labels.several))
     place.start_ray()
@@ -68,22 +74,44 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     negatives = NO_NEGATIVES
     if config.num_hard_negatives:
         documents, held_out = DocumentsFolder(inputs["documents"]), held_out_documents(examples)
-        negatives = mine_negatives(config, rows, documents, held_out, place)
-    plan = _plan(config, rows, negatives, workers, place)
-    steps, batch_size = plan.shape
+        negatives = mine_negatives(earlier.searching(config), rows, documents, held_out, place)
+    # Scores are of one row each: no row is a negative of another.
+    keys = RowKeys.without_rules(rows.num_rows) if config.family in SCORERS else row_keys(rows, negatives)
+    plan = _plan(config, rows, keys, workers, place, first_epoch=earlier.count * config.epochs)
+    (steps, batch_size), output = plan.shape, output.resolve()
+    done = keep_checkpoints(output, plan)
+    going_on = f", going on after step {done:,}" if done else ""
+    what = f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}"
+    place.console.step("model", f"{earlier}{what}{going_on}")
     fitted = replace(config.with_batch_size(batch_size), loss=config.loss if loss is Loss.mnrl else loss)
-    place.console.step("model", f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}")
+    validation = plan_validation(config, inputs, plan.shape, place, form)
     prepared = time.perf_counter()
     table = rows if labels else columns_for_training(rows, negatives, loss)
-    columns, logs = tuple(table.column_names), place.logs().resolve()
-    job = TrainingJob(fitted, usage, base, output.resolve(), logs, steps, workers.threads, columns, labels)
+    job = TrainingJob(
+        fitted,
+        usage,
+        earlier.model or base,
+        output,
+        place.logs().resolve(),
+        steps,
+        workers.threads,
+        tuple(table.column_names),
+        labels,
+        base_share=share_of_base(config, base),
+        validation=validation,
+        earlier_steps=earlier.steps,
+    )
     outcome = train_on_workers(job, table, plan, workers, place)
-    shutil.rmtree(output / "checkpoints", ignore_errors=True)
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
     if isinstance(outcome, Diverged):
         raise _divergence(outcome, config, steps)
     seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
     write_card(job, rows, outcome)
-    return _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
+    write_negatives(output, keys.negative_passages)
+    tell_curve(outcome.validation, place)
+    record = _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
+    changed = changed_share(keys.negative_passages, earlier)
+    return replace(record, iteration=earlier.count + 1, changed_negatives=changed)
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:
@@ -96,17 +124,21 @@ def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> Us
     return UserError(what, where=rate, remedy=remedy)
 
 
-def _plan(config: ModelConfig, rows: pa.Table, negatives: Negatives, workers: WorkerGroup, place: Place) -> Rows:
-    """Plans the batches of all epochs, smaller than configured where the rows allow no other."""
-    # Scores are of one row each: no row is a negative of another.
-    keys = RowKeys.without_rules(rows.num_rows) if config.family in SCORERS else row_keys(rows, negatives)
+def _plan(
+    config: ModelConfig, rows: pa.Table, keys: RowKeys, workers: WorkerGroup, place: Place, *, first_epoch: int
+) -> Rows:
+    """Plans the batches of all epochs, smaller than configured where the rows allow no other.
+
+    The epochs of an iteration count on from those of the ones before, so that their batches are other ones.
+    """
     preferred = preferred_batch_size(rows.num_rows, config.batch_size) // workers.size * workers.size
     size = fitting_batch_size(keys, batch_size=preferred, world_size=workers.size, seed=config.seed)
     if size < 2:
         raise too_few_rows(rows)
     if size < preferred:
         place.console.warn(f"batches of {size} rows instead of {preferred}: too few documents")
-    return plan_epochs(keys, batch_size=size, world_size=workers.size, seed=config.seed, epochs=config.epochs)
+    planned = {"batch_size": size, "world_size": workers.size, "seed": config.seed}
+    return plan_epochs(keys, **planned, epochs=config.epochs, first_epoch=first_epoch)
 
 
 def _phases(measured: Measured, *, prepare: float, total: float) -> dict[str, float]:
@@ -137,6 +169,9 @@ def _record(
         resumed_at_step=measured.resumed_at_step,
         random_negatives=num_random,
         seconds=seconds,
+        base_share=job.base_share,
+        earlier_steps=job.earlier_steps,
+        validation=measured.validation,
     )
 
 

@@ -26,6 +26,9 @@ from engine.storage.typed import from_json_values
 
 KEPT_FILE = "kept.parquet"
 REJECTED_FILE = "rejected.parquet"
+COUNTED_REASONS = ("round_trip", "max_per_passage")
+"""Reasons of the round trip and of what follows it: held-out queries that were rejected for them are measured on as the
+kept ones are, since the round trip keeps what the base model already finds."""
 
 _BATCH_ROWS = 1 << 16
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.artifacts.validation import ValidationRecord
 from engine.storage.store import read_record
 from engine.storage.typed import from_json_values
 
@@ -45,6 +46,16 @@ class ModelRecord:
     """Time of each phase."""
     family: str = "bi_encoder"
     """What was made of the base; see `training.config.Family`."""
+    base_share: float = 0.0
+    """The share of the weights that training began with in the finished ones."""
+    iteration: int = 1
+    """The number of the iteration, from 1."""
+    earlier_steps: int = 0
+    """The steps of earlier iterations, together."""
+    changed_negatives: float | None = None
+    """The share of hard negatives that their row did not have in the iteration before; None in the first one."""
+    validation: ValidationRecord | None = None
+    """What was measured while the model trained; None where nothing was."""
 
 
 @dataclass(frozen=True)

@@ -19,13 +19,13 @@ from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
 from engine.pipeline.given import trained_on
 from engine.pipeline.model import check_model
+from engine.pipeline.training import check_development, model_steps
 from engine.prompts.config import RoundConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.step import ROUND_ZERO, Refusal, Step
 from engine.samples.config import SamplesConfig
 from eval.step import evaluate_model
-from training.step import train_model
 
 
 class Curated(NamedTuple):
@@ -70,11 +70,12 @@ def adaptation(config: RunConfig) -> list[Step]:
     answers = [step for step in asked if step.noun == "samples"]
     first, last = trained_on(config, documents, examples)
     every = [documents, *first, *every[1:], *last]
-    model = Step("model", train_model, config.model, (documents, *(last or [examples])))
+    check_development(config)
+    *iterations, model = model_steps(config.model, (documents, *(last or [examples])))
     reported = (documents, prompts, samples, examples, model, *answers)
     report = Step("report", evaluate_model, with_scores(config), reported)
     system = Step("system", hand_over, config.system, (documents, model, report))
-    return [*every, *asked, model, report, system]
+    return [*every, *asked, *iterations, model, report, system]
 
 
 def round_zero(config: RunConfig, documents: Step) -> list[Step]:

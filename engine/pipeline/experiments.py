@@ -13,6 +13,7 @@ from engine.examples.subset.step import take_share
 from engine.pipeline.adaptation import curated
 from engine.pipeline.config import RunConfig
 from engine.pipeline.model import check_model
+from engine.pipeline.training import check_development, model_steps
 from engine.runtime.step import POINTS, SIZES, Step
 from eval.chunk_sizes.config import ChunkSize, ChunkSizesPlan
 from eval.chunk_sizes.step import measure_chunk_sizes
@@ -20,7 +21,6 @@ from eval.learning_curve.config import BASE, LearningCurvePlan, point_name
 from eval.learning_curve.step import draw_learning_curve
 from eval.scores.config import ScoresConfig
 from eval.scores.step import score_model
-from training.step import train_model
 
 
 def chunk_sizes(config: RunConfig) -> list[Step]:
@@ -45,6 +45,7 @@ def learning_curve(config: RunConfig) -> list[Step]:
     The model of all documents and the first seed is that of `adaptation`, so that the two share it.
     """
     check_model(config)
+    check_development(config)
     every, documents, prompts, samples, examples = curated(config)
     settings = config.learning_curve
     scoring, base = ScoresConfig(settings.weight, config.report), (documents, prompts, examples)
@@ -61,10 +62,10 @@ def learning_curve(config: RunConfig) -> list[Step]:
         for seed in range(settings.seeds):
             point = point_name(share, seed)
             where, seeded = f"{POINTS}/{point}", replace(config.model, seed=config.model.seed + seed)
-            model = Step("model", train_model, seeded, (documents, subset), part_of=where)
+            *iterations, model = model_steps(seeded, (documents, subset), where)
             read = (documents, prompts, subset, model)
             scores.append(Step("scores", score_model, scoring, read, name=point, part_of=where))
-            trained += [model, scores[-1]]
+            trained += [*iterations, model, scores[-1]]
     plan = LearningCurvePlan(settings, config.report)
     curve = Step("learning_curve", draw_learning_curve, plan, (documents, samples, examples, *subsets, *scores))
     return [*every, scores[0], *trained, curve]

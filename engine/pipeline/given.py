@@ -16,8 +16,8 @@ from engine.given.mix.config import MixConfig
 from engine.given.mix.step import mix_examples
 from engine.given.step import read_given
 from engine.pipeline.config import RunConfig
+from engine.pipeline.training import model_steps
 from engine.runtime.step import GIVEN, Step
-from training.step import train_model
 
 
 def given(config: RunConfig) -> list[Step]:
@@ -33,7 +33,7 @@ def given(config: RunConfig) -> list[Step]:
             remedy="set it to 0, give triplets, or name the documents (documents.path)",
         )
     examples = Step("examples", read_given, given_config(config), checks_input=True)
-    return [examples, Step("model", train_model, config.model, (examples,))]
+    return [examples, *model_steps(config.model, (examples,))]
 
 
 def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list[Step], list[Step]]:

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from engine.artifacts.draws import draw_rows
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.task.shares import target_shares
 from engine.text.words import words
 from eval.data_quality.diversity import MOST_COMPARED, SampleDiversity, describe_diversity, distinct_n
 from eval.data_quality.meaning import MeaningFigures
-from eval.draws import draw_rows
 
 MOST_DESCRIBED = 100_000
 """Kept queries whose words are counted; more are drawn from."""

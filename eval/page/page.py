@@ -126,6 +126,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "measured": advice.measured_sentence(report),
         "crossfit": advice.crossfit_sentence(report),
         "harm_title": advice.harm_title(report),
+        "decision_reason": advice.decision_reason(report),
         "not_known": advice.not_known(known) if known else [],
         "system_rows": system_rows(report),
         "compared_with": advice.system_name(compared_with(report)),

@@ -42,7 +42,7 @@ def test_one_voice_says_what_to_search_with(small: Report) -> None:
     assert small.choice
     assert advice(small) == "Search with base + words, weight of words 0.30"
     assert small.model == "base" != small.decision.model, "the encoder to use is that of the chosen system"
-    assert harm_title(small) == "Alone, the tuned model passes the check for harm"
+    assert harm_title(small) == "The tuned model passes the check for harm, alone and with words"
     alone = replace(small.choice, weight=0.0)
     assert chosen_system(alone) == "base"
     assert chosen_system(replace(alone, weight=1.0)) == "BM25"
@@ -51,7 +51,32 @@ def test_one_voice_says_what_to_search_with(small: Report) -> None:
     unchosen = replace(small, recommendation=None)
     assert advice(unchosen) == f"Use the {small.decision.model} model"
     assert unchosen.model == small.decision.model
-    assert advice_with_reason(unchosen) == f"{advice(unchosen)}. {small.decision.why}"
+    assert small.decision.fused
+    why = f"{small.decision.why} {small.decision.fused.why}"
+    assert advice_with_reason(unchosen) == f"{advice(unchosen)}. {why}"
+
+
+@pytest.mark.parametrize(
+    ("alone", "fused", "title"),
+    [
+        ("tuned", True, "The tuned model passes the check for harm, alone and with words"),
+        ("base", False, "The tuned model does not pass the check for harm, alone or with words"),
+        ("tuned", False, "Alone, the tuned model passes the check for harm; with words it does not"),
+        ("base", True, "Alone, the tuned model does not pass the check for harm; with words it does"),
+        ("tuned", None, "Alone, the tuned model passes the check for harm"),
+        ("base", None, "Alone, the tuned model does not pass the check for harm"),
+    ],
+)
+def test_the_check_for_harm_is_told_of_the_models_alone_and_with_words(
+    small: Report, alone: str, fused: bool | None, title: str
+) -> None:
+    assert small.decision.fused
+    check = None if fused is None else replace(small.decision.fused, is_harmless=fused)
+    model = "tuned" if alone == "tuned" and fused is not False else "base"
+    decision = replace(small.decision, model=model, model_alone=alone, fused=check)
+    assert harm_title(replace(small, decision=decision)) == title
+    before = replace(decision, model=alone, model_alone="", fused=None)
+    assert harm_title(replace(small, decision=before)).startswith("Alone, ")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from eval.choice import THINNING, Evidence, HeldOut
-from eval.crossfit import CHOSEN, Selection, crossfitted, select, weights_of
+from eval.crossfit import CHOSEN, Harmless, Selection, crossfitted, select, weights_of
 from eval.significance import Bootstrap
 from eval.weights import FOLDS, WEIGHTS, WeightCurves, fold_of
 
 NAMES = [f"q{number}" for number in range(200)]
+PASSES = Harmless(True, [True] * FOLDS)
 
 
 def noise(seed: int, names: list[str] = NAMES) -> WeightCurves:
@@ -38,7 +39,7 @@ def test_what_chance_alone_made_look_best_is_worth_nothing() -> None:
         judged = noise(seed)
         evidence = Evidence([flat] * len(THINNING), np.empty(0), judged)
         weights = weights_of(evidence)
-        selections = select(evidence, weights, None, Bootstrap(50), is_harmless=True)
+        selections = select(evidence, weights, None, Bootstrap(50), PASSES)
         values = crossfitted(selections, {"base": judged, "tuned": judged})
         gains.append(values[CHOSEN].mean() - judged.values.mean())
         seen.append(judged.at(weights[0][0]).mean() - judged.values.mean())
@@ -53,7 +54,7 @@ def test_a_fold_that_takes_all_synthetic_queries_leaves_one_half_and_the_base() 
     weights = weights_of(evidence)
     assert weights[1 + fold] == (0.5, 0.5)
     assert weights[0][0] > 0.5
-    chosen = select(evidence, weights, held_out, Bootstrap(50), is_harmless=True)
+    chosen = select(evidence, weights, held_out, Bootstrap(50), PASSES)
     assert chosen[fold] == Selection("base", 0.5, 0.5)
 
 
@@ -61,9 +62,10 @@ def test_a_tuned_model_is_chosen_in_a_fold_by_the_queries_of_the_others() -> Non
     base = noise(0)
     tuned = WeightCurves(base.values + 0.2, base.agreement, base.clusters)
     evidence, held_out = Evidence([base] * 4, np.empty(0)), HeldOut([base] * 4, [tuned] * 4)
-    for is_harmless, model in ((True, "tuned"), (False, "base")):
-        selections = select(evidence, weights_of(evidence), held_out, Bootstrap(50), is_harmless=is_harmless)
-        assert {selection.model for selection in selections} == {model}
+    without_one = [fold != 3 for fold in range(FOLDS)]
+    for folds in ([True] * FOLDS, [False] * FOLDS, without_one):
+        selections = select(evidence, weights_of(evidence), held_out, Bootstrap(50), Harmless(True, folds))
+        assert [selection.model for selection in selections] == ["tuned" if passes else "base" for passes in folds]
 
 
 @pytest.mark.parametrize("fold", [0, FOLDS - 1])

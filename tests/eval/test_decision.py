@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eval.decision import decide
+from eval.decision import decide, with_fused
 from eval.report import Decision
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.figures import Resamples, resample
@@ -135,3 +135,28 @@ def test_without_held_out_queries_the_base_model_stays_and_says_so() -> None:
     assert decision.model == "base"
     assert "nothing shows" in decision.why
     assert decision.queries == 0
+
+
+@pytest.mark.parametrize(
+    ("alone", "fused", "model"),
+    [(0.15, 0.1, "tuned"), (0.15, -0.1, "base"), (-0.15, 0.1, "base"), (-0.15, -0.1, "base")],
+)
+def test_a_tuned_model_has_to_pass_alone_and_with_words(alone: float, fused: float, model: str) -> None:
+    names = [f"d{number}" for number in range(60)]
+    parts = (resamples_of(np.tile([difference, difference / 2], 30), names, 500) for difference in (alone, fused))
+    by_alone, with_words = parts
+    before = decide(by_alone, 0.95)
+    decision = with_fused(before, with_words, 0.95)
+    assert decision.fused
+    assert (decision.model, decision.model_alone, decision.why) == (model, before.model, before.why)
+    assert decision.fused.is_harmless == (fused > 0)
+    assert decision.fused.difference.mean == pytest.approx(0.75 * fused)
+    assert decision.fused.why.startswith(
+        f"With words (weight 0.5), tuned reaches {0.5 + 0.75 * fused:.3f} and base 0.500"
+    )
+    assert decision.fused.why.count(". ") == 0
+
+
+def test_nothing_held_out_leaves_nothing_to_compare_with_words() -> None:
+    nothing = resamples_of(np.empty(0), [])
+    assert with_fused(decide(nothing, 0.95), nothing, 0.95) == decide(nothing, 0.95)

@@ -60,7 +60,8 @@ def test_each_set_of_queries_is_resampled_once(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr("eval.significance.resampled_means", counted)
     evaluation = small_evaluation(build_run(tmp_path))
     questions = len(evaluation.real_queries)
-    assert clusters == [evaluation.decision.documents, questions, questions], "the last is that of all systems"
+    documents = evaluation.decision.documents
+    assert clusters == [documents, questions, documents, questions], "the last two are with words, and of all systems"
     assert (evaluation.decision.model, evaluation.model) == ("tuned", "base"), "what is recommended is built on"
     assert replace(evaluation, recommendation=None).model == "tuned"
     # The decision and the figures rest on the same draw, so that they never contradict each other.

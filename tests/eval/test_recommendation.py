@@ -12,7 +12,7 @@ from engine.search.bm25 import Bm25Index
 from engine.search.order import Ranking
 from engine.search.systems import Bm25System, Search
 from engine.text.words import words
-from eval.crossfit import CHOSEN, Chosen
+from eval.crossfit import CHOSEN, Chosen, Harmless
 from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommend
 from eval.report import Recommendation
 from eval.retrieval.benchmark import Benchmark
@@ -65,7 +65,7 @@ SEEN = ChoiceQueries(queries_of(range(20), "word"), queries_of(range(20), "word"
 
 def chosen_of(systems: CorpusSystems, queries: ChoiceQueries, *, is_harmless: bool = True) -> Chosen:
     """What is chosen by queries of enough documents."""
-    chosen = systems.choose(queries, BOOTSTRAP, is_harmless=is_harmless)
+    chosen = systems.choose(queries, BOOTSTRAP, Harmless(is_harmless, [is_harmless] * FOLDS))
     assert chosen
     return chosen
 
@@ -92,8 +92,11 @@ def test_a_tuned_model_that_adds_something_is_chosen_where_the_decision_lets_it_
 
 def test_what_is_missing_is_not_guessed() -> None:
     systems, none = systems_of(3, 0), queries_of([], "word")
-    assert systems.choose(replace(SEEN, synthetic=none), BOOTSTRAP, is_harmless=True) is None
-    assert systems.choose(replace(SEEN, synthetic=queries_of(range(4), "word")), BOOTSTRAP, is_harmless=True) is None
+    assert systems.choose(replace(SEEN, synthetic=none), BOOTSTRAP, Harmless(True, [True] * FOLDS)) is None
+    assert (
+        systems.choose(replace(SEEN, synthetic=queries_of(range(4), "word")), BOOTSTRAP, Harmless(True, [True] * FOLDS))
+        is None
+    )
     choice = chosen_of(systems, replace(SEEN, held_out=none)).choice
     assert (choice.model, choice.tuning) == ("base", None)
 

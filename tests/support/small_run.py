@@ -43,6 +43,7 @@ from eval.data_quality.meaning import MeaningFigures
 from eval.data_quality.queries import quality_figures
 from eval.evaluation import Evaluation, conclude, with_recommendation
 from eval.figures import assemble, with_effort
+from eval.harmless import check_with_words, fuse_models
 from eval.page.evidence import Evidence, gather_evidence
 from eval.recommendation import CorpusSystems
 from eval.report import Choice, Report
@@ -50,7 +51,7 @@ from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus, read_corpus
 from eval.retrieval.latency import Latency, Percentiles
 from eval.retrieval.ranking import measure
-from eval.significance import DifferenceFigures
+from eval.significance import Bootstrap, DifferenceFigures
 from eval.step import evaluate_model
 from eval.synthetic import held_out_queries
 from eval.weights import FOLDS
@@ -286,6 +287,9 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
     config = small_config()
     evaluation = conclude(config, corpus, judged_results, held_out, latency, analyser=ANALYSER)
     named = CorpusSystems({system.name: system for system in systems}, corpus, words)
+    bootstrap, fused = Bootstrap(config.resamples, config.seed), fuse_models(named, held_out, 100)
+    decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, corpus.original_of)
+    evaluation = replace(evaluation, decision=decision)
     evaluation = with_recommendation(config, evaluation, named, CHOSEN, CHOICE.synthetic)
     alone = {"synthetic": replace(MEANING["synthetic"], nearest_other=None)}
     return replace(evaluation, meaning=MEANING if judged else alone)

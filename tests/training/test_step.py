@@ -6,9 +6,11 @@ import json
 import math
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,18 @@ from engine.artifacts.forms import Form, given_schema
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
 from engine.models.precision import Precision
+from engine.storage.store import finish
 from engine.storage.typed import from_json_values, to_json_values
 from tests.support.families import write_labelled
+from tests.support.killed_training import (
+    CHECKPOINT_STEPS,
+    config_of,
+    has_checkpoint,
+    snapshot_of,
+    without_dropout,
+)
+from tests.support.paths import ROOT
+from tests.support.small_run import step_record
 from tests.support.training import (
     Points,
     make_config,
@@ -30,15 +42,16 @@ from tests.support.training import (
     train,
     train_on,
     with_settings,
+    write_documents,
     write_given,
 )
+from tests.support.waiting import PATIENCE_SECONDS
+from tests.training.validation.test_queries import hold_out
 from training.config import Family, Loss
 from training.step import train_model
+from training.validation.config import ValidationConfig
 from training.workers import launch, worker
 from training.workers.job import TrainingJob
-
-CHECKPOINT_STEPS = 10
-"""In the middle of two epochs of eleven steps."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +183,37 @@ def test_a_base_for_dot_products_with_hard_negatives_is_trained_and_saved_as_one
         assert part in card
 
 
+def test_an_iteration_begins_with_what_the_one_before_measured_and_saved(
+    ray_session: None, base: Path, tmp_path: Path
+) -> None:
+    """The first is of two workers, of which one validates while the other waits."""
+    tracker, records = Points(), list[ModelRecord]()
+    inputs = {
+        "documents": write_documents(tmp_path / "documents"),
+        "examples": hold_out(tmp_path / "examples").path,
+    }
+    config = make_config(base, epochs=1, num_hard_negatives=1, validation=ValidationConfig(every=3))
+    for num_workers in (2, 1):
+        output = tmp_path / f"by-{num_workers}"
+        output.mkdir()
+        place = make_place(tmp_path, tracker)
+        records.append(train_model(replace(config, num_workers=num_workers), inputs, output, place))
+        finish(output, step_record("model", output, records[-1]))
+        inputs["model"] = output
+    first, second = records
+    assert (first.iteration, first.earlier_steps, first.changed_negatives) == (1, 0, None)
+    assert (second.iteration, second.earlier_steps) == (2, first.steps)
+    assert second.changed_negatives is not None
+    assert 0 < second.changed_negatives <= 1
+    assert (first.world_size, second.world_size, first.base_share) == (2, 1, 0.5)
+    assert first.validation
+    assert second.validation
+    assert [validated.step for validated in first.validation.curve] == [0, 3, first.steps]
+    assert second.validation.curve[0].ndcg == pytest.approx(first.validation.curve[-1].ndcg, abs=1e-6)
+    tracked = [step for _, point, step in tracker.points if "validation_ndcg_at_10" in point]
+    assert tracked == [0, 3, first.steps, first.steps, first.steps + 3, first.steps + second.steps]
+
+
 def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:
     """What a worker does that is killed once, when Ray Train knows of its checkpoint and it is a step further."""
     plain = worker.train_on_rank
@@ -181,7 +225,7 @@ def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:
 
         def die(_: CurveCallback, arguments: Any, state: Any, *others: Any, **options: Any) -> None:
             while state.global_step > CHECKPOINT_STEPS:
-                if snapshot.is_file() and "checkpoint_" in snapshot.read_text():
+                if has_checkpoint(snapshot):
                     os.kill(os.getpid(), signal.SIGKILL)
                 time.sleep(0.05)
 
@@ -194,24 +238,7 @@ def dies_once(snapshot: Path) -> Callable[[dict[str, Any]], object]:
 
 def train_without_dropout(base: Path, folder: Path, loss: Loss, num_workers: int) -> tuple[ModelRecord, Path]:
     """Trains a copy of `base` that has no dropout."""
-    copy = folder / "without-dropout"
-    copy.mkdir()
-    for file in base.iterdir():
-        (copy / file.name).symlink_to(file)
-    settings = json.loads((base / "config.json").read_text())
-    (copy / "config.json").unlink()
-    off = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-    (copy / "config.json").write_text(json.dumps(settings | off))
-    config = make_config(
-        copy,
-        epochs=2,
-        num_workers=num_workers,
-        loss=loss,
-        mini_batch_size=2,
-        learning_rate=1e-3,
-        checkpoint_steps=CHECKPOINT_STEPS,
-        max_failures=1,
-    )
+    config = config_of(without_dropout(base, folder), num_workers=num_workers, loss=loss)
     return train(config, folder)
 
 
@@ -221,7 +248,7 @@ def of_a_killed_worker(
 ) -> tuple[ModelRecord, Path]:
     """What one worker learned whose process died once, in the middle."""
     folder = tmp_path_factory.mktemp("killed")
-    snapshot = folder / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+    snapshot = snapshot_of(folder)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(launch, "train_on_rank", dies_once(snapshot))
         return train_without_dropout(base, folder, Loss.mnrl, 1)
@@ -277,16 +304,12 @@ def test_two_workers_learn_what_one_learns(
     """
     if loss is Loss.auto:
         monkeypatch.setattr(launch, "train_on_rank", without_memory_on_rank_1())
-    from safetensors.numpy import load_file
-
     record_of_one, model_of_one = of_a_killed_worker
     record, model = train_without_dropout(base, tmp_path, loss, 2)
     assert (record_of_one.world_size, record.world_size) == (1, 2)
     assert (record_of_one.loss_kind, record.loss_kind) == ("mnrl", "mnrl" if loss is Loss.mnrl else "cached_mnrl")
     assert record_of_one.steps == record.steps
-    weights = load_file(model / "model.safetensors")
-    for name, expected in load_file(model_of_one / "model.safetensors").items():
-        assert np.allclose(expected, weights[name], atol=2e-4), name
+    check_weights(model, model_of_one, 2e-4)
     logs = sorted(file.name for file in (tmp_path / "store" / "logs").rglob("training-*.log"))
     assert logs == ["training-0.log", "training-1.log"]
 
@@ -333,3 +356,96 @@ def test_a_cross_encoder_is_trained_on_what_the_base_takes_for_answers(
     assert record.loss.last < record.loss.first
     assert CrossEncoder(str(output), device="cpu", local_files_only=True).num_labels == 1
     assert "| hard negatives per query | 2 |" in (output / "README.md").read_text()
+
+
+def kill_a_driver(base: Path, folder: Path) -> None:
+    """Starts a training as a process of its own, on the Ray of the session, that dies with its first checkpoint."""
+    import ray
+
+    folder.mkdir()
+    code = "import sys; from tests.support.killed_training import main; main(*sys.argv[1:])"
+    address = ray.get_runtime_context().gcs_address
+    ended = subprocess.run(
+        [sys.executable, "-c", code, address, str(base), str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert has_checkpoint(snapshot_of(folder))
+
+
+def dies_again(flag: Path) -> Callable[[dict[str, Any]], object]:
+    """What a worker does that goes on from a checkpoint and is killed once, some steps later."""
+    plain = worker.train_on_rank
+
+    def train_and_die(settings: dict[str, Any]) -> object:
+        from training.workers.trainer import CurveCallback
+
+        noted = CurveCallback.on_step_end
+
+        def die(callback: CurveCallback, arguments: Any, state: Any, *others: Any, **options: Any) -> None:
+            if state.global_step == CHECKPOINT_STEPS + 5 and not flag.exists():
+                flag.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            noted(callback)
+
+        CurveCallback.on_step_end = die  # type: ignore[method-assign,assignment]
+        return plain(settings)
+
+    return train_and_die
+
+
+def check_weights(model: Path, expected: Path, atol: float) -> None:
+    from safetensors.numpy import load_file
+
+    weights = load_file(model / "model.safetensors")
+    for name, values in load_file(expected / "model.safetensors").items():
+        assert np.allclose(weights[name], values, atol=atol), name
+
+
+@pytest.mark.slow
+def test_where_a_driver_was_killed_another_one_goes_on(
+    of_a_killed_worker: tuple[ModelRecord, Path], base: Path, tmp_path: Path
+) -> None:
+    """The weights are those of the killed worker, which are held against an undisturbed training's above."""
+    copy = without_dropout(base, tmp_path)
+    kill_a_driver(copy, tmp_path / "killed")
+    record, model = train(config_of(copy), tmp_path / "killed")
+    assert record.resumed_at_step == CHECKPOINT_STEPS
+    assert (record.steps, record.loss) == (of_a_killed_worker[0].steps, of_a_killed_worker[0].loss)
+    check_weights(model, of_a_killed_worker[1], 1e-6)
+    assert not (model / "checkpoints").exists()
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+def test_a_driver_and_then_a_worker_are_killed_and_the_weights_are_those_of_an_undisturbed_training(
+    ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout: what is drawn in a step is drawn again."""
+    (tmp_path / "undisturbed").mkdir()
+    undisturbed, expected = train(config_of(base), tmp_path / "undisturbed")
+    kill_a_driver(base, tmp_path / "killed")
+    flag = tmp_path / "flag"
+    with monkeypatch.context() as patch:
+        patch.setattr(launch, "train_on_rank", dies_again(flag))
+        record, model = train(config_of(base), tmp_path / "killed")
+    assert flag.exists()
+    assert (undisturbed.resumed_at_step, record.resumed_at_step) == (0, CHECKPOINT_STEPS)
+    assert (record.steps, record.loss) == (undisturbed.steps, undisturbed.loss)
+    check_weights(model, expected, 1e-6)
+
+
+@pytest.mark.soak
+@pytest.mark.slow
+def test_two_workers_go_on_where_the_driver_of_one_was_killed(
+    of_a_killed_worker: tuple[ModelRecord, Path], base: Path, tmp_path: Path
+) -> None:
+    copy = without_dropout(base, tmp_path)
+    kill_a_driver(copy, tmp_path / "killed")
+    record, model = train(config_of(copy, num_workers=2), tmp_path / "killed")
+    assert (record.resumed_at_step, record.world_size) == (CHECKPOINT_STEPS, 2)
+    check_weights(model, of_a_killed_worker[1], 2e-4)

@@ -105,11 +105,13 @@ def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, 
     return planned.reshape(-1, batch_size)
 
 
-def plan_epochs(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int) -> Rows:
+def plan_epochs(
+    keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epochs: int, first_epoch: int = 0
+) -> Rows:
     """Plans the batches of all epochs, one epoch after the other: int64 array (steps, batch_size)."""
     plans = [
         plan_batches(keys, batch_size=batch_size, world_size=world_size, seed=seed, epoch=epoch)
-        for epoch in range(epochs)
+        for epoch in range(first_epoch, first_epoch + epochs)
     ]
     return np.concatenate(plans)
 

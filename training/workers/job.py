@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.artifacts.validation import ValidationRecord
 from engine.models.precision import Precision
 from engine.search.usage import Usage
 from training.config import Loss, ModelConfig
 from training.labels import Labels
+from training.validation.plan import ValidationPlan
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,16 @@ class TrainingJob:
     Attributes:
         config: the model's config, with the batch size and the learning rate that the rows allow.
         usage: the prefixes and the similarity that are trained with.
-        base: the folder of the base model.
+        base: the folder of the model that training begins with: the base, or what the iteration before made of it.
         output: where rank 0 writes the model; on a cluster a folder that all nodes see.
         logs: where each process writes what it would print.
         total_steps: the steps of all epochs.
         threads: the cores for each worker's arithmetic.
         columns: the columns of the training table, in the order in which the loss reads them.
         labels: what a classifier tells apart; None of other families.
+        base_share: the share of the weights that training begins with in those that it ends with.
+        validation: what is measured while the model trains; None measures nothing.
+        earlier_steps: the steps of earlier iterations.
     """
 
     config: ModelConfig
@@ -40,6 +45,9 @@ class TrainingJob:
     threads: int
     columns: tuple[str, ...] = ("query", "passage")
     labels: Labels | None = None
+    base_share: float = 0.0
+    validation: ValidationPlan | None = None
+    earlier_steps: int = 0
 
     def log_file(self, rank: int) -> Path:
         """Returns the file that a rank's output goes to."""
@@ -78,6 +86,7 @@ class Measured:
         loss: what was minimised; never `auto`.
         figures: what the family says of the model.
         max_tokens: what the saved model reads of a text.
+        validation: the validations, those before a restart included; None without any.
     """
 
     load_seconds: float
@@ -92,6 +101,7 @@ class Measured:
     loss: Loss
     figures: Figures
     max_tokens: int
+    validation: ValidationRecord | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from training.resume import CHECKPOINTS
 from training.workers.worker import train_on_rank
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def train_on_workers(
         train_loop_config={"job": job, "curve": curve},
         scaling_config=ScalingConfig(num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=resources),
         run_config=RunConfig(
-            name="checkpoints",
+            name=CHECKPOINTS,  # Ray goes on from what it finds there: see `training.resume`
             storage_path=str(job.output),
             failure_config=FailureConfig(max_failures=job.config.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
@@ -122,7 +123,9 @@ def train_on_workers(
         dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus, noise_of(job.config)),
     )
     try:
-        outcome: Measured | Diverged = watch(lambda: trainer.fit().return_value, curve, job.total_steps, place)
+        outcome: Measured | Diverged = watch(
+            lambda: trainer.fit().return_value, curve, job.total_steps, place, job.earlier_steps
+        )
     except ray.train.TrainingFailedError as error:
         log = job.log_file(0)
         raise RuntimeError(f"training failed; the end of {log}:\n{last_lines(log)}") from error

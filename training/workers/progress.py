@@ -30,18 +30,36 @@ class Point:
     loss: float
     learning_rate: float
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Returns what the tracker is told."""
+        return {"loss": self.loss, "learning_rate": self.learning_rate}
+
+
+@dataclass(frozen=True)
+class ValidationPoint:
+    """The score of a validation after some step."""
+
+    step: int
+    ndcg: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Returns what the tracker is told."""
+        return {"validation_ndcg_at_10": self.ndcg}
+
 
 class _Curve:
     """The points of the loss curve that are on their way to the driver."""
 
     def __init__(self) -> None:
-        self._waiting: list[Point] = []
+        self._waiting: list[Point | ValidationPoint] = []
 
-    def add(self, point: Point) -> None:
+    def add(self, point: Point | ValidationPoint) -> None:
         """Keeps a point until the driver takes it."""
         self._waiting.append(point)
 
-    def take(self) -> list[Point]:
+    def take(self) -> list[Point | ValidationPoint]:
         """Returns the points that came since the last call."""
         taken, self._waiting = self._waiting, []
         return taken
@@ -52,7 +70,7 @@ def start_curve() -> Any:
     return ray.remote(num_cpus=0)(_Curve).remote()
 
 
-def watch(train: Callable[[], T], curve: Any, total_steps: int, place: Place) -> T:
+def watch(train: Callable[[], T], curve: Any, total_steps: int, place: Place, earlier_steps: int = 0) -> T:
     """Calls `train`, shows its progress until it returns, and returns or raises what it does.
 
     It is called in a thread of its own: in the main thread Ray Train would put a handler in the place of Ctrl-C that
@@ -63,6 +81,7 @@ def watch(train: Callable[[], T], curve: Any, total_steps: int, place: Place) ->
         curve: the actor that rank 0 sends its points to.
         total_steps: the length of the bar.
         place: the machine, with its terminal and its tracker.
+        earlier_steps: the steps of earlier iterations, from where the tracker counts on.
     """
     outcome: list[T] = []
     failure: list[BaseException] = []
@@ -81,11 +100,13 @@ def watch(train: Callable[[], T], curve: Any, total_steps: int, place: Place) ->
             thread.join(_POLL_SECONDS)
             ended = not thread.is_alive()  # asked first, so that no point can come after the last look
             for point in ray.get(curve.take.remote()):
+                place.tracker.log("model", point.metrics, earlier_steps + point.step)
+                if isinstance(point, ValidationPoint):
+                    continue  # the bar goes by the steps that were logged
                 if not 0 < last_step < point.step:
                     bar.start_at(point.step)  # the first point, of this attempt or of one after a failure
                 last_step = point.step
                 bar.reach(last_step)
-                place.tracker.log("model", {"loss": point.loss, "learning_rate": point.learning_rate}, point.step)
             if ended:
                 break
     if failure:

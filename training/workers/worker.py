@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,9 +25,9 @@ from training.workers.job import Diverged, Figures, Measured, TrainingJob
 if TYPE_CHECKING:
     import pyarrow as pa
     import torch
+    from transformers import TrainerCallback
 
     from training.families.family import ModelFamily
-    from training.workers.trainer import CurveCallback
 
 
 def train_on_rank(settings: dict[str, Any]) -> Measured | Diverged:
@@ -57,20 +57,27 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
 
     from training.families.family import family_of
     from training.families.reading import reading_at_most
+    from training.validation.averaging import Average
+    from training.validation.callback import RankView, ValidationCallback
     from training.workers.dropout import ByteDropout
+    from training.workers.step_seeds import StepSeeds
     from training.workers.trainer import CurveCallback, seconds_per_step
 
     resumed_at = first_step(checkpoint)  # read now: Ray Train removes this checkpoint when it has a newer one
     torch.manual_seed(job.config.seed)  # of what a family adds to the base
     family = family_of(job.config)
     model = family.load(job)
-    curve = CurveCallback(curve_actor)
+    curve, is_first = CurveCallback(curve_actor), rank.number == 0
+    average = Average(model, job.base_share if is_first else 0.0)
+    view = RankView(is_first, rank.device, rank.bf16, curve_actor)
+    validation = ValidationCallback(job, model, average, view, checkpoint)
+    callbacks = [curve, StepSeeds(job.config.seed, rank.number, job.earlier_steps), validation]
     with (
         reading_at_most(model, job.config.train_max_tokens),
         tempfile.TemporaryDirectory(prefix="synthmill-") as folder,
     ):
         loss = rank.choose_loss(family.loss(job), model)
-        trainer = rank.make_trainer(family, model, loss, curve, folder=Path(folder), first=resumed_at)
+        trainer = rank.make_trainer(family, model, loss, callbacks, folder=Path(folder), first=resumed_at)
         loaded = time.perf_counter()
         with ByteDropout():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -79,7 +86,9 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
     if curve.diverged:
         return curve.diverged
     figures = Figures()
-    if rank.number == 0:
+    if is_first:
+        validation.take_best()
+        average.take()
         if not family.is_sound(model):
             return Diverged(trainer.state.global_step, losses[-1])
         figures = family.save(job, model)
@@ -96,6 +105,7 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
         loss=loss,
         figures=figures,
         max_tokens=model.max_seq_length,
+        validation=validation.record(),
     )
 
 
@@ -133,9 +143,16 @@ class _Rank:
         return Loss.mnrl if is_plain else Loss.cached_mnrl
 
     def make_trainer(
-        self, family: ModelFamily, model: Any, loss: Loss, curve: CurveCallback, *, folder: Path, first: int
+        self,
+        family: ModelFamily,
+        model: Any,
+        loss: Loss,
+        callbacks: Sequence[TrainerCallback],
+        *,
+        folder: Path,
+        first: int,
     ) -> Any:
-        """Builds the trainer of this rank, whose stream begins with step `first`."""
+        """Builds the trainer of this rank, whose stream begins with step `first`; checkpoints are handed on last."""
         from training.workers.trainer import CheckpointCallback, make_arguments
 
         job, trainer, on_cpu = self.job, family.trainer, self.device.type == "cpu"
@@ -149,7 +166,7 @@ class _Rank:
             args=arguments,
             data_collator=family.collator(job, model),
             loss=family.build_loss(loss, job, model, world_size=self.world_size, on_cpu=on_cpu),
-            callbacks=[curve, CheckpointCallback()],
+            callbacks=[*callbacks, CheckpointCallback()],
         )
 
     def _batches(self, first: int) -> Iterator[pa.Table]:

@@ -95,6 +95,7 @@ def test_the_page_says_when_only_some_of_the_kept_queries_are_described(tmp_path
 def test_the_rule_of_the_decision_is_told_whole(tmp_path: Path) -> None:
     text = render_page(*small_report(tmp_path))
     assert "or is not significantly better while these ranks may be longer by more than 10 %" in text
+    assert "Both models with words, half and half, are held to the same rule" in text
 
 
 def test_the_page_says_what_the_report_says(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_the_page_begins_with_how_to_search_then_what_tuning_added(tmp_path: Pat
         "Recall by number of documents",
         "What tuning added: ",
         "With words at weight 0.30, the tuned model adds +0.006 [\u22120.002, +0.014] to the base",
-        "Alone, the tuned model passes the check for harm",
+        "The tuned model passes the check for harm, alone and with words",
         "Measured on 5 judged questions of tiny. Lines are",
         "From plan to training data",
     ]

@@ -10,7 +10,8 @@ import pytest
 
 from engine.runtime.console import Console
 from engine.runtime.tracking import NoTracker
-from training.workers.progress import Point, last_lines, start_curve, watch
+from tests.support.training import Points
+from training.workers.progress import Point, ValidationPoint, last_lines, start_curve, watch
 
 PLACE: Any = SimpleNamespace(console=Console(), tracker=NoTracker())
 
@@ -36,3 +37,20 @@ def test_the_end_of_a_log(tmp_path: Path) -> None:
     assert last_lines(log) == ""
     log.write_text("\n".join(map(str, range(40))))
     assert last_lines(log, 3) == "37\n38\n39"
+
+
+def test_points_of_validations_are_tracked_and_steps_count_on(ray_session: None) -> None:
+    import ray
+
+    tracker, curve = Points(), start_curve()
+    for point in (ValidationPoint(0, 0.4), Point(1, 2.5, 1e-5), Point(2, 2.0, 1e-5), ValidationPoint(2, 0.5)):
+        ray.get(curve.add.remote(point))
+    place: Any = SimpleNamespace(console=Console(), tracker=tracker)
+    watch(lambda: None, curve, 2, place, earlier_steps=30)
+    assert tracker.points == [
+        ("model", {"validation_ndcg_at_10": 0.4}, 30),
+        ("model", {"loss": 2.5, "learning_rate": 1e-5}, 31),
+        ("model", {"loss": 2.0, "learning_rate": 1e-5}, 32),
+        ("model", {"validation_ndcg_at_10": 0.5}, 32),
+    ]
+    ray.kill(curve)

@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from eval.draws import draw_rows
+from engine.artifacts.draws import draw_rows
 
 SCHEMA = pa.schema([("sample_id", pa.int64()), ("query", pa.large_string())])
 

@@ -1,0 +1,82 @@
+"""What a training that was cut off left behind, and whether another start may go on from it.
+
+In: the folder of the model, and the plan of its batches. Out: the folder empty, or with checkpoints of the same
+training, which Ray Train finds by their place. A driver that is killed leaves them; what makes them usable is written
+down beside them when training starts:
+
+    checkpoints/training.json                       the plan's digest, and the libraries that wrote the checkpoints
+    checkpoints/checkpoint_manager_snapshot.json    Ray Train's list of the checkpoints that are whole
+    checkpoints/checkpoint_.../                     weights, optimizer, schedule, the curves so far
+
+The config and the inputs are the same, since the folder is that of their fingerprint. The plan may differ: batches that
+another number of workers cannot share are smaller. Then training starts anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from engine.storage.files import write_json
+
+if TYPE_CHECKING:
+    from training.batches.plan import Rows
+
+CHECKPOINTS = "checkpoints"
+"""The folder of the checkpoints in that of the model; Ray Train's name of the training."""
+_TRAINING_FILE, _SNAPSHOT_FILE = "training.json", "checkpoint_manager_snapshot.json"
+_LIBRARIES = ("ray", "torch", "transformers", "sentence-transformers")
+"""Another version of these may read a checkpoint otherwise, or not at all."""
+
+
+def keep_checkpoints(output: Path, plan: Rows) -> int:
+    """Removes from a model's folder everything but checkpoints of the training that is about to start.
+
+    Args:
+        output: the folder, which an earlier start may have left in any state.
+        plan: int64 (steps, batch_size), the rows of each step.
+
+    Returns:
+        The number of steps that the last checkpoint holds; 0 where training starts at its beginning.
+    """
+    folder, training = output / CHECKPOINTS, _describe(plan)
+    is_same = _read(folder / _TRAINING_FILE) == training
+    steps = _last_step(folder) if is_same else 0
+    for entry in output.iterdir():
+        if entry != folder or not steps:
+            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    folder.mkdir(exist_ok=True)
+    write_json(folder / _TRAINING_FILE, training)
+    return steps
+
+
+def _describe(plan: Rows) -> dict[str, Any]:
+    rows = hashlib.sha256(np.ascontiguousarray(plan).data).hexdigest()
+    return {"shape": list(plan.shape), "rows": rows, "libraries": {name: version(name) for name in _LIBRARIES}}
+
+
+def _last_step(folder: Path) -> int:
+    """Returns the steps of the last checkpoint; 0 where there is none, or Ray's list of them is not whole.
+
+    Ray writes the list in place, so that a kill may leave half of it.
+    """
+    listed = _read(folder / _SNAPSHOT_FILE)
+    if not listed or not listed.get("latest_checkpoint_result"):
+        return 0
+    names = [result["checkpoint_dir_name"] for result in listed["checkpoint_results"]]
+    is_there = all((folder / name).is_dir() for name in names)
+    return int(listed["latest_checkpoint_result"]["metrics"]["step"]) if is_there else 0
+
+
+def _read(file: Path) -> Any:
+    """Reads a JSON file; None where it is missing or was cut off."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
