@@ -22,10 +22,11 @@ from engine.pipeline.addressed import addressed
 from engine.pipeline.asked import asked_of_models, question_of_report
 from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, nouns_of
 from engine.pipeline.steps import steps
+from engine.pipeline.teaching import question_of_teacher
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, Step, is_made, make
+from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, TEACHING, Step, is_made, make
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
@@ -62,6 +63,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     ):
         _warn_of_judge(config, chosen, place.console)
         _tell_of_report(config, chosen, place.console)
+        _tell_of_teacher(config, chosen, place.console)
         store = Store(place.store_dir)
         checked = _num_checking(chosen)
         first = sum(step.before_engines for step in chosen)
@@ -116,6 +118,16 @@ def _tell_of_report(config: RunConfig, chosen: list[Step], console: Console) -> 
     elif question and writes_samples(question.generator, config.samples) and not config.report.asked_queries().judged():
         what = f"{config.report.rerank_by} is asked of the model that wrote the held-out queries, which figures flatter"
         console.warn(f"{what}; judged queries, or another model, tell more")
+
+
+def _tell_of_teacher(config: RunConfig, chosen: list[Step], console: Console) -> None:
+    """Tells which model will score the candidates of all training queries, and what it is worth."""
+    if not any(step.part_of.startswith(f"{TEACHING}/") and step.needs_engines for step in chosen):
+        return
+    teacher, scorer = config.model.teacher, question_of_teacher(config).generator.model_name()
+    console.step("teacher", f"{teacher.by}: {scorer} scores {1 + teacher.top + teacher.deeper} passages of each query")
+    if config.samples.generator is GeneratorKind.fake:
+        console.warn("samples.generator=fake computes what the teacher says: what is learned of it means nothing")
 
 
 def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:

@@ -25,6 +25,7 @@ from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
 from tests.support.paths import ROOT
 from training.config import Family, ModelConfig
+from training.teachers.config import TeacherConfig
 
 PACKAGES = ("engine", "training", "eval")
 MODULES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -64,9 +65,10 @@ JUDGED = RunConfig(
     collection="x",
     judge=JudgeConfig(information=InformationConfig("{{ passage.text }}", "Question:")),
     examples=ExamplesConfig(filters=FiltersConfig(min_information=0.5)),
+    model=ModelConfig(seed=0, teacher=TeacherConfig("likelihood", better_positive=True)),
     report=ReportConfig(benchmark="", expand="rewrites", rerank_by="likelihood"),
 )
-"""A run with a judge and a report that asks models, so with every step that there is."""
+"""A run with a judge, a teacher and a report that asks models, so with every step that there is."""
 
 LABELLED = TaskConfig(attributes={"tone": AttributeConfig(values=["glad", "sad"])})
 """A task whose texts can be labelled."""
@@ -225,6 +227,9 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
         *(f"engine.{noun}.step" for noun in ("rows", "documents", "prompts", "samples", "judge", "output", "examples")),
         "engine.handover.step",
         "training.step",
+        "training.teachers.step",
+        "training.teachers.pairs.step",
+        "training.teachers.scoring.step",
         "eval.step",
         "eval.expansion.step",
         "eval.reranking.step",

@@ -72,18 +72,19 @@ _LABELLED = {
 }
 
 
-def write_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> None:
-    """Writes README.md into the folder of the tuned model."""
-    (job.output / "README.md").write_text(render_card(job, rows, measured), encoding="utf-8")
+def write_card(job: TrainingJob, rows: pa.Table, measured: Measured, notes: Mapping[str, str] | None = None) -> None:
+    """Writes README.md into the folder of the tuned model; see `render_card`."""
+    (job.output / "README.md").write_text(render_card(job, rows, measured, notes), encoding="utf-8")
 
 
-def render_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> str:
+def render_card(job: TrainingJob, rows: pa.Table, measured: Measured, notes: Mapping[str, str] | None = None) -> str:
     """Renders the card as Markdown.
 
     Args:
         job: what was trained: the config, with the batch size and the learning rate that were used, and the prefixes.
         rows: the training rows, with a column `passage` unless they are plain or labelled texts.
         measured: what rank 0 measured.
+        notes: what a teacher did to the rows, by what it is called.
     """
     config, text = job.config, CARD_TEXTS[job.config.family]
     facts = _facts(job, measured)
@@ -96,7 +97,7 @@ def render_card(job: TrainingJob, rows: pa.Table, measured: Measured) -> str:
         what=text.what.format(**facts),
         code=text.code,
         notes=text.notes.format(**facts),
-        data=_table(_data(job, rows)),
+        data=_table(_data(job, rows) | dict(notes or {})),
         settings=_table(_settings(job, measured)),
         **(_LABELLED if job.labels else _GENERATED),
     )

@@ -19,6 +19,7 @@ from engine.runtime.identity import fields_of, placement
 from engine.search.pooling import Pooling
 from training.families.lora import LoraConfig
 from training.losses.settings import LossSettings
+from training.teachers.config import TeacherConfig
 from training.validation.config import ValidationConfig
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ class ModelConfig(LossSettings):
     """A passage that scores more than this share of the query's own passage may be an answer and is not taken."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     """What is measured while the model trains, and what follows from it."""
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    """What scores several passages of each query, and what is learned of it; no teacher by default."""
     precision: Precision = Precision.auto
     """The arithmetic of the forward pass; weights and optimizer are fp32 always."""
     seed: int = II("seed")

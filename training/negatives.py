@@ -13,7 +13,7 @@ drawn from other documents, because every row of a batch needs as many columns; 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from engine.artifacts.documents import passage_text
 from engine.errors import UserError
 from engine.search.equal_texts import EqualTexts, find_equal_texts
-from engine.text.hashes import text_hash
+from engine.text.hashes import Hashes
 
 if TYPE_CHECKING:
     from engine.artifacts.documents import DocumentsFolder
@@ -87,8 +87,9 @@ def mine_negatives(
     number_of = {passage_id: number for number, passage_id in enumerate(passages["passage_id"].to_pylist())}
     positives = np.asarray([number_of[passage_id] for passage_id in rows["passage_id"].to_pylist()], dtype=np.int64)
     document_of = passages["document_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
-    texts = find_equal_texts(documents.text_hashes(), document_of)
-    is_free = _is_free(passages, held_out)[texts.first]
+    hashes = documents.text_hashes()
+    texts = find_equal_texts(hashes, document_of)
+    is_free = free_passages(passages["document_id"].to_pylist(), hashes, held_out)[texts.first]
     _require_rivals(texts, is_free, document_of[positives], len(held_out))
     embeddings = encode_passages_cached(encoder_config, documents.path, place)
     assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
@@ -164,12 +165,16 @@ def _fill(chosen: Rows, candidates: Candidates, *, seed: int) -> tuple[Rows, int
     return chosen, num_random
 
 
-def _is_free(passages: pa.Table, held_out: Collection[str]) -> NDArray[np.bool_]:
-    """Tells for each passage whether its document may be trained on, and no held-out passage has the same text."""
-    documents = passages["document_id"].to_pylist()
-    texts = [text_hash(" ".join(text.split())) for text in passages["text"].to_pylist()]
-    held_out_texts = {text for document, text in zip(documents, texts, strict=True) if document in held_out}
-    return np.asarray([text not in held_out_texts for text in texts], dtype=np.bool_)
+def free_passages(documents: Sequence[str], hashes: Hashes, held_out: Collection[str]) -> NDArray[np.bool_]:
+    """Tells for each passage whether its document may be trained on, and no held-out passage says the same.
+
+    Args:
+        documents: the id of each passage's document.
+        hashes: of each passage's title and text, since many passages may be a title alone.
+        held_out: the documents of which nothing is trained on.
+    """
+    is_held_out = np.array([document in held_out for document in documents], np.bool_)
+    return ~np.isin(hashes, hashes[is_held_out])
 
 
 def _require_rivals(texts: EqualTexts, is_free: NDArray[np.bool_], documents: Rows, num_held_out: int) -> None:

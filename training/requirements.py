@@ -20,7 +20,7 @@ def check_generated(config: ModelConfig) -> None:
     if config.family is Family.classifier and not config.label:
         what = "generated texts have conditions, and one of them is the label of a classifier"
         raise UserError(what, where="model.label=", remedy="name a condition of the task (task.attributes)")
-    check_examples(config, Form.labelled if config.label else Form.pairs)
+    check_examples(config, Form.labelled if config.label else Form.pairs, has_teacher=config.teacher.is_there)
 
 
 def check_examples(config: ModelConfig, form: Form, *, has_teacher: bool = False) -> None:

@@ -7,7 +7,7 @@ plain functions of tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,11 +35,11 @@ _RANKED = (Form.pairs, Form.triplets)
 _IDS = ("passage_id", "document_id")
 
 
-def read_rows(examples: ExamplesFolder) -> pa.Table:
+def read_rows(examples: ExamplesFolder, reasons: Sequence[str] = ()) -> pa.Table:
     """Reads the kept examples of split "train": the columns of their form, and of queries passage_id and document_id.
 
-    A passage has many queries, so that its text and its ids are held once: these columns are dictionaries, whose
-    values are large strings, as the other texts are.
+    Behind them stand those that were rejected for one of `reasons`. A passage has many queries, so that its text and
+    its ids are held once: these columns are dictionaries, whose values are large strings, as the other texts are.
 
     Raises:
         UserError: they are of fewer than two documents, so no batch has a negative; or there are fewer than two.
@@ -47,7 +47,7 @@ def read_rows(examples: ExamplesFolder) -> pa.Table:
     form = examples.form()
     names = [*COLUMNS[form], *(_IDS if form in _RANKED else ())]
     columns = {name: _KINDS[name]() for name in names}
-    for batch in examples.kept_batches(names, "train"):
+    for batch in examples.training(names, reasons):
         for name, column in columns.items():
             column.add(batch[name])
     rows = pa.table({name: column.whole() for name, column in columns.items()})

@@ -15,21 +15,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.documents import DocumentsFolder
-from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.model import Losses, ModelRecord
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
 from training.batches.plan import RowKeys, fitting_batch_size, plan_epochs, preferred_batch_size
 from training.card import write_card
-from training.config import BASE_KEY, SCORERS, Family, Loss
+from training.config import BASE_KEY
 from training.iterations import changed_share, earlier_iterations, write_negatives
-from training.labels import read_labelled
-from training.losses.combinations import meant_loss
-from training.negatives import NO_NEGATIVES, mine_negatives
-from training.requirements import check_examples
+from training.prepared import mine, read_training_rows
 from training.resume import CHECKPOINTS, keep_checkpoints
-from training.rows import columns_for_training, held_out_documents, read_rows, row_keys, too_few_rows
+from training.rows import too_few_rows
 from training.validation.averaging import share_of_base
 from training.validation.queries import plan_validation
 from training.validation.words import tell_curve
@@ -51,8 +46,8 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
 
     Args:
         config: how the base is tuned.
-        inputs: the folders "documents" (read for hard negatives and validation only), "examples", and "teacher" where
-            there is one; in a later iteration "model", that of the one before.
+        inputs: the folders "documents" (read for hard negatives, validation and a teacher only), "examples", and
+            "teacher" where there is one; in a later iteration "model", that of the one before.
         output: a folder that becomes that of the model; checkpoints that an earlier start left there are gone on from.
         place: the machine, whose Ray is started.
 
@@ -62,31 +57,22 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     """
     started = time.perf_counter()
     base, usage = resolve_model(config.base, key=BASE_KEY), config.usage()
-    examples = ExamplesFolder(inputs["examples"])
-    is_classifier = config.family is Family.classifier
-    form = examples.form()
-    check_examples(config, form, has_teacher="teacher" in inputs)
     earlier = earlier_iterations(inputs)
-    rows, labels = read_labelled(config, examples) if is_classifier else (read_rows(examples), None)
-    loss = meant_loss(config.family, config.loss, form, several_labels=bool(labels and labels.several))
+    trained_on = read_training_rows(config, inputs, place)
     place.start_ray()
     workers = choose_workers(config, place)
-    negatives = NO_NEGATIVES
-    if config.num_hard_negatives:
-        documents, held_out = DocumentsFolder(inputs["documents"]), held_out_documents(examples)
-        negatives = mine_negatives(earlier.searching(config), rows, documents, held_out, place)
-    # Scores are of one row each: no row is a negative of another.
-    keys = RowKeys.without_rules(rows.num_rows) if config.family in SCORERS else row_keys(rows, negatives)
+    mined = mine(config, trained_on, earlier, inputs, place)
+    rows, keys = trained_on.rows, trained_on.keys(config, mined)
     plan = _plan(config, rows, keys, workers, place, first_epoch=earlier.count * config.epochs)
     (steps, batch_size), output = plan.shape, output.resolve()
     done = keep_checkpoints(output, plan)
     going_on = f", going on after step {done:,}" if done else ""
     what = f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}"
     place.console.step("model", f"{earlier}{what}{going_on}")
-    fitted = replace(config.with_batch_size(batch_size), loss=config.loss if loss is Loss.mnrl else loss)
-    validation = plan_validation(config, inputs, plan.shape, place, form)
+    fitted = replace(config.with_batch_size(batch_size), loss=trained_on.loss_of(config))
+    validation = plan_validation(config, inputs, plan.shape, place, trained_on.form)
     prepared = time.perf_counter()
-    table = rows if labels else columns_for_training(rows, negatives, loss)
+    table = trained_on.table(mined)
     job = TrainingJob(
         fitted,
         usage,
@@ -96,7 +82,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         steps,
         workers.threads,
         tuple(table.column_names),
-        labels,
+        trained_on.labels,
         base_share=share_of_base(config, base),
         validation=validation,
         earlier_steps=earlier.steps,
@@ -106,10 +92,10 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     if isinstance(outcome, Diverged):
         raise _divergence(outcome, config, steps)
     seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
-    write_card(job, rows, outcome)
+    write_card(job, rows, outcome, trained_on.notes())
     write_negatives(output, keys.negative_passages)
     tell_curve(outcome.validation, place)
-    record = _record(job, rows.num_rows, negatives.num_random, outcome, seconds)
+    record = _record(job, rows.num_rows, mined.num_random, outcome, seconds)
     changed = changed_share(keys.negative_passages, earlier)
     return replace(record, iteration=earlier.count + 1, changed_negatives=changed)
 

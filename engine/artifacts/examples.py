@@ -90,9 +90,18 @@ class ExamplesFolder:
             columns: names of `columns.EXAMPLES`.
             reasons: rejected examples are among them that were rejected for one of these; kept ones always are.
         """
+        return self._with_rejected("validation", columns, reasons)
+
+    def training(self, columns: Sequence[str], reasons: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Reads the examples that are trained on batch by batch; see `held_out`."""
+        return self._with_rejected("train", columns, reasons)
+
+    def _with_rejected(self, split: str, columns: Sequence[str], reasons: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        yield from self.kept_batches(columns, split)
+        if not reasons:
+            return
         counted = pa.array(reasons, pa.string())
-        yield from self.kept_batches(columns, "validation")
-        for batch in self.rejected_batches([*columns, "reason"], "validation"):
+        for batch in self.rejected_batches([*columns, "reason"], split):
             yield batch.filter(pc.is_in(batch["reason"], value_set=counted)).select(list(columns))
 
     def columns(self) -> pa.Schema:

@@ -23,7 +23,7 @@ from engine.command_line.panels import facts, panels, shown_conditions, written_
 from engine.documents.readers.source import Reader
 from engine.errors import BrokenInvariantError, UserError
 from engine.runtime.console import Console
-from engine.runtime.step import ASKED, JUDGE
+from engine.runtime.step import ASKED, JUDGE, TEACHING
 from engine.storage.run_folders import require
 from engine.storage.store import is_done
 
@@ -104,7 +104,7 @@ def _verdict(run: Path, sample: dict[str, Any]) -> str:
     """Says what became of a sample, in one line."""
     if sample["status"] == "failed":
         return f"[bold]verdict[/bold]  failed, so neither kept nor rejected: {escape(str(sample['error']))}"
-    if is_done(run / "rows") or run.parent.name == ASKED:
+    if is_done(run / "rows") or run.parent.name in {ASKED, TEACHING}:
         return "[bold]verdict[/bold]  answered"
     if run.parent.name == JUDGE:
         judged = escape(str(run.parent.parent))

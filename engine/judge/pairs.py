@@ -30,7 +30,13 @@ class PairQuestion(Generic[Settings]):
 
 
 def pair_question(
-    judge: JudgeConfig, by: str, generator: Settings, settings: Mapping[str, object], where: str
+    judge: JudgeConfig,
+    by: str,
+    generator: Settings,
+    settings: Mapping[str, object],
+    where: str,
+    *,
+    another: str = "report.generator",
 ) -> PairQuestion[Settings]:
     """Makes the question.
 
@@ -38,14 +44,14 @@ def pair_question(
         judge: the rubrics, the model that judges, and the prompt of the likelihood.
         by: `likelihood`, or the name of a rubric.
         generator: the config of the model that writes the samples.
-        settings: what differs for the model that gives likelihoods; the key is `report.generator`.
+        settings: what differs for the model that gives likelihoods.
         where: the key that `by` stands under.
+        another: the key that `settings` stand under.
 
     Raises:
         UserError: there is no such rubric, it cannot be rendered, or the model cannot score.
     """
     if by == LIKELIHOOD:
-        another = "report.generator"
         key = f"{another}.model" if settings else "samples.model"
         model = model_beside(generator, settings, another, f"{another}.model")
         task, rubric = likelihood_task(LIKELIHOOD, judge.information), "judge.information"

@@ -1,4 +1,4 @@
-"""An adaptation: documents -> prompts -> samples -> examples -> model -> report -> system.
+"""An adaptation: documents -> prompts -> samples -> examples -> (teacher ->) model -> report -> system.
 
 In: a RunConfig. Out: the steps in the order in which data meets them. The experiments share the way up to the examples.
 """
@@ -19,6 +19,7 @@ from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
 from engine.pipeline.given import trained_on
 from engine.pipeline.model import check_model
+from engine.pipeline.teaching import teaching
 from engine.pipeline.training import check_development, model_steps
 from engine.prompts.config import RoundConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
@@ -58,7 +59,8 @@ def curated(config: RunConfig) -> Curated:
 def adaptation(config: RunConfig) -> list[Step]:
     """Lists the seven steps from documents to a search that can be deployed; three are repeated in every round.
 
-    What the report has models asked is planned and answered before the model is trained, while engines are there.
+    What the report has models asked is planned and answered before the model is trained, while engines are there. What
+    teaches the model comes next, where anything does.
     Examples that the user has are read first, and put together with generated ones for the model.
 
     Raises:
@@ -71,11 +73,12 @@ def adaptation(config: RunConfig) -> list[Step]:
     first, last = trained_on(config, documents, examples)
     every = [documents, *first, *every[1:], *last]
     check_development(config)
-    *iterations, model = model_steps(config.model, (documents, *(last or [examples])))
+    taught = teaching(config, documents, examples)
+    *iterations, model = model_steps(config.model, (documents, *(last or [examples]), *taught[-1:]))
     reported = (documents, prompts, samples, examples, model, *answers)
     report = Step("report", evaluate_model, with_scores(config), reported)
     system = Step("system", hand_over, config.system, (documents, model, report))
-    return [*every, *asked, *iterations, model, report, system]
+    return [*every, *asked, *taught, *iterations, model, report, system]
 
 
 def round_zero(config: RunConfig, documents: Step) -> list[Step]:

@@ -22,7 +22,14 @@ from engine.runtime.identity import placement
 from engine.runtime.tracking import TrackingConfig
 from engine.samples.config import SamplesConfig
 from engine.search.analyser import AUTO, check_language
-from engine.storage.store import BATCH_NOUNS, CHUNK_SIZES_NOUNS, GIVEN_NOUNS, LEARNING_CURVE_NOUNS, NOUNS
+from engine.storage.store import (
+    BATCH_NOUNS,
+    CHUNK_SIZES_NOUNS,
+    GIVEN_NOUNS,
+    LEARNING_CURVE_NOUNS,
+    NOUNS,
+    TAUGHT_NOUNS,
+)
 from engine.task.config import TaskConfig
 from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
@@ -48,9 +55,10 @@ class RunConfig:
     run_dir: str = placement("")
     """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
     until: str = placement("system")
-    """Stop after this step: documents, prompts, samples, examples, model, report or system; of batch inference rows,
-    prompts, samples or output; of the experiments chunk_size and learning_curve, in place of model, report and system,
-    chunk_sizes or learning_curve; of a training on given examples alone, examples or model."""
+    """Stop after this step: documents, prompts, samples, examples, teacher (where there is one), model, report or
+    system; of batch inference rows, prompts, samples or output; of the experiments chunk_size and learning_curve, in
+    place of model, report and system, chunk_sizes or learning_curve; of a training on given examples alone, examples
+    or model."""
     preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
     sample: bool = placement(False)
@@ -119,4 +127,5 @@ def nouns_of(config: RunConfig) -> tuple[str, ...]:
         "learning_curve.shares": LEARNING_CURVE_NOUNS,
         GIVEN_KEY: GIVEN_NOUNS,
     }
-    return next((nouns[key] for key in kinds_of(config)), NOUNS)
+    adaptation = TAUGHT_NOUNS if config.model.teacher.is_there else NOUNS
+    return next((nouns[key] for key in kinds_of(config)), adaptation)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from engine.documents.step import load_documents
+from engine.errors import UserError
 from engine.examples.subset.config import SubsetConfig
 from engine.examples.subset.step import take_share
 from engine.pipeline.adaptation import curated
@@ -21,6 +22,7 @@ from eval.learning_curve.config import BASE, LearningCurvePlan, point_name
 from eval.learning_curve.step import draw_learning_curve
 from eval.scores.config import ScoresConfig
 from eval.scores.step import score_model
+from training.teachers.config import KEY
 
 
 def chunk_sizes(config: RunConfig) -> list[Step]:
@@ -43,7 +45,13 @@ def learning_curve(config: RunConfig) -> list[Step]:
     """Lists the steps of a learning curve: for each share of the training documents a model of each seed, and scores.
 
     The model of all documents and the first seed is that of `adaptation`, so that the two share it.
+
+    Raises:
+        UserError: there is a teacher.
     """
+    if config.model.teacher.is_there:
+        where = f"{KEY}.by={config.model.teacher.by}"
+        raise UserError("a learning curve has no teacher", where=where, remedy="leave it out, or set it to none")
     check_model(config)
     check_development(config)
     every, documents, prompts, samples, examples = curated(config)

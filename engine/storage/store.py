@@ -26,6 +26,8 @@ from engine.storage.typed import from_json_values, to_json_values
 
 NOUNS = ("documents", "prompts", "samples", "examples", "model", "report", "system")
 """What the steps of the pipeline make, in its order."""
+TAUGHT_NOUNS = (*NOUNS[:4], "teacher", *NOUNS[4:])
+"""What the steps of the pipeline make where there is a teacher, in its order."""
 BATCH_NOUNS = ("rows", "prompts", "samples", "output")
 """What the steps of batch inference make, in its order."""
 CHUNK_SIZES_NOUNS = (*NOUNS[:4], "chunk_sizes")
@@ -34,7 +36,7 @@ LEARNING_CURVE_NOUNS = (*NOUNS[:4], "learning_curve")
 """What the steps of a learning curve make, in its order."""
 GIVEN_NOUNS = ("examples", "model")
 """What the steps of a training on given examples make, in its order."""
-EVERY_NOUN = tuple(dict.fromkeys((*NOUNS, *BATCH_NOUNS, "scores", *CHUNK_SIZES_NOUNS, *LEARNING_CURVE_NOUNS)))
+EVERY_NOUN = tuple(dict.fromkeys((*TAUGHT_NOUNS, *BATCH_NOUNS, "scores", *CHUNK_SIZES_NOUNS, *LEARNING_CURVE_NOUNS)))
 DONE = "_DONE"
 """The empty file that makes a folder count, written last."""
 RECORD = "record.json"

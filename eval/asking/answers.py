@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.judged import QUERY, Criterion, figures_of
+from engine.artifacts.pairs import one_line, query_id
 from engine.errors import UserError
 from engine.search.order import Rows
 from engine.storage.parts import committed_parts
 from engine.storage.store import read_record
 from engine.text.queries import clean_query
 from eval.asking.config import SearchedAs
-from eval.asking.queries import one_line, query_id
 
 FAKE = "fake"
 """The generator, and the model of answers, where no model wrote: they were computed."""

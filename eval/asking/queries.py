@@ -1,4 +1,4 @@
-"""The queries that a model is asked about, and the names under which its answers are found again.
+"""The queries that a model is asked about.
 
 In: the folders of a run, and which queries its report measures on. Out: their texts, each once.
 """
@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.pairs import one_line
 from engine.artifacts.prompts import PromptsFolder
-from engine.text.hashes import text_hash
 from eval.asking.config import AskedQueries
 from eval.retrieval.benchmark import load_benchmark
 from eval.synthetic import held_out_queries
@@ -32,13 +32,3 @@ def read_queries(config: AskedQueries, inputs: Mapping[str, Path]) -> list[str]:
         benchmark = held_out_queries(inputs["examples"], config.held_out)
     texts = benchmark.queries.values()
     return [text for text in dict.fromkeys(map(one_line, texts)) if text]
-
-
-def one_line(text: str) -> str:
-    """Returns a text with its white space folded to single blanks."""
-    return " ".join(text.split())
-
-
-def query_id(text: str) -> str:
-    """Returns the name of a query by its text, whatever its white space: 16 hex digits."""
-    return f"{text_hash(one_line(text)):016x}"

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from engine.artifacts.pairs import query_id
 from engine.artifacts.rows import RowsFolder, RowsRecord
 from engine.errors import UserError
 from eval.asking.config import AskedQueries
-from eval.asking.queries import query_id, read_queries
+from eval.asking.queries import read_queries
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place

@@ -6,31 +6,26 @@ plan of a judge. The rows of a passage are neighbours, so that its prompt is com
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
-from engine.artifacts.columns import CONDITION_PREFIX, PROMPTS
-from engine.artifacts.judged import QUERY
+from engine.artifacts.pairs import number_pairs, write_pairs
 from engine.artifacts.prompts import PromptsFolder, PromptsRecord
 from engine.errors import UserError
 from engine.search.analyser import make_analyser
 from eval.asking.config import PairsConfig
-from eval.asking.queries import query_id, read_queries
+from eval.asking.queries import read_queries
 from eval.asking.systems import first_stage
 from eval.retrieval.corpus import Corpus, read_corpus
 from eval.systems import dense_system
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
-    from engine.search.order import Rows
     from engine.search.systems import System
-
-_FILE_ROWS = 1 << 16
-"""Rows of one file of a plan."""
 
 
 def plan_pairs(config: PairsConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> PromptsRecord:
@@ -51,21 +46,9 @@ def plan_pairs(config: PairsConfig, inputs: Mapping[str, Path], output: Path, pl
         raise UserError("the report has no query to rank passages for", where="report.rerank_by", remedy=remedy)
     corpus = read_corpus(inputs["documents"])
     rows, _ = _first_stage(config, inputs, corpus, place).prepare(queries)(config.depth)
-    folder = PromptsFolder(output)
-    folder.write_basis(config.task, [], [])
-    plan = _planned_pairs(queries, rows, corpus.passage_ids)
-    for number, first in enumerate(range(0, plan.num_rows, _FILE_ROWS)):
-        folder.write_chunk(number, plan.slice(first, _FILE_ROWS))
-    return PromptsRecord(
-        planned=plan.num_rows,
-        prefixes=len(np.unique(rows[rows >= 0])),
-        prompt_tokens=0,
-        num_values={},
-        distribution={},
-        ended_early="",
-        demonstrations=0,
-        demonstration_sets=0,
-    )
+    pairs = number_pairs(rows, np.arange(len(queries)))
+    asked, ids = pa.array(queries, pa.large_string()), pa.array(corpus.passage_ids, pa.large_string())
+    return write_pairs(PromptsFolder(output), config.task, pairs, asked, ids)
 
 
 def _first_stage(config: PairsConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> System:
@@ -77,25 +60,3 @@ def _first_stage(config: PairsConfig, inputs: Mapping[str, Path], corpus: Corpus
     bm25 = index_words_cached(inputs["documents"], analyser, place, Bm25Parameters(config.bm25_k1, config.bm25_b))
     base = dense_system("base", config.encoder, inputs["documents"], place)
     return first_stage(Bm25System(bm25), base, corpus.ranks_of_ids)
-
-
-def _planned_pairs(queries: Sequence[str], rows: Rows, passage_ids: Sequence[str]) -> pa.Table:
-    """Makes the rows of the plan, passage by passage; the query is part of their key.
-
-    Args:
-        queries: texts, (queries,).
-        rows: the passages that are asked about, (queries, depth); -1 where there are fewer.
-        passage_ids: by row.
-    """
-    numbers, places = np.nonzero(rows >= 0)
-    found = rows[numbers, places]
-    order = np.lexsort((numbers, found))
-    numbers, found, count = numbers[order], found[order], len(found)
-    names = np.array(list(map(query_id, queries)))
-    zeros = np.zeros(count, np.int64)
-    columns: dict[str, object] = dict.fromkeys(PROMPTS.names, zeros)
-    columns |= {"sample_id": np.arange(count), "passage_id": [passage_ids[row] for row in found]}
-    columns |= {"cell": names[numbers], "demonstrations": [""] * count}
-    asked = f"{CONDITION_PREFIX}{QUERY}"
-    columns[asked] = [queries[number] for number in numbers]
-    return pa.table(columns).cast(PROMPTS.append(pa.field(asked, pa.string())))

@@ -11,14 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.documents import DocumentsFolder
+from engine.artifacts.documents import DocumentsFolder, equality_text
 from engine.artifacts.examples import ExamplesFolder
 from engine.errors import UserError
 from engine.search.equal_texts import find_equal_texts
+from engine.text.hashes import text_hashes
 from tests.support.training import make_config as make_config_for
 from tests.support.training import make_passages, make_place, write_documents, write_examples
 from training.config import ModelConfig
-from training.negatives import NO_NEGATIVES, Candidates, choose_negatives, mine_negatives
+from training.negatives import NO_NEGATIVES, Candidates, choose_negatives, free_passages, mine_negatives
 from training.rows import read_rows
 
 
@@ -160,3 +161,9 @@ def test_a_document_that_holds_every_text_has_no_negative(base: Path, tmp_path: 
             frozenset(),
             make_place(tmp_path),
         )
+
+
+def test_passages_that_are_a_title_alone_are_told_apart_by_it() -> None:
+    """Beside a held-out title without a text other such passages are still free, and the same title is not."""
+    hashes = text_hashes([equality_text(title, "") for title in ("bees", "wasps", "bees", "ants")])
+    assert free_passages(["d0", "d1", "d2", "d3"], hashes, {"d0"}).tolist() == [False, True, False, True]

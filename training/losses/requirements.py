@@ -56,7 +56,7 @@ def check_model(config: ModelConfig, family: Family, form: Form, *, has_teacher:
     loss = meant_loss(family, config.loss, form)
     if LOSSES[loss].needs_teacher and not has_teacher:
         what = f"the loss {loss.value} learns from what a teacher thinks of candidates, and there is no teacher"
-        remedy = "give the run a teacher, or set it to auto"
+        remedy = "set model.teacher.by=fused, or cross_encoder; or set it to auto"
         raise UserError(what, where=f"{LOSS_KEY}={loss.value}", remedy=remedy)
     _check_negatives(config, loss, form)
     if config.matryoshka:

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from engine.artifacts.judged import QUERY, Criterion
+from engine.artifacts.pairs import query_id
 from engine.artifacts.samples import samples_schema
 from engine.errors import UserError
 from eval.asking.answers import is_fake, read_scores, read_texts
 from eval.asking.config import SearchedAs
-from eval.asking.queries import query_id
 from tests.support.committed import commit_table
 
 CRITERION = Criterion("relevance", "", "", ("score_listed_yes", "score_reversed_yes"), "", 0.0, 0.0)

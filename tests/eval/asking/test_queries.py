@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from eval.asking.config import AskedQueries
-from eval.asking.queries import one_line, query_id, read_queries
+from eval.asking.queries import read_queries
 from eval.synthetic import held_out_queries
 from tests.support.small_run import QUESTIONS, build_run, write_benchmark
 
@@ -28,8 +28,3 @@ def test_judged_queries_about_other_documents_are_left_out(tmp_path: Path) -> No
     (benchmark / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\nq1\telsewhere\t1\n")
     queries = read_queries(AskedQueries(str(benchmark), "test", 300, 1), folders)
     assert queries == list(held_out_queries(folders["examples"], 1).queries.values())
-
-
-def test_white_space_makes_no_other_query() -> None:
-    assert one_line(" a\n b ") == "a b"
-    assert query_id("a b") == query_id(" a\tb") != query_id("a c")

@@ -9,12 +9,13 @@ import pyarrow as pa
 import pytest
 
 from engine.artifacts.judged import QUERY, Criterion
+from engine.artifacts.pairs import query_id
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.fusion import FoundSystem
 from engine.search.order import blank_ranking
 from engine.search.reordered import ReorderedSystem
 from eval.asking.config import RERANKS
-from eval.asking.queries import query_id, read_queries
+from eval.asking.queries import read_queries
 from eval.asking.systems import describe_asked, expansion_input, is_asked
 from eval.evaluation import evaluate_systems
 from eval.reranking.step import plan_pairs

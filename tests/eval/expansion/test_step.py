@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from engine.artifacts.pairs import query_id
 from engine.artifacts.rows import RowsFolder
 from engine.errors import UserError
 from eval.asking.config import AskedQueries
-from eval.asking.queries import query_id, read_queries
+from eval.asking.queries import read_queries
 from eval.expansion.step import write_queries
 from tests.support.places import quiet_place
 from tests.support.small_run import build_run, hold_nothing_out, write_benchmark

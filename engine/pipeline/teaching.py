@@ -1,0 +1,142 @@
+"""The steps of a teacher, between examples and model: candidates, and whatever scores them anew.
+
+In: a RunConfig, and the steps of documents and examples. Out: steps, of which the last makes the teacher's folder.
+
+    fused          teacher
+    cross_encoder  candidates -> (model, where none is named) -> teacher
+    likelihood     candidates -> prompts -> samples -> teacher
+    a rubric       the same
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from engine.errors import UserError, suggest
+from engine.judge.pairs import PairQuestion, pair_question
+from engine.pipeline.config import RunConfig
+from engine.pipeline.generation import generation
+from engine.runtime.step import TEACHING, Step
+from engine.samples.config import SamplesConfig
+from engine.search.cross_encoder import CrossEncoderConfig
+from engine.search.encoder import EncoderConfig
+from training.config import Family, Loss, ModelConfig
+from training.losses.combinations import LOSSES
+from training.step import train_model
+from training.teachers.config import CROSS_ENCODER, FUSED, KEY, MODES, TeacherConfig
+from training.teachers.pairs.step import plan_questions
+from training.teachers.scoring.step import score_candidates
+from training.teachers.settings import (
+    ANSWERS,
+    CANDIDATES,
+    CROSS_ENCODER_INPUT,
+    CandidatesConfig,
+    QuestionConfig,
+    ScoringConfig,
+)
+from training.teachers.step import find_candidates
+from training.validation.config import ValidationConfig
+
+_NEGATIVES = 3
+"""The mined negatives of each query of a cross-encoder, which sees no other row of a batch."""
+_SET_APART = frozenset({"family", "teacher"})
+"""The settings of a model that a cross-encoder which teaches cannot have otherwise."""
+
+
+def teaching(config: RunConfig, documents: Step, examples: Step) -> list[Step]:
+    """Lists the steps of the run's teacher; none by default.
+
+    Raises:
+        UserError: there is no such teacher, or a setting of it cannot work.
+    """
+    teacher, loss = config.model.teacher, config.model.loss
+    reads = loss in LOSSES and LOSSES[loss].needs_teacher
+    teacher.check_use(reads_candidates=reads, num_hard_negatives=config.model.num_hard_negatives)
+    if not teacher.is_there:
+        return []
+    if config.examples.path:
+        what, where = "candidates are searched among the documents, and given passages are not there", "examples.path"
+        raise UserError(what, where=where, remedy=f"leave it out, or set {KEY}.by=none")
+    candidates = Step("teacher", find_candidates, candidates_config(config), (documents, examples))
+    if teacher.by == FUSED:
+        return [candidates]
+    candidates = replace(candidates, name=CANDIDATES, part_of=f"{TEACHING}/{CANDIDATES}")
+    known = (documents, examples, candidates)
+    if teacher.by == CROSS_ENCODER:
+        return [candidates, *_by_cross_encoder(config, known)]
+    question = question_of_teacher(config)
+    asked = QuestionConfig(question.task, teacher.reasons())
+    plan = Step("prompts", plan_questions, asked, known, part_of=f"{TEACHING}/scores")
+    answers = generation(question.generator, documents, plan, name=ANSWERS)
+    scoring = ScoringConfig(teacher.reasons(), criterion=question.criterion)
+    return [candidates, plan, answers, Step("teacher", score_candidates, scoring, (*known, answers))]
+
+
+def candidates_config(config: RunConfig) -> CandidatesConfig:
+    """Returns how candidates are found: the base searches as it does when hard negatives are mined."""
+    model = config.model
+    encoder = EncoderConfig(model.base, model.query_prefix, model.passage_prefix, model.max_tokens)
+    return CandidatesConfig.of(model.teacher, encoder, config.language, model.seed)
+
+
+def question_of_teacher(config: RunConfig) -> PairQuestion[SamplesConfig]:
+    """Returns the question by which candidates are scored.
+
+    Raises:
+        UserError: the teacher is neither a way to score nor a rubric, or the model cannot answer.
+    """
+    by, settings = config.model.teacher.by, config.model.teacher.generator
+    if by not in (*MODES, *config.judge.rubrics):
+        remedy = suggest(by, [*MODES, *config.judge.rubrics])
+        raise UserError(f"there is no teacher {by!r}", where=f"{KEY}.by={by}", remedy=remedy)
+    return pair_question(config.judge, by, config.samples, settings, f"{KEY}.by", another=f"{KEY}.generator")
+
+
+def reading_model(model: ModelConfig) -> ModelConfig:
+    """Returns how the cross-encoder is trained that teaches: as the model, but for what `model.teacher.training` says.
+
+    Its loss is the usual one of cross-encoders, with three mined negatives a query, and it has no teacher of its own.
+
+    Raises:
+        UserError: there is no such setting, it is of the wrong type, or out of range.
+    """
+    where, allowed = f"{KEY}.training", [each.name for each in fields(ModelConfig) if each.name not in _SET_APART]
+    for name in model.teacher.training:
+        if name not in allowed:
+            remedy = suggest(str(name), allowed)
+            raise UserError(f"{name!r} is no setting of it", where=where, remedy=remedy)
+    alone = replace(
+        model,
+        family=Family.cross_encoder,
+        loss=Loss.auto,
+        teacher=TeacherConfig(),
+        num_hard_negatives=_NEGATIVES,
+        query_prefix=None,  # it reads texts as they are, and has no vectors
+        passage_prefix=None,
+        matryoshka=[],
+        base_share=None,  # its head is new
+        iterations=1,
+        validation=ValidationConfig(),
+    )
+    try:
+        trained: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(alone), model.teacher.training))
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"cannot be read ({reason})", where=where, remedy="see the keys of model.*") from error
+    assert isinstance(trained, ModelConfig)
+    return trained
+
+
+def _by_cross_encoder(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
+    teacher = config.model.teacher
+    reader = CrossEncoderConfig(teacher.cross_encoder, teacher.max_tokens, key=f"{KEY}.cross_encoder")
+    scoring = ScoringConfig(teacher.reasons(), cross_encoder=reader)
+    if teacher.cross_encoder:
+        return [Step("teacher", score_candidates, scoring, known)]
+    trained = Step("model", train_model, reading_model(config.model), known[:2])
+    trained = replace(trained, name=CROSS_ENCODER_INPUT, part_of=f"{TEACHING}/{CROSS_ENCODER_INPUT}")
+    return [trained, Step("teacher", score_candidates, scoring, (*known, trained))]

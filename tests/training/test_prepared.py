@@ -1,0 +1,40 @@
+"""What a model is trained on follows from the form of the examples, the family and the loss."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from engine.artifacts.forms import Form
+from engine.runtime.place import Place
+from tests.support.families import write_labelled
+from tests.support.training import make_passages, write_given
+from training.config import Family, Loss, ModelConfig
+from training.negatives import NO_NEGATIVES
+from training.prepared import read_training_rows
+
+NOWHERE = cast(Place, None)
+"""Nothing is said or searched where there is no teacher."""
+
+
+def config(**changes: Any) -> ModelConfig:
+    return ModelConfig(seed=0, **changes)
+
+
+def test_a_classifier_reads_texts_and_numbers_of_labels_in_any_batch(tmp_path: Path) -> None:
+    settings = config(family=Family.classifier)
+    read = read_training_rows(settings, {"examples": write_labelled(tmp_path / "examples", 20)}, NOWHERE)
+    assert (read.form, read.loss, read.loss_of(settings)) == (Form.labelled, Loss.cross_entropy, Loss.cross_entropy)
+    assert read.table(NO_NEGATIVES).column_names == ["text", "targets", "weight"]
+    assert read.labels is not None
+    assert read.notes() == {}
+
+
+def test_texts_are_denoised_and_the_choice_between_ranking_losses_is_the_workers(tmp_path: Path) -> None:
+    examples = write_given(tmp_path / "texts", Form.texts, {"text": make_passages(12)})
+    read = read_training_rows(config(), {"examples": examples}, NOWHERE)
+    assert (read.loss, read.loss_of(config())) == (Loss.denoising, Loss.denoising)
+    pairs = write_given(tmp_path / "pairs", Form.pairs, {"query": make_passages(12), "passage": make_passages(12)})
+    read = read_training_rows(config(), {"examples": pairs}, NOWHERE)
+    assert (read.loss, read.loss_of(config())) == (Loss.mnrl, Loss.auto)
+    assert read.table(NO_NEGATIVES).column_names == ["query", "passage"]
