@@ -2,7 +2,8 @@
 
     kept.parquet, rejected.parquet    a row per generated sample (`columns.EXAMPLES`), in one of the two
 
-In: the folder. Out: tables of examples.
+In: the folder. Out: tables of examples. Examples that a user gave have the same ids, split and reason, and the columns
+of their form (`forms.py`); generated ones are pairs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX, condition_names
+from engine.artifacts.forms import Form, form_of
 from engine.storage.store import read_record
 from engine.storage.tables import read_rows
 from engine.storage.typed import from_json_values
@@ -91,6 +93,10 @@ class ExamplesFolder:
     def columns(self) -> pa.Schema:
         """Returns the columns of both files: those of `columns.EXAMPLES`, and the conditions."""
         return pq.read_schema(self.path / KEPT_FILE)
+
+    def form(self) -> Form:
+        """Tells what its examples are: all of a folder have one form."""
+        return form_of(self.columns().names)
 
     def conditions(self) -> list[str]:
         """Returns the names of the conditions that examples carry."""

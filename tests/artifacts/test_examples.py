@@ -10,6 +10,7 @@ import pytest
 
 from engine.artifacts.columns import EXAMPLES
 from engine.artifacts.examples import ExamplesFolder, ExamplesRecord
+from engine.artifacts.forms import Form
 from engine.artifacts.model import Losses, ModelFolder, ModelRecord
 from engine.storage.store import StepRecord, finish
 from engine.storage.typed import to_json_values
@@ -28,6 +29,10 @@ def test_reads_what_is_kept_by_split(examples: ExamplesFolder) -> None:
     assert examples.kept().num_rows == 6
     assert examples.kept(["sample_id"], split="validation").to_pydict() == {"sample_id": [0, 3]}
     assert examples.rejected(["reason"]).to_pydict() == {"reason": ["length"]}
+
+
+def test_generated_examples_are_pairs(examples: ExamplesFolder) -> None:
+    assert examples.form() is Form.pairs
 
 
 def test_held_out_examples_are_the_kept_ones_and_those_rejected_for_some_reasons(tmp_path: Path) -> None:
