@@ -43,6 +43,8 @@ class ModelRecord:
     """Hard negatives that were drawn at random, because mining gave too few."""
     seconds: Mapping[str, float]
     """Time of each phase."""
+    family: str = "bi_encoder"
+    """What kind of model it is, one of `training.config.Family`."""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from engine.storage.store import is_done
 from eval import advice, wording
 from eval.chunk_sizes.figures import read_chunk_sizes
 from eval.chunk_sizes.table import chunk_sizes_table
+from eval.given.figures import GivenReport, is_given_report, read_given_report
+from eval.given.table import given_tables
 from eval.learning_curve.figures import read_learning_curve
 from eval.learning_curve.table import learning_curve_table
 from eval.page.table import summary_table, systems_table
@@ -49,6 +51,9 @@ def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -
     if config.until not in {"report", "system"}:
         console.step("done", f"{shown}/{config.until}")
         return
+    if is_given_report(file := run_dir / "report" / "report.json"):
+        _show_given(read_given_report(file), shown, console)
+        return
     report = read_report(run_dir / "report")
     console.show("")
     _show_figures(report, console)
@@ -72,6 +77,15 @@ def _show_figures(report: Report, console: Console) -> None:
         console.show(systems)
         console.show("")
     console.show(summary_table(report))
+
+
+def _show_given(report: GivenReport, shown: str, console: Console) -> None:
+    """Prints what a run without documents, or with a model that is no encoder, comes to."""
+    console.show("")
+    for table in given_tables(report):
+        console.show(table)
+    console.step("report", f"{shown}/report/report.html")
+    console.step("model", f"{shown}/model")
 
 
 def _show_system(run_dir: Path, shown: str, console: Console) -> None:
