@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from engine.artifacts.sweeps import SweepFolder
 from engine.artifacts.system import SystemFolder
@@ -22,7 +23,7 @@ from eval import advice, wording
 from eval.chunk_sizes.figures import read_chunk_sizes
 from eval.chunk_sizes.table import chunk_sizes_table
 from eval.given.figures import GivenReport, is_given_report, read_given_report
-from eval.given.table import given_tables
+from eval.given.table import closing_sentence, given_tables
 from eval.learning_curve.figures import read_learning_curve
 from eval.learning_curve.table import learning_curve_table
 from eval.page.table import summary_table, systems_table
@@ -84,8 +85,11 @@ def _show_given(report: GivenReport, shown: str, console: Console) -> None:
     console.show("")
     for table in given_tables(report):
         console.show(table)
+    console.show(Text(closing_sentence(report)))
     console.step("report", f"{shown}/report/report.html")
     console.step("model", f"{shown}/model")
+    if "documents" in report.fingerprints:
+        console.step("system", f"none: name {shown}/model in report.rerankers of a run whose model is an encoder")
 
 
 def _show_system(run_dir: Path, shown: str, console: Console) -> None:

@@ -139,7 +139,9 @@ def label_figures(labels: Sequence[str], truth: Flags, given: Flags) -> dict[str
     """Computes precision, recall and F1 of each label, 0 where there is nothing to divide by."""
     from sklearn.metrics import precision_recall_fscore_support
 
-    padded = [np.pad(flags, ((0, 0), (0, 1))) for flags in (truth, given)]  # one column alone would be read as two classes
+    padded = [
+        np.pad(flags, ((0, 0), (0, 1))) for flags in (truth, given)
+    ]  # one column alone would be read as two classes
     columns = precision_recall_fscore_support(*padded, average=None, zero_division=0)
     rows = list(zip(*(column.tolist() for column in columns), strict=True))
     return {label: LabelFigures(*row) for label, row in zip(labels, rows[:-1], strict=True)}
@@ -157,7 +159,8 @@ def confusion(truth: Flags, given: Flags) -> list[list[int]]:
 def _counts(truth: Flags, given: Flags) -> Floats:
     """Returns what `metrics_of` takes, by text, (texts, 3 labels + 1)."""
     right = (truth == given).all(axis=1, keepdims=True)
-    return np.concatenate([truth & given, ~truth & given, truth & ~given, right], axis=1).astype(np.float64)
+    counts: Floats = np.concatenate([truth & given, ~truth & given, truth & ~given, right], axis=1).astype(np.float64)
+    return counts
 
 
 def _difference(system: Resampled, other: Resampled) -> DifferenceFigures:

@@ -114,7 +114,9 @@ def measure_labels(
         labels=names,
         several=model.several,
         systems={name: {key: mean.mean for key, mean in level.metrics.items()} for name, level in levels.items()},
-        ci95={name: {key: mean.figures().ci95 for key, mean in level.metrics.items()} for name, level in levels.items()},
+        ci95={
+            name: {key: mean.figures().ci95 for key, mean in level.metrics.items()} for name, level in levels.items()
+        },
         difference={name: levels[TUNED].minus(levels[name]) for name in baselines},
         by_label=label_figures(names, truth, tuned.flags),
         confusion=() if model.several else confusion(truth, tuned.flags),
@@ -141,7 +143,9 @@ def _check_labels(model: Classifier, labelled: Labelled) -> None:
     """Refuses texts without exactly one label where the classifier gives each text one."""
     wrong = [text for text, row in zip(labelled.texts, labelled.labels, strict=True) if len(row) != 1]
     if wrong and not model.several:
-        what = f"{len(wrong):,} texts have no label or several, and the classifier gives each text one: {wrong[0][:80]!r}"
+        what = (
+            f"{len(wrong):,} texts have no label or several, and the classifier gives each text one: {wrong[0][:80]!r}"
+        )
         raise UserError(what, where="report.labelled", remedy="give each text one label, or train with several")
 
 

@@ -55,7 +55,9 @@ class Classifier:
         self.labels = [str(config.id2label[number]) for number in range(config.num_labels)]
         self.several = config.problem_type == _SEVERAL
         # transformers takes the name for a setting of generation, so that it is read from the file.
-        self.temperature = float(json.loads((folder / MODEL_CONFIG).read_text(encoding="utf-8")).get("temperature", 1.0))
+        self.temperature = float(
+            json.loads((folder / MODEL_CONFIG).read_text(encoding="utf-8")).get("temperature", 1.0)
+        )
 
     def logits(self, texts: Sequence[str]) -> Floats:
         """Computes the logits of texts, float64 (texts, labels), the longest texts first."""

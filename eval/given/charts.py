@@ -6,6 +6,7 @@ after the temperature, and the line on which both are equal.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from html import escape
 
@@ -39,7 +40,7 @@ def _curve(kind: str, name: str, calibration: Calibration) -> str:
     bins = calibration.bins
     joints = [
         _line("joint", before.confidence, before.right, after.confidence, after.right)
-        for before, after in zip(bins, bins[1:], strict=False)
+        for before, after in itertools.pairwise(bins)
     ]
     dots = [_dot(name, each) for each in bins]
     return f'<g class="{escape(kind)}">{"".join(joints + dots)}</g>'

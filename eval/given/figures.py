@@ -20,7 +20,7 @@ from eval.similarity.figures import SimilarityFigures
 
 @dataclass(frozen=True)
 class GivenReport:
-    """Everything in report.json of such a run; each part is by the name of its set: a collection, `held_out`, a file."""
+    """Everything in report.json of such a run; parts are by the name of a set: a collection, `held_out`, a file."""
 
     created: str
     """The time of the report, in ISO 8601, UTC."""

@@ -126,9 +126,7 @@ def compared_with(system: System) -> str:
     return {"tuned": "base", half_words("tuned"): half_words("base")}.get(system.name, "")
 
 
-def _ranked(
-    searched: SearchedFor, systems: Sequence[System]
-) -> tuple[dict[str, Scores], dict[str, float]]:
+def _ranked(searched: SearchedFor, systems: Sequence[System]) -> tuple[dict[str, Scores], dict[str, float]]:
     """Ranks with every system; returns scores and seconds by name.
 
     The smallest depth of a reranker comes first. A larger one then scores what is new, so that its time is that and the

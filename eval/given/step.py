@@ -61,8 +61,7 @@ def report_given(
         similarity=measured.similarity,
         classification=measured.classification,
         fingerprints={name: step.fingerprint for name, step in steps.items()} | {"report": output.name},
-        seconds={name: step.seconds for name, step in steps.items()}
-        | {"report": round(time.monotonic() - started, 3)},
+        seconds={name: step.seconds for name, step in steps.items()} | {"report": round(time.monotonic() - started, 3)},
         peak_memory_bytes=max(place.memory.peak_bytes(), *(step.peak_memory_bytes for step in steps.values())),
     )
     folder = ReportFolder(output)

@@ -21,7 +21,7 @@ from eval.systems import dense_system, reranked_systems, tuned_encoder
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
-    from engine.search.encoder import Encoder, EncoderConfig
+    from engine.search.encoder import Encoder
     from eval.config import ReportConfig
     from eval.retrieval.corpus import Corpus
 

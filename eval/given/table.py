@@ -1,6 +1,6 @@
 """The tables that a run without documents ends with, on the terminal.
 
-In: a GivenReport. Out: rich tables of 80 columns, the sentence of the first set above them.
+In: a GivenReport. Out: rich tables of 80 columns, and the sentence below them.
 """
 
 from __future__ import annotations
@@ -28,10 +28,13 @@ _LABELS = ("accuracy", "macro_f1")
 
 
 def given_tables(report: GivenReport) -> list[Table]:
-    """Makes a table for each set that was measured on; one without rows, with the reason, where there was none."""
-    tables = [*_tables(report)] or [_table(headline(report), [])]
-    tables[-1].caption = escape(f"{headline(report)}. {lead(report)}")
-    return tables
+    """Makes a table for each set that was measured on; none where there was none."""
+    return list(_tables(report))
+
+
+def closing_sentence(report: GivenReport) -> str:
+    """Says what a run comes to, below its tables."""
+    return f"{headline(report)}. {lead(report)}"
 
 
 def _tables(report: GivenReport) -> Iterator[Table]:
@@ -71,7 +74,6 @@ def _classification(figures: ClassificationFigures, name: str) -> Table:
 
 def _table(title: str, columns: Sequence[str]) -> Table:
     table = Table(title=escape(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.caption_justify, table.caption_style = "left", ""
     table.add_column("")
     for column in columns:
         table.add_column(column, justify="right")

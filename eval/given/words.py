@@ -79,7 +79,9 @@ def lead(report: GivenReport) -> str:
     if first:
         return first.sentence
     kind = report.form
-    return f"There are no held-out {kind} that say how good the model is; raise examples.validation_share, or name a file."
+    return (
+        f"There are no held-out {kind} that say how good the model is; raise examples.validation_share, or name a file."
+    )
 
 
 def count(figures: SearchFigures | ClassificationFigures, name: str) -> str:
@@ -131,7 +133,9 @@ def _search(figures: SearchFigures, name: str, tuned: SearchedSystem, system: st
     ones = change("hit@1", base.means["hit@1"], tuned.means["hit@1"], tuned.difference["hit@1"])
     beside = f"{describe(system)} beside {describe(tuned.beside)}"
     few = _few(figures.clusters, figures.cluster)
-    return Finding("search", f"{where}, {said}; {ones}. That is {beside}{few}.", wording.trend_of(difference), difference)
+    return Finding(
+        "search", f"{where}, {said}; {ones}. That is {beside}{few}.", wording.trend_of(difference), difference
+    )
 
 
 def _similarities(report: GivenReport) -> Iterator[Finding]:
