@@ -37,6 +37,17 @@ RULES = {
     MAJORITY: "always the most common label",
 }
 """The names of what gives labels."""
+_SEARCH = ("Tuning made search better", "Tuning made search worse", "No clear difference in search")
+_GRADES = (
+    "Tuning made scores agree better with grades",
+    "Tuning made scores agree worse with grades",
+    "No clear difference in how scores agree with grades",
+)
+_LABELS = (
+    "The classifier is better than the vectors of the base",
+    "The classifier is worse than the vectors of the base",
+    "The classifier is not clearly better than the vectors of the base",
+)
 FEW = 30
 """With fewer independent units than this an interval says little."""
 
@@ -45,13 +56,13 @@ FEW = 30
 class Finding:
     """What one set of examples shows of the tuned model."""
 
-    what: str
-    """What the model does, such as `search`."""
+    titles: tuple[str, str, str]
+    """What a headline says where it is better, worse, or neither for sure."""
     sentence: str
     trend: str
     """Direction of the difference: better, worse or unclear."""
-    difference: DifferenceFigures | None
-    """Tuned minus what it is compared with, by the headline metric; None where there is nothing beside it."""
+    difference: DifferenceFigures
+    """Tuned minus what it is compared with, by the headline metric."""
 
 
 def findings(report: GivenReport) -> list[Finding]:
@@ -64,13 +75,7 @@ def headline(report: GivenReport) -> str:
     first = next(iter(findings(report)), None)
     if first is None:
         return "Nothing to measure on"
-    if first.difference is None:
-        return "No system beside the tuned one"
-    return {
-        "better": f"Tuning made {first.what} better",
-        "worse": f"Tuning made {first.what} worse",
-        "unclear": f"No clear difference in {first.what}",
-    }[first.trend]
+    return first.titles[("better", "worse", "unclear").index(first.trend)]
 
 
 def lead(report: GivenReport) -> str:
@@ -134,7 +139,7 @@ def _search(figures: SearchFigures, name: str, tuned: SearchedSystem, system: st
     beside = f"{describe(system)} beside {describe(tuned.beside)}"
     few = _few(figures.clusters, figures.cluster)
     return Finding(
-        "search", f"{where}, {said}; {ones}. That is {beside}{few}.", wording.trend_of(difference), difference
+        _SEARCH, f"{where}, {said}; {ones}. That is {beside}{few}.", wording.trend_of(difference), difference
     )
 
 
@@ -146,7 +151,7 @@ def _similarities(report: GivenReport) -> Iterator[Finding]:
         also = change(PEARSON, base[PEARSON], tuned[PEARSON], figures.difference[PEARSON])
         few = _few(figures.clusters, "pair")
         sentence = f"On {pairs_of(figures, name)}, {said}; {also}{few}."
-        yield Finding("agreement with grades", sentence, wording.trend_of(difference), difference)
+        yield Finding(_GRADES, sentence, wording.trend_of(difference), difference)
 
 
 def _classifications(report: GivenReport) -> Iterator[Finding]:
@@ -161,7 +166,7 @@ def _classifications(report: GivenReport) -> Iterator[Finding]:
             f"On {count(figures, name)}, {said}, beside the nearest mean vector of a label by the base; {right}, "
             f"{majority}{few}."
         )
-        yield Finding("labels", sentence, wording.trend_of(difference), difference)
+        yield Finding(_LABELS, sentence, wording.trend_of(difference), difference)
 
 
 def _few(clusters: int, unit: str) -> str:

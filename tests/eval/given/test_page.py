@@ -56,7 +56,7 @@ def test_a_reranker_has_its_curves() -> None:
 
 def test_graded_pairs() -> None:
     report = made_report(similarity={"held_out": made_similarity(), "similarity": made_similarity(worse=True)})
-    assert headline(report) == "Tuning made agreement with grades better"
+    assert headline(report) == "Tuning made scores agree better with grades"
     assert [finding.trend for finding in findings(report)] == ["better", "worse"]
     page = page_of(report)
     assert "80 held-out graded pairs" in page
@@ -66,6 +66,7 @@ def test_graded_pairs() -> None:
 
 def test_labels_and_texts_are_escaped() -> None:
     report = made_report(classification={"held_out": made_classification()})
+    assert headline(report) == "The classifier is not clearly better than the vectors of the base"
     page = page_of(report)
     assert "&lt;script&gt;" in page
     assert "<script>" not in page
