@@ -33,6 +33,8 @@ TEMPLATES = Path(__file__).resolve().parent / "page" / "templates"
 """The folder with the words and the looks of report.html."""
 BASES_KEY, FUSIONS_KEY, RERANKERS_KEY = "report.bases", "report.fusions", "report.rerankers"
 """The config keys of the systems beside BM25, base and tuned."""
+FILES = ("similarity", "labelled")
+"""The settings that name files of examples, which are inputs of the step."""
 _TAKEN = (*SYSTEMS, *map(with_words, SYSTEMS[1:]), *STORED)
 """The names that no further encoder may have."""
 
@@ -70,6 +72,13 @@ class ReportConfig(AskingConfig):
     """Most kept synthetic queries that `queries` searches by, drawn by a hash of the sample id; 0: all of them."""
     rerankers: Any = None
     """Cross-encoders that order what a first stage finds, in the form of `bases`; see `eval.entries.RerankerEntry`."""
+    max_reranked: int = 300
+    """Where something is reranked and nothing is judged, at most so many held-out queries are measured on, drawn by a
+    hash of the sample id; 0: as many as `max_held_out`."""
+    similarity: str = ""
+    """A file of graded pairs: how well base and tuned agree with the grades is measured beside everything else."""
+    labelled: str = ""
+    """A file of labelled texts that a classifier is measured on beside those that were held out."""
     resamples: int = 10_000
     """Number of bootstrap resamples that the standard error of each interval is made from."""
     decision_level: float = 0.95
@@ -107,6 +116,8 @@ class ReportConfig(AskingConfig):
                 raise UserError("there is no such index", where=f"report.indexes=[{name}]", remedy=suggest(name, KINDS))
         most = self.stored_queries
         check_setting(most >= 0, "report.stored_queries", most, number, fault="is no number of queries")
+        most = self.max_reranked
+        check_setting(most >= 0, "report.max_reranked", most, "300, say, or to 0", fault="is no number of queries")
         for entry in self.reranker_entries().values():
             check_depths(entry, RERANKERS_KEY)
         self.named_systems()
@@ -146,6 +157,11 @@ class ReportConfig(AskingConfig):
         sums += [(entry.first, f"{RERANKERS_KEY}: first") for entry in self.reranker_entries().values()]
         return {term.system for text, key in sums for term in parse_sum(text, known, key)}
 
+    def most_held_out(self, limit: int) -> int:
+        """Returns how many held-out queries are measured on at most, where no query is judged; 0: all of them."""
+        most = super().most_held_out(limit)
+        return min(filter(None, (most, self.max_reranked)), default=0) if self.reranker_entries() else most
+
     def benchmark_key(self) -> str:
         """Returns the config key that the user wrote the benchmark under, for messages."""
         return self.origins.get("benchmark", KEY)
@@ -171,7 +187,7 @@ class ReportConfig(AskingConfig):
             for name, entry in self.reranker_entries().items()
         }
         models = {"bases": bases, "rerankers": rerankers}
-        settings = fields_of(self, without=ASKING) | self.asking_identity()
+        settings = fields_of(self, without=(*ASKING, *FILES)) | self.asking_identity()
         return settings | parts | models | {"language": analyser_identity(self.language)}
 
     def asked_queries(self) -> AskedQueries:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
 from engine.search.index_settings import IndexKind
@@ -22,6 +23,8 @@ from eval.harmless import check_with_words, fuse_models, harmless_in_folds
 from eval.query_log import LogFigures, describe_log, log_queries
 from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommend
 from eval.report import Decision, Recommendation
+from eval.reranking.depths import depth_curve, with_latencies
+from eval.reranking.figures import RerankCurve
 from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
 from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
 from eval.retrieval.figures import RetrievalFigures, compare, resample, units_of
@@ -29,8 +32,10 @@ from eval.retrieval.indexes import IndexComparison, compare_indexes
 from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.significance import Bootstrap
+from eval.similarity.figures import BASE, TUNED, SimilarityFigures
+from eval.similarity.measure import SIMILARITY, cosines, measure_similarity
 from eval.synthetic import held_out_queries, synthetic_queries
-from eval.systems import build_systems, scoring_once
+from eval.systems import build_systems, deepest_reranked, scoring_once
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -54,6 +59,8 @@ class Evaluation:
         meaning: how synthetic and real queries differ by their vectors; empty where the config asks for no choice.
         log: what a log of queries shows; None without one.
         indexes: approximate indexes beside exact search; None where the config asks for none.
+        reranking: quality and time by the number of passages that each reranker is given, by its name.
+        similarity: agreement with the grades of pairs, by the name of the set.
     """
 
     corpus: Corpus
@@ -68,6 +75,8 @@ class Evaluation:
     meaning: Mapping[str, MeaningFigures] = field(default_factory=dict)
     log: LogFigures | None = None
     indexes: IndexComparison | None = None
+    reranking: Mapping[str, RerankCurve] = field(default_factory=dict)
+    similarity: Mapping[str, SimilarityFigures] = field(default_factory=dict)
 
     @property
     def shown(self) -> Results:
@@ -109,11 +118,12 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         # No model was asked about the queries of a log, so systems that look answers up know nothing of them.
         answering = [remembered[system.name] for system in systems if not is_asked(system)]
         log = describe_log(config, answering, corpus, list(held_out.benchmark.queries.values()))
+        curves = _depth_curves(config, systems, judged or held_out, corpus)
     evaluation = conclude(config, corpus, judged, held_out, {}, analyser=analyser.name)
     bootstrap, original_of = Bootstrap(config.resamples, config.seed), corpus.original_of
     fused = fuse_models(named, held_out, config.k)
     decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, original_of)
-    evaluation = replace(evaluation, log=log, decision=decision)
+    evaluation = replace(evaluation, log=log, decision=decision, similarity=_similarity(config, inputs, systems))
     if config.choice_queries:
         place.console.step("report", "choosing how to search")
         seen = choice_queries(config, inputs, benchmark)
@@ -127,7 +137,40 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         place.console.step("report", "comparing indexes")
         evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.model, queries))
     timed = [system for system in systems if not is_asked(system)]
-    return replace(evaluation, latency=measure_latency(timed, queries, config.latency_repetitions))
+    latency = measure_latency(timed, queries, config.latency_repetitions)
+    deepest = deepest_reranked(systems)
+    curves = {
+        name: with_latencies(curve, deepest[name], queries, config.latency_repetitions, latency)
+        for name, curve in curves.items()
+    }
+    return replace(evaluation, latency=latency, reranking=curves)
+
+
+def _similarity(
+    config: ReportConfig, inputs: Mapping[str, Path], systems: Sequence[System]
+) -> dict[str, SimilarityFigures]:
+    """Measures base and tuned on the graded pairs of a file; nothing without one."""
+    if SIMILARITY not in inputs:
+        return {}
+    encoders = {system.name: system.encoder for system in systems if isinstance(system, DenseSystem)}
+    scorers = {name: cosines(encoders[name]) for name in (BASE, TUNED)}
+    bootstrap = Bootstrap(config.resamples, config.seed)
+    figures = measure_similarity(ExamplesFolder(inputs[SIMILARITY]), "", scorers, config.max_held_out, bootstrap)
+    return {SIMILARITY: figures} if figures else {}
+
+
+def _depth_curves(
+    config: ReportConfig, systems: Sequence[System], results: Results, corpus: Corpus
+) -> dict[str, RerankCurve]:
+    """Measures each reranker at all depths, on the queries that the report is about."""
+    benchmark = results.benchmark
+    if not benchmark.queries:
+        return {}
+    units, bootstrap = units_of(results, corpus.original_of), Bootstrap(config.resamples, config.seed)
+    return {
+        name: depth_curve(system, benchmark, corpus, units, bootstrap)
+        for name, system in deepest_reranked(systems).items()
+    }
 
 
 def _compare_indexes(

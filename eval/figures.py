@@ -52,7 +52,7 @@ def assemble(
         examples=ExampleCounts(examples.kept, examples.rejected),
         cost=_cost(config, inputs, steps["samples"]),
         generation=_generation_rates(samples.generation),
-        training=_training_figures(inputs["model"]),
+        training=training_figures(inputs["model"]),
         retrieval=evaluation.retrieval,
         held_out=evaluation.held_out_figures,
         decision=evaluation.decision,
@@ -65,6 +65,8 @@ def assemble(
         recommendation=evaluation.recommendation,
         query_log=evaluation.log,
         indexes=evaluation.indexes,
+        reranking=evaluation.reranking,
+        similarity=evaluation.similarity,
     )
 
 
@@ -105,7 +107,8 @@ def _generation_rates(rates: Rates) -> GenerationRates:
     )
 
 
-def _training_figures(folder: Path) -> TrainingFigures:
+def training_figures(folder: Path) -> TrainingFigures:
+    """Returns how a finished model folder was trained."""
     model = ModelFolder(folder).record()
     return TrainingFigures(
         pairs_per_second=model.pairs_per_second,

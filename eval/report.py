@@ -16,16 +16,19 @@ from typing import Any
 
 from engine.artifacts.documents import DocumentsRecord
 from engine.artifacts.report import ReportFolder
+from engine.errors import UserError
 from engine.search.encoder import EncoderConfig
 from engine.storage.typed import from_json_values, to_json_values
 from eval.cost import Cost
 from eval.data_quality.queries import DataQuality
 from eval.query_log import LogFigures
+from eval.reranking.figures import RerankCurve
 from eval.retrieval.corpus import with_words
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.indexes import IndexComparison
 from eval.retrieval.latency import Latency
 from eval.significance import DifferenceFigures
+from eval.similarity.figures import SimilarityFigures
 
 HELD_OUT = "held_out"
 """Name of the collection of synthetic queries about held-out documents."""
@@ -269,6 +272,10 @@ class Report:
     """What a log of queries shows; None without one."""
     indexes: IndexComparison | None = None
     """Approximate indexes beside exact search; None where `report.indexes` names none."""
+    reranking: Mapping[str, RerankCurve] = field(default_factory=dict)
+    """Quality and time by the number of passages that each reranker is given, by its name; empty without one."""
+    similarity: Mapping[str, SimilarityFigures] = field(default_factory=dict)
+    """Agreement with the grades of pairs, by the name of the set; empty unless `report.similarity` names a file."""
 
     @property
     def choice(self) -> Choice | None:
@@ -294,8 +301,15 @@ class Report:
 
 
 def read_report(folder: Path) -> Report:
-    """Reads the report of a finished report folder."""
+    """Reads the report of a finished report folder.
+
+    Raises:
+        UserError: it is that of a run without documents, or of a model that is no encoder, which has other figures.
+    """
     values = json.loads(ReportFolder(folder).report_file.read_text(encoding="utf-8"))
+    if "form" in values:
+        what = "is the report of a run without documents, or of a model that is no encoder, and compares no searches"
+        raise UserError(what, where=str(folder), remedy="name a run whose model is an encoder of documents")
     return from_json_values(Report, values)
 
 

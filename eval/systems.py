@@ -22,6 +22,7 @@ from eval.asking.systems import asked_systems, describe_asked
 from eval.config import FUSIONS_KEY, RERANKERS_KEY, cross_encoder
 from eval.fusions import SUM, fused_system, half_words, parse_sum
 from eval.retrieval.corpus import with_words
+from eval.retrieval.remembered import SearchedOnce
 from eval.stored import QUERIES, QUERIES_SUM, STORED, stored_queries
 
 if TYPE_CHECKING:
@@ -97,25 +98,53 @@ def build_systems(
 def reranked_systems(
     name: str, entry: RerankerEntry, first: System, corpus: Corpus, place: Place
 ) -> list[RerankedSystem]:
-    """Builds a system for each depth of a reranker, all with one scorer."""
+    """Builds a system for each depth of a reranker, all with one scorer and one first stage, the deepest first."""
     from engine.search.cross_encoder import load_cross_encoder
 
     scorer, texts = RememberingScorer(load_cross_encoder(cross_encoder(entry), place)), corpus.encoded_texts()
+    shared, ranks = SearchedOnce(first), corpus.ranks_of_ids
     return [
-        RerankedSystem(_RERANKED.join((first.name, str(depth), name)), first, scorer, texts, corpus.ranks_of_ids, depth)
+        RerankedSystem(reranked_name(first.name, depth, name), shared, scorer, texts, ranks, depth)
         for depth in sorted(entry.depths, reverse=True)
     ]
 
 
 @contextmanager
 def scoring_once(systems: Sequence[System]) -> Iterator[None]:
-    """Lets rerankers score each pair once while the block lasts: the largest depth is scored, smaller ones follow."""
-    scorers = {id(system.scorer): system.scorer for system in systems if isinstance(system, RerankedSystem)}
+    """Lets rerankers score each pair, and search each first stage, once while the block lasts.
+
+    The largest depth is searched and scored, and smaller ones follow from that.
+    """
+    shared: dict[int, RememberingScorer | SearchedOnce] = {}
+    for system in systems:
+        if isinstance(system, RerankedSystem):
+            parts = (system.scorer, system.first)
+            shared |= {id(part): part for part in parts if isinstance(part, RememberingScorer | SearchedOnce)}
     with ExitStack() as stack:
-        for scorer in scorers.values():
-            if isinstance(scorer, RememberingScorer):
-                stack.enter_context(scorer.remember())
+        for part in shared.values():
+            stack.enter_context(part.remember())
         yield
+
+
+def reranked_name(first: str, depth: int, reranker: str) -> str:
+    """Returns the name of what a reranker makes of the first passages of a system."""
+    return _RERANKED.join((first, str(depth), reranker))
+
+
+def reranker_of(system: RerankedSystem) -> str:
+    """Returns the name of the reranker of a system that has one."""
+    return system.name.rpartition(_RERANKED)[2]
+
+
+def deepest_reranked(systems: Sequence[System]) -> dict[str, RerankedSystem]:
+    """Returns the system with the largest depth of each reranker, by the name of the reranker."""
+    deepest: dict[str, RerankedSystem] = {}
+    for system in systems:
+        if isinstance(system, RerankedSystem):
+            name = reranker_of(system)
+            if name not in deepest or deepest[name].depth < system.depth:
+                deepest[name] = system
+    return deepest
 
 
 def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:

@@ -37,6 +37,26 @@ class ReportRecord:
 
 
 @dataclass(frozen=True)
+class GivenReportRecord:
+    """What the report of a run without documents, or of a model that is no encoder, measured.
+
+    The mappings are the parts of report.json with the same names, without what is only for reading.
+    """
+
+    measured: int
+    """Examples that were measured on: held-out ones, and those of files."""
+    form: str
+    """What an example is."""
+    family: str
+    """What the model is."""
+    headline: str
+    """What was better than the base, in a few words."""
+    search: Mapping[str, Any]
+    similarity: Mapping[str, Any]
+    classification: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ReportFolder:
     """A report folder."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from engine.artifacts.sweeps import SweepFolder
 from engine.artifacts.system import SystemFolder
@@ -21,6 +22,8 @@ from engine.storage.store import is_done
 from eval import advice, wording
 from eval.chunk_sizes.figures import read_chunk_sizes
 from eval.chunk_sizes.table import chunk_sizes_table
+from eval.given.figures import GivenReport, is_given_report, read_given_report
+from eval.given.table import closing_sentence, given_tables
 from eval.learning_curve.figures import read_learning_curve
 from eval.learning_curve.table import learning_curve_table
 from eval.page.indexes import index_line
@@ -64,6 +67,9 @@ def _show_result(run_dir: Path, config: RunConfig, console: Console) -> None:
     if config.until not in {"report", "system"}:
         console.step("done", f"{shown}/{config.until}")
         return
+    if is_given_report(file := run_dir / "report" / "report.json"):
+        _show_given(read_given_report(file), shown, console)
+        return
     report = read_report(run_dir / "report")
     console.show("")
     _show_figures(report, console)
@@ -89,6 +95,18 @@ def _show_figures(report: Report, console: Console) -> None:
     console.show(summary_table(report))
     if line := index_line(report.indexes):
         console.step("indexes", line)
+
+
+def _show_given(report: GivenReport, shown: str, console: Console) -> None:
+    """Prints what a run without documents, or with a model that is no encoder, comes to."""
+    console.show("")
+    for table in given_tables(report):
+        console.show(table)
+    console.show(Text(closing_sentence(report)))
+    console.step("report", f"{shown}/report/report.html")
+    console.step("model", f"{shown}/model")
+    if "documents" in report.fingerprints:
+        console.step("system", f"none: name {shown}/model in report.rerankers of a run whose model is an encoder")
 
 
 def _show_system(run_dir: Path, shown: str, console: Console) -> None:

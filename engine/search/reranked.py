@@ -85,17 +85,33 @@ class RerankedSystem:
     depth: int = 100
 
     def prepare(self, queries: Sequence[str]) -> Search:
-        """Searches the first stage and scores what it finds; a deeper search appends what stands behind that."""
-        search = self.first.prepare(queries)
-        pool = search(self.depth)
-        scores = score_pool(self.scorer, queries, self.texts, pool[0])
+        """Prepares the first stage; it is searched, and pairs are scored, when the first ranking is asked for."""
+        return _RerankedSearch(self, queries)
 
-        def search_to(depth: int) -> Ranking:
-            found = search(depth) if depth > self.depth else pool
-            rows, ordered = rescored(found, scores, self.ranks_of_ids)
-            return rows[:, :depth], ordered[:, :depth]
 
-        return search_to
+class _RerankedSearch:
+    """A search that scores what the first stage finds once; a deeper one appends what stands behind that.
+
+    The first stage is searched as deep as is asked for at once, since a first search to the depth of the scorer would
+    be done again by whoever wants more.
+    """
+
+    def __init__(self, system: RerankedSystem, queries: Sequence[str]) -> None:
+        self._system, self._queries = system, queries
+        self._search = system.first.prepare(queries)
+        self._searched = 0
+        self._found: Ranking | None = None
+        self._scores: Scores | None = None
+
+    def __call__(self, depth: int) -> Ranking:
+        system, deepest = self._system, max(depth, self._system.depth)
+        if self._found is None or deepest > self._searched:
+            self._found, self._searched = self._search(deepest), deepest
+        if self._scores is None:
+            pool = self._found[0][:, : system.depth]
+            self._scores = score_pool(system.scorer, self._queries, system.texts, pool)
+        rows, ordered = rescored(self._found, self._scores, system.ranks_of_ids)
+        return rows[:, :depth], ordered[:, :depth]
 
 
 def score_pool(scorer: PairScorer, queries: Sequence[str], texts: Sequence[str], rows: Rows) -> Scores:

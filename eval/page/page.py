@@ -23,6 +23,8 @@ from eval.page.evidence import Evidence
 from eval.page.indexes import index_note, index_rows
 from eval.page.plots import Axis, Mark, axis_labels, histogram, nice_axis, strip
 from eval.page.query_log import log_section
+from eval.page.reranking import rerank_parts
+from eval.page.similarity import similarity_parts
 from eval.page.systems import compared_with, system_charts, system_rows
 from eval.report import Report, Settings
 from eval.retrieval.corpus import SYSTEMS
@@ -137,6 +139,8 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "log": log_section(report),
         "index_rows": index_rows(report.indexes),
         "index_note": index_note(report.indexes),
+        "rerankers": rerank_parts(report.reranking),
+        "similarities": similarity_parts(report.similarity),
         "pool": POOL,
         "quality": quality_chart(figures),
         "held_out": quality_chart(report.held_out) if shows_held_out else None,

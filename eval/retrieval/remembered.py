@@ -8,7 +8,8 @@ config limits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from engine.search.order import Ranking
 from engine.search.systems import Search, System
@@ -31,6 +32,34 @@ class RememberedSystem:
         if key not in self._searches:
             self._searches[key] = _DeepestSearch(self._system.prepare(queries))
         return self._searches[key]
+
+
+class SearchedOnce:
+    """A system that keeps what it found for as long as it is told to.
+
+    It is the first stage that several depths of a reranker share. Whoever measures time tells it nothing, and every
+    query is searched.
+
+    Args:
+        system: the system that is asked.
+    """
+
+    def __init__(self, system: System) -> None:
+        self.name, self._system = system.name, system
+        self._remembered: RememberedSystem | None = None
+
+    @contextmanager
+    def remember(self) -> Iterator[None]:
+        """Keeps what is found until the block ends."""
+        self._remembered = RememberedSystem(self._system)
+        try:
+            yield
+        finally:
+            self._remembered = None
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        """Returns the search over these queries, prepared now or before."""
+        return (self._remembered or self._system).prepare(queries)
 
 
 class _DeepestSearch:

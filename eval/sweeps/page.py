@@ -1,8 +1,9 @@
 """Renders a page of a sweep or a comparison, self-contained as the report's is.
 
 In: a template of this folder and its values. Out: HTML. The looks are the report's (eval/page/templates/report.css) and
-a few more. They lie apart from the report's, since its fingerprint covers its templates. Jinja2 escapes every text, and
-a content security policy in the page forbids whatever would leave it.
+a few more, and a page may include partial templates of the report. They lie apart from the report's, since its
+fingerprint covers its templates. Jinja2 escapes every text, and a content security policy in the page forbids whatever
+would leave it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from markupsafe import Markup
 
 from engine.text.durations import format_seconds
 from eval import wording
+from eval.config import TEMPLATES as REPORT_TEMPLATES
 from eval.sweeps.identity import STYLES, TEMPLATES
 
 
@@ -26,7 +28,7 @@ def render(template: str, values: Mapping[str, object]) -> str:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader([TEMPLATES, REPORT_TEMPLATES]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

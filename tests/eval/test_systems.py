@@ -101,7 +101,7 @@ def test_a_reranker_makes_a_system_of_each_depth_and_scores_once(home: Path, mon
         for system in systems.values():
             system.prepare(["cool cellar", "a hive"])(3)
     assert asked == [10]
-    systems["bm25+base@2@tiny"].prepare(["cool cellar"])
+    systems["bm25+base@2@tiny"].prepare(["cool cellar"])(1)
     assert asked == [10, 2], "outside it every pair is scored, as it is where time is measured"
     first = systems["bm25+base@5@tiny"]
     assert isinstance(first, RerankedSystem)
@@ -124,4 +124,9 @@ def test_a_report_measures_all_of_them(home: Path) -> None:
     assert list(evaluation.latency) == [*names, "base_words", "tuned_words"]
     assert evaluation.latency["base@5@cross"].encode is None
     assert list(evaluation.shown.scores)[: len(names)] == names
+    curve = evaluation.reranking["cross"]
+    assert (curve.first, curve.queries, [point.depth for point in curve.points]) == ("base", 5, [0, 5])
+    assert curve.points[0].ndcg == pytest.approx(evaluation.shown.scores["base"].means()["ndcg@10"])
+    assert curve.points[1].ndcg == pytest.approx(evaluation.shown.scores["base@5@cross"].means()["ndcg@10"])
+    assert curve.points[1].latency_ms == evaluation.latency["base@5@cross"].p50_ms, "nothing is timed twice"
     assert list(evaluation.held_out.scores) == list(SYSTEMS), "where people's questions are shown"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from engine.search.fusion import FoundSystem, FusedSystem, Part
-from engine.search.order import id_ranks
+from engine.search.order import Ranking, id_ranks
 from engine.search.reranked import RememberingScorer, RerankedSystem, rescored
+from engine.search.systems import Search
 from tests.support.scorers import ByNumber
 
 IDS = [f"p{row}" for row in range(8)]
@@ -45,11 +48,11 @@ def test_a_pair_is_scored_once_while_it_is_remembered_and_anew_while_time_is_mea
     with remembering.remember():
         first = deep.prepare(["a", "b"])(5)
         assert len(scorer.asked) == 8
-        shallow.prepare(["a", "b"])
+        shallow.prepare(["a", "b"])(2)
         again = deep.prepare(["a", "b"])(5)
         assert len(scorer.asked) == 8
     np.testing.assert_array_equal(first[0], again[0])
-    shallow.prepare(["a", "b"])
+    shallow.prepare(["a", "b"])(2)
     assert len(scorer.asked) == 12
 
 
@@ -69,3 +72,27 @@ def test_where_nothing_is_found_nothing_is_scored() -> None:
     rows, _ = RerankedSystem("x", nothing, scorer, TEXTS, RANKS).prepare(["a", "b"])(3)
     assert rows.shape == (2, 0)
     assert scorer.asked == []
+
+
+def test_the_first_stage_is_searched_once_as_deep_as_is_wanted() -> None:
+    depths: list[int] = []
+
+    class Noting:
+        """The first stage, which notes how deep it is searched."""
+
+        name = "first"
+
+        def prepare(self, queries: Sequence[str]) -> Search:
+            search = FOUND.prepare(queries)
+
+            def noted(depth: int) -> Ranking:
+                depths.append(depth)
+                return search(depth)
+
+            return noted
+
+    search = RerankedSystem("x", Noting(), ByNumber(), TEXTS, RANKS, depth=3).prepare(["a", "b"])
+    assert depths == [], "nothing is searched before somebody asks"
+    deep, shallow = search(5), search(2)
+    assert depths == [5]
+    np.testing.assert_array_equal(deep[0][:, :2], shallow[0])

@@ -9,7 +9,7 @@ import numpy as np
 from engine.search.bm25 import Bm25Index
 from engine.search.order import Ranking
 from engine.search.systems import Bm25System, Search
-from eval.retrieval.remembered import RememberedSystem
+from eval.retrieval.remembered import RememberedSystem, SearchedOnce
 
 
 class Counting:
@@ -46,3 +46,15 @@ def test_the_same_queries_are_searched_again_only_for_more() -> None:
     assert (counting.prepared, counting.depths) == (1, [1, 3])
     system.prepare(["fox", "hen"])
     assert counting.prepared == 2, "another order is another list"
+
+
+def test_a_shared_system_is_searched_once_while_it_is_told_to_and_anew_where_time_is_measured() -> None:
+    counting = Counting()
+    shared = SearchedOnce(counting)
+    with shared.remember():
+        deep = shared.prepare(["red hen"])(3)
+        shallow = shared.prepare(["red hen"])(1)
+    assert (counting.prepared, counting.depths) == (1, [3])
+    np.testing.assert_array_equal(deep[0][:, :1], shallow[0])
+    shared.prepare(["red hen"])(1)
+    assert counting.prepared == 2

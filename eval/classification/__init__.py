@@ -1,0 +1,1 @@
+"""How well a classifier names the labels of texts, how sure it is, and what plain baselines reach."""

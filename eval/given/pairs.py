@@ -1,0 +1,85 @@
+"""Held-out pairs as a benchmark: a query has to find its own passage among all passages of held-out documents.
+
+In: an examples folder of the form `pairs` or `triplets`. Out: queries with the passages that answer them, and the
+passages that are searched. A passage is told by its text, so that no copy of an answer counts as wrong; passages that
+answer nothing, such as the negatives of triplets, are searched with the others. Queries of one document are not
+independent of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from engine.artifacts.documents import equality_text
+from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.forms import NEGATIVE, PASSAGE, QUERY, Form
+from engine.text.hashes import text_hash
+from eval.given.rows import HELD_OUT_SPLIT, draw_examples
+from eval.report import HELD_OUT
+from eval.retrieval.benchmark import Benchmark, make_benchmark
+from eval.retrieval.corpus import Corpus
+
+MOST_PASSAGES = 50_000
+"""The most passages that are searched; there are as many vectors in memory."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutPairs:
+    """What is searched, and for what.
+
+    Attributes:
+        benchmark: the queries; `left_out` says how many were not drawn.
+        corpus: the passages, each a document of its own.
+        documents: query id -> document that the query is about.
+        all_passages: the number of passages that there were.
+    """
+
+    benchmark: Benchmark
+    corpus: Corpus
+    documents: dict[str, str]
+    all_passages: int
+
+
+def read_pairs(folder: ExamplesFolder, limit: int) -> HeldOutPairs:
+    """Reads the pairs of held-out documents.
+
+    Args:
+        folder: the finished folder.
+        limit: most pairs to take queries from; 0 takes all.
+    """
+    table, total = draw_examples(folder, [QUERY, PASSAGE], HELD_OUT_SPLIT, limit)
+    query_ids: dict[str, str] = {}
+    texts: dict[str, str] = {}
+    documents: dict[str, str] = {}
+    qrels: dict[str, dict[str, int]] = {}
+    for row in table.to_pylist():
+        query_id = query_ids.setdefault(" ".join(row[QUERY].split()), f"sample-{row['sample_id']}")
+        passage = passage_id(row[PASSAGE])
+        texts[passage] = row[PASSAGE]
+        documents.setdefault(query_id, row["document_id"])
+        qrels.setdefault(query_id, {})[passage] = 1
+    every = set(texts)
+    for text in _passages(folder):
+        name = passage_id(text)
+        every.add(name)
+        if len(texts) < MOST_PASSAGES:
+            texts[name] = text
+    benchmark = make_benchmark(HELD_OUT, {name: text for text, name in query_ids.items()}, qrels)
+    left_out = {"max_held_out": total - len(table)} if total > len(table) else {}
+    names = list(texts)
+    corpus = Corpus(names, names, [""] * len(names), list(texts.values()))
+    return HeldOutPairs(replace(benchmark, left_out=left_out), corpus, documents, len(every))
+
+
+def passage_id(text: str) -> str:
+    """Returns the name of a passage by its text, whatever its white space: 16 hex digits."""
+    return f"{text_hash(equality_text('', text)):016x}"
+
+
+def _passages(folder: ExamplesFolder) -> Iterator[str]:
+    """Gives the passages of held-out documents in the order of their rows, repeated ones again."""
+    columns = [PASSAGE, *([NEGATIVE] if folder.form() is Form.triplets else [])]
+    for batch in folder.kept_batches(columns, HELD_OUT_SPLIT):
+        for column in columns:
+            yield from batch[column].to_pylist()

@@ -1,0 +1,1 @@
+"""How well a model tells how much two texts mean the same: correlation with what people said (STS)."""
