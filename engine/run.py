@@ -20,7 +20,7 @@ from engine.output.files import write_file
 from engine.pipeline.adaptation import judges
 from engine.pipeline.addressed import addressed
 from engine.pipeline.asked import asked_of_models, question_of_report
-from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, nouns_of
+from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, last_noun, nouns_of
 from engine.pipeline.steps import steps
 from engine.pipeline.teaching import question_of_teacher
 from engine.runtime.console import Console
@@ -166,16 +166,14 @@ def wanted_steps(config: RunConfig) -> list[Step]:
         UserError: there is no such step, or the task and the generator's config name different models.
     """
     _check_input(config)
-    nouns = nouns_of(config)
-    if config.until not in nouns:
-        raise UserError(
-            f"no step is called {config.until!r}", where=f"until={config.until}", remedy=suggest(config.until, nouns)
-        )
+    nouns, until = nouns_of(config), last_noun(config)
+    if until not in nouns:
+        raise UserError(f"no step is called {until!r}", where=f"until={until}", remedy=suggest(until, nouns))
     if "samples" in nouns:
         check_models(addressed(config).task, config.samples)
     every = steps(config)
-    ends = [number for number, step in enumerate(every, 1) if step.entry == config.until]
-    looks = config.until in {step.entry for step in every if step.checks_input}
+    ends = [number for number, step in enumerate(every, 1) if step.entry == until]
+    looks = until in {step.entry for step in every if step.checks_input}
     chosen = every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples
     return _without_unread_answers(chosen)
 
@@ -219,14 +217,11 @@ def _check_input(config: RunConfig) -> None:
 
 
 def _check_label(config: RunConfig, kinds: list[str]) -> None:
-    """Refuses labels where nothing is labelled, and a report on search where there are only labelled texts."""
+    """Refuses labels where nothing is labelled."""
     where = f"model.label={config.model.label}"
     if kinds:
         remedy = "leave it out: labels of a file are a column (examples.columns.labels)"
         raise UserError(f"conditions label generated texts, and {kinds[0]} has none", where=where, remedy=remedy)
-    if config.until in ("report", "system"):
-        remedy = "set until=model"
-        raise UserError("labelled texts have no search to report on", where=f"until={config.until}", remedy=remedy)
 
 
 @contextlib.contextmanager

@@ -77,7 +77,7 @@ SWEEPS = (
     RunConfig(collection="x", chunk_sizes=ChunkSizesConfig([64])),
     RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5]), model=ModelConfig(seed=0)),
     RunConfig(collection="x", examples=ExamplesConfig(path="x", seed=0)),
-    RunConfig(task=LABELLED, collection="x", model=ModelConfig(family=Family.classifier, label="tone")),
+    RunConfig(task=LABELLED, collection="x", model=ModelConfig(family=Family.classifier, label="tone", seed=0)),
 )
 """The runs with steps that no other has."""
 
@@ -237,6 +237,7 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
         "engine.examples.labelled.step",
         "engine.given.step",
         "engine.given.mix.step",
+        "eval.given.step",
         *(f"eval.{noun}.step" for noun in ("scores", "chunk_sizes", "learning_curve")),
     }
     for step in every:

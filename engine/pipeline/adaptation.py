@@ -19,6 +19,7 @@ from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
 from engine.pipeline.given import trained_on
 from engine.pipeline.model import check_model
+from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.teaching import teaching
 from engine.pipeline.training import check_development, model_steps
 from engine.prompts.config import RoundConfig
@@ -27,6 +28,7 @@ from engine.prompts.step import plan_prompts
 from engine.runtime.step import ROUND_ZERO, Refusal, Step
 from engine.samples.config import SamplesConfig
 from eval.step import evaluate_model
+from training.config import SCORERS
 
 
 class Curated(NamedTuple):
@@ -62,20 +64,27 @@ def adaptation(config: RunConfig) -> list[Step]:
     What the report has models asked is planned and answered before the model is trained, while engines are there. What
     teaches the model comes next, where anything does.
     Examples that the user has are read first, and put together with generated ones for the model.
+    A cross-encoder and a classifier are measured by what their examples are, and not handed over.
 
     Raises:
-        UserError: the model cannot be trained on generated examples, or is none that a report searches with.
+        UserError: the model cannot be trained on generated examples, or the report has models asked about queries
+            that it does not search.
     """
     check_model(config)
+    check_development(config)
+    files = measured_files(config)
     every, documents, prompts, samples, examples = curated(config)
+    first, last = trained_on(config, documents, examples)
+    every = [documents, *first, *files, *every[1:], *last]
+    learnt = last[-1] if last else examples
+    taught = teaching(config, documents, examples)
+    *iterations, model = model_steps(config.model, (documents, learnt, *taught[-1:]))
+    if config.model.family in SCORERS:
+        report = report_of_examples(config, (documents, prompts, learnt), model, files)
+        return [*every, *taught, *iterations, model, report]
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
-    first, last = trained_on(config, documents, examples)
-    every = [documents, *first, *every[1:], *last]
-    check_development(config)
-    taught = teaching(config, documents, examples)
-    *iterations, model = model_steps(config.model, (documents, *(last or [examples]), *taught[-1:]))
-    reported = (documents, prompts, samples, examples, model, *answers)
+    reported = (documents, prompts, samples, examples, model, *answers, *files)
     report = Step("report", evaluate_model, with_scores(config), reported)
     system = Step("system", hand_over, config.system, (documents, model, report))
     return [*every, *asked, *taught, *iterations, model, report, system]

@@ -34,7 +34,7 @@ from engine.task.config import TaskConfig
 from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
-from training.config import ModelConfig
+from training.config import SCORERS, ModelConfig
 
 GIVEN_KEY = "examples.path"
 """The key that names examples which a user has."""
@@ -57,8 +57,8 @@ class RunConfig:
     until: str = placement("system")
     """Stop after this step: documents, prompts, samples, examples, teacher (where there is one), model, report or
     system; of batch inference rows, prompts, samples or output; of the experiments chunk_size and learning_curve, in
-    place of model, report and system, chunk_sizes or learning_curve; of a training on given examples alone, examples
-    or model."""
+    place of model, report and system, chunk_sizes or learning_curve; of a training on given examples alone, examples,
+    model or report."""
     preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
     sample: bool = placement(False)
@@ -120,12 +120,23 @@ def has_documents(config: RunConfig) -> bool:
 
 
 def nouns_of(config: RunConfig) -> tuple[str, ...]:
-    """Returns what the steps of a run make, in their order; a run may stop after each."""
+    """Returns what the steps of a run make, in their order; a run may stop after each.
+
+    A cross-encoder and a classifier are no search that could be handed over.
+    """
     nouns = {
         "prompts.path": BATCH_NOUNS,
         "chunk_sizes.tokens": CHUNK_SIZES_NOUNS,
         "learning_curve.shares": LEARNING_CURVE_NOUNS,
         GIVEN_KEY: GIVEN_NOUNS,
     }
-    adaptation = TAUGHT_NOUNS if config.model.teacher.is_there else NOUNS
-    return next((nouns[key] for key in kinds_of(config)), adaptation)
+    of_adaptation: tuple[str, ...] = TAUGHT_NOUNS if config.model.teacher.is_there else NOUNS
+    if config.model.family in SCORERS:
+        of_adaptation = of_adaptation[:-1]
+    return next((nouns[key] for key in kinds_of(config)), of_adaptation)
+
+
+def last_noun(config: RunConfig) -> str:
+    """Returns what a run ends with: `until`, but the report where that is the last and nothing is handed over."""
+    last = nouns_of(config)[-1]
+    return last if config.until == NOUNS[-1] and last == NOUNS[-2] else config.until

@@ -16,6 +16,7 @@ from engine.given.mix.config import MixConfig
 from engine.given.mix.step import mix_examples
 from engine.given.step import read_given
 from engine.pipeline.config import RunConfig
+from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.training import model_steps
 from engine.runtime.step import GIVEN, Step
 
@@ -33,7 +34,9 @@ def given(config: RunConfig) -> list[Step]:
             remedy="set it to 0, give triplets, or name the documents (documents.path)",
         )
     examples = Step("examples", read_given, given_config(config), checks_input=True)
-    return [examples, *model_steps(config.model, (examples,))]
+    files = measured_files(config)
+    [model] = model_steps(config.model, (examples,))
+    return [examples, *files, model, report_of_examples(config, (examples,), model, files)]
 
 
 def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list[Step], list[Step]]:

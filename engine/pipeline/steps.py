@@ -6,7 +6,7 @@ In: a RunConfig. Out: its steps in the order in which data meets them.
     batch           rows -> prompts -> samples -> output
     chunk_sizes     ... examples -> documents, once for each size -> chunk_sizes
     learning_curve  ... examples -> (examples -> model -> scores), for each share and seed -> learning_curve
-    given           examples -> model
+    given           examples -> model -> report
 
 Each step is one function `(config, inputs, output, place) -> record`; data passes between steps only through
 folders of Parquet, so any step can be run, read, replaced or resumed alone.

@@ -34,7 +34,7 @@ CHUNK_SIZES_NOUNS = (*NOUNS[:4], "chunk_sizes")
 """What the steps of a comparison of chunk sizes make, in its order."""
 LEARNING_CURVE_NOUNS = (*NOUNS[:4], "learning_curve")
 """What the steps of a learning curve make, in its order."""
-GIVEN_NOUNS = ("examples", "model")
+GIVEN_NOUNS = ("examples", "model", "report")
 """What the steps of a training on given examples make, in its order."""
 EVERY_NOUN = tuple(dict.fromkeys((*TAUGHT_NOUNS, *BATCH_NOUNS, "scores", *CHUNK_SIZES_NOUNS, *LEARNING_CURVE_NOUNS)))
 DONE = "_DONE"

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
+from engine.artifacts.draws import draw_rows
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import FIELDS
-from eval.draws import draw_rows
 
 HELD_OUT_SPLIT, TRAIN_SPLIT = "validation", "train"
 """The splits of an examples folder."""

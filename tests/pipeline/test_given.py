@@ -36,14 +36,13 @@ def pairs(tmp_path: Path) -> Path:
     return tmp_path / "pairs.jsonl"
 
 
-def test_given_examples_alone_are_a_run_of_two_steps(pairs: Path) -> None:
+def test_given_examples_alone_are_a_run_of_three_steps(pairs: Path) -> None:
     config = composed("experiment=train", f"examples.path={pairs}")
     assert kinds_of(config) == ["examples.path"]
-    assert nouns_of(config) == ("examples", "model")
+    assert nouns_of(config) == ("examples", "model", "report")
     assert not has_documents(config)
-    assert (
-        [step.entry for step in given(config)] == [step.entry for step in wanted_steps(config)] == ["examples", "model"]
-    )
+    entries = [step.entry for step in given(config)]
+    assert entries == [step.entry for step in wanted_steps(config)] == ["examples", "model", "report"]
     assert run_folder(config).name == "train-pairs"
 
 
@@ -100,7 +99,7 @@ def test_conditions_label_generated_texts() -> None:
 @pytest.mark.parametrize(
     ("overrides", "what"),
     [
-        (["experiment=train", "until=report"], "no step is called 'report'"),
+        (["experiment=train", "until=samples"], "no step is called 'samples'"),
         (["experiment=train", "preview=3"], "preview=3: shows prompts, and given examples have none"),
         (["experiment=train", "examples.weight=0.5"], "the run does not have both"),
         (["experiment=train", "model.num_hard_negatives=2"], "hard negatives are mined from documents"),
@@ -128,10 +127,6 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
         (
             ["task=reviews", "documents=none", "model=classifier", "model.label=lable", "until=model"],
             "did you mean 'label'",
-        ),
-        (
-            ["task=reviews", "documents=none", "model=classifier", "model.label=label", "until=report"],
-            "labelled texts have no search",
         ),
         (["experiment=adapt", "collection=x", "examples.weight=0.5"], "the run does not have both"),
     ],
