@@ -228,7 +228,7 @@ def test_a_mistake_is_one_line_and_the_run_stays(
         (("search", "nope", "words"), "nope", ("is no run folder", "runs/latest")),
         (("search", "run", "words"), "run", ("no finished model", "run it to its end")),
         (("-m", "seed=glob(*)"), "seed=glob(*)", ("glob(...) is not supported", "-m seed=VALUE,VALUE")),
-        (("-m", "model=glob(*)"), "model=glob(*)", ("glob(...) is not supported", "-m model=minilm")),
+        (("-m", "model=glob(*)"), "model=glob(*)", ("glob(...) is not supported", "-m model=adapter,bi_encoder")),
         (("-m", "seed=interval(0,1)"), "seed=interval(0,1)", ("not supported", "seed=range(1,4)")),
         (("-m", "seed=range(1,1)"), "seed=range(1,1)", ("over no value", "name the values")),
         (("-m", "seed=1,x"), "seed=x", ("is not a whole number",)),
