@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 HALF_WAY = 0.5
 _ENCODER_FILE = "modules.json"
 """The file of a folder that sentence-transformers saved: what is in it was made for search already."""
-_DOWN_PROJECTIONS = ("lora_A", "lora_embedding_A")
-"""An adapter's weights are a product of two matrices, and those of the base are zero because the other one is: where
-the other one is multiplied by (1 - share), so is the product."""
+_DRAWN_FACTORS = ("lora_A", "lora_embedding_B")
+"""What LoRA adds is a product of two matrices, of which one is drawn and the other one zero at first: B beside a linear
+layer, A beside embeddings. Where only the other one is multiplied by (1 - share), so is the product."""
 
 
 def share_of_base(config: ModelConfig, base: Path) -> float:
@@ -63,7 +63,7 @@ class Average:
 
         with torch.no_grad():
             for name, values in self._model.named_parameters():
-                if name in self._base and not any(part in name for part in _DOWN_PROJECTIONS):
+                if name in self._base and not any(part in name for part in _DRAWN_FACTORS):
                     values.lerp_(self._base[name].to(values), self._share)
 
     @contextmanager

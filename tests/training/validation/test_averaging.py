@@ -53,15 +53,22 @@ def test_neither_statistics_nor_frozen_weights_are_averaged() -> None:
     assert torch.equal(model[1].running_mean, statistics)
 
 
-def test_an_adapter_goes_back_with_its_product() -> None:
+@pytest.mark.parametrize(
+    ("layer", "part", "x"),
+    [
+        (torch.nn.Linear(6, 6), "lora", torch.linspace(-1, 1, 30).view(5, 6)),
+        (torch.nn.Embedding(7, 6), "lora_embedding", torch.tensor([0, 3, 6])),
+    ],
+)
+def test_low_rank_matrices_go_back_with_their_product(layer: torch.nn.Module, part: str, x: torch.Tensor) -> None:
+    """Beside embeddings it is the other one of the two that is zero at first."""
     from peft import LoraConfig, get_peft_model
 
     torch.manual_seed(0)
-    model = get_peft_model(torch.nn.Sequential(torch.nn.Linear(6, 6)), LoraConfig(r=2, target_modules=["0"]))
+    model = get_peft_model(torch.nn.Sequential(layer), LoraConfig(r=2, target_modules=["0"]))
     average = Average(model, 0.5)
-    tuned(model.base_model.model[0].lora_A)
-    tuned(model.base_model.model[0].lora_B)
-    x = torch.randn(5, 6)
+    for name in ("A", "B"):
+        tuned(getattr(model.base_model.model[0], f"{part}_{name}"))
     with torch.no_grad():
         after = model(x)
         with model.disable_adapter():
