@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.forms import Form
+from engine.artifacts.forms import NEGATIVE, Form
 from engine.artifacts.teacher import TeacherFolder
 from engine.errors import UserError
 from training.batches.plan import RowKeys
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.runtime.place import Place
+    from engine.text.hashes import Hashes
     from training.iterations import Earlier
 
 
@@ -61,6 +62,14 @@ class TrainingRows:
             return RowKeys.without_rules(self.rows.num_rows)
         keys = row_keys(self.rows, negatives)
         return self.taught.keys(keys) if self.taught else keys
+
+    def mined(self, config: ModelConfig, keys: RowKeys) -> Hashes:
+        """Returns the hashes of the mined negatives among all that stands in `keys.negative_passages`, (rows, mined).
+
+        Negatives of the examples themselves stand before them, what a teacher takes for answers behind them.
+        """
+        first = int(NEGATIVE in self.rows.column_names)
+        return keys.negative_passages[:, first : first + config.num_hard_negatives]
 
     def table(self, negatives: Negatives) -> pa.Table:
         """Returns the columns that the loss reads."""

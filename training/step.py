@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.model import Losses, ModelRecord
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
-from training.batches.plan import RowKeys, fitting_batch_size, plan_epochs, preferred_batch_size
+from training.batches.plan import fitting_batch_size, plan_epochs, preferred_batch_size
 from training.card import write_card
 from training.config import BASE_KEY
 from training.iterations import changed_share, earlier_iterations, write_negatives
@@ -93,10 +93,11 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         raise _divergence(outcome, config, steps)
     seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
     write_card(job, rows, outcome, trained_on.notes())
-    write_negatives(output, keys.negative_passages)
+    negatives = trained_on.mined(config, keys)
+    write_negatives(output, negatives)
     tell_curve(outcome.validation, place)
     record = _record(job, rows.num_rows, mined.num_random, outcome, seconds)
-    changed = changed_share(keys.negative_passages, earlier)
+    changed = changed_share(negatives, earlier)
     return replace(record, iteration=earlier.count + 1, changed_negatives=changed)
 
 
