@@ -203,6 +203,8 @@ class ModelConfig(LossSettings):
         self._refuse("lora.rank", is_adapter and self.lora.rank > 0, f"{kind}has one layer that is trained", "0")
         is_apart = self.lora.rank > 0 and not self.lora.merge
         self._refuse("lora.merge", is_scorer and is_apart, f"{kind}has a head that is trained too", "true")
+        what = "an iteration begins with whole weights, and matrices beside them would stay beside new ones"
+        self._refuse("lora.merge", is_apart and self.iterations > 1, what, "true")
         is_other = self.family is not Family.bi_encoder
         what = f"{kind}has weights that its base has not"
         self._refuse("base_share", is_other and bool(self.base_share), what, "null")

@@ -19,19 +19,27 @@ from engine.pipeline.config import RunConfig
 from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.training import model_steps
 from engine.runtime.step import GIVEN, Step
+from training.validation.config import JUDGED_KEY
 
 
 def given(config: RunConfig) -> list[Step]:
     """Lists the steps of a training on given examples alone.
 
     Raises:
-        UserError: hard negatives are to be mined, and there are no documents to mine them from.
+        UserError: hard negatives are to be mined, or judged queries validated, and there are no documents for it.
     """
     if config.model.num_hard_negatives:
         raise UserError(
             "hard negatives are mined from documents, and the run has none",
             where=f"model.num_hard_negatives={config.model.num_hard_negatives}",
             remedy="set it to 0, give triplets, or name the documents (documents.path)",
+        )
+    validation = config.model.validation
+    if validation.reads_judged:
+        raise UserError(
+            "judged queries are searched among documents, and the run has none",
+            where=f"model.validation.queries={validation.queries.value}",
+            remedy=f"leave it out, and {JUDGED_KEY}, or name the documents (documents.path)",
         )
     examples = Step("examples", read_given, given_config(config), checks_input=True)
     files = measured_files(config)

@@ -24,10 +24,11 @@ from engine.runtime.step import TEACHING, Step
 from engine.samples.config import SamplesConfig
 from engine.search.cross_encoder import CrossEncoderConfig
 from engine.search.encoder import EncoderConfig
-from training.config import Family, Loss, ModelConfig
+from engine.search.pooling import Pooling
+from training.config import SCORERS, Family, Loss, ModelConfig
 from training.losses.combinations import LOSSES
 from training.step import train_model
-from training.teachers.config import CROSS_ENCODER, FUSED, KEY, MODES, TeacherConfig
+from training.teachers.config import CROSS_ENCODER, FUSED, KEY, MODES, NONE, TeacherConfig
 from training.teachers.pairs.step import plan_questions
 from training.teachers.scoring.step import score_candidates
 from training.teachers.settings import (
@@ -58,6 +59,7 @@ def teaching(config: RunConfig, documents: Step, examples: Step) -> list[Step]:
     teacher.check_use(reads_candidates=reads, num_hard_negatives=config.model.num_hard_negatives)
     if not teacher.is_there:
         return []
+    _check_rows(config.model)
     if config.examples.path:
         what, where = "candidates are searched among the documents, and given passages are not there", "examples.path"
         raise UserError(what, where=where, remedy=f"leave it out, or set {KEY}.by=none")
@@ -74,6 +76,22 @@ def teaching(config: RunConfig, documents: Step, examples: Step) -> list[Step]:
     answers = generation(question.generator, documents, plan, name=ANSWERS)
     scoring = ScoringConfig(teacher.reasons(), criterion=question.criterion)
     return [candidates, plan, answers, Step("teacher", score_candidates, scoring, (*known, answers))]
+
+
+def _check_rows(model: ModelConfig) -> None:
+    """Refuses a teacher that would score many passages for a model whose rows have no use for it.
+
+    Raises:
+        UserError: with the key to change.
+    """
+    teacher = model.teacher
+    if model.family is Family.classifier:
+        what = "a classifier reads texts, and a teacher scores passages for queries"
+        raise UserError(what, where=f"{KEY}.by={teacher.by}", remedy=f"set it to {NONE}")
+    alone = model.family.value if model.family in SCORERS else model.loss.value
+    if teacher.mask_false_negatives and (model.family in SCORERS or model.loss is Loss.triplet):
+        what = f"is for passages of other rows, and {alone} ranks no row against another"
+        raise UserError(what, where=f"{KEY}.mask_false_negatives", remedy="leave it out")
 
 
 def candidates_config(config: RunConfig) -> CandidatesConfig:
@@ -100,6 +118,7 @@ def reading_model(model: ModelConfig) -> ModelConfig:
     """Returns how the cross-encoder is trained that teaches: as the model, but for what `model.teacher.training` says.
 
     Its loss is the usual one of cross-encoders, with three mined negatives a query, and it has no teacher of its own.
+    All its weights are trained, so that the rate of an adapter, which is that of one new layer, is not taken.
 
     Raises:
         UserError: there is no such setting, it is of the wrong type, or out of range.
@@ -117,6 +136,9 @@ def reading_model(model: ModelConfig) -> ModelConfig:
         num_hard_negatives=_NEGATIVES,
         query_prefix=None,  # it reads texts as they are, and has no vectors
         passage_prefix=None,
+        pooling=Pooling.auto,
+        lora=replace(model.lora, merge=True),  # its head is trained beside them
+        learning_rate=ModelConfig.learning_rate if model.family is Family.adapter else model.learning_rate,
         matryoshka=[],
         base_share=None,  # its head is new
         iterations=1,
@@ -137,6 +159,6 @@ def _by_cross_encoder(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
     scoring = ScoringConfig(teacher.reasons(), cross_encoder=reader)
     if teacher.cross_encoder:
         return [Step("teacher", score_candidates, scoring, known)]
-    trained = Step("model", train_model, reading_model(config.model), known[:2])
+    trained = Step("model", train_model, reading_model(config.model), known[:2], resumable=True)
     trained = replace(trained, name=CROSS_ENCODER_INPUT, part_of=f"{TEACHING}/{CROSS_ENCODER_INPUT}")
     return [trained, Step("teacher", score_candidates, scoring, (*known, trained))]

@@ -104,6 +104,10 @@ def test_conditions_label_generated_texts() -> None:
         (["experiment=train", "examples.weight=0.5"], "the run does not have both"),
         (["experiment=train", "model.num_hard_negatives=2"], "hard negatives are mined from documents"),
         (
+            ["experiment=train", "model.validation.queries=both", "model.validation.judged=x"],
+            "model.validation.queries=both: judged queries are searched among documents, and the run has none",
+        ),
+        (
             ["experiment=train", "model=classifier", "model.label=label"],
             r"model.label=label: conditions label generated texts, and examples.path has none",
         ),

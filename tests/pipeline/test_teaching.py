@@ -18,10 +18,11 @@ from engine.pipeline.steps import steps
 from engine.pipeline.teaching import candidates_config, question_of_teacher, reading_model, teaching
 from engine.run import wanted_steps
 from engine.runtime.step import Step
+from engine.search.pooling import Pooling
 from engine.storage.store import NOUNS
 from tests.support.command_line import CommandLineHere, FinishedRun
 from tests.support.models import write_cross_encoder, write_tiny_model
-from training.config import Family, Loss
+from training.config import Family, Loss, ModelConfig
 
 BETTER = "model.teacher.better_positive=true"
 
@@ -102,6 +103,32 @@ def test_the_cross_encoder_is_trained_as_the_model_but_for_what_is_said(corpus: 
     assert (trained.family, trained.loss) == (Family.cross_encoder, Loss.auto)
     assert (trained.epochs, trained.learning_rate, trained.base) == (2, 2e-5, config.model.base)
     assert not trained.teacher.is_there
+
+
+def test_the_cross_encoder_is_trained_whatever_the_model_alone_can_have(corpus: Path) -> None:
+    by = ("model.teacher.by=cross_encoder", BETTER)
+    apart = composed(corpus, *by, "model.pooling=cls", "model.lora.rank=4", "model.lora.merge=false")
+    trained = reading_model(apart.model)
+    assert (trained.pooling, trained.lora) == (Pooling.auto, replace(apart.model.lora, merge=True))
+    adapter = composed(corpus, *by, "model=adapter").model
+    assert adapter.learning_rate > reading_model(adapter).learning_rate == ModelConfig.learning_rate
+    _, cross_encoder, _ = taught(composed(corpus, *by))
+    assert cross_encoder.resumable, "as every training is"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [
+        (["model.family=cross_encoder", "model.num_hard_negatives=3"], "model.teacher.mask_false_negatives"),
+        (["model.loss=triplet", "model.num_hard_negatives=1"], "model.teacher.mask_false_negatives"),
+        (["model.family=classifier"], "model.teacher.by=fused"),
+    ],
+)
+def test_a_teacher_of_rows_that_have_no_use_for_it_is_refused(corpus: Path, overrides: list[str], where: str) -> None:
+    masked = "model.teacher.mask_false_negatives=true"
+    with pytest.raises(UserError) as caught:
+        taught(composed(corpus, "model.teacher.by=fused", masked, *overrides))
+    assert caught.value.where == where
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ from training.families.lora import LoraConfig
         ({"family": Family.classifier, "query_prefix": "query: "}, "model.query_prefix=query: "),
         ({"family": Family.adapter, "lora": LoraConfig(rank=8)}, "model.lora.rank=8"),
         ({"family": Family.classifier, "lora": LoraConfig(rank=8, merge=False)}, "model.lora.merge=False"),
+        (
+            {"iterations": 2, "num_hard_negatives": 1, "lora": LoraConfig(rank=8, merge=False)},
+            "model.lora.merge=False",
+        ),
         ({"label": "tone"}, "model.label=tone"),
     ],
 )
