@@ -132,16 +132,6 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
             ["task=reviews", "documents=none", "model=classifier", "model.label=[label,product]", "until=model"],
             "model.label=label: 'label' is never 'yes', so that it labels no text",
         ),
-        (
-            [
-                "task=reviews",
-                "documents=none",
-                "model=classifier",
-                "model.label=tone",
-                "+task.attributes.tone={values: [glad]}",
-            ],
-            "model.label=tone: all texts have the same 'tone'",
-        ),
         (["experiment=adapt", "collection=x", "examples.weight=0.5"], "the run does not have both"),
     ],
 )

@@ -46,6 +46,12 @@ def test_a_file_whose_columns_are_doubtful_is_named_by_its_own_key(tmp_path: Pat
         read.function(read.config, {}, tmp_path, None)  # type: ignore[arg-type]
 
 
+def test_a_condition_with_one_value_is_no_label() -> None:
+    task = replace(TASK, attributes={"tone": AttributeConfig(values=["glad"])})
+    with pytest.raises(UserError, match=r"model\.label=tone: all texts have the same 'tone'"):
+        steps(replace(adapted(Family.classifier), task=task))
+
+
 @pytest.mark.parametrize("family", [Family.bi_encoder, Family.adapter])
 def test_an_encoder_is_chosen_and_handed_over(family: Family) -> None:
     assert made(adapted(family)) == [
