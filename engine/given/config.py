@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.artifacts.forms import Form
-from engine.given.source import Source, find_source
+from engine.given.source import KEY, Source, find_source
 from engine.runtime.identity import fields_of
 from engine.storage.digests import file_digests, listing_digest
 
@@ -35,6 +35,8 @@ class GivenConfig:
     """The seed that held-out documents are drawn with."""
     beside_generated: bool = False
     """Whether the examples are trained on together with generated ones, so that they must be pairs."""
+    key: str = KEY
+    """The config key that the path was written under, for messages."""
 
     def source(self) -> Source:
         """Finds the files.
@@ -42,7 +44,7 @@ class GivenConfig:
         Raises:
             UserError: there are none.
         """
-        return find_source(self.path)
+        return find_source(self.path, self.key)
 
     def identity(self) -> dict[str, object]:
         """Returns the fields that change the examples, with what the files hold in place of the path.
@@ -51,4 +53,4 @@ class GivenConfig:
         """
         source = self.source()
         held = file_digests(source.files)[0] if source.path.is_file() else listing_digest(source.path, source.files)
-        return fields_of(self) | {"path": held, "kind": source.kind.name}
+        return fields_of(self, without=("key",)) | {"path": held, "kind": source.kind.name}

@@ -56,8 +56,11 @@ class Source:
     files: tuple[Path, ...]
 
     def splits(self) -> list[str]:
-        """Returns the split of each file: "train", "validation", or "" for all where the names do not tell both."""
-        names = [split_of_name(file.name) for file in self.files]
+        """Returns the split of each file: "train", "validation", or "" for all where the names do not tell both.
+
+        The name of a file counts, or else that of the nearest folder which names one: Parquet of a hub lies so.
+        """
+        names = [_split_of_path(file.relative_to(self.path)) for file in self.files]
         return [name or TRAIN for name in names] if {TRAIN, HELD_OUT} <= {*names} else ["" for _ in names]
 
 
@@ -72,16 +75,17 @@ class Record:
     """The split that its file or data set is named after; empty where that says nothing."""
 
 
-def find_source(path: str) -> Source:
+def find_source(path: str, key: str = KEY) -> Source:
     """Finds the files of examples, without reading them.
 
     Args:
         path: a file, or a folder, as the user wrote it.
+        key: the config key that it was written under, for messages.
 
     Raises:
         UserError: there are none, or they are of several kinds.
     """
-    where, location = f"{KEY}={path}", Path(path).expanduser()
+    where, location = f"{key}={path}", Path(path).expanduser()
     endings = ", ".join(ending for kind in Kind for ending in kind.value)
     if not location.exists():
         raise UserError("does not exist", where=where, remedy="name a file of examples, or a folder of such files")
@@ -109,6 +113,10 @@ def split_of_name(name: str) -> str:
     return next((SPLITS[word] for word in words if word in SPLITS), "")
 
 
+def _split_of_path(file: Path) -> str:
+    return next((split for name in reversed(file.parts) if (split := split_of_name(name))), "")
+
+
 def read_records(source: Source) -> Iterator[Record]:
     """Gives all records in the order of the files.
 
@@ -134,6 +142,7 @@ def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, obje
     else:
         number = 0
         with open_parquet(file) as parquet:
+            _check_names(parquet.schema_arrow.names, str(file))
             for batch in parquet_batches(parquet):
                 for values in batch.to_pylist():
                     number += 1
@@ -145,12 +154,16 @@ def _rows_of_table(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     for line, record in csv_records(file, header_delimiter(file)):
         if not names:
             names = [name.strip() for name in record]
-            if twice := next((name for name in names if names.count(name) > 1), ""):
-                remedy = "give every column its own name"
-                raise UserError(f"the column {twice!r} stands twice", where=f"{file}:{line}", remedy=remedy)
+            _check_names(names, f"{file}:{line}")
             continue
         check_length(record, names, f"{file}:{line}")
         yield f"{file}:{line}", dict(zip(names, record, strict=True))
+
+
+def _check_names(names: Sequence[str], where: str) -> None:
+    """Refuses two columns of one name, of which one would be lost."""
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UserError(f"the column {twice!r} stands twice", where=where, remedy="give every column its own name")
 
 
 def flattened(values: Mapping[str, object]) -> Mapping[str, object]:

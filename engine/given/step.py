@@ -11,12 +11,12 @@ import itertools
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.artifacts.examples import ExamplesRecord
-from engine.artifacts.forms import Form
+from engine.artifacts.forms import COLUMNS, Form
 from engine.errors import UserError
 from engine.given.columns import Columns, find_columns
 from engine.given.config import GivenConfig
@@ -89,10 +89,21 @@ def _open(config: GivenConfig) -> tuple[Iterator[Record], Columns]:
             break
     if not first:
         remedy = "name a file with at least one row"
-        raise UserError("holds no rows", where=f"{KEY}={config.path}", remedy=remedy)
+        raise UserError("holds no rows", where=f"{config.key}={config.path}", remedy=remedy)
     names = list(dict.fromkeys(name for record in first for name in record.values))
-    columns = find_columns(names, config.columns, config.form, f"{KEY}={config.path}")
-    return itertools.chain(first, records), columns
+    return itertools.chain(first, records), _find_columns(config, names)
+
+
+def _find_columns(config: GivenConfig, names: Sequence[str]) -> Columns:
+    """Finds what columns mean; `examples.columns` says nothing of a file that another key names."""
+    where = f"{config.key}={config.path}"
+    try:
+        return find_columns(names, config.columns, config.form, where)
+    except UserError as error:
+        if config.key == KEY or config.form is None:
+            raise
+        remedy = f"name its columns {', '.join(COLUMNS[config.form])}, and no others alike"
+        raise UserError(error.what, where=where, remedy=remedy) from error
 
 
 def _check_mixed(config: GivenConfig, form: Form) -> None:
@@ -118,6 +129,6 @@ def _nothing_kept(config: GivenConfig, form: Form, rejected: Mapping[str, int]) 
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in Counter(rejected).most_common())
     return UserError(
         f"holds no {form.value} to train on (rejected: {reasons or 'none'})",
-        where=f"{KEY}={config.path}",
+        where=f"{config.key}={config.path}",
         remedy="check what examples.columns and examples.form say of the file, and examples.validation_share",
     )

@@ -6,9 +6,11 @@ is a reason; nothing of a record is mended but white space at the ends of texts.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -35,6 +37,11 @@ class Example:
     """Why it is rejected; empty where it is not."""
     texts: tuple[str, ...] = ()
     """The texts by which records belong together: of graded pairs both, else the passage or the only text."""
+
+
+_QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
+_WRITTEN_LIST = re.compile(rf"\[\s*{_QUOTED}(?:\s*,\s*{_QUOTED})*\s*\]")
+"""A list of texts as Python writes it, with commas: of texts without any, which arrays have, it would make one."""
 
 
 class BrokenValue(Exception):  # noqa: N818  # no error of the program: the row is rejected with this reason
@@ -102,14 +109,17 @@ def read_score(value: object) -> float:
 
 
 def read_labels(value: object) -> list[str]:
-    """Returns the labels of a text, each once: one for a single value, those of a list, or of a list as JSON.
+    """Returns the labels of a text, each once: one for a single value, those of a list, or of a list that is written.
+
+    Tables of text have lists as JSON, or as Python writes them.
 
     Raises:
         BrokenValue: there is nothing (a list may be empty), or what there is cannot be labels.
     """
     if isinstance(value, str) and value.strip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
-            value = json.loads(value)
+            written = value.strip()
+            value = ast.literal_eval(written) if _WRITTEN_LIST.fullmatch(written) else json.loads(written)
     labels = value if isinstance(value, list) else [value]
     return list(dict.fromkeys(_label(label) for label in labels))
 

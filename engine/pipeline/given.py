@@ -6,10 +6,11 @@ takes them in.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.errors import UserError
-from engine.examples.labelled.config import LABEL_KEY, LabelledConfig
+from engine.examples.labelled.config import LABEL_KEY, YES, LabelledConfig
 from engine.examples.labelled.step import label_examples
 from engine.given.config import GivenConfig
 from engine.given.mix.config import MixConfig
@@ -19,6 +20,7 @@ from engine.pipeline.config import RunConfig
 from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.training import model_steps
 from engine.runtime.step import GIVEN, Step
+from engine.task.config import AttributeConfig
 from training.validation.config import JUDGED_KEY
 
 
@@ -66,6 +68,7 @@ def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list
             what, remedy = "given examples are mixed with queries of passages only", "leave one of them out"
             raise UserError(what, where=f"examples.path, {LABEL_KEY}", remedy=remedy)
         settings = LabelledConfig.of(config.model.label, config.task.attributes)
+        _check_values(settings.conditions, config.task.attributes)
         return [], [Step("examples", label_examples, settings, (examples,), part_of=f"{GIVEN}/labelled")]
     if not config.examples.path:
         return [], []
@@ -79,6 +82,25 @@ def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list
     read = replace(read, name="given", part_of=f"{GIVEN}/read")
     weights = MixConfig(config.examples.weight, config.examples.seed)
     return [read], [Step("examples", mix_examples, weights, (documents, examples, read), part_of=f"{GIVEN}/mixed")]
+
+
+def _check_values(names: Sequence[str], attributes: Mapping[str, AttributeConfig]) -> None:
+    """Refuses conditions that no two texts can differ by, before texts are generated.
+
+    Only values that the task lists are known by now; the step that labels refuses the rest.
+    """
+    for name in names:
+        attribute = attributes[name]
+        is_listed = isinstance(attribute.values, Mapping) and attribute.values and not attribute.depends_on
+        if not is_listed or attribute.pick or attribute.from_demonstrations:
+            continue
+        if len(attribute.values) == 1:
+            what, remedy = f"all texts have the same {name!r}", "name a condition with several values"
+        elif len(names) > 1 and YES not in attribute.values:
+            what, remedy = f"{name!r} is never {YES!r}, so that it labels no text", f"give it the values {YES} and no"
+        else:
+            continue
+        raise UserError(what, where=f"{LABEL_KEY}={name}", remedy=remedy)
 
 
 def given_config(config: RunConfig, *, beside_generated: bool = False) -> GivenConfig:

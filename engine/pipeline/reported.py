@@ -32,7 +32,7 @@ def measured_files(config: RunConfig) -> list[Step]:
     for name, form in _FORMS.items():
         if path := getattr(config.report, name):
             _check_file(config, name, path)
-            settings = GivenConfig(path, form, validation_share=0.0)
+            settings = GivenConfig(path, form, validation_share=0.0, key=f"report.{name}")
             read = Step("examples", read_given, settings, name=name, part_of=f"{GIVEN}/{name}", checks_input=True)
             steps.append(read)
     return steps

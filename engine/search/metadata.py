@@ -42,6 +42,8 @@ _CONDITION = re.compile(
     r"\s*(?P<field>[^=!<>]+?)\s*(?:=\s*(?=[=!<>]))?(?P<operator>!=|>=|<=|=|>|<)\s*(?P<value>.*?)\s*", re.DOTALL
 )
 _HALF_LIFE = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>[dwy])")
+_WHOLE = re.compile(r"[+-]?\d+")
+_BEYOND_INT64 = 2**63
 _DAYS = {"d": 1.0, "w": 7.0, "y": 365.25}
 _LEAST_DAYS = 1.0
 """The shortest half-life that `newest` stands for."""
@@ -112,7 +114,8 @@ class Metadata:
             raise UserError("is no condition", where=where, remedy=remedy)
         column, operator = self._column(parsed["field"], where), parsed["operator"]
         values = parsed["value"].split("|") if operator in {"=", "!="} else [parsed["value"]]
-        compared = [_OPERATORS[operator](column, _scalar(value.strip(), column, where)) for value in values]
+        scalars = [_scalar(value.strip(), column, where) for value in values]
+        compared = [_OPERATORS[operator](_comparable(column, scalar), scalar) for scalar in scalars]
         is_met = [part.fill_null(operator == "!=").to_numpy(zero_copy_only=False) for part in compared]
         if operator == "=" and pa.types.is_large_string(column.type):
             _refuse_unknown(values, is_met, column, where)
@@ -216,9 +219,17 @@ def _value(text: str, kind: pa.DataType) -> tuple[Any, pa.DataType]:
     if pa.types.is_timestamp(kind):
         time = datetime.fromisoformat(text)
         return time if time.tzinfo else time.replace(tzinfo=UTC), kind
+    if pa.types.is_integer(kind) and _WHOLE.fullmatch(text) and abs(int(text)) < _BEYOND_INT64:
+        return int(text), pa.int64()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return float(text), pa.float64()
     return text, kind
+
+
+def _comparable(column: pa.Array, scalar: pa.Scalar) -> pa.Array:
+    """Returns a column as it is compared: Arrow casts whole numbers to fractions only up to 2**53, and refuses ids."""
+    is_cast = pa.types.is_integer(column.type) and pa.types.is_floating(scalar.type)
+    return column.cast(scalar.type, safe=False) if is_cast else column
 
 
 def _factor(text: str, where: str) -> float:

@@ -60,10 +60,13 @@ def read_pairs(folder: ExamplesFolder, limit: int) -> HeldOutPairs:
         documents.setdefault(query_id, row["document_id"])
         qrels.setdefault(query_id, {})[passage] = 1
     every = set(texts)
-    for text in _passages(folder):
+    for query, text in _passages(folder):
         name = passage_id(text)
         every.add(name)
-        if len(texts) < MOST_PASSAGES:
+        drawn = query_ids.get(" ".join(query.split()))
+        if drawn:  # a row that was not drawn may hold another answer of a query that was
+            qrels[drawn][name] = 1
+        if drawn or len(texts) < MOST_PASSAGES:
             texts[name] = text
     benchmark = make_benchmark(HELD_OUT, {name: text for text, name in query_ids.items()}, qrels)
     left_out = {"max_held_out": total - len(table)} if total > len(table) else {}
@@ -77,9 +80,14 @@ def passage_id(text: str) -> str:
     return f"{text_hash(equality_text('', text)):016x}"
 
 
-def _passages(folder: ExamplesFolder) -> Iterator[str]:
-    """Gives the passages of held-out documents in the order of their rows, repeated ones again."""
-    columns = [PASSAGE, *([NEGATIVE] if folder.form() is Form.triplets else [])]
+def _passages(folder: ExamplesFolder) -> Iterator[tuple[str, str]]:
+    """Gives the passages of held-out documents in the order of their rows, repeated ones again.
+
+    Yields:
+        The query that the passage answers, and the passage; the query of a negative is empty.
+    """
+    columns = [QUERY, PASSAGE, *([NEGATIVE] if folder.form() is Form.triplets else [])]
     for batch in folder.kept_batches(columns, HELD_OUT_SPLIT):
-        for column in columns:
-            yield from batch[column].to_pylist()
+        yield from zip(batch[QUERY].to_pylist(), batch[PASSAGE].to_pylist(), strict=True)
+        for column in columns[2:]:
+            yield from (("", text) for text in batch[column].to_pylist())

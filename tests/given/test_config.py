@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from engine.errors import UserError
 from engine.given.config import GivenConfig
 
 
@@ -17,3 +20,11 @@ def test_a_file_counts_by_its_content_and_a_folder_by_its_names_too(tmp_path: Pa
     assert GivenConfig(str(tmp_path / "a"), seed=1).identity() != GivenConfig(str(tmp_path / "a")).identity()
     (tmp_path / "a" / "train.jsonl").write_text('{"query": "q", "passage": "other"}\n')
     assert config.identity() != GivenConfig(str(tmp_path / "b" / "other.jsonl")).identity()
+
+
+def test_the_key_of_a_path_stands_in_messages_and_not_in_the_identity(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"query": "q", "passage": "p"}\n')
+    named = GivenConfig(str(tmp_path / "a.jsonl"), key="report.similarity")
+    assert named.identity() == GivenConfig(str(tmp_path / "a.jsonl")).identity()
+    with pytest.raises(UserError, match=r"report\.similarity=none: does not exist"):
+        GivenConfig("none", key="report.similarity").identity()

@@ -47,6 +47,21 @@ def test_files_named_after_splits_are_on_the_side_that_they_name(tmp_path: Path)
     assert find_source(str(tmp_path)).splits() == ["", ""], "one side alone is no split"
 
 
+def test_folders_named_after_splits_tell_the_side_of_files_that_do_not(tmp_path: Path) -> None:
+    for name in ("train/0000.parquet", "test/0000.parquet", "test/train.parquet"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name)
+    records = read_records(find_source(str(tmp_path)))
+    assert [record.split for record in records] == ["validation"] * 2 + ["train"] * 4
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    columns = [pa.array(["a"])] * 3
+    pq.write_table(pa.table(columns, names=["query", "passage", "passage"]), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=r"a\.parquet: the column 'passage' stands twice"):
+        list(read_records(find_source(str(tmp_path / "a.parquet"))))
+
+
 def test_words_inside_words_name_no_split() -> None:
     assert [split_of_name(name) for name in ("training.csv", "dev-00001.csv", "trains.csv", "device.csv")] == [
         *("train", "validation"),

@@ -47,6 +47,8 @@ def test_what_is_no_number_is_broken(value: object) -> None:
         ('["a", "b"]', ["a", "b"]),
         ([], []),
         ("[sic]", ["[sic]"]),
+        ("['a', \"it's\"]", ["a", "it's"]),
+        ("['a' 'b']", ["['a' 'b']"]),
     ],
 )
 def test_labels_are_one_or_a_list(value: object, labels: list[str]) -> None:

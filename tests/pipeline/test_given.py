@@ -132,6 +132,10 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
             ["task=reviews", "documents=none", "model=classifier", "model.label=lable", "until=model"],
             "did you mean 'label'",
         ),
+        (
+            ["task=reviews", "documents=none", "model=classifier", "model.label=[label,product]", "until=model"],
+            "model.label=label: 'label' is never 'yes', so that it labels no text",
+        ),
         (["experiment=adapt", "collection=x", "examples.weight=0.5"], "the run does not have both"),
     ],
 )

@@ -39,6 +39,19 @@ def made(config: RunConfig) -> list[tuple[str, str]]:
     return [(step.noun, step.function.__module__) for step in every[first:]]
 
 
+def test_a_file_whose_columns_are_doubtful_is_named_by_its_own_key(tmp_path: Path) -> None:
+    (tmp_path / "sts.csv").write_text("query,passage\na,b\n")
+    (read,) = measured_files(adapted(Family.bi_encoder, similarity=str(tmp_path / "sts.csv")))
+    with pytest.raises(UserError, match=r"report\.similarity=.*the score.*name its columns query, passage, score"):
+        read.function(read.config, {}, tmp_path, None)  # type: ignore[arg-type]
+
+
+def test_a_condition_with_one_value_is_no_label() -> None:
+    task = replace(TASK, attributes={"tone": AttributeConfig(values=["glad"])})
+    with pytest.raises(UserError, match=r"model\.label=tone: all texts have the same 'tone'"):
+        steps(replace(adapted(Family.classifier), task=task))
+
+
 @pytest.mark.parametrize("family", [Family.bi_encoder, Family.adapter])
 def test_an_encoder_is_chosen_and_handed_over(family: Family) -> None:
     assert made(adapted(family)) == [

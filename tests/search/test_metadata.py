@@ -34,6 +34,13 @@ def allowed(*conditions: str) -> list[int]:
     return np.flatnonzero(FIELDS.allowed(conditions)).tolist()
 
 
+def test_whole_numbers_are_compared_to_the_last_digit() -> None:
+    ids = Metadata(pa.table({"id": pa.array([2**60, 2**60 + 1, None], pa.int64())}))
+    assert ids.allowed([f"id={2**60 + 1}"]).tolist() == [False, True, False]
+    assert ids.allowed(["id>2.5"]).tolist() == [True, True, False]
+    assert ids.allowed([f"id<{2**64}"]).tolist() == [True, True, False]
+
+
 @pytest.mark.parametrize(
     ("condition", "rows"),
     [

@@ -44,6 +44,12 @@ def test_a_draw_searches_all_passages_up_to_a_limit(tmp_path: Path, monkeypatch:
     assert small.benchmark.relevant_documents() <= set(small.corpus.passage_ids), "no query is without its answer"
 
 
+def test_answers_in_rows_that_were_not_drawn_are_answers(tmp_path: Path) -> None:
+    rows = [{"query": "q", "passage": f"p{n}", **HELD} for n in range(6)]
+    held = read_pairs(ExamplesFolder(write_given(tmp_path / "x", Form.pairs, rows)), 1)
+    assert [set(answers) for answers in held.benchmark.qrels.values()] == [{passage_id(f"p{n}") for n in range(6)}]
+
+
 def test_negatives_of_triplets_are_searched_too(tmp_path: Path) -> None:
     rows = [{"query": "q", "passage": "p", "negative": "n", **HELD}]
     held = read_pairs(ExamplesFolder(write_given(tmp_path / "x", Form.triplets, rows)), 0)
