@@ -186,11 +186,11 @@ class ModelConfig(LossSettings):
             self._check(name, getattr(self, name) >= 0, "0 or more")
         is_range = 1 <= self.hard_negative_first_rank <= self.hard_negative_last_rank
         self._check("hard_negative_first_rank", is_range, "a rank from 1 to model.hard_negative_last_rank")
-        mines = self.iterations == 1 or self.num_hard_negatives >= 1
-        self._check("iterations", mines, "1, or set model.num_hard_negatives, which each iteration mines anew")
         workers = max(self.num_workers, 1)
         self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
         self._check_family()
+        mines = self.iterations == 1 or self.num_hard_negatives >= 1
+        self._check("iterations", mines, "1, or set model.num_hard_negatives, which each iteration mines anew")
 
     def _check_family(self) -> None:
         """Refuses settings that the family has no use for."""

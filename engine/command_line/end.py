@@ -29,6 +29,7 @@ from eval.learning_curve.table import learning_curve_table
 from eval.page.indexes import index_line
 from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
+from training.config import Family
 
 if TYPE_CHECKING:
     from engine.pipeline.config import RunConfig
@@ -105,7 +106,7 @@ def _show_given(report: GivenReport, shown: str, console: Console) -> None:
     console.show(Text(closing_sentence(report)))
     console.step("report", f"{shown}/report/report.html")
     console.step("model", f"{shown}/model")
-    if "documents" in report.fingerprints:
+    if "documents" in report.fingerprints and report.family == Family.cross_encoder.value:
         console.step("system", f"none: name {shown}/model in report.rerankers of a run whose model is an encoder")
 
 

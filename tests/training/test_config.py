@@ -49,6 +49,11 @@ def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], where: s
     assert caught.value.remedy.startswith("set it to ")
 
 
+def test_iterations_of_a_classifier_are_refused_without_naming_negatives_that_it_cannot_mine() -> None:
+    with pytest.raises(UserError, match=r"a classifier mines nothing by its vectors; set it to 1$"):
+        ModelConfig(seed=0, family=Family.classifier, iterations=2)
+
+
 def test_the_rate_goes_with_the_root_of_the_batch_size() -> None:
     config = ModelConfig(seed=0, batch_size=64, learning_rate=4e-5)
     smaller = config.with_batch_size(16)

@@ -98,7 +98,7 @@ def test_examples_of_a_form_that_no_loss_reads_are_refused(base: Path, tmp_path:
     (tmp_path / "examples").mkdir()
     pq.write_table(given_schema(Form.labelled).empty_table(), tmp_path / "examples" / "kept.parquet")
     inputs = {"examples": tmp_path / "examples"}
-    with pytest.raises(UserError, match="no bi_encoder is trained by auto on examples that are labelled"):
+    with pytest.raises(UserError, match="no bi_encoder is trained on examples that are labelled"):
         train_model(make_config(base), inputs, tmp_path / "model", make_place(tmp_path))
 
 

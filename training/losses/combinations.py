@@ -96,7 +96,7 @@ def check_combination(family: Family, loss: Loss, form: Form, *, where: str = ""
         family: the kind of model.
         loss: the configured loss, which may be `auto`.
         form: what the training rows are.
-        where: where the mistake stands; by default the loss.
+        where: where the mistake stands; by default the loss, or the family where the loss is `auto`.
 
     Raises:
         UserError: the combination makes no sense; the remedy lists those that do.
@@ -109,11 +109,11 @@ def check_combination(family: Family, loss: Loss, form: Form, *, where: str = ""
         others = [other.value for other in Family if fitting_losses(other, form)]
         read = [other.value for other in Form if fitting_losses(family, other)]
         remedy = f"set model.family to {_listed(others)}, or give examples that are {_listed(read)}"
-    raise UserError(
-        f"no {family.value} is trained by {loss.value} on examples that are {form.value}",
-        where=where or f"{LOSS_KEY}={loss.value}",
-        remedy=remedy,
-    )
+    is_open = loss is Loss.auto  # nobody named a loss, so the message names none
+    by = "" if is_open else f" by {loss.value}"
+    setting = f"model.family={family.value}" if is_open else f"{LOSS_KEY}={loss.value}"
+    what = f"no {family.value} is trained{by} on examples that are {form.value}"
+    raise UserError(what, where=where or setting, remedy=remedy)
 
 
 def meant_loss(family: Family, loss: Loss, form: Form, *, several_labels: bool = False) -> Loss:

@@ -30,7 +30,8 @@ def test_a_loss_is_taken_where_it_fits_and_refused_elsewhere(family: Family, for
         else:
             with pytest.raises(UserError) as caught:
                 check_combination(family, loss, form)
-            assert caught.value.where == f"model.loss={loss.value}"
+            setting = f"model.family={family.value}" if loss is Loss.auto else f"model.loss={loss.value}"
+            assert caught.value.where == setting
             assert all(fits.value in caught.value.remedy for fits in fitting)
 
 
@@ -42,6 +43,7 @@ def test_the_refusal_lists_what_makes_sense() -> None:
     with pytest.raises(UserError) as caught:
         check_combination(Family.classifier, Loss.auto, Form.pairs, where="examples.path=pairs.csv")
     assert caught.value.where == "examples.path=pairs.csv"
+    assert caught.value.what == "no classifier is trained on examples that are pairs"
     assert caught.value.remedy == (
         "set model.family to bi_encoder, cross_encoder or adapter, or give examples that are labelled"
     )
