@@ -23,6 +23,7 @@ from engine.storage.typed import to_json_values
 from eval.report import Report
 from eval.retrieval.indexes import IndexComparison, IndexFigures
 from tests.support.chunk_sizes import made_chunk_sizes
+from tests.support.given_report import made_report, made_search
 from tests.support.learning_curves import made_learning_curve
 from tests.support.small_run import small_report, step_record
 from training.config import ModelConfig
@@ -141,3 +142,15 @@ def test_indexes_are_one_line(tmp_path: Path) -> None:
     compared = replace(report, indexes=IndexComparison("base", 24, 384, 5, {"exact": exact}))
     [line] = [line for line in end_of_run(tmp_path / "with", compared).splitlines() if line.startswith("indexes")]
     assert "recall@10 over 24 vectors of the base model: Exact 1.000" in line
+
+
+@pytest.mark.parametrize(("family", "is_offered"), [("cross_encoder", True), ("classifier", False)])
+def test_only_a_cross_encoder_is_offered_as_a_reranker(tmp_path: Path, family: str, is_offered: bool) -> None:
+    report = replace(
+        made_report(search={"examples": made_search(reranked=True)}), family=family, fingerprints={"documents": "1"}
+    )
+    (tmp_path / "report").mkdir()
+    write_json(tmp_path / "report" / "report.json", to_json_values(report))
+    stream = io.StringIO()
+    show_end(tmp_path, RunConfig(until="report"), Console(RichConsole(file=stream, width=120)))
+    assert ("report.rerankers" in stream.getvalue()) == is_offered
