@@ -5,12 +5,11 @@ In: a file. Out: records with their places. A file is parsed at once, so it has 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.storage.lines import fail_json, read_text
+from engine.storage.lines import read_json
 
 QUESTION, CONTEXT, TITLE, UNANSWERABLE = "question", "context", "title", "is_impossible"
 """The names that SQuAD has for a question, its paragraph, the article of that, and a question that it cannot answer."""
@@ -18,17 +17,13 @@ QUESTION, CONTEXT, TITLE, UNANSWERABLE = "question", "context", "title", "is_imp
 _FORMS = 'an array of objects, {"data": [...]} with one, or SQuAD: {"data": [{"title", "paragraphs": [...]}]}'
 
 
-def read_json(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+def read_json_records(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Gives the objects of an array, or a record for each question of a file of SQuAD's form (Rajpurkar et al. 2016).
 
     Raises:
         UserError: malformed JSON with file and line, or JSON of another form.
     """
-    try:
-        content = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
-        fail_json(error, f"{file}:{line}", "repair the file; objects one per line end in .jsonl")
+    content = read_json(file, "repair the file; objects one per line end in .jsonl")
     entries = content.get("data") if isinstance(content, dict) else content
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise UserError("has a form that is not known", where=str(file), remedy=f"known are {_FORMS}")

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.given.json_files import read_json
+from engine.given.json_files import read_json_records
 from engine.given.saved_datasets import is_saved_dataset, read_saved, saved_files
 from engine.storage.csv_records import check_length, csv_records, header_delimiter
 from engine.storage.lines import read_objects
@@ -138,7 +138,7 @@ def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, obje
     elif kind is Kind.csv:
         yield from _rows_of_table(file)
     elif kind is Kind.json:
-        yield from read_json(file)
+        yield from read_json_records(file)
     else:
         number = 0
         with open_parquet(file) as parquet:

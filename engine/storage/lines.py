@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn, cast
+from typing import Any, BinaryIO, NoReturn, cast
 
 from engine.errors import UserError
 
@@ -109,6 +109,23 @@ def read_objects(file: Path) -> Iterator[JsonObject]:
                 remedy='write one object per line, as in {"_id": "1", "text": "..."}',
             )
         yield JsonObject(number, values)
+
+
+def read_json(file: Path, remedy: str) -> Any:
+    """Parses a file that is one JSON value; it is held in memory whole.
+
+    Args:
+        file: the file.
+        remedy: what a user can do where it is malformed.
+
+    Raises:
+        UserError: it cannot be read, or is malformed, with its line.
+    """
+    try:
+        return json.loads(read_text(file))
+    except (ValueError, RecursionError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
+        fail_json(error, f"{file}:{line}", remedy)
 
 
 def fail_json(error: Exception, where: str, remedy: str) -> NoReturn:

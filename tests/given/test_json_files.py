@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.given.json_files import read_json
+from engine.given.json_files import read_json_records
 
 QUESTIONS = [{"question": "who?", "answers": []}, {"question": "why?", "is_impossible": True}]
 SQUAD = {"data": [{"title": "Bees", "paragraphs": [{"context": "Bees hum.", "qas": QUESTIONS}]}, {"paragraphs": []}]}
@@ -16,7 +16,7 @@ SQUAD = {"data": [{"title": "Bees", "paragraphs": [{"context": "Bees hum.", "qas
 
 def read(tmp_path: Path, content: object) -> list[dict[str, object]]:
     (tmp_path / "a.json").write_text(json.dumps(content))
-    return [dict(values) for _, values in read_json(tmp_path / "a.json")]
+    return [dict(values) for _, values in read_json_records(tmp_path / "a.json")]
 
 
 def test_a_question_has_its_paragraph_and_its_article(tmp_path: Path) -> None:
@@ -41,4 +41,4 @@ def test_other_forms_are_refused(tmp_path: Path, content: object) -> None:
 def test_malformed_json_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[\n{"a": }]')
     with pytest.raises(UserError, match=r"a\.json:2: malformed JSON"):
-        list(read_json(tmp_path / "a.json"))
+        list(read_json_records(tmp_path / "a.json"))

@@ -9,7 +9,6 @@ which never fails on bad markup and needs nothing installed.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Sequence
 from html.parser import HTMLParser
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from engine.documents.readers.document import SourceDocument
 from engine.errors import UserError
-from engine.storage.lines import NotTextError, UnreadableError, fail_json, read_text
+from engine.storage.lines import NotTextError, UnreadableError, read_json, read_text
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n.*?\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCED = re.compile(r"^ {0,3}(```|~~~).*?^ {0,3}\1", re.MULTILINE | re.DOTALL)
@@ -114,11 +113,7 @@ def read_squad(file: Path) -> Iterator[SourceDocument]:
     Raises:
         UserError: malformed JSON with file and line, or JSON of another form.
     """
-    try:
-        content = json.loads(read_text(file))
-    except (ValueError, RecursionError) as error:
-        line = error.lineno if isinstance(error, json.JSONDecodeError) else 1
-        fail_json(error, f"{file}:{line}", "repair the file, or set documents.reader to what it holds")
+    content = read_json(file, "repair the file, or set documents.reader to what it holds")
     seen: set[bytes] = set()
     indexes: dict[str, int] = {}
     for title, text in _paragraphs(content, file):
