@@ -28,7 +28,7 @@ _ROWS_AT_ONCE, _CHARACTERS_AT_ONCE = 4096, 16 << 20
 """So many rows are in memory, or fewer long ones."""
 _MOST_LABELS = 10_000
 """A column with more different values than this holds no labels."""
-OFF_SCALE, LEAK = "score off the scale", "shares a text with held-out rows"
+OFF_SCALE, LEAK = "score off the scale", "shares a text or a query with held-out rows"
 """Reasons that are known only when all rows are."""
 
 

@@ -1,8 +1,10 @@
 """Which given rows are held out: by document, never by row.
 
-In: of every row the hashes of its document and of its texts, and the split that its file says. Out: the side of every
-row, the name of its group of documents, and the training rows that share something with what a file holds out. Of a
-row 17 bytes are held (25 of graded pairs), and about sixty while sides are drawn.
+In: of every row the hashes of its document, of its texts and of its query, and the split that its file says. Out: the
+side of every row, the name of its group of documents, and the training rows that share something with what is held out.
+Rows of equal queries are not joined into one group, as those of equal passages are, since a query that fits everywhere
+would chain all documents; a training row whose query is held out is left out instead. Of a row 25 bytes are held (33 of
+graded pairs), and about sixty while sides are drawn.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from engine.text.groups import Booleans, draw_held_out, group_documents, smalles
 from engine.text.hashes import Hashes, text_hash
 
 _CODES = {"": 0, TRAIN: 1, HELD_OUT: 2}
+_NO_QUERY = 0
+"""In the place of a query's hash, of forms that have none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +32,8 @@ class Sides:
     held_out: Booleans
     """Whether a row is held out, (n,)."""
     leaks: Booleans
-    """Whether a row that its file trains on shares its document or a text with one that is held out, (n,)."""
+    """Whether a row to train on shares its query with one that is held out, or, where files say what is held out, its
+    document or a text, (n,)."""
     groups: Hashes
     """The smallest hash of the texts of the row's group of documents, (n,): the same for all rows of a group."""
 
@@ -37,7 +42,7 @@ class RowHashes:
     """What must be known of all rows before any of them has a side. Rows that were rejected are not among them."""
 
     def __init__(self) -> None:
-        self._documents, self._texts = array("Q"), array("Q")
+        self._documents, self._texts, self._queries = array("Q"), array("Q"), array("Q")
         self._splits = bytearray()
 
     def __len__(self) -> int:
@@ -52,6 +57,7 @@ class RowHashes:
         hashes = [text_hash(equality_text("", text)) for text in example.texts]
         self._texts.extend(hashes)
         self._documents.append(text_hash(example.document) if example.document else hashes[-1])
+        self._queries.append(text_hash(" ".join(example.query.casefold().split())) if example.query else _NO_QUERY)
         self._splits.append(_CODES[example.split])
         return hashes[-1]
 
@@ -78,4 +84,6 @@ class RowHashes:
             leaks = shared & ~held_out
         else:
             held_out = draw_held_out(smallest, groups, seed, share)[numbers]
+        queries = np.frombuffer(self._queries, np.uint64)
+        leaks |= np.isin(queries, queries[held_out & (queries != _NO_QUERY)]) & ~held_out
         return Sides(held_out, leaks, smallest[numbers])

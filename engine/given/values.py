@@ -37,6 +37,8 @@ class Example:
     """Why it is rejected; empty where it is not."""
     texts: tuple[str, ...] = ()
     """The texts by which records belong together: of graded pairs both, else the passage or the only text."""
+    query: str = ""
+    """The query of a pair or triplet, which must not be trained on where it is held out; empty of other forms."""
 
 
 _QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
@@ -65,7 +67,9 @@ def read_example(record: Record, columns: Columns) -> Example:
     document = _name(_value(record, columns, Role.document))
     split = SPLITS.get(_name(_value(record, columns, Role.split)).lower(), "") or record.split
     texts = () if reasons else tuple(str(values[name]) for name in _shared(columns.form))
-    return Example(values, document, split, reasons[0] if reasons else "", texts)
+    is_asked = columns.form in (Form.pairs, Form.triplets) and not reasons
+    query = str(values[Role.query.value]) if is_asked else ""
+    return Example(values, document, split, reasons[0] if reasons else "", texts, query)
 
 
 def _shared(form: Form) -> tuple[str, ...]:

@@ -66,3 +66,19 @@ def test_one_side_alone_is_no_split(split: str) -> None:
 
 def test_no_rows_have_no_sides() -> None:
     assert sides([]).held_out.tolist() == []
+
+
+@pytest.mark.parametrize("split", ["", "validation"])
+def test_a_query_that_is_held_out_is_not_trained_on_with_another_passage(split: str) -> None:
+    hashes = RowHashes()
+    for row in range(400):
+        hashes.add(Example({}, "", split if row < 40 else "", "", (f"p{row}",), f"query {row % 200}"))
+    hashes.add(Example({}, "", "", "", ("p400",), "Query  1"))
+    hashes.add(Example({}, "", "", "", ("p401",), "query of its own"))
+    drawn = hashes.sides(0, 0.1)
+    asked = [row % 200 for row in range(400)] + [1, 999]
+    held_out = {asked[row] for row in np.flatnonzero(drawn.held_out)}
+    assert held_out
+    expected = [number in held_out and not out for number, out in zip(asked, drawn.held_out, strict=True)]
+    assert drawn.leaks.tolist() == expected
+    assert any(expected)
