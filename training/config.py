@@ -81,7 +81,13 @@ class Loss(Enum):
     (Hofstätter et al. 2020)."""
     kl = "kl"
     """The divergence of the student's ranking of a query's candidates from the teacher's (Lin et al. 2020), and
-    `ranking_share` of the ranking loss."""
+    `ranking_share` of the ranking loss; of a cross-encoder `listwise` is the ranking loss."""
+    listwise = "listwise"
+    """The cross-entropy of a query's passage among that and its negatives, which only a reranker needs for itself:
+    ListNet (Cao et al. 2007) with all weight on the passage, as in Gao et al. 2021."""
+    lambda_loss = "lambda_loss"
+    """The passage is to score more than each negative, weighted by what changing their places does to nDCG (LambdaLoss
+    with NDCG-Loss2++, Wang et al. 2018)."""
     cross_entropy = "cross_entropy"
     """The cross-entropy of a text's one label among all labels."""
     binary_cross_entropy = "binary_cross_entropy"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from engine.artifacts.forms import Form
 from engine.errors import UserError
 from training.config import Family, ModelConfig
+from training.losses.combinations import LOSSES, meant_loss
 from training.losses.requirements import check_model
 
 
@@ -35,7 +36,8 @@ def check_examples(config: ModelConfig, form: Form, *, has_teacher: bool = False
         UserError: the loss of the family does not read them, or a cross-encoder would see no wrong answers.
     """
     check_model(config, config.family, form, has_teacher=has_teacher)
-    if config.family is Family.cross_encoder and form is Form.pairs and not config.num_hard_negatives:
+    has_others = config.num_hard_negatives or LOSSES[meant_loss(config.family, config.loss, form)].needs_teacher
+    if config.family is Family.cross_encoder and form is Form.pairs and not has_others:
         what = "a cross_encoder learns from passages that do not answer a query too"
         where = f"model.num_hard_negatives={config.num_hard_negatives}"
         raise UserError(what, where=where, remedy="set it to 1 or more, as model=cross_encoder does")

@@ -27,6 +27,7 @@ from engine.search.encoder import EncoderConfig
 from engine.search.pooling import Pooling
 from training.config import SCORERS, Family, Loss, ModelConfig
 from training.losses.combinations import LOSSES
+from training.requirements import check_generated
 from training.step import train_model
 from training.teachers.config import CROSS_ENCODER, FUSED, KEY, MODES, NONE, TeacherConfig
 from training.teachers.pairs.step import plan_questions
@@ -159,6 +160,12 @@ def _by_cross_encoder(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
     scoring = ScoringConfig(teacher.reasons(), cross_encoder=reader)
     if teacher.cross_encoder:
         return [Step("teacher", score_candidates, scoring, known)]
-    trained = Step("model", train_model, reading_model(config.model), known[:2], resumable=True)
+    reading = reading_model(config.model)
+    try:
+        check_generated(reading)
+    except UserError as error:
+        what = f"the cross-encoder that teaches: {error.what} ({error.where})"
+        raise UserError(what, where=f"{KEY}.training", remedy=error.remedy) from error
+    trained = Step("model", train_model, reading, known[:2], resumable=True)
     trained = replace(trained, name=CROSS_ENCODER_INPUT, part_of=f"{TEACHING}/{CROSS_ENCODER_INPUT}")
     return [trained, Step("teacher", score_candidates, scoring, (*known, trained))]

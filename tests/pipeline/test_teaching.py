@@ -147,6 +147,15 @@ def test_wrong_settings_of_the_cross_encoder_are_refused(corpus: Path, settings:
     assert str(caught.value).startswith(said)
 
 
+def test_a_loss_that_the_cross_encoder_cannot_be_trained_by_is_refused(corpus: Path) -> None:
+    by = ("model.teacher.by=cross_encoder", BETTER)
+    _, trained, _ = taught(composed(corpus, *by, "model.teacher.training={loss: listwise}"))
+    assert trained.config.loss is Loss.listwise
+    for loss in ("margin_mse", "mnrl"):
+        with pytest.raises(UserError, match=r"^model\.teacher\.training: the cross-encoder that teaches: .*"):
+            taught(composed(corpus, *by, f"model.teacher.training={{loss: {loss}}}"))
+
+
 def test_a_teacher_that_there_is_not_is_refused_with_those_that_there_are(corpus: Path) -> None:
     with pytest.raises(UserError) as caught:
         wanted_steps(composed(corpus, "model.teacher.by=relevanc", BETTER))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.artifacts.forms import Form
@@ -23,6 +25,29 @@ def test_a_cross_encoder_needs_wrong_answers() -> None:
     with pytest.raises(UserError, match=r"^model\.num_hard_negatives=0: .*; set it to 1 or more"):
         check_generated(config)
     check_generated(ModelConfig(seed=0, family=Family.cross_encoder, num_hard_negatives=3))
+
+
+@pytest.mark.parametrize("loss", [Loss.listwise, Loss.lambda_loss])
+def test_a_loss_that_compares_passages_needs_negatives(loss: Loss) -> None:
+    config = ModelConfig(seed=0, family=Family.cross_encoder, loss=loss)
+    check_examples(config, Form.triplets)
+    check_generated(replace(config, num_hard_negatives=3))
+    with pytest.raises(UserError, match=r"^model\.num_hard_negatives=0: .* needs a negative"):
+        check_generated(config)
+    with pytest.raises(UserError, match=r"set model\.loss to auto or binary_cross_entropy"):
+        check_examples(config, Form.graded)
+    with pytest.raises(UserError, match=r"no bi_encoder is trained by"):
+        check_generated(replace(config, family=Family.bi_encoder))
+
+
+@pytest.mark.parametrize("loss", [Loss.margin_mse, Loss.kl])
+def test_a_cross_encoder_learns_from_a_teacher_without_mined_negatives(loss: Loss) -> None:
+    config = ModelConfig(seed=0, family=Family.cross_encoder, loss=loss)
+    check_examples(config, Form.pairs, has_teacher=True)
+    with pytest.raises(UserError, match=r"and there is no teacher; set model\.teacher\.by=fused"):
+        check_examples(config, Form.pairs)
+    with pytest.raises(UserError, match=r"set it to at most 0"):
+        check_examples(replace(config, num_hard_negatives=3), Form.pairs, has_teacher=True)
 
 
 def test_a_loss_of_another_family_is_refused() -> None:

@@ -1,8 +1,9 @@
 """The cross-encoder: a query and a passage are read together and get one score.
 
-In: a language model, rows of a query, its passage, and passages that do not answer it; or of two texts and a score.
-Out: a folder that `CrossEncoder(folder)` loads. Each pair is scored by itself, so that a batch needs no rules about
-what its rows share.
+In: a language model, rows of a query, its passage, and passages that do not answer it; of a query and candidates with
+the scores of a teacher; or of two texts and a score. Out: a folder that `CrossEncoder(folder)` loads. Each pair is
+scored by itself, and losses compare the pairs of one query only, so that a batch needs no rules about what its rows
+share.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from typing import Any
 
 import torch
 from sentence_transformers import CrossEncoder
-from torch.nn.functional import binary_cross_entropy_with_logits
 
 from engine.artifacts.forms import NEGATIVE, PASSAGE, QUERY, SCORE
+from training.batches.columns import TEACHER_SCORES, candidate_columns
 from training.config import Loss
 from training.families.lora import merge_lora
 from training.families.scorer import batch_scores, is_sound_scorer, load_scorer
+from training.losses.scored import ScoreLoss, score_loss
 from training.workers.job import Figures, TrainingJob
 from training.workers.trainer import StreamScorerTrainer
 
@@ -28,9 +30,8 @@ class CrossEncoderFamily:
     trainer = StreamScorerTrainer
 
     def loss(self, job: TrainingJob) -> Loss:
-        """Returns the one loss that the family is trained by."""
-        del job
-        return Loss.binary_cross_entropy
+        """Returns the loss of the config, where `auto` stands for the binary cross-entropy."""
+        return Loss.binary_cross_entropy if job.config.loss is Loss.auto else job.config.loss
 
     def load(self, job: TrainingJob) -> CrossEncoder:
         """Loads the base with a head of one score, which is random unless the base is a cross-encoder."""
@@ -42,22 +43,21 @@ class CrossEncoderFamily:
         return {}
 
     def collator(self, job: TrainingJob, model: CrossEncoder) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
-        """Returns what makes a tokenized batch of pairs, and a target from 0 to 1 for each of them."""
+        """Returns what makes a tokenized batch of pairs, and what each is to score, (rows, pairs of a row)."""
         del job
 
         def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
             pairs, targets = pairs_of(rows)
-            return {"pairs": dict(model.preprocess(pairs)), "label": torch.tensor(targets)}
+            return {"pairs": dict(model.preprocess(pairs)), "label": torch.tensor(targets).view(len(rows), -1)}
 
         return collate
 
     def build_loss(
         self, kind: Loss, job: TrainingJob, model: CrossEncoder, *, world_size: int, on_cpu: bool
     ) -> torch.nn.Module:
-        """Builds the binary cross-entropy of scores and targets."""
+        """Builds the loss of scores and targets; each row counts the same, so that workers need not know each other."""
         del world_size
-        assert kind is Loss.binary_cross_entropy, kind
-        return PairLoss(model, job.config.rows_per_pass if on_cpu else 0)
+        return PairLoss(model, score_loss(kind, job.config), job.config.rows_per_pass if on_cpu else 0)
 
     def is_sound(self, model: CrossEncoder) -> bool:
         """Tells whether all weights and a score are finite numbers."""
@@ -71,29 +71,36 @@ class CrossEncoderFamily:
 
 
 def pairs_of(rows: Sequence[dict[str, Any]]) -> tuple[list[tuple[str, str]], list[float]]:
-    """Makes pairs of rows: those with a score are pairs already, and others have a positive and its negatives.
+    """Makes pairs of rows: one where a row has a score, else one for each candidate or negative, the positive first.
 
     Returns:
-        the pairs, and what their scores are to say: the row's score, or 1 of a passage that answers and 0 of others.
+        the pairs, those of a row together, and what their scores are to say: the row's score, those of the teacher, or
+        1 of a passage that answers and 0 of others.
     """
     if SCORE in rows[0]:
         return [(row[QUERY], row[PASSAGE]) for row in rows], [float(row[SCORE]) for row in rows]
-    negatives = [name for name in rows[0] if name.startswith(NEGATIVE)]
-    pairs = [(row[QUERY], row[name]) for row in rows for name in (PASSAGE, *negatives)]
-    return pairs, [1.0, *[0.0] * len(negatives)] * len(rows)
+    if TEACHER_SCORES in rows[0]:
+        names = candidate_columns(rows[0])
+        targets = [float(score) for row in rows for score in row[TEACHER_SCORES]]
+    else:
+        names = [PASSAGE, *(name for name in rows[0] if name.startswith(NEGATIVE))]
+        targets = [1.0, *[0.0] * (len(names) - 1)] * len(rows)
+    return [(row[QUERY], row[name]) for row in rows for name in names], targets
 
 
 class PairLoss(torch.nn.Module):
-    """The binary cross-entropy of a batch that `CrossEncoderFamily.collator` made.
+    """The loss of a batch that `CrossEncoderFamily.collator` made.
 
     Args:
         model: the model that is trained; the trainer puts its wrapper, which adds gradients of workers, in its place.
+        loss: compares scores with targets.
         rows_per_pass: see `training.families.scorer.batch_scores`.
     """
 
-    def __init__(self, model: CrossEncoder, rows_per_pass: int) -> None:
+    def __init__(self, model: CrossEncoder, loss: ScoreLoss, rows_per_pass: int) -> None:
         super().__init__()
         self.model = model
+        self._loss = loss
         self._rows_per_pass = rows_per_pass
 
     def forward(self, features: list[dict[str, Any]], targets: torch.Tensor, **_: Any) -> torch.Tensor:
@@ -101,7 +108,7 @@ class PairLoss(torch.nn.Module):
 
         Args:
             features: the tokenized pairs, as the only item.
-            targets: from 0 to 1, (pairs,).
+            targets: what the pairs are to score, (rows, pairs of a row).
         """
-        scores = batch_scores(self.model, features[0], self._rows_per_pass).view(-1)
-        return binary_cross_entropy_with_logits(scores, targets.to(scores))
+        scores = batch_scores(self.model, features[0], self._rows_per_pass).view(targets.shape)
+        return self._loss(scores, targets.to(scores))

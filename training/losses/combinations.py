@@ -51,6 +51,16 @@ def _of_encoders(*forms: Form) -> Mapping[Family, frozenset[Form]]:
     return {Family.bi_encoder: frozenset(forms), Family.adapter: frozenset(forms)}
 
 
+def _of_scorers(*forms: Form) -> Mapping[Family, frozenset[Form]]:
+    """Returns what a loss of a cross-encoder's scores reads."""
+    return {Family.cross_encoder: frozenset(forms)}
+
+
+def _of_both(*forms: Form) -> Mapping[Family, frozenset[Form]]:
+    """Returns what a loss reads that compares the scores of a query's candidates, whichever model gives them."""
+    return {**_of_encoders(*forms), **_of_scorers(*forms)}
+
+
 _SCORED = frozenset({Form.pairs, Form.triplets, Form.graded})
 _LABELLED = frozenset({Form.labelled})
 
@@ -64,8 +74,10 @@ LOSSES: Mapping[Loss, Traits] = {
     Loss.cosent: Traits(_of_encoders(Form.graded)),
     # An adapter leaves the passages' side as it is, and a plain text has no other side.
     Loss.denoising: Traits({Family.bi_encoder: frozenset({Form.texts})}),
-    Loss.margin_mse: Traits(_of_encoders(Form.pairs), needs_teacher=True, most_negatives=0),
-    Loss.kl: Traits(_of_encoders(Form.pairs), needs_teacher=True, most_negatives=0),
+    Loss.margin_mse: Traits(_of_both(Form.pairs), needs_teacher=True, most_negatives=0),
+    Loss.kl: Traits(_of_both(Form.pairs), needs_teacher=True, most_negatives=0),
+    Loss.listwise: Traits(_of_scorers(Form.pairs, Form.triplets), needs_negatives=True),
+    Loss.lambda_loss: Traits(_of_scorers(Form.pairs, Form.triplets), needs_negatives=True),
     Loss.cross_entropy: Traits({Family.classifier: _LABELLED}),
     Loss.binary_cross_entropy: Traits({Family.classifier: _LABELLED, Family.cross_encoder: _SCORED}),
 }

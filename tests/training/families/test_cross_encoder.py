@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from sentence_transformers import CrossEncoder
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tests.support.families import PAIRS, fit, job_of, write_plain_llama
 from tests.support.models import write_cross_encoder
@@ -26,6 +27,19 @@ def test_a_row_is_a_positive_and_its_negatives_or_a_pair_with_a_score() -> None:
     ]
     assert targets == [1.0, 0.0, 1.0, 0.0]
     assert pairs_of([{"query": "a", "passage": "b", "score": 0.25}]) == ([("a", "b")], [0.25])
+    taught = {"query": "a", "candidate_0": "b", "candidate_1": "c", "teacher_scores": [2.0, -1.0]}
+    assert pairs_of([taught]) == ([("a", "b"), ("a", "c")], [2.0, -1.0])
+
+
+@pytest.mark.parametrize("loss", [Loss.listwise, Loss.lambda_loss])
+def test_it_learns_it_by_comparing_passages_too(base: Path, tmp_path: Path, loss: Loss) -> None:
+    settings = {"num_hard_negatives": 1, "learning_rate": 1e-2, "steps": 40}
+    job = job_of(base, tmp_path / "tuned", family=Family.cross_encoder, loss=loss, **settings)
+    model, losses = fit(job, PAIRS, tmp_path / "work")
+    assert losses[-1] < 0.5 * losses[0]
+    scores = model.predict(pairs_of(PAIRS.to_pylist())[0])
+    assert scores[0] > scores[1]
+    assert scores[2] > scores[3]
 
 
 @pytest.mark.parametrize("kind", ["encoder", "decoder"])
@@ -64,8 +78,8 @@ def test_the_loss_is_the_mean_over_pairs_however_they_are_passed(
         [model.predict([pair], activation_fn=torch.nn.Identity())[0] for pair in pairs_of(PAIRS.to_pylist())[0]]
     )
     probabilities = torch.sigmoid(scores)
-    expected = -torch.log(torch.where(batch["label"] == 1, probabilities, 1 - probabilities)).mean()
-    loss = PairLoss(model, rows_per_pass)([batch["pairs"]], batch["label"])
+    expected = -torch.log(torch.where(batch["label"].view(-1) == 1, probabilities, 1 - probabilities)).mean()
+    loss = PairLoss(model, binary_cross_entropy_with_logits, rows_per_pass)([batch["pairs"]], batch["label"])
     assert loss.item() == pytest.approx(expected.item(), abs=1e-5)
 
 
