@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 
-from eval.report import Choice, Recommendation, Report, SystemFigures
-from eval.systems import describe
+from engine.search.cross_encoder import TRAINED
+from eval.report import Choice, Recommendation, Report, RerankerGain, SystemFigures
+from eval.systems import describe, reranked_name
 from eval.wording import (
     ALL_SYSTEM_NAMES,
     FEW_DOCUMENTS,
@@ -40,7 +41,9 @@ def advice(report: Report) -> str:
     """Says in a few words what to search with, such as `Search with base + words, weight of words 0.30`."""
     if report.choice is None:
         return f"Use the {report.decision.model} model"
-    return f"Search with {chosen_system(report.choice)}"
+    gain = _reranker(report)
+    reranked = f", its first {gain.depth} passages reranked" if gain and gain.is_recommended else ""
+    return f"Search with {chosen_system(report.choice)}{reranked}"
 
 
 def advice_with_reason(report: Report) -> str:
@@ -51,7 +54,7 @@ def advice_with_reason(report: Report) -> str:
     assert report.recommendation, "a choice is part of it"
     tuned = f"; {_about_tuned(choice)}" if choice.tuning else ""
     start = f"{advice(report)} ({_chosen_on(choice)}){tuned}."
-    sentences = [start, measured_sentence(report), warning(choice)]
+    sentences = [start, measured_sentence(report), reranker_sentence(report), warning(choice)]
     return " ".join(filter(None, sentences))
 
 
@@ -93,6 +96,21 @@ def tuning_sentence(choice: Choice) -> str:
     judged = " and on the judged ones" if choice.judged else ""
     on = f"on synthetic queries of held-out documents that lack as many words{judged}"
     return f"{beside}, {adds} {on}, {_then(choice)}."
+
+
+def reranker_sentence(report: Report) -> str:
+    """Says what the run's own cross-encoder adds to the chosen system, and what follows; "" where none was measured."""
+    gain = _reranker(report)
+    if not gain or not report.choice:
+        return ""
+    first = report.choice.system
+    before, after = (report.latency.get(name) for name in (first, reranked_name(first, gain.depth, TRAINED)))
+    time = f", at {after.p50_ms:.3g} ms a query in place of {before.p50_ms:.3g}" if before and after else ""
+    then = "which is why it is recommended" if gain.is_recommended else "so it is left out"
+    return (
+        f"Reranking its first {gain.depth} passages by the cross-encoder that was trained adds "
+        f"{with_interval(gain.gain)} on {questions(report)}{time}, {then}."
+    )
 
 
 def harm_title(report: Report) -> str:
@@ -203,6 +221,10 @@ def p_value(p: float | None) -> str:
     if p is None:
         return ""
     return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def _reranker(report: Report) -> RerankerGain | None:
+    return report.recommendation.reranker if report.recommendation else None
 
 
 def _chosen_on(choice: Choice) -> str:

@@ -17,8 +17,9 @@ from engine.errors import UserError, check_setting, suggest
 from engine.queries.log import find_log
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.analyser import AUTO, analyser_identity, check_language
-from engine.search.cross_encoder import CrossEncoderConfig
+from engine.search.cross_encoder import TRAINED, CrossEncoderConfig
 from engine.search.encoder import EncoderConfig
+from engine.search.fusion import POOL
 from engine.search.index_settings import KINDS
 from engine.storage.digests import content_digest, digest
 from engine.task.config import TaskConfig
@@ -72,6 +73,8 @@ class ReportConfig(AskingConfig):
     """Most kept synthetic queries that `queries` searches by, drawn by a hash of the sample id; 0: all of them."""
     rerankers: Any = None
     """Cross-encoders that order what a first stage finds, in the form of `bases`; see `eval.entries.RerankerEntry`."""
+    trained_reranker_depth: int = 50
+    """The passages that the cross-encoder which the run trained as a teacher orders, 1 to 100; 0: it orders none."""
     max_reranked: int = 300
     """Where something is reranked and nothing is judged, at most so many held-out queries are measured on, drawn by a
     hash of the sample id; 0: as many as `max_held_out`."""
@@ -118,6 +121,8 @@ class ReportConfig(AskingConfig):
         check_setting(most >= 0, "report.stored_queries", most, number, fault="is no number of queries")
         most = self.max_reranked
         check_setting(most >= 0, "report.max_reranked", most, "300, say, or to 0", fault="is no number of queries")
+        depth = self.trained_reranker_depth
+        check_setting(0 <= depth <= POOL, "report.trained_reranker_depth", depth, f"1 to {POOL}, or to 0 for none")
         for entry in self.reranker_entries().values():
             check_depths(entry, RERANKERS_KEY)
         self.named_systems()
@@ -148,7 +153,7 @@ class ReportConfig(AskingConfig):
 
     def reranker_entries(self) -> dict[str, RerankerEntry]:
         """Returns the rerankers, by their names."""
-        return read_entries(self.rerankers, RerankerEntry, RERANKERS_KEY)
+        return read_entries(self.rerankers, RerankerEntry, RERANKERS_KEY, (TRAINED,))
 
     def named_systems(self) -> set[str]:
         """Returns the systems that fusions and rerankers name; refuses one that there is not."""
@@ -157,10 +162,16 @@ class ReportConfig(AskingConfig):
         sums += [(entry.first, f"{RERANKERS_KEY}: first") for entry in self.reranker_entries().values()]
         return {term.system for text, key in sums for term in parse_sum(text, known, key)}
 
-    def most_held_out(self, limit: int) -> int:
-        """Returns how many held-out queries are measured on at most, where no query is judged; 0: all of them."""
+    def most_held_out(self, limit: int, *, reranks: bool = False) -> int:
+        """Returns how many held-out queries are measured on at most, where no query is judged; 0: all of them.
+
+        Args:
+            limit: `report.max_held_out`.
+            reranks: whether the cross-encoder that the run trained is measured.
+        """
         most = super().most_held_out(limit)
-        return min(filter(None, (most, self.max_reranked)), default=0) if self.reranker_entries() else most
+        is_slow = reranks or self.reranker_entries()
+        return min(filter(None, (most, self.max_reranked)), default=0) if is_slow else most
 
     def benchmark_key(self) -> str:
         """Returns the config key that the user wrote the benchmark under, for messages."""

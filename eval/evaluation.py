@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
+from engine.search.cross_encoder import TRAINED_INPUT
 from engine.search.index_settings import IndexKind
+from engine.search.reranked import RerankedSystem
 from engine.search.systems import DenseSystem, System
 from eval.asking.systems import is_asked
 from eval.crossfit import Chosen
@@ -25,6 +27,7 @@ from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommen
 from eval.report import Decision, Recommendation
 from eval.reranking.depths import depth_curve, with_latencies
 from eval.reranking.figures import RerankCurve
+from eval.reranking.trained import reranked_values, trained_reranker, with_gain
 from eval.retrieval.benchmark import Benchmark, load_benchmark, load_queries
 from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
 from eval.retrieval.figures import RetrievalFigures, compare, resample, units_of
@@ -111,7 +114,8 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     remembered = named.remembered
     # The decision rests on three systems; what the others reach on held-out queries is shown where there are no others.
     deciding = [remembered[name] for name in (SYSTEMS if benchmark else remembered)]
-    most = config.max_held_out if benchmark else config.most_held_out(config.max_held_out)
+    reranks = TRAINED_INPUT in inputs
+    most = config.max_held_out if benchmark else config.most_held_out(config.max_held_out, reranks=reranks)
     with scoring_once(systems):
         held_out = measure(held_out_queries(inputs["examples"], most), deciding, corpus, config.k)
         judged = measure(benchmark, list(remembered.values()), corpus, config.k) if benchmark else None
@@ -129,9 +133,14 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         seen = choice_queries(config, inputs, benchmark)
         harmless = harmless_in_folds(decision, (held_out, fused), config.decision_level, bootstrap, original_of)
         chosen = named.choose(seen, bootstrap, harmless)
-        evaluation = with_recommendation(config, evaluation, named, chosen, len(seen.synthetic.queries))
-        evaluation = replace(evaluation, meaning=describe_choice_queries(seen, systems))
-        systems += named.with_words(chosen.inside) if chosen else []
+        reranked = trained_reranker(config, inputs, named, chosen, place)
+        with scoring_once(reranked):
+            synthetic = len(seen.synthetic.queries)
+            evaluation = with_recommendation(config, evaluation, named, chosen, synthetic, reranked=reranked)
+            curves |= _depth_curves(config, reranked, evaluation.shown, corpus)
+        advised = with_gain(evaluation.recommendation, curves)
+        evaluation = replace(evaluation, recommendation=advised, meaning=describe_choice_queries(seen, systems))
+        systems += [*named.with_words(chosen.inside), *reranked] if chosen else []
     queries = log_queries(config) or list(evaluation.shown.benchmark.queries.values())
     if config.indexes and queries:
         place.console.step("report", "comparing indexes")
@@ -231,7 +240,13 @@ def describe_choice_queries(queries: ChoiceQueries, systems: Sequence[System]) -
 
 
 def with_recommendation(
-    config: ReportConfig, evaluation: Evaluation, systems: CorpusSystems, chosen: Chosen | None, synthetic: int
+    config: ReportConfig,
+    evaluation: Evaluation,
+    systems: CorpusSystems,
+    chosen: Chosen | None,
+    synthetic: int,
+    *,
+    reranked: Sequence[RerankedSystem] = (),
 ) -> Evaluation:
     """Measures both models with words, on the queries that the report is about, and all systems beside the chosen one.
 
@@ -241,13 +256,18 @@ def with_recommendation(
         systems: BM25, base, tuned and whatever else was measured.
         chosen: how to search; None where there was too little to choose by.
         synthetic: number of synthetic queries that there were to choose by.
+        reranked: the chosen system, reranked by what the run trained for it.
     """
     bootstrap, shown = Bootstrap(config.resamples, config.seed), evaluation.shown
     units = units_of(shown, evaluation.corpus.original_of)
     measured = Measured(shown, {}, systems.sizes(chosen.inside if chosen else None), units)
     if chosen and shown.benchmark.queries:
         shown = systems.measure_with_words(shown, chosen.inside, config.k)
-        measured = replace(measured, results=shown, crossfitted=systems.crossfit(shown.benchmark, chosen))
+        crossfitted = systems.crossfit(shown.benchmark, chosen)
+        if reranked:
+            shown = systems.measure_too(shown, reranked, config.k)
+            crossfitted |= reranked_values(shown, reranked, chosen, crossfitted)
+        measured = replace(measured, results=shown, crossfitted=crossfitted)
     recommendation = recommend(chosen, evaluation.decision.model, synthetic, measured, bootstrap)
     judged, held_out = (shown, evaluation.held_out) if evaluation.judged else (None, shown)
     return replace(evaluation, judged=judged, held_out=held_out, recommendation=recommendation)

@@ -108,9 +108,13 @@ class CorpusSystems:
 
     def measure_with_words(self, results: Results, weight: float, k: int) -> Results:
         """Adds to the results on a set of queries those of both models with words."""
-        fused = measure(results.benchmark, self.with_words(weight, self.remembered), self.corpus, k)
+        return self.measure_too(results, self.with_words(weight, self.remembered), k)
+
+    def measure_too(self, results: Results, systems: Sequence[System], k: int) -> Results:
+        """Adds to the results on a set of queries those of further systems."""
+        others = measure(results.benchmark, systems, self.corpus, k)
         return replace(
-            results, trec_runs={**results.trec_runs, **fused.trec_runs}, scores={**results.scores, **fused.scores}
+            results, trec_runs={**results.trec_runs, **others.trec_runs}, scores={**results.scores, **others.scores}
         )
 
     def sizes(self, weight: float | None) -> dict[str, int]:

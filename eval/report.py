@@ -181,6 +181,21 @@ class SystemFigures:
 
 
 @dataclass(frozen=True)
+class RerankerGain:
+    """What the cross-encoder that the run trained adds to the system to search with, on the queries of the headline."""
+
+    depth: int
+    """The number of passages that it orders."""
+    gain: DifferenceFigures
+    """Reranked minus not reranked."""
+
+    @property
+    def is_recommended(self) -> bool:
+        """Tells whether to rerank: where that is surely better."""
+        return self.gain.low > 0
+
+
+@dataclass(frozen=True)
 class Recommendation:
     """How to search, and what every system reaches; on each query, with what was chosen without that query."""
 
@@ -197,6 +212,8 @@ class Recommendation:
     """Number of parts of the queries, each measured with what was chosen without it; 0 in reports from before that."""
     seen: float | None = None
     """What the chosen system reaches where all of the same queries took part in choosing it, which flatters it."""
+    reranker: RerankerGain | None = None
+    """What reranking by the run's own cross-encoder adds; None where the run trained none, or that was not measured."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.search.cross_encoder import TRAINED
 from engine.search.reranked import RememberingScorer, RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
 from eval.asking.systems import asked_systems, describe_asked
@@ -49,7 +50,8 @@ def describe(name: str) -> str:
         return words
     if _RERANKED in name:
         first, depth, reranker = name.split(_RERANKED)
-        return f"{describe(first)}, first {depth} reranked by {reranker}"
+        by = "" if reranker == TRAINED else f" by {reranker}"
+        return f"{describe(first)}, first {depth} reranked{by}"
     if SUM not in name:
         return _WORDS.get(name, name)
     terms = parse_sum(name, None, FUSIONS_KEY)

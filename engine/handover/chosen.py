@@ -11,11 +11,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from engine.handover.config import NONE
+from engine.search.cross_encoder import TRAINED
+
 if TYPE_CHECKING:
     from engine.handover.config import SystemConfig
 
 DEFAULT_WEIGHT = 0.5
 """The weight of words where nothing chose one."""
+DEFAULT_DEPTH = 50
+"""The number of passages that are reranked where nothing says how many."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,20 @@ class Chosen:
     """What it rests on, in a sentence or two."""
     is_measured: bool = True
     """Whether the report's figures of the system of this name are of this weight."""
+    reranker: str = ""
+    """What orders the first passages once more: a folder, a hub id, or `trained`; empty: nothing does."""
+    depth: int = DEFAULT_DEPTH
+    """The number of passages that it orders."""
 
     @property
     def name(self) -> str:
         """Returns the name that the report has for the system, after which its TREC run is called."""
         return {0.0: self.model, 1.0: "bm25"}.get(self.weight, f"{self.model}_words")
+
+    @property
+    def measured_name(self) -> str:
+        """Returns the name under which the report has figures of it: with the reranker, where there is one."""
+        return f"{self.name}@{self.depth}@{self.reranker}" if self.reranker else self.name
 
     @property
     def has_words(self) -> bool:
@@ -58,29 +72,55 @@ def choose_system(report: Mapping[str, Any], config: SystemConfig) -> Chosen:
         report: report.json.
         config: what was set by hand.
     """
-    choice = (report.get("recommendation") or {}).get("choice")
-    if choice:
-        judged = choice.get("judged", 0)
-        rests_on = [
-            f"{choice['synthetic']:,} synthetic queries of {choice['documents']:,} documents",
-            f"{choice['real']:,} real queries without judgements",
-            *([f"{judged:,} judged ones"] if judged else []),
-        ]
-        why = f"The report chose it by {', '.join(rests_on)}."
-        return _set_by_hand(Chosen(choice["model"], choice["weight"], why), config)
+    recommendation = report.get("recommendation") or {}
+    choice = recommendation.get("choice")
+    if not choice:
+        why = (
+            "The report chose no system, so this is the default: words and meaning count half each, with the model "
+            "that the report's decision names."
+        )
+        default = Chosen(report["decision"]["model"], DEFAULT_WEIGHT, why, is_measured=False)
+        return _set_by_hand(default, config)
+    judged = choice.get("judged", 0)
+    rests_on = [
+        f"{choice['synthetic']:,} synthetic queries of {choice['documents']:,} documents",
+        f"{choice['real']:,} real queries without judgements",
+        *([f"{judged:,} judged ones"] if judged else []),
+    ]
+    why = f"The report chose it by {', '.join(rests_on)}."
+    chosen = Chosen(choice["model"], choice["weight"], why)
+    return _set_by_hand(_reranked(chosen, recommendation.get("reranker"), config), config)
+
+
+def _reranked(chosen: Chosen, measured: Mapping[str, Any] | None, config: SystemConfig) -> Chosen:
+    """Adds the cross-encoder that the run trained, where the report recommends it or the config names it.
+
+    Args:
+        chosen: the system without it.
+        measured: what the report has of that cross-encoder; None where it measured none.
+        config: what was set by hand.
+    """
+    if not measured or config.reranker not in {"", TRAINED}:
+        return chosen
+    gain, depth = measured["gain"], measured["depth"]
+    if not config.reranker and gain["ci95"][0] <= 0:
+        return chosen
+    low, high = gain["ci95"]
     why = (
-        "The report chose no system, so this is the default: words and meaning count half each, with the model that "
-        "the report's decision names."
+        f"{chosen.why} A cross-encoder that was trained on the same queries orders its first {depth} passages, which "
+        f"added {gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] to nDCG@10."
     )
-    return _set_by_hand(Chosen(report["decision"]["model"], DEFAULT_WEIGHT, why, is_measured=False), config)
+    return replace(chosen, why=why, reranker=TRAINED, depth=depth)
 
 
 def _set_by_hand(chosen: Chosen, config: SystemConfig) -> Chosen:
     """Puts what the config sets in the place of what was chosen."""
+    reranker = {"": chosen.reranker, NONE: ""}.get(config.reranker, config.reranker)
     keys = {
         "system.model": config.model or None,
         "system.weight": config.weight,
         "system.reranker": config.reranker or None,
+        "system.rerank_depth": config.rerank_depth if reranker else None,
     }
     written = [f"{key}={value}" for key, value in keys.items() if value is not None]
     if not written:
@@ -88,5 +128,9 @@ def _set_by_hand(chosen: Chosen, config: SystemConfig) -> Chosen:
     weight = chosen.weight if config.weight is None else float(config.weight)
     instead = f"in place of {chosen.name}, weight of words {chosen.weight:.2f}"
     why = f"It was set by {' and '.join(written)}, {instead}."
+    depth = config.rerank_depth or (chosen.depth if reranker == chosen.reranker else DEFAULT_DEPTH)
     is_known = weight in {0.0, 1.0} or (chosen.is_measured and weight == chosen.weight)
-    return Chosen(config.model or chosen.model, weight, why, is_known and not config.reranker)
+    if reranker:
+        same = (config.model or chosen.model, weight, reranker, depth)
+        is_known = chosen.is_measured and same == (chosen.model, chosen.weight, chosen.reranker, chosen.depth)
+    return Chosen(config.model or chosen.model, weight, why, is_known, reranker, depth)

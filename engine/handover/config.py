@@ -12,10 +12,14 @@ from pathlib import Path
 from engine.errors import check_setting
 from engine.handover.libraries import library_versions
 from engine.runtime.identity import fields_of
-from engine.search.cross_encoder import CrossEncoderConfig
+from engine.search.cross_encoder import TRAINED, CrossEncoderConfig
 from engine.search.fusion import POOL
 from engine.storage.digests import content_digest
 
+NONE = "none"
+"""The value of `system.reranker` that leaves out a reranker which the report recommends."""
+RERANKER_KEY = "system.reranker"
+"""The config key that names the reranker, for messages."""
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 """The folder with what becomes search.py and README.md."""
 
@@ -29,9 +33,11 @@ class SystemConfig:
     weight: float | None = None
     """The weight of words, 0 (meaning alone) to 1 (words alone); null: the one that the report chose."""
     reranker: str = ""
-    """A cross-encoder that orders the first passages once more: a folder or a hub id; empty: none does."""
-    rerank_depth: int = 50
-    """The number of passages that it orders, and all that are found with it."""
+    """A cross-encoder that orders the first passages once more: a folder, a hub id, `trained` for the one that the run
+    trained, or `none`; empty: the one that the run trained, where the report recommends it."""
+    rerank_depth: int | None = None
+    """The number of passages that it orders, and all that are found with it; null: as many as the report measured with
+    the one that the run trained, and 50 with another."""
 
     def __post_init__(self) -> None:
         """Refuses a model that is not there, and numbers that are none."""
@@ -40,11 +46,12 @@ class SystemConfig:
         weight = self.weight
         check_setting(weight is None or 0 <= weight <= 1, "system.weight", weight, "0 to 1, 0.5 say")
         depth = self.rerank_depth
-        check_setting(1 <= depth <= POOL, "system.rerank_depth", depth, f"1 to {POOL}")
+        check_setting(depth is None or 1 <= depth <= POOL, "system.rerank_depth", depth, f"1 to {POOL}")
 
-    def cross_encoder(self) -> CrossEncoderConfig | None:
-        """Returns the settings of the reranker; None without one."""
-        return CrossEncoderConfig(self.reranker, key="system.reranker") if self.reranker else None
+    @property
+    def named_reranker(self) -> str:
+        """Returns the folder or hub id of a reranker; empty where the run's own is meant, or none."""
+        return "" if self.reranker in {TRAINED, NONE} else self.reranker
 
     def identity(self) -> dict[str, object]:
         """Returns the fields, a digest of the templates, and the libraries in whose forms the parts are written.
@@ -52,6 +59,16 @@ class SystemConfig:
         Raises:
             UserError: there is no such reranker; a run asks this before it starts anything.
         """
-        reranker = self.cross_encoder()
-        parts = {"reranker": reranker.identity() if reranker else None, "templates": content_digest(TEMPLATES)}
+        named = self.named_reranker
+        reranker = reranker_config(named).identity() if named else self.reranker
+        parts = {"reranker": reranker, "templates": content_digest(TEMPLATES)}
         return fields_of(self) | parts | {"libraries": library_versions()}
+
+
+def reranker_config(model: str) -> CrossEncoderConfig:
+    """Returns the settings of a reranker.
+
+    Args:
+        model: its folder or hub id.
+    """
+    return CrossEncoderConfig(model, key=RERANKER_KEY)

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.artifacts.system import SystemFolder
+from engine.handover.chosen import Chosen
+from engine.handover.config import reranker_config
 from engine.handover.encoder import write_encoder, write_model
 from engine.models.resolve import resolve_model
 from engine.search.analyser import Analyser, language_of
 from engine.search.bm25_cached import Bm25Parameters, index_words_cached
-from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
+from engine.search.cross_encoder import TRAINED, load_cross_encoder
 from engine.search.dense import DenseIndex, write_flat_index
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import EncoderConfig, load_encoder
@@ -118,14 +120,19 @@ def write_meaning(
     return Meaning(model, encoder, passages.ids, passages.vectors)
 
 
-def write_reranker(config: CrossEncoderConfig, depth: int, folder: SystemFolder, place: Place) -> Reranker:
+def write_reranker(chosen: Chosen, trained: Path | None, folder: SystemFolder, place: Place) -> Reranker:
     """Writes a cross-encoder.
 
     Args:
-        config: which one.
-        depth: the number of passages that it orders.
+        chosen: which one, and the number of passages that it orders.
+        trained: the folder of the one that the run trained; None where it trained none.
         folder: where to.
         place: where the step runs.
     """
+    if chosen.reranker == TRAINED:
+        assert trained is not None, "a report recommends what was trained, and the pipeline refuses to name another"
+        config, name = reranker_config(str(trained)), "the cross-encoder that the run trained"
+    else:
+        config, name = reranker_config(chosen.reranker), chosen.reranker
     write_model(resolve_model(config.model, key=config.key), folder.reranker)
-    return Reranker(config.model, depth, load_cross_encoder(config, place).max_tokens)
+    return Reranker(name, chosen.depth, load_cross_encoder(config, place).max_tokens)

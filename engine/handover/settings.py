@@ -80,11 +80,13 @@ def measured_figures(report: Mapping[str, Any], chosen: Chosen) -> dict[str, Any
         chosen: the system that is handed over.
     """
     systems = (report.get("recommendation") or {}).get("systems") or {}
-    if not chosen.is_measured or chosen.name not in systems:
+    name = chosen.measured_name
+    if not chosen.is_measured or name not in systems:
         return None
     shown, figures = next(iter(report["retrieval"].items()), ("", report["held_out"]))
     return {
         "metric": "nDCG@10",
+        "system": name,
         "queries": figures["queries"],
         "of": f"judged questions of {shown}" if shown else "synthetic queries of held-out documents",
         "systems": {name: {key: measured[key] for key in ("mean", "ci95")} for name, measured in systems.items()},

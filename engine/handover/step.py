@@ -20,6 +20,7 @@ from engine.handover.parts import write_meaning, write_reranker, write_words
 from engine.handover.passages import write_passages
 from engine.handover.settings import field_types, measured_figures, system_settings
 from engine.handover.texts import render_readme, render_search
+from engine.search.cross_encoder import TRAINED_INPUT
 from engine.storage.files import write_json, write_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def hand_over(config: SystemConfig, inputs: Mapping[str, Path], output: Path, pl
 
     Args:
         config: what is handed over in place of what the report chose.
-        inputs: the finished folders `documents`, `model` and `report`.
+        inputs: the finished folders `documents`, `model` and `report`, and `cross_encoder` where the run trained one.
         output: the folder to write into.
         place: where the step runs; its cache has the vectors of the passages.
     """
@@ -48,8 +49,8 @@ def hand_over(config: SystemConfig, inputs: Mapping[str, Path], output: Path, pl
     meaning = write_meaning(report, inputs, chosen.model, folder, place) if chosen.has_meaning else None
     native = compare_on_queries(reported, words, meaning, chosen.weight) if words and meaning else None
     settings = system_settings(chosen, words, meaning, len(ids))
-    if cross_encoder := config.cross_encoder():
-        settings["reranker"] = vars(write_reranker(cross_encoder, config.rerank_depth, folder, place))
+    if chosen.reranker:
+        settings["reranker"] = vars(write_reranker(chosen, inputs.get(TRAINED_INPUT), folder, place))
     settings |= {"fields": field_types(documents), "native_fusion": native}
     settings["figures"] = measured_figures(report, chosen)
     write_json(folder.settings_file, settings)
@@ -61,5 +62,5 @@ def hand_over(config: SystemConfig, inputs: Mapping[str, Path], output: Path, pl
         terms=words.num_terms if words else 0,
         system=chosen.name,
         weight=chosen.weight,
-        reranker=config.reranker,
+        reranker=chosen.reranker,
     )

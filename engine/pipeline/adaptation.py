@@ -20,7 +20,7 @@ from engine.pipeline.generation import generation
 from engine.pipeline.given import trained_on
 from engine.pipeline.model import check_model
 from engine.pipeline.reported import measured_files, report_of_examples
-from engine.pipeline.teaching import teaching
+from engine.pipeline.teaching import teaching, trained_cross_encoder
 from engine.pipeline.training import check_development, model_steps
 from engine.prompts.config import RoundConfig
 from engine.prompts.round_zero import demonstrations_config, values_config
@@ -84,9 +84,10 @@ def adaptation(config: RunConfig) -> list[Step]:
         return [*every, *taught, *iterations, model, report]
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
-    reported = (documents, prompts, samples, examples, model, *answers, *files)
+    reader = trained_cross_encoder(config, taught)
+    reported = (documents, prompts, samples, examples, model, *answers, *files, *reader)
     report = Step("report", evaluate_model, with_scores(config), reported)
-    system = Step("system", hand_over, config.system, (documents, model, report))
+    system = Step("system", hand_over, config.system, (documents, model, report, *reader))
     return [*every, *asked, *taught, *iterations, model, report, system]
 
 

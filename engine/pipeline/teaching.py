@@ -10,6 +10,7 @@ In: a RunConfig, and the steps of documents and examples. Out: steps, of which t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -17,12 +18,13 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.errors import UserError, suggest
+from engine.handover.config import RERANKER_KEY
 from engine.judge.pairs import PairQuestion, pair_question
 from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
 from engine.runtime.step import TEACHING, Step
 from engine.samples.config import SamplesConfig
-from engine.search.cross_encoder import CrossEncoderConfig
+from engine.search.cross_encoder import TRAINED, TRAINED_INPUT, CrossEncoderConfig
 from engine.search.encoder import EncoderConfig
 from engine.search.pooling import Pooling
 from training.config import SCORERS, Family, Loss, ModelConfig
@@ -35,7 +37,6 @@ from training.teachers.scoring.step import score_candidates
 from training.teachers.settings import (
     ANSWERS,
     CANDIDATES,
-    CROSS_ENCODER_INPUT,
     CandidatesConfig,
     QuestionConfig,
     ScoringConfig,
@@ -77,6 +78,21 @@ def teaching(config: RunConfig, documents: Step, examples: Step) -> list[Step]:
     answers = generation(question.generator, documents, plan, name=ANSWERS)
     scoring = ScoringConfig(teacher.reasons(), criterion=question.criterion)
     return [candidates, plan, answers, Step("teacher", score_candidates, scoring, (*known, answers))]
+
+
+def trained_cross_encoder(config: RunConfig, taught: Sequence[Step]) -> list[Step]:
+    """Returns the step that trains a cross-encoder among those of a teacher; none where none is trained.
+
+    Raises:
+        UserError: it is to be handed over, and is not there.
+    """
+    trained = [step for step in taught if step.name == TRAINED_INPUT]
+    if config.system.reranker == TRAINED and not trained:
+        what, named = "the run trains no cross-encoder", config.model.teacher.cross_encoder
+        remedy = f"set {KEY}.by={CROSS_ENCODER}, as experiment=distill does, or name a folder or a hub id"
+        remedy = f"set it to {named}" if named else remedy
+        raise UserError(what, where=f"{RERANKER_KEY}={TRAINED}", remedy=remedy)
+    return trained
 
 
 def _check_rows(model: ModelConfig) -> None:
@@ -167,5 +183,5 @@ def _by_cross_encoder(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:
         what = f"the cross-encoder that teaches: {error.what} ({error.where})"
         raise UserError(what, where=f"{KEY}.training", remedy=error.remedy) from error
     trained = Step("model", train_model, reading, known[:2], resumable=True)
-    trained = replace(trained, name=CROSS_ENCODER_INPUT, part_of=f"{TEACHING}/{CROSS_ENCODER_INPUT}")
+    trained = replace(trained, name=TRAINED_INPUT, part_of=f"{TEACHING}/{TRAINED_INPUT}")
     return [trained, Step("teacher", score_candidates, scoring, (*known, trained))]

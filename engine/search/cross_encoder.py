@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
     from engine.search.order import Scores
 
+TRAINED = "trained"
+"""The name of the cross-encoder that a run trained itself, as a teacher, among those that rerank."""
+TRAINED_INPUT = "cross_encoder"
+"""The name under which steps find its folder."""
 _CLASSIFIER, _LANGUAGE_MODEL = "ForSequenceClassification", "ForCausalLM"
 """The ends of the architectures that score a text as a whole, and of those that write."""
 _SETTINGS_FILE = "config_sentence_transformers.json"

@@ -15,12 +15,14 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from engine.search.cross_encoder import TRAINED
 from engine.storage.digests import digest
 from engine.storage.run_folders import config_file, require
 from engine.storage.typed import flatten
 from eval.report import HELD_OUT, Report, read_report
 from eval.retrieval.metrics import METRICS
 from eval.retrieval.trec import read_qrels
+from eval.systems import reranked_name
 
 JUDGED = "judged"
 """The name of the set of judged questions, whatever collection they are of."""
@@ -95,7 +97,11 @@ class ComparedRun:
     @property
     def advised(self) -> str:
         """The name of the system that its report says to search with."""
-        return self.report.choice.system if self.report.choice else self.report.decision.model
+        known = self.report.recommendation
+        if known is None or known.choice is None:
+            return self.report.decision.model
+        name, gain = known.choice.system, known.reranker
+        return reranked_name(name, gain.depth, TRAINED) if gain and gain.is_recommended else name
 
 
 def read_run(run: str, name: str) -> ComparedRun:

@@ -126,6 +126,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "choice": advice.choice_reason(report.choice) if report.choice else "",
         "tuning": advice.tuning_sentence(report.choice) if report.choice else "",
         "measured": advice.measured_sentence(report),
+        "reranker": advice.reranker_sentence(report),
         "crossfit": advice.crossfit_sentence(report),
         "harm_title": advice.harm_title(report),
         "decision_reason": advice.decision_reason(report),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from engine.search.cross_encoder import TRAINED
 from eval import wording
 from eval.page.charts import Point as CostPoint
 from eval.page.charts import scatter
@@ -57,7 +58,7 @@ def rerank_parts(curves: Mapping[str, RerankCurve]) -> list[RerankPart]:
 def _part(name: str, curve: RerankCurve) -> RerankPart:
     by = f", intervals over {curve.clusters:,} documents" if curve.cluster == "document" else ""
     return RerankPart(
-        name=name,
+        name="the cross-encoder that was trained" if name == TRAINED else name,
         first=describe(curve.first),
         queries=f"{curve.queries:,} queries{by}",
         rows=[_row(point) for point in curve.points],

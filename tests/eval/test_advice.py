@@ -16,13 +16,16 @@ from eval.advice import (
     measured_sentence,
     not_known,
     p_value,
+    reranker_sentence,
     system_name,
     trend_to_chosen,
     tuning_sentence,
     warning,
 )
-from eval.report import Recommendation, Report, SystemFigures
+from eval.report import Recommendation, Report, RerankerGain, SystemFigures
+from eval.retrieval.latency import Latency, Percentiles
 from eval.significance import DifferenceFigures
+from eval.wording import with_interval
 from tests.support.small_run import small_report
 
 
@@ -54,6 +57,24 @@ def test_one_voice_says_what_to_search_with(small: Report) -> None:
     assert small.decision.fused
     why = f"{small.decision.why} {small.decision.fused.why}"
     assert advice_with_reason(unchosen) == f"{advice(unchosen)}. {why}"
+
+
+@pytest.mark.parametrize("low", [0.001, -0.001])
+def test_a_reranker_is_advised_where_it_is_surely_better(small: Report, low: float) -> None:
+    assert small.recommendation
+    assert reranker_sentence(small) == ""
+    gain = RerankerGain(30, DifferenceFigures(0.02, (low, 0.04), 0.04))
+    latency = {**small.latency, "base_words@30@trained": Latency(search=Percentiles(250.0, 300.0))}
+    report = replace(small, recommendation=replace(small.recommendation, reranker=gain), latency=latency)
+    start = "Search with base + words, weight of words 0.30"
+    assert advice(report) == (f"{start}, its first 30 passages reranked" if low > 0 else start)
+    then = "which is why it is recommended" if low > 0 else "so it is left out"
+    assert reranker_sentence(report) == (
+        "Reranking its first 30 passages by the cross-encoder that was trained adds "
+        f"{with_interval(gain.gain)} on 5 judged questions of tiny, at 250 ms a query in place of 6.5, {then}."
+    )
+    assert reranker_sentence(report) in advice_with_reason(report)
+    assert system_name("base_words@30@trained") == "base + words, first 30 reranked"
 
 
 @pytest.mark.parametrize(

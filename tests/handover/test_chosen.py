@@ -45,6 +45,41 @@ def test_what_is_set_by_hand_wins_and_says_so() -> None:
     assert choose_system(report, SystemConfig(model="tuned")).is_measured, "at the chosen weight both models are"
 
 
+def measured_reranker(low: float) -> dict[str, Any]:
+    report = report_of(asdict(CHOICE))
+    gain = {"mean": 0.02, "ci95": [low, 0.04], "p": 0.03}
+    report["recommendation"]["reranker"] = {"depth": 30, "gain": gain}
+    return report
+
+
+def test_the_reranker_of_the_run_is_taken_where_the_report_recommends_it_or_it_is_named() -> None:
+    recommended, not_sure = measured_reranker(0.001), measured_reranker(-0.001)
+    followed = choose_system(recommended, SystemConfig())
+    assert (followed.reranker, followed.depth, followed.is_measured) == ("trained", 30, True)
+    assert (followed.name, followed.measured_name) == ("base_words", "base_words@30@trained")
+    assert "which added +0.020 [+0.001, +0.040] to nDCG@10" in followed.why
+    assert choose_system(not_sure, SystemConfig()).reranker == ""
+    assert choose_system(recommended, SystemConfig(reranker="none")).reranker == ""
+    for report in (recommended, not_sure):
+        named = choose_system(report, SystemConfig(reranker="trained"))
+        assert (named.reranker, named.depth, named.is_measured) == ("trained", 30, True)
+    unmeasured = choose_system(report_of(asdict(CHOICE)), SystemConfig(reranker="trained"))
+    assert (unmeasured.reranker, unmeasured.depth, unmeasured.is_measured) == ("trained", 50, False)
+
+
+@pytest.mark.parametrize("changes", [{"weight": 0.6}, {"model": "tuned"}, {"rerank_depth": 20}])
+def test_no_figure_is_told_of_a_reranked_system_that_the_report_did_not_measure(changes: dict[str, Any]) -> None:
+    chosen = choose_system(measured_reranker(0.001), SystemConfig(**changes))
+    assert (chosen.reranker, chosen.is_measured) == ("trained", False)
+    another = choose_system(measured_reranker(0.001), SystemConfig(reranker="owner/name"))
+    assert (another.reranker, another.depth, another.is_measured) == ("owner/name", 50, False)
+
+
+def test_a_depth_without_a_reranker_sets_nothing() -> None:
+    report = report_of(asdict(CHOICE))
+    assert choose_system(report, SystemConfig(rerank_depth=20)).why == choose_system(report, SystemConfig()).why
+
+
 def test_without_a_word_meaning_is_left() -> None:
     chosen = Chosen("base", 0.5, "Because.").without_words()
     assert (chosen.name, chosen.weight) == ("base", 0.0)

@@ -53,7 +53,8 @@ def settings_of(kind: str, language: str = "german") -> dict[str, Any]:
     if kind != "words":
         settings["encoder"] = ENCODER
     native = NATIVE if kind == "words and meaning" else None
-    figures = {"queries": 1234, "of": "judged questions of x", "systems": {"base": {"mean": 0.5, "ci95": (0.4, 0.6)}}}
+    systems = {"base": {"mean": 0.5, "ci95": (0.4, 0.6)}}
+    figures = {"queries": 1234, "of": "judged questions of x", "system": "base", "systems": systems}
     return settings | {"native_fusion": native, "figures": figures, "fields": {}}
 
 

@@ -18,6 +18,7 @@ from engine.pipeline.steps import steps
 from engine.pipeline.teaching import candidates_config, question_of_teacher, reading_model, teaching
 from engine.run import wanted_steps
 from engine.runtime.step import Step
+from engine.search.cross_encoder import TRAINED_INPUT
 from engine.search.pooling import Pooling
 from engine.storage.store import NOUNS
 from tests.support.command_line import CommandLineHere, FinishedRun
@@ -171,6 +172,21 @@ def test_a_named_cross_encoder_is_taken_and_one_that_is_none_refused(corpus: Pat
     none = composed(corpus, *by, f"model.teacher.cross_encoder={write_tiny_model(tmp_path / 'tiny')}")
     with pytest.raises(UserError, match=r"^model\.teacher\.cross_encoder=.*is no cross-encoder"):
         _ = taught(none)[-1].fingerprint
+
+
+def test_the_cross_encoder_that_a_run_trains_is_reported_and_can_be_handed_over(corpus: Path, tmp_path: Path) -> None:
+    by = ("model.teacher.by=cross_encoder", BETTER, "system.reranker=trained")
+    *_, report, system = steps(composed(corpus, *by))
+    assert report.inputs[-1] == system.inputs[-1]
+    assert system.inputs[-1].entry == "teaching/cross_encoder/model"
+    assert system.inputs[-1].key == TRAINED_INPUT
+    *_, report, system = steps(composed(corpus, "model.teacher.by=fused", BETTER))
+    assert TRAINED_INPUT not in {step.key for step in (*report.inputs, *system.inputs)}
+    with pytest.raises(UserError, match=r"^system\.reranker=trained: the run trains no .*set model\.teacher\.by=cross"):
+        steps(composed(corpus, "system.reranker=trained"))
+    named = write_cross_encoder(tmp_path / "cross")
+    with pytest.raises(UserError, match=rf"set it to {named}"):
+        steps(composed(corpus, *by, f"model.teacher.cross_encoder={named}"))
 
 
 def test_likelihoods_may_be_those_of_another_model_and_its_key_is_named(corpus: Path) -> None:

@@ -16,8 +16,8 @@ from engine.search.encoder import EncoderConfig
 from engine.task.config import TaskConfig
 from training.teachers.config import TeacherConfig
 
-CANDIDATES, CROSS_ENCODER_INPUT, ANSWERS = "candidates", "cross_encoder", "answers"
-"""The names under which the step that scores finds its inputs, beside documents and examples."""
+CANDIDATES, ANSWERS = "candidates", "answers"
+"""The names under which the step that scores finds its inputs, beside documents, examples and a cross-encoder."""
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.errors import UserError
 from eval.compare.runs import JUDGED, Query, names_of, read_run
-from eval.report import HELD_OUT
+from eval.report import HELD_OUT, RerankerGain
+from eval.significance import DifferenceFigures
 from tests.support.compared import write_finished_run
 from tests.support.small_run import small_benchmark
 
@@ -25,6 +27,15 @@ def test_a_run_is_read_with_settings_and_queries(tmp_path: Path) -> None:
     assert set(held_out.sources) == held_out.queries
     assert set(held_out.sources.values()) <= {"kites", "knots", "maps", "tea", "wool"}
     assert set(judged.reached) == {"bm25", "base", "tuned", "base_words", "tuned_words"}
+
+
+@pytest.mark.parametrize(("low", "advised"), [(0.001, "base_words@30@trained"), (-0.001, "base_words")])
+def test_a_reranker_that_a_report_recommends_is_a_part_of_its_advice(tmp_path: Path, low: float, advised: str) -> None:
+    read = read_run(str(write_finished_run(tmp_path)), "first")
+    assert read.report.recommendation
+    gain = RerankerGain(30, DifferenceFigures(0.02, (low, 0.04), 0.04))
+    report = replace(read.report, recommendation=replace(read.report.recommendation, reranker=gain))
+    assert replace(read, report=report).advised == advised
 
 
 def test_figures_of_a_query_are_those_of_the_report(tmp_path: Path) -> None:

@@ -19,10 +19,11 @@ from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.pairs import number_pairs, read_figures
 from engine.artifacts.teacher import Numbers, Scored, Scores, TeacherFolder, TeacherRecord, write_scored
 from engine.errors import UserError
+from engine.search.cross_encoder import TRAINED_INPUT
 from training.teachers.config import KEY
 from training.teachers.figures import Tally
 from training.teachers.queries import distinct_queries, query_batches
-from training.teachers.settings import ANSWERS, CANDIDATES, CROSS_ENCODER_INPUT, ScoringConfig
+from training.teachers.settings import ANSWERS, CANDIDATES, ScoringConfig
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -85,7 +86,7 @@ def _by_cross_encoder(config: ScoringConfig, inputs: Mapping[str, Path], place: 
 
     assert config.cross_encoder, "a cross-encoder scores, or a criterion"
     named = config.cross_encoder
-    scorer = load_cross_encoder(named if named.model else replace(named, model=str(inputs[CROSS_ENCODER_INPUT])), place)
+    scorer = load_cross_encoder(named if named.model else replace(named, model=str(inputs[TRAINED_INPUT])), place)
     passages = DocumentsFolder(inputs["documents"]).passages(["title", "text"]).combine_chunks()
 
     def score(_: slice, queries: list[str], candidates: Numbers) -> Scores:
