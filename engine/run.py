@@ -21,8 +21,11 @@ from engine.pipeline.adaptation import judges
 from engine.pipeline.addressed import addressed
 from engine.pipeline.asked import asked_of_models, question_of_report
 from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, last_noun, nouns_of
+from engine.pipeline.published import target_of
 from engine.pipeline.steps import steps
 from engine.pipeline.teaching import question_of_teacher
+from engine.publishing.hub import reach
+from engine.publishing.publish import publish
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
@@ -54,7 +57,9 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     """
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
+    target = target_of(config)
     known = {step.fingerprint for step in chosen}  # what can be checked by looking is checked before anything changes
+    target = reach(target) if target else None  # a token that is missing would show hours later
     with (
         hold_run(run_dir),
         naming_a_full_disk(run_dir),
@@ -84,6 +89,9 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
             write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
             place.console.step("output", config.samples.output)
         link_latest(Path(config.runs_dir).expanduser(), run_dir)
+        if target:
+            made = {step.entry: store.folder(step.noun, step.fingerprint) for step in chosen if not step.part_of}
+            publish(target, made, place.console)
     return run_dir
 
 

@@ -49,6 +49,7 @@ FLOORS = (
         "judge",
         "output",
         "handover",
+        "publishing",
         "examples",
         "given",
         "training",

@@ -29,6 +29,7 @@ examples
   synthmill experiment=chunk_size collection=DIR         how long chunks should be: search by size of the chunks
   synthmill experiment=learning_curve collection=DIR     what more examples are worth, and where they stop helping
   synthmill experiment=batch prompts.path=FILE samples.output=OUT.jsonl    batch inference: docs/batch.md
+  synthmill experiment=adapt collection=DIR publish=hub:OWNER/NAME    ... and upload the model when it is done
   synthmill experiment=demo --cfg job                    print the composed config
 
 commands on a finished run
@@ -38,6 +39,7 @@ commands on a finished run
   synthmill judge RUN [queries.path=LOG]                 a page of pooled results to mark, offline
   synthmill judge RUN --read FILE...                     a test set of the marks, for report.benchmark
   synthmill compare RUN RUN...                           data, settings and quality side by side, on one page
+  synthmill publish RUN hub:OWNER/NAME                   upload the model to a hub, private unless told otherwise
   synthmill clean [RUNS_DIR] [--yes]                     remove step outputs that no run needs, after asking
 
 keys most used: collection, run_dir, until, preview, sample, seed, documents.path, demonstrations.path,

@@ -15,6 +15,7 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
@@ -29,6 +30,7 @@ USAGE = {
     "search": 'synthmill search RUN "question" [where.FIELD=VALUE] [boost.FIELD=newest] [k=5]',
     "judge": "synthmill judge RUN [--queries N] [--depth K] [queries.path=LOG], or synthmill judge RUN --read FILE...",
     "compare": "synthmill compare RUN RUN... [--output FILE.html] [--json]",
+    "publish": "synthmill publish RUN hub:OWNER/NAME [publish_private=false] [publish_system=true]",
     "clean": "synthmill clean [RUNS_DIR] [--yes] [--forget RUN]...",
 }
 """The commands on finished runs, and how each is written."""
@@ -144,22 +146,10 @@ def _read_runs(command: str, arguments: list[str]) -> int:
     if arguments in (["--help"], ["-h"]):
         sys.stdout.write(f"usage: {USAGE[command]}\n")
         return 0
-    if command == "clean":
-        from engine.command_line import clean
-
-        return clean.clean(clean.read_options(arguments, USAGE[command]))
-    if command == "judge":
-        from engine.command_line import judge
-
-        return judge.judge(judge.read_options(arguments, USAGE[command]))
-    if command == "compare":
-        from engine.command_line import compare
-
-        return compare.compare(compare.read_options(arguments, USAGE[command]))
-    if command == "search":
-        from engine.command_line import search
-
-        return search.search(search.read_options(arguments, USAGE[command]))
+    if command != "trace":
+        module = import_module(f"engine.command_line.{command}")  # what the others need is not loaded in vain
+        code: int = getattr(module, command)(module.read_options(arguments, USAGE[command]))
+        return code
     from engine.command_line import commands
 
     if len(arguments) != _TRACED:

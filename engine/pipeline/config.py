@@ -59,6 +59,13 @@ class RunConfig:
     system; of batch inference rows, prompts, samples or output; of the experiments chunk_size and learning_curve, in
     place of model, report and system, chunk_sizes or learning_curve; of a training on given examples alone, examples,
     model or report."""
+    publish: str = placement("")
+    """Upload the model when the run is done: `hub:OWNER/NAME`, or `hub:NAME` for the owner of the token. The token is
+    taken from HF_TOKEN, or from where `hf auth login` put it; HF_ENDPOINT names another hub. Empty: nothing is."""
+    publish_private: bool = placement(True)
+    """With `publish`: nobody else is to see the repository."""
+    publish_system: bool = placement(False)
+    """With `publish`: upload `system` too, the search that the report recommends, with the texts of all passages."""
     preview: int = placement(0)
     """Plan only, and print this many rendered prompts, the distribution of conditions and a token forecast."""
     sample: bool = placement(False)

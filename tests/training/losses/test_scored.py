@@ -97,9 +97,10 @@ def test_a_loss_is_that_of_sentence_transformers(still: Path, tmp_path: Path, ki
     assert expected.item() > 0
     others = _taken_gradients(model)
     assert set(gradients) == set(others)
-    assert any(gradient.abs().max() > 1e-3 for gradient in gradients.values())
+    largest = max(float(gradient.abs().max()) for gradient in gradients.values())
+    assert largest > 1e-5, "passages that score alike have small gradients where they are compared"
     for name, gradient in gradients.items():
-        assert torch.allclose(gradient, others[name], rtol=1e-3, atol=2e-5), name
+        assert torch.allclose(gradient, others[name], rtol=1e-3, atol=1e-3 * largest), name
 
 
 def _taken_gradients(model: CrossEncoder) -> dict[str, torch.Tensor]:

@@ -1,0 +1,93 @@
+"""What is published of finished folders: what loads and explains a model, and nothing that training left beside it.
+
+In: the folder of a model, and that of a system. Out: files with their paths in the repository. Only files of known
+kinds are taken, so that neither a checkpoint, an optimizer's state, a pickle nor the record of a step, which knows
+paths of this machine, can go along.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.storage.store import RECORD
+
+CARD = "README.md"
+"""The model card."""
+SYSTEM = "system"
+"""The folder of the search within the repository."""
+WEIGHTS = ".safetensors"
+"""The one kind of weights that is published."""
+_FOLDER_IN_CARD = "path/to/this/folder"
+"""What stands in the card where a reader puts the model's place; in a repository that is its name."""
+_MODEL_KINDS = frozenset({WEIGHTS, ".json", ".txt", ".md", ".model", ".jinja", ".tiktoken"})
+_SYSTEM_KINDS = _MODEL_KINDS | {".jsonl", ".npz", ".npy", ".index", ".py"}
+_NOT_PUBLISHED = frozenset({"checkpoints", "__pycache__"})
+"""Folders that hold nothing of a finished model."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to publish."""
+
+    path: str
+    """Its place in the repository."""
+    content: Path | bytes
+
+    @property
+    def size(self) -> int:
+        """Returns the number of bytes."""
+        return len(self.content) if isinstance(self.content, bytes) else self.content.stat().st_size
+
+    def sha256(self) -> str:
+        """Returns the hash by which a hub knows the content of a large file."""
+        return self._hashed(hashlib.sha256())
+
+    def git_blob(self) -> str:
+        """Returns the hash by which a hub knows that of any other file: git's."""
+        return self._hashed(hashlib.sha1(b"blob %d\0" % self.size, usedforsecurity=False))
+
+    def _hashed(self, state: hashlib._Hash) -> str:
+        if isinstance(self.content, bytes):
+            state.update(self.content)
+        else:
+            with self.content.open("rb") as stream:
+                while piece := stream.read(1 << 20):
+                    state.update(piece)
+        return state.hexdigest()
+
+
+def model_files(folder: Path, repo: str) -> list[File]:
+    """Lists what is published of a model.
+
+    Args:
+        folder: the finished folder.
+        repo: `OWNER/NAME`, which the card's code then loads.
+
+    Raises:
+        UserError: it has no weights in safetensors.
+    """
+    files = _files(folder, _MODEL_KINDS)
+    if not any(file.path.endswith(WEIGHTS) for file in files):
+        what, remedy = f"has no weights in {WEIGHTS[1:]}, and others are not published", "train the model again"
+        raise UserError(what, where=str(folder), remedy=remedy)
+    return [_with_name(file, repo) if file.path == CARD else file for file in files]
+
+
+def system_files(folder: Path) -> list[File]:
+    """Lists what is published of a search, below `system/`; passages are a part of it."""
+    return [File(f"{SYSTEM}/{file.path}", file.content) for file in _files(folder, _SYSTEM_KINDS)]
+
+
+def _files(folder: Path, kinds: frozenset[str]) -> list[File]:
+    root = folder.resolve()
+    paths = sorted(path for path in root.rglob("*") if path.is_file() and not path.is_symlink())
+    files = [File(path.relative_to(root).as_posix(), path) for path in paths if path.suffix in kinds]
+    return [file for file in files if file.path != RECORD and _NOT_PUBLISHED.isdisjoint(file.path.split("/"))]
+
+
+def _with_name(card: File, repo: str) -> File:
+    assert isinstance(card.content, Path), "the card is a file of the model"
+    return File(card.path, card.content.read_text(encoding="utf-8").replace(_FOLDER_IN_CARD, repo).encode())

@@ -1,0 +1,182 @@
+"""The hub: whether a repository can be written, before anything costly, and the upload of what it does not have yet.
+
+In: a Target; later files. Out: the target with its owner, and what was uploaded. The token comes from where the hub's
+own tools look for it (HF_TOKEN, or the file that `hf auth login` writes), goes into requests only, and is masked in
+whatever a message quotes. HF_ENDPOINT names another hub than huggingface.co.
+
+A file is uploaded where its hash is another one than the hub has for its path, and all of them become one commit. Of an
+upload that was cut off the hub keeps the large files, and takes them without their content the next time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from engine.errors import UserError
+from engine.publishing.contents import WEIGHTS, File
+from engine.publishing.target import Target
+from engine.runtime.secrets import MASK, redacted
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import ModelInfo, RepoSibling
+
+_LONGEST = 300
+"""The characters of a hub's answer that are quoted."""
+_LOG_IN = "set HF_TOKEN to a token that may write, or run: hf auth login"
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What an upload did."""
+
+    url: str
+    files: int
+    """Files that the hub did not have."""
+    num_bytes: int
+    unchanged: int
+    """Files that it had."""
+    is_private: bool
+
+
+def endpoint() -> str:
+    """Returns the address of the hub."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def reach(target: Target) -> Target:
+    """Asks the hub whether a target can be written; two requests.
+
+    Returns:
+        the target with its owner.
+
+    Raises:
+        UserError: there is no token, the hub does not know it or cannot be reached, the token may only read, it may not
+            write for the owner, or the repository is there and everybody sees it.
+    """
+    with _telling(target):
+        api = _api(target)
+        user = api.whoami()
+        token = user.get("auth", {}).get("accessToken", {})
+        if token.get("role") == "read":
+            raise UserError("the token may only read", where=target.where, remedy=_LOG_IN)
+        owner, _, name = target.repo.rpartition("/")
+        owners = [user["name"], *(organisation["name"] for organisation in user.get("orgs", []))]
+        if owner and owner.casefold() not in map(str.casefold, owners):
+            what = f"the token is of {user['name']}, who does not write for {owner}"
+            raise UserError(what, where=target.where, remedy=f"name one of {', '.join(owners)} as the owner")
+        reached = replace(target, repo=f"{owner or user['name']}/{name}")
+        known = _known(api, reached.repo)
+        if known and not known.private and target.is_private:
+            remedy = "name another one, or set publish_private=false"
+            raise UserError("is there, and everybody sees it", where=reached.where, remedy=remedy)
+        return reached
+
+
+def upload(target: Target, files: Sequence[File]) -> Uploaded:
+    """Uploads what the hub does not have, into a repository that is made where it is not there.
+
+    Args:
+        target: what `reach` returned.
+        files: everything that the repository is to have; what else it has stays.
+
+    Raises:
+        UserError: it has weights that are not among the files, or the hub refuses something or cannot be reached.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    with _telling(target), _without_bars():
+        api = _api(target)
+        known = _known(api, target.repo)
+        if known is None:
+            api.create_repo(target.repo, private=target.is_private)
+        there = {sibling.rfilename: sibling for sibling in (known.siblings if known else None) or []}
+        _check_weights(target, there, files)
+        new = [file for file in files if _is_new(file, there.get(file.path))]
+        if new:
+            additions = [CommitOperationAdd(file.path, file.content) for file in new]
+            api.create_commit(target.repo, additions, commit_message="Model tuned by synthmill")
+        return Uploaded(
+            url=f"{endpoint()}/{target.repo}",
+            files=len(new),
+            num_bytes=sum(file.size for file in new),
+            unchanged=len(files) - len(new),
+            is_private=bool(known.private) if known else target.is_private,
+        )
+
+
+def _api(target: Target) -> HfApi:
+    from huggingface_hub import HfApi, get_token
+
+    token = get_token()
+    if not token:
+        raise UserError("there is no token for the hub", where=target.where, remedy=_LOG_IN)
+    return HfApi(endpoint(), token=token)
+
+
+def _known(api: HfApi, repo: str) -> ModelInfo | None:
+    """Returns what the hub has of a repository; None where there is none that the token may see."""
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return api.model_info(repo, files_metadata=True)
+    except RepositoryNotFoundError:
+        return None
+
+
+def _is_new(file: File, known: RepoSibling | None) -> bool:
+    if known is None:
+        return True
+    return file.sha256() != known.lfs.sha256 if known.lfs else file.git_blob() != known.blob_id
+
+
+def _check_weights(target: Target, there: dict[str, RepoSibling], files: Sequence[File]) -> None:
+    """Refuses a repository of another model, whose weights would be loaded together with these."""
+    others = sorted(there.keys() - {file.path for file in files})
+    if weights := next((path for path in others if path.endswith(WEIGHTS)), ""):
+        what = f"holds weights that the model has not: {weights}"
+        raise UserError(what, where=target.where, remedy="name another repository, or remove them there")
+
+
+@contextlib.contextmanager
+def _telling(target: Target) -> Iterator[None]:
+    """Turns what the hub refuses into one line, in which no token stands.
+
+    Raises:
+        UserError: the hub refused something, or cannot be reached.
+    """
+    from huggingface_hub import errors
+
+    http_error = errors.HTTPError  # type: ignore[attr-defined]  # of the client's HTTP library, whichever that is
+    try:
+        yield
+    except (http_error, OSError, ValueError, RuntimeError) as error:
+        said = f"{error} {error.__cause__}" if isinstance(error, RuntimeError) else str(error)  # which file, and why
+        what = f"the hub at {endpoint()} did not take it: {_masked(said)[:_LONGEST]}"
+        remedy = "see whether the token may write there and the hub can be reached, and give the same command again"
+        raise UserError(what, where=target.where, remedy=remedy) from None
+
+
+def _masked(text: str) -> str:
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return redacted(text.replace(token, MASK) if token else text)
+
+
+@contextlib.contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keeps the hub's progress bars off the terminal, which is the run's."""
+    from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    was_off = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not was_off:
+            enable_progress_bars()

@@ -1,0 +1,54 @@
+"""Only what loads and explains a model is published: no checkpoint, no optimizer, no pickle, no record of a step."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.publishing.contents import File, model_files, system_files
+from training.card_texts import CARD_TEXTS
+
+
+def test_a_model_is_its_weights_settings_and_card(model: Path) -> None:
+    files = {file.path: file for file in model_files(model, "me/small")}
+    assert set(files) == {"README.md", "config.json", "1_Pooling/config.json", "vocab.txt", "model.safetensors"}
+    card = files["README.md"].content
+    assert isinstance(card, bytes)
+    assert b'SentenceTransformer("me/small")' in card
+    assert "path/to/this/folder" in (model / "README.md").read_text(), "the folder's own card stays"
+    assert all('"path/to/this/folder"' in text.code for text in CARD_TEXTS.values())
+
+
+def test_weights_in_a_pickle_are_not_published(model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    (model / "checkpoints" / "checkpoint-5" / "model.safetensors").rename(model / "checkpoints" / "model.safetensors")
+    with pytest.raises(UserError, match="has no weights in safetensors"):
+        model_files(model, "me/small")
+
+
+def test_a_link_out_of_the_folder_is_not_followed(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.json").write_text("{}")
+    (model / "linked.json").symlink_to(tmp_path / "secret.json")
+    assert "linked.json" not in {file.path for file in model_files(model, "me/small")}
+
+
+def test_a_search_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    for path in ("system.json", "search.py", "faiss.index", "passages.jsonl", "bm25/data.npy", "record.json", "x.pkl"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("x")
+    paths = [file.path for file in system_files(tmp_path)]
+    assert paths == [
+        "system/bm25/data.npy",
+        *(f"system/{name}" for name in ("faiss.index", "passages.jsonl", "search.py", "system.json")),
+    ]
+
+
+def test_hashes_are_those_of_git_and_of_large_files(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    for file in (File("a", b"content"), File("a", tmp_path / "a")):
+        assert file.sha256() == hashlib.sha256(b"content").hexdigest()
+        assert file.git_blob() == "6b584e8ece562ebffc15d38808cd6b98fc3d97ea", "git hash-object"
+        assert file.size == 7
