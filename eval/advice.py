@@ -17,6 +17,7 @@ from eval.wording import (
     ALL_SYSTEM_NAMES,
     FEW_DOCUMENTS,
     SYSTEM_NAMES,
+    milliseconds,
     questions,
     shown_results,
     signed,
@@ -105,7 +106,9 @@ def reranker_sentence(report: Report) -> str:
         return ""
     first = report.choice.system
     before, after = (report.latency.get(name) for name in (first, reranked_name(first, gain.depth, TRAINED)))
-    time = f", at {after.p50_ms:.3g} ms a query in place of {before.p50_ms:.3g}" if before and after else ""
+    time = ""
+    if before and after:
+        time = f", at {milliseconds(after.p50_ms)} a query in place of {milliseconds(before.p50_ms)}"
     then = "which is why it is recommended" if gain.is_recommended else "so it is left out"
     return (
         f"Reranking its first {gain.depth} passages by the cross-encoder that was trained adds "

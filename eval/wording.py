@@ -145,6 +145,11 @@ def gigabytes(num_bytes: int) -> str:
     return f"{num_bytes / 1e9:.1f} GB"
 
 
+def milliseconds(value: float) -> str:
+    """Writes a latency, such as `5.2 ms`."""
+    return f"{value:.0f} ms" if value >= 100 else f"{value:.2g} ms" if value < 1 else f"{value:.3g} ms"
+
+
 def amount_of_bytes(num_bytes: float) -> str:
     """Writes the size of an index in the unit that suits it, such as `3.4 MB`; units are powers of 1,000."""
     for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -16,7 +16,6 @@ from eval import wording
 from eval.page.charts import Point as CostPoint
 from eval.page.charts import scatter
 from eval.page.plots import nice_axis
-from eval.page.systems import milliseconds
 from eval.reranking.figures import RerankCurve, RerankPoint
 from eval.sweeps.lines import Ground, Point, Series, line_chart
 from eval.systems import describe
@@ -76,7 +75,7 @@ def _row(point: RerankPoint) -> RerankRow:
         difference=wording.with_interval(beside.difference) if beside else _UNKNOWN,
         trend=beside.trend if beside else "unclear",
         p=f"{beside.p_holm:.3f}" if beside else _UNKNOWN,
-        latency=milliseconds(point.latency_ms) if point.latency_ms is not None else _UNKNOWN,
+        latency=wording.milliseconds(point.latency_ms) if point.latency_ms is not None else _UNKNOWN,
     )
 
 
@@ -97,4 +96,4 @@ def _by_time(name: str, curve: RerankCurve) -> Markup:
         for point in curve.points
         if point.latency_ms
     ]
-    return scatter(timed, milliseconds, f"nDCG@10 by the time of one query with {name}")
+    return scatter(timed, wording.milliseconds, f"nDCG@10 by the time of one query with {name}")

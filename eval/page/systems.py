@@ -64,7 +64,7 @@ def system_charts(report: Report) -> SystemCharts:
     looks = looks_of(systems)
     recall = {looks[name]: figures.recall for name, figures in systems.items() if figures.recall}
     return SystemCharts(
-        scatter(_points(systems, looks, latencies), milliseconds, "nDCG@10 by the time of one query"),
+        scatter(_points(systems, looks, latencies), wording.milliseconds, "nDCG@10 by the time of one query"),
         scatter(_points(systems, looks, sizes), wording.amount_of_bytes, "nDCG@10 by the size of the index"),
         curves(recall, "Recall by number of documents"),
         {looks[name]: advice.system_name(name) for name in systems},
@@ -84,11 +84,6 @@ def looks_of(systems: Collection[str]) -> dict[str, str]:
     return {name: kind_of(name) + turns.get(name, "") for name in systems}
 
 
-def milliseconds(value: float) -> str:
-    """Writes a latency, such as `5.2 ms`."""
-    return f"{value:.0f} ms" if value >= 100 else f"{value:.2g} ms" if value < 1 else f"{value:.3g} ms"
-
-
 def _systems(report: Report) -> Mapping[str, SystemFigures]:
     return report.recommendation.systems if report.recommendation else {}
 
@@ -105,7 +100,7 @@ def _row(report: Report, name: str, figures: SystemFigures) -> SystemRow:
         trend=advice.trend_to_chosen(figures),
         p=advice.p_value(figures.p_holm),
         recall=_UNKNOWN if depth is None else f"{figures.recall[depth]:.3f}",
-        latency=milliseconds(latency.p50_ms) if latency else _UNKNOWN,
+        latency=wording.milliseconds(latency.p50_ms) if latency else _UNKNOWN,
         size=_UNKNOWN if figures.index_bytes is None else wording.amount_of_bytes(figures.index_bytes),
     )
 

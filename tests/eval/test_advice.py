@@ -71,7 +71,7 @@ def test_a_reranker_is_advised_where_it_is_surely_better(small: Report, low: flo
     then = "which is why it is recommended" if low > 0 else "so it is left out"
     assert reranker_sentence(report) == (
         "Reranking its first 30 passages by the cross-encoder that was trained adds "
-        f"{with_interval(gain.gain)} on 5 judged questions of tiny, at 250 ms a query in place of 6.5, {then}."
+        f"{with_interval(gain.gain)} on 5 judged questions of tiny, at 250 ms a query in place of 6.5 ms, {then}."
     )
     assert reranker_sentence(report) in advice_with_reason(report)
     assert system_name("base_words@30@trained") == "base + words, first 30 reranked"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from eval import wording
 from eval.config import TEMPLATES
-from eval.page.systems import compared_with, kind_of, looks_of, milliseconds, system_charts, system_rows
+from eval.page.systems import compared_with, kind_of, looks_of, system_charts, system_rows
 from eval.report import Recommendation
 from tests.support.small_run import small_report
 
@@ -53,7 +54,7 @@ def test_classes_and_times() -> None:
     assert [kind_of(name) for name in ("bm25", "base_words")] == ["bm25", "base words"]
     assert kind_of('x" onload="y') == "other x onload y"
     assert kind_of("다국어") != kind_of("多言語"), "else a system of two would be missing in a drawing"
-    times = [milliseconds(value) for value in (0.4123, 5.25, 12.34, 1234.5)]
+    times = [wording.milliseconds(value) for value in (0.4123, 5.25, 12.34, 1234.5)]
     assert times == ["0.41 ms", "5.25 ms", "12.3 ms", "1234 ms"]
 
 
