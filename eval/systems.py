@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.search.pooling import Pooling
 from engine.search.reranked import RememberingScorer, RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
 from eval.asking.systems import asked_systems, describe_asked
@@ -158,5 +159,5 @@ def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place
 
 
 def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:
-    """Returns the settings of the base encoder with the folder of the tuned model."""
-    return replace(base, model=str(model))
+    """Returns the settings of the base encoder with the folder of the tuned model, which says its pooling itself."""
+    return replace(base, model=str(model), pooling=Pooling.auto)

@@ -15,9 +15,9 @@ from sentence_transformers import CrossEncoder
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from engine.artifacts.forms import NEGATIVE, PASSAGE, QUERY, SCORE
-from training.config import Loss
 from training.families.lora import merge_lora
 from training.families.scorer import batch_scores, is_sound_scorer, load_scorer
+from training.losses.settings import Loss
 from training.workers.job import Figures, TrainingJob
 from training.workers.trainer import StreamScorerTrainer
 
