@@ -29,4 +29,5 @@ def test_without_texts_scores_are_left_as_they_are() -> None:
 
 def test_it_stays_between_its_ends() -> None:
     sure = np.array([[9.0, 0.0], [0.0, 9.0]])
-    assert fit_temperature(sure, sure > 1, several=False) == pytest.approx(0.05, abs=0.01)
+    assert 0.05 <= fit_temperature(sure, sure > 1, several=False) < 0.5
+    assert fit_temperature(sure, sure < 1, several=False) == pytest.approx(20, rel=0.01), "never right"

@@ -48,7 +48,7 @@ class PacedCheckpoints(TrainerCallback):
             took = now - self._ended
             self._saving_seconds += took
             self._longest_save = max(self._longest_save, took)
-            self._is_saving = False
+            self._is_saving, self._ended = False, now
             self._agree()
 
     def on_step_end(self, _: Any, state: Any, control: Any, **__: Any) -> None:
