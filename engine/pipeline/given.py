@@ -44,7 +44,7 @@ def given(config: RunConfig) -> list[Step]:
         raise UserError(
             "hard negatives are mined from documents, and the run has none",
             where=f"model.num_hard_negatives={config.model.num_hard_negatives}",
-            remedy="set it to 0, give triplets, or name the documents (documents.path)",
+            remedy="set it to 0 (a cross_encoder needs triplets then), or name the documents (documents.path)",
         )
     validation = config.model.validation
     if validation.reads_judged:
