@@ -192,9 +192,9 @@ def _loss(model: Any, config: Any, size: int, *, bf16: bool) -> Any:
     """Returns a function of queries and passages, as texts, whose value is to be differentiated."""
     import torch
 
-    from training.config import Loss
     from training.losses.auto import choose_loss
     from training.losses.build import build_loss
+    from training.losses.settings import Loss
 
     device, shape = model.device, model[0].auto_model.config
     kind = choose_loss(Loss.auto, shape, rows=size, tokens=model.max_seq_length, bf16=bf16, processes=1)

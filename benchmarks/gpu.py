@@ -145,8 +145,8 @@ def encode(base: Path, size: Size) -> None:
 
 def gradcache(base: Path, size: Size) -> None:
     """Measures one step with all activations at once and in pieces, for batches of several sizes."""
-    from training.config import Loss
     from training.families.bi_encoder import load_base
+    from training.losses.settings import Loss
 
     config = model_config(base, size)
     model = load_base(config, config.usage(), base)
@@ -199,7 +199,7 @@ def training(base: Path, folder: Path, size: Size) -> None:
     """Compares the model step with a plain trainer on the same rows."""
     pairs = list(zip(texts(size.rows, QUERY_WORDS, 3), texts(size.rows, PASSAGE_WORDS, 4), strict=True))
     ours = train_by_step(base, folder, pairs, size)
-    theirs = train_plainly(base, folder / "plain", pairs, size)
+    theirs = train_beside(base, folder / "plain", pairs, size)
     print_ratio("gpu.training", [ours / theirs])
     print_value("gpu.training", [ours], "pairs/s")
 
@@ -258,46 +258,16 @@ class NoEngines:
         return True
 
 
-def train_plainly(base: Path, folder: Path, pairs: list[tuple[str, str]], size: Size) -> float:
+def train_beside(base: Path, folder: Path, pairs: list[tuple[str, str]], size: Size) -> float:
     """The steady rate of sentence-transformers' trainer as it comes, in the precision that the step uses."""
     import torch
-    from datasets import Dataset
-    from sentence_transformers import (
-        SentenceTransformer,
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import TrainerCallback
 
-    ends: list[float] = []
-
-    class Clock(TrainerCallback):  # type: ignore[misc]  # transformers gives mypy no types
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            ends.append(time.perf_counter())
-
+    from benchmarks._plain_training import PlainTraining, train_plainly
     from engine.models.precision import Precision, uses_bf16
 
-    model = SentenceTransformer(str(base))
-    model.max_seq_length = 256
-    on_cpu = not torch.cuda.is_available()
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=str(folder),
-        num_train_epochs=1,
-        per_device_train_batch_size=size.batch,
-        bf16=uses_bf16(Precision.auto, "cpu" if on_cpu else "cuda"),
-        use_cpu=on_cpu,
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
-    )
-    data = Dataset.from_dict({"query": [query for query, _ in pairs], "passage": [text for _, text in pairs]})
-    trainer = SentenceTransformerTrainer(
-        model=model, args=arguments, train_dataset=data, loss=MultipleNegativesRankingLoss(model), callbacks=[Clock()]
-    )
-    trainer.train()
-    steady = ends[min(3, len(ends) // 2) :]
-    return size.batch * (len(steady) - 1) / (steady[-1] - steady[0])
+    bf16 = uses_bf16(Precision.auto, "cuda" if torch.cuda.is_available() else "cpu")
+    queries, passages = zip(*pairs, strict=True)
+    return train_plainly(PlainTraining(str(base), size.batch, 256, bf16), queries, passages, folder)
 
 
 def search(size: Size) -> None:

@@ -24,7 +24,6 @@ import collections
 import resource
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,6 @@ COMPARED = {"plain": ("step", "plain", 0.97), "fp32": ("step", "fp32", 2.5), "wo
 """What is compared with what, and the least ratio."""
 GRADCACHE = (64, 128, 256, 512, 1024, 2048, 4096)
 TOKENS = 256
-_UNSTEADY_STEPS = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -105,7 +103,7 @@ def measure(base: Path, folder: Path, pair: int, options: argparse.Namespace) ->
         if (side == "fp32" and (on_gpu or not bf16)) or (side in {"one", "two"} and on_gpu):
             continue
         log = folder / f"{side}-{pair}.log"
-        function = train_by_step if "workers" in settings else train_plainly
+        function = train_by_step if "workers" in settings else train_plain_pairs
         found = call_in_own_process(function, {**work, **settings, "folder": str(log.with_suffix(""))}, log)
         rates[side] = found["rate"]
         print(f"{pair + 1} {side}: {found['rate']:.1f} pairs/s in {found['precision']}", flush=True)
@@ -150,43 +148,14 @@ def train_by_step(base: str, examples: str, batch: int, workers: int, folder: st
     return {"rate": record.pairs_per_second, "precision": record.precision}
 
 
-def train_plainly(base: str, examples: str, batch: int, bf16: bool, folder: str) -> dict[str, Any]:
+def train_plain_pairs(base: str, examples: str, batch: int, bf16: bool, folder: str) -> dict[str, Any]:
     """The trainer of sentence-transformers, as a script would call it; runs in its own process."""
-    import torch
-    from datasets import Dataset
-    from sentence_transformers import (
-        SentenceTransformer,
-        SentenceTransformerTrainer,
-        SentenceTransformerTrainingArguments,
-    )
-    from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
-    from transformers import TrainerCallback
-
+    from benchmarks._plain_training import PlainTraining, train_plainly
     from engine.artifacts.examples import ExamplesFolder
 
-    ends: list[float] = []
-
-    class Clock(TrainerCallback):  # type: ignore[misc]  # transformers gives mypy no types
-        def on_step_end(self, *_: Any, **__: Any) -> None:
-            ends.append(time.perf_counter())
-
-    model = SentenceTransformer(base)
-    model.max_seq_length = TOKENS
-    arguments = SentenceTransformerTrainingArguments(
-        output_dir=folder,
-        num_train_epochs=1,
-        per_device_train_batch_size=batch,
-        bf16=bf16,
-        use_cpu=not torch.cuda.is_available(),
-        report_to="none",
-        save_strategy="no",
-        disable_tqdm=True,
-    )
-    pairs = Dataset.from_dict(ExamplesFolder(Path(examples)).kept(["query", "passage"]).to_pydict())
-    loss = MultipleNegativesRankingLoss(model)
-    SentenceTransformerTrainer(model=model, args=arguments, train_dataset=pairs, loss=loss, callbacks=[Clock()]).train()
-    steady = ends[min(_UNSTEADY_STEPS, len(ends) // 2) :]
-    rate = batch * (len(steady) - 1) / (steady[-1] - steady[0])
+    pairs = ExamplesFolder(Path(examples)).kept(["query", "passage"]).to_pydict()
+    training = PlainTraining(base, batch, TOKENS, bf16)
+    rate = train_plainly(training, pairs["query"], pairs["passage"], Path(folder))
     return {"rate": rate, "precision": "bf16" if bf16 else "fp32"}
 
 
@@ -211,10 +180,11 @@ def step_of_pairs(base: str, kind: str, count: int) -> dict[str, float]:
     """
     import torch
 
-    from training.config import Loss, ModelConfig
+    from training.config import ModelConfig
     from training.families.bi_encoder import load_base
     from training.losses.auto import choose_loss
     from training.losses.build import build_loss
+    from training.losses.settings import Loss
 
     on_cpu = not torch.cuda.is_available()
     device, loss = "cpu" if on_cpu else "cuda", Loss(kind)

@@ -20,7 +20,8 @@ from engine.output.files import write_file
 from engine.pipeline.adaptation import judges
 from engine.pipeline.addressed import addressed
 from engine.pipeline.asked import asked_of_models, question_of_report
-from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, last_noun, nouns_of
+from engine.pipeline.config import GIVEN_KEY, RunConfig, has_documents, kinds_of, last_noun, nouns_of
+from engine.pipeline.given import check_given
 from engine.pipeline.published import target_of
 from engine.pipeline.steps import steps
 from engine.pipeline.teaching import question_of_teacher
@@ -57,6 +58,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     """
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
+    check_given(config)
     target = target_of(config)
     known = {step.fingerprint for step in chosen}  # what can be checked by looking is checked before anything changes
     target = reach(target) if target else None  # a token that is missing would show hours later
@@ -201,6 +203,9 @@ def _check_input(config: RunConfig) -> None:
     if config.until in {*BATCH_NOUNS} - {*NOUNS} and not config.prompts.path:
         remedy = "set prompts.path=FILE, with a column `prompt` or `messages`"
         raise UserError("no file of prompts is named", where="prompts.path=''", remedy=remedy)
+    if config.until == "report" and not has_documents(config) and not kinds_of(config):
+        remedy = "set examples.path=FILE to train on examples alone, or collection=DIR or documents.path=PATH"
+        raise UserError("neither examples nor documents are named", where="examples.path=''", remedy=remedy)
     if config.prompts.path and config.queries.path:
         remedy = "leave one of them out: a log says what queries about documents are like"
         what = f"is given beside prompts ({config.prompts.path})"

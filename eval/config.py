@@ -18,7 +18,7 @@ from engine.queries.log import find_log
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.analyser import AUTO, analyser_identity, check_language
 from engine.search.cross_encoder import TRAINED, CrossEncoderConfig
-from engine.search.encoder import EncoderConfig
+from engine.search.encoder import EncoderConfig, encoder_of_base
 from engine.search.fusion import POOL
 from engine.search.index_settings import KINDS
 from engine.storage.digests import content_digest, digest
@@ -92,7 +92,7 @@ class ReportConfig(AskingConfig):
     """Price of one GPU-hour for the table of cost; 0: unknown. A new price makes a new report, and nothing else."""
     price_per_cpu_hour: float = II("samples.price_per_cpu_hour")
     """Price of one core-hour, which is added to the price of GPUs; 0: unknown."""
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: EncoderConfig = field(default_factory=encoder_of_base)
     """How the base model reads texts; the tuned model is given the same prefixes and length."""
     indexes: list[str] = field(default_factory=list)
     """Kinds of approximate indexes to compare with exact search: hnsw, ivf_pq."""

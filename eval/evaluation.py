@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.search.analyser import AUTO, Analyser, make_analyser
 from engine.search.cross_encoder import TRAINED_INPUT
@@ -36,7 +35,8 @@ from eval.retrieval.latency import Latency, measure_latency
 from eval.retrieval.ranking import Results, measure
 from eval.significance import Bootstrap
 from eval.similarity.figures import BASE, TUNED, SimilarityFigures
-from eval.similarity.measure import SIMILARITY, cosines, measure_similarity
+from eval.similarity.file import similarity_of_file
+from eval.similarity.measure import SIMILARITY, cosines
 from eval.synthetic import held_out_queries, synthetic_queries
 from eval.systems import build_systems, deepest_reranked, scoring_once
 
@@ -127,7 +127,7 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     bootstrap, original_of = Bootstrap(config.resamples, config.seed), corpus.original_of
     fused = fuse_models(named, held_out, config.k)
     decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, original_of)
-    evaluation = replace(evaluation, log=log, decision=decision, similarity=_similarity(config, inputs, systems))
+    evaluation = replace(evaluation, log=log, decision=decision, similarity=_similarity(config, inputs, systems, place))
     if config.choice_queries:
         place.console.step("report", "choosing how to search")
         seen = choice_queries(config, inputs, benchmark)
@@ -156,15 +156,14 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
 
 
 def _similarity(
-    config: ReportConfig, inputs: Mapping[str, Path], systems: Sequence[System]
+    config: ReportConfig, inputs: Mapping[str, Path], systems: Sequence[System], place: Place
 ) -> dict[str, SimilarityFigures]:
     """Measures base and tuned on the graded pairs of a file; nothing without one."""
     if SIMILARITY not in inputs:
         return {}
     encoders = {system.name: system.encoder for system in systems if isinstance(system, DenseSystem)}
     scorers = {name: cosines(encoders[name]) for name in (BASE, TUNED)}
-    bootstrap = Bootstrap(config.resamples, config.seed)
-    figures = measure_similarity(ExamplesFolder(inputs[SIMILARITY]), "", scorers, config.max_held_out, bootstrap)
+    figures = similarity_of_file(config, inputs, scorers, place)
     return {SIMILARITY: figures} if figures else {}
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.search.cross_encoder import TRAINED
+from engine.search.pooling import Pooling
 from engine.search.reranked import RememberingScorer, RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
 from eval.asking.systems import asked_systems, describe_asked
@@ -160,5 +161,5 @@ def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place
 
 
 def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:
-    """Returns the settings of the base encoder with the folder of the tuned model."""
-    return replace(base, model=str(model))
+    """Returns the settings of the base encoder with the folder of the tuned model, which says its pooling itself."""
+    return replace(base, model=str(model), pooling=Pooling.auto)

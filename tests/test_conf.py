@@ -8,7 +8,9 @@ import pytest
 
 from engine.command_line.compose import load_config
 from engine.command_line.groups import CONF, choices, groups
+from engine.command_line.schema import keys_of, run_schema
 from engine.errors import UserError
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize(("group", "choice"), [(group, choice) for group in groups() for choice in choices(group)])
@@ -67,3 +69,14 @@ def test_overrides_that_a_comment_names_are_accepted(choice: str) -> None:
         overrides = re.findall(r"samples\.\w+=(?:\{[^}]*\}|\S+)", text.split(";")[0])
         assert overrides
         load_config(["experiment=demo", f"samples={choice}", *overrides])
+
+
+def test_every_key_is_documented() -> None:
+    """Entries of mappings, which have names of one's own, are documented by their form."""
+    named = set(re.findall(r"`([\w.]+)`", (ROOT / "docs" / "configuration.md").read_text()))
+    keys = set(keys_of(run_schema()))
+    groups = {key.rpartition(".")[0] for key in keys}
+    single = {key for key in keys - groups if not key.startswith(("judge.rubrics.", "report.expansions."))}
+    assert single - named == set(), "say what it does in docs/configuration.md, section Every key"
+    described = {key for key in named if key.startswith(("model.", "examples."))}
+    assert described - keys - groups == set(), "there is no such key"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.forms import PASSAGE
 from engine.search.usage import Similarity
 from training.card_texts import CARD_TEXTS
+from training.origin import Origin
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _COMPARED_BY = {Similarity.cosine: "cosine", Similarity.dot: "dot product"}
 
+_TAG = {True: ("synthetic-data",), False: ()}
 _TEMPLATE = """\
 ---
 library_name: {library}
@@ -58,32 +60,24 @@ tags:
 The weights are derived from `{base}`, whose licence applies to them. {rights}
 """
 
-_GENERATED = {
-    "source": "queries that a language model wrote for the passages of one collection",
-    "origin": "The queries are synthetic: they can be wrong, and they are of the kinds that were asked for. How good "
-    "the model is on\nthe collection, beside its base, is in the run's report.",
-    "rights": "The terms of the language model that wrote\nthe queries, and the rights in the documents, may apply as "
-    "well.",
-}
-_LABELLED = {
-    "source": "labelled texts",
-    "origin": "Where the texts or their labels were generated, they can be wrong.",
-    "rights": "The rights in the texts, and the terms of\na language model that wrote some, may apply as well.",
-}
 
-
-def write_card(job: TrainingJob, rows: pa.Table, measured: Measured, notes: Mapping[str, str] | None = None) -> None:
+def write_card(
+    job: TrainingJob, rows: pa.Table, measured: Measured, origin: Origin, notes: Mapping[str, str] | None = None
+) -> None:
     """Writes README.md into the folder of the tuned model; see `render_card`."""
-    (job.output / "README.md").write_text(render_card(job, rows, measured, notes), encoding="utf-8")
+    (job.output / "README.md").write_text(render_card(job, rows, measured, origin, notes), encoding="utf-8")
 
 
-def render_card(job: TrainingJob, rows: pa.Table, measured: Measured, notes: Mapping[str, str] | None = None) -> str:
+def render_card(
+    job: TrainingJob, rows: pa.Table, measured: Measured, origin: Origin, notes: Mapping[str, str] | None = None
+) -> str:
     """Renders the card as Markdown.
 
     Args:
         job: what was trained: the config, with the batch size and the learning rate that were used, and the prefixes.
         rows: the training rows, with a column `passage` unless they are plain or labelled texts.
         measured: what rank 0 measured.
+        origin: where the rows came from.
         notes: what a teacher did to the rows, by what it is called.
     """
     config, text = job.config, CARD_TEXTS[job.config.family]
@@ -93,13 +87,15 @@ def render_card(job: TrainingJob, rows: pa.Table, measured: Measured, notes: Map
         base=config.base,
         library=text.library,
         task=text.task,
-        tags="\n".join(f"- {tag}" for tag in (*text.tags, "synthetic-data", "synthmill")),
+        tags="\n".join(f"- {tag}" for tag in (*text.tags, *_TAG[origin.is_synthetic], "synthmill")),
         what=text.what.format(**facts),
         code=text.code,
         notes=text.notes.format(**facts),
         data=_table(_data(job, rows) | dict(notes or {})),
         settings=_table(_settings(job, measured)),
-        **(_LABELLED if job.labels else _GENERATED),
+        source=origin.source,
+        origin=origin.origin,
+        rights=origin.rights,
     )
 
 

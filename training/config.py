@@ -1,13 +1,14 @@
-"""The settings of tuning: every key of `model.*`, and the losses to choose from.
+"""The settings of tuning: every key of `model.*`.
 
-In: values from YAML and the command line. Out: a frozen ModelConfig that has refused what cannot work. It imports
-neither torch nor Ray, because the config is read on every start, also where the model is made already.
+In: values from YAML and the command line. Out: a frozen ModelConfig that has refused what cannot work. Keys that belong
+together stand beside what reads them: losses, hard negatives, workers. It imports neither torch nor Ray, because the
+config is read on every start, also where the model is made already.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,14 @@ from omegaconf import II
 
 from engine.errors import UserError
 from engine.models.precision import Precision
-from engine.runtime.identity import fields_of, placement
+from engine.runtime.identity import fields_of
 from engine.search.pooling import Pooling
 from training.families.lora import LoraConfig
-from training.losses.settings import LossSettings
+from training.losses.settings import Loss, LossSettings
+from training.negative_settings import NegativeSettings
 from training.teachers.config import TeacherConfig
 from training.validation.config import ValidationConfig
+from training.workers.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from engine.search.usage import Usage
@@ -31,8 +34,9 @@ GUIDE_KEY = "model.guide"
 """The config key that names the guide, for messages."""
 HIGHEST_RATE = 1.0
 """A learning rate beyond this is a slip, such as 2e5 for 2e-5."""
-_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "iterations", "checkpoint_steps")
-_NOT_NEGATIVE = ("num_hard_negatives", "num_workers", "max_failures")
+_AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "iterations")
+_OF_ENCODERS = ("query_prefix", "passage_prefix", "pooling", "base_share", "validation")
+"""The fields that do not reach a scorer: it reads texts as they are, and no search measures it while it trains."""
 
 
 class Family(Enum):
@@ -52,48 +56,6 @@ SCORERS = frozenset({Family.cross_encoder, Family.classifier})
 """The families that make scores and no vectors."""
 
 
-class Loss(Enum):
-    """The loss that training minimises; `training.losses.combinations` says which rows and families each fits."""
-
-    auto = "auto"
-    """Stands for the usual loss of the family and the rows (`training.losses.combinations`); where that is `mnrl`, for
-    `cached_mnrl` where a batch would not fit into memory (`training.losses.auto`)."""
-    mnrl = "mnrl"
-    """Multiple negatives ranking: the cross-entropy of each query's own passage among all passages of the batch
-    (InfoNCE, van den Oord et al. 2018)."""
-    cached_mnrl = "cached_mnrl"
-    """The same loss with GradCache (Gao et al. 2021): it holds `mini_batch_size` rows in memory for batches of any
-    size, and does about twice the work."""
-    gist = "gist"
-    """The same loss without the negatives that `guide` scores higher than the query's own passage (Solatorio 2024)."""
-    triplet = "triplet"
-    """The passage is to score `margin` more than the negative (Schroff et al. 2015)."""
-    contrastive = "contrastive"
-    """Two texts of score 1 are drawn together, and those of score 0 apart up to `margin` (Hadsell et al. 2006)."""
-    cosine = "cosine"
-    """The squared difference between the cosine of two texts and their score (Reimers and Gurevych 2019)."""
-    cosent = "cosent"
-    """Pairs of a higher score are to be more alike than all pairs of a lower one in the batch (Huang et al. 2024)."""
-    denoising = "denoising"
-    """A decoder is to write a text from the vector of what `noise` left of it (TSDAE, Wang et al. 2021)."""
-    margin_mse = "margin_mse"
-    """The squared difference between student and teacher in how much more the positive scores than each other candidate
-    (Hofstätter et al. 2020)."""
-    kl = "kl"
-    """The divergence of the student's ranking of a query's candidates from the teacher's (Lin et al. 2020), and
-    `ranking_share` of the ranking loss; of a cross-encoder `listwise` is the ranking loss."""
-    listwise = "listwise"
-    """The cross-entropy of a query's passage among that and its negatives, which only a reranker needs for itself:
-    ListNet (Cao et al. 2007) with all weight on the passage, as in Gao et al. 2021."""
-    lambda_loss = "lambda_loss"
-    """The passage is to score more than each negative, weighted by what changing their places does to nDCG (LambdaLoss
-    with NDCG-Loss2++, Wang et al. 2018)."""
-    cross_entropy = "cross_entropy"
-    """The cross-entropy of a text's one label among all labels."""
-    binary_cross_entropy = "binary_cross_entropy"
-    """The cross-entropy of yes or no, for each label of a text by itself, or for a query and a passage."""
-
-
 class ClassWeights(Enum):
     """How much examples count by their label."""
 
@@ -104,7 +66,7 @@ class ClassWeights(Enum):
 
 
 @dataclass(frozen=True)
-class ModelConfig(LossSettings):
+class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
     """How the base model is tuned: data of a step, optimizer, loss, hard negatives, and where it runs."""
 
     base: str = "bundled:all-minilm-l6-v2"
@@ -152,15 +114,6 @@ class ModelConfig(LossSettings):
     value `yes` are the labels. Empty: examples are queries and passages, or what `examples.path` has."""
     class_weights: ClassWeights = ClassWeights.none
     """How much the examples of each label count."""
-    num_hard_negatives: int = 0
-    """Each query gets so many mined passages, which the base ranks high and which are of other documents; with 0 none
-    are mined."""
-    hard_negative_first_rank: int = 1
-    """Mining starts at this rank of the base's ranking; a larger one skips the likeliest unjudged answers."""
-    hard_negative_last_rank: int = 50
-    """Mining ends at this rank of the base's ranking."""
-    hard_negative_margin: float = 0.95
-    """A passage that scores more than this share of the query's own passage may be an answer and is not taken."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     """What is measured while the model trains, and what follows from it."""
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
@@ -169,29 +122,18 @@ class ModelConfig(LossSettings):
     """The arithmetic of the forward pass; weights and optimizer are fp32 always."""
     seed: int = II("seed")
     """The seed of batches, dropout and random negatives."""
-    num_workers: int = placement(0)
-    """The number of training processes; 0 stands for one per GPU of the cluster, or one where there is no GPU."""
-    gpus_per_worker: float = placement(1.0)
-    """The GPUs that a training process takes, where there are any."""
-    checkpoint_steps: int = placement(500)
-    """A checkpoint is kept each so many steps; after a crash training goes on from the last one."""
-    max_failures: int = placement(2)
-    """Training starts again so often after it lost a worker, before it gives up."""
 
     def __post_init__(self) -> None:
         """Refuses values that could only fail later, when data and models are loaded."""
         self.check_losses()
+        self.check_negatives(self._check)
+        self.check_workers(self._check)
         for name in _AT_LEAST_ONE:
             self._check(name, getattr(self, name) >= 1, "1 or more")
         self._check("batch_size", self.batch_size >= 2, "2 or more: with one row there are no negatives")
         self._check("learning_rate", 0 < self.learning_rate <= HIGHEST_RATE, "more than 0, and at most 1, such as 4e-5")
         self._check("base_share", self.base_share is None or 0 <= self.base_share < 1, "0 or more, and less than 1")
         self._check("warmup_share", 0 <= self.warmup_share < 1, "0 or more, and less than 1")
-        self._check("hard_negative_margin", 0 < self.hard_negative_margin <= 1, "more than 0, and at most 1")
-        for name in _NOT_NEGATIVE:
-            self._check(name, getattr(self, name) >= 0, "0 or more")
-        is_range = 1 <= self.hard_negative_first_rank <= self.hard_negative_last_rank
-        self._check("hard_negative_first_rank", is_range, "a rank from 1 to model.hard_negative_last_rank")
         workers = max(self.num_workers, 1)
         self._check("batch_size", self.batch_size % workers == 0, f"a multiple of model.num_workers={workers}")
         self._check_family()
@@ -257,7 +199,8 @@ class ModelConfig(LossSettings):
     def identity(self) -> dict[str, object]:
         """Returns the fields that change the result.
 
-        The base counts by its weights, not by its name or folder, and prefixes as they are really used.
+        The base counts by its weights, not by its name or folder, and prefixes as they are really used. Settings that
+        do not reach the family are left out, so that they make no other model of it.
 
         Raises:
             UserError: there is no such base, or the family cannot be made of it; a run asks this before it starts
@@ -266,11 +209,26 @@ class ModelConfig(LossSettings):
         from engine.models.resolve import model_digest
 
         self._check_base()
+        identity = fields_of(self, without=self._without_effect()) | {"base": model_digest(self.base, key=BASE_KEY)}
+        if self.num_hard_negatives:
+            from training.retriever import retriever_of
+
+            identity["retriever"] = retriever_of(self).identity()
+        if self.family in SCORERS:
+            return identity
         usage = self.usage()
-        return fields_of(self, without=("label",)) | {  # which tells the examples step
-            "base": model_digest(self.base, key=BASE_KEY),
+        return identity | {
             "query_prefix": usage.query_prefix,
             "passage_prefix": usage.passage_prefix,
             "similarity": usage.similarity.value,
             "guide": model_digest(self.guide, key=GUIDE_KEY) if self.guide else "",
         }
+
+    def _without_effect(self) -> set[str]:
+        """Returns the names of the fields that change nothing, or that other parts of the identity stand for."""
+        names = {"label", "retriever"}  # of which the first tells the examples step
+        if not self.num_hard_negatives:
+            names |= {field.name for field in fields(NegativeSettings)}
+        if self.family in SCORERS:
+            names |= {*_OF_ENCODERS, *(field.name for field in fields(LossSettings))}
+        return names if self.family is Family.classifier else names | {"class_weights"}

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from engine.artifacts.model import ModelFolder
+from engine.search.pooling import Pooling
 from engine.text.hashes import Hashes
+from training.negative_settings import RetrieverConfig
 
 if TYPE_CHECKING:
     from training.config import ModelConfig
@@ -44,7 +46,9 @@ class Earlier:
 
     def searching(self, config: ModelConfig) -> ModelConfig:
         """Returns the config by which hard negatives are searched: with the model that training begins with."""
-        return replace(config, base=str(self.model)) if self.model else config
+        if self.model is None:
+            return config
+        return replace(config, base=str(self.model), pooling=Pooling.auto, retriever=RetrieverConfig())
 
 
 def earlier_iterations(inputs: Mapping[str, Path]) -> Earlier:

@@ -8,6 +8,7 @@ that the loss of a batch does not depend on which worker has it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.artifacts.draws import draw_rows
 from engine.artifacts.forms import LABELS, TEXT
 from engine.errors import UserError
-from training.config import ClassWeights, Loss
+from training.config import ClassWeights
+from training.losses.settings import Loss
 
 if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
@@ -28,6 +31,9 @@ TARGETS, WEIGHT = "targets", "weight"
 """The columns that stand in the place of labels: numbers of labels, list<int32>, and how much a row counts, float32."""
 _MOST_HELD_OUT = 1000
 """Probabilities are calibrated by so many held-out rows at most; there is one number to find."""
+_STREAM = 0x6C61626C
+"""Keeps the draw of these rows independent of other draws by the same ids."""
+_HELD_OUT = pa.schema([("sample_id", pa.int64()), (TEXT, pa.large_string()), (LABELS, pa.list_(pa.string()))])
 
 
 @dataclass(frozen=True)
@@ -71,31 +77,32 @@ def read_labelled(config: ModelConfig, examples: ExamplesFolder) -> tuple[pa.Tab
         UserError: there is one label only, a text has several where one is asked for, or a
             weight is negative.
     """
-    rows, held_out = _read(examples, "train"), _read(examples, "validation")
+    rows, held_out = _read(examples), _held_out_rows(examples)
     names = sorted(set(pc.unique(pc.list_flatten(rows[LABELS])).drop_null().to_pylist()))
     if len(names) < 2:
         what = f"{rows.num_rows} training examples have {len(names)} different labels, and two are the least"
         raise UserError(what, where="examples", remedy="give more examples, or another label")
     targets = _numbers(rows[LABELS], names)
     counts = np.asarray(pc.list_value_length(targets))
-    several = config.loss is Loss.binary_cross_entropy or bool((counts != 1).any())
+    several = config.loss is Loss.binary_cross_entropy or bool((counts != 1).any()) or held_out.have_several
     if several and config.loss is Loss.cross_entropy:
-        what = f"{int((counts != 1).sum())} examples have another number of labels than one"
+        wrong = f"{number} examples" if (number := int((counts != 1).sum())) else "held-out examples"
+        what = f"{wrong} have another number of labels than one"
         remedy = f"set it to {Loss.auto.value} or {Loss.binary_cross_entropy.value}"
         raise UserError(what, where=f"model.loss={config.loss.value}", remedy=remedy)
     of_labels = _label_weights(config, targets, len(names), several=several)
     weights = _row_weights(rows[WEIGHT], np.zeros(0) if several else of_labels, targets)
     table = pa.table({TEXT: rows[TEXT], TARGETS: targets, WEIGHT: weights})
-    labels = Labels(tuple(names), several, tuple(of_labels.tolist()) if several else (), _held_out(held_out, names))
+    labels = Labels(tuple(names), several, tuple(of_labels.tolist()) if several else (), held_out.with_labels(names))
     return table.combine_chunks(), labels
 
 
-def _read(examples: ExamplesFolder, split: str) -> pa.Table:
-    """Reads text, labels and weight of a split; where rows have no weight, each counts as one."""
+def _read(examples: ExamplesFolder) -> pa.Table:
+    """Reads text, labels and weight of the rows to train on; where rows have no weight, each counts as one."""
     has_weights = WEIGHT in examples.columns().names
     schema = pa.schema([(TEXT, pa.large_string()), (LABELS, pa.list_(pa.string())), (WEIGHT, pa.float32())])
     tables = [schema.empty_table()]
-    for rows in examples.kept_batches([TEXT, LABELS, *([WEIGHT] if has_weights else [])], split):
+    for rows in examples.kept_batches([TEXT, LABELS, *([WEIGHT] if has_weights else [])], "train"):
         weight = rows[WEIGHT].fill_null(1) if has_weights else pa.array(np.ones(len(rows), np.float32))
         pieces = [rows[TEXT].cast(pa.large_string()), rows[LABELS].cast(schema.field(LABELS).type)]
         tables.append(pa.table([*pieces, weight.cast(pa.float32())], schema=schema))
@@ -133,12 +140,36 @@ def _row_weights(given: pa.ChunkedArray, of_labels: NDArray[np.float64], targets
     return pa.array((weights / weights.mean()).astype(np.float32))
 
 
-def _held_out(rows: pa.Table, names: list[str]) -> HeldOut:
-    """Takes some rows, evenly over all; those whose labels are not trained say nothing and are left out."""
-    chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(rows.num_rows, _MOST_HELD_OUT)).astype(np.int64))
-    taken = rows.take(pa.array(chosen))
-    known = set(names)
-    is_known = [known.issuperset(row or ()) for row in taken[LABELS].to_pylist()]
-    kept = taken.filter(pa.array(is_known, pa.bool_()))
-    targets: list[list[int]] = _numbers(kept[LABELS], names).to_pylist()
-    return HeldOut(tuple(kept[TEXT].to_pylist()), tuple(tuple(row) for row in targets))
+@dataclass(frozen=True, eq=False)
+class _HeldOutRows:
+    """Rows that are held out.
+
+    Attributes:
+        drawn: some of them, with text and labels.
+        have_several: whether any of all of them has another number of labels than one.
+    """
+
+    drawn: pa.Table
+    have_several: bool
+
+    def with_labels(self, names: list[str]) -> HeldOut:
+        """Returns those drawn with numbers of labels; those whose labels are not trained say nothing, and go."""
+        known = set(names)
+        is_known = [known.issuperset(row or ()) for row in self.drawn[LABELS].to_pylist()]
+        kept = self.drawn.filter(pa.array(is_known, pa.bool_()))
+        targets: list[list[int]] = _numbers(kept[LABELS], names).to_pylist()
+        return HeldOut(tuple(kept[TEXT].to_pylist()), tuple(tuple(row) for row in targets))
+
+
+def _held_out_rows(examples: ExamplesFolder) -> _HeldOutRows:
+    """Draws rows to calibrate by, and looks at the labels of all; no more than these and a batch are in memory."""
+    several = False
+
+    def looked_at() -> Iterator[pa.RecordBatch]:
+        nonlocal several
+        for batch in examples.kept_batches(_HELD_OUT.names, "validation"):
+            several |= bool((np.asarray(pc.list_value_length(batch[LABELS]).fill_null(0)) != 1).any())
+            yield batch
+
+    drawn, _ = draw_rows(looked_at(), _MOST_HELD_OUT, _STREAM, _HELD_OUT)
+    return _HeldOutRows(drawn, several)

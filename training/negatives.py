@@ -1,6 +1,6 @@
-"""Mines hard negatives: passages that the base ranks high for a query and that do not answer it.
+"""Mines hard negatives: passages that an encoder ranks high for a query and that do not answer it.
 
-In: the training rows and the documents folder. Out: per row some passages and the documents they are of. Passages of
+In: the training rows and the documents folder. Out: per row some passages and the documents that hold them. Passages of
 held-out documents are never taken, nor passages of the same text: the report measures with queries of these documents,
 and a model that learned to rank them low would lose where it has learned nothing else.
 
@@ -8,13 +8,14 @@ Passages of equal text are one candidate, which is never a negative of a documen
 
 The rule against taking an unmarked answer is NV-Retriever's (Moreira et al. 2024): a candidate that scores more than
 95 % of what the query's own passage scores is left alone. A row with too few candidates is filled up with passages
-drawn from other documents, because every row of a batch needs as many columns; their number is recorded.
+drawn from other documents, because every row of a batch needs as many columns; their number is recorded. What a
+teacher takes for another answer of a query is left alone likewise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,75 +26,103 @@ from engine.artifacts.documents import passage_text
 from engine.errors import UserError
 from engine.search.equal_texts import EqualTexts, find_equal_texts
 from engine.text.hashes import Hashes
+from training.holders import holders
 
 if TYPE_CHECKING:
     from engine.artifacts.documents import DocumentsFolder
     from engine.runtime.place import Place
+    from engine.search.encoder import EncoderConfig
     from engine.search.order import Rows, Scores
     from training.config import ModelConfig
 
 _SEED_OF_FILLING = 0x6E6567
 """A number that keeps the random passages independent of other draws from the run's seed."""
+_TRIES = 20
+"""So often another text is drawn where a draw is an answer: of a few texts all may be answers."""
 
 
-@dataclass(frozen=True)
+def _nothing() -> Hashes:
+    return np.empty((0, 0), np.uint64)
+
+
+@dataclass(frozen=True, eq=False)
 class Negatives:
     """The hard negatives of training rows 0, 1, 2...
 
     Attributes:
-        texts: per row `num_hard_negatives` passages as the encoder reads them; empty when there are none.
-        documents: the documents of those passages, in the same order.
-        num_random: how many of them were drawn at random for want of candidates.
+        texts: the passages that are negatives, as the encoder reads them, each once.
+        numbers: which of them each row has, (rows, num_hard_negatives); (0, 0) when there are none.
+        documents: the hashes of the documents that hold them, (rows, documents); 0 is none.
+        num_random: how many negatives were drawn at random for want of candidates.
     """
 
-    texts: list[list[str]]
-    documents: list[list[str]]
+    texts: pa.Array
+    numbers: Rows
+    documents: Hashes
     num_random: int
 
-    def columns(self) -> dict[str, pa.Array]:
+    def columns(self) -> dict[str, pa.DictionaryArray]:
         """Returns one column per negative of a row, by name: negative_0, negative_1 ..."""
-        return {f"negative_{index}": pa.array(texts) for index, texts in enumerate(zip(*self.texts, strict=True))}
+        codes = (pa.array(column.astype(np.int32)) for column in self.numbers.T)
+        columns = (pa.DictionaryArray.from_arrays(column, self.texts) for column in codes)
+        return {f"negative_{index}": column for index, column in enumerate(columns)}
 
 
-NO_NEGATIVES = Negatives(texts=[], documents=[], num_random=0)
+NO_NEGATIVES = Negatives(pa.nulls(0, pa.large_string()), np.empty((0, 0), np.int64), _nothing(), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Never:
+    """What is never a negative.
+
+    Attributes:
+        held_out: the documents of which nothing is trained on.
+        answers: hashes of texts that a teacher takes for answers to each row's query, (rows, answers), or (0, 0); 0 is
+            none.
+    """
+
+    held_out: Collection[str]
+    answers: Hashes = field(default_factory=_nothing)
 
 
 def mine_negatives(
-    config: ModelConfig, rows: pa.Table, documents: DocumentsFolder, held_out: Collection[str], place: Place
+    config: ModelConfig,
+    encoder: EncoderConfig,
+    rows: pa.Table,
+    documents: DocumentsFolder,
+    place: Place,
+    *,
+    never: Never,
 ) -> Negatives:
-    """Searches with the base for the passages that it takes for answers to each row's query.
+    """Searches for the passages that an encoder takes for answers to each row's query.
 
     Args:
         config: the model's config; its `num_hard_negatives` and `hard_negative_*` decide what is taken.
+        encoder: what searches; see `training.retriever`.
         rows: the training rows, with the columns query, passage_id and document_id.
         documents: the passages that are searched.
-        held_out: the documents of which nothing is trained on.
         place: the machine, which keeps the embeddings of the passages.
+        never: what may not be taken.
 
     Raises:
         UserError: a row's document holds all texts that may be taken.
     """
     from engine.search.dense import DenseIndex
     from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import EncoderConfig, load_encoder
+    from engine.search.encoder import load_encoder
 
-    encoder_config = EncoderConfig(
-        model=config.base,
-        query_prefix=config.query_prefix,
-        passage_prefix=config.passage_prefix,
-        max_tokens=config.max_tokens,
-    )
     passages = documents.passages(["passage_id", "document_id", "title", "text"])
     number_of = {passage_id: number for number, passage_id in enumerate(passages["passage_id"].to_pylist())}
     positives = np.asarray([number_of[passage_id] for passage_id in rows["passage_id"].to_pylist()], dtype=np.int64)
-    document_of = passages["document_id"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+    encoded = passages["document_id"].combine_chunks().dictionary_encode()
+    document_of = encoded.indices.to_numpy().astype(np.int64)
     hashes = documents.text_hashes()
     texts = find_equal_texts(hashes, document_of)
-    is_free = free_passages(passages["document_id"].to_pylist(), hashes, held_out)[texts.first]
-    _require_rivals(texts, is_free, document_of[positives], len(held_out))
-    embeddings = encode_passages_cached(encoder_config, documents.path, place)
+    is_free = free_passages(passages["document_id"].to_pylist(), hashes, never.held_out)[texts.first]
+    _require_rivals(texts, is_free, document_of[positives], len(never.held_out))
+    embeddings = encode_passages_cached(encoder, documents.path, place)
     assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
-    queries = load_encoder(encoder_config, place).encode_queries(rows["query"].to_pylist())
+    queries = load_encoder(encoder, place).encode_queries(rows["query"].to_pylist())
     vectors = embeddings.vectors if texts.all_differ else embeddings.vectors[texts.first]
     depth = min(config.hard_negative_last_rank, len(texts.first))
     ranked, scores = DenseIndex([embeddings.ids[row] for row in texts.first], vectors).search(queries, depth)
@@ -104,9 +133,12 @@ def mine_negatives(
         positive_documents=document_of[positives],
         texts=texts,
         is_free=is_free,
+        hashes=hashes[texts.first],
+        answers=never.answers,
     )
     chosen, num_random = choose_negatives(config, candidates)
-    return _with_texts(texts.first[chosen], num_random, passages)
+    held_by = holders(texts, chosen, encoded.dictionary.to_pylist())
+    return _with_texts(texts.first[chosen], held_by, num_random, passages)
 
 
 @dataclass(frozen=True)
@@ -120,6 +152,8 @@ class Candidates:
         positive_documents: int64 (q,), the document of each query's own passage.
         texts: which documents hold each text.
         is_free: bool (n,), whether a text may be taken at all.
+        hashes: of the texts, (n,); needed where there are answers only.
+        answers: hashes of texts that may answer each query besides its own passage, (q, a), or (0, 0); 0 is none.
     """
 
     ranked: Rows
@@ -128,6 +162,15 @@ class Candidates:
     positive_documents: Rows
     texts: EqualTexts
     is_free: NDArray[np.bool_]
+    hashes: Hashes = field(default_factory=_nothing)
+    answers: Hashes = field(default_factory=_nothing)
+
+    def may_answer(self, texts: Rows, queries: Rows) -> NDArray[np.bool_]:
+        """Tells whether texts may answer queries, both given by number, in shapes that broadcast."""
+        may = np.zeros(np.broadcast_shapes(texts.shape, queries.shape), np.bool_)
+        for answers in self.answers.T:
+            may |= self.hashes[texts] == answers[queries]
+        return may
 
 
 def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Rows, int]:
@@ -143,6 +186,7 @@ def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Rows,
         & candidates.is_free[candidates.ranked]
         & ~candidates.texts.are_in(candidates.ranked, candidates.positive_documents[:, None])
         & (candidates.scores < ceiling[:, None])
+        & ~candidates.may_answer(candidates.ranked, np.arange(len(ceiling))[:, None])
     )
     allowed[:, : config.hard_negative_first_rank - 1] = False
     width = config.num_hard_negatives
@@ -157,11 +201,15 @@ def _fill(chosen: Rows, candidates: Candidates, *, seed: int) -> tuple[Rows, int
     free = np.flatnonzero(candidates.is_free)
     rng = np.random.default_rng([seed, _SEED_OF_FILLING])
     gaps = np.argwhere(chosen < 0)
-    num_random = len(gaps)
+    num_random, tries = len(gaps), 0
     while len(gaps):
-        drawn = free[rng.integers(len(free), size=len(gaps))]
-        chosen[gaps[:, 0], gaps[:, 1]] = drawn
-        gaps = gaps[candidates.texts.are_in(drawn, candidates.positive_documents[gaps[:, 0]])]
+        drawn, queries = free[rng.integers(len(free), size=len(gaps))], gaps[:, 0]
+        chosen[queries, gaps[:, 1]] = drawn
+        is_wrong = candidates.texts.are_in(drawn, candidates.positive_documents[queries])
+        tries += 1
+        if tries <= _TRIES:
+            is_wrong |= candidates.may_answer(drawn, queries)
+        gaps = gaps[is_wrong]
     return chosen, num_random
 
 
@@ -199,13 +247,16 @@ def _require_rivals(texts: EqualTexts, is_free: NDArray[np.bool_], documents: Ro
         )
 
 
-def _with_texts(chosen: Rows, num_random: int, passages: pa.Table) -> Negatives:
+def _with_texts(chosen: Rows, held_by: Hashes, num_random: int, passages: pa.Table) -> Negatives:
+    """Reads the passages that were chosen, each once.
+
+    Args:
+        chosen: their rows in the table, (rows, num_hard_negatives).
+        held_by: the documents that hold them.
+        num_random: how many of them are random.
+        passages: all passages.
+    """
     numbers, places = np.unique(chosen, return_inverse=True)
     taken = passages.take(pa.array(numbers))
-    titles, texts, documents = (taken[name].to_pylist() for name in ("title", "text", "document_id"))
-    passage_texts, rows = list(map(passage_text, titles, texts)), places.reshape(chosen.shape)
-    return Negatives(
-        texts=[[passage_texts[place] for place in row] for row in rows],
-        documents=[[documents[place] for place in row] for row in rows],
-        num_random=num_random,
-    )
+    texts = list(map(passage_text, taken["title"].to_pylist(), taken["text"].to_pylist()))
+    return Negatives(pa.array(texts, pa.large_string()), places.reshape(chosen.shape), held_by, num_random)

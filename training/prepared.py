@@ -16,12 +16,14 @@ from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import NEGATIVE, Form
 from engine.artifacts.teacher import TeacherFolder
 from engine.errors import UserError
-from training.batches.plan import RowKeys
-from training.config import SCORERS, Family, Loss, ModelConfig
+from training.batches.keys import RowKeys
+from training.config import SCORERS, Family, ModelConfig
 from training.labels import Labels, read_labelled
 from training.losses.combinations import LOSSES, meant_loss
-from training.negatives import NO_NEGATIVES, Negatives, mine_negatives
+from training.losses.settings import Loss
+from training.negatives import NO_NEGATIVES, Negatives, Never, mine_negatives
 from training.requirements import check_examples
+from training.retriever import retriever_of
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys
 from training.teachers.join import Taught, join_teacher
 from training.teachers.queries import query_ids
@@ -66,7 +68,7 @@ class TrainingRows:
     def mined(self, config: ModelConfig, keys: RowKeys) -> Hashes:
         """Returns the hashes of the mined negatives among all that stands in `keys.negative_passages`, (rows, mined).
 
-        Negatives of the examples themselves stand before them, what a teacher takes for answers behind them.
+        Negatives of the examples themselves stand before them.
         """
         first = int(NEGATIVE in self.rows.column_names)
         return keys.negative_passages[:, first : first + config.num_hard_negatives]
@@ -94,7 +96,7 @@ def read_training_rows(config: ModelConfig, inputs: Mapping[str, Path], place: P
         loss = meant_loss(config.family, config.loss, form, several_labels=labels.several)
         return TrainingRows(form, rows, loss, labels, None)
     rows, loss = read_rows(examples, reasons), meant_loss(config.family, config.loss, form)
-    if taught := _read_teacher(config, rows, inputs, place):
+    if taught := _read_teacher(config, rows, loss, inputs, place):
         rows = taught.with_candidates() if LOSSES[loss].needs_teacher else taught.rows
     return TrainingRows(form, rows, loss, None, taught)
 
@@ -102,14 +104,20 @@ def read_training_rows(config: ModelConfig, inputs: Mapping[str, Path], place: P
 def mine(
     config: ModelConfig, trained_on: TrainingRows, earlier: Earlier, inputs: Mapping[str, Path], place: Place
 ) -> Negatives:
-    """Mines the hard negatives that the config asks for, with the model that training begins with."""
+    """Mines the hard negatives that the config asks for, with its retriever or, later, with the model so far."""
     if not config.num_hard_negatives:
         return NO_NEGATIVES
     documents, held_out = DocumentsFolder(inputs["documents"]), held_out_documents(ExamplesFolder(inputs["examples"]))
-    return mine_negatives(earlier.searching(config), trained_on.rows, documents, held_out, place)
+    encoder = retriever_of(earlier.searching(config))
+    if earlier.model is None and encoder.model != config.base:
+        place.console.step("model", f"hard negatives are what {encoder.model} finds")
+    never = Never(held_out, trained_on.taught.answers) if trained_on.taught else Never(held_out)
+    return mine_negatives(config, encoder, trained_on.rows, documents, place, never=never)
 
 
-def _read_teacher(config: ModelConfig, rows: pa.Table, inputs: Mapping[str, Path], place: Place) -> Taught | None:
+def _read_teacher(
+    config: ModelConfig, rows: pa.Table, loss: Loss, inputs: Mapping[str, Path], place: Place
+) -> Taught | None:
     """Joins the rows with what the teacher thinks of their candidates; None where there is no teacher."""
     if not config.teacher.is_there:
         return None
@@ -118,7 +126,9 @@ def _read_teacher(config: ModelConfig, rows: pa.Table, inputs: Mapping[str, Path
         raise UserError(what, where=where, remedy="leave it out, or set it to none")
     ids = query_ids(ExamplesFolder(inputs["examples"]), config.teacher.reasons())
     scored = TeacherFolder(inputs["teacher"]).read()
-    taught = join_teacher(config.teacher, rows, scored, ids, DocumentsFolder(inputs["documents"]))
+    shares = loss is Loss.kl and config.share_candidates and config.ranking_share > 0
+    documents = DocumentsFolder(inputs["documents"])
+    taught = join_teacher(config.teacher, rows, scored, ids, documents, shares_candidates=shares)
     notes = ", ".join(f"{name}: {note}" for name, note in taught.notes().items())
     place.console.step("model", f"teacher {config.teacher.by}, {notes}")
     return taught

@@ -40,4 +40,5 @@ def check_examples(config: ModelConfig, form: Form, *, has_teacher: bool = False
     if config.family is Family.cross_encoder and form is Form.pairs and not has_others:
         what = "a cross_encoder learns from passages that do not answer a query too"
         where = f"model.num_hard_negatives={config.num_hard_negatives}"
-        raise UserError(what, where=where, remedy="set it to 1 or more, as model=cross_encoder does")
+        remedy = "set it to 1 or more, as model=cross_encoder does, or give triplets where there are no documents"
+        raise UserError(what, where=where, remedy=remedy)

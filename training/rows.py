@@ -20,12 +20,12 @@ from engine.artifacts.forms import COLUMNS, LABELS, NEGATIVE, PASSAGE, QUERY, SC
 from engine.errors import UserError
 from engine.text.hashes import Hashes, text_hashes
 from training.batches.columns import TEACHER_SCORES, candidate_columns
-from training.batches.plan import RowKeys
+from training.batches.keys import RowKeys
 from training.losses.combinations import LOSSES
 
 if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
-    from training.config import Loss
+    from training.losses.settings import Loss
     from training.negatives import Negatives
 
 _ROWS_AT_ONCE = 1 << 16
@@ -166,7 +166,7 @@ def row_keys(rows: pa.Table, negatives: Negatives) -> RowKeys:
         passages=_hashes(rows["passage"], _on_one_line),
         documents=_hashes(rows["document_id"]),
         queries=_hashes(rows["query"], lambda query: " ".join(query.casefold().split())),
-        negatives=_hashes_of_lists(negatives.documents),
+        negatives=negatives.documents,
         negative_passages=_negative_passages(rows, negatives),
     )
 
@@ -176,20 +176,14 @@ def _negative_passages(rows: pa.Table, negatives: Negatives) -> Hashes:
     names = [NEGATIVE] if NEGATIVE in rows.column_names else []
     names += candidate_columns(rows.column_names)[1:]
     columns = [_hashes(rows[name], _on_one_line)[:, None] for name in names]
-    if negatives.texts:
-        columns.append(_hashes_of_lists(negatives.texts, _on_one_line))
+    if negatives.numbers.size:
+        columns.append(_hashes(pa.chunked_array([negatives.texts]), _on_one_line)[negatives.numbers])
     return np.concatenate(columns, axis=1) if columns else np.empty((0, 0), np.uint64)
 
 
 def _on_one_line(passage: str) -> str:
     """Returns what is the same in passages that count as equal, of a passage as the encoder reads it."""
     return equality_text("", passage)
-
-
-def _hashes_of_lists(lists: list[list[str]], normal_form: Callable[[str], str] = str) -> Hashes:
-    """Returns the hashes of texts in lists of equal length, as they are or in a normal form, (lists, length)."""
-    hashes = [text_hashes([normal_form(text) for text in texts]) for texts in lists]
-    return np.array(hashes, np.uint64).reshape(len(lists), -1 if lists else 0)
 
 
 def _hashes(column: pa.ChunkedArray, normal_form: Callable[[str], str] = str) -> Hashes:

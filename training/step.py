@@ -22,6 +22,8 @@ from training.batches.plan import fitting_batch_size, plan_epochs, preferred_bat
 from training.card import write_card
 from training.config import BASE_KEY
 from training.iterations import changed_share, earlier_iterations, write_negatives
+from training.losses.settings import Loss
+from training.origin import origin_of
 from training.prepared import mine, read_training_rows
 from training.resume import CHECKPOINTS, keep_checkpoints
 from training.rows import too_few_rows
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from engine.runtime.place import Place
-    from training.batches.plan import RowKeys, Rows
+    from training.batches.keys import RowKeys
+    from training.batches.plan import Rows
     from training.config import ModelConfig
     from training.workers.job import Measured
     from training.workers.launch import WorkerGroup
@@ -68,8 +71,8 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     done = keep_checkpoints(output, plan)
     going_on = f", going on after step {done:,}" if done else ""
     what = f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}"
-    place.console.step("model", f"{earlier}{what}{going_on}")
     fitted = replace(config.with_batch_size(batch_size), loss=trained_on.loss_of(config))
+    place.console.step("model", f"{earlier}{what}, {_loss_in_words(fitted.loss)}{going_on}")
     validation = plan_validation(config, inputs, plan.shape, place, trained_on.form)
     prepared = time.perf_counter()
     table = trained_on.table(mined)
@@ -91,14 +94,22 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
     if isinstance(outcome, Diverged):
         raise _divergence(outcome, config, steps)
+    if fitted.loss is Loss.auto:
+        place.console.step("model", f"the loss was {outcome.loss.value}")
     seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
-    write_card(job, rows, outcome, trained_on.notes())
+    write_card(job, rows, outcome, origin_of(inputs), trained_on.notes())
     negatives = trained_on.mined(config, keys)
     write_negatives(output, negatives)
     tell_curve(outcome.validation, place)
     record = _record(job, rows.num_rows, mined.num_random, outcome, seconds)
     changed = changed_share(negatives, earlier)
     return replace(record, iteration=earlier.count + 1, changed_negatives=changed)
+
+
+def _loss_in_words(loss: Loss) -> str:
+    """Says which loss is minimised, as far as that is known before workers have looked at their memory."""
+    names = [Loss.mnrl.value, Loss.cached_mnrl.value] if loss is Loss.auto else [loss.value]
+    return f"loss {' or '.join(names)}"
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:

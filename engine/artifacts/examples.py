@@ -50,6 +50,8 @@ class ExamplesRecord:
     """Name of the analyser by which BM25 read words in the round trip; empty where BM25 took no part."""
     labels: Mapping[str, int] = field(default_factory=dict)
     """Number of kept examples by label; empty where they have none."""
+    not_one_label: int = 0
+    """Number of kept texts of given examples that have no label or several."""
 
 
 @dataclass(frozen=True)

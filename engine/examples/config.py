@@ -13,7 +13,7 @@ from engine.examples.duplicates.config import DedupConfig
 from engine.examples.round_trip import RoundTripConfig
 from engine.filters.chain import FiltersConfig
 from engine.runtime.identity import fields_of
-from engine.search.encoder import EncoderConfig
+from engine.search.encoder import EncoderConfig, encoder_of_base
 
 _OF_GIVEN = ("path", "form", "columns", "lowest_score", "highest_score", "weight")
 """The fields that are about given examples."""
@@ -74,7 +74,7 @@ class ExamplesConfig:
     """The share of documents whose examples are held out from training; those with equal passages stay together."""
     max_per_passage: int | None = None
     """At most so many examples of a passage are kept, those of the lowest `sample_id`."""
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: EncoderConfig = field(default_factory=encoder_of_base)
     """The encoder that measures the round trip."""
     seed: int = II("seed")
     """The seed that the validation documents are drawn with."""

@@ -99,6 +99,11 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, str], form: Form | N
     return Columns(form, found)
 
 
+def usual_role(name: str) -> Role | None:
+    """Returns the first role that a column may have by its name; None where it has none of the usual ones."""
+    return next((role for role, names in USUAL.items() if _plain(name) in names), None)
+
+
 def _candidates(role: Role, names: Sequence[str], chosen: Mapping[str, str]) -> list[str]:
     """Returns the columns that may have a role: the one that the user named, else all of usual names."""
     if role.value in chosen:

@@ -35,6 +35,9 @@ class GivenConfig:
     """The seed that held-out documents are drawn with."""
     beside_generated: bool = False
     """Whether the examples are trained on together with generated ones, so that they must be pairs."""
+    one_label: bool = False
+    """Whether texts with another number of labels than one are refused, unless the examples that a classifier is
+    trained on, an input of the step then, have such texts too."""
     key: str = KEY
     """The config key that the path was written under, for messages."""
 

@@ -93,7 +93,7 @@ class StagedRows:
                 yield parquet.read_row_group(group).to_pylist()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Counts:
     """What was written."""
 
@@ -103,6 +103,8 @@ class Counts:
     """Rejected rows by reason."""
     labels: Counter[str] = field(default_factory=Counter)
     """Kept rows by label."""
+    not_one_label: int = 0
+    """Kept rows with labels, but not with one."""
 
 
 def write_examples(rows: StagedRows, sides: Sides, scale: Scale | None, folder: Path) -> Counts:
@@ -194,7 +196,9 @@ def _count(counts: Counts, written: list[dict[str, Any]]) -> None:
             counts.rejected[row["reason"]] += 1
             continue
         counts.splits[row["split"]] += 1
-        counts.labels.update(row.get(LABELS) or ())
+        if LABELS in row:
+            counts.labels.update(row[LABELS])
+            counts.not_one_label += len(row[LABELS]) != 1
     if len(counts.labels) > _MOST_LABELS:
         raise UserError(
             f"has more than {_MOST_LABELS:,} different labels, so that they are none",

@@ -1,10 +1,11 @@
 """Which given rows are held out: by document, never by row.
 
-In: of every row the hashes of its document, of its texts and of its query, and the split that its file says. Out: the
+In: of every row the hashes of its document, texts, query and negative, and the split that its file says. Out: the
 side of every row, the name of its group of documents, and the training rows that share something with what is held out.
 Rows of equal queries are not joined into one group, as those of equal passages are, since a query that fits everywhere
-would chain all documents; a training row whose query is held out is left out instead. Of a row 25 bytes are held (33 of
-graded pairs), and about sixty while sides are drawn.
+would chain all documents; a training row whose query is held out is left out instead. So is one whose negative is a
+held-out passage, since a model that learned to rank it low would lose where it has learned nothing else. Of a row 25
+bytes are held (33 of graded pairs and of triplets), and about sixty while sides are drawn.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Sides:
     held_out: Booleans
     """Whether a row is held out, (n,)."""
     leaks: Booleans
-    """Whether a row to train on shares its query with one that is held out, or, where files say what is held out, its
-    document or a text, (n,)."""
+    """Whether a row to train on shares its query with one that is held out, has the passage of one as its negative,
+    or shares, where files say what is held out, a document or a text with one, (n,)."""
     groups: Hashes
     """The smallest hash of the texts of the row's group of documents, (n,): the same for all rows of a group."""
 
@@ -43,6 +44,7 @@ class RowHashes:
 
     def __init__(self) -> None:
         self._documents, self._texts, self._queries = array("Q"), array("Q"), array("Q")
+        self._negatives = array("Q")
         self._splits = bytearray()
 
     def __len__(self) -> int:
@@ -58,6 +60,8 @@ class RowHashes:
         self._texts.extend(hashes)
         self._documents.append(text_hash(example.document) if example.document else hashes[-1])
         self._queries.append(text_hash(" ".join(example.query.casefold().split())) if example.query else _NO_QUERY)
+        if example.negative:
+            self._negatives.append(text_hash(equality_text("", example.negative)))
         self._splits.append(_CODES[example.split])
         return hashes[-1]
 
@@ -86,4 +90,6 @@ class RowHashes:
             held_out = draw_held_out(smallest, groups, seed, share)[numbers]
         queries = np.frombuffer(self._queries, np.uint64)
         leaks |= np.isin(queries, queries[held_out & (queries != _NO_QUERY)]) & ~held_out
+        if self._negatives:  # all rows have one
+            leaks |= np.isin(np.frombuffer(self._negatives, np.uint64), texts[held_out]) & ~held_out
         return Sides(held_out, leaks, smallest[numbers])

@@ -7,34 +7,29 @@ scores have, and the rows are written. In memory are some thousand rows, and som
 
 from __future__ import annotations
 
-import itertools
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.examples import ExamplesRecord
-from engine.artifacts.forms import COLUMNS, Form
+from engine.artifacts.examples import ExamplesFolder, ExamplesRecord
+from engine.artifacts.forms import Form
 from engine.errors import UserError
-from engine.given.columns import Columns, find_columns
 from engine.given.config import GivenConfig
+from engine.given.opening import LateColumns, open_examples
 from engine.given.rows import StagedRows, write_examples
 from engine.given.scale import Scale, find_scale
-from engine.given.source import KEY, Record, read_records
 from engine.given.values import read_example
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
-_LOOK_ROWS, _LOOK_CHARACTERS = 1000, 1 << 24
-"""The rows by which columns are found, or fewer long ones."""
-
 
 def read_given(
     config: GivenConfig,
-    inputs: Mapping[str, Path],  # noqa: ARG001 (the first step has none)
+    inputs: Mapping[str, Path],
     output: Path,
     place: Place,
 ) -> ExamplesRecord:
@@ -42,26 +37,32 @@ def read_given(
 
     Args:
         config: which files.
-        inputs: folders of earlier steps; there are none.
+        inputs: `examples` that a classifier is trained on, for the texts of a file that it is measured on; else none.
         output: becomes an examples folder.
         place: where a person is told what the columns were taken for.
 
     Raises:
-        UserError: a file is malformed, columns are doubtful, or no row is left to train on.
+        UserError: a file is malformed, columns are doubtful, no row is left, or texts have several labels and the
+            classifier gives each text one.
     """
     started = time.monotonic()
-    records, columns = _open(config)
-    _check_mixed(config, columns.form)
+    opened = open_examples(config)
+    columns, late = opened.columns, LateColumns(opened)
     named = ", ".join(f"{role.value} {name!r}" for role, name in columns.names.items())
     place.console.step("examples", f"{columns.form.value}: {named}")
     with tempfile.TemporaryDirectory(prefix=".rows-", dir=output) as scratch:
         with StagedRows(Path(scratch), columns.form) as rows:
-            for record in records:
+            for record in opened.records:
+                late.look(record)
                 rows.add(record.place, read_example(record, columns))
         read = time.monotonic()
         scale = _scale(config, rows, place)
         sides = rows.hashes.sides(config.seed, config.validation_share)
         counts = write_examples(rows, sides, scale, output)
+    for note in late.notes():
+        place.console.warn(note)
+    if config.one_label and counts.not_one_label and not _have_several(inputs):
+        raise _several_labels(config, counts.not_one_label)
     splits, rejected = counts.splits, dict(counts.rejected.most_common())
     if not splits["train"]:
         raise _nothing_kept(config, columns.form, rejected)
@@ -74,45 +75,19 @@ def read_given(
         rejected=rejected,
         seconds={"read": round(read - started, 3), "write": round(time.monotonic() - read, 3)},
         labels=dict(sorted(counts.labels.items())),
+        not_one_label=counts.not_one_label,
     )
 
 
-def _open(config: GivenConfig) -> tuple[Iterator[Record], Columns]:
-    """Returns all records, and what their columns mean by the first of them."""
-    records = read_records(config.source())
-    first: list[Record] = []
-    characters = 0
-    for record in records:
-        first.append(record)
-        characters += sum(len(value) for value in record.values.values() if isinstance(value, str))
-        if len(first) == _LOOK_ROWS or characters >= _LOOK_CHARACTERS:
-            break
-    if not first:
-        remedy = "name a file with at least one row"
-        raise UserError("holds no rows", where=f"{config.key}={config.path}", remedy=remedy)
-    names = list(dict.fromkeys(name for record in first for name in record.values))
-    return itertools.chain(first, records), _find_columns(config, names)
+def _have_several(inputs: Mapping[str, Path]) -> bool:
+    """Tells whether texts that a classifier is trained on have another number of labels than one."""
+    return "examples" in inputs and bool(ExamplesFolder(inputs["examples"]).record().not_one_label)
 
 
-def _find_columns(config: GivenConfig, names: Sequence[str]) -> Columns:
-    """Finds what columns mean; `examples.columns` says nothing of a file that another key names."""
-    where = f"{config.key}={config.path}"
-    try:
-        return find_columns(names, config.columns, config.form, where)
-    except UserError as error:
-        if config.key == KEY or config.form is None:
-            raise
-        remedy = f"name its columns {', '.join(COLUMNS[config.form])}, and no others alike"
-        raise UserError(error.what, where=where, remedy=remedy) from error
-
-
-def _check_mixed(config: GivenConfig, form: Form) -> None:
-    if config.beside_generated and form is not Form.pairs:
-        raise UserError(
-            f"holds examples of the form {form.value!r}, and generated ones are pairs",
-            where=f"{KEY}={config.path}",
-            remedy="train on them alone, without documents; or read queries and passages only: examples.form=pairs",
-        )
+def _several_labels(config: GivenConfig, count: int) -> UserError:
+    what = f"{count:,} texts have no label or several, and the classifier gives each text one"
+    remedy = "give each text one label, or train with several"
+    return UserError(what, where=f"{config.key}={config.path}", remedy=remedy)
 
 
 def _scale(config: GivenConfig, rows: StagedRows, place: Place) -> Scale | None:

@@ -39,6 +39,8 @@ class Example:
     """The texts by which records belong together: of graded pairs both, else the passage or the only text."""
     query: str = ""
     """The query of a pair or triplet, which must not be trained on where it is held out; empty of other forms."""
+    negative: str = ""
+    """The negative of a triplet, which must be no passage that is held out; empty of other forms."""
 
 
 _QUOTED = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
@@ -69,7 +71,8 @@ def read_example(record: Record, columns: Columns) -> Example:
     texts = () if reasons else tuple(str(values[name]) for name in _shared(columns.form))
     is_asked = columns.form in (Form.pairs, Form.triplets) and not reasons
     query = str(values[Role.query.value]) if is_asked else ""
-    return Example(values, document, split, reasons[0] if reasons else "", texts, query)
+    negative = str(values[Role.negative.value]) if columns.form is Form.triplets and not reasons else ""
+    return Example(values, document, split, reasons[0] if reasons else "", texts, query, negative)
 
 
 def _shared(form: Form) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.search.pooling import Pooling
 from engine.storage.files import write_json
 from engine.storage.store import DONE, RECORD
 
@@ -38,9 +39,9 @@ def write_encoder(model: Path, encoder: Encoder, folder: Path) -> None:
         encoder: the same, loaded.
         folder: where to; it does not exist yet.
     """
-    if (model / _MODULES).is_file():
+    if (model / _MODULES).is_file() and encoder.config.pooling is Pooling.auto:
         write_model(model, folder)
-    else:  # a transformer alone: what sentence-transformers makes of it is written down, so that it stays that
+    else:  # what the folder does not say of the encoder, all modules or its pooling, is written down
         encoder.save(folder)
     usage = encoder.usage
     _update(

@@ -22,6 +22,7 @@ from engine.search.cross_encoder import TRAINED, load_cross_encoder
 from engine.search.dense import DenseIndex, write_flat_index
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import EncoderConfig, load_encoder
+from engine.search.pooling import Pooling
 from engine.search.systems import Bm25System, DenseSystem
 from engine.storage.typed import from_json_values
 
@@ -112,7 +113,7 @@ def write_meaning(
     """
     config = from_json_values(EncoderConfig, report["settings"]["encoder"])
     if model == "tuned":
-        config = replace(config, model=str(inputs["model"]))
+        config = replace(config, model=str(inputs["model"]), pooling=Pooling.auto)
     passages = encode_passages_cached(config, inputs["documents"], place)
     encoder = load_encoder(config, place)
     write_encoder(resolve_model(config.model, key=_KEY), encoder, folder.encoder)

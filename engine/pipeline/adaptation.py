@@ -27,6 +27,7 @@ from engine.prompts.round_zero import demonstrations_config, values_config
 from engine.prompts.step import plan_prompts
 from engine.runtime.step import ROUND_ZERO, Refusal, Step
 from engine.samples.config import SamplesConfig
+from eval.similarity.file import TRAINED_ON
 from eval.step import evaluate_model
 from training.config import SCORERS
 
@@ -85,7 +86,8 @@ def adaptation(config: RunConfig) -> list[Step]:
     asked = [*expansions(config, (documents, prompts, examples)), *reranks(config, (documents, prompts, examples))]
     answers = [step for step in asked if step.noun == "samples"]
     reader = trained_cross_encoder(config, taught)
-    reported = (documents, prompts, samples, examples, model, *answers, *files, *reader)
+    mixed = [replace(learnt, name=TRAINED_ON)] if last and files else []
+    reported = (documents, prompts, samples, examples, model, *answers, *files, *mixed, *reader)
     report = Step("report", evaluate_model, with_scores(config), reported)
     system = Step("system", hand_over, config.system, (documents, model, report, *reader))
     return [*every, *asked, *taught, *iterations, model, report, system]

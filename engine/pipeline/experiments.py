@@ -14,6 +14,7 @@ from engine.examples.subset.step import take_share
 from engine.pipeline.adaptation import curated
 from engine.pipeline.config import RunConfig
 from engine.pipeline.model import check_model
+from engine.pipeline.reported import refuse_files
 from engine.pipeline.training import check_development, model_steps
 from engine.runtime.step import POINTS, SIZES, Step
 from eval.chunk_sizes.config import ChunkSize, ChunkSizesPlan
@@ -29,7 +30,11 @@ def chunk_sizes(config: RunConfig) -> list[Step]:
     """Lists the steps of a comparison of chunk sizes: the documents are cut once more in each, and nothing is trained.
 
     Synthetic queries are written once, from chunks as `documents` has them.
+
+    Raises:
+        UserError: a file is named that only a report measures on.
     """
+    refuse_files(config, "a comparison of chunk sizes")
     every, documents, prompts, samples, examples = curated(config)
     cut = []
     for size in config.chunk_sizes.sizes():
@@ -47,8 +52,9 @@ def learning_curve(config: RunConfig) -> list[Step]:
     The model of all documents and the first seed is that of `adaptation`, so that the two share it.
 
     Raises:
-        UserError: there is a teacher.
+        UserError: there is a teacher, or a file that only a report measures on.
     """
+    refuse_files(config, "a learning curve")
     if config.model.teacher.is_there:
         where = f"{KEY}.by={config.model.teacher.by}"
         raise UserError("a learning curve has no teacher", where=where, remedy="leave it out, or set it to none")

@@ -15,12 +15,15 @@ from engine.examples.labelled.step import label_examples
 from engine.given.config import GivenConfig
 from engine.given.mix.config import MixConfig
 from engine.given.mix.step import mix_examples
+from engine.given.opening import open_examples
 from engine.given.step import read_given
-from engine.pipeline.config import RunConfig
+from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, last_noun
 from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.training import model_steps
 from engine.runtime.step import GIVEN, Step
 from engine.task.config import AttributeConfig
+from training.requirements import check_examples
+from training.teachers.config import KEY as TEACHER_KEY
 from training.validation.config import JUDGED_KEY
 
 
@@ -28,13 +31,20 @@ def given(config: RunConfig) -> list[Step]:
     """Lists the steps of a training on given examples alone.
 
     Raises:
-        UserError: hard negatives are to be mined, or judged queries validated, and there are no documents for it.
+        UserError: hard negatives are to be mined, a teacher asked or judged queries validated, and there are no
+            documents for it.
     """
+    if config.model.teacher.is_there:
+        raise UserError(
+            "a teacher scores passages of documents, and the run has none",
+            where=f"{TEACHER_KEY}.by={config.model.teacher.by}",
+            remedy="leave it out, or name the documents (documents.path)",
+        )
     if config.model.num_hard_negatives:
         raise UserError(
             "hard negatives are mined from documents, and the run has none",
             where=f"model.num_hard_negatives={config.model.num_hard_negatives}",
-            remedy="set it to 0, give triplets, or name the documents (documents.path)",
+            remedy="set it to 0 (a cross_encoder needs triplets then), or name the documents (documents.path)",
         )
     validation = config.model.validation
     if validation.reads_judged:
@@ -44,7 +54,7 @@ def given(config: RunConfig) -> list[Step]:
             remedy=f"leave it out, and {JUDGED_KEY}, or name the documents (documents.path)",
         )
     examples = Step("examples", read_given, given_config(config), checks_input=True)
-    files = measured_files(config)
+    files = measured_files(config, (examples,))
     [model] = model_steps(config.model, (examples,))
     return [examples, *files, model, report_of_examples(config, (examples,), model, files)]
 
@@ -82,6 +92,23 @@ def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list
     read = replace(read, name="given", part_of=f"{GIVEN}/read")
     weights = MixConfig(config.examples.weight, config.examples.seed)
     return [read], [Step("examples", mix_examples, weights, (documents, examples, read), part_of=f"{GIVEN}/mixed")]
+
+
+def check_given(config: RunConfig) -> None:
+    """Looks at the first rows of given examples, and refuses a training that they are no examples for.
+
+    What the rest of the files holds is found when they are read; what the first rows tell is told before anything is
+    made.
+
+    Raises:
+        UserError: there are no such files, their columns are doubtful, or the family or its loss does not read them.
+    """
+    if not config.examples.path:
+        return
+    is_alone = GIVEN_KEY in kinds_of(config)
+    opened = open_examples(given_config(config, beside_generated=not is_alone))
+    if is_alone and last_noun(config) != "examples":
+        check_examples(config.model, opened.columns.form)
 
 
 def _check_values(names: Sequence[str], attributes: Mapping[str, AttributeConfig]) -> None:

@@ -25,11 +25,13 @@ from engine.pipeline.generation import generation
 from engine.runtime.step import TEACHING, Step
 from engine.samples.config import SamplesConfig
 from engine.search.cross_encoder import TRAINED, TRAINED_INPUT, CrossEncoderConfig
-from engine.search.encoder import EncoderConfig
 from engine.search.pooling import Pooling
-from training.config import SCORERS, Family, Loss, ModelConfig
+from training.config import SCORERS, Family, ModelConfig
 from training.losses.combinations import LOSSES
+from training.losses.settings import Loss
+from training.negative_settings import RetrieverConfig
 from training.requirements import check_generated
+from training.retriever import retriever_of
 from training.step import train_model
 from training.teachers.config import CROSS_ENCODER, FUSED, KEY, MODES, NONE, TeacherConfig
 from training.teachers.pairs.step import plan_questions
@@ -58,10 +60,11 @@ def teaching(config: RunConfig, documents: Step, examples: Step) -> list[Step]:
     """
     teacher, loss = config.model.teacher, config.model.loss
     reads = loss in LOSSES and LOSSES[loss].needs_teacher
+    if teacher.is_there:
+        _check_rows(config.model)
     teacher.check_use(reads_candidates=reads, num_hard_negatives=config.model.num_hard_negatives)
     if not teacher.is_there:
         return []
-    _check_rows(config.model)
     if config.examples.path:
         what, where = "candidates are searched among the documents, and given passages are not there", "examples.path"
         raise UserError(what, where=where, remedy=f"leave it out, or set {KEY}.by=none")
@@ -105,6 +108,9 @@ def _check_rows(model: ModelConfig) -> None:
     if model.family is Family.classifier:
         what = "a classifier reads texts, and a teacher scores passages for queries"
         raise UserError(what, where=f"{KEY}.by={teacher.by}", remedy=f"set it to {NONE}")
+    if teacher.better_positive and model.family is Family.cross_encoder:
+        what = "puts another passage in the place of the own one, and a cross_encoder learns from mined ones besides"
+        raise UserError(what, where=f"{KEY}.better_positive", remedy="leave it out, or train a bi_encoder")
     alone = model.family.value if model.family in SCORERS else model.loss.value
     if teacher.mask_false_negatives and (model.family in SCORERS or model.loss is Loss.triplet):
         what = f"is for passages of other rows, and {alone} ranks no row against another"
@@ -112,10 +118,9 @@ def _check_rows(model: ModelConfig) -> None:
 
 
 def candidates_config(config: RunConfig) -> CandidatesConfig:
-    """Returns how candidates are found: the base searches as it does when hard negatives are mined."""
+    """Returns how candidates are found: what searches for them is what hard negatives are mined with."""
     model = config.model
-    encoder = EncoderConfig(model.base, model.query_prefix, model.passage_prefix, model.max_tokens)
-    return CandidatesConfig.of(model.teacher, encoder, config.language, model.seed)
+    return CandidatesConfig.of(model.teacher, retriever_of(model), config.language, model.seed)
 
 
 def question_of_teacher(config: RunConfig) -> PairQuestion[SamplesConfig]:
@@ -154,6 +159,7 @@ def reading_model(model: ModelConfig) -> ModelConfig:
         query_prefix=None,  # it reads texts as they are, and has no vectors
         passage_prefix=None,
         pooling=Pooling.auto,
+        retriever=_retriever(model),
         lora=replace(model.lora, merge=True),  # its head is trained beside them
         learning_rate=ModelConfig.learning_rate if model.family is Family.adapter else model.learning_rate,
         matryoshka=[],
@@ -168,6 +174,14 @@ def reading_model(model: ModelConfig) -> ModelConfig:
         raise UserError(f"cannot be read ({reason})", where=where, remedy="see the keys of model.*") from error
     assert isinstance(trained, ModelConfig)
     return trained
+
+
+def _retriever(model: ModelConfig) -> RetrieverConfig:
+    """Returns what mines for a cross-encoder that teaches: what searches for the model, and reads as it does there."""
+    encoder = retriever_of(model)
+    return RetrieverConfig(
+        encoder.model, encoder.query_prefix, encoder.passage_prefix, encoder.max_tokens, encoder.pooling
+    )
 
 
 def _by_cross_encoder(config: RunConfig, known: tuple[Step, ...]) -> list[Step]:

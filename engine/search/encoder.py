@@ -22,6 +22,7 @@ from engine.models.precision import Device, Precision, uses_bf16
 from engine.models.resolve import model_digest
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.loading import Kind, load_model
+from engine.search.pooling import Pooling
 from engine.search.usage import Similarity, Usage, has_unit_vectors, length_limit, usage_of
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class EncoderConfig:
     avx512_bf16) and else fp32."""
     batch_tokens: int = placement(0)
     """The tokens of a forward pass, padding included; 0: 1,024 on a CPU, 65,536 on a GPU."""
+    pooling: Pooling = Pooling.auto
+    """The way from the vectors of tokens to that of a text; `auto` is what the folder says. In a run it follows
+    `model.pooling`, so that a base is measured as it is trained."""
     origins: Mapping[str, str] = origins()
     """The key that the user wrote each setting under; see `engine.runtime.identity.origins`."""
 
@@ -113,6 +117,11 @@ class EncoderConfig:
         return Precision.bf16 if uses_bf16(Precision(self.precision), device) else Precision.fp32
 
 
+def encoder_of_base() -> EncoderConfig:
+    """Returns the settings of an encoder that follows the base of a run in everything, its pooling included."""
+    return EncoderConfig(pooling=II("model.pooling"))
+
+
 class Encoder:
     """A sentence-transformers model that is loaded.
 
@@ -139,7 +148,9 @@ class Encoder:
         if num_threads and torch.get_num_threads() != num_threads:
             torch.set_num_threads(num_threads)
         bf16, key = config.computed_precision(self.device) is Precision.bf16, config.key("model")
-        self._model = load_model(Kind.SentenceTransformer, config.model, key=key, bf16=bf16, device=self.device)
+        self._model = load_model(
+            Kind.SentenceTransformer, config.model, key=key, bf16=bf16, device=self.device, pooling=config.pooling
+        )
         self.max_tokens = length_limit(self._model, config.max_tokens)
         self._model.max_seq_length = self.max_tokens
         self.has_unit_vectors = self.usage.similarity is Similarity.cosine or has_unit_vectors(self._model)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
-from engine.search.pooling import load_sentence_transformer
+from engine.search.pooling import Pooling, load_sentence_transformer
 
 if TYPE_CHECKING:
     from engine.models.precision import Device
@@ -27,7 +27,7 @@ class Kind(Enum):
     CrossEncoder = "cross-encoder"
 
 
-def load_model(kind: Kind, name: str, *, key: str, bf16: bool, device: Device) -> Any:
+def load_model(kind: Kind, name: str, *, key: str, bf16: bool, device: Device, pooling: Pooling = Pooling.auto) -> Any:
     """Loads a model.
 
     Args:
@@ -36,6 +36,7 @@ def load_model(kind: Kind, name: str, *, key: str, bf16: bool, device: Device) -
         key: the config key that named it, for messages.
         bf16: whether its weights are to be in bfloat16; else they are in float32.
         device: where it computes.
+        pooling: of a text encoder; see `load_sentence_transformer`.
 
     Raises:
         UserError: there is no such model, or it is none of this kind, or needs code of its own.
@@ -44,10 +45,12 @@ def load_model(kind: Kind, name: str, *, key: str, bf16: bool, device: Device) -
     from transformers.utils.logging import disable_progress_bar
 
     disable_progress_bar()  # it would be drawn over the console's own
-    loads = load_sentence_transformer if kind is Kind.SentenceTransformer else _load_cross_encoder
     options = {"dtype": torch.bfloat16 if bf16 else torch.float32, "use_safetensors": True}
     try:
-        return loads(resolve_model(name, key=key), device=device, model_kwargs=options).eval()
+        folder = resolve_model(name, key=key)
+        if kind is Kind.SentenceTransformer:
+            return load_sentence_transformer(folder, pooling, device=device, model_kwargs=options).eval()
+        return _load_cross_encoder(folder, device=device, model_kwargs=options).eval()
     except (OSError, ValueError) as error:
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         remedy = f"name a {kind.value} that sentence-transformers loads without trust_remote_code"

@@ -67,6 +67,9 @@ def _not_finished(folder: Path, noun: str) -> UserError:
         if is_done(folder / last):
             remedy = f"see {folder}/{result}, or run its command again, which shows its result in seconds"
             return UserError(f"{kind}, and such a run has no {noun}", where=str(folder), remedy=remedy)
+    if is_done(folder / "examples") and not is_done(folder / "documents"):
+        kind, remedy = "is a training on given examples alone", f"see {folder}/report/report.html"
+        return UserError(f"{kind}, and such a run has no {noun}", where=str(folder), remedy=remedy)
     return UserError(f"the run has no finished {noun}", where=str(folder), remedy="run it to its end first")
 
 
@@ -95,7 +98,11 @@ def hold_run(run_dir: Path) -> Iterator[None]:
                 where=f"run_dir={run_dir}",
                 remedy="name a folder whose parent you may write in",
             ) from error
-        yield
+        try:
+            yield
+        finally:
+            if not run_dir.exists():  # the run was refused: nothing of it is left
+                (run_dir.parent / f".{run_dir.name}.lock").unlink(missing_ok=True)
 
 
 def begin_run(run_dir: Path, config_text: str) -> None:

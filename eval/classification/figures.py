@@ -73,11 +73,16 @@ class ClassificationFigures:
     confusion: Sequence[Sequence[int]] = ()
     """The number of texts by true label (rows) and given label (columns); empty where a text may have several."""
     temperature: float = 1.0
-    """What logits are divided by."""
+    """What the model divides logits by."""
+    temperatures: Sequence[float] = ()
+    """What the logits of each half of the texts are divided by here, found on the other half; empty where it is the
+    model's own: on texts of a file, which it was not found on, and on a few held-out ones."""
     calibration: Mapping[str, Calibration] = field(default_factory=dict)
-    """`before` and `after` the temperature; empty for a model without probabilities."""
+    """`before` and `after` the temperatures; empty for a model without probabilities."""
     wrong: Sequence[WrongText] = ()
     """Texts that the classifier is wrong about, the most confident first."""
+    trained_on: int = 0
+    """The number of further texts that were left out, since they were trained on."""
 
 
 @dataclass(frozen=True, eq=False)

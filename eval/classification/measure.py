@@ -27,7 +27,9 @@ from eval.classification.figures import (
     levels_of,
 )
 from eval.classification.model import Classifier
+from eval.classification.temperatures import crossfit
 from eval.given.rows import HELD_OUT_SPLIT, TRAIN_SPLIT, draw_examples
+from eval.given.trained import TrainedTexts
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap
 
@@ -50,11 +52,13 @@ class Texts:
         labelled: the texts with their labels.
         documents: the document of each.
         of: the number of texts that these were drawn from.
+        trained_on: the number of further texts of a file that were trained on; None of a run's own held-out texts.
     """
 
     labelled: Labelled
     documents: Sequence[str]
     of: int
+    trained_on: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,19 +68,28 @@ class Given:
     Attributes:
         flags: which labels each text is given, (texts, labels).
         before: probabilities without the temperature, same shape.
-        after: those with it.
+        after: those with it, or each half of the texts with that of the other half.
+        temperatures: of both halves; empty where the model's own was taken.
     """
 
     flags: Flags
     before: Floats
     after: Floats
+    temperatures: Sequence[float] = ()
 
 
-def read_texts(folder: ExamplesFolder, split: str, limit: int) -> Texts:
-    """Reads labelled texts of a split, or of both where it is ""; at most as many as the limit, which is 0 for all."""
-    table, total = draw_examples(folder, [TEXT, LABELS], split, limit)
+def read_texts(folder: ExamplesFolder, split: str, limit: int, trained: TrainedTexts | None = None) -> Texts:
+    """Reads labelled texts.
+
+    Args:
+        folder: examples of the form `labelled`.
+        split: of which split; "" for both.
+        limit: at most so many texts; 0 for all.
+        trained: what was trained on, which texts of a file may have in common; None of a run's own examples.
+    """
+    table, total = draw_examples(folder, [TEXT, LABELS], split, limit, trained.unseen if trained else None)
     labelled = Labelled(table[TEXT].to_pylist(), [labels or [] for labels in table[LABELS].to_pylist()])
-    return Texts(labelled, table["document_id"].to_pylist(), total)
+    return Texts(labelled, table["document_id"].to_pylist(), total, trained.left_out if trained else None)
 
 
 def measure_labels(
@@ -100,7 +113,7 @@ def measure_labels(
     _check_labels(model, labelled)
     names = [*model.labels, *sorted({name for row in labelled.labels for name in row}.difference(model.labels))]
     truth = labelled.flags(names)
-    tuned = _given(model, len(names), labelled.texts)
+    tuned = _given(model, texts, truth)
     baselines = {
         CENTROID: nearest_centroid(trained, names, labelled.texts, encode),
         MAJORITY: most_common(trained, names, len(labelled.texts)),
@@ -121,11 +134,13 @@ def measure_labels(
         by_label=label_figures(names, truth, tuned.flags),
         confusion=() if model.several else confusion(truth, tuned.flags),
         temperature=model.temperature,
+        temperatures=tuned.temperatures,
         calibration={
             "before": calibration(tuned.before, truth, several=model.several),
             "after": calibration(tuned.after, truth, several=model.several),
         },
         wrong=_wrong(texts, names, truth, tuned),
+        trained_on=texts.trained_on or 0,
     )
 
 
@@ -149,16 +164,25 @@ def _check_labels(model: Classifier, labelled: Labelled) -> None:
         raise UserError(what, where="report.labelled", remedy="give each text one label, or train with several")
 
 
-def _given(model: Classifier, num_labels: int, texts: Sequence[str]) -> Given:
-    """Returns what the classifier gives; labels that it does not know, behind its own, have the probability 0."""
-    logits, unknown = model.logits(texts), num_labels - len(model.labels)
-    turn = sigmoid if model.several else softmax
-    before, after = (np.pad(turn(logits / by), ((0, 0), (0, unknown))) for by in (1.0, model.temperature))
+def _given(model: Classifier, texts: Texts, truth: Flags) -> Given:
+    """Returns what the classifier gives; labels that it does not know, behind its own, have the probability 0.
+
+    A run's own held-out texts are those that the temperature of the model was found on, so that each half of them is
+    divided by the temperature of the other half.
+    """
+    logits, known = model.logits(texts.labelled.texts), len(model.labels)
+    turn, unknown = sigmoid if model.several else softmax, truth.shape[1] - known
+    fitted = None
+    if texts.trained_on is None:
+        fitted = crossfit(logits, truth[:, :known], texts.documents, several=model.several)
+    divisors = (1.0, fitted.by_text() if fitted else model.temperature)
+    before, after = (np.pad(turn(logits / by), ((0, 0), (0, unknown))) for by in divisors)
+    temperatures = fitted.temperatures if fitted else ()
     if model.several:
-        return Given(after >= _THRESHOLD, before, after)
+        return Given(after >= _THRESHOLD, before, after, temperatures)
     flags = np.zeros(after.shape, np.bool_)
-    flags[np.arange(len(texts)), after.argmax(axis=1)] = True
-    return Given(flags, before, after)
+    flags[np.arange(len(logits)), after.argmax(axis=1)] = True
+    return Given(flags, before, after, temperatures)
 
 
 def _wrong(texts: Texts, names: Sequence[str], truth: Flags, tuned: Given) -> list[WrongText]:

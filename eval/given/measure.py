@@ -25,11 +25,13 @@ from eval.given.pairs import read_pairs
 from eval.given.rows import HELD_OUT_SPLIT
 from eval.given.searched import SearchedFor, SearchFigures, measure_search
 from eval.given.systems import CLASSIFIER, CROSS_ENCODER, TunedModel, systems_of_documents, systems_of_passages
+from eval.given.trained import TrainedTexts, split_of_file, told
 from eval.report import HELD_OUT
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import read_corpus
 from eval.significance import Bootstrap
 from eval.similarity.figures import BASE, TUNED, SimilarityFigures
+from eval.similarity.file import similarity_of_file
 from eval.similarity.measure import SIMILARITY, PairScores, cosines, measure_similarity, probabilities
 from eval.sweeps.measuring import clusters_of
 from eval.synthetic import held_out_queries
@@ -102,18 +104,16 @@ class Measurement:
 
     def similarity(self) -> dict[str, SimilarityFigures]:
         """Measures graded pairs: held-out ones, and those of a file."""
-        sets = {HELD_OUT: HELD_OUT_SPLIT} if self.examples.form() is Form.graded else {}
-        folders = {HELD_OUT: self.examples} if sets else {}
-        if SIMILARITY in self.inputs:
-            sets[SIMILARITY], folders[SIMILARITY] = "", ExamplesFolder(self.inputs[SIMILARITY])
-        if not sets:
+        is_graded = self.examples.form() is Form.graded
+        if not is_graded and SIMILARITY not in self.inputs:
             return {}
-        scorers, limit = self._pair_scores(), self.config.max_held_out
+        scorers, limit, measured = self._pair_scores(), self.config.max_held_out, dict[str, SimilarityFigures | None]()
         self.place.console.step("report", "comparing scores with grades")
-        measured = {
-            name: measure_similarity(folders[name], split, scorers, limit, self.bootstrap)
-            for name, split in sets.items()
-        }
+        if is_graded:
+            of_run = (self.examples, HELD_OUT_SPLIT)
+            measured[HELD_OUT] = measure_similarity(*of_run, scorers, limit, self.bootstrap)
+        if SIMILARITY in self.inputs:
+            measured[SIMILARITY] = similarity_of_file(self.config, self.inputs, scorers, self.place)
         return {name: figures for name, figures in measured.items() if figures}
 
     def classification(self) -> dict[str, ClassificationFigures]:
@@ -123,7 +123,10 @@ class Measurement:
         limit = self.config.max_held_out
         sets = {HELD_OUT: held_out_texts(self.examples, limit)}
         if LABELLED in self.inputs:
-            sets[LABELLED] = read_texts(ExamplesFolder(self.inputs[LABELLED]), "", limit)
+            file, seen = ExamplesFolder(self.inputs[LABELLED]), TrainedTexts(self.inputs["examples"])
+            sets[LABELLED] = read_texts(file, split_of_file(file), limit, seen)
+            if warning := told(seen.left_out, f"report.{LABELLED}"):
+                self.place.console.warn(warning)
         trained, base = trained_texts(self.examples), self.encoders[BASE]
         model = load_classifier(self.model.folder, self.config.encoder.max_tokens, self.place)
         self.place.console.step("report", "naming the labels of texts")

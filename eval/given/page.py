@@ -19,6 +19,7 @@ from eval.given.searched import METRICS, SearchedSystem, SearchFigures
 from eval.given.words import METRIC_NAMES, RULES, count, findings, headline, lead, system_name
 from eval.page.reranking import rerank_parts
 from eval.page.similarity import level, similarity_parts
+from eval.report import HELD_OUT
 from eval.retrieval.metrics import HEADLINE
 from eval.significance import DifferenceFigures
 from eval.sweeps.page import render
@@ -75,6 +76,7 @@ class ClassificationPart:
     reliability: Markup
     calibration: Sequence[Row]
     temperature: str
+    note: str
     wrong: Sequence[WrongText]
 
 
@@ -150,9 +152,19 @@ def _classification(figures: ClassificationFigures, name: str) -> Classification
         confusions=_confusions(figures),
         reliability=reliability(figures.calibration),
         calibration=calibrations,
-        temperature=f"{figures.temperature:.3g}",
+        temperature=" and ".join(f"{each:.3g}" for each in figures.temperatures or (figures.temperature,)),
+        note=_note(figures, name),
         wrong=figures.wrong,
     )
+
+
+def _note(figures: ClassificationFigures, name: str) -> str:
+    """Says where the temperature was found, and whether it flatters."""
+    if figures.temperatures:
+        return "Each half of the texts has the temperature that was found on the other half."
+    if name == HELD_OUT:
+        return "The temperature was found on these texts, of which there are too few to halve them, and flatters."
+    return "The temperature was found on held-out texts of the run."
 
 
 def _metric_name(metric: str, *, several: bool) -> str:

@@ -98,7 +98,10 @@ def count(figures: SearchFigures | ClassificationFigures, name: str) -> str:
     of = f" of {figures.of:,}" if figures.of > number else ""
     if name == HELD_OUT:
         return f"{number:,}{of} held-out {kind}"
-    return f"{number:,}{of} judged {kind} of {name}" if kind == "queries" else f"{number:,}{of} {kind} of the file"
+    if isinstance(figures, SearchFigures):
+        return f"{number:,}{of} judged {kind} of {name}"
+    left_out = f" ({figures.trained_on:,} more were trained on)" if figures.trained_on else ""
+    return f"{number:,}{of} {kind} of the file{left_out}"
 
 
 def tuned_system(figures: SearchFigures) -> str:

@@ -36,7 +36,8 @@ def pairs_of(figures: SimilarityFigures, name: str) -> str:
     of = f" of {figures.of:,}" if figures.of > figures.pairs else ""
     if name == HELD_OUT:
         return f"{figures.pairs:,}{of} held-out graded pairs"
-    return f"{figures.pairs:,}{of} graded pairs of the file"
+    left_out = f" ({figures.trained_on:,} more share a text with training)" if figures.trained_on else ""
+    return f"{figures.pairs:,}{of} graded pairs of the file{left_out}"
 
 
 def level(value: float, ci95: tuple[float, float]) -> str:

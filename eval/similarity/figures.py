@@ -42,6 +42,8 @@ class SimilarityFigures:
     """Their 95 % intervals."""
     difference: Mapping[str, DifferenceFigures]
     """Tuned minus base by correlation, on the same resamples."""
+    trained_on: int = 0
+    """The number of further pairs that were left out, since a text of them was trained on."""
 
 
 def similarity_figures(

@@ -9,6 +9,7 @@ prefixes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,7 @@ from eval.similarity.figures import SimilarityFigures, shared_text_clusters, sim
 if TYPE_CHECKING:
     from engine.search.cross_encoder import CrossEncoder
     from engine.search.encoder import Encoder
+    from eval.given.trained import TrainedTexts
 
 SIMILARITY = "similarity"
 """The name under which a step finds the graded pairs of a file, after the setting `report.similarity`."""
@@ -31,7 +33,13 @@ PairScores = Callable[[Sequence[str], Sequence[str]], Floats]
 
 
 def measure_similarity(
-    folder: ExamplesFolder, split: str, scorers: Mapping[str, PairScores], limit: int, bootstrap: Bootstrap
+    folder: ExamplesFolder,
+    split: str,
+    scorers: Mapping[str, PairScores],
+    limit: int,
+    bootstrap: Bootstrap,
+    *,
+    trained: TrainedTexts | None = None,
 ) -> SimilarityFigures | None:
     """Scores graded pairs with each model; None where there are no pairs.
 
@@ -41,14 +49,16 @@ def measure_similarity(
         scorers: of base and tuned.
         limit: most pairs to take; 0: all of them.
         bootstrap: how resamples are drawn.
+        trained: what was trained on, which pairs of a file may have in common; None of held-out pairs.
     """
-    table, total = draw_examples(folder, [QUERY, PASSAGE, SCORE], split, limit)
+    table, total = draw_examples(folder, [QUERY, PASSAGE, SCORE], split, limit, trained.unseen if trained else None)
     if not len(table):
         return None
     firsts, seconds = table[QUERY].to_pylist(), table[PASSAGE].to_pylist()
     grades = table[SCORE].to_numpy().astype(np.float64)
     scores = {name: score(firsts, seconds) for name, score in scorers.items()}
-    return similarity_figures(grades, scores, shared_text_clusters(firsts, seconds), bootstrap, total)
+    figures = similarity_figures(grades, scores, shared_text_clusters(firsts, seconds), bootstrap, total)
+    return replace(figures, trained_on=trained.left_out if trained else 0)
 
 
 def cosines(encoder: Encoder) -> PairScores:

@@ -82,3 +82,14 @@ def test_a_query_that_is_held_out_is_not_trained_on_with_another_passage(split: 
     expected = [number in held_out and not out for number, out in zip(asked, drawn.held_out, strict=True)]
     assert drawn.leaks.tolist() == expected
     assert any(expected)
+
+
+def test_no_held_out_passage_is_the_negative_of_a_training_row() -> None:
+    hashes, passages = RowHashes(), [f"passage {row}" for row in range(200)]
+    for row, passage in enumerate(passages):
+        negative = passages[(row + 1) % 200].upper() if row % 2 else f" {passages[(row + 1) % 200]}"
+        hashes.add(Example({}, "", "", "", (passage,), f"query {row}", negative))
+    drawn = hashes.sides(0, 0.3)
+    assert drawn.held_out.any()
+    is_same = np.arange(200) % 2 == 0  # what differs in case is another text
+    assert np.array_equal(drawn.leaks, np.roll(drawn.held_out, -1) & ~drawn.held_out & is_same)

@@ -15,6 +15,8 @@ from engine.errors import UserError
 from engine.given import rows as rows_module
 from engine.given.config import GivenConfig
 from engine.given.step import read_given
+from engine.storage.store import StepRecord, finish
+from engine.storage.typed import to_json_values
 from tests.support.places import printed, quiet_place
 
 
@@ -166,3 +168,22 @@ def test_beside_generated_examples_only_pairs_will_do(tmp_path: Path) -> None:
 def test_a_person_is_told_where_nothing_is_held_out(tmp_path: Path) -> None:
     _, _, said = read(tmp_path, jsonl(tmp_path, PAIRS[:3]))
     assert "no example is held out" in said
+
+
+def test_a_classifier_with_one_label_is_not_measured_on_texts_with_several(tmp_path: Path) -> None:
+    """Unless what it is trained on has several too."""
+    file = jsonl(tmp_path, [{"text": "a", "labels": ["x", "y"]}, {"text": "b", "labels": ["x"]}], "file.jsonl")
+    one = jsonl(tmp_path, [{"text": f"t{n}", "labels": ["x", "y"][n % 2]} for n in range(9)], "one.jsonl")
+    settings = GivenConfig(str(file), Form.labelled, validation_share=0.0, one_label=True, key="report.labelled")
+    for path, is_refused in ((one, True), (file, False)):
+        examples, output = tmp_path / f"{path.stem}-examples", tmp_path / f"{path.stem}-out"
+        for folder in (examples, output):
+            folder.mkdir()
+        record = read_given(GivenConfig(str(path), validation_share=0.0), {}, examples, quiet_place(tmp_path))
+        finish(examples, StepRecord("examples", "f", {}, {}, 0.0, 0, to_json_values(record)))
+        if not is_refused:
+            assert read_given(settings, {"examples": examples}, output, quiet_place(tmp_path)).not_one_label == 1
+            continue
+        with pytest.raises(UserError, match="1 texts have no label or several") as caught:
+            read_given(settings, {"examples": examples}, output, quiet_place(tmp_path))
+        assert caught.value.where == f"report.labelled={file}"

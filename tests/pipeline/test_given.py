@@ -104,6 +104,10 @@ def test_conditions_label_generated_texts() -> None:
         (["experiment=train", "examples.weight=0.5"], "the run does not have both"),
         (["experiment=train", "model.num_hard_negatives=2"], "hard negatives are mined from documents"),
         (
+            ["experiment=train", "model.teacher.by=fused", "model.teacher.better_positive=true"],
+            "model.teacher.by=fused: a teacher scores passages of documents, and the run has none",
+        ),
+        (
             ["experiment=train", "model.validation.queries=both", "model.validation.judged=x"],
             "model.validation.queries=both: judged queries are searched among documents, and the run has none",
         ),
@@ -142,3 +146,37 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
 def test_labels_and_weights_need_what_they_are_of(overrides: list[str], what: str) -> None:
     with pytest.raises(UserError, match=what):
         wanted_steps(composed(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [
+        (["model.loss=cosine"], "model.loss=cosine"),
+        (["model.family=classifier"], "model.family=classifier"),
+        (["examples.columns.query=nothing"], "examples.columns.query=nothing"),
+    ],
+)
+def test_what_the_first_rows_tell_is_refused_before_anything_is_made(
+    pairs: Path, tmp_path: Path, overrides: list[str], where: str
+) -> None:
+    runs = tmp_path / "runs"
+    settings = ["experiment=train", f"examples.path={pairs}", "tracking=off", f"runs_dir={runs}", *overrides]
+    with pytest.raises(UserError) as caught:
+        run(*load_config(settings))
+    assert caught.value.where == where
+    assert not runs.exists()
+
+
+def test_a_training_on_nothing_says_which_key_is_missing() -> None:
+    with pytest.raises(UserError) as caught:
+        wanted_steps(composed("experiment=train"))
+    assert caught.value.where == "examples.path=''"
+    assert caught.value.remedy.startswith("set examples.path=FILE")
+
+
+def test_a_file_of_labels_is_like_the_examples_that_a_classifier_is_trained_on() -> None:
+    common = ["experiment=train", f"examples.path={SENTIMENT}", "model=classifier", f"report.labelled={SENTIMENT}"]
+    made = by_entry(composed(*common))
+    assert made["given/labelled/examples"].inputs == (made["examples"],)
+    several = by_entry(composed(*common, "model.loss=binary_cross_entropy"))
+    assert several["given/labelled/examples"].inputs == ()

@@ -8,14 +8,19 @@ from typing import Any
 
 import pytest
 
+from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
 from engine.pipeline.config import RunConfig, last_noun, nouns_of
-from engine.pipeline.reported import measured_files
+from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.steps import steps
 from engine.run import wanted_steps
+from engine.runtime.step import Step
 from engine.task.config import AttributeConfig, TaskConfig
 from eval.config import ReportConfig
+from eval.given.config import GivenReportConfig
+from eval.given.step import report_given
+from tests.support.models import write_cross_encoder
 from training.config import Family, ModelConfig
 
 TASK = TaskConfig(prompt="{{ passage.text }}", attributes={"tone": AttributeConfig(values=["glad", "sad"])})
@@ -102,3 +107,27 @@ def test_a_training_on_given_examples_ends_with_a_report(tmp_path: Path) -> None
     config = RunConfig(examples=replace(ExamplesConfig(), path=str(file)), report=ReportConfig(benchmark=""))
     assert [step.noun for step in steps(config)] == ["examples", "model", "report"]
     assert wanted_steps(config)[-1].function.__module__ == "eval.given.step"
+
+
+def test_a_cross_encoder_orders_what_the_retriever_of_its_training_finds(tmp_path: Path) -> None:
+    """Not what its own base finds, which makes no vectors for search; an encoder that the report names stays."""
+    plain = write_cross_encoder(tmp_path)
+
+    def first_stage(*overrides: str) -> str:
+        common = ["experiment=adapt", "collection=x", "samples=fake", "model=cross_encoder", f"model.base={plain}"]
+        config, _ = load_config([*common, *overrides])
+        report = report_of_examples(config, (), Step("model", report_given, None), []).config
+        assert isinstance(report, GivenReportConfig)
+        return report.report.encoder.model
+
+    assert first_stage() == "bundled:all-minilm-l6-v2"
+    assert first_stage("model.retriever.model=somewhere") == "somewhere"
+    assert first_stage("report.encoder.model=elsewhere") == "elsewhere"
+
+
+@pytest.mark.parametrize("experiment", ["chunk_size", "learning_curve"])
+def test_a_sweep_refuses_files_that_it_would_not_measure(experiment: str) -> None:
+    config, _ = load_config([f"experiment={experiment}", "collection=x", "samples=fake", "report.similarity=x.csv"])
+    with pytest.raises(UserError) as caught:
+        steps(config)
+    assert caught.value.where == "report.similarity=x.csv"

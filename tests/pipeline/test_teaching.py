@@ -23,7 +23,9 @@ from engine.search.pooling import Pooling
 from engine.storage.store import NOUNS
 from tests.support.command_line import CommandLineHere, FinishedRun
 from tests.support.models import write_cross_encoder, write_tiny_model
-from training.config import Family, Loss, ModelConfig
+from training.config import Family, ModelConfig
+from training.losses.settings import Loss
+from training.retriever import retriever_of
 
 BETTER = "model.teacher.better_positive=true"
 
@@ -103,6 +105,8 @@ def test_the_cross_encoder_is_trained_as_the_model_but_for_what_is_said(corpus: 
     trained = reading_model(config.model)
     assert (trained.family, trained.loss) == (Family.cross_encoder, Loss.auto)
     assert (trained.epochs, trained.learning_rate, trained.base) == (2, 2e-5, config.model.base)
+    assert trained.retriever.model == config.model.base
+    assert retriever_of(trained).max_tokens == config.model.max_tokens
     assert not trained.teacher.is_there
 
 
@@ -110,6 +114,7 @@ def test_the_cross_encoder_is_trained_whatever_the_model_alone_can_have(corpus: 
     by = ("model.teacher.by=cross_encoder", BETTER)
     apart = composed(corpus, *by, "model.pooling=cls", "model.lora.rank=4", "model.lora.merge=false")
     trained = reading_model(apart.model)
+    assert retriever_of(trained).pooling is Pooling.cls, "what mines reads as the model does"
     assert (trained.pooling, trained.lora) == (Pooling.auto, replace(apart.model.lora, merge=True))
     adapter = composed(corpus, *by, "model=adapter").model
     assert adapter.learning_rate > reading_model(adapter).learning_rate == ModelConfig.learning_rate
@@ -123,6 +128,10 @@ def test_the_cross_encoder_is_trained_whatever_the_model_alone_can_have(corpus: 
         (["model.family=cross_encoder", "model.num_hard_negatives=3"], "model.teacher.mask_false_negatives"),
         (["model.loss=triplet", "model.num_hard_negatives=1"], "model.teacher.mask_false_negatives"),
         (["model.family=classifier"], "model.teacher.by=fused"),
+        (
+            ["model.family=cross_encoder", "model.num_hard_negatives=3", BETTER],
+            "model.teacher.better_positive",
+        ),
     ],
 )
 def test_a_teacher_of_rows_that_have_no_use_for_it_is_refused(corpus: Path, overrides: list[str], where: str) -> None:
@@ -228,3 +237,11 @@ def test_likelihoods_are_planned_answered_and_found_again(
     again = synthmill.run(*arguments, *asks, "model.teacher.better_margin=1")
     assert "to generate" not in again.stdout
     assert again.stdout.count("unchanged:") == 8
+
+
+def test_a_base_that_was_not_made_for_search_finds_no_candidates(corpus: Path, tmp_path: Path) -> None:
+    plain = write_cross_encoder(tmp_path)
+    config = composed(corpus, "model.teacher.by=fused", BETTER, f"model.base={plain}")
+    assert candidates_config(config).encoder.model == "bundled:all-minilm-l6-v2"
+    named = composed(corpus, "model.teacher.by=fused", BETTER, f"model.retriever.model={tmp_path}")
+    assert candidates_config(named).encoder.model == str(tmp_path)

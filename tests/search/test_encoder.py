@@ -16,6 +16,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast
 
+from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.models.resolve import resolve_model
 from engine.runtime.identity import identity_of
@@ -23,7 +24,9 @@ from engine.runtime.place import Place
 from engine.search import encoder as encoder_module
 from engine.search.dense import DenseIndex
 from engine.search.encoder import Encoder, EncoderConfig, encoding_device, load_encoder
+from engine.search.pooling import Pooling
 from engine.search.usage import Similarity, Usage
+from eval.systems import tuned_encoder
 from tests.support.models import write_roberta
 from tests.support.paths import ROOT
 from tests.support.places import NoEngines, printed, quiet_place
@@ -250,3 +253,22 @@ def test_a_query_has_the_same_vector_alone_and_in_a_short_list(precision: str) -
         np.array_equal(encoder.encode_queries([text])[0], vector) for text, vector in zip(TEXTS, vectors, strict=True)
     )
     assert encoder.encode_queries([]).shape == (0, encoder.dim)
+
+
+def test_a_base_is_read_with_the_pooling_that_is_asked_for(tmp_path: Path) -> None:
+    """The first token's vector in place of the mean, and each in the cache by itself."""
+    base = write_base(tmp_path / "base")
+    config = EncoderConfig(str(base), "", "", 32, "fp32")
+    by_mean, by_first = (replace(config, pooling=pooling) for pooling in (Pooling.mean, Pooling.cls))
+    text = ["word1 word2 word3"]
+    plain, mean, first = (Encoder(each, device="cpu").encode_passages(text) for each in (config, by_mean, by_first))
+    assert np.array_equal(plain, mean)
+    assert not np.allclose(mean, first, atol=1e-3)
+    assert identity_of(by_mean) != identity_of(by_first)
+
+
+def test_the_encoders_of_a_run_follow_the_pooling_of_its_base() -> None:
+    config, _ = load_config(["experiment=adapt", "collection=x", "samples=fake", "model.pooling=cls"])
+    encoders = (config.report.encoder, config.examples.encoder, config.demonstrations.encoder)
+    assert {encoder.pooling for encoder in encoders} == {Pooling.cls}
+    assert tuned_encoder(config.report.encoder, Path("tuned")).pooling is Pooling.auto, "its folder says it"

@@ -326,3 +326,22 @@ def test_the_store_remembers_each_run_that_links_into_it_once(tmp_path: Path) ->
     (tmp_path / "store" / "runs" / ".left.1.tmp").symlink_to("by a kill")
     shutil.rmtree(runs[1])
     assert sorted(remembered_runs(tmp_path / "store").values()) == sorted(runs), "those that are gone as well"
+
+
+def test_a_run_that_is_refused_leaves_no_lock_and_one_that_began_keeps_it(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "one"
+    lock = run.parent / ".one.lock"
+    with hold_run(run):  # and refused before it begins
+        assert lock.exists()
+    assert list(run.parent.iterdir()) == []
+    with hold_run(run):
+        begin_run(run, "")
+    assert lock.exists()
+
+
+def test_a_training_on_given_examples_says_that_it_has_no_documents(tmp_path: Path) -> None:
+    begin_run(tmp_path, "")
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples" / "_DONE").write_text("")
+    with pytest.raises(UserError, match="is a training on given examples alone, and such a run has no documents"):
+        require(str(tmp_path), "documents", "model")

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.forms import Form, given_schema
 from tests.support.training import make_config, make_job, write_base
-from training.config import Loss
 from training.labels import HeldOut, Labels
+from training.losses.settings import Loss
 from training.workers.job import TrainingJob
 
 PAIRS = pa.table(

@@ -17,7 +17,8 @@ from typing import Any
 
 from engine.runtime.cluster import ClusterConfig, start_ray
 from tests.support.training import make_config, train
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
+from training.losses.settings import Loss
 from training.workers import launch, worker
 
 CHECKPOINT_STEPS = 10

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.training import WORDS, load, make_config
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
+from training.losses.settings import Loss
 
 if TYPE_CHECKING:
     import torch

@@ -21,8 +21,9 @@ from engine.runtime.cluster import ClusterConfig
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
 from training.labels import Labels
+from training.losses.settings import Loss
 from training.step import train_model
 from training.workers.job import Figures, Measured, TrainingJob
 

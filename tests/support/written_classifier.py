@@ -36,3 +36,9 @@ def texts_with(labels: Sequence[Sequence[str]], *, last: str = "") -> Texts:
     """The first texts of six with these labels; the fifth may be another one."""
     texts = [*_TEXTS[:4], last or "e", "f"][: len(labels)]
     return Texts(Labelled(texts, labels), _DOCUMENTS[: len(labels)], 60)
+
+
+def many_texts(labels: Sequence[Sequence[str]], *, trained_on: int | None = None) -> Texts:
+    """As many texts as there are labels, each of a document of its own."""
+    names = [f"text {number}" for number in range(len(labels))]
+    return Texts(Labelled(names, labels), names, len(names), trained_on)

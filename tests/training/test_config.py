@@ -13,8 +13,11 @@ from engine.errors import UserError
 from engine.runtime.identity import identity_of
 from engine.search.pooling import Pooling
 from tests.support.training import make_config, with_settings
-from training.config import SCORERS, Family, Loss, ModelConfig
+from training.config import SCORERS, ClassWeights, Family, ModelConfig
 from training.families.lora import LoraConfig
+from training.losses.settings import Loss
+from training.negative_settings import RetrieverConfig
+from training.validation.config import ValidationConfig
 
 
 @pytest.mark.parametrize(
@@ -101,3 +104,31 @@ def test_what_is_made_of_a_base_counts(base: Path) -> None:
     identities = [json.dumps(identity_of(make_config(base, **settings))) for settings in made]
     assert len(set(identities)) == len(made)
     assert {Family.cross_encoder, Family.classifier} == SCORERS
+
+
+ONLY_OF_ENCODERS: dict[str, Any] = {
+    "validation": ValidationConfig(every=3),
+    "margin": 0.7,
+    "guide": "nowhere",
+    "teacher_temperature": 0.5,
+    "hard_negative_margin": 0.5,
+    "retriever": RetrieverConfig("nowhere"),
+}
+
+
+@pytest.mark.parametrize("family", sorted(SCORERS, key=lambda family: family.value))
+def test_the_identity_of_a_scorer_has_nothing_that_does_not_reach_it(base: Path, family: Family) -> None:
+    plain = identity_of(make_config(base, family=family))
+    for name, value in ONLY_OF_ENCODERS.items():
+        assert identity_of(make_config(base, family=family, **{name: value})) == plain, name
+    assert identity_of(make_config(base, family=family, epochs=9)) != plain
+
+
+def test_negatives_count_by_how_they_are_mined(base: Path, tmp_path: Path) -> None:
+    mining = {"family": Family.cross_encoder, "num_hard_negatives": 1}
+    plain = identity_of(make_config(base, **mining))
+    other = with_settings(base, tmp_path / "other", prompts={"query": "q: "})
+    assert identity_of(make_config(base, **mining, retriever=RetrieverConfig(str(other)))) != plain
+    assert identity_of(make_config(base, **mining, hard_negative_margin=0.5)) != plain
+    assert identity_of(make_config(base, **mining, class_weights=ClassWeights.balanced)) == plain
+    assert identity_of(make_config(base, class_weights=ClassWeights.balanced)) == identity_of(make_config(base))

@@ -31,7 +31,8 @@ from tests.support.training import (
     train_on,
 )
 from tests.support.waiting import PATIENCE_SECONDS
-from training.config import Family, Loss
+from training.config import Family
+from training.losses.settings import Loss
 from training.workers import launch, worker
 
 

@@ -13,8 +13,9 @@ import pytest
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import Form, given_schema
 from engine.errors import UserError
-from training.config import ClassWeights, Family, Loss, ModelConfig
+from training.config import ClassWeights, Family, ModelConfig
 from training.labels import HeldOut, read_labelled
+from training.losses.settings import Loss
 
 
 def labelled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from engine.text.hashes import text_hashes
 from tests.support.training import make_config as make_config_for
 from tests.support.training import make_passages, make_place, write_documents, write_examples
 from training.config import ModelConfig
-from training.negatives import NO_NEGATIVES, Candidates, choose_negatives, free_passages, mine_negatives
+from training.negatives import (
+    NO_NEGATIVES,
+    Candidates,
+    Negatives,
+    Never,
+    choose_negatives,
+    free_passages,
+    mine_negatives,
+)
+from training.retriever import retriever_of
 from training.rows import read_rows
 
 
@@ -38,6 +48,17 @@ def make_candidates(**changes: Any) -> Candidates:
 
 def make_config(**changes: Any) -> ModelConfig:
     return ModelConfig(seed=0, **changes)
+
+
+def mined(config: ModelConfig, rows: pa.Table, documents: Path, held_out: Collection[str], place: Path) -> Negatives:
+    """What the base of a config finds in a documents folder."""
+    folder = DocumentsFolder(documents)
+    return mine_negatives(config, retriever_of(config), rows, folder, make_place(place), never=Never(held_out))
+
+
+def texts_of(negatives: Negatives) -> list[list[str]]:
+    """The negatives of each row."""
+    return [list(texts) for texts in zip(*(c.to_pylist() for c in negatives.columns().values()), strict=True)]
 
 
 def test_neither_the_own_document_nor_a_likely_answer_is_taken() -> None:
@@ -81,15 +102,28 @@ def test_more_negatives_than_results_are_filled() -> None:
 
 def test_mined_negatives_are_passages_of_other_documents(base: Path, tmp_path: Path) -> None:
     rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
-    documents = DocumentsFolder(write_documents(tmp_path / "documents", documents=10))
-    config = make_config_for(base, num_hard_negatives=2)
-    mined = mine_negatives(config, rows, documents, frozenset(), make_place(tmp_path))
-    text_of = {f"d{number}": text for number, text in enumerate(make_passages(10))}
-    assert [len(documents) for documents in mined.documents] == [2] * 19
-    for document, negatives, texts in zip(rows["document_id"].to_pylist(), mined.documents, mined.texts, strict=True):
-        assert document not in negatives
-        assert texts == [text_of[negative] for negative in negatives]
-    assert mined.columns()["negative_1"].to_pylist() == [texts[1] for texts in mined.texts]
+    documents = write_documents(tmp_path / "documents", documents=10)
+    found = mined(make_config_for(base, num_hard_negatives=2), rows, documents, frozenset(), tmp_path)
+    document_of = {text: f"d{number}" for number, text in enumerate(make_passages(10))}
+    assert found.documents.shape == found.numbers.shape == (19, 2)
+    for document, held_by, texts in zip(rows["document_id"].to_pylist(), found.documents, texts_of(found), strict=True):
+        assert document not in {document_of[text] for text in texts}
+        assert held_by.tolist() == text_hashes([document_of[text] for text in texts]).tolist()
+    column = found.columns()["negative_1"]
+    assert column.type == pa.dictionary(pa.int32(), pa.large_string()), "a text that many rows have is held once"
+    assert len(column.dictionary) <= 10
+
+
+def test_what_a_teacher_takes_for_an_answer_is_neither_mined_nor_drawn() -> None:
+    hashes = text_hashes([f"text {number}" for number in range(6)])
+    answers = np.array([[hashes[3], hashes[5], 0]], np.uint64)
+    candidates = make_candidates(hashes=hashes, answers=answers)
+    config = make_config(num_hard_negatives=2, hard_negative_last_rank=5, hard_negative_margin=0.9)
+    chosen, num_random = choose_negatives(config, candidates)
+    assert (chosen[0, 0], num_random) == (4, 1), "text 3 is an answer, and after text 4 only the random one is left"
+    assert chosen[0, 1] in {2, 4}
+    every = make_candidates(hashes=hashes, answers=hashes[None, 2:])
+    assert choose_negatives(config, every)[1] == 2, "where all texts are answers, some are drawn all the same"
 
 
 def test_passages_that_are_not_free_are_neither_mined_nor_drawn() -> None:
@@ -111,17 +145,17 @@ def test_nothing_of_held_out_documents_is_a_negative(base: Path, tmp_path: Path)
     rows = rows.filter(pc.is_in(rows["document_id"], pa.array([f"d{number}" for number in range(5, 10)])))
     config = make_config_for(base, num_hard_negatives=3, hard_negative_margin=1.0)
     held_out = [f"d{number}" for number in range(5)]
-    mined = mine_negatives(config, rows, DocumentsFolder(folder), held_out, make_place(tmp_path))
-    assert {document for documents in mined.documents for document in documents} == {"d5", "d6", "d7", "d8"}
-    assert all(passages[0] not in text for texts in mined.texts for text in texts)
+    found = mined(config, rows, folder, held_out, tmp_path)
+    assert set(found.documents.ravel().tolist()) == set(text_hashes(["d5", "d6", "d7", "d8"]).tolist())
+    assert all(passages[0] not in text for texts in texts_of(found) for text in texts)
 
 
 def test_too_few_documents_beside_the_held_out_ones_are_refused(base: Path, tmp_path: Path) -> None:
     rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
-    documents = DocumentsFolder(write_documents(tmp_path / "documents", documents=10))
+    documents = write_documents(tmp_path / "documents", documents=10)
     held_out = [f"d{number}" for number in range(9)]
     with pytest.raises(UserError, match="9 held-out") as caught:
-        mine_negatives(make_config_for(base, num_hard_negatives=1), rows, documents, held_out, make_place(tmp_path))
+        mined(make_config_for(base, num_hard_negatives=1), rows, documents, held_out, tmp_path)
     assert caught.value.where == "model.num_hard_negatives"
 
 
@@ -140,10 +174,14 @@ def test_a_text_is_no_negative_of_a_document_that_holds_it_under_another_id(base
     ]
     pq.write_table(pa.Table.from_pylist([*copies, *table.to_pylist()], table.schema), folder / "passages.parquet")
     config = make_config_for(base, num_hard_negatives=4, hard_negative_margin=1.0, hard_negative_last_rank=3)
-    mined = mine_negatives(config, rows, DocumentsFolder(folder), frozenset(), make_place(tmp_path))
-    for positive, texts in zip(rows["passage"].to_pylist(), mined.texts, strict=True):
+    found = mined(config, rows, folder, frozenset(), tmp_path)
+    for positive, texts in zip(rows["passage"].to_pylist(), texts_of(found), strict=True):
         assert positive not in texts
-    assert mined.num_random > 0
+    assert found.num_random > 0
+    name_of = {text: number for number, text in enumerate(make_passages(10))}
+    both = [text_hashes([f"d{name_of[text]}", f"copy of d{name_of[text]}"]).tolist() for text in texts_of(found)[0]]
+    holders = [name for names in both for name in names]
+    assert sorted(found.documents[0].tolist()) == sorted(holders), "all documents that hold a negative"
 
 
 def test_a_document_that_holds_every_text_has_no_negative(base: Path, tmp_path: Path) -> None:
@@ -154,13 +192,7 @@ def test_a_document_that_holds_every_text_has_no_negative(base: Path, tmp_path: 
     pq.write_table(table.set_column(table.schema.get_field_index("text"), "text", [same]), folder / "passages.parquet")
     rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=2)))
     with pytest.raises(UserError, match="no other text is left"):
-        mine_negatives(
-            make_config_for(base, num_hard_negatives=1),
-            rows,
-            DocumentsFolder(folder),
-            frozenset(),
-            make_place(tmp_path),
-        )
+        mined(make_config_for(base, num_hard_negatives=1), rows, folder, frozenset(), tmp_path)
 
 
 def test_passages_that_are_a_title_alone_are_told_apart_by_it() -> None:

@@ -13,8 +13,9 @@ from engine.artifacts.forms import Form
 from engine.runtime.place import Place
 from tests.support.families import write_labelled
 from tests.support.training import make_passages, write_given
-from training.batches.plan import RowKeys
-from training.config import Family, Loss, ModelConfig
+from training.batches.keys import RowKeys
+from training.config import Family, ModelConfig
+from training.losses.settings import Loss
 from training.negatives import NO_NEGATIVES
 from training.prepared import TrainingRows, read_training_rows
 
@@ -47,7 +48,7 @@ def test_texts_are_denoised_and_the_choice_between_ranking_losses_is_the_workers
 
 @pytest.mark.parametrize(("own", "given"), [([], Form.pairs), (["negative"], Form.triplets)])
 def test_an_iteration_compares_mined_negatives_alone(own: list[str], given: Form) -> None:
-    """Not those of the examples, nor what a teacher takes for answers, which are the same in each iteration."""
+    """Not those of the examples, nor candidates of a teacher, which are the same in each iteration."""
     rows = pa.table({name: ["a", "b"] for name in ["query", "passage", *own]})
     mined = np.array([[1, 2], [3, 4]], np.uint64)
     around = [np.full((2, len(own)), 9, np.uint64), mined, np.array([[0], [7]], np.uint64)]

@@ -8,7 +8,8 @@ import pytest
 
 from engine.artifacts.forms import Form
 from engine.errors import UserError
-from training.config import Family, Loss, ModelConfig
+from training.config import Family, ModelConfig
+from training.losses.settings import Loss
 from training.requirements import check_examples, check_generated
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,8 +16,9 @@ from engine.errors import UserError
 from engine.text.hashes import text_hashes
 from tests.support.training import write_examples, write_given
 from training.batches.plan import fitting_batch_size, plan_batches
-from training.config import Family, Loss
+from training.config import Family
 from training.losses.combinations import meant_loss
+from training.losses.settings import Loss
 from training.negatives import NO_NEGATIVES, Negatives
 from training.rows import columns_for_training, held_out_documents, read_rows, row_keys
 
@@ -33,7 +35,16 @@ WITH_CANDIDATES = (
     .append_column("teacher_scores", pa.array([[1.0, 0.5], [2.0, 3.0]]))
     .append_column("candidate_0", ROWS["passage"])
 )
-MINED = Negatives(texts=[["a", "b"], ["c", "d"]], documents=[["d1", "d2"], ["d3", "d4"]], num_random=0)
+
+
+def negatives(texts: list[str], numbers: list[list[int]], documents: list[list[str]]) -> Negatives:
+    """Negatives of rows, and the documents that hold them."""
+    hashes = np.array([text_hashes(names) for names in documents], np.uint64)
+    return Negatives(pa.array(texts, pa.large_string()), np.array(numbers), hashes, 0)
+
+
+MINED_DOCUMENTS = [["d1", "d2"], ["d3", "d4"]]
+MINED = negatives(["a", "b", "c", "d"], [[0, 1], [2, 3]], MINED_DOCUMENTS)
 
 
 def test_only_kept_examples_of_the_training_split_are_read(tmp_path: Path) -> None:
@@ -68,13 +79,13 @@ def test_queries_that_differ_in_case_or_spacing_are_one_key() -> None:
     assert keys.queries.tolist() == text_hashes(["what is honey?", "what is honey?"]).tolist()
     assert keys.passages.tolist() == text_hashes(["of bees", "of hives"]).tolist()
     assert keys.documents.tolist() == text_hashes(["d0", "d1"]).tolist()
-    assert keys.negatives.tolist() == [text_hashes(row).tolist() for row in MINED.documents]
+    assert keys.negatives.tolist() == [text_hashes(row).tolist() for row in MINED_DOCUMENTS]
     assert row_keys(ROWS, NO_NEGATIVES).negatives.size == 0
 
 
 def test_passages_that_differ_in_white_space_are_one_key() -> None:
     rows = ROWS.set_column(1, "passage", pa.array(["Bees\nmake honey", "Bees make  honey"]))
-    keys = row_keys(rows, Negatives(texts=[["a"], ["Bees\r\nmake honey"]], documents=[["d1"], ["d2"]], num_random=0))
+    keys = row_keys(rows, negatives(["a", "Bees\r\nmake honey"], [[0], [1]], [["d1"], ["d2"]]))
     assert keys.passages[0] == keys.passages[1] == keys.negative_passages[1, 0] != keys.negative_passages[0, 0]
 
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engine.text.hashes import Hashes, Integers, mix, uniform
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
+from training.losses.settings import Loss
 
 _STREAM = 0x6E6F6973
 """A number that keeps these draws independent of others from the run's seed."""

@@ -19,11 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.text.hashes import Hashes
+from training.batches.keys import RowKeys
 
 Rows = NDArray[np.int64]
 """Numbers of rows; a batch plan is such an array of shape (steps, batch_size)."""
 Codes = NDArray[np.int32]
 """Equal things as equal numbers, from 0 on; -1 is none of them."""
+_NOTHING = np.uint64(0)
+"""In the place of the hash of a negative or an answer that a row lacks."""
 
 _STEPS_OF_AN_EPOCH = 5
 """The number of steps that an epoch should have, for which steps are made smaller."""
@@ -33,54 +36,14 @@ _ROWS_AT_ONCE = 1 << 16
 """The rows whose numbers are Python integers at a time."""
 
 
-def _no_negatives() -> Hashes:
-    return np.empty((0, 0), np.uint64)
-
-
-@dataclass(frozen=True, eq=False)
-class RowKeys:
-    """All that the rows of a batch must not share, as hashes: texts as keys would be as large as the collection.
-
-    Attributes:
-        passages: what is told apart as a passage, an id or the text itself, (rows,).
-        documents: the document of each passage, (rows,).
-        queries: the text of each query, or a normal form of it, (rows,).
-        negatives: the documents of each row's own hard negatives, hashed as `documents` are, (rows, negatives); (0, 0)
-            when there are none.
-        negative_passages: these negatives themselves, hashed as `passages` are, since other documents may hold them
-            too; of the same shape, or (0, 0).
-    """
-
-    passages: Hashes
-    documents: Hashes
-    queries: Hashes
-    negatives: Hashes = field(default_factory=_no_negatives)
-    negative_passages: Hashes = field(default_factory=_no_negatives)
-
-    def __post_init__(self) -> None:
-        lengths = {len(self.passages), len(self.documents), len(self.queries)}
-        assert len(lengths) == 1, f"keys of different lengths: {sorted(lengths)}"
-        given = {len(self.negatives), len(self.negative_passages)}
-        assert given <= {0, len(self.passages)}, "negatives are given for all rows or for none"
-
-    @classmethod
-    def without_rules(cls, num_rows: int) -> RowKeys:
-        """Returns the keys of rows any of which may share a batch, for losses that rank no row against another's."""
-        numbers = np.arange(num_rows, dtype=np.uint64)
-        return cls(passages=numbers, documents=numbers, queries=numbers)
-
-    def __len__(self) -> int:
-        return len(self.passages)
-
-
 def plan_batches(keys: RowKeys, *, batch_size: int, world_size: int, seed: int, epoch: int) -> Rows:
     """Plans the batches of one epoch.
 
     Rows are taken in an order drawn from (seed, epoch) and each goes into the earliest batch that has room, comes
     after every batch with a row of the same passage, document or query, and has no row whose hard negatives are its
-    passage or of its document, or the other way round. Only full batches count: left out are the rows of the last,
-    incomplete ones. That is fewer than `batch_size` rows when all documents differ, and otherwise what one document has
-    beyond one row per batch. Another epoch leaves out other rows.
+    passage or of its document, or the other way round; nor one that brings what may answer its query. Only full batches
+    count: left out are the rows of the last, incomplete ones. That is fewer than `batch_size` rows when all documents
+    differ, and otherwise what one document has beyond one row per batch. Another epoch leaves out other rows.
 
     Args:
         keys: what the rows are about.
@@ -155,9 +118,11 @@ class _Batches:
         self._batch_size = batch_size
         self._first_open = 0
         self._keys = [_Key(hashes) for hashes in (keys.passages, keys.documents, keys.queries)]
-        documents = _negative_codes(keys.documents, keys.negatives)
-        passages = _negative_codes(keys.passages, keys.negative_passages)
-        self._negatives = [(codes, sign) for codes, sign in ((documents, 1), (passages, -1)) if len(codes)]
+        documents = _codes_beside(keys.documents, keys.answers, keys.negatives)
+        passages = _codes_beside(keys.passages, keys.answer_passages, keys.negative_passages)
+        both = list(zip((1, -1), (documents, passages), strict=True))
+        self._answers = [(codes, sign) for sign, (codes, _) in both if len(codes)]
+        self._negatives = [(codes, sign) for sign, (_, codes) in both if len(codes)]
         self._open: dict[int, _Content] = {}
 
     def put(self, row: int) -> None:
@@ -165,15 +130,15 @@ class _Batches:
         index = self._first_open
         for key in self._keys:
             index = max(index, key.next_free[key.codes[row]])
-        contents, negatives = self._contents_of(row), self._negatives_of(row)
-        while not self._admits(index, contents, negatives):
+        content = self._content_of(row)
+        while not self._admits(index, content):
             index += 1
         self._batch_of.append(index)
         self._sizes[index] += 1
         for key in self._keys:
             key.next_free[key.codes[row]] = index + 1
-        if self._negatives:
-            self._note(index, contents, negatives)
+        if self._negatives or self._answers:
+            self._note(index, content)
         while self._first_open < len(self._sizes) and self._sizes[self._first_open] == self._batch_size:
             self._first_open += 1
 
@@ -181,39 +146,62 @@ class _Batches:
         """The batch of each row, in the order in which they were put, (rows,)."""
         return np.asarray(self._batch_of, np.int32)
 
-    def _contents_of(self, row: int) -> frozenset[int]:
-        """Returns the document of a row, from 1 on, and its passage, from -1 down."""
+    def _content_of(self, row: int) -> _Content:
+        """Returns what a row brings, and what answers it: documents from 1 on, and passages from -1 down.
+
+        0 is what no row is about or may be answered by.
+        """
         passages, documents = self._keys[0].codes, self._keys[1].codes
-        return frozenset((documents[row] + 1, -passages[row] - 1))
+        return _Content(
+            {documents[row] + 1, -passages[row] - 1},
+            {sign * code for codes, sign in self._negatives for code in (codes[row] + 1).tolist()} - {_NO_ROW + 1},
+            {sign * code for codes, sign in self._answers for code in (codes[row] + 1).tolist()} - {_NO_ROW + 1},
+        )
 
-    def _negatives_of(self, row: int) -> frozenset[int]:
-        """Returns documents and passages of a row's hard negatives, in the same numbers; 0 is what no row is about."""
-        return frozenset(sign * code for codes, sign in self._negatives for code in (codes[row] + 1).tolist())
-
-    def _admits(self, index: int, contents: frozenset[int], negatives: frozenset[int]) -> bool:
-        """Tells whether a batch has room, and no negative of the row is what it is about or the other way round."""
+    def _admits(self, index: int, content: _Content) -> bool:
+        """Tells whether a batch has room, and nothing in it speaks against a row or the other way round."""
         if index == len(self._sizes):
             self._sizes.append(0)
         if self._sizes[index] == self._batch_size:
             return False
         held = self._open.get(index)
-        return held is None or (contents.isdisjoint(held.negatives) and negatives.isdisjoint(held.contents))
+        return held is None or held.goes_with(content)
 
-    def _note(self, index: int, contents: frozenset[int], negatives: frozenset[int]) -> None:
+    def _note(self, index: int, content: _Content) -> None:
         if self._sizes[index] == self._batch_size:
             self._open.pop(index, None)
             return
         held = self._open.setdefault(index, _Content())
-        held.contents.update(contents)
-        held.negatives.update(negatives - {_NO_ROW + 1})
+        held.contents |= content.contents
+        held.negatives |= content.negatives
+        held.answers |= content.answers
 
 
 @dataclass
 class _Content:
-    """What a batch that is not full holds, numbered as `_Batches` numbers documents and passages."""
+    """What a row, or a batch that is not full, holds, numbered as `_Batches` numbers documents and passages."""
 
     contents: set[int] = field(default_factory=set)
+    """What rows are about."""
     negatives: set[int] = field(default_factory=set)
+    answers: set[int] = field(default_factory=set)
+    """What rows may be answered by besides."""
+
+    def goes_with(self, other: _Content) -> bool:
+        """Tells whether neither brings as a negative what the other is about, nor anything that may answer it.
+
+        That both have one negative, or one other answer, is no reason against it.
+        """
+        return (
+            self.negatives.isdisjoint(other.contents)
+            and self.contents.isdisjoint(other.negatives)
+            and (not self.answers or other.is_free_of(self.answers))
+            and (not other.answers or self.is_free_of(other.answers))
+        )
+
+    def is_free_of(self, answers: set[int]) -> bool:
+        """Tells whether nothing of some answers is brought, as what a row is about or as a negative."""
+        return self.contents.isdisjoint(answers) and self.negatives.isdisjoint(answers)
 
 
 class _Key:
@@ -231,11 +219,25 @@ class _Key:
 
 
 _NO_ROW = -1
-"""The code of a document or a passage that no row is about."""
+"""The code of a document or a passage that no row is about, and none may be answered by."""
 
 
-def _negative_codes(of_rows: Hashes, of_negatives: Hashes) -> Codes:
-    """Numbers each row's negatives as the documents, or passages, of rows are numbered, (rows, negatives)."""
+def _codes_beside(of_rows: Hashes, of_answers: Hashes, of_negatives: Hashes) -> tuple[Codes, Codes]:
+    """Numbers each row's answers and negatives as the documents, or passages, of rows are numbered.
+
+    Answers that no row is about have the numbers behind these.
+
+    Returns:
+        The codes of the answers, (rows, answers), and of the negatives, (rows, negatives).
+    """
     distinct = np.unique(of_rows)
-    places = np.minimum(np.searchsorted(distinct, of_negatives), len(distinct) - 1)
-    return np.where(distinct[places] == of_negatives, places, _NO_ROW).astype(np.int32)
+    further = np.setdiff1d(of_answers, np.append(distinct, _NOTHING))
+    known, codes = np.concatenate([distinct, further]), np.arange(len(distinct) + len(further), dtype=np.int32)
+    order = np.argsort(known)
+    known, codes = known[order], codes[order]
+
+    def numbered(hashes: Hashes) -> Codes:
+        places = np.minimum(np.searchsorted(known, hashes), len(known) - 1)
+        return np.where(known[places] == hashes, codes[places], _NO_ROW).astype(np.int32)
+
+    return numbered(of_answers), numbered(of_negatives)

@@ -16,8 +16,9 @@ from sentence_transformers.base.modules import Dense, Router
 from engine.models.resolve import model_digest
 from engine.search.passage_model import write_passage_model
 from engine.search.usage import has_unit_vectors
-from training.config import BASE_KEY, Loss
+from training.config import BASE_KEY
 from training.families.bi_encoder import BiEncoder, load_base
+from training.losses.settings import Loss
 from training.workers.job import Figures, TrainingJob
 
 _QUERY, _DOCUMENT = "query", "document"

@@ -16,10 +16,11 @@ from sentence_transformers import SentenceTransformer
 from engine.search.pooling import load_sentence_transformer
 from engine.search.usage import PASSAGE_PROMPTS, Usage, length_limit
 from training.batches.columns import prefixes
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
 from training.families.lora import add_lora, merge_lora, write_weights
 from training.families.reading import has_finite_weights, options_for_training
 from training.losses.build import build_loss
+from training.losses.settings import Loss
 from training.scale import softmax_scale
 from training.workers.job import Figures, TrainingJob
 from training.workers.trainer import StreamTrainer

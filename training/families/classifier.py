@@ -14,21 +14,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from scipy.optimize import minimize_scalar
 from sentence_transformers import CrossEncoder
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from engine.artifacts.forms import TEXT
 from engine.models.resolve import MODEL_CONFIG
-from training.config import Loss
+from engine.models.temperature import fit_temperature
 from training.families.lora import merge_lora
 from training.families.scorer import batch_scores, is_sound_scorer, load_scorer, score_texts
 from training.labels import TARGETS, WEIGHT, Labels
+from training.losses.settings import Loss
 from training.workers.job import Figures, TrainingJob
 from training.workers.trainer import StreamScorerTrainer
-
-_TEMPERATURES = (0.05, 20.0)
-"""Temperatures are looked for between these."""
 
 
 class Classifier:
@@ -84,7 +81,8 @@ class Classifier:
         merge_lora(job.config.lora, layers)
         held_out = labels.held_out
         targets = one_hot(held_out.targets, len(labels.names))
-        temperature = fit_temperature(score_texts(model, held_out.texts), targets, several=labels.several)
+        scores = score_texts(model, held_out.texts).double().numpy()
+        temperature = fit_temperature(scores, targets.numpy() > 0, several=labels.several)
         layers.save_pretrained(str(job.output))
         model.tokenizer.save_pretrained(str(job.output))
         _note_temperature(job.output / MODEL_CONFIG, temperature)
@@ -152,26 +150,6 @@ def loss_of_rows(
         return cross_entropy(scores, hot, reduction="none")
     weights = None if weights is None else weights.to(scores)
     return binary_cross_entropy_with_logits(scores, hot, pos_weight=weights, reduction="none").mean(dim=1)
-
-
-def fit_temperature(scores: torch.Tensor, hot: torch.Tensor, *, several: bool) -> float:
-    """Finds the number by which scores are divided so that the held-out labels are likeliest; 1 without such rows.
-
-    Args:
-        scores: of the labels, (rows, labels).
-        hot: which labels each row has, of the same shape.
-        several: whether each label is a question by itself.
-    """
-    if not len(scores):
-        return 1.0
-
-    def loss(log_temperature: float) -> float:
-        divided = scores.double() / torch.tensor(log_temperature).exp()
-        return loss_of_rows(divided, hot.double(), several=several).mean().item()
-
-    bounds = torch.tensor(_TEMPERATURES).log().tolist()
-    found = minimize_scalar(loss, bounds=bounds, method="bounded")
-    return round(float(torch.tensor(found.x).exp()), 4)
 
 
 def _note_temperature(config_file: Path, temperature: float) -> None:

@@ -16,10 +16,10 @@ from sentence_transformers import CrossEncoder
 
 from engine.artifacts.forms import NEGATIVE, PASSAGE, QUERY, SCORE
 from training.batches.columns import TEACHER_SCORES, candidate_columns
-from training.config import Loss
 from training.families.lora import merge_lora
 from training.families.scorer import batch_scores, is_sound_scorer, load_scorer
 from training.losses.scored import ScoreLoss, score_loss
+from training.losses.settings import Loss
 from training.workers.job import Figures, TrainingJob
 from training.workers.trainer import StreamScorerTrainer
 

@@ -11,11 +11,12 @@ from typing import Any, Protocol
 
 import torch
 
-from training.config import Family, Loss, ModelConfig
+from training.config import Family, ModelConfig
 from training.families.adapter import Adapter
 from training.families.bi_encoder import BiEncoder
 from training.families.classifier import Classifier
 from training.families.cross_encoder import CrossEncoderFamily
+from training.losses.settings import Loss
 from training.workers.job import Figures, TrainingJob
 
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]

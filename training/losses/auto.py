@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from training.config import Loss
+from training.losses.settings import Loss
 
 _SHARE_FOR_ACTIVATIONS = 0.5
 """The share of the free memory for activations; the rest is for gradients, optimizer, and what the estimate misses."""

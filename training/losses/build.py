@@ -12,13 +12,14 @@ from typing import Protocol
 import torch
 from sentence_transformers import SentenceTransformer
 
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
 from training.losses.denoising import denoising_loss
 from training.losses.distillation import kl_loss, margin_mse_loss
 from training.losses.graded import contrastive_loss, cosent_loss, cosine_loss
 from training.losses.matryoshka import in_dimensions
 from training.losses.ragged import RaggedLoss
 from training.losses.ranking import cached_ranking_loss, guided_loss, ranking_loss
+from training.losses.settings import Loss
 from training.losses.triplet import triplet_loss
 
 _OF_VECTORS: Mapping[Loss, Callable[[ModelConfig, SentenceTransformer, int], torch.nn.Module]] = {

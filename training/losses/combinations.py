@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from engine.artifacts.forms import Form
 from engine.errors import UserError
-from training.config import Family, Loss
+from training.config import Family
+from training.losses.settings import Loss
 
 LOSS_KEY = "model.loss"
 """The config key that names the loss, for messages."""

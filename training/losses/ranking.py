@@ -7,7 +7,6 @@ passages of all of them are ranked.
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import torch
@@ -19,7 +18,9 @@ from sentence_transformers.sentence_transformer.losses import (
 )
 
 from engine.models.resolve import resolve_model
-from training.config import GUIDE_KEY, ModelConfig
+from engine.search.pooling import Pooling, load_sentence_transformer
+from training.config import BASE_KEY, GUIDE_KEY, ModelConfig
+from training.families.reading import options_for_training
 from training.scale import softmax_scale
 
 
@@ -59,14 +60,15 @@ def guided_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: 
 
 
 def _guide(config: ModelConfig, model: SentenceTransformer) -> SentenceTransformer:
-    """Loads the model that tells false negatives; nothing trains it."""
-    if config.guide:
-        folder = str(resolve_model(config.guide, key=GUIDE_KEY))
-        guide = SentenceTransformer(folder, device=str(model.device), local_files_only=True, trust_remote_code=False)
-        if guide.tokenizer.get_vocab() == model.tokenizer.get_vocab():
-            guide.max_seq_length = max(guide.max_seq_length, model.max_seq_length)  # else it would tokenize again
-    else:
-        guide = copy.deepcopy(model)  # the base: a checkpoint is read into the model later
+    """Loads the model that tells false negatives; nothing trains it.
+
+    It is the base where no other is named, also where training goes on from what an earlier iteration made of it.
+    """
+    key, pooling = (GUIDE_KEY, Pooling.auto) if config.guide else (BASE_KEY, config.pooling)
+    folder, options = resolve_model(config.guide or config.base, key=key), options_for_training()
+    guide = load_sentence_transformer(folder, pooling, device=str(model.device), model_kwargs=options)
+    if guide.tokenizer.get_vocab() == model.tokenizer.get_vocab():
+        guide.max_seq_length = max(guide.max_seq_length or 0, model.max_seq_length)  # else it would tokenize again
     guide.requires_grad_(False)
     return guide.eval()
 

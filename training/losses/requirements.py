@@ -14,8 +14,9 @@ from engine.artifacts.forms import Form
 from engine.errors import UserError
 from engine.models.resolve import MODEL_CONFIG, resolve_model
 from engine.search.usage import Similarity
-from training.config import BASE_KEY, Family, Loss, ModelConfig
+from training.config import BASE_KEY, Family, ModelConfig
 from training.losses.combinations import LOSS_KEY, LOSSES, check_combination, meant_loss
+from training.losses.settings import Loss
 
 _HAVE_VECTORS = frozenset({Family.bi_encoder, Family.adapter})
 _HAVE_NEGATIVES = frozenset({Form.pairs, Form.triplets})
@@ -100,7 +101,10 @@ def _check_dimensions(config: ModelConfig, family: Family, loss: Loss) -> None:
 
 
 def _check_decoder(config: ModelConfig) -> None:
-    """Refuses a base that cannot be its own decoder."""
+    """Refuses a base that cannot be its own decoder, and matrices beside weights that the decoder shares."""
+    if config.lora.rank:
+        what = "the loss denoising trains the weights that encoder and decoder share, and lora leaves these as they are"
+        raise UserError(what, where=f"model.lora.rank={config.lora.rank}", remedy="set it to 0")
     folder = resolve_model(config.base, key=BASE_KEY)
     settings = _read(folder / MODEL_CONFIG)
     kind = settings.get("model_type")

@@ -16,7 +16,8 @@ import torch
 from sentence_transformers.cross_encoder.losses import LambdaLoss
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, kl_div, log_softmax, mse_loss
 
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
+from training.losses.settings import Loss
 
 ScoreLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Computes a loss of scores and targets, both float32 (rows, passages)."""

@@ -1,4 +1,4 @@
-"""The settings of losses: the keys of `model.*` that one loss or another reads.
+"""The losses to choose from, and their settings: the keys of `model.*` that one loss or another reads.
 
 In: values from YAML and the command line. Out: a frozen LossSettings, which refuses what cannot work. `ModelConfig` is
 one of these, so that each of them is a key of `model`. It imports neither torch nor Ray.
@@ -7,9 +7,52 @@ one of these, so that each of them is a key of `model`. It imports neither torch
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from engine.errors import check_setting
 from engine.runtime.identity import placement
+
+
+class Loss(Enum):
+    """The loss that training minimises; `training.losses.combinations` says which rows and families each fits."""
+
+    auto = "auto"
+    """Stands for the usual loss of the family and the rows (`training.losses.combinations`); where that is `mnrl`, for
+    `cached_mnrl` where a batch would not fit into memory (`training.losses.auto`)."""
+    mnrl = "mnrl"
+    """Multiple negatives ranking: the cross-entropy of each query's own passage among all passages of the batch
+    (InfoNCE, van den Oord et al. 2018)."""
+    cached_mnrl = "cached_mnrl"
+    """The same loss with GradCache (Gao et al. 2021): it holds `mini_batch_size` rows in memory for batches of any
+    size, and does about twice the work."""
+    gist = "gist"
+    """The same loss without the negatives that `guide` scores higher than the query's own passage (Solatorio 2024)."""
+    triplet = "triplet"
+    """The passage is to score `margin` more than the negative (Schroff et al. 2015)."""
+    contrastive = "contrastive"
+    """Two texts of score 1 are drawn together, and those of score 0 apart up to `margin` (Hadsell et al. 2006)."""
+    cosine = "cosine"
+    """The squared difference between the cosine of two texts and their score (Reimers and Gurevych 2019)."""
+    cosent = "cosent"
+    """Pairs of a higher score are to be more alike than all pairs of a lower one in the batch (Huang et al. 2024)."""
+    denoising = "denoising"
+    """A decoder is to write a text from the vector of what `noise` left of it (TSDAE, Wang et al. 2021)."""
+    margin_mse = "margin_mse"
+    """The squared difference between student and teacher in how much more the positive scores than each other candidate
+    (Hofstätter et al. 2020)."""
+    kl = "kl"
+    """The divergence of the student's ranking of a query's candidates from the teacher's (Lin et al. 2020), and
+    `ranking_share` of the ranking loss; of a cross-encoder `listwise` is the ranking loss."""
+    listwise = "listwise"
+    """The cross-entropy of a query's passage among that and its negatives, which only a reranker needs for itself:
+    ListNet (Cao et al. 2007) with all weight on the passage, as in Gao et al. 2021."""
+    lambda_loss = "lambda_loss"
+    """The passage is to score more than each negative, weighted by what changing their places does to nDCG (LambdaLoss
+    with NDCG-Loss2++, Wang et al. 2018)."""
+    cross_entropy = "cross_entropy"
+    """The cross-entropy of a text's one label among all labels."""
+    binary_cross_entropy = "binary_cross_entropy"
+    """The cross-entropy of yes or no, for each label of a text by itself, or for a query and a passage."""
 
 
 @dataclass(frozen=True)

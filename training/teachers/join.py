@@ -6,8 +6,10 @@ deviation among the candidates of a query, so that a margin or a temperature mea
 
 Where another passage takes the place of a query's own, the query was still written from the own one, which answers it
 too: nothing of its document may be a negative. A candidate that scores as well as the positive may be another answer.
-Both are kept out of a row's batches by the planner of batches, as the documents of mined negatives are. No loss has to
-know of it, and it holds across workers and for GradCache, where a mask over scores would have to be made anew.
+Both are kept out of a row's batches by the planner of batches, whether another row has them as its passage or as a
+negative. Where all queries of a batch are ranked against the candidates of each other, a candidate keeps rows about its
+document away, as a mined negative does. No loss has to know of it, and it holds across workers and for GradCache, where
+a mask over scores would have to be made anew.
 """
 
 from __future__ import annotations
@@ -22,13 +24,15 @@ from numpy.typing import NDArray
 
 from engine.artifacts.documents import passage_text
 from engine.artifacts.teacher import Scored
+from engine.search.equal_texts import find_equal_texts
 from engine.text.hashes import Hashes, Integers, text_hashes
 from training.batches.columns import TEACHER_SCORES
+from training.holders import holders
 from training.teachers.figures import is_scored
 
 if TYPE_CHECKING:
     from engine.artifacts.documents import DocumentsFolder
-    from training.batches.plan import RowKeys
+    from training.batches.keys import RowKeys
     from training.teachers.config import TeacherConfig
 
 _NOTHING = np.uint64(0)
@@ -49,6 +53,8 @@ class Taught:
     """The document that a query was written from where its positive is another; 0 where it is not, (n, 1)."""
     answers: Hashes
     """The candidates that may be answers too, hashed as passages are; 0 for the others, (n, k - 1)."""
+    beside: Hashes
+    """The documents that hold the other candidates, hashed; (0, 0) where no other query is ranked against these."""
     passages: pa.Table
     """The columns passage_id, document_id, title and text of all passages."""
     unscored: int
@@ -78,8 +84,13 @@ class Taught:
 
     def keys(self, keys: RowKeys) -> RowKeys:
         """Adds to what rows must not share a batch with."""
-        documents, passages = _beside(keys.negatives, self.sources), _beside(keys.negative_passages, self.answers)
-        return replace(keys, negatives=documents, negative_passages=passages)
+        negatives = np.concatenate([keys.negatives, self.beside], axis=1) if len(keys.negatives) else self.beside
+        return replace(
+            keys,
+            negatives=negatives if len(self.beside) else keys.negatives,
+            answers=_unless_empty(self.sources),
+            answer_passages=_unless_empty(self.answers),
+        )
 
     def with_candidates(self) -> pa.Table:
         """Returns the rows with the columns of a loss over candidates: candidate_0, candidate_1 ..., teacher_scores.
@@ -94,7 +105,13 @@ class Taught:
 
 
 def join_teacher(
-    config: TeacherConfig, rows: pa.Table, scored: Scored, ids: Integers, documents: DocumentsFolder
+    config: TeacherConfig,
+    rows: pa.Table,
+    scored: Scored,
+    ids: Integers,
+    documents: DocumentsFolder,
+    *,
+    shares_candidates: bool = False,
 ) -> Taught:
     """Joins the training rows with what a teacher thinks of their candidates.
 
@@ -104,6 +121,7 @@ def join_teacher(
         scored: the candidates and scores of the same examples in the same order.
         ids: their sample ids, (n,).
         documents: the folder whose passages the candidates are.
+        shares_candidates: whether each query is ranked against the candidates of all queries of its batch.
     """
     assert np.array_equal(scored.ids, ids), "the teacher scored other examples than those that are trained on"
     known = is_scored(scored.scores)
@@ -124,8 +142,9 @@ def join_teacher(
     if config.mask_false_negatives:
         may_answer = scores[:, 1:] >= scores[:, :1] - config.mask_margin
         answers[may_answer] = documents.text_hashes()[candidates[:, 1:][may_answer]]
+    beside = _holders(documents, passages, candidates[:, 1:]) if shares_candidates else np.empty((0, 0), np.uint64)
     unscored = len(known) - len(candidates)
-    return Taught(rows, candidates, scores.astype(np.float32), sources, answers, passages, unscored)
+    return Taught(rows, candidates, scores.astype(np.float32), sources, answers, beside, passages, unscored)
 
 
 def _spread(scores: NDArray[np.float64]) -> float:
@@ -163,8 +182,13 @@ def _dictionary(codes: Integers, texts: Sequence[str]) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(texts, pa.large_string()))
 
 
-def _beside(hashes: Hashes, more: Hashes) -> Hashes:
-    """Puts further columns beside those of some rows, which may have none; none that say nothing."""
-    if not (more != _NOTHING).any():
-        return hashes
-    return np.concatenate([hashes, more], axis=1) if len(hashes) else more
+def _holders(documents: DocumentsFolder, passages: pa.Table, numbers: Integers) -> Hashes:
+    """Returns hashes of the documents that hold the texts of passages, given by row, (rows, passages)."""
+    encoded = passages["document_id"].combine_chunks().dictionary_encode()
+    texts = find_equal_texts(documents.text_hashes(), encoded.indices.to_numpy().astype(np.int64))
+    return holders(texts, texts.text_of[numbers], encoded.dictionary.to_pylist())
+
+
+def _unless_empty(hashes: Hashes) -> Hashes:
+    """Returns the hashes; (0, 0) where they say nothing."""
+    return hashes if (hashes != _NOTHING).any() else np.empty((0, 0), np.uint64)

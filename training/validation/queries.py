@@ -37,6 +37,8 @@ _TIMES = 10
 """So often the model is measured after step 0, where the time allows it."""
 _TIME = 0.1
 """The share of the time of training that validation may take."""
+_TIME_OF_SHORT = 0.5
+"""The share that it may take where training is so short that less would buy no validation: that is some seconds."""
 _TRAINED_TEXTS = 3.0
 """A trained pair takes the time of so many passages that are only encoded: forward and twice that backward."""
 _LEAST_TEXTS = 300
@@ -72,7 +74,9 @@ def extent_of(config: ValidationConfig, num_pairs: int, total_steps: int) -> Ext
         return None
     if config.every:
         return Extent(config.every, config.max_queries, config.max_passages)
-    affordable = int(_TIME * _TRAINED_TEXTS * num_pairs)
+    affordable, least = int(_TIME * _TRAINED_TEXTS * num_pairs), 2 * _LEAST_TEXTS
+    if affordable < least <= _TIME_OF_SHORT * _TRAINED_TEXTS * num_pairs:
+        affordable = least
     times = min(_TIMES, affordable // _LEAST_TEXTS - 1)  # step 0 is one more
     if times < 1:
         return None

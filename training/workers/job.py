@@ -12,8 +12,9 @@ from pathlib import Path
 from engine.artifacts.validation import ValidationRecord
 from engine.models.precision import Precision
 from engine.search.usage import Usage
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
 from training.labels import Labels
+from training.losses.settings import Loss
 from training.validation.plan import ValidationPlan
 
 

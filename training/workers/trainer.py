@@ -233,8 +233,9 @@ def make_arguments(
         logging_first_step=True,
         # The filter would put the mean so far in the place of a loss that is no number, and hide a divergence.
         logging_nan_inf_filter=False,
-        save_strategy="steps" if total_steps > config.checkpoint_steps else "no",
-        save_steps=config.checkpoint_steps,
+        # Where their number is left open, `training.workers.pace` asks for checkpoints.
+        save_strategy="steps" if 0 < config.checkpoint_steps < total_steps else "no",
+        save_steps=config.checkpoint_steps or total_steps,
         save_total_limit=1,
         eval_strategy="no",
         report_to="none",

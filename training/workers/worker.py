@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.models.precision import Device, Precision, uses_bf16
-from training.config import Loss
+from training.losses.settings import Loss
 from training.workers.job import Diverged, Figures, Measured, TrainingJob
 
 if TYPE_CHECKING:
@@ -153,11 +153,13 @@ class _Rank:
         first: int,
     ) -> Any:
         """Builds the trainer of this rank, whose stream begins with step `first`; checkpoints are handed on last."""
+        from training.workers.pace import PacedCheckpoints
         from training.workers.trainer import CheckpointCallback, make_arguments
 
         job, trainer, on_cpu = self.job, family.trainer, self.device.type == "cpu"
         texts = {"kind": trainer.training_args_class, **family.text_arguments(job)}
         arguments = make_arguments(job, folder, share=self.share, bf16=self.bf16, on_cpu=on_cpu, **texts)
+        paced = [] if job.config.checkpoint_steps else [PacedCheckpoints(self.device)]
         joined = arguments.world_size
         assert joined == self.world_size, f"{joined} of {self.world_size} workers train together"
         return trainer(
@@ -166,7 +168,7 @@ class _Rank:
             args=arguments,
             data_collator=family.collator(job, model),
             loss=family.build_loss(loss, job, model, world_size=self.world_size, on_cpu=on_cpu),
-            callbacks=[*callbacks, CheckpointCallback()],
+            callbacks=[*callbacks, *paced, CheckpointCallback()],
         )
 
     def _batches(self, first: int) -> Iterator[pa.Table]:

@@ -3,12 +3,14 @@
 In: the folders of documents, of generated examples and of given ones. Out: an examples folder of pairs. Every row that
 is trained on is in it at least once; where a weight is asked for, the rows of the side that has too few come several
 times. Held out are the generated rows of held-out documents, which the report measures on. Given rows about these
-documents are left out, by the id of the document or by the text of the passage; likewise given rows that their own file
-holds out. Rows are streamed; in memory is a hash of each held-out passage.
+documents are left out, by the id of the document or by the text of the passage, and those that ask a held-out query;
+likewise given rows that their own file holds out. Every row gets a number of its own, kept or not. Rows are streamed;
+in memory are hashes of held-out passages and queries.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.documents import DocumentsFolder, equality_text
-from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
+from engine.artifacts.examples import COUNTED_REASONS, KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
 from engine.artifacts.forms import Form, given_schema
 from engine.errors import UserError
 from engine.given.mix.config import MixConfig
@@ -37,7 +39,7 @@ _STREAM = 0x6D6978
 _MANY = 10
 """Rows that come more often than this are said to the person at the terminal."""
 _DOCUMENTS_AT_ONCE = 50_000
-MEASURED = "of a held-out document"
+MEASURED = "of a held-out document, or with its query"
 """Why a given row is left out."""
 
 
@@ -71,6 +73,7 @@ def mix_examples(config: MixConfig, inputs: Mapping[str, Path], output: Path, pl
         place.console.warn(f"{most} examples come {repeats[most]:.0f} times: examples.weight asks for many of few rows")
     rejected: Counter[str] = Counter()
     splits: Counter[str] = Counter()
+    numbers = itertools.count()
     with (
         pq.ParquetWriter(output / KEPT_FILE, _SCHEMA) as kept,
         pq.ParquetWriter(output / REJECTED_FILE, _SCHEMA) as not_kept,
@@ -79,13 +82,13 @@ def mix_examples(config: MixConfig, inputs: Mapping[str, Path], output: Path, pl
             for batch in _batches(folder, "train" if name == "given" else ""):
                 leaks = measured.holds(batch) if name == "given" else np.zeros(len(batch), np.bool_)
                 left_out = batch.filter(pa.array(leaks))
-                not_kept.write_batch(_with_reason(left_out))
+                not_kept.write_batch(_numbered(_with_reason(left_out), numbers))
                 rejected[MEASURED] += len(left_out)
                 for rows in _times(batch.filter(pa.array(~leaks)), repeats[name], config.seed):
-                    kept.write_batch(_numbered(rows, splits.total()))
+                    kept.write_batch(_numbered(rows, numbers))
                     splits.update(rows["split"].to_pylist())
         for batch in generated.rejected_batches(_SCHEMA.names):
-            not_kept.write_batch(batch.cast(_SCHEMA))
+            not_kept.write_batch(_numbered(batch.cast(_SCHEMA), numbers))
             rejected.update(batch["reason"].to_pylist())
     return ExamplesRecord(
         kept=splits.total(),
@@ -97,20 +100,26 @@ def mix_examples(config: MixConfig, inputs: Mapping[str, Path], output: Path, pl
 
 
 class _Measured:
-    """What the report measures on, as hashes of the ids of documents and of the texts of passages."""
+    """What the report measures on, as hashes of the ids of documents, the texts of passages, and queries."""
 
-    def __init__(self, documents: Hashes, texts: Hashes) -> None:
-        self._documents, self._texts = documents, texts
+    def __init__(self, documents: Hashes, texts: Hashes, queries: Hashes) -> None:
+        self._documents, self._texts, self._queries = documents, texts, queries
 
     def holds(self, batch: pa.RecordBatch) -> Booleans:
-        """Tells of each row whether its document is held out, or its passage has the text of one that is."""
+        """Tells of each row whether its document is held out, its passage has the text of one that is, or its query."""
         texts = text_hashes([equality_text("", text) for text in batch["passage"].to_pylist()])
         documents = text_hashes(batch["document_id"].to_pylist())
-        return np.asarray(np.isin(texts, self._texts) | np.isin(documents, self._documents))
+        is_asked = np.isin(_query_hashes(batch), self._queries)
+        return np.asarray(np.isin(texts, self._texts) | np.isin(documents, self._documents) | is_asked)
+
+
+def _query_hashes(batch: pa.RecordBatch) -> Hashes:
+    """Hashes queries without regard to case and white space."""
+    return text_hashes([" ".join(query.casefold().split()) for query in batch["query"].to_pylist()])
 
 
 def _held_out(examples: ExamplesFolder, documents: DocumentsFolder) -> _Measured:
-    """Returns the held-out documents of generated examples, rejected ones too, and all texts of their passages.
+    """Returns the held-out documents of generated examples, rejected ones too, their queries, and their passages.
 
     A passage counts with and without its title, since whoever gave a pair may have left the title out.
     """
@@ -126,7 +135,9 @@ def _held_out(examples: ExamplesFolder, documents: DocumentsFolder) -> _Measured
         titled = list(zip(rows["title"].to_pylist(), rows["text"].to_pylist(), strict=True))
         texts.append(text_hashes([equality_text(title, text) for title, text in titled]))
         texts.append(text_hashes([equality_text("", text) for _, text in titled]))
-    return _Measured(text_hashes(held_out.to_pylist()), np.unique(np.concatenate(texts)))
+    asked = [_query_hashes(batch) for batch in examples.held_out(["query"], COUNTED_REASONS)]
+    queries = np.unique(np.concatenate([np.empty(0, np.uint64), *asked]))
+    return _Measured(text_hashes(held_out.to_pylist()), np.unique(np.concatenate(texts)), queries)
 
 
 def _batches(folder: ExamplesFolder, split: str) -> Iterator[pa.RecordBatch]:
@@ -165,10 +176,10 @@ def _numbers(batch: pa.RecordBatch) -> Integers:
     return np.asarray(batch["sample_id"].to_numpy(), np.int64)
 
 
-def _numbered(batch: pa.RecordBatch, first: int) -> pa.RecordBatch:
-    """Gives rows the numbers from `first` on in place of their sample ids, which come from two folders."""
-    numbers = pa.array(np.arange(first, first + len(batch)), pa.int64())
-    return batch.set_column(_SCHEMA.get_field_index("sample_id"), _SCHEMA.field("sample_id"), numbers)
+def _numbered(batch: pa.RecordBatch, numbers: Iterator[int]) -> pa.RecordBatch:
+    """Gives rows the next numbers in place of their sample ids, which come from two folders."""
+    taken = pa.array(itertools.islice(numbers, len(batch)), pa.int64())
+    return batch.set_column(_SCHEMA.get_field_index("sample_id"), _SCHEMA.field("sample_id"), taken)
 
 
 def _with_reason(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -15,7 +15,7 @@ from omegaconf import II
 from engine.artifacts.collection import collection_files
 from engine.errors import UserError, check_setting
 from engine.runtime.identity import fields_of
-from engine.search.encoder import EncoderConfig
+from engine.search.encoder import EncoderConfig, encoder_of_base
 from engine.storage.digests import content_digest, file_digests
 
 
@@ -77,7 +77,7 @@ class DemonstrationsConfig:
     cache_block: int = 128
     """Tokens in a block of the KV cache: a set's longest documents are cut so that its prefix fills whole blocks
     (engine/prompts/demonstrations/fit.py). Blocks of 128 on CPU are whole blocks of 16 on GPU; 1 cuts nothing."""
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: EncoderConfig = field(default_factory=encoder_of_base)
     """The encoder that measures likeness, for `diverse` and `nearest`."""
     seed: int = II("seed")
 

@@ -74,7 +74,7 @@ def test_labels_and_texts_are_escaped() -> None:
         "Most common confusions",
         "y taken for x: 1",
         "with temperature 2",
-        "The temperature was found on held-out texts of the run",
+        "The temperature was found on these texts, of which there are too few to halve them, and flatters.",
         "calibration error",
         "always the",
     ):

@@ -15,7 +15,7 @@ from engine.artifacts.examples import ExamplesFolder, ExamplesRecord
 from engine.artifacts.forms import Form, given_schema
 from engine.errors import UserError
 from engine.given.mix.config import MixConfig
-from engine.given.mix.step import mix_examples
+from engine.given.mix.step import MEASURED, mix_examples
 from engine.storage.store import StepRecord, finish
 from engine.storage.typed import to_json_values
 from tests.support.places import printed, quiet_place
@@ -51,6 +51,7 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
         example(4, "other", "text  9"),  # without its title, and with another white space
         example(5, "d8", "a part of it"),
         example(6, "g6", "given 6", "validation"),
+        example(7, "g7", "another answer") | {"query": "Q  d9 9"},  # what a held-out query asks, which was rejected
     ]
     return {
         "documents": tmp_path / "documents",
@@ -70,7 +71,8 @@ def mixed(tmp_path: Path, inputs: dict[str, Path], weight: float | None) -> tupl
 def test_without_a_weight_each_row_comes_once(tmp_path: Path, inputs: dict[str, Path]) -> None:
     folder, record, said = mixed(tmp_path, inputs, None)
     kept = folder.kept().to_pylist()
-    assert [row["sample_id"] for row in kept] == list(range(13))
+    numbers = [row["sample_id"] for row in (*kept, *folder.rejected().to_pylist())]
+    assert sorted(numbers) == list(range(len(numbers))), "every row has a number of its own, rejected ones too"
     assert [row["document_id"] for row in kept] == [*(f"d{n}" for n in range(9)), *(f"g{n}" for n in range(4))]
     assert (record.train, record.validation) == (12, 1)
     assert "8 generated ones once and 4 given ones once" in said
@@ -78,10 +80,10 @@ def test_without_a_weight_each_row_comes_once(tmp_path: Path, inputs: dict[str, 
 
 def test_nothing_that_is_measured_on_is_trained_on(tmp_path: Path, inputs: dict[str, Path]) -> None:
     folder, record, _ = mixed(tmp_path, inputs, None)
-    assert record.rejected == {"of a held-out document": 2, "round_trip": 1}
+    assert record.rejected == {MEASURED: 3, "round_trip": 1}
     left_out = folder.rejected().to_pylist()
-    assert [row["passage"] for row in left_out] == ["text  9", "a part of it", "T9\ntext 9"]
-    assert [row["split"] for row in left_out] == ["train", "train", "validation"], "mining sees what is held out"
+    assert [row["passage"] for row in left_out] == ["text  9", "a part of it", "another answer", "T9\ntext 9"]
+    assert [row["split"] for row in left_out] == [*["train"] * 3, "validation"], "mining sees what is held out"
     assert folder.kept(split="validation")["document_id"].to_pylist() == ["d8"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.training import WORDS, make_config
 from training.batches.noise import Noise, noise_of
-from training.config import Loss
+from training.losses.settings import Loss
 
 TEXT = " ".join(WORDS)
 NOISE = Noise(0.6, seed=3)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from engine.text.hashes import Hashes, text_hashes
-from training.batches.plan import RowKeys, Rows, fitting_batch_size, plan_batches, plan_epochs, preferred_batch_size
+from training.batches.keys import RowKeys
+from training.batches.plan import Rows, fitting_batch_size, plan_batches, plan_epochs, preferred_batch_size
 
 
 def hashed(names: list[str]) -> Hashes:
@@ -181,3 +182,24 @@ def test_a_negative_is_no_passage_of_its_batch_under_another_document() -> None:
     for epoch in range(10):
         plan = plan_batches(keys, batch_size=2, world_size=1, seed=0, epoch=epoch)
         assert {0, 1} not in [set(batch) for batch in plan.tolist()]
+
+
+def test_nothing_that_may_answer_a_row_is_in_its_batch_as_a_passage_or_as_a_negative() -> None:
+    """Row 0 may be answered by document 1, and by a text that is the negative of row 2 and of no row's passage."""
+    names, nothing = hashed(list("0123")), np.zeros((4, 1), np.uint64)
+    documents, passages, negatives = nothing.copy(), nothing.copy(), hashed(list("abcd")).reshape(4, 1)
+    documents[0, 0], passages[0, 0] = names[1], negatives[2, 0]
+    keys = RowKeys(names, names, names, negative_passages=negatives, answers=documents, answer_passages=passages)
+    met = {
+        tuple(sorted(batch))
+        for epoch in range(40)
+        for batch in plan_batches(keys, batch_size=2, world_size=1, seed=0, epoch=epoch).tolist()
+    }
+    assert met == {(0, 3), (1, 2), (1, 3), (2, 3)}, "all pairs but (0, 1) and (0, 2)"
+
+
+def test_rows_may_share_a_negative_and_an_answer() -> None:
+    names, same = hashed(list("01")), hashed(list("xx")).reshape(2, 1)
+    for kind in ("negatives", "negative_passages", "answers", "answer_passages"):
+        keys = RowKeys(names, names, names, **{kind: same})
+        assert plan_batches(keys, batch_size=2, world_size=1, seed=0, epoch=0).size == 2

@@ -15,8 +15,9 @@ from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.passage_model import passage_model
 from tests.support.families import PAIRS, fit, job_of
 from tests.support.training import make_place, write_documents
-from training.config import Family, Loss
+from training.config import Family
 from training.families.adapter import Adapter
+from training.losses.settings import Loss
 
 
 def load(folder: Path) -> SentenceTransformer:

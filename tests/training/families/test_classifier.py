@@ -12,8 +12,9 @@ import torch
 from transformers import pipeline
 
 from tests.support.families import LABELLED, LABELS, fit, job_of, write_plain_llama
-from training.config import Family, Loss
-from training.families.classifier import Classifier, LabelLoss, fit_temperature, loss_of_rows, one_hot
+from training.config import Family
+from training.families.classifier import Classifier, LabelLoss, loss_of_rows, one_hot
+from training.losses.settings import Loss
 
 FAMILY = Classifier()
 
@@ -57,22 +58,6 @@ def test_the_loss_follows_the_number_of_labels(base: Path, tmp_path: Path) -> No
     for several, loss in ((False, Loss.cross_entropy), (True, Loss.binary_cross_entropy)):
         job = job_of(base, tmp_path, labels=replace(LABELS, several=several), family=Family.classifier)
         assert FAMILY.loss(job) is loss
-
-
-@pytest.mark.parametrize("several", [False, True])
-def test_the_temperature_undoes_what_made_scores_too_sure(several: bool) -> None:
-    torch.manual_seed(0)
-    honest = torch.randn(20_000, 3)
-    drawn = (
-        torch.distributions.Bernoulli(logits=honest)
-        if several
-        else torch.distributions.OneHotCategorical(logits=honest)
-    )
-    assert fit_temperature(4 * honest, drawn.sample(), several=several) == pytest.approx(4, rel=0.05)
-
-
-def test_without_held_out_rows_scores_are_left_as_they_are() -> None:
-    assert fit_temperature(torch.zeros(0, 3), torch.zeros(0, 3), several=False) == 1.0
 
 
 def test_targets_are_one_where_a_row_has_the_label() -> None:

@@ -11,8 +11,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tests.support.families import PAIRS, fit, job_of, write_plain_llama
 from tests.support.models import write_cross_encoder
-from training.config import Family, Loss
+from training.config import Family
 from training.families.cross_encoder import CrossEncoderFamily, PairLoss, pairs_of
+from training.losses.settings import Loss
 
 FAMILY = CrossEncoderFamily()
 

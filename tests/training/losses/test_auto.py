@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from training.config import Loss
 from training.losses.auto import activation_bytes, choose_loss, free_bytes
+from training.losses.settings import Loss
 
 MINILM = SimpleNamespace(num_hidden_layers=6, hidden_size=384, num_attention_heads=12)
 BERT_BASE = SimpleNamespace(num_hidden_layers=12, hidden_size=768, num_attention_heads=12)

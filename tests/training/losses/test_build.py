@@ -17,8 +17,8 @@ from tests.support.losses import BATCHES, gradients_over_workers, loss_and_gradi
 from tests.support.paths import ROOT
 from tests.support.training import make_config
 from tests.support.waiting import PATIENCE_SECONDS
-from training.config import Loss
 from training.losses.build import build_loss
+from training.losses.settings import Loss
 
 COMPARING = [kind for kind in BATCHES if kind is not Loss.denoising]
 """The losses whose gradient no number of workers changes; a mean over words depends on who has the long texts."""

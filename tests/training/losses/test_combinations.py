@@ -11,8 +11,9 @@ import pytest
 from engine.artifacts.forms import Form
 from engine.errors import UserError
 from tests.support.paths import ROOT
-from training.config import Family, Loss
+from training.config import Family
 from training.losses.combinations import LOSSES, check_combination, fitting_losses, meant_loss
+from training.losses.settings import Loss
 
 
 def test_every_loss_has_its_traits() -> None:

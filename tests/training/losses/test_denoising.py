@@ -13,10 +13,10 @@ from safetensors.torch import load_file
 
 from tests.support.losses import BATCHES, OTHERS, PASSAGES, loss_and_gradients, training_model
 from tests.support.training import make_config, make_job
-from training.config import Loss
 from training.losses.build import build_loss
 from training.losses.denoising import DenoisingLoss, denoising_loss
 from training.losses.own_weights import load_own_weights, save_own_weights
+from training.losses.settings import Loss
 from training.workers.trainer import StreamTrainer, make_arguments
 
 

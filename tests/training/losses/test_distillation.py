@@ -11,9 +11,9 @@ from sentence_transformers import SentenceTransformer
 
 from tests.support.losses import BATCHES, loss_and_gradients, training_model
 from tests.support.training import make_config
-from training.config import Loss
 from training.losses.build import build_loss
 from training.losses.distillation import kl_loss, margin_mse_loss
+from training.losses.settings import Loss
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from sentence_transformers.sentence_transformer import losses
 
 from tests.support.losses import BATCHES, loss_and_gradients, training_model
 from tests.support.training import make_config
-from training.config import Loss
 from training.losses.build import build_loss
 from training.losses.matryoshka import in_dimensions
+from training.losses.settings import Loss
 
 WHOLE_VECTORS = [Loss.denoising]
 

@@ -11,9 +11,9 @@ from sentence_transformers import SentenceTransformer
 
 from tests.support.losses import PASSAGES, QUERIES, training_model
 from tests.support.training import make_config
-from training.config import Loss
 from training.losses.build import build_loss
 from training.losses.ragged import RaggedLoss, embed_ragged, pairwise_similarity
+from training.losses.settings import Loss
 
 
 @pytest.fixture

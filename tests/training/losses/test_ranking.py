@@ -11,9 +11,9 @@ from sentence_transformers.sentence_transformer.losses import CachedMultipleNega
 
 from tests.support.losses import PASSAGES, QUERIES, loss_and_gradients, training_model
 from tests.support.training import make_config, with_settings
-from training.config import Loss
 from training.losses.build import build_loss
 from training.losses.ranking import cached_ranking_loss, guided_loss, ranking_loss
+from training.losses.settings import Loss
 
 PAIRS = (QUERIES, PASSAGES)
 
@@ -83,6 +83,19 @@ def test_the_guide_leaves_out_what_it_takes_for_answers(
 
 NEAR, FAR = QUERIES[1], PASSAGES[5]
 """The first query's passage is the second query, to which its own passage is farther."""
+
+
+def test_the_guide_is_the_base_where_training_goes_on_from_another_model(
+    model: SentenceTransformer, still: Path
+) -> None:
+    """As from the second iteration on."""
+    untouched = training_model(make_config(still)).state_dict()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.add_(0.1)
+    guide = guided_loss(make_config(still), model, world_size=1, on_cpu=True).guide.state_dict()
+    assert guide.keys() == untouched.keys()
+    assert all(torch.equal(guide[name], weights) for name, weights in untouched.items())
 
 
 def test_nothing_trains_the_guide(model: SentenceTransformer, still: Path) -> None:

@@ -12,8 +12,10 @@ import pytest
 from engine.artifacts.forms import Form
 from engine.errors import UserError
 from tests.support.training import make_config, with_settings
-from training.config import Family, Loss
+from training.config import Family
+from training.families.lora import LoraConfig
 from training.losses.requirements import check_model
+from training.losses.settings import Loss
 
 
 def refusal(base: Path, form: Form, family: Family = Family.bi_encoder, **changes: Any) -> UserError:
@@ -89,6 +91,8 @@ def test_a_base_that_cannot_decode_is_refused(base: Path, tmp_path: Path) -> Non
     assert error.where == f"model.base={other}"
     assert "a model of type mpnet cannot be a decoder" in error.what
     assert "bert, big_bird" in error.remedy
+    lora = refusal(base, Form.texts, lora=LoraConfig(rank=4))
+    assert (lora.where, lora.remedy) == ("model.lora.rank=4", "set it to 0")
     dense = with_modules(base, tmp_path / "dense", "sentence_transformers.models.Dense", out_features=48)
     assert "48 dimensions and its layers 32" in refusal(dense, Form.texts).what
 

@@ -13,9 +13,10 @@ from sentence_transformers.cross_encoder import losses
 
 from tests.support.families import job_of
 from tests.support.losses import NEGATIVES, OTHERS, PASSAGES, QUERIES, TEACHER_SCORES
-from training.config import Family, Loss
+from training.config import Family
 from training.families.cross_encoder import CrossEncoderFamily
 from training.losses.scored import score_loss
+from training.losses.settings import Loss
 
 FAMILY = CrossEncoderFamily()
 MINED = [

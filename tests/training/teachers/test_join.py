@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.documents import DocumentsFolder
@@ -16,7 +17,7 @@ from engine.text.hashes import text_hashes
 from tests.support.taught import write_folders
 from tests.support.training import make_passages
 from training.batches.plan import plan_batches
-from training.config import Loss
+from training.losses.settings import Loss
 from training.negatives import NO_NEGATIVES
 from training.rows import columns_for_training, read_rows, row_keys
 from training.teachers.config import TeacherConfig
@@ -32,14 +33,17 @@ def folders(tmp_path: Path) -> dict[str, Path]:
     return write_folders(tmp_path, documents=6, examples=6)
 
 
-def joined(folders: dict[str, Path], scores: list[list[float]], **settings: Any) -> Taught:
+def joined(
+    folders: dict[str, Path], scores: list[list[float]], *, shares_candidates: bool = False, **settings: Any
+) -> Taught:
     """Row i has its own passage, and those of the two rows behind it."""
     examples = ExamplesFolder(folders["examples"])
     candidates = np.array([[1 + (row + place) % 5 for place in range(3)] for row in range(5)], np.int32)
     ids = query_ids(examples, ())
     scored = Scored(ids, candidates, np.array(scores, np.float32))
     config = TeacherConfig("fused", **settings)
-    return join_teacher(config, read_rows(examples), scored, ids, DocumentsFolder(folders["documents"]))
+    documents = DocumentsFolder(folders["documents"])
+    return join_teacher(config, read_rows(examples), scored, ids, documents, shares_candidates=shares_candidates)
 
 
 SCORES: list[list[float]] = [[3.0, 1, 2], [1, 3, 2], [2, 2, 0], [0, 3, 1], [3, 2, 1]]
@@ -60,7 +64,7 @@ def test_a_better_candidate_takes_the_place_of_the_own_passage(folders: dict[str
 def test_nothing_of_the_document_that_a_query_was_written_from_is_in_its_batch(folders: dict[str, Path]) -> None:
     taught = joined(folders, SCORES, better_positive=True)
     keys = taught.keys(row_keys(taught.rows, NO_NEGATIVES))
-    assert keys.negatives[[1, 3], 0].tolist() == text_hashes(["d2", "d4"]).tolist()
+    assert keys.answers[[1, 3], 0].tolist() == text_hashes(["d2", "d4"]).tolist()
     rows = taught.rows.append_column("number", pa.array(range(5)))
     for epoch in range(20):
         for batch in plan_batches(keys, batch_size=2, world_size=1, seed=0, epoch=epoch).tolist():
@@ -73,7 +77,7 @@ def test_candidates_that_score_as_well_are_kept_out_of_the_batches_of_a_row(fold
     assert taught.rows["document_id"].to_pylist() == [f"d{number}" for number in range(1, 6)]
     assert taught.masked == 2
     keys = taught.keys(row_keys(taught.rows, NO_NEGATIVES))
-    assert keys.negative_passages[[1, 2], 0].tolist() == keys.passages[[2, 3]].tolist(), "hashed as passages are"
+    assert keys.answer_passages[[1, 2], 0].tolist() == keys.passages[[2, 3]].tolist(), "hashed as passages are"
     met = {
         tuple(sorted(batch))
         for epoch in range(60)
@@ -109,6 +113,22 @@ def test_no_row_of_a_batch_has_another_rows_candidate_as_its_positive(folders: d
     keys = taught.keys(row_keys(taught.with_candidates(), NO_NEGATIVES))
     assert keys.negative_passages[0].tolist() == keys.passages[[1, 2]].tolist()
     assert plan_batches(keys, batch_size=2, world_size=1, seed=0, epoch=0).size == 0
+
+
+def test_where_candidates_are_shared_they_keep_rows_about_any_document_that_holds_them_away(
+    folders: dict[str, Path],
+) -> None:
+    """Document 0 gets the text of document 3 too, so that a candidate of text 3 is in the batch of neither."""
+    table = pq.read_table(folders["documents"] / "passages.parquet")
+    rows = table.to_pylist()
+    rows.append(rows[3] | {"passage_id": "copy", "document_id": "d0"})
+    pq.write_table(pa.Table.from_pylist(rows, table.schema), folders["documents"] / "passages.parquet")
+    assert not len(joined(folders, SCORES).beside), "nothing to keep apart where each query has its own candidates"
+    taught = joined(folders, SCORES, shares_candidates=True)
+    keys = taught.keys(row_keys(taught.rows, NO_NEGATIVES))
+    names = [{"d2", "d3", "d0"}, {"d3", "d0", "d4"}, {"d4", "d5"}, {"d5", "d1"}, {"d1", "d2"}]
+    for row, expected in enumerate(names):
+        assert set(keys.negatives[row].tolist()) - {0} == set(text_hashes(sorted(expected)).tolist())
 
 
 def test_a_query_that_could_not_be_scored_is_left_out(folders: dict[str, Path]) -> None:

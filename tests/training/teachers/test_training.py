@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.support.taught import candidates_config, write_candidates, write_folders
 from tests.support.training import make_config, make_place
-from training.config import Loss
+from training.losses.settings import Loss
 from training.step import train_model
 from training.teachers.config import TeacherConfig
 

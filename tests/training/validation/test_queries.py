@@ -37,22 +37,23 @@ def hold_out(examples: Path, documents: int = NUM_HELD_OUT) -> ExamplesFolder:
 @pytest.mark.parametrize(
     ("num_pairs", "total_steps", "expected"),
     [
-        (489, 15, None),
-        (1_999, 20, None),
+        (399, 15, None),
+        (400, 15, Extent(15, 60, 240)),
+        (1_999, 20, Extent(20, 60, 240)),
         (2_000, 20, Extent(20, 60, 240)),
         (3_378, 27, Extent(14, 67, 270)),
         (30_000, 234, Extent(24, 163, 655)),
         (10**9, 8_000_000, Extent(800_000, 200, 1_000)),
     ],
 )
-def test_validation_takes_a_tenth_of_the_time_at_most(
+def test_validation_takes_a_tenth_of_the_time_at_most_and_half_of_a_short_one(
     num_pairs: int, total_steps: int, expected: Extent | None
 ) -> None:
     extent = extent_of(ValidationConfig(), num_pairs, total_steps)
     assert extent == expected
     if extent:
         validations = 1 + -(-total_steps // extent.every)
-        assert validations * (extent.queries + extent.passages) <= 0.1 * 3 * num_pairs
+        assert validations * (extent.queries + extent.passages) <= (0.1 if num_pairs >= 2_000 else 0.5) * 3 * num_pairs
         assert validations <= 11
 
 

@@ -14,8 +14,8 @@ import torch
 
 from tests.support.training import WORDS, load, make_config, make_job
 from tests.training.validation.test_callback import PLAN
-from training.config import Loss
 from training.losses.build import build_loss
+from training.losses.settings import Loss
 from training.validation.averaging import Average, trained_weights
 from training.validation.callback import RankView, ValidationCallback
 from training.validation.config import Keep, ValidationConfig

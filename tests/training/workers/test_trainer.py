@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +15,9 @@ from torch.utils.data import IterableDataset
 from transformers import TrainerControl
 
 from tests.support.training import load, make_config, make_job
-from training.config import Loss, ModelConfig
+from training.config import ModelConfig
 from training.losses.build import build_loss
+from training.losses.settings import Loss
 from training.workers.job import Diverged
 from training.workers.progress import Point
 from training.workers.trainer import CurveCallback, Prefetched, StreamTrainer, make_arguments, seconds_per_step
@@ -36,6 +38,10 @@ def test_so_short_a_training_has_no_checkpoint(tmp_path: Path) -> None:
     arguments = make_arguments(make_job(CONFIG), tmp_path, share=8, bf16=False, on_cpu=True, prompts={"query": "q: "})
     assert arguments.prompts == {"query": "q: "}, "what a family says about texts"
     assert arguments.save_strategy == "no", "it is over before one would be worth it"
+    paced = make_arguments(
+        make_job(replace(CONFIG, checkpoint_steps=0), total_steps=10_000), tmp_path, share=8, bf16=False, on_cpu=True
+    )
+    assert paced.save_strategy == "no", "checkpoints are asked for by the clock"
 
 
 def test_batches_reach_the_model_in_the_order_of_the_stream(base: Path, tmp_path: Path) -> None:

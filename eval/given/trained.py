@@ -1,0 +1,61 @@
+"""Which rows of a file say something of a model: those whose texts it was not trained on.
+
+In: the examples that a model was trained on, and rows of a file that `report.similarity` or `report.labelled` names.
+Out: the rows to measure on, and how many were left out. In memory are eight bytes for each text that was trained on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from engine.artifacts.examples import COUNTED_REASONS, ExamplesFolder
+from engine.artifacts.forms import COLUMNS, LABELS, SCORE
+from engine.text.groups import Booleans
+from engine.text.hashes import Hashes, text_hashes
+from eval.given.rows import HELD_OUT_SPLIT
+
+
+class TrainedTexts:
+    """The texts that a model was trained on. White space and case make no difference.
+
+    Its attribute `left_out` counts the rows that were left out so far.
+
+    Args:
+        examples: what it was trained on. Rejected rows count that a teacher may have brought back.
+    """
+
+    def __init__(self, examples: Path) -> None:
+        folder = ExamplesFolder(examples)
+        self._columns = [name for name in COLUMNS[folder.form()] if name not in (SCORE, LABELS)]
+        hashes = [np.empty(0, np.uint64)]
+        for batch in folder.training(self._columns, COUNTED_REASONS):
+            hashes += [np.unique(_hashes(batch[name])) for name in self._columns]
+        self._hashes: Hashes = np.unique(np.concatenate(hashes))
+        self.left_out = 0
+
+    def unseen(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Returns the rows of a batch of which no text was trained on, and counts the others."""
+        texts = [batch[name] for name in batch.schema.names if name not in ("document_id", LABELS, SCORE, "sample_id")]
+        is_seen: Booleans = np.zeros(len(batch), np.bool_)
+        for column in texts:
+            is_seen |= np.isin(_hashes(column), self._hashes)
+        self.left_out += int(is_seen.sum())
+        return batch.filter(pa.array(~is_seen))
+
+
+def split_of_file(folder: ExamplesFolder) -> str:
+    """Returns the split of a file that is measured on: what it holds out itself, or else all of it."""
+    return HELD_OUT_SPLIT if folder.record().validation else ""
+
+
+def told(left_out: int, key: str) -> str:
+    """Says how many rows of the file that a key names were left out; empty where none were."""
+    rows = "row has" if left_out == 1 else "rows have"
+    return f"{left_out:,} {rows} a text that was trained on, and {key} measures without" if left_out else ""
+
+
+def _hashes(texts: pa.Array) -> Hashes:
+    return text_hashes([" ".join(text.casefold().split()) for text in texts.to_pylist()])
