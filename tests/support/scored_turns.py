@@ -19,6 +19,8 @@ PASSAGE = "Bees tell their sisters where flowers are by dancing on the comb. " *
 QUESTIONS = [" how do bees find flowers", " why do bees dance", " what is a comb", f" who said: {PASSAGE}"]
 CHOICES = [" yes", " no", " certainly not"]
 LABELS = ["yes", "no", "certainly_not"]
+_LONG_TOKENS, _LONG_TOLERANCE = 100, 1e-2
+"""From so many tokens on the errors of single ones cancel, in bfloat16 too: nats per token that are left."""
 
 
 def check_scored_turns(pool: EnginePool, folder: Path, *, model: str, weights: Path, tolerance: float) -> None:
@@ -31,7 +33,7 @@ def check_scored_turns(pool: EnginePool, folder: Path, *, model: str, weights: P
         folder: of the samples.
         model: the name of the model that scores; "" for the main one.
         weights: its folder.
-        tolerance: nats per token by which a text's log-probability may be off.
+        tolerance: nats per token by which a text's log-probability may be off, where the text is short.
     """
     likely = TurnConfig(f"{PASSAGE}\nQ:", continuation="{{ passage.text }}", model=model, prompt_logprobs=True)
     about = TurnConfig(f"{PASSAGE}\nBees?", choice=CHOICES, score=ScoreKind.mean, model=model)
@@ -50,12 +52,17 @@ def check_scored_turns(pool: EnginePool, folder: Path, *, model: str, weights: P
         assert row["turn_likely"] == question
         assert row["score_likely_tokens"] == len(expected[question])
         mean = sum(expected[question]) / len(expected[question])
-        assert row["score_likely_mean"] == pytest.approx(mean, abs=tolerance)
+        assert row["score_likely_mean"] == pytest.approx(mean, abs=_allowed(expected[question], tolerance))
         first, *others = row["score_likely_prompt_logprobs"]
         assert first is None
         assert len(others) == len(of_prompt)
-        assert sum(others) / len(others) == pytest.approx(sum(of_prompt) / len(of_prompt), abs=tolerance)
+        allowed = _allowed(of_prompt, tolerance)
+        assert sum(others) / len(others) == pytest.approx(sum(of_prompt) / len(of_prompt), abs=allowed)
         shares = [row[f"score_about_{label}"] for label in LABELS]
         assert shares == pytest.approx([each / sum(odds) for each in odds], abs=tolerance)
         assert row["text"] == CHOICES[shares.index(max(shares))].strip()
     assert sum(row["cached_tokens"] for row in samples) > 0, "prompts come from the cache"
+
+
+def _allowed(logprobs: list[float], tolerance: float) -> float:
+    return min(tolerance, _LONG_TOLERANCE) if len(logprobs) >= _LONG_TOKENS else tolerance
