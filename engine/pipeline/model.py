@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from engine.errors import UserError, suggest
@@ -83,9 +83,18 @@ def changed_model(model: ModelConfig, changes: Mapping[str, Any], where: str) ->
         if name not in (known := [each.name for each in fields(ModelConfig)]):
             raise UserError(f"{name!r} is no setting of it", where=where, remedy=suggest(str(name), known))
     try:
-        changed: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(model), changes))
+        changed: Any = OmegaConf.to_object(OmegaConf.merge(_writable(OmegaConf.structured(model)), changes))
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"cannot be read ({reason})", where=where, remedy="see the keys of model.*") from error
     assert isinstance(changed, ModelConfig)
     return changed
+
+
+def _writable(node: DictConfig) -> DictConfig:
+    """Lets a config take values at every depth: of frozen dataclasses OmegaConf makes nodes that are read-only."""
+    OmegaConf.set_readonly(node, None)
+    for name in map(str, node):
+        if isinstance(child := node._get_node(name), DictConfig) and not child._is_none():
+            _writable(child)
+    return node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from engine.pipeline.steps import steps
 from engine.run import run, run_folder, wanted_steps
 from engine.runtime.step import Step
 from engine.storage.digests import content_digest
+from eval.stages.config import StageConfig
 from eval.stages.figures import HELD_OUT, TRAIN, read_stages
 from tests.support.command_line import CommandLineHere
 from tests.support.given import graded_rows, pair_rows
@@ -61,6 +63,11 @@ def arguments(data: Path, experiment: str, *more: str) -> list[str]:
 
 def composed(data: Path, experiment: str, *more: str) -> RunConfig:
     return load_config(arguments(data, experiment, *more))[0]
+
+
+def with_stage(config: RunConfig, stage: StageConfig) -> RunConfig:
+    """The same run with one more stage, called `more`."""
+    return replace(config, stages=replace(config.stages, models={**config.stages.models, "more": stage}))
 
 
 def by_entry(config: RunConfig) -> dict[str, Step]:
@@ -140,12 +147,12 @@ def test_what_cannot_work_is_refused_before_anything_is_trained(data: Path, over
 
 
 def test_a_reranker_reorders_an_encoder(data: Path) -> None:
-    again = "stages.models.twice={examples: hard_negatives, reranks: reranked, model: {family: cross_encoder}}"
-    with pytest.raises(UserError, match=r"twice.reranks=reranked: is a cross_encoder itself"):
-        steps(composed(data, RETRIEVER, again))
-    back = "stages.models.back={examples: questions, start: reranked}"
-    with pytest.raises(UserError, match=r"back.start=reranked: a bi_encoder cannot go on from a cross_encoder"):
-        steps(composed(data, RETRIEVER, back))
+    config = composed(data, RETRIEVER)
+    twice = StageConfig("hard_negatives", reranks="reranked", model={"family": "cross_encoder"})
+    with pytest.raises(UserError, match=r"more.reranks=reranked: is a cross_encoder itself"):
+        steps(with_stage(config, twice))
+    with pytest.raises(UserError, match=r"more.start=reranked: a bi_encoder cannot go on from a cross_encoder"):
+        steps(with_stage(config, StageConfig("questions", start="reranked")))
 
 
 def test_without_the_data_a_tutorial_says_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,6 +162,22 @@ def test_without_the_data_a_tutorial_says_what_to_give(tmp_path: Path, monkeypat
             wanted_steps(load_config([experiment, "model.base=bundled:all-minilm-l6-v2"])[0])
 
 
+def test_one_stage_runs_small_and_again_for_free(data: Path, tmp_path: Path, ray_session: None) -> None:
+    config, text = load_config(arguments(data, QUESTIONS, f"runs_dir={tmp_path}", "stages.sets.questions.limit=30"))
+    alone = {"hard": StageConfig("one_random", model={"loss": "triplet", "validation": {"every": 0}})}
+    config = replace(config, stages=replace(config.stages, models=alone))
+    folder = SweepFolder(run(config, text) / "stages", "stages")
+    figures = read_stages(folder.figures_file)
+    assert [(stage.name, stage.loss) for stage in figures.stages[2:]] == [("hard", "triplet")]
+    assert figures.passages == 30
+    for side in (HELD_OUT, TRAIN):
+        assert set(figures.sets["questions"].levels[side]) == {"bm25", "base", "hard"}
+    made = folder.page_file.stat().st_mtime_ns
+    assert folder.path.resolve() == (run(config, text) / "stages").resolve()
+    assert folder.page_file.stat().st_mtime_ns == made
+
+
+@pytest.mark.soak
 def test_a_language_model_to_retriever_runs_small_and_again_for_free(
     data: Path, synthmill_here: CommandLineHere
 ) -> None:

@@ -7,6 +7,7 @@ pair are the one that it has alone and another.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +24,6 @@ from engine.text.hashes import Hashes, mix, text_hash
 if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
     from engine.runtime.place import Place
-    from engine.search.order import Rows
 
 _STREAM = 0x6E656761
 """Keeps the draw of negatives independent of every other draw."""
@@ -106,27 +106,25 @@ class NegativeDraw:
         )
         columns = (batch[name].to_pylist() for name in ("sample_id", "document_id"))
         for sample_id, document, query, rows in zip(*columns, queries, found, strict=True):
-            chosen = self._chosen(query, document, self._candidates(sample_id, rows))
+            chosen = self._chosen(sample_id, document, query, [int(row) for row in rows if row >= 0])
             yield [self._passages.texts[number] for number in chosen]
 
-    def _candidates(self, sample_id: int, found: Rows) -> Iterator[int]:
-        """Gives passages in the order of preference: what was found, then drawn ones, then all that follow these."""
-        yield from (int(row) for row in found if row >= 0)
+    def _chosen(self, sample_id: int, document: str, query: str, found: Sequence[int]) -> list[int]:
+        """Returns the first passages that were found, and drawn ones for those that are missing."""
         count = len(self._passages.ids)
         numbers = np.arange(self._config.negatives)
         draws = mix(np.full(len(numbers), sample_id, np.uint64), self._config.seed, _STREAM, numbers) % np.uint64(count)
-        yield from map(int, draws)
-        for start in map(int, draws):
-            yield from ((start + further) % count for further in range(1, count))
-
-    def _chosen(self, query: str, document: str, candidates: Iterator[int]) -> Sequence[int]:
         chosen: list[int] = []
-        for number in candidates:
+
+        def fits(number: int) -> bool:
             is_other = self._passages.documents[number] != document and not self._passages.answer(query, number)
-            if is_other and number not in chosen:
+            return is_other and number not in chosen
+
+        for number in found:
+            if len(chosen) < len(numbers) and fits(number):
                 chosen.append(number)
-            if len(chosen) == self._config.negatives:
-                break
+        for first in map(int, draws[len(chosen) :]):  # the passage that is drawn, or the next one that fits
+            chosen += itertools.islice(filter(fits, ((first + further) % count for further in range(count))), 1)
         return chosen
 
 

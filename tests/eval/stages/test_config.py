@@ -54,9 +54,9 @@ def test_a_curve_is_a_chain_whose_last_model_a_later_stage_goes_on_from() -> Non
         (StageConfig(), r"stages.models.x.examples=: there is no set ''"),
         (StageConfig("questions", start="y"), r"stages.models.x.start=y: there is no earlier stage 'y'"),
         (StageConfig("questions", reranks="x"), r"stages.models.x.reranks=x: there is no earlier stage 'x'"),
-        (StageConfig("questions", epochs=[3, 1]), r"stages.models.x.epochs=\[3, 1\]: does not grow"),
+        (StageConfig("questions", epochs=[3, 1]), r"stages.models.x.epochs=\[3, 1\]: .* does not grow"),
         (StageConfig("questions", epochs=[0, 1]), r"does not grow"),
-        (StageConfig("questions", depth=0), r"stages.models.x.depth=0: is too small"),
+        (StageConfig("questions", depth=0), r"stages.models.x.depth=0: 0 is too small"),
         (StageConfig("questions", epochs=[1], model={"epochs": 2}), r"beside the epochs of a curve"),
     ],
 )
@@ -72,11 +72,11 @@ def test_a_stage_that_cannot_be_is_refused_with_its_key(stage: StageConfig, mess
         ({"path": "a", "of": "questions"}, r"stages.sets.x: has both a path and a set"),
         ({"of": "question", "form": Form.texts}, r"there is no set with a path 'question'"),
         ({"of": "paragraphs", "form": Form.texts}, r"there is no set with a path 'paragraphs'"),
-        ({"of": "questions"}, r"stages.sets.x.form=null: is not what pairs can become"),
-        ({"of": "questions", "form": Form.graded}, r"stages.sets.x.form=graded: is not what pairs can become"),
-        ({"of": "questions", "form": Form.texts, "limit": 3}, r"stages.sets.x.limit=3: is of no use"),
-        ({"path": "a", "limit": -1}, r"stages.sets.x.limit=-1: is too small"),
-        ({"path": "a", "negatives": 0}, r"stages.sets.x.negatives=0: is too small"),
+        ({"of": "questions"}, r"stages.sets.x.form=null: null is not what pairs can become"),
+        ({"of": "questions", "form": Form.graded}, r"stages.sets.x.form=graded: graded is not what pairs can become"),
+        ({"of": "questions", "form": Form.texts, "limit": 3}, r"stages.sets.x.limit=3: 3 is of no use"),
+        ({"path": "a", "limit": -1}, r"stages.sets.x.limit=-1: -1 is too small"),
+        ({"path": "a", "negatives": 0}, r"stages.sets.x.negatives=0: 0 is too small"),
     ],
 )
 def test_a_set_that_cannot_be_is_refused_with_its_key(settings: dict[str, Any], message: str) -> None:
