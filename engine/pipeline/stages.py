@@ -30,7 +30,6 @@ from eval.stages.step import compare_stages
 from training.config import Family, ModelConfig
 from training.requirements import check_examples
 from training.step import train_model
-from training.teachers.config import KEY
 
 _OF_ENCODERS = ("query_prefix", "passage_prefix", "max_tokens")
 """The settings of a model by which its texts are read where it is measured."""
@@ -116,9 +115,6 @@ def _model(config: RunConfig, point: Point) -> ModelConfig:
         if point.epochs:
             model = replace(model, epochs=point.epochs)
         check_without_documents(model)
-        if model.teacher.is_there:
-            where = f"{KEY}.by={model.teacher.by}"
-            raise UserError("a stage has no teacher", where=where, remedy="leave it out, or set it to none")
         if form := config.stages.sets[point.config.examples].form:
             check_examples(model, form)
     return model

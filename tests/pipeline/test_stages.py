@@ -135,7 +135,7 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
         ("collection=x", r"stages.models: models are compared on sets of examples"),
         (
             "stages.models.ranking.model.teacher={by: fused}",
-            r"stages.models.ranking.model.teacher.by=fused: a stage has",
+            r"stages.models.ranking.model.teacher.by=fused: a teacher scores passages",
         ),
         ("preview=3", r"preview=3: shows prompts"),
         ("until=report", r"until=report: no step is called 'report'"),
