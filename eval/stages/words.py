@@ -58,7 +58,7 @@ def best_sentence(figures: Stages) -> str:
         return f"{start}."
     gain = held[best][metric].mean - base
     on_train = trained[best][metric].mean - trained[BASE][metric].mean
-    left = f", {wording.share(max(gain, 0.0), on_train)} of it is left" if on_train > 0 else ""
+    left = f", {wording.share(max(gain, 0.0), on_train)} of it is left" if on_train > max(gain, 0.0) else ""
     return f"{start}: {wording.signed(gain)}, where on training {_noun(part)} it is {wording.signed(on_train)}{left}."
 
 
