@@ -20,7 +20,15 @@ from engine.output.files import write_file
 from engine.pipeline.adaptation import judges
 from engine.pipeline.addressed import addressed
 from engine.pipeline.asked import asked_of_models, question_of_report
-from engine.pipeline.config import GIVEN_KEY, RunConfig, has_documents, kinds_of, last_noun, nouns_of
+from engine.pipeline.config import (
+    GIVEN_KEY,
+    STAGES_KEY,
+    RunConfig,
+    has_documents,
+    kinds_of,
+    last_noun,
+    nouns_of,
+)
 from engine.pipeline.given import check_given
 from engine.pipeline.published import target_of
 from engine.pipeline.steps import steps
@@ -210,8 +218,8 @@ def _check_input(config: RunConfig) -> None:
         remedy = "leave one of them out: a log says what queries about documents are like"
         what = f"is given beside prompts ({config.prompts.path})"
         raise UserError(what, where=f"queries.path={config.queries.path}", remedy=remedy)
-    if GIVEN_KEY in (kinds := kinds_of(config)) and config.preview:
-        remedy = "leave it out; until=examples reads the file, and stops there"
+    if {GIVEN_KEY, STAGES_KEY}.intersection(kinds := kinds_of(config)) and config.preview:
+        remedy = f"leave it out{'; until=examples reads the file, and stops there' if GIVEN_KEY in kinds else ''}"
         raise UserError("shows prompts, and given examples have none", where=f"preview={config.preview}", remedy=remedy)
     if config.examples.weight is not None and (not config.examples.path or GIVEN_KEY in kinds):
         what = "weighs given examples against generated ones, and the run does not have both"

@@ -23,6 +23,7 @@ from engine.task.config import AttributeConfig, TaskConfig
 from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
+from eval.stages.config import SetConfig, StageConfig, StagesConfig
 from tests.support.paths import ROOT
 from training.config import Family, ModelConfig
 from training.teachers.config import TeacherConfig
@@ -78,6 +79,11 @@ SWEEPS = (
     RunConfig(collection="x", chunk_sizes=ChunkSizesConfig([64])),
     RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5]), model=ModelConfig(seed=0)),
     RunConfig(collection="x", examples=ExamplesConfig(path="x", seed=0)),
+    RunConfig(
+        examples=ExamplesConfig(seed=0),
+        model=ModelConfig(seed=0),
+        stages=StagesConfig({"pairs": SetConfig("x", limit=1)}, {"ranking": StageConfig("pairs")}),
+    ),
     RunConfig(task=LABELLED, collection="x", model=ModelConfig(family=Family.classifier, label="tone", seed=0)),
 )
 """The runs with steps that no other has."""
@@ -239,7 +245,8 @@ def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path
         "engine.given.step",
         "engine.given.mix.step",
         "eval.given.step",
-        *(f"eval.{noun}.step" for noun in ("scores", "chunk_sizes", "learning_curve")),
+        "engine.given.recast.step",
+        *(f"eval.{noun}.step" for noun in ("scores", "chunk_sizes", "learning_curve", "stages", "stages.scores")),
     }
     for step in every:
         tree = parse(step.function.__module__.replace(".", "/") + ".py")

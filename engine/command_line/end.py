@@ -29,6 +29,8 @@ from eval.learning_curve.table import learning_curve_table
 from eval.page.indexes import index_line
 from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
+from eval.stages.figures import read_stages
+from eval.stages.table import stages_table
 from training.config import Family
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _TABLES: Mapping[str, Callable[[Path], Table]] = {
     "chunk_sizes": lambda file: chunk_sizes_table(read_chunk_sizes(file)),
     "learning_curve": lambda file: learning_curve_table(read_learning_curve(file)),
+    "stages": lambda file: stages_table(read_stages(file)),
 }
 """What each experiment that ends with a page of its own shows on the terminal."""
 _BEFORE_SAMPLES = {"rows", "documents", "prompts"}

@@ -28,6 +28,8 @@ examples
   synthmill experiment=adapt collection=DIR examples.path=FILE     ... together with generated ones
   synthmill experiment=chunk_size collection=DIR         how long chunks should be: search by size of the chunks
   synthmill experiment=learning_curve collection=DIR     what more examples are worth, and where they stop helping
+  synthmill experiment=korean_questions                  base, denoising, triplets and ranking loss in one table
+  synthmill experiment=language_model_to_retriever       a language model pooled, tuned, reranked, in one table
   synthmill experiment=batch prompts.path=FILE samples.output=OUT.jsonl    batch inference: docs/batch.md
   synthmill experiment=adapt collection=DIR publish=hub:OWNER/NAME    ... and upload the model when it is done
   synthmill experiment=demo --cfg job                    print the composed config

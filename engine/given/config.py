@@ -14,6 +14,12 @@ from engine.given.source import KEY, Source, find_source
 from engine.runtime.identity import fields_of
 from engine.storage.digests import file_digests, listing_digest
 
+_MEANT = {
+    Form.pairs: "questions with their passages, in the form of SQuAD or KorQuAD or with two such columns",
+    Form.graded: "pairs of texts with a score, in the form of KLUE-STS or with three such columns",
+}
+"""What the files of a form hold, for the message that says there are none."""
+
 
 @dataclass(frozen=True)
 class GivenConfig:
@@ -47,7 +53,8 @@ class GivenConfig:
         Raises:
             UserError: there are none.
         """
-        return find_source(self.path, self.key)
+        meant = _MEANT.get(self.form, "examples") if self.form else "examples"
+        return find_source(self.path, self.key, meant)
 
     def identity(self) -> dict[str, object]:
         """Returns the fields that change the examples, with what the files hold in place of the path.

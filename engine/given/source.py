@@ -75,12 +75,13 @@ class Record:
     """The split that its file or data set is named after; empty where that says nothing."""
 
 
-def find_source(path: str, key: str = KEY) -> Source:
+def find_source(path: str, key: str = KEY, meant: str = "examples") -> Source:
     """Finds the files of examples, without reading them.
 
     Args:
         path: a file, or a folder, as the user wrote it.
         key: the config key that it was written under, for messages.
+        meant: what the files should hold, for messages.
 
     Raises:
         UserError: there are none, or they are of several kinds.
@@ -88,7 +89,7 @@ def find_source(path: str, key: str = KEY) -> Source:
     where, location = f"{key}={path}", Path(path).expanduser()
     endings = ", ".join(ending for kind in Kind for ending in kind.value)
     if not location.exists():
-        raise UserError("does not exist", where=where, remedy="name a file of examples, or a folder of such files")
+        raise UserError("does not exist", where=where, remedy=f"name a file of {meant}, or a folder of such files")
     if location.is_file():
         kind = next((kind for kind in Kind if location.name.lower().endswith(kind.value)), None)
         if kind is None:

@@ -28,16 +28,20 @@ from engine.storage.store import (
     GIVEN_NOUNS,
     LEARNING_CURVE_NOUNS,
     NOUNS,
+    STAGES_NOUNS,
     TAUGHT_NOUNS,
 )
 from engine.task.config import TaskConfig
 from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
+from eval.stages.config import StagesConfig
 from training.config import SCORERS, ModelConfig
 
 GIVEN_KEY = "examples.path"
 """The key that names examples which a user has."""
+STAGES_KEY = "stages.models"
+"""The key that names several models to compare."""
 SEEDS = 2**32
 """Every seed is below this, since numpy and the trainers of torch take 32 bits."""
 
@@ -58,7 +62,7 @@ class RunConfig:
     """Stop after this step: documents, prompts, samples, examples, teacher (where there is one), model, report or
     system; of batch inference rows, prompts, samples or output; of the experiments chunk_size and learning_curve, in
     place of model, report and system, chunk_sizes or learning_curve; of a training on given examples alone, examples,
-    model or report."""
+    model or report; of a comparison of several models, stages."""
     publish: str = placement("")
     """Upload the model when the run is done: `hub:OWNER/NAME`, or `hub:NAME` for the owner of the token. The token is
     taken from HF_TOKEN, or from where `hf auth login` put it; HF_ENDPOINT names another hub. Empty: nothing is."""
@@ -89,6 +93,7 @@ class RunConfig:
     system: SystemConfig = field(default_factory=SystemConfig)
     chunk_sizes: ChunkSizesConfig = field(default_factory=ChunkSizesConfig)
     learning_curve: LearningCurveConfig = field(default_factory=LearningCurveConfig)
+    stages: StagesConfig = field(default_factory=StagesConfig)
 
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
@@ -115,6 +120,7 @@ def kinds_of(config: RunConfig) -> list[str]:
         "prompts.path": config.prompts.path,
         "chunk_sizes.tokens": config.chunk_sizes.tokens,
         "learning_curve.shares": config.learning_curve.shares,
+        STAGES_KEY: config.stages.models,
     }
     keys = [key for key, value in kinds.items() if value]
     return [*keys, GIVEN_KEY] if config.examples.path and (keys or not has_documents(config)) else keys
@@ -135,6 +141,7 @@ def nouns_of(config: RunConfig) -> tuple[str, ...]:
         "prompts.path": BATCH_NOUNS,
         "chunk_sizes.tokens": CHUNK_SIZES_NOUNS,
         "learning_curve.shares": LEARNING_CURVE_NOUNS,
+        STAGES_KEY: STAGES_NOUNS,
         GIVEN_KEY: GIVEN_NOUNS,
     }
     of_adaptation: tuple[str, ...] = TAUGHT_NOUNS if config.model.teacher.is_there else NOUNS

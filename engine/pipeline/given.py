@@ -18,41 +18,21 @@ from engine.given.mix.step import mix_examples
 from engine.given.opening import open_examples
 from engine.given.step import read_given
 from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, last_noun
+from engine.pipeline.model import check_without_documents
 from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.training import model_steps
 from engine.runtime.step import GIVEN, Step
 from engine.task.config import AttributeConfig
 from training.requirements import check_examples
-from training.teachers.config import KEY as TEACHER_KEY
-from training.validation.config import JUDGED_KEY
 
 
 def given(config: RunConfig) -> list[Step]:
     """Lists the steps of a training on given examples alone.
 
     Raises:
-        UserError: hard negatives are to be mined, a teacher asked or judged queries validated, and there are no
-            documents for it.
+        UserError: what the model is to learn needs documents.
     """
-    if config.model.teacher.is_there:
-        raise UserError(
-            "a teacher scores passages of documents, and the run has none",
-            where=f"{TEACHER_KEY}.by={config.model.teacher.by}",
-            remedy="leave it out, or name the documents (documents.path)",
-        )
-    if config.model.num_hard_negatives:
-        raise UserError(
-            "hard negatives are mined from documents, and the run has none",
-            where=f"model.num_hard_negatives={config.model.num_hard_negatives}",
-            remedy="set it to 0 (a cross_encoder needs triplets then), or name the documents (documents.path)",
-        )
-    validation = config.model.validation
-    if validation.reads_judged:
-        raise UserError(
-            "judged queries are searched among documents, and the run has none",
-            where=f"model.validation.queries={validation.queries.value}",
-            remedy=f"leave it out, and {JUDGED_KEY}, or name the documents (documents.path)",
-        )
+    check_without_documents(config.model)
     examples = Step("examples", read_given, given_config(config), checks_input=True)
     files = measured_files(config, (examples,))
     [model] = model_steps(config.model, (examples,))

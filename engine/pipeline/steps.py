@@ -7,6 +7,7 @@ In: a RunConfig. Out: its steps in the order in which data meets them.
     chunk_sizes     ... examples -> documents, once for each size -> chunk_sizes
     learning_curve  ... examples -> (examples -> model -> scores), for each share and seed -> learning_curve
     given           examples -> model -> report
+    stages          examples -> (model -> scores), for each stage -> stages
 
 Each step is one function `(config, inputs, output, place) -> record`; data passes between steps only through
 folders of Parquet, so any step can be run, read, replaced or resumed alone.
@@ -17,9 +18,10 @@ from __future__ import annotations
 from engine.pipeline.adaptation import adaptation
 from engine.pipeline.addressed import addressed
 from engine.pipeline.batch import batch
-from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of
+from engine.pipeline.config import GIVEN_KEY, STAGES_KEY, RunConfig, kinds_of
 from engine.pipeline.experiments import chunk_sizes, learning_curve
 from engine.pipeline.given import given
+from engine.pipeline.stages import stages
 from engine.runtime.step import Step
 
 
@@ -29,6 +31,8 @@ def steps(config: RunConfig) -> list[Step]:
         return batch(config)
     if GIVEN_KEY in kinds_of(config):
         return given(config)
+    if STAGES_KEY in kinds_of(config):
+        return stages(config)
     config = addressed(config)
     if config.chunk_sizes.tokens:
         return chunk_sizes(config)

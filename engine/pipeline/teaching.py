@@ -12,16 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import Any
-
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from engine.errors import UserError, suggest
 from engine.handover.config import RERANKER_KEY
 from engine.judge.pairs import PairQuestion, pair_question
 from engine.pipeline.config import RunConfig
 from engine.pipeline.generation import generation
+from engine.pipeline.model import changed_model
 from engine.runtime.step import TEACHING, Step
 from engine.samples.config import SamplesConfig
 from engine.search.cross_encoder import TRAINED, TRAINED_INPUT, CrossEncoderConfig
@@ -167,13 +164,7 @@ def reading_model(model: ModelConfig) -> ModelConfig:
         iterations=1,
         validation=ValidationConfig(),
     )
-    try:
-        trained: Any = OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(alone), model.teacher.training))
-    except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"cannot be read ({reason})", where=where, remedy="see the keys of model.*") from error
-    assert isinstance(trained, ModelConfig)
-    return trained
+    return changed_model(alone, model.teacher.training, where)
 
 
 def _retriever(model: ModelConfig) -> RetrieverConfig:

@@ -28,12 +28,12 @@ StepFunction = Callable[[Any, Mapping[str, Path], Path, Place], object]
 frozen dataclass of engine/artifacts."""
 
 
-PART_FOLDERS = ("round_0", "judge", "asked", "teaching", "sizes", "points", "given", "iterations")
+PART_FOLDERS = ("round_0", "judge", "asked", "teaching", "sizes", "points", "given", "iterations", "stage", "measured")
 """The folders in a run folder with an entry for each part of round 0, for each question that a judge is asked about
 samples, for each that a report has a model asked, for each part of what a teacher is made of, for each size of chunks,
-for each point of a learning curve, for examples that were given, and for each iteration of training but the last. Such
-a part has the shape of a run folder itself."""
-ROUND_ZERO, JUDGE, ASKED, TEACHING, SIZES, POINTS, GIVEN, ITERATIONS = PART_FOLDERS
+for each point of a learning curve, for examples that were given, for each iteration of training but the last, for each
+model of several, and for the measurement of each. Such a part has the shape of a run folder itself."""
+ROUND_ZERO, JUDGE, ASKED, TEACHING, SIZES, POINTS, GIVEN, ITERATIONS, STAGE, MEASURED = PART_FOLDERS
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ _RUNS = "runs"
 _KINDS = {
     "chunk_sizes": ("compares chunk sizes (experiment=chunk_size)", "chunk_sizes/chunk_sizes.html"),
     "learning_curve": ("is a learning curve (experiment=learning_curve)", "learning_curve/learning_curve.html"),
+    "stages": ("compares several models (stages.models)", "stages/stages.html"),
     "output": ("is batch inference (experiment=batch)", "output"),
 }
 """What a run is that ends otherwise than with a report, and where in its folder its result lies, by its last noun."""

@@ -36,7 +36,11 @@ LEARNING_CURVE_NOUNS = (*NOUNS[:4], "learning_curve")
 """What the steps of a learning curve make, in its order."""
 GIVEN_NOUNS = ("examples", "model", "report")
 """What the steps of a training on given examples make, in its order."""
-EVERY_NOUN = tuple(dict.fromkeys((*TAUGHT_NOUNS, *BATCH_NOUNS, "scores", *CHUNK_SIZES_NOUNS, *LEARNING_CURVE_NOUNS)))
+STAGES_NOUNS = ("stages",)
+"""What a comparison of several models ends with; its examples and models are parts."""
+EVERY_NOUN = tuple(
+    dict.fromkeys((*TAUGHT_NOUNS, *BATCH_NOUNS, "scores", *CHUNK_SIZES_NOUNS, *LEARNING_CURVE_NOUNS, *STAGES_NOUNS))
+)
 DONE = "_DONE"
 """The empty file that makes a folder count, written last."""
 RECORD = "record.json"

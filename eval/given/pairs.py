@@ -41,14 +41,15 @@ class HeldOutPairs:
     all_passages: int
 
 
-def read_pairs(folder: ExamplesFolder, limit: int) -> HeldOutPairs:
-    """Reads the pairs of held-out documents.
+def read_pairs(folder: ExamplesFolder, limit: int, split: str = HELD_OUT_SPLIT) -> HeldOutPairs:
+    """Reads the pairs of held-out documents, or those of the other side.
 
     Args:
         folder: the finished folder.
         limit: most pairs to take queries from; 0 takes all.
+        split: the side, one of the splits of an examples folder.
     """
-    table, total = draw_examples(folder, [QUERY, PASSAGE], HELD_OUT_SPLIT, limit)
+    table, total = draw_examples(folder, [QUERY, PASSAGE], split, limit)
     query_ids: dict[str, str] = {}
     texts: dict[str, str] = {}
     documents: dict[str, str] = {}
@@ -60,7 +61,7 @@ def read_pairs(folder: ExamplesFolder, limit: int) -> HeldOutPairs:
         documents.setdefault(query_id, row["document_id"])
         qrels.setdefault(query_id, {})[passage] = 1
     every = set(texts)
-    for query, text in _passages(folder):
+    for query, text in _passages(folder, split):
         name = passage_id(text)
         every.add(name)
         drawn = query_ids.get(" ".join(query.split()))
@@ -68,7 +69,8 @@ def read_pairs(folder: ExamplesFolder, limit: int) -> HeldOutPairs:
             qrels[drawn][name] = 1
         if drawn or len(texts) < MOST_PASSAGES:
             texts[name] = text
-    benchmark = make_benchmark(HELD_OUT, {name: text for text, name in query_ids.items()}, qrels)
+    name = HELD_OUT if split == HELD_OUT_SPLIT else split
+    benchmark = make_benchmark(name, {query_id: text for text, query_id in query_ids.items()}, qrels)
     left_out = {"max_held_out": total - len(table)} if total > len(table) else {}
     names = list(texts)
     corpus = Corpus(names, names, [""] * len(names), list(texts.values()))
@@ -80,14 +82,14 @@ def passage_id(text: str) -> str:
     return f"{text_hash(equality_text('', text)):016x}"
 
 
-def _passages(folder: ExamplesFolder) -> Iterator[tuple[str, str]]:
-    """Gives the passages of held-out documents in the order of their rows, repeated ones again.
+def _passages(folder: ExamplesFolder, split: str) -> Iterator[tuple[str, str]]:
+    """Gives the passages of one side in the order of their rows, repeated ones again.
 
     Yields:
         The query that the passage answers, and the passage; the query of a negative is empty.
     """
     columns = [QUERY, PASSAGE, *([NEGATIVE] if folder.form() is Form.triplets else [])]
-    for batch in folder.kept_batches(columns, HELD_OUT_SPLIT):
+    for batch in folder.kept_batches(columns, split):
         yield from zip(batch[QUERY].to_pylist(), batch[PASSAGE].to_pylist(), strict=True)
         for column in columns[2:]:
             yield from (("", text) for text in batch[column].to_pylist())

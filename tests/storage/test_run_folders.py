@@ -289,6 +289,7 @@ def test_the_finished_folders_of_a_run_are_found_by_noun(tmp_path: Path) -> None
     [
         ("chunk_sizes", "experiment=chunk_size", "chunk_sizes/chunk_sizes.html"),
         ("learning_curve", "experiment=learning_curve", "learning_curve/learning_curve.html"),
+        ("stages", "stages.models", "stages/stages.html"),
         ("output", "experiment=batch", "output"),
     ],
 )
