@@ -75,7 +75,7 @@ def ask_hub(repo: str, revision: str | None, name: str, key: str) -> ModelInfo:
     """
     from huggingface_hub import HfApi, errors
 
-    http_error = errors.HTTPError  # type: ignore[attr-defined]  # of the client's HTTP library, whichever that is
+    http_error = errors.HTTPError  # of the client's HTTP library, whichever that is
     where = f"{key}={name}"
     try:
         return _within(HUB_SECONDS, lambda: HfApi().model_info(repo, revision=revision, timeout=HUB_SECONDS / 2))

@@ -151,7 +151,7 @@ def _telling(target: Target) -> Iterator[None]:
     """
     from huggingface_hub import errors
 
-    http_error = errors.HTTPError  # type: ignore[attr-defined]  # of the client's HTTP library, whichever that is
+    http_error = errors.HTTPError  # of the client's HTTP library, whichever that is
     try:
         yield
     except (http_error, OSError, ValueError, RuntimeError) as error:
