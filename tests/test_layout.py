@@ -52,6 +52,7 @@ FLOORS = (
         "publishing",
         "examples",
         "given",
+        "launch",
         "training",
         "eval",
     },  # none knows another
