@@ -101,7 +101,7 @@ def test_names_from_data_are_no_paths(tmp_path: Path, synthmill_here: CommandLin
     arguments = ["experiment=adapt", "samples=fake", "collection=corpus", "documents.keep_fields=[source]"]
     done = synthmill_here.run(*arguments, "run_dir=run", "until=examples", "prompts.max_samples=60")
     assert done.returncode == 0, done.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"corpus", "run", "runs"}
+    assert {path.name for path in tmp_path.iterdir()} == {"corpus", "run", ".run.lock", "runs"}
     assert [path for path in tmp_path.parent.rglob("*") if "outside" in path.name] == []
     assert not Path("/tmp/outside-of-synthmill").exists()
     written = [path.name for path in files_of(tmp_path / "run")]
