@@ -291,6 +291,7 @@ def parse_arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Set synthmill up in .venv.")
     parser.add_argument("--tests", action="store_true", help="also install ruff, mypy and pytest")
+    parser.add_argument("--hardware", choices=("cpu", "gpu"), help="in place of what nvidia-smi says, as for an image")
     parser.add_argument("--dry-run", action="store_true", help="print the commands and run none")
     parser.add_argument("--remove-unusable", action="store_true", help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -303,7 +304,7 @@ def main() -> None:
         remove_unusable()
         return
     check_python()
-    hardware = "gpu" if has_nvidia_gpu() else "cpu"
+    hardware = arguments.hardware or ("gpu" if has_nvidia_gpu() else "cpu")
     if arguments.dry_run:
         for stage in plan(hardware, read_pins(CONSTRAINTS), tests=arguments.tests):
             say(shlex.join(stage.command) + (f" || {shlex.join(stage.otherwise)}" if stage.otherwise else ""))

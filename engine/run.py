@@ -177,8 +177,12 @@ def run_folder(config: RunConfig) -> Path:
     return Path(config.runs_dir).expanduser().absolute() / name
 
 
-def wanted_steps(config: RunConfig) -> list[Step]:
-    """Lists the steps up to and including `until`.
+def check_config(config: RunConfig, *, looks: bool = True) -> None:
+    """Refuses what a config shows to be wrong, before anything is read.
+
+    Args:
+        config: the run.
+        looks: whether files that it names may be looked at, which need not be on this machine otherwise.
 
     Raises:
         UserError: there is no such step, or the task and the generator's config name different models.
@@ -187,9 +191,18 @@ def wanted_steps(config: RunConfig) -> list[Step]:
     nouns, until = nouns_of(config), last_noun(config)
     if until not in nouns:
         raise UserError(f"no step is called {until!r}", where=f"until={until}", remedy=suggest(until, nouns))
-    if "samples" in nouns:
+    if looks and "samples" in nouns:
         check_models(addressed(config).task, config.samples)
-    every = steps(config)
+
+
+def wanted_steps(config: RunConfig) -> list[Step]:
+    """Lists the steps up to and including `until`.
+
+    Raises:
+        UserError: what `check_config` refuses.
+    """
+    check_config(config)
+    every, until = steps(config), last_noun(config)
     ends = [number for number, step in enumerate(every, 1) if step.entry == until]
     looks = until in {step.entry for step in every if step.checks_input}
     chosen = every[: ends[0] if looks else ends[-1]]  # rounds begin and end with samples

@@ -21,6 +21,7 @@ from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
 from tests.support.command_line import CommandLine, CommandLineHere, FinishedRun
 from tests.support.corpus import write_corpus
+from tests.support.planted import SECRETS
 
 if TYPE_CHECKING:
     from engine.generation.fake_generator import FakeGenerator
@@ -41,7 +42,8 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 TOGETHER = {
     **dict.fromkeys(
-        ("test_benchmarks.py", "command_line/test_commands.py", "pipeline/test_adaptation.py"), "the finished run"
+        ("test_audit.py", "test_benchmarks.py", "command_line/test_commands.py", "pipeline/test_adaptation.py"),
+        "the finished run",
     ),
     **dict.fromkeys(("test_crash_vllm.py", "generation/test_load.py", "test_vllm.py"), "vLLM"),
 }
@@ -103,7 +105,10 @@ def synthmill_here(
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
-    """Made once per session: 40 documents, 200 samples in parts that are merged, an epoch of training, a report."""
+    """Made once per session: 40 documents, 200 samples in parts that are merged, an epoch of training, a report.
+
+    Its environment holds secrets, which tests/test_audit.py looks for in all that it leaves.
+    """
     home = tmp_path_factory.mktemp("finished")
     write_corpus(home / "corpus", 40)
     arguments = (
@@ -117,7 +122,10 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
         "report.resamples=500",  # what costs time and says no more of ten queries
         "report.latency_repetitions=5",
     )
-    done = CommandLine(home).run(*arguments)
+    with pytest.MonkeyPatch.context() as environment:
+        for name, secret in SECRETS.items():
+            environment.setenv(name, secret)
+        done = CommandLine(home).run(*arguments)
     assert done.returncode == 0, done.stderr
     return FinishedRun(CommandLine(home), arguments, home / "run", done.stdout)
 

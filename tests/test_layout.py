@@ -53,6 +53,7 @@ FLOORS = (
         "publishing",
         "examples",
         "given",
+        "launch",
         "training",
         "eval",
     },  # none knows another

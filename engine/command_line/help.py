@@ -34,6 +34,11 @@ examples
   synthmill experiment=adapt collection=DIR publish=hub:OWNER/NAME    ... and upload the model when it is done
   synthmill experiment=demo --cfg job                    print the composed config
 
+on a cluster (docs/cluster.md)
+  synthmill launch cluster=ray|kuberay|slurm|aws experiment=adapt collection=... [launch.KEY=VALUE ...]
+                                                         checks the run, and prints the job, manifest or script for it
+  ... launch.output=FILE  or  launch.submit=true         ... writes it, or submits it
+
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
   synthmill search RUN "question"                        what the system of the run finds, and why

@@ -101,10 +101,15 @@ def _dispatch(arguments: list[str]) -> int:
     from engine.command_line.overrides import with_template_quoted
 
     arguments = [with_template_quoted(argument) for argument in arguments]
+    if command == "launch":
+        from engine.command_line.launch import launch
+
+        return launch(arguments[1:])
     if any(argument.startswith("-") for argument in arguments):
         return _hydra(arguments)
     if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out
-        remedy = f"write key=value to run, `synthmill --help` shows examples; of commands {suggest(command, USAGE)}"
+        commands = suggest(command, [*USAGE, "launch"])
+        remedy = f"write key=value to run, `synthmill --help` shows examples; of commands {commands}"
         raise UserError(f"there is no command {command!r}", where="command line", remedy=remedy)
     sys.stdout.write(f"{'config':<10} reading it\n")  # importing the steps and composing take a second or two
     sys.stdout.flush()

@@ -150,6 +150,12 @@ class GeneratorConfig:
         gpus_key = f"{where('gpus_per_engine')}.gpus_per_engine"
         check_setting(gpus >= -1, gpus_key, gpus, "0 or more, or -1 for as many as fit")
         check_setting(seconds > 0, f"{where('part_seconds')}.part_seconds", seconds, "more than 0")
+        if values["engine_args"].get("trust_remote_code"):
+            raise UserError(
+                "would run code that comes with a model",
+                where=f"{where('engine_args')}.engine_args.trust_remote_code",
+                remedy="leave it out, and name a model that vLLM knows without code of its own",
+            )
         if "seed" in values["engine_args"]:
             raise UserError(
                 f"the seed {values['engine_args']['seed']} would give all engines the same draws",

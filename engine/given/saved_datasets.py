@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.storage.listing import with_endings
+from engine.storage.pickled import refuse_pickled
 
 _MARKS = ("dataset_dict.json", "state.json")
 """The file that a folder of several splits has, and the one of a single data set."""
@@ -32,7 +33,7 @@ def read_saved(folder: Path) -> Iterator[tuple[str, str, Mapping[str, object]]]:
     """Gives the rows of all splits: the name of the split, the place, and the values by column.
 
     Raises:
-        UserError: the folder is damaged.
+        UserError: the folder is damaged, or a column holds pickled objects.
     """
     from datasets import DatasetDict, load_from_disk
 
@@ -43,6 +44,7 @@ def read_saved(folder: Path) -> Iterator[tuple[str, str, Mapping[str, object]]]:
         raise UserError(f"is no data set that can be read ({error})", where=str(folder), remedy=remedy) from error
     for name, rows in saved.items() if isinstance(saved, DatasetDict) else [("", saved)]:
         of_split = folder / name if name else folder
+        refuse_pickled(rows.data.schema, of_split)
         yield from ((name, f"{of_split}: row {number}", values) for number, values in enumerate(_rows(rows), 1))
 
 

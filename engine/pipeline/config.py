@@ -13,6 +13,7 @@ from engine.errors import check_setting
 from engine.examples.config import ExamplesConfig
 from engine.handover.config import SystemConfig
 from engine.judge.config import JudgeConfig
+from engine.launch.config import LaunchConfig
 from engine.output.config import check_file
 from engine.prompts.config import PromptsConfig
 from engine.prompts.demonstrations.config import DemonstrationsConfig
@@ -96,6 +97,7 @@ class RunConfig:
     stages: StagesConfig = field(default_factory=StagesConfig)
 
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
+    launch: LaunchConfig = field(default_factory=LaunchConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
 
     def __post_init__(self) -> None:

@@ -12,10 +12,12 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,18 @@ _LONGEST_SOCKET_BYTES = 107
 """The most bytes that the path of a socket may have: the kernel keeps it in 108 bytes with a zero at the end."""
 _SOCKET_BELOW_TEMP = "/ray/session_2026-01-31_23-59-59_999999_4194304/sockets/plasma_store.99"
 """The longest path of a socket below Ray's folder for temporary files: the process id has 7 digits at most."""
+_OWNER_ALONE = 0o600
 _SHORT_TEMP = Path("/tmp")  # Ray's own choice where no variable names another
+
+
+class Launcher(Enum):
+    """What takes a run to a cluster, for `synthmill launch`."""
+
+    none = "none"
+    ray = "ray"
+    kuberay = "kuberay"
+    slurm = "slurm"
+    aws = "aws"
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,8 @@ class ClusterConfig:
     """`local` starts a Ray for this run alone; `auto` or `ray://...` joins one that runs."""
     autoscaling: bool = placement(False)
     """Whether the cluster brings nodes up on demand: what fits no node that is up is then waited for, not refused."""
+    launcher: Launcher = placement(Launcher.none)
+    """What `synthmill launch` takes the run there with; the files of conf/cluster/ set it."""
     num_cpus: int = placement(0)
     """The cores of a Ray that the run starts; 0 takes those that this process may run on."""
     object_store_bytes: int = placement(512 * 2**20)
@@ -224,18 +239,35 @@ def _hang_ups_blocked() -> Iterator[None]:
 
 
 def _give_token() -> None:
-    """Gives Ray a token for this run alone, where it cannot keep one in the home folder as it does by default."""
+    """Sees to the token without which nobody reaches a Ray that a run starts.
+
+    Ray keeps one in the home folder, but in a file that it leaves readable to everybody on the machine: it is made here
+    before, or closed to others. Where nothing can be kept there, the token is for this run alone.
+    """
     has_token = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & set(os.environ)
     if has_token or os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":
         return
     folder = Path.home() / ".ray"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        kept = os.access(folder, os.W_OK) or (folder / "auth_token").exists()
+        _keep_token(folder / "auth_token")
     except OSError:
-        kept = False
-    if not kept:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _keep_token(file: Path) -> None:
+    """Makes the file of a token, or closes the one that is there, so that its owner alone can read it."""
+    new = file.with_name(f".auth_token-{secrets.token_hex(8)}")
+    try:
+        new.touch(_OWNER_ALONE, exist_ok=False)
+        new.write_text(secrets.token_hex(32), encoding="ascii")
+        os.link(new, file)  # whole, or not at all: another run may start at the same time
+    except FileExistsError:
+        state = file.stat()
+        if state.st_uid == os.geteuid() and stat.S_IMODE(state.st_mode) & ~_OWNER_ALONE:
+            file.chmod(_OWNER_ALONE)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _knock(address: str) -> None:

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.storage.lines import unreadable
+from engine.storage.pickled import refuse_pickled
 
 BATCH_ROWS, BATCH_BYTES = 1024, 16 << 20
 """The rows that are in memory at a time, or fewer long ones."""
@@ -24,10 +25,11 @@ def open_parquet(file: Path) -> Iterator[pq.ParquetFile]:
     """Opens a Parquet file for as long as the block lasts.
 
     Raises:
-        UserError: it is no Parquet file, or Arrow cannot read what it holds.
+        UserError: it is no Parquet file, Arrow cannot read what it holds, or a column holds pickled objects.
     """
     try:
         with pq.ParquetFile(file, pre_buffer=False) as parquet:
+            refuse_pickled(parquet.schema_arrow, file)
             yield parquet
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise unreadable(file, error) from error

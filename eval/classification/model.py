@@ -47,7 +47,9 @@ class Classifier:
         disable_progress_bar()  # it would be drawn over the console's own
         known = {"local_files_only": True, "trust_remote_code": False}
         self._tokenizer: Any = AutoTokenizer.from_pretrained(folder, **known)
-        model: Any = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32, **known)
+        model: Any = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=True, **known
+        )
         self._model = model.to(device).eval()
         config = model.config
         positions = getattr(config, "max_position_embeddings", None) or max_tokens

@@ -85,6 +85,15 @@ def test_a_seed_for_all_engines_is_refused() -> None:
     assert "set `seed` of the run" in caught.value.remedy
 
 
+def test_code_that_comes_with_a_model_is_never_run() -> None:
+    with pytest.raises(UserError, match="would run code that comes with a model") as caught:
+        replace(FAKE, engine_args={"trust_remote_code": True})
+    assert caught.value.where == "samples.engine_args.trust_remote_code"
+    with pytest.raises(UserError, match="would run code"):
+        model_configs(replace(FAKE, models={"judge": {"engine_args": {"trust_remote_code": True}}}))
+    replace(FAKE, engine_args={"trust_remote_code": False})
+
+
 def test_a_mistake_is_named_by_the_key_that_it_was_written_under() -> None:
     with pytest.raises(UserError, match="out of range") as caught:
         model_configs(replace(FAKE, models={"judge": {"top_p": 2.0}}))

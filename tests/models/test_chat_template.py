@@ -78,3 +78,9 @@ def test_a_mistake_is_named_with_the_model(source: str, what: str) -> None:
     with pytest.raises(UserError, match=what) as caught:
         ChatTemplate(source, {}, "samples.model=x")(MESSAGES)
     assert caught.value.where == "samples.model=x"
+
+
+def test_a_template_runs_no_code() -> None:
+    source = "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ messages }}"
+    with pytest.raises(UserError, match="unsafe"):
+        ChatTemplate(source, {}, "samples.model=x")([{"role": "user", "content": "x"}])

@@ -143,7 +143,13 @@ def test_ray_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     cluster._give_token()
-    assert "RAY_AUTH_TOKEN" not in os.environ, "Ray keeps one there itself"
+    assert "RAY_AUTH_TOKEN" not in os.environ, "Ray finds it in the home folder"
+    [file] = (tmp_path / ".ray").iterdir()
+    token = file.read_text()
+    assert (file.name, len(token), file.stat().st_mode & 0o777) == ("auth_token", 64, 0o600)
+    file.chmod(0o644)  # as Ray itself leaves it
+    cluster._give_token()
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (token, 0o600)
     monkeypatch.setenv("HOME", "/proc/nobody")
     for name, value in (("RAY_AUTH_TOKEN_PATH", "file"), ("RAY_AUTH_MODE", "disabled")):
         monkeypatch.setenv(name, value)

@@ -1,0 +1,141 @@
+"""`synthmill launch cluster=... [overrides]`: the same run on a cluster, as what that cluster takes.
+
+In: the overrides of a run, and those of `launch`. Out: a command, a manifest or a script, on the terminal, in a file,
+or submitted. The config is composed and checked first, as far as no data is needed, so that a mistake costs no node.
+What would write a secret into the job is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.command_line.config_files import chosen_files, find_user_conf
+from engine.command_line.groups import CONF
+from engine.command_line.overrides import points_to_check, split_flags
+from engine.errors import UserError
+from engine.launch.config import job_name
+from engine.launch.job import SHARED, Job, make_job
+from engine.runtime.cluster import Launcher
+from engine.runtime.secrets import redacted
+from engine.storage.files import make_folder, write_text
+
+if TYPE_CHECKING:
+    from engine.pipeline.config import RunConfig
+
+_SWEEP = {"-m", "--multirun"}
+_KEYS = "launch."
+
+
+def launch(arguments: Sequence[str]) -> int:
+    """Checks a run and makes a job of it.
+
+    Args:
+        arguments: what follows `launch`, templates quoted for Hydra.
+
+    Returns:
+        The exit code: 0, or that of the command that submits.
+
+    Raises:
+        UserError: the run would be refused, `cluster` names no cluster, or something of this machine alone, or secret,
+            would have to be in the job.
+    """
+    from engine.command_line.compose import load_config
+    from engine.pipeline.steps import steps
+    from engine.run import check_config, run_folder
+
+    flags, overrides = split_flags(arguments)
+    if others := [flag for flag in flags if flag not in _SWEEP]:
+        remedy = "leave it out; -m makes a job of a sweep"
+        raise UserError("is not for a job", where=f"launch {others[0]}", remedy=remedy)
+    _check_secrets(overrides)
+    configs = [load_config(point)[0] for point in (points_to_check(overrides) if flags else [overrides])]
+    for config in configs:
+        are_here = _is_here(config.prompts.path) and _is_here(config.queries.path)
+        check_config(config, looks=are_here)
+        _check_places(config)
+        if are_here:
+            steps(config)  # which refuses more
+    first = configs[0]
+    _check_own_files(first, overrides)
+    run = [text for text in overrides if not text.lstrip("+~").startswith(_KEYS)]
+    name = job_name(first.launch.name or run_folder(first).name)
+    job = make_job(first.cluster.launcher, [*flags, *run], first.launch, name)
+    return _hand_over(job, first)
+
+
+def _hand_over(job: Job, config: RunConfig) -> int:
+    """Writes the job, submits it, or both; with neither, prints it."""
+    if output := config.launch.output:
+        file = Path(output).expanduser()
+        if file.is_dir():
+            raise UserError("is a folder", where=f"launch.output={output}", remedy="name a file")
+        make_folder(file.absolute().parent, where=f"launch.output={output}")
+        write_text(file, job.text)
+        sys.stdout.write(f"{'job':<10} {file}; to submit it: {shlex.join(job.command)} < {shlex.quote(str(file))}\n")
+    if config.launch.submit:
+        return _submit(job)
+    if not output:
+        sys.stdout.write(job.text)
+    return 0
+
+
+def _submit(job: Job) -> int:
+    """Runs the command that submits, with what it says on this terminal; `ray` of this environment is found by it."""
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])
+    try:
+        done = subprocess.run(job.command, input=job.text, text=True, env=os.environ | {"PATH": path}, check=False)
+    except FileNotFoundError as error:
+        remedy = "run it where that program is, or have the job written: launch.output=FILE"
+        raise UserError(f"there is no {job.command[0]} here", where="launch.submit=true", remedy=remedy) from error
+    return done.returncode
+
+
+def _check_secrets(overrides: Sequence[str]) -> None:
+    for text in overrides:
+        if redacted(text) != text:
+            remedy = "keep it where the cluster keeps secrets, and name that place: launch.environment_from=NAME"
+            raise UserError(
+                "is a secret, and a job can be read by others", where=redacted(text.lstrip("+~")), remedy=remedy
+            )
+
+
+def _check_places(config: RunConfig) -> None:
+    """Refuses a run whose results would be lost with the machines that made them, and one that is for this machine."""
+    if config.cluster.launcher is Launcher.none:
+        where = f"cluster.launcher={config.cluster.launcher.value}"
+        raise UserError("is a run on this machine", where=where, remedy="set cluster=ray, kuberay, slurm or aws")
+    if config.preview:
+        remedy = "leave it out: `synthmill preview=...` needs no cluster"
+        raise UserError("looks at prompts only", where=f"preview={config.preview}", remedy=remedy)
+    if config.cluster.launcher is Launcher.slurm:
+        return  # a job starts in the folder where it was submitted, which its nodes see
+    for key, path in {"runs_dir": config.runs_dir, "run_dir": config.run_dir}.items():
+        if path and "://" not in path and not Path(path).is_absolute() and not (key == "runs_dir" and config.run_dir):
+            remedy = f"name a disk that all nodes see ({key}={SHARED}/runs), or a bucket ({key}=s3://BUCKET/runs)"
+            raise UserError("would lie on one node, and be lost with it", where=f"{key}={path}", remedy=remedy)
+    in_bucket = "://" in config.runs_dir
+    if config.cluster.launcher is Launcher.kuberay and not config.launch.claim and not in_bucket:
+        remedy = f"name the volume that is mounted as {SHARED}: launch.claim=NAME, or set runs_dir=s3://BUCKET/runs"
+        raise UserError("lies in a pod, and is lost with it", where=f"runs_dir={config.runs_dir}", remedy=remedy)
+
+
+def _is_here(path: str) -> bool:
+    """Tells whether a file is on this machine, and not on the disk of a cluster alone; an empty path is no file."""
+    return not path or Path(path).expanduser().exists()
+
+
+def _check_own_files(config: RunConfig, overrides: Sequence[str]) -> None:
+    """Refuses config files of the user's own that the nodes would not have."""
+    if config.cluster.launcher is Launcher.slurm or config.launch.working_dir:
+        return
+    for chosen in chosen_files(overrides, find_user_conf()):
+        if not chosen.file.resolve().is_relative_to(CONF):
+            remedy = "send the folder that it is in along (launch.working_dir), with the file as conf/GROUP/NAME.yaml"
+            raise UserError("is a file of this machine", where=f"{chosen.group}={chosen.file}", remedy=remedy)

@@ -1,0 +1,113 @@
+"""A job as a cluster takes it: text to read, keep or submit, and the command that submits it.
+
+In: the overrides of a run and a LaunchConfig. Out: a Job. Each text is made from a file in templates/, so that what a
+cluster will be told can be read there as a whole; values get into it as JSON (which YAML reads as the same text) or
+quoted for the shell, and in no other way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sysconfig
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.launch.config import LaunchConfig
+from engine.runtime.cluster import Launcher
+
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+"""The folder with one file for each kind of cluster."""
+AWS_BIN = "/home/ubuntu/synthmill/.venv/bin"
+"""Where cluster.yaml sets synthmill up."""
+SHARED = "/shared"
+"""Where pods mount the volume of `launch.claim`."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a cluster is told."""
+
+    text: str
+    """A manifest, a script, or commands."""
+    command: tuple[str, ...]
+    """The command that submits the text, which it reads from its standard input."""
+
+
+_COMMANDS = {
+    Launcher.ray: ("bash", "-s"),
+    Launcher.aws: ("bash", "-s"),
+    Launcher.slurm: ("sbatch",),
+    # Not `apply`: a RayJob of that name which has finished would stay as it is, and nothing would run.
+    Launcher.kuberay: ("kubectl", "create", "--filename", "-"),
+}
+
+
+def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, name: str) -> Job:
+    """Renders the job that runs `synthmill` with these overrides on a cluster.
+
+    Args:
+        launcher: the kind of cluster.
+        overrides: what follows `synthmill` there, without the keys of `launch`.
+        config: size and places.
+        name: the name of the job, in the form of `job_name`.
+
+    Raises:
+        UserError: a setting is missing without which that cluster cannot run it.
+    """
+    if launcher is Launcher.kuberay and not config.image:
+        remedy = "name the image that deploy/Dockerfile makes: launch.image=REGISTRY/synthmill:TAG"
+        raise UserError("pods have no synthmill without an image", where="launch.image=''", remedy=remedy)
+    if launcher is Launcher.kuberay and config.working_dir and "://" not in config.working_dir:
+        remedy = "name a zip file by its URL, or put the files into the image"
+        raise UserError("no pod sees this folder", where=f"launch.working_dir={config.working_dir}", remedy=remedy)
+    programs = _programs(launcher, config)
+    values = asdict(config) | {
+        "name": name,
+        "bin": programs,
+        "words": [_program("synthmill", programs), *overrides],
+        "ray": _program("ray", programs),  # on a node; the scripts call that of this machine by its name
+        "ray_version": metadata.version("ray"),
+        "shared": SHARED,
+    }
+    values["driver_cpus"] = f"{config.driver_cpus:g}"
+    if launcher is Launcher.slurm:
+        values["environment_from"] = str(Path(config.environment_from).expanduser()) if config.environment_from else ""
+    return Job(_render(launcher, values), _COMMANDS[launcher])
+
+
+def _programs(launcher: Launcher, config: LaunchConfig) -> str:
+    """Returns the folder of `synthmill` and `ray` on the nodes; empty where they are on the PATH."""
+    if config.bin or launcher in (Launcher.ray, Launcher.kuberay):
+        return config.bin
+    return AWS_BIN if launcher is Launcher.aws else sysconfig.get_path("scripts")
+
+
+def _program(name: str, folder: str) -> str:
+    return os.path.join(folder, name)  # noqa: PTH118  # a path on another machine
+
+
+def _render(launcher: Launcher, values: Mapping[str, Any]) -> str:
+    import jinja2
+
+    environment = jinja2.Environment(  # YAML and shell, not HTML
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        comment_start_string="<#",  # the usual `{#` is the length of an array to bash
+        comment_end_string="#>",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"json": lambda value: json.dumps(value, ensure_ascii=False), "sh": _for_shell}
+    return environment.get_template(f"{launcher.value}.jinja").render(values)
+
+
+def _for_shell(value: str | Sequence[str]) -> str:
+    """Quotes a word, or all words of a command, for the shell."""
+    return shlex.quote(value) if isinstance(value, str) else shlex.join(value)

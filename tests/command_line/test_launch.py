@@ -1,0 +1,130 @@
+"""`synthmill launch`: what is refused before a node is paid for, what is printed, written and submitted."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from engine.command_line.launch import launch
+from engine.command_line.main import main
+from engine.errors import UserError
+
+RUN = ["experiment=adapt", "collection=/shared/docs", "run_dir=/shared/runs/docs"]
+ON_KUBERAY = ["cluster=kuberay", "launch.image=registry/synthmill:1", "launch.claim=shared", *RUN]
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert launch(arguments) == 0
+    return capsys.readouterr().out
+
+
+def test_a_job_has_the_overrides_of_the_run_and_none_of_the_launch(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "cluster=ray", *RUN, "launch.address=http://head:8265", "seed=3")
+    words = shlex.split(text)
+    assert words[words.index("--") + 1 :] == ["synthmill", "cluster=ray", *RUN, "seed=3"]
+    manifest = yaml.safe_load(printed(capsys, *ON_KUBERAY))
+    assert manifest["metadata"]["name"] == "docs"
+    assert shlex.split(manifest["spec"]["entrypoint"]) == ["synthmill", "cluster=kuberay", *RUN]
+
+
+def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
+    text = printed(capsys, "-m", "cluster=ray", *RUN, "model.learning_rate=1e-5,3e-5")
+    assert "synthmill -m cluster=ray" in text
+    with pytest.raises(UserError, match=r"model\.learning_rate=wrong"):
+        launch(["-m", "cluster=ray", *RUN, "model.learning_rate=1e-5,wrong"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cluster=ray", *RUN, "model.epoch=2"], r"^model\.epoch=2: there is no key"),
+        (["cluster=ray", *RUN, "until=sample"], r"^until=sample: no step is called"),
+        (["cluster=ray", *RUN, "prompts.path=/shared/x.jsonl"], "is given beside documents"),
+        (["cluster=ray", *RUN, "preview=2"], r"^preview=2: looks at prompts only"),
+        (RUN, r"^cluster\.launcher=none: is a run on this machine; set cluster=ray"),
+        (["cluster=ray", "experiment=adapt", "collection=x"], r"^runs_dir=runs: would lie on one node.*/shared/runs"),
+        (["cluster=aws", *RUN, "run_dir=runs/x"], r"^run_dir=runs/x: would lie on one node"),
+        (["cluster=kuberay", "launch.image=i", *RUN], r"lies in a pod.*launch\.claim=NAME"),
+        (["cluster=kuberay", "launch.claim=c", *RUN], r"^launch\.image=''"),
+        (["cluster=ray", *RUN, "--cfg", "job"], r"^launch --cfg: is not for a job"),
+        (["cluster=ray", *RUN, "launch.image=a b"], r"^launch\.image=a b: "),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_launched(arguments: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        launch(arguments)
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        ["experiment=batch", "prompts.path=/shared/prompts.jsonl"],
+        ["experiment=adapt", "collection=/shared/docs", "queries.path=/shared/log.txt"],
+        ["experiment=train", "examples.path=/shared/pairs.jsonl"],
+    ],
+)
+def test_files_may_be_on_the_cluster_alone(run: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run[1] in printed(capsys, "cluster=ray", *run, "runs_dir=/shared/runs")
+
+
+def test_a_bucket_needs_no_volume(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "cluster=kuberay",
+        "launch.image=i",
+        "experiment=adapt",
+        "collection=s3://b/docs",
+        "runs_dir=s3://b/runs",
+    ]
+    assert "persistentVolumeClaim" not in printed(capsys, *arguments)
+
+
+def test_a_secret_gets_into_no_job(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"^samples\.engine_args\.hf_token=\*\*\*: is a secret") as refusal:
+        launch(["cluster=ray", *RUN, "+samples.engine_args.hf_token=hf_abcdefgh1234"])
+    assert "hf_abc" not in str(refusal.value)
+    monkeypatch.setenv("WANDB_API_KEY", "0123456789abcdef")
+    with pytest.raises(UserError, match="is a secret"):
+        launch(["cluster=ray", *RUN, "tracking.run_name=0123456789abcdef"])
+    assert "0123456789abcdef" not in printed(capsys, *ON_KUBERAY, "launch.environment_from=tokens")
+
+
+def test_a_reference_to_a_variable_of_the_nodes_is_no_secret(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "oc.env:HOME" in printed(capsys, "cluster=ray", *RUN, "+samples.engine_args.hf_token=${oc.env:HOME}")
+
+
+def test_a_file_of_ones_own_goes_along_or_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "conf" / "model").mkdir(parents=True)
+    (tmp_path / "conf" / "model" / "mine.yaml").write_text("epochs: 2\n")
+    with pytest.raises(UserError, match=r"is a file of this machine; .*launch\.working_dir"):
+        launch(["cluster=ray", *RUN, "model=mine"])
+    assert "--working-dir ." in printed(capsys, "cluster=ray", *RUN, "model=mine", "launch.working_dir=.")
+    assert "model=mine" in printed(capsys, "cluster=slurm", *RUN, "model=mine")
+
+
+def test_a_job_is_written_or_submitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "jobs" / "job.yaml"
+    out = printed(capsys, *ON_KUBERAY, f"launch.output={file}")
+    assert f"kubectl create --filename - < {file}" in out
+    assert yaml.safe_load(file.read_text())["kind"] == "RayJob"
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(f'#!/bin/sh\necho "$@" > {tmp_path}/asked\ncat > {tmp_path}/read\nexit 7\n')
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert launch([*ON_KUBERAY, "launch.submit=true"]) == 7, "the code of kubectl is that of launch"
+    assert (tmp_path / "asked").read_text() == "create --filename -\n"
+    assert (tmp_path / "read").read_text() == file.read_text()
+    with pytest.raises(UserError, match=r"^launch\.submit=true: there is no sbatch here"):
+        launch(["cluster=slurm", *RUN, "launch.submit=true"])
+
+
+def test_the_program_knows_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["launch", "cluster=ray", *RUN, "until=nothing"]) == 2
+    assert capfd.readouterr().err.startswith("synthmill: until=nothing: no step is called 'nothing'")

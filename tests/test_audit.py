@@ -1,0 +1,108 @@
+"""What docs/security.md promises, held: of the code, and of everything that a finished run has left behind."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import CommandLineHere, FinishedRun
+from tests.support.corpus import write_corpus
+from tests.support.paths import ROOT
+from tests.support.planted import SECRETS, files_of, found_in, leaks
+
+CODE = sorted(path for package in ("engine", "training", "eval") for path in (ROOT / package).rglob("*.py"))
+SHIPPED = [*CODE, ROOT / "install.py", ROOT / "cluster.yaml", *ROOT.glob("engine/*/templates/*.jinja")]
+CODE_IN_DATA = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
+"""Modules that run what is written in the data they read."""
+RUNS_A_STRING = {"eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "torch.load", "pickle.load"}
+NEVER_TRUE = {"trust_remote_code", "allow_pickle", "shell"}
+RUNS_CODE = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5")
+"""Endings of files whose loading can run code."""
+
+
+# The code
+
+
+@pytest.mark.parametrize("file", CODE, ids=lambda file: file.relative_to(ROOT).as_posix())
+def test_no_code_is_taken_from_data(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+        assert {name.partition(".")[0] for name in names} & CODE_IN_DATA == set(), f"{file}:{node}"
+        if isinstance(node, ast.Call):
+            where = f"{file}:{node.lineno}"
+            assert ast.unparse(node.func) not in RUNS_A_STRING, where
+            wrong = [word for word in node.keywords if word.arg in NEVER_TRUE and ast.unparse(word.value) != "False"]
+            assert wrong == [], where
+
+
+def test_templates_are_compiled_in_the_sandbox_or_are_files_of_ours() -> None:
+    plain = {
+        file.relative_to(ROOT).as_posix()
+        for file in CODE
+        if re.search(r"jinja2\.Environment\(|jinja2 import .*\bEnvironment\b", file.read_text())
+    }
+    for name in plain:
+        source = (ROOT / name).read_text()
+        assert "FileSystemLoader(" in source, f"{name} renders what is not a file of ours"
+        assert "from_string" not in source
+
+
+def test_nothing_that_ships_listens_on_more_than_loopback() -> None:
+    listening = re.compile(r"0\.0\.0\.0|dashboard.host|\.bind\(")
+    assert [str(file) for file in SHIPPED if listening.search(file.read_text())] == []
+
+
+# What a run leaves
+
+
+def test_planted_secrets_are_in_nothing_that_is_written(finished_run: FinishedRun) -> None:
+    everything = list(files_of(finished_run.folder.parent))
+    assert len(everything) > 100, "run, store, W&B's files and the logs of Ray are looked at"
+    assert any("wandb" in str(file) for file in everything)
+    assert leaks(finished_run.folder.parent) == []
+    assert [name for name, secret in SECRETS.items() if secret in finished_run.output] == []
+
+
+def test_the_search_would_find_them(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "a.log").write_text(f"x {SECRETS['HF_TOKEN']} y")
+    pq.write_table(pa.table({"text": [SECRETS["WANDB_API_KEY"]] * 9}), tmp_path / "b.parquet", compression="zstd")
+    (tmp_path / "link").symlink_to(tmp_path / "inner")
+    assert found_in(tmp_path / "b.parquet") == {"WANDB_API_KEY"}
+    assert len(leaks(tmp_path)) >= 2
+
+
+def test_a_finished_run_holds_no_file_whose_loading_can_run_code(finished_run: FinishedRun) -> None:
+    assert [str(file) for file in files_of(finished_run.folder) if file.name.endswith(RUNS_CODE)] == []
+
+
+HOSTILE = ["../../../outside", "/tmp/outside-of-synthmill", "a/../../outside", "..", "CON", "x\\y", "%2e%2e%2f"]
+"""Ids that would be other places, if they were taken for paths."""
+
+
+def test_names_from_data_are_no_paths(tmp_path: Path, synthmill_here: CommandLineHere) -> None:
+    corpus = write_corpus(tmp_path / "corpus", 40)
+    rows = [json.loads(line) for line in (corpus / "corpus.jsonl").read_text().splitlines()]
+    for row, name in zip(rows, HOSTILE, strict=False):
+        row |= {"_id": name, "title": name, "source": name}
+    (corpus / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    queries = [{"_id": name, "text": f"a question about {name}"} for name in HOSTILE]
+    (corpus / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in queries))
+    judged = [f"{name}\t{rows[20]['_id']}\t1" for name in HOSTILE]
+    (corpus / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *judged]) + "\n")
+    arguments = ["experiment=adapt", "samples=fake", "collection=corpus", "documents.keep_fields=[source]"]
+    done = synthmill_here.run(*arguments, "run_dir=run", "until=examples", "prompts.max_samples=60")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"corpus", "run", ".run.lock", "runs"}
+    assert [path for path in tmp_path.parent.rglob("*") if "outside" in path.name] == []
+    assert not Path("/tmp/outside-of-synthmill").exists()
+    written = [path.name for path in files_of(tmp_path / "run")]
+    assert not any("outside" in name or "%2e" in name or name == "CON" for name in written)
