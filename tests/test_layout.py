@@ -57,6 +57,7 @@ FLOORS = (
     },  # none knows another
     {"pipeline"},
     {"run"},
+    {"sweeps"},
     {"command_line"},
     {"__main__"},
 )

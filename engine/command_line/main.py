@@ -24,6 +24,7 @@ from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
 from engine.runtime.secrets import redacted
+from engine.sweeps.lifeline import end_with_parent
 
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks to go on without the terminal
         signal.signal(signal.SIGHUP, _as_hang_up)
     try:
+        end_with_parent()
         with plain_output():
             return _dispatch(arguments)
     except UserError as error:
@@ -170,6 +172,7 @@ def _hydra(arguments: list[str]) -> int:
     from engine.command_line.groups import CONF
     from engine.command_line.overrides import points_to_check, split_flags
     from engine.command_line.written import mask_file, printing_masked
+    from engine.sweeps.points import grid_folder
 
     config_dir, arguments = _take_config_dir(arguments)
     flags, overrides = split_flags(arguments)
@@ -181,9 +184,9 @@ def _hydra(arguments: list[str]) -> int:
         hydra_config = HydraConfig.get()
         if hydra_config.mode is RunMode.MULTIRUN:
             mask_file(Path(hydra_config.sweep.dir) / "multirun.yaml")
-            point = redacted(hydra_config.job.override_dirname).replace("/", "_") or str(hydra_config.job.num)
-            parent = Path(config.run_dir or Path(config.runs_dir) / "sweeps" / config.name)
-            OmegaConf.update(config, "run_dir", str(parent / point))
+            names = hydra_config.job.override_dirname or str(hydra_config.job.num)
+            run_dir = grid_folder(config.run_dir, config.runs_dir, config.name, names)
+            OmegaConf.update(config, "run_dir", str(run_dir))
         try:
             start(*typed(config))
         except UserError as error:  # Hydra would print a traceback
