@@ -1,8 +1,8 @@
 """The command line: `synthmill [overrides]`, and small commands that read a finished run.
 
-Exit codes: 0 for a finished run; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because
-its time budget was used up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on. 141 where
-nobody reads the output any longer (`| head`).
+Exit codes: 0 for a finished run; 1 for a sweep of which points failed; 2 for a user's mistake, with one line on stderr;
+3 for a run that ended early because its time budget was used up (`samples.max_seconds`), and 130 for an interrupted
+one: both say how to go on. 141 where nobody reads the output any longer (`| head`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the name of the program; by default what the shell passed.
 
     Returns:
-        The exit code: 0, 2, 3 or 130, as the module says.
+        The exit code: 0, 1, 2, 3 or 130, as the module says.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     quiet()
@@ -103,6 +103,10 @@ def _dispatch(arguments: list[str]) -> int:
     from engine.command_line.overrides import with_template_quoted
 
     arguments = [with_template_quoted(argument) for argument in arguments]
+    if any(argument.startswith("sweep=") for argument in arguments):
+        from engine.command_line.sweep import sweep
+
+        return sweep(arguments)
     if any(argument.startswith("-") for argument in arguments):
         return _hydra(arguments)
     if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out

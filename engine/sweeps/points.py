@@ -14,6 +14,7 @@ from engine.pipeline.config import RunConfig
 from engine.run import run_folder, wanted_steps
 from engine.runtime.secrets import redacted
 from engine.runtime.step import is_made
+from engine.storage.digests import digest
 from engine.storage.store import Store
 
 Compose = Callable[[Sequence[str]], RunConfig]
@@ -44,8 +45,8 @@ class Point:
 
     @property
     def lock_file(self) -> Path:
-        """The file that is locked by whoever runs the point; the run's own lock is `.NAME.lock`."""
-        return self.run_dir.with_name(f".{self.run_dir.name}.point.lock")
+        """The file that is locked by whoever runs the point; its name is short, however long that of the point is."""
+        return self.run_dir.with_name(f".{digest(self.run_dir.name)}.point.lock")
 
 
 def grid_folder(run_dir: str, runs_dir: str, name: str, overrides: str) -> Path:

@@ -103,7 +103,7 @@ class Processes:
             if self._ending:
                 return None
             process = subprocess.Popen(
-                [sys.executable, "-m", "engine", *point.arguments],
+                [sys.executable, "-P", "-m", "engine", *point.arguments],  # never a folder here that is called engine
                 env=self._environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,

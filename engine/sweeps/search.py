@@ -7,14 +7,12 @@ come first then, with the values that they had.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import random
 from collections.abc import Sequence
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import UserError
 from engine.sweeps.journal import Progress, Tried
 from engine.sweeps.space import Kind, Parameter, Space, Values, rounded
 
@@ -52,16 +50,10 @@ def make_search(method: Method, space: Space, tried: Sequence[Tried], seed: int,
         seed: what is drawn follows from it and from the number of points so far.
         planned: the points of the whole sweep.
         low: whether low scores are the good ones.
-
-    Raises:
-        UserError: Optuna is not installed, and was asked for.
     """
     draws = random.Random(f"{seed}/{len(tried)}")
     if method is Method.random:
         return RandomSearch(space, draws)
-    if importlib.util.find_spec("optuna") is None:
-        remedy = "run `pip install optuna` in its environment, or set search: random"
-        raise UserError("Optuna is not installed here", where="search: tpe", remedy=remedy)
     search = TpeSearch(space, draws.getrandbits(31), planned, low=low)
     for point in tried:
         search.tell(point)
@@ -122,8 +114,8 @@ class TpeSearch:
         by_key = {parameter.key: parameter for parameter in self._space.parameters}
         self._study.add_trial(
             optuna.trial.create_trial(
-                params={key: _inside(by_key[key], value) for key, value in point.values.items()},
-                distributions={key: _distribution(by_key[key]) for key in point.values},
+                params={key: as_known(by_key[key], value) for key, value in point.values.items()},
+                distributions={key: distribution_of(by_key[key]) for key in point.values},
                 value=score,
             )
         )
@@ -142,7 +134,8 @@ def _suggested(trial: optuna.trial.Trial, parameter: Parameter) -> Any:
     return rounded(trial.suggest_float(key, parameter.low, parameter.high, log=parameter.kind is Kind.loguniform))
 
 
-def _distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
+def distribution_of(parameter: Parameter) -> optuna.distributions.BaseDistribution:
+    """Returns what Optuna is told of a parameter's values."""
     import optuna
 
     if parameter.kind is Kind.choice:
@@ -153,7 +146,7 @@ def _distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution
     return optuna.distributions.FloatDistribution(parameter.low, parameter.high, log=log)
 
 
-def _inside(parameter: Parameter, value: Any) -> Any:
+def as_known(parameter: Parameter, value: Any) -> Any:
     """Returns a value as Optuna knows it: a choice by its number, and no number beyond the ends for its rounding."""
     if parameter.kind is Kind.choice:
         return parameter.choices.index(value)

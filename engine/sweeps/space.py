@@ -5,8 +5,8 @@ In: what a sweep file says under `space`. Out: parameters, checked, and what one
     space:
       model.learning_rate: {loguniform: [1e-5, 1e-4]}
       model.epochs: {int: [1, 4]}
-      model.loss: {choice: [mnrl, triplet]}
-      model.margin: {uniform: [0.1, 0.5], when: {model.loss: triplet}}   # tried with this loss only
+      model.num_hard_negatives: {choice: [0, 1, 2]}
+      model.hard_negative_margin: {uniform: [0.8, 1.0], when: {model.num_hard_negatives: [1, 2]}}
 """
 
 from __future__ import annotations

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from engine.sweeps.points import Point
 from engine.sweeps.process import Outcome, Processes, State
 from engine.sweeps.search import Search
 from engine.sweeps.space import as_overrides
+from engine.sweeps.stopping import Stop
 from engine.text.durations import format_seconds
 
 _QUIET = {
@@ -38,6 +39,7 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a sweep as it ends a run
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a point that makes samples has nothing to report yet
 }
+_TUNE_FOLDER = ".tune-"
 _CPUS = 0.001
 """What a trial asks of Ray: the least that it counts. A point's own steps take the CPUs."""
 _POLL_SECONDS = 0.5
@@ -51,14 +53,6 @@ _HOPELESS = 3
 """So many failures, while no point has come to its end, are taken to be those of all points."""
 _MOST_DEATHS = 2
 """So often a trial whose actor died, with its node for example, is started again; its run goes on."""
-
-
-class Stop(Enum):
-    """How points that are behind are stopped while they train."""
-
-    none = "none"
-    asha = "asha"
-    median = "median"
 
 
 @dataclass(frozen=True)
@@ -108,7 +102,7 @@ class _Idle:
         return []
 
 
-class JournaledSearcher(Searcher):  # type: ignore[misc]  # Ray is not typed here
+class JournaledSearcher(Searcher):
     """Gives Tune the points of a search and writes what becomes of them; it is called in the driver alone.
 
     Args:
@@ -133,7 +127,10 @@ class JournaledSearcher(Searcher):  # type: ignore[misc]  # Ray is not typed her
         if self._failures >= _HOPELESS and not self._ends:
             return Searcher.FINISHED
         if self._waiting:
-            point = self._journal.put(restarted(self._waiting.pop(0)))
+            point = self._waiting.pop(0)
+            if point.progress is not Progress.started:  # it begins anew, and what it tracked is of another start
+                self._trials.figures_file(point.number).unlink(missing_ok=True)
+            point = self._journal.put(Tried(point.number, point.values))
         else:
             point = self._journal.begin(self._search.ask())
         self._numbers[trial_id] = point.number
@@ -165,11 +162,6 @@ class JournaledSearcher(Searcher):  # type: ignore[misc]  # Ray is not typed her
         """Reads nothing, likewise."""
 
 
-def restarted(point: Tried) -> Tried:
-    """Returns a point that is to be run again; what it has made lies in the store."""
-    return Tried(point.number, point.values)
-
-
 def in_words(point: Tried) -> str:
     """Returns how a point ended, for one line."""
     score = "" if point.score is None else f" with {point.score:.4g}"
@@ -191,8 +183,10 @@ def run_trials(
         scheduler: stops points.
     """
     os.environ.update(_QUIET)
+    for leftover in trials.folder.glob(f"{_TUNE_FOLDER}*"):  # of a start that was killed
+        shutil.rmtree(leftover)
     trainable = tune.with_parameters(_run_point, trials=trials, variables=frozenset(os.environ), home=Path.cwd())
-    with tempfile.TemporaryDirectory(prefix=".tune-", dir=trials.folder) as tune_folder:
+    with tempfile.TemporaryDirectory(prefix=_TUNE_FOLDER, dir=trials.folder) as tune_folder:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": _CPUS}),
             tune_config=tune.TuneConfig(

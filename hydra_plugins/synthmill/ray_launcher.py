@@ -36,7 +36,7 @@ class RayLauncherConfig:
 ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayLauncherConfig, provider="synthmill")
 
 
-class RayLauncher(Launcher):  # type: ignore[misc]  # Hydra's bases are untyped
+class RayLauncher(Launcher):
     """Runs every point, and ends with an exit code where some did not finish."""
 
     def __init__(self, concurrency: int) -> None:
