@@ -34,19 +34,24 @@ def write_best(file: Path, overrides: Sequence[str], groups: Sequence[str], scor
         score: what it reached, in words, for a comment.
     """
     defaults, keys, beside = dict[str, Any](), OmegaConf.create({}), list[str]()
+    base: Any = OmegaConf.create({})
     for override in OverridesParser.create().parse_overrides(list(overrides)):
         key, value = override.key_or_group, override.value()
         if key.partition(".")[0].partition("/")[0] in _NOT_THE_EXPERIMENTS:
             continue
-        if key not in groups:
+        if key == "experiment" and str(value).endswith(_BY_PATH):
+            base = OmegaConf.load(Path(value).expanduser())
+        elif key not in groups:
             OmegaConf.update(keys, key, value, force_add=True)
         elif str(value).endswith(_BY_PATH):
             beside.append(as_override(key, value))  # a list of defaults names no file by its path
         else:
             defaults[key] = value
-    base = defaults.pop("experiment", None)
-    listed = [*([base] if base else []), *({f"override /{key}": name} for key, name in defaults.items()), "_self_"]
-    values: Any = masked(OmegaConf.to_container(keys, resolve=False))
+    named = [defaults.pop("experiment")] if "experiment" in defaults else []
+    chosen = [{f"override /{key}": name} for key, name in defaults.items()]
+    values: Any = masked(OmegaConf.to_container(OmegaConf.merge(base, keys), resolve=False))
+    below = [entry for entry in values.pop("defaults", []) if entry != "_self_"]
+    listed = [*below, *named, *chosen, "_self_"]
     text = yaml.safe_dump({"defaults": listed, **values}, allow_unicode=True, sort_keys=False)
     command = " ".join([as_override("experiment", str(file)), *beside])
     write_text(file, f"# @package _global_\n# synthmill {command}\n# {score}\n{text}")

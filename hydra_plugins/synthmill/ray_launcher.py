@@ -11,6 +11,7 @@ Annotations are evaluated here (no `from __future__ import annotations`): Hydra 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.config_store import ConfigStore
@@ -58,11 +59,13 @@ class RayLauncher(Launcher):
         """
         del initial_job_idx  # all points come in one call
         from engine.command_line.compose import load_config
+        from engine.command_line.written import mask_file
         from engine.runtime.console import Console
         from engine.sweeps.launch import launch, tell
         from engine.sweeps.process import check_concurrency, points_at_a_time
 
         check_concurrency(self._concurrency, "hydra.launcher.concurrency")
+        mask_file(Path(self._config.hydra.sweep.dir) / "multirun.yaml")
         at_a_time = points_at_a_time(self._concurrency, self._config.cluster.address)
         shared = set.intersection(*map(set, job_overrides))
         points = [self._point(overrides, shared, at_a_time) for overrides in job_overrides]

@@ -52,7 +52,8 @@ def test_a_grid_tells_its_failures_at_the_end_and_does_not_repeat_what_is_finish
 ) -> None:
     folder = synthmill_here.folder
     write_corpus(folder / "corpus", 12)
-    arguments = ("-m", "hydra/launcher=ray", *GIVEN, "documents.path=corpus,missing")
+    secret = "samples.engine_args.hf_token=planted-by-name"
+    arguments = ("-m", "hydra/launcher=ray", *GIVEN, "documents.path=corpus,missing", secret)
     monkeypatch.setattr("sys.argv", ["synthmill"])
     with pytest.raises(SystemExit) as ended:
         synthmill_here.run(*arguments)
@@ -62,6 +63,9 @@ def test_a_grid_tells_its_failures_at_the_end_and_does_not_repeat_what_is_finish
     assert "failed: documents.path=missing: " in " ".join(out.split())
     [log] = (folder / "runs/sweeps/adapt").glob("*missing*.log")
     assert "missing" in log.read_text()
+    assert "planted-" not in out
+    assert [file for file in (folder / "runs").rglob("*") if file.is_file() and b"planted-" in file.read_bytes()] == []
+    assert not list((folder / "runs").rglob("*planted-*"))
     with pytest.raises(SystemExit):
         synthmill_here.run(*arguments)
     assert "1 unchanged, 1 failed" in synthmill_here.captured.readouterr().out

@@ -36,3 +36,11 @@ def test_a_file_that_a_group_was_chosen_by_stands_in_the_command(tmp_path: Path)
     write_best(file, ["task=mine/own.yaml", "model.epochs=2"], groups(), "x")
     assert file.read_text().splitlines()[1] == f"# synthmill experiment={file} task=mine/own.yaml"
     assert load_config([f"experiment={file}"])[0].model.epochs == 2
+
+
+def test_an_experiment_of_the_users_own_is_taken_in(tmp_path: Path) -> None:
+    mine, file = tmp_path / "mine.yaml", tmp_path / "best.yaml"
+    mine.write_text("# @package _global_\ndefaults: [adapt, _self_]\nseed: 5\nmodel: {epochs: 7}\n")
+    write_best(file, [f"experiment={mine}", "model.learning_rate=3e-5"], groups(), "x")
+    best, _ = load_config([f"experiment={file}"])
+    assert (best.name, best.seed, best.model.epochs, best.model.learning_rate) == ("adapt", 5, 7, 3e-5)
