@@ -79,6 +79,11 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
     if config.stop is not Stop.none and metric != VALIDATION:
         what = f"{config.stop.value} goes by validations, and points are judged by {metric}"
         raise UserError(what, where=f"{config.where}: stop", remedy=f"set metric: {VALIDATION}, or stop: none")
+    if first.cluster.address.startswith("ray://"):
+        remedy = "start the sweep on a node of the cluster, with cluster.address=auto"
+        raise UserError(
+            "Ray Tune is not driven from outside", where=f"cluster.address={first.cluster.address}", remedy=remedy
+        )
     folder = Path(first.runs_dir).expanduser().absolute() / FOLDER / config.name
     at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
     settings = [] if first.tracking.group else [as_override("tracking.group", config.name)]

@@ -155,6 +155,10 @@ class JournaledSearcher(Searcher):
         self._search.tell(point)
         self._console.step("sweep", f"{self._trials.point(point).label}: {in_words(point)}")
 
+    def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
+        """Leaves the search out of what Tune writes of itself: it has locks and a terminal, and is made anew."""
+        return Searcher, ()
+
     def save(self, checkpoint_path: str) -> None:
         """Writes nothing: the journal is written."""
 

@@ -14,6 +14,8 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 """Texts that need no quotes: Hydra reads them as they are."""
 _READ_OTHERWISE = {"true", "false", "null", "nan", "inf"}
 """Texts that Hydra reads as another kind of value where they stand without quotes."""
+_IN_NAMES, _ESCAPED = re.compile(r"([\\()\[\]{}:=, \t])"), r"\\\1"
+"""What is escaped in the names of a mapping, which cannot be quoted."""
 _BEFORE_QUOTE = re.compile(r'(\\*)("|$)')
 
 
@@ -29,7 +31,11 @@ def as_override(key: str, value: Any) -> str:
 
 def _written(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ",".join(f"{_written(str(name))}:{_written(part)}" for name, part in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{_IN_NAMES.sub(_ESCAPED, str(name))}:{_written(part)}" for name, part in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ",".join(map(_written, value)) + "]"
     return _text(value) if isinstance(value, str) else json.dumps(value)

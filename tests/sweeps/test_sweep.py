@@ -55,6 +55,11 @@ def test_what_points_are_given(corpus: Path, tmp_path: Path) -> None:
         ({"until": {"choice": ["model", "prompts"]}}, {"metric": "validation"}, "no step reports 'validation'"),
         ({"model.epochs": {"int": [1, 3]}}, {"metric": "examples.keptt"}, "did you mean 'examples.kept'"),
         ({"model.epochs": {"int": [1, 3]}}, {"metric": "model.steps", "stop": "median"}, "median goes by validations"),
+        (
+            {"cluster.address": {"choice": ["ray://h:1"]}},
+            {"metric": "model.steps"},
+            "Ray Tune is not driven from outside",
+        ),
         ({"run_dir": {"choice": ["a", "b"]}}, {}, "run_dir is set by the sweep itself"),
         ({"samples.engine_args.hf_token": {"choice": ["a"]}}, {}, "hf_token is a secret"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,6 +82,11 @@ def test_the_journal_has_every_end(tmp_path: Path) -> None:
     assert [point.progress.value for point in points] == ["finished", "stopped", "failed", "failed"]
     assert (points[0].score, points[1].curve, points[2].said) == (0.5, [0.25, 0.5], "training diverged")
     assert points[3].said == "its actor died"
+
+
+def test_tune_pickles_nothing_of_a_search(tmp_path: Path) -> None:
+    searcher, _ = searcher_of(tmp_path)
+    assert type(pickle.loads(pickle.dumps(searcher))) is Searcher
 
 
 def test_a_sweep_whose_first_points_all_fail_is_given_up(tmp_path: Path) -> None:
