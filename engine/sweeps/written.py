@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\.\.?/)[A-Za-z0-9_./-]*")
 """Texts that need no quotes: Hydra reads them as they are."""
 _READ_OTHERWISE = {"true", "false", "null", "nan", "inf"}
 """Texts that Hydra reads as another kind of value where they stand without quotes."""

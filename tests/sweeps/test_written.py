@@ -15,7 +15,7 @@ from engine.sweeps.written import as_override
     [
         *(None, True, 0, -3, 3.5, 3.1e-05, "fake", "true", "1e-5", "", "two words", "a,b", 'say "so"', "C:\\", "${x}"),
         *("back\\slash", 'end\\"', "{{ passage.text }}", [1, "a b"], {"a": [None, "x=y"], "b c": 1.5}, []),
-        *("fünf", "runs/a=1,b=2"),
+        *("fünf", "runs/a=1,b=2", "/tmp/x.yaml", "../x", ".5"),
     ],
 )
 def test_a_value_comes_back(value: Any) -> None:
