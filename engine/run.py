@@ -52,7 +52,7 @@ from engine.storage.run_folders import (
     remember_run,
     remove_if_empty,
 )
-from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
+from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store, is_being_written
 from engine.storage.typed import to_json_values
 
 
@@ -282,9 +282,15 @@ def _num_checking(chosen: list[Step]) -> int:
 
 
 def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None:
-    """Loads the model that generates first, while documents are read and prompts are planned."""
-    for step in chosen:
-        if step.needs_engines and not is_made(step, store):
+    """Loads the model that generates first, while documents are read and prompts are planned.
+
+    Where another run is making a step that comes before, or the samples themselves, it may make these too: engines of
+    this run would be loaded for nothing, and take the other's processors and memory.
+    """
+    for step in (step for step in chosen if not is_made(step, store)):
+        if is_being_written(store.folder(step.noun, step.fingerprint)):
+            return
+        if step.needs_engines:
             number = store.count_start(step.noun, step.fingerprint)
             place.engines.start(step.config, place, f"{step.fingerprint}/{number}")
             return

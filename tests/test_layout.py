@@ -59,6 +59,7 @@ FLOORS = (
     },  # none knows another
     {"pipeline"},
     {"run"},
+    {"sweeps"},
     {"command_line"},
     {"__main__"},
 )

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-PACKAGES = ("engine", "training", "eval", "conf")
+PACKAGES = ("engine", "training", "eval", "conf", "hydra_plugins")
 BESIDE = ("tests", "benchmarks")
 STRAY = ("runs", "engine_of_mine", "evaluation", "config")
 """Folders that a user may have in a checkout and whose names resemble a package's."""

@@ -34,6 +34,8 @@ _GLOBAL = "_global_"
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)\s*$", re.MULTILINE)
 _CHOICE = re.compile(r"""^(\+{0,2})([a-z_]+)=(?P<quote>["']?)([^\s\[{,"'][^,"']*)(?P=quote)$""")
 """An override that may choose a file of a group: its plus signs, the group, a quote, the choice or a path."""
+_TYPED: dict[str, str] = {}
+"""What was typed, by what stands in its place in this process: like Hydra's store of configs, to which it belongs."""
 _SCALARS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
@@ -127,7 +129,14 @@ def _by_path(text: str) -> str:
         raise UserError(f"there is no such file: {file.resolve()}", where=text, remedy=remedy)
     name = "own-" + re.sub(r"[^A-Za-z0-9]+", "-", str(file.with_suffix("").resolve())).strip("-")
     ConfigStore.instance().store(group=group, name=name, node=read_yaml(file), package=_package(file, group))
-    return f"{match[1]}{group}={name}"
+    written = f"{match[1]}{group}={name}"
+    _TYPED[written] = text
+    return written
+
+
+def as_typed(override: str) -> str:
+    """Returns an override as the user typed it, where `find_user_files` rewrote it: another process knows no other."""
+    return _TYPED.get(override, override)
 
 
 def read_yaml(file: Path) -> Any:

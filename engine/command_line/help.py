@@ -23,6 +23,8 @@ examples
   synthmill experiment=demo preview=3                    print prompts and a forecast; nothing is generated
   synthmill experiment=demo preview=3 sample=true        generate those three as well, and forecast the time
   synthmill -m experiment=demo model.learning_rate=1e-5,3e-5    a sweep; samples are shared by its points
+  synthmill -m hydra/launcher=ray experiment=demo seed=1,2,3    ... some points at a time, failures told at the end
+  synthmill sweep=FILE collection=DIR                    a search among settings: docs/sweeps.md
   synthmill task=stories documents=none    another task: docs/cookbook.md
   synthmill experiment=train examples.path=FILE          train on pairs, triplets or graded pairs that you have
   synthmill experiment=adapt collection=DIR examples.path=FILE     ... together with generated ones

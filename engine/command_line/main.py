@@ -1,8 +1,8 @@
 """The command line: `synthmill [overrides]`, and small commands that read a finished run.
 
-Exit codes: 0 for a finished run; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because
-its time budget was used up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on. 141 where
-nobody reads the output any longer (`| head`).
+Exit codes: 0 for a finished run; 1 for a sweep of which points failed; 2 for a user's mistake, with one line on stderr;
+3 for a run that ended early because its time budget was used up (`samples.max_seconds`), and 130 for an interrupted
+one: both say how to go on. 141 where nobody reads the output any longer (`| head`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
 from engine.runtime.secrets import redacted
+from engine.sweeps.lifeline import end_with_parent
 
 USAGE = {
     "trace": "synthmill trace RUN SAMPLE_ID",
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the name of the program; by default what the shell passed.
 
     Returns:
-        The exit code: 0, 2, 3 or 130, as the module says.
+        The exit code: 0, 1, 2, 3 or 130, as the module says.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     quiet()
@@ -54,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` asks to go on without the terminal
         signal.signal(signal.SIGHUP, _as_hang_up)
     try:
+        end_with_parent()
         with plain_output():
             return _dispatch(arguments)
     except UserError as error:
@@ -105,6 +107,10 @@ def _dispatch(arguments: list[str]) -> int:
         from engine.command_line.launch import launch
 
         return launch(arguments[1:])
+    if any(argument.startswith("sweep=") for argument in arguments):
+        from engine.command_line.sweep import sweep
+
+        return sweep(arguments)
     if any(argument.startswith("-") for argument in arguments):
         return _hydra(arguments)
     if "=" not in command and not command.startswith("~"):  # Hydra's sign for leaving a group out
@@ -175,6 +181,7 @@ def _hydra(arguments: list[str]) -> int:
     from engine.command_line.groups import CONF
     from engine.command_line.overrides import points_to_check, split_flags
     from engine.command_line.written import mask_file, printing_masked
+    from engine.sweeps.points import grid_folder
 
     config_dir, arguments = _take_config_dir(arguments)
     flags, overrides = split_flags(arguments)
@@ -186,9 +193,9 @@ def _hydra(arguments: list[str]) -> int:
         hydra_config = HydraConfig.get()
         if hydra_config.mode is RunMode.MULTIRUN:
             mask_file(Path(hydra_config.sweep.dir) / "multirun.yaml")
-            point = redacted(hydra_config.job.override_dirname).replace("/", "_") or str(hydra_config.job.num)
-            parent = Path(config.run_dir or Path(config.runs_dir) / "sweeps" / config.name)
-            OmegaConf.update(config, "run_dir", str(parent / point))
+            names = hydra_config.job.override_dirname or str(hydra_config.job.num)
+            run_dir = grid_folder(config.run_dir, config.runs_dir, config.name, names)
+            OmegaConf.update(config, "run_dir", str(run_dir))
         try:
             start(*typed(config))
         except UserError as error:  # Hydra would print a traceback

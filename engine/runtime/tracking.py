@@ -5,6 +5,7 @@ It is offline by default: the run is a folder, nothing asks for a login, and not
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -36,6 +37,10 @@ class TrackingConfig:
     project: str = placement("synthmill")
     run_name: str = placement("")
     """The name of the run in W&B; empty stands for that of the run folder."""
+    group: str = placement("")
+    """The group of the run in W&B; empty for none. Points of a sweep have its name."""
+    figures: str = placement("")
+    """A file to which every point of a curve is appended as a line of JSON, whatever `mode` says; empty for none."""
 
     def __post_init__(self) -> None:
         """Refuses a project's name that W&B refuses, which it does when the first figure is tracked."""
@@ -78,6 +83,31 @@ class NoTracker:
 
     def finish(self) -> None:
         """Does nothing."""
+
+
+class FiguresTracker:
+    """Another tracker, with every point of a curve in a file as well, for whoever follows a run from outside."""
+
+    def __init__(self, file: Path, other: Tracker) -> None:
+        self._file, self._other = file, other
+
+    def begin(self) -> None:
+        """Tells the other tracker."""
+        self._other.begin()
+
+    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        """Appends the point as one line, which a reader may see without its line feed for a moment."""
+        with self._file.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"noun": noun, "step": step, **metrics}) + "\n")
+        self._other.log(noun, metrics, step)
+
+    def summary(self, noun: str, values: dict[str, Any]) -> None:
+        """Tells the other tracker."""
+        self._other.summary(noun, values)
+
+    def finish(self) -> None:
+        """Tells the other tracker."""
+        self._other.finish()
 
 
 class WandbTracker:
@@ -131,6 +161,7 @@ class WandbTracker:
                 mode="offline" if self._config.mode is Mode.offline else "online",
                 project=self._config.project,
                 name=self._config.run_name or self._run_dir.name,
+                group=self._config.group or None,
                 dir=str(folder),
                 config=masked(self._run_config),
                 settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, x_disable_machine_info=True),
@@ -152,7 +183,8 @@ def make_tracker(config: TrackingConfig, run_dir: Path, run_config: dict[str, An
             where="tracking=online",
             remedy="run `wandb login` or set WANDB_API_KEY, or leave tracking=offline",
         )
-    return NoTracker() if config.mode is Mode.off else WandbTracker(config, run_dir, run_config)
+    tracker: Tracker = NoTracker() if config.mode is Mode.off else WandbTracker(config, run_dir, run_config)
+    return FiguresTracker(Path(config.figures).expanduser(), tracker) if config.figures else tracker
 
 
 def _has_login() -> bool:

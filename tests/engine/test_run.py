@@ -17,12 +17,13 @@ from engine.errors import UserError
 from engine.pipeline.asked import asked_of_models
 from engine.pipeline.config import RunConfig
 from engine.rows.config import RowsConfig
-from engine.run import check_judgements, run, run_folder, wanted_steps
+from engine.run import _start_engines_early, check_judgements, run, run_folder, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.place import Place
 from engine.runtime.step import Step
 from engine.storage.in_use import while_no_driver_starts
 from engine.storage.store import Store
+from tests.support.places import quiet_place
 
 
 def test_a_run_is_named_after_experiment_and_collection(corpus: Path) -> None:
@@ -160,3 +161,13 @@ def test_a_template_reads_columns_that_would_else_be_settings(tmp_path: Path) ->
     assert ["temperature" in each for each in names] == [False, False, True]
     assert "top_p" in names[0]
     assert names[1] == ()
+
+
+def test_no_engine_is_loaded_early_while_another_run_makes_what_comes_before(corpus: Path, tmp_path: Path) -> None:
+    config, _ = load_config(["experiment=adapt", "samples=fake", f"collection={corpus}", "until=samples"])
+    chosen, store, place = wanted_steps(config), Store(tmp_path / "store"), quiet_place(tmp_path)
+    for step in chosen:
+        with store.producing(store.folder(step.noun, step.fingerprint), keep=True):
+            _start_engines_early(chosen, store, place)
+    with pytest.raises(AssertionError, match="no engine is wanted here"):
+        _start_engines_early(chosen, store, place)

@@ -1,5 +1,6 @@
 """W&B: a real offline run with a section per noun; no network, no login, nothing before the run is begun."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -104,6 +105,20 @@ def test_off_keeps_nothing(tmp_path: Path) -> None:
     tracker.finish()
     tracker.begin()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_points_of_curves_can_be_followed_in_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "figures.jsonl"
+    tracker = make_tracker(TrackingConfig(mode=Mode.off, figures=str(file)), tmp_path / "run", {})
+    tracker.begin()
+    tracker.log("model", {"loss": 1.5}, 10)
+    tracker.log("model", {"loss": 1.25, "learning_rate": 2e-5}, 20)
+    tracker.summary("model", {"steps": 20})
+    tracker.finish()
+    assert [json.loads(line) for line in file.read_text().splitlines()] == [
+        {"noun": "model", "step": 10, "loss": 1.5},
+        {"noun": "model", "step": 20, "loss": 1.25, "learning_rate": 2e-5},
+    ]
 
 
 def test_a_run_that_is_refused_or_skips_everything_tracks_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""What a sweep has tried so far, on the disk after every change, so that a kill at any moment loses no point.
+
+    SWEEP/sweep.json     what is searched: the space, the metric, the overrides that all points share
+    SWEEP/points.json    every point with its values, its state and its score
+
+In: a sweep's folder. Out: its points. A point that was running when the sweep was killed is `started`: the next start
+of the sweep runs it again, and its run goes on from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.storage.files import write_json
+from engine.storage.typed import from_json_values, to_json_values
+
+
+class Progress(Enum):
+    """How far a point of a search is."""
+
+    started = "started"
+    finished = "finished"
+    stopped = "stopped"
+    """The scheduler ended it, since others were ahead at the same validation."""
+    failed = "failed"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """A point of a search."""
+
+    number: int
+    values: Mapping[str, Any]
+    progress: Progress = Progress.started
+    score: float | None = None
+    """The metric of a finished point."""
+    curve: list[float] = field(default_factory=list)
+    """The validation score after each validation but that of the base."""
+    seconds: float = 0.0
+    said: str = ""
+    """Why it failed."""
+
+
+class Journal:
+    """The points of a sweep.
+
+    Args:
+        folder: of the sweep; it exists.
+        identity: what is searched, as JSON values.
+
+    Raises:
+        UserError: the folder holds a sweep over something else.
+    """
+
+    def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
+        self._file, self._lock = folder / "points.json", threading.Lock()
+        self._points: dict[int, Tried] = {}
+        if self._file.exists():
+            values = json.loads(self._file.read_text(encoding="utf-8"))
+            self._points = {value["number"]: from_json_values(Tried, value) for value in values}
+        _claim(folder, identity, is_begun=bool(self._points))
+
+    @property
+    def points(self) -> list[Tried]:
+        """Returns all points, by number."""
+        with self._lock:
+            return [self._points[number] for number in sorted(self._points)]
+
+    def begin(self, values: Mapping[str, Any]) -> Tried:
+        """Adds a point with the next number."""
+        with self._lock:
+            point = Tried(max(self._points, default=0) + 1, dict(values))
+        return self.put(point)
+
+    def put(self, point: Tried) -> Tried:
+        """Writes a point in the place of the one of its number."""
+        with self._lock:
+            self._points[point.number] = point
+            write_json(self._file, [to_json_values(self._points[number]) for number in sorted(self._points)])
+        return point
+
+    def change(self, number: int, **changes: Any) -> Tried:
+        """Writes a point with some of its fields changed."""
+        with self._lock:
+            point = replace(self._points[number], **changes)
+        return self.put(point)
+
+
+def _claim(folder: Path, identity: Mapping[str, Any], *, is_begun: bool) -> None:
+    """Writes what is searched, or refuses to go on with another search under the same name."""
+    file = folder / "sweep.json"
+    now = to_json_values(identity)
+    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
+    if is_begun and before != now:
+        changed = ", ".join(name for name in now if now[name] != before.get(name))
+        remedy = "give this one another name, or remove that folder"
+        raise UserError(f"holds a sweep with another {changed}", where=str(folder), remedy=remedy)
+    write_json(file, now)

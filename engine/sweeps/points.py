@@ -1,0 +1,75 @@
+"""A point of a sweep: what it is told, where its run folder lies, and whether it is finished.
+
+In: overrides, and a composed config. Out: a Point. Whether one is finished is asked of the store, so that a point
+whose documents or code have changed since is made again, and no list of a sweep can say otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.pipeline.config import RunConfig
+from engine.run import run_folder, wanted_steps
+from engine.runtime.secrets import redacted
+from engine.runtime.step import is_made
+from engine.storage.digests import digest
+from engine.storage.store import Store
+
+Compose = Callable[[Sequence[str]], RunConfig]
+"""Composes the config of a run from overrides, and refuses wrong ones with a UserError."""
+
+FOLDER = "sweeps"
+"""The folder of all sweeps, below `runs_dir`."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a sweep.
+
+    Attributes:
+        label: what tells it from the others, for people: its overrides, without secrets.
+        arguments: all that the command is given.
+        run_dir: its run folder.
+    """
+
+    label: str
+    arguments: tuple[str, ...]
+    run_dir: Path
+
+    @property
+    def log_file(self) -> Path:
+        """What the run says, beside its folder, which is the run's alone."""
+        return self.run_dir.with_name(f"{self.run_dir.name}.log")
+
+    @property
+    def lock_file(self) -> Path:
+        """The file that is locked by whoever runs the point; its name is short, however long that of the point is."""
+        return self.run_dir.with_name(f".{digest(self.run_dir.name)}.point.lock")
+
+
+def grid_folder(run_dir: str, runs_dir: str, name: str, overrides: str) -> Path:
+    """Returns the run folder of a point of a grid, below `run_dir` where that is set.
+
+    Args:
+        run_dir: as configured; empty: a folder of the run's name below `runs_dir/sweeps`.
+        runs_dir: as configured.
+        name: as configured.
+        overrides: those that differ between points, as Hydra joins them to one name.
+    """
+    parent = Path(run_dir or Path(runs_dir) / FOLDER / name).expanduser()
+    return parent / redacted(overrides).replace("/", "_")
+
+
+def is_finished(config: RunConfig) -> bool:
+    """Tells whether a run would find each of its steps made and linked, so that it need not be started."""
+    output = config.samples.output
+    if config.preview or (output and not Path(output).expanduser().exists()):
+        return False
+    store = Store(Path(config.runs_dir).expanduser().absolute() / "store")
+    chosen, run_dir = wanted_steps(config), run_folder(config)
+    if not all(is_made(step, store) for step in chosen):
+        return False
+    entries = {step.entry: store.folder(step.noun, step.fingerprint) for step in chosen}  # of rounds the last one stays
+    return all((run_dir / entry).resolve() == folder.resolve() for entry, folder in entries.items())

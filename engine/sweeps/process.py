@@ -1,0 +1,168 @@
+"""Runs a point in a process of its own, and can end it.
+
+In: a Point. Out: how it ended, in one line. The process is the command that a person would type, so that a point can be
+repeated by hand, and whatever ends it ends nothing else. Its output goes to a file. It ends with the one that waits for
+it (`lifeline.py`); a point that somebody else is running, or that is still ending, is waited for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.runtime.own_packages import search_path
+from engine.storage.files import locked, make_folder
+from engine.storage.run_folders import wait_for_run
+from engine.sweeps.lifeline import lifeline
+from engine.sweeps.points import Point
+
+STOPPED_EARLY, INTERRUPTED = 3, 130
+"""The exit codes of a run whose budget is used up, and of one that was interrupted."""
+_PATIENCE_SECONDS = 60.0
+"""So long a process that was asked to end may commit what it has before it is killed."""
+_TAIL_BYTES = 4096
+
+
+class State(Enum):
+    """How a point ended."""
+
+    unchanged = "unchanged"
+    """It was finished before."""
+    finished = "finished"
+    ended_early = "ended early"
+    """A budget that it was given is used up."""
+    interrupted = "interrupted"
+    failed = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a point ended."""
+
+    point: Point
+    state: State
+    seconds: float = 0.0
+    said: str = ""
+    """The last line of a point that did not finish."""
+
+
+@dataclass
+class Processes:
+    """The points that run now, so that all of them can be ended at once.
+
+    Attributes:
+        variables: the names of the environment variables that a point is given; None: all.
+    """
+
+    variables: frozenset[str] | None = None
+    _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _ending: bool = False
+
+    def run(self, point: Point, is_finished: Callable[[], bool]) -> Outcome:
+        """Runs a point to its end, unless it is finished once nobody else runs it.
+
+        Args:
+            point: the point.
+            is_finished: tells whether it is, asked when nobody else can be making it.
+        """
+        make_folder(point.run_dir.parent, where=f"run_dir={point.run_dir}")
+        with locked(point.lock_file, wait=True):
+            if is_finished():
+                return Outcome(point, State.unchanged)
+            wait_for_run(point.run_dir)  # a process whose sweep was killed holds it until it has committed
+            started = time.monotonic()
+            with point.log_file.open("wb") as log:
+                process = self._start(point, log.fileno())
+            if process is None:
+                return Outcome(point, State.interrupted)
+            try:
+                code = process.wait()
+            finally:
+                self._end(process)
+            return _outcome(point, code, time.monotonic() - started)
+
+    def end(self) -> None:
+        """Asks every running point to commit and end, and lets no other begin; `run` then returns."""
+        with self._lock:
+            self._ending = True
+            for process in self._running:
+                process.terminate()
+
+    def _start(self, point: Point, log: int) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if self._ending:
+                return None
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "engine", *point.arguments],  # never a folder here that is called engine
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the sweep alone, which ends its points in order
+            )
+            self._running.add(process)
+            return process
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        with self._lock:
+            self._running.discard(process)
+        if process.poll() is None:  # whoever waited was interrupted
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE_SECONDS)
+            process.kill()
+            process.wait()
+
+    def _environment(self) -> Mapping[str, str]:
+        known = self.variables
+        inherited = {name: value for name, value in os.environ.items() if known is None or name in known}
+        return inherited | search_path() | {"PYTHONUNBUFFERED": "1"} | lifeline()
+
+
+def last_line(log: Path) -> str:
+    """Returns the last line of a log that says anything; empty where none does."""
+    with contextlib.suppress(FileNotFoundError), log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        lines = stream.read().decode("utf-8", "replace").splitlines()
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return ""
+
+
+def _outcome(point: Point, code: int, seconds: float) -> Outcome:
+    if code == 0:
+        return Outcome(point, State.finished, seconds)
+    states = {STOPPED_EARLY: State.ended_early, INTERRUPTED: State.interrupted}
+    said = last_line(point.log_file).removeprefix("synthmill: ")
+    if code < 0:
+        said = f"ended by signal {-code}" + (f" after: {said}" if said else "")
+    return Outcome(point, states.get(code, State.failed), seconds, said)
+
+
+def check_concurrency(concurrency: int, key: str) -> None:
+    """Refuses a number of points at a time below zero; 0 stands for `points_at_a_time`.
+
+    Raises:
+        UserError: it is.
+    """
+    if concurrency < 0:
+        raise UserError(f"{concurrency} is too small", where=f"{key}={concurrency}", remedy="set it to 1 or more")
+
+
+def points_at_a_time(concurrency: int, address: str) -> int:
+    """Returns how many points run at a time: as told, or two; one where all of them would take the same GPU.
+
+    Args:
+        concurrency: as told; 0 leaves it open.
+        address: `cluster.address`: with `local` every point has a Ray of its own, which knows nothing of the others.
+    """
+    return concurrency or (1 if address == "local" and Path("/dev/nvidiactl").exists() else 2)

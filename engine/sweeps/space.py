@@ -1,0 +1,201 @@
+"""The search space of a sweep: which config keys are tried with which values.
+
+In: what a sweep file says under `space`. Out: parameters, checked, and what one choice of values is as overrides.
+
+    space:
+      model.learning_rate: {loguniform: [1e-5, 1e-4]}
+      model.epochs: {int: [1, 4]}
+      model.num_hard_negatives: {choice: [0, 1, 2]}
+      model.hard_negative_margin: {uniform: [0.8, 1.0], when: {model.num_hard_negatives: [1, 2]}}
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from engine.errors import UserError, suggest
+from engine.sweeps.written import as_override
+
+Values = Mapping[str, Any]
+"""The value that each key has in one point; a key whose condition does not hold has none."""
+_DIGITS = 4
+"""Digits of a real number that is tried: more say nothing, and make settings that nobody can read."""
+
+
+class Kind(Enum):
+    """How a value is drawn."""
+
+    choice = "choice"
+    uniform = "uniform"
+    loguniform = "loguniform"
+    int = "int"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A config key, or a group, with what is tried of it.
+
+    Attributes:
+        choices: of a choice, the values.
+        low: else the smallest value.
+        high: and the largest, which may be tried too.
+        when: keys above in the space, each with the values at which this one counts.
+    """
+
+    key: str
+    kind: Kind
+    choices: tuple[Any, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+
+    def counts(self, values: Values) -> bool:
+        """Tells whether the key is set, by the values of those above it."""
+        return all(key in values and values[key] in wanted for key, wanted in self.when.items())
+
+    def draw(self, draws: random.Random) -> Any:
+        """Draws a value: evenly, or evenly by its logarithm."""
+        if self.kind is Kind.choice:
+            return draws.choice(self.choices)
+        if self.kind is Kind.int:
+            return draws.randint(int(self.low), int(self.high))
+        if self.kind is Kind.uniform:
+            return rounded(draws.uniform(self.low, self.high))
+        return rounded(math.exp(draws.uniform(math.log(self.low), math.log(self.high))))
+
+    def extremes(self) -> tuple[Any, ...]:
+        """Returns values that between them show whether the key takes what is tried: all choices, or both ends."""
+        if self.kind is Kind.choice:
+            return self.choices
+        return (int(self.low), int(self.high)) if self.kind is Kind.int else (self.low, self.high)
+
+    def described(self) -> str:
+        """Returns what is tried in words, for a page."""
+        if self.kind is Kind.choice:
+            return ", ".join(map(str, self.choices))
+        return f"{self.low:g} to {self.high:g}" + (", by its logarithm" if self.kind is Kind.loguniform else "")
+
+
+@dataclass(frozen=True)
+class Space:
+    """All parameters, each below those that its condition names."""
+
+    parameters: tuple[Parameter, ...]
+
+    def draw(self, draws: random.Random) -> dict[str, Any]:
+        """Draws the values of one point."""
+        values: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.counts(values):
+                values[parameter.key] = parameter.draw(draws)
+        return values
+
+    def checks(self) -> list[dict[str, Any]]:
+        """Returns points that together have every extreme of every key: the sum of the values, not their product."""
+        first = self._with({})
+        every = [first]
+        for parameter in self.parameters:
+            fixed = {key: wanted[0] for key, wanted in parameter.when.items()}
+            every += [self._with({**fixed, parameter.key: value}) for value in parameter.extremes()]
+        return [point for number, point in enumerate(every) if point not in every[:number]]
+
+    def _with(self, fixed: Values) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.counts(values):
+                values[parameter.key] = fixed.get(parameter.key, parameter.extremes()[0])
+        return values
+
+
+def rounded(value: float) -> float:
+    """Rounds a real number to a few digits, so that what is tried is what is read."""
+    return float(f"{value:.{_DIGITS}g}")
+
+
+def as_overrides(values: Values) -> list[str]:
+    """Returns the values of a point as overrides."""
+    return [as_override(key, value) for key, value in values.items()]
+
+
+def read_space(given: object, where: str) -> Space:
+    """Reads the space of a sweep file.
+
+    Args:
+        given: what stands under `space`.
+        where: the file, for messages.
+
+    Raises:
+        UserError: it is no mapping, or a key of it has no values, too many kinds of them, or the wrong ones.
+    """
+    if not isinstance(given, Mapping) or not given:
+        remedy = "write `space:` with lines such as `model.epochs: {int: [1, 4]}` under it"
+        raise UserError("tries no key", where=f"{where}: space", remedy=remedy)
+    parameters: list[Parameter] = []
+    for key, said in given.items():
+        parameters.append(_parameter(str(key), said, {one.key: one for one in parameters}, f"{where}: space.{key}"))
+    return Space(tuple(parameters))
+
+
+def _parameter(key: str, said: object, above: Mapping[str, Parameter], where: str) -> Parameter:
+    kinds = [kind.value for kind in Kind]
+    if not isinstance(said, Mapping):
+        remedy = f"write {{KIND: VALUES}} with a kind of: {', '.join(kinds)}"
+        raise UserError(f"{said!r} says not how values are drawn", where=where, remedy=remedy)
+    for name in said:
+        if name not in (*kinds, "when"):
+            raise UserError(f"there is no {name!r}", where=where, remedy=suggest(str(name), (*kinds, "when")))
+    named = [name for name in said if name != "when"]
+    if len(named) != 1:
+        raise UserError(f"{len(named)} kinds of values", where=where, remedy=f"give one of: {', '.join(kinds)}")
+    kind, values = Kind(named[0]), said[named[0]]
+    when = _conditions(said.get("when", {}), above, where)
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise UserError(f"{values!r} is no list", where=where, remedy=f"write {kind.value}: [..., ...]")
+    if kind is Kind.choice:
+        if not values:
+            raise UserError("has no value to choose", where=where, remedy="write choice: [A, B]")
+        return Parameter(key, kind, tuple(values), when=when)
+    low, high = _ends(kind, values, where)
+    return Parameter(key, kind, low=low, high=high, when=when)
+
+
+def _ends(kind: Kind, values: Sequence[Any], where: str) -> tuple[float, float]:
+    wanted = int if kind is Kind.int else (int, float)
+    if len(values) != 2 or not all(isinstance(value, wanted) and not isinstance(value, bool) for value in values):
+        number = "whole number" if kind is Kind.int else "number"
+        remedy = f"write {kind.value}: [LOWEST, HIGHEST], each a {number}"
+        raise UserError(f"{list(values)} are not two {number}s", where=where, remedy=remedy)
+    low, high = values
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UserError(f"from {low} to {high} there is nothing to try", where=where, remedy="put the lower one first")
+    if kind is Kind.loguniform and low <= 0:
+        raise UserError(f"{low} has no logarithm", where=where, remedy="begin above 0, or use uniform")
+    return low, high
+
+
+def _conditions(said: object, above: Mapping[str, Parameter], where: str) -> dict[str, tuple[Any, ...]]:
+    if not isinstance(said, Mapping):
+        remedy = "write when: {KEY: VALUE}, or {KEY: [VALUE, VALUE]}"
+        raise UserError(f"{said!r} is no condition", where=f"{where}.when", remedy=remedy)
+    conditions = {}
+    for key, value in said.items():
+        parameter = above.get(str(key))
+        if parameter is None or parameter.kind is not Kind.choice:
+            remedy = "name one that stands above and has a choice of values"
+            raise UserError(f"{key} is no choice of the space above", where=f"{where}.when", remedy=remedy)
+        wanted = tuple(value) if isinstance(value, list) else (value,)
+        for one in wanted:
+            if one not in parameter.choices:
+                remedy = suggest(str(one), map(str, parameter.choices))
+                raise UserError(f"{key} is never {one!r}", where=f"{where}.when", remedy=remedy)
+        if not wanted:
+            raise UserError(
+                f"{key} has no value here", where=f"{where}.when", remedy="name the values at which it counts"
+            )
+        conditions[str(key)] = wanted
+    return conditions

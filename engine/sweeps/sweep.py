@@ -1,0 +1,184 @@
+"""`synthmill sweep=FILE`: searches among many runs for the settings that reach most.
+
+In: a SweepConfig, and a function that composes a run's config. Out: a folder with the run of every point, a page, and
+the best settings as an experiment. Whatever can be refused is refused before anything runs. The same command goes on:
+points that ended are known by their scores, and those that were cut off go on from what they had made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.pipeline.config import RunConfig
+from engine.run import wanted_steps
+from engine.runtime.cluster import start_ray
+from engine.runtime.console import Console
+from engine.runtime.secrets import is_secret
+from engine.storage.files import locked, make_folder
+from engine.storage.typed import to_json_values
+from engine.sweeps.config import Mode, SweepConfig
+from engine.sweeps.journal import Journal, Progress, Tried
+from engine.sweeps.metric import VALIDATION, check_metric, default_metric
+from engine.sweeps.points import FOLDER, Compose, Point, is_finished
+from engine.sweeps.process import points_at_a_time
+from engine.sweeps.search import make_search
+from engine.sweeps.space import as_overrides
+from engine.sweeps.stopping import Stop
+from engine.sweeps.written import as_override
+
+_OUTSIDE_MODEL = ("documents", "demonstrations", "task", "prompts", "samples", "judge", "examples", "queries", "seed")
+"""The first parts of keys that change which held-out queries there are."""
+_THE_SWEEPS = ("run_dir", "tracking.figures", "preview", "sample")
+"""Keys that a sweep sets, or that make a run none."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A sweep that nothing speaks against.
+
+    Attributes:
+        config: as the file says.
+        run: the config of its first point.
+        arguments: what every point is given.
+        metric: what points are judged by.
+        folder: of the sweep.
+    """
+
+    config: SweepConfig
+    run: RunConfig
+    arguments: tuple[str, ...]
+    metric: str
+    folder: Path
+
+
+def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Checked:
+    """Checks a sweep: composes points that together have every extreme of its space.
+
+    Args:
+        config: what the file says.
+        overrides: what the command line adds for all points.
+        compose: composes a run's config.
+
+    Raises:
+        UserError: a key or value of the space is wrong, no step reports the metric, or a setting is the sweep's own.
+    """
+    given = (*config.overrides, *overrides)
+    _check_keys([text.lstrip("+").partition("=")[0] for text in given], config.where)
+    for parameter in config.space.parameters:
+        _check_keys([parameter.key], f"{config.where}: space.{parameter.key}")
+    composed = [compose([*given, *as_overrides(values)]) for values in config.space.checks()]
+    first = composed[0]
+    metric = config.metric or default_metric(first)
+    for run in composed:
+        wanted_steps(run)
+        check_metric(metric, run, f"{config.where}: metric")
+    if config.stop is not Stop.none and metric != VALIDATION:
+        what = f"{config.stop.value} goes by validations, and points are judged by {metric}"
+        raise UserError(what, where=f"{config.where}: stop", remedy=f"set metric: {VALIDATION}, or stop: none")
+    if first.cluster.address.startswith("ray://"):
+        remedy = "start the sweep on a node of the cluster, with cluster.address=auto"
+        raise UserError(
+            "Ray Tune is not driven from outside", where=f"cluster.address={first.cluster.address}", remedy=remedy
+        )
+    folder = Path(first.runs_dir).expanduser().absolute() / FOLDER / config.name
+    at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
+    settings = [] if first.tracking.group else [as_override("tracking.group", config.name)]
+    if first.cluster.address == "local" and not first.cluster.num_cpus and at_a_time > 1:
+        settings.append(as_override("cluster.num_cpus", max(1, len(os.sched_getaffinity(0)) // at_a_time)))
+    return Checked(config, first, (*given, *settings), metric, folder)
+
+
+def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
+    """Tries points until there are as many as the sweep wants; returns all of them.
+
+    Args:
+        checked: the sweep.
+        compose: composes a run's config.
+        console: the terminal.
+
+    Raises:
+        UserError: another process works on the sweep, or its folder holds one over something else.
+    """
+    make_folder(checked.folder, where=f"runs_dir={checked.run.runs_dir}")
+    try:
+        with locked(checked.folder / ".lock", wait=False):
+            return _search(checked, compose, console)
+    except BlockingIOError:
+        remedy = "wait for it, stop it, or give this one another name"
+        raise UserError(
+            "another synthmill is working on this sweep", where=str(checked.folder), remedy=remedy
+        ) from None
+
+
+def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
+    from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler, run_trials
+
+    config, low = checked.config, checked.config.mode is Mode.min
+    journal = Journal(checked.folder, _identity(checked))
+    trials = Trials(checked.folder, checked.arguments, checked.metric, low)
+    ended, waiting = _sorted(journal.points, trials.point, compose)
+    left = config.points - len(ended)
+    _say(checked, ended, waiting, left, console)
+    if left > 0:
+        logs = checked.folder / ".logs"
+        logs.mkdir(exist_ok=True)
+        start_ray(checked.run.cluster, logs)
+        at_a_time = points_at_a_time(config.concurrency, checked.run.cluster.address)
+        chooser = make_search(config.search, config.space, ended, config.seed, planned=config.points, low=low)
+        searcher = JournaledSearcher(chooser, journal, trials, waiting[:left], console)
+        run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
+    return journal.points
+
+
+def _identity(checked: Checked) -> dict[str, object]:
+    """Returns what the points of a sweep have to share, so that their scores can be compared."""
+    space = {parameter.key: to_json_values(parameter) for parameter in checked.config.space.parameters}
+    shared = [text for text in checked.arguments if not text.startswith(("tracking", "cluster"))]
+    return {"space": space, "metric": checked.metric, "mode": checked.config.mode.value, "overrides": shared}
+
+
+def _sorted(
+    points: Sequence[Tried], point_of: Callable[[Tried], Point], compose: Compose
+) -> tuple[list[Tried], list[Tried]]:
+    """Separates points that have ended from those that are to be run again.
+
+    A point that is finished, but whose steps would be made anew since documents or code have changed, is run again.
+    """
+    ended, waiting = list[Tried](), list[Tried]()
+    for point in points:
+        is_over = point.progress is Progress.stopped
+        if point.progress is Progress.finished:
+            is_over = is_finished(compose(point_of(point).arguments))
+        (ended if is_over else waiting).append(point)
+    return ended, waiting
+
+
+def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], left: int, console: Console) -> None:
+    config = checked.config
+    known = f", {len(ended)} have ended before" if ended else ""
+    again = f", {len(waiting)} go on" if waiting else ""
+    stop = "" if config.stop is Stop.none else f", stopped by {config.stop.value}"
+    console.step(
+        "sweep", f"{config.points} points by {config.search.value}{stop}, judged by {checked.metric}{known}{again}"
+    )
+    swept = [parameter.key for parameter in config.space.parameters]
+    moved = [key for key in swept if key.partition(".")[0] in _OUTSIDE_MODEL]
+    judged = checked.run.model.validation.judged
+    if moved and left > 0 and checked.metric in ("validation", "held_out") and not judged:
+        what = f"{', '.join(moved)} may change which queries are held out, and scores are then not of the same queries"
+        console.warn(f"{what}; development questions (model.validation.judged) are the same for all points")
+
+
+def _check_keys(keys: Sequence[str], where: str) -> None:
+    for key in keys:
+        if key in _THE_SWEEPS:
+            raise UserError(f"{key} is set by the sweep itself", where=where, remedy="leave it out")
+        if is_secret(key.rpartition(".")[2]):
+            remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
+            raise UserError(
+                f"{key} is a secret, and a sweep writes what its points are given", where=where, remedy=remedy
+            )

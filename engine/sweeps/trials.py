@@ -1,0 +1,300 @@
+"""The points of a search as trials of Ray Tune: which come next, what they report, and which are stopped.
+
+In: a search, a journal, and how a point is run. Out: the journal, with every point's end. A trial is an actor that
+takes next to no CPU: it starts the point's process, follows the figures that this tracks, and reports each validation.
+Where the scheduler stops a trial its actor ends, and with it the process (`lifeline.py`). What Tune itself writes lies
+in a folder that is removed: to go on, the journal knows what was tried, and the store what was made.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.search import Searcher
+
+from engine.errors import UserError
+from engine.runtime.console import Console
+from engine.sweeps.journal import Journal, Progress, Tried
+from engine.sweeps.metric import TRACKED, read_metric
+from engine.sweeps.points import Point
+from engine.sweeps.process import Outcome, Processes, State
+from engine.sweeps.search import Search
+from engine.sweeps.space import as_overrides
+from engine.sweeps.stopping import Stop
+from engine.text.durations import format_seconds
+
+_QUIET = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a sweep as it ends a run
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a point that makes samples has nothing to report yet
+}
+_TUNE_FOLDER = ".tune-"
+_CPUS = 0.001
+"""What a trial asks of Ray: the least that it counts. A point's own steps take the CPUs."""
+_POLL_SECONDS = 0.5
+_ALL_VALIDATIONS = 10_000
+"""More validations than any training has: ASHA stops no point for having come to the end."""
+_FIRST_STOP = 2
+"""The validation at which a point may first be stopped: one of few queries after a few steps says too little."""
+_REDUCTION = 3
+"""ASHA keeps the best third at each of its rungs: at validation 2, 6, 18 ..."""
+_HOPELESS = 3
+"""So many failures, while no point has come to its end, are taken to be those of all points."""
+_MOST_DEATHS = 2
+"""So often a trial whose actor died, with its node for example, is started again; its run goes on."""
+
+
+@dataclass(frozen=True)
+class Trials:
+    """How the points of a search are run.
+
+    Attributes:
+        folder: of the sweep, with the run folders of its points.
+        arguments: what all points are given.
+        metric: what they are judged by.
+        low: whether low scores are the good ones.
+    """
+
+    folder: Path
+    arguments: tuple[str, ...]
+    metric: str
+    low: bool = False
+
+    def point(self, tried: Tried) -> Point:
+        """Returns the run of a point."""
+        overrides = as_overrides(tried.values)
+        run_dir = self.folder / f"{tried.number:04d}"
+        places = {"run_dir": str(run_dir), "tracking.figures": str(self.figures_file(tried.number))}
+        return Point(
+            f"point {tried.number}: {' '.join(overrides)}",
+            (*self.arguments, *overrides, *as_overrides(places)),
+            run_dir,
+        )
+
+    def figures_file(self, number: int) -> Path:
+        """Returns the file to which a point's run appends what it tracks."""
+        return self.folder / f"{number:04d}.figures.jsonl"
+
+
+@dataclass(frozen=True)
+class _Past:
+    """A point that ended before this start, as a scheduler sees a trial."""
+
+    trial_id: str
+
+
+class _Idle:
+    """What a scheduler sees of Tune while nothing runs yet."""
+
+    def get_live_trials(self) -> list[Any]:
+        """Returns no trial."""
+        return []
+
+
+class JournaledSearcher(Searcher):
+    """Gives Tune the points of a search and writes what becomes of them; it is called in the driver alone.
+
+    Args:
+        search: chooses new points.
+        journal: takes note of all of them.
+        trials: how they are run.
+        waiting: points that an earlier start left without an end, which come first.
+        console: where a line is printed as each point ends.
+    """
+
+    def __init__(
+        self, search: Search, journal: Journal, trials: Trials, waiting: Sequence[Tried], console: Console
+    ) -> None:
+        super().__init__()
+        self._search, self._journal, self._trials, self._console = search, journal, trials, console
+        self._waiting = list(waiting)
+        self._numbers: dict[str, int] = {}
+        self._failures = self._ends = 0
+
+    def suggest(self, trial_id: str) -> Any:
+        """Returns the next point; none where the first few have all failed."""
+        if self._failures >= _HOPELESS and not self._ends:
+            return Searcher.FINISHED
+        if self._waiting:
+            point = self._waiting.pop(0)
+            if point.progress is not Progress.started:  # it begins anew, and what it tracked is of another start
+                self._trials.figures_file(point.number).unlink(missing_ok=True)
+            point = self._journal.put(Tried(point.number, point.values))
+        else:
+            point = self._journal.begin(self._search.ask())
+        self._numbers[trial_id] = point.number
+        return {"number": point.number, "values": json.dumps(dict(point.values))}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Takes note of a validation."""
+        if result.get("curve"):
+            self._journal.change(self._numbers[trial_id], curve=result["curve"])
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        """Takes note of the end of a point: what the trial says, or that the scheduler stopped it."""
+        result, number = result or {}, self._numbers[trial_id]
+        progress = Progress(result["progress"]) if "progress" in result else Progress.stopped
+        if error or not result:
+            progress = Progress.failed
+        said = str(result.get("said", "")) or ("its actor died" if progress is Progress.failed else "")
+        changes = {"curve": result.get("curve", []), "seconds": result.get("time_total_s", 0.0), "said": said}
+        point = self._journal.change(number, progress=progress, score=result.get("score"), **changes)
+        self._failures += progress is Progress.failed
+        self._ends += progress is not Progress.failed
+        self._search.tell(point)
+        self._console.step("sweep", f"{self._trials.point(point).label}: {in_words(point)}")
+
+    def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
+        """Leaves the search out of what Tune writes of itself: it has locks and a terminal, and is made anew."""
+        return Searcher, ()
+
+    def save(self, checkpoint_path: str) -> None:
+        """Writes nothing: the journal is written."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Reads nothing, likewise."""
+
+
+def in_words(point: Tried) -> str:
+    """Returns how a point ended, for one line."""
+    score = "" if point.score is None else f" with {point.score:.4g}"
+    after = f" after {len(point.curve)} validations" if point.progress is Progress.stopped else ""
+    said = f": {point.said}" if point.said else ""
+    return f"{point.progress.value}{score}{after} in {format_seconds(point.seconds)}{said}"
+
+
+def run_trials(
+    searcher: JournaledSearcher, trials: Trials, count: int, at_a_time: int, scheduler: TrialScheduler
+) -> None:
+    """Runs points until `count` have ended, or the searcher has no more; Ray is started.
+
+    Args:
+        searcher: chooses points, and writes what becomes of them.
+        trials: how a point is run.
+        count: the points of this start.
+        at_a_time: the most that run at the same time.
+        scheduler: stops points.
+    """
+    os.environ.update(_QUIET)
+    for leftover in trials.folder.glob(f"{_TUNE_FOLDER}*"):  # of a start that was killed
+        shutil.rmtree(leftover)
+    trainable = tune.with_parameters(_run_point, trials=trials, variables=frozenset(os.environ), home=Path.cwd())
+    with tempfile.TemporaryDirectory(prefix=_TUNE_FOLDER, dir=trials.folder) as tune_folder:
+        tuner = tune.Tuner(
+            tune.with_resources(trainable, {"cpu": _CPUS}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler,
+                num_samples=count,
+                max_concurrent_trials=at_a_time,
+                trial_dirname_creator=lambda trial: str(trial.trial_id),
+            ),
+            run_config=tune.RunConfig(
+                name="trials",
+                storage_path=tune_folder,
+                verbose=0,
+                failure_config=tune.FailureConfig(max_failures=_MOST_DEATHS),
+            ),
+        )
+        tuner.fit()
+
+
+def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialScheduler:
+    """Makes Tune's scheduler, which then knows the validations of points that ended before this start."""
+    goes_by = {"time_attr": "training_iteration", "metric": "validation", "mode": "min" if low else "max"}
+    if stop is Stop.none:
+        return FIFOScheduler()
+    if stop is Stop.asha:
+        rungs = {"max_t": _ALL_VALIDATIONS, "grace_period": _FIRST_STOP, "reduction_factor": _REDUCTION}
+        scheduler: TrialScheduler = ASHAScheduler(**goes_by, **rungs)
+    else:
+        scheduler = MedianStoppingRule(**goes_by, grace_period=_FIRST_STOP)
+    idle = _Idle()
+    for point in tried:
+        if point.curve and point.progress in (Progress.finished, Progress.stopped):
+            past = _Past(f"before-{point.number}")
+            scheduler.on_trial_add(idle, past)
+            for number, score in enumerate(point.curve, 1):
+                scheduler.on_trial_result(idle, past, {"training_iteration": number, "validation": score})
+            scheduler.on_trial_complete(idle, past, {"training_iteration": number, "validation": score})
+    return scheduler
+
+
+def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str], home: Path) -> None:
+    """Runs a point in the actor of its trial, and reports each of its validations, and its end.
+
+    Args:
+        config: the point's number and values.
+        trials: how it is run.
+        variables: names of the environment variables of whoever started the sweep: Ray sets others here, such as a
+            number of threads that is this actor's, and no concern of the point's.
+        home: the folder that the sweep was started in, from which its paths go.
+    """
+    os.chdir(home)
+    point = trials.point(Tried(config["number"], json.loads(config["values"])))
+    file = trials.figures_file(config["number"])
+    processes, outcomes = Processes(variables), list[Outcome]()
+    thread = threading.Thread(target=lambda: outcomes.append(processes.run(point, lambda: False)), daemon=True)
+    thread.start()
+    try:
+        curve: list[float] = []
+        for curve in _curves(file, thread.is_alive):
+            tune.report({"validation": curve[-1], "curve": curve})
+    finally:
+        processes.end()
+        thread.join()
+    if not outcomes:
+        raise RuntimeError(f"{point.label} could not be started; see {point.log_file}")
+    end = _end(outcomes[0], trials)
+    tune.report(end | {"curve": curve} | ({"validation": curve[-1]} if curve else {}))
+
+
+def _end(outcome: Outcome, trials: Trials) -> dict[str, Any]:
+    """Reads what a point that ended has reached."""
+    if outcome.state not in (State.finished, State.unchanged):
+        return {"progress": Progress.failed.value, "said": outcome.said or outcome.state.value}
+    try:
+        return {"progress": Progress.finished.value, "score": read_metric(trials.metric, outcome.point.run_dir)}
+    except UserError as error:
+        return {"progress": Progress.failed.value, "said": str(error)}
+
+
+def _curves(file: Path, goes_on: Callable[[], bool]) -> Iterator[list[float]]:
+    """Gives the validations so far, each time that there is another one, until the point has ended."""
+    seen = 0
+    while True:
+        ended = not goes_on()  # asked first, so that nothing can be tracked after the last look
+        curve = read_curve(file)
+        for number in range(seen, len(curve)):
+            yield curve[: number + 1]
+        seen = max(seen, len(curve))
+        if ended:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def read_curve(file: Path) -> list[float]:
+    """Reads the score after each validation from what a run tracked, by step, without that of the base at step 0.
+
+    A training that went on from a checkpoint has tracked some steps twice; they count once.
+    """
+    if not file.exists():
+        return []
+    by_step: dict[int, float] = {}
+    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n"):  # else it is being written
+            figures = json.loads(line)
+            if figures["noun"] == "model" and TRACKED in figures and figures["step"] > 0:
+                by_step[figures["step"]] = figures[TRACKED]
+    return [by_step[step] for step in sorted(by_step)]

@@ -1,0 +1,94 @@
+"""`synthmill sweep=FILE` and `-m hydra/launcher=ray`: points in processes of their own, told and found again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.command_line.main import main
+from engine.command_line.sweep import sweep
+from engine.errors import UserError
+from tests.support.command_line import CommandLineHere
+from tests.support.corpus import write_corpus
+
+GIVEN = ("experiment=adapt", "samples=fake", "collection=corpus", "until=prompts", "tracking=off")
+FILE = """
+overrides: [experiment=adapt, samples=fake, collection=corpus, until=prompts, tracking=off]
+space:
+  prompts.per_passage: {int: [1, 6]}
+metric: prompts.planned
+search: random
+points: 2
+"""
+
+
+@pytest.mark.slow
+def test_a_sweep_finds_its_best_point_and_goes_on(synthmill_here: CommandLineHere) -> None:
+    folder = synthmill_here.folder
+    write_corpus(folder / "corpus", 12)
+    (folder / "per.yaml").write_text(FILE)
+    done = synthmill_here.run("sweep=per.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+    points = json.loads((folder / "runs/sweeps/per/points.json").read_text())
+    assert [point["progress"] for point in points] == ["finished", "finished"]
+    assert all(point["score"] == 12 * point["values"]["prompts.per_passage"] for point in points)
+    best = max(point["score"] for point in points)
+    assert f"per_passage: {best // 12:.0f}" in (folder / "runs/sweeps/per/best.yaml").read_text()
+    assert f"a prompts.planned of {best:.4g}" in (folder / "runs/sweeps/per/sweep.html").read_text()
+    assert not list((folder / "runs/sweeps/per").glob(".tune-*"))
+    logs = {file: file.stat().st_mtime_ns for file in (folder / "runs/sweeps/per").glob("*.log")}
+    assert len(logs) == 2
+    again = synthmill_here.run("sweep=per.yaml")
+    assert again.returncode == 0
+    assert "2 have ended before" in again.stdout
+    assert logs == {file: file.stat().st_mtime_ns for file in logs}, "no point was started"
+
+
+@pytest.mark.slow
+def test_a_grid_tells_its_failures_at_the_end_and_does_not_repeat_what_is_finished(
+    synthmill_here: CommandLineHere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = synthmill_here.folder
+    write_corpus(folder / "corpus", 12)
+    secret = "samples.engine_args.hf_token=planted-by-name"
+    arguments = ("-m", "hydra/launcher=ray", *GIVEN, "documents.path=corpus,missing", secret)
+    monkeypatch.setattr("sys.argv", ["synthmill"])
+    with pytest.raises(SystemExit) as ended:
+        synthmill_here.run(*arguments)
+    assert ended.value.code == 1
+    out, _ = synthmill_here.captured.readouterr()
+    assert "1 finished, 1 failed" in out
+    assert "failed: documents.path=missing: " in " ".join(out.split())
+    [log] = (folder / "runs/sweeps/adapt").glob("*missing*.log")
+    assert "missing" in log.read_text()
+    assert "planted-" not in out
+    assert [file for file in (folder / "runs").rglob("*") if file.is_file() and b"planted-" in file.read_bytes()] == []
+    assert not list((folder / "runs").rglob("*planted-*"))
+    with pytest.raises(SystemExit):
+        synthmill_here.run(*arguments)
+    assert "1 unchanged, 1 failed" in synthmill_here.captured.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sweep=missing.yaml"], "there is no such file"),
+        (["sweep=a.yaml", "sweep=b.yaml"], "is given more than once"),
+        (["sweep=a.yaml", "-m", "seed=1,2"], "is given beside -m"),
+    ],
+)
+def test_a_sweep_is_written_so(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "rates.yaml"
+    file.write_text("space: {model.epochs: {int: [3, 1]}}")
+    with pytest.raises(UserError, match=r"rates\.yaml: space\.model\.epochs: from 3 to 1"):
+        sweep([f"sweep={file}"])
+    file.write_text("space: {model.epochs: {int: [1, 3]}")
+    with pytest.raises(UserError, match=r"rates\.yaml:\d: "):
+        sweep([f"sweep={file}"])

@@ -1,0 +1,33 @@
+"""The journal of a sweep: what was written is read again, and another search does not go on in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.sweeps.journal import Journal, Progress
+
+WHAT = {"space": {"a": 1}, "metric": "validation"}
+
+
+def test_points_are_read_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, WHAT)
+    first, second = journal.begin({"a": 0.5, "b": "x"}), journal.begin({"a": 0.25})
+    journal.change(first.number, progress=Progress.finished, score=0.75, curve=[0.5, 0.75])
+    points = Journal(tmp_path, WHAT).points
+    assert [point.number for point in points] == [1, 2]
+    assert points[0].values == {"a": 0.5, "b": "x"}
+    assert (points[0].progress, points[0].score, points[0].curve) == (Progress.finished, 0.75, [0.5, 0.75])
+    assert points[1] == second
+    assert points[1].progress is Progress.started
+    assert Journal(tmp_path, WHAT).begin({}).number == 3
+
+
+def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path, WHAT)
+    journal = Journal(tmp_path, {**WHAT, "metric": "held_out"})  # nothing was tried yet
+    journal.begin({"a": 1})
+    with pytest.raises(UserError, match=r"holds a sweep with another metric; give this one another name"):
+        Journal(tmp_path, WHAT)

@@ -1,0 +1,55 @@
+"""The points of a grid: a failure stops no other, is told at the end, and sets the exit code."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console as RichConsole
+
+from engine.errors import UserError
+from engine.pipeline.config import RunConfig
+from engine.runtime.console import Console
+from engine.sweeps.launch import launch, tell
+from engine.sweeps.points import Point
+from engine.sweeps.process import Outcome, State
+
+
+def no_config(arguments: Sequence[str]) -> RunConfig:
+    """Composes nothing: whether a point is finished is no matter here."""
+    raise UserError("is none", where="config", remedy="-")
+
+
+def point_of(folder: Path, name: str, *arguments: str) -> Point:
+    """A point whose command is cheap."""
+    return Point(name, arguments, folder / name)
+
+
+def test_a_failure_stops_no_other_point(tmp_path: Path) -> None:
+    text = io.StringIO()
+    console = Console(RichConsole(file=text, width=200))
+    points = [point_of(tmp_path, "a=1", "nonsense"), point_of(tmp_path, "a=2", "--version")]
+    outcomes = launch(points, 1, no_config, console)
+    assert [outcome.state for outcome in outcomes] == [State.failed, State.finished]
+    assert tell(outcomes, console) == 1
+    said = text.getvalue()
+    assert "2 points, 1 at a time" in said
+    assert "1 finished, 1 failed" in said
+    assert "failed: a=1: command line: there is no command 'nonsense'" in said
+    assert str(points[0].log_file) in said
+
+
+@pytest.mark.parametrize(
+    ("states", "code"),
+    [
+        ((State.unchanged, State.finished), 0),
+        ((State.finished, State.ended_early), 3),
+        ((State.ended_early, State.interrupted), 130),
+        ((State.interrupted, State.failed), 1),
+    ],
+)
+def test_the_exit_code(states: Sequence[State], code: int, tmp_path: Path) -> None:
+    outcomes = [Outcome(point_of(tmp_path, "a"), state) for state in states]
+    assert tell(outcomes, Console(RichConsole(file=io.StringIO()))) == code

@@ -1,0 +1,35 @@
+"""Where points lie, and when one is finished: by what the store has, and by nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from engine.command_line.compose import load_config
+from engine.run import run
+from engine.sweeps.points import Point, grid_folder, is_finished
+
+
+def test_where_a_point_of_a_grid_lies() -> None:
+    assert grid_folder("", "runs", "adapt", "a=1,b=x/y") == Path("runs/sweeps/adapt/a=1,b=x_y")
+    assert grid_folder("here", "runs", "adapt", "a=1") == Path("here/a=1")
+    assert "planted" not in str(grid_folder("", "runs", "adapt", "samples.engine_args.hf_token=planted"))
+
+
+def test_the_files_beside_a_point(tmp_path: Path) -> None:
+    point = Point("a", (), tmp_path / ("long" * 60))
+    assert point.log_file.parent == point.lock_file.parent == tmp_path
+    assert len(point.lock_file.name) < 40
+
+
+def test_a_point_is_finished_while_its_steps_are_made_and_linked(corpus: Path, tmp_path: Path) -> None:
+    places = (f"collection={corpus}", f"runs_dir={tmp_path / 'runs'}", f"run_dir={tmp_path / 'run'}", "tracking=off")
+    config, text = load_config(["experiment=adapt", "samples=fake", "until=documents", *places])
+    assert not is_finished(config)
+    run(config, text)
+    assert is_finished(config)
+    assert not is_finished(replace(config, until="prompts"))
+    assert not is_finished(replace(config, run_dir=str(tmp_path / "other"))), "made, and not linked"
+    (corpus / "corpus.jsonl").write_text('{"_id": "d0", "title": "", "text": "Another text of another document."}\n')
+    config, _ = load_config(["experiment=adapt", "samples=fake", "until=documents", *places])
+    assert not is_finished(config), "its documents have changed"

@@ -1,0 +1,77 @@
+"""A point runs as the command that a person would type; how it ended is told by its code and its last line."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.storage.run_folders import hold_run
+from engine.sweeps.points import Point
+from engine.sweeps.process import Processes, State, check_concurrency, last_line, points_at_a_time
+
+BLOCKED_SECONDS = 0.3
+
+
+def point_of(folder: Path, *arguments: str) -> Point:
+    """A point whose command is cheap."""
+    return Point("x=1", arguments, folder / "points" / "x=1")
+
+
+def test_how_a_point_ended(tmp_path: Path) -> None:
+    processes = Processes()
+    done = processes.run(point_of(tmp_path, "--version"), lambda: False)
+    assert (done.state, done.said) == (State.finished, "")
+    assert done.point.log_file.read_text().startswith("synthmill ")
+    wrong = processes.run(point_of(tmp_path, "nonsense"), lambda: False)
+    assert wrong.state is State.failed
+    assert wrong.said.startswith("command line: there is no command 'nonsense'")
+
+
+def test_a_point_that_is_finished_is_not_started(tmp_path: Path) -> None:
+    outcome = Processes().run(point_of(tmp_path, "nonsense"), lambda: True)
+    assert outcome.state is State.unchanged
+    assert not outcome.point.log_file.exists()
+
+
+def test_a_point_that_another_process_still_holds_is_waited_for(tmp_path: Path) -> None:
+    point = point_of(tmp_path, "--version")
+    states: list[State] = []
+    waiting = threading.Thread(target=lambda: states.append(Processes().run(point, lambda: False).state))
+    with hold_run(point.run_dir):
+        waiting.start()
+        waiting.join(BLOCKED_SECONDS)
+        assert states == []
+        assert not point.log_file.exists()
+    waiting.join()
+    assert states == [State.finished]
+
+
+def test_once_points_are_ended_no_other_begins(tmp_path: Path) -> None:
+    processes = Processes()
+    processes.end()
+    assert processes.run(point_of(tmp_path, "--version"), lambda: False).state is State.interrupted
+
+
+def test_a_point_has_the_variables_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    processes = Processes(frozenset({"PATH"}))
+    assert "OMP_NUM_THREADS" not in processes._environment()
+    assert "PATH" in processes._environment()
+    assert Processes()._environment()["OMP_NUM_THREADS"] == "7"
+
+
+def test_the_last_line_of_a_log(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert last_line(log) == ""
+    log.write_text("x" * 9000 + "\nthe end\n\n  \n")
+    assert last_line(log) == "the end"
+
+
+def test_how_many_points_run_at_a_time() -> None:
+    assert points_at_a_time(3, "local") == 3
+    assert points_at_a_time(0, "auto") == 2
+    with pytest.raises(UserError, match=r"^hydra\.launcher\.concurrency=-1: -1 is too small"):
+        check_concurrency(-1, "hydra.launcher.concurrency")

@@ -1,0 +1,107 @@
+"""Trials of Ray Tune: what a run tracks becomes a curve, schedulers know earlier points, the journal has every end."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
+from rich.console import Console as RichConsole
+
+from engine.runtime.console import Console
+from engine.sweeps.journal import Journal, Progress, Tried
+from engine.sweeps.search import Method, make_search
+from engine.sweeps.space import read_space
+from engine.sweeps.stopping import Stop
+from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler, read_curve
+
+SPACE = read_space({"seed": {"int": [0, 99]}}, "f")
+
+
+def test_a_curve_is_read_while_it_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "figures.jsonl"
+    assert read_curve(file) == []
+    points = [(0, 0.5), (2, 0.25), (4, 0.75), (2, 0.375)]  # step 2 once more, after a checkpoint
+    lines = [json.dumps({"noun": "model", "step": step, "validation_ndcg_at_10": score}) for step, score in points]
+    loss = json.dumps({"noun": "model", "step": 3, "loss": 1.5})
+    file.write_text("\n".join([loss, *lines]) + '\n{"noun": "mod')
+    assert read_curve(file) == [0.375, 0.75]
+
+
+@pytest.mark.parametrize("stop", [Stop.asha, Stop.median])
+@pytest.mark.parametrize("low", [False, True])
+def test_a_scheduler_knows_points_that_ended_before(stop: Stop, low: bool) -> None:
+    before = [Tried(n, {}, Progress.finished, 0.5, [0.4 + n / 100, 0.5 + n / 100]) for n in range(1, 7)]
+    for score, decision in ((0.1, TrialScheduler.STOP), (0.9, TrialScheduler.CONTINUE)):
+        scheduler = make_scheduler(stop, [*before, Tried(9, {}, Progress.failed)], low=low)
+        trial, idle = SimpleTrial("now"), SimpleNamespace(get_live_trials=list)
+        scheduler.on_trial_add(idle, trial)
+        told = 1 - score if low else score
+        first = {"training_iteration": 1, "validation": told}
+        assert scheduler.on_trial_result(idle, trial, first) == TrialScheduler.CONTINUE, "the first says too little"
+        assert scheduler.on_trial_result(idle, trial, {**first, "training_iteration": 2}) == decision
+
+
+class SimpleTrial:
+    """What a scheduler sees of a trial."""
+
+    def __init__(self, trial_id: str) -> None:
+        self.trial_id = trial_id
+
+
+def searcher_of(folder: Path, waiting: tuple[Tried, ...] = ()) -> tuple[JournaledSearcher, Journal]:
+    """A searcher over an empty journal."""
+    journal = Journal(folder, {})
+    search = make_search(Method.random, SPACE, [], 0, planned=9, low=False)
+    console = Console(RichConsole(file=io.StringIO()))
+    for point in waiting:
+        journal.put(point)
+    return JournaledSearcher(search, journal, Trials(folder, (), "prompts.planned"), waiting, console), journal
+
+
+def test_the_journal_has_every_end(tmp_path: Path) -> None:
+    searcher, journal = searcher_of(tmp_path, (Tried(1, {"seed": 5}, Progress.failed, curve=[0.5], said="no"),))
+    ends: list[dict[str, Any] | None] = [
+        {"progress": "finished", "score": 0.5, "time_total_s": 3.0},
+        {"curve": [0.25, 0.5], "time_total_s": 2.0},  # the scheduler had it stopped
+        {"progress": "failed", "said": "training diverged"},
+        None,
+    ]
+    for number, end in enumerate(ends):
+        suggested = searcher.suggest(f"t{number}")
+        assert suggested["number"] == number + 1
+        searcher.on_trial_complete(f"t{number}", end, error=end is None)
+    points = journal.points
+    assert points[0].values == {"seed": 5}, "what failed before is tried again, with the same values"
+    assert [point.progress.value for point in points] == ["finished", "stopped", "failed", "failed"]
+    assert (points[0].score, points[1].curve, points[2].said) == (0.5, [0.25, 0.5], "training diverged")
+    assert points[3].said == "its actor died"
+
+
+def test_tune_pickles_nothing_of_a_search(tmp_path: Path) -> None:
+    searcher, _ = searcher_of(tmp_path)
+    assert type(pickle.loads(pickle.dumps(searcher))) is Searcher
+
+
+def test_a_sweep_whose_first_points_all_fail_is_given_up(tmp_path: Path) -> None:
+    searcher, journal = searcher_of(tmp_path)
+    for number in range(3):
+        assert searcher.suggest(f"t{number}")
+        searcher.on_trial_complete(f"t{number}", {"progress": "failed", "said": "no"})
+    assert searcher.suggest("t3") == Searcher.FINISHED
+    assert len(journal.points) == 3
+
+
+def test_what_a_point_is_given(tmp_path: Path) -> None:
+    point = Trials(tmp_path, ("experiment=adapt",), "validation").point(Tried(7, {"seed": 3}))
+    assert point.label == "point 7: seed=3"
+    assert point.run_dir == tmp_path / "0007"
+    assert point.arguments[:2] == ("experiment=adapt", "seed=3")
+    assert point.arguments[2].startswith("run_dir=")
+    assert point.arguments[3].startswith("tracking.figures=")
