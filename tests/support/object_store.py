@@ -139,6 +139,7 @@ def once(fault: Fault, method: str, part_of_path: str, nth: int = 1) -> Plan:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client to acknowledge its headers
     server: Proxy
 
     def _pass_on(self) -> None:

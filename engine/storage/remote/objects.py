@@ -171,12 +171,10 @@ class Objects:
             UserError: it does not, so that two runs could both believe that they alone write a folder.
         """
         body = f"{time.time_ns()}".encode()
-        try:
-            first = self.create(key, body)
-            honours = first is not None and self.create(key, body + b"x") is None
-            honours = honours and self.replace(key, body + b"y", '"0"') is None
-        finally:
-            self.delete([key])
+        is_made = self.create(key, body) is not None
+        honours = is_made and self.create(key, body + b"x") is None
+        honours = honours and self.replace(key, body + b"y", '"0"') is None
+        self.delete([key])
         if not honours:
             remedy = "use one that does (S3, MinIO, R2, Ceph from Squid on), or a folder"
             raise UserError("the store ignores If-None-Match or If-Match", where=self.url(), remedy=remedy)

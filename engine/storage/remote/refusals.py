@@ -56,7 +56,12 @@ def naming_refusals(where: str) -> Iterator[None]:
     ) as error:
         remedy = f"set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE, or give the machine a role, {_AGAIN}"
         raise UserError(f"there are no credentials ({error})", where=where, remedy=remedy) from error
-    except (exceptions.HTTPClientError, exceptions.ResponseStreamingError, exceptions.IncompleteReadError) as error:
+    except (
+        exceptions.ConnectionError,
+        exceptions.HTTPClientError,
+        exceptions.ResponseStreamingError,
+        exceptions.IncompleteReadError,
+    ) as error:
         raise _unreachable(error, where) from error
     except ValueError as error:  # how botocore says that AWS_ENDPOINT_URL is no URL
         if "endpoint" not in str(error):
