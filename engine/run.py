@@ -42,6 +42,8 @@ from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, TEACHING, Step, is_m
 from engine.runtime.tracking import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
+from engine.storage.remote.address import is_url
+from engine.storage.remote.opening import below, open_sharing, run_dir_here, runs_dir_here
 from engine.storage.run_folders import (
     begin_run,
     end_run,
@@ -52,8 +54,12 @@ from engine.storage.run_folders import (
     remember_run,
     remove_if_empty,
 )
+from engine.storage.sharing import Sharing
 from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store, is_being_written
 from engine.storage.typed import to_json_values
+
+_BEFORE_RESULTS = {"documents", "rows", "prompts", "samples", "examples", "teacher"}
+"""What a run makes on the way: large, and read by steps alone."""
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -64,6 +70,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         config_text: the config as YAML, kept in the run folder.
         console: where the person looks; the terminal by default.
     """
+    shared = open_sharing(config.runs_dir)
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
     check_given(config)
@@ -73,9 +80,11 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     with (
         hold_run(run_dir),
         naming_a_full_disk(run_dir),
-        open_place(config, console or Console()) as place,
+        open_place(config, console or Console(), shared) as place,
         using(place.store_dir, known),
+        shared.holding_run(run_dir),
     ):
+        shared.make_room(config.cluster.cache_bytes)
         _warn_of_judge(config, chosen, place.console)
         _tell_of_report(config, chosen, place.console)
         _tell_of_teacher(config, chosen, place.console)
@@ -88,26 +97,42 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         for step in chosen[first:checked]:
             _make(step, store, config, place)
         _begin(config, config_text, chosen[:checked], place)
+        shared.save_run()
         generating = [step for step in chosen if step.needs_engines]
         for step in chosen[max(first, checked) :]:
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             _link(step, _make(step, store, config, place), store, run_dir)
+            shared.save_run()
             if generating and step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
+        _fetch_results(chosen, store, shared)
         if config.samples.output and config.until == "output":
             write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
             place.console.step("output", config.samples.output)
-        link_latest(Path(config.runs_dir).expanduser(), run_dir)
+        link_latest(shared.runs_dir, run_dir)
+        shared.end_run()
+        if is_url(config.runs_dir):
+            place.console.step("run", below(config.runs_dir, run_dir.relative_to(shared.runs_dir).as_posix()))
         if target:
             made = {step.entry: store.folder(step.noun, step.fingerprint) for step in chosen if not step.part_of}
+            for folder in made.values():
+                shared.fetch(folder)
             publish(target, made, place.console)
     return run_dir
 
 
+def _fetch_results(chosen: list[Step], store: Store, shared: Sharing) -> None:
+    """Brings to this disk what a person is shown or may open: what comes after the examples, and the last step."""
+    for step in chosen:
+        if step is chosen[-1] or not (step.part_of or step.noun in _BEFORE_RESULTS):
+            shared.fetch(store.folder(step.noun, step.fingerprint))
+
+
 def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
     folder = make(step, store, place)
-    if step.entry == "documents":
+    if step.entry == "documents" and config.collection:
+        place.shared.fetch(folder)
         check_judgements(config, folder, place.console)
     return folder
 
@@ -170,11 +195,11 @@ def check_judgements(config: RunConfig, documents: Path, console: Console) -> No
 def run_folder(config: RunConfig) -> Path:
     """Returns the path of the run folder."""
     if config.run_dir:
-        return Path(config.run_dir).expanduser().absolute()
+        return run_dir_here(config.run_dir, config.runs_dir)
     path = config.prompts.path or config.collection or config.documents.path or config.examples.path
     source = Path(path).expanduser().absolute()
     name = f"{config.name}-{source.stem if source.is_file() else source.name}" if path else config.name
-    return Path(config.runs_dir).expanduser().absolute() / name
+    return runs_dir_here(config.runs_dir) / name
 
 
 def check_config(config: RunConfig, *, looks: bool = True) -> None:
@@ -259,16 +284,16 @@ def _check_label(config: RunConfig, kinds: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def open_place(config: RunConfig, console: Console) -> Iterator[Place]:
+def open_place(config: RunConfig, console: Console, shared: Sharing) -> Iterator[Place]:
     """Opens the place of a run; when the block ends, engines and tracker have ended."""
     run_dir = run_folder(config)
     tracker = make_tracker(config.tracking, run_dir, to_json_values(config))
     engines = EnginePools(with_rests=sum(step.needs_engines for step in wanted_steps(config)) > 1)
-    store_dir = Path(config.runs_dir).expanduser().absolute() / "store"
+    store_dir = shared.runs_dir / "store"
     make_folder(store_dir, where=f"runs_dir={config.runs_dir}")
     with MemorySampler().running() as memory:
         try:
-            yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines)
+            yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines, shared)
         finally:
             engines.stop()
             tracker.finish()
@@ -287,12 +312,12 @@ def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None
     Where another run is making a step that comes before, or the samples themselves, it may make these too: engines of
     this run would be loaded for nothing, and take the other's processors and memory.
     """
-    for step in (step for step in chosen if not is_made(step, store)):
+    for step in (step for step in chosen if not is_made(step, store, place)):
         if is_being_written(store.folder(step.noun, step.fingerprint)):
             return
         if step.needs_engines:
             number = store.count_start(step.noun, step.fingerprint)
-            place.engines.start(step.config, place, f"{step.fingerprint}/{number}")
+            place.engines.start(step.config, place, f"{step.fingerprint}/{number}/{place.shared.here}".rstrip("/"))
             return
 
 

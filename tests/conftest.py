@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import signal
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
 from tests.support.command_line import CommandLine, CommandLineHere, FinishedRun
 from tests.support.corpus import write_corpus
+from tests.support.object_store import ENVIRONMENT, Bucket
 from tests.support.planted import SECRETS
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ quiet()
 # Two processes of tests have two cores: threads of torch that spin while they wait for each other take them from those
 # that compute. With a busy machine, a training took five times the CPU time. Ray's workers inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# No test speaks to a store that is not its own, and engines have what their Ray had when it was started.
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ.update(ENVIRONMENT)
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -80,6 +86,24 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     start_ray(ClusterConfig(num_cpus=2), tmp_path_factory.mktemp("logs"))
     yield
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def s3_port() -> Iterator[int]:
+    """The port of one S3 server on loopback, for all tests of this process that need one."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # it logs every request
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    yield server.get_host_and_port()[1]
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A new bucket on that server; boto3 finds it and nothing else, and the user's cache is `tmp_path/cache`."""
+    return Bucket.make(s3_port, tmp_path / "cache", monkeypatch)
 
 
 @pytest.fixture

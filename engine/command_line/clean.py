@@ -22,6 +22,7 @@ from engine.runtime.console import Console
 from engine.runtime.step import PART_FOLDERS
 from engine.storage.files import locked
 from engine.storage.in_use import while_no_driver_starts
+from engine.storage.remote.address import is_url
 from engine.storage.run_folders import find_runs, is_run, remembered_runs
 from engine.storage.store import Store, is_being_written, is_done
 
@@ -96,6 +97,9 @@ def clean(options: Options) -> int:
         UserError: the folder holds no store, something that a run needs cannot be known, another `clean` is at work,
             or there is no terminal to ask on.
     """
+    if is_url(options.runs_dir):
+        remedy = "name a folder; what runs behind a URL no longer need is deleted there (docs/storage.md)"
+        raise UserError("removes step outputs of folders only", where=f"clean {options.runs_dir}", remedy=remedy)
     runs = Path(options.runs_dir).expanduser()
     store = Store(runs / "store")
     if not store.root.is_dir():

@@ -100,6 +100,11 @@ def _dispatch(arguments: list[str]) -> int:
         return 0
     if command in USAGE:
         return _read_runs(command, arguments[1:])
+    return _begin(command, arguments)
+
+
+def _begin(command: str, arguments: list[str]) -> int:
+    """Chooses between a job, a search, Hydra's flags and a run."""
     from engine.command_line.overrides import with_template_quoted
 
     arguments = [with_template_quoted(argument) for argument in arguments]
@@ -133,11 +138,13 @@ def start(config: object, text: str) -> int:
         text: the same as YAML.
     """
     from engine.pipeline.config import RunConfig
+    from engine.pipeline.inputs import with_inputs_here
     from engine.storage import digests
     from engine.storage.files import make_folder
 
     make_folder(digests.CACHE, where=f"SYNTHMILL_CACHE={digests.CACHE}")
     assert isinstance(config, RunConfig), "load_config gives a RunConfig"
+    config = with_inputs_here(config)
     if config.preview:
         from engine.command_line.preview import preview
 
@@ -157,6 +164,10 @@ def _read_runs(command: str, arguments: list[str]) -> int:
     if arguments in (["--help"], ["-h"]):
         sys.stdout.write(f"usage: {USAGE[command]}\n")
         return 0
+    if command != "clean":
+        from engine.storage.remote.opening import fetch_run
+
+        arguments = [fetch_run(argument) for argument in arguments]
     if command != "trace":
         module = import_module(f"engine.command_line.{command}")  # what the others need is not loaded in vain
         code: int = getattr(module, command)(module.read_options(arguments, USAGE[command]))
@@ -179,7 +190,7 @@ def _hydra(arguments: list[str]) -> int:
     from engine.command_line.compose import CONFIG_NAME, load_config, typed
     from engine.command_line.config_files import find_user_conf, find_user_files
     from engine.command_line.groups import CONF
-    from engine.command_line.overrides import points_to_check, split_flags
+    from engine.command_line.overrides import points_to_check, split_flags, sweep_folder
     from engine.command_line.written import mask_file, printing_masked
     from engine.sweeps.points import grid_folder
 
@@ -194,8 +205,7 @@ def _hydra(arguments: list[str]) -> int:
         if hydra_config.mode is RunMode.MULTIRUN:
             mask_file(Path(hydra_config.sweep.dir) / "multirun.yaml")
             names = hydra_config.job.override_dirname or str(hydra_config.job.num)
-            run_dir = grid_folder(config.run_dir, config.runs_dir, config.name, names)
-            OmegaConf.update(config, "run_dir", str(run_dir))
+            OmegaConf.update(config, "run_dir", grid_folder(config.run_dir, config.runs_dir, config.name, names))
         try:
             start(*typed(config))
         except UserError as error:  # Hydra would print a traceback
@@ -205,7 +215,7 @@ def _hydra(arguments: list[str]) -> int:
             sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
             raise SystemExit(3) from end
 
-    sys.argv = [sys.argv[0], *flags, *find_user_files(overrides, find_user_conf(config_dir))]
+    sys.argv = [sys.argv[0], *flags, *find_user_files(overrides, find_user_conf(config_dir)), *sweep_folder(overrides)]
     with printing_masked() if {"--cfg", "-c"} & set(flags) else contextlib.nullcontext():
         job()
     return 0

@@ -19,6 +19,8 @@ from hydra.errors import HydraException
 from engine.command_line.groups import choices, groups
 from engine.command_line.schema import annotated_type
 from engine.errors import UserError
+from engine.storage.remote.address import is_url
+from engine.storage.remote.opening import runs_dir_here
 
 _FLAGS_WITH_VALUE = {
     *("--cfg", "-c", "--package", "-p", "--config-name", "-cn", "--config-path", "-cp", "--info", "-i"),
@@ -58,6 +60,12 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if argument in _FLAGS_WITH_VALUE:
             flags += [value for value in [next(rest, None)] if value is not None]
     return flags, overrides
+
+
+def sweep_folder(overrides: Sequence[str]) -> list[str]:
+    """Returns the override by which Hydra keeps its notes of a sweep on this disk where `runs_dir` is a URL."""
+    values = [text.partition("=")[2] for text in overrides if text.startswith("runs_dir=")]
+    return [f"hydra.sweep.dir='{runs_dir_here(values[-1]) / 'sweeps'}'"] if values and is_url(values[-1]) else []
 
 
 def find_syntax_error(overrides: Sequence[str]) -> UserError | None:

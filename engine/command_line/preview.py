@@ -31,6 +31,7 @@ from engine.run import check_judgements, open_place, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.step import make
 from engine.storage.in_use import using
+from engine.storage.remote.opening import open_sharing
 from engine.storage.store import Store
 from engine.text.durations import format_seconds
 from eval.cost import Prices, price_of
@@ -63,9 +64,12 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
     known = {step.fingerprint for step in wanted_steps(config)}  # every setting is looked at for it
     steps = wanted_steps(replace(config, until="prompts"))
     known |= {step.fingerprint for step in steps}
-    with open_place(config, console or Console()) as place, using(place.store_dir, known):
+    shared = open_sharing(config.runs_dir)
+    with open_place(config, console or Console(), shared) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
         made = {step.entry: make(step, store, place) for step in steps}
+        for folder in made.values():
+            shared.fetch(folder)
         if "documents" in made:
             check_judgements(config, made["documents"], place.console)
         folder = PromptsFolder(made["prompts"])

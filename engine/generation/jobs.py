@@ -43,6 +43,8 @@ class GenerationJob:
     """Names of the conditions that the rows carry."""
     max_failed_share: float = 0.5
     """Generation stops when more than this share of at least 50 samples failed."""
+    upload: Callable[[Path], None] | None = None
+    """Shares a part that an engine has written, where the driver may be on another disk."""
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ class JobOutput:
         self.totals = EngineTotals()
         self._config = config
         self._schema = samples_schema(job.conditions, task.answer_columns())
+        self._upload = job.upload
+        if job.upload:  # nobody but this engine may have written on this disk
+            job.attempt_folder.mkdir(parents=True, exist_ok=True)
         self._writer = PartWriter(job.attempt_folder, engine, self._schema)
         self._writers = {"engine": engine, "attempt": job.attempt, "model": config.model_name()}
         self._opened = time.monotonic()
@@ -70,8 +73,12 @@ class JobOutput:
 
         Raises:
             FencedError: a newer start of the driver has taken over.
+            UserError: the part cannot be shared.
         """
         self.totals = replace(self.totals, counters=dict(counters))
         num_rows = len(self._writer)
-        if self._writer.commit() is not None:
+        part = self._writer.commit()
+        if part is not None:
+            if self._upload:
+                self._upload(part)
             self.totals += EngineTotals(committed=num_rows, last_committed=time.time())

@@ -56,9 +56,10 @@ class RunConfig:
     collection: str = ""
     """A BEIR-style folder: its corpus becomes the documents, its queries and judgements the benchmark."""
     runs_dir: str = placement("runs")
-    """Where run folders and their store live; on a cluster, a disk that every node sees."""
+    """Where run folders and their store live: a folder, on a cluster one that every node sees, or s3://BUCKET/FOLDER."""
     run_dir: str = placement("")
-    """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one."""
+    """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one. A URL where
+    `runs_dir` is one, and below it."""
     until: str = placement("system")
     """Stop after this step: documents, prompts, samples, examples, teacher (where there is one), model, report or
     system; of batch inference rows, prompts, samples or output; of the experiments chunk_size and learning_curve, in

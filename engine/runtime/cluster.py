@@ -82,10 +82,12 @@ class ClusterConfig:
     """The shared memory of a Ray that the run starts."""
     min_free_disk_bytes: int = placement(2 * 10**9)
     """A step is refused where the disk of the store has less free space than this."""
+    cache_bytes: int = placement(100 * 10**9)
+    """With `runs_dir=s3://...`: what is kept on this disk of finished steps that the run does not use."""
 
     def __post_init__(self) -> None:
         """Refuses amounts below zero, and an object store that Ray would not start with on this machine."""
-        for name in ("num_cpus", "min_free_disk_bytes"):
+        for name in ("num_cpus", "min_free_disk_bytes", "cache_bytes"):
             value = getattr(self, name)
             check_setting(value >= 0, f"cluster.{name}", value, "0 or more", fault="is too small")
         self._check_object_store()

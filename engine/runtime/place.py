@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.runtime.capacity import TASK_CPUS, Ask, Capacity, check_room, free_nodes, is_free_soon, read_capacity
 from engine.runtime.cluster import ClusterConfig
 from engine.storage.digests import digest
+from engine.storage.sharing import Sharing, Unshared
 
 if TYPE_CHECKING:
     from engine.runtime.console import Console
@@ -51,6 +52,13 @@ class Place:
     tracker: Tracker
     memory: MemorySampler
     engines: Engines
+    sharing: Sharing | None = None
+    """What a `runs_dir` that is a URL is shared through."""
+
+    @property
+    def shared(self) -> Sharing:
+        """Returns the place that finished folders are shared through: this disk, where nothing else was named."""
+        return self.sharing or Unshared(self.store_dir.parent)
 
     def logs(self) -> Path:
         """Makes the folder for what is not meant for the terminal (Ray, vLLM, trainers), which RUN/logs links to."""

@@ -98,23 +98,28 @@ class Step:
         )
 
 
-def is_made(step: Step, store: Store) -> bool:
+def is_made(step: Step, store: Store, place: Place) -> bool:
     """Tells whether the result of a step is in the store already."""
-    return is_done(store.folder(step.noun, step.fingerprint))
+    return place.shared.has(store.folder(step.noun, step.fingerprint))
 
 
 def make(step: Step, store: Store, place: Place) -> Path:
-    """Returns the finished folder of a step, running it if the store does not have it."""
-    folder = store.folder(step.noun, step.fingerprint)
-    if is_done(folder):
-        _say(step, place, f"unchanged: {describe(read_record(folder))}")
+    """Returns the finished folder of a step, running it if the store does not have it.
+
+    A folder that was made already need not be on this disk (`place.shared.fetch`); those that a step reads are.
+    """
+    folder, shared = store.folder(step.noun, step.fingerprint), place.shared
+    if shared.has(folder):
+        _say(step, place, f"unchanged: {describe(shared.record(folder))}")
         return folder
     inputs = {source.key: store.folder(source.noun, source.fingerprint) for source in step.inputs}
+    for source in inputs.values():
+        shared.fetch(source)
 
     def say_so() -> None:
         _say(step, place, "another run is making the same; waiting for it")
 
-    with store.producing(folder, keep=step.resumable, on_wait=say_so):
+    with store.producing(folder, keep=step.resumable, on_wait=say_so), shared.producing(folder, say_so):
         if is_done(folder):
             _say(step, place, f"made by another run: {describe(read_record(folder))}")
         else:

@@ -47,7 +47,7 @@ def generate_samples(config: SamplesConfig, inputs: Mapping[str, Path], output: 
         BrokenInvariantError: something planned is missing in the end.
     """
     prompts = PromptsFolder(inputs["prompts"])
-    parts = PartsLog.take_over(output, size_of(prompts.plan_files()))
+    parts = PartsLog.take_over(output, size_of(prompts.plan_files()), place.shared.parts(output))
     with parts.naming_who_took_over():
         _fill(parts, prompts, open_subjects(inputs, prompts), config, place)
         return _close(parts, prompts, config)
@@ -62,7 +62,8 @@ def _fill(parts: PartsLog, prompts: PromptsFolder, subjects: Subjects, config: S
     planned, done = sum(file.rows for file in plan), len(parts.committed)
     if done < planned:
         share, conditions = config.max_failed_share, prompts.conditions()
-        job = GenerationJob(prompts.prompts(), parts.start, parts.attempt_folder, conditions, max_failed_share=share)
+        upload = parts.shared.uploader() if parts.shared else None
+        job = GenerationJob(prompts.prompts(), parts.start, parts.attempt_folder, conditions, share, upload)
         missing = parts.committed.copy()  # the parts that engines write are added to the other
         units = PendingUnits(plan, missing, subjects, _UNIT_BATCHES * config.max_num_seqs)
         _have_written(job, parts, _Missing(units, planned, done), config, place)

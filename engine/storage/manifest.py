@@ -23,6 +23,7 @@ from pathlib import Path
 
 from engine.errors import BrokenInvariantError, UserError
 from engine.storage.files import fsync_folder
+from engine.storage.shared_parts import SharedParts
 
 MANIFEST = "manifest"
 """The folder of the entries, inside a samples folder."""
@@ -91,10 +92,15 @@ class Listing:
 
 
 class Manifest:
-    """The entries of one samples folder."""
+    """The entries of one samples folder.
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / MANIFEST
+    Args:
+        folder: the samples folder.
+        shared: of a folder that is shared through more than this disk, for who writes entries.
+    """
+
+    def __init__(self, folder: Path, shared: SharedParts | None = None) -> None:
+        self.path, self._shared = folder / MANIFEST, shared
 
     def read(self) -> Listing:
         """Reads what counts; while a driver writes, as of some moment during the call.
@@ -140,11 +146,14 @@ class Manifest:
         self.path.mkdir(exist_ok=True)
         if max(self._numbers(), default=0) >= number:  # low numbers are deleted in time, so a free one proves nothing
             return False
+        text = json.dumps(vars(entry))
+        if self._shared and not self._shared.append(self._file(number), text, entry.adds):
+            return False
         # No name of tempfile's: its files are for their owner alone, and a store may be shared.
         temporary = self.path / f"{number:08d}.{uuid.uuid4().hex}.tmp"
         try:
             with temporary.open("x", encoding="utf-8") as stream:
-                json.dump(vars(entry), stream)
+                stream.write(text)
                 stream.flush()
                 os.fsync(stream.fileno())
             is_written = _link(temporary, self._file(number))
@@ -157,9 +166,11 @@ class Manifest:
 
     def forget_before(self, number: int) -> None:
         """Deletes the entries before a snapshot that is not the last: readers that began long ago may still need it."""
-        for earlier in self._numbers():
-            if earlier < number:
-                self._file(earlier).unlink(missing_ok=True)
+        useless = [self._file(earlier) for earlier in self._numbers() if earlier < number]
+        for file in useless:
+            file.unlink(missing_ok=True)
+        if self._shared and useless:
+            self._shared.forget(useless)
 
     def remove_leftovers(self, up_to: int) -> None:
         """Deletes what killed writes of numbers up to `up_to`, which are used, have left."""

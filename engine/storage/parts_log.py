@@ -30,6 +30,7 @@ from engine.storage.parts import (
     whole_part_runs,
     writer_of,
 )
+from engine.storage.shared_parts import SharedParts
 
 _SNAPSHOT_ENTRIES = 256
 """So many entries follow a snapshot at most: what a reader opens, and how long a snapshot of 40,000 parts is spread."""
@@ -46,16 +47,17 @@ class PartsLog:
         folder: the samples folder.
         listing: what its manifest says; this start wrote the last entry.
         committed: the ids of all rows that count.
+        shared: where the folder is shared through more than this disk.
     """
 
-    def __init__(self, folder: Path, listing: Listing, committed: IdSet) -> None:
-        self.folder, self.committed = folder, committed
-        self._listing, self._manifest = listing, Manifest(folder)
+    def __init__(self, folder: Path, listing: Listing, committed: IdSet, shared: SharedParts | None = None) -> None:
+        self.folder, self.committed, self.shared = folder, committed, shared
+        self._listing, self._manifest = listing, Manifest(folder, shared)
         self._numbers: dict[str, int] = {}
         self._listed_at = time.monotonic()
 
     @classmethod
-    def take_over(cls, folder: Path, size: int) -> PartsLog:
+    def take_over(cls, folder: Path, size: int, shared: SharedParts | None = None) -> PartsLog:
         """Begins a start: fences off all earlier ones, and lists what the last one had not listed yet.
 
         What a closed epoch left on the disk and no manifest lists is deleted.
@@ -63,9 +65,12 @@ class PartsLog:
         Args:
             folder: the samples folder.
             size: ids of the plan are below it.
+            shared: where the folder is shared through more than this disk.
         """
-        manifest = Manifest(folder)
+        manifest = Manifest(folder, shared)
         while True:
+            if shared:
+                shared.fetch()
             listing = read_listing(folder)
             before = listing.snapshot
             try:
@@ -83,7 +88,7 @@ class PartsLog:
         listing.take(number, entry)
         manifest.remove_leftovers(number)
         manifest.forget_before(before)
-        log = cls(folder, listing, committed)
+        log = cls(folder, listing, committed, shared)
         log.attempt_folder.mkdir()
         fsync_folder(folder)
         log.clear()
@@ -188,6 +193,8 @@ class PartsLog:
             raise FencedError(str(self.folder)) from error
 
     def _list(self, closes: Sequence[str] = ()) -> None:
+        if self.shared:
+            self.shared.fetch_new()
         adds = _take_fitting(self.folder, _waiting(self.folder, self._listing), self.committed)
         if adds or closes:
             self._write(adds, closes=closes)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.errors import UserError
 from engine.pipeline.config import RunConfig
 from engine.run import run_folder, wanted_steps
 from engine.runtime.secrets import redacted
-from engine.runtime.step import is_made
 from engine.storage.digests import digest
-from engine.storage.store import Store
+from engine.storage.remote.address import is_url
+from engine.storage.remote.opening import below
+from engine.storage.store import Store, is_done
 
 Compose = Callable[[Sequence[str]], RunConfig]
 """Composes the config of a run from overrides, and refuses wrong ones with a UserError."""
@@ -49,8 +51,8 @@ class Point:
         return self.run_dir.with_name(f".{digest(self.run_dir.name)}.point.lock")
 
 
-def grid_folder(run_dir: str, runs_dir: str, name: str, overrides: str) -> Path:
-    """Returns the run folder of a point of a grid, below `run_dir` where that is set.
+def grid_folder(run_dir: str, runs_dir: str, name: str, overrides: str) -> str:
+    """Returns the run folder of a point of a grid, or its URL, below `run_dir` where that is set.
 
     Args:
         run_dir: as configured; empty: a folder of the run's name below `runs_dir/sweeps`.
@@ -58,8 +60,18 @@ def grid_folder(run_dir: str, runs_dir: str, name: str, overrides: str) -> Path:
         name: as configured.
         overrides: those that differ between points, as Hydra joins them to one name.
     """
-    parent = Path(run_dir or Path(runs_dir) / FOLDER / name).expanduser()
-    return parent / redacted(overrides).replace("/", "_")
+    return below(run_dir or below(runs_dir, FOLDER, name), redacted(overrides).replace("/", "_"))
+
+
+def require_path_here(runs_dir: str) -> None:
+    """Refuses a URL where points are watched by their folders, locks and logs on this disk.
+
+    Raises:
+        UserError: it is one.
+    """
+    if is_url(runs_dir):
+        remedy = "leave hydra/launcher out (points run one after the other), or name a folder that all nodes see"
+        raise UserError("points of a sweep are watched on this disk", where=f"runs_dir={runs_dir}", remedy=remedy)
 
 
 def is_finished(config: RunConfig) -> bool:
@@ -69,7 +81,7 @@ def is_finished(config: RunConfig) -> bool:
         return False
     store = Store(Path(config.runs_dir).expanduser().absolute() / "store")
     chosen, run_dir = wanted_steps(config), run_folder(config)
-    if not all(is_made(step, store) for step in chosen):
+    if not all(is_done(store.folder(step.noun, step.fingerprint)) for step in chosen):
         return False
     entries = {step.entry: store.folder(step.noun, step.fingerprint) for step in chosen}  # of rounds the last one stays
     return all((run_dir / entry).resolve() == folder.resolve() for entry, folder in entries.items())

@@ -23,7 +23,7 @@ from engine.storage.typed import to_json_values
 from engine.sweeps.config import Mode, SweepConfig
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import VALIDATION, check_metric, default_metric
-from engine.sweeps.points import FOLDER, Compose, Point, is_finished
+from engine.sweeps.points import FOLDER, Compose, Point, is_finished, require_path_here
 from engine.sweeps.process import points_at_a_time
 from engine.sweeps.search import make_search
 from engine.sweeps.space import as_overrides
@@ -84,6 +84,7 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
         raise UserError(
             "Ray Tune is not driven from outside", where=f"cluster.address={first.cluster.address}", remedy=remedy
         )
+    require_path_here(first.runs_dir)
     folder = Path(first.runs_dir).expanduser().absolute() / FOLDER / config.name
     at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
     settings = [] if first.tracking.group else [as_override("tracking.group", config.name)]

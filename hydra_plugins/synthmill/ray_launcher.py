@@ -78,12 +78,13 @@ class RayLauncher(Launcher):
     def _point(self, overrides: Sequence[str], shared: set[str], at_a_time: int) -> "Point":
         from engine.command_line.config_files import as_typed
         from engine.runtime.secrets import redacted
-        from engine.sweeps.points import Point, grid_folder
+        from engine.sweeps.points import Point, grid_folder, require_path_here
         from engine.sweeps.written import as_override
 
         config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         names = str(config.hydra.job.override_dirname) or "0"
-        run_dir = grid_folder(config.run_dir, config.runs_dir, config.name, names).absolute()
+        require_path_here(config.run_dir or config.runs_dir)
+        run_dir = Path(grid_folder(config.run_dir, config.runs_dir, config.name, names)).expanduser().absolute()
         for_hydra = [text for text in self._config.hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         arguments = [*map(as_typed, overrides), *for_hydra, as_override("run_dir", str(run_dir))]
         if config.cluster.address == "local" and not config.cluster.num_cpus and at_a_time > 1:

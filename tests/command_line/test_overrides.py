@@ -12,10 +12,12 @@ from engine.command_line.overrides import (
     points_to_check,
     quoted,
     split_flags,
+    sweep_folder,
     takes_text,
     with_template_quoted,
 )
 from engine.errors import UserError
+from engine.storage.remote.cache import cache_path
 
 VALUES = (
     "/data/a=b",
@@ -168,3 +170,9 @@ def test_a_template_needs_no_quotes_but_those_of_the_shell(value: str) -> None:
 )
 def test_no_other_override_is_changed(text: str) -> None:
     assert with_template_quoted(text) == text
+
+
+def test_the_notes_of_a_sweep_stay_on_this_disk() -> None:
+    assert sweep_folder(["runs_dir=runs", "seed=1,2"]) == []
+    url = "s3://bucket/runs"
+    assert sweep_folder([f"runs_dir={url}", "seed=1,2"]) == [f"hydra.sweep.dir='{cache_path(url)}/runs/sweeps'"]

@@ -98,11 +98,11 @@ def two_steps(first: WordsConfig, second: WordsConfig) -> tuple[Step, Step]:
 
 def test_runs_once_then_skips(place: Place, store: Store) -> None:
     step = Step("documents", write_words, WordsConfig())
-    assert not is_made(step, store)
+    assert not is_made(step, store, place)
     folder = make(step, store, place)
     assert folder == store.folder("documents", step.fingerprint)
     assert (folder / "words.txt").read_text() == "some words"
-    assert is_made(step, store)
+    assert is_made(step, store, place)
     assert make(Step("documents", write_words, WordsConfig(threads=8)), store, place) == folder
     assert calls(place) == ["documents"]
     assert "documents  2 words, 10 characters in " in printed(place)

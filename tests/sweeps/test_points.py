@@ -11,8 +11,9 @@ from engine.sweeps.points import Point, grid_folder, is_finished
 
 
 def test_where_a_point_of_a_grid_lies() -> None:
-    assert grid_folder("", "runs", "adapt", "a=1,b=x/y") == Path("runs/sweeps/adapt/a=1,b=x_y")
-    assert grid_folder("here", "runs", "adapt", "a=1") == Path("here/a=1")
+    assert grid_folder("", "runs", "adapt", "a=1,b=x/y") == "runs/sweeps/adapt/a=1,b=x_y"
+    assert grid_folder("here", "runs", "adapt", "a=1") == "here/a=1"
+    assert grid_folder("", "s3://b/runs/", "adapt", "a=1") == "s3://b/runs/sweeps/adapt/a=1"
     assert "planted" not in str(grid_folder("", "runs", "adapt", "samples.engine_args.hf_token=planted"))
 
 

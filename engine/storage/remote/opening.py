@@ -1,0 +1,101 @@
+"""From what a user wrote to a folder on this disk: `runs_dir`, `run_dir`, and the runs that commands read.
+
+In: paths or URLs. Out: folders here, and what they are shared through. No module but this one asks which of the two it
+was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.storage.files import locked
+from engine.storage.remote.address import Address, is_address, is_url, read_address
+from engine.storage.remote.cache import cache_path
+from engine.storage.remote.claims import read_state
+from engine.storage.remote.objects import Objects
+from engine.storage.remote.runs import LATEST, RUN, restore_run
+from engine.storage.remote.store import RemoteStore
+from engine.storage.sharing import Sharing, Unshared
+
+
+def open_sharing(runs_dir: str) -> Sharing:
+    """Opens what the folders below `runs_dir` are shared through.
+
+    Raises:
+        UserError: the store behind a URL cannot be used.
+    """
+    if not is_url(runs_dir):
+        return Unshared(runs_dir_here(runs_dir))
+    store = RemoteStore(runs_dir)
+    store.check()
+    return store
+
+
+def runs_dir_here(runs_dir: str) -> Path:
+    """Returns where runs and their store lie on this disk.
+
+    Raises:
+        UserError: a URL is wrong.
+    """
+    if not is_url(runs_dir):
+        return Path(runs_dir).expanduser().absolute()
+    return cache_path(str(read_address(runs_dir, where=f"runs_dir={runs_dir}"))) / "runs"
+
+
+def run_dir_here(run_dir: str, runs_dir: str) -> Path:
+    """Returns where a run lies on this disk that has a `run_dir` of its own.
+
+    Raises:
+        UserError: the run and its store would not lie in one place.
+    """
+    if not is_url(run_dir) and not is_url(runs_dir):
+        return Path(run_dir).expanduser().absolute()
+    where = f"run_dir={run_dir}"
+    above = read_address(runs_dir, where=where) if is_url(runs_dir) else None
+    name = above.way_to(read_address(run_dir, where=where)) if above and is_url(run_dir) else ""
+    if not name:
+        what = f"does not lie below runs_dir={runs_dir}, where its steps lie"
+        raise UserError(what, where=where, remedy="set runs_dir=URL and run_dir=URL/NAME, or neither to a URL")
+    return runs_dir_here(runs_dir) / name
+
+
+def below(runs_dir: str, *names: str) -> str:
+    """Returns a path, or a URL, below `runs_dir`."""
+    return "/".join((runs_dir.rstrip("/"), *names)) if is_url(runs_dir) else str(Path(runs_dir, *names))
+
+
+def fetch_run(run: str) -> str:
+    """Brings a run that a command reads to this disk, with the folders that it links to, where it was named by its URL.
+
+    Args:
+        run: as a user typed it.
+
+    Returns:
+        Its folder here; a path as it is.
+
+    Raises:
+        UserError: there is no run behind the URL.
+    """
+    if not is_address(run):
+        return run
+    address = read_address(run, where=run)
+    parent, _, last = address.prefix.rpartition("/")
+    if last == LATEST and (latest := Objects(Address(address.bucket, parent)).read(f"{LATEST}.json")):
+        address = Address(address.bucket, parent).below(json.loads(latest.body)["name"])
+    content = read_state(Objects(address), RUN).content
+    if content is None:
+        remedy = "name a run folder below the runs_dir that it was made with, such as s3://BUCKET/runs/latest"
+        raise UserError("is no run folder", where=run, remedy=remedy)
+    runs_dir = Address(address.bucket, address.prefix.removesuffix(content["name"]).rstrip("/"))
+    store = RemoteStore(str(runs_dir))
+    run_dir = store.runs_dir / content["name"]
+    run_dir.parent.mkdir(parents=True, exist_ok=True)
+    # Where a driver works on it here, what it has linked by now is in its folder already.
+    with contextlib.suppress(BlockingIOError), locked(run_dir.parent / f".{run_dir.name}.lock", wait=False):
+        restore_run(content, store.cache)
+    for folder in sorted(set(content["links"].values())):
+        store.fetch(store.cache.store.root / folder)
+    return str(run_dir)

@@ -1,0 +1,127 @@
+"""Runs behind a URL: what their folders link to, as one object each.
+
+    RUNS/demo/run.json     who works on the run, and what it was: config, and a folder of the store for each entry
+    RUNS/latest.json       which run finished last
+
+In: run folders on this disk, whose links lead into the store of the cache. Out: the same folders on another one. The
+claim on a run and what it links to are one object, so that a driver that has lost its run cannot change it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.errors import UserError
+from engine.storage.files import make_folder
+from engine.storage.remote.address import require_inside
+from engine.storage.remote.cache import Cache
+from engine.storage.remote.claims import Claim, HeldError
+from engine.storage.remote.objects import Objects
+from engine.storage.run_folders import FORMAT, begin_run, config_file, link
+from engine.storage.store import EVERY_NOUN
+
+RUN = "run.json"
+"""The name of a run's object, below that of the run."""
+LATEST = "latest"
+
+
+class RunClaim:
+    """The claim on a run, while the block of its `with` lasts. `take` makes it.
+
+    Args:
+        claim: the claim.
+        objects: below `runs_dir`.
+        name: of the run, below `runs_dir`.
+        cache: where its folder lies.
+    """
+
+    def __init__(self, claim: Claim, objects: Objects, name: str, cache: Cache) -> None:
+        self._claim, self._objects, self._name, self._cache = claim, objects, name, cache
+
+    @classmethod
+    def take(cls, objects: Objects, name: str, cache: Cache, lease_seconds: float) -> RunClaim:
+        """Claims a run, whether it is there or not.
+
+        Raises:
+            UserError: another driver works on it, or another version wrote it.
+        """
+        where = objects.url(name)
+        try:
+            claim = Claim.take(objects, f"{name}/{RUN}", cache.holder, lease_seconds)
+        except HeldError as held:
+            host, process, _ = held.holder.split("/")
+            what = f"another synthmill is working on this run (process {process} on {host})"
+            remedy = f"wait for it, or, if it was killed, for {held.seconds:.0f} s; or give this one its own run_dir"
+            raise UserError(what, where=where, remedy=remedy) from held
+        try:
+            _check_format(claim.content, where)
+        except UserError:
+            claim.end(claim.content)
+            raise
+        return cls(claim, objects, name, cache)
+
+    def __enter__(self) -> RunClaim:
+        self._claim.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._claim.__exit__(*error)
+
+    def restore(self) -> None:
+        """Makes the run's folder on this disk what it was on the last one, if there was any."""
+        if self._claim.content is not None:
+            restore_run(self._claim.content, self._cache)
+
+    def save(self) -> None:
+        """Commits what the run's folder links to."""
+        run_dir = self._cache.runs_dir / self._name
+        config = config_file(run_dir).read_text(encoding="utf-8")
+        links = dict(_links(run_dir, self._cache.store.root))
+        self._claim.write({"format": FORMAT, "name": self._name, "config": config, "links": links})
+
+    def save_as_latest(self) -> None:
+        """Notes that the run finished last."""
+        self._objects.put(f"{LATEST}.json", json.dumps({"name": self._name}).encode())
+
+
+def restore_run(content: Any, cache: Cache) -> Path:
+    """Makes the folder of a run on this disk; the folders of the store that it links to need not be there.
+
+    Args:
+        content: what was committed of it.
+        cache: where.
+    """
+    for name in (content["name"], *content["links"], *content["links"].values()):
+        require_inside(name, where=content["name"])
+    run_dir = cache.runs_dir / content["name"]
+    make_folder(run_dir, where=f"SYNTHMILL_CACHE={cache.path}")
+    begin_run(run_dir, content["config"])
+    for entry, folder in content["links"].items():
+        parent = (run_dir / entry).parent
+        if parent != run_dir:  # each part of a run is a run folder itself
+            make_folder(parent, where=str(run_dir))
+            begin_run(parent, content["config"])
+        link(parent, Path(entry).name, cache.store.root / folder)
+    return run_dir
+
+
+def _check_format(content: Any, where: str) -> None:
+    """Refuses what another version wrote; nothing at all is fine."""
+    if content is not None and content["format"] != FORMAT:
+        what = f"was written by another version of synthmill (format {content['format']}, this one writes {FORMAT})"
+        remedy = "name a new run_dir, or continue with the version that wrote it"
+        raise UserError(what, where=where, remedy=remedy)
+
+
+def _links(run_dir: Path, store: Path) -> Iterator[tuple[str, str]]:
+    """Gives the entries of a run folder and of its parts that lead to steps in the store, and where they lead there."""
+    store = store.resolve()
+    for parent, names, _ in os.walk(run_dir):  # which does not follow links
+        for entry in sorted(Path(parent, name) for name in names):
+            folder = entry.resolve()
+            if entry.is_symlink() and folder.parent.parent == store and folder.parent.name in EVERY_NOUN:
+                yield entry.relative_to(run_dir).as_posix(), folder.relative_to(store).as_posix()

@@ -1,0 +1,73 @@
+"""Runs whose store and collection lie behind URLs, on one machine and then on another."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.storage.remote.opening import runs_dir_here
+from tests.support.command_line import CommandLineHere
+from tests.support.object_store import ENVIRONMENT, Bucket
+
+SECRET = ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
+
+
+def texts_below(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
+
+
+def test_a_run_goes_on_where_another_machine_stopped(
+    bucket: Bucket, synthmill_here: CommandLineHere, corpus: Path, tmp_path: Path
+) -> None:
+    for file in corpus.rglob("*.*"):
+        bucket.objects().upload(f"input/corpus/{file.relative_to(corpus).as_posix()}", file)
+    arguments = (
+        *("experiment=adapt", "samples=fake", "prompts.per_passage=2", "until=samples", "tracking=off"),
+        *(f"collection={bucket.url}/input/corpus", f"runs_dir={bucket.url}"),
+    )
+    done = synthmill_here.run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert f"{bucket.url}/adapt-corpus" in done.stdout
+    claims = [key for key in bucket.all_keys() if key.endswith("/claim.json")]
+    assert [key.split("/")[1] for key in claims] == ["documents", "prompts", "samples"]
+    assert not [key for key in bucket.all_keys() if "/open/" in key], "parts were shared, and are committed"
+
+    here = runs_dir_here(bucket.url)
+    bucket.use_cache(tmp_path / "elsewhere")
+    again = synthmill_here.run(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("unchanged: ") == len(claims)
+    there = runs_dir_here(bucket.url)
+    assert (there / "adapt-corpus" / "samples").resolve().name == (here / "adapt-corpus" / "samples").resolve().name
+    assert not list((there / "store" / "prompts").glob("*/plan*")), "nobody has read the plan"
+
+    traced = synthmill_here.run("trace", f"{bucket.url}/latest", "0")
+    assert traced.returncode == 0, traced.stderr
+    assert "sample 0" in traced.stdout
+    assert list((there / "store" / "prompts").glob("*/plan*")), "who traces a sample reads its plan"
+
+    written = texts_below(tmp_path) + b"".join(
+        document.body for key in bucket.all_keys() if (document := bucket.objects().read(key))
+    )
+    assert b"sample_id" in written
+    assert SECRET.encode() not in written
+    assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("override", "what"),
+    [
+        ("runs_dir=s3://no-such-bucket-here/runs", "there is no such bucket"),
+        ("runs_dir=gs://bucket/runs", "is no store that synthmill can commit to"),
+        ("collection=s3://no-such-bucket-here/docs", "there is no such bucket"),
+        ("run_dir=s3://bucket/run", "does not lie below runs_dir"),
+    ],
+)
+def test_mistakes_are_one_line(
+    bucket: Bucket, synthmill_here: CommandLineHere, corpus: Path, override: str, what: str
+) -> None:
+    refused = synthmill_here.run("experiment=adapt", "samples=fake", f"collection={corpus}", override)
+    assert refused.returncode == 2
+    assert what in refused.stderr
+    assert refused.stderr.count("\n") == 1
+    cleaned = synthmill_here.run("clean", bucket.url)
+    assert (cleaned.returncode, cleaned.stderr.count("\n")) == (2, 1)

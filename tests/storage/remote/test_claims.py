@@ -1,0 +1,111 @@
+"""Claims: one holder at a time, numbers that grow, and commits that come too late."""
+
+import pickle
+
+import pytest
+
+from engine.errors import UserError
+from engine.storage.remote.claims import Claim, HeldError, LostClaimError, read_state
+from tests.support.object_store import Bucket, Fault, once, proxied
+from tests.support.waiting import wait_until
+
+HERE, ELSEWHERE = "node1/1/cache1", "node2/1/cache2"
+
+
+def test_a_claim_is_held_by_one(bucket: Bucket) -> None:
+    objects = bucket.objects()
+    with Claim.take(objects, "x", HERE) as claim:
+        assert (claim.fence, claim.content) == (1, None)
+        with pytest.raises(HeldError) as held:
+            Claim.take(objects, "x", ELSEWHERE)
+        assert held.value.holder == HERE
+        assert 0 < held.value.seconds <= 61
+        claim.write({"a": 1})
+        assert read_state(objects, "x").content == {"a": 1}
+    assert read_state(objects, "x").holder == "", "it was given back"
+    with Claim.take(objects, "x", ELSEWHERE) as claim:
+        assert (claim.fence, claim.content) == (2, {"a": 1})
+        claim.end({"a": 2})
+    assert (read_state(objects, "x").content, read_state(objects, "x").holder) == ({"a": 2}, "")
+
+
+def test_who_has_lost_a_claim_commits_nothing(bucket: Bucket) -> None:
+    objects = bucket.objects()
+    late = Claim.take(objects, "x", HERE)  # a driver that stands still: nothing renews it
+    with Claim.take(objects, "x", ELSEWHERE, lease_seconds=0.0) as claim:
+        assert claim.fence == late.fence + 1
+        for commit in (late.write, late.end, late.write):
+            with pytest.raises(LostClaimError, match="another run has taken over"):
+                commit("too late")
+        claim.end("in time")
+    with pytest.raises(LostClaimError):
+        late.end("too late")
+    assert read_state(objects, "x").content == "in time"
+
+
+def test_a_claim_of_a_killed_driver_of_this_cache_is_over_at_once(bucket: Bucket) -> None:
+    Claim.take(bucket.objects(), "x", "node1/1/cache1")
+    assert Claim.take(bucket.objects(), "x", "node1/2/cache1").fence == 2
+
+
+def test_a_claim_is_renewed(bucket: Bucket) -> None:
+    objects = bucket.objects()
+    with Claim.take(objects, "x", HERE, lease_seconds=0.4):
+        first = read_state(objects, "x").write
+        wait_until(lambda: read_state(objects, "x").write != first, "a renewal")
+
+
+@pytest.mark.parametrize("fault", [Fault.done_with_error, Fault.done_unheard])
+def test_a_commit_whose_answer_is_lost_is_no_other_run(bucket: Bucket, fault: Fault) -> None:
+    with proxied(bucket.port, once(fault, "PUT", "/x", nth=2)) as proxy:
+        bucket.go_through(proxy.url)
+        claim = Claim.take(bucket.objects(), "x", HERE)
+        claim.write("content")
+        claim.end("more")
+    assert read_state(bucket.objects(), "x").content == "more"
+
+
+def test_a_renewal_that_failed_for_good_and_was_done_is_no_other_run(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.remote.objects._TRIES", 1)
+    with proxied(bucket.port, once(Fault.done_with_error, "PUT", "/x", nth=2)) as proxy:
+        bucket.go_through(proxy.url)
+        claim = Claim.take(bucket.objects(), "x", HERE)
+        with pytest.raises(UserError, match="does not work"):
+            claim.write("content")
+        claim.end("content")
+    assert read_state(bucket.objects(), "x").content == "content"
+
+
+def test_a_store_that_is_away_for_a_while_loses_no_claim(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.storage.remote.objects._TRIES", 1)
+    is_away = False
+    with proxied(bucket.port, lambda *_: Fault.refused if is_away else Fault.none) as proxy:
+        bucket.go_through(proxy.url)
+        with Claim.take(bucket.objects(), "x", HERE, lease_seconds=0.2) as claim:
+            is_away, before = True, len(proxy.requests)
+            wait_until(lambda: len(proxy.requests) >= before + 2, "a second renewal")
+            is_away = False
+            claim.end("content")
+    assert read_state(bucket.objects(), "x").content == "content"
+
+
+def test_somebody_elses_object_is_no_claim(bucket: Bucket) -> None:
+    bucket.objects().put("x", b"[1]")
+    with pytest.raises(UserError, match=r"s3://.*/x: is no claim of synthmill's"):
+        read_state(bucket.objects(), "x")
+    with pytest.raises(UserError, match="is no claim"):
+        Claim.take(bucket.objects(), "x", HERE)
+
+
+def test_a_lost_claim_crosses_processes() -> None:
+    error = pickle.loads(pickle.dumps(LostClaimError("s3://x")))
+    assert (type(error), error.where) == (LostClaimError, "s3://x")
+
+
+def test_a_claim_ends_by_the_clock_of_the_store(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    Claim.take(bucket.objects(), "x", HERE)
+    monkeypatch.setattr("engine.storage.remote.objects.datetime", None)  # nobody looks at the clock of this machine
+    with pytest.raises(HeldError):
+        Claim.take(bucket.objects(), "x", ELSEWHERE)

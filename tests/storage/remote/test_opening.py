@@ -1,0 +1,63 @@
+"""From paths and URLs, as users write them, to folders on this disk."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.storage.remote.cache import cache_path
+from engine.storage.remote.opening import below, fetch_run, open_sharing, run_dir_here, runs_dir_here
+from engine.storage.remote.store import RemoteStore
+from engine.storage.run_folders import begin_run, link
+from engine.storage.sharing import Unshared
+from engine.storage.store import StepRecord, finish
+from tests.support.object_store import Bucket
+
+RECORD = StepRecord("documents", "ab", {}, {}, 1.0, 1, {})
+
+
+def test_a_path_is_shared_through_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert open_sharing("runs") == Unshared(tmp_path / "runs")
+    assert runs_dir_here("runs") == tmp_path / "runs"
+    assert run_dir_here("x/y", "runs") == tmp_path / "x/y"
+    assert fetch_run("runs/latest") == "runs/latest"
+    assert below("runs", "sweeps", "adapt") == "runs/sweeps/adapt"
+
+
+def test_a_url_is_a_folder_of_the_cache(bucket: Bucket) -> None:
+    runs = cache_path(bucket.url) / "runs"
+    assert runs_dir_here(f"{bucket.url}/") == runs
+    assert run_dir_here(f"{bucket.url}/a/b", bucket.url) == runs / "a/b"
+    assert below(f"{bucket.url}/", "sweeps", "adapt") == f"{bucket.url}/sweeps/adapt"
+    shared = open_sharing(bucket.url)
+    assert isinstance(shared, RemoteStore)
+    assert shared.runs_dir == runs
+    assert bucket.all_keys() == [], "the store was tried, and nothing is left"
+
+
+@pytest.mark.parametrize(
+    ("run_dir", "runs_dir"), [("run", "s3://b/runs"), ("s3://b/runs/x", "runs"), ("s3://b/x", "s3://b/runs")]
+)
+def test_a_run_and_its_steps_lie_in_one_place(run_dir: str, runs_dir: str) -> None:
+    with pytest.raises(UserError, match="does not lie below runs_dir"):
+        run_dir_here(run_dir, runs_dir)
+
+
+@pytest.mark.parametrize("name", ["demo", "latest"])
+def test_a_run_is_fetched_by_its_url(bucket: Bucket, tmp_path: Path, name: str) -> None:
+    store = RemoteStore(bucket.url)
+    run_dir, folder = store.runs_dir / "demo", store.cache.store.folder("documents", "ab")
+    with store.holding_run(run_dir):
+        with store.cache.store.producing(folder, keep=False), store.producing(folder, lambda: None):
+            (folder / "x").write_text("content")
+            finish(folder, RECORD)
+        begin_run(run_dir, "seed: 1")
+        link(run_dir, "documents", folder)
+        store.end_run()
+    bucket.use_cache(tmp_path / "elsewhere")
+    fetched = Path(fetch_run(f"{bucket.url}/{name}"))
+    assert fetched == runs_dir_here(bucket.url) / "demo" != run_dir
+    assert (fetched / "documents" / "x").read_text() == "content"
+    with pytest.raises(UserError, match="is no run folder"):
+        fetch_run(f"{bucket.url}/other")

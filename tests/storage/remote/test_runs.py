@@ -1,0 +1,54 @@
+"""Runs behind a URL: one driver at a time, and the same folder on another machine."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.storage.remote.cache import open_cache
+from engine.storage.remote.claims import Claim, read_state
+from engine.storage.remote.runs import RunClaim, restore_run
+from engine.storage.run_folders import begin_run, is_run, link
+from tests.support.object_store import Bucket
+
+
+def test_a_run_is_the_same_on_another_machine(bucket: Bucket, tmp_path: Path) -> None:
+    cache = open_cache(bucket.url)
+    run_dir = cache.runs_dir / "sweeps" / "demo"
+    (run_dir / "judge" / "clarity").mkdir(parents=True)
+    (cache.store.root / "logs" / "x").mkdir(parents=True)
+    begin_run(run_dir, "seed: 1")
+    link(run_dir, "samples", cache.store.reserve("samples", "ab"))
+    link(run_dir / "judge" / "clarity", "samples", cache.store.reserve("samples", "cd"))
+    link(run_dir, "logs", cache.store.root / "logs" / "x")
+    with RunClaim.take(bucket.objects(), "sweeps/demo", cache, 60.0) as run:
+        run.save()
+        run.save_as_latest()
+    content = read_state(bucket.objects(), "sweeps/demo/run.json").content
+    assert content["links"] == {"samples": "samples/ab", "judge/clarity/samples": "samples/cd"}
+    latest = bucket.objects().read("latest.json")
+    assert latest
+    assert json.loads(latest.body) == {"name": "sweeps/demo"}
+
+    bucket.use_cache(tmp_path / "elsewhere")
+    other = open_cache(bucket.url)
+    restored = restore_run(content, other)
+    assert restored == other.runs_dir / "sweeps" / "demo" != run_dir
+    assert (restored / "config.yaml").read_text() == "seed: 1"
+    assert is_run(restored / "judge" / "clarity")
+    assert (restored / "samples").readlink() == Path("../../store/samples/ab")
+    assert (restored / "judge" / "clarity" / "samples").resolve().name == "cd"
+
+
+def test_a_run_that_another_machine_works_on_is_refused(bucket: Bucket) -> None:
+    Claim.take(bucket.objects(), "demo/run.json", "node2/4211/elsewhere")
+    what = r"is working on this run \(process 4211 on node2\); wait for it, or, if it was killed, for \d+ s"
+    with pytest.raises(UserError, match=what):
+        RunClaim.take(bucket.objects(), "demo", open_cache(bucket.url), 60.0)
+
+
+def test_a_run_of_another_version_is_refused(bucket: Bucket) -> None:
+    Claim.take(bucket.objects(), "demo/run.json", "node2/4211/elsewhere").end({"format": 99})
+    with pytest.raises(UserError, match="another version"):
+        RunClaim.take(bucket.objects(), "demo", open_cache(bucket.url), 60.0)

@@ -1,0 +1,251 @@
+"""The store behind a URL: folders are there whole or not at all, for every driver and after every kill."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.storage.remote.claims import Claim, LostClaimError
+from engine.storage.remote.runs import restore_run
+from engine.storage.remote.store import RemoteStore
+from engine.storage.run_folders import begin_run, link
+from engine.storage.store import StepRecord, finish, is_done, read_record
+from tests.support.object_store import Bucket, Fault, proxied
+
+FINGERPRINT = "3f2a000000000000"
+RECORD = StepRecord("documents", FINGERPRINT, {}, {"path": "x"}, 1.5, 7, {"passages": 3})
+
+
+def folder_in(store: RemoteStore) -> Path:
+    return store.cache.store.folder("documents", FINGERPRINT)
+
+
+def nobody_waits() -> None:
+    raise AssertionError("nobody else works on it")
+
+
+def write(folder: Path, text: str) -> None:
+    """What a step does: two files that belong together."""
+    (folder / "parts").mkdir()
+    (folder / "parts" / "a.txt").write_text(text)
+    (folder / "b.txt").write_text(text)
+    finish(folder, RECORD)
+
+
+def write_twice(folder: Path) -> None:
+    """A step that fails in the middle."""
+    (folder / "b.txt").write_text("half")
+    (folder / "parts").mkdir()
+    (folder / "parts").mkdir()
+
+
+@contextmanager
+def producing(store: RemoteStore, on_wait: Callable[[], None] = nobody_waits) -> Iterator[Path]:
+    folder = folder_in(store)
+    with store.cache.store.producing(folder, keep=False), store.producing(folder, on_wait):
+        yield folder
+
+
+def texts(folder: Path) -> list[str]:
+    assert is_done(folder)
+    return [(folder / name).read_text() for name in ("parts/a.txt", "b.txt")]
+
+
+def files_below(store: RemoteStore) -> list[str]:
+    """Keys of the files of the folder."""
+    return [key for key, _ in store.objects.listed("store/") if "/files/" in key]
+
+
+def test_a_folder_goes_from_one_machine_to_another(bucket: Bucket, tmp_path: Path) -> None:
+    here = RemoteStore(bucket.url)
+    here.check()
+    here.check()
+    assert not here.has(folder_in(here))
+    with producing(here) as folder:
+        write(folder, "same")
+    assert len(files_below(here)) == 2, "a and b hold the same, and are one object; the other is the record"
+
+    bucket.use_cache(tmp_path / "elsewhere")
+    there = RemoteStore(bucket.url)
+    assert there.here != here.here
+    folder = folder_in(there)
+    assert there.has(folder)
+    assert not folder.exists(), "nothing is fetched before it is read"
+    assert there.record(folder) == RECORD
+    there.fetch(folder)
+    assert texts(folder) == ["same", "same"]
+    assert read_record(folder) == RECORD
+    before = folder.stat().st_ino
+    there.fetch(folder)
+    RemoteStore(bucket.url).fetch(folder)
+    assert folder.stat().st_ino == before, "what is there is not fetched again"
+
+
+def test_what_fails_is_not_there(bucket: Bucket) -> None:
+    store = RemoteStore(bucket.url)
+    with pytest.raises(FileExistsError), producing(store) as folder:
+        write_twice(folder)
+    assert not RemoteStore(bucket.url).has(folder_in(store))
+    with producing(RemoteStore(bucket.url)) as folder:  # it need not wait: the claim was given back
+        write(folder, "whole")
+    assert texts(folder) == ["whole"] * 2
+
+
+def test_what_another_machine_commits_meanwhile_is_taken(bucket: Bucket, tmp_path: Path) -> None:
+    here = RemoteStore(bucket.url)
+    waits = threading.Event()
+    made_here: list[str] = []
+
+    def wait_here() -> None:
+        with producing(here, waits.set) as folder:
+            made_here.extend(texts(folder))
+
+    bucket.use_cache(tmp_path / "elsewhere")
+    there = RemoteStore(bucket.url)
+    with producing(there) as folder:
+        waiting = threading.Thread(target=wait_here)
+        waiting.start()
+        assert waits.wait(60)
+        write(folder, "elsewhere")
+    waiting.join(60)
+    assert made_here == ["elsewhere"] * 2
+
+
+def test_what_this_machine_made_gives_way_to_what_was_committed(bucket: Bucket, tmp_path: Path) -> None:
+    here = RemoteStore(bucket.url)
+    folder = folder_in(here)
+    folder.mkdir(parents=True)
+    write(folder, "finished and never committed")
+    bucket.use_cache(tmp_path / "elsewhere")
+    with producing(RemoteStore(bucket.url)) as other:
+        write(other, "committed")
+    assert texts(folder) == ["finished and never committed"] * 2
+    here.fetch(folder)
+    assert texts(folder) == ["committed"] * 2, "or steps would read one thing here and another thing there"
+
+
+def test_who_was_not_heard_of_commits_nothing(bucket: Bucket, tmp_path: Path) -> None:
+    late, key = RemoteStore(bucket.url), f"store/documents/{FINGERPRINT}/claim.json"
+    bucket.use_cache(tmp_path / "elsewhere")
+
+    def write_for_too_long(folder: Path) -> None:
+        write(folder, "late")
+        Claim.take(bucket.objects(), key, "node2/1/other", lease_seconds=0.0).end(None)
+
+    with pytest.raises(LostClaimError), producing(late) as folder:
+        write_for_too_long(folder)
+    assert not RemoteStore(bucket.url).has(folder_in(RemoteStore(bucket.url)))
+
+
+def test_a_file_that_holds_something_else_is_refused(bucket: Bucket, tmp_path: Path) -> None:
+    store = RemoteStore(bucket.url)
+    with producing(store) as folder:
+        write(folder, "right")
+    [first, *_] = files_below(store)
+    store.objects.put(first, b"other")
+    bucket.use_cache(tmp_path / "elsewhere")
+    there = RemoteStore(bucket.url)
+    with pytest.raises(UserError, match="does not hold what was committed"):
+        there.fetch(folder_in(there))
+    assert not is_done(folder_in(there))
+
+
+def test_a_name_that_leads_out_of_the_folder_is_refused(bucket: Bucket, tmp_path: Path) -> None:
+    store = RemoteStore(bucket.url)
+    with producing(store) as folder:
+        write(folder, "right")
+    claim = json.loads(store.objects.read(key := f"store/documents/{FINGERPRINT}/claim.json").body)  # type: ignore[union-attr]
+    for name in ("../../out.txt", "/tmp/out.txt"):
+        claim["content"]["files"] = {name: next(iter(claim["content"]["files"].values()))}
+        store.objects.put(key, json.dumps(claim).encode())
+        bucket.use_cache(tmp_path / name.replace("/", "_"))
+        there = RemoteStore(bucket.url)
+        with pytest.raises(UserError, match="leads out of its folder"):
+            there.fetch(folder_in(there))
+
+
+def work(url: str, text: str) -> None:
+    """What a run does with the store, from its claim to its end."""
+    store = RemoteStore(url)
+    run_dir = store.runs_dir / "demo"
+    with store.holding_run(run_dir):
+        with producing(store) as folder:
+            if not is_done(folder):
+                write(folder, text)
+        begin_run(run_dir, "seed: 1")
+        link(run_dir, "documents", folder)
+        store.save_run()
+        store.end_run()
+
+
+def fork_and_work(url: str) -> int:
+    """Starts a process that does it; returns its id."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work(url, f"by {os.getpid()}")
+        os._exit(0)
+    except BaseException:
+        os._exit(1)
+
+
+def test_a_kill_between_any_two_requests_leaves_a_folder_or_none(bucket: Bucket, tmp_path: Path) -> None:
+    was_killed, number = True, 0
+    while was_killed:
+        number += 1
+        url, home = f"{bucket.url}/{number}", tmp_path / f"{number}"
+        with killing(bucket, number) as worked_and_was_killed:
+            bucket.use_cache(home / "killed")
+            was_killed = worked_and_was_killed(url)
+            bucket.use_cache(home / "before")
+            before = RemoteStore(url)
+            if was_there := before.has(folder_in(before)):
+                before.fetch(folder_in(before))
+            bucket.use_cache(home / "killed")
+            work(url, "again")
+            bucket.use_cache(home / "after")
+            after = RemoteStore(url)
+            after.fetch(folder_in(after))
+            text, other = texts(folder_in(after))
+            assert text == other, f"two attempts are mixed after a kill at request {number}"
+            if was_there:
+                assert texts(folder_in(before)) == [text] * 2, "what was committed stays"
+            assert len(files_below(after)) == 2, f"a kill at request {number} leaves files for good"
+            content = json.loads(after.objects.read("demo/run.json").body)["content"]  # type: ignore[union-attr]
+            assert texts(restore_run(content, after.cache) / "documents") == [text] * 2
+    assert number > 10, "there were that many requests to be killed at"
+
+
+@contextmanager
+def killing(bucket: Bucket, at: int) -> Iterator[Callable[[str], bool]]:
+    """Gives a function that has a process work; it is killed when a request is done, before it hears so.
+
+    The function tells whether it was. All that a kill between two requests can leave in the store is among this.
+    """
+    is_known = threading.Event()
+    pids: list[int] = []
+
+    def plan(number: int, _method: str, _path: str) -> Fault:
+        if number != at or (is_known.wait(60) and not pids):
+            return Fault.none
+        os.kill(pids[0], signal.SIGKILL)
+        return Fault.done_unheard
+
+    def worked_and_was_killed(url: str) -> bool:
+        pids.append(fork_and_work(url))
+        is_known.set()
+        status = os.waitpid(pids[0], 0)[1]
+        pids.clear()  # the requests that follow are of others
+        assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
+        return os.WIFSIGNALED(status)
+
+    with proxied(bucket.port, plan) as proxy:
+        bucket.go_through(proxy.url)
+        yield worked_and_was_killed
