@@ -15,16 +15,18 @@ import pytest
 from tests.support.command_line import CommandLine, CommandLineHere
 from tests.support.corpus import write_corpus
 from tests.support.forked import check_complete, rows_of
+from tests.support.models import write_tiny_llama
 from tests.support.waiting import PATIENCE_SECONDS
 from tests.test_crash import ARGUMENTS, SEED, check_nothing_outlives
 
-PLANNED = 80
+PLANNED = 200
 KILLS = 3
 VLLM = (
     *(argument for argument in ARGUMENTS if argument != "samples=fake"),
     "collection=corpus",
-    "prompts.per_passage=2",
+    "prompts.per_passage=5",
     "samples.max_tokens=12",
+    "samples.context_tokens=1024",
     "samples.cpus_per_engine=1",
     f"samples.kv_cache_bytes={2**28}",
 )
@@ -33,10 +35,12 @@ VLLM = (
 def trial(synthmill: CommandLine, here: CommandLineHere, number: int, kills: int) -> None:
     """Kills so many drivers of one run, each with another part size, checks after each, and then runs it to its end."""
     write_corpus(synthmill.folder / "corpus", 40)
+    # Of random weights: what is written is no matter here, and each engine is there sooner.
+    arguments = (*VLLM, f"samples.model={write_tiny_llama(synthmill.folder / 'tiny')}")
     source, folder = random.Random(f"vllm-{SEED}-{number}"), synthmill.folder / "run" / "samples"
     before = rows_of(folder)
     for kill in range(KILLS - kills, KILLS):
-        process = synthmill.start(*VLLM, f"samples.part_rows={source.choice([5, 16, 40])}")
+        process = synthmill.start(*arguments, f"samples.part_rows={source.choice([5, 16, 40])}")
         if kill:  # the first kill falls anywhere from the start on, the others among the parts
             wait_for_rows(folder, len(before), process)
         time.sleep(source.uniform(0, 3 if kill else 40))
@@ -47,7 +51,7 @@ def trial(synthmill: CommandLine, here: CommandLineHere, number: int, kills: int
         rows = rows_of(folder)
         assert before.items() <= rows.items(), f"kill {kill}: committed rows stay as they are"
         before = rows
-    done = here.run(*VLLM)
+    done = here.run(*arguments)
     assert done.returncode == 0, done.stderr
     check_complete(folder, before, PLANNED)
 
