@@ -1,4 +1,4 @@
-"""The same with vLLM behind the actor: a run is killed among its parts and goes on; three times in the soak."""
+"""The same as tests/test_crash.py with vLLM behind the actor: a run is killed three times and goes on. In the soak."""
 
 from __future__ import annotations
 
@@ -32,14 +32,17 @@ VLLM = (
 )
 
 
-def trial(synthmill: CommandLine, here: CommandLineHere, number: int, kills: int) -> None:
-    """Kills so many drivers of one run, each with another part size, checks after each, and then runs it to its end."""
+@pytest.mark.soak
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("number", range(21))
+def test_vllm_killed_and_rerun(synthmill: CommandLine, synthmill_here: CommandLineHere, number: int) -> None:
+    """Kills drivers of one run, each with another part size, checks after each, and then runs it to its end."""
     write_corpus(synthmill.folder / "corpus", 40)
     # Of random weights: what is written is no matter here, and each engine is there sooner.
     arguments = (*VLLM, f"samples.model={write_tiny_llama(synthmill.folder / 'tiny')}")
     source, folder = random.Random(f"vllm-{SEED}-{number}"), synthmill.folder / "run" / "samples"
     before = rows_of(folder)
-    for kill in range(KILLS - kills, KILLS):
+    for kill in range(KILLS):
         process = synthmill.start(*arguments, f"samples.part_rows={source.choice([5, 16, 40])}")
         if kill:  # the first kill falls anywhere from the start on, the others among the parts
             wait_for_rows(folder, len(before), process)
@@ -51,7 +54,7 @@ def trial(synthmill: CommandLine, here: CommandLineHere, number: int, kills: int
         rows = rows_of(folder)
         assert before.items() <= rows.items(), f"kill {kill}: committed rows stay as they are"
         before = rows
-    done = here.run(*arguments)
+    done = synthmill_here.run(*arguments)
     assert done.returncode == 0, done.stderr
     check_complete(folder, before, PLANNED)
 
@@ -61,16 +64,3 @@ def wait_for_rows(folder: Path, more_than: int, process: subprocess.Popen[str]) 
     while len(rows_of(folder)) <= more_than and process.poll() is None:
         assert time.monotonic() < deadline, "no part is committed"
         time.sleep(0.2)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_vllm_killed_and_rerun(synthmill: CommandLine, synthmill_here: CommandLineHere) -> None:
-    trial(synthmill, synthmill_here, 0, kills=1)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize("number", range(1, 21))
-def test_vllm_killed_and_rerun_many_times(synthmill: CommandLine, synthmill_here: CommandLineHere, number: int) -> None:
-    trial(synthmill, synthmill_here, number, KILLS)
