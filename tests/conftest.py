@@ -38,6 +38,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 for name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[name]
 os.environ.update(ENVIRONMENT)
+# Ray Train looks every two seconds whether its workers have ended, and tests train often.
+os.environ.setdefault("RAY_TRAIN_HEALTH_CHECK_INTERVAL_S", "0.5")
 
 # A job that a shell started in the background ignores Ctrl-C, and so would the commands that tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,12 +50,31 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 
 TOGETHER = {
     **dict.fromkeys(
-        ("test_audit.py", "test_benchmarks.py", "command_line/test_commands.py", "pipeline/test_adaptation.py"),
+        (
+            "test_audit.py",
+            "test_benchmarks.py",
+            "command_line/test_commands.py",
+            "pipeline/test_adaptation.py",
+            "pipeline/test_teaching.py",
+        ),
         "the finished run",
     ),
+    **dict.fromkeys(("command_line/test_search.py", "eval/page/test_side_by_side.py", "eval/test_step.py"), "a report"),
     **dict.fromkeys(("test_crash_vllm.py", "generation/test_load.py", "test_vllm.py"), "vLLM"),
 }
 """Test files that one process of `make test` runs: they share a run, or their engines would hinder each other."""
+
+LONGEST = (
+    "vLLM",
+    "the finished run",
+    "training/test_killed.py",
+    "test_cluster_resources.py",
+    "test_crash.py",
+    "training/test_step.py",
+    "generation/test_pool_deaths.py",
+    "test_crash_points.py",
+)
+"""Names of TOGETHER and test files by the time that they take, as measured; behind them come the others."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -63,16 +84,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Scheduler(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0].removeprefix("tests/")
-            return TOGETHER.get(file, file)
+            return scope_of(nodeid)
 
     return Scheduler(config, log)
 
 
+def scope_of(nodeid: str) -> str:
+    """The file of a test, or the name under which TOGETHER has it."""
+    file = nodeid.partition("::")[0].removeprefix("tests/")
+    return TOGETHER.get(file, file)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that no process is left with one at the end."""
+    """The longest come first, then files with slow tests, so that no process is left with one at the end."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (ranks.get(scope_of(item.nodeid), len(ranks)), item.path not in slow))
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,11 @@
 """kill -9 at any moment, any number of times: no committed sample lost, none twice.
 
-Two kinds of trials. One (in the soak; tests/test_crash_vllm.py and tests/generation/test_pool.py show the same) starts
-the command line with a Ray of its own, stops it at a named moment and kills the engine's actor, or the driver: what
-that shows is that nothing outlives a driver and that an engine's share is done again. Others kill forked drivers of the
-samples step (the step, loops and parts as they are, engines in threads), in every second trial at a named moment, else
-at times drawn from start to exit; each is killed up to three times, rerun with other engines and part sizes, and takes
-some rows over from an older folder.
+Two kinds of trials. One starts the command line with a Ray of its own, stops it at a named moment and kills the driver,
+or (in the soak; tests/generation/test_pool.py shows the same) the engine's actor: what that shows is that nothing
+outlives a driver and that an engine's share is done again. Others kill forked drivers of the samples step (the step,
+loops and parts as they are, engines in threads), in every second trial at a named moment, else at times drawn from
+start to exit; each is killed up to three times, rerun with other engines and part sizes, and takes some rows over from
+an older folder.
 
 SYNTHMILL_CRASH_SEED and SYNTHMILL_CRASH_TRIALS choose other times and more trials for the soak.
 """
@@ -185,13 +185,13 @@ def test_drivers_killed_at_any_moment(mill: Mill, numbers: range) -> None:
     ("point", "victim"),
     [
         pytest.param("open", "driver", marks=pytest.mark.soak),  # waits for Ray's agents to give up
-        pytest.param("rename", "driver", marks=pytest.mark.soak),  # forked drivers are killed there, too
+        ("rename", "driver"),
         pytest.param("rename", "engine", marks=pytest.mark.soak),
         pytest.param("before_done", "driver", marks=pytest.mark.soak),
     ],
 )
 def test_a_whole_run_is_killed(
-    synthmill: CommandLine, point: str, victim: str, monkeypatch: pytest.MonkeyPatch
+    synthmill: CommandLine, synthmill_here: CommandLineHere, point: str, victim: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The command line with its own Ray: only the driver is killed, or only the engine's actor."""
     write_corpus(synthmill.folder / "corpus", 40)
@@ -213,7 +213,7 @@ def test_a_whole_run_is_killed(
         os.kill(process.pid, signal.SIGKILL)
         process.wait(PATIENCE_SECONDS)
         check_nothing_outlives(family, agents=point == "open")
-        done = synthmill.run(*ARGUMENTS, "collection=corpus", "samples.num_engines=2", "samples.part_rows=33")
+        done = synthmill_here.run(*ARGUMENTS, "collection=corpus", "samples.num_engines=2", "samples.part_rows=33")
         assert done.returncode == 0, done.stderr
     check_complete(run / "samples", rows, SAMPLES)
 

@@ -1,4 +1,7 @@
-"""The house is in order: imports go down, rooms have no circle, heavy libraries have one home, modules have tests."""
+"""The house is in order: imports go down, rooms have no circle, heavy libraries have one home, modules have tests.
+
+Each rule is one test, whose message lists every offender; a file is read and parsed once for all of them.
+"""
 
 import ast
 import graphlib
@@ -108,14 +111,38 @@ HEAVY = {"torch", "ray", "vllm", "faiss", "sentence_transformers", "transformers
 
 
 @cache
+def text_of(path: str) -> str:
+    """The text of a file, read once."""
+    return (ROOT / path).read_text()
+
+
+@cache
+def nodes_of(module: str) -> tuple[ast.AST, ...]:
+    """Every node of the syntax tree of a file, which comes first, parsed once."""
+    return tuple(ast.walk(ast.parse(text_of(module), filename=module)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgotten_trees() -> Iterator[None]:
+    """Gives back the memory of the trees: Python's garbage collector would walk them during all tests after these."""
+    yield
+    nodes_of.cache_clear()
+
+
 def parse(module: str) -> ast.Module:
-    """The syntax tree of a file, read once."""
-    return ast.parse((ROOT / module).read_text(), filename=module)
+    """The syntax tree of a file."""
+    tree = nodes_of(module)[0]
+    assert isinstance(tree, ast.Module)
+    return tree
 
 
 def dotted(module: str) -> str:
     """The name by which a file is imported."""
     return module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+OURS = {dotted(path): path for path in CODE}
+"""The file of each module of ours."""
 
 
 def room(module: str) -> str:
@@ -124,9 +151,14 @@ def room(module: str) -> str:
     return rest.partition(".")[0] if package == "engine" and rest else package
 
 
-def imported(module: str) -> Iterator[str]:
+@cache
+def imported(module: str) -> frozenset[str]:
     """Dotted names of everything that a file imports, at whatever depth, for types too."""
-    for node in ast.walk(parse(module)):
+    return frozenset(_imported(module))
+
+
+def _imported(module: str) -> Iterator[str]:
+    for node in nodes_of(module):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -138,13 +170,12 @@ def imported(module: str) -> Iterator[str]:
 @cache
 def imported_modules(module: str) -> frozenset[str]:
     """The files of our packages that a file imports."""
-    ours = {dotted(path): path for path in CODE}
-    return frozenset({ours[name] for name in imported(module) if name in ours} - {module})
+    return frozenset({OURS[name] for name in imported(module) if name in OURS} - {module})
 
 
 def functions(module: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     """Every function and method of a file."""
-    return (node for node in ast.walk(parse(module)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return (node for node in nodes_of(module) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
 
 
 def count_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -156,7 +187,7 @@ def count_parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 def lines_of(path: str) -> int:
     """Lines of a file."""
-    return len((ROOT / path).read_text().splitlines())
+    return len(text_of(path).splitlines())
 
 
 def floor(name: str) -> int:
@@ -175,37 +206,48 @@ def test_every_room_has_its_floor() -> None:
     assert rooms == set().union(*FLOORS), "a new room is written into FLOORS, where it belongs"
 
 
-@pytest.mark.parametrize("module", CODE)
-def test_imports_go_down(module: str) -> None:
-    others = {other for other in imported_modules(module) if room(other) != room(module)}
-    assert {other for other in others if floor(room(other)) >= floor(room(module))} == set()
+def test_imports_go_down() -> None:
+    upwards = {
+        f"{module} imports {other}"
+        for module in CODE
+        for other in imported_modules(module)
+        if room(other) != room(module) and floor(room(other)) >= floor(room(module))
+    }
+    assert upwards == set()
 
 
-@pytest.mark.parametrize("name", sorted(set().union(*FLOORS)))
-def test_a_room_has_no_circle(name: str) -> None:
-    inside = [module for module in CODE if room(module) == name]
-    graph = {module: {other for other in imported_modules(module) if room(other) == name} for module in inside}
-    graphlib.TopologicalSorter(graph).prepare()
+def test_a_room_has_no_circle() -> None:
+    for name in set().union(*FLOORS):
+        inside = [module for module in CODE if room(module) == name]
+        graph = {module: {other for other in imported_modules(module) if room(other) == name} for module in inside}
+        graphlib.TopologicalSorter(graph).prepare()  # whose error names the files of a circle
 
 
-@pytest.mark.parametrize("module", CODE)
-def test_nothing_private_is_imported(module: str) -> None:
-    froms = (node for node in ast.walk(parse(module)) if isinstance(node, ast.ImportFrom) and node.module)
-    ours = (node for node in froms if str(node.module).partition(".")[0] in PACKAGES)
-    assert [alias.name for node in ours for alias in node.names if alias.name.startswith("_")] == []
+def test_nothing_private_is_imported() -> None:
+    private = {
+        f"{module}:{node.lineno} imports {alias.name}"
+        for module in CODE
+        for node in nodes_of(module)
+        if isinstance(node, ast.ImportFrom) and str(node.module).partition(".")[0] in PACKAGES
+        for alias in node.names
+        if alias.name.startswith("_")
+    }
+    assert private == set()
 
 
-@pytest.mark.parametrize("module", [module for module in MODULES if module.endswith("__init__.py")])
-def test_a_package_file_holds_a_docstring_and_nothing_else(module: str) -> None:
-    assert ast.get_docstring(parse(module)), "it says what the room is for"
-    assert len(parse(module).body) == 1, "the source hash does not read what a package file does"
+def test_a_package_file_holds_a_docstring_and_nothing_else() -> None:
+    packages = [module for module in MODULES if module.endswith("__init__.py")]
+    silent = [module for module in packages if not ast.get_docstring(parse(module))]
+    assert silent == [], "it says what the room is for"
+    full = [module for module in packages if len(parse(module).body) > 1]
+    assert full == [], "the source hash does not read what a package file does"
 
 
-@pytest.mark.parametrize("module", [*MODULES, *SCRIPTS, *TESTS])
-def test_eval_is_never_imported_whole(module: str) -> None:
+def test_eval_is_never_imported_whole() -> None:
     whole = [
         f"{module}:{node.lineno}"
-        for node in ast.walk(parse(module))
+        for module in (*MODULES, *SCRIPTS, *TESTS)
+        for node in nodes_of(module)
         if isinstance(node, ast.Import) and any(alias.name.partition(".")[0] == "eval" for alias in node.names)
     ]
     assert whole == [], "`import eval` would hide the built-in function; write `from eval import ...`"
@@ -220,7 +262,7 @@ def test_ray_is_started_in_one_place() -> None:
     def starts_ray(node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and ast.unparse(node.func) == "ray.init"
 
-    found = {module for module in MODULES if any(map(starts_ray, ast.walk(parse(module))))}
+    found = {module for module in MODULES if any(map(starts_ray, nodes_of(module)))}
     assert found == {"engine/runtime/cluster.py"}
 
 
@@ -276,13 +318,16 @@ def tried_by(test: str) -> frozenset[str]:
     return frozenset(names.union(*(imported(path) for path in support if path in TESTS)))
 
 
-@pytest.mark.parametrize("module", CODE)
-def test_every_module_has_its_tests(module: str) -> None:
-    mirror = f"{folder_of(module)}/test_{Path(module).stem.strip('_')}.py"
-    beside = [test for test in TESTS if Path(test).parent.as_posix() == folder_of(module)]
-    assert beside, f"there is no {folder_of(module)}/"
-    tested = [test for test in beside if dotted(module) in tried_by(test)]
-    assert tested, f"neither {mirror} nor another file beside it imports {dotted(module)}"
+def test_every_module_has_its_tests() -> None:
+    beside: dict[str, list[str]] = {}
+    for test in TESTS:
+        beside.setdefault(Path(test).parent.as_posix(), []).append(test)
+    untested = {
+        module: f"{folder_of(module)}/test_{Path(module).stem.strip('_')}.py"
+        for module in CODE
+        if not any(dotted(module) in tried_by(test) for test in beside.get(folder_of(module), []))
+    }
+    assert untested == {}, "neither that file nor another one beside it imports the module"
 
 
 def test_tests_lie_where_their_modules_lie() -> None:
@@ -290,32 +335,34 @@ def test_tests_lie_where_their_modules_lie() -> None:
     assert {Path(test).parent.as_posix() for test in TESTS} <= mirrored
 
 
-@pytest.mark.parametrize("module", [*MODULES, *SCRIPTS])
-def test_functions_are_short_and_take_few_parameters(module: str) -> None:
-    assert ast.get_docstring(parse(module)), "a module says what comes in, what goes out and why this way"
-    long = {f.name: f.end_lineno - f.lineno + 1 for f in functions(module) if f.end_lineno is not None}
-    assert {name: lines for name, lines in long.items() if lines > MAX_FUNCTION_LINES} == {}, "make it two functions"
-    wide = {function.name: count_parameters(function) for function in functions(module)}
-    assert {name: count for name, count in wide.items() if count > MAX_PARAMETERS} == {}, "make it a config dataclass"
+def test_functions_are_short_and_take_few_parameters() -> None:
+    modules = [*MODULES, *SCRIPTS]
+    silent = [module for module in modules if not ast.get_docstring(parse(module))]
+    assert silent == [], "a module says what comes in, what goes out and why this way"
+    every = [(f"{module}:{f.lineno} {f.name}", f) for module in modules for f in functions(module)]
+    lines = {name: f.end_lineno - f.lineno + 1 for name, f in every if f.end_lineno is not None}
+    assert {name: count for name, count in lines.items() if count > MAX_FUNCTION_LINES} == {}, "make it two functions"
+    parameters = {name: count_parameters(f) for name, f in every}
+    wide = {name: count for name, count in parameters.items() if count > MAX_PARAMETERS}
+    assert wide == {}, "make it a config dataclass"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_docstrings_are_sentences_of_their_own(module: str) -> None:
-    nodes = [n for n in ast.walk(parse(module)) if isinstance(n, ast.Module | ast.ClassDef | ast.FunctionDef)]
-    texts = [text for node in nodes if (text := ast.get_docstring(node))]
-    first_words = [text.split(maxsplit=1)[0] for text in texts]
+def test_docstrings_are_sentences_of_their_own() -> None:
     dangling = {"And", "But", "Or", "Likewise", "See", "TODO"}
-    assert [word for word in first_words if word.strip(".,:") in dangling] == []
+    begun = {
+        f"{module}:{getattr(node, 'lineno', 1)} {text.split(maxsplit=1)[0]}"
+        for module in MODULES
+        for node in nodes_of(module)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if (text := ast.get_docstring(node)) and text.split(maxsplit=1)[0].strip(".,:") in dangling
+    }
+    assert begun == set()
 
 
-@pytest.mark.parametrize("path", [*MODULES, *SCRIPTS, *TESTS])
-def test_files_are_short(path: str) -> None:
-    assert lines_of(path) <= MAX_FILE_LINES, "make it two files"
-
-
-@pytest.mark.parametrize("path", YAML)
-def test_yaml_files_are_tiny(path: str) -> None:
-    assert lines_of(path) <= MAX_YAML_LINES
+def test_files_are_short() -> None:
+    long = {path: lines_of(path) for path in (*MODULES, *SCRIPTS, *TESTS) if lines_of(path) > MAX_FILE_LINES}
+    assert long == {}, "make it two files"
+    assert {path: lines_of(path) for path in YAML if lines_of(path) > MAX_YAML_LINES} == {}, "YAML files are tiny"
 
 
 STEP_MODULES = [
@@ -324,11 +371,18 @@ STEP_MODULES = [
 ]
 
 
-@pytest.mark.parametrize("module", [*STEP_MODULES, "engine.pipeline.steps", "engine.__main__"])
-def test_a_step_is_imported_without_heavy_libraries(module: str) -> None:
-    code = f"import sys, {module}; print(*sorted({HEAVY} & set(sys.modules)))"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert loaded.stdout.split() == [], f"import {module} must cost nothing: a run that skips every step takes seconds"
+def test_a_step_is_imported_without_heavy_libraries() -> None:
+    """All of them in one process: what none of them loads, none loads alone."""
+    code = f"""
+import importlib, sys
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+    if loaded := sorted({HEAVY} & set(sys.modules)):
+        sys.exit(f"{{name}} imports {{loaded}}")
+"""
+    command = [sys.executable, "-c", code, *STEP_MODULES, "engine.pipeline.steps", "engine.__main__"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, f"{done.stderr}: it must cost nothing, for a run that skips every step takes seconds"
 
 
 def test_data_files_are_shipped_with_their_package() -> None:
@@ -345,7 +399,7 @@ def test_files_that_texts_name_are_there() -> None:
     missing = {
         (text, name)
         for text in texts
-        for name in named.findall((ROOT / text).read_text())
+        for name in named.findall(text_of(text))
         if not (ROOT / name).exists() and "NAME" not in name
     }
     assert missing == set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
 from tests.support.jobs import TASK, job_at, rows
 from tests.support.scored_turns import check_scored_turns
+from tests.task.test_presets import FEW_SHOT
 
 SONG = "la la la la la la la la la la la la"
 REVIEWS = TaskConfig(
@@ -49,8 +51,17 @@ REVIEWS = TaskConfig(
     }
 )
 
-SHORTER = {"stories": {"story": 48}, "story_tree": {"story": 48}, "textbook": {"excerpt": 48, "code": 64}}
+SHORTER = {
+    "product_reviews": {"review": 40},
+    "stories": {"story": 48},
+    "story_features": {"plan": 48, "sentence": 24, "story": 72},
+    "story_tree": {"summary": 40, "sentence": 24, "story": 48},
+    "textbook": {"excerpt": 48, "code": 64},
+}
 """The tokens after which turns that write long texts are cut here, by task: nothing else is true of longer ones."""
+
+SAME_SHAPE = sorted(FEW_SHOT.keys() - {"fever"})
+"""Tasks that differ from another one in words alone, which tests/task/test_presets.py reads."""
 
 
 def check_structured_turns(pool: EnginePool, folder: Path) -> None:
@@ -78,8 +89,8 @@ def check_structured_turns(pool: EnginePool, folder: Path) -> None:
         assert row["status"] == "generated" or row["error"].startswith("turn review: no JSON")
 
 
-def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
-    """Every task of conf/task/ on the engine that runs already: planned as a run plans it, written by the model."""
+def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place, names: Iterable[str]) -> None:
+    """Tasks of conf/task/ on the engine that runs already: planned as a run plans them, written by the model."""
     documents = folder / "documents"
     documents.mkdir(parents=True)
     texts = [
@@ -91,7 +102,7 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
         for i, text in enumerate(texts * 3)
     ]
     pq.write_table(pa.Table.from_pylist(passages, PASSAGES), documents / "passages.parquet")
-    for name in sorted({*choices("task")} - {"rows"}):  # which asks what rows say
+    for name in names:
         overrides = [f"task={name}", "samples.context_tokens=1024", "demonstrations.max_document_tokens=60"]
         overrides += [f"task.turns.{turn}.max_tokens={tokens}" for turn, tokens in SHORTER.get(name, {}).items()]
         config = load_config(["experiment=adapt", *overrides, "documents.path=unused", "prompts.per_passage=1"])[0]
@@ -121,15 +132,19 @@ def check_shipped_tasks(pool: EnginePool, folder: Path, place: Place) -> None:
             assert all((row["condition_label"] == "positive") == (row["condition_stars"] in "45") for row in samples)
 
 
+CONFIG = GeneratorConfig(
+    seed=0, max_tokens=12, context_tokens=1024, max_num_seqs=8, kv_cache_bytes=2**28, cpus_per_engine=1
+)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(tmp_path: Path, place: Place) -> None:
-    config = GeneratorConfig(seed=0, max_tokens=12, context_tokens=1024, max_num_seqs=8, kv_cache_bytes=2**28)
+    config = replace(CONFIG, engine_args={SLEEP_MODE: True})
     work = rows(12)
     texts = [f"bees dance on the comb {text}" for text in work["text"].to_pylist()]
     texts[5] = "word " * 1400
     work = work.set_column(work.column_names.index("text"), "text", [texts])
-    config = replace(config, cpus_per_engine=1, engine_args={SLEEP_MODE: True})
     try:
         pool = place.engines.start(config, place)
         assert isinstance(pool, EnginePool)
@@ -149,6 +164,18 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(tmp_path: P
         check_structured_turns(pool, tmp_path / "turns")
         bundled = resolve_model(config.model, key="samples.model")
         check_scored_turns(pool, tmp_path / "scores", model="", weights=bundled, tolerance=0.15)  # bfloat16
-        check_shipped_tasks(pool, tmp_path / "tasks", place)
+        # The task `rows` asks what rows say, of which there are none here.
+        check_shipped_tasks(pool, tmp_path / "tasks", place, sorted({*choices("task")} - {"rows", *SAME_SHAPE}))
+    finally:
+        place.engines.stop()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(400)
+def test_vllm_writes_what_tasks_of_the_same_shape_ask_for(tmp_path: Path, place: Place) -> None:
+    try:
+        pool = place.engines.start(CONFIG, place)
+        assert isinstance(pool, EnginePool)
+        check_shipped_tasks(pool, tmp_path / "tasks", place, SAME_SHAPE)
     finally:
         place.engines.stop()

@@ -22,7 +22,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-_ENVIRONMENT = {
+LEAN_ENVIRONMENT = {
     "RAY_prestart_worker_first_driver": "0",  # workers nobody asked for, beside a busy engine
     "RAY_enable_metrics_collection": "0",  # of every Ray process, for a Prometheus
     "REPORTER_UPDATE_INTERVAL_MS": "3600000",  # the agent's look at all processes of the machine, for the dashboard
@@ -41,7 +41,7 @@ def only_needed_processes() -> Iterator[None]:
     import ray
     from ray._private import parameter, services, utils
 
-    for name, value in _ENVIRONMENT.items():
+    for name, value in LEAN_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     if not ray.__version__.startswith(_TRIED_WITH):
         yield

@@ -17,6 +17,7 @@ from engine.generation.engines import EngineGroup
 from engine.generation.fake_generator import MEMORY_BYTES
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
+from engine.generation.seeds import seed_from
 from engine.runtime.place import Place
 from tests.support.engines import kill
 from tests.support.jobs import FAKE, job_at, units, written
@@ -72,23 +73,15 @@ def test_time_in_which_the_driver_slept_counts_against_no_engine(
     assert len(group.loaded()) == 1
 
 
-def seeds_of(pools: EnginePools, place: Place, salt: str) -> list[int]:
-    """The seeds of two engines of a start, as each has them; they are ended."""
-    pool = pools.start(replace(FAKE, num_engines=2), place, salt)
+def test_engines_draw_by_the_seed_that_the_driver_knows(place: Place, pools: EnginePools) -> None:
+    """What run, start and engine make of it, tests/generation/test_seeds.py holds."""
+    pool = pools.start(replace(FAKE, num_engines=2), place, "abc/1")
     assert isinstance(pool, EnginePool)
     pool.wait_ready(2)
-    seeds = [engine.seed for engine in pool.engines]
-    for number, seed in enumerate(seeds):
+    for number, engine in enumerate(pool.engines):
+        assert engine.seed == seed_from(FAKE.seed, "abc/1", number)
         said = (place.logs() / f"engine-{number}.log").read_text().splitlines()
-        assert f"engine {number}: seed {seed}" in said, "what the driver knows is what the engine was told"
-    pools.stop()
-    return seeds
-
-
-def test_engines_draw_apart_and_in_another_start_draw_otherwise(place: Place, pools: EnginePools) -> None:
-    first, second = seeds_of(pools, place, "abc/1"), seeds_of(pools, place, "abc/2")
-    assert len({*first, *second}) == 4
-    assert seeds_of(pools, place, "abc/1") == first, "the same run, start and engine draw the same"
+        assert f"engine {number}: seed {engine.seed}" in said
 
 
 def test_an_engine_without_memory_starts_once_more_with_less(

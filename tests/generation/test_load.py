@@ -24,7 +24,7 @@ from engine.runtime.place import Place
 from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
 from engine.task.sampling import Sampling
-from tests.support.adapters import MODEL, write_adapter
+from tests.support.adapters import write_adapter
 from tests.support.jobs import job_at, rows
 from tests.support.loops import CONFIG, Start, Watched, row
 from tests.support.models import write_tiny_llama
@@ -147,14 +147,16 @@ def test_a_judge_is_configured_from_the_command_line(tmp_path: Path) -> None:
 def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, place: Place) -> None:
     """On vLLM: the same prompt, greedily, to the model as it is and to the same model changed by an adapter.
 
-    A third model, and turns that are scored, use the same engine, since loading one takes half a minute.
+    A third one, and turns that are scored, use the same engine, since loading one takes long. All are a tiny model.
     """
     tiny = write_tiny_llama(tmp_path / "tiny")
-    none, strong = write_adapter(tmp_path / "none", scale=0.0), write_adapter(tmp_path / "strong", scale=1.0)
+    none, strong = (
+        write_adapter(tmp_path / name, model=str(tiny), scale=scale) for name, scale in (("none", 0.0), ("strong", 1.0))
+    )
     config = GeneratorConfig(seed=0, temperature=0.0, max_tokens=8, context_tokens=1024, max_num_seqs=4)
-    in_float32 = {"model": str(tiny), "lora": "", "engine_args": {"dtype": "float32"}}
-    models = {"other": {"lora": str(strong)}, "tiny": in_float32}
-    config = replace(config, kv_cache_bytes=2**27, cpus_per_engine=1, lora=str(none), models=models)
+    in_float32 = {"lora": "", "engine_args": {"dtype": "float32"}}
+    models = {"other": {"lora": str(strong)}, "scoring": in_float32}
+    config = replace(config, model=str(tiny), kv_cache_bytes=2**27, cpus_per_engine=1, lora=str(none), models=models)
     ask = "Bees dance {{ passage.text }}"
     task = TaskConfig(turns={"one": TurnConfig(ask), "two": TurnConfig(ask, model="other")})
     folder = tmp_path / "samples"
@@ -162,12 +164,12 @@ def test_two_models_with_an_adapter_each_write_in_one_engine(tmp_path: Path, pla
         pool = place.engines.start(config, place)
         assert isinstance(pool, EnginePool)
         pool.generate(*job_at(folder, Prompts(task, [])), [Unit(0, rows(3))], lambda _: None)
-        check_scored_turns(pool, tmp_path / "scores", model="tiny", weights=tiny, tolerance=1e-3)
+        check_scored_turns(pool, tmp_path / "scores", model="scoring", weights=tiny, tolerance=1e-3)
     finally:
         place.engines.stop()
     table = SamplesFolder(folder).rows()
     assert set(table["status"].to_pylist()) == {"generated"}
-    assert set(table["model"].to_pylist()) == {f"{MODEL}+{none}"}
+    assert set(table["model"].to_pylist()) == {f"{tiny}+{none}"}
     assert table["turn_one"].to_pylist() != table["text"].to_pylist(), "the adapter changes what is written"
 
 

@@ -23,7 +23,7 @@ from engine.samples.planned import PlannedIndex
 from engine.samples.step import generate_samples
 from engine.storage.ids import IdSet
 from engine.task.config import TaskConfig
-from tests.support.command_line import CommandLine
+from tests.support.command_line import CommandLineHere
 from tests.support.committed import commit_table
 from tests.support.corpus import write_corpus
 from tests.support.jobs import FAKE
@@ -128,7 +128,8 @@ def test_a_plan_may_have_no_rows_and_then_no_engine_is_started(inputs: dict[str,
 
 
 @pytest.mark.slow
-def test_two_models_judge_a_run_and_what_they_said_is_shown(synthmill: CommandLine) -> None:
+def test_two_models_judge_a_run_and_what_they_said_is_shown(synthmill_here: CommandLineHere) -> None:
+    synthmill = synthmill_here
     write_corpus(synthmill.folder / "notes", 30)
     filters = ("examples.filters.judge=clarity", "examples.filters.min_information=-0.05")
     # The fake generator's verdicts lie about a half, so that 0.55 is sure for it.

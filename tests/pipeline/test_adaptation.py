@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 import pytrec_eval
 
 from engine.artifacts.samples import SamplesFolder
+from engine.command_line.compose import load_config
 from engine.pipeline.config import RunConfig
 from engine.pipeline.steps import steps
 from engine.storage.store import NOUNS
@@ -106,6 +108,21 @@ def test_nothing_changed_runs_nothing(finished_run: FinishedRun) -> None:
     assert again.stdout.count("unchanged:") == len(NOUNS)
 
 
+def fingerprints_of(finished_run: FinishedRun, *changes: str) -> dict[str, str]:
+    """The fingerprint of each step of that run, had it been started with changes."""
+    with contextlib.chdir(finished_run.synthmill.folder):
+        every = steps(load_config([*finished_run.arguments, *changes])[0])
+        return {step.entry: step.fingerprint for step in every}
+
+
+def test_another_learning_rate_is_another_model_and_what_follows(finished_run: FinishedRun) -> None:
+    """Which of them run is computed; the soak runs them, and the next test a run that makes some steps anew."""
+    first, second = fingerprints_of(finished_run), fingerprints_of(finished_run, "model.learning_rate=1e-4")
+    assert report_of(finished_run.folder)["fingerprints"].items() < first.items()
+    assert {entry for entry in first if first[entry] != second[entry]} == {"model", "report", "system"}
+
+
+@pytest.mark.soak
 def test_another_learning_rate_runs_the_model_and_what_follows(
     finished_run: FinishedRun, synthmill_here: CommandLineHere
 ) -> None:
@@ -141,9 +158,8 @@ def test_a_report_has_models_asked_and_nothing_else_is_made_anew(
     assert SamplesFolder(run / "asked" / "rewrites" / "samples").rows().num_rows % 3 == 0
     assert synthmill.run("trace", "asking/asked/reranks", "0").returncode == 0
     assert synthmill.run("trace", "asking/asked/rewrites", "0").returncode == 0
-    again = synthmill.run(*arguments, *asks, "report.rerank_weight=0.5", "run_dir=asking")
-    assert again.returncode == 0, again.stderr
-    assert "to generate" not in again.stdout
+    asking, weighed = (fingerprints_of(finished_run, *asks, *more) for more in ((), ("report.rerank_weight=0.5",)))
+    assert {entry for entry in asking if asking[entry] != weighed[entry]} == {"report", "system"}, "none is asked again"
     fewer = synthmill.run(*arguments, asks[1], "report.max_generated_queries=3", "run_dir=asking")
     assert fewer.returncode == 2
     assert "there are 10 judged queries to ask a model about" in " ".join(fewer.stderr.split())

@@ -1,4 +1,4 @@
-"""A LoRA adapter of the bundled generator with random weights."""
+"""LoRA adapters with random weights."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from engine.models.resolve import resolve_model
 MODEL = "bundled:smollm2-135m-instruct"
 
 
-def write_adapter(folder: Path, *, rank: Any = 4, scale: float = 1.0) -> Path:
-    """An adapter of the bundled generator's query projections, as PEFT writes one."""
+def write_adapter(folder: Path, *, model: str = MODEL, rank: Any = 4, scale: float = 1.0) -> Path:
+    """An adapter of a Llama's query projections, as PEFT writes one."""
     from safetensors.numpy import save_file
 
     folder.mkdir()
-    model = json.loads((resolve_model(MODEL, key="test") / "config.json").read_text())
-    width, layers = model["hidden_size"], model["num_hidden_layers"]
+    shape = json.loads((resolve_model(model, key="test") / "config.json").read_text())
+    width, layers = shape["hidden_size"], shape["num_hidden_layers"]
     rng = np.random.default_rng(0)
     weights = {}
     for layer in range(layers):

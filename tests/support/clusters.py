@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.runtime.ray_processes import LEAN_ENVIRONMENT
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -38,10 +39,14 @@ def ray_start(num_cpus: int, num_gpus: int = 0) -> Iterator[str]:
         f"--num-gpus={num_gpus}",
         f"--object-store-memory={_STORE_BYTES}",
         "--include-dashboard=false",
+        "--include-log-monitor=false",
+        "--no-monitor",
     ]
     with (folder / "start.log").open("w", encoding="utf-8") as log, pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_AUTH_MODE", "disabled")  # drivers that name an address send no token unasked
         environment.setenv("PYTHONPATH", str(ROOT))
+        for name, value in LEAN_ENVIRONMENT.items():  # as in a Ray that a run starts
+            environment.setenv(name, value)
         head = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait_for(port, head)

@@ -6,8 +6,11 @@ settings, so that three systems exist without a model.
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
 import shutil
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -338,7 +341,18 @@ def write_tuned_model(folder: Path) -> None:
 
 
 def finished_run(root: Path) -> Path:
-    """A run folder with links into a store, as the wrapper leaves it, its report made by the real step."""
+    """A run folder with links into a store, as the wrapper leaves it, its report made by the real step.
+
+    It is made once for all tests of this process, and then copied.
+    """
+    shutil.copytree(_finished_run(), root, symlinks=True, dirs_exist_ok=True)
+    return root / "run"
+
+
+@functools.cache
+def _finished_run() -> Path:
+    root = Path(tempfile.mkdtemp(prefix="finished-"))
+    atexit.register(shutil.rmtree, root)
     folders = build_run(root / "store")
     write_tuned_model(folders["model"])
     output = root / "store" / "report" / "00000000000000ff"
@@ -349,4 +363,4 @@ def finished_run(root: Path) -> Path:
     place.run_dir.mkdir()
     for noun, folder in {**folders, "report": output}.items():
         link(place.run_dir, noun, folder)
-    return place.run_dir
+    return root

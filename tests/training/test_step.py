@@ -137,7 +137,7 @@ def test_a_trainer_that_fails_says_where_its_log_is(
 
 
 def test_a_training_that_diverges_fails_and_leaves_no_model(
-    ray_session: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    local_training: None, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.config.HIGHEST_RATE", 1e30)
     config = make_config(base, learning_rate=1e30)
@@ -149,7 +149,7 @@ def test_a_training_that_diverges_fails_and_leaves_no_model(
 
 
 def test_a_base_for_dot_products_with_hard_negatives_is_trained_and_saved_as_one(
-    ray_session: None, base: Path, tmp_path: Path
+    local_training: None, base: Path, tmp_path: Path
 ) -> None:
     from sentence_transformers import SentenceTransformer
 
@@ -210,7 +210,7 @@ def test_plain_texts_are_denoised_by_two_workers(ray_session: None, base: Path, 
 
 
 def test_a_cross_encoder_is_trained_on_what_the_base_takes_for_answers(
-    ray_session: None, base: Path, tmp_path: Path
+    local_training: None, base: Path, tmp_path: Path
 ) -> None:
     from sentence_transformers import CrossEncoder
 

@@ -1,4 +1,4 @@
-"""The model step with a teacher, through real Ray Train on a BERT of two small layers."""
+"""The model step with a teacher, on a BERT of two small layers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.step import train_model
 from training.teachers.config import TeacherConfig
 
 
-def test_a_model_learns_the_ranking_of_a_teacher(ray_session: None, base: Path, tmp_path: Path) -> None:
+def test_a_model_learns_the_ranking_of_a_teacher(local_training: None, base: Path, tmp_path: Path) -> None:
     folders, output = write_folders(tmp_path, documents=30, examples=90), tmp_path / "model"
     # By meaning alone, of which a random model knows nothing, so that own passages are not always first.
     write_candidates(tmp_path / "teacher", folders, candidates_config(base, words=0.0))
