@@ -120,8 +120,8 @@ def _check_format(content: Any, where: str) -> None:
 def _links(run_dir: Path, store: Path) -> Iterator[tuple[str, str]]:
     """Gives the entries of a run folder and of its parts that lead to steps in the store, and where they lead there."""
     store = store.resolve()
-    for parent, names, _ in os.walk(run_dir):  # which does not follow links
-        for entry in sorted(Path(parent, name) for name in names):
+    for parent, folders, files in os.walk(run_dir):  # which does not follow links
+        for entry in sorted(Path(parent, name) for name in (*folders, *files)):  # a link to what is not here is a file
             folder = entry.resolve()
             if entry.is_symlink() and folder.parent.parent == store and folder.parent.name in EVERY_NOUN:
                 yield entry.relative_to(run_dir).as_posix(), folder.relative_to(store).as_posix()

@@ -39,6 +39,10 @@ def test_a_run_is_the_same_on_another_machine(bucket: Bucket, tmp_path: Path) ->
     assert is_run(restored / "judge" / "clarity")
     assert (restored / "samples").readlink() == Path("../../store/samples/ab")
     assert (restored / "judge" / "clarity" / "samples").resolve().name == "cd"
+    assert not (restored / "samples").exists(), "nothing is fetched"
+    with RunClaim.take(bucket.objects(), "sweeps/demo", other, 60.0) as run:
+        run.save()
+    assert read_state(bucket.objects(), "sweeps/demo/run.json").content == content, "what is not here is linked to"
 
 
 def test_a_run_that_another_machine_works_on_is_refused(bucket: Bucket) -> None:
