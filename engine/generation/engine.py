@@ -77,8 +77,8 @@ class Engine:
     """The call for a report that it has not answered."""
     units: dict[Any, Unit] = field(default_factory=dict)
     """Units that are in flight, by the reference that their call returns."""
-    rows_in_flight: int = 0
-    """Rows of all these units."""
+    rows_given: int = 0
+    """Rows of all units that it was given of the job."""
     settled: list[Unit] = field(default_factory=list)
     """Units that are written, but perhaps still in the open part."""
     totals: EngineTotals | None = None
@@ -110,6 +110,14 @@ class Engine:
         """Tells whether any row that was given to the engine may not be committed yet."""
         return bool(self.units or self.settled)
 
+    @property
+    def unfinished_rows(self) -> int:
+        """Returns the rows that it was given and had not finished when it reported last.
+
+        A unit is in flight until its slowest row is written; by then nothing else of it may be left to compute.
+        """
+        return self.rows_given - (self.totals.finished if self.totals else 0)
+
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """Takes it for dead where the body finds out that it has ended."""
@@ -129,12 +137,12 @@ class Engine:
 
     def begin(self) -> None:
         """Notes that it has taken the job in. What it was asked before was about an earlier one."""
-        self.state, self.totals, self.question = EngineState.working, None, None
+        self.state, self.totals, self.question, self.rows_given = EngineState.working, None, None, 0
 
     def give(self, unit: Unit) -> None:
         """Gives it a unit."""
         self.units[self.actor.process.remote(unit.rows)] = unit
-        self.rows_in_flight += unit.size
+        self.rows_given += unit.size
 
     def settle(self, answered: set[Any]) -> None:
         """Takes note of the units that are written.
@@ -151,9 +159,7 @@ class Engine:
 
     def count_written(self, reference: Any) -> None:
         """Notes that a unit is written, by the reference that giving it returned."""
-        unit = self.units.pop(reference)
-        self.rows_in_flight -= unit.size
-        self.settled.append(unit)
+        self.settled.append(self.units.pop(reference))
 
     def ask(self) -> Any:
         """Asks for a report, and returns the call: it covers the units that are settled by now, no later ones."""

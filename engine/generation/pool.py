@@ -187,7 +187,7 @@ class EnginePool:
         heapq.heapify(asking)
         while asking:
             num_units, index, engine = asking[0]
-            in_flight = units_held(num_units, engine.rows_in_flight, self.config.max_num_seqs)
+            in_flight = units_held(num_units, engine.unfinished_rows, self.config.max_num_seqs)
             if unit := queues.take(index, in_flight):
                 engine.give(unit)
                 heapq.heapreplace(asking, (num_units + 1, index, engine))

@@ -24,17 +24,19 @@ from typing import Generic, Protocol, TypeVar
 from engine.generation.largest import Largest
 
 UNITS_AHEAD = 2
-"""Units that an engine holds at most: one that it works on, and one so that its batch never drains."""
+"""Units that an engine holds: one that it works on, and one so that its batch never drains."""
 MOST_SMALL_UNITS = 64
-"""Units that an engine holds at most where they are smaller than a batch."""
+"""Units that an engine holds at most where they are smaller than a batch, or nearly done."""
 
 
 def units_held(num_units: int, num_rows: int, batch: int) -> int:
-    """Counts the units that an engine holds: small ones count together, by the batches that their rows fill.
+    """Counts the units that an engine holds: by the batches that their unfinished rows fill, where those are fewer.
+
+    So small units count together, and units of which only a few long answers are left do not keep others waiting.
 
     Args:
         num_units: units that it holds.
-        num_rows: rows of all of them together.
+        num_rows: rows of all of them that are not finished.
         batch: samples in its batch at a time.
     """
     return min(num_units, num_rows // batch) if num_units < MOST_SMALL_UNITS else UNITS_AHEAD
