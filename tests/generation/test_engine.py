@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from engine.generation.endings import EngineEndedError
 from engine.generation.engine import Engine, EngineState
 from engine.generation.jobs import Unit
 from engine.generation.processors import Processors
+from engine.generation.routing import UNITS_AHEAD, units_held
 from engine.generation.totals import EngineTotals
 from tests.support.jobs import FAKE, rows
 
@@ -48,6 +50,19 @@ def test_units_of_an_engine_that_is_never_seen_with_all_committed_are_let_go(eng
     assert engine.is_busy
     engine.count(EngineTotals(generated=9, failed=1, committed=7), 1)
     assert not engine.is_busy
+
+
+def test_rows_of_a_unit_that_are_finished_wait_for_nobody_though_the_unit_is_in_flight(engine: Engine) -> None:
+    engine.actor = SimpleNamespace(process=SimpleNamespace(remote=lambda table: object()))
+    engine.begin()
+    for first in (0, 16):
+        engine.give(Unit(0, rows(16, first=first)))
+    assert units_held(len(engine.units), engine.unfinished_rows, batch=8) == UNITS_AHEAD
+    engine.count(EngineTotals(generated=28, failed=2), 0)  # each unit has one long answer left
+    assert (len(engine.units), engine.unfinished_rows) == (2, 2)
+    assert units_held(len(engine.units), engine.unfinished_rows, batch=8) < UNITS_AHEAD, "it is given another"
+    engine.begin()
+    assert not engine.unfinished_rows, "a new job begins with nothing"
 
 
 def test_what_is_written_after_the_question_is_not_settled_by_the_answer(engine: Engine) -> None:
