@@ -77,6 +77,8 @@ class Engine:
     """The call for a report that it has not answered."""
     units: dict[Any, Unit] = field(default_factory=dict)
     """Units that are in flight, by the reference that their call returns."""
+    rows_in_flight: int = 0
+    """Rows of all these units."""
     rows_given: int = 0
     """Rows of all units that it was given of the job."""
     settled: list[Unit] = field(default_factory=list)
@@ -112,11 +114,13 @@ class Engine:
 
     @property
     def unfinished_rows(self) -> int:
-        """Returns the rows that it was given and had not finished when it reported last.
+        """Returns the most rows that it may have left to compute.
 
-        A unit is in flight until its slowest row is written; by then nothing else of it may be left to compute.
+        A unit is in flight until its slowest row is written, and by then nothing else of it may be left: reports tell
+        that. Between two of them units that are written tell more.
         """
-        return self.rows_given - (self.totals.finished if self.totals else 0)
+        reported = self.rows_given - (self.totals.finished if self.totals else 0)
+        return min(self.rows_in_flight, reported)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -142,6 +146,7 @@ class Engine:
     def give(self, unit: Unit) -> None:
         """Gives it a unit."""
         self.units[self.actor.process.remote(unit.rows)] = unit
+        self.rows_in_flight += unit.size
         self.rows_given += unit.size
 
     def settle(self, answered: set[Any]) -> None:

@@ -61,6 +61,12 @@ def test_rows_of_a_unit_that_are_finished_wait_for_nobody_though_the_unit_is_in_
     engine.count(EngineTotals(generated=28, failed=2), 0)  # each unit has one long answer left
     assert (len(engine.units), engine.unfinished_rows) == (2, 2)
     assert units_held(len(engine.units), engine.unfinished_rows, batch=8) < UNITS_AHEAD, "it is given another"
+    first, second = list(engine.units)
+    engine.give(Unit(0, rows(16, first=32)))
+    engine.count_written(first)
+    engine.count_written(second)
+    assert engine.unfinished_rows == 16, "what is written counts before the next report"
+    engine.count_written(*engine.units)
     engine.begin()
     assert not engine.unfinished_rows, "a new job begins with nothing"
 

@@ -42,7 +42,7 @@ def test_two_engines_write_every_row_once(tmp_path: Path, place: Place, pools: E
 def test_a_killed_engine_costs_only_its_open_part(
     tmp_path: Path, place: Place, pools: EnginePools, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(SAMPLES_PER_SECOND, "60")
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "30")  # work is left when the new engine has loaded, also on a busy machine
     pool = pools.start(replace(FAKE, num_engines=2), place)
     assert isinstance(pool, EnginePool)
     pool.wait_ready(2)
