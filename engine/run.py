@@ -31,7 +31,7 @@ from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, TEACHING, Step, is_made, make
-from engine.runtime.tracking import make_tracker
+from engine.runtime.trackers.make import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
 from engine.storage.run_folders import (

@@ -93,7 +93,9 @@ HOMES = {
         "engine/search/dense.py",
         "engine/search/approximate.py",
     },  # steps that search exactly reach no other index
-    "wandb": {"engine/runtime/tracking.py"},
+    "wandb": {"engine/runtime/trackers/wandb_tracker.py"},
+    "tensorboardX": {"engine/runtime/trackers/tensorboard_tracker.py"},
+    "mlflow": {"engine/runtime/trackers/mlflow_tracker.py"},
 }
 """The modules that may import a library whose interface changes often or that takes long to load."""
 HEAVY = {"torch", "ray", "vllm", "faiss", "sentence_transformers", "transformers", "datasets", "pandas", "wandb"}

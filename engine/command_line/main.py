@@ -184,6 +184,7 @@ def _hydra(arguments: list[str]) -> int:
             point = redacted(hydra_config.job.override_dirname).replace("/", "_") or str(hydra_config.job.num)
             parent = Path(config.run_dir or Path(config.runs_dir) / "sweeps" / config.name)
             OmegaConf.update(config, "run_dir", str(parent / point))
+            OmegaConf.update(config, "tracking.group", config.tracking.group or parent.name)
         try:
             start(*typed(config))
         except UserError as error:  # Hydra would print a traceback
