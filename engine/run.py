@@ -46,6 +46,9 @@ from engine.storage.run_folders import (
 )
 from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store
 from engine.storage.typed import to_json_values
+from engine.watch.metrics import serving_metrics
+from engine.watch.monitor import Monitor
+from engine.watch.tracked import track_result
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -67,6 +70,8 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         naming_a_full_disk(run_dir),
         open_place(config, console or Console()) as place,
         using(place.store_dir, known),
+        Monitor(config.watch, place, chosen).watching() as monitor,
+        serving_metrics(config.watch, place),
     ):
         _warn_of_judge(config, chosen, place.console)
         _tell_of_report(config, chosen, place.console)
@@ -80,6 +85,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         for step in chosen[first:checked]:
             _make(step, store, config, place)
         _begin(config, config_text, chosen[:checked], place)
+        monitor.begin()
         generating = [step for step in chosen if step.needs_engines]
         for step in chosen[max(first, checked) :]:
             if step.resumable:  # what it commits can be looked at while it works
@@ -98,7 +104,10 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
 
 
 def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
+    is_new = not is_made(step, store)
     folder = make(step, store, place)
+    if is_new:
+        track_result(step, folder, place.tracker, config.tracking)
     if step.entry == "documents":
         check_judgements(config, folder, place.console)
     return folder

@@ -55,6 +55,7 @@ FLOORS = (
         "training",
         "eval",
     },  # none knows another
+    {"watch"},
     {"pipeline"},
     {"run"},
     {"command_line"},

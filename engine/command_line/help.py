@@ -32,6 +32,9 @@ examples
   synthmill experiment=adapt collection=DIR publish=hub:OWNER/NAME    ... and upload the model when it is done
   synthmill experiment=demo --cfg job                    print the composed config
 
+commands on a run
+  synthmill status RUN [--follow]                        how far it is, from another terminal or machine
+
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
   synthmill search RUN "question"                        what the system of the run finds, and why

@@ -1,8 +1,8 @@
 """The command line: `synthmill [overrides]`, and small commands that read a finished run.
 
-Exit codes: 0 for a finished run; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because
-its time budget was used up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on. 141 where
-nobody reads the output any longer (`| head`).
+Exit codes: 0 for a finished run; 1 where `synthmill status` shows a run that is not well; 2 for a user's mistake, with
+one line on stderr; 3 for a run that ended early because its time budget was used up (`samples.max_seconds`), and 130
+for an interrupted one: both say how to go on. 141 where nobody reads the output any longer (`| head`).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from engine.runtime.own_packages import import_own_packages
 from engine.runtime.secrets import redacted
 
 USAGE = {
+    "status": "synthmill status RUN [--follow] [--json]",
     "trace": "synthmill trace RUN SAMPLE_ID",
     "search": 'synthmill search RUN "question" [where.FIELD=VALUE] [boost.FIELD=newest] [k=5]',
     "judge": "synthmill judge RUN [--queries N] [--depth K] [queries.path=LOG], or synthmill judge RUN --read FILE...",
@@ -33,7 +34,7 @@ USAGE = {
     "publish": "synthmill publish RUN hub:OWNER/NAME [publish_private=false] [publish_system=true]",
     "clean": "synthmill clean [RUNS_DIR] [--yes] [--forget RUN]...",
 }
-"""The commands on finished runs, and how each is written."""
+"""The commands on runs, finished ones but for `status`, and how each is written."""
 _TRACED = 2
 """The arguments of `trace`."""
 
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the name of the program; by default what the shell passed.
 
     Returns:
-        The exit code: 0, 2, 3 or 130, as the module says.
+        The exit code: 0, 1, 2, 3 or 130, as the module says.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     quiet()

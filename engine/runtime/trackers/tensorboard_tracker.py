@@ -25,7 +25,9 @@ class TensorBoardTracker(LazyTracker):
     def _open(self) -> None:
         from tensorboardX import SummaryWriter
 
-        self._writer = SummaryWriter(str(self.folder / _FOLDER))
+        folder = self.folder / _FOLDER
+        number = len(list(folder.glob("*"))) + 1  # files are named by the second, which two starts may share
+        self._writer = SummaryWriter(str(folder), filename_suffix=f".{number}")
         about = {"run": self.name, "project": self.config.project, "group": self.config.group}
         self._writer.add_text("run/about", as_code(about))
         self._writer.add_text("run/config", as_code(self.run_config))

@@ -20,8 +20,9 @@ from engine.runtime.tracking import Finished, Mode
 _CURVES = ("samples", "model")
 """The nouns with points over `noun/step`."""
 _STEPS_OF_A_START = 1_000_000
-_DATA_VARIABLE = "WANDB_DATA_DIR"
-"""Where W&B copies tables to that are to be sent; its own choice is in the home folder."""
+_FOLDERS = {name: os.environ.get(name, "") for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")}
+"""Where W&B copies tables to that are to be sent, and keeps a log of its own, as the user has set it: it would choose
+the home folder."""
 
 
 class WandbTracker(LazyTracker):
@@ -32,7 +33,8 @@ class WandbTracker(LazyTracker):
     def _open(self) -> None:
         import wandb
 
-        os.environ.setdefault(_DATA_VARIABLE, str(self.folder / "data"))
+        for variable, chosen in _FOLDERS.items():
+            os.environ[variable] = chosen or str(self.folder / "data")
         run_id = self.kept_id("wandb_id", lambda: secrets.token_hex(4))
         earlier = len(list((self.folder / "wandb").glob(f"*run-*-{run_id}")))
         self._steps = itertools.count(earlier * _STEPS_OF_A_START)

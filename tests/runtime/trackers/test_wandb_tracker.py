@@ -27,6 +27,7 @@ from pathlib import Path
 from engine.runtime.cluster import quiet
 quiet()
 from engine.storage.run_folders import begin_run, is_run
+from engine.runtime.trackers.make import make_tracker
 from engine.runtime.tracking import Finished, TrackingConfig
 run, start = Path(sys.argv[1]), int(sys.argv[2])
 arguments = {"hf_token": "planted-by-name", "url": "http://me:planted-in-a-url@host"}
@@ -144,11 +145,13 @@ def test_curves_go_on_and_no_step_comes_twice(offline_run: Path) -> None:
 
 def test_texts_are_tables(offline_run: Path) -> None:
     [history] = [
-        values for record in records_of(offline_run)[0] if "samples/table" in (values := values_of(record.history.item))
+        values
+        for record in records_of(offline_run)[0]
+        if "samples/table/_type" in (values := values_of(record.history.item))
     ]
-    assert history["samples/table"]["_type"] == "table-file"
+    assert history["samples/table/_type"] == "table-file"
     [first, _] = sorted(offline_run.glob("tracking/wandb/offline-run-*/files"))
-    table = json.loads((first / history["samples/table"]["path"]).read_text())
+    table = json.loads((first / history["samples/table/path"]).read_text())
     assert table["data"] == [[0, "a sample's text", None], [1, "more", 0.5]]
 
 
