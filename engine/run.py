@@ -39,7 +39,7 @@ from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, TEACHING, Step, is_made, make
-from engine.runtime.tracking import make_tracker
+from engine.runtime.trackers.make import make_tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
 from engine.storage.remote.address import is_url
@@ -57,6 +57,9 @@ from engine.storage.run_folders import (
 from engine.storage.sharing import Sharing
 from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store, is_being_written
 from engine.storage.typed import to_json_values
+from engine.watch.metrics import serving_metrics
+from engine.watch.monitor import Monitor
+from engine.watch.tracked import track_result
 
 _BEFORE_RESULTS = {"documents", "rows", "prompts", "samples", "examples", "teacher"}
 """What a run makes on the way: large, and read by steps alone."""
@@ -83,6 +86,8 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         open_place(config, console or Console(), shared) as place,
         using(place.store_dir, known),
         shared.holding_run(run_dir),
+        Monitor(config.watch, place, chosen).watching() as monitor,
+        serving_metrics(config.watch, place),
     ):
         shared.make_room(config.cluster.cache_bytes)
         _warn_of_judge(config, chosen, place.console)
@@ -92,34 +97,40 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         checked = _num_checking(chosen)
         first = sum(step.before_engines for step in chosen)
         for step in chosen[:first]:
-            _make(step, store, config, place)
+            _make(step, config, place, monitor)
         _start_engines_early(chosen, store, place)
         for step in chosen[first:checked]:
-            _make(step, store, config, place)
+            _make(step, config, place, monitor)
         _begin(config, config_text, chosen[:checked], place)
         shared.save_run()
+        monitor.begin()
         generating = [step for step in chosen if step.needs_engines]
         for step in chosen[max(first, checked) :]:
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
-            _link(step, _make(step, store, config, place), store, run_dir)
+            _link(step, _make(step, config, place, monitor), store, run_dir)
             shared.save_run()
             if generating and step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
         _fetch_results(chosen, store, shared)
-        if config.samples.output and config.until == "output":
-            write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
-            place.console.step("output", config.samples.output)
-        link_latest(shared.runs_dir, run_dir)
-        shared.end_run()
-        if is_url(config.runs_dir):
-            place.console.step("run", below(config.runs_dir, run_dir.relative_to(shared.runs_dir).as_posix()))
+        _finish(config, run_dir, place)
         if target:
             made = {step.entry: store.folder(step.noun, step.fingerprint) for step in chosen if not step.part_of}
             for folder in made.values():
                 shared.fetch(folder)
             publish(target, made, place.console)
     return run_dir
+
+
+def _finish(config: RunConfig, run_dir: Path, place: Place) -> None:
+    """Writes the one file that was asked for, and says everywhere that the run has finished."""
+    if config.samples.output and config.until == "output":
+        write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
+        place.console.step("output", config.samples.output)
+    link_latest(place.shared.runs_dir, run_dir)
+    place.shared.end_run()
+    if is_url(config.runs_dir):
+        place.console.step("run", below(config.runs_dir, run_dir.relative_to(place.shared.runs_dir).as_posix()))
 
 
 def _fetch_results(chosen: list[Step], store: Store, shared: Sharing) -> None:
@@ -129,8 +140,13 @@ def _fetch_results(chosen: list[Step], store: Store, shared: Sharing) -> None:
             shared.fetch(store.folder(step.noun, step.fingerprint))
 
 
-def _make(step: Step, store: Store, config: RunConfig, place: Place) -> Path:
+def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor) -> Path:
+    store = Store(place.store_dir)
+    is_new = not is_made(step, store, place)
     folder = make(step, store, place)
+    monitor.has_made(step)
+    if is_new:
+        track_result(step, folder, place.tracker, config.tracking)
     if step.entry == "documents" and config.collection:
         place.shared.fetch(folder)
         check_judgements(config, folder, place.console)

@@ -15,21 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.examples.config import ExamplesConfig
-from engine.filters.chain import FiltersConfig
-from engine.judge.config import InformationConfig, JudgeConfig
-from engine.pipeline.config import RunConfig
 from engine.pipeline.steps import steps
-from engine.prompts.config import PromptsConfig
-from engine.samples.config import SamplesConfig
-from engine.task.config import AttributeConfig, TaskConfig
-from eval.chunk_sizes.config import ChunkSizesConfig
-from eval.config import ReportConfig
-from eval.learning_curve.config import LearningCurveConfig
-from eval.stages.config import SetConfig, StageConfig, StagesConfig
+from tests.support.kinds_of_runs import JUDGED, SWEEPS, about_rows
 from tests.support.paths import ROOT
-from training.config import Family, ModelConfig
-from training.teachers.config import TeacherConfig
 
 PACKAGES = ("engine", "training", "eval")
 MODULES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
@@ -60,6 +48,7 @@ FLOORS = (
         "training",
         "eval",
     },  # none knows another
+    {"watch"},
     {"pipeline"},
     {"run"},
     {"sweeps"},
@@ -67,31 +56,6 @@ FLOORS = (
     {"__main__"},
 )
 """The rooms from the ground up. An import goes to a room on a lower floor, or stays in its room."""
-
-JUDGED = RunConfig(
-    collection="x",
-    judge=JudgeConfig(information=InformationConfig("{{ passage.text }}", "Question:")),
-    examples=ExamplesConfig(filters=FiltersConfig(min_information=0.5)),
-    model=ModelConfig(seed=0, teacher=TeacherConfig("likelihood", better_positive=True)),
-    report=ReportConfig(benchmark="", expand="rewrites", rerank_by="likelihood"),
-)
-"""A run with a judge, a teacher and a report that asks models, so with every step that there is."""
-
-LABELLED = TaskConfig(attributes={"tone": AttributeConfig(values=["glad", "sad"])})
-"""A task whose texts can be labelled."""
-
-SWEEPS = (
-    RunConfig(collection="x", chunk_sizes=ChunkSizesConfig([64])),
-    RunConfig(collection="x", learning_curve=LearningCurveConfig([0.5]), model=ModelConfig(seed=0)),
-    RunConfig(collection="x", examples=ExamplesConfig(path="x", seed=0)),
-    RunConfig(
-        examples=ExamplesConfig(seed=0),
-        model=ModelConfig(seed=0),
-        stages=StagesConfig({"pairs": SetConfig("x", limit=1)}, {"ranking": StageConfig("pairs")}),
-    ),
-    RunConfig(task=LABELLED, collection="x", model=ModelConfig(family=Family.classifier, label="tone", seed=0)),
-)
-"""The runs with steps that no other has."""
 
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
@@ -104,7 +68,9 @@ HOMES = {
         "engine/search/dense.py",
         "engine/search/approximate.py",
     },  # steps that search exactly reach no other index
-    "wandb": {"engine/runtime/tracking.py"},
+    "wandb": {"engine/runtime/trackers/wandb_tracker.py"},
+    "tensorboardX": {"engine/runtime/trackers/tensorboard_tracker.py"},
+    "mlflow": {"engine/runtime/trackers/mlflow_tracker.py"},
 }
 """The modules that may import a library whose interface changes often or that takes long to load."""
 HEAVY = {"torch", "ray", "vllm", "faiss", "sentence_transformers", "transformers", "datasets", "pandas", "wandb"}
@@ -268,10 +234,9 @@ def test_ray_is_started_in_one_place() -> None:
 
 def test_a_step_is_the_one_public_function_of_its_rooms_step_file(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text('{"prompt": "x"}')
-    about_rows = PromptsConfig(path=str(tmp_path / "x.jsonl"))
     every = [
         *steps(JUDGED),
-        *steps(RunConfig(task=TaskConfig(), prompts=about_rows, samples=SamplesConfig())),
+        *steps(about_rows(tmp_path / "x.jsonl")),
         *(step for config in SWEEPS for step in steps(config)),
     ]
     assert {step.function.__module__ for step in every} == {

@@ -41,6 +41,9 @@ on a cluster (docs/cluster.md)
                                                          checks the run, and prints the job, manifest or script for it
   ... launch.output=FILE  or  launch.submit=true         ... writes it, or submits it
 
+commands on a run
+  synthmill status RUN [--follow]                        how far it is, from another terminal or machine
+
 commands on a finished run
   synthmill trace RUN SAMPLE_ID                          one sample from document to verdict
   synthmill search RUN "question"                        what the system of the run finds, and why

@@ -1,8 +1,9 @@
 """The command line: `synthmill [overrides]`, and small commands that read a finished run.
 
-Exit codes: 0 for a finished run; 1 for a sweep of which points failed; 2 for a user's mistake, with one line on stderr;
-3 for a run that ended early because its time budget was used up (`samples.max_seconds`), and 130 for an interrupted
-one: both say how to go on. 141 where nobody reads the output any longer (`| head`).
+Exit codes: 0 for a finished run; 1 for a sweep of which points failed, and where `synthmill status` shows a run that is
+not well; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because its time budget was used
+up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on. 141 where nobody reads the output any
+longer (`| head`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import signal
 import stat
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
 
@@ -27,6 +27,7 @@ from engine.runtime.secrets import redacted
 from engine.sweeps.lifeline import end_with_parent
 
 USAGE = {
+    "status": "synthmill status RUN [--follow] [--json]",
     "trace": "synthmill trace RUN SAMPLE_ID",
     "search": 'synthmill search RUN "question" [where.FIELD=VALUE] [boost.FIELD=newest] [k=5]',
     "judge": "synthmill judge RUN [--queries N] [--depth K] [queries.path=LOG], or synthmill judge RUN --read FILE...",
@@ -34,7 +35,7 @@ USAGE = {
     "publish": "synthmill publish RUN hub:OWNER/NAME [publish_private=false] [publish_system=true]",
     "clean": "synthmill clean [RUNS_DIR] [--yes] [--forget RUN]...",
 }
-"""The commands on finished runs, and how each is written."""
+"""The commands on runs, finished ones but for `status`, and how each is written."""
 _TRACED = 2
 """The arguments of `trace`."""
 
@@ -168,16 +169,45 @@ def _read_runs(command: str, arguments: list[str]) -> int:
         from engine.storage.remote.opening import fetch_run
 
         arguments = [fetch_run(argument) for argument in arguments]
-    if command != "trace":
-        module = import_module(f"engine.command_line.{command}")  # what the others need is not loaded in vain
-        code: int = getattr(module, command)(module.read_options(arguments, USAGE[command]))
-        return code
-    from engine.command_line import commands
+    return _run_command(command, arguments, USAGE[command])
 
-    if len(arguments) != _TRACED:
-        what = f"{len(arguments)} arguments, {_TRACED} wanted"
-        raise UserError(what, where=command, remedy=f"write: {USAGE[command]}")
-    return commands.trace(*arguments)
+
+def _run_command(command: str, arguments: list[str], usage: str) -> int:
+    """Runs a command; what the others need is not loaded in vain."""
+    match command:
+        case "status":
+            from engine.command_line import status
+
+            code = status.status(status.read_options(arguments, usage))
+        case "search":
+            from engine.command_line import search
+
+            code = search.search(search.read_options(arguments, usage))
+        case "judge":
+            from engine.command_line import judge
+
+            code = judge.judge(judge.read_options(arguments, usage))
+        case "compare":
+            from engine.command_line import compare
+
+            code = compare.compare(compare.read_options(arguments, usage))
+        case "publish":
+            from engine.command_line import publish
+
+            code = publish.publish(publish.read_options(arguments, usage))
+        case "clean":
+            from engine.command_line import clean
+
+            code = clean.clean(clean.read_options(arguments, usage))
+        case _:
+            from engine.command_line import commands
+
+            if len(arguments) != _TRACED:
+                raise UserError(
+                    f"{len(arguments)} arguments, {_TRACED} wanted", where=command, remedy=f"write: {usage}"
+                )
+            code = commands.trace(*arguments)
+    return code
 
 
 def _hydra(arguments: list[str]) -> int:
@@ -206,6 +236,7 @@ def _hydra(arguments: list[str]) -> int:
             mask_file(Path(hydra_config.sweep.dir) / "multirun.yaml")
             names = hydra_config.job.override_dirname or str(hydra_config.job.num)
             OmegaConf.update(config, "run_dir", grid_folder(config.run_dir, config.runs_dir, config.name, names))
+            OmegaConf.update(config, "tracking.group", config.tracking.group or Path(config.run_dir).parent.name)
         try:
             start(*typed(config))
         except UserError as error:  # Hydra would print a traceback

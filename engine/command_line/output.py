@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,14 @@ def plain_output() -> Iterator[None]:
         output.flush()
     finally:
         sys.stdout = before
+        _leave_to_no_logger(output)
+
+
+def _leave_to_no_logger(output: StandardOutput) -> None:
+    """Takes a stream from the root logger, where Hydra puts the one that it found: records come after it is closed."""
+    for handler in logging.getLogger().handlers[:]:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is output:
+            logging.getLogger().removeHandler(handler)
 
 
 def _in_plain_characters(error: UnicodeError) -> tuple[str, int]:

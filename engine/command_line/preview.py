@@ -68,8 +68,8 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
     with open_place(config, console or Console(), shared) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
         made = {step.entry: make(step, store, place) for step in steps}
-        for folder in made.values():
-            shared.fetch(folder)
+        for made_folder in made.values():
+            shared.fetch(made_folder)
         if "documents" in made:
             check_judgements(config, made["documents"], place.console)
         folder = PromptsFolder(made["prompts"])

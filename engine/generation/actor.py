@@ -114,6 +114,12 @@ class EngineActor:
         """Tells how the engine is; it answers also while a step takes long."""
         return Report(self._loop.totals(), self._loop.passes, self._loop.has_stepped)
 
+    def metrics(self) -> str:
+        """Returns what libraries in the engine's process count, as text for Prometheus; vLLM's names begin `vllm:`."""
+        from prometheus_client import generate_latest
+
+        return generate_latest().decode()
+
     def rest(self, rest: Rest) -> None:
         """Puts the generator to sleep between two jobs, or wakes it."""
         self._loop.hand_in(rest).done.wait()

@@ -84,6 +84,11 @@ class EnginePool:
         return self._group.engines
 
     @property
+    def num_wanted(self) -> int:
+        """Returns the number of engines that there should be."""
+        return self._group.size
+
+    @property
     def next_index(self) -> int:
         """Returns the number of the engine that is started next; no number from there on was given before."""
         return self._group.next_index

@@ -116,6 +116,11 @@ class MixedPool:
         self._pool.stop()
 
     @property
+    def at_work(self) -> EnginePool:
+        """Returns the pool of the generator whose turn it is."""
+        return self._pool
+
+    @property
     def holds_gpu(self) -> bool:
         """Tells whether engines hold memory of GPUs."""
         return self._pool.holds_gpu
@@ -200,6 +205,10 @@ class EnginePools:
         elif holding:
             place.console.step("samples", "the engines sleep while the GPU encodes")
         return True
+
+    def loaded_pools(self) -> list[EnginePool]:
+        """Returns the pools whose engines are there now, loaded or loading; it may be called from any thread."""
+        return [pool.at_work if isinstance(pool, MixedPool) else pool for pool in list(self._pools.values())]
 
     def stop(self) -> None:
         """Ends every engine of the run."""

@@ -33,6 +33,7 @@ from engine.storage.store import (
     TAUGHT_NOUNS,
 )
 from engine.task.config import TaskConfig
+from engine.watch.config import WatchConfig
 from eval.chunk_sizes.config import ChunkSizesConfig
 from eval.config import ReportConfig
 from eval.learning_curve.config import LearningCurveConfig
@@ -100,6 +101,7 @@ class RunConfig:
     cluster: ClusterConfig = field(default_factory=ClusterConfig)
     launch: LaunchConfig = field(default_factory=LaunchConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    watch: WatchConfig = field(default_factory=WatchConfig)
 
     def __post_init__(self) -> None:
         """Refuses a negative number of previewed prompts, unknown languages, and seeds that not every library takes."""

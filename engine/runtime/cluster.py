@@ -80,6 +80,10 @@ class ClusterConfig:
     """The cores of a Ray that the run starts; 0 takes those that this process may run on."""
     object_store_bytes: int = placement(512 * 2**20)
     """The shared memory of a Ray that the run starts."""
+    dashboard: bool = placement(False)
+    """Whether a Ray that the run starts has its dashboard; one that is joined has what it was started with."""
+    dashboard_host: str = placement("127.0.0.1")
+    """The address that the dashboard listens at. It asks for no password, and whoever reaches it can run code here."""
     min_free_disk_bytes: int = placement(2 * 10**9)
     """A step is refused where the disk of the store has less free space than this."""
     cache_bytes: int = placement(100 * 10**9)
@@ -169,17 +173,20 @@ def is_started() -> bool:
     return ray is not None and bool(ray.is_initialized())
 
 
-def start_ray(config: ClusterConfig, logs: Path) -> None:
+def start_ray(config: ClusterConfig, logs: Path) -> str:
     """Starts or joins Ray, once per process; later calls return at once.
 
     Ray's own logs are linked as `logs/ray`.
+
+    Returns:
+        The address of the dashboard of a Ray that was started, as `HOST:PORT`; empty where there is none.
 
     Raises:
         UserError: no cluster answers at the address, Ray does not start in time, or its sockets would have paths that
             are too long.
     """
     if is_started():
-        return
+        return ""
     import ray
 
     runtime_env = worker_environment()
@@ -187,17 +194,18 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
         with _naming_no_cluster(config.address):
             _knock(config.address)
             ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
-        return
+        return ""
     _give_token()
     on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: tasks of Ray Data must not wait for a busy engine (on a Ray that is joined an engine
     # leaves them a quarter of a CPU, see capacity.py).
-    with _hang_ups_blocked(), _naming_a_slow_start(), only_needed_processes():
-        ray.init(
+    with _hang_ups_blocked(), _naming_a_slow_start(), only_needed_processes(dashboard=config.dashboard):
+        context = ray.init(
             address="local",
             num_cpus=config.cpus_here() + 4,
             object_store_memory=config.object_store_bytes,
-            include_dashboard=False,
+            include_dashboard=config.dashboard,
+            dashboard_host=config.dashboard_host,
             log_to_driver=False,
             logging_level="ERROR",
             runtime_env=runtime_env,
@@ -209,6 +217,8 @@ def start_ray(config: ClusterConfig, logs: Path) -> None:
     link = logs / "ray"
     link.unlink(missing_ok=True)
     link.symlink_to(session / "logs")
+    dashboard: str = context.address_info["webui_url"] or "" if config.dashboard else ""
+    return dashboard
 
 
 @contextlib.contextmanager

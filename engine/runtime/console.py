@@ -18,6 +18,7 @@ from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
 from rich.text import Text
 
+from engine.runtime.activity import Activity, Count
 from engine.text.durations import format_seconds
 
 
@@ -27,13 +28,17 @@ class Console:
     def __init__(self, rich: RichConsole | None = None, quiet_seconds: float = 15.0) -> None:
         self.rich = rich or RichConsole(highlight=False)
         self.quiet_seconds = quiet_seconds
+        self.activity = Activity()
+        """What the run is doing, for those who watch it from elsewhere."""
 
     def step(self, noun: str, text: str) -> None:
         """Prints a line that belongs to a step."""
+        self.activity.line = f"{noun}: {text}"
         self.rich.print(Text.assemble((f"{noun:<10}", "bold"), " ", text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints a warning: something that the user should know and that stops nothing."""
+        self.activity.line = f"warning: {text}"
         self.rich.print(Text.assemble(("warning", "yellow"), "    ", text), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
@@ -53,12 +58,17 @@ class Console:
     def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
         """Shows the progress of one phase of a step; `unit` is the plural of what is counted."""
         bar = Progress(self, noun, total, unit)
-        with bar.running():
+        with self.activity.counting(bar), bar.running():
             yield bar
 
     @contextlib.contextmanager
     def waiting(self, noun: str, text: str) -> Iterator[None]:
         """Shows how long something takes in which nothing can be counted, such as the start of an engine."""
+        with self.activity.waiting(noun, text), self._clock(noun, text):
+            yield
+
+    @contextlib.contextmanager
+    def _clock(self, noun: str, text: str) -> Iterator[None]:
         if self.rich.is_terminal:
             columns = (TextColumn("[bold]{task.description:<10}"), TextColumn("{task.fields[text]},", markup=False))
             with RichProgress(*columns, _TimeColumn(), console=self.rich, transient=True) as live:
@@ -144,6 +154,11 @@ class Progress:
     def rate(self) -> float:
         """Returns how much was counted per second since the start, without the work of earlier attempts."""
         return (self._done - self._carried) / max(time.monotonic() - self._started, 1e-9)
+
+    def count(self) -> Count:
+        """Tells how far it is, for those who watch the run."""
+        seconds = time.monotonic() - self._started
+        return Count(self._noun, self._unit, self._done, self._total, self.rate(), seconds)
 
     def _line(self) -> str:
         rate = self.rate()

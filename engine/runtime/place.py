@@ -83,7 +83,8 @@ class Place:
         address = self.cluster.address
         if not is_started():
             self.console.step("ray", "starting" if address == "local" else f"joining {address}")
-        start_ray(self.cluster, self.logs())
+        if dashboard := start_ray(self.cluster, self.logs()):
+            self.console.step("ray", f"dashboard at http://{dashboard}")
 
     def capacity(self) -> Capacity:
         """Reads what the nodes of the cluster hold."""

@@ -6,6 +6,7 @@ In: a Step. Out: its finished folder in the store, made now or found. The functi
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from engine.runtime.place import Place
 from engine.runtime.secrets import masked
 from engine.storage.digests import digest
 from engine.storage.files import naming_a_full_disk, require_space
+from engine.storage.in_use import other_drivers
 from engine.storage.store import StepRecord, Store, finish, is_done, read_record
 from engine.storage.typed import to_json_values
 from engine.text.durations import format_seconds
@@ -116,14 +118,20 @@ def make(step: Step, store: Store, place: Place) -> Path:
     for source in inputs.values():
         shared.fetch(source)
 
-    def say_so() -> None:
-        _say(step, place, "another run is making the same; waiting for it")
+    with place.console.activity.making(step.entry), contextlib.ExitStack() as waiting:
 
-    with store.producing(folder, keep=step.resumable, on_wait=say_so), shared.producing(folder, say_so):
-        if is_done(folder):
-            _say(step, place, f"made by another run: {describe(read_record(folder))}")
-        else:
-            _run(step, inputs, folder, place)
+        def say_so() -> None:
+            who = " or ".join(other_drivers(store.root, step.fingerprint)) or "another run"
+            text = f"{who} is making the same"
+            _say(step, place, f"{text}; waiting for it")
+            waiting.enter_context(place.console.activity.waiting(step.noun, text))
+
+        with store.producing(folder, keep=step.resumable, on_wait=say_so), shared.producing(folder, say_so):
+            waiting.close()
+            if is_done(folder):
+                _say(step, place, f"made by another run: {describe(read_record(folder))}")
+            else:
+                _run(step, inputs, folder, place)
     return folder
 
 
@@ -134,7 +142,8 @@ def _run(step: Step, inputs: Mapping[str, Path], folder: Path, place: Place) -> 
         values = to_json_values(_call(step, inputs, folder, place))
         record = _record(step, values, time.monotonic() - started, place)
         finish(folder, record)
-    place.tracker.summary(step.entry, {**values, "seconds": record.seconds})
+    lineage = {"fingerprint": record.fingerprint, "inputs": dict(record.inputs)}
+    place.tracker.summary(step.entry, {**values, "seconds": record.seconds, **lineage})
     _say(step, place, f"{describe(record)} in {format_seconds(time.monotonic() - started)}")
 
 

@@ -1,20 +1,20 @@
-"""One Weights & Biases run with a section per noun, or nothing at all behind the same methods.
+"""What a run tells a tracker: points of curves, final figures, tables of texts, finished folders; one protocol for all.
 
-It is offline by default: the run is a folder, nothing asks for a login, and nothing leaves the machine.
+In: calls of steps, and of whoever watches them. Out: nothing here: each tracker has a file in engine/runtime/trackers/,
+and `make_tracker` there chooses one. By default that is an offline run of Weights & Biases: a folder; nothing asks for
+a login, and nothing leaves the machine.
 """
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import UserError
+from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
-from engine.runtime.secrets import masked
-from engine.storage.typed import flatten
 
 _NOT_IN_PROJECT = "/\\#?%:"
 """Characters that W&B allows in no project's name."""
@@ -22,11 +22,17 @@ _LONGEST_PROJECT = 128
 
 
 class Mode(Enum):
-    """Where metrics go."""
+    """Where figures go."""
 
     off = "off"
     offline = "offline"
+    """A run of Weights & Biases as a folder, for `wandb sync`."""
     online = "online"
+    """The same, sent at once."""
+    tensorboard = "tensorboard"
+    """Event files of TensorBoard."""
+    mlflow = "mlflow"
+    """A run of MLflow."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +42,17 @@ class TrackingConfig:
     mode: Mode = placement(Mode.offline)
     project: str = placement("synthmill")
     run_name: str = placement("")
-    """The name of the run in W&B; empty stands for that of the run folder."""
+    """The name of the run in the tracker; empty stands for that of the run folder."""
     group: str = placement("")
-    """The group of the run in W&B; empty for none. Points of a sweep have its name."""
+    """What runs belong together, such as the points of a sweep; a sweep by `-m` names its own."""
+    table_rows: int = placement(200)
+    """Rows of each table of texts (samples, kept and rejected examples); 0: no texts are tracked."""
+    artifacts: bool = placement(True)
+    """Whether report and model are tracked as files; their fingerprints are in any case."""
     figures: str = placement("")
     """A file to which every point of a curve is appended as a line of JSON, whatever `mode` says; empty for none."""
+    uri: str = placement("")
+    """The server or folder of MLflow; empty stands for a folder in the run folder."""
 
     def __post_init__(self) -> None:
         """Refuses a project's name that W&B refuses, which it does when the first figure is tracked."""
@@ -51,6 +63,29 @@ class TrackingConfig:
         if not 0 < len(name) <= _LONGEST_PROJECT:
             remedy = f"give it 1 to {_LONGEST_PROJECT} characters"
             raise UserError(f"the project's name has {len(name)} characters", where=where, remedy=remedy)
+        check_setting(self.table_rows >= 0, "tracking.table_rows", self.table_rows, "0 or more", fault="is too small")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished folder of the store."""
+
+    entry: str
+    """What it is of its run, such as `model`."""
+    folder: Path
+    fingerprint: str
+    inputs: Mapping[str, str]
+    """The fingerprints of what it was made from, by noun."""
+
+    @property
+    def name(self) -> str:
+        """Returns a name that no other content has: runs that share a folder share its name."""
+        return f"{self.entry.replace('/', '-')}-{self.fingerprint}"
+
+    def files(self) -> dict[str, Path]:
+        """Returns its files, by their paths in the folder."""
+        files = sorted(file for file in self.folder.rglob("*") if file.is_file() and not file.is_symlink())
+        return {file.relative_to(self.folder).as_posix(): file for file in files}
 
 
 class Tracker(Protocol):
@@ -64,6 +99,12 @@ class Tracker(Protocol):
 
     def summary(self, noun: str, values: dict[str, Any]) -> None:
         """Tracks the final figures of a step; names in nested mappings are joined by dots."""
+
+    def table(self, noun: str, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Tracks rows of texts and figures for people to read, as `noun/name`."""
+
+    def artifact(self, finished: Finished) -> None:
+        """Tracks a finished folder: its files, and what it was made from."""
 
     def finish(self) -> None:
         """Closes the run."""
@@ -81,113 +122,11 @@ class NoTracker:
     def summary(self, noun: str, values: dict[str, Any]) -> None:
         """Drops the figures."""
 
+    def table(self, noun: str, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Drops the table."""
+
+    def artifact(self, finished: Finished) -> None:
+        """Drops the folder."""
+
     def finish(self) -> None:
         """Does nothing."""
-
-
-class FiguresTracker:
-    """Another tracker, with every point of a curve in a file as well, for whoever follows a run from outside."""
-
-    def __init__(self, file: Path, other: Tracker) -> None:
-        self._file, self._other = file, other
-
-    def begin(self) -> None:
-        """Tells the other tracker."""
-        self._other.begin()
-
-    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
-        """Appends the point as one line, which a reader may see without its line feed for a moment."""
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"noun": noun, "step": step, **metrics}) + "\n")
-        self._other.log(noun, metrics, step)
-
-    def summary(self, noun: str, values: dict[str, Any]) -> None:
-        """Tells the other tracker."""
-        self._other.summary(noun, values)
-
-    def finish(self) -> None:
-        """Tells the other tracker."""
-        self._other.finish()
-
-
-class WandbTracker:
-    """A W&B run, started at the first thing tracked, so that a run that skips every step starts none.
-
-    It lives in the run folder, which is this run's once `begin` was called; figures of the steps before that wait in
-    memory, so that a run that is refused leaves the folder as it was. Secrets of the config are masked, and what W&B
-    would note of the machine, the command and the git remote by itself is left out: a command may hold a token.
-    """
-
-    def __init__(self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> None:
-        self._config, self._run_dir, self._run_config = config, run_dir, run_config
-        self._run: Any = None
-        self._waiting: dict[str, Any] = {}
-        self._begun = False
-
-    def begin(self) -> None:
-        """Passes on what waited."""
-        self._begun = True
-        self._pass_on()
-
-    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
-        """Tracks one point of a curve."""
-        run = self._start()
-        run.log({f"{noun}/{name}": value for name, value in metrics.items()} | {f"{noun}/step": step})
-
-    def summary(self, noun: str, values: dict[str, Any]) -> None:
-        """Tracks the final figures of a step, which wait in memory until the run has begun."""
-        self._waiting |= {f"{noun}/{name}": value for name, value in flatten(values).items()}
-        self._pass_on()
-
-    def finish(self) -> None:
-        """Closes the run, if one was started; a second call does nothing."""
-        if self._run is not None:  # what still waits otherwise was cut off while W&B started, and would start it anew
-            self._pass_on()
-            self._run.finish()
-            self._run = None
-
-    def _pass_on(self) -> None:
-        if self._waiting and self._begun:
-            self._start().summary.update(self._waiting)
-            self._waiting = {}
-
-    def _start(self) -> Any:
-        if self._run is None:
-            import wandb
-
-            folder = self._run_dir / "tracking"
-            folder.mkdir(exist_ok=True)
-            self._run = wandb.init(
-                mode="offline" if self._config.mode is Mode.offline else "online",
-                project=self._config.project,
-                name=self._config.run_name or self._run_dir.name,
-                group=self._config.group or None,
-                dir=str(folder),
-                config=masked(self._run_config),
-                settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, x_disable_machine_info=True),
-            )
-            for noun in ("samples", "model"):
-                self._run.define_metric(f"{noun}/*", step_metric=f"{noun}/step")
-        return self._run
-
-
-def make_tracker(config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> Tracker:
-    """Makes the tracker that the config asks for.
-
-    Raises:
-        UserError: online tracking without a login; W&B would ask for one in the middle of the run.
-    """
-    if config.mode is Mode.online and not _has_login():
-        raise UserError(
-            "W&B knows no login on this machine",
-            where="tracking=online",
-            remedy="run `wandb login` or set WANDB_API_KEY, or leave tracking=offline",
-        )
-    tracker: Tracker = NoTracker() if config.mode is Mode.off else WandbTracker(config, run_dir, run_config)
-    return FiguresTracker(Path(config.figures).expanduser(), tracker) if config.figures else tracker
-
-
-def _has_login() -> bool:
-    import wandb
-
-    return bool(wandb.login(prompt=False, verify=False))

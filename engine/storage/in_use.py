@@ -33,7 +33,7 @@ def using(store: Path, fingerprints: Iterable[str]) -> Iterator[None]:
         fingerprints: of every step that the driver makes or reads.
     """
     make_folder(store / _NOTES, where=str(store))
-    note = store / _NOTES / f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}.json"
+    note = store / _NOTES / f"{_this_driver()}-{uuid.uuid4().hex[:8]}.json"
     with contextlib.ExitStack() as stack:
         with locked(store / _STARTING, wait=True):
             stack.enter_context(locked(note, wait=False))
@@ -50,6 +50,26 @@ def while_no_driver_starts(store: Path) -> Iterator[set[str]]:
     """
     with locked(store / _STARTING, wait=True):
         yield {name for note in sorted((store / _NOTES).glob("*.json")) for name in _used_by(note)}
+
+
+def other_drivers(store: Path, fingerprint: str) -> list[str]:
+    """Names the drivers, this one left out, that make or read a step's output, for a person who waits for one of them.
+
+    Returns:
+        Such as `another run (pid 4711 on node3)`; none where all others have ended.
+    """
+    with locked(store / _STARTING, wait=True):
+        notes = [note for note in sorted((store / _NOTES).glob("*.json")) if _driver(note) != _this_driver()]
+        users = [_driver(note).rpartition("-") for note in notes if fingerprint in _used_by(note)]
+    return [f"another run (pid {pid} on {host})" for host, _, pid in users]
+
+
+def _this_driver() -> str:
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def _driver(note: Path) -> str:
+    return note.name.rpartition("-")[0]
 
 
 def _used_by(note: Path) -> list[str]:

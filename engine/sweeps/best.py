@@ -40,7 +40,7 @@ def write_best(file: Path, overrides: Sequence[str], groups: Sequence[str], scor
         if key.partition(".")[0].partition("/")[0] in _NOT_THE_EXPERIMENTS:
             continue
         if key == "experiment" and str(value).endswith(_BY_PATH):
-            base = OmegaConf.load(Path(value).expanduser())
+            base = OmegaConf.load(Path(str(value)).expanduser())
         elif key not in groups:
             OmegaConf.update(keys, key, value, force_add=True)
         elif str(value).endswith(_BY_PATH):

@@ -117,7 +117,11 @@ def test_every_choice_composes(group: str, choice: str) -> None:
         ("seed=null", "field 'seed' is not Optional", "--cfg job"),
         ("samples=smolm2", "there is no samples called 'smolm2'", "did you mean 'smollm2'? valid are: fake, "),
         ("experiment=dem", "there is no experiment called 'dem'", "did you mean 'demo'?"),
-        ("tracking=nowhere", "there is no tracking called 'nowhere'", "valid are: off, offline, online"),
+        (
+            "tracking=nowhere",
+            "there is no tracking called 'nowhere'",
+            "valid are: mlflow, off, offline, online, tensorboard",
+        ),
         ("model.learning_rate=1e-5,3e-5", "is several values", "synthmill -m"),
     ],
 )

@@ -132,7 +132,7 @@ def test_the_first_point_of_a_sweep() -> None:
     [
         ("a b", "no override"),
         ("seed=glob(*)", "-m seed=VALUE,VALUE"),
-        ("tracking=glob([o*])", "-m tracking=off,offline,online"),
+        ("tracking=glob([o*])", "-m tracking=mlflow,off,offline,online,tensorboard"),
         ("seed=interval(1,2)", "interval"),
         ("seed=tag(a,interval(1,2))", "interval"),
         ("seed=range(1,1)", "no value"),

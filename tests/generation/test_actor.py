@@ -30,6 +30,7 @@ def test_a_loaded_engine_stops_in_good_order(tmp_path: Path, ray_session: None) 
     loaded = ray.get(actor.ready.remote())
     assert loaded.seconds >= 0
     assert loaded.cache_tokens == 0, "the fake generator has no cache"
+    assert "python_info" in ray.get(actor.metrics.remote()), "what libraries count is told as text"
     totals = ray.get(actor.stop.remote(), timeout=PATIENCE_SECONDS)
     assert totals == EngineTotals()
     ray.kill(actor)

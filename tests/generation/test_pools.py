@@ -21,6 +21,7 @@ from engine.generation.shares import writer_of
 from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
+from engine.watch.engines import engine_lives
 from tests.support.engines import Clock
 from tests.support.jobs import FAKE, job_at, units, written
 from tests.support.places import quiet_place
@@ -82,6 +83,10 @@ def test_two_generators_write_every_row_once(
     assert sum(engine.committed for engine in totals) == 300
     assert seen[-1] == 300
     assert 2 <= len(totals) <= 3, "the engine of the first generator, and one or both of the second"
+    lives, wanted = engine_lives(pools)
+    assert {life.index // ENGINE_NUMBERS_PER_GENERATOR for life in lives} == {1}, "the second is at work"
+    assert (len(lives), wanted) == (2, 2)
+    assert "working" in {life.state for life in lives} <= {"working", "ready", "loading"}
     pool.generate(*job_at(tmp_path / "again"), units(30, 15), lambda _: None)
     said = (place.logs() / "engine-0.log").read_text().splitlines()
     assert len(said) == len(set(said)) == 2, "a generator that is loaded again has another seed"

@@ -21,12 +21,14 @@ import pytrec_eval
 
 from engine.artifacts.samples import SamplesFolder
 from engine.command_line.compose import load_config
+from engine.command_line.main import main
 from engine.pipeline.config import RunConfig
 from engine.pipeline.steps import steps
 from engine.storage.store import NOUNS
 from eval.retrieval.trec import read_qrels, read_run
 from tests.support.command_line import CommandLineHere, FinishedRun
 from tests.support.paths import ROOT
+from tests.support.wandb_files import read_records
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -43,7 +45,21 @@ def test_the_run_folder_has_one_entry_per_noun(finished_run: FinishedRun) -> Non
     latest = finished_run.synthmill.folder / "runs" / "latest"
     assert latest.resolve() == finished_run.folder.resolve()
     assert list((finished_run.folder / "logs").glob("engine-*.log")), "logs of engines are in the run folder"
-    assert list((finished_run.folder / "tracking").rglob("offline-run-*")), "W&B wrote an offline run"
+    [tracked] = (finished_run.folder / "tracking").glob("wandb/offline-run-*/run-*.wandb")
+    written = read_records(tracked)
+    assert {record.artifact.type for record in written if record.HasField("artifact")} >= {"model", "report"}
+    tracked_names = {item.nested_key[0] for record in written for item in record.history.item}
+    assert {"samples/table", "examples/kept", "examples/rejected", "model/loss"} <= tracked_names
+
+
+def test_a_finished_run_says_so(finished_run: FinishedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(finished_run.folder)]) == 0
+    out = capsys.readouterr().out
+    assert "finished after" in out
+    assert "made       documents, prompts, samples, examples, model, report, system" in out
+    assert "200 generated" in out
+    assert re.search(r"kept       \d+% \(\d+ of 200\)", out)
+    assert "core-hours of engines" in out
 
 
 def test_every_sample_is_accounted_for(finished_run: FinishedRun) -> None:
@@ -244,6 +260,8 @@ AFTER_SAMPLES = {"examples", "model", "report", "system"}
         ("engine/runtime/cluster.py", set()),
         ("engine/runtime/capacity.py", set()),
         ("engine/runtime/tracking.py", set()),
+        ("engine/runtime/activity.py", set()),
+        ("engine/watch/monitor.py", set()),
         ("eval/significance.py", {"report", "system"}),
         ("engine/handover/parts.py", {"system"}),
         ("training/losses/ranking.py", {"model", "report", "system"}),

@@ -1,11 +1,13 @@
 """A Ray of our own runs what is needed and no more, and what workers print and raise is not lost with the rest."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.runtime.cluster import ClusterConfig
 from engine.runtime.ray_processes import only_needed_processes
 
 
@@ -47,6 +49,19 @@ def test_ray_is_as_it_was_afterwards() -> None:
         assert parameter.RayParams().no_monitor
         assert utils.get_dashboard_dependency_error() is None
     assert (parameter.RayParams, services.start_api_server, utils.get_dashboard_dependency_error) == before
+
+
+def test_the_dashboard_is_started_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ray._private import parameter, services
+
+    monkeypatch.delenv("REPORTER_UPDATE_INTERVAL_MS", raising=False)
+    before = services.start_api_server
+    with only_needed_processes(dashboard=True):
+        assert services.start_api_server is before
+        assert parameter.RayParams().no_monitor
+        assert "REPORTER_UPDATE_INTERVAL_MS" not in os.environ, "it shows how busy processes are"
+    assert ClusterConfig().dashboard_host == "127.0.0.1"
+    assert not ClusterConfig().dashboard
 
 
 def test_the_libraries_of_the_dashboard_are_there() -> None:

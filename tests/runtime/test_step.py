@@ -142,7 +142,9 @@ def test_writes_down_what_made_it(place: Place, store: Store) -> None:
         record={"words": 1, "characters": 1, "nested": {"a": 1}},
     )
     assert isinstance(place.tracker, Notebook)
-    assert place.tracker.summaries["prompts"].keys() == {"words", "characters", "nested", "seconds"}
+    assert place.tracker.summaries["prompts"].keys() == {
+        *("words", "characters", "nested", "seconds", "fingerprint", "inputs")
+    }
 
 
 def test_a_changed_config_reruns_the_step_and_those_behind_it(place: Place, store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.storage.in_use import using, while_no_driver_starts
+from engine.storage.in_use import other_drivers, using, while_no_driver_starts
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -51,8 +52,14 @@ def test_a_killed_driver_does_not_count(tmp_path: Path) -> None:
         assert driver.stdout
         assert driver.stdout.readline() == "using\n"
         assert in_use(tmp_path) == {"abc", "def"}
+        with using(tmp_path, ["abc"]):
+            others = [f"another run (pid {driver.pid} on {socket.gethostname()})"]
+            assert other_drivers(tmp_path, "abc") == others, "who waits is not told of itself"
+        assert other_drivers(tmp_path, "none of theirs") == []
         driver.kill()
         driver.wait(PATIENCE_SECONDS)
+        assert other_drivers(tmp_path, "abc") == []
+        (tmp_path / "drivers" / "host-1-killed.json").write_text('["abc"]')
     assert len(list((tmp_path / "drivers").iterdir())) == 1
     assert in_use(tmp_path) == set()
     assert list((tmp_path / "drivers").iterdir()) == []

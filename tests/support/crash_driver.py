@@ -38,6 +38,7 @@ from engine.runtime.console import Console
 from engine.samples.config import SamplesConfig
 from engine.samples.step import generate_samples
 from engine.storage.parts_log import PartsLog
+from engine.storage.sharing import Unshared
 from engine.storage.store import StepRecord, Store, finish, is_done
 from engine.storage.typed import to_json_values
 from engine.task.sampling import Sampling
@@ -145,7 +146,7 @@ def drive(work: dict[str, Any]) -> None:
     )
     os.environ[SAMPLES_PER_SECOND] = str(work["rate"])
     pools = SimpleNamespace(start=lambda config, *_: LocalPool(config, root / "written", stop))
-    where: Any = SimpleNamespace(engines=pools, console=Console(RichConsole(file=io.StringIO())))
+    where: Any = SimpleNamespace(engines=pools, shared=Unshared(root), console=Console(RichConsole(file=io.StringIO())))
     inputs = {noun: root / noun / work["name"] for noun in ("documents", "prompts")}
     store = Store(root)
     with store.producing(store.folder("samples", work["name"]), keep=True) as folder:

@@ -97,7 +97,7 @@ def restore_run(content: Any, cache: Cache) -> Path:
     """
     for name in (content["name"], *content["links"], *content["links"].values()):
         require_inside(name, where=content["name"])
-    run_dir = cache.runs_dir / content["name"]
+    run_dir: Path = cache.runs_dir / content["name"]
     make_folder(run_dir, where=f"SYNTHMILL_CACHE={cache.path}")
     begin_run(run_dir, content["config"])
     for entry, folder in content["links"].items():

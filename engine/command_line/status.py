@@ -1,0 +1,216 @@
+"""`synthmill status RUN`: how far a run is, from another terminal or another machine, while it goes on and afterwards.
+
+In: the files of a run folder, and what was typed. Out: lines on the terminal, once or again and again, or JSON. Nothing
+of the run is changed, and its driver does not notice.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from engine.errors import UserError
+from engine.runtime.console import Console, format_rate
+from engine.storage.typed import to_json_values
+from engine.text.durations import format_seconds
+
+if TYPE_CHECKING:
+    from engine.runtime.activity import Count
+    from engine.watch.life import Life
+    from engine.watch.made import Kept, Made
+    from engine.watch.status import Status
+
+NOT_WELL = 1
+"""The exit code where a run has died, is late, stands still, or ended otherwise than finished."""
+_FOLLOW_SECONDS = 5.0
+_SECONDS_PER_HOUR = 3600.0
+_ENDINGS = {
+    "finished": "finished",
+    "out_of_time": "ended early",
+    "interrupted": "was interrupted",
+    "refused": "ended with a message",
+    "failed": "failed",
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of `status`."""
+
+    run: str
+    follow: bool = False
+    """Whether it is shown again and again until the run has ended."""
+    as_json: bool = False
+
+
+@dataclass(frozen=True)
+class View:
+    """All that is known of a run at a moment."""
+
+    run_dir: str
+    status: Status | None
+    """What its driver said last; None for a run that was made before drivers said anything."""
+    life: Life | None
+    made: Made | None
+    kept: Kept | None
+
+    @property
+    def is_well(self) -> bool:
+        """Tells whether the run goes on as it should, or has finished."""
+        if self.status is None or self.life is None:
+            return True
+        if self.status.is_over:
+            return self.status.state.value == "finished"
+        return self.life.value == "goes on" and not self.status.still
+
+
+def read_options(arguments: Sequence[str], usage: str) -> Options:
+    """Reads what follows the command.
+
+    Raises:
+        UserError: an unknown option, no run, or more than one.
+    """
+    flags = {argument for argument in arguments if argument.startswith("-")}
+    runs = [argument for argument in arguments if argument not in flags]
+    if unknown := sorted(flags - {"--follow", "--json"}):
+        raise UserError(f"there is no option {unknown[0]!r}", where="status", remedy=f"write: {usage}")
+    if len(runs) != 1:
+        raise UserError(f"{len(runs)} runs are named, and one is shown", where="status", remedy=f"write: {usage}")
+    return Options(runs[0], "--follow" in flags, "--json" in flags)
+
+
+def status(options: Options) -> int:
+    """Shows how far a run is.
+
+    Returns:
+        The exit code: 0 for a run that goes on or has finished, `NOT_WELL` otherwise.
+    """
+    console = Console()
+    while True:
+        view = look(options.run)
+        if options.as_json:
+            sys.stdout.write(json.dumps(_as_json(view), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        else:
+            if options.follow and console.rich.is_terminal:
+                console.rich.clear()
+            for noun, text in lines(view):
+                console.step(noun, text)
+        if not options.follow or view.life is None or view.life.value in ("has ended", "has died"):
+            return 0 if view.is_well else NOT_WELL
+        try:
+            time.sleep(_FOLLOW_SECONDS)
+        except KeyboardInterrupt:  # who has seen enough; the run goes on
+            return 0 if view.is_well else NOT_WELL
+        if not options.as_json and not console.rich.is_terminal:
+            console.verbatim("")
+
+
+def look(run: str) -> View:
+    """Reads all that is known of a run.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    from engine.watch.life import life_of
+    from engine.watch.made import kept_so_far, made_so_far
+    from engine.watch.status import find_status
+
+    folder, said = find_status(run)
+    life = life_of(said, lambda: find_status(run)[1]) if said else None
+    return View(str(folder), said, life, made_so_far(folder), kept_so_far(folder))
+
+
+def lines(view: View) -> list[tuple[str, str]]:
+    """Says what is known in lines, each with a word that it is about."""
+    told = [("run", f"{view.run_dir}: {_life(view)}")]
+    if view.status is not None:
+        told += _of_status(view.status, is_over=view.status.is_over)
+    if view.made is not None:
+        told.append(("samples", _made(view.made)))
+    if view.kept is not None:
+        told.append(("kept", _kept(view.kept)))
+    if view.made is not None and (cost := _cost(view.made)):
+        told.append(("cost", cost))
+    return told
+
+
+def _life(view: View) -> str:
+    said = view.status
+    if said is None or view.life is None:
+        return "no driver has written a status there"
+    driver = f"pid {said.driver.pid} on {said.driver.host}"
+    ago = format_seconds(max(0.0, time.time() - said.written))
+    lasted = format_seconds(max(0.0, said.written - said.began))
+    if said.is_over:
+        message = f": {said.message}" if said.message else ""
+        return f"{_ENDINGS[said.state.value]} after {lasted}, {ago} ago{message}"
+    if view.life.value == "has died":
+        return f"has died ({driver}) after {lasted}, about {ago} ago; the command that started it goes on from there"
+    late = f"; it has written nothing for {ago}: it is stopped, or its machine is overloaded" if _is_late(view) else ""
+    return f"goes on ({driver}), for {lasted}{late}"
+
+
+def _is_late(view: View) -> bool:
+    return view.life is not None and view.life.value == "is late"
+
+
+def _of_status(said: Status, *, is_over: bool) -> list[tuple[str, str]]:
+    """Says what the driver knows; of one that has ended, what was made."""
+    left = [entry for entry in said.steps if entry not in said.made]
+    told = [("made", ", ".join(said.made))] if said.made else []
+    if is_over:
+        return [*told, ("not made", ", ".join(left))] if left else told
+    moment = said.moment
+    if moment.step:
+        told.append(("now", f"{moment.step}, for {format_seconds(moment.step_seconds)}"))
+    told += [(count.noun, progress(count)) for count in moment.counts]
+    if said.engines_wanted:
+        told.append(("engines", _engines(said)))
+    told += [("waits", f"{wait.noun}: {wait.text}, for {format_seconds(wait.seconds)}") for wait in moment.waits]
+    told += [("still", text) for text in said.still]
+    if later := [entry for entry in left if entry.partition(" ")[0] != moment.step]:
+        told.append(("to do", ", ".join(later)))
+    return [*told, ("said", moment.line)] if moment.line else told
+
+
+def progress(count: Count) -> str:
+    """Says how far a phase is, how fast, and how long the rest takes."""
+    told = f"{count.done:,}/{count.total:,} {count.unit}"
+    if count.seconds_left is None:
+        return f"{told}, {format_seconds(count.seconds)} so far"
+    return f"{told}, {format_rate(count.per_second)}, {format_seconds(count.seconds_left)} left"
+
+
+def _engines(said: Status) -> str:
+    states = [engine.state for engine in said.engines]
+    counted = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(sorted(states)))
+    alive = sum(state in ("ready", "working") for state in states)
+    return f"{alive} of {said.engines_wanted} alive" + (f" ({counted})" if counted else "")
+
+
+def _made(made: Made) -> str:
+    failed = f", {made.failed:,} failed" if made.failed else ""
+    return f"{made.generated:,} generated{failed}, in all that engines were asked for"
+
+
+def _kept(kept: Kept) -> str:
+    share = f"{kept.kept / kept.of:.0%}" if kept.of else "none"
+    if kept.is_curated:
+        return f"{share} ({kept.kept:,} of {kept.of:,})"
+    return f"{share} so far: the row filters let pass {kept.kept:,} of the last {kept.of:,} samples"
+
+
+def _cost(made: Made) -> str:
+    amounts = {"GPU-hours": made.gpu_seconds, "core-hours": made.cpu_seconds}
+    told = [f"{seconds / _SECONDS_PER_HOUR:.2f} {unit}" for unit, seconds in amounts.items() if seconds]
+    price = "" if made.price is None else f"; {made.price:,.2f} at the prices of samples.price_per_*_hour"
+    return f"{' and '.join(told)} of engines{price}" if told else ""
+
+
+def _as_json(view: View) -> dict[str, Any]:
+    return {**to_json_values(view), "is_well": view.is_well}

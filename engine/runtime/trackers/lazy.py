@@ -1,0 +1,120 @@
+"""What all trackers have in common: nothing is written before the run has begun, and nothing where nothing is tracked.
+
+In: the calls of a tracker, from any thread. Out: the same, one at a time and in their order, for a tracker that was
+opened at the first of them. Calls from before the run has begun wait in memory, so that a run that is refused leaves
+its folder as it was.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from engine.runtime.secrets import masked
+from engine.runtime.tracking import Finished, TrackingConfig
+from engine.storage.files import write_text
+from engine.storage.typed import flatten
+
+
+class LazyTracker(ABC):
+    """A tracker that is opened when it is needed.
+
+    Args:
+        config: what is tracked, and under which names.
+        run_dir: the run folder; what the tracker keeps lies below it, in `tracking`.
+        run_config: the config of the run; its secrets are masked.
+    """
+
+    def __init__(self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> None:
+        self.config = config
+        self.name = config.run_name or run_dir.name
+        self.run_config: dict[str, Any] = masked(run_config)
+        self.folder = run_dir / "tracking"
+        self._lock = threading.RLock()
+        self._waiting: list[Callable[[], None]] = []
+        self._has_begun = self._is_open = False
+
+    def begin(self) -> None:
+        """Passes on what waited."""
+        with self._lock:
+            self._has_begun = True
+            self._pass_on()
+
+    def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        """Tracks one point of a curve."""
+        self._call(lambda: self._log({f"{noun}/{name}": value for name, value in metrics.items()}, noun, step))
+
+    def summary(self, noun: str, values: dict[str, Any]) -> None:
+        """Tracks the final figures of a step."""
+        self._call(lambda: self._summary({f"{noun}/{name}": value for name, value in flatten(values).items()}))
+
+    def table(self, noun: str, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Tracks rows of texts and figures."""
+        self._call(lambda: self._table(f"{noun}/{name}", columns, rows))
+
+    def artifact(self, finished: Finished) -> None:
+        """Tracks a finished folder."""
+        self._call(lambda: self._artifact(finished))
+
+    def finish(self) -> None:
+        """Closes the tracker, if it was opened; a second call does nothing."""
+        with self._lock:
+            if self._is_open:  # what still waits otherwise was cut off while it opened, and would open it anew
+                self._pass_on()
+                self._is_open = False
+                self._close()
+
+    def kept_id(self, file: str, make: Callable[[], str]) -> str:
+        """Returns the id by which a later start of the run continues in the tracker; it is made once for a run folder.
+
+        Args:
+            file: where it is kept, in the folder of the tracker.
+            make: makes it.
+        """
+        path = self.folder / file
+        if not path.exists():
+            write_text(path, make() + "\n")
+        return path.read_text(encoding="utf-8").strip()
+
+    def _call(self, call: Callable[[], None]) -> None:
+        with self._lock:
+            self._waiting.append(call)
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        if not self._waiting or not self._has_begun:
+            return
+        if not self._is_open:
+            self.folder.mkdir(exist_ok=True)
+            self._open()
+            self._is_open = True
+        waiting, self._waiting = self._waiting, []
+        for call in waiting:
+            call()
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Opens it, or continues what an earlier start of the run began; the folder is there."""
+
+    @abstractmethod
+    def _log(self, point: dict[str, float], noun: str, step: int) -> None:
+        """Tracks a point by the full names of its figures."""
+
+    @abstractmethod
+    def _summary(self, values: dict[str, Any]) -> None:
+        """Tracks final figures by their full names."""
+
+    @abstractmethod
+    def _table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Tracks a table by its full name."""
+
+    @abstractmethod
+    def _artifact(self, finished: Finished) -> None:
+        """Tracks a finished folder."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Closes it."""

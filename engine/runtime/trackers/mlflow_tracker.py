@@ -1,0 +1,82 @@
+"""One MLflow run for all starts of a run folder, in a folder below it or on a server (`tracking.uri`).
+
+In: the calls of a tracker. Out: figures as metrics and config as parameters, by names with the noun in front; other
+final values as tags; tables, report and model as artifacts. A later start of the run finds the id of the first in its
+folder and goes on with it. MLflow is no requirement of this project: mlflow-skinny is enough.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from engine.runtime.trackers.lazy import LazyTracker
+from engine.runtime.trackers.tensorboard_tracker import is_figure
+from engine.runtime.tracking import Finished
+from engine.storage.typed import flatten
+
+_FOLDER = "mlflow"
+_LONGEST_VALUE = 5000
+"""Characters of a parameter or tag that every version of MLflow takes."""
+
+
+class MlflowTracker(LazyTracker):
+    """A run of MLflow."""
+
+    _client: Any = None
+    _run_id = ""
+
+    def _open(self) -> None:
+        from mlflow import MlflowClient
+        from mlflow.entities import Param
+
+        self._client = MlflowClient(self.config.uri or (self.folder / _FOLDER).absolute().as_uri())
+        run_id_before = (self.folder / "mlflow_id").exists()
+        self._run_id = self.kept_id("mlflow_id", self._make_run)
+        self._client.update_run(self._run_id, status="RUNNING")
+        if not run_id_before:  # a parameter has one value for good
+            config = flatten(self.run_config)
+            params = [Param(name, _text(value)) for name, value in sorted(config.items())]
+            for first in range(0, len(params), 100):
+                self._client.log_batch(self._run_id, params=params[first : first + 100])
+
+    def _make_run(self) -> str:
+        found = self._client.get_experiment_by_name(self.config.project)
+        experiment = found.experiment_id if found else self._client.create_experiment(self.config.project)
+        tags = {"group": self.config.group} if self.config.group else {}
+        return str(self._client.create_run(experiment, run_name=self.name, tags=tags).info.run_id)
+
+    def _log(self, point: dict[str, float], noun: str, step: int) -> None:  # noqa: ARG002 (names hold the noun)
+        self._log_metrics(point, step)
+
+    def _log_metrics(self, figures: dict[str, Any], step: int) -> None:
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        metrics = [Metric(name, float(value), now, step) for name, value in figures.items()]
+        self._client.log_batch(self._run_id, metrics=metrics)
+
+    def _summary(self, values: dict[str, Any]) -> None:
+        self._log_metrics({name: value for name, value in values.items() if is_figure(value)}, 0)
+        for name, value in values.items():
+            if not is_figure(value):
+                self._client.set_tag(self._run_id, name, _text(value))
+
+    def _table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        table = {"columns": list(columns), "data": [list(row) for row in rows]}  # as MLflow's own tables are kept
+        self._client.log_text(self._run_id, json.dumps(table, ensure_ascii=False), f"{name}.json")
+
+    def _artifact(self, finished: Finished) -> None:
+        self._client.set_tag(self._run_id, f"{finished.entry}/artifact", finished.name)
+        self._client.set_tag(self._run_id, f"{finished.entry}/inputs", _text(dict(finished.inputs)))
+        self._client.log_artifacts(self._run_id, str(finished.folder), finished.entry)
+
+    def _close(self) -> None:
+        self._client.set_terminated(self._run_id)
+
+
+def _text(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text[:_LONGEST_VALUE]

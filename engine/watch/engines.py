@@ -1,0 +1,34 @@
+"""How the engines of a run are, for whoever watches it: what their driver knows, without asking them.
+
+In: the engines of the place. Out: a line for each, and how many there should be; what each reported last is half a
+second old at most. It may be read from any thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.generation.pools import EnginePools
+from engine.generation.totals import EngineTotals
+from engine.watch.status import EngineLife
+
+if TYPE_CHECKING:
+    from engine.generation.engine import Engine
+    from engine.runtime.place import Engines
+
+
+def engines_of(engines: Engines) -> list[Engine]:
+    """Returns the engines that are there now; none where the place has no real ones."""
+    pools = engines.loaded_pools() if isinstance(engines, EnginePools) else []
+    return [engine for pool in pools for engine in list(pool.engines)]
+
+
+def engine_lives(engines: Engines) -> tuple[list[EngineLife], int]:
+    """Returns how each engine is, and how many there should be."""
+    wanted = sum(pool.num_wanted for pool in engines.loaded_pools()) if isinstance(engines, EnginePools) else 0
+    return [_life(engine) for engine in engines_of(engines)], wanted
+
+
+def _life(engine: Engine) -> EngineLife:
+    totals = engine.totals or EngineTotals()
+    return EngineLife(engine.index, engine.state.value, totals.generated, totals.failed, totals.output_tokens)

@@ -1,0 +1,200 @@
+"""Watches a run from inside: a thread that writes its status every few seconds, and says where it stands still.
+
+In: what the terminal of the run knows (engine/runtime/activity.py), its engines, its tracker. Out: the status file; a
+line on the terminal when a phase stands still, and when it goes on; points of the curve of generation. The thread looks
+at what is there anyhow: steps do nothing for it, and no row is counted twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from engine.errors import StoppedEarly, UserError
+from engine.runtime.secrets import redacted
+from engine.runtime.step import Step
+from engine.storage.store import Store, is_done
+from engine.text.durations import format_seconds
+from engine.watch.engines import engine_lives
+from engine.watch.status import RunState, Status, status_file, this_driver, write_status
+from engine.watch.stillness import Still, Stillness
+
+if TYPE_CHECKING:
+    from engine.runtime.activity import Moment
+    from engine.runtime.place import Place
+    from engine.watch.config import WatchConfig
+
+GENERATION = "samples"
+"""The noun of generation, whose progress is a curve in the tracker."""
+
+
+class Monitor:
+    """Writes the status of one run.
+
+    Args:
+        config: how often, and what counts as standing still.
+        place: the place of the run.
+        steps: what the run makes, in order.
+    """
+
+    def __init__(self, config: WatchConfig, place: Place, steps: Sequence[Step]) -> None:
+        self._config, self._place, self._steps = config, place, dict(zip(_labels(steps), steps, strict=True))
+        self._store = Store(place.store_dir)
+        self._run_dir = place.run_dir.resolve()
+        self._driver, self._began = this_driver(), time.time()
+        self._beats, self._has_begun = 0, False
+        self._made = set[str]()
+        self._stillness = Stillness(config.still_factor, config.still_seconds)
+        self._still: dict[tuple[str, str], Still] = {}
+        self._tracked, self._tracks = (0, time.monotonic()), True
+        self._stop = threading.Event()
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Monitor]:
+        """Watches for as long as the block lasts, and writes down how it ended."""
+        thread = threading.Thread(target=self._watch, name="monitor", daemon=True)
+        thread.start()
+        state, message = RunState.finished, ""
+        try:
+            yield self
+        except BaseException as error:
+            state, message = _ending(error)
+            raise
+        finally:
+            self._stop.set()
+            thread.join()
+            self._end(state, message)
+
+    def begin(self) -> None:
+        """Takes note that the run folder is this run's from now on, and writes there; see `status_file`."""
+        self._has_begun = True
+
+    def has_made(self, step: Step) -> None:
+        """Takes note that the run has the result of a step, which need not be on this disk."""
+        self._made.add(step.fingerprint)
+
+    def _is_made(self, step: Step) -> bool:
+        """Tells whether a step is made as far as is known without asking a store elsewhere every few seconds."""
+        return step.fingerprint in self._made or is_done(self._store.folder(step.noun, step.fingerprint))
+
+    def _watch(self) -> None:
+        while True:
+            status = self.look()
+            with contextlib.suppress(OSError):  # a full disk ends the run elsewhere; whoever reads sees an old status
+                self._write(status)
+            self._track_safely(status)
+            if self._stop.wait(self._config.every_seconds):
+                return
+
+    def look(self) -> Status:
+        """Takes the status of this moment, and tells the terminal what stands still or goes on again."""
+        moment = self._place.console.activity.moment()
+        self._tell(self._stillness.look(moment.counts, time.monotonic()), moment)
+        engines, wanted = engine_lives(self._place.engines)
+        self._beats += 1
+        return Status(
+            driver=self._driver,
+            state=RunState.running,
+            began=self._began,
+            written=time.time(),
+            beats=self._beats,
+            every_seconds=self._config.every_seconds,
+            steps=list(self._steps),
+            made=[label for label, step in self._steps.items() if self._is_made(step)],
+            moment=replace(moment, line=_redacted_line(moment.line)),
+            engines=engines,
+            engines_wanted=wanted,
+            still=[in_words(still) for still in self._still.values()],
+        )
+
+    def _tell(self, still: Sequence[Still], moment: Moment) -> None:
+        now = {(phase.noun, phase.unit): phase for phase in still}
+        for key, phase in now.items():
+            if key not in self._still:
+                self._place.console.warn(in_words(phase))
+        for noun, unit in {(count.noun, count.unit) for count in moment.counts} & (self._still.keys() - now.keys()):
+            self._place.console.step(noun, f"{unit} go on")
+        self._still = now
+
+    def _write(self, status: Status) -> None:
+        file = status_file(self._run_dir, has_begun=self._has_begun)
+        write_status(file, status)
+        if self._has_begun:
+            status_file(self._run_dir, has_begun=False).unlink(missing_ok=True)
+
+    def _track_safely(self, status: Status) -> None:
+        """Tracks a point; a tracker that fails is told nothing more, and the run is watched on."""
+        if not self._tracks:
+            return
+        try:
+            self._track(status)
+        except Exception as error:  # whatever a library raises, it must not pass for the death of the driver
+            self._tracks = False
+            self._place.console.warn(
+                f"the curve of generation is not tracked any more: {type(error).__name__}: {error}"
+            )
+
+    def _track(self, status: Status) -> None:
+        """Tracks a point of the curve of generation, where it has moved."""
+        generation = next((count for count in status.moment.counts if count.noun == GENERATION), None)
+        if generation is None or not self._has_begun:
+            return
+        (before, since), now = self._tracked, time.monotonic()
+        self._tracked = generation.done, now
+        if before < generation.done and before:
+            working = [engine for engine in status.engines if engine.state == "working"]
+            point = {
+                "finished": float(generation.done),
+                "samples_per_second": (generation.done - before) / (now - since),
+                "engines": float(len(working)),
+                "failed": float(sum(engine.failed for engine in status.engines)),
+                "output_tokens": float(sum(engine.output_tokens for engine in status.engines)),
+            }
+            self._place.tracker.log(GENERATION, point, generation.done)
+
+    def _end(self, state: RunState, message: str) -> None:
+        """Writes the last status; one of a run that never began to change its folder leaves nothing behind."""
+        if not self._has_begun:
+            status_file(self._run_dir, has_begun=False).unlink(missing_ok=True)
+            return
+        last = replace(self.look(), state=state, message=message)
+        with contextlib.suppress(OSError):  # the error that ends the run says what is wrong with the disk
+            self._write(last)
+
+
+def in_words(still: Still) -> str:
+    """Says that a phase stands still."""
+    usual = f"; usually it counts some every {format_seconds(still.usual_seconds)}" if still.usual_seconds else ""
+    return f"{still.noun}: no {still.unit} for {format_seconds(still.seconds)}{usual}"
+
+
+def _labels(steps: Sequence[Step]) -> list[str]:
+    """Names steps by their entries in the run folder; rounds make an entry several times, and are numbered."""
+    totals, seen, labels = Counter(step.entry for step in steps), Counter[str](), list[str]()
+    for step in steps:
+        seen[step.entry] += 1
+        number = f" ({seen[step.entry]} of {totals[step.entry]})" if totals[step.entry] > 1 else ""
+        labels.append(f"{step.entry}{number}")
+    return labels
+
+
+def _redacted_line(line: str) -> str:
+    """Redacts what stands behind the first word of a line, which would pass for the name of what follows it."""
+    word, colon, text = line.partition(": ")
+    return f"{word}{colon}{redacted(text)}"
+
+
+def _ending(error: BaseException) -> tuple[RunState, str]:
+    if isinstance(error, KeyboardInterrupt):
+        return RunState.interrupted, ""
+    text = redacted(str(error))
+    if isinstance(error, StoppedEarly):
+        return RunState.out_of_time, text
+    if isinstance(error, UserError):
+        return RunState.refused, text
+    return RunState.failed, f"{type(error).__name__}: {text}"

@@ -1,0 +1,117 @@
+"""`synthmill status`: what it says of a run, and what its exit code tells a script."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.command_line.main import main
+from engine.command_line.status import NOT_WELL, Options, View, lines, read_options
+from engine.errors import UserError
+from engine.runtime.activity import Count, Moment, Wait
+from engine.storage.run_folders import begin_run
+from engine.watch.life import Life
+from engine.watch.made import Kept, Made
+from engine.watch.status import EngineLife, RunState, Status, status_file, this_driver, write_status
+
+NOW = Status(
+    driver=this_driver(),
+    state=RunState.running,
+    began=time.time() - 600,
+    written=time.time(),
+    beats=3,
+    every_seconds=5.0,
+    steps=["documents", "prompts", "samples", "examples", "model"],
+    made=["documents", "prompts"],
+    moment=Moment(
+        "samples",
+        75.0,
+        [Count("samples", "samples", 1234, 5000, 3.0, 75.0)],
+        [Wait("samples", "loading a-model", 30.0)],
+        "samples: engine 1 died",
+    ),
+    engines=[EngineLife(0, "working"), EngineLife(1, "loading")],
+    engines_wanted=2,
+)
+VIEW = View("/runs/demo", NOW, Life.goes_on, Made(1200, 34, 7200.0, 0.0, 4.5), Kept(180, 256, is_curated=False))
+
+
+@pytest.fixture(autouse=True)
+def written_just_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long ago tests were collected."""
+    monkeypatch.setattr(time, "time", lambda: NOW.written)
+
+
+def told(view: View) -> dict[str, str]:
+    """The last line that begins with each word."""
+    return dict(lines(view))
+
+
+def test_a_run_that_goes_on_says_all_there_is_to_know() -> None:
+    said = told(VIEW)
+    assert said["run"].startswith("/runs/demo: goes on (pid ")
+    assert said["run"].endswith(", for 10 min 0 s")
+    assert said["made"] == "documents, prompts"
+    assert said["now"] == "samples, for 1 min 15 s"
+    assert ("samples", "1,234/5,000 samples, 3.0/s, 20 min 55 s left") in lines(VIEW)
+    assert said["engines"] == "1 of 2 alive (1 loading, 1 working)"
+    assert said["waits"] == "samples: loading a-model, for 30 s"
+    assert said["to do"] == "examples, model"
+    assert said["said"] == "samples: engine 1 died"
+    assert said["samples"] == "1,200 generated, 34 failed, in all that engines were asked for"
+    assert said["kept"] == "70% so far: the row filters let pass 180 of the last 256 samples"
+    assert said["cost"] == "2.00 core-hours of engines; 4.50 at the prices of samples.price_per_*_hour"
+    assert "still" not in said
+
+
+def test_a_run_that_stands_still_a_late_one_and_a_dead_one_say_so() -> None:
+    assert VIEW.is_well
+    still = replace(VIEW, status=replace(NOW, still=["samples: no samples for 5 min 0 s"]))
+    assert told(still)["still"] == "samples: no samples for 5 min 0 s"
+    late, dead = (replace(VIEW, life=life) for life in (Life.is_late, Life.has_died))
+    assert "it has written nothing for " in told(late)["run"]
+    assert "has died (pid " in told(dead)["run"]
+    assert "goes on from there" in told(dead)["run"]
+    assert [view.is_well for view in (still, late, dead)] == [False, False, False]
+
+
+def test_a_run_that_ended_says_how_and_what_is_there() -> None:
+    over = replace(NOW, state=RunState.refused, message="the disk is full")
+    ended = replace(VIEW, status=over, life=Life.has_ended, kept=Kept(900, 1200, is_curated=True))
+    said = told(ended)
+    assert "ended with a message after 10 min 0 s" in said["run"]
+    assert said["run"].endswith(": the disk is full")
+    assert said["not made"] == "samples, examples, model"
+    assert said["kept"] == "75% (900 of 1,200)"
+    assert said.keys().isdisjoint({"now", "engines", "waits", "to do", "said"})
+    assert not ended.is_well
+    assert replace(ended, status=replace(over, state=RunState.finished)).is_well
+
+
+def test_it_reads_a_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    begin_run(run, "")
+    assert main(["status", str(run)]) == 0
+    assert "no driver has written a status there" in capsys.readouterr().out
+    write_status(status_file(run, has_begun=True), NOW)
+    assert main(["status", str(run)]) == 0
+    assert "now        samples, for 1 min 15 s" in capsys.readouterr().out.splitlines()
+    gone = replace(NOW, driver=replace(NOW.driver, process_started=0.0))
+    write_status(status_file(run, has_begun=True), gone)
+    assert main(["status", str(run), "--json", "--follow"]) == NOT_WELL, "a dead run is not followed"
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["life"], shown["is_well"], shown["status"]["moment"]["step"]) == ("has died", False, "samples")
+    assert main(["status", str(tmp_path / "nowhere")]) == 2
+
+
+def test_options() -> None:
+    assert read_options(["--follow", "runs/a"], "usage") == Options("runs/a", follow=True)
+    assert read_options(["runs/a", "--json"], "usage") == Options("runs/a", as_json=True)
+    for wrong in ([], ["a", "b"], ["a", "--folow"]):
+        with pytest.raises(UserError) as caught:
+            read_options(wrong, "usage")
+        assert caught.value.remedy == "write: usage"

@@ -1,0 +1,93 @@
+"""What a run has made so far, read off its folder: before any sample, between two parts, and after curation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.artifacts.columns import PASSAGES
+from engine.artifacts.examples import ExamplesRecord
+from engine.artifacts.prompts import PromptsFolder
+from engine.artifacts.samples import EngineTime, Rates, SamplesRecord
+from engine.generation.totals import EngineTotals
+from engine.samples.starts import Start, note_start
+from engine.storage.parts import PartWriter
+from engine.storage.run_folders import begin_run
+from engine.storage.store import finish
+from engine.watch.made import Kept, kept_so_far, made_so_far
+from tests.support.committed import SCHEMA, begin, row
+from tests.support.jobs import TASK
+from tests.support.small_run import step_record
+
+CONFIG = """
+samples: {price_per_cpu_hour: 2.0}
+examples: {filters: {min_words: 3, judge: []}, seed: 0}
+"""
+WORKED = EngineTotals(generated=30, failed=2, first_admitted=100.0, last_committed=1900.0, cpus=4)
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> Path:
+    """A run that has planned, and generates."""
+    begin_run(tmp_path, CONFIG)
+    for noun in ("documents", "prompts"):
+        (tmp_path / noun).mkdir()
+    passages = [{"passage_id": "p", "document_id": "p", "title": "", "text": "about a lamp in the hall"}]
+    pq.write_table(pa.Table.from_pylist(passages, schema=PASSAGES), tmp_path / "documents" / "passages.parquet")
+    PromptsFolder(tmp_path / "prompts").write_basis(TASK, [], [])
+    return tmp_path
+
+
+def write_samples(folder: Path, texts: list[str]) -> None:
+    """A part as engines leave it, listed, with one sample that failed."""
+    parts = begin(folder)
+    writer = PartWriter(parts.attempt_folder, 0, SCHEMA)
+    for number, text in enumerate([*texts, ""]):
+        status = "generated" if text else "failed"
+        writer.add(row(number, passage_id="p", text=text, status=status, finish_reason="stop"))
+    writer.commit()
+    parts.list_new()
+    note_start(parts.attempt_folder, Start(1.0, [WORKED]))
+
+
+def test_before_generation_nothing_is_made(run_dir: Path) -> None:
+    assert made_so_far(run_dir) is None
+    assert kept_so_far(run_dir) is None
+
+
+def test_while_engines_work_their_notes_and_their_parts_tell(run_dir: Path) -> None:
+    begin(run_dir / "samples")
+    assert kept_so_far(run_dir) is None, "no part is listed"
+    write_samples(run_dir / "samples", ["where does the lamp stand", "which lamp is in it", "lamp"])
+    made = made_so_far(run_dir)
+    assert made is not None
+    assert (made.generated, made.failed, made.cpu_seconds, made.gpu_seconds) == (30, 2, 7200.0, 0.0)
+    assert made.price == pytest.approx(4.0), "two core-hours"
+    assert kept_so_far(run_dir) == Kept(2, 3, is_curated=False), "min_words=3 is the run's own setting"
+
+
+def test_parts_of_a_run_count_once(run_dir: Path) -> None:
+    write_samples(run_dir / "samples", ["where does the lamp stand"])
+    judged = run_dir / "judge" / "relevance"
+    judged.mkdir(parents=True)
+    (judged / "samples").symlink_to("../../samples")
+    made = made_so_far(run_dir)
+    assert made is not None
+    assert made.generated == 30
+
+
+def test_what_is_finished_is_read_off_records(run_dir: Path) -> None:
+    samples, examples = run_dir / "samples", run_dir / "examples"
+    write_samples(samples, ["where does the lamp stand"])
+    rates = Rates(1.0, 1.0, 1.0, 0.0, 1, 1.0, 1.0)
+    record = SamplesRecord(12, 11, 1, 100, 100, 0, 0, rates, EngineTime(3600.0, 0.0))
+    finish(samples, step_record("samples", samples, record))
+    examples.mkdir()
+    finish(examples, step_record("examples", examples, ExamplesRecord(8, 6, 2, {"format": 1, "copy": 2}, {})))
+    made = made_so_far(run_dir)
+    assert made is not None
+    assert (made.generated, made.failed, made.price) == (11, 1, 2.0)
+    assert kept_so_far(run_dir) == Kept(8, 11, is_curated=True)

@@ -1,0 +1,130 @@
+"""The status file is whole, found again, and tells a run that was killed from one that is slow."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.errors import UserError
+from engine.runtime.activity import Count, Moment, Wait
+from engine.storage.run_folders import begin_run
+from engine.watch.life import Life, is_running, life_of
+from engine.watch.status import (
+    Driver,
+    EngineLife,
+    RunState,
+    Status,
+    find_status,
+    status_file,
+    this_driver,
+    write_status,
+)
+from tests.support.paths import ROOT
+from tests.support.waiting import wait_until
+
+MOMENT = Moment("samples", 3.5, [Count("samples", "samples", 3, 9, 0.5, 6.0)], [Wait("samples", "x", 1.0)], "said")
+NOW = Status(
+    driver=this_driver(),
+    state=RunState.running,
+    began=time.time(),
+    written=time.time(),
+    beats=3,
+    every_seconds=5.0,
+    steps=["documents", "samples"],
+    made=["documents"],
+    moment=MOMENT,
+    engines=[EngineLife(0, "working", 3, 1, 40)],
+    engines_wanted=2,
+    still=[],
+)
+"""Its time is that of the collection of tests: who asks for the time since, asks `just_written`."""
+ELSEWHERE = replace(NOW, driver=Driver("another-host", 1, "", 0.0))
+LATE = replace(NOW, written=time.time() - 100)
+LATE_ELSEWHERE = replace(ELSEWHERE, written=LATE.written)
+
+
+def just_written(status: Status) -> Status:
+    return replace(status, written=time.time())
+
+
+def never() -> Status:
+    raise AssertionError("nothing is read again")
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    begin_run(tmp_path / "run", "")
+    write_status(status_file(tmp_path / "run", has_begun=True), NOW)
+    (tmp_path / "latest").symlink_to("run")
+    assert find_status(str(tmp_path / "latest")) == (tmp_path / "run", NOW)
+    assert [file.name for file in (tmp_path / "run").iterdir() if "status" in file.name] == ["status.json"]
+
+
+def test_the_start_that_began_last_is_shown(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    reading = replace(NOW, began=NOW.began + 60)
+    write_status(status_file(run, has_begun=False), reading)
+    assert find_status(str(run)) == (run, reading), "the folder is not there yet"
+    begin_run(run, "")
+    write_status(status_file(run, has_begun=True), NOW)
+    assert find_status(str(run))[1] == reading
+
+
+def test_a_run_without_a_status_is_a_run_all_the_same(tmp_path: Path) -> None:
+    begin_run(tmp_path, "")
+    assert find_status(str(tmp_path)) == (tmp_path, None)
+    status_file(tmp_path, has_begun=True).write_text("")
+    assert find_status(str(tmp_path)) == (tmp_path, None), "a power cut leaves an empty file"
+    with pytest.raises(UserError, match="is no run folder"):
+        find_status(str(tmp_path / "nowhere"))
+
+
+def test_the_status_of_another_version_is_refused(tmp_path: Path) -> None:
+    begin_run(tmp_path, "")
+    file = status_file(tmp_path, has_begun=True)
+    write_status(file, NOW)
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 99}))
+    with pytest.raises(UserError, match="format 99"):
+        find_status(str(tmp_path))
+
+
+def test_on_the_machine_of_the_driver_its_process_is_looked_for() -> None:
+    assert life_of(just_written(NOW), never) is Life.goes_on
+    assert life_of(LATE, never) is Life.is_late
+    assert life_of(replace(LATE, state=RunState.interrupted), never) is Life.has_ended
+    me = this_driver()
+    for other in (replace(me, process_started=me.process_started - 99), replace(me, boot="an earlier one")):
+        assert life_of(replace(NOW, driver=other), never) is Life.has_died, "the number is another process's now"
+
+
+def test_on_another_machine_beats_are_compared_and_no_clocks() -> None:
+    paused: list[float] = []
+    moved, ended = replace(LATE_ELSEWHERE, beats=4), replace(LATE_ELSEWHERE, state=RunState.finished)
+    assert life_of(just_written(ELSEWHERE), never, paused.append) is Life.goes_on
+    assert paused == []
+    assert life_of(LATE_ELSEWHERE, lambda: moved, paused.append) is Life.goes_on, "only its clock is late"
+    assert life_of(LATE_ELSEWHERE, lambda: ended, paused.append) is Life.has_ended
+    assert life_of(LATE_ELSEWHERE, lambda: LATE_ELSEWHERE, paused.append) is Life.has_died
+    assert min(paused) > 2 * ELSEWHERE.every_seconds, "a living driver has written once more by then"
+
+
+def test_a_driver_that_is_killed_is_known_to_be_dead() -> None:
+    code = (
+        "import json, sys, dataclasses\nfrom engine.watch.status import this_driver\n"
+        "print(json.dumps(dataclasses.asdict(this_driver())), flush=True)\nsys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        driver = Driver(**json.loads(process.stdout.readline()))
+        assert is_running(driver)
+        process.send_signal(signal.SIGKILL)
+        wait_until(lambda: not is_running(driver), "the end of the process")  # a zombie is dead as well
+    assert not is_running(driver)

@@ -1,0 +1,95 @@
+"""What a tracker is told of results: texts to read, and folders by fingerprint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from engine.runtime.place import Place
+from engine.runtime.step import Step
+from engine.runtime.tracking import Finished, NoTracker, TrackingConfig
+from engine.watch.tracked import track_result
+from tests.support.committed import begin, commit
+
+
+@dataclass(frozen=True)
+class NoConfig:
+    pass
+
+
+def do_nothing(_config: NoConfig, _inputs: Mapping[str, Path], _output: Path, _place: Place) -> None:
+    pass
+
+
+class Notebook(NoTracker):
+    """Keeps tables and artifacts."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, tuple[list[str], list[list[Any]]]] = {}
+        self.artifacts: list[Finished] = []
+
+    def table(self, noun: str, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        self.tables[f"{noun}/{name}"] = list(columns), [list(row) for row in rows]
+
+    def artifact(self, finished: Finished) -> None:
+        self.artifacts.append(finished)
+
+
+def told(noun: str, folder: Path, *inputs: Step, part_of: str = "", **settings: Any) -> Notebook:
+    notebook = Notebook()
+    step = Step(noun, do_nothing, NoConfig(), inputs, part_of=part_of)
+    track_result(step, folder, notebook, TrackingConfig(**settings))
+    return notebook
+
+
+def test_samples_are_a_table_with_rows_of_every_part(tmp_path: Path) -> None:
+    parts = begin(tmp_path)
+    for number in range(3):
+        commit(parts, range(100 * number, 100 * number + 100), number=number)
+    columns, rows = told("samples", tmp_path, table_rows=9).tables["samples/table"]
+    assert [row[columns.index("sample_id")] for row in rows] == [0, 1, 2, 100, 101, 102, 200, 201, 202]
+    assert rows[0][columns.index("text")] == "text 0"
+    assert {"status", "error", "condition_form"} <= {*columns}
+    assert told("samples", tmp_path, table_rows=0).tables == {}
+    assert told("samples", tmp_path, part_of="judge/relevance").tables == {}
+
+
+def test_what_curation_keeps_and_rejects_are_tables_with_the_reasons(tmp_path: Path) -> None:
+    columns = {"sample_id": [1, 2], "query": ["a", "b"], "logprob": [float("nan"), -0.5], "vector": [[1.0], [2.0]]}
+    pq.write_table(pa.table({**columns, "reason": ["", ""]}), tmp_path / "kept.parquet")
+    rejected = pa.table({**columns, "reason": ["copy", "length"], "detail": ["0.9", "1 word"]})
+    pq.write_table(rejected, tmp_path / "rejected.parquet")
+    tables = told("examples", tmp_path).tables
+    assert tables["examples/kept"] == (
+        ["sample_id", "query", "reason", "logprob"],
+        [[1, "a", "", None], [2, "b", "", -0.5]],
+    )
+    names, [first, _] = tables["examples/rejected"]
+    assert dict(zip(names, first, strict=True))["reason"] == "copy"
+    assert dict(zip(names, first, strict=True))["detail"] == "0.9"
+
+
+def test_an_empty_table_is_none(tmp_path: Path) -> None:
+    for name in ("kept", "rejected"):
+        pq.write_table(pa.table({"query": pa.array([], pa.string())}), tmp_path / f"{name}.parquet")
+    assert told("examples", tmp_path).tables == {}
+
+
+@pytest.mark.parametrize("noun", ["model", "report"])
+def test_model_and_report_are_artifacts_with_their_lineage(tmp_path: Path, noun: str) -> None:
+    examples = Step("examples", do_nothing, NoConfig())
+    [finished] = told(noun, tmp_path, examples).artifacts
+    assert (finished.entry, finished.folder, dict(finished.inputs)) == (
+        noun,
+        tmp_path,
+        {"examples": examples.fingerprint},
+    )
+    assert told(noun, tmp_path, artifacts=False).artifacts == []
+    assert told(noun, tmp_path, part_of="points/1").artifacts == []
+    assert told("documents", tmp_path).artifacts == []
