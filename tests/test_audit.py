@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.runtime.cluster import ClusterConfig
+from engine.watch.config import WatchConfig
 from tests.support.command_line import CommandLineHere, FinishedRun
 from tests.support.corpus import write_corpus
 from tests.support.paths import ROOT
 from tests.support.planted import SECRETS, files_of, found_in, leaks
 
-CODE = sorted(path for package in ("engine", "training", "eval") for path in (ROOT / package).rglob("*.py"))
+CODE = sorted(path for package in ("engine", "training", "eval", "hydra_plugins") for path in (ROOT / package).rglob("*.py"))
 SHIPPED = [*CODE, ROOT / "install.py", ROOT / "cluster.yaml", *ROOT.glob("engine/*/templates/*.jinja")]
 CODE_IN_DATA = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 """Modules that run what is written in the data they read."""
@@ -53,8 +55,9 @@ def test_templates_are_compiled_in_the_sandbox_or_are_files_of_ours() -> None:
 
 
 def test_nothing_that_ships_listens_on_more_than_loopback() -> None:
-    listening = re.compile(r"0\.0\.0\.0|dashboard.host|\.bind\(")
+    listening = re.compile(r"0\.0\.0\.0|\.bind\(")
     assert [str(file) for file in SHIPPED if listening.search(file.read_text())] == []
+    assert ClusterConfig().dashboard_host == WatchConfig().metrics_host == "127.0.0.1"
 
 
 # What a run leaves

@@ -164,7 +164,9 @@ class Engine:
 
     def count_written(self, reference: Any) -> None:
         """Notes that a unit is written, by the reference that giving it returned."""
-        self.settled.append(self.units.pop(reference))
+        unit = self.units.pop(reference)
+        self.rows_in_flight -= unit.size
+        self.settled.append(unit)
 
     def ask(self) -> Any:
         """Asks for a report, and returns the call: it covers the units that are settled by now, no later ones."""
