@@ -16,7 +16,8 @@ from tests.support.corpus import write_corpus
 from tests.support.paths import ROOT
 from tests.support.planted import SECRETS, files_of, found_in, leaks
 
-CODE = sorted(path for package in ("engine", "training", "eval", "hydra_plugins") for path in (ROOT / package).rglob("*.py"))
+PACKAGES = ("engine", "training", "eval", "hydra_plugins")
+CODE = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 SHIPPED = [*CODE, ROOT / "install.py", ROOT / "cluster.yaml", *ROOT.glob("engine/*/templates/*.jinja")]
 CODE_IN_DATA = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 """Modules that run what is written in the data they read."""
