@@ -28,6 +28,8 @@ from engine.storage.store import DONE
 Files = Mapping[str, tuple[str, int]]
 """SHA-256 and bytes of each file, by its path in the folder."""
 _FILES = "files"
+FETCHED = ".fetched"
+"""The ending of a folder that is being fetched, beside the one that it will be; what a kill left keeps that name."""
 _THREADS = 8
 """The files that are on their way at a time; a large one is in several pieces besides."""
 _PARTS = ".parquet"
@@ -88,7 +90,7 @@ class RemoteFolder:
         Raises:
             UserError: an object holds something else, or a name leads out of the folder.
         """
-        fetched = self.path.with_name(f".{self.path.name}.fetched")
+        fetched = self.path.with_name(f".{self.path.name}{FETCHED}")
         if fetched.exists():
             shutil.rmtree(fetched)
         fetched.mkdir(parents=True)
