@@ -303,7 +303,7 @@ def _check_label(config: RunConfig, kinds: list[str]) -> None:
 def open_place(config: RunConfig, console: Console, shared: Sharing) -> Iterator[Place]:
     """Opens the place of a run; when the block ends, engines and tracker have ended."""
     run_dir = run_folder(config)
-    tracker = make_tracker(config.tracking, run_dir, to_json_values(config))
+    tracker = make_tracker(config.tracking, run_dir, to_json_values(config), console.warn)
     engines = EnginePools(with_rests=sum(step.needs_engines for step in wanted_steps(config)) > 1)
     store_dir = shared.runs_dir / "store"
     make_folder(store_dir, where=f"runs_dir={config.runs_dir}")
