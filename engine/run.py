@@ -73,7 +73,8 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         config_text: the config as YAML, kept in the run folder.
         console: where the person looks; the terminal by default.
     """
-    shared = open_sharing(config.runs_dir)
+    console = console or Console()
+    shared = open_sharing(config.runs_dir, console.warn)
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
     check_given(config)
@@ -83,7 +84,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     with (
         hold_run(run_dir),
         naming_a_full_disk(run_dir),
-        open_place(config, console or Console(), shared) as place,
+        open_place(config, console, shared) as place,
         using(place.store_dir, known),
         shared.holding_run(run_dir),
         Monitor(config.watch, place, chosen).watching() as monitor,

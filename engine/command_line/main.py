@@ -165,7 +165,7 @@ def _read_runs(command: str, arguments: list[str]) -> int:
     if arguments in (["--help"], ["-h"]):
         sys.stdout.write(f"usage: {USAGE[command]}\n")
         return 0
-    if command != "clean":
+    if command not in ("clean", "status"):  # which fetch nothing
         from engine.storage.remote.opening import fetch_run
 
         arguments = [fetch_run(argument) for argument in arguments]

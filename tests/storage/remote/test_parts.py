@@ -107,6 +107,7 @@ def test_what_was_listed_and_not_noted_here_counts(bucket: Bucket, tmp_path: Pat
 def test_a_finished_folder_is_committed_without_sending_parts_twice(bucket: Bucket, tmp_path: Path) -> None:
     store = RemoteStore(bucket.url)
     folder = store.cache.store.folder("samples", "ab")
+    late = begin(bucket, tmp_path / "late")
     with store.cache.store.producing(folder, keep=True), store.producing(folder, lambda: None):
         parts = PartsLog.take_over(folder, SIZE, store.parts(folder))
         for number in range(3):
@@ -114,7 +115,11 @@ def test_a_finished_folder_is_committed_without_sending_parts_twice(bucket: Buck
             parts.list_new()
         compact(parts)
         finish(folder, RECORD)
-    assert [key for key in bucket.all_keys() if "/open/" in key] == [], "what was open is committed"
+    [last] = [key for key in bucket.all_keys() if "/open/" in key]
+    assert "/manifest/" in last, "what was open is committed; one entry turns a driver away that slept meanwhile"
+    write(late.attempt_folder, [7])
+    with pytest.raises(FencedError):
+        late.list_new()
     bucket.use_cache(tmp_path / "elsewhere")
     there = RemoteStore(bucket.url)
     other = there.cache.store.folder("samples", "ab")
