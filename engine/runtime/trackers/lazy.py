@@ -41,7 +41,7 @@ class LazyTracker(ABC):
         self.folder = run_dir / "tracking"
         self._lock = threading.RLock()
         self._waiting: list[Callable[[], None]] = []
-        self._has_begun = self._is_open = self._has_failed = False
+        self._has_begun = self._is_open = self._is_over = False
 
     def begin(self) -> None:
         """Passes on what waited.
@@ -75,12 +75,13 @@ class LazyTracker(ABC):
         self._call(lambda: self._artifact(finished))
 
     def finish(self) -> None:
-        """Closes the tracker, if it was opened; a second call does nothing."""
+        """Closes the tracker, if it was opened; it takes nothing more, and a second call does nothing."""
         with self._lock:
             if self._is_open:  # what still waits otherwise was cut off while it opened, and would open it anew
                 self._safely(self._pass_on)
                 self._is_open = False
                 self._safely(self._close)
+            self._is_over, self._waiting = True, []
 
     def kept_id(self, file: str, make: Callable[[], str]) -> str:
         """Returns the id by which a later start of the run continues in the tracker; it is made once for a run folder.
@@ -96,7 +97,7 @@ class LazyTracker(ABC):
 
     def _call(self, call: Callable[[], None]) -> None:
         with self._lock:
-            if not self._has_failed:
+            if not self._is_over:
                 self._waiting.append(call)
                 self._safely(self._pass_on)
 
@@ -105,9 +106,9 @@ class LazyTracker(ABC):
         try:
             call()
         except Exception as error:  # whatever a library raises when its server or its disk is away
-            if not self._has_failed:
+            if not self._is_over:
                 self._warn(f"tracking={self.config.mode.value}: nothing more is tracked: {_in_words(error)}")
-            self._has_failed, self._waiting = True, []
+            self._is_over, self._waiting = True, []
 
     def _pass_on(self) -> None:
         if not self._waiting or not self._has_begun:

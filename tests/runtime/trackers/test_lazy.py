@@ -51,6 +51,7 @@ def test_what_is_told_before_the_run_begins_waits_and_keeps_its_order(tmp_path: 
     notebook.table("samples", "table", ["text"], [["x"]])
     notebook.finish()
     notebook.finish()
+    notebook.log("samples", {"done": 1.0}, 1)  # a thread that watches the run may be late
     assert notebook.told == [
         "open",
         {"documents/a.b": 1},
