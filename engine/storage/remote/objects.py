@@ -149,23 +149,46 @@ class Objects:
         with naming_refusals(self.url(key)):
             self._client.copy(self._of(source), self.address.bucket, self._of(key)["Key"])
 
-    def listed(self, below: str = "") -> Iterator[tuple[str, int]]:
-        """Gives key and bytes of every object whose key begins with a text, in the order of their keys."""
-        return ((key, entry["Size"]) for key, entry in self._entries(below))
+    def listed(self, below: str = "", after: str = "") -> Iterator[tuple[str, int]]:
+        """Gives key and bytes of every object whose key begins with a text, in the order of their keys.
+
+        Args:
+            below: the text.
+            after: the key after which the list begins; empty for all of it.
+        """
+        return ((key, entry["Size"]) for key, entry in self._entries(below, after))
 
     def etags(self, below: str = "") -> Iterator[tuple[str, str]]:
         """Gives key and ETag of every object whose key begins with a text, in the order of their keys."""
         return ((key, entry["ETag"]) for key, entry in self._entries(below))
 
-    def _entries(self, below: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        folder = f"{self.address.prefix}/" if self.address.prefix else ""
+    def beginnings(self, below: str, delimiter: str) -> list[str]:
+        """Lists how keys that begin with a text go on up to the next delimiter, each once: that text and delimiter too.
+
+        However many keys begin so, the store reads and sends no more than that.
+        """
+        pages = self._pages(below, Delimiter=delimiter)
+        return [self._key(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]
+
+    def _entries(self, below: str, after: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+        begins = {"StartAfter": self._of(after)["Key"]} if after else {}
+        return (
+            (self._key(entry["Key"]), entry)
+            for page in self._pages(below, **begins)
+            for entry in page.get("Contents", ())
+        )
+
+    def _pages(self, below: str, **more: str) -> Iterator[dict[str, Any]]:
         with naming_refusals(self.url(below)):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.address.bucket, Prefix=folder + below
-            )
-            for page in pages:
-                for entry in page.get("Contents", ()):
-                    yield entry["Key"].removeprefix(folder), entry
+            paginator = self._client.get_paginator("list_objects_v2")
+            yield from paginator.paginate(Bucket=self.address.bucket, Prefix=self._folder + below, **more)
+
+    @property
+    def _folder(self) -> str:
+        return f"{self.address.prefix}/" if self.address.prefix else ""
+
+    def _key(self, full: str) -> str:
+        return full.removeprefix(self._folder)
 
     def delete(self, keys: Iterable[str]) -> None:
         """Deletes objects; one that is gone already is no matter.
