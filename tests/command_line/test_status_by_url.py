@@ -28,7 +28,7 @@ def test_who_was_not_heard_of_has_died(
     bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
-    monkeypatch.setattr("engine.command_line.status_by_url.LEASE_SECONDS", -1.0)
+    monkeypatch.setattr("engine.command_line.status_by_url.LEASE_SECONDS", -10.0)
     assert not show_run_by_url(f"{bucket.url}/demo", as_json=True)
     assert json.loads(capsys.readouterr().out) | {"age_seconds": 0} == {
         "url": f"{bucket.url}/demo",
