@@ -77,10 +77,12 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
     _check_secrets([*given, *(text for point in points for text in point)], config.where)
     composed = [with_inputs_here(run) for run in [compose([*given, *point]) for point in points]]
     first = composed[0]
+    at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
+    check_port(max(run.watch.metrics_port for run in composed), at_a_time, "concurrency")
     metric = config.metric or default_metric(first)
     for run in composed:
-        wanted_steps(run)
         target_of(run)
+        wanted_steps(run)
         check_metric(metric, run, f"{config.where}: metric")
     if config.stop is not Stop.none and metric != VALIDATION:
         what = f"{config.stop.value} goes by validations, and points are judged by {metric}"
@@ -92,8 +94,6 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
         )
     require_path_here(first.runs_dir)
     folder = Path(first.runs_dir).expanduser().absolute() / FOLDER / config.name
-    at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
-    check_port(max(run.watch.metrics_port for run in composed), at_a_time, "concurrency")
     settings = [] if first.tracking.group else [as_override("tracking.group", config.name)]
     if first.cluster.address == "local" and not first.cluster.num_cpus and at_a_time > 1:
         settings.append(as_override("cluster.num_cpus", max(1, len(os.sched_getaffinity(0)) // at_a_time)))

@@ -11,7 +11,7 @@ from engine.errors import UserError
 from engine.storage.files import locked
 from engine.storage.run_folders import hold_run
 from engine.sweeps.points import Point
-from engine.sweeps.process import Processes, State, check_concurrency, last_line, points_at_a_time
+from engine.sweeps.process import Processes, State, check_concurrency, check_port, last_line, points_at_a_time
 from tests.support.waiting import PATIENCE_SECONDS
 
 BLOCKED_SECONDS = 0.3
@@ -90,3 +90,10 @@ def test_how_many_points_run_at_a_time() -> None:
     assert points_at_a_time(0, "auto") == 2
     with pytest.raises(UserError, match=r"^hydra\.launcher\.concurrency=-1: -1 is too small"):
         check_concurrency(-1, "hydra.launcher.concurrency")
+
+
+def test_points_that_run_at_a_time_share_no_port() -> None:
+    check_port(9400, 1, "concurrency")
+    check_port(0, 2, "concurrency")
+    with pytest.raises(UserError, match=r"^watch\.metrics_port=9400: 2 points at a time have one port"):
+        check_port(9400, 2, "concurrency")
