@@ -91,7 +91,7 @@ def test_a_part_that_is_sent_slowly_holds_nothing_up_and_counts_when_it_is_there
         assert is_back.wait(PATIENCE_SECONDS)
         sent.append(part)
 
-    output = JobOutput(GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], send), TASK, SMALL, 5)
+    output = JobOutput(GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], upload=send), TASK, SMALL, 5)
     for number in range(2):
         output.add(over(number))
         output.commit({})
@@ -109,7 +109,9 @@ def test_a_part_that_cannot_be_sent_ends_the_job(tmp_path: Path) -> None:
     def refuse(part: Path) -> None:
         raise UserError("is away", where=str(part), remedy="wait")
 
-    output = JobOutput(GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], refuse), TASK, SMALL, 5)
+    output = JobOutput(
+        GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], upload=refuse), TASK, SMALL, 5
+    )
     output.add(over(0))
     output.commit({})
     with pytest.raises(UserError, match="is away"):
