@@ -35,8 +35,9 @@ for _ in {1..60}; do
     sleep 1
 done
 if ((${#nodes[@]} > 1)); then
+    # A step does not inherit the cores per task of its job (Slurm 22.05 on): it would have one core on each node.
     srun --overlap --nodes=$((${#nodes[@]} - 1)) --ntasks=$((${#nodes[@]} - 1)) --exclude="${nodes[0]}" \
-        ray start --block --address="$address" "${have[@]}" &
+        --cpus-per-task=32 ray start --block --address="$address" "${have[@]}" &
 fi
 python3=$(dirname "$(command -v ray)")/python3
 RAY_ADDRESS=$address "$python3" - "${#nodes[@]}" <<'END'
@@ -53,7 +54,8 @@ END
 stopped=
 RAY_ADDRESS=$address /shared/synthmill/.venv/bin/synthmill cluster=slurm experiment=adapt collection=/shared/docs runs_dir=/shared/runs &
 driver=$!
-trap 'stopped=yes; kill -TERM "$driver"' USR1 TERM
+trap 'stopped=yes; kill -TERM "$driver"' USR1
+trap 'kill -TERM "$driver"' TERM # scancel means it; a job that is preempted Slurm queues again by itself
 while kill -0 "$driver" 2>/dev/null; do # a signal ends `wait`, not the driver, which commits what is written
     wait "$driver" || true
 done

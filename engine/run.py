@@ -37,9 +37,10 @@ from engine.publishing.hub import reach
 from engine.publishing.publish import publish
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
-from engine.runtime.place import Place
+from engine.runtime.place import Engines, Place
 from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, TEACHING, Step, is_made, make
 from engine.runtime.trackers.make import make_tracker
+from engine.runtime.tracking import Tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
 from engine.storage.remote.address import is_url
@@ -73,7 +74,8 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         config_text: the config as YAML, kept in the run folder.
         console: where the person looks; the terminal by default.
     """
-    shared = open_sharing(config.runs_dir)
+    console = console or Console()
+    shared = open_sharing(config.runs_dir, console.warn)
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
     check_given(config)
@@ -83,10 +85,11 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     with (
         hold_run(run_dir),
         naming_a_full_disk(run_dir),
-        open_place(config, console or Console(), shared) as place,
+        open_place(config, console, shared) as place,
         using(place.store_dir, known),
+        Monitor(config.watch, place, chosen).watching() as monitor,  # it says last that the run has finished
         shared.holding_run(run_dir),
-        Monitor(config.watch, place, chosen).watching() as monitor,
+        _ending(place.engines, place.tracker),
         serving_metrics(config.watch, place),
     ):
         shared.make_room(config.cluster.cache_bytes)
@@ -303,16 +306,22 @@ def _check_label(config: RunConfig, kinds: list[str]) -> None:
 def open_place(config: RunConfig, console: Console, shared: Sharing) -> Iterator[Place]:
     """Opens the place of a run; when the block ends, engines and tracker have ended."""
     run_dir = run_folder(config)
-    tracker = make_tracker(config.tracking, run_dir, to_json_values(config))
+    tracker = make_tracker(config.tracking, run_dir, to_json_values(config), console.warn)
     engines = EnginePools(with_rests=sum(step.needs_engines for step in wanted_steps(config)) > 1)
     store_dir = shared.runs_dir / "store"
     make_folder(store_dir, where=f"runs_dir={config.runs_dir}")
-    with MemorySampler().running() as memory:
-        try:
-            yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines, shared)
-        finally:
-            engines.stop()
-            tracker.finish()
+    with MemorySampler().running() as memory, _ending(engines, tracker):
+        yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines, shared)
+
+
+@contextlib.contextmanager
+def _ending(engines: Engines, tracker: Tracker) -> Iterator[None]:
+    """Ends engines and tracker with the block; those that have ended stay as they are."""
+    try:
+        yield
+    finally:
+        engines.stop()
+        tracker.finish()
 
 
 def _num_checking(chosen: list[Step]) -> int:

@@ -63,4 +63,13 @@ def test_every_node_runs_the_set_up_of_this_repository(cluster: dict[str, Any]) 
 
 def test_what_a_user_must_set_is_marked() -> None:
     marked = [line for line in CLUSTER.read_text().splitlines() if "-SET" in line]
-    assert len(marked) == 2
+    assert len(marked) == 3
+
+
+def test_the_head_may_give_workers_their_role(cluster: dict[str, Any]) -> None:
+    profiles = {
+        name: kind["node_config"].get("IamInstanceProfile", {}).get("Name")
+        for name, kind in cluster["available_node_types"].items()
+    }
+    assert profiles["head"], "Ray would make it one that may pass no role on"
+    assert profiles["head"] != profiles["cpu"] == profiles["gpu"]

@@ -47,6 +47,7 @@ def launch(arguments: Sequence[str]) -> int:
             would have to be in the job.
     """
     from engine.command_line.compose import load_config
+    from engine.pipeline.published import target_of
     from engine.pipeline.steps import steps
     from engine.run import check_config, run_folder
 
@@ -60,6 +61,7 @@ def launch(arguments: Sequence[str]) -> int:
         are_here = _is_here(config.prompts.path) and _is_here(config.queries.path)
         check_config(config, looks=are_here)
         _check_places(config)
+        target_of(config)
         if are_here:
             steps(config)  # which refuses more
     first = configs[0]

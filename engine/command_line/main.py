@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from engine.command_line.output import plain_output
+from engine.command_line.output import exit_codes_in_hydra, plain_output
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
@@ -165,7 +165,7 @@ def _read_runs(command: str, arguments: list[str]) -> int:
     if arguments in (["--help"], ["-h"]):
         sys.stdout.write(f"usage: {USAGE[command]}\n")
         return 0
-    if command != "clean":
+    if command not in ("clean", "status"):  # which fetch nothing
         from engine.storage.remote.opening import fetch_run
 
         arguments = [fetch_run(argument) for argument in arguments]
@@ -231,20 +231,14 @@ def _hydra(arguments: list[str]) -> int:
 
     @hydra.main(config_path=str(CONF), config_name=CONFIG_NAME, version_base="1.3")
     def job(config: DictConfig) -> None:
-        hydra_config = HydraConfig.get()
-        if hydra_config.mode is RunMode.MULTIRUN:
-            mask_file(Path(hydra_config.sweep.dir) / "multirun.yaml")
-            names = hydra_config.job.override_dirname or str(hydra_config.job.num)
-            OmegaConf.update(config, "run_dir", grid_folder(config.run_dir, config.runs_dir, config.name, names))
-            OmegaConf.update(config, "tracking.group", config.tracking.group or Path(config.run_dir).parent.name)
-        try:
+        with exit_codes_in_hydra():
+            hydra_config = HydraConfig.get()
+            if hydra_config.mode is RunMode.MULTIRUN:
+                mask_file(Path(hydra_config.sweep.dir) / "multirun.yaml")
+                names = hydra_config.job.override_dirname or str(hydra_config.job.num)
+                OmegaConf.update(config, "run_dir", grid_folder(config.run_dir, config.runs_dir, config.name, names))
+                OmegaConf.update(config, "tracking.group", config.tracking.group or Path(config.run_dir).parent.name)
             start(*typed(config))
-        except UserError as error:  # Hydra would print a traceback
-            sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
-            raise SystemExit(2) from error
-        except StoppedEarly as end:
-            sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
-            raise SystemExit(3) from end
 
     sys.argv = [sys.argv[0], *flags, *find_user_files(overrides, find_user_conf(config_dir)), *sweep_folder(overrides)]
     with printing_masked() if {"--cfg", "-c"} & set(flags) else contextlib.nullcontext():

@@ -16,7 +16,8 @@ import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-from engine.errors import UserError
+from engine.errors import StoppedEarly, UserError
+from engine.runtime.secrets import redacted
 
 READER_LEFT = 141
 """The exit code after the reader of a pipe has left: that of a program which the signal SIGPIPE ends."""
@@ -110,6 +111,23 @@ def plain_output() -> Iterator[None]:
     finally:
         sys.stdout = before
         _leave_to_no_logger(output)
+
+
+@contextlib.contextmanager
+def exit_codes_in_hydra() -> Iterator[None]:
+    """Ends the process as `main` does, where Hydra calls what may refuse something: it would print a traceback.
+
+    Raises:
+        SystemExit: with 2 for a UserError, and 3 for a run that ended early.
+    """
+    try:
+        yield
+    except UserError as error:
+        sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
+        raise SystemExit(2) from error
+    except StoppedEarly as end:
+        sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
+        raise SystemExit(3) from end
 
 
 def _leave_to_no_logger(output: StandardOutput) -> None:

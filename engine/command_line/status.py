@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.runtime.console import Console, format_rate
+from engine.storage.remote.address import is_address
 from engine.storage.typed import to_json_values
 from engine.text.durations import format_seconds
 
@@ -80,6 +81,9 @@ def read_options(arguments: Sequence[str], usage: str) -> Options:
         raise UserError(f"there is no option {unknown[0]!r}", where="status", remedy=f"write: {usage}")
     if len(runs) != 1:
         raise UserError(f"{len(runs)} runs are named, and one is shown", where="status", remedy=f"write: {usage}")
+    if is_address(runs[0]) and "--follow" in flags:
+        remedy = "leave --follow out, or follow the run on the machine of its driver"
+        raise UserError("is shown once: it says little that changes", where=runs[0], remedy=remedy)
     return Options(runs[0], "--follow" in flags, "--json" in flags)
 
 
@@ -89,6 +93,10 @@ def status(options: Options) -> int:
     Returns:
         The exit code: 0 for a run that goes on or has finished, `NOT_WELL` otherwise.
     """
+    if is_address(options.run):
+        from engine.command_line.status_by_url import show_run_by_url
+
+        return 0 if show_run_by_url(options.run, as_json=options.as_json) else NOT_WELL
     console = Console()
     while True:
         view = look(options.run)

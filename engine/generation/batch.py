@@ -161,15 +161,22 @@ class JobBatch:
         Args:
             nothing_to_take: whether no rows wait outside.
         """
+        self._output.settle()
         if self._output.is_due(idle=nothing_to_take and self.is_idle):
-            self.commit()
+            self._commit()
 
     def commit(self) -> None:
-        """Commits the open part. An engine gathers all its metrics for its counters: once a part is often enough.
+        """Commits the open part, and waits until everything committed is where it is shared.
 
         Raises:
             FencedError: a newer start of the driver has taken over.
+            UserError: a part cannot be shared.
         """
+        self._commit()
+        self._output.settle(wait=True)
+
+    def _commit(self) -> None:
+        """Commits the open part. An engine gathers all its metrics for its counters: once a part is often enough."""
         before = self._counters_before
         self._output.commit({name: n - before.get(name, 0) for name, n in self._generator.counters().items()})
 

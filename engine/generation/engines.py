@@ -256,7 +256,7 @@ class EngineGroup:
         for engine in self.engines:
             ray.kill(engine.actor)
         end_actors([engine.actor for engine in self.engines if engine.has_begun])  # who comes next needs what they hold
-        self.gone, self.engines = self.totals(), []
+        self.engines, self.gone = [], self.totals()  # in this order: no thread may count an engine twice
 
 
 def _no_start(engine: Engine, config: GeneratorConfig, reason: str) -> UserError:

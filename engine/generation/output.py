@@ -1,13 +1,16 @@
 """What an engine has written for a job: the part that is open, when it is committed, and the totals.
 
 In: conversations that are over. Out: committed parts, one row for each. A part is committed when it is large enough,
-when it is old enough, or when the engine has nothing else to do.
+when it is old enough, or when the engine has nothing else to do. Where parts are shared beyond this disk, a thread
+sends them, one after the other: a store that is slow for minutes must not pass for an engine that hangs.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -37,6 +40,9 @@ class JobOutput:
         self._config = config
         self._schema = samples_schema(job.conditions, task.answer_columns())
         self._upload = job.upload
+        self._sender = ThreadPoolExecutor(1, "upload") if job.upload else None
+        self._sent = deque[tuple[Future[None], int]]()
+        """What is being sent, in order: the rows of a part count as committed when it is there."""
         if job.upload:  # nobody but this engine may have written on this disk
             job.attempt_folder.mkdir(parents=True, exist_ok=True)
         self._writer = PartWriter(job.attempt_folder, engine, self._schema)
@@ -71,14 +77,32 @@ class JobOutput:
     def commit(self, counters: Mapping[str, int]) -> None:
         """Commits the open part, if it holds a row, and takes the generator's counters of this job.
 
+        A part that is to be shared is sent from here on; `settle` counts it when it is there.
+
         Raises:
             FencedError: a newer start of the driver has taken over.
-            UserError: the part cannot be shared.
         """
         self.totals = replace(self.totals, counters=dict(counters))
         num_rows = len(self._writer)
         part = self._writer.commit()
-        if part is not None:
-            if self._upload:
-                self._upload(part)
-            self.totals += EngineTotals(committed=num_rows, last_committed=time.time())
+        if part is not None and self._upload and self._sender:
+            self._sent.append((self._sender.submit(self._upload, part), num_rows))
+        elif part is not None:
+            self._count(num_rows)
+
+    def settle(self, *, wait: bool = False) -> None:
+        """Counts the parts that have been sent since the last time.
+
+        Args:
+            wait: whether to wait for all that are being sent.
+
+        Raises:
+            UserError: a part cannot be shared.
+        """
+        while self._sent and (wait or self._sent[0][0].done()):
+            sent, num_rows = self._sent.popleft()
+            sent.result()
+            self._count(num_rows)
+
+    def _count(self, num_rows: int) -> None:
+        self.totals += EngineTotals(committed=num_rows, last_committed=time.time())

@@ -72,6 +72,8 @@ class EnginePool:
         self._unit_tokens = (1.0, 1.0)
         self._is_asleep = False
         self.out_of_time = False
+        self.num_jobs = 0
+        """How many jobs have begun; `totals` are of the last one."""
 
     @property
     def start_seconds(self) -> float:
@@ -147,6 +149,7 @@ class EnginePool:
     ) -> list[EngineTotals]:
         """Generates all rows of all units into committed parts; see Pool."""
         self._group.open(job)
+        self.num_jobs += 1
         self._deaths = Deaths(self.config.max_engine_deaths)
         num_before = len(parts.committed)
         source = iter(units)

@@ -2,7 +2,8 @@
 
 In: configs as nested mappings, texts, the environment. Out: the same with a mask in place of each secret. A setting
 is known by its name (`hf_token`, `api_key`), a variable of the environment too (`HF_TOKEN`), and a URL by its form
-(`https://user:password@host`). The running config keeps what is masked here.
+(`https://user:password@host`) or by what it asks with (`?token=...`, the signature of a signed one). The running config
+keeps what is masked here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ _SECRET_VARIABLE = re.compile(r"(?:TOKEN|KEY|PASSWORD|PASSWD|CREDENTIALS?)$|SECR
 _FEWEST_CHARACTERS = 8
 """Shorter texts (`1`, `true`) are masked under their name only: they would be found in every other text."""
 _URL_LOGIN = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
+_IN_QUERY = re.compile(r"""([?&])([\w.-]+)=(?!\$)([^\s"'&#,{}\[\]()]+)""")
+_SIGNATURE = re.compile(r"(?:^|-)(?:signature|sig|credential|security-token)$", re.IGNORECASE)
+"""Names in the query of a URL that whoever holds it may use until it is over: those of S3, Azure, Google and others."""
 _NAME_AND_VALUE = re.compile(r"""([\w-]+)(["']?\s*[=:]\s*["']?)(?!\$)([^\s"',{}\[\]()]+)""")
 
 
@@ -44,8 +48,8 @@ def masked(value: Any) -> Any:
 
 
 def redacted(text: str) -> str:
-    """Replaces secrets in a text: the environment's, logins in URLs, and what stands as `hf_token=...` or alike."""
-    text = _URL_LOGIN.sub(MASK, _without(text, _long_enough(_secrets_of_the_environment())))
+    """Replaces secrets in a text: the environment's, those in URLs, and what stands as `hf_token=...` or alike."""
+    text = _without_in_urls(_without(text, _long_enough(_secrets_of_the_environment())))
     return _NAME_AND_VALUE.sub(lambda match: f"{match[1]}{match[2]}{MASK}" if is_secret(match[1]) else match[0], text)
 
 
@@ -58,7 +62,7 @@ def without_secrets(value: Any) -> Any:
         return {name: without_secrets(part) for name, part in value.items() if not is_secret(str(name))}
     if isinstance(value, (list, tuple)):
         return [without_secrets(part) for part in value]
-    return _URL_LOGIN.sub(MASK, value) if isinstance(value, str) else value
+    return _without_in_urls(value) if isinstance(value, str) else value
 
 
 def redact_logs() -> None:
@@ -83,7 +87,17 @@ def _masked(value: Any, secrets: list[str]) -> Any:
         }
     if isinstance(value, (list, tuple)):
         return [_masked(part, secrets) for part in value]
-    return _URL_LOGIN.sub(MASK, _without(value, secrets)) if isinstance(value, str) else value
+    return _without_in_urls(_without(value, secrets)) if isinstance(value, str) else value
+
+
+def _without_in_urls(text: str) -> str:
+    """Masks logins in URLs, and what their queries hold under the name of a secret or of a signature."""
+    return _IN_QUERY.sub(_masked_in_query, _URL_LOGIN.sub(MASK, text))
+
+
+def _masked_in_query(match: re.Match[str]) -> str:
+    name = match[2]
+    return f"{match[1]}{name}={MASK}" if is_secret(name) or _SIGNATURE.search(name) else match[0]
 
 
 def _without(text: str, secrets: list[str]) -> str:

@@ -101,10 +101,11 @@ def _recipe_of(folder: Path) -> Recipe:
 def find_sources(folder: Path, recipe: Recipe) -> list[Path]:
     """Finds other samples folders of the store, finished or not, that were written by the same recipe; newest first.
 
-    What an older version wrote, which kept no manifest, is passed over.
+    What an older version wrote, which kept no manifest, is passed over; so are names with a dot in front, which are of
+    folders that are not whole (`RemoteFolder.fetch`).
     """
     same: list[tuple[int, str, Path]] = []
-    for file in folder.parent.glob(f"*/{_RECIPE_FILE}"):
+    for file in folder.parent.glob(f"[!.]*/{_RECIPE_FILE}"):
         other = file.parent
         with contextlib.suppress(FileNotFoundError):  # `clean` has just removed it
             if other != folder and _recipe_of(other).text == recipe.text and Manifest(other).path.exists():

@@ -194,7 +194,7 @@ class PartsLog:
 
     def _list(self, closes: Sequence[str] = ()) -> None:
         if self.shared:
-            self.shared.fetch_new()
+            self.shared.fetch_new(self.start)
         adds = _take_fitting(self.folder, _waiting(self.folder, self._listing), self.committed)
         if adds or closes:
             self._write(adds, closes=closes)

@@ -86,7 +86,7 @@ def hold_run(run_dir: Path) -> Iterator[None]:
     make_folder(run_dir.parent, where=f"run_dir={run_dir}")
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(locked(_lock_file(run_dir), wait=False))
+            stack.enter_context(locked(lock_file(run_dir), wait=False))
         except BlockingIOError:
             raise UserError(
                 "another synthmill is working on this run",
@@ -106,15 +106,10 @@ def hold_run(run_dir: Path) -> Iterator[None]:
                 (run_dir.parent / f".{run_dir.name}.lock").unlink(missing_ok=True)
 
 
-def wait_for_run(run_dir: Path) -> None:
-    """Waits until no driver works on a run folder, which need not exist; the folder beside it does."""
-    with locked(_lock_file(run_dir.resolve()), wait=True):
-        pass
-
-
-def _lock_file(run_dir: Path) -> Path:
-    """Returns the file whose lock is the right to work on a run, by its path without links."""
-    return run_dir.parent / f".{run_dir.name}.lock"
+def lock_file(run_dir: Path) -> Path:
+    """Returns the file whose lock is the right to work on a run folder, which need not exist."""
+    folder = run_dir.resolve()  # runs/latest and what it points to are one run
+    return folder.parent / f".{folder.name}.lock"
 
 
 def begin_run(run_dir: Path, config_text: str) -> None:

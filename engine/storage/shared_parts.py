@@ -17,8 +17,8 @@ class SharedParts(Protocol):
     def fetch(self) -> None:
         """Makes the manifest on this disk the one that is shared, and brings the parts that may count here."""
 
-    def fetch_new(self) -> None:
-        """Brings the parts here that engines on other machines have written since."""
+    def fetch_new(self, start: int) -> None:
+        """Brings the parts here that engines on other machines have written since; `start` is that of the driver."""
 
     def append(self, entry: Path, text: str, adds: Iterable[str]) -> bool:
         """Shares an entry of the manifest under its name, and before it the parts that it adds.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
+from engine.pipeline.inputs import with_inputs_here
 from engine.run import run_folder, wanted_steps
 from engine.runtime.secrets import redacted
 from engine.storage.digests import digest
@@ -75,10 +76,14 @@ def require_path_here(runs_dir: str) -> None:
 
 
 def is_finished(config: RunConfig) -> bool:
-    """Tells whether a run would find each of its steps made and linked, so that it need not be started."""
+    """Tells whether a run would find each of its steps made and linked, so that it need not be started.
+
+    One that publishes is started each time: what is on the hub is not known here.
+    """
     output = config.samples.output
-    if config.preview or (output and not Path(output).expanduser().exists()):
+    if config.preview or config.publish or (output and not Path(output).expanduser().exists()):
         return False
+    config = with_inputs_here(config)
     store = Store(Path(config.runs_dir).expanduser().absolute() / "store")
     chosen, run_dir = wanted_steps(config), run_folder(config)
     if not all(is_done(store.folder(step.noun, step.fingerprint)) for step in chosen):

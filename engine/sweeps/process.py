@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.runtime.own_packages import search_path
 from engine.storage.files import locked, make_folder
-from engine.storage.run_folders import wait_for_run
+from engine.storage.run_folders import lock_file
 from engine.sweeps.lifeline import lifeline
 from engine.sweeps.points import Point
 
@@ -30,6 +30,8 @@ STOPPED_EARLY, INTERRUPTED = 3, 130
 _PATIENCE_SECONDS = 60.0
 """So long a process that was asked to end may commit what it has before it is killed."""
 _TAIL_BYTES = 4096
+_LOOK_SECONDS = 0.5
+"""So often a lock is tried that another process holds; nothing interrupts a thread that waits for it in the kernel."""
 
 
 class State(Enum):
@@ -66,7 +68,7 @@ class Processes:
     variables: frozenset[str] | None = None
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _ending: bool = False
+    _ending: threading.Event = field(default_factory=threading.Event)
 
     def run(self, point: Point, is_finished: Callable[[], bool]) -> Outcome:
         """Runs a point to its end, unless it is finished once nobody else runs it.
@@ -76,10 +78,13 @@ class Processes:
             is_finished: tells whether it is, asked when nobody else can be making it.
         """
         make_folder(point.run_dir.parent, where=f"run_dir={point.run_dir}")
-        with locked(point.lock_file, wait=True):
+        with self._holding(point.lock_file) as is_held:
+            if not is_held:
+                return Outcome(point, State.interrupted)
             if is_finished():
                 return Outcome(point, State.unchanged)
-            wait_for_run(point.run_dir)  # a process whose sweep was killed holds it until it has committed
+            with self._holding(lock_file(point.run_dir)):
+                pass  # a process whose sweep was killed holds it until it has committed
             started = time.monotonic()
             with point.log_file.open("wb") as log:
                 process = self._start(point, log.fileno())
@@ -94,13 +99,26 @@ class Processes:
     def end(self) -> None:
         """Asks every running point to commit and end, and lets no other begin; `run` then returns."""
         with self._lock:
-            self._ending = True
+            self._ending.set()
             for process in self._running:
                 process.terminate()
 
+    @contextlib.contextmanager
+    def _holding(self, file: Path) -> Iterator[bool]:
+        """Waits for a lock, for as long as points are not ended; gives whether it is held."""
+        with contextlib.ExitStack() as stack:
+            is_held = False
+            while not is_held and not self._ending.is_set():
+                try:
+                    stack.enter_context(locked(file, wait=False))
+                    is_held = True
+                except BlockingIOError:
+                    self._ending.wait(_LOOK_SECONDS)
+            yield is_held
+
     def _start(self, point: Point, log: int) -> subprocess.Popen[bytes] | None:
         with self._lock:
-            if self._ending:
+            if self._ending.is_set():
                 return None
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "engine", *point.arguments],  # never a folder here that is called engine
@@ -156,6 +174,24 @@ def check_concurrency(concurrency: int, key: str) -> None:
     """
     if concurrency < 0:
         raise UserError(f"{concurrency} is too small", where=f"{key}={concurrency}", remedy="set it to 1 or more")
+
+
+def check_port(port: int, at_a_time: int, key: str) -> None:
+    """Refuses metrics of points that run at the same time: all would listen at one port, and all but one fail.
+
+    Args:
+        port: `watch.metrics_port`; 0 for none.
+        at_a_time: so many points run at a time.
+        key: what sets that number.
+
+    Raises:
+        UserError: there is a port, and more than one point at a time.
+    """
+    if port and at_a_time > 1:
+        remedy = f"leave it out, or run one point at a time ({key}=1)"
+        raise UserError(
+            f"{at_a_time} points at a time have one port", where=f"watch.metrics_port={port}", remedy=remedy
+        )
 
 
 def points_at_a_time(concurrency: int, address: str) -> int:

@@ -40,18 +40,18 @@ class Search(Protocol):
         """Takes note of how a point ended."""
 
 
-def make_search(method: Method, space: Space, tried: Sequence[Tried], seed: int, *, planned: int, low: bool) -> Search:
+def make_search(method: Method, space: Space, tried: Sequence[Tried], seed: str, *, planned: int, low: bool) -> Search:
     """Makes a search that knows what was tried.
 
     Args:
         method: how points are found.
         space: what is tried.
         tried: the points so far.
-        seed: what is drawn follows from it and from the number of points so far.
+        seed: what is drawn follows from it, so that every start of a sweep needs another one.
         planned: the points of the whole sweep.
         low: whether low scores are the good ones.
     """
-    draws = random.Random(f"{seed}/{len(tried)}")
+    draws = random.Random(seed)
     if method is Method.random:
         return RandomSearch(space, draws)
     search = TpeSearch(space, draws.getrandbits(31), planned, low=low)

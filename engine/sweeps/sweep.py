@@ -14,18 +14,20 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
+from engine.pipeline.inputs import with_inputs_here
+from engine.pipeline.published import target_of
 from engine.run import wanted_steps
 from engine.runtime.cluster import start_ray
 from engine.runtime.console import Console
-from engine.runtime.secrets import is_secret
+from engine.runtime.secrets import is_secret, redacted
 from engine.storage.files import locked, make_folder
 from engine.storage.typed import to_json_values
 from engine.sweeps.config import Mode, SweepConfig
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import VALIDATION, check_metric, default_metric
 from engine.sweeps.points import FOLDER, Compose, Point, is_finished, require_path_here
-from engine.sweeps.process import points_at_a_time
-from engine.sweeps.search import make_search
+from engine.sweeps.process import check_port, points_at_a_time
+from engine.sweeps.search import Search, make_search
 from engine.sweeps.space import as_overrides
 from engine.sweeps.stopping import Stop
 from engine.sweeps.written import as_override
@@ -64,16 +66,22 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
         compose: composes a run's config.
 
     Raises:
-        UserError: a key or value of the space is wrong, no step reports the metric, or a setting is the sweep's own.
+        UserError: a key or value of the space is wrong or secret, no step reports the metric, or a setting is the
+            sweep's own.
     """
     given = (*config.overrides, *overrides)
+    points = [as_overrides(values) for values in config.space.checks()]
     _check_keys([text.lstrip("+").partition("=")[0] for text in given], config.where)
     for parameter in config.space.parameters:
         _check_keys([parameter.key], f"{config.where}: space.{parameter.key}")
-    composed = [compose([*given, *as_overrides(values)]) for values in config.space.checks()]
+    _check_secrets([*given, *(text for point in points for text in point)], config.where)
+    composed = [with_inputs_here(run) for run in [compose([*given, *point]) for point in points]]
     first = composed[0]
+    at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
+    check_port(max(run.watch.metrics_port for run in composed), at_a_time, "concurrency")
     metric = config.metric or default_metric(first)
     for run in composed:
+        target_of(run)
         wanted_steps(run)
         check_metric(metric, run, f"{config.where}: metric")
     if config.stop is not Stop.none and metric != VALIDATION:
@@ -86,7 +94,6 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
         )
     require_path_here(first.runs_dir)
     folder = Path(first.runs_dir).expanduser().absolute() / FOLDER / config.name
-    at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
     settings = [] if first.tracking.group else [as_override("tracking.group", config.name)]
     if first.cluster.address == "local" and not first.cluster.num_cpus and at_a_time > 1:
         settings.append(as_override("cluster.num_cpus", max(1, len(os.sched_getaffinity(0)) // at_a_time)))
@@ -129,10 +136,16 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
         logs.mkdir(exist_ok=True)
         start_ray(checked.run.cluster, logs)
         at_a_time = points_at_a_time(config.concurrency, checked.run.cluster.address)
-        chooser = make_search(config.search, config.space, ended, config.seed, planned=config.points, low=low)
+        chooser = _make_search(config, journal, ended)
         searcher = JournaledSearcher(chooser, journal, trials, waiting[:left], console)
         run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
     return journal.points
+
+
+def _make_search(config: SweepConfig, journal: Journal, ended: Sequence[Tried]) -> Search:
+    """Makes the search that goes on: it draws by the number of all points, or what was drawn would be drawn again."""
+    seed = f"{config.seed}/{len(journal.points)}"
+    return make_search(config.search, config.space, ended, seed, planned=config.points, low=config.mode is Mode.min)
 
 
 def _identity(checked: Checked) -> dict[str, object]:
@@ -182,4 +195,14 @@ def _check_keys(keys: Sequence[str], where: str) -> None:
             remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
             raise UserError(
                 f"{key} is a secret, and a sweep writes what its points are given", where=where, remedy=remedy
+            )
+
+
+def _check_secrets(texts: Sequence[str], where: str) -> None:
+    """Refuses overrides with a secret anywhere in them: in a mapping, in a URL, or one of the environment's."""
+    for text in texts:
+        if (shown := redacted(text)) != text:
+            remedy = "set it in the environment, such as HF_TOKEN, or in a config file"
+            raise UserError(
+                f"{shown} holds a secret, and a sweep writes what its points are given", where=where, remedy=remedy
             )

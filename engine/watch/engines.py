@@ -14,18 +14,23 @@ from engine.watch.status import EngineLife
 
 if TYPE_CHECKING:
     from engine.generation.engine import Engine
+    from engine.generation.pool import EnginePool
     from engine.runtime.place import Engines
 
 
 def engines_of(engines: Engines) -> list[Engine]:
     """Returns the engines that are there now; none where the place has no real ones."""
-    pools = engines.loaded_pools() if isinstance(engines, EnginePools) else []
-    return [engine for pool in pools for engine in list(pool.engines)]
+    return [engine for pool in pools_of(engines) for engine in list(pool.engines)]
+
+
+def pools_of(engines: Engines) -> list[EnginePool]:
+    """Returns the pools that are there now; none where the place has no real ones."""
+    return engines.loaded_pools() if isinstance(engines, EnginePools) else []
 
 
 def engine_lives(engines: Engines) -> tuple[list[EngineLife], int]:
     """Returns how each engine is, and how many there should be."""
-    wanted = sum(pool.num_wanted for pool in engines.loaded_pools()) if isinstance(engines, EnginePools) else 0
+    wanted = sum(pool.num_wanted for pool in pools_of(engines))
     return [_life(engine) for engine in engines_of(engines)], wanted
 
 

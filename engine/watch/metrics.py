@@ -8,14 +8,15 @@ not answer in time is left out. Each of vLLM's metrics has the number of its eng
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import UserError
 from engine.generation.endings import EngineEndedError, answer_of, wait_for
 from engine.generation.engine import EngineState
 from engine.generation.totals import EngineTotals, add_up
-from engine.watch.engines import engines_of
+from engine.watch.engines import engines_of, pools_of
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -71,14 +72,16 @@ class _Collector:
 
     def __init__(self, place: Place) -> None:
         self._place = place
+        self._highest = HighestCounts()
 
     def collect(self) -> Iterator[Metric]:
         moment = self._place.console.activity.moment()
         yield from progress_metrics(moment.counts)
-        engines = engines_of(self._place.engines)
-        states = [engine.state for engine in engines]
-        totals = [engine.totals or EngineTotals() for engine in engines]
-        yield from engine_metrics(states, add_up(totals))
+        pools = pools_of(self._place.engines)
+        job = tuple((id(pool), pool.num_jobs) for pool in pools)  # before the counts, which may be of the next one
+        counts = counts_of(add_up(totals for pool in pools for totals in pool.totals()))
+        states = [engine.state for engine in engines_of(self._place.engines)]
+        yield from engine_metrics(states, self._highest.of(job, counts))
         yield from with_engine_label(self._texts())
 
     def _texts(self) -> dict[str, str]:
@@ -97,6 +100,35 @@ class _Collector:
         return texts
 
 
+class HighestCounts:
+    """The highest values of the counters of a job.
+
+    What an engine that dies had not committed is done again and no longer counted, and a counter that falls passes for
+    one that began anew.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._job: Hashable = None
+        self._highest: dict[str, int] = {}
+
+    def of(self, job: Hashable, counts: Mapping[str, int]) -> dict[str, int]:
+        """Takes note of the counters of a job; returns the highest of each so far, of this job alone."""
+        with self._lock:
+            if job != self._job:
+                self._job, self._highest = job, {}
+            for name, value in counts.items():
+                self._highest[name] = max(value, self._highest.get(name, 0))
+            return dict(self._highest)
+
+
+def counts_of(totals: EngineTotals) -> dict[str, int]:
+    """Returns what engines did, by the names of the counters, and the generator's own counters."""
+    values = {"samples_generated": totals.generated, "samples_failed": totals.failed, "requests": totals.requests}
+    values |= {"prompt_tokens": totals.prompt_tokens, "output_tokens": totals.output_tokens}
+    return {**values, **totals.counters}
+
+
 def progress_metrics(counts: Sequence[Count]) -> Iterator[Metric]:
     """Makes metrics of what a run counts."""
     from prometheus_client.core import GaugeMetricFamily
@@ -110,7 +142,7 @@ def progress_metrics(counts: Sequence[Count]) -> Iterator[Metric]:
     yield from (done, total)
 
 
-def engine_metrics(states: Sequence[EngineState], totals: EngineTotals) -> Iterator[Metric]:
+def engine_metrics(states: Sequence[EngineState], counts: Mapping[str, int]) -> Iterator[Metric]:
     """Makes metrics of the engines: how many are in each state, and what they did of the job that is at work."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
@@ -118,12 +150,9 @@ def engine_metrics(states: Sequence[EngineState], totals: EngineTotals) -> Itera
     for state in EngineState:
         engines.add_metric([state.value], states.count(state))
     yield engines
-    values = {"samples_generated": totals.generated, "samples_failed": totals.failed, "requests": totals.requests}
-    values |= {"prompt_tokens": totals.prompt_tokens, "output_tokens": totals.output_tokens}
-    for name, about in _COUNTERS.items():
-        yield CounterMetricFamily(f"synthmill_{name}", about, value=values[name])
-    for name, value in totals.counters.items():
-        yield CounterMetricFamily(f"synthmill_{name}", "A counter of the generator, in tokens.", value=value)
+    for name, value in counts.items():
+        about = _COUNTERS.get(name, "A counter of the generator, in tokens.")
+        yield CounterMetricFamily(f"synthmill_{name}", about, value=value)
 
 
 def with_engine_label(texts: Mapping[str, str]) -> Iterable[Metric]:

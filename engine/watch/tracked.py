@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from engine.runtime.step import Step
     from engine.runtime.tracking import Tracker, TrackingConfig
 
-_ARTIFACTS = ("model", "report", "chunk_sizes", "learning_curve")
+_ARTIFACTS = ("model", "report", "chunk_sizes", "learning_curve", "stages")
 """The nouns whose folders a person wants to have elsewhere."""
 _PARTS = 20
 """Parts that rows are taken from at most."""

@@ -54,10 +54,16 @@ class RayLauncher(Launcher):
         """Runs one point for each list of overrides.
 
         Raises:
-            SystemExit: a point failed, or could not finish; all others were run.
-            UserError: the number of points at a time is below zero.
+            SystemExit: a point failed, or could not finish; all others were run. Or what no point can do is refused:
+                runs behind a URL, metrics of several points at one port, fewer than no points at a time.
         """
         del initial_job_idx  # all points come in one call
+        from engine.command_line.output import exit_codes_in_hydra
+
+        with exit_codes_in_hydra():
+            return self._launch(job_overrides)
+
+    def _launch(self, job_overrides: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
         from engine.command_line.compose import load_config
         from engine.command_line.written import mask_file
         from engine.runtime.console import Console
@@ -79,11 +85,13 @@ class RayLauncher(Launcher):
         from engine.command_line.config_files import as_typed
         from engine.runtime.secrets import redacted
         from engine.sweeps.points import Point, grid_folder, require_path_here
+        from engine.sweeps.process import check_port
         from engine.sweeps.written import as_override
 
         config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         names = str(config.hydra.job.override_dirname) or "0"
         require_path_here(config.run_dir or config.runs_dir)
+        check_port(config.watch.metrics_port, at_a_time, "hydra.launcher.concurrency")
         run_dir = Path(grid_folder(config.run_dir, config.runs_dir, config.name, names)).expanduser().absolute()
         for_hydra = [text for text in self._config.hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         arguments = [*map(as_typed, overrides), *for_hydra, as_override("run_dir", str(run_dir))]

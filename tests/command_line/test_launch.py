@@ -50,6 +50,8 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
         (["cluster=kuberay", "launch.image=i", *RUN], r"lies in a pod.*launch\.claim=NAME"),
         (["cluster=kuberay", "launch.claim=c", *RUN], r"^launch\.image=''"),
         (["cluster=ray", *RUN, "--cfg", "job"], r"^launch --cfg: is not for a job"),
+        (["cluster=ray", *RUN, "publish=owner/name"], r"^publish=owner/name: "),
+        (["cluster=ray", *RUN, "publish=hub:owner/name", "until=samples"], r"the run ends with its samples"),
         (["cluster=ray", *RUN, "launch.image=a b"], r"^launch\.image=a b: "),
     ],
 )

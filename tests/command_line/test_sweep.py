@@ -84,6 +84,20 @@ def test_a_sweep_is_written_so(arguments: list[str], said: str, capsys: pytest.C
     assert said in capsys.readouterr().err
 
 
+def test_what_no_grid_can_do_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_corpus(tmp_path / "corpus", 2)
+    monkeypatch.setattr("sys.argv", ["synthmill"])
+    with pytest.raises(SystemExit) as ended:
+        main(["-m", "hydra/launcher=ray", *GIVEN, "seed=1,2", "runs_dir=s3://bucket/runs"])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("synthmill: runs_dir=s3://bucket/runs: points of a sweep are watched on this disk")
+    assert err.count("\n") == 1
+
+
 def test_a_wrong_file_is_refused_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "rates.yaml"
     file.write_text("space: {model.epochs: {int: [3, 1]}}")

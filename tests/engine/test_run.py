@@ -21,8 +21,10 @@ from engine.run import _start_engines_early, check_judgements, run, run_folder, 
 from engine.runtime.console import Console
 from engine.runtime.place import Place
 from engine.runtime.step import Step
+from engine.runtime.tracking import NoTracker
 from engine.storage.in_use import while_no_driver_starts
 from engine.storage.store import Store
+from engine.watch.status import RunState, find_status
 from tests.support.places import quiet_place
 
 
@@ -171,3 +173,25 @@ def test_no_engine_is_loaded_early_while_another_run_makes_what_comes_before(cor
             _start_engines_early(chosen, store, place)
     with pytest.raises(AssertionError, match="no engine is wanted here"):
         _start_engines_early(chosen, store, place)
+
+
+def test_a_run_says_that_it_has_finished_when_nothing_of_it_goes_on(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = (f"collection={corpus}", f"runs_dir={tmp_path}", f"run_dir={tmp_path / 'run'}")
+    config, text = load_config(["experiment=adapt", "samples=fake", "until=documents", *places])
+    states: list[RunState] = []
+
+    class SlowTracker(NoTracker):
+        def finish(self) -> None:
+            states.append(state())
+
+    def state() -> RunState:
+        status = find_status(str(tmp_path / "run"))[1]
+        assert status
+        return status.state
+
+    monkeypatch.setattr("engine.run.make_tracker", lambda *_: SlowTracker())
+    run(config, text)
+    assert states[0] is RunState.running, "what is tracked is still being sent"
+    assert state() is RunState.finished

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
+from engine.errors import UserError
 from engine.generation.conversation import Conversation
 from engine.generation.generator import Written
 from engine.generation.jobs import GenerationJob, Ticket
@@ -16,6 +18,7 @@ from engine.generation.totals import EngineTotals
 from engine.storage.manifest import FencedError
 from tests.support.committed import begin
 from tests.support.loops import CONFIG, PROMPTS, row
+from tests.support.waiting import PATIENCE_SECONDS
 
 TASK = PROMPTS.compile()
 SMALL = replace(CONFIG, part_rows=3, part_seconds=100.0)
@@ -79,3 +82,38 @@ def test_a_job_that_another_start_took_over_takes_no_part(output: JobOutput, tmp
     output.add(over(0))
     with pytest.raises(FencedError):
         output.commit({})
+
+
+def test_a_part_that_is_sent_slowly_holds_nothing_up_and_counts_when_it_is_there(tmp_path: Path) -> None:
+    is_back, sent = threading.Event(), list[Path]()
+
+    def send(part: Path) -> None:
+        assert is_back.wait(PATIENCE_SECONDS)
+        sent.append(part)
+
+    output = JobOutput(GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], upload=send), TASK, SMALL, 5)
+    for number in range(2):
+        output.add(over(number))
+        output.commit({})
+    output.settle()
+    assert (output.totals.finished, output.totals.committed, sent) == (2, 0, [])
+    is_back.set()
+    output.settle(wait=True)
+    assert (output.totals.committed, [part.name for part in sent]) == (
+        2,
+        ["part-e5-00000.parquet", "part-e5-00001.parquet"],
+    )
+
+
+def test_a_part_that_cannot_be_sent_ends_the_job(tmp_path: Path) -> None:
+    def refuse(part: Path) -> None:
+        raise UserError("is away", where=str(part), remedy="wait")
+
+    output = JobOutput(
+        GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], upload=refuse), TASK, SMALL, 5
+    )
+    output.add(over(0))
+    output.commit({})
+    with pytest.raises(UserError, match="is away"):
+        output.settle(wait=True)
+    assert output.totals.committed == 0

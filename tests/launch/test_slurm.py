@@ -63,13 +63,14 @@ def calls(slurm: Path, program: str) -> list[str]:
 
 
 def test_ray_is_on_every_node_and_the_driver_gets_its_words(slurm: Path) -> None:
-    status, out = finish(start(slurm, LaunchConfig(bin=str(slurm), nodes=3, gpus_per_node=2), nodes=3))
+    status, out = finish(start(slurm, LaunchConfig(bin=str(slurm), nodes=3, gpus_per_node=2, cpus_per_node=7), nodes=3))
     assert status == 0, out
     assert (slurm / "words").read_text().splitlines() == AWKWARD
     [head] = [line for line in calls(slurm, "ray") if "start --head" in line]
     assert head.endswith("token=64"), "nobody else on those nodes may use this Ray"
     [workers] = calls(slurm, "srun")
-    assert "--nodes=2 --ntasks=2 --exclude=node1 ray start --block --address=127.0.0.1:24711" in workers
+    assert "--nodes=2 --ntasks=2 --exclude=node1 --cpus-per-task=7 ray start --block" in workers
+    assert "--address=127.0.0.1:24711" in workers
     assert "--num-gpus=2" in workers
     assert (slurm / "seen").read_text().startswith("127.0.0.1:24711 ")
     assert "requeue" not in "".join(calls(slurm, "scontrol"))
@@ -86,6 +87,16 @@ def test_time_that_runs_out_ends_the_driver_in_order_and_queues_the_job_again(
     assert status == 130, out
     assert (slurm / "committed").exists()
     assert ("scontrol requeue 4711" in calls(slurm, "scontrol")) is requeued
+
+
+def test_a_job_that_is_cancelled_commits_and_is_not_queued_again(slurm: Path) -> None:
+    job = start(slurm, LaunchConfig(bin=str(slurm)), DRIVER_SECONDS="60")
+    wait_until((slurm / "seen").exists, "a driver")
+    job.send_signal(signal.SIGTERM)
+    status, out = finish(job)
+    assert status == 130, out
+    assert (slurm / "committed").exists()
+    assert "requeue" not in "".join(calls(slurm, "scontrol"))
 
 
 @pytest.mark.parametrize(("status", "requeued"), [("3", True), ("2", False), ("1", False)])

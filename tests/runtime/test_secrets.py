@@ -63,6 +63,16 @@ def test_a_secret_that_holds_another_is_masked_whole() -> None:
             "samples.engine_args={hf_token: ***, max_tokens: 3}",
         ),
         ("no answer from http://me:planted@proxy:3128", "no answer from http://***@proxy:3128"),
+        ("collection=https://host/x?v=1&token=planted", "collection=https://host/x?v=1&token=***"),
+        (
+            "https://b.s3.amazonaws.com/k?X-Amz-Credential=planted%2Fx&X-Amz-Date=1&X-Amz-Signature=planted#a",
+            "https://b.s3.amazonaws.com/k?X-Amz-Credential=***&X-Amz-Date=1&X-Amz-Signature=***#a",
+        ),
+        (
+            "[https://h/?sig=planted, https://h/?page=2&max_tokens=3]",
+            "[https://h/?sig=***, https://h/?page=2&max_tokens=3]",
+        ),
+        ("https://h/?token=${oc.env:HF_TOKEN}", "https://h/?token=${oc.env:HF_TOKEN}"),
         ("it was planted-client_secret_id", "it was ***"),
         ("hf_token=${oc.env:HF_TOKEN}", "hf_token=${oc.env:HF_TOKEN}"),
         ("http://host:80/a@b true", "http://host:80/a@b true"),
@@ -76,6 +86,7 @@ def test_a_fingerprint_leaves_secrets_out_and_the_environment_alone() -> None:
     given = {"hf_token": "planted", "pad_token": "<pad>", "list": [{"api_key": "planted"}, "planted-my_key"]}
     assert without_secrets(given) == {"pad_token": "<pad>", "list": [{}, "planted-my_key"]}
     assert without_secrets({"url": "s3://me:planted@host"}) == {"url": "s3://***@host"}
+    assert without_secrets({"url": "https://host/x?sig=planted"}) == {"url": "https://host/x?sig=***"}
 
 
 def test_logs_are_redacted(caplog: pytest.LogCaptureFixture) -> None:

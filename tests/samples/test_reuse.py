@@ -235,7 +235,7 @@ def test_sources_are_those_of_the_same_recipe_newest_first(tmp_path: Path) -> No
     recipe = make_recipe(FAKE, prompts, documents.passages_file)
     assert recipe.text == make_recipe(replace(FAKE, max_tokens=5, num_engines=3), prompts, documents.passages_file).text
     assert recipe.text != make_recipe(replace(FAKE, seed=1), prompts, documents.passages_file).text
-    for name in ("b", "a", "own", "foreign", "older version"):
+    for name in ("b", "a", "own", "foreign", "older version", ".c.fetched"):
         (tmp_path / name / ("attempt-0001" if name == "older version" else "manifest")).mkdir(parents=True)
         values = vars(recipe) | ({"text": "other"} if name == "foreign" else {})
         (tmp_path / name / "recipe.json").write_text(json.dumps(values))

@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.command_line.compose import load_config
+from engine.pipeline.inputs import with_inputs_here
 from engine.run import run
 from engine.sweeps.points import Point, grid_folder, is_finished
+from tests.support.object_store import Bucket
 
 
 def test_where_a_point_of_a_grid_lies() -> None:
@@ -30,7 +32,19 @@ def test_a_point_is_finished_while_its_steps_are_made_and_linked(corpus: Path, t
     run(config, text)
     assert is_finished(config)
     assert not is_finished(replace(config, until="prompts"))
+    assert not is_finished(replace(config, publish="hub:owner/name")), "nobody here knows what is on the hub"
     assert not is_finished(replace(config, run_dir=str(tmp_path / "other"))), "made, and not linked"
     (corpus / "corpus.jsonl").write_text('{"_id": "d0", "title": "", "text": "Another text of another document."}\n')
     config, _ = load_config(["experiment=adapt", "samples=fake", "until=documents", *places])
     assert not is_finished(config), "its documents have changed"
+
+
+def test_a_point_whose_collection_is_in_a_bucket_is_finished(bucket: Bucket, corpus: Path, tmp_path: Path) -> None:
+    for file in corpus.rglob("*"):
+        if file.is_file():
+            bucket.objects().upload(f"docs/{file.relative_to(corpus).as_posix()}", file)
+    places = (f"collection={bucket.url}/docs", f"runs_dir={tmp_path / 'runs'}", "tracking=off")
+    config, text = load_config(["experiment=adapt", "samples=fake", "until=documents", *places])
+    assert not is_finished(config)
+    run(with_inputs_here(config), text)
+    assert is_finished(config)

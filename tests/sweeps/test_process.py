@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
+from engine.storage.files import locked
 from engine.storage.run_folders import hold_run
 from engine.sweeps.points import Point
-from engine.sweeps.process import Processes, State, check_concurrency, last_line, points_at_a_time
+from engine.sweeps.process import Processes, State, check_concurrency, check_port, last_line, points_at_a_time
+from tests.support.waiting import PATIENCE_SECONDS
 
 BLOCKED_SECONDS = 0.3
 
@@ -49,6 +51,19 @@ def test_a_point_that_another_process_still_holds_is_waited_for(tmp_path: Path) 
     assert states == [State.finished]
 
 
+@pytest.mark.parametrize("held_by", ["another sweep", "a run"])
+def test_a_point_that_waits_for_a_lock_is_ended(held_by: str, tmp_path: Path) -> None:
+    point, processes, states = point_of(tmp_path, "--version"), Processes(), list[State]()
+    point.run_dir.parent.mkdir(parents=True)
+    waiting = threading.Thread(target=lambda: states.append(processes.run(point, lambda: False).state))
+    with locked(point.lock_file, wait=False) if held_by == "another sweep" else hold_run(point.run_dir):
+        waiting.start()
+        waiting.join(BLOCKED_SECONDS)
+        processes.end()
+        waiting.join(PATIENCE_SECONDS)
+        assert states == [State.interrupted]
+
+
 def test_once_points_are_ended_no_other_begins(tmp_path: Path) -> None:
     processes = Processes()
     processes.end()
@@ -75,3 +90,10 @@ def test_how_many_points_run_at_a_time() -> None:
     assert points_at_a_time(0, "auto") == 2
     with pytest.raises(UserError, match=r"^hydra\.launcher\.concurrency=-1: -1 is too small"):
         check_concurrency(-1, "hydra.launcher.concurrency")
+
+
+def test_points_that_run_at_a_time_share_no_port() -> None:
+    check_port(9400, 1, "concurrency")
+    check_port(0, 2, "concurrency")
+    with pytest.raises(UserError, match=r"^watch\.metrics_port=9400: 2 points at a time have one port"):
+        check_port(9400, 2, "concurrency")

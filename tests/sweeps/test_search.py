@@ -24,7 +24,7 @@ SPACE = read_space(
 
 def ask_on(method: Method, tried: Sequence[Tried], count: int, *, low: bool = False) -> list[Tried]:
     """Tries points whose score is x, and returns all of them."""
-    search = make_search(method, SPACE, tried, 7, planned=60, low=low)
+    search = make_search(method, SPACE, tried, f"7/{len(tried)}", planned=60, low=low)
     points = list(tried)
     for _ in range(count):
         values = search.ask()
@@ -51,7 +51,7 @@ def test_tpe_goes_where_scores_are_good(low: bool) -> None:
 
 
 def test_a_point_that_was_stopped_counts_by_its_last_validation_and_a_failure_not_at_all() -> None:
-    search = make_search(Method.tpe, SPACE, [], 0, planned=9, low=False)
+    search = make_search(Method.tpe, SPACE, [], "0", planned=9, low=False)
     values = search.ask()
     search.tell(Tried(1, values, Progress.stopped, curve=[0.25, 0.5]))
     search.tell(Tried(2, search.ask(), Progress.failed))

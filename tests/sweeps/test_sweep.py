@@ -16,7 +16,9 @@ from engine.pipeline.config import RunConfig
 from engine.runtime.console import Console
 from engine.storage.files import locked
 from engine.sweeps.config import read_sweep
-from engine.sweeps.sweep import Checked, check, search
+from engine.sweeps.journal import Journal
+from engine.sweeps.sweep import Checked, _make_search, check, search
+from tests.support.object_store import Bucket
 
 GIVEN = ("experiment=adapt", "samples=fake", "until=model", "model.validation.every=2", "tracking=off")
 
@@ -62,11 +64,46 @@ def test_what_points_are_given(corpus: Path, tmp_path: Path) -> None:
         ),
         ({"run_dir": {"choice": ["a", "b"]}}, {}, "run_dir is set by the sweep itself"),
         ({"samples.engine_args.hf_token": {"choice": ["a"]}}, {}, "hf_token is a secret"),
+        (
+            {"samples.engine_args": {"choice": [{"hf_token": "planted"}, {}]}},
+            {},
+            r"samples\.engine_args=\{hf_token:\s*'?\*\*\*'?\} holds a secret",
+        ),
+        (
+            {"model.epochs": {"int": [1, 3]}},
+            {"overrides": ["samples.engine_args={hf_token: planted}"]},
+            r"hf_token: \*\*\*\} holds a secret",
+        ),
+        (
+            {"model.epochs": {"int": [1, 3]}},
+            {"overrides": ["documents.path='https://h/?token=planted'"]},
+            r"\?token=\*\*\*' holds a secret",
+        ),
+        ({"watch.metrics_port": {"choice": [0, 9400]}}, {"concurrency": 2}, "2 points at a time have one port"),
+        ({"publish": {"choice": ["", "somewhere"]}}, {}, "publish=somewhere"),
     ],
 )
 def test_a_wrong_sweep_is_refused(corpus: Path, space: dict[str, Any], more: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         checked(corpus, {"space": space, **more})
+
+
+def test_a_search_that_was_killed_draws_other_points_than_it_had(tmp_path: Path) -> None:
+    config = read_sweep({"space": {"seed": {"int": [0, 10**9]}}, "search": "random"}, "f.yaml", "rates")
+    journal = Journal(tmp_path, {})
+    first = [_make_search(config, journal, []).ask() for _ in range(2)]
+    assert first[0] == first[1], "what is drawn follows from the seed"
+    journal.begin(first[0])  # and the sweep is killed before any point has ended
+    assert _make_search(config, journal, []).ask() != first[0]
+
+
+def test_a_collection_in_a_bucket_is_swept(bucket: Bucket, corpus: Path) -> None:
+    for file in corpus.rglob("*"):
+        if file.is_file():
+            bucket.objects().upload(f"docs/{file.relative_to(corpus).as_posix()}", file)
+    said = {"space": {"model.epochs": {"int": [1, 3]}}, "metric": "model.steps"}
+    sweep = check(read_sweep(said, "f.yaml", "rates"), [*GIVEN, f"collection={bucket.url}/docs"], compose)
+    assert f"collection={bucket.url}/docs" in sweep.arguments, "points name the URL"
 
 
 def test_a_sweep_that_another_process_works_on_is_refused(corpus: Path, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ class SimpleTrial:
 def searcher_of(folder: Path, waiting: tuple[Tried, ...] = ()) -> tuple[JournaledSearcher, Journal]:
     """A searcher over an empty journal."""
     journal = Journal(folder, {})
-    search = make_search(Method.random, SPACE, [], 0, planned=9, low=False)
+    search = make_search(Method.random, SPACE, [], "0", planned=9, low=False)
     console = Console(RichConsole(file=io.StringIO()))
     for point in waiting:
         journal.put(point)

@@ -16,7 +16,7 @@ from engine.generation.engine import EngineState
 from engine.generation.totals import EngineTotals
 from engine.runtime.place import Place
 from engine.watch.config import WatchConfig
-from engine.watch.metrics import engine_metrics, serving_metrics, with_engine_label
+from engine.watch.metrics import HighestCounts, counts_of, engine_metrics, serving_metrics, with_engine_label
 from tests.support.places import printed, quiet_place
 
 
@@ -91,8 +91,16 @@ def test_the_metrics_of_a_library_are_told_apart_by_engine() -> None:
 def test_engines_are_counted_by_state_and_what_they_did_is_added_up() -> None:
     states = [EngineState.working, EngineState.working, EngineState.loading]
     totals = EngineTotals(generated=5, failed=1, output_tokens=60, counters={"prefix_cache_hits": 8})
-    values = samples_of(shown(lambda: engine_metrics(states, totals)))
+    values = samples_of(shown(lambda: engine_metrics(states, counts_of(totals))))
     assert (values["synthmill_engines", "working"], values["synthmill_engines", "loading"]) == (2, 1)
     assert values["synthmill_samples_generated_total", ""] == 5
     assert values["synthmill_output_tokens_total", ""] == 60
     assert values["synthmill_prefix_cache_hits_total", ""] == 8
+
+
+def test_no_counter_falls_when_an_engine_dies_and_another_job_counts_anew() -> None:
+    highest = HighestCounts()
+    assert highest.of("first", {"requests": 9, "output_tokens": 60})["output_tokens"] == 60
+    assert highest.of("first", {"requests": 7, "output_tokens": 80}) == {"requests": 9, "output_tokens": 80}
+    assert highest.of("first", {}) == {"requests": 9, "output_tokens": 80}
+    assert highest.of("second", {"requests": 1}) == {"requests": 1}

@@ -93,3 +93,8 @@ def test_model_and_report_are_artifacts_with_their_lineage(tmp_path: Path, noun:
     assert told(noun, tmp_path, artifacts=False).artifacts == []
     assert told(noun, tmp_path, part_of="points/1").artifacts == []
     assert told("documents", tmp_path).artifacts == []
+
+
+@pytest.mark.parametrize("noun", ["report", "chunk_sizes", "learning_curve", "stages"])
+def test_whatever_a_kind_of_run_ends_with_is_an_artifact(noun: str, tmp_path: Path) -> None:
+    assert [finished.entry for finished in told(noun, tmp_path).artifacts] == [noun]

@@ -1,8 +1,9 @@
-"""What all trackers have in common: nothing is written before the run has begun, and nothing where nothing is tracked.
+"""What all trackers have in common: nothing is written before the run has begun, and no failure of theirs ends a run.
 
 In: the calls of a tracker, from any thread. Out: the same, one at a time and in their order, for a tracker that was
 opened at the first of them. Calls from before the run has begun wait in memory, so that a run that is refused leaves
-its folder as it was.
+its folder as it was. A tracker that fails when the run begins is refused; one that fails later is told nothing more,
+and the person is told once: hours of training are worth more than a curve.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.secrets import masked
+from engine.errors import UserError
+from engine.runtime.secrets import masked, redacted
 from engine.runtime.tracking import Finished, TrackingConfig
 from engine.storage.files import write_text
 from engine.storage.typed import flatten
@@ -26,22 +28,35 @@ class LazyTracker(ABC):
         config: what is tracked, and under which names.
         run_dir: the run folder; what the tracker keeps lies below it, in `tracking`.
         run_config: the config of the run; its secrets are masked.
+        warn: tells the person in one line that nothing more is tracked.
     """
 
-    def __init__(self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any]) -> None:
+    def __init__(
+        self, config: TrackingConfig, run_dir: Path, run_config: dict[str, Any], warn: Callable[[str], None]
+    ) -> None:
         self.config = config
+        self._warn = warn
         self.name = config.run_name or run_dir.name
         self.run_config: dict[str, Any] = masked(run_config)
         self.folder = run_dir / "tracking"
         self._lock = threading.RLock()
         self._waiting: list[Callable[[], None]] = []
-        self._has_begun = self._is_open = False
+        self._has_begun = self._is_open = self._is_over = False
 
     def begin(self) -> None:
-        """Passes on what waited."""
+        """Passes on what waited.
+
+        Raises:
+            UserError: the tracker cannot be opened, or takes nothing.
+        """
         with self._lock:
             self._has_begun = True
-            self._pass_on()
+            try:
+                self._pass_on()
+            except Exception as error:
+                where = f"tracking={self.config.mode.value}"
+                remedy = "mend that, or run with tracking=off; what is made already is kept"
+                raise UserError(f"nothing can be tracked ({_in_words(error)})", where=where, remedy=remedy) from error
 
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
         """Tracks one point of a curve."""
@@ -60,12 +75,13 @@ class LazyTracker(ABC):
         self._call(lambda: self._artifact(finished))
 
     def finish(self) -> None:
-        """Closes the tracker, if it was opened; a second call does nothing."""
+        """Closes the tracker, if it was opened; it takes nothing more, and a second call does nothing."""
         with self._lock:
             if self._is_open:  # what still waits otherwise was cut off while it opened, and would open it anew
-                self._pass_on()
+                self._safely(self._pass_on)
                 self._is_open = False
-                self._close()
+                self._safely(self._close)
+            self._is_over, self._waiting = True, []
 
     def kept_id(self, file: str, make: Callable[[], str]) -> str:
         """Returns the id by which a later start of the run continues in the tracker; it is made once for a run folder.
@@ -81,8 +97,18 @@ class LazyTracker(ABC):
 
     def _call(self, call: Callable[[], None]) -> None:
         with self._lock:
-            self._waiting.append(call)
-            self._pass_on()
+            if not self._is_over:
+                self._waiting.append(call)
+                self._safely(self._pass_on)
+
+    def _safely(self, call: Callable[[], None]) -> None:
+        """Calls something of the tracker's library; after a failure nothing more is tracked, which is said once."""
+        try:
+            call()
+        except Exception as error:  # whatever a library raises when its server or its disk is away
+            if not self._is_over:
+                self._warn(f"tracking={self.config.mode.value}: nothing more is tracked: {_in_words(error)}")
+            self._is_over, self._waiting = True, []
 
     def _pass_on(self) -> None:
         if not self._waiting or not self._has_begun:
@@ -118,3 +144,7 @@ class LazyTracker(ABC):
     @abstractmethod
     def _close(self) -> None:
         """Closes it."""
+
+
+def _in_words(error: Exception) -> str:
+    return redacted(" ".join(f"{type(error).__name__}: {error}".split()))

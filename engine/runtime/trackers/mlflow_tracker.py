@@ -8,6 +8,7 @@ folder and goes on with it. MLflow is no requirement of this project: mlflow-ski
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,11 @@ from engine.storage.typed import flatten
 _FOLDER = "mlflow"
 _LONGEST_VALUE = 5000
 """Characters of a parameter or tag that every version of MLflow takes."""
+_LONGEST_NAME = 250
+_NOT_IN_NAMES = re.compile(r"[^/\w.\- ]+")
+"""What some version of MLflow takes in no name: names of systems and of rejections hold commas and signs."""
+_MOST_METRICS, _MOST_PARAMS = 1000, 100
+"""What one request may hold."""
 
 
 class MlflowTracker(LazyTracker):
@@ -37,10 +43,10 @@ class MlflowTracker(LazyTracker):
         self._run_id = self.kept_id("mlflow_id", self._make_run)
         self._client.update_run(self._run_id, status="RUNNING")
         if not run_id_before:  # a parameter has one value for good
-            config = flatten(self.run_config)
-            params = [Param(name, _text(value)) for name, value in sorted(config.items())]
-            for first in range(0, len(params), 100):
-                self._client.log_batch(self._run_id, params=params[first : first + 100])
+            config = {mlflow_name(name): value for name, value in sorted(flatten(self.run_config).items())}
+            params = [Param(name, _text(value)) for name, value in config.items()]
+            for first in range(0, len(params), _MOST_PARAMS):
+                self._client.log_batch(self._run_id, params=params[first : first + _MOST_PARAMS])
 
     def _make_run(self) -> str:
         found = self._client.get_experiment_by_name(self.config.project)
@@ -55,14 +61,15 @@ class MlflowTracker(LazyTracker):
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        metrics = [Metric(name, float(value), now, step) for name, value in figures.items()]
-        self._client.log_batch(self._run_id, metrics=metrics)
+        metrics = [Metric(mlflow_name(name), float(value), now, step) for name, value in figures.items()]
+        for first in range(0, len(metrics), _MOST_METRICS):
+            self._client.log_batch(self._run_id, metrics=metrics[first : first + _MOST_METRICS])
 
     def _summary(self, values: dict[str, Any]) -> None:
         self._log_metrics({name: value for name, value in values.items() if is_figure(value)}, 0)
         for name, value in values.items():
             if not is_figure(value):
-                self._client.set_tag(self._run_id, name, _text(value))
+                self._client.set_tag(self._run_id, mlflow_name(name), _text(value))
 
     def _table(self, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         table = {"columns": list(columns), "data": [list(row) for row in rows]}  # as MLflow's own tables are kept
@@ -75,6 +82,12 @@ class MlflowTracker(LazyTracker):
 
     def _close(self) -> None:
         self._client.set_terminated(self._run_id)
+
+
+def mlflow_name(name: str) -> str:
+    """Returns the name of a figure, parameter or tag as MLflow takes it; other characters become `_`."""
+    parts = _NOT_IN_NAMES.sub("_", name)[:_LONGEST_NAME].split("/")
+    return "/".join(part for part in parts if part.strip(".")) or "_"
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,8 @@ from engine.errors import UserError
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _SCHEME = "s3"
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}")
+"""The names that boto3 passes on; which of them there are, the store knows."""
 
 
 def is_url(path: str) -> bool:
@@ -80,6 +82,9 @@ def read_address(url: str, *, where: str) -> Address:
     if "@" in bucket:
         remedy = "leave them out: they are read from the environment, a profile (AWS_PROFILE) or the machine's role"
         raise UserError("holds credentials", where=f"{where.partition('=')[0]}={scheme}://...", remedy=remedy)
+    if bucket and not _BUCKET.fullmatch(bucket):
+        remedy = "use letters, digits, dots, dashes and underscores"
+        raise UserError(f"{bucket!r} is no name of a bucket", where=where, remedy=remedy)
     names = prefix.strip("/").split("/") if prefix.strip("/") else []
     if not bucket or not all(names) or {".", ".."} & set(names):
         raise UserError("names no folder of a bucket", where=where, remedy=f"write {_SCHEME}://BUCKET/FOLDER")

@@ -11,6 +11,7 @@ not used for the longest time and no running driver needs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -23,8 +24,9 @@ from engine.storage import digests
 from engine.storage.digests import digest
 from engine.storage.files import locked, make_folder, write_json, write_text
 from engine.storage.in_use import while_no_driver_starts
+from engine.storage.remote.folders import FETCHED
 from engine.storage.remote.objects import endpoint_set
-from engine.storage.store import Store, is_done
+from engine.storage.store import Store, holding, is_done
 
 _FOLDER = "remote"
 _ENDING = ".shared"
@@ -94,6 +96,8 @@ def forget_shared(folder: Path) -> None:
 def make_room(cache: Cache, keep_bytes: int) -> list[Path]:
     """Removes committed folders that no running driver uses, the longest unused first, until few enough bytes are left.
 
+    What kills left goes in any case: folders that were set aside, and those that nobody fetches any more.
+
     Returns:
         The folders that were removed.
     """
@@ -101,6 +105,7 @@ def make_room(cache: Cache, keep_bytes: int) -> list[Path]:
     with while_no_driver_starts(cache.store.root) as used:
         for leftover in cache.store.left_aside():
             shutil.rmtree(leftover)
+        _remove_half_fetched(cache.store)
         notes = sorted(_notes(cache.store), key=lambda note: note.stat().st_mtime_ns)
         sizes = {note: int(json.loads(note.read_text(encoding="utf-8"))["bytes"]) for note in notes}
         total = sum(sizes.values())
@@ -120,6 +125,14 @@ def _remove(store: Store, folder: Path) -> bool:
             return False
     forget_shared(folder)
     return True
+
+
+def _remove_half_fetched(store: Store) -> None:
+    for fetched in store.root.glob(f"*/.*{FETCHED}"):
+        folder = fetched.with_name(fetched.name.removesuffix(FETCHED)[1:])
+        with contextlib.suppress(BlockingIOError), holding(folder):  # else it is being fetched now
+            if fetched.exists():  # it was whole before the lock was free
+                shutil.rmtree(fetched)
 
 
 def _notes(store: Store) -> Iterator[Path]:

@@ -7,15 +7,18 @@ under it, and every write of it replaces the one before (`If-Match`): a holder t
 that is not there any more, so that it cannot commit, however late it wakes up. `fence` grows with every holder.
 
 A claim is over when it was not renewed for a while, by the clock of the store alone: the time of the last write and the
-present one are both in its answer. A claim that this cache held is over at once: a lock on this disk tells that whoever
-held it is gone.
+present one are both in its answer. A claim that this machine held with this cache is over at once: a lock on this disk
+tells that whoever held it is gone. A cache that several machines see tells that of none but the own one.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import threading
+import time
 import uuid
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Any
@@ -66,10 +69,20 @@ class State:
         return json.dumps(asdict(replace(self, write=uuid.uuid4().hex)), ensure_ascii=False).encode()
 
 
+def to_stderr(text: str) -> None:
+    """Tells whoever started this process, where there is no console."""
+    sys.stderr.write(f"synthmill: {text}\n")
+
+
 def read_state(objects: Objects, key: str) -> State:
     """Reads what an object of a claim says; an empty state where there is none."""
+    return look_at(objects, key)[0]
+
+
+def look_at(objects: Objects, key: str) -> tuple[State, float]:
+    """Reads the same, and how many seconds ago it was written, by the clock of the store."""
     there = objects.read(key)
-    return _state_of(objects, key, there.body) if there else State()
+    return (_state_of(objects, key, there.body), there.age_seconds) if there else (State(), 0.0)
 
 
 def _state_of(objects: Objects, key: str, body: bytes) -> State:
@@ -80,6 +93,16 @@ def _state_of(objects: Objects, key: str, body: bytes) -> State:
         raise UserError(f"is no claim of synthmill's ({error})", where=objects.url(key), remedy=remedy) from error
 
 
+@dataclass(frozen=True)
+class Lease:
+    """How claims last."""
+
+    seconds: float = LEASE_SECONDS
+    """How long without being renewed."""
+    warn: Callable[[str], None] = to_stderr
+    """Is told, once for each claim, that it could not be renewed, or is lost: hours before the commit may come."""
+
+
 class Claim:
     """A claim that is held, and renewed by a thread while the block of its `with` lasts. `take` makes it.
 
@@ -88,36 +111,37 @@ class Claim:
         key: of its object.
         held: its state, whose holder is this driver.
         etag: of that state.
-        lease_seconds: how long it lasts without being renewed.
+        lease: how long it lasts without being renewed, and who is told where that fails.
     """
 
-    def __init__(self, objects: Objects, key: str, held: State, etag: str, lease_seconds: float) -> None:
+    def __init__(self, objects: Objects, key: str, held: State, etag: str, lease: Lease) -> None:
         self._objects, self._key, self._state, self._etag = objects, key, held, etag
-        self._pause_seconds = lease_seconds / _RENEWALS
+        self._lease, self._renewed, self._has_warned = lease, time.monotonic(), False
         self._turn = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"claim {key}", daemon=True)
         self._is_lost = False
 
     @classmethod
-    def take(cls, objects: Objects, key: str, holder: str, lease_seconds: float = LEASE_SECONDS) -> Claim:
+    def take(cls, objects: Objects, key: str, holder: str, lease: Lease | None = None) -> Claim:
         """Takes a claim that nobody holds, or whose holder is over.
 
         Raises:
             HeldError: another driver holds it.
         """
+        lease = lease or Lease()
         while True:
             there = objects.read(key)
             state = _state_of(objects, key, there.body) if there else State()
-            if there and state.holder and not _is_same_cache(state.holder, holder):
-                rest = lease_seconds - there.age_seconds
+            if there and state.holder and not _is_same_place(state.holder, holder):
+                rest = lease.seconds - there.age_seconds
                 if rest > 0:
                     raise HeldError(state.holder, rest)
             held = replace(state, fence=state.fence + 1, holder=holder)
             body = held.body()
             etag = objects.replace(key, body, there.etag) if there else objects.create(key, body)
             if etag:  # else another one was quicker
-                return cls(objects, key, held, etag, lease_seconds)
+                return cls(objects, key, held, etag, lease)
 
     @property
     def content(self) -> Any:
@@ -128,6 +152,15 @@ class Claim:
     def fence(self) -> int:
         """Returns the number of this holder, higher than that of any before."""
         return self._state.fence
+
+    def check(self) -> None:
+        """Looks whether the claim is known to be lost, before work that would be in vain.
+
+        Raises:
+            LostClaimError: another driver has taken over.
+        """
+        if self._is_lost:
+            raise LostClaimError(self._objects.url(self._key))
 
     def write(self, content: Any) -> None:
         """Commits, and keeps the claim.
@@ -165,13 +198,21 @@ class Claim:
                 raise
 
     def _renew(self) -> None:
-        while not self._ended.wait(self._pause_seconds):
+        while not self._ended.wait(self._lease.seconds / _RENEWALS):
             try:
                 self._replace()
-            except LostClaimError:
-                return  # the next commit says so
-            except UserError:
-                continue  # no network: it is tried again, and the claim is lost if others find it over
+                self._renewed = time.monotonic()
+            except LostClaimError as error:
+                self._warn_once(f"{error}; what this run makes of it now will not count")
+                return  # the next commit raises it
+            except UserError as error:  # it is tried again, and the claim is lost if others find it over
+                if time.monotonic() - self._renewed > self._lease.seconds:
+                    self._warn_once(f"a claim was not renewed for too long, and another run may take over: {error}")
+
+    def _warn_once(self, text: str) -> None:
+        if not self._has_warned and not self._ended.is_set():
+            self._lease.warn(text)
+        self._has_warned = True
 
     def _replace(self, **changes: Any) -> None:
         """Writes the state with some changes, or as it is, to renew the claim."""
@@ -199,5 +240,7 @@ class Claim:
         return True
 
 
-def _is_same_cache(holder: str, other: str) -> bool:
-    return holder.rpartition("/")[2] == other.rpartition("/")[2]
+def _is_same_place(holder: str, other: str) -> bool:
+    """Tells whether two holders, HOST/PROCESS/CACHE each, have the locks of one machine's cache in common."""
+    (host, _, cache), (other_host, _, other_cache) = holder.split("/"), other.split("/")
+    return (host, cache) == (other_host, other_cache)

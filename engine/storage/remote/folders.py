@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from engine.errors import UserError
 from engine.storage.files import fsync_folder, fsync_tree, write_text
+from engine.storage.manifest import MANIFEST
 from engine.storage.remote.address import require_inside
 from engine.storage.remote.objects import Objects
 from engine.storage.remote.parts import OPEN
@@ -28,6 +29,8 @@ from engine.storage.store import DONE
 Files = Mapping[str, tuple[str, int]]
 """SHA-256 and bytes of each file, by its path in the folder."""
 _FILES = "files"
+FETCHED = ".fetched"
+"""The ending of a folder that is being fetched, beside the one that it will be; what a kill left keeps that name."""
 _THREADS = 8
 """The files that are on their way at a time; a large one is in several pieces besides."""
 _PARTS = ".parquet"
@@ -67,7 +70,25 @@ class RemoteFolder:
         named = {digits: (name, size) for name, (digits, size) in files.items()}  # what is twice there is sent once
         missing = [name for digits, (name, size) in named.items() if there.get(self._key_of(digits)) != size]
         _at_once(functools.partial(self._send, files, parts), missing)
-        return files, [*(there.keys() - {self._key_of(digits) for digits in named}), *parts]
+        return files, self._useless(there, parts, named)
+
+    def leftovers(self, files: Files) -> list[str]:
+        """Lists what only attempts needed that came before a commit.
+
+        Args:
+            files: what was committed, as `send` returned them.
+        """
+        there, parts = (dict(self.objects.listed(f"{self.key}/{name}/")) for name in (_FILES, OPEN))
+        return self._useless(there, parts, {digits for digits, _ in files.values()})
+
+    def _useless(self, there: Collection[str], parts: Collection[str], digests: Collection[str]) -> list[str]:
+        """Lists files that no digest names, and what was open, but for the last entry of its manifest.
+
+        A driver that slept meanwhile finds its next number used, and ends; without it, it would generate to the end.
+        """
+        needed = {self._key_of(digits) for digits in digests}
+        last = max((key for key in parts if key.startswith(f"{self.key}/{OPEN}/{MANIFEST}/")), default="")
+        return [key for key in (*there, *parts) if key not in needed and key != last]
 
     def _send(self, files: Files, parts: Mapping[str, int], name: str) -> None:
         """Sends one file, inside the store where it was shared as a part before."""
@@ -88,7 +109,7 @@ class RemoteFolder:
         Raises:
             UserError: an object holds something else, or a name leads out of the folder.
         """
-        fetched = self.path.with_name(f".{self.path.name}.fetched")
+        fetched = self.path.with_name(f".{self.path.name}{FETCHED}")
         if fetched.exists():
             shutil.rmtree(fetched)
         fetched.mkdir(parents=True)

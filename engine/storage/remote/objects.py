@@ -16,6 +16,7 @@ else.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -58,11 +59,21 @@ class Document:
 
 @dataclass(frozen=True)
 class Objects:
-    """Everything below an address. It can be sent to other processes: each makes a client, with its own credentials."""
+    """Everything below an address. It can be sent to other processes: each makes a client, with its own credentials.
+
+    Raises:
+        UserError: boto3 is not installed.
+    """
 
     address: Address
     endpoint: str | None = field(default_factory=endpoint_set)
     """Where the store is, if that is not for boto3 to find out."""
+
+    def __post_init__(self) -> None:
+        """Refuses to go on without boto3, before anything of it is imported."""
+        if importlib.util.find_spec("boto3") is None:
+            what = "boto3, which speaks to object stores, is not installed"
+            raise UserError(what, where=self.url(), remedy="install it: pip install boto3")
 
     @property
     def _client(self) -> Any:
@@ -138,31 +149,62 @@ class Objects:
         with naming_refusals(self.url(key)):
             self._client.copy(self._of(source), self.address.bucket, self._of(key)["Key"])
 
-    def listed(self, below: str = "") -> Iterator[tuple[str, int]]:
-        """Gives key and bytes of every object whose key begins with a text, in the order of their keys."""
-        return ((key, entry["Size"]) for key, entry in self._entries(below))
+    def listed(self, below: str = "", after: str = "") -> Iterator[tuple[str, int]]:
+        """Gives key and bytes of every object whose key begins with a text, in the order of their keys.
+
+        Args:
+            below: the text.
+            after: the key after which the list begins; empty for all of it.
+        """
+        return ((key, entry["Size"]) for key, entry in self._entries(below, after))
 
     def etags(self, below: str = "") -> Iterator[tuple[str, str]]:
         """Gives key and ETag of every object whose key begins with a text, in the order of their keys."""
         return ((key, entry["ETag"]) for key, entry in self._entries(below))
 
-    def _entries(self, below: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        folder = f"{self.address.prefix}/" if self.address.prefix else ""
+    def beginnings(self, below: str, delimiter: str) -> list[str]:
+        """Lists how keys that begin with a text go on up to the next delimiter, each once: that text and delimiter too.
+
+        However many keys begin so, the store reads and sends no more than that.
+        """
+        pages = self._pages(below, Delimiter=delimiter)
+        return [self._key(each["Prefix"]) for page in pages for each in page.get("CommonPrefixes", ())]
+
+    def _entries(self, below: str, after: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+        begins = {"StartAfter": self._of(after)["Key"]} if after else {}
+        return (
+            (self._key(entry["Key"]), entry)
+            for page in self._pages(below, **begins)
+            for entry in page.get("Contents", ())
+        )
+
+    def _pages(self, below: str, **more: str) -> Iterator[dict[str, Any]]:
         with naming_refusals(self.url(below)):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.address.bucket, Prefix=folder + below
-            )
-            for page in pages:
-                for entry in page.get("Contents", ()):
-                    yield entry["Key"].removeprefix(folder), entry
+            paginator = self._client.get_paginator("list_objects_v2")
+            yield from paginator.paginate(Bucket=self.address.bucket, Prefix=self._folder + below, **more)
+
+    @property
+    def _folder(self) -> str:
+        return f"{self.address.prefix}/" if self.address.prefix else ""
+
+    def _key(self, full: str) -> str:
+        return full.removeprefix(self._folder)
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Deletes objects; one that is gone already is no matter."""
+        """Deletes objects; one that is gone already is no matter.
+
+        Raises:
+            UserError: the store did not delete one of them.
+        """
+        from botocore.exceptions import ClientError
+
         named = [{"Key": self._of(key)["Key"]} for key in keys]
         with naming_refusals(self.url()):
             for first in range(0, len(named), _MOST_DELETED):
                 several = {"Objects": named[first : first + _MOST_DELETED], "Quiet": True}
-                self._client.delete_objects(Bucket=self.address.bucket, Delete=several)
+                answer = self._client.delete_objects(Bucket=self.address.bucket, Delete=several)
+                for refused in answer.get("Errors", ()):  # the answer as a whole is no error
+                    raise ClientError({"Error": refused}, "DeleteObjects")
 
     def require_conditions(self, key: str) -> None:
         """Tries whether the store honours conditions, with an object that is deleted again.
@@ -186,13 +228,7 @@ class Objects:
 @functools.lru_cache(maxsize=4)
 def _make_client(endpoint: str | None, _process: int) -> Any:
     """Makes the client of one process; its threads share it."""
-    try:
-        import boto3
-    except ImportError as error:
-        remedy = "install it: pip install boto3"
-        raise UserError(
-            "boto3, which speaks to object stores, is not installed", where="s3://", remedy=remedy
-        ) from error
+    import boto3
     from botocore.config import Config
 
     settings = Config(

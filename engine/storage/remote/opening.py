@@ -8,28 +8,44 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
 from engine.storage.files import locked
 from engine.storage.remote.address import Address, is_address, is_url, read_address
 from engine.storage.remote.cache import cache_path
-from engine.storage.remote.claims import read_state
+from engine.storage.remote.claims import look_at, read_state, to_stderr
 from engine.storage.remote.objects import Objects
 from engine.storage.remote.runs import LATEST, RUN, restore_run
 from engine.storage.remote.store import RemoteStore
 from engine.storage.sharing import Sharing, Unshared
 
 
-def open_sharing(runs_dir: str) -> Sharing:
-    """Opens what the folders below `runs_dir` are shared through.
+@dataclass(frozen=True)
+class RunByUrl:
+    """What is known of a run behind a URL without fetching anything."""
+
+    url: str
+    """Of the run itself, also where it was named as the latest one."""
+    holder: str
+    """HOST/PROCESS/CACHE of who works on it; empty where nobody does."""
+    age_seconds: float
+    """How long ago that one was heard of, or the run was given back."""
+    entries: Sequence[str]
+    """What is made and linked, parts included."""
+
+
+def open_sharing(runs_dir: str, warn: Callable[[str], None] = to_stderr) -> Sharing:
+    """Opens what the folders below `runs_dir` are shared through; `warn` is told what endangers a run on the way.
 
     Raises:
         UserError: the store behind a URL cannot be used.
     """
     if not is_url(runs_dir):
         return Unshared(runs_dir_here(runs_dir))
-    store = RemoteStore(runs_dir)
+    store = RemoteStore(runs_dir, warn=warn)
     store.check()
     return store
 
@@ -56,6 +72,9 @@ def run_dir_here(run_dir: str, runs_dir: str) -> Path:
     where = f"run_dir={run_dir}"
     above = read_address(runs_dir, where=where) if is_url(runs_dir) else None
     name = above.way_to(read_address(run_dir, where=where)) if above and is_url(run_dir) else ""
+    if name == LATEST:
+        remedy = "name the run itself, such as URL/NAME; commands that read a run take URL/latest"
+        raise UserError("stands for whichever run finished last", where=where, remedy=remedy)
     if not name:
         what = f"does not lie below runs_dir={runs_dir}, where its steps lie"
         raise UserError(what, where=where, remedy="set runs_dir=URL and run_dir=URL/NAME, or neither to a URL")
@@ -81,14 +100,10 @@ def fetch_run(run: str) -> str:
     """
     if not is_address(run):
         return run
-    address = read_address(run, where=run)
-    parent, _, last = address.prefix.rpartition("/")
-    if last == LATEST and (latest := Objects(Address(address.bucket, parent)).read(f"{LATEST}.json")):
-        address = Address(address.bucket, parent).below(json.loads(latest.body)["name"])
+    address = _address_of_run(run)
     content = read_state(Objects(address), RUN).content
     if content is None:
-        remedy = "name a run folder below the runs_dir that it was made with, such as s3://BUCKET/runs/latest"
-        raise UserError("is no run folder", where=run, remedy=remedy)
+        raise _no_run(run)
     runs_dir = Address(address.bucket, address.prefix.removesuffix(content["name"]).rstrip("/"))
     store = RemoteStore(str(runs_dir))
     run_dir = store.runs_dir / content["name"]
@@ -99,3 +114,30 @@ def fetch_run(run: str) -> str:
     for folder in sorted(set(content["links"].values())):
         store.fetch(store.cache.store.root / folder)
     return str(run_dir)
+
+
+def look_at_run(url: str) -> RunByUrl:
+    """Tells who works on a run behind a URL, and what of it is made.
+
+    Raises:
+        UserError: there is no run behind the URL.
+    """
+    address = _address_of_run(url)
+    state, age_seconds = look_at(Objects(address), RUN)
+    if state.content is None and not state.holder:
+        raise _no_run(url)
+    return RunByUrl(str(address), state.holder, age_seconds, sorted((state.content or {"links": {}})["links"]))
+
+
+def _address_of_run(run: str) -> Address:
+    """Reads the URL of a run; that of the latest one leads to the run that it stands for."""
+    address = read_address(run, where=run)
+    parent, _, last = address.prefix.rpartition("/")
+    if last == LATEST and (latest := Objects(Address(address.bucket, parent)).read(f"{LATEST}.json")):
+        return Address(address.bucket, parent).below(json.loads(latest.body)["name"])
+    return address
+
+
+def _no_run(run: str) -> UserError:
+    remedy = "name a run folder below the runs_dir that it was made with, such as s3://BUCKET/runs/latest"
+    return UserError("is no run folder", where=run, remedy=remedy)

@@ -26,6 +26,8 @@ from engine.storage.remote.objects import Objects
 OPEN = "open"
 """Below the key of a samples folder: what it holds before it is committed as a whole."""
 _NOTES = "attempt-*/attempt.json"
+_PAGE = 1000
+"""The keys that one request lists."""
 _THREADS = 8
 
 
@@ -42,6 +44,9 @@ class RemoteParts:
         self._objects, self._below, self._folder = objects, f"{key}/{OPEN}/", folder
         self._shared: set[str] = set()
         """Names of parts that are known to be there."""
+        self._last: dict[str, str] = {}
+        """The last part of each writer that was listed, by what their names begin with."""
+        self._num_listed = 0
 
     def fetch(self) -> None:
         """Makes the manifest on this disk the one that is shared, and brings the parts that may count here."""
@@ -60,10 +65,18 @@ class RemoteParts:
         listing = Manifest(self._folder).read()
         self._download(name for name in names - entries if _may_count(name, listing))
 
-    def fetch_new(self) -> None:
-        """Brings the parts here that engines on other machines have written since."""
-        start = Manifest(self._folder).read().start
-        self._download(name for name in self._list(f"attempt-{start:04d}/") if name.endswith(".parquet"))
+    def fetch_new(self, start: int) -> None:
+        """Brings the parts here that engines on other machines have written since.
+
+        One request lists them all while they are few; then only what each writer has added is listed.
+        """
+        below = f"attempt-{start:04d}/"
+        names = self._list(below) if self._num_listed < _PAGE else self._list_added(f"{below}part-")
+        self._num_listed = max(self._num_listed, len(names))
+        parts = [name for name in names if name.endswith(".parquet")]
+        for name in sorted(parts, key=lambda name: (len(name), name)):  # by number, which may have more digits
+            self._last[name.rpartition("-")[0]] = name
+        self._download(parts)
 
     def append(self, entry: Path, text: str, adds: Iterable[str]) -> bool:
         """Shares an entry under its number, and before it the parts that it adds."""
@@ -90,8 +103,21 @@ class RemoteParts:
         """Returns what shares a part, on whichever machine an engine writes it."""
         return functools.partial(_upload, self._objects, self._below)
 
-    def _list(self, below: str) -> set[str]:
-        names = {key.removeprefix(self._below) for key, _ in self._objects.listed(self._below + below)}
+    def _list_added(self, below: str) -> set[str]:
+        """Lists what the writers of parts have added; each sends its parts in the order of their numbers."""
+        writers = [key.removeprefix(self._below) for key in self._objects.beginnings(self._below + below, "-")]
+        with ThreadPoolExecutor(_THREADS) as pool:
+            return set().union(*pool.map(lambda writer: self._list(writer, self._after(writer)), writers))
+
+    def _after(self, writer: str) -> str:
+        """Returns the part after which the next ones of a writer are found."""
+        last = self._last.get(writer.rstrip("-"), "")
+        digits = last.rpartition("-")[2].removesuffix(".parquet")
+        return "" if set(digits) <= {"9"} else last  # the next number has another digit, and is before this one
+
+    def _list(self, below: str, after: str = "") -> set[str]:
+        begins = self._below + after if after else ""
+        names = {key.removeprefix(self._below) for key, _ in self._objects.listed(self._below + below, begins)}
         self._shared.update(name for name in names if name.endswith(".parquet"))
         return names
 

@@ -35,7 +35,8 @@ def naming_refusals(where: str) -> Iterator[None]:
         where: the URL of what was asked for.
 
     Raises:
-        UserError: no credentials, no permission, no bucket, no network, or an answer that makes no sense.
+        UserError: no credentials, no permission, no bucket, no network, a name that no object can have, or an answer
+            that makes no sense.
     """
     from botocore import exceptions
     from s3transfer.exceptions import RetriesExceededError
@@ -46,6 +47,8 @@ def naming_refusals(where: str) -> Iterator[None]:
         raise _unreachable(error.last_exception, where) from error
     except exceptions.ClientError as error:
         raise _answered(error, where) from error
+    except exceptions.ParamValidationError as error:  # boto3 asks the store for nothing then
+        raise UserError(f"cannot be asked for ({error})", where=where, remedy="name another place") from error
     except (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,

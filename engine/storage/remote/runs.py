@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,9 @@ from engine.errors import UserError
 from engine.storage.files import make_folder
 from engine.storage.remote.address import require_inside
 from engine.storage.remote.cache import Cache
-from engine.storage.remote.claims import Claim, HeldError
+from engine.storage.remote.claims import Claim, HeldError, Lease
 from engine.storage.remote.objects import Objects
-from engine.storage.run_folders import FORMAT, begin_run, config_file, link
+from engine.storage.run_folders import FORMAT, begin_run, config_file, end_run, is_run, link, remove_if_empty
 from engine.storage.store import EVERY_NOUN
 
 RUN = "run.json"
@@ -43,7 +43,7 @@ class RunClaim:
         self._claim, self._objects, self._name, self._cache = claim, objects, name, cache
 
     @classmethod
-    def take(cls, objects: Objects, name: str, cache: Cache, lease_seconds: float) -> RunClaim:
+    def take(cls, objects: Objects, name: str, cache: Cache, lease: Lease) -> RunClaim:
         """Claims a run, whether it is there or not.
 
         Raises:
@@ -51,7 +51,7 @@ class RunClaim:
         """
         where = objects.url(name)
         try:
-            claim = Claim.take(objects, f"{name}/{RUN}", cache.holder, lease_seconds)
+            claim = Claim.take(objects, f"{name}/{RUN}", cache.holder, lease)
         except HeldError as held:
             host, process, _ = held.holder.split("/")
             what = f"another synthmill is working on this run (process {process} on {host})"
@@ -91,6 +91,8 @@ class RunClaim:
 def restore_run(content: Any, cache: Cache) -> Path:
     """Makes the folder of a run on this disk; the folders of the store that it links to need not be there.
 
+    What is here of another state of the run, and was not committed as this one, is no part of it: its links go.
+
     Args:
         content: what was committed of it.
         cache: where.
@@ -100,6 +102,7 @@ def restore_run(content: Any, cache: Cache) -> Path:
     run_dir: Path = cache.runs_dir / content["name"]
     make_folder(run_dir, where=f"SYNTHMILL_CACHE={cache.path}")
     begin_run(run_dir, content["config"])
+    _drop_others(run_dir, content["links"], cache.store.root)
     for entry, folder in content["links"].items():
         parent = (run_dir / entry).parent
         if parent != run_dir:  # each part of a run is a run folder itself
@@ -107,6 +110,17 @@ def restore_run(content: Any, cache: Cache) -> Path:
             begin_run(parent, content["config"])
         link(parent, Path(entry).name, cache.store.root / folder)
     return run_dir
+
+
+def _drop_others(run_dir: Path, links: Collection[str], store: Path) -> None:
+    """Removes links of a run, and whole parts of it, that are not among those that were committed."""
+    for entry in [entry for entry, _ in _links(run_dir, store) if entry not in links]:
+        (run_dir / entry).unlink()
+    kept = {(run_dir / entry).parent for entry in links}
+    for folder in [folder for folder in run_dir.iterdir() if folder.is_dir() and not folder.is_symlink()]:
+        for part in [part for part in folder.iterdir() if is_run(part) and part not in kept]:
+            end_run(part)
+        remove_if_empty(folder)
 
 
 def _check_format(content: Any, where: str) -> None:

@@ -4,6 +4,8 @@
     RUNS/store/samples/3f2a.../files/          what the manifest names (engine/storage/remote/folders.py)
     RUNS/store/samples/3f2a.../open/           samples that are being written (engine/storage/remote/parts.py)
 
+A committed folder keeps the last entry of `open/manifest`, by which a driver that slept meanwhile is turned away.
+
 In: folders on this disk. Out: the same folders behind the URL, and back. A folder is there if and only if its manifest
 is, which one conditional write puts in the place of the claim (engine/storage/remote/claims.py); what it names is there
 before. So no kill leaves half a folder, and of two drivers that both believe they make it one commits. Nothing is
@@ -23,12 +25,20 @@ from engine.errors import BrokenInvariantError
 from engine.storage.files import write_text
 from engine.storage.remote.address import read_address
 from engine.storage.remote.cache import forget_shared, is_copy_of, make_room, note_shared, open_cache
-from engine.storage.remote.claims import LEASE_SECONDS, Claim, HeldError, read_state
+from engine.storage.remote.claims import (
+    LEASE_SECONDS,
+    Claim,
+    HeldError,
+    Lease,
+    LostClaimError,
+    read_state,
+    to_stderr,
+)
 from engine.storage.remote.folders import RemoteFolder
 from engine.storage.remote.objects import Objects
 from engine.storage.remote.parts import RemoteParts
 from engine.storage.remote.runs import RunClaim
-from engine.storage.store import StepRecord, is_done, read_record
+from engine.storage.store import StepRecord, holding, is_done, read_record
 from engine.storage.typed import from_json_values, to_json_values
 
 Manifest = Mapping[str, Any]
@@ -45,17 +55,20 @@ class RemoteStore:
     Args:
         url: `runs_dir`, as the user wrote it.
         lease_seconds: how long claims last without being renewed.
+        warn: is told that a claim could not be renewed, or is lost.
 
     Raises:
         UserError: the URL is wrong, or the store behind it cannot be used.
     """
 
-    def __init__(self, url: str, lease_seconds: float = LEASE_SECONDS) -> None:
+    def __init__(self, url: str, lease_seconds: float = LEASE_SECONDS, warn: Callable[[str], None] = to_stderr) -> None:
         self.objects = Objects(read_address(url, where=f"runs_dir={url}"))
         self.cache = open_cache(str(self.objects.address))
         self.runs_dir = self.cache.runs_dir
-        self._lease_seconds = lease_seconds
+        self._lease = Lease(lease_seconds, warn)
         self._known: dict[Path, Manifest] = {}
+        self._unclean: set[Path] = set()
+        """Committed folders whose driver had not given their claims back when they were looked at."""
         self._run: RunClaim | None = None
 
     def check(self) -> None:
@@ -77,8 +90,14 @@ class RemoteStore:
         return self.cache.holder.rpartition("/")[2]
 
     def has(self, folder: Path) -> bool:
-        """Tells whether a folder is committed."""
-        return self._manifest(folder) is not None
+        """Tells whether a folder is committed; deletes what a driver has left that was killed after its commit."""
+        manifest = self._manifest(folder)
+        if manifest is not None and folder in self._unclean:
+            self._unclean.remove(folder)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(BlockingIOError, HeldError), holding(folder), self._take(folder):
+                self._delete_leftovers(folder, manifest)
+        return manifest is not None
 
     def record(self, folder: Path) -> StepRecord:
         """Reads what made a committed folder, without fetching it."""
@@ -104,6 +123,7 @@ class RemoteStore:
         with self._claim(folder, on_wait) as claim:
             if claim.content is not None:
                 self._fetch(folder, claim.content)
+                self._delete_leftovers(folder, claim.content)
                 yield
             else:
                 yield
@@ -121,7 +141,7 @@ class RemoteStore:
             UserError: another driver works on it.
         """
         name = run_dir.relative_to(self.runs_dir).as_posix()
-        with RunClaim.take(self.objects, name, self.cache, self._lease_seconds) as run:
+        with RunClaim.take(self.objects, name, self.cache, self._lease) as run:
             run.restore()
             self._run = run
             yield
@@ -148,10 +168,12 @@ class RemoteStore:
     def _manifest(self, folder: Path) -> Manifest | None:
         """Reads the manifest of a folder; what was committed once stays as it is."""
         if folder not in self._known:
-            content = read_state(self.objects, f"{self._key(folder)}/{_CLAIM}").content
-            if content is None:
+            state = read_state(self.objects, f"{self._key(folder)}/{_CLAIM}")
+            if state.content is None:
                 return None
-            self._known[folder] = content
+            self._known[folder] = state.content
+            if state.holder:
+                self._unclean.add(folder)
         return self._known[folder]
 
     def _key(self, folder: Path) -> str:
@@ -161,24 +183,36 @@ class RemoteStore:
         has_told = False
         while True:
             try:
-                return Claim.take(self.objects, f"{self._key(folder)}/{_CLAIM}", self.cache.holder, self._lease_seconds)
+                return self._take(folder)
             except HeldError as held:
                 if not has_told:
                     on_wait()
                 has_told = True
                 time.sleep(min(max(held.seconds, 0.0), _LOOK_SECONDS))
 
+    def _take(self, folder: Path) -> Claim:
+        return Claim.take(self.objects, f"{self._key(folder)}/{_CLAIM}", self.cache.holder, self._lease)
+
     def _commit(self, claim: Claim, folder: Path) -> None:
-        """Writes the files of a finished folder, and then the manifest in the place of the claim."""
+        """Writes the files of a finished folder, and then the manifest in the place of the claim.
+
+        The claim is given back last: while it is held, whoever reads the manifest knows that leftovers may be there.
+        """
         if not is_done(folder):
             raise BrokenInvariantError(f"{folder} is to be committed and is not finished")
+        claim.check()
         files, useless = self._remote(folder).send()
         # As it is read back, where a pair is a list: notes of what is here compare hashes.
         manifest = json.loads(json.dumps({"files": files, "record": to_json_values(read_record(folder))}))
-        claim.end(manifest)
+        claim.write(manifest)
         self._known[folder] = manifest
         note_shared(folder, manifest)
         self.objects.delete(useless)  # only now is it sure that nobody else was writing here
+        with contextlib.suppress(LostClaimError):  # that took too long, and another one deletes the same
+            claim.end(manifest)
+
+    def _delete_leftovers(self, folder: Path, manifest: Manifest) -> None:
+        self.objects.delete(self._remote(folder).leftovers(manifest["files"]))
 
     def _fetch(self, folder: Path, manifest: Manifest) -> None:
         """Puts a committed folder in the place of whatever is here; this process has the right to the folder."""

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from engine.runtime.trackers.figures_tracker import FiguresTracker
 from engine.runtime.trackers.make import make_tracker
 from engine.runtime.tracking import Mode, TrackingConfig
@@ -10,7 +12,7 @@ from engine.runtime.tracking import Mode, TrackingConfig
 
 def test_points_of_curves_can_be_followed_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "figures.jsonl"
-    tracker = make_tracker(TrackingConfig(mode=Mode.off, figures=str(file)), tmp_path / "run", {})
+    tracker = make_tracker(TrackingConfig(mode=Mode.off, figures=str(file)), tmp_path / "run", {}, pytest.fail)
     assert isinstance(tracker, FiguresTracker)
     tracker.begin()
     tracker.log("model", {"loss": 1.5}, 10)

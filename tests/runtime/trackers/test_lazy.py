@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import UserError
 from engine.runtime.trackers.lazy import LazyTracker
 from engine.runtime.tracking import Finished, TrackingConfig
 
@@ -17,7 +18,8 @@ class Notebook(LazyTracker):
     """Writes down what it is told."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(TrackingConfig(), folder, {"api_key": "planted-key"})
+        self.warnings: list[str] = []
+        super().__init__(TrackingConfig(), folder, {"api_key": "planted-key"}, self.warnings.append)
         self.told: list[object] = []
 
     def _open(self) -> None:
@@ -49,6 +51,7 @@ def test_what_is_told_before_the_run_begins_waits_and_keeps_its_order(tmp_path: 
     notebook.table("samples", "table", ["text"], [["x"]])
     notebook.finish()
     notebook.finish()
+    notebook.log("samples", {"done": 1.0}, 1)  # a thread that watches the run may be late
     assert notebook.told == [
         "open",
         {"documents/a.b": 1},
@@ -68,6 +71,47 @@ def test_an_opening_that_is_cut_off_is_not_tried_again(tmp_path: Path, monkeypat
         notebook.begin()
     notebook.finish()
     assert notebook.told == []
+
+
+def fail(*_: object) -> None:
+    raise ConnectionError("https://me:planted-secret@server\nis away")
+
+
+def test_a_tracker_that_fails_ends_no_run_and_is_told_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = Notebook(tmp_path)
+    notebook.begin()
+    notebook.log("model", {"loss": 0.5}, 1)
+    monkeypatch.setattr(notebook, "_log", fail)
+    for step in (2, 3):
+        notebook.log("model", {"loss": 0.5}, step)
+    notebook.summary("model", {"seconds": 1})
+    notebook.finish()
+    assert notebook.told == ["open", ("model", {"model/loss": 0.5}, 1), "close"]
+    [warning] = notebook.warnings
+    assert warning == "tracking=offline: nothing more is tracked: ConnectionError: https://***@server is away"
+
+
+def test_a_tracker_that_cannot_be_closed_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = Notebook(tmp_path)
+    notebook.begin()
+    notebook.summary("model", {"seconds": 1})
+    monkeypatch.setattr(notebook, "_close", fail)
+    notebook.finish()
+    assert len(notebook.warnings) == 1
+
+
+def test_a_tracker_that_cannot_be_opened_is_refused_when_the_run_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notebook = Notebook(tmp_path)
+    notebook.summary("documents", {"passages": 1})
+    monkeypatch.setattr(notebook, "_open", fail)
+    with pytest.raises(UserError, match=r"nothing can be tracked \(ConnectionError: https://\*\*\*@server") as caught:
+        notebook.begin()
+    assert caught.value.where == "tracking=offline"
+    notebook.finish()
 
 
 def test_threads_take_turns_and_it_is_opened_once(tmp_path: Path) -> None:

@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 import json
+import posixpath
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.runtime.trackers.mlflow_tracker import MlflowTracker
+from engine.runtime.trackers.mlflow_tracker import MlflowTracker, mlflow_name
 from engine.runtime.tracking import Finished, Mode, TrackingConfig
 from engine.storage.run_folders import begin_run
 
-pytest.importorskip("mlflow")
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("report/SET, SYSTEM.ndcg@10", "examples/rejected.reason: too (long)", "report/a//b/", "report/../x"),
+        *("/report", "", "...", "samples/übersetzt", "x/" * 200),
+    ],
+)
+def test_a_name_is_one_that_mlflow_takes(name: str) -> None:
+    """MLflow's own rules: these characters, a length, and a path that stays as it is when it is normalised."""
+    made = mlflow_name(name)
+    assert re.fullmatch(r"[/\w.\- ]{1,250}", made)
+    assert posixpath.normpath(made) == made
+    assert not made.startswith(("..", "/"))
+    assert mlflow_name(made) == made
+
+
+def test_names_that_mlflow_takes_stay_as_they_are() -> None:
+    for name in ("model/loss", "samples.max_tokens", "report/a b-c"):
+        assert mlflow_name(name) == name
 
 
 @pytest.fixture
 def run_dir(tmp_path: Path) -> Path:
     """A run whose two starts were tracked."""
+    pytest.importorskip("mlflow")
     run, report = tmp_path / "demo", tmp_path / "store" / "report"
     begin_run(run, "")
     report.mkdir(parents=True)
     (report / "report.json").write_text("{}")
     for start in (1, 2):
         config = {"seed": start, "hf_token": "planted-secret", "notes": "x" * 9000}
-        tracker = MlflowTracker(TrackingConfig(mode=Mode.mlflow, group="a-sweep"), run, config)
-        tracker.summary("documents", {"passages": 12, "reader": "text"})
+        tracker = MlflowTracker(TrackingConfig(mode=Mode.mlflow, group="a-sweep"), run, config, pytest.fail)
+        tracker.summary("documents", {"passages": 12, "a, b": 1, "reader": "text"})
         tracker.begin()
         tracker.log("model", {"loss": 2.0 / start}, start)
         tracker.table("examples", "kept", ["query", "logprob"], [["a query", None]])

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from engine.runtime.trackers.tensorboard_tracker import TensorBoardTracker
@@ -28,7 +29,7 @@ def events_of(file: Path) -> Iterator[Any]:
 
 
 def track(run: Path, start: int) -> None:
-    tracker = TensorBoardTracker(CONFIG, run, {"seed": 7, "hf_token": "planted-secret"})
+    tracker = TensorBoardTracker(CONFIG, run, {"seed": 7, "hf_token": "planted-secret"}, pytest.fail)
     tracker.summary("documents", {"passages": 12, "reader": "text", "nested": {"share": 0.5}})
     tracker.begin()
     tracker.log("model", {"loss": 1.5}, start)
@@ -64,7 +65,7 @@ def test_curves_figures_and_texts_are_there_by_noun(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_refused_tracks_nothing(tmp_path: Path) -> None:
-    tracker = TensorBoardTracker(CONFIG, tmp_path / "run", {})
+    tracker = TensorBoardTracker(CONFIG, tmp_path / "run", {}, pytest.fail)
     tracker.summary("documents", {"passages": 12})
     tracker.finish()
     assert list(tmp_path.iterdir()) == []

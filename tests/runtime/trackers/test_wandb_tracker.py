@@ -32,7 +32,7 @@ from engine.runtime.tracking import Finished, TrackingConfig
 run, start = Path(sys.argv[1]), int(sys.argv[2])
 arguments = {"hf_token": "planted-by-name", "url": "http://me:planted-in-a-url@host"}
 config = {"seed": 7, "model": {"base": "a-model"}, "engine_args": arguments}
-tracker = make_tracker(TrackingConfig(group="a-sweep"), run, config)
+tracker = make_tracker(TrackingConfig(group="a-sweep"), run, config, sys.exit)
 tracker.summary("documents", {"passages": 12, "failed": {}})
 assert is_run(run) == (start == 2) and not (start == 1 and run.exists()), "the run is not begun"
 begin_run(run, "seed: 7")
@@ -174,8 +174,8 @@ def test_no_secret_is_written_and_nothing_lies_elsewhere(offline_run: Path) -> N
 def test_a_run_that_is_refused_or_skips_everything_tracks_nothing(tmp_path: Path) -> None:
     begin_run(tmp_path / "run", "")  # by an earlier start
     before = sorted(tmp_path.rglob("*"))
-    refused = WandbTracker(TrackingConfig(), tmp_path / "run", {})
+    refused = WandbTracker(TrackingConfig(), tmp_path / "run", {}, pytest.fail)
     refused.summary("documents", {"passages": 3})
     refused.finish()
-    WandbTracker(TrackingConfig(), tmp_path / "other", {}).finish()
+    WandbTracker(TrackingConfig(), tmp_path / "other", {}, pytest.fail).finish()
     assert sorted(tmp_path.rglob("*")) == before

@@ -50,6 +50,7 @@ def test_the_way_down_is_empty_where_there_is_none() -> None:
     [
         ("gs://bucket/x", "no store that synthmill can commit to"),
         ("s3://key:planted@bucket/x", "holds credentials"),
+        ("s3://bad bucket/x", "'bad bucket' is no name of a bucket"),
         ("s3://", "names no folder"),
         ("s3://bucket/a//b", "names no folder"),
         ("s3://bucket/../b", "names no folder"),

@@ -70,6 +70,17 @@ def test_room_is_made_of_what_was_used_longest_ago(cache: Cache) -> None:
     assert cache.store.left_aside() == []
 
 
+def test_what_a_kill_left_half_fetched_goes(cache: Cache) -> None:
+    left, fetched = (cache.store.root / "samples" / f".{name}.fetched" for name in "ab")
+    for folder in (left, fetched):
+        folder.mkdir(parents=True)
+        (folder / "recipe.json").touch()
+    with cache.store.producing(cache.store.folder("samples", "b"), keep=True):
+        make_room(cache, 1000)
+        assert not left.exists()
+        assert fetched.exists(), "it is being fetched now"
+
+
 def test_what_is_being_written_stays(cache: Cache) -> None:
     folder = make_folder(cache, "a", 1)
     with cache.store.producing(folder, keep=True):

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from engine.errors import UserError
-from engine.storage.remote.claims import Claim, HeldError, LostClaimError, read_state
+from engine.storage.remote.claims import Claim, HeldError, Lease, LostClaimError, State, read_state
 from tests.support.object_store import Bucket, Fault, once, proxied
 from tests.support.waiting import wait_until
 
@@ -32,7 +32,7 @@ def test_a_claim_is_held_by_one(bucket: Bucket) -> None:
 def test_who_has_lost_a_claim_commits_nothing(bucket: Bucket) -> None:
     objects = bucket.objects()
     late = Claim.take(objects, "x", HERE)  # a driver that stands still: nothing renews it
-    with Claim.take(objects, "x", ELSEWHERE, lease_seconds=0.0) as claim:
+    with Claim.take(objects, "x", ELSEWHERE, lease=Lease(0.0)) as claim:
         assert claim.fence == late.fence + 1
         for commit in (late.write, late.end, late.write):
             with pytest.raises(LostClaimError, match="another run has taken over"):
@@ -46,11 +46,13 @@ def test_who_has_lost_a_claim_commits_nothing(bucket: Bucket) -> None:
 def test_a_claim_of_a_killed_driver_of_this_cache_is_over_at_once(bucket: Bucket) -> None:
     Claim.take(bucket.objects(), "x", "node1/1/cache1")
     assert Claim.take(bucket.objects(), "x", "node1/2/cache1").fence == 2
+    with pytest.raises(HeldError):  # it sees the same cache, and no lock of the first machine
+        Claim.take(bucket.objects(), "x", "node2/1/cache1")
 
 
 def test_a_claim_is_renewed(bucket: Bucket) -> None:
     objects = bucket.objects()
-    with Claim.take(objects, "x", HERE, lease_seconds=0.4):
+    with Claim.take(objects, "x", HERE, lease=Lease(0.4)):
         first = read_state(objects, "x").write
         wait_until(lambda: read_state(objects, "x").write != first, "a renewal")
 
@@ -83,12 +85,37 @@ def test_a_store_that_is_away_for_a_while_loses_no_claim(bucket: Bucket, monkeyp
     is_away = False
     with proxied(bucket.port, lambda *_: Fault.refused if is_away else Fault.none) as proxy:
         bucket.go_through(proxy.url)
-        with Claim.take(bucket.objects(), "x", HERE, lease_seconds=0.2) as claim:
+        with Claim.take(bucket.objects(), "x", HERE, lease=Lease(0.2)) as claim:
             is_away, before = True, len(proxy.requests)
             wait_until(lambda: len(proxy.requests) >= before + 2, "a second renewal")
             is_away = False
             claim.end("content")
     assert read_state(bucket.objects(), "x").content == "content"
+
+
+def test_who_loses_a_claim_while_working_is_told_at_once(bucket: Bucket) -> None:
+    warnings: list[str] = []
+    with Claim.take(bucket.objects(), "x", HERE, Lease(0.2, warnings.append)) as claim:
+        claim.check()
+        bucket.objects().put("x", State(9, ELSEWHERE).body())
+        wait_until(lambda: len(warnings) == 1, "a warning")
+        with pytest.raises(LostClaimError):
+            claim.check()
+    assert "another run has taken over" in warnings[0]
+
+
+def test_who_cannot_renew_a_claim_is_told_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.storage.remote.objects._TRIES", 1)
+    warnings: list[str] = []
+    is_away = False
+    with proxied(bucket.port, lambda *_: Fault.refused if is_away else Fault.none) as proxy:
+        bucket.go_through(proxy.url)
+        with Claim.take(bucket.objects(), "x", HERE, Lease(0.2, warnings.append)):
+            is_away, before = True, len(proxy.requests)
+            wait_until(lambda: bool(warnings) and len(proxy.requests) >= before + 6, "more renewals after the warning")
+            is_away = False
+    assert len(warnings) == 1
+    assert "another run may take over" in warnings[0]
 
 
 def test_somebody_elses_object_is_no_claim(bucket: Bucket) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
+from engine.storage.remote.address import Address
 from engine.storage.remote.objects import Objects
 from engine.storage.remote.refusals import code_of, naming_refusals, status_of
 from tests.support.object_store import Bucket, Fault, once, proxied
@@ -84,8 +85,6 @@ def refusal(objects: Objects) -> str:
 
 
 def test_a_missing_bucket_is_named(bucket: Bucket) -> None:
-    from engine.storage.remote.address import Address
-
     assert refusal(Objects(Address("no-such-bucket-here"))) == (
         "s3://no-such-bucket-here/x: there is no such bucket; make it, or name another one"
     )
@@ -129,6 +128,31 @@ def test_answers_of_a_store_are_put_into_words(code: str, status: int, what: str
         raise ClientError(answer, "PutObject")
     assert "\n" not in str(refused.value)
     assert (code_of(refused.value.__cause__), status_of(refused.value.__cause__)) == (code, status)  # type: ignore[arg-type]
+
+
+def test_what_a_store_does_not_delete_is_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    from botocore.stub import Stubber
+
+    from engine.storage.remote import objects
+
+    client = objects._make_client(f"http://127.0.0.1:{bucket.port}", -1)
+    monkeypatch.setattr(objects, "_make_client", lambda *_: client)
+    errors = [{"Key": "x", "Code": "AccessDenied", "Message": "..."}]
+    stub = Stubber(client)
+    stub.add_response("delete_objects", {"Errors": errors})
+    with stub, pytest.raises(UserError, match=r"do not allow it \(AccessDenied\)"):
+        bucket.objects().delete(["y", "x"])
+
+
+def test_a_name_that_no_object_can_have_is_one_line(bucket: Bucket) -> None:
+    with pytest.raises(UserError, match="cannot be asked for"):
+        Objects(Address("bad bucket")).read("x")
+
+
+def test_without_boto3_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(UserError, match="boto3, which speaks to object stores, is not installed"):
+        Objects(Address("bucket"))
 
 
 def test_other_mistakes_pass_through() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.storage.remote.cache import cache_path
-from engine.storage.remote.opening import below, fetch_run, open_sharing, run_dir_here, runs_dir_here
+from engine.storage.remote.opening import below, fetch_run, look_at_run, open_sharing, run_dir_here, runs_dir_here
 from engine.storage.remote.store import RemoteStore
 from engine.storage.run_folders import begin_run, link
 from engine.storage.sharing import Unshared
@@ -42,6 +42,27 @@ def test_a_url_is_a_folder_of_the_cache(bucket: Bucket) -> None:
 def test_a_run_and_its_steps_lie_in_one_place(run_dir: str, runs_dir: str) -> None:
     with pytest.raises(UserError, match="does not lie below runs_dir"):
         run_dir_here(run_dir, runs_dir)
+
+
+def test_the_latest_run_is_none_to_work_on() -> None:
+    with pytest.raises(UserError, match="stands for whichever run finished last; name the run itself"):
+        run_dir_here("s3://b/runs/latest", "s3://b/runs")
+
+
+def test_a_run_is_looked_at_and_nothing_fetched(bucket: Bucket, tmp_path: Path) -> None:
+    store = RemoteStore(bucket.url)
+    with store.holding_run(run_dir := store.runs_dir / "demo"):
+        begin_run(run_dir, "seed: 1")
+        link(run_dir, "documents", store.cache.store.folder("documents", "ab"))
+        store.end_run()
+        bucket.use_cache(tmp_path / "elsewhere")
+        run = look_at_run(f"{bucket.url}/latest")
+        assert (run.url, run.holder, run.entries) == (f"{bucket.url}/demo", store.cache.holder, ["documents"])
+        assert run.age_seconds < 60
+    assert look_at_run(f"{bucket.url}/demo").holder == ""
+    assert not (tmp_path / "elsewhere").exists()
+    with pytest.raises(UserError, match="is no run folder"):
+        look_at_run(f"{bucket.url}/other")
 
 
 @pytest.mark.parametrize("name", ["demo", "latest"])

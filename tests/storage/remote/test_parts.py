@@ -3,6 +3,7 @@
 import pickle
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -14,7 +15,7 @@ from engine.storage.remote.parts import RemoteParts
 from engine.storage.remote.store import RemoteStore
 from engine.storage.store import StepRecord, finish
 from tests.support.committed import SIZE, write
-from tests.support.object_store import Bucket
+from tests.support.object_store import Bucket, Fault, proxied
 
 KEY = "store/samples/ab"
 RECORD = StepRecord("samples", "ab", {}, {}, 1.0, 1, {})
@@ -96,6 +97,34 @@ def test_engines_on_other_disks_are_heard(bucket: Bucket, tmp_path: Path) -> Non
     assert ids(parts.folder) == [1, 2, 3], "its epoch is closed"
 
 
+def test_of_many_parts_only_new_ones_are_listed(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.storage.remote.parts._PAGE", 3)
+    parts = begin(bucket, tmp_path / "driver")
+    engine = tmp_path / "engine" / parts.attempt_folder.name
+    engine.mkdir(parents=True)
+    for number in range(3):
+        upload(parts, write(engine, [number], engine=1, number=number))
+    parts.list_new()
+    upload(parts, write(engine, [3], engine=1, number=3))
+    upload(parts, write(engine, [4], engine=2, number=99_999))  # a writer that was not heard of before
+    with proxied(bucket.port, lambda *_: Fault.none) as proxy:
+        bucket.go_through(proxy.url)
+        away = RemoteParts(bucket.objects(), KEY, parts.folder)
+        away._last, away._num_listed = parts.shared._last, parts.shared._num_listed  # type: ignore[union-attr]
+        parts.shared = away
+        parts.list_new()
+        assert ids(parts.folder) == [0, 1, 2, 3, 4]
+        asked = [dict(parse_qsl(urlsplit(path).query)) for method, path in proxy.requests if method == "GET"]
+        lists = [query for query in asked if "list-type" in query]
+        assert all("/attempt-0001/part-" in query["prefix"] for query in lists), "no list of all parts"
+        assert any(query.get("start-after", "").endswith("/part-e1-00002.parquet") for query in lists)
+        upload(parts, write(engine, [5], engine=2, number=100_000))
+        parts.list_new()
+    assert ids(parts.folder) == [0, 1, 2, 3, 4, 5], "a number with one digit more comes before the others"
+
+
 def test_what_was_listed_and_not_noted_here_counts(bucket: Bucket, tmp_path: Path) -> None:
     first = begin(bucket, tmp_path / "first")
     write(first.attempt_folder, [1])
@@ -107,6 +136,7 @@ def test_what_was_listed_and_not_noted_here_counts(bucket: Bucket, tmp_path: Pat
 def test_a_finished_folder_is_committed_without_sending_parts_twice(bucket: Bucket, tmp_path: Path) -> None:
     store = RemoteStore(bucket.url)
     folder = store.cache.store.folder("samples", "ab")
+    late = begin(bucket, tmp_path / "late")
     with store.cache.store.producing(folder, keep=True), store.producing(folder, lambda: None):
         parts = PartsLog.take_over(folder, SIZE, store.parts(folder))
         for number in range(3):
@@ -114,7 +144,11 @@ def test_a_finished_folder_is_committed_without_sending_parts_twice(bucket: Buck
             parts.list_new()
         compact(parts)
         finish(folder, RECORD)
-    assert [key for key in bucket.all_keys() if "/open/" in key] == [], "what was open is committed"
+    [last] = [key for key in bucket.all_keys() if "/open/" in key]
+    assert "/manifest/" in last, "what was open is committed; one entry turns a driver away that slept meanwhile"
+    write(late.attempt_folder, [7])
+    with pytest.raises(FencedError):
+        late.list_new()
     bucket.use_cache(tmp_path / "elsewhere")
     there = RemoteStore(bucket.url)
     other = there.cache.store.folder("samples", "ab")

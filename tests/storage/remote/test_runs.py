@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.storage.remote.cache import open_cache
-from engine.storage.remote.claims import Claim, read_state
+from engine.storage.remote.claims import Claim, Lease, read_state
 from engine.storage.remote.runs import RunClaim, restore_run
 from engine.storage.run_folders import begin_run, is_run, link
 from tests.support.object_store import Bucket
@@ -22,7 +22,7 @@ def test_a_run_is_the_same_on_another_machine(bucket: Bucket, tmp_path: Path) ->
     link(run_dir, "samples", cache.store.reserve("samples", "ab"))
     link(run_dir / "judge" / "clarity", "samples", cache.store.reserve("samples", "cd"))
     link(run_dir, "logs", cache.store.root / "logs" / "x")
-    with RunClaim.take(bucket.objects(), "sweeps/demo", cache, 60.0) as run:
+    with RunClaim.take(bucket.objects(), "sweeps/demo", cache, Lease()) as run:
         run.save()
         run.save_as_latest()
     content = read_state(bucket.objects(), "sweeps/demo/run.json").content
@@ -40,7 +40,7 @@ def test_a_run_is_the_same_on_another_machine(bucket: Bucket, tmp_path: Path) ->
     assert (restored / "samples").readlink() == Path("../../store/samples/ab")
     assert (restored / "judge" / "clarity" / "samples").resolve().name == "cd"
     assert not (restored / "samples").exists(), "nothing is fetched"
-    with RunClaim.take(bucket.objects(), "sweeps/demo", other, 60.0) as run:
+    with RunClaim.take(bucket.objects(), "sweeps/demo", other, Lease()) as run:
         run.save()
     assert read_state(bucket.objects(), "sweeps/demo/run.json").content == content, "what is not here is linked to"
 
@@ -49,10 +49,36 @@ def test_a_run_that_another_machine_works_on_is_refused(bucket: Bucket) -> None:
     Claim.take(bucket.objects(), "demo/run.json", "node2/4211/elsewhere")
     what = r"is working on this run \(process 4211 on node2\); wait for it, or, if it was killed, for \d+ s"
     with pytest.raises(UserError, match=what):
-        RunClaim.take(bucket.objects(), "demo", open_cache(bucket.url), 60.0)
+        RunClaim.take(bucket.objects(), "demo", open_cache(bucket.url), Lease())
 
 
 def test_a_run_of_another_version_is_refused(bucket: Bucket) -> None:
     Claim.take(bucket.objects(), "demo/run.json", "node2/4211/elsewhere").end({"format": 99})
     with pytest.raises(UserError, match="another version"):
-        RunClaim.take(bucket.objects(), "demo", open_cache(bucket.url), 60.0)
+        RunClaim.take(bucket.objects(), "demo", open_cache(bucket.url), Lease())
+
+
+def test_what_was_not_committed_is_no_part_of_a_run(bucket: Bucket, tmp_path: Path) -> None:
+    cache = open_cache(bucket.url)
+    run_dir = cache.runs_dir / "demo"
+    begin_parts(run_dir, "judge/clarity", "round_0/r1")
+    for entry in ("samples", "model", "judge/clarity/samples", "round_0/r1/samples"):
+        link((run_dir / entry).parent, Path(entry).name, cache.store.reserve("samples", "old"))
+    content = {
+        "name": "demo",
+        "config": "seed: 2",
+        "links": {"samples": "samples/new", "judge/clarity/samples": "samples/n"},
+    }
+    (run_dir / "status.json").touch()
+    restore_run(content, cache)
+    assert (run_dir / "samples").readlink().name == "new"
+    assert (run_dir / "judge" / "clarity" / "samples").readlink().name == "n"
+    assert not (run_dir / "model").is_symlink(), "an old model beside new samples would pass for theirs"
+    assert not (run_dir / "round_0").exists()
+    assert (run_dir / "status.json").exists()
+
+
+def begin_parts(run_dir: Path, *parts: str) -> None:
+    for part in parts:
+        (run_dir / part).mkdir(parents=True)
+        begin_run(run_dir / part, "seed: 1")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.storage.remote.claims import Claim, LostClaimError
+from engine.storage.remote.claims import Claim, Lease, LostClaimError, State, read_state
 from engine.storage.remote.runs import restore_run
 from engine.storage.remote.store import RemoteStore
 from engine.storage.run_folders import begin_run, link
@@ -136,7 +136,7 @@ def test_who_was_not_heard_of_commits_nothing(bucket: Bucket, tmp_path: Path) ->
 
     def write_for_too_long(folder: Path) -> None:
         write(folder, "late")
-        Claim.take(bucket.objects(), key, "node2/1/other", lease_seconds=0.0).end(None)
+        Claim.take(bucket.objects(), key, "node2/1/other", Lease(0.0)).end(None)
 
     with pytest.raises(LostClaimError), producing(late) as folder:
         write_for_too_long(folder)
@@ -168,6 +168,31 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(bucket: Bucket, tmp_path
         there = RemoteStore(bucket.url)
         with pytest.raises(UserError, match="leads out of its folder"):
             there.fetch(folder_in(there))
+
+
+def test_what_is_left_after_a_commit_goes_with_the_next_driver(bucket: Bucket) -> None:
+    store, key = RemoteStore(bucket.url), f"store/documents/{FINGERPRINT}"
+    with producing(store) as folder:
+        write(folder, "right")
+    claim = json.loads(store.objects.read(f"{key}/claim.json").body)  # type: ignore[union-attr]
+    left = [f"{key}/open/attempt-0001/part-e1-00000.parquet", f"{key}/open/manifest/00000001.json", f"{key}/files/0123"]
+    last = f"{key}/open/manifest/00000002.json"
+
+    def kill_after_the_commit() -> None:
+        """Leaves what a driver does that is killed before it has deleted anything."""
+        for name in (*left, last):
+            store.objects.put(name, b"left")
+        store.objects.put(f"{key}/claim.json", State(7, store.cache.holder, claim["content"]).body())
+
+    kill_after_the_commit()
+    assert RemoteStore(bucket.url).has(folder_in(store))
+    assert set(left).isdisjoint(bucket.all_keys())
+    assert last in bucket.all_keys(), "a driver that slept meanwhile finds its number used"
+    assert read_state(store.objects, f"{key}/claim.json").holder == ""
+    kill_after_the_commit()
+    with producing(RemoteStore(bucket.url)) as folder:
+        assert texts(folder) == ["right"] * 2
+    assert set(left).isdisjoint(bucket.all_keys())
 
 
 def work(url: str, text: str) -> None:
