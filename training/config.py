@@ -37,6 +37,8 @@ HIGHEST_RATE = 1.0
 _AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "iterations")
 _OF_ENCODERS = ("query_prefix", "passage_prefix", "pooling", "base_share", "validation")
 """The fields that do not reach a scorer: it reads texts as they are, and no search measures it while it trains."""
+_OF_LISTWISE_KL = {"teacher_temperature", "ranking_share"}
+"""The settings of losses that reach a cross-encoder, and only by `kl` (`training.losses.scored`)."""
 
 
 class Family(Enum):
@@ -231,4 +233,6 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
             names |= {field.name for field in fields(NegativeSettings)}
         if self.family in SCORERS:
             names |= {*_OF_ENCODERS, *(field.name for field in fields(LossSettings))}
+        if self.family is Family.cross_encoder and self.loss is Loss.kl:
+            names -= _OF_LISTWISE_KL
         return names if self.family is Family.classifier else names | {"class_weights"}

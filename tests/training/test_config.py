@@ -124,6 +124,15 @@ def test_the_identity_of_a_scorer_has_nothing_that_does_not_reach_it(base: Path,
     assert identity_of(make_config(base, family=family, epochs=9)) != plain
 
 
+def test_a_cross_encoder_that_learns_a_teachers_ranking_counts_by_how_it_does(base: Path) -> None:
+    learning = {"family": Family.cross_encoder, "num_hard_negatives": 0, "loss": Loss.kl}
+    plain = identity_of(make_config(base, **learning))
+    for name, value in {"teacher_temperature": 2.0, "ranking_share": 0.1}.items():
+        assert identity_of(make_config(base, **learning, **{name: value})) != plain, name
+    assert identity_of(make_config(base, **learning, share_candidates=False)) == plain
+    assert identity_of(make_config(base, **learning, margin=0.7)) == plain
+
+
 def test_negatives_count_by_how_they_are_mined(base: Path, tmp_path: Path) -> None:
     mining = {"family": Family.cross_encoder, "num_hard_negatives": 1}
     plain = identity_of(make_config(base, **mining))
