@@ -108,7 +108,7 @@ def _reranked(chosen: Chosen, measured: Mapping[str, Any] | None, config: System
     low, high = gain["ci95"]
     why = (
         f"{chosen.why} A cross-encoder that was trained on the same queries orders its first {depth} passages, which "
-        f"added {gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] to nDCG@10."
+        f"added {gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] to nDCG@10 on the queries that this was decided on."
     )
     return replace(chosen, why=why, reranker=TRAINED, depth=depth)
 

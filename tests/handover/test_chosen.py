@@ -57,7 +57,7 @@ def test_the_reranker_of_the_run_is_taken_where_the_report_recommends_it_or_it_i
     followed = choose_system(recommended, SystemConfig())
     assert (followed.reranker, followed.depth, followed.is_measured) == ("trained", 30, True)
     assert (followed.name, followed.measured_name) == ("base_words", "base_words@30@trained")
-    assert "which added +0.020 [+0.001, +0.040] to nDCG@10" in followed.why
+    assert "which added +0.020 [+0.001, +0.040] to nDCG@10 on the queries that this was decided on." in followed.why
     assert choose_system(not_sure, SystemConfig()).reranker == ""
     assert choose_system(recommended, SystemConfig(reranker="none")).reranker == ""
     for report in (recommended, not_sure):
