@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.handover.config import NONE
+from engine.models.names import public_name
 from engine.search.cross_encoder import TRAINED
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ def _set_by_hand(chosen: Chosen, config: SystemConfig) -> Chosen:
     keys = {
         "system.model": config.model or None,
         "system.weight": config.weight,
-        "system.reranker": config.reranker or None,
+        "system.reranker": public_name(config.reranker) if config.reranker else None,
         "system.rerank_depth": config.rerank_depth if reranker else None,
     }
     written = [f"{key}={value}" for key, value in keys.items() if value is not None]

@@ -73,7 +73,8 @@ def test_a_reranker_is_advised_where_it_is_surely_better(small: Report, low: flo
     decided = f"{decided}, which flatters what it adds." if low > 0 else f"{decided}."
     assert reranker_sentence(report) == (
         "Reranking its first 30 passages by the cross-encoder that was trained adds "
-        f"{with_interval(gain.gain)} on 5 judged questions of tiny, at 250 ms a query in place of 6.5 ms, {then}. {decided}"
+        f"{with_interval(gain.gain)} on 5 judged questions of tiny, at 250 ms a query in place of 6.5 ms, "
+        f"{then}. {decided}"
     )
     assert crossfit_sentence(report) == f"{crossfit_sentence(small)} {decided}"
     assert reranker_sentence(report) in advice_with_reason(report)

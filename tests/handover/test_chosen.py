@@ -75,6 +75,13 @@ def test_no_figure_is_told_of_a_reranked_system_that_the_report_did_not_measure(
     assert (another.reranker, another.depth, another.is_measured) == ("owner/name", 50, False)
 
 
+def test_a_folder_that_is_set_by_hand_is_told_by_its_last_part() -> None:
+    chosen = choose_system(report_of(asdict(CHOICE)), SystemConfig(reranker="/home/alice/pairs"))
+    assert chosen.reranker == "/home/alice/pairs"
+    assert "system.reranker=pairs" in chosen.why
+    assert "alice" not in chosen.why
+
+
 def test_a_depth_without_a_reranker_sets_nothing() -> None:
     report = report_of(asdict(CHOICE))
     assert choose_system(report, SystemConfig(rerank_depth=20)).why == choose_system(report, SystemConfig()).why
