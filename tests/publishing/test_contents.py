@@ -46,6 +46,17 @@ def test_a_search_has_a_folder_of_its_own(tmp_path: Path) -> None:
     ]
 
 
+def test_what_lies_beside_the_models_of_a_search_is_not_published(tmp_path: Path) -> None:
+    for part in ("encoder", "reranker"):
+        (tmp_path / part / "1_Pooling").mkdir(parents=True)
+        (tmp_path / part / "modules.json").write_text('[{"path": ""}, {"path": "1_Pooling"}]')
+        model = ("config.json", "model.safetensors", "vocab.txt", "1_Pooling/config.json")
+        for path in (*model, "train.jsonl", "notes.md", "plan.py", "vectors.npy", "emails.txt", "people.json"):
+            (tmp_path / part / path).write_text("x")
+    paths = {file.path for file in system_files(tmp_path)}
+    assert paths == {f"system/{part}/{path}" for part in ("encoder", "reranker") for path in (*model, "modules.json")}
+
+
 def test_hashes_are_those_of_git_and_of_large_files(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
     for file in (File("a", b"content"), File("a", tmp_path / "a")):
