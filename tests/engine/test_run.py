@@ -126,6 +126,15 @@ def test_whoever_makes_steps_says_first_which_so_that_clean_leaves_them(
         assert fingerprints == set()
 
 
+def test_publishing_reads_the_model_the_report_and_the_search_that_is_asked_for(corpus: Path, tmp_path: Path) -> None:
+    config, _ = load_config(["experiment=adapt", f"collection={corpus}", "samples=fake", "tracking=off"])
+    chosen, store = wanted_steps(config), Store(tmp_path)
+    assert set(published_folders(Target("me/x"), chosen, store)) == {"model", "report"}
+    folders = published_folders(Target("me/x", with_system=True), chosen, store)
+    assert set(folders) == {"model", "report", "system"}
+    assert folders["model"] == store.folder("model", next(step.fingerprint for step in chosen if step.noun == "model"))
+
+
 def test_batch_inference_is_a_shorter_way(tmp_path: Path) -> None:
     prompts = tmp_path / "p.jsonl"
     prompts.write_text('{"prompt": "x", "temperature": 0.5}\n')
