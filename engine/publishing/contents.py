@@ -25,6 +25,8 @@ _FOLDER_IN_CARD = "path/to/this/folder"
 """What stands in the card where a reader puts the model's place; in a repository that is its name."""
 _MODEL_KINDS = frozenset({WEIGHTS, ".json", ".txt", ".md", ".model", ".jinja", ".tiktoken"})
 _SYSTEM_KINDS = _MODEL_KINDS | {".jsonl", ".npz", ".npy", ".index", ".py"}
+_MATRICES = "adapter_config.json"
+"""The file in which peft says which base a model's matrices belong to."""
 _MODELS_OF_SYSTEM = ("encoder", "reranker")
 """The folders of a search that hold a model each."""
 _NOT_PUBLISHED = frozenset({"checkpoints", "__pycache__"})
@@ -70,9 +72,12 @@ def model_files(folder: Path, repo: str) -> list[File]:
         repo: `OWNER/NAME`, which the card's code then loads.
 
     Raises:
-        UserError: it has no weights in safetensors.
+        UserError: it has no weights in safetensors, or stands by itself in one folder only.
     """
     files = _files(folder, _MODEL_KINDS)
+    if any(file.path == _MATRICES for file in files):
+        what = "holds matrices beside its weights, with the path of a base on this machine"
+        raise UserError(what, where=str(folder), remedy="train the model with model.lora.merge=true")
     if not any(file.path.endswith(WEIGHTS) for file in files):
         what, remedy = f"has no weights in {WEIGHTS[1:]}, and others are not published", "train the model again"
         raise UserError(what, where=str(folder), remedy=remedy)

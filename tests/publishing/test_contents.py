@@ -29,6 +29,12 @@ def test_weights_in_a_pickle_are_not_published(model: Path) -> None:
         model_files(model, "me/small")
 
 
+def test_matrices_that_name_a_base_of_this_machine_are_not_published(model: Path) -> None:
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "/home/me/base"}')
+    with pytest.raises(UserError, match=r"train the model with model\.lora\.merge=true"):
+        model_files(model, "me/small")
+
+
 def test_a_link_out_of_the_folder_is_not_followed(model: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text("{}")
     (model / "linked.json").symlink_to(tmp_path / "secret.json")
