@@ -20,17 +20,7 @@ _NAMES = (
     *("config.json", "modules.json", "config_sentence_transformers.json", "sentence_*_config.json"),
     *(f"{part}_config.json" for part in ("adapter", "generation", "preprocessor", "processor", "quantize", "router")),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *(
-        "tekken.json",
-        "normalizer.json",
-        "vocab.txt",
-        "*vocab.json",
-        "merges.txt",
-        "bpe.codes",
-        "*.model",
-        "*.spm",
-        "*.tiktoken",
-    ),
+    *("vocab.txt", "*vocab.json", "merges.txt", "bpe.codes", "*.model", "*.spm", "*.tiktoken", "tekken.json"),
     *("chat_template.json", "*.jinja", "LICENSE*", "NOTICE*"),
 )
 """The names that transformers and sentence-transformers read, and the terms of the weights."""

@@ -16,8 +16,9 @@ from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.pipeline.asked import asked_of_models
 from engine.pipeline.config import RunConfig
+from engine.publishing.target import Target
 from engine.rows.config import RowsConfig
-from engine.run import _start_engines_early, check_judgements, run, run_folder, wanted_steps
+from engine.run import _start_engines_early, check_judgements, published_folders, run, run_folder, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.place import Place
 from engine.runtime.step import Step
