@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.forms import Form
+from engine.artifacts.forms import QUERY, Form
 from engine.artifacts.model import ModelFolder
 from engine.artifacts.sweeps import StageScoresFolder, StageScoresRecord, StageTraining
+from engine.errors import UserError
 from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
 from engine.search.encoder import load_encoder
 from engine.search.reranked import RerankedSystem
@@ -45,6 +46,8 @@ _PAIRS = pa.schema(
     [("set", pa.string()), ("split", pa.string()), ("sample_id", pa.int64()), ("cluster", pa.string())]
     + [(name, pa.float64()) for name in ("grade", "score")]
 )
+_MEASURED = frozenset({Form.pairs, Form.triplets, Form.graded})
+"""The forms of sets that something is measured on."""
 _RANKED = 100
 """The passages that are ranked for each query."""
 
@@ -52,13 +55,19 @@ _RANKED = 100
 def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> StageScoresRecord:
     """Searches for every query, and scores every pair.
 
+    The base is measured before anything is trained, so that what cannot be measured is refused here.
+
     Args:
         config: on what, and how.
         inputs: the finished folders of the sets, by their names; `model`, but for the base; `first`, the model whose
             search a cross-encoder orders, unless that is the base.
         output: the folder to write into.
         place: where the step runs.
+
+    Raises:
+        UserError: nothing is held out of any set.
     """
+    _check_held_out({name: ExamplesFolder(inputs[name]) for name in config.sets})
     folder, seconds, searched = StageScoresFolder(output), dict[str, float](), 0
     encoder, counts = _encoder(config, inputs, place), {Form.pairs: 0, Form.graded: 0}
     with (
@@ -86,6 +95,15 @@ def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: P
         seconds_per_1000=seconds,
         training=_training(inputs),
     )
+
+
+def _check_held_out(sets: Mapping[str, ExamplesFolder]) -> None:
+    """Refuses sets of which nothing is held out that could be measured on."""
+    for examples in sets.values():
+        if examples.form() in _MEASURED and any(map(len, examples.kept_batches([QUERY], HELD_OUT_SPLIT))):
+            return
+    remedy = "raise examples.validation_share, or give more documents"
+    raise UserError(f"nothing is held out of {', '.join(sets)} to measure on", where="stages.sets", remedy=remedy)
 
 
 def _training(inputs: Mapping[str, Path]) -> StageTraining | None:

@@ -11,7 +11,6 @@ from rich.console import Console as RichConsole
 from scipy.stats import pearsonr
 
 from engine.artifacts.sweeps import StageScoresFolder, SweepFolder
-from engine.errors import UserError
 from eval.stages.config import BASE, BM25
 from eval.stages.figures import HELD_OUT, TRAIN, Stages, best_of, read_stages
 from eval.stages.page import render_stages
@@ -114,17 +113,3 @@ def test_the_table_fits_eighty_columns(figures: Stages) -> None:
     assert row[3:] == [*shown, "2.0", "s"]
     assert cell(figures.sets["questions"], TRAIN, "reranked", "hit@1") == DASH
     assert all(len(line) <= 80 for line in lines)
-
-
-def test_nothing_held_out_is_refused(tmp_path: Path) -> None:
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    folders = write_scores(tmp_path)
-    for folder in map(StageScoresFolder, folders.values()):
-        for file in (folder.questions_file, folder.pairs_file):
-            table = pq.read_table(file)
-            pq.write_table(table.filter(pc.equal(table["split"], TRAIN)), file)
-    (tmp_path / "out").mkdir()
-    with pytest.raises(UserError, match=r"stages.sets: nothing is held out to measure on"):
-        compare_stages(stages_plan(), folders, tmp_path / "out", quiet_place(tmp_path))

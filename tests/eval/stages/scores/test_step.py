@@ -14,6 +14,7 @@ import pytest
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import Form
 from engine.artifacts.sweeps import StageScoresFolder, StageScoresRecord
+from engine.errors import UserError
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.storage.store import finish
 from eval.stages.scores.config import StageScoresConfig
@@ -106,6 +107,18 @@ def test_a_limit_takes_as_many_of_both_sides_from_all_passages(home: Path) -> No
     }
     assert len(few.corpus.texts) == len(read_questions(folder, 0).corpus.texts) == 20
     assert [len(side.ids) for side in read_graded(ExamplesFolder(home / "graded"), 7).values()] == [7, 7]
+
+
+def test_nothing_held_out_is_refused_before_anything_is_trained(home: Path, tmp_path: Path) -> None:
+    write_given(tmp_path / "pairs", Form.pairs, [{**row, "split": "train"} for row in pair_rows(8)])
+    write_given(tmp_path / "texts", Form.texts, [{"text": "held out", "split": "validation"}])
+    encoder = EncoderConfig(str(home / "base" / "encoder"), "", "", 32)
+    config = StageScoresConfig(("pairs", "texts"), encoder, replace(small_config(), encoder=encoder), 0)
+    inputs = {name: tmp_path / name for name in config.sets}
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"stages.sets: nothing is held out of pairs, texts to measure on"):
+        score_stage(config, inputs, tmp_path / "out", quiet_place(tmp_path))
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_depth_limit_and_sets_are_in_the_identity(home: Path) -> None:
