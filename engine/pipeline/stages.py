@@ -16,6 +16,7 @@ from dataclasses import replace
 from engine.artifacts.forms import Form
 from engine.errors import UserError
 from engine.given.config import GivenConfig
+from engine.given.opening import open_examples
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.step import recast_examples
 from engine.given.step import read_given
@@ -23,7 +24,7 @@ from engine.pipeline.config import STAGES_KEY, RunConfig, has_documents
 from engine.pipeline.model import changed_model, check_without_documents
 from engine.runtime.step import GIVEN, MEASURED, STAGE, Step
 from engine.search.encoder import EncoderConfig
-from eval.stages.config import BASE, Point, StagesPlan
+from eval.stages.config import BASE, Point, StagesPlan, check_made_of
 from eval.stages.scores.config import StageScoresConfig
 from eval.stages.scores.step import score_stage
 from eval.stages.step import compare_stages
@@ -69,20 +70,44 @@ def stages(config: RunConfig) -> list[Step]:
     return [*every, Step("stages", compare_stages, StagesPlan(settings, config.report), tuple(scores))]
 
 
+def check_sets(config: RunConfig) -> None:
+    """Looks at the first rows of the sets whose form nobody named, and refuses what they do not fit.
+
+    Raises:
+        UserError: there are no such files, their columns are doubtful, another set cannot be made of them, or a stage
+            does not read them.
+    """
+    settings = config.stages
+    unnamed = [name for name, each in settings.sets.items() if each.path and each.form is None]
+    forms = {name: open_examples(_given(config, name)).columns.form for name in unnamed}
+    for name, each in settings.sets.items():
+        if each.of in forms:
+            check_made_of(name, each.of, forms[each.of])
+    for point in settings.points():
+        if form := forms.get(point.config.examples):
+            with _named(f"{STAGES_KEY}.{point.stage}.model"):
+                check_examples(_changed(config, point), form)
+
+
+def _given(config: RunConfig, name: str) -> GivenConfig:
+    """Returns how the files of a set are read."""
+    each, examples = config.stages.sets[name], config.examples
+    share, key = examples.validation_share, f"stages.sets.{name}.path"
+    return GivenConfig(each.path, each.form, each.columns, validation_share=share, seed=examples.seed, key=key)
+
+
 def _sets(config: RunConfig) -> tuple[list[Step], dict[str, Step]]:
     """Lists the steps that make all sets, and returns the last one of each; files are read first."""
     read: list[Step] = []
     sets: dict[str, Step] = {}
     cut: list[Step] = []
-    share, seed = config.examples.validation_share, config.examples.seed
+    seed = config.examples.seed
     for name, each in config.stages.sets.items():
         if not each.path:
             continue
-        key = f"stages.sets.{name}.path"
         where = f"{GIVEN}/{name}"
-        given = GivenConfig(each.path, each.form, each.columns, validation_share=share, seed=seed, key=key)
         part = f"{where}-all" if each.limit else where
-        sets[name] = Step("examples", read_given, given, part_of=part, checks_input=True)
+        sets[name] = Step("examples", read_given, _given(config, name), part_of=part, checks_input=True)
         read.append(sets[name])
         if each.limit:
             fewer = RecastConfig(limit=each.limit, seed=seed)
@@ -109,15 +134,18 @@ def _model(config: RunConfig, point: Point) -> ModelConfig:
     Raises:
         UserError: a setting is none, or its value cannot work; or the loss does not fit the examples.
     """
-    where = f"{STAGES_KEY}.{point.stage}.model"
-    with _named(where):
-        model = changed_model(config.model, point.config.model, where)
-        if point.epochs:
-            model = replace(model, epochs=point.epochs)
+    with _named(f"{STAGES_KEY}.{point.stage}.model"):
+        model = _changed(config, point)
         check_without_documents(model)
         if form := config.stages.sets[point.config.examples].form:
             check_examples(model, form)
     return model
+
+
+def _changed(config: RunConfig, point: Point) -> ModelConfig:
+    """Returns `model.*` with what a stage sets in its place."""
+    model = changed_model(config.model, point.config.model, f"{STAGES_KEY}.{point.stage}.model")
+    return replace(model, epochs=point.epochs) if point.epochs else model
 
 
 @contextmanager

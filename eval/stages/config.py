@@ -186,10 +186,28 @@ def _check_set(name: str, examples: SetConfig, sets: dict[str, SetConfig]) -> No
         return
     given = [other for other, each in sets.items() if each.path]
     _check_known(examples.of, given, f"{where}.of", "set with a path")
+    if form_of_other := sets[examples.of].form:
+        check_made_of(name, examples.of, form_of_other)
     form = examples.form.value if examples.form else "null"
     is_known = examples.form in _DERIVED
     check_setting(is_known, f"{where}.form", form, "texts or triplets", fault="is not what pairs can become")
     check_setting(not examples.limit, f"{where}.limit", examples.limit, f"0; limit {examples.of}", fault="is of no use")
+
+
+def check_made_of(name: str, other: str, form: Form) -> None:
+    """Refuses a set that is made of another one, where that does not hold pairs.
+
+    Args:
+        name: the set.
+        other: what it is made of.
+        form: what the rows of that are.
+
+    Raises:
+        UserError: with the key of the set.
+    """
+    if form is not Form.pairs:
+        what = f"is made of pairs, and the rows of {other} are {form.value}"
+        raise UserError(what, where=f"stages.sets.{name}.of={other}", remedy="name a set of pairs")
 
 
 def _check_stage(name: str, stage: StageConfig) -> None:

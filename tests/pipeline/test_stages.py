@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.artifacts.forms import Form
 from engine.artifacts.sweeps import SweepFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig, kinds_of, nouns_of
+from engine.pipeline.given import check_given
 from engine.pipeline.stages import stages
 from engine.pipeline.steps import steps
 from engine.run import run, run_folder, wanted_steps
 from engine.runtime.step import Step
 from engine.storage.digests import content_digest
-from eval.stages.config import StageConfig
+from eval.stages.config import SetConfig, StageConfig
 from eval.stages.figures import HELD_OUT, TRAIN, read_stages
 from tests.support.command_line import CommandLineHere
 from tests.support.given import graded_rows, pair_rows
@@ -144,6 +147,36 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
 def test_what_cannot_work_is_refused_before_anything_is_trained(data: Path, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         wanted_steps(composed(data, RETRIEVER, override))
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "message"),
+    [
+        (
+            "pairs.jsonl",
+            {"models": {"x": StageConfig("questions"), "y": StageConfig("open", model={"loss": "cosine"})}},
+            r"stages.models.y.model.loss=cosine: no bi_encoder is trained by cosine on examples that are pairs",
+        ),
+        (
+            "graded.jsonl",
+            {"sets": {"made": SetConfig(of="open", form=Form.triplets)}},
+            r"stages.sets.made.of=open: is made of pairs, and the rows of open are graded",
+        ),
+    ],
+)
+def test_a_set_whose_form_is_not_named_is_looked_at_before_anything_is_trained(
+    data: Path, tmp_path: Path, file: str, settings: dict[str, Any], message: str
+) -> None:
+    row = {"query": "q", "passage": "p"} | ({"score": 0.0} if file == "graded.jsonl" else {})
+    (tmp_path / file).write_text(json.dumps(row) + "\n")
+    config = composed(data, QUESTIONS)
+    sets = {**config.stages.sets, "open": SetConfig(path=str(tmp_path / file)), **settings.get("sets", {})}
+    models = settings.get("models", {"x": StageConfig("questions")})
+    config = replace(config, stages=replace(config.stages, sets=sets, models=models))
+    wanted_steps(config)
+    with pytest.raises(UserError, match=message):
+        check_given(config)
+    check_given(composed(data, QUESTIONS))
 
 
 def test_a_reranker_reorders_an_encoder(data: Path) -> None:

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
 from engine.artifacts.forms import Form, given_schema
+from engine.errors import UserError
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.negatives import NegativeDraw, read_passages
 from engine.text.hashes import mix, text_hashes
@@ -44,10 +45,13 @@ def recast_examples(config: RecastConfig, inputs: Mapping[str, Path], output: Pa
         place: where a person is told by which words BM25 finds negatives.
 
     Raises:
-        UserError: there are too few documents to draw a negative from.
+        UserError: another form is made of what are no pairs, or there are too few documents to draw a negative from.
     """
     started = time.monotonic()
     source = ExamplesFolder(inputs["examples"])
+    if config.form and source.form() is not Form.pairs:
+        what = f"are made of pairs, and these examples are {source.form().value}"
+        raise UserError(what, where=f"form={config.form.value}", remedy="name a set of pairs (stages.sets.NAME.of)")
     schema = given_schema(config.form or source.form())
     splits: Counter[str] = Counter()
     rejected: Counter[str] = Counter()

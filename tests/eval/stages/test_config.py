@@ -12,7 +12,11 @@ from engine.errors import UserError
 from eval.config import ReportConfig
 from eval.stages.config import BASE, SetConfig, StageConfig, StagesConfig, StagesPlan
 
-SETS = {"questions": SetConfig(path="pairs.json"), "paragraphs": SetConfig(of="questions", form=Form.texts)}
+SETS = {
+    "questions": SetConfig(path="pairs.json"),
+    "paragraphs": SetConfig(of="questions", form=Form.texts),
+    "graded": SetConfig(path="sts.json", form=Form.graded),
+}
 
 
 def stages(**models: StageConfig) -> StagesConfig:
@@ -44,7 +48,7 @@ def test_a_curve_is_a_chain_whose_last_model_a_later_stage_goes_on_from() -> Non
         BASE,
     ]
     assert config.reranks
-    assert config.measured == ["questions"]
+    assert config.measured == ["questions", "graded"]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +76,10 @@ def test_a_stage_that_cannot_be_is_refused_with_its_key(stage: StageConfig, mess
         ({"path": "a", "of": "questions"}, r"stages.sets.x: has both a path and a set"),
         ({"of": "question", "form": Form.texts}, r"there is no set with a path 'question'"),
         ({"of": "paragraphs", "form": Form.texts}, r"there is no set with a path 'paragraphs'"),
+        (
+            {"of": "graded", "form": Form.triplets},
+            r"stages.sets.x.of=graded: is made of pairs.*are graded",
+        ),
         ({"of": "questions"}, r"stages.sets.x.form=null: null is not what pairs can become"),
         ({"of": "questions", "form": Form.graded}, r"stages.sets.x.form=graded: graded is not what pairs can become"),
         ({"of": "questions", "form": Form.texts, "limit": 3}, r"stages.sets.x.limit=3: 3 is of no use"),
