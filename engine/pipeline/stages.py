@@ -24,7 +24,7 @@ from engine.pipeline.config import STAGES_KEY, RunConfig, has_documents
 from engine.pipeline.model import changed_model, check_without_documents
 from engine.runtime.step import GIVEN, MEASURED, STAGE, Step
 from engine.search.encoder import EncoderConfig
-from eval.stages.config import BASE, Point, StagesPlan, check_made_of
+from eval.stages.config import BASE, FIRST, Point, StagesPlan, check_made_of
 from eval.stages.scores.config import StageScoresConfig
 from eval.stages.scores.step import score_stage
 from eval.stages.step import compare_stages
@@ -61,7 +61,7 @@ def stages(config: RunConfig) -> list[Step]:
         read = (sets[point.config.examples], *start)
         model = Step("model", train_model, models[point.name], read, resumable=True, part_of=f"{STAGE}/{point.name}")
         trained[point.name] = model
-        first = (replace(trained[point.reranks], name="first"),) if point.reranks in trained else ()
+        first = (replace(trained[point.reranks], name=FIRST),) if point.reranks in trained else ()
         encoder = _encoder(config, models.get(point.reranks, config.model) if point.reranks else models[point.name])
         how = replace(scoring, encoder=encoder, depth=point.config.depth if point.reranks else 0)
         where = f"{MEASURED}/{point.name}"

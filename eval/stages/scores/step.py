@@ -29,7 +29,7 @@ from eval.given.rows import HELD_OUT_SPLIT
 from eval.retrieval.metrics import evaluate
 from eval.retrieval.ranking import rank_documents
 from eval.similarity.measure import cosines
-from eval.stages.config import BASE, METRICS, MODEL
+from eval.stages.config import BASE, FIRST, METRICS, MODEL
 from eval.stages.scores.config import StageScoresConfig
 from eval.stages.scores.read import Questions, read_graded, read_questions
 from eval.systems import tuned_encoder
@@ -116,7 +116,7 @@ def _training(inputs: Mapping[str, Path]) -> StageTraining | None:
 
 def _encoder(config: StageScoresConfig, inputs: Mapping[str, Path], place: Place) -> Encoder:
     """Loads the encoder: that of the stage, or the one that finds what a cross-encoder orders."""
-    model = inputs.get("first" if config.depth else MODEL)
+    model = inputs.get(FIRST if config.depth else MODEL)
     return load_encoder(tuned_encoder(config.encoder, model) if model else config.encoder, place)
 
 

@@ -98,6 +98,20 @@ def test_names_that_folders_or_rows_could_not_have(name: str) -> None:
         StagesConfig(sets=SETS, models={name: StageConfig("questions")})
 
 
+@pytest.mark.parametrize("name", ["model", "first", "base", "questions-all"])
+def test_names_that_a_set_could_not_have_beside_what_measures_it(name: str) -> None:
+    sets = {**SETS, "questions": SetConfig(path="pairs.json", limit=3), name: SetConfig(path="other.json")}
+    with pytest.raises(UserError, match=rf"stages.sets.{name}: "):
+        StagesConfig(sets=sets, models={"x": StageConfig("questions")})
+
+
+@pytest.mark.parametrize("epochs", [[], [5]])
+def test_a_stage_is_not_called_as_a_model_of_a_curve(epochs: list[int]) -> None:
+    models = {"b-1": StageConfig("questions", epochs=epochs), "b": StageConfig("questions", epochs=[1, 2])}
+    with pytest.raises(UserError, match=r"stages.models.b-1: is what a model of the curve of b is called"):
+        stages(**models)
+
+
 def test_metrics_are_those_that_are_measured() -> None:
     with pytest.raises(UserError, match=r"stages.metrics: 'hit@4' is not measured.*hit@"):
         StagesConfig(metrics=["hit@4"])
