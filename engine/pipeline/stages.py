@@ -183,9 +183,21 @@ def _check_points(config: RunConfig, models: Mapping[str, ModelConfig]) -> None:
         if models[point.start].family not in {Family.bi_encoder, model.family}:
             what = f"a {model.family.value} cannot go on from a {models[point.start].family.value}"
             raise UserError(what, where=f"{where}.start={point.start}", remedy="name a bi_encoder, or leave it out")
+        _check_start(point, models[point.start], where)
         if model.base != models[point.start].base:
             what = f"goes on from {point.start}, which was made of {models[point.start].base}"
             raise UserError(what, where=f"{where}.model.base={model.base}", remedy="leave one of them out")
+
+
+def _check_start(point: Point, start: ModelConfig, where: str) -> None:
+    """Refuses to go on from a model that would get a second layer, or second matrices, beside those that it has."""
+    key = f"{where}.epochs" if point.total_epochs else f"{where}.start={point.start}"
+    if start.family is Family.adapter:
+        what = "an adapter is one layer over its base, and would get another one over that"
+        raise UserError(what, where=key, remedy="name a bi_encoder, or train it once, with more model.epochs")
+    if start.lora.rank and not start.lora.merge:
+        what = f"goes on from whole weights, and {point.start} keeps its matrices apart"
+        raise UserError(what, where=key, remedy="set model.lora.merge=true there")
 
 
 def _encoder(config: RunConfig, model: ModelConfig) -> EncoderConfig:

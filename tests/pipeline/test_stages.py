@@ -179,6 +179,23 @@ def test_a_set_whose_form_is_not_named_is_looked_at_before_anything_is_trained(
     check_given(composed(data, QUESTIONS))
 
 
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"lora": {"rank": 8, "merge": False}}, "goes on from whole weights, and more.* keeps its matrices apart"),
+        ({"family": "adapter"}, "an adapter is one layer over its base"),
+    ],
+)
+def test_what_would_get_a_second_layer_is_no_start(data: Path, model: dict[str, Any], message: str) -> None:
+    config = composed(data, QUESTIONS)
+    steps(with_stage(config, StageConfig("questions", model=model)))
+    with pytest.raises(UserError, match=rf"stages.models.more.epochs: {message}"):
+        steps(with_stage(config, StageConfig("questions", model=model, epochs=[1, 3])))
+    chain = {"more": StageConfig("questions", model=model), "next": StageConfig("questions", start="more", model=model)}
+    with pytest.raises(UserError, match=rf"stages.models.next.start=more: {message}"):
+        steps(replace(config, stages=replace(config.stages, models=chain)))
+
+
 def test_a_reranker_reorders_an_encoder(data: Path) -> None:
     config = composed(data, RETRIEVER)
     twice = StageConfig("hard_negatives", reranks="reranked", model={"family": "cross_encoder"})
