@@ -22,6 +22,7 @@ from engine.given.recast.step import recast_examples
 from engine.given.step import read_given
 from engine.pipeline.config import STAGES_KEY, RunConfig, has_documents
 from engine.pipeline.model import changed_model, check_without_documents
+from engine.pipeline.reported import refuse_files
 from engine.runtime.step import GIVEN, MEASURED, STAGE, Step
 from engine.search.encoder import EncoderConfig
 from eval.stages.config import BASE, FIRST, Point, StagesPlan, check_made_of
@@ -40,8 +41,10 @@ def stages(config: RunConfig) -> list[Step]:
     """Lists the steps of a comparison of several models.
 
     Raises:
-        UserError: a file is missing, or a stage cannot be trained or measured as it is set.
+        UserError: a file is missing, or named that only a report measures on, or a stage cannot be trained or measured
+            as it is set.
     """
+    refuse_files(config, "a comparison of several models")
     settings = config.stages
     if has_documents(config):
         what = "models are compared on sets of examples, and documents are named besides"

@@ -140,6 +140,11 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
             "stages.models.ranking.model.teacher={by: fused}",
             r"stages.models.ranking.model.teacher.by=fused: a teacher scores passages",
         ),
+        (
+            "report.similarity=sts.json",
+            r"report.similarity=sts.json: is measured in a report, and a comparison of several",
+        ),
+        ("report.labelled=x.csv", r"report.labelled=x.csv: is measured in a report"),
         ("preview=3", r"preview=3: shows prompts"),
         ("until=report", r"until=report: no step is called 'report'"),
     ],
