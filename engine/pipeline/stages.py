@@ -32,6 +32,7 @@ from eval.stages.step import compare_stages
 from training.config import Family, ModelConfig
 from training.requirements import check_examples
 from training.step import train_model
+from training.validation.config import Keep
 
 _OF_ENCODERS = ("query_prefix", "passage_prefix", "max_tokens")
 """The settings of a model by which its texts are read where it is measured."""
@@ -140,6 +141,7 @@ def _model(config: RunConfig, point: Point) -> ModelConfig:
     with _named(f"{STAGES_KEY}.{point.stage}.model"):
         model = _changed(config, point)
         check_without_documents(model)
+        _check_validation(model)
         if form := config.stages.sets[point.config.examples].form:
             check_examples(model, form)
     return model
@@ -149,6 +151,18 @@ def _changed(config: RunConfig, point: Point) -> ModelConfig:
     """Returns `model.*` with what a stage sets in its place."""
     model = changed_model(config.model, point.config.model, f"{STAGES_KEY}.{point.stage}.model")
     return replace(model, epochs=point.epochs) if point.epochs else model
+
+
+def _check_validation(model: ModelConfig) -> None:
+    """Refuses to choose weights by held-out examples, which the table then reports as seen by no model.
+
+    Raises:
+        UserError: with the key to change.
+    """
+    chosen = {"keep=best": model.validation.keep is Keep.best, "patience": model.validation.patience is not None}
+    for key in (key for key, is_set in chosen.items() if is_set):
+        what = "chooses a model by held-out examples, on which the stages are measured"
+        raise UserError(what, where=f"model.validation.{key}", remedy="leave it out, and compare epochs by a curve")
 
 
 @contextmanager

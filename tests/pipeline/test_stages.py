@@ -145,6 +145,14 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
             r"report.similarity=sts.json: is measured in a report, and a comparison of several",
         ),
         ("report.labelled=x.csv", r"report.labelled=x.csv: is measured in a report"),
+        (
+            "stages.models.ranking.model.validation={every: 5, keep: best}",
+            r"stages.models.ranking.model.validation.keep=best: chooses a model by held-out examples",
+        ),
+        (
+            "stages.models.ranking.model.validation={every: 5, patience: 2}",
+            r"stages.models.ranking.model.validation.patience: chooses a model by held-out examples",
+        ),
         ("preview=3", r"preview=3: shows prompts"),
         ("until=report", r"until=report: no step is called 'report'"),
     ],
