@@ -233,7 +233,7 @@ def test_one_stage_runs_small_and_again_for_free(data: Path, tmp_path: Path, ray
     folder = SweepFolder(run(config, text) / "stages", "stages")
     figures = read_stages(folder.figures_file)
     assert [(stage.name, stage.loss) for stage in figures.stages[2:]] == [("hard", "triplet")]
-    assert figures.passages == 30
+    assert figures.sets["questions"].passages == 30
     for side in (HELD_OUT, TRAIN):
         assert set(figures.sets["questions"].levels[side]) == {"bm25", "base", "hard"}
     made = folder.page_file.stat().st_mtime_ns

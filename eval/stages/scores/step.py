@@ -68,7 +68,7 @@ def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: P
         UserError: nothing is held out of any set.
     """
     _check_held_out({name: ExamplesFolder(inputs[name]) for name in config.sets})
-    folder, seconds, searched = StageScoresFolder(output), dict[str, float](), 0
+    folder, seconds, passages = StageScoresFolder(output), dict[str, dict[str, float]](), dict[str, int]()
     encoder, counts = _encoder(config, inputs, place), {Form.pairs: 0, Form.graded: 0}
     with (
         pq.ParquetWriter(folder.questions_file, _QUESTIONS) as questions,
@@ -78,10 +78,10 @@ def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: P
             examples = ExamplesFolder(inputs[name])
             if examples.form() in {Form.pairs, Form.triplets}:
                 read = read_questions(examples, config.limit)
-                searched = max(searched, len(read.corpus.passage_ids))
-                place.console.step("scores", f"{name}: searching {len(read.corpus.passage_ids):,} passages")
+                passages[name], seconds[name] = len(read.corpus.passage_ids), {}
+                place.console.step("scores", f"{name}: searching {passages[name]:,} passages")
                 for system in _systems(config, inputs, read, encoder, place):
-                    for table in _searched(name, system, read, seconds):
+                    for table in _searched(name, system, read, seconds[name]):
                         counts[Form.pairs] += len(table)
                         questions.write_table(table)
             elif examples.form() is Form.graded and not config.depth:
@@ -91,7 +91,7 @@ def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: P
     return StageScoresRecord(
         questions=counts[Form.pairs],
         pairs=counts[Form.graded],
-        passages=searched,
+        passages=passages,
         seconds_per_1000=seconds,
         training=_training(inputs),
     )
