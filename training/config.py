@@ -181,11 +181,15 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
     def usage(self) -> Usage:
         """Returns the prefixes and the similarity to train with: those of the base where the config says nothing.
 
+        A scorer reads texts as they are, whatever its base was used for.
+
         Raises:
             UserError: there is no such base, or its vectors are compared in a way that cannot be trained by.
         """
-        from engine.search.usage import usage_of
+        from engine.search.usage import Similarity, Usage, usage_of
 
+        if self.family in SCORERS:
+            return Usage("", "", Similarity.cosine)
         return usage_of(self.base, self.query_prefix, self.passage_prefix, key=BASE_KEY)
 
     def _check_base(self) -> None:

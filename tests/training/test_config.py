@@ -88,6 +88,14 @@ def test_a_base_that_compares_by_a_distance_is_refused_with_the_first_look_at_it
         identity_of(make_config(folder))
 
 
+def test_how_vectors_of_the_base_are_compared_is_nothing_to_a_scorer(base: Path, tmp_path: Path) -> None:
+    folder = with_settings(base, tmp_path / "base", prompts={"query": "q: "}, similarity_fn_name="manhattan")
+    for family in SCORERS:
+        config = make_config(folder, family=family)
+        assert identity_of(config)
+        assert config.usage().query_prefix == ""
+
+
 def test_names_of_the_config_are_what_identities_hold(base: Path) -> None:
     identity = identity_of(make_config(base))
     assert isinstance(identity, dict)
