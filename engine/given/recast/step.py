@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _STREAM = 0x6C696D6974
 """Keeps the draw of passages independent of every other draw."""
+_PASSAGES_AT_ONCE = 8_192
 BEYOND_LIMIT = "beyond the limit of passages"
 """Why a row is left out."""
 
@@ -98,17 +99,19 @@ def _with_reason(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def _texts(source: ExamplesFolder) -> Iterator[pa.Table]:
     """Gives the passages that are trained on, each once."""
     passages = read_passages(source)
-    count = len(passages.texts)
-    columns = {
-        "sample_id": np.arange(count),
-        "passage_id": passages.ids,
-        "document_id": passages.documents,
-        "text": passages.texts,
-        "split": ["train"] * count,
-        "reason": [""] * count,
-        "detail": [""] * count,
-    }
-    yield pa.table(columns, given_schema(Form.texts))
+    for start in range(0, len(passages.ids), _PASSAGES_AT_ONCE):
+        block = slice(start, start + _PASSAGES_AT_ONCE)
+        count = len(passages.ids[block])
+        columns = {
+            "sample_id": np.arange(start, start + count),
+            "passage_id": passages.ids[block],
+            "document_id": passages.documents[block],
+            "text": passages.texts[block].cast(pa.string()),
+            "split": ["train"] * count,
+            "reason": [""] * count,
+            "detail": [""] * count,
+        }
+        yield pa.table(columns, given_schema(Form.texts))
 
 
 def _triplets(source: ExamplesFolder, config: RecastConfig, place: Place) -> Iterable[pa.Table]:
