@@ -35,6 +35,7 @@ from engine.pipeline.steps import steps
 from engine.pipeline.teaching import question_of_teacher
 from engine.publishing.hub import reach
 from engine.publishing.publish import publish
+from engine.publishing.target import Target
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Engines, Place
@@ -118,7 +119,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         _fetch_results(chosen, store, shared)
         _finish(config, run_dir, place)
         if target:
-            made = {step.entry: store.folder(step.noun, step.fingerprint) for step in chosen if not step.part_of}
+            made = published_folders(target, chosen, store)
             for folder in made.values():
                 shared.fetch(folder)
             publish(target, made, place.console)
@@ -141,6 +142,12 @@ def _fetch_results(chosen: list[Step], store: Store, shared: Sharing) -> None:
     for step in chosen:
         if step is chosen[-1] or not (step.part_of or step.noun in _BEFORE_RESULTS):
             shared.fetch(store.folder(step.noun, step.fingerprint))
+
+
+def published_folders(target: Target, chosen: list[Step], store: Store) -> dict[str, Path]:
+    """Returns the folders that publishing reads, by noun: no others are fetched, however large they are."""
+    whole = (step for step in chosen if not step.part_of and step.entry in target.nouns)
+    return {step.entry: store.folder(step.noun, step.fingerprint) for step in whole}
 
 
 def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor) -> Path:

@@ -112,8 +112,17 @@ def reranker_sentence(report: Report) -> str:
     then = "which is why it is recommended" if gain.is_recommended else "so it is left out"
     return (
         f"Reranking its first {gain.depth} passages by the cross-encoder that was trained adds "
-        f"{with_interval(gain.gain)} on {questions(report)}{time}, {then}."
+        f"{with_interval(gain.gain)} on {questions(report)}{time}, {then}. {decided_on_these(report)}."
     )
+
+
+def decided_on_these(report: Report) -> str:
+    """Says that whether to rerank is no cross-fitted choice, as the search behind it is; "" where nothing reranks."""
+    gain = _reranker(report)
+    if not gain:
+        return ""
+    flattery = ", which flatters what it adds" if gain.is_recommended else ""
+    return f"Whether to rerank was decided on these same queries{flattery}"
 
 
 def harm_title(report: Report) -> str:
@@ -181,7 +190,8 @@ def measured_sentence(report: Report) -> str:
     if not better:
         return f"{start}; no other system is significantly better."
     rest = "other queries besides" if report.choice.judged else "other queries"
-    return f"{start}; significantly better on these: {', '.join(better)}. The choice rests on {rest}."
+    reranking = ", but whether to rerank was decided on these" if _reranker(report) else ""
+    return f"{start}; significantly better on these: {', '.join(better)}. The choice rests on {rest}{reranking}."
 
 
 def crossfit_sentence(report: Report) -> str:
@@ -192,10 +202,11 @@ def crossfit_sentence(report: Report) -> str:
     each = "document" if not report.retrieval else "question"
     honest = known.systems.get(known.choice.system)
     flattery = ", which flatters it" if honest and known.seen > honest.mean else ""
+    reranking = f" {decided_on_these(report)}." if known.reranker else ""
     return (
         f"{DAGGER} Cross-fitted: the choice was made {known.folds} times, each time without a part of the {each}s, "
         f"and each {each} is scored by a choice that did not see it. Chosen by all of them, "
-        f"{system_name(known.choice.system)} has {known.seen:.3f}{flattery}."
+        f"{system_name(known.choice.system)} has {known.seen:.3f}{flattery}.{reranking}"
     )
 
 

@@ -52,7 +52,8 @@ class Evaluation:
     Attributes:
         corpus: the passages that all systems searched.
         judged: results on the benchmark; None without one.
-        held_out: results on the synthetic queries that the decision rests on.
+        held_out: results on synthetic queries of held-out documents: those that the decision rests on, or fewer of them
+            where nothing is judged and a system is slow.
         retrieval: figures of the judged questions, by name of the benchmark; empty without one.
         held_out_figures: the same of the held-out queries.
         decision: which of the two models to use.
@@ -113,25 +114,28 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     named = CorpusSystems({system.name: system for system in systems}, corpus, analyser.terms)
     remembered = named.remembered
     # The decision rests on three systems; what the others reach on held-out queries is shown where there are no others.
-    deciding = [remembered[name] for name in (SYSTEMS if benchmark else remembered)]
-    reranks = TRAINED_INPUT in inputs
+    # Where one of these is slow, fewer queries are shown, and the decision still rests on all.
+    deciding = [remembered[name] for name in SYSTEMS]
+    reranks = TRAINED_INPUT in inputs and bool(config.choice_queries and config.trained_reranker_depth)
     most = config.max_held_out if benchmark else config.most_held_out(config.max_held_out, reranks=reranks)
+    every, few = (held_out_queries(inputs["examples"], limit) for limit in (config.max_held_out, most))
     with scoring_once(systems):
-        held_out = measure(held_out_queries(inputs["examples"], most), deciding, corpus, config.k)
+        held_out = measure(few, deciding if benchmark else list(remembered.values()), corpus, config.k)
+        decided = measure(every, deciding, corpus, config.k) if len(every.queries) > len(few.queries) else held_out
         judged = measure(benchmark, list(remembered.values()), corpus, config.k) if benchmark else None
         # No model was asked about the queries of a log, so systems that look answers up know nothing of them.
         answering = [remembered[system.name] for system in systems if not is_asked(system)]
         log = describe_log(config, answering, corpus, list(held_out.benchmark.queries.values()))
         curves = _depth_curves(config, systems, judged or held_out, corpus)
-    evaluation = conclude(config, corpus, judged, held_out, {}, analyser=analyser.name)
+    evaluation = conclude(config, corpus, judged, held_out, analyser=analyser.name, decided=decided)
     bootstrap, original_of = Bootstrap(config.resamples, config.seed), corpus.original_of
-    fused = fuse_models(named, held_out, config.k)
+    fused = fuse_models(named, decided, config.k)
     decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, original_of)
     evaluation = replace(evaluation, log=log, decision=decision, similarity=_similarity(config, inputs, systems, place))
     if config.choice_queries:
         place.console.step("report", "choosing how to search")
         seen = choice_queries(config, inputs, benchmark)
-        harmless = harmless_in_folds(decision, (held_out, fused), config.decision_level, bootstrap, original_of)
+        harmless = harmless_in_folds(decision, (decided, fused), config.decision_level, bootstrap, original_of)
         chosen = named.choose(seen, bootstrap, harmless)
         reranked = trained_reranker(config, inputs, named, chosen, place)
         with scoring_once(reranked):
@@ -195,21 +199,32 @@ def conclude(
     corpus: Corpus,
     judged: Results | None,
     held_out: Results,
-    latency: Mapping[str, Latency],
     *,
     analyser: str,
+    decided: Results | None = None,
 ) -> Evaluation:
-    """Makes figures of the results, and decides; the resamples of each set of queries are drawn once."""
+    """Makes figures of the results, and decides; the resamples of each set of queries are drawn once.
+
+    Args:
+        config: how it is measured.
+        corpus: the passages.
+        judged: results on the benchmark; None without one.
+        held_out: results on held-out queries.
+        analyser: the name of the analyser by which BM25 read words.
+        decided: results of BM25, base and tuned on the held-out queries that the decision rests on; by default those of
+            `held_out`.
+    """
     bootstrap, document_ids = Bootstrap(config.resamples, config.seed), set(corpus.document_ids)
     resamples = resample(held_out, bootstrap, corpus.original_of)
+    deciding = resample(decided, bootstrap, corpus.original_of) if decided and decided is not held_out else resamples
     return Evaluation(
         corpus,
         judged,
         held_out,
         {judged.benchmark.name: compare(judged, document_ids, resample(judged, bootstrap))} if judged else {},
         compare(held_out, document_ids, resamples),
-        decide(resamples, config.decision_level),
-        latency,
+        decide(deciding, config.decision_level),
+        {},
         analyser,
     )
 

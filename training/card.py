@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.artifacts.forms import PASSAGE
+from engine.models.names import public_name
 from engine.search.usage import Similarity
 from training.card_texts import CARD_TEXTS
 from training.origin import Origin
@@ -80,11 +81,11 @@ def render_card(
         origin: where the rows came from.
         notes: what a teacher did to the rows, by what it is called.
     """
-    config, text = job.config, CARD_TEXTS[job.config.family]
+    text, base = CARD_TEXTS[job.config.family], public_name(job.config.base)
     facts = _facts(job, measured)
     return _TEMPLATE.format(
-        title=f"{Path(config.base.removeprefix('bundled:')).name}, tuned",
-        base=config.base,
+        title=f"{Path(base.removeprefix('bundled:')).name}, tuned",
+        base=base,
         library=text.library,
         task=text.task,
         tags="\n".join(f"- {tag}" for tag in (*text.tags, *_TAG[origin.is_synthetic], "synthmill")),
@@ -103,7 +104,7 @@ def _facts(job: TrainingJob, measured: Measured) -> dict[str, object]:
     """Returns what the texts of families have places for."""
     config, usage, figures = job.config, job.usage, measured.figures
     facts: dict[str, object] = {
-        "base": config.base,
+        "base": public_name(config.base),
         "dimensions": figures.dimensions,
         "max_tokens": measured.max_tokens,
         "similarity": _COMPARED_BY[usage.similarity],

@@ -37,6 +37,8 @@ HIGHEST_RATE = 1.0
 _AT_LEAST_ONE = ("max_tokens", "train_max_tokens", "epochs", "iterations")
 _OF_ENCODERS = ("query_prefix", "passage_prefix", "pooling", "base_share", "validation")
 """The fields that do not reach a scorer: it reads texts as they are, and no search measures it while it trains."""
+_OF_LISTWISE_KL = {"teacher_temperature", "ranking_share"}
+"""The settings of losses that reach a cross-encoder, and only by `kl` (`training.losses.scored`)."""
 
 
 class Family(Enum):
@@ -179,11 +181,15 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
     def usage(self) -> Usage:
         """Returns the prefixes and the similarity to train with: those of the base where the config says nothing.
 
+        A scorer reads texts as they are, whatever its base was used for.
+
         Raises:
             UserError: there is no such base, or its vectors are compared in a way that cannot be trained by.
         """
-        from engine.search.usage import usage_of
+        from engine.search.usage import Similarity, Usage, usage_of
 
+        if self.family in SCORERS:
+            return Usage("", "", Similarity.cosine)
         return usage_of(self.base, self.query_prefix, self.passage_prefix, key=BASE_KEY)
 
     def _check_base(self) -> None:
@@ -231,4 +237,6 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
             names |= {field.name for field in fields(NegativeSettings)}
         if self.family in SCORERS:
             names |= {*_OF_ENCODERS, *(field.name for field in fields(LossSettings))}
+        if self.family is Family.cross_encoder and self.loss is Loss.kl:
+            names -= _OF_LISTWISE_KL
         return names if self.family is Family.classifier else names | {"class_weights"}

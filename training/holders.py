@@ -27,14 +27,15 @@ def holders(texts: EqualTexts, numbers: Rows, documents: Sequence[str]) -> Hashe
         documents: the ids of all documents, by their numbers.
 
     Returns:
-        Hashes of ids, (rows, texts * the most documents of a text); 0 where a text has fewer.
+        Hashes of ids, (rows, the most that a row has), those of a row's texts in their order; 0 where a row has fewer.
     """
     first = np.searchsorted(texts.holdings, numbers * texts.num_documents)
     count = np.searchsorted(texts.holdings, (numbers + 1) * texts.num_documents) - first
-    width = min(_MOST, int(count.max(initial=1)))
-    hashed = np.append(text_hashes(documents), np.uint64(0))
-    columns = []
-    for place in range(width):
-        held = texts.holdings[np.minimum(first + place, len(texts.holdings) - 1)] % texts.num_documents
-        columns.append(hashed[np.where(place < count, held, -1)])
-    return np.concatenate(columns, axis=1)
+    count = np.minimum(count, _MOST)
+    begins, hashed = np.cumsum(count, axis=1) - count, text_hashes(documents)
+    found = np.zeros((len(numbers), int(count.sum(axis=1).max(initial=1))), np.uint64)
+    for place in range(int(count.max(initial=1))):
+        rows, columns = np.nonzero(place < count)
+        held = texts.holdings[first[rows, columns] + place] % texts.num_documents
+        found[rows, begins[rows, columns] + place] = hashed[held]
+    return found

@@ -10,12 +10,14 @@ The rule against taking an unmarked answer is NV-Retriever's (Moreira et al. 202
 95 % of what the query's own passage scores is left alone. A row with too few candidates is filled up with passages
 drawn from other documents, because every row of a batch needs as many columns; their number is recorded. What a
 teacher takes for another answer of a query is left alone likewise.
+
+Queries are searched some thousands at a time, so that memory holds no more of what was found than of these.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 
 _SEED_OF_FILLING = 0x6E6567
 """A number that keeps the random passages independent of other draws from the run's seed."""
+_QUERIES_AT_ONCE = 8_192
 _TRIES = 20
 """So often another text is drawn where a draw is an answer: of a few texts all may be answers."""
 
@@ -122,23 +125,49 @@ def mine_negatives(
     _require_rivals(texts, is_free, document_of[positives], len(never.held_out))
     embeddings = encode_passages_cached(encoder, documents.path, place)
     assert list(number_of) == list(embeddings.ids), "the embeddings are of other passages than the folder holds"
-    queries = load_encoder(encoder, place).encode_queries(rows["query"].to_pylist())
     vectors = embeddings.vectors if texts.all_differ else embeddings.vectors[texts.first]
     depth = min(config.hard_negative_last_rank, len(texts.first))
-    ranked, scores = DenseIndex([embeddings.ids[row] for row in texts.first], vectors).search(queries, depth)
-    candidates = Candidates(
-        ranked=ranked,
-        scores=scores,
-        positive_scores=np.einsum("ij,ij->i", queries, embeddings.vectors[positives]),
-        positive_documents=document_of[positives],
-        texts=texts,
-        is_free=is_free,
-        hashes=hashes[texts.first],
-        answers=never.answers,
-    )
-    chosen, num_random = choose_negatives(config, candidates)
+    index, loaded = DenseIndex([embeddings.ids[row] for row in texts.first], vectors), load_encoder(encoder, place)
+    rivals = Rivals(texts, is_free, document_of[positives], hashes[texts.first], never.answers)
+    chosen = np.empty((rows.num_rows, config.num_hard_negatives), np.int64)
+    for start in range(0, rows.num_rows, _QUERIES_AT_ONCE):
+        block = slice(start, start + _QUERIES_AT_ONCE)
+        queries = loaded.encode_queries(rows["query"][block].to_pylist())
+        own = np.einsum("ij,ij->i", queries, embeddings.vectors[positives[block]])
+        chosen[block] = first_allowed(config, Candidates(*index.search(queries, depth), own, rivals.of(block)))
+    num_random = fill(chosen, rivals, seed=config.seed)
     held_by = holders(texts, chosen, encoded.dictionary.to_pylist())
     return _with_texts(texts.first[chosen], held_by, num_random, passages)
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Which of n distinct texts may be negatives of q queries.
+
+    Attributes:
+        texts: which documents hold each text.
+        is_free: bool (n,), whether a text may be taken at all.
+        documents: int64 (q,), the document of each query's own passage.
+        hashes: of the texts, (n,); needed where there are answers only.
+        answers: hashes of texts that may answer each query besides its own passage, (q, a), or (0, 0); 0 is none.
+    """
+
+    texts: EqualTexts
+    is_free: NDArray[np.bool_]
+    documents: Rows
+    hashes: Hashes = field(default_factory=_nothing)
+    answers: Hashes = field(default_factory=_nothing)
+
+    def of(self, queries: slice) -> Rivals:
+        """Returns the same for some of the queries."""
+        return replace(self, documents=self.documents[queries], answers=self.answers[queries])
+
+    def may_answer(self, texts: Rows, queries: Rows) -> NDArray[np.bool_]:
+        """Tells whether texts may answer queries, both given by number, in shapes that broadcast."""
+        may = np.zeros(np.broadcast_shapes(texts.shape, queries.shape), np.bool_)
+        for answers in self.answers.T:
+            may |= self.hashes[texts] == answers[queries]
+        return may
 
 
 @dataclass(frozen=True)
@@ -149,68 +178,52 @@ class Candidates:
         ranked: int64 (q, k), the numbers of the texts, best first, -1 where there are none.
         scores: float32 (q, k), their similarity to the query.
         positive_scores: float32 (q,), the similarity of each query and its own passage.
-        positive_documents: int64 (q,), the document of each query's own passage.
-        texts: which documents hold each text.
-        is_free: bool (n,), whether a text may be taken at all.
-        hashes: of the texts, (n,); needed where there are answers only.
-        answers: hashes of texts that may answer each query besides its own passage, (q, a), or (0, 0); 0 is none.
+        rivals: which of the texts may be taken for these queries.
     """
 
     ranked: Rows
     scores: Scores
     positive_scores: Scores
-    positive_documents: Rows
-    texts: EqualTexts
-    is_free: NDArray[np.bool_]
-    hashes: Hashes = field(default_factory=_nothing)
-    answers: Hashes = field(default_factory=_nothing)
-
-    def may_answer(self, texts: Rows, queries: Rows) -> NDArray[np.bool_]:
-        """Tells whether texts may answer queries, both given by number, in shapes that broadcast."""
-        may = np.zeros(np.broadcast_shapes(texts.shape, queries.shape), np.bool_)
-        for answers in self.answers.T:
-            may |= self.hashes[texts] == answers[queries]
-        return may
+    rivals: Rivals
 
 
-def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Rows, int]:
-    """Takes the first allowed candidates of each query, then random texts that its document does not hold.
+def first_allowed(config: ModelConfig, candidates: Candidates) -> Rows:
+    """Takes the first allowed candidates of each query.
 
     Returns:
-        int64 (q, num_hard_negatives) numbers of texts, and how many of them are random.
+        int64 (q, num_hard_negatives) numbers of texts, -1 where there are too few.
     """
-    positive_scores = candidates.positive_scores
+    positive_scores, rivals = candidates.positive_scores, candidates.rivals
     ceiling = positive_scores - (1 - config.hard_negative_margin) * np.abs(positive_scores)
     allowed = (
         (candidates.ranked >= 0)
-        & candidates.is_free[candidates.ranked]
-        & ~candidates.texts.are_in(candidates.ranked, candidates.positive_documents[:, None])
+        & rivals.is_free[candidates.ranked]
+        & ~rivals.texts.are_in(candidates.ranked, rivals.documents[:, None])
         & (candidates.scores < ceiling[:, None])
-        & ~candidates.may_answer(candidates.ranked, np.arange(len(ceiling))[:, None])
+        & ~rivals.may_answer(candidates.ranked, np.arange(len(ceiling))[:, None])
     )
     allowed[:, : config.hard_negative_first_rank - 1] = False
     width = config.num_hard_negatives
     first = np.argsort(~allowed, axis=1, kind="stable")[:, :width]
     chosen = np.where(np.take_along_axis(allowed, first, 1), np.take_along_axis(candidates.ranked, first, 1), -1)
-    chosen = np.pad(chosen, ((0, 0), (0, width - chosen.shape[1])), constant_values=-1).astype(np.int64)
-    return _fill(chosen, candidates, seed=config.seed)
+    return np.pad(chosen, ((0, 0), (0, width - chosen.shape[1])), constant_values=-1).astype(np.int64)
 
 
-def _fill(chosen: Rows, candidates: Candidates, *, seed: int) -> tuple[Rows, int]:
-    """Puts random texts that the query's document does not hold where `chosen` is -1."""
-    free = np.flatnonzero(candidates.is_free)
+def fill(chosen: Rows, rivals: Rivals, *, seed: int) -> int:
+    """Puts random texts that the query's document does not hold where `chosen` is -1; returns how many there are."""
+    free = np.flatnonzero(rivals.is_free)
     rng = np.random.default_rng([seed, _SEED_OF_FILLING])
     gaps = np.argwhere(chosen < 0)
     num_random, tries = len(gaps), 0
     while len(gaps):
         drawn, queries = free[rng.integers(len(free), size=len(gaps))], gaps[:, 0]
         chosen[queries, gaps[:, 1]] = drawn
-        is_wrong = candidates.texts.are_in(drawn, candidates.positive_documents[queries])
+        is_wrong = rivals.texts.are_in(drawn, rivals.documents[queries])
         tries += 1
         if tries <= _TRIES:
-            is_wrong |= candidates.may_answer(drawn, queries)
+            is_wrong |= rivals.may_answer(drawn, queries)
         gaps = gaps[is_wrong]
-    return chosen, num_random
+    return num_random
 
 
 def free_passages(documents: Sequence[str], hashes: Hashes, held_out: Collection[str]) -> NDArray[np.bool_]:

@@ -80,10 +80,10 @@ class StageScoresRecord:
     """Number of rows of questions.parquet."""
     pairs: int
     """Number of rows of pairs.parquet."""
-    passages: int
-    """Number of passages that were searched."""
-    seconds_per_1000: Mapping[str, float]
-    """Time that a thousand held-out queries take, all at once and encoding included, by system."""
+    passages: Mapping[str, int]
+    """Number of passages that were searched, by set of questions."""
+    seconds_per_1000: Mapping[str, Mapping[str, float]]
+    """Time that a thousand held-out queries take, all at once and encoding included, by set and system."""
     training: StageTraining | None
     """None for the base."""
 

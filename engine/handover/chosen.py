@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.handover.config import NONE
+from engine.models.names import public_name
 from engine.search.cross_encoder import TRAINED
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _reranked(chosen: Chosen, measured: Mapping[str, Any] | None, config: System
     low, high = gain["ci95"]
     why = (
         f"{chosen.why} A cross-encoder that was trained on the same queries orders its first {depth} passages, which "
-        f"added {gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] to nDCG@10."
+        f"added {gain['mean']:+.3f} [{low:+.3f}, {high:+.3f}] to nDCG@10 on the queries that this was decided on."
     )
     return replace(chosen, why=why, reranker=TRAINED, depth=depth)
 
@@ -119,7 +120,7 @@ def _set_by_hand(chosen: Chosen, config: SystemConfig) -> Chosen:
     keys = {
         "system.model": config.model or None,
         "system.weight": config.weight,
-        "system.reranker": config.reranker or None,
+        "system.reranker": public_name(config.reranker) if config.reranker else None,
         "system.rerank_depth": config.rerank_depth if reranker else None,
     }
     written = [f"{key}={value}" for key, value in keys.items() if value is not None]

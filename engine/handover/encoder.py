@@ -13,20 +13,15 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.models.files import model_files
 from engine.search.pooling import Pooling
 from engine.storage.files import write_json
-from engine.storage.store import DONE, RECORD
 
 if TYPE_CHECKING:
     from engine.search.encoder import Encoder
 
 _LINKED_BYTES = 1 << 20
 """A file is linked from this size on."""
-_LEFT_OUT_ENDINGS = {".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".onnx", ".gguf", ".lock", ".tmp"}
-"""Endings of weights in forms that sentence-transformers does not read, and of what is no part of a model."""
-_PICKLED, _SAFE = ".bin", ".safetensors"
-"""Weights in both forms are the same; a module behind the transformer, such as a dense layer, may have one only."""
-_LEFT_OUT_FOLDERS = {"onnx", "openvino", "checkpoints"}
 _MODULES, _SETTINGS, _READER = "modules.json", "config_sentence_transformers.json", "sentence_bert_config.json"
 """The files of a sentence-transformers folder: what it is made of, how it is used, and how its transformer reads."""
 
@@ -57,22 +52,15 @@ def write_encoder(model: Path, encoder: Encoder, folder: Path) -> None:
 
 
 def write_model(model: Path, folder: Path) -> None:
-    """Writes a model's folder once more, without the store's own files and without weights in other forms.
+    """Writes a model's folder once more, without weights in other forms and without whatever else lies in it.
 
     Args:
         model: a folder, or a snapshot of a hub model, whose files are links.
         folder: where to; it does not exist yet.
     """
-    for parent, names, files in os.walk(model):
-        names[:] = sorted(name for name in names if not name.startswith(".") and name not in _LEFT_OUT_FOLDERS)
-        target = folder / Path(parent).relative_to(model)
-        target.mkdir(parents=True)
-        has_safe = any(name.endswith(_SAFE) for name in files)
-        left_out = _LEFT_OUT_ENDINGS | ({_PICKLED} if has_safe else set())
-        for name in files:
-            is_own = name in {DONE, RECORD} or name.startswith(".")
-            if not is_own and Path(name).suffix not in left_out:
-                _place_file(Path(parent, name).resolve(), target / name)
+    for path in model_files(model):
+        (folder / path.parent).mkdir(parents=True, exist_ok=True)
+        _place_file((model / path).resolve(), folder / path)
 
 
 def _place_file(source: Path, target: Path) -> None:

@@ -15,6 +15,7 @@ from engine.artifacts.system import SystemFolder
 from engine.handover.chosen import Chosen
 from engine.handover.config import reranker_config
 from engine.handover.encoder import write_encoder, write_model
+from engine.models.names import public_name
 from engine.models.resolve import resolve_model
 from engine.search.analyser import Analyser, language_of
 from engine.search.bm25_cached import Bm25Parameters, index_words_cached
@@ -76,6 +77,7 @@ class Reranker:
     """What orders the first passages once more."""
 
     name: str
+    """What others are told of it: of a folder the last part of its path."""
     depth: int
     """The number of passages that it orders."""
     max_tokens: int
@@ -134,6 +136,6 @@ def write_reranker(chosen: Chosen, trained: Path | None, folder: SystemFolder, p
         assert trained is not None, "a report recommends what was trained, and the pipeline refuses to name another"
         config, name = reranker_config(str(trained)), "the cross-encoder that the run trained"
     else:
-        config, name = reranker_config(chosen.reranker), chosen.reranker
+        config, name = reranker_config(chosen.reranker), public_name(chosen.reranker)
     write_model(resolve_model(config.model, key=config.key), folder.reranker)
     return Reranker(name, chosen.depth, load_cross_encoder(config, place).max_tokens)

@@ -14,6 +14,7 @@ from engine.artifacts.documents import DocumentsFolder
 from engine.handover.chosen import Chosen
 from engine.handover.libraries import library_versions
 from engine.handover.parts import Meaning, Words
+from engine.models.names import public_name
 from engine.models.precision import Precision
 from engine.search.fusion import POOL
 from engine.search.metadata import type_name
@@ -56,7 +57,7 @@ def _encoder_settings(meaning: Meaning) -> dict[str, Any]:
     encoder = meaning.encoder
     usage, config = encoder.usage, encoder.config
     return {
-        "name": "the tuned model" if meaning.model == "tuned" else config.model,
+        "name": "the tuned model" if meaning.model == "tuned" else public_name(config.model),
         "query_prefix": usage.query_prefix,
         "passage_prefix": usage.passage_prefix,
         "max_tokens": encoder.max_tokens,

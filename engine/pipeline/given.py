@@ -17,9 +17,10 @@ from engine.given.mix.config import MixConfig
 from engine.given.mix.step import mix_examples
 from engine.given.opening import open_examples
 from engine.given.step import read_given
-from engine.pipeline.config import GIVEN_KEY, RunConfig, kinds_of, last_noun
+from engine.pipeline.config import GIVEN_KEY, STAGES_KEY, RunConfig, kinds_of, last_noun
 from engine.pipeline.model import check_without_documents
 from engine.pipeline.reported import measured_files, report_of_examples
+from engine.pipeline.stages import check_sets
 from engine.pipeline.training import model_steps
 from engine.runtime.step import GIVEN, Step
 from engine.task.config import AttributeConfig
@@ -83,6 +84,8 @@ def check_given(config: RunConfig) -> None:
     Raises:
         UserError: there are no such files, their columns are doubtful, or the family or its loss does not read them.
     """
+    if STAGES_KEY in kinds_of(config):
+        check_sets(config)
     if not config.examples.path:
         return
     is_alone = GIVEN_KEY in kinds_of(config)

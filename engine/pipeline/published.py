@@ -14,7 +14,8 @@ def target_of(config: RunConfig) -> Target | None:
     """Returns where the model is published; None by default.
 
     Raises:
-        UserError: it names no repository, or the run makes no model, or no system where that is asked for.
+        UserError: it names no repository, or the run makes no model that stands by itself, or no system where
+            that is asked for.
     """
     if not config.publish:
         if config.publish_system:
@@ -27,6 +28,10 @@ def target_of(config: RunConfig) -> Target | None:
     if "model" not in reached:
         what = f"the run ends with its {until}, and has no model to publish"
         raise UserError(what, where=f"publish={config.publish}", remedy="leave it out, or until")
+    lora = config.model.lora
+    if lora.rank and not lora.merge:
+        what = "leaves matrices beside a base, which a folder of this machine stands for"
+        raise UserError(what, where="model.lora.merge=false", remedy="set it to true, or leave out publish")
     if target.with_system and "system" not in reached:
         what = f"the run ends with its {until}, and hands no search over"
         raise UserError(what, where="publish_system=true", remedy="leave it out")

@@ -16,20 +16,23 @@ from dataclasses import replace
 from engine.artifacts.forms import Form
 from engine.errors import UserError
 from engine.given.config import GivenConfig
+from engine.given.opening import open_examples
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.step import recast_examples
 from engine.given.step import read_given
 from engine.pipeline.config import STAGES_KEY, RunConfig, has_documents
 from engine.pipeline.model import changed_model, check_without_documents
+from engine.pipeline.reported import refuse_files
 from engine.runtime.step import GIVEN, MEASURED, STAGE, Step
 from engine.search.encoder import EncoderConfig
-from eval.stages.config import BASE, Point, StagesPlan
+from eval.stages.config import BASE, FIRST, Point, StagesPlan, check_made_of
 from eval.stages.scores.config import StageScoresConfig
 from eval.stages.scores.step import score_stage
 from eval.stages.step import compare_stages
 from training.config import Family, ModelConfig
 from training.requirements import check_examples
 from training.step import train_model
+from training.validation.config import Keep
 
 _OF_ENCODERS = ("query_prefix", "passage_prefix", "max_tokens")
 """The settings of a model by which its texts are read where it is measured."""
@@ -39,8 +42,10 @@ def stages(config: RunConfig) -> list[Step]:
     """Lists the steps of a comparison of several models.
 
     Raises:
-        UserError: a file is missing, or a stage cannot be trained or measured as it is set.
+        UserError: a file is missing, or named that only a report measures on, or a stage cannot be trained or measured
+            as it is set.
     """
+    refuse_files(config, "a comparison of several models")
     settings = config.stages
     if has_documents(config):
         what = "models are compared on sets of examples, and documents are named besides"
@@ -60,7 +65,7 @@ def stages(config: RunConfig) -> list[Step]:
         read = (sets[point.config.examples], *start)
         model = Step("model", train_model, models[point.name], read, resumable=True, part_of=f"{STAGE}/{point.name}")
         trained[point.name] = model
-        first = (replace(trained[point.reranks], name="first"),) if point.reranks in trained else ()
+        first = (replace(trained[point.reranks], name=FIRST),) if point.reranks in trained else ()
         encoder = _encoder(config, models.get(point.reranks, config.model) if point.reranks else models[point.name])
         how = replace(scoring, encoder=encoder, depth=point.config.depth if point.reranks else 0)
         where = f"{MEASURED}/{point.name}"
@@ -69,20 +74,44 @@ def stages(config: RunConfig) -> list[Step]:
     return [*every, Step("stages", compare_stages, StagesPlan(settings, config.report), tuple(scores))]
 
 
+def check_sets(config: RunConfig) -> None:
+    """Looks at the first rows of the sets whose form nobody named, and refuses what they do not fit.
+
+    Raises:
+        UserError: there are no such files, their columns are doubtful, another set cannot be made of them, or a stage
+            does not read them.
+    """
+    settings = config.stages
+    unnamed = [name for name, each in settings.sets.items() if each.path and each.form is None]
+    forms = {name: open_examples(_given(config, name)).columns.form for name in unnamed}
+    for name, each in settings.sets.items():
+        if each.of in forms:
+            check_made_of(name, each.of, forms[each.of])
+    for point in settings.points():
+        if form := forms.get(point.config.examples):
+            with _named(f"{STAGES_KEY}.{point.stage}.model"):
+                check_examples(_changed(config, point), form)
+
+
+def _given(config: RunConfig, name: str) -> GivenConfig:
+    """Returns how the files of a set are read."""
+    each, examples = config.stages.sets[name], config.examples
+    share, key = examples.validation_share, f"stages.sets.{name}.path"
+    return GivenConfig(each.path, each.form, each.columns, validation_share=share, seed=examples.seed, key=key)
+
+
 def _sets(config: RunConfig) -> tuple[list[Step], dict[str, Step]]:
     """Lists the steps that make all sets, and returns the last one of each; files are read first."""
     read: list[Step] = []
     sets: dict[str, Step] = {}
     cut: list[Step] = []
-    share, seed = config.examples.validation_share, config.examples.seed
+    seed = config.examples.seed
     for name, each in config.stages.sets.items():
         if not each.path:
             continue
-        key = f"stages.sets.{name}.path"
         where = f"{GIVEN}/{name}"
-        given = GivenConfig(each.path, each.form, each.columns, validation_share=share, seed=seed, key=key)
         part = f"{where}-all" if each.limit else where
-        sets[name] = Step("examples", read_given, given, part_of=part, checks_input=True)
+        sets[name] = Step("examples", read_given, _given(config, name), part_of=part, checks_input=True)
         read.append(sets[name])
         if each.limit:
             fewer = RecastConfig(limit=each.limit, seed=seed)
@@ -109,15 +138,31 @@ def _model(config: RunConfig, point: Point) -> ModelConfig:
     Raises:
         UserError: a setting is none, or its value cannot work; or the loss does not fit the examples.
     """
-    where = f"{STAGES_KEY}.{point.stage}.model"
-    with _named(where):
-        model = changed_model(config.model, point.config.model, where)
-        if point.epochs:
-            model = replace(model, epochs=point.epochs)
+    with _named(f"{STAGES_KEY}.{point.stage}.model"):
+        model = _changed(config, point)
         check_without_documents(model)
+        _check_validation(model)
         if form := config.stages.sets[point.config.examples].form:
             check_examples(model, form)
     return model
+
+
+def _changed(config: RunConfig, point: Point) -> ModelConfig:
+    """Returns `model.*` with what a stage sets in its place."""
+    model = changed_model(config.model, point.config.model, f"{STAGES_KEY}.{point.stage}.model")
+    return replace(model, epochs=point.epochs) if point.epochs else model
+
+
+def _check_validation(model: ModelConfig) -> None:
+    """Refuses to choose weights by held-out examples, which the table then reports as seen by no model.
+
+    Raises:
+        UserError: with the key to change.
+    """
+    chosen = {"keep=best": model.validation.keep is Keep.best, "patience": model.validation.patience is not None}
+    for key in (key for key, is_set in chosen.items() if is_set):
+        what = "chooses a model by held-out examples, on which the stages are measured"
+        raise UserError(what, where=f"model.validation.{key}", remedy="leave it out, and compare epochs by a curve")
 
 
 @contextmanager
@@ -155,9 +200,21 @@ def _check_points(config: RunConfig, models: Mapping[str, ModelConfig]) -> None:
         if models[point.start].family not in {Family.bi_encoder, model.family}:
             what = f"a {model.family.value} cannot go on from a {models[point.start].family.value}"
             raise UserError(what, where=f"{where}.start={point.start}", remedy="name a bi_encoder, or leave it out")
+        _check_start(point, models[point.start], where)
         if model.base != models[point.start].base:
             what = f"goes on from {point.start}, which was made of {models[point.start].base}"
             raise UserError(what, where=f"{where}.model.base={model.base}", remedy="leave one of them out")
+
+
+def _check_start(point: Point, start: ModelConfig, where: str) -> None:
+    """Refuses to go on from a model that would get a second layer, or second matrices, beside those that it has."""
+    key = f"{where}.epochs" if point.total_epochs else f"{where}.start={point.start}"
+    if start.family is Family.adapter:
+        what = "an adapter is one layer over its base, and would get another one over that"
+        raise UserError(what, where=key, remedy="name a bi_encoder, or train it once, with more model.epochs")
+    if start.lora.rank and not start.lora.merge:
+        what = f"goes on from whole weights, and {point.start} keeps its matrices apart"
+        raise UserError(what, where=key, remedy="set model.lora.merge=true there")
 
 
 def _encoder(config: RunConfig, model: ModelConfig) -> EncoderConfig:

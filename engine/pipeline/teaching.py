@@ -59,7 +59,9 @@ def teaching(config: RunConfig, documents: Step, examples: Step) -> list[Step]:
     reads = loss in LOSSES and LOSSES[loss].needs_teacher
     if teacher.is_there:
         _check_rows(config.model)
-    teacher.check_use(reads_candidates=reads, num_hard_negatives=config.model.num_hard_negatives)
+    ranks = loss is Loss.kl and config.model.ranking_share > 0
+    mined = config.model.num_hard_negatives
+    teacher.check_use(reads_candidates=reads, num_hard_negatives=mined, ranks_positive=ranks)
     if not teacher.is_there:
         return []
     if config.examples.path:

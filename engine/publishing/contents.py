@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import UserError
+from engine.models.files import model_files as files_of_model
 from engine.storage.store import RECORD
 
 CARD = "README.md"
@@ -24,6 +25,10 @@ _FOLDER_IN_CARD = "path/to/this/folder"
 """What stands in the card where a reader puts the model's place; in a repository that is its name."""
 _MODEL_KINDS = frozenset({WEIGHTS, ".json", ".txt", ".md", ".model", ".jinja", ".tiktoken"})
 _SYSTEM_KINDS = _MODEL_KINDS | {".jsonl", ".npz", ".npy", ".index", ".py"}
+_MATRICES = "adapter_config.json"
+"""The file in which peft says which base a model's matrices belong to."""
+_MODELS_OF_SYSTEM = ("encoder", "reranker")
+"""The folders of a search that hold a model each."""
 _NOT_PUBLISHED = frozenset({"checkpoints", "__pycache__"})
 """Folders that hold nothing of a finished model."""
 
@@ -67,9 +72,12 @@ def model_files(folder: Path, repo: str) -> list[File]:
         repo: `OWNER/NAME`, which the card's code then loads.
 
     Raises:
-        UserError: it has no weights in safetensors.
+        UserError: it has no weights in safetensors, or stands by itself in one folder only.
     """
     files = _files(folder, _MODEL_KINDS)
+    if any(file.path == _MATRICES for file in files):
+        what = "holds matrices beside its weights, with the path of a base on this machine"
+        raise UserError(what, where=str(folder), remedy="train the model with model.lora.merge=true")
     if not any(file.path.endswith(WEIGHTS) for file in files):
         what, remedy = f"has no weights in {WEIGHTS[1:]}, and others are not published", "train the model again"
         raise UserError(what, where=str(folder), remedy=remedy)
@@ -77,8 +85,15 @@ def model_files(folder: Path, repo: str) -> list[File]:
 
 
 def system_files(folder: Path) -> list[File]:
-    """Lists what is published of a search, below `system/`; passages are a part of it."""
-    return [File(f"{SYSTEM}/{file.path}", file.content) for file in _files(folder, _SYSTEM_KINDS)]
+    """Lists what is published of a search, below `system/`; passages are a part of it.
+
+    Of its models only what a model is: they may have been copied from a user's folder.
+    """
+    files = _files(folder, _SYSTEM_KINDS)
+    for part in _MODELS_OF_SYSTEM:
+        known = {f"{part}/{path.as_posix()}" for path in files_of_model(folder / part)}
+        files = [file for file in files if not file.path.startswith(f"{part}/") or file.path in known]
+    return [File(f"{SYSTEM}/{file.path}", file.content) for file in files]
 
 
 def _files(folder: Path, kinds: frozenset[str]) -> list[File]:

@@ -4,8 +4,10 @@ In: a Target; later files. Out: the target with its owner, and what was uploaded
 own tools look for it (HF_TOKEN, or the file that `hf auth login` writes), goes into requests only, and is masked in
 whatever a message quotes. HF_ENDPOINT names another hub than huggingface.co.
 
-A file is uploaded where its hash is another one than the hub has for its path, and all of them become one commit. Of an
-upload that was cut off the hub keeps the large files, and takes them without their content the next time.
+A file is uploaded where its hash is another one than the hub has for its path, and all of them become one commit, which
+also removes what an earlier search has below `system/` and the new one has not. A search whose model is another one
+stays where none is uploaded: it is whole by itself. Of an upload that was cut off the hub keeps the large files, and
+takes them without their content the next time.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.errors import UserError
-from engine.publishing.contents import WEIGHTS, File
+from engine.publishing.contents import SYSTEM, WEIGHTS, File
 from engine.publishing.target import Target
 from engine.runtime.secrets import MASK, redacted
 
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import ModelInfo, RepoSibling
 
+_OF_SYSTEM = f"{SYSTEM}/"
+"""The begin of the paths of a search."""
+_OWN_SYSTEM = f"{SYSTEM}/system.json"
+"""The file by which a folder of that name is known as a search that was handed over."""
+_OWN_WEIGHTS = "model"
+"""The begin of the names of all weights that a training writes."""
 _LONGEST = 300
 """The characters of a hub's answer that are quoted."""
 _LOG_IN = "set HF_TOKEN to a token that may write, or run: hf auth login"
@@ -40,6 +48,8 @@ class Uploaded:
     num_bytes: int
     unchanged: int
     """Files that it had."""
+    removed: int
+    """Files of an earlier search, which the new one has not."""
     is_private: bool
 
 
@@ -56,7 +66,8 @@ def reach(target: Target) -> Target:
 
     Raises:
         UserError: there is no token, the hub does not know it or cannot be reached, the token may only read, it may not
-            write for the owner, or the repository is there and everybody sees it.
+            write for the owner, or the repository is there and everybody sees it, or it has weights that no training
+            writes.
     """
     with _telling(target):
         api = _api(target)
@@ -71,9 +82,8 @@ def reach(target: Target) -> Target:
             raise UserError(what, where=target.where, remedy=f"name one of {', '.join(owners)} as the owner")
         reached = replace(target, repo=f"{owner or user['name']}/{name}")
         known = _known(api, reached.repo)
-        if known and not known.private and target.is_private:
-            remedy = "name another one, or set publish_private=false"
-            raise UserError("is there, and everybody sees it", where=reached.where, remedy=remedy)
+        _check_seen(reached, known)
+        _check_weights(reached, [path for path in _paths(known) if not _name(path).startswith(_OWN_WEIGHTS)])
         return reached
 
 
@@ -82,29 +92,37 @@ def upload(target: Target, files: Sequence[File]) -> Uploaded:
 
     Args:
         target: what `reach` returned.
-        files: everything that the repository is to have; what else it has stays.
+        files: everything that the repository is to have. What else it has stays, but for an earlier search where there
+            is a new one.
 
     Raises:
-        UserError: it has weights that are not among the files, or the hub refuses something or cannot be reached.
+        UserError: everybody sees the repository by now, it has weights that are not among the files, or the hub refuses
+            something or cannot be reached.
     """
-    from huggingface_hub import CommitOperationAdd
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     with _telling(target), _without_bars():
         api = _api(target)
         known = _known(api, target.repo)
+        _check_seen(target, known)  # hours have passed
+        others = sorted(set(_paths(known)) - {file.path for file in files})
+        _check_weights(target, others)
         if known is None:
             api.create_repo(target.repo, private=target.is_private)
         there = {sibling.rfilename: sibling for sibling in (known.siblings if known else None) or []}
-        _check_weights(target, there, files)
+        has_search = any(file.path == _OWN_SYSTEM for file in files) and _OWN_SYSTEM in there
+        stale = [path for path in others if path.startswith(_OF_SYSTEM)] if has_search else []
         new = [file for file in files if _is_new(file, there.get(file.path))]
-        if new:
-            additions = [CommitOperationAdd(file.path, file.content) for file in new]
-            api.create_commit(target.repo, additions, commit_message="Model tuned by synthmill")
+        if new or stale:
+            changes: list[CommitOperationAdd | CommitOperationDelete] = [CommitOperationDelete(path) for path in stale]
+            changes += [CommitOperationAdd(file.path, file.content) for file in new]
+            api.create_commit(target.repo, changes, commit_message="Model tuned by synthmill")
         return Uploaded(
             url=f"{endpoint()}/{target.repo}",
             files=len(new),
             num_bytes=sum(file.size for file in new),
             unchanged=len(files) - len(new),
+            removed=len(stale),
             is_private=bool(known.private) if known else target.is_private,
         )
 
@@ -134,10 +152,30 @@ def _is_new(file: File, known: RepoSibling | None) -> bool:
     return file.sha256() != known.lfs.sha256 if known.lfs else file.git_blob() != known.blob_id
 
 
-def _check_weights(target: Target, there: dict[str, RepoSibling], files: Sequence[File]) -> None:
-    """Refuses a repository of another model, whose weights would be loaded together with these."""
-    others = sorted(there.keys() - {file.path for file in files})
-    if weights := next((path for path in others if path.endswith(WEIGHTS)), ""):
+def _paths(known: ModelInfo | None) -> list[str]:
+    return [sibling.rfilename for sibling in (known.siblings if known else None) or []]
+
+
+def _name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _check_seen(target: Target, known: ModelInfo | None) -> None:
+    """Refuses a repository that everybody sees, unless that is wanted."""
+    if known and not known.private and target.is_private:
+        remedy = "name another one, or set publish_private=false"
+        raise UserError("is there, and everybody sees it", where=target.where, remedy=remedy)
+
+
+def _check_weights(target: Target, others: Sequence[str]) -> None:
+    """Refuses a repository of another model, whose weights would be loaded together with these.
+
+    Args:
+        target: where to.
+        others: what the repository has and the model has not; a search has its models in folders of their own.
+    """
+    of_model = (path for path in others if path.endswith(WEIGHTS) and not path.startswith(_OF_SYSTEM))
+    if weights := next(of_model, ""):
         what = f"holds weights that the model has not: {weights}"
         raise UserError(what, where=target.where, remedy="name another repository, or remove them there")
 

@@ -26,6 +26,11 @@ class Target:
     """Whether the search that the run recommends is uploaded as well, passages included."""
 
     @property
+    def nouns(self) -> frozenset[str]:
+        """Returns what of a run is read to publish it; of the report only what it advises."""
+        return frozenset({"model", "report", *(["system"] if self.with_system else [])})
+
+    @property
     def where(self) -> str:
         """Returns what the user wrote, for messages."""
         return f"{KEY}={_HUB}{self.repo}"

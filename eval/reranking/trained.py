@@ -3,7 +3,8 @@
 In: its folder, the systems, and the choice. Out: the chosen system reranked, what that adds at each depth, and whether
 it is recommended: where one depth, which is set beforehand, is surely better than the chosen system alone. That is
 asked on the queries that the report is about, so on judged ones where there are any, since the cross-encoder was
-trained on queries of the same generator as held-out ones.
+trained on queries of the same generator as held-out ones, and would be flattered by these more than by being decided on
+queries that its gain is told of too. All words that tell this gain say where it was decided (`eval/advice.py`).
 """
 
 from __future__ import annotations

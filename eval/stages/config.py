@@ -7,7 +7,7 @@ of training, and the config of the last step. What a model is set to (`model.*`)
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,8 +20,9 @@ TEMPLATE = "stages.html"
 """The template of the page."""
 BASE, BM25 = "base", "bm25"
 """The names of what is measured without training; no stage may have them."""
-MODEL = "model"
-"""The name of the trained model of a stage, among its inputs and in its scores."""
+MODEL, FIRST = "model", "first"
+"""The names of the trained model of a stage, among its inputs and in its scores, and of the one whose search it orders;
+no set may have them, since sets are inputs too."""
 METRICS = ("ndcg@10", "hit@1", "hit@2", "hit@3", "hit@10", "mrr@100")
 """What a search for the passages of pairs is measured by."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -115,6 +116,7 @@ class StagesConfig:
             return
         for name, examples in self.sets.items():
             _check_set(name, examples, self.sets)
+        _check_curves(self.models)
         for name, stage in self.models.items():
             _check_stage(name, stage)
             _check_known(stage.examples, list(self.sets), f"stages.models.{name}.examples", "set")
@@ -175,7 +177,11 @@ class StagesPlan:
 
 def _check_set(name: str, examples: SetConfig, sets: dict[str, SetConfig]) -> None:
     where = f"stages.sets.{name}"
-    _check_name(name, where)
+    _check_name(name, where, (BASE, BM25, MODEL, FIRST))
+    whole = f"{name}-all"
+    if examples.limit and whole in sets:
+        what = f"is what {name} is called before its limit"
+        raise UserError(what, where=f"stages.sets.{whole}", remedy="call it otherwise")
     check_setting(examples.limit >= 0, f"{where}.limit", examples.limit, "0 or more", fault="is too small")
     check_setting(examples.negatives >= 1, f"{where}.negatives", examples.negatives, "1 or more", fault="is too small")
     if bool(examples.path) is bool(examples.of):
@@ -186,15 +192,33 @@ def _check_set(name: str, examples: SetConfig, sets: dict[str, SetConfig]) -> No
         return
     given = [other for other, each in sets.items() if each.path]
     _check_known(examples.of, given, f"{where}.of", "set with a path")
+    if form_of_other := sets[examples.of].form:
+        check_made_of(name, examples.of, form_of_other)
     form = examples.form.value if examples.form else "null"
     is_known = examples.form in _DERIVED
     check_setting(is_known, f"{where}.form", form, "texts or triplets", fault="is not what pairs can become")
     check_setting(not examples.limit, f"{where}.limit", examples.limit, f"0; limit {examples.of}", fault="is of no use")
 
 
+def check_made_of(name: str, other: str, form: Form) -> None:
+    """Refuses a set that is made of another one, where that does not hold pairs.
+
+    Args:
+        name: the set.
+        other: what it is made of.
+        form: what the rows of that are.
+
+    Raises:
+        UserError: with the key of the set.
+    """
+    if form is not Form.pairs:
+        what = f"is made of pairs, and the rows of {other} are {form.value}"
+        raise UserError(what, where=f"stages.sets.{name}.of={other}", remedy="name a set of pairs")
+
+
 def _check_stage(name: str, stage: StageConfig) -> None:
     where = f"stages.models.{name}"
-    _check_name(name, where)
+    _check_name(name, where, (BASE, BM25))
     rises = all(low < high for low, high in zip([0, *stage.epochs], stage.epochs, strict=False))
     check_setting(rises, f"{where}.epochs", stage.epochs, "growing numbers, such as [1, 3, 10]", fault="does not grow")
     check_setting(stage.depth >= 1, f"{where}.depth", stage.depth, "1 or more", fault="is too small")
@@ -202,9 +226,18 @@ def _check_stage(name: str, stage: StageConfig) -> None:
         raise UserError("is given beside the epochs of a curve", where=f"{where}.model.epochs", remedy="leave one out")
 
 
-def _check_name(name: str, where: str) -> None:
-    if not _NAME.fullmatch(name) or name in {BASE, BM25}:
-        remedy = f"call it otherwise, with small letters, digits, _ and -, and neither {BASE} nor {BM25}"
+def _check_curves(models: Mapping[str, StageConfig]) -> None:
+    """Refuses a stage that is called as one of the models of a curve, which both could then be meant."""
+    made = {f"{name}-{total}": name for name, stage in models.items() for total in stage.epochs}
+    for name in models:
+        if name in made:
+            what = f"is what a model of the curve of {made[name]} is called"
+            raise UserError(what, where=f"stages.models.{name}", remedy="call it otherwise")
+
+
+def _check_name(name: str, where: str, taken: Sequence[str]) -> None:
+    if not _NAME.fullmatch(name) or name in taken:
+        remedy = f"call it otherwise, with small letters, digits, _ and -, and not {' or '.join(taken)}"
         raise UserError(f"{name!r} cannot be a name", where=where, remedy=remedy)
 
 

@@ -52,6 +52,8 @@ class SetFigures:
     """The number of independent units, by side."""
     levels: Mapping[str, Mapping[str, Mapping[str, Level]]]
     """By side, model and metric. A model that was not measured on a side is not there."""
+    passages: int = 0
+    """Of questions the number of passages that are searched, those of both sides together."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ class StageFigures:
     """Where the stage is a curve, the epochs of it up to here; 0 elsewhere."""
     training_seconds: float
     """The time of this training and of those that it goes on from."""
-    seconds_per_1000: float | None
-    """The time that a thousand held-out questions take, all at once and encoding included; None where none were."""
+    seconds_per_1000: Mapping[str, float]
+    """The time that a thousand held-out questions of a set take, all at once and encoding included, by set."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +88,6 @@ class Stages:
     """In the order of training, what learnt nothing first."""
     metrics: Sequence[str]
     """The metrics of the table."""
-    passages: int
-    """The number of passages that were searched, those of both sides together."""
     sets: Mapping[str, SetFigures]
 
 

@@ -84,7 +84,7 @@ def _part(figures: Stages, part: SetFigures) -> SetPart:
     metrics = metrics_of(figures, part)
     units = "documents" if part.kind == QUESTIONS else "groups of pairs with a text in common"
     return SetPart(
-        counted(figures, part),
+        counted(part),
         f"{part.clusters.get(HELD_OUT, 0):,} {units}",
         [metric_name(metric) for metric in metrics],
         [_row(part, stage, metrics) for stage in figures.stages if stage.name in part.levels.get(HELD_OUT, {})],

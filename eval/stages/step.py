@@ -7,6 +7,7 @@ takes seconds.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.sweeps import StageScoresFolder, StageScoresRecord, StagesRecord, SweepFolder
-from engine.errors import UserError
 from engine.storage.files import write_json, write_text
 from engine.storage.typed import to_json_values
 from eval.significance import Bootstrap
@@ -42,21 +42,15 @@ def compare_stages(config: StagesPlan, inputs: Mapping[str, Path], output: Path,
         inputs: the scores of the base under the name `base`, and those of every model under its name.
         output: the folder to write into.
         place: where the step runs.
-
-    Raises:
-        UserError: nothing is held out, so that there is nothing to measure on.
     """
     points = list(config.settings.points())
     folders = {name: StageScoresFolder(inputs[name]) for name in (BASE, *(point.name for point in points))}
     records = {name: folder.record() for name, folder in folders.items()}
-    sets = _sets(config, points, folders)
-    if not any(HELD_OUT in each.levels for each in sets.values()):
-        remedy = "raise examples.validation_share, or give more documents"
-        raise UserError("nothing is held out to measure on", where="stages.sets", remedy=remedy)
+    sets = _sets(config, points, folders, records[BASE].passages)
+    assert any(HELD_OUT in each.levels for each in sets.values()), "measuring the base refuses it before any training"
     figures = Stages(
         stages=[*_untrained(records[BASE]), *(_stage(point, points, records) for point in points)],
         metrics=config.settings.metrics,
-        passages=max(record.passages for record in records.values()),
         sets=sets,
     )
     folder = SweepFolder(output, "stages")
@@ -66,7 +60,9 @@ def compare_stages(config: StagesPlan, inputs: Mapping[str, Path], output: Path,
     return _record(figures)
 
 
-def _sets(config: StagesPlan, points: list[Point], folders: Mapping[str, StageScoresFolder]) -> dict[str, SetFigures]:
+def _sets(
+    config: StagesPlan, points: list[Point], folders: Mapping[str, StageScoresFolder], passages: Mapping[str, int]
+) -> dict[str, SetFigures]:
     bootstrap = Bootstrap(config.report.resamples, config.report.seed)
     beside = {BASE: "", BM25: "", **{point.name: point.beside for point in points}}
     questions, pairs = dict[str, pa.Table](), dict[str, pa.Table]()
@@ -84,14 +80,14 @@ def _sets(config: StagesPlan, points: list[Point], folders: Mapping[str, StageSc
             question_figures(name, questions, beside, bootstrap),
         ):
             if figures.levels:
-                sets[name] = figures
+                sets[name] = replace(figures, passages=passages.get(name, 0))
     return sets
 
 
 def _untrained(record: StageScoresRecord) -> list[StageFigures]:
     """Returns the rows of what learnt nothing; words are compared where something is searched."""
     names = [BM25, BASE] if record.questions else [BASE]
-    return [StageFigures(name, name, "", "", "", "", 0, 0, 0, 0.0, record.seconds_per_1000.get(name)) for name in names]
+    return [StageFigures(name, name, "", "", "", "", 0, 0, 0, 0.0, _times(record, name)) for name in names]
 
 
 def _stage(point: Point, points: list[Point], records: Mapping[str, StageScoresRecord]) -> StageFigures:
@@ -108,8 +104,13 @@ def _stage(point: Point, points: list[Point], records: Mapping[str, StageScoresR
         batch_size=record.training.batch_size,
         epochs=point.total_epochs,
         training_seconds=round(_seconds(point, points, records), 1),
-        seconds_per_1000=record.seconds_per_1000.get(MODEL),
+        seconds_per_1000=_times(record, MODEL),
     )
+
+
+def _times(record: StageScoresRecord, system: str) -> dict[str, float]:
+    """Returns the time of a thousand questions of each set that a system searched for held-out ones of."""
+    return {name: times[system] for name, times in record.seconds_per_1000.items() if system in times}
 
 
 def _seconds(point: Point, points: list[Point], records: Mapping[str, StageScoresRecord]) -> float:

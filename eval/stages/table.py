@@ -25,7 +25,7 @@ def stages_table(figures: Stages) -> Table:
     """
     shown = list(_shown(figures))
     table = Table(box=box.SIMPLE, pad_edge=False, title_justify="left", title_style="bold", caption_justify="left")
-    table.title = escape("\n".join(counted(figures, part) for part in figures.sets.values()))
+    table.title = escape("\n".join(counted(part) for part in figures.sets.values()))
     table.add_column("")
     for part, side, metric in shown:
         heading = metric_name(metric)

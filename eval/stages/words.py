@@ -81,16 +81,19 @@ def how_trained(stage: StageFigures) -> str:
     return f"{stage.loss} on {stage.rows:,} of {stage.examples}, batches of {stage.batch_size}{epochs}"
 
 
-def counted(figures: Stages, part: SetFigures) -> str:
+def counted(part: SetFigures) -> str:
     """Says how many questions or pairs a set has on each side."""
     sides = " and ".join(f"{part.counts[side]:,} {words}" for side, words in SIDES.items() if side in part.counts)
-    among = f", among {figures.passages:,} passages" if part.kind == QUESTIONS else ""
+    among = f", among {part.passages:,} passages" if part.kind == QUESTIONS else ""
     return f"{part.name}: {sides}{among}"
 
 
 def time_of_questions(stage: StageFigures) -> str:
-    """Writes the time of a thousand questions; a dash where there were none."""
-    return DASH if stage.seconds_per_1000 is None else f"{stage.seconds_per_1000:,.1f} s"
+    """Writes the time of a thousand questions, of each set where there are several; a dash where there were none."""
+    times = {name: f"{seconds:,.1f} s" for name, seconds in stage.seconds_per_1000.items()}
+    if len(times) > 1:
+        return ", ".join(f"{name} {time}" for name, time in times.items())
+    return next(iter(times.values()), DASH)
 
 
 def training_time(stage: StageFigures) -> str:

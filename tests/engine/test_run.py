@@ -16,8 +16,9 @@ from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.pipeline.asked import asked_of_models
 from engine.pipeline.config import RunConfig
+from engine.publishing.target import Target
 from engine.rows.config import RowsConfig
-from engine.run import _start_engines_early, check_judgements, run, run_folder, wanted_steps
+from engine.run import _start_engines_early, check_judgements, published_folders, run, run_folder, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.place import Place
 from engine.runtime.step import Step
@@ -126,6 +127,15 @@ def test_whoever_makes_steps_says_first_which_so_that_clean_leaves_them(
         start(config, text) if start is run else start(config)
     with while_no_driver_starts(tmp_path / "store") as fingerprints:
         assert fingerprints == set()
+
+
+def test_publishing_reads_the_model_the_report_and_the_search_that_is_asked_for(corpus: Path, tmp_path: Path) -> None:
+    config, _ = load_config(["experiment=adapt", f"collection={corpus}", "samples=fake", "tracking=off"])
+    chosen, store = wanted_steps(config), Store(tmp_path)
+    assert set(published_folders(Target("me/x"), chosen, store)) == {"model", "report"}
+    folders = published_folders(Target("me/x", with_system=True), chosen, store)
+    assert set(folders) == {"model", "report", "system"}
+    assert folders["model"] == store.folder("model", next(step.fingerprint for step in chosen if step.noun == "model"))
 
 
 def test_batch_inference_is_a_shorter_way(tmp_path: Path) -> None:

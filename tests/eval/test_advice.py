@@ -69,10 +69,14 @@ def test_a_reranker_is_advised_where_it_is_surely_better(small: Report, low: flo
     start = "Search with base + words, weight of words 0.30"
     assert advice(report) == (f"{start}, its first 30 passages reranked" if low > 0 else start)
     then = "which is why it is recommended" if low > 0 else "so it is left out"
+    decided = "Whether to rerank was decided on these same queries"
+    decided = f"{decided}, which flatters what it adds." if low > 0 else f"{decided}."
     assert reranker_sentence(report) == (
         "Reranking its first 30 passages by the cross-encoder that was trained adds "
-        f"{with_interval(gain.gain)} on 5 judged questions of tiny, at 250 ms a query in place of 6.5 ms, {then}."
+        f"{with_interval(gain.gain)} on 5 judged questions of tiny, at 250 ms a query in place of 6.5 ms, "
+        f"{then}. {decided}"
     )
+    assert crossfit_sentence(report) == f"{crossfit_sentence(small)} {decided}"
     assert reranker_sentence(report) in advice_with_reason(report)
     assert system_name("base_words@30@trained") == "base + words, first 30 reranked"
 
@@ -138,6 +142,11 @@ def test_a_system_is_better_where_interval_and_corrected_p_both_say_so(small: Re
         told = measured_sentence(replace(small, recommendation=replace(small.recommendation, systems=systems)))
         assert ("; significantly better on these: tuned (+0.040 [+0.010, +0.070])." in told) == (trend == "better")
         assert "search with" not in told.lower(), "there is one piece of advice"
+    reranker = RerankerGain(30, DifferenceFigures(0.02, (0.01, 0.04), 0.04))
+    told = measured_sentence(
+        replace(small, recommendation=replace(small.recommendation, systems=systems, reranker=reranker))
+    )
+    assert told.endswith("The choice rests on other queries, but whether to rerank was decided on these.")
 
 
 def test_what_the_choice_could_not_see_is_said(small: Report) -> None:

@@ -21,6 +21,8 @@ from eval.evaluation import (
 from eval.retrieval.corpus import read_corpus
 from eval.retrieval.metrics import Floats
 from eval.significance import resampled_means
+from eval.synthetic import held_out_queries
+from tests.support.models import write_cross_encoder
 from tests.support.small_run import (
     build_run,
     place_in,
@@ -98,6 +100,21 @@ def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pyt
     assert second.log is not None
     assert {query.query for query in second.log.shown} == {"how do I keep fruit fresh", "loop that never slips"}
     assert choice_queries(config, folders, None).real == [query.query for query in second.log.shown]
+
+
+@pytest.mark.parametrize("depth", [0, 3])
+def test_a_slow_system_is_shown_on_few_queries_and_base_or_tuned_decided_on_all(tmp_path: Path, depth: int) -> None:
+    folders = build_run(tmp_path / "store")
+    write_tuned_model(folders["model"])
+    inputs = {**folders, "cross_encoder": write_cross_encoder(tmp_path / "pairs")}
+    config = replace(small_config(), max_reranked=2, trained_reranker_depth=depth, latency_repetitions=0)
+    evaluation = evaluate_systems(config, inputs, place_in(tmp_path))
+    every = held_out_queries(folders["examples"], 0).queries
+    assert len(every) > 2
+    assert evaluation.decision.queries == len(every)
+    assert len(evaluation.held_out.benchmark.queries) == evaluation.held_out_figures.queries
+    assert evaluation.held_out_figures.queries == (2 if depth else len(every))
+    assert bool(evaluation.reranking) is bool(depth)
 
 
 def test_bm25_reads_the_corpus_by_its_language_and_says_where_it_cannot_tell(

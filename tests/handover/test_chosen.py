@@ -57,7 +57,7 @@ def test_the_reranker_of_the_run_is_taken_where_the_report_recommends_it_or_it_i
     followed = choose_system(recommended, SystemConfig())
     assert (followed.reranker, followed.depth, followed.is_measured) == ("trained", 30, True)
     assert (followed.name, followed.measured_name) == ("base_words", "base_words@30@trained")
-    assert "which added +0.020 [+0.001, +0.040] to nDCG@10" in followed.why
+    assert "which added +0.020 [+0.001, +0.040] to nDCG@10 on the queries that this was decided on." in followed.why
     assert choose_system(not_sure, SystemConfig()).reranker == ""
     assert choose_system(recommended, SystemConfig(reranker="none")).reranker == ""
     for report in (recommended, not_sure):
@@ -73,6 +73,13 @@ def test_no_figure_is_told_of_a_reranked_system_that_the_report_did_not_measure(
     assert (chosen.reranker, chosen.is_measured) == ("trained", False)
     another = choose_system(measured_reranker(0.001), SystemConfig(reranker="owner/name"))
     assert (another.reranker, another.depth, another.is_measured) == ("owner/name", 50, False)
+
+
+def test_a_folder_that_is_set_by_hand_is_told_by_its_last_part() -> None:
+    chosen = choose_system(report_of(asdict(CHOICE)), SystemConfig(reranker="/home/alice/pairs"))
+    assert chosen.reranker == "/home/alice/pairs"
+    assert "system.reranker=pairs" in chosen.why
+    assert "alice" not in chosen.why
 
 
 def test_a_depth_without_a_reranker_sets_nothing() -> None:

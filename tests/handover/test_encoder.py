@@ -21,10 +21,11 @@ def test_weights_are_linked_and_what_people_edit_is_copied(tmp_path: Path) -> No
     (model / "1_Pooling").mkdir(parents=True)
     (model / "model.safetensors").write_bytes(LARGE)
     (model / "config.json").write_text("{}")
+    (model / "modules.json").write_text('[{"path": ""}, {"path": "1_Pooling"}]')
     (model / "1_Pooling" / "config.json").write_text("[]")
     write_model(model, tmp_path / "encoder")
     written = {path.relative_to(tmp_path / "encoder").as_posix() for path in (tmp_path / "encoder").rglob("*.*")}
-    assert written == {"model.safetensors", "config.json", "1_Pooling/config.json"}
+    assert written == {"model.safetensors", "config.json", "modules.json", "1_Pooling/config.json"}
     assert (tmp_path / "encoder" / "model.safetensors").samefile(model / "model.safetensors")
     (tmp_path / "encoder" / "config.json").write_text("edited")
     assert (model / "config.json").read_text() == "{}"
@@ -33,7 +34,8 @@ def test_weights_are_linked_and_what_people_edit_is_copied(tmp_path: Path) -> No
 def test_what_is_no_part_of_the_model_stays_behind(tmp_path: Path) -> None:
     model = tmp_path / "model"
     weights = ("model.safetensors", "pytorch_model.bin", "onnx/model.onnx")
-    for name in ("config.json", "_DONE", "record.json", *weights, ".hidden"):
+    beside = ("train.jsonl", "README.md", "notes/config.json", "negatives.npy", "code.py", "emails.txt", "people.json")
+    for name in ("config.json", "_DONE", "record.json", *weights, ".hidden", *beside):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text("")
     write_model(model, tmp_path / "encoder")
@@ -47,6 +49,7 @@ def test_a_layer_that_has_its_weights_in_one_form_only_keeps_them(tmp_path: Path
     (tmp_path / "model" / "2_Dense").mkdir(parents=True)
     layer.save(str(tmp_path / "model" / "2_Dense"), safe_serialization=False)
     (tmp_path / "model" / "model.safetensors").write_bytes(b"")
+    (tmp_path / "model" / "modules.json").write_text('[{"path": ""}, {"path": "2_Dense"}]')
     write_model(tmp_path / "model", tmp_path / "encoder")
     loaded = Dense.load(str(tmp_path / "encoder" / "2_Dense"))
     assert loaded.linear.weight.tolist() == layer.linear.weight.tolist()

@@ -215,6 +215,9 @@ def test_a_reranker_orders_the_first_passages_as_a_report_has_it(run: Mapping[st
     assert (record.system, record.reranker) == ("bm25", config.reranker)
     settings = SystemFolder(output).settings()
     assert settings["figures"] is None, "the report measured no such system"
+    assert settings["reranker"]["name"] == Path(config.reranker).name
+    told = [output / name for name in ("system.json", "README.md", "search.py")]
+    assert not [path for path in told if str(tmp_path) in path.read_text()], "no path of this machine"
     query = QUESTIONS["q2"][0]
     [[hits]] = search_alone([output], [query]).values()
     corpus = read_corpus(run["documents"])

@@ -35,6 +35,7 @@ def test_a_model_is_published_privately(corpus: Path) -> None:
         (["publish=hub:me/x", "until=examples"], "publish=hub:me/x: the run ends with its examples"),
         (["publish=hub:me/x", "publish_system=true", "until=report"], "publish_system=true: the run ends with"),
         (["publish=hub:me/x", "publish_system=true", "model=cross_encoder"], "publish_system=true: the run ends with"),
+        (["publish=hub:me/x", "model.lora.rank=8", "model.lora.merge=false"], "model.lora.merge=false: leaves"),
         (["publish_system=true"], "publish_system=true: nothing is published"),
     ],
 )

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.artifacts.forms import Form
 from engine.artifacts.sweeps import SweepFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig, kinds_of, nouns_of
+from engine.pipeline.given import check_given
 from engine.pipeline.stages import stages
 from engine.pipeline.steps import steps
 from engine.run import run, run_folder, wanted_steps
 from engine.runtime.step import Step
 from engine.storage.digests import content_digest
-from eval.stages.config import StageConfig
+from eval.stages.config import SetConfig, StageConfig
 from eval.stages.figures import HELD_OUT, TRAIN, read_stages
 from tests.support.command_line import CommandLineHere
 from tests.support.given import graded_rows, pair_rows
@@ -137,6 +140,19 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
             "stages.models.ranking.model.teacher={by: fused}",
             r"stages.models.ranking.model.teacher.by=fused: a teacher scores passages",
         ),
+        (
+            "report.similarity=sts.json",
+            r"report.similarity=sts.json: is measured in a report, and a comparison of several",
+        ),
+        ("report.labelled=x.csv", r"report.labelled=x.csv: is measured in a report"),
+        (
+            "stages.models.ranking.model.validation={every: 5, keep: best}",
+            r"stages.models.ranking.model.validation.keep=best: chooses a model by held-out examples",
+        ),
+        (
+            "stages.models.ranking.model.validation={every: 5, patience: 2}",
+            r"stages.models.ranking.model.validation.patience: chooses a model by held-out examples",
+        ),
         ("preview=3", r"preview=3: shows prompts"),
         ("until=report", r"until=report: no step is called 'report'"),
     ],
@@ -144,6 +160,53 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
 def test_what_cannot_work_is_refused_before_anything_is_trained(data: Path, override: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         wanted_steps(composed(data, RETRIEVER, override))
+
+
+@pytest.mark.parametrize(
+    ("file", "settings", "message"),
+    [
+        (
+            "pairs.jsonl",
+            {"models": {"x": StageConfig("questions"), "y": StageConfig("open", model={"loss": "cosine"})}},
+            r"stages.models.y.model.loss=cosine: no bi_encoder is trained by cosine on examples that are pairs",
+        ),
+        (
+            "graded.jsonl",
+            {"sets": {"made": SetConfig(of="open", form=Form.triplets)}},
+            r"stages.sets.made.of=open: is made of pairs, and the rows of open are graded",
+        ),
+    ],
+)
+def test_a_set_whose_form_is_not_named_is_looked_at_before_anything_is_trained(
+    data: Path, tmp_path: Path, file: str, settings: dict[str, Any], message: str
+) -> None:
+    row = {"query": "q", "passage": "p"} | ({"score": 0.0} if file == "graded.jsonl" else {})
+    (tmp_path / file).write_text(json.dumps(row) + "\n")
+    config = composed(data, QUESTIONS)
+    sets = {**config.stages.sets, "open": SetConfig(path=str(tmp_path / file)), **settings.get("sets", {})}
+    models = settings.get("models", {"x": StageConfig("questions")})
+    config = replace(config, stages=replace(config.stages, sets=sets, models=models))
+    wanted_steps(config)
+    with pytest.raises(UserError, match=message):
+        check_given(config)
+    check_given(composed(data, QUESTIONS))
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"lora": {"rank": 8, "merge": False}}, "goes on from whole weights, and more.* keeps its matrices apart"),
+        ({"family": "adapter"}, "an adapter is one layer over its base"),
+    ],
+)
+def test_what_would_get_a_second_layer_is_no_start(data: Path, model: dict[str, Any], message: str) -> None:
+    config = composed(data, QUESTIONS)
+    steps(with_stage(config, StageConfig("questions", model=model)))
+    with pytest.raises(UserError, match=rf"stages.models.more.epochs: {message}"):
+        steps(with_stage(config, StageConfig("questions", model=model, epochs=[1, 3])))
+    chain = {"more": StageConfig("questions", model=model), "next": StageConfig("questions", start="more", model=model)}
+    with pytest.raises(UserError, match=rf"stages.models.next.start=more: {message}"):
+        steps(replace(config, stages=replace(config.stages, models=chain)))
 
 
 def test_a_reranker_reorders_an_encoder(data: Path) -> None:
@@ -170,7 +233,7 @@ def test_one_stage_runs_small_and_again_for_free(data: Path, tmp_path: Path, ray
     folder = SweepFolder(run(config, text) / "stages", "stages")
     figures = read_stages(folder.figures_file)
     assert [(stage.name, stage.loss) for stage in figures.stages[2:]] == [("hard", "triplet")]
-    assert figures.passages == 30
+    assert figures.sets["questions"].passages == 30
     for side in (HELD_OUT, TRAIN):
         assert set(figures.sets["questions"].levels[side]) == {"bm25", "base", "hard"}
     made = folder.page_file.stat().st_mtime_ns

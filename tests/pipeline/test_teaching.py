@@ -141,6 +141,13 @@ def test_a_teacher_of_rows_that_have_no_use_for_it_is_refused(corpus: Path, over
     assert caught.value.where == where
 
 
+def test_a_loss_that_ranks_the_positive_has_no_better_one_put_before_it(corpus: Path) -> None:
+    by = ("model.teacher.by=fused", BETTER, "model.num_hard_negatives=0", "model.loss=kl")
+    with pytest.raises(UserError, match=r"model.teacher.better_positive: .* set model.ranking_share=0"):
+        taught(composed(corpus, *by))
+    assert taught(composed(corpus, *by, "model.ranking_share=0"))
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -29,6 +29,12 @@ def test_weights_in_a_pickle_are_not_published(model: Path) -> None:
         model_files(model, "me/small")
 
 
+def test_matrices_that_name_a_base_of_this_machine_are_not_published(model: Path) -> None:
+    (model / "adapter_config.json").write_text('{"base_model_name_or_path": "/home/me/base"}')
+    with pytest.raises(UserError, match=r"train the model with model\.lora\.merge=true"):
+        model_files(model, "me/small")
+
+
 def test_a_link_out_of_the_folder_is_not_followed(model: Path, tmp_path: Path) -> None:
     (tmp_path / "secret.json").write_text("{}")
     (model / "linked.json").symlink_to(tmp_path / "secret.json")
@@ -44,6 +50,17 @@ def test_a_search_has_a_folder_of_its_own(tmp_path: Path) -> None:
         "system/bm25/data.npy",
         *(f"system/{name}" for name in ("faiss.index", "passages.jsonl", "search.py", "system.json")),
     ]
+
+
+def test_what_lies_beside_the_models_of_a_search_is_not_published(tmp_path: Path) -> None:
+    for part in ("encoder", "reranker"):
+        (tmp_path / part / "1_Pooling").mkdir(parents=True)
+        (tmp_path / part / "modules.json").write_text('[{"path": ""}, {"path": "1_Pooling"}]')
+        model = ("config.json", "model.safetensors", "vocab.txt", "1_Pooling/config.json")
+        for path in (*model, "train.jsonl", "notes.md", "plan.py", "vectors.npy", "emails.txt", "people.json"):
+            (tmp_path / part / path).write_text("x")
+    paths = {file.path for file in system_files(tmp_path)}
+    assert paths == {f"system/{part}/{path}" for part in ("encoder", "reranker") for path in (*model, "modules.json")}
 
 
 def test_hashes_are_those_of_git_and_of_large_files(tmp_path: Path) -> None:

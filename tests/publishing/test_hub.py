@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.publishing.contents import model_files
+from engine.publishing.contents import File, model_files
 from engine.publishing.hub import reach, upload
 from engine.publishing.target import Target
 from tests.support.hub import TOKEN, Hub, Repository, use_hub
@@ -95,11 +95,40 @@ def test_an_upload_that_was_cut_off_sends_large_files_no_more(
     assert "model.safetensors" in hub.repositories["me/small"].files
 
 
+def test_a_search_is_replaced_as_a_whole_and_is_no_part_of_a_model_without_one(hub: Hub, model: Path) -> None:
+    files = model_files(model, "me/small")
+    search = [
+        File(f"system/{name}", name.encode()) for name in ("system.json", "encoder/model.safetensors", "rows.npz")
+    ]
+    upload(SMALL, [*files, *search])
+    reach(SMALL)
+    without = upload(SMALL, files)
+    assert (without.files, without.removed) == (0, 0), "the search that is there is whole by itself"
+    fewer = upload(SMALL, [*files, search[0]])
+    assert (fewer.files, fewer.removed) == (0, 2)
+    assert {path for path in hub.repositories["me/small"].files if path.startswith("system/")} == {"system/system.json"}
+    assert hub.repositories["me/small"].commits == 2
+    hub.repositories["me/small"].files = {"system/notes.txt": b"mine"}
+    upload(SMALL, [*files, *search])
+    assert hub.repositories["me/small"].files["system/notes.txt"] == b"mine", "no search of ours was there"
+
+
+def test_a_repository_that_was_made_public_meanwhile_gets_nothing(hub: Hub, model: Path) -> None:
+    hub.repositories["me/small"] = Repository(private=True)
+    reached = reach(SMALL)
+    hub.repositories["me/small"].private = False
+    with pytest.raises(UserError, match="everybody sees it"):
+        upload(reached, model_files(model, "me/small"))
+    assert hub.repositories["me/small"].files == {}
+
+
 def test_the_repository_of_another_model_is_left_alone(hub: Hub, model: Path) -> None:
     others = {"adapter_model.safetensors": b"other weights", "LICENSE": b"theirs"}
     hub.repositories["me/small"] = Repository(private=True, files=dict(others))
     with pytest.raises(UserError, match=r"weights that the model has not: adapter_model\.safetensors"):
         upload(SMALL, model_files(model, "me/small"))
+    with pytest.raises(UserError, match=r"weights that the model has not: adapter_model\.safetensors"):
+        reach(SMALL)
     assert hub.repositories["me/small"].files == others
     del hub.repositories["me/small"].files["adapter_model.safetensors"]
     upload(SMALL, model_files(model, "me/small"))

@@ -147,6 +147,8 @@ class _Handler(BaseHTTPRequestHandler):
                 repository.files[value["path"]] = base64.b64decode(value["content"])
             elif line["key"] == "lfsFile":
                 repository.files[value["path"]] = self.hub.stored[value["oid"]]
+            elif line["key"] == "deletedFile":
+                del repository.files[value["path"]]
             else:
                 assert line["key"] == "header", line
         url = f"{self.hub.url}/{name}/commit/{'0' * 40}"

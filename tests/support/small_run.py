@@ -288,7 +288,7 @@ def small_evaluation(folders: dict[str, Path], *, judged: bool = True) -> Evalua
     both = Latency(search=Percentiles(6.5, 9.0))
     latency = {"bm25": sparse, "base": dense, "tuned": dense, "base_words": both, "tuned_words": both}
     config = small_config()
-    evaluation = conclude(config, corpus, judged_results, held_out, latency, analyser=ANALYSER)
+    evaluation = replace(conclude(config, corpus, judged_results, held_out, analyser=ANALYSER), latency=latency)
     named = CorpusSystems({system.name: system for system in systems}, corpus, words)
     bootstrap, fused = Bootstrap(config.resamples, config.seed), fuse_models(named, held_out, 100)
     decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, corpus.original_of)

@@ -52,8 +52,8 @@ def write_scores(home: Path) -> dict[str, Path]:
         pq.write_table(pa.concat_tables([_questions(*each) for each in systems.items()]), scores.questions_file)
         pq.write_table(_pairs(name), scores.pairs_file)
         training = None if name == BASE else StageTraining("bi_encoder", "mnrl", 100, 8, 10.0)
-        seconds = dict.fromkeys(systems, 40.0 if name == "reranked" else 2.0)
-        finish(folder, step_record("scores", folder, StageScoresRecord(160, 40, 60, seconds, training)))
+        seconds = {"questions": dict.fromkeys(systems, 40.0 if name == "reranked" else 2.0)}
+        finish(folder, step_record("scores", folder, StageScoresRecord(160, 40, {"questions": 60}, seconds, training)))
         folders[name] = folder
     return folders
 

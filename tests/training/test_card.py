@@ -67,6 +67,16 @@ def test_a_card_of_a_model_for_dot_products_says_so() -> None:
     assert "`'query: '` (the" not in card, "the config's prefix is not the base's"
 
 
+@pytest.mark.parametrize("family", list(Family))
+def test_a_card_tells_a_folder_by_its_last_part(family: Family) -> None:
+    config = ModelConfig(base="/home/alice/x/bge", seed=0, family=family, lora=LoraConfig())
+    labels = Labels(("kind", "rude"), False, (), HeldOut((), ())) if family is Family.classifier else None
+    card = render_card(replace(JOB, config=config, labels=labels), ROWS, MEASURED, GENERATED)
+    assert "alice" not in card
+    assert "# bge, tuned" in card
+    assert "derived from `bge`" in card
+
+
 def test_a_card_is_the_readme_of_its_folder(tmp_path: Path) -> None:
     write_card(replace(JOB, output=tmp_path), ROWS, MEASURED, GENERATED)
     assert (tmp_path / "README.md").read_text() == render_card(JOB, ROWS, MEASURED, GENERATED)

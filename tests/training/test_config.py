@@ -88,6 +88,14 @@ def test_a_base_that_compares_by_a_distance_is_refused_with_the_first_look_at_it
         identity_of(make_config(folder))
 
 
+def test_how_vectors_of_the_base_are_compared_is_nothing_to_a_scorer(base: Path, tmp_path: Path) -> None:
+    folder = with_settings(base, tmp_path / "base", prompts={"query": "q: "}, similarity_fn_name="manhattan")
+    for family in SCORERS:
+        config = make_config(folder, family=family)
+        assert identity_of(config)
+        assert config.usage().query_prefix == ""
+
+
 def test_names_of_the_config_are_what_identities_hold(base: Path) -> None:
     identity = identity_of(make_config(base))
     assert isinstance(identity, dict)
@@ -122,6 +130,15 @@ def test_the_identity_of_a_scorer_has_nothing_that_does_not_reach_it(base: Path,
     for name, value in ONLY_OF_ENCODERS.items():
         assert identity_of(make_config(base, family=family, **{name: value})) == plain, name
     assert identity_of(make_config(base, family=family, epochs=9)) != plain
+
+
+def test_a_cross_encoder_that_learns_a_teachers_ranking_counts_by_how_it_does(base: Path) -> None:
+    learning = {"family": Family.cross_encoder, "num_hard_negatives": 0, "loss": Loss.kl}
+    plain = identity_of(make_config(base, **learning))
+    for name, value in {"teacher_temperature": 2.0, "ranking_share": 0.1}.items():
+        assert identity_of(make_config(base, **learning, **{name: value})) != plain, name
+    assert identity_of(make_config(base, **learning, share_candidates=False)) == plain
+    assert identity_of(make_config(base, **learning, margin=0.7)) == plain
 
 
 def test_negatives_count_by_how_they_are_mined(base: Path, tmp_path: Path) -> None:

@@ -16,16 +16,20 @@ from engine.artifacts.documents import DocumentsFolder, equality_text
 from engine.artifacts.examples import ExamplesFolder
 from engine.errors import UserError
 from engine.search.equal_texts import find_equal_texts
+from engine.search.order import Rows
 from engine.text.hashes import text_hashes
 from tests.support.training import make_config as make_config_for
 from tests.support.training import make_passages, make_place, write_documents, write_examples
+from training import negatives
 from training.config import ModelConfig
 from training.negatives import (
     NO_NEGATIVES,
     Candidates,
     Negatives,
     Never,
-    choose_negatives,
+    Rivals,
+    fill,
+    first_allowed,
     free_passages,
     mine_negatives,
 )
@@ -39,11 +43,19 @@ def make_candidates(**changes: Any) -> Candidates:
         "ranked": np.array([[0, 1, 2, 3, 4, 5]]),
         "scores": np.array([[0.80, 0.79, 0.78, 0.70, 0.60, 0.50]], dtype=np.float32),
         "positive_scores": np.array([0.80], dtype=np.float32),
-        "positive_documents": np.array([0]),
+        "documents": np.array([0]),
         "texts": find_equal_texts(np.arange(6, dtype=np.uint64), np.array([0, 0, 1, 2, 3, 4])),
         "is_free": np.ones(6, np.bool_),
     }
-    return Candidates(**(parts | changes))
+    parts |= changes
+    found = {name: parts.pop(name) for name in ("ranked", "scores", "positive_scores")}
+    return Candidates(**found, rivals=Rivals(**parts))
+
+
+def choose_negatives(config: ModelConfig, candidates: Candidates) -> tuple[Rows, int]:
+    """The negatives of each query, and how many of them are random."""
+    chosen = first_allowed(config, candidates)
+    return chosen, fill(chosen, candidates.rivals, seed=config.seed)
 
 
 def make_config(**changes: Any) -> ModelConfig:
@@ -112,6 +124,22 @@ def test_mined_negatives_are_passages_of_other_documents(base: Path, tmp_path: P
     column = found.columns()["negative_1"]
     assert column.type == pa.dictionary(pa.int32(), pa.large_string()), "a text that many rows have is held once"
     assert len(column.dictionary) <= 10
+
+
+def test_queries_that_are_searched_some_at_a_time_have_the_same_negatives(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = read_rows(ExamplesFolder(write_examples(tmp_path / "examples", count=20, documents=10)))
+    documents = write_documents(tmp_path / "documents", documents=10)
+    config = make_config_for(base, num_hard_negatives=3, hard_negative_last_rank=5)
+    answers = text_hashes([equality_text("", text) for text in make_passages(10)])[np.arange(19) % 10][:, None]
+    encoder, never = retriever_of(config), Never(frozenset(), answers)
+    folder, place = DocumentsFolder(documents), make_place(tmp_path)
+    at_once = mine_negatives(config, encoder, rows, folder, place, never=never)
+    monkeypatch.setattr(negatives, "_QUERIES_AT_ONCE", 4)
+    by_four = mine_negatives(config, encoder, rows, folder, place, never=never)
+    assert texts_of(by_four) == texts_of(at_once)
+    assert by_four.num_random == at_once.num_random > 0
 
 
 def test_what_a_teacher_takes_for_an_answer_is_neither_mined_nor_drawn() -> None:

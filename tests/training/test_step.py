@@ -16,7 +16,7 @@ from engine.artifacts.forms import Form, given_schema
 from engine.artifacts.model import ModelRecord
 from engine.errors import UserError
 from engine.models.precision import Precision
-from engine.storage.store import finish
+from engine.storage.store import RECORD, finish
 from engine.storage.typed import from_json_values, to_json_values
 from tests.support.small_run import step_record
 from tests.support.training import (
@@ -53,7 +53,7 @@ def trained(ray_session: None, base: Path, tmp_path_factory: pytest.TempPathFact
     return Trained(*train(config, tmp_path_factory.mktemp("trained"), tracker), tracker)
 
 
-def test_a_trained_model_loads_and_has_learned(trained: Trained) -> None:
+def test_a_trained_model_loads_and_has_learned(trained: Trained, base: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
     record, output = trained.record, trained.output
@@ -80,6 +80,8 @@ def test_a_trained_model_loads_and_has_learned(trained: Trained) -> None:
     card = (output / "README.md").read_text()
     assert "| training pairs | 95 |" in card
     assert "wandb" not in card
+    texts = [path for path in output.rglob("*") if path.suffix in {".json", ".md", ".txt"} and path.name != RECORD]
+    assert not [path for path in texts if str(base.parent) in path.read_text()], "no path of this machine"
 
 
 def test_each_step_is_tracked(trained: Trained) -> None:

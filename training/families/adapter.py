@@ -13,7 +13,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Dense, Router
 
-from engine.models.resolve import model_digest
+from engine.models.resolve import model_digest, resolve_model
 from engine.search.passage_model import write_passage_model
 from engine.search.usage import has_unit_vectors
 from training.config import BASE_KEY
@@ -47,7 +47,9 @@ class Adapter(BiEncoder):
     def save(self, job: TrainingJob, model: SentenceTransformer) -> Figures:
         """Writes the model, and which model's passages it shares."""
         figures = super().save(job, model)
-        write_passage_model(job.output, model_digest(job.config.base, key=BASE_KEY))
+        is_base = job.base.resolve() == resolve_model(job.config.base, key=BASE_KEY)
+        below = job.config.base if is_base else str(job.base)  # of a stage, what an earlier one made of the base
+        write_passage_model(job.output, model_digest(below, key=BASE_KEY))
         return figures
 
 

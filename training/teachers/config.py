@@ -93,12 +93,13 @@ class TeacherConfig:
         """Tells whether there is a teacher."""
         return self.by != NONE
 
-    def check_use(self, *, reads_candidates: bool, num_hard_negatives: int) -> None:
+    def check_use(self, *, reads_candidates: bool, num_hard_negatives: int, ranks_positive: bool = False) -> None:
         """Refuses a teacher that nothing is learned from, uses of one that is not there, and two kinds of negatives.
 
         Args:
             reads_candidates: whether the loss learns from the scores of candidates.
             num_hard_negatives: the mined negatives of each query.
+            ranks_positive: whether that loss also ranks the positive before all other candidates, whatever they score.
 
         Raises:
             UserError: with the key to change.
@@ -116,6 +117,10 @@ class TeacherConfig:
         if self.mask_false_negatives and reads_candidates:
             what = "is for passages of other rows, and the loss weighs candidates by their scores"
             raise UserError(what, where=f"{KEY}.mask_false_negatives", remedy="leave it out, or set model.loss=auto")
+        if self.better_positive and ranks_positive:
+            what = "makes the passage that a query was written from a negative, which kl's ranking loss pushes away"
+            remedy = "set model.ranking_share=0, or leave it out: the teacher's ranking has the better one first"
+            raise UserError(what, where=f"{KEY}.better_positive", remedy=remedy)
         if num_hard_negatives and (self.better_positive or reads_candidates):
             what = "are mined, and a teacher chooses passages as well"
             remedy = f"set it to 0, and {KEY}.top and {KEY}.deeper instead"

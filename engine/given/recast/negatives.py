@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _STREAM = 0x6E656761
 """Keeps the draw of negatives independent of every other draw."""
+_IDS = ("passage_id", QUERY)
+_HELD = pa.schema([("document_id", pa.string()), (PASSAGE, pa.large_string())])
+"""What is held of each passage beside its id."""
 _SEARCHED = 30
 """The passages that BM25 finds for a query, of which the first ones that answer it nowhere are taken."""
 
@@ -38,13 +41,13 @@ class TrainedPassages:
     Attributes:
         ids: unique, sorted.
         documents: the document of each.
-        texts: the text of each.
+        texts: the text of each, as Arrow holds texts, since those of a large collection are most of the memory.
         answers: sorted hashes of a query with a passage that answers it, one for each training row.
     """
 
     ids: list[str]
     documents: list[str]
-    texts: list[str]
+    texts: pa.ChunkedArray
     answers: Hashes
 
     def answer(self, query: str, number: int) -> bool:
@@ -56,18 +59,21 @@ class TrainedPassages:
 
 def read_passages(source: ExamplesFolder) -> TrainedPassages:
     """Reads the distinct passages of the pairs that are trained on."""
-    known: dict[str, tuple[str, str]] = {}
-    answers = []
+    known: dict[str, int] = {}
+    firsts, answers = list[pa.RecordBatch](), list[Hashes]()
     for batch in source.kept_batches(["passage_id", "document_id", QUERY, PASSAGE], "train"):
-        columns = (batch[name].to_pylist() for name in ("passage_id", "document_id", QUERY, PASSAGE))
-        hashes = []
-        for passage_id, document, query, text in zip(*columns, strict=True):
-            known.setdefault(passage_id, (document, text))
+        hashes, new = [], []
+        for row, (passage_id, query) in enumerate(zip(*(batch[name].to_pylist() for name in _IDS), strict=True)):
             hashes.append(_answer_hash(query, passage_id))
+            if passage_id not in known:
+                known[passage_id] = len(known)
+                new.append(row)
+        firsts.append(batch.select(list(_HELD.names)).take(pa.array(new, pa.int64())).cast(_HELD))
         answers.append(np.array(hashes, np.uint64))
     ids = sorted(known)
+    held = pa.Table.from_batches(firsts, _HELD).take(pa.array([known[name] for name in ids], pa.int64()))
     rows = np.unique(np.concatenate([np.empty(0, np.uint64), *answers]))
-    return TrainedPassages(ids, [known[name][0] for name in ids], [known[name][1] for name in ids], rows)
+    return TrainedPassages(ids, held["document_id"].to_pylist(), held[PASSAGE], rows)
 
 
 class NegativeDraw:
@@ -92,9 +98,10 @@ class NegativeDraw:
         if config.hard:
             from engine.search.bm25 import Bm25Index
 
-            analyser = make_analyser(config.language, passages.texts)
+            texts = passages.texts.to_pylist()
+            analyser = make_analyser(config.language, texts)
             place.console.step("examples", f"hard negatives are what BM25 finds ({analyser.name})")
-            self._index = Bm25Index(passages.ids, passages.texts, terms_of=analyser.terms)
+            self._index = Bm25Index(passages.ids, texts, terms_of=analyser.terms)
 
     def negatives_of(self, batch: pa.RecordBatch) -> Iterator[list[str]]:
         """Gives the texts of the negatives of each pair; fewer than asked for where nearly all passages answer it."""
@@ -107,7 +114,7 @@ class NegativeDraw:
         columns = (batch[name].to_pylist() for name in ("sample_id", "document_id"))
         for sample_id, document, query, rows in zip(*columns, queries, found, strict=True):
             chosen = self._chosen(sample_id, document, query, [int(row) for row in rows if row >= 0])
-            yield [self._passages.texts[number] for number in chosen]
+            yield [self._passages.texts[number].as_py() for number in chosen]
 
     def _chosen(self, sample_id: int, document: str, query: str, found: Sequence[int]) -> list[int]:
         """Returns the first passages that were found, and drawn ones for those that are missing."""

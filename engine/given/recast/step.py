@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
 from engine.artifacts.forms import Form, given_schema
+from engine.errors import UserError
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.negatives import NegativeDraw, read_passages
 from engine.text.hashes import mix, text_hashes
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _STREAM = 0x6C696D6974
 """Keeps the draw of passages independent of every other draw."""
+_PASSAGES_AT_ONCE = 8_192
 BEYOND_LIMIT = "beyond the limit of passages"
 """Why a row is left out."""
 
@@ -44,10 +46,13 @@ def recast_examples(config: RecastConfig, inputs: Mapping[str, Path], output: Pa
         place: where a person is told by which words BM25 finds negatives.
 
     Raises:
-        UserError: there are too few documents to draw a negative from.
+        UserError: another form is made of what are no pairs, or there are too few documents to draw a negative from.
     """
     started = time.monotonic()
     source = ExamplesFolder(inputs["examples"])
+    if config.form and source.form() is not Form.pairs:
+        what = f"are made of pairs, and these examples are {source.form().value}"
+        raise UserError(what, where=f"form={config.form.value}", remedy="name a set of pairs (stages.sets.NAME.of)")
     schema = given_schema(config.form or source.form())
     splits: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
@@ -94,17 +99,19 @@ def _with_reason(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
 def _texts(source: ExamplesFolder) -> Iterator[pa.Table]:
     """Gives the passages that are trained on, each once."""
     passages = read_passages(source)
-    count = len(passages.texts)
-    columns = {
-        "sample_id": np.arange(count),
-        "passage_id": passages.ids,
-        "document_id": passages.documents,
-        "text": passages.texts,
-        "split": ["train"] * count,
-        "reason": [""] * count,
-        "detail": [""] * count,
-    }
-    yield pa.table(columns, given_schema(Form.texts))
+    for start in range(0, len(passages.ids), _PASSAGES_AT_ONCE):
+        block = slice(start, start + _PASSAGES_AT_ONCE)
+        count = len(passages.ids[block])
+        columns = {
+            "sample_id": np.arange(start, start + count),
+            "passage_id": passages.ids[block],
+            "document_id": passages.documents[block],
+            "text": passages.texts[block].cast(pa.string()),
+            "split": ["train"] * count,
+            "reason": [""] * count,
+            "detail": [""] * count,
+        }
+        yield pa.table(columns, given_schema(Form.texts))
 
 
 def _triplets(source: ExamplesFolder, config: RecastConfig, place: Place) -> Iterable[pa.Table]:

@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.forms import Form
+from engine.artifacts.forms import QUERY, Form
 from engine.artifacts.model import ModelFolder
 from engine.artifacts.sweeps import StageScoresFolder, StageScoresRecord, StageTraining
+from engine.errors import UserError
 from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
 from engine.search.encoder import load_encoder
 from engine.search.reranked import RerankedSystem
@@ -28,7 +29,7 @@ from eval.given.rows import HELD_OUT_SPLIT
 from eval.retrieval.metrics import evaluate
 from eval.retrieval.ranking import rank_documents
 from eval.similarity.measure import cosines
-from eval.stages.config import BASE, METRICS, MODEL
+from eval.stages.config import BASE, FIRST, METRICS, MODEL
 from eval.stages.scores.config import StageScoresConfig
 from eval.stages.scores.read import Questions, read_graded, read_questions
 from eval.systems import tuned_encoder
@@ -45,6 +46,8 @@ _PAIRS = pa.schema(
     [("set", pa.string()), ("split", pa.string()), ("sample_id", pa.int64()), ("cluster", pa.string())]
     + [(name, pa.float64()) for name in ("grade", "score")]
 )
+_MEASURED = frozenset({Form.pairs, Form.triplets, Form.graded})
+"""The forms of sets that something is measured on."""
 _RANKED = 100
 """The passages that are ranked for each query."""
 
@@ -52,14 +55,20 @@ _RANKED = 100
 def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: Path, place: Place) -> StageScoresRecord:
     """Searches for every query, and scores every pair.
 
+    The base is measured before anything is trained, so that what cannot be measured is refused here.
+
     Args:
         config: on what, and how.
         inputs: the finished folders of the sets, by their names; `model`, but for the base; `first`, the model whose
             search a cross-encoder orders, unless that is the base.
         output: the folder to write into.
         place: where the step runs.
+
+    Raises:
+        UserError: nothing is held out of any set.
     """
-    folder, seconds, searched = StageScoresFolder(output), dict[str, float](), 0
+    _check_held_out({name: ExamplesFolder(inputs[name]) for name in config.sets})
+    folder, seconds, passages = StageScoresFolder(output), dict[str, dict[str, float]](), dict[str, int]()
     encoder, counts = _encoder(config, inputs, place), {Form.pairs: 0, Form.graded: 0}
     with (
         pq.ParquetWriter(folder.questions_file, _QUESTIONS) as questions,
@@ -69,10 +78,10 @@ def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: P
             examples = ExamplesFolder(inputs[name])
             if examples.form() in {Form.pairs, Form.triplets}:
                 read = read_questions(examples, config.limit)
-                searched = max(searched, len(read.corpus.passage_ids))
-                place.console.step("scores", f"{name}: searching {len(read.corpus.passage_ids):,} passages")
+                passages[name], seconds[name] = len(read.corpus.passage_ids), {}
+                place.console.step("scores", f"{name}: searching {passages[name]:,} passages")
                 for system in _systems(config, inputs, read, encoder, place):
-                    for table in _searched(name, system, read, seconds):
+                    for table in _searched(name, system, read, seconds[name]):
                         counts[Form.pairs] += len(table)
                         questions.write_table(table)
             elif examples.form() is Form.graded and not config.depth:
@@ -82,10 +91,19 @@ def score_stage(config: StageScoresConfig, inputs: Mapping[str, Path], output: P
     return StageScoresRecord(
         questions=counts[Form.pairs],
         pairs=counts[Form.graded],
-        passages=searched,
+        passages=passages,
         seconds_per_1000=seconds,
         training=_training(inputs),
     )
+
+
+def _check_held_out(sets: Mapping[str, ExamplesFolder]) -> None:
+    """Refuses sets of which nothing is held out that could be measured on."""
+    for examples in sets.values():
+        if examples.form() in _MEASURED and any(map(len, examples.kept_batches([QUERY], HELD_OUT_SPLIT))):
+            return
+    remedy = "raise examples.validation_share, or give more documents"
+    raise UserError(f"nothing is held out of {', '.join(sets)} to measure on", where="stages.sets", remedy=remedy)
 
 
 def _training(inputs: Mapping[str, Path]) -> StageTraining | None:
@@ -98,7 +116,7 @@ def _training(inputs: Mapping[str, Path]) -> StageTraining | None:
 
 def _encoder(config: StageScoresConfig, inputs: Mapping[str, Path], place: Place) -> Encoder:
     """Loads the encoder: that of the stage, or the one that finds what a cross-encoder orders."""
-    model = inputs.get("first" if config.depth else MODEL)
+    model = inputs.get(FIRST if config.depth else MODEL)
     return load_encoder(tuned_encoder(config.encoder, model) if model else config.encoder, place)
 
 

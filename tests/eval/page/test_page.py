@@ -12,7 +12,8 @@ from eval.cost import Amounts, Cost
 from eval.data_quality.queries import QueryFigures, WordLengths
 from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
 from eval.page.wins import Wins
-from eval.report import Bm25Settings, GenerationRates, Recommendation, TrainingFigures
+from eval.report import Bm25Settings, GenerationRates, Recommendation, RerankerGain, TrainingFigures
+from eval.significance import DifferenceFigures
 from eval.wording import MADE_UP
 from tests.support.small_run import ANALYSER, small_report
 
@@ -110,6 +111,26 @@ def test_the_page_says_what_the_report_says(tmp_path: Path) -> None:
     assert evidence.kept[0].query in text
     assert evidence.changes.better[0].query in text
     assert all(fingerprint in text for fingerprint in report.fingerprints.values())
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_the_page_says_that_reranking_was_decided_on_the_queries_that_its_gain_is_told_of(
+    tmp_path: Path, judged: bool
+) -> None:
+    report, evidence = small_report(tmp_path, judged=judged)
+    assert report.recommendation
+    gain = RerankerGain(30, DifferenceFigures(0.02, (0.01, 0.04), 0.04))
+    reranked = replace(report, recommendation=replace(report.recommendation, reranker=gain))
+    plain, told = (" ".join(checked(render_page(each, evidence)).text) for each in (report, reranked))
+    assert reranked.recommendation
+    assert "decided on" in told
+    assert "decided with them but whether to rerank" in told or not judged
+    choice = replace(report.recommendation.choice, judged=5) if report.recommendation.choice else None
+    with_judged = replace(reranked, recommendation=replace(reranked.recommendation, choice=choice))
+    told = render_page(with_judged, evidence)
+    assert "whether to rerank was decided on them as well, and without folds" in told or not judged
+    assert "which flatters what it adds" in told
+    assert "rerank" not in plain
 
 
 def test_the_page_begins_with_how_to_search_then_what_tuning_added(tmp_path: Path) -> None:

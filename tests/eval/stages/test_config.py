@@ -12,7 +12,11 @@ from engine.errors import UserError
 from eval.config import ReportConfig
 from eval.stages.config import BASE, SetConfig, StageConfig, StagesConfig, StagesPlan
 
-SETS = {"questions": SetConfig(path="pairs.json"), "paragraphs": SetConfig(of="questions", form=Form.texts)}
+SETS = {
+    "questions": SetConfig(path="pairs.json"),
+    "paragraphs": SetConfig(of="questions", form=Form.texts),
+    "graded": SetConfig(path="sts.json", form=Form.graded),
+}
 
 
 def stages(**models: StageConfig) -> StagesConfig:
@@ -44,7 +48,7 @@ def test_a_curve_is_a_chain_whose_last_model_a_later_stage_goes_on_from() -> Non
         BASE,
     ]
     assert config.reranks
-    assert config.measured == ["questions"]
+    assert config.measured == ["questions", "graded"]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +76,10 @@ def test_a_stage_that_cannot_be_is_refused_with_its_key(stage: StageConfig, mess
         ({"path": "a", "of": "questions"}, r"stages.sets.x: has both a path and a set"),
         ({"of": "question", "form": Form.texts}, r"there is no set with a path 'question'"),
         ({"of": "paragraphs", "form": Form.texts}, r"there is no set with a path 'paragraphs'"),
+        (
+            {"of": "graded", "form": Form.triplets},
+            r"stages.sets.x.of=graded: is made of pairs.*are graded",
+        ),
         ({"of": "questions"}, r"stages.sets.x.form=null: null is not what pairs can become"),
         ({"of": "questions", "form": Form.graded}, r"stages.sets.x.form=graded: graded is not what pairs can become"),
         ({"of": "questions", "form": Form.texts, "limit": 3}, r"stages.sets.x.limit=3: 3 is of no use"),
@@ -88,6 +96,20 @@ def test_a_set_that_cannot_be_is_refused_with_its_key(settings: dict[str, Any], 
 def test_names_that_folders_or_rows_could_not_have(name: str) -> None:
     with pytest.raises(UserError, match="cannot be a name"):
         StagesConfig(sets=SETS, models={name: StageConfig("questions")})
+
+
+@pytest.mark.parametrize("name", ["model", "first", "base", "questions-all"])
+def test_names_that_a_set_could_not_have_beside_what_measures_it(name: str) -> None:
+    sets = {**SETS, "questions": SetConfig(path="pairs.json", limit=3), name: SetConfig(path="other.json")}
+    with pytest.raises(UserError, match=rf"stages.sets.{name}: "):
+        StagesConfig(sets=sets, models={"x": StageConfig("questions")})
+
+
+@pytest.mark.parametrize("epochs", [[], [5]])
+def test_a_stage_is_not_called_as_a_model_of_a_curve(epochs: list[int]) -> None:
+    models = {"b-1": StageConfig("questions", epochs=epochs), "b": StageConfig("questions", epochs=[1, 2])}
+    with pytest.raises(UserError, match=r"stages.models.b-1: is what a model of the curve of b is called"):
+        stages(**models)
 
 
 def test_metrics_are_those_that_are_measured() -> None:

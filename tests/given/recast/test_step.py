@@ -57,6 +57,15 @@ def test_a_limit_keeps_whole_passages_of_both_sides_and_says_why_the_rest_is_gon
     assert set(folder.rejected()["reason"].to_pylist()) == {BEYOND_LIMIT}
 
 
+@pytest.mark.parametrize("form", [Form.texts, Form.triplets])
+def test_what_is_no_pair_becomes_nothing_else(form: Form, tmp_path: Path) -> None:
+    graded = write_given(tmp_path / "graded", Form.graded, [{**row, "score": 0.0} for row in rows()])
+    (tmp_path / "out").mkdir()
+    config = RecastConfig(form, negatives=int(form is Form.triplets))
+    with pytest.raises(UserError, match=r"are made of pairs, and these examples are graded"):
+        recast_examples(config, {"examples": graded}, tmp_path / "out", quiet_place(tmp_path))
+
+
 def test_a_larger_limit_holds_a_smaller_one(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Normalize
 
@@ -47,6 +49,19 @@ def test_queries_change_and_passages_do_not(bases: Path, tmp_path: Path) -> None
     assert not np.allclose(tuned.encode_query(texts), before.encode_query(texts))
     assert type(tuned[-1]) is type(before[-1]) or not isinstance(before[-1], Normalize)
     assert passage_model(job.output, "its own") == model_digest(str(bases), key="test")
+
+
+def test_an_adapter_of_a_tuned_model_shares_that_models_passages(base: Path, tmp_path: Path) -> None:
+    earlier = load(base)
+    with torch.no_grad():
+        next(earlier.parameters()).add_(0.1)
+    earlier.save_pretrained(str(tmp_path / "earlier"), create_model_card=False)
+    job = replace(job_of(base, tmp_path / "tuned", family=Family.adapter), base=tmp_path / "earlier")
+    Adapter().save(job, Adapter().load(job))
+    below = model_digest(str(tmp_path / "earlier"), key="test")
+    assert passage_model(job.output, "its own") == below != model_digest(str(base), key="test")
+    tuned, before = load(job.output), load(tmp_path / "earlier")
+    assert np.array_equal(tuned.encode_document(["word1"]), before.encode_document(["word1"]))
 
 
 def test_before_training_queries_are_what_they_were(base: Path, tmp_path: Path) -> None:

@@ -51,6 +51,13 @@ def test_a_teacher_is_there_where_it_is_needed_and_only_there(
     assert caught.value.where == where
 
 
+def test_a_querys_own_passage_is_not_pushed_away_where_a_better_one_takes_its_place() -> None:
+    teacher = TeacherConfig("fused", better_positive=True)
+    with pytest.raises(UserError, match=r"model.teacher.better_positive: .* set model.ranking_share=0"):
+        teacher.check_use(reads_candidates=True, num_hard_negatives=0, ranks_positive=True)
+    teacher.check_use(reads_candidates=True, num_hard_negatives=0)
+
+
 def test_uses_that_make_sense_pass() -> None:
     TeacherConfig().check_use(reads_candidates=False, num_hard_negatives=4)
     TeacherConfig("fused").check_use(reads_candidates=True, num_hard_negatives=0)

@@ -17,7 +17,7 @@ def test_a_model_learns_the_ranking_of_a_teacher(local_training: None, base: Pat
     write_candidates(tmp_path / "teacher", folders, candidates_config(base, words=0.0))
     output.mkdir()
     teacher = TeacherConfig("fused", better_positive=True)
-    config = make_config(base, epochs=1, batch_size=4, loss=Loss.kl, teacher=teacher)
+    config = make_config(base, epochs=1, batch_size=4, loss=Loss.kl, ranking_share=0.0, teacher=teacher)
     record = train_model(config, {**folders, "teacher": tmp_path / "teacher"}, output, make_place(tmp_path))
     assert record.loss_kind == "kl"
     assert record.steps > 1

@@ -14,6 +14,7 @@ import pytest
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import Form
 from engine.artifacts.sweeps import StageScoresFolder, StageScoresRecord
+from engine.errors import UserError
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.storage.store import finish
 from eval.stages.scores.config import StageScoresConfig
@@ -49,8 +50,8 @@ def scored(home: Path, output: Path, inputs: dict[str, Path], **settings: Any) -
 
 def test_the_base_is_measured_beside_words_on_both_sides(home: Path, tmp_path: Path) -> None:
     record = scored(home, tmp_path / "out", {})
-    assert (record.questions, record.pairs, record.passages, record.training) == (80, 40, 20, None)
-    assert set(record.seconds_per_1000) == {"base", "bm25"}
+    assert (record.questions, record.pairs, record.passages, record.training) == (80, 40, {"questions": 20}, None)
+    assert {name: set(times) for name, times in record.seconds_per_1000.items()} == {"questions": {"base", "bm25"}}
     table = pq.read_table(StageScoresFolder(tmp_path / "out").questions_file)
     words = table.filter(pc.equal(table["system"], "bm25"))
     assert pc.mean(words["hit@10"]).as_py() > 0.9, "queries are words of their passage"
@@ -87,7 +88,7 @@ def test_a_reranker_orders_what_another_model_finds_for_held_out_questions_only(
     models = {"model": home / "cross", "first": home / "base" / "encoder"}
     record = scored(home, tmp_path / "out", models, depth=5)
     assert (record.questions, record.pairs) == (20, 0)
-    assert list(record.seconds_per_1000) == ["model"]
+    assert list(record.seconds_per_1000["questions"]) == ["model"]
     table = pq.read_table(StageScoresFolder(tmp_path / "out").questions_file)
     assert set(table["split"].to_pylist()) == {"validation"}
     scored(home, tmp_path / "first", {"model": models["first"]})
@@ -95,6 +96,17 @@ def test_a_reranker_orders_what_another_model_finds_for_held_out_questions_only(
     assert table["query_id"].equals(first["query_id"])
     missed = np.asarray(first["hit@10"].to_numpy() == 0)
     assert not table["hit@10"].to_numpy()[missed].any(), "what is not found cannot be ordered"
+
+
+def test_sets_of_questions_have_passages_and_times_of_their_own(home: Path, tmp_path: Path) -> None:
+    write_given(tmp_path / "more", Form.pairs, pair_rows(60))
+    encoder = EncoderConfig(str(home / "base" / "encoder"), "", "", 32)
+    config = StageScoresConfig(("more", "questions"), encoder, replace(small_config(), encoder=encoder), 0)
+    (tmp_path / "out").mkdir()
+    inputs = {"more": tmp_path / "more", "questions": home / "pairs"}
+    record = score_stage(config, inputs, tmp_path / "out", quiet_place(tmp_path))
+    assert record.passages == {"more": 30, "questions": 20}
+    assert set(record.seconds_per_1000) == {"more", "questions"}
 
 
 def test_a_limit_takes_as_many_of_both_sides_from_all_passages(home: Path) -> None:
@@ -106,6 +118,18 @@ def test_a_limit_takes_as_many_of_both_sides_from_all_passages(home: Path) -> No
     }
     assert len(few.corpus.texts) == len(read_questions(folder, 0).corpus.texts) == 20
     assert [len(side.ids) for side in read_graded(ExamplesFolder(home / "graded"), 7).values()] == [7, 7]
+
+
+def test_nothing_held_out_is_refused_before_anything_is_trained(home: Path, tmp_path: Path) -> None:
+    write_given(tmp_path / "pairs", Form.pairs, [{**row, "split": "train"} for row in pair_rows(8)])
+    write_given(tmp_path / "texts", Form.texts, [{"text": "held out", "split": "validation"}])
+    encoder = EncoderConfig(str(home / "base" / "encoder"), "", "", 32)
+    config = StageScoresConfig(("pairs", "texts"), encoder, replace(small_config(), encoder=encoder), 0)
+    inputs = {name: tmp_path / name for name in config.sets}
+    (tmp_path / "out").mkdir()
+    with pytest.raises(UserError, match=r"stages.sets: nothing is held out of pairs, texts to measure on"):
+        score_stage(config, inputs, tmp_path / "out", quiet_place(tmp_path))
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_depth_limit_and_sets_are_in_the_identity(home: Path) -> None:
