@@ -56,6 +56,11 @@ def keep_checkpoints(output: Path, plan: Rows) -> int:
     return steps
 
 
+def steps_kept(output: Path) -> int:
+    """Returns the steps of the last checkpoint in the folder of a model that is trained; 0 where there is none."""
+    return _last_step(output / CHECKPOINTS)
+
+
 def _describe(plan: Rows) -> dict[str, Any]:
     rows = hashlib.sha256(np.ascontiguousarray(plan).data).hexdigest()
     return {"shape": list(plan.shape), "rows": rows, "libraries": {name: version(name) for name in _LIBRARIES}}

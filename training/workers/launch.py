@@ -1,19 +1,23 @@
 """The driver's side of Ray Train: how many workers there are, what each takes, and one training from start to end.
 
 In: a TrainingJob, rows and the batch plan. Out: what rank 0 measured; the model lies in the job's output folder. Ray
-Train starts the workers again after a failure, and they go on from the last checkpoint.
+Train starts the workers again after a failure, and they go on from the last checkpoint; a training fails only where it
+fails again and again with no new checkpoint in between.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.resume import CHECKPOINTS
+from training.resume import CHECKPOINTS, steps_kept
 from training.workers.worker import train_on_rank
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from ray.train.torch import TorchTrainer
 
     from engine.runtime.capacity import Ask, Capacity
     from engine.runtime.place import Place
@@ -98,6 +102,7 @@ def train_on_workers(
 
     from training.batches.feed import SHARD, PlannedShards, plan_dataset
     from training.batches.noise import noise_of
+    from training.workers.network import NodeNetwork
     from training.workers.progress import last_lines, start_curve, watch
 
     capacity = place.capacity()
@@ -108,9 +113,11 @@ def train_on_workers(
     # On a CPU the tokenizer would take the cores of the arithmetic; a GPU waits for it.
     environment["TOKENIZERS_PARALLELISM"] = "true" if workers.use_gpu else "false"
     resources = {"CPU": ask.cpus} | ({"GPU": ask.gpus} if workers.use_gpu else {})
-    trainer = TorchTrainer(
+    make_trainer = functools.partial(
+        TorchTrainer,
         train_on_rank,
         train_loop_config={"job": job, "curve": curve},
+        torch_config=NodeNetwork(),
         scaling_config=ScalingConfig(num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=resources),
         run_config=RunConfig(
             name=CHECKPOINTS,  # Ray goes on from what it finds there: see `training.resume`
@@ -124,9 +131,37 @@ def train_on_workers(
     )
     try:
         outcome: Measured | Diverged = watch(
-            lambda: trainer.fit().return_value, curve, job.total_steps, place, job.earlier_steps
+            lambda: _fit(make_trainer, job, place), curve, job.total_steps, place, job.earlier_steps
         )
     except ray.train.TrainingFailedError as error:
         log = job.log_file(0)
         raise RuntimeError(f"training failed; the end of {log}:\n{last_lines(log)}") from error
     return outcome
+
+
+def _fit(make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place) -> Measured | Diverged:
+    """Trains, and goes on from the last checkpoint where Ray Train gave up too soon; returns what rank 0 measured.
+
+    Ray Train counts all failures of a training, also those with hours of training in between, and starts no workers
+    again that failed while they were being connected, as they do where a node dies just then.
+
+    Raises:
+        TrainingFailedError: training failed `model.max_failures` times and once more without a new checkpoint.
+    """
+    import ray.train
+
+    failures_left = job.config.max_failures
+    while True:
+        step = steps_kept(job.output)
+        try:
+            outcome: Measured | Diverged = make_trainer().fit().return_value
+        except ray.train.TrainingFailedError as error:
+            if steps_kept(job.output) > step:
+                failures_left = job.config.max_failures
+            elif isinstance(error, ray.train.ControllerError) and failures_left:
+                failures_left -= 1
+            else:
+                raise
+            place.console.warn(f"training failed and goes on: {type(error).__name__} (see {job.log_file(0)})")
+        else:
+            return outcome
