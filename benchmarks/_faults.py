@@ -32,6 +32,8 @@ from engine.storage.store import is_done, read_record
 PER_PASSAGE = 10
 """Samples of each passage."""
 _WORDS, _PASSAGE_WORDS = 3_000, 40
+_DULL = 3
+"""Each passage of so many has two words only, so that its samples are like each other and curation rejects some."""
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _POLL_SECONDS = 0.05
 _CUT_SECONDS = 90.0
@@ -197,6 +199,7 @@ class FaultyRun:
                     raise TimeoutError(f"the run goes on after {now:.0f} s:\n{self._last_lines()}")
                 if now >= self._mend_at:
                     self._cluster.mend()
+                    self._mend_at = float("inf")
                 if phase is Phase.generation:
                     first_part = first_part or now
                 elif first_part and not self._outcome.generation_seconds and phase is not Phase.start:
@@ -267,7 +270,8 @@ def write_passages(file: Path, count: int) -> None:
     words = ["".join(source.choices(_LETTERS, k=7)) for _ in range(_WORDS)]
     with file.open("w", encoding="utf-8") as stream:
         for number in range(count):
-            text = " ".join(source.choices(words, k=_PASSAGE_WORDS)) + "."
+            known = words if number % _DULL else source.choices(words, k=2)
+            text = " ".join(source.choices(known, k=_PASSAGE_WORDS)) + "."
             stream.write(json.dumps({"_id": f"d{number}", "title": f"document {number}", "text": text}) + "\n")
 
 

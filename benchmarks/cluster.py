@@ -74,7 +74,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--interval", type=float, default=60.0, help="seconds between faults (%(default)s)")
     parser.add_argument("--nodes", type=int, nargs="+", default=[1, 2, 3], help="sizes of clusters (%(default)s)")
-    parser.add_argument("--samples", type=int, default=12_000, help="samples of each run (%(default)s)")
+    parser.add_argument("--samples", type=int, default=6_000, help="samples of each run (%(default)s)")
     parser.add_argument("--rate", type=float, default=20.0, help="samples/s of an engine (%(default)s)")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of training (%(default)s)")
     parser.add_argument("--loopback", action="store_true", help="no networks; a node that is cut off stands still")

@@ -1,6 +1,6 @@
 """The driver's side of Ray Train: how many workers there are, what each takes, and one training from start to end.
 
-In: a TrainingJob, rows and the batch plan. Out: what rank 0 measured; the model lies in the job's output folder. Ray
+In: a TrainingJob, rows and the batch plan. Out: what rank 0 measured, and the draft of the model that it wrote. Ray
 Train starts the workers again after a failure, and they go on from the last checkpoint; a training fails only where it
 fails again and again with no new checkpoint in between.
 """
@@ -86,7 +86,7 @@ def train_on_workers(
     """Trains with Ray Train, showing progress, and returns what rank 0 measured, or where the training diverged.
 
     Args:
-        job: what each worker is told; the model is written to its `output`, and checkpoints below that.
+        job: what each worker is told; checkpoints and the draft of the model are written below its `output`.
         rows: the columns that the loss reads.
         plan: int64 (steps, batch_size), numbers of `rows`.
         workers: the processes to start.
@@ -94,7 +94,8 @@ def train_on_workers(
 
     Raises:
         UserError: no nodes can hold the workers.
-        RuntimeError: training failed more often than `model.max_failures`; the message holds the end of rank 0's log.
+        RuntimeError: training failed more than `model.max_failures` times with no new checkpoint in between; the
+            message holds the end of rank 0's log.
     """
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -131,7 +132,7 @@ def train_on_workers(
     )
     try:
         outcome: Measured | Diverged = watch(
-            lambda: _fit(make_trainer, job, place), curve, job.total_steps, place, job.earlier_steps
+            lambda: fit(make_trainer, job, place), curve, job.total_steps, place, job.earlier_steps
         )
     except ray.train.TrainingFailedError as error:
         log = job.log_file(0)
@@ -139,7 +140,7 @@ def train_on_workers(
     return outcome
 
 
-def _fit(make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place) -> Measured | Diverged:
+def fit(make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place) -> Measured | Diverged:
     """Trains, and goes on from the last checkpoint where Ray Train gave up too soon; returns what rank 0 measured.
 
     Ray Train counts all failures of a training, also those with hours of training in between, and starts no workers
