@@ -1,48 +1,36 @@
 """A whole run on a cluster whose nodes, or whose driver, are hurt while it goes on, and what came of it.
 
-In: the size of the run, a cluster, one kind of fault. Out: how long it took, and whether what it made is whole. The run
-is `synthmill experiment=adapt until=model` with the fake generator, whose texts follow from the prompts alone, so that
-any two runs have to keep the same examples; curation is without the round trip, and two workers train.
+In: a run (`benchmarks/_faulty_job.py`), a cluster, one kind of fault. Out: how long the run took, and whether what it
+made is whole.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks._faulty_job import Job, Phase
 from benchmarks._nodes import Cluster
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.storage.parts import committed_parts
-from engine.storage.store import is_done, read_record
+from engine.storage.store import read_record
 
-PER_PASSAGE = 10
-"""Samples of each passage."""
-_WORDS, _PASSAGE_WORDS = 3_000, 40
-_DULL = 3
-"""Each passage of so many has two words only, so that its samples are like each other and curation rejects some."""
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _POLL_SECONDS = 0.05
 _CUT_SECONDS = 90.0
 """How long a node that is cut off stays so: longer than Ray, by its defaults, takes to give it up."""
 _LOG_LINES = 25
-
-
-Kept = list[tuple[Any, ...]]
-"""Kept examples in order: sample, passage, query, split."""
 
 
 class Fault(Enum):
@@ -55,72 +43,6 @@ class Fault(Enum):
     driver = "the driver killed"
 
 
-class Phase(Enum):
-    """How far a run is."""
-
-    start = "start"
-    generation = "generation"
-    curation = "curation"
-    training = "training"
-    """There is a checkpoint."""
-    other = "other"
-    """Between curation and the first checkpoint, and after training."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """The run.
-
-    Attributes:
-        folder: everything that it reads and writes.
-        samples: how many are planned.
-        engines: how many engines generate, of one CPU each.
-        rate: the samples that each writes in a second.
-        epochs: how long is trained.
-    """
-
-    folder: Path
-    samples: int
-    engines: int
-    rate: float
-    epochs: int
-
-    @property
-    def run(self) -> Path:
-        """Returns the run folder."""
-        return self.folder / "run"
-
-    def prepare(self) -> None:
-        """Writes the passages, and the encoder that is trained."""
-        from benchmarks.gpu import SMALL, write_base
-
-        write_passages(self.folder / "passages.jsonl", -(-self.samples // PER_PASSAGE))
-        write_base(self.folder / "base", SMALL)
-
-    def command(self, address: str) -> list[str]:
-        """Returns the command that starts the run, and goes on with it."""
-        engines = [f"samples.num_engines={self.engines}", "samples.cpus_per_engine=1", "samples.gpus_per_engine=0"]
-        training = [f"model.base={self.folder / 'base' / 'encoder'}", "model.num_workers=2", "model.batch_size=32"]
-        training += [f"model.epochs={self.epochs}", "model.max_tokens=64", "model.checkpoint_steps=20"]
-        planned = [f"prompts.per_passage={PER_PASSAGE}", f"prompts.max_samples={self.samples}"]
-        written = ["samples.part_rows=64", "samples.max_num_seqs=32", "examples.round_trip.enabled=false"]
-        where = [f"cluster.address={address}", "cluster.autoscaling=true", "tracking=off", "until=model"]
-        where += [f"runs_dir={self.folder}", f"run_dir={self.run}", f"collection={self.folder / 'passages.jsonl'}"]
-        command = [sys.executable, "-m", "engine", "experiment=adapt", "samples=fake"]
-        return [*command, *planned, *engines, *written, *training, *where]
-
-    def phase(self) -> Phase:
-        """Tells how far the run is, by what lies in its folder."""
-        if is_done(self.run / "model"):
-            return Phase.other
-        if is_done(self.run / "examples"):
-            listed = self.run / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
-            return Phase.training if listed.is_file() and "checkpoint_" in listed.read_text() else Phase.other
-        if is_done(self.run / "samples"):
-            return Phase.curation
-        return Phase.generation if any(self.run.glob("samples/attempt-*/part-*.parquet")) else Phase.start
-
-
 @dataclass
 class Outcome:
     """What came of a run.
@@ -128,32 +50,26 @@ class Outcome:
     Attributes:
         seconds: from the first command to the end of the last.
         generation_seconds: from the first part that is there to the end of the samples step.
-        struck: when something was hurt, in seconds from the start, and in which phase.
+        struck: when something was hurt, in seconds from the start, and the value of the phase.
         codes: the exit code of each start of the driver.
         planned: the samples that were planned.
-        rows: the `sample_id` of each row that counts, as often as it is there.
-        kept: the kept examples, in order.
+        lost: planned rows that are not there.
+        twice: rows too many.
+        num_kept: the examples that curation kept.
+        kept: a digest of these, with their texts and splits.
         resumed_at_step: the step that training went on from last.
     """
 
     seconds: float = 0.0
     generation_seconds: float = 0.0
-    struck: list[tuple[float, Phase]] = field(default_factory=list)
+    struck: list[tuple[float, str]] = field(default_factory=list)
     codes: list[int] = field(default_factory=list)
     planned: int = 0
-    rows: list[int] = field(default_factory=list)
-    kept: Kept = field(default_factory=list)
+    lost: int = 0
+    twice: int = 0
+    num_kept: int = 0
+    kept: str = ""
     resumed_at_step: int = 0
-
-    @property
-    def lost(self) -> int:
-        """Returns the number of planned rows that are not there."""
-        return self.planned - len(set(self.rows))
-
-    @property
-    def twice(self) -> int:
-        """Returns the number of rows too many."""
-        return len(self.rows) - len(set(self.rows))
 
     @property
     def rate(self) -> float:
@@ -162,7 +78,7 @@ class Outcome:
 
     def times(self, phase: Phase) -> int:
         """Returns how often something was hurt in a phase."""
-        return sum(struck is phase for _, struck in self.struck)
+        return sum(struck == phase.value for _, struck in self.struck)
 
 
 class FaultyRun:
@@ -205,7 +121,7 @@ class FaultyRun:
                 elif first_part and not self._outcome.generation_seconds and phase is not Phase.start:
                     self._outcome.generation_seconds = now - first_part
                 if self._is_due(phase, now, first_part):
-                    self._outcome.struck.append((now, phase))
+                    self._outcome.struck.append((round(now, 3), phase.value))
                     driver = self._strike(driver)
                 time.sleep(_POLL_SECONDS)
         finally:
@@ -250,10 +166,9 @@ class FaultyRun:
         outcome, run = self._outcome, self._job.run
         outcome.planned = size_of(PromptsFolder(run / "prompts").plan_files())
         parts = committed_parts(run / "samples")
-        outcome.rows = [number for part in parts for number in pq.read_table(part)["sample_id"].to_pylist()]
-        columns = ("sample_id", "passage_id", "query", "split")
-        kept = ExamplesFolder(run / "examples").kept(columns)
-        outcome.kept = sorted(zip(*(kept[name].to_pylist() for name in columns), strict=True))
+        outcome.lost, outcome.twice = lost_and_twice([pq.read_table(part) for part in parts], outcome.planned)
+        kept = ExamplesFolder(run / "examples").kept(["sample_id", "passage_id", "query", "split"])
+        outcome.num_kept, outcome.kept = kept.num_rows, digest_of(kept)
         outcome.resumed_at_step = read_record(run / "model").record["resumed_at_step"]
         return outcome
 
@@ -264,15 +179,15 @@ class FaultyRun:
         return "\n".join(self._log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LOG_LINES:])
 
 
-def write_passages(file: Path, count: int) -> None:
-    """Writes passages of random words, the same ones each time."""
-    source = random.Random(0)
-    words = ["".join(source.choices(_LETTERS, k=7)) for _ in range(_WORDS)]
-    with file.open("w", encoding="utf-8") as stream:
-        for number in range(count):
-            known = words if number % _DULL else source.choices(words, k=2)
-            text = " ".join(source.choices(known, k=_PASSAGE_WORDS)) + "."
-            stream.write(json.dumps({"_id": f"d{number}", "title": f"document {number}", "text": text}) + "\n")
+def lost_and_twice(parts: Sequence[pa.Table], planned: int) -> tuple[int, int]:
+    """Returns how many planned rows no part has, and how many rows there are beside the first of each id."""
+    ids = [number for part in parts for number in part["sample_id"].to_pylist()]
+    return planned - len(set(ids)), len(ids) - len(set(ids))
+
+
+def digest_of(kept: pa.Table) -> str:
+    """Returns a digest of rows, whatever their order in the table."""
+    return hashlib.sha256(json.dumps(kept.sort_by("sample_id").to_pylist()).encode()).hexdigest()
 
 
 def table_of(rows: Sequence[Sequence[str]]) -> str:

@@ -1,8 +1,8 @@
 """Nodes that die under a run: rows lost, rows written twice, what is kept, where training went on, and the time lost.
 
-    .venv/bin/python benchmarks/cluster.py [--interval S] [--nodes N ...] [--faults NAME ...] [--samples N] [--rate R]
+    .venv/bin/python benchmarks/cluster.py [--interval S] [--nodes N ...] [--faults NAME ...] [--results FILE]
 
-Starts clusters of Ray on this machine (`benchmarks/_nodes.py`: each node in a network of its own where the kernel
+Starts clusters of Ray on this machine (`benchmarks/_networks.py`: each node in a network of its own where the kernel
 allows it, else on loopback) and runs `synthmill experiment=adapt until=model` on each, with the fake generator at a
 set rate, one engine for each node and two training workers. First undisturbed. Then once more for each fault: every
 `--interval` seconds while samples are generated, once while they are curated, and once in training when it has a
@@ -26,14 +26,17 @@ and all that as a table.
 from __future__ import annotations
 
 import argparse
+import json
 import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks._faults import Fault, FaultyRun, Job, Kept, Outcome, Phase, table_of
+from benchmarks._faults import Fault, FaultyRun, Outcome, table_of
+from benchmarks._faulty_job import Job, Phase
 from benchmarks._measure import print_value
 from benchmarks._nodes import Loopback, cluster_of
 
@@ -50,21 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # no node outlives this process
-    rows, wrong, expected = [_HEADING], 0, Kept()
+    rows, wrong, expected = [_HEADING], 0, ""
     for nodes in options.nodes:
-        calm = measure(options, nodes, Fault.none)
+        calm = measured(options, nodes, Fault.none)
         expected = expected or calm.kept
         for fault in (Fault.none, *options.faults):
             if not is_possible(fault, nodes):
                 continue
-            outcome = calm if fault is Fault.none else measure(options, nodes, fault)
+            outcome = calm if fault is Fault.none else measured(options, nodes, fault)
             name, found = f"cluster.{nodes}.{fault.name}", sum(wrongs(outcome, expected))
+            lost_seconds = outcome.seconds - calm.seconds
             print_value(f"{name}.rate", [outcome.rate], "rows/s")
-            print_value(f"{name}.lost_time", [outcome.seconds - calm.seconds], "s")
+            print_value(f"{name}.lost_time", [lost_seconds], "s")
             print(f"{name}.wrong value {found} (budget 0)", flush=True)
             wrong += found
-            lost_time = f"{outcome.seconds - calm.seconds:.0f}"
-            rows.append((str(nodes), fault.value, *cells_of(outcome, lost_time, expected)))
+            rows.append((str(nodes), fault.value, *cells_of(outcome, lost_seconds, expected)))
     print(table_of(rows))
     return int(wrong > 0)
 
@@ -77,6 +80,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--samples", type=int, default=6_000, help="samples of each run (%(default)s)")
     parser.add_argument("--rate", type=float, default=20.0, help="samples/s of an engine (%(default)s)")
     parser.add_argument("--epochs", type=int, default=4, help="epochs of training (%(default)s)")
+    parser.add_argument(
+        "--results", type=Path, help="a file that keeps what was measured; runs in it are not made again"
+    )
     parser.add_argument("--loopback", action="store_true", help="no networks; a node that is cut off stands still")
     names = [fault.name for fault in Fault if fault is not Fault.none]
     parser.add_argument("--faults", nargs="*", default=names, choices=names, help="which faults (%(default)s)")
@@ -90,6 +96,20 @@ def is_possible(fault: Fault, nodes: int) -> bool:
     return nodes >= _FEWEST_NODES[fault]
 
 
+def measured(options: argparse.Namespace, nodes: int, fault: Fault) -> Outcome:
+    """Returns the outcome of a run, which is made unless the file of results has it."""
+    key = [nodes, fault.name, options.samples, options.rate, options.epochs, options.interval, options.loopback]
+    if options.results and options.results.exists():
+        for line in options.results.read_text(encoding="utf-8").splitlines():
+            if (stored := json.loads(line))["key"] == key:
+                return Outcome(**stored["outcome"])
+    outcome = measure(options, nodes, fault)
+    if options.results:
+        with options.results.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"key": key, "outcome": asdict(outcome)}) + "\n")
+    return outcome
+
+
 def measure(options: argparse.Namespace, nodes: int, fault: Fault) -> Outcome:
     """Starts a cluster, and one run on it with its faults."""
     cpus = 1 if nodes > 1 else 2  # a single node has to hold both workers of training
@@ -100,19 +120,24 @@ def measure(options: argparse.Namespace, nodes: int, fault: Fault) -> Outcome:
             return FaultyRun(job, cluster, fault, options.interval).run(_LIMIT_SECONDS)
 
 
-def wrongs(outcome: Outcome, expected: Kept) -> list[int]:
-    """Returns what is not as it should be, in numbers: rows lost, rows twice, another kept set, no resuming."""
-    was_hurt = outcome.times(Phase.training) > 0
-    began_anew = was_hurt and not outcome.resumed_at_step
+def wrongs(outcome: Outcome, expected: str) -> list[int]:
+    """Returns what is not as it should be, in numbers: rows lost, rows twice, another kept set, no resuming.
+
+    Args:
+        outcome: of the run.
+        expected: the digest of the examples that it should have kept.
+    """
+    began_anew = outcome.times(Phase.training) > 0 and not outcome.resumed_at_step
     return [outcome.lost, outcome.twice, int(outcome.kept != expected), int(began_anew)]
 
 
-def cells_of(outcome: Outcome, lost_time: str, expected: Kept) -> tuple[str, ...]:
+def cells_of(outcome: Outcome, lost_seconds: float, expected: str) -> tuple[str, ...]:
     """Returns the cells of a run behind its name; `times` says how often something was hurt, by phase."""
     times = "+".join(str(outcome.times(phase)) for phase in (Phase.generation, Phase.curation, Phase.training))
-    figures = (times, f"{outcome.rate:.1f}", lost_time, str(outcome.lost), str(outcome.twice))
+    figures = (times, f"{outcome.rate:.1f}", f"{lost_seconds:.0f}", str(outcome.lost), str(outcome.twice))
+    kept = f"{'yes' if outcome.kept == expected else 'no'} ({outcome.num_kept})"
     resumed = f"at step {outcome.resumed_at_step}" if outcome.times(Phase.training) else "-"
-    return (*figures, "yes" if outcome.kept == expected else "no", resumed)
+    return (*figures, kept, resumed)
 
 
 if __name__ == "__main__":

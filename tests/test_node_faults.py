@@ -8,19 +8,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from benchmarks import cluster
-from benchmarks._faults import Fault, Job, Outcome, Phase, table_of, write_passages
+from benchmarks._faults import Fault, Outcome, digest_of, lost_and_twice, table_of
+from benchmarks._faulty_job import Job, Phase, write_passages
 
 GOOD = Outcome(
     seconds=90.0,
     generation_seconds=30.0,
-    struck=[(10.0, Phase.generation), (50.0, Phase.curation), (70.0, Phase.training)],
+    struck=[(10.0, "generation"), (50.0, "curation"), (70.0, "training")],
     codes=[0],
     planned=3,
-    rows=[0, 1, 2],
-    kept=[(0, "d0", "a", "train")],
+    num_kept=2,
+    kept="a digest",
     resumed_at_step=20,
 )
 
@@ -41,12 +43,39 @@ def test_a_node_that_dies_in_each_phase_costs_time_and_nothing_else(capsys: pyte
 
 def test_everything_that_is_not_as_it_was_counts_as_wrong() -> None:
     assert cluster.wrongs(GOOD, GOOD.kept) == [0, 0, 0, 0]
-    assert cluster.wrongs(replace(GOOD, rows=[0, 2]), GOOD.kept) == [1, 0, 0, 0]
-    assert cluster.wrongs(replace(GOOD, rows=[0, 1, 1, 2, 2]), GOOD.kept) == [0, 2, 0, 0]
-    assert cluster.wrongs(replace(GOOD, kept=[]), GOOD.kept) == [0, 0, 1, 0]
+    assert cluster.wrongs(replace(GOOD, lost=1, twice=2), GOOD.kept) == [1, 2, 0, 0]
+    assert cluster.wrongs(replace(GOOD, kept="another"), GOOD.kept) == [0, 0, 1, 0]
     assert cluster.wrongs(replace(GOOD, resumed_at_step=0), GOOD.kept) == [0, 0, 0, 1]
     calm = replace(GOOD, struck=[], resumed_at_step=0)
     assert cluster.wrongs(calm, GOOD.kept) == [0, 0, 0, 0], "a training that nothing happened to begins once"
+    cells = cluster.cells_of(GOOD, 12.3, "another")
+    assert cells == ("1+1+1", "0.1", "12", "0", "0", "no (2)", "at step 20")
+
+
+def test_rows_are_counted_by_their_ids() -> None:
+    def part(*ids: int) -> pa.Table:
+        return pa.table({"sample_id": ids, "query": [f"query {number}" for number in ids]})
+
+    assert lost_and_twice([part(0, 1), part(2)], 3) == (0, 0)
+    assert lost_and_twice([part(0, 1), part(1, 1)], 3) == (1, 2)
+    assert digest_of(part(0, 1)) == digest_of(part(1, 0)) != digest_of(part(0, 2))
+
+
+def test_what_was_measured_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+
+    def measure(_: object, nodes: int, fault: Fault) -> Outcome:
+        made.append((nodes, fault))
+        return replace(GOOD, lost=int(fault is Fault.cut and nodes == 3))
+
+    monkeypatch.setattr(cluster, "measure", measure)
+    arguments = ["--results", str(tmp_path / "results.jsonl"), "--faults", "node", "cut"]
+    assert cluster.main([*arguments, "--nodes", "2"]) == 0
+    assert cluster.main([*arguments, "--nodes", "2", "3"]) == 1, "a row is lost"
+    assert made == [(nodes, fault) for nodes in (2, 3) for fault in (Fault.none, Fault.node, Fault.cut)]
+    assert "cluster.3.cut.wrong value 1 (budget 0)" in capsys.readouterr().out
 
 
 def test_faults_need_nodes_beside_the_drivers() -> None:
