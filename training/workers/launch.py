@@ -17,6 +17,7 @@ from training.workers.worker import train_on_rank
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import ray.train
     from ray.train.torch import TorchTrainer
 
     from engine.runtime.capacity import Ask, Capacity
@@ -123,7 +124,8 @@ def train_on_workers(
         run_config=RunConfig(
             name=CHECKPOINTS,  # Ray goes on from what it finds there: see `training.resume`
             storage_path=str(job.output),
-            failure_config=FailureConfig(max_failures=job.config.max_failures),
+            # Ray Train would wait for ever, without a word, for workers that fit no more once a node is gone.
+            failure_config=FailureConfig(max_failures=job.config.max_failures, controller_failure_limit=0),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": environment},
         ),
@@ -132,7 +134,11 @@ def train_on_workers(
     )
     try:
         outcome: Measured | Diverged = watch(
-            lambda: fit(make_trainer, job, place), curve, job.total_steps, place, job.earlier_steps
+            lambda: fit(make_trainer, job, place, lambda: _make_room(ask, job.config, place)),
+            curve,
+            job.total_steps,
+            place,
+            job.earlier_steps,
         )
     except ray.train.TrainingFailedError as error:
         log = job.log_file(0)
@@ -140,14 +146,23 @@ def train_on_workers(
     return outcome
 
 
-def fit(make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place) -> Measured | Diverged:
+def fit(
+    make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place, make_room: Callable[[], None]
+) -> Measured | Diverged:
     """Trains, and goes on from the last checkpoint where Ray Train gave up too soon; returns what rank 0 measured.
 
-    Ray Train counts all failures of a training, also those with hours of training in between, and starts no workers
-    again that failed while they were being connected, as they do where a node dies just then.
+    Ray Train counts all failures of a training, also those with hours of steps in between, and starts no workers again
+    that failed while they were being connected, as they do where a node dies just then.
+
+    Args:
+        make_trainer: makes a trainer that goes on from the last checkpoint.
+        job: says how many failures there may be, and where checkpoints are.
+        place: has the terminal.
+        make_room: refuses workers that no node can hold, and says what is waited for.
 
     Raises:
-        TrainingFailedError: training failed `model.max_failures` times and once more without a new checkpoint.
+        TrainingFailedError: training failed more than `model.max_failures` times with no new checkpoint in between.
+        UserError: a node is gone, and those that are left cannot hold the workers.
     """
     import ray.train
 
@@ -159,10 +174,24 @@ def fit(make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place
         except ray.train.TrainingFailedError as error:
             if steps_kept(job.output) > step:
                 failures_left = job.config.max_failures
-            elif isinstance(error, ray.train.ControllerError) and failures_left:
-                failures_left -= 1
+            elif isinstance(error, ray.train.ControllerError) and (failures_left or _had_no_room(error)):
+                failures_left -= not _had_no_room(error)
             else:
                 raise
-            place.console.warn(f"training failed and goes on: {type(error).__name__} (see {job.log_file(0)})")
+            make_room()
+            if not _had_no_room(error):
+                place.console.warn(f"training goes on after {steps_kept(job.output)} steps: {_cause(error)}")
         else:
             return outcome
+
+
+def _had_no_room(error: ray.train.TrainingFailedError) -> bool:
+    """Tells whether the workers waited in vain for nodes that hold them; Ray Train gives that up after a minute."""
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
+    return isinstance(getattr(error, "controller_failure", None), WorkerGroupStartupTimeoutError)
+
+
+def _cause(error: Exception) -> str:
+    """Returns the last line of what Ray Train says of a failure."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -113,22 +113,41 @@ class Starts:
 
 def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkpoint(tmp_path: Path) -> None:
     from ray.train import ControllerError, WorkerGroupError
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
     workers_died = WorkerGroupError("", {0: RuntimeError("killed")})
     not_connected = ControllerError(RuntimeError("a node died while the workers were connected"))
+    no_room = ControllerError(WorkerGroupStartupTimeoutError(2))
     place: Any = SimpleNamespace(console=SimpleNamespace(warn=lambda _: None))
+    rooms = []
 
-    def fit_through(name: str, failures: Sequence[tuple[int, Exception]]) -> int:
-        job: Any = SimpleNamespace(output=tmp_path / name, config=make_config(max_failures=1), log_file=Path)
+    def starts_of(name: str, failures: Sequence[tuple[int, Exception]], failing: type[Exception] | None = None) -> int:
+        job: Any = SimpleNamespace(output=tmp_path / name, config=make_config(max_failures=1))
         starts = Starts(job.output, failures)
-        if len(failures) < 5:
-            assert fit(starts, job, place) == "measured"
+        if failing:
+            with pytest.raises(failing):
+                fit(starts, job, place, lambda: rooms.append(name))
         else:
-            with pytest.raises(type(failures[-1][1])):
-                fit(starts, job, place)
+            assert fit(starts, job, place, lambda: rooms.append(name)) == "measured"
         return starts.count
 
     moving = [(20, workers_died), (40, workers_died), (60, not_connected), (60, not_connected)]
-    assert fit_through("moves on", moving) == 5
-    assert fit_through("stands still", [(20, workers_died), *[(20, workers_died)] * 4]) == 2, "Ray has tried again"
-    assert fit_through("never connected", [(0, not_connected)] * 5) == 2
+    assert starts_of("moves on", moving) == 5
+    assert rooms == ["moves on"] * 4, "whether there is room is asked before each new start"
+    assert starts_of("stands still", [(20, workers_died)] * 5, WorkerGroupError) == 2, "Ray has tried again itself"
+    assert starts_of("never connected", [(0, not_connected)] * 5, ControllerError) == 2
+    assert starts_of("waits for nodes", [(0, no_room)] * 5) == 6, "that is no failure"
+
+
+def test_training_ends_where_the_nodes_that_are_left_cannot_hold_it(tmp_path: Path) -> None:
+    from ray.train import WorkerGroupError
+
+    job: Any = SimpleNamespace(output=tmp_path, config=make_config())
+    starts = Starts(tmp_path, [(20, WorkerGroupError("", {0: RuntimeError("its node died")}))])
+
+    def refuse() -> None:
+        raise UserError("2 training workers do not fit 1 node", where="model.num_workers=2", remedy="lower it")
+
+    place: Any = SimpleNamespace()
+    with pytest.raises(UserError, match="do not fit 1 node"):
+        fit(starts, job, place, refuse)
