@@ -132,14 +132,9 @@ def train_on_workers(
         datasets={SHARD: plan_dataset(plan)},
         dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus, noise_of(job.config)),
     )
+    train = functools.partial(fit, make_trainer, job, place, lambda: _make_room(ask, job.config, place))
     try:
-        outcome: Measured | Diverged = watch(
-            lambda: fit(make_trainer, job, place, lambda: _make_room(ask, job.config, place)),
-            curve,
-            job.total_steps,
-            place,
-            job.earlier_steps,
-        )
+        outcome: Measured | Diverged = watch(train, curve, job.total_steps, place, job.earlier_steps)
     except ray.train.TrainingFailedError as error:
         log = job.log_file(0)
         raise RuntimeError(f"training failed; the end of {log}:\n{last_lines(log)}") from error
