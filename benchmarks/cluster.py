@@ -38,7 +38,8 @@ from pathlib import Path
 from benchmarks._faults import Fault, FaultyRun, Outcome, table_of
 from benchmarks._faulty_job import Job, Phase
 from benchmarks._measure import print_value
-from benchmarks._nodes import Loopback, cluster_of
+from benchmarks._networks import Loopback
+from benchmarks._nodes import cluster_of
 
 _HEADING = (
     *("nodes", "fault", "times", "rows/s", "time lost, s"),
