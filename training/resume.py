@@ -7,6 +7,7 @@ down beside them when training starts:
     checkpoints/training.json                       the plan's digest, and the libraries that wrote the checkpoints
     checkpoints/checkpoint_manager_snapshot.json    Ray Train's list of the checkpoints that are whole
     checkpoints/checkpoint_.../                     weights, optimizer, schedule, the curves so far
+    checkpoints/model-.../                          the model that a start of the workers finished
 
 The config and the inputs are the same, since the folder is that of their fingerprint. The plan may differ: batches that
 another number of workers cannot share are smaller. Then training starts anew.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 """The folder of the checkpoints in that of the model; Ray Train's name of the training."""
 _TRAINING_FILE, _SNAPSHOT_FILE = "training.json", "checkpoint_manager_snapshot.json"
+_DRAFT = "model-"
 _LIBRARIES = ("ray", "torch", "transformers", "sentence-transformers")
 """Another version of these may read a checkpoint otherwise, or not at all."""
 
@@ -54,6 +57,35 @@ def keep_checkpoints(output: Path, plan: Rows) -> int:
     folder.mkdir(exist_ok=True)
     write_json(folder / _TRAINING_FILE, training)
     return steps
+
+
+def steps_kept(output: Path) -> int:
+    """Returns the steps of the last checkpoint in the folder of a model that is trained; 0 where there is none."""
+    return _last_step(output / CHECKPOINTS)
+
+
+def new_draft(output: Path) -> Path:
+    """Makes the folder that a worker writes the finished model into, and no other worker ever does.
+
+    A worker whose node is cut off is replaced while it lives, and may come to its end after the other one: what it
+    writes then must not be in the model. Only the driver takes a draft (`take_draft`).
+
+    Args:
+        output: the folder of the model.
+    """
+    return Path(tempfile.mkdtemp(prefix=_DRAFT, dir=output / CHECKPOINTS))
+
+
+def take_draft(draft: Path, output: Path) -> None:
+    """Moves the files of a draft into the folder of the model, and removes checkpoints and all other drafts."""
+    for entry in draft.iterdir():
+        entry.rename(output / entry.name)
+    remove_checkpoints(output)
+
+
+def remove_checkpoints(output: Path) -> None:
+    """Removes what is needed no more once the workers have ended."""
+    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
 
 
 def _describe(plan: Rows) -> dict[str, Any]:

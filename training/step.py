@@ -7,7 +7,6 @@ of the step. Everything that is planned is planned here, on the driver; tensors 
 from __future__ import annotations
 
 import math
-import shutil
 import statistics
 import time
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from training.iterations import changed_share, earlier_iterations, write_negativ
 from training.losses.settings import Loss
 from training.origin import origin_of
 from training.prepared import mine, read_training_rows
-from training.resume import CHECKPOINTS, keep_checkpoints
+from training.resume import keep_checkpoints, remove_checkpoints, take_draft
 from training.rows import too_few_rows
 from training.validation.averaging import share_of_base
 from training.validation.queries import plan_validation
@@ -91,19 +90,31 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         earlier_steps=earlier.steps,
     )
     outcome = train_on_workers(job, table, plan, workers, place)
-    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
-    if isinstance(outcome, Diverged):
-        raise _divergence(outcome, config, steps)
+    measured = _settle(outcome, config, steps, output)
     if fitted.loss is Loss.auto:
-        place.console.step("model", f"the loss was {outcome.loss.value}")
-    seconds = _phases(outcome, prepare=prepared - started, total=time.perf_counter() - started)
-    write_card(job, rows, outcome, origin_of(inputs), trained_on.notes())
+        place.console.step("model", f"the loss was {measured.loss.value}")
+    seconds = _phases(measured, prepare=prepared - started, total=time.perf_counter() - started)
+    write_card(job, rows, measured, origin_of(inputs), trained_on.notes())
     negatives = trained_on.mined(config, keys)
     write_negatives(output, negatives)
-    tell_curve(outcome.validation, place)
-    record = _record(job, rows.num_rows, mined.num_random, outcome, seconds)
+    tell_curve(measured.validation, place)
+    record = _record(job, rows.num_rows, mined.num_random, measured, seconds)
     changed = changed_share(negatives, earlier)
     return replace(record, iteration=earlier.count + 1, changed_negatives=changed)
+
+
+def _settle(outcome: Measured | Diverged, config: ModelConfig, steps: int, output: Path) -> Measured:
+    """Puts the finished model into its folder, and removes the checkpoints; returns what was measured.
+
+    Raises:
+        UserError: the training diverged.
+    """
+    if isinstance(outcome, Diverged):
+        remove_checkpoints(output)
+        raise _divergence(outcome, config, steps)
+    assert outcome.draft, "rank 0 says where it wrote the model"
+    take_draft(outcome.draft, output)
+    return outcome
 
 
 def _loss_in_words(loss: Loss) -> str:

@@ -204,4 +204,6 @@ def _one_line(error: Exception) -> str:
         return "Ray ended it, because its node was running low on memory"
     if isinstance(error, ray.exceptions.ActorDiedError | ray.exceptions.WorkerCrashedError):
         return "its process was killed"
+    if isinstance(error, ray.exceptions.ActorUnavailableError):
+        return "its node or its process cannot be reached"
     return f"{type(error).__name__}: {lines[0]}"

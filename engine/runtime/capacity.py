@@ -77,11 +77,13 @@ class Capacity:
         nodes: what Ray may give out on each node.
         cores: what can be kept busy there; on a Ray of the run's own that is less, see `start_ray`.
         task_cpus: what a task asks for that runs beside processes which hold all they can.
+        may_grow: whether more nodes may come up.
     """
 
     nodes: tuple[Node, ...]
     cores: tuple[Node, ...]
     task_cpus: float = TASK_CPUS
+    may_grow: bool = False
 
     @property
     def num_gpus(self) -> float:
@@ -107,13 +109,14 @@ class Capacity:
     def ask(self, name: str, count: int, cpus: float, gpus: float = 0.0) -> Ask:
         """Returns what is asked of Ray for processes that keep `cpus` cores busy each.
 
-        It is a little less than that where they would leave no task room on any node. Tasks that run meanwhile are few
-        and short.
+        It is a little less than that where they would leave no task room on any node, and where they wait for nodes of
+        which nobody knows how large they are. Tasks that run meanwhile are few and short.
         """
         ask = Ask(name, count, cpus, gpus)
-        if sum(node.cpus for node in self.nodes) - count * cpus >= TASK_CPUS or not ask.fits(self.nodes):
+        leaves_room = sum(node.cpus for node in self.nodes) - count * cpus >= TASK_CPUS
+        if leaves_room or not (self.may_grow or ask.fits(self.nodes)):
             return ask
-        share = 1 - TASK_CPUS / max(node.cpus for node in self.nodes)
+        share = 1 - TASK_CPUS / max([cpus, *(node.cpus for node in self.nodes)])
         return replace(ask, cpus=math.floor(cpus * share * _STEPS_PER_CPU) / _STEPS_PER_CPU)
 
 
@@ -124,7 +127,7 @@ def read_capacity(cluster: ClusterConfig) -> Capacity:
     nodes = tuple(_node(node["Resources"]) for node in ray.nodes() if node["Alive"])
     if cluster.address == "local":
         return Capacity(nodes, tuple(replace(node, cpus=cluster.cpus_here()) for node in nodes))
-    return Capacity(nodes, nodes)
+    return Capacity(nodes, nodes, may_grow=cluster.autoscaling)
 
 
 def free_nodes() -> list[Node]:

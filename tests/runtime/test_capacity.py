@@ -50,6 +50,15 @@ def test_who_holds_all_cpus_leaves_room_for_a_task(nodes: tuple[int, ...], count
     assert ask.places(held) == Ask("engine", count, cpus).places(held), "and no engine more finds room than before"
 
 
+def test_who_waits_for_nodes_leaves_room_for_a_task_on_them() -> None:
+    """Two workers, and one node of two is up: on both of them workers that ask for all would stop what feeds them."""
+    for up in ((), (Node(1),)):
+        assert Capacity(up, up).ask("worker", 2, 1).cpus == 1, "nothing comes up, and it is refused as it is"
+        ask = Capacity(up, up, may_grow=True).ask("worker", 2, 1)
+        assert ask.fits((Node(1), Node(1)))
+        assert 2 - 2 * ask.cpus >= TASK_CPUS
+
+
 def test_who_leaves_cpus_anyway_asks_for_whole_ones() -> None:
     assert Capacity(UNLIKE, UNLIKE).ask("engine", 1, 4).cpus == 4
 

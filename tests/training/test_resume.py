@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.resume import CHECKPOINTS, keep_checkpoints
+from training.resume import CHECKPOINTS, keep_checkpoints, new_draft, steps_kept, take_draft
 
 PLAN = np.arange(12).reshape(3, 4)
 NAME = "checkpoint_2026"
@@ -56,3 +56,20 @@ def test_other_checkpoints_are_removed(tmp_path: Path, fault: str, monkeypatch: 
         CHECKPOINTS,
         f"{CHECKPOINTS}/training.json",
     ]
+
+
+def test_the_driver_takes_one_draft_and_no_other_worker_reaches_the_model(tmp_path: Path) -> None:
+    """A worker that was cut off writes on, before and after the draft of another one is taken."""
+    leave_behind(tmp_path)
+    assert keep_checkpoints(tmp_path, PLAN) == steps_kept(tmp_path) == 7
+    cut_off, draft = new_draft(tmp_path), new_draft(tmp_path)
+    assert cut_off != draft
+    (draft / "1_Pooling").mkdir()
+    for folder, text in ((cut_off, "another"), (draft, "finished")):
+        (folder / "model.safetensors").write_text(text)
+    take_draft(draft, tmp_path)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1_Pooling", "model.safetensors"]
+    assert (tmp_path / "model.safetensors").read_text() == "finished"
+    with pytest.raises(FileNotFoundError):
+        (cut_off / "config.json").write_text("too late")
+    assert steps_kept(tmp_path) == 0

@@ -26,7 +26,7 @@ class TrainingJob:
         config: the model's config, with the batch size and the learning rate that the rows allow.
         usage: the prefixes and the similarity that are trained with.
         base: the folder of the model that training begins with: the base, or what the iteration before made of it.
-        output: where rank 0 writes the model; on a cluster a folder that all nodes see.
+        output: the folder of the model; on a cluster one that all nodes see. Rank 0 writes into a draft inside it.
         logs: where each process writes what it would print.
         total_steps: the steps of all epochs.
         threads: the cores for each worker's arithmetic.
@@ -88,6 +88,7 @@ class Measured:
         figures: what the family says of the model.
         max_tokens: what the saved model reads of a text.
         validation: the validations, those before a restart included; None without any.
+        draft: the folder that the finished model was written into; None of ranks that write none.
     """
 
     load_seconds: float
@@ -103,6 +104,7 @@ class Measured:
     figures: Figures
     max_tokens: int
     validation: ValidationRecord | None = None
+    draft: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -1,19 +1,24 @@
 """The driver's side of Ray Train: how many workers there are, what each takes, and one training from start to end.
 
-In: a TrainingJob, rows and the batch plan. Out: what rank 0 measured; the model lies in the job's output folder. Ray
-Train starts the workers again after a failure, and they go on from the last checkpoint.
+In: a TrainingJob, rows and the batch plan. Out: what rank 0 measured, and the draft of the model that it wrote. Ray
+Train starts the workers again after a failure, and they go on from the last checkpoint; a training fails only where it
+fails again and again with no new checkpoint in between.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.resume import CHECKPOINTS
+from training.resume import CHECKPOINTS, steps_kept
 from training.workers.worker import train_on_rank
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import ray.train
+    from ray.train.torch import TorchTrainer
 
     from engine.runtime.capacity import Ask, Capacity
     from engine.runtime.place import Place
@@ -82,7 +87,7 @@ def train_on_workers(
     """Trains with Ray Train, showing progress, and returns what rank 0 measured, or where the training diverged.
 
     Args:
-        job: what each worker is told; the model is written to its `output`, and checkpoints below that.
+        job: what each worker is told; checkpoints and the draft of the model are written below its `output`.
         rows: the columns that the loss reads.
         plan: int64 (steps, batch_size), numbers of `rows`.
         workers: the processes to start.
@@ -90,7 +95,8 @@ def train_on_workers(
 
     Raises:
         UserError: no nodes can hold the workers.
-        RuntimeError: training failed more often than `model.max_failures`; the message holds the end of rank 0's log.
+        RuntimeError: training failed more than `model.max_failures` times with no new checkpoint in between; the
+            message holds the end of rank 0's log.
     """
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
@@ -98,6 +104,7 @@ def train_on_workers(
 
     from training.batches.feed import SHARD, PlannedShards, plan_dataset
     from training.batches.noise import noise_of
+    from training.workers.network import NodeNetwork
     from training.workers.progress import last_lines, start_curve, watch
 
     capacity = place.capacity()
@@ -108,25 +115,78 @@ def train_on_workers(
     # On a CPU the tokenizer would take the cores of the arithmetic; a GPU waits for it.
     environment["TOKENIZERS_PARALLELISM"] = "true" if workers.use_gpu else "false"
     resources = {"CPU": ask.cpus} | ({"GPU": ask.gpus} if workers.use_gpu else {})
-    trainer = TorchTrainer(
+    make_trainer = functools.partial(
+        TorchTrainer,
         train_on_rank,
         train_loop_config={"job": job, "curve": curve},
+        torch_config=NodeNetwork(),
         scaling_config=ScalingConfig(num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=resources),
         run_config=RunConfig(
             name=CHECKPOINTS,  # Ray goes on from what it finds there: see `training.resume`
             storage_path=str(job.output),
-            failure_config=FailureConfig(max_failures=job.config.max_failures),
+            # Ray Train would wait for ever, without a word, for workers that fit no more once a node is gone.
+            failure_config=FailureConfig(max_failures=job.config.max_failures, controller_failure_limit=0),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": environment},
         ),
         datasets={SHARD: plan_dataset(plan)},
         dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus, noise_of(job.config)),
     )
+    train = functools.partial(fit, make_trainer, job, place, lambda: _make_room(ask, job.config, place))
     try:
-        outcome: Measured | Diverged = watch(
-            lambda: trainer.fit().return_value, curve, job.total_steps, place, job.earlier_steps
-        )
+        outcome: Measured | Diverged = watch(train, curve, job.total_steps, place, job.earlier_steps)
     except ray.train.TrainingFailedError as error:
         log = job.log_file(0)
         raise RuntimeError(f"training failed; the end of {log}:\n{last_lines(log)}") from error
     return outcome
+
+
+def fit(
+    make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place, make_room: Callable[[], None]
+) -> Measured | Diverged:
+    """Trains, and goes on from the last checkpoint where Ray Train gave up too soon; returns what rank 0 measured.
+
+    Ray Train counts all failures of a training, also those with hours of steps in between, and starts no workers again
+    that failed while they were being connected, as they do where a node dies just then.
+
+    Args:
+        make_trainer: makes a trainer that goes on from the last checkpoint.
+        job: says how many failures there may be, and where checkpoints are.
+        place: has the terminal.
+        make_room: refuses workers that no node can hold, and says what is waited for.
+
+    Raises:
+        TrainingFailedError: training failed more than `model.max_failures` times with no new checkpoint in between.
+        UserError: a node is gone, and those that are left cannot hold the workers.
+    """
+    import ray.train
+
+    failures_left = job.config.max_failures
+    while True:
+        step = steps_kept(job.output)
+        try:
+            outcome: Measured | Diverged = make_trainer().fit().return_value
+        except ray.train.TrainingFailedError as error:
+            if steps_kept(job.output) > step:
+                failures_left = job.config.max_failures
+            elif isinstance(error, ray.train.ControllerError) and (failures_left or _had_no_room(error)):
+                failures_left -= not _had_no_room(error)
+            else:
+                raise
+            make_room()
+            if not _had_no_room(error):
+                place.console.warn(f"training goes on after {steps_kept(job.output)} steps: {_cause(error)}")
+        else:
+            return outcome
+
+
+def _had_no_room(error: ray.train.TrainingFailedError) -> bool:
+    """Tells whether the workers waited in vain for nodes that hold them; Ray Train gives that up after a minute."""
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
+    return isinstance(getattr(error, "controller_failure", None), WorkerGroupStartupTimeoutError)
+
+
+def _cause(error: Exception) -> str:
+    """Returns the last line of what Ray Train says of a failure."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

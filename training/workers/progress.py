@@ -66,8 +66,14 @@ class _Curve:
 
 
 def start_curve() -> Any:
-    """Starts the actor and returns its handle, which the workers get."""
-    return ray.remote(num_cpus=0)(_Curve).remote()
+    """Starts the actor and returns its handle, which the workers get.
+
+    It lives where the driver does: on another node it would end the training with that node, which the workers outlive.
+    """
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(_Curve).remote()
 
 
 def watch(train: Callable[[], T], curve: Any, total_steps: int, place: Place, earlier_steps: int = 0) -> T:

@@ -24,7 +24,7 @@ class WorkerSettings:
     """A checkpoint is kept each so many steps; after a crash training goes on from the last one. 0: about every minute,
     by the pace of the first steps."""
     max_failures: int = placement(2)
-    """Training starts again so often after it lost a worker, before it gives up."""
+    """Training starts again so often after it lost a worker, with no new checkpoint in between, before it gives up."""
 
     def check_workers(self, check: Callable[[str, bool, str], None]) -> None:
         """Refuses values that could only fail later.

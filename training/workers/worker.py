@@ -1,8 +1,8 @@
 """Runs one training process from start to end; Ray Train calls it once per rank.
 
-In: a TrainingJob, and this rank's stream of batches. Out: rank 0 writes the finished model into the output folder;
-each rank returns what it measured. torch and sentence-transformers are imported inside the functions, because the
-driver imports this module too.
+In: a TrainingJob, and this rank's stream of batches. Out: rank 0 writes the finished model into a draft that the
+driver takes; each rank returns what it measured. torch and sentence-transformers are imported inside the functions,
+because the driver imports this module too.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.models.precision import Device, Precision, uses_bf16
 from training.losses.settings import Loss
+from training.resume import new_draft
 from training.workers.job import Diverged, Figures, Measured, TrainingJob
 
 if TYPE_CHECKING:
@@ -85,13 +86,14 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
     losses = tuple(entry["loss"] for entry in trainer.state.log_history if "loss" in entry)
     if curve.diverged:
         return curve.diverged
-    figures = Figures()
+    figures, draft = Figures(), None
     if is_first:
         validation.take_best()
         average.take()
         if not family.is_sound(model):
             return Diverged(trainer.state.global_step, losses[-1])
-        figures = family.save(job, model)
+        draft = new_draft(job.output)
+        figures = family.save(replace(job, output=draft), model)
     return Measured(
         load_seconds=loaded - started,
         loop_seconds=trained - loaded,
@@ -106,6 +108,7 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
         figures=figures,
         max_tokens=model.max_seq_length,
         validation=validation.record(),
+        draft=draft,
     )
 
 

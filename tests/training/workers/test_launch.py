@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +15,8 @@ from engine.errors import UserError
 from engine.runtime.capacity import Capacity, Node
 from engine.runtime.place import Place
 from training.config import ModelConfig
-from training.workers.launch import WorkerGroup, choose_workers
+from training.resume import CHECKPOINTS
+from training.workers.launch import WorkerGroup, choose_workers, fit
 
 
 class Elsewhere:
@@ -80,3 +85,69 @@ def test_workers_leave_room_for_the_tasks_that_feed_them() -> None:
 def test_a_worker_group_in_words() -> None:
     assert str(WorkerGroup(size=1, threads=2)) == "1 CPU worker"
     assert str(WorkerGroup(size=2, threads=2, gpus=1)) == "2 GPU workers"
+
+
+class Starts:
+    """Trainers that fail one after the other, each with the checkpoint that it left, until one trains to the end."""
+
+    def __init__(self, output: Path, failures: Sequence[tuple[int, Exception]]) -> None:
+        self._folder, self._failures = output / CHECKPOINTS, list(failures)
+        self.count = 0
+
+    def __call__(self) -> Any:
+        return self
+
+    def fit(self) -> Any:
+        self.count += 1
+        if not self._failures:
+            return SimpleNamespace(return_value="measured")
+        step, failure = self._failures.pop(0)
+        if step:
+            name = f"checkpoint_{step}"
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+            result = {"checkpoint_dir_name": name, "metrics": {"step": step}}
+            listed = {"checkpoint_results": [result], "latest_checkpoint_result": result}
+            (self._folder / "checkpoint_manager_snapshot.json").write_text(json.dumps(listed))
+        raise failure
+
+
+def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkpoint(tmp_path: Path) -> None:
+    from ray.train import ControllerError, WorkerGroupError
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
+    workers_died = WorkerGroupError("", {0: RuntimeError("killed")})
+    not_connected = ControllerError(RuntimeError("a node died while the workers were connected"))
+    no_room = ControllerError(WorkerGroupStartupTimeoutError(2))
+    place: Any = SimpleNamespace(console=SimpleNamespace(warn=lambda _: None))
+    rooms = []
+
+    def starts_of(name: str, failures: Sequence[tuple[int, Exception]], failing: type[Exception] | None = None) -> int:
+        job: Any = SimpleNamespace(output=tmp_path / name, config=make_config(max_failures=1))
+        starts = Starts(job.output, failures)
+        if failing:
+            with pytest.raises(failing):
+                fit(starts, job, place, lambda: rooms.append(name))
+        else:
+            assert fit(starts, job, place, lambda: rooms.append(name)) == "measured"
+        return starts.count
+
+    moving = [(20, workers_died), (40, workers_died), (60, not_connected), (60, not_connected)]
+    assert starts_of("moves on", moving) == 5
+    assert rooms == ["moves on"] * 4, "whether there is room is asked before each new start"
+    assert starts_of("stands still", [(20, workers_died)] * 5, WorkerGroupError) == 2, "Ray has tried again itself"
+    assert starts_of("never connected", [(0, not_connected)] * 5, ControllerError) == 2
+    assert starts_of("waits for nodes", [(0, no_room)] * 5) == 6, "that is no failure"
+
+
+def test_training_ends_where_the_nodes_that_are_left_cannot_hold_it(tmp_path: Path) -> None:
+    from ray.train import WorkerGroupError
+
+    job: Any = SimpleNamespace(output=tmp_path, config=make_config())
+    starts = Starts(tmp_path, [(20, WorkerGroupError("", {0: RuntimeError("its node died")}))])
+
+    def refuse() -> None:
+        raise UserError("2 training workers do not fit 1 node", where="model.num_workers=2", remedy="lower it")
+
+    place: Any = SimpleNamespace()
+    with pytest.raises(UserError, match="do not fit 1 node"):
+        fit(starts, job, place, refuse)

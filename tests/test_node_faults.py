@@ -1,0 +1,112 @@
+"""Nodes of a cluster die under a run: nothing is lost, nothing is there twice, and training goes on.
+
+What is run is `benchmarks/cluster.py`, in small. What it calls wrong is tested by itself, since nothing is wrong here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from benchmarks import cluster
+from benchmarks._faults import Fault, Outcome, digest_of, lost_and_twice, table_of
+from benchmarks._faulty_job import Job, Phase, write_passages
+
+GOOD = Outcome(
+    seconds=90.0,
+    generation_seconds=30.0,
+    struck=[(10.0, "generation"), (50.0, "curation"), (70.0, "training")],
+    codes=[0],
+    planned=3,
+    num_kept=2,
+    kept="a digest",
+    resumed_at_step=20,
+)
+
+
+@pytest.mark.soak  # two runs on clusters of two nodes, of which one is killed three times
+@pytest.mark.timeout(900)
+def test_a_node_that_dies_in_each_phase_costs_time_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--nodes", "2", "--faults", "node", "--interval", "8", "--samples", "600", "--epochs", "8"]
+    code = cluster.main(arguments)
+    printed = capsys.readouterr().out
+    assert code == 0, printed
+    assert "cluster.2.node.wrong value 0 " in printed
+    times = next(line for line in printed.splitlines() if Fault.node.value in line).split("|")[3].strip()
+    generation, *later = map(int, times.split("+"))
+    assert generation >= 1
+    assert later == [1, 1], "once in curation, and once in training"
+
+
+def test_everything_that_is_not_as_it_was_counts_as_wrong() -> None:
+    assert cluster.wrongs(GOOD, GOOD.kept) == [0, 0, 0, 0]
+    assert cluster.wrongs(replace(GOOD, lost=1, twice=2), GOOD.kept) == [1, 2, 0, 0]
+    assert cluster.wrongs(replace(GOOD, kept="another"), GOOD.kept) == [0, 0, 1, 0]
+    assert cluster.wrongs(replace(GOOD, resumed_at_step=0), GOOD.kept) == [0, 0, 0, 1]
+    calm = replace(GOOD, struck=[], resumed_at_step=0)
+    assert cluster.wrongs(calm, GOOD.kept) == [0, 0, 0, 0], "a training that nothing happened to begins once"
+    cells = cluster.cells_of(GOOD, 12.3, "another")
+    assert cells == ("1+1+1", "0.1", "12", "0", "0", "no (2)", "at step 20")
+
+
+def test_rows_are_counted_by_their_ids() -> None:
+    def part(*ids: int) -> pa.Table:
+        return pa.table({"sample_id": ids, "query": [f"query {number}" for number in ids]})
+
+    assert lost_and_twice([part(0, 1), part(2)], 3) == (0, 0)
+    assert lost_and_twice([part(0, 1), part(1, 1)], 3) == (1, 2)
+    assert digest_of(part(0, 1)) == digest_of(part(1, 0)) != digest_of(part(0, 2))
+
+
+def test_what_was_measured_is_not_measured_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = []
+
+    def measure(_: object, nodes: int, fault: Fault) -> Outcome:
+        made.append((nodes, fault))
+        return replace(GOOD, lost=int(fault is Fault.cut and nodes == 3))
+
+    monkeypatch.setattr(cluster, "measure", measure)
+    arguments = ["--results", str(tmp_path / "results.jsonl"), "--faults", "node", "cut"]
+    assert cluster.main([*arguments, "--nodes", "2"]) == 0
+    assert cluster.main([*arguments, "--nodes", "2", "3"]) == 1, "a row is lost"
+    assert made == [(nodes, fault) for nodes in (2, 3) for fault in (Fault.none, Fault.node, Fault.cut)]
+    assert "cluster.3.cut.wrong value 1 (budget 0)" in capsys.readouterr().out
+
+
+def test_faults_need_nodes_beside_the_drivers() -> None:
+    possible = {nodes: [fault for fault in Fault if cluster.is_possible(fault, nodes)] for nodes in (1, 2, 3)}
+    assert possible[1] == [Fault.none, Fault.driver]
+    assert possible[2] == [Fault.none, Fault.node, Fault.cut, Fault.driver]
+    assert possible[3] == list(Fault)
+
+
+def test_a_run_tells_its_phase_by_what_lies_in_its_folder(tmp_path: Path) -> None:
+    job = Job(tmp_path, samples=10, engines=1, rate=1.0, epochs=1)
+    phases = []
+    for file in (
+        "samples/attempt-0001/part-e1-00001.parquet",
+        "samples/_DONE",
+        "examples/_DONE",
+        "model/checkpoints/checkpoint_manager_snapshot.json",
+        "model/_DONE",
+    ):
+        phases.append(job.phase())
+        (job.run / file).parent.mkdir(parents=True, exist_ok=True)
+        (job.run / file).write_text("checkpoint_1")
+    phases.append(job.phase())
+    expected = [Phase.start, Phase.generation, Phase.curation, Phase.other, Phase.training, Phase.other]
+    assert phases == expected
+
+
+def test_passages_are_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_passages(tmp_path / name, 30)
+    lines = (tmp_path / "a").read_text().splitlines()
+    assert lines == (tmp_path / "b").read_text().splitlines()
+    assert len(set(lines)) == 30
+    assert table_of([("a", "b"), ("1", "2")]) == "| a | b |\n|---|---|\n| 1 | 2 |"
