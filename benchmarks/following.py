@@ -1,6 +1,7 @@
 """Curation beside generation: the time from the last part that counts to the first training step, with it and without.
 
-    .venv/bin/python benchmarks/following.py [--pairs N] [--samples N] [--rate SAMPLES_PER_SECOND] [override ...]
+    .venv/bin/python benchmarks/following.py [--pairs N] [--samples N] [--rate PER_SECOND] [override ...]
+    .venv/bin/python benchmarks/following.py --side with --file FILE, and later --side without --file FILE
 
 Each pair is two runs of the command line with stores of their own, `examples.follow=true` and `false`, on the Python
 documentation with the fake generator at a set rate; the base encoder, the training and all else are real. A run is
@@ -15,6 +16,7 @@ time to be had, and following only moves work from after generation to beside it
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -23,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -40,30 +42,27 @@ _QUERIES_OF_FAKE = ["examples.round_trip.top_k=1000000", "examples.round_trip.hy
 class Side:
     """What one run was like."""
 
+    follow: bool
     gap_seconds: float
     """From the last part that was committed to the first training step, to about a second."""
     samples_per_second: float
-    kept: list[tuple[int, str, int]]
-    """Id, query and rank of every example that is kept."""
+    kept: int
+    digest: str
+    """A hash of id, query and rank of every example that is kept."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures the pairs and prints the table; fails where what is kept differs."""
+    """Measures the sides that are asked for, and prints the table of the pairs that there are."""
     options = parse(arguments)
-    sides: dict[bool, list[Side]] = {True: [], False: []}
-    for number in range(options.pairs):
-        for follow in (True, False) if number % 2 else (False, True):
-            with tempfile.TemporaryDirectory(prefix="following-") as folder:
-                sides[follow].append(measure(options, Path(folder), follow=follow))
-    pairs = list(zip(sides[True], sides[False], strict=True))
-    print_value("following.with", [side.gap_seconds for side in sides[True]], "s")
-    print_value("following.without", [side.gap_seconds for side in sides[False]], "s")
-    print_ratio("following", [with_it.gap_seconds / without.gap_seconds for with_it, without in pairs])
-    rates = [with_it.samples_per_second / without.samples_per_second for with_it, without in pairs]
-    print_ratio("following_generation", rates)
-    are_equal = all(with_it.kept == without.kept for with_it, without in pairs)
-    print(f"following_kept {'equal' if are_equal else 'DIFFERENT'}: {len(pairs[0][0].kept):,} examples")
-    return int(not are_equal)
+    with tempfile.TemporaryDirectory(prefix="following-") as folder:
+        file = options.file or Path(folder, "sides.jsonl")
+        for number in range(options.pairs):
+            for follow in (True, False) if number % 2 else (False, True):
+                if options.side in ("both", "with" if follow else "without"):
+                    side = measure(options, Path(folder, f"{number}-{follow}"), follow=follow)
+                    with file.open("a", encoding="utf-8") as stream:
+                        stream.write(json.dumps(asdict(side)) + "\n")
+        return report([Side(**json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()])
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -72,12 +71,31 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=1, help="pairs of runs (%(default)s)")
     parser.add_argument("--samples", type=int, default=4000, help="samples of a run (%(default)s)")
     parser.add_argument("--rate", type=float, default=40.0, help="samples that are generated in a second (%(default)g)")
-    parser.add_argument("overrides", nargs="*", help="further overrides of both runs")
+    parser.add_argument("--side", choices=["both", "with", "without"], default="both", help="what to run (%(default)s)")
+    parser.add_argument("--file", type=Path, help="keeps what was measured, so that sides can be run one at a time")
+    parser.add_argument("overrides", nargs="*", help="further overrides of all runs")
     return parser.parse_args(arguments)
+
+
+def report(sides: Sequence[Side]) -> int:
+    """Prints the table of the pairs; fails where what is kept differs."""
+    followed, plain = ([side for side in sides if side.follow is follow] for follow in (True, False))
+    for name, some in (("with", followed), ("without", plain)):
+        if some:
+            print_value(f"following.{name}", [side.gap_seconds for side in some], "s")
+    pairs = list(zip(followed, plain, strict=False))  # of sides run one at a time one may be missing yet
+    if not pairs:
+        return 0
+    print_ratio("following", [one.gap_seconds / other.gap_seconds for one, other in pairs])
+    print_ratio("following_generation", [one.samples_per_second / other.samples_per_second for one, other in pairs])
+    are_equal = len({side.digest for side in sides}) == 1
+    print(f"following_kept: {sides[0].kept:,} examples, {'the same' if are_equal else 'NOT THE SAME'} in all runs")
+    return int(not are_equal)
 
 
 def measure(options: argparse.Namespace, folder: Path, *, follow: bool) -> Side:
     """Runs one side until it trains."""
+    folder.mkdir()
     command = [sys.executable, "-m", "engine", "experiment=demo", "samples=fake", "until=model", "tracking=off"]
     command += [f"runs_dir={folder}", f"run_dir={folder / 'run'}", "watch.every_seconds=1", "prompts.per_passage=2"]
     command += [f"prompts.max_samples={options.samples}", f"examples.follow={str(follow).lower()}", *_QUERIES_OF_FAKE]
@@ -93,7 +111,7 @@ def measure(options: argparse.Namespace, folder: Path, *, follow: bool) -> Side:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    return read_side(folder / "run", first_step)
+    return read_side(folder / "run", first_step, follow=follow)
 
 
 def wait_for_training(process: subprocess.Popen[bytes], folder: Path) -> float:
@@ -111,14 +129,15 @@ def wait_for_training(process: subprocess.Popen[bytes], folder: Path) -> float:
     raise RuntimeError(f"the run ended before it trained: {(folder / 'command.log').read_text(encoding='utf-8')}")
 
 
-def read_side(run: Path, first_step: float) -> Side:
+def read_side(run: Path, first_step: float, *, follow: bool) -> Side:
     """Reads what a run recorded; it generated in one start."""
     [attempt] = [json.loads(file.read_text(encoding="utf-8")) for file in run.glob("samples/attempt-*/attempt.json")]
     last = max(engine["last_committed"] for engine in attempt["engines"])
     record = json.loads((run / "samples" / "record.json").read_text(encoding="utf-8"))["record"]
     kept = pq.read_table(run / "examples" / "kept.parquet", columns=["sample_id", "query", "round_trip_rank"])
-    rows = [tuple(row.values()) for row in kept.to_pylist()]
-    return Side(first_step - last, record["generation"]["samples_per_second"], rows)
+    rows = json.dumps(kept.to_pydict()).encode()
+    digest = hashlib.sha256(rows).hexdigest()
+    return Side(follow, first_step - last, record["generation"]["samples_per_second"], len(kept), digest)
 
 
 if __name__ == "__main__":

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from engine.examples.config import ExamplesConfig
-from engine.examples.following.process import Job, RowsJob, SearchJob
+from engine.examples.following.process import Job, RowsJob, SearchJob, write_job
 from engine.examples.following.results import begin_results
 from engine.examples.step import curate_examples
 from engine.generation.config import GeneratorConfig
@@ -27,6 +26,7 @@ from engine.storage.store import Store
 if TYPE_CHECKING:
     from engine.runtime.place import Place
 
+_LEAST_PRIORITY = 19
 _PATIENCE_SECONDS = 5.0
 """So long a process may take to notice that its input has ended."""
 
@@ -107,7 +107,7 @@ class _Process:
 
     def __init__(self, name: str, job: Job, place: Place) -> None:
         self._place, self._log = place, place.logs() / f"following-{name}.log"
-        command = ["nice", "-n", "19", sys.executable, "-P", "-m", "engine.examples.following.process"]
+        command = [sys.executable, "-P", "-m", "engine.examples.following.process"]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -117,9 +117,10 @@ class _Process:
                 env=os.environ | search_path(),
                 start_new_session=True,  # Ctrl-C is for the driver, which ends it
             )
+        os.setpriority(os.PRIO_PROCESS, self._process.pid, _LEAST_PRIORITY)
         assert self._process.stdin, "a pipe"
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and `end` says so
-            pickle.dump(job, self._process.stdin)
+            self._process.stdin.write(write_job(job).encode())
             self._process.stdin.flush()
 
     def finish(self) -> None:

@@ -1,17 +1,18 @@
 """A process that works beside generation.
 
-In: a job on its standard input. Out: what the job makes, in the store. The process ends when its standard input does,
-that is with the driver, however that ends; files that it leaves are whole or absent, so that nobody has to wait for it.
+In: a job, a line on its standard input. Out: what the job makes, in the store. The process ends when its standard
+input does, that is with the driver, however that ends; files that it leaves are whole or absent, so that nobody has to
+wait for it.
 """
 
 from __future__ import annotations
 
+import json
 import os
-import pickle
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -39,6 +40,7 @@ from engine.storage.files import locked
 from engine.storage.manifest import Manifest
 from engine.storage.parts import Pieces
 from engine.storage.texts import Texts
+from engine.storage.typed import from_json_values, to_json_values
 
 _COLUMNS = ["sample_id", "passage_id", "status", "text", "logprob", "finish_reason"]
 _ROWS_AT_ONCE = 20_000
@@ -48,7 +50,7 @@ _LOOK_SECONDS = 2.0
 
 
 class Job(Protocol):
-    """What a process is to do; it can be pickled."""
+    """What a process is to do, a dataclass of JSON values and paths."""
 
     def run(self) -> None:
         """Does it, for as long as that takes."""
@@ -152,9 +154,23 @@ class FollowedRows:
         self._done.include(looked_at[looked_at.argsort()])
 
 
+_JOBS: Mapping[str, type[RowsJob] | type[SearchJob]] = {kind.__name__: kind for kind in (RowsJob, SearchJob)}
+
+
+def write_job(job: Job) -> str:
+    """Writes a job as a line."""
+    return json.dumps([type(job).__name__, to_json_values(job)], default=str) + "\n"
+
+
+def read_job(line: str) -> Job:
+    """Reads a job: the inverse of `write_job`, but for where settings were written, which messages name."""
+    name, values = json.loads(line)
+    return from_json_values(_JOBS[name], values)
+
+
 def main() -> None:
     """Reads a job and does it."""
-    job: Job = pickle.load(sys.stdin.buffer)
+    job = read_job(sys.stdin.readline())
     threading.Thread(target=_end_with_input, name="end-with-driver", daemon=True).start()
     job.run()
 

@@ -86,7 +86,8 @@ def work_out(samples: pa.Table, passages: Sequence[str], prompt: PromptWords, co
     judged = filter_batch(samples, passages, prompt, config.filters)
     if not len(judged):
         return judged
-    columns, queries = {}, judged["query"].combine_chunks().cast("large_string")
+    columns: dict[str, Any] = {}
+    queries = judged["query"].combine_chunks().cast("large_string")
     if config.dedup.exact:
         columns["hash"] = exact_hashes(queries)
     if config.dedup.near:

@@ -59,7 +59,11 @@ def wait_until_followed(samples: Path, count: int, place: Place) -> None:
         time.sleep(0.1)
 
 
-def test_a_process_follows_while_samples_are_made_and_ends_with_them(place: Place) -> None:
+def test_a_process_follows_while_samples_are_made_and_ends_with_its_input(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its input ends with the driver, however that ends: no kill is needed."""
+    monkeypatch.setattr("engine.examples.following.driver._PATIENCE_SECONDS", _PATIENCE_SECONDS)
     samples, examples = steps_of(follow=True)
     documents, prompts = (folder_of(step, place) for step in samples.inputs)
     write_inputs(documents, prompts)

@@ -8,15 +8,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.columns import PASSAGES
+from engine.artifacts.judged import Criterion
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import samples_schema
 from engine.examples.config import ExamplesConfig
-from engine.examples.following.process import FollowedRows, RowsJob
+from engine.examples.following.process import FollowedRows, RowsJob, SearchJob, read_job, write_job
 from engine.examples.following.results import begin_results, results_of
 from engine.examples.round_trip import RoundTripConfig
 from engine.examples.step import curate_examples
+from engine.filters.chain import FiltersConfig
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.place import Place
+from engine.search.encoder import EncoderConfig
+from engine.search.pooling import Pooling
 from engine.storage.merging import compact
 from engine.storage.parts import write_part
 from engine.storage.parts_log import PartsLog
@@ -129,3 +133,17 @@ def test_a_part_is_looked_at_when_it_counts_and_not_before(inputs: dict[str, Pat
     parts.list_new()
     compact(parts)
     assert following.look() == 2, "of a merged part only what is new"
+
+
+def test_jobs_are_read_as_they_were_written(inputs: dict[str, Path], place: Place) -> None:
+    judged = Criterion("relevance", "judge", "judge", ("score",), "", -1.5, float("inf"))
+    filters = FiltersConfig(use=["copy"], judge="relevance", min_logprob=-2.0)
+    encoder = EncoderConfig("bundled:all-minilm-l6-v2", None, "passage: ", 64, pooling=Pooling.mean, origins={"a": "b"})
+    config = ExamplesConfig(filters=filters, encoder=encoder, seed=3, judged=(judged,), follow=True)
+    for job in (
+        RowsJob(inputs["samples"], inputs["documents"], inputs["prompts"], place.store_dir, config),
+        SearchJob(inputs["documents"], config, place.run_dir, place.store_dir, ClusterConfig(num_cpus=3)),
+    ):
+        line = write_job(job)
+        assert line.count("\n") == 1
+        assert read_job(line) == job
