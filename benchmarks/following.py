@@ -4,10 +4,11 @@
     .venv/bin/python benchmarks/following.py --side with --file FILE, and later --side without --file FILE
 
 Each pair is two runs of the command line with stores of their own, `examples.follow=true` and `false`, on the Python
-documentation with the fake generator at a set rate; the base encoder, the training and all else are real. A run is
-ended once its status shows a training step. What the two kept must be equal, row by row. Prints the medians
-`following.with` and `following.without` (s), `following ratio` of the two, and `following_generation ratio`: the
-samples per second with it over those without, which following must not lower.
+documentation with the fake generator at a set rate; the base encoder, the training (in small batches, so that the first
+step does not hide what came before it) and all else are real. A run is ended once its status shows a training step.
+What the two kept must be equal, row by row. Prints the medians `following.with` and `following.without` (s), `following
+ratio` of the two, and `following_generation ratio`: the samples per second with it over those without, which following
+must not lower.
 
 The fake generator leaves the CPU idle, as engines on GPUs do. Where engines compute on the same CPU, there is no idle
 time to be had, and following only moves work from after generation to beside it.
@@ -98,7 +99,12 @@ def measure(options: argparse.Namespace, folder: Path, *, follow: bool) -> Side:
     folder.mkdir()
     command = [sys.executable, "-m", "engine", "experiment=demo", "samples=fake", "until=model", "tracking=off"]
     command += [f"runs_dir={folder}", f"run_dir={folder / 'run'}", "watch.every_seconds=1", "prompts.per_passage=2"]
-    command += [f"prompts.max_samples={options.samples}", f"examples.follow={str(follow).lower()}", *_QUERIES_OF_FAKE]
+    command += [
+        f"prompts.max_samples={options.samples}",
+        f"examples.follow={str(follow).lower()}",
+        "model.batch_size=16",
+    ]
+    command += _QUERIES_OF_FAKE
     environment = os.environ | {"SYNTHMILL_FAKE_SAMPLES_PER_SECOND": str(options.rate)}
     with (folder / "command.log").open("wb") as log:
         process = subprocess.Popen([*command, *options.overrides], stdout=log, stderr=log, env=environment)

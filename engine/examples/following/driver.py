@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.examples.config import ExamplesConfig
@@ -117,7 +118,7 @@ class _Process:
                 env=os.environ | search_path(),
                 start_new_session=True,  # Ctrl-C is for the driver, which ends it
             )
-        os.setpriority(os.PRIO_PROCESS, self._process.pid, _LEAST_PRIORITY)
+        _give_way(self._process.pid)
         assert self._process.stdin, "a pipe"
         with contextlib.suppress(BrokenPipeError):  # it has ended already, and `end` says so
             self._process.stdin.write(write_job(job).encode())
@@ -145,3 +146,13 @@ class _Process:
             self._place.console.warn(
                 f"what follows generation has ended with an error; curation does it afterwards (see {self._log})"
             )
+
+
+def _give_way(process: int) -> None:
+    """Has whoever else wants the CPU come before a process that leads a session.
+
+    Desktop kernels give each session a share of its own (sched_autogroup), within which alone a priority counts.
+    """
+    os.setpriority(os.PRIO_PROCESS, process, _LEAST_PRIORITY)
+    with contextlib.suppress(OSError):  # this kernel has no such shares
+        Path(f"/proc/{process}/autogroup").write_text(str(_LEAST_PRIORITY), encoding="ascii")

@@ -77,6 +77,8 @@ def test_a_process_follows_while_samples_are_made_and_ends_with_its_input(
             wait_until_followed(folder, 5, place)
             [process] = followers()
             assert process.nice() == 19, "whoever else wants the CPU comes first"
+            share = Path(f"/proc/{process.pid}/autogroup")
+            assert not share.exists() or share.read_text().endswith("nice 19\n"), "also of another session"
         assert not followers()
         with following.beside(examples):
             assert not followers()
