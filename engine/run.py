@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.artifacts.collection import check_against_documents
 from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
+from engine.examples.following.driver import Following
 from engine.generation.config import GeneratorKind
 from engine.generation.kinds import check_models
 from engine.generation.pools import EnginePools
@@ -92,6 +93,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         shared.holding_run(run_dir),
         _ending(place.engines, place.tracker),
         serving_metrics(config.watch, place),
+        Following(chosen, place).until_the_end() as following,
     ):
         shared.make_room(config.cluster.cache_bytes)
         _warn_of_judge(config, chosen, place.console)
@@ -112,7 +114,9 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         for step in chosen[max(first, checked) :]:
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
-            _link(step, _make(step, config, place, monitor), store, run_dir)
+            with following.beside(step):
+                folder = _make(step, config, place, monitor)
+            _link(step, folder, store, run_dir)
             shared.save_run()
             if generating and step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now

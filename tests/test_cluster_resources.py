@@ -134,7 +134,7 @@ def judge(place: Any, count: int = 50) -> None:
     pq.write_table(pa.table(columns), part)
     with TextWriter(passages) as writer:
         writer.add(pa.array(["Bees dance."]))
-    blocks = Blocks([RowGroup(part, 0, count)], np.zeros(count, np.int64), passages)
+    blocks = Blocks([RowGroup(part, 0, count)], np.arange(count), np.zeros(count, np.int64), passages)
     judged = pa.concat_tables(judge_samples(blocks, PromptWords(), FiltersConfig(), place))
     assert judged.num_rows == count
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from engine.watch.life import Life
     from engine.watch.made import Kept, Made
     from engine.watch.status import Status
+    from engine.watch.times import Times
 
 NOT_WELL = 1
 """The exit code where a run has died, is late, stands still, or ended otherwise than finished."""
@@ -138,6 +139,8 @@ def lines(view: View) -> list[tuple[str, str]]:
     told = [("run", f"{view.run_dir}: {_life(view)}")]
     if view.status is not None:
         told += _of_status(view.status, is_over=view.status.is_over)
+    if view.status is not None:
+        told += _times(view.status.times)
     if view.made is not None:
         told.append(("samples", _made(view.made)))
     if view.kept is not None:
@@ -218,6 +221,26 @@ def _cost(made: Made) -> str:
     told = [f"{seconds / _SECONDS_PER_HOUR:.2f} {unit}" for unit, seconds in amounts.items() if seconds]
     price = "" if made.price is None else f"; {made.price:,.2f} at the prices of samples.price_per_*_hour"
     return f"{' and '.join(told)} of engines{price}" if told else ""
+
+
+def _times(times: Times) -> list[tuple[str, str]]:
+    """Says where the time of the last start went, and what engines held without working."""
+    told = []
+    if spent := _longest_first(times.steps):
+        told.append(("spent", ", ".join(f"{format_seconds(seconds)} {step}" for step, seconds in spent)))
+    if waited := _longest_first(times.waits):
+        told.append(("waited", "; ".join(f"{format_seconds(seconds)} {what}" for what, seconds in waited)))
+    if held := times.held_seconds:
+        idle = times.idle_seconds
+        why = ", ".join(f"{seconds / held:.0%} {doing}" for doing, seconds in _longest_first(idle))
+        amount = f"{held / _SECONDS_PER_HOUR:.2f} {times.unit}-hours that engines held"
+        told.append(("idle", f"{sum(idle.values()) / held:.0%} of {amount}" + (f" ({why})" if why else "")))
+    return told
+
+
+def _longest_first(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
+    """Lists what lasted a second or longer."""
+    return sorted(((name, each) for name, each in seconds.items() if each >= 1), key=lambda item: -item[1])
 
 
 def _as_json(view: View) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from engine.artifacts.judged import Criterion, Judged, rows_with
 from engine.errors import BrokenInvariantError
 from engine.examples.duplicates.config import DedupConfig
-from engine.examples.duplicates.exact import Ids, exact_duplicates
-from engine.examples.duplicates.minhash import near_duplicates
+from engine.examples.duplicates.exact import Hashed, Ids, exact_duplicates, rows_among
+from engine.examples.duplicates.minhash import Signed, near_duplicates
 from engine.examples.ledger import Ledger, Rows
 from engine.storage.texts import Texts, TextWriter
 from engine.text.hashes import earlier_equals
@@ -28,15 +28,13 @@ def reject_by_row(ledger: Ledger, judged: Iterable[pa.Table], file: Path) -> Non
 
     Args:
         ledger: nothing is rejected yet.
-        judged: what `filter_batch` gives, in the order of the places.
-        file: gets the queries.
+        judged: what `filter_batch` gives, each sample once, in any order.
+        file: gets the queries, in that order.
     """
-    first = 0
+    places, first = np.full(len(ledger), -1, np.int64), 0
     with TextWriter(file) as writer:
         for table in judged:
-            rows = ledger.rows_at(first, len(table))
-            if not np.array_equal(table["sample_id"].to_numpy(), ledger.ids[rows]):
-                raise BrokenInvariantError("the filters returned other rows than they were given, or in another order")
+            rows = _take_places(places, first, ledger.ids, table["sample_id"].to_numpy())
             for chunk in table["query"].chunks:
                 writer.add(chunk)
             for reason in filter(None, table["reason"].unique().to_pylist()):
@@ -46,7 +44,22 @@ def reject_by_row(ledger: Ledger, judged: Iterable[pa.Table], file: Path) -> Non
             first += len(table)
     if first != len(ledger):
         raise BrokenInvariantError(f"the filters returned {first} of {len(ledger)} rows")
-    ledger.set_queries(Texts(file))
+    ledger.set_queries(Texts(file), places)
+
+
+def _take_places(places: Rows, first: int, ids: Ids, judged: Ids) -> Rows:
+    """Numbers samples that were judged from `first` on, and returns their rows.
+
+    Raises:
+        BrokenInvariantError: one of them is no row, or was numbered before.
+    """
+    rows, is_there = rows_among(ids, judged)
+    numbers = np.arange(first, first + len(rows))
+    is_new = is_there & (places[rows] < 0)
+    places[rows] = numbers
+    if not (is_new & (places[rows] == numbers)).all():
+        raise BrokenInvariantError("the filters returned other rows than they were given, or one of them twice")
+    return rows
 
 
 def reject_judged(ledger: Ledger, judged: Judged, criterion: Criterion) -> None:
@@ -70,16 +83,28 @@ def reject_judged(ledger: Ledger, judged: Judged, criterion: Criterion) -> None:
     ledger.reject(rows, criterion.reason, pc.binary_join_element_wise(details, "characters", " "))
 
 
-def reject_exact_duplicates(ledger: Ledger) -> None:
-    """Rejects equal queries but for the one of each group with the lowest `sample_id`."""
+def reject_exact_duplicates(ledger: Ledger, known: Iterable[Hashed] = ()) -> None:
+    """Rejects equal queries but for the one of each group with the lowest `sample_id`.
+
+    Args:
+        ledger: what is open may be rejected.
+        known: hashes of queries that were made before.
+    """
     rows = ledger.open()
-    _reject_copies(ledger, rows, "exact_duplicate", exact_duplicates(ledger.ids[rows], ledger.queries(rows)))
+    _reject_copies(ledger, rows, "exact_duplicate", exact_duplicates(ledger.ids[rows], ledger.queries(rows), known))
 
 
-def reject_near_duplicates(ledger: Ledger, config: DedupConfig, num_threads: int) -> None:
-    """Rejects similar queries but for the one of each cluster with the lowest `sample_id`."""
+def reject_near_duplicates(ledger: Ledger, config: DedupConfig, num_threads: int, known: Iterable[Signed] = ()) -> None:
+    """Rejects similar queries but for the one of each cluster with the lowest `sample_id`.
+
+    Args:
+        ledger: what is open may be rejected.
+        config: what is similar.
+        num_threads: how many cores hash.
+        known: signatures of queries that were made before.
+    """
     rows = ledger.open()
-    originals = near_duplicates(ledger.ids[rows], ledger.queries(rows), config, num_threads)
+    originals = near_duplicates(ledger.ids[rows], ledger.queries(rows), config, num_threads, known)
     _reject_copies(ledger, rows, "near_duplicate", originals)
 
 

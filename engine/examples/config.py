@@ -12,7 +12,7 @@ from engine.errors import check_setting
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.round_trip import RoundTripConfig
 from engine.filters.chain import FiltersConfig
-from engine.runtime.identity import fields_of
+from engine.runtime.identity import fields_of, placement
 from engine.search.encoder import EncoderConfig, encoder_of_base
 
 _OF_GIVEN = ("path", "form", "columns", "lowest_score", "highest_score", "weight")
@@ -76,6 +76,10 @@ class ExamplesConfig:
     """At most so many examples of a passage are kept, those of the lowest `sample_id`."""
     encoder: EncoderConfig = field(default_factory=encoder_of_base)
     """The encoder that measures the round trip."""
+    follow: bool = placement(False)
+    """Whether curation begins while samples are generated, on CPUs that nobody else wants: row filters, what duplicates
+    are told by, and the search of the round trip. The result is the same. It is for machines whose engines compute on
+    GPUs; on others it takes from generation what curation gains."""
     seed: int = II("seed")
     """The seed that the validation documents are drawn with."""
     judged: tuple[Criterion, ...] = field(default=(), metadata={"omegaconf_ignore": True})

@@ -35,7 +35,7 @@ class Joined:
 
     ledger: Ledger
     blocks: Blocks
-    """The same samples in the order of their places."""
+    """The same samples in the order of the parts."""
 
 
 def join_samples(samples: SamplesFolder, documents: DocumentsFolder, scratch: Path) -> Joined:
@@ -56,12 +56,12 @@ def join_samples(samples: SamplesFolder, documents: DocumentsFolder, scratch: Pa
     if not len(rows):
         raise _all_failed(samples)
     passage_texts = scratch / "passages"
-    _write_texts(documents, passage_texts)
-    places = np.argsort(rows["sample_id"].to_numpy(), kind="stable")
-    in_order = {name: rows[name].combine_chunks().take(pa.array(places)) for name in rows.column_names}
+    write_passage_texts(documents, passage_texts)
+    order = pa.array(np.argsort(rows["sample_id"].to_numpy(), kind="stable"))
+    in_order = {name: rows[name].combine_chunks().take(order) for name in rows.column_names}
     passages = Passages(passage_ids, document_ids, Texts(passage_texts))
-    ledger = Ledger(pa.table({**in_order, "place": places}), passages)
-    return Joined(ledger, Blocks(groups, rows["passage_row"].to_numpy(), passage_texts))
+    blocks = Blocks(groups, rows["sample_id"].to_numpy(), rows["passage_row"].to_numpy(), passage_texts)
+    return Joined(Ledger(pa.table(in_order), passages), blocks)
 
 
 def _generated(samples: SamplesFolder, groups: list[RowGroup]) -> Iterator[pa.Table]:
@@ -97,8 +97,8 @@ def _numbered(tables: list[pa.Table], passage_ids: pa.Array) -> pa.Table:
     return table.drop_columns(["passage_id"]).append_column("passage_row", numbers.cast(pa.int64()))
 
 
-def _write_texts(documents: DocumentsFolder, file: Path) -> None:
-    """Writes what encoders read of each passage."""
+def write_passage_texts(documents: DocumentsFolder, file: Path) -> None:
+    """Writes what encoders read of each passage, for `Texts`."""
     with TextWriter(file) as writer:
         for batch in documents.stream(["title", "text"], _PASSAGES_AT_ONCE):
             titles, texts = (column.to_pylist() for column in batch.columns)

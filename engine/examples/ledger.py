@@ -9,7 +9,6 @@ or order of arrival. The ledger is columns of numbers, a few dozen bytes a sampl
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ class Ledger:
     """Every generated sample in `sample_id` order: open, or rejected with a reason.
 
     Args:
-        samples: columns sample_id, passage_row, logprob, condition_*, and `place`, the number of the sample's query.
+        samples: columns sample_id, passage_row, logprob, condition_*.
         passages: what `passage_row` points to; joined only when written, slice by slice.
     """
 
@@ -69,7 +68,7 @@ class Ledger:
             raise BrokenInvariantError("samples are not in the order of their ids, each once")
         self.passage_rows: Rows = samples["passage_row"].to_numpy()
         self.ranks = np.zeros(len(samples), np.int32)
-        self._places: Rows = samples["place"].to_numpy()
+        self._places: Rows = np.empty(0, np.int64)
         self._queries: TextColumn = pa.array([], pa.large_string())
         self._reasons = np.zeros(len(samples), np.uint8)
         self._details: list[tuple[Rows, pa.Array]] = []
@@ -77,22 +76,14 @@ class Ledger:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def set_queries(self, queries: TextColumn) -> None:
-        """Takes the cleaned queries of all samples, by `place`."""
-        assert len(queries) == len(self), "a query for each sample"
-        self._queries = queries
+    def set_queries(self, queries: TextColumn, places: Rows) -> None:
+        """Takes the cleaned queries of all samples, in any order, and the number of each row's query among them."""
+        assert len(queries) == len(places) == len(self), "a query for each sample"
+        self._queries, self._places = queries, places
 
     def open(self) -> Rows:
         """Returns the rows that nothing has rejected yet."""
         return np.flatnonzero(self._reasons == 0)
-
-    def rows_at(self, first: int, count: int) -> Rows:
-        """Returns the rows of the samples whose places are `first` and those after it."""
-        return self._row_at[first : first + count]
-
-    @functools.cached_property
-    def _row_at(self) -> Rows:
-        return np.argsort(self._places)
 
     def queries(self, rows: Rows) -> ChosenTexts:
         """Returns the queries of some rows, which are read when they are taken."""

@@ -73,6 +73,28 @@ class RoundTripConfig:
         return fields | {"analyser": analyser_identity(self.language)}
 
 
+def prepare_search(
+    config: RoundTripConfig, encoder: EncoderConfig, documents: DocumentsFolder, place: Place, *, encodes: bool
+) -> None:
+    """Makes what `measure_ranks` searches in and the store keeps, which follows from the documents alone.
+
+    Args:
+        config: with `hybrid`, the index of words is made.
+        encoder: the base encoder.
+        documents: all passages.
+        place: where embeddings and indexes are cached.
+        encodes: whether the vectors of all passages are made as well.
+    """
+    from engine.search.embeddings import encode_passages_cached
+
+    if encodes:
+        encode_passages_cached(encoder, documents.path, place)
+    if config.hybrid:
+        ids = documents.passages(["passage_id"])["passage_id"].to_pylist()
+        texts = find_equal_texts(documents.text_hashes(), _number_documents(documents, ids))
+        _word_index(documents, texts.first, config.language, place)
+
+
 def measure_ranks(
     config: RoundTripConfig,
     encoder: EncoderConfig,

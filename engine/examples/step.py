@@ -3,7 +3,8 @@
 In: documents, samples, and what their prompts said. Out: `kept.parquet` and `rejected.parquet` (`columns.EXAMPLES`).
 `curate_examples` is the list of the filters in their order: those that judge one sample at a time run as Ray Data, then
 comes what a judge thought of samples, where one was asked, and then those that compare all samples, the costliest last.
-Each sees what the ones before it left open.
+Each sees what the ones before it left open. What was worked out while samples were generated (following/) is not worked
+out again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,15 +32,18 @@ from engine.examples.across_rows import (
     reject_surplus,
 )
 from engine.examples.config import ExamplesConfig
-from engine.examples.join import join_samples
+from engine.examples.following.results import Results, results_of
+from engine.examples.join import Joined, join_samples
 from engine.examples.ledger import Ledger, Rows, write_examples
 from engine.examples.round_trip import measure_ranks
 from engine.examples.split import draw_split
-from engine.filters.blocks import judge_samples
+from engine.filters.blocks import judge_here, judge_samples
 from engine.filters.contract import PromptWords
 from engine.filters.plans import words_of_plan
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from engine.runtime.place import Place
 
 
@@ -63,15 +68,15 @@ def _curate(
         joined = join_samples(SamplesFolder(inputs["samples"]), documents, scratch)
         ledger = joined.ledger
         shown = words_of_plan(PromptsFolder(inputs["prompts"])) if "prompts" in inputs else PromptWords()
-        judged = judge_samples(joined.blocks, shown, config.filters, place)
-        reject_by_row(ledger, judged, scratch / "queries")
+        followed = results_of(place.store_dir, inputs["samples"], config)
+        reject_by_row(ledger, _verdicts(joined, followed, shown, config, place), scratch / "queries")
     for criterion in config.judged:
         reject_judged(ledger, read_judged(inputs[criterion.judged], criterion), criterion)
     with _timed(seconds, "duplicates"):
         if config.dedup.exact:
-            reject_exact_duplicates(ledger)
+            reject_exact_duplicates(ledger, followed.hashes())
         if config.dedup.near:
-            reject_near_duplicates(ledger, config.dedup, place.num_cpus)
+            reject_near_duplicates(ledger, config.dedup, place.num_cpus, followed.signatures(config.dedup))
     with _timed(seconds, "round_trip"):
         if config.round_trip.enabled:
             ranks, analyser = _rank_open_rows(ledger, config, documents, place)
@@ -84,7 +89,27 @@ def _curate(
     kept, rejected = splits.total(), ledger.rejected()
     if kept + sum(rejected.values()) != len(ledger):
         raise BrokenInvariantError(f"of {len(ledger)} samples {kept} are kept and {rejected} rejected")
+    followed.remove()
     return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds, analyser)
+
+
+def _verdicts(
+    joined: Joined, followed: Results, shown: PromptWords, config: ExamplesConfig, place: Place
+) -> Iterator[pa.Table]:
+    """Yields the verdicts on all samples: those that were given while others were generated, then the rest.
+
+    A few are judged in this process: workers cost more to start than that.
+    """
+    rest = replace(joined.blocks, judged_before=followed.ids())
+    if before := len(joined.ledger) - len(rest):
+        place.console.step(
+            "examples", f"{before:,} of {len(joined.ledger):,} samples were judged while others were generated"
+        )
+    yield from followed.verdicts()
+    if rest.are_few:
+        yield from judge_here(rest, shown, config.filters)
+    else:
+        yield from judge_samples(rest, shown, config.filters, place)
 
 
 def _rank_open_rows(

@@ -8,12 +8,15 @@ judging thousands of rows.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from engine.filters.chain import FiltersConfig, filter_batch
@@ -42,27 +45,45 @@ class Blocks:
     """The places of generated samples in their parts, and their passages."""
 
     groups: Sequence[RowGroup]
+    sample_ids: Numbers
+    """In the order of the groups, (samples,)."""
     passage_rows: Numbers
-    """The number of each sample's passage, in the order of the groups, (samples,)."""
+    """The number of each sample's passage, (samples,)."""
     passage_texts: Path
     """The file with the passages, as encoders read them, for `Texts`; the same path for all workers."""
+    judged_before: Numbers = field(default_factory=lambda: np.empty(0, np.int64))
+    """The ids of those samples that are left out, since their verdicts are known."""
+
+    @functools.cached_property
+    def _is_left(self) -> npt.NDArray[np.bool_]:
+        return ~np.isin(self.sample_ids, self.judged_before)
+
+    def __len__(self) -> int:
+        """Returns the number of samples that are to be judged."""
+        return int(np.count_nonzero(self._is_left))
+
+    @property
+    def are_few(self) -> bool:
+        """Tells whether they are judged sooner than a worker is started."""
+        return len(self) <= MIN_BLOCK_ROWS
 
     def cut(self, block_rows: int) -> Iterator[pa.Table]:
-        """Cuts the samples into tables of one row each, which says what one task judges."""
+        """Cuts the samples that are to be judged into tables of one row each, which says what one task judges."""
         first = 0
         for group in self.groups:
-            for start in range(0, group.rows, block_rows):
-                stop = min(start + block_rows, group.rows)
-                rows = pa.array([self.passage_rows[first + start : first + stop]], pa.list_(pa.int64()))
+            left = np.flatnonzero(self._is_left[first : first + group.rows])
+            for start in range(0, len(left), block_rows):
+                rows = left[start : start + block_rows]
+                numbers = [pa.array([each], pa.list_(pa.int64())) for each in (rows, self.passage_rows[first + rows])]
                 part = str(group.part.resolve())  # a worker has a working folder of its own
-                columns = {"part": [part], "index": [group.index], "start": [start], "passage_rows": rows}
+                columns = {"part": [part], "index": [group.index], "rows": numbers[0], "passage_rows": numbers[1]}
                 yield pa.table(columns)
             first += group.rows
         assert first == len(self.passage_rows), "a passage for each sample"
 
 
 def judge_samples(samples: Blocks, prompt: PromptWords, config: FiltersConfig, place: Place) -> Iterator[pa.Table]:
-    """Judges every sample by itself.
+    """Judges every sample by itself, in Ray workers.
 
     Args:
         samples: at least one.
@@ -77,7 +98,7 @@ def judge_samples(samples: Blocks, prompt: PromptWords, config: FiltersConfig, p
 
     num_cores, task_cpus = place.capacity().num_cores, place.room_for_tasks("curation task")
     _quiet_ray_data()
-    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(samples.passage_rows) // num_cores)))
+    block_rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, -(-len(samples) // num_cores)))
     blocks = list(samples.cut(block_rows))
     # Ray's logical CPUs may outnumber the cores, and each worker more is an interpreter more to start.
     workers = ray.data.TaskPoolStrategy(size=min(num_cores, len(blocks)))
@@ -105,10 +126,21 @@ def judge_block(block: pa.Table, shared: Sequence[Any]) -> pa.Table:
     import ray
 
     passage_texts, prompt, config = ray.get(shared[0])
-    part, index, start = (block[name][0].as_py() for name in ("part", "index", "start"))
-    rows = block["passage_rows"].combine_chunks().values
-    samples = _read_generated(part, index).slice(start, len(rows))
-    return filter_batch(samples, Texts(Path(passage_texts)).take(rows).to_pylist(), prompt, config)
+    return _judge(block, Texts(Path(passage_texts)), prompt, config)
+
+
+def judge_here(samples: Blocks, prompt: PromptWords, config: FiltersConfig) -> Iterator[pa.Table]:
+    """Judges every sample by itself in this process, as `judge_samples` does in others."""
+    passages = Texts(samples.passage_texts)
+    for block in samples.cut(MAX_BLOCK_ROWS):
+        yield _judge(block, passages, prompt, config)
+
+
+def _judge(block: pa.Table, passages: Texts, prompt: PromptWords, config: FiltersConfig) -> pa.Table:
+    part, index = (block[name][0].as_py() for name in ("part", "index"))
+    rows, passage_rows = (block[name].combine_chunks().values for name in ("rows", "passage_rows"))
+    samples = _read_generated(part, index).take(rows)
+    return filter_batch(samples, passages.take(passage_rows).to_pylist(), prompt, config)
 
 
 def _read_generated(part: str, index: int) -> pa.Table:

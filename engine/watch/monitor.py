@@ -20,9 +20,10 @@ from engine.runtime.secrets import redacted
 from engine.runtime.step import Step
 from engine.storage.store import Store, is_done
 from engine.text.durations import format_seconds
-from engine.watch.engines import engine_lives
+from engine.watch.engines import engine_lives, engines_of
 from engine.watch.status import RunState, Status, status_file, this_driver, write_status
 from engine.watch.stillness import Still, Stillness
+from engine.watch.times import TimeAccount
 
 if TYPE_CHECKING:
     from engine.runtime.activity import Moment
@@ -49,6 +50,7 @@ class Monitor:
         self._driver, self._began = this_driver(), time.time()
         self._beats, self._has_begun = 0, False
         self._made = set[str]()
+        self._times = TimeAccount(time.monotonic())
         self._stillness = Stillness(config.still_factor, config.still_seconds)
         self._still: dict[tuple[str, str], Still] = {}
         self._tracked, self._tracks = (0, time.monotonic()), True
@@ -110,6 +112,7 @@ class Monitor:
             engines=engines,
             engines_wanted=wanted,
             still=[in_words(still) for still in self._still.values()],
+            times=self._times.look(moment, engines_of(self._place.engines), time.monotonic()),
         )
 
     def _tell(self, still: Sequence[Still], moment: Moment) -> None:

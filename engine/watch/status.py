@@ -14,7 +14,7 @@ import json
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from engine.errors import UserError
 from engine.runtime.activity import Moment
 from engine.storage.run_folders import is_run
 from engine.storage.typed import from_json_values, to_json_values
+from engine.watch.times import Times
 
 FORMAT = 1
 """Version of the file; raised when readers of the older one would misread it."""
@@ -94,6 +95,8 @@ class Status:
     """How many engines there should be."""
     still: Sequence[str] = ()
     """What stands still, and for how long, in words."""
+    times: Times = field(default_factory=Times)
+    """Where the time of this start went so far."""
     message: str = ""
     """Why it ended, where it did not finish."""
     format: int = FORMAT

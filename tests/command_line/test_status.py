@@ -17,6 +17,7 @@ from engine.storage.run_folders import begin_run
 from engine.watch.life import Life
 from engine.watch.made import Kept, Made
 from engine.watch.status import EngineLife, RunState, Status, status_file, this_driver, write_status
+from engine.watch.times import Times
 
 NOW = Status(
     driver=this_driver(),
@@ -115,3 +116,13 @@ def test_options() -> None:
         with pytest.raises(UserError) as caught:
             read_options(wrong, "usage")
         assert caught.value.remedy == "write: usage"
+
+
+def test_where_the_time_went_and_what_engines_held_in_vain() -> None:
+    steps = {"documents": 3.0, "samples": 600.0, "between steps": 0.2, "examples": 42.0}
+    waits, engines = {"samples: loading a-model": 61.0}, {"loading": 122.0, "working": 1200.0, "without rows": 118.0}
+    said = told(replace(VIEW, status=replace(NOW, times=Times(steps, waits, engines, "GPU"))))
+    assert said["spent"] == "10 min 0 s samples, 42 s examples, 3.0 s documents"
+    assert said["waited"] == "1 min 1 s samples: loading a-model"
+    assert said["idle"] == "17% of 0.40 GPU-hours that engines held (8% loading, 8% without rows)"
+    assert not {"spent", "waited", "idle"} & told(VIEW).keys(), "nothing was looked at yet"

@@ -58,7 +58,7 @@ def test_generated_samples_are_joined_with_their_passages(
     assert read == ["They sleep.", "Bees\nThey dance.", "A loan."]
     assert [group.rows for group in joined.blocks.groups] == [2, 1]
     assert joined.blocks.passage_rows.tolist() == [2, 1, 0]
-    assert ledger.ids[ledger.rows_at(0, 3)].tolist() == [7, 2, 4], "places follow the parts"
+    assert joined.blocks.sample_ids.tolist() == [7, 2, 4], "in the order of the parts"
 
 
 def test_texts_stay_where_they_are(tmp_path: Path) -> None:

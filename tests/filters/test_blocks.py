@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.filters.blocks import Blocks, RowGroup, judge_samples
+from engine.filters.blocks import Blocks, RowGroup, judge_here, judge_samples
 from engine.filters.chain import FiltersConfig, filter_batch
 from engine.filters.contract import prompt_words
 from engine.runtime.cluster import ClusterConfig
@@ -52,13 +53,19 @@ def test_workers_judge_as_the_plain_function_does(
         writer.add(pa.array(PASSAGES))
     generated = [row for row in range(count) if row % 11]
     groups = [RowGroup(part, index, sum(row // 15 == index for row in generated)) for index in range(3)]
-    blocks = Blocks(groups, np.array([row % 2 for row in generated]), Path("passages"))
+    ids = np.array([3 * row for row in generated])
+    blocks = Blocks(groups, ids, np.array([row % 2 for row in generated]), Path("passages"))
     config, prompt = FiltersConfig(min_logprob=-3.5), prompt_words(["good old demonstration"])
     place = quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=2))
     judged = pa.concat_tables(judge_samples(blocks, prompt, config, place))
     samples = pa.table(columns).take(generated)
     plain = filter_batch(samples, [PASSAGES[row % 2] for row in generated], prompt, config)
     assert judged.to_pylist() == plain.to_pylist()
+    assert pa.concat_tables(judge_here(blocks, prompt, config)).to_pylist() == plain.to_pylist()
+    rest = replace(blocks, judged_before=ids[5:20])
+    assert len(rest) == len(ids) - 15
+    left = [*range(5), *range(20, len(ids))]
+    assert pa.concat_tables(judge_here(rest, prompt, config)).to_pylist() == plain.take(left).to_pylist()
     reasons = {"", "length", "copy", "prompt_leak", "format", "logprob", "cut_off"}
     assert set(judged["reason"].to_pylist()) == reasons
     assert "ray" not in "".join(capfd.readouterr()).lower(), "Ray Data keeps to its log file"

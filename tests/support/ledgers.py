@@ -1,5 +1,6 @@
 """A ledger of six samples of four passages, for tests of the filters that compare samples."""
 
+import numpy as np
 import pyarrow as pa
 
 from engine.examples.ledger import Ledger, Passages
@@ -26,7 +27,6 @@ def make_ledger() -> Ledger:
     samples = {
         "sample_id": [10 * number for number in range(count)],
         "passage_row": [0, 0, 1, 2, 3, 3],
-        "place": PLACES,
         "logprob": pa.array([-1.0] * count, pa.float32()),
         "condition_form": pa.array(["question"] * count).dictionary_encode(),
     }
@@ -36,7 +36,7 @@ def make_ledger() -> Ledger:
         large(["text a1", "text a2", "text b", "text c"]),
     )
     ledger = Ledger(pa.table(samples), passages)
-    ledger.set_queries(large([QUERIES[PLACES.index(place)] for place in range(count)]))
+    ledger.set_queries(large([QUERIES[PLACES.index(place)] for place in range(count)]), np.array(PLACES))
     return ledger
 
 

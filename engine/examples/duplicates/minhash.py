@@ -14,7 +14,7 @@ shingles of a proposed pair are made anew. A million short queries cost about 40
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from engine.examples.duplicates.config import DedupConfig
-from engine.examples.duplicates.exact import Ids, as_column, normalise
+from engine.examples.duplicates.exact import Ids, as_column, normalise, rows_among
 from engine.examples.duplicates.shingles import GOLDEN_RATIO, Hashes, Rows, Shingles, jaccard, shingle
 from engine.storage.texts import TextColumn
 from engine.text.groups import join
@@ -47,8 +47,21 @@ class Signatures(NamedTuple):
     """(rows, permutations): the low byte of every minimum, enough to estimate a similarity."""
 
 
+class Signed(NamedTuple):
+    """Signatures of texts that were made before."""
+
+    ids: Ids
+    signatures: Signatures
+    sizes: npt.NDArray[np.int32]
+    """The number of shingles of each text, (ids,)."""
+
+
 def near_duplicates(
-    ids: Ids, texts: Sequence[str] | TextColumn, config: DedupConfig | None = None, num_threads: int = 1
+    ids: Ids,
+    texts: Sequence[str] | TextColumn,
+    config: DedupConfig | None = None,
+    num_threads: int = 1,
+    known: Iterable[Signed] = (),
 ) -> Ids:
     """Gives for every row the lowest id of its cluster: rows joined by chains of pairs at least `threshold` similar.
 
@@ -57,6 +70,7 @@ def near_duplicates(
         texts: (n,).
         config: what is similar.
         num_threads: how many cores hash; changes nothing in the result.
+        known: signatures of some of the texts by the same config, and perhaps of others; they are not made again.
 
     Returns:
         int64 (n,); equal to `ids` where a row is kept.
@@ -71,29 +85,47 @@ def near_duplicates(
         return shingle(normalise(column.take(pa.array(order[rows]))), config.shingle_characters)
 
     # Rows are in id order from here on, so the lowest row of a cluster is the lowest id.
-    signatures, sizes = _sign_all(len(ids), shingles_of, config, num_threads)
-    pairs = _Pairs(shingles_of, sizes, signatures.sketch, config.threshold)
+    signed = _sign_all(ids[order], shingles_of, config, num_threads, known)
+    pairs = _Pairs(shingles_of, signed.sizes, signed.signatures.sketch, config.threshold)
     roots = np.arange(len(ids))
-    for left, right in _candidates(signatures.bands):
+    for left, right in _candidates(signed.signatures.bands):
         pairs.join_similar(roots, left, right)
     kept = np.empty_like(ids)
     kept[order] = ids[order][roots]
     return kept
 
 
+def sign_texts(ids: Ids, texts: pa.Array, config: DedupConfig) -> Signed:
+    """Signs some texts, for `near_duplicates` to know them."""
+    shingles = shingle(normalise(texts), config.shingle_characters)
+    return Signed(ids, sign(shingles, config), shingles.sizes.astype(np.int32))
+
+
 def _sign_all(
-    num_rows: int, shingles_of: Callable[[Rows], Shingles], config: DedupConfig, num_threads: int
-) -> tuple[Signatures, npt.NDArray[np.int32]]:
-    """Signs all rows, and counts the shingles of each, (rows,)."""
-    bands = np.empty((config.bands, num_rows), np.uint32)
-    sketch = np.empty((num_rows, config.bands * config.rows_per_band), np.uint8)
-    sizes = np.empty(num_rows, np.int32)
-    for start in range(0, num_rows, _TEXTS_AT_ONCE):
-        rows = np.arange(start, min(start + _TEXTS_AT_ONCE, num_rows))
+    ids: Ids,
+    shingles_of: Callable[[Rows], Shingles],
+    config: DedupConfig,
+    num_threads: int,
+    known: Iterable[Signed],
+) -> Signed:
+    """Signs all rows but those whose signatures are known; `ids` are ascending."""
+    bands = np.empty((config.bands, len(ids)), np.uint32)
+    sketch = np.empty((len(ids), config.bands * config.rows_per_band), np.uint8)
+    sizes = np.empty(len(ids), np.int32)
+    is_left = np.ones(len(ids), np.bool_)
+    for signed in known:
+        rows, is_there = rows_among(ids, signed.ids)
+        rows = rows[is_there]
+        is_left[rows] = False
+        bands[:, rows], sketch[rows] = signed.signatures.bands[:, is_there], signed.signatures.sketch[is_there]
+        sizes[rows] = signed.sizes[is_there]
+    left = np.flatnonzero(is_left)
+    for start in range(0, len(left), _TEXTS_AT_ONCE):
+        rows = left[start : start + _TEXTS_AT_ONCE]
         shingles = shingles_of(rows)
         sizes[rows] = shingles.sizes
         bands[:, rows], sketch[rows] = sign(shingles, config, num_threads)
-    return Signatures(bands, sketch), sizes
+    return Signed(ids, Signatures(bands, sketch), sizes)
 
 
 def sign(shingles: Shingles, config: DedupConfig, num_threads: int = 1) -> Signatures:
