@@ -28,7 +28,8 @@ from engine.task.config import TaskConfig
 from engine.task.render import Demonstration
 from tests.support.places import printed, quiet_place
 
-CONFIG = ExamplesConfig(seed=0, round_trip=RoundTripConfig(enabled=False), max_per_passage=9)
+ENCODER = EncoderConfig(model="unused", query_prefix=None, passage_prefix=None, max_tokens=64)
+CONFIG = ExamplesConfig(seed=0, round_trip=RoundTripConfig(enabled=False), max_per_passage=9, encoder=ENCODER)
 SUBJECTS = ("bread", "bees", "pumps", "loans", "clocks")
 ENDINGS = ("", " now", "?", " in the summer of that year", " x" * 60)
 COUNT = 120
