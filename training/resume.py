@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
+import uuid
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,7 +73,9 @@ def new_draft(output: Path) -> Path:
     Args:
         output: the folder of the model.
     """
-    return Path(tempfile.mkdtemp(prefix=_DRAFT, dir=output / CHECKPOINTS))
+    draft = output / CHECKPOINTS / f"{_DRAFT}{uuid.uuid4().hex}"
+    draft.mkdir()  # not by tempfile: the driver, which may be another user, could not read it
+    return draft
 
 
 def take_draft(draft: Path, output: Path) -> None:

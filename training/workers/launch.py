@@ -167,7 +167,7 @@ def fit(
         try:
             outcome: Measured | Diverged = make_trainer().fit().return_value
         except ray.train.TrainingFailedError as error:
-            if steps_kept(job.output) > step:
+            if job.config.max_failures and steps_kept(job.output) > step:
                 failures_left = job.config.max_failures
             elif isinstance(error, ray.train.ControllerError) and (failures_left or _had_no_room(error)):
                 failures_left -= not _had_no_room(error)

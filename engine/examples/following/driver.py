@@ -61,7 +61,12 @@ class Following:
             with self._place.console.waiting("examples", "preparing the round trip, begun beside generation"):
                 self._search.finish()
         curation = self._curation_of(step)
-        rows = self._begin(step, curation) if curation and self._is_wanted(curation, step) else None
+        rows = None
+        if curation and self._is_wanted(curation, step):
+            try:
+                rows = self._begin(step, curation)
+            except OSError as error:  # such as a full disk, which the run itself may yet get by with
+                self._place.console.warn(f"curation does not begin beside generation, but after it: {error}")
         try:
             yield
         finally:

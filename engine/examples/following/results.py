@@ -57,7 +57,7 @@ def begin_results(store_dir: Path, samples: Path, config: ExamplesConfig) -> Pat
     mark = samples / _MARK
     if not mark.exists():
         for former in (store_dir / FOLDER).glob(f"{samples.name}-*"):
-            shutil.rmtree(former)
+            shutil.rmtree(former, ignore_errors=True)  # another run may remove it at the same time
         write_text(mark, f"{samples.name}-{uuid.uuid4().hex[:8]}")
     folder = store_dir / FOLDER / mark.read_text(encoding="ascii") / _key(config)
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,9 +178,11 @@ class Results:
         import pyarrow.parquet as pq
 
         for file in self._files:
-            table = pq.read_table(file, columns=[*columns])
-            if len(table):
-                yield table
+            with pq.ParquetFile(file, pre_buffer=False) as rows:
+                if (
+                    rows.metadata.num_rows
+                ):  # one about samples that all failed lacks columns
+                    yield rows.read([*columns])
 
 
 def _as_bytes(rows: npt.NDArray[Any]) -> pa.Array:

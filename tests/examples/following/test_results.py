@@ -60,6 +60,8 @@ def test_what_was_looked_at_is_known_failures_included(tmp_path: Path) -> None:
     assert np.flatnonzero(again.covered(12).contains(np.arange(12))).tolist() == [3, 4, 7, 9]
     assert sorted(again.ids().tolist()) == [3, 7]
     assert [len(table) for table in again.verdicts()] == [2]
+    assert [len(hashed.ids) for hashed in again.hashes()] == [2]
+    assert len(list(again.signatures(CONFIG.dedup))) == 1
 
 
 def test_a_folder_that_was_made_again_and_other_settings_find_nothing(tmp_path: Path) -> None:

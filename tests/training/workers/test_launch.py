@@ -121,8 +121,10 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     place: Any = SimpleNamespace(console=SimpleNamespace(warn=lambda _: None))
     rooms = []
 
-    def starts_of(name: str, failures: Sequence[tuple[int, Exception]], failing: type[Exception] | None = None) -> int:
-        job: Any = SimpleNamespace(output=tmp_path / name, config=make_config(max_failures=1))
+    def starts_of(
+        name: str, failures: Sequence[tuple[int, Exception]], failing: type[Exception] | None = None, most: int = 1
+    ) -> int:
+        job: Any = SimpleNamespace(output=tmp_path / name, config=make_config(max_failures=most))
         starts = Starts(job.output, failures)
         if failing:
             with pytest.raises(failing):
@@ -135,6 +137,7 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     assert starts_of("moves on", moving) == 5
     assert rooms == ["moves on"] * 4, "whether there is room is asked before each new start"
     assert starts_of("stands still", [(20, workers_died)] * 5, WorkerGroupError) == 2, "Ray has tried again itself"
+    assert starts_of("is not to start again", moving, WorkerGroupError, most=0) == 1
     assert starts_of("never connected", [(0, not_connected)] * 5, ControllerError) == 2
     assert starts_of("waits for nodes", [(0, no_room)] * 5) == 6, "that is no failure"
 
