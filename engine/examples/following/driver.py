@@ -135,14 +135,14 @@ class _Process:
         assert self._process.stdin, "a pipe"
         if self._process.stdin.closed:
             return
-        has_broken = self._process.poll() not in (None, 0)
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
-            self._process.wait(_PATIENCE_SECONDS)
+            has_broken = self._process.wait(_PATIENCE_SECONDS) != 0
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+            has_broken = False
         if has_broken:
             self._place.console.warn(
                 f"what follows generation has ended with an error; curation does it afterwards (see {self._log})"

@@ -179,9 +179,7 @@ class Results:
 
         for file in self._files:
             with pq.ParquetFile(file, pre_buffer=False) as rows:
-                if (
-                    rows.metadata.num_rows
-                ):  # one about samples that all failed lacks columns
+                if rows.metadata.num_rows:  # one about samples that all failed lacks columns
                     yield rows.read([*columns])
 
 

@@ -34,7 +34,7 @@ def place(tmp_path: Path) -> Place:
     return quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=1))
 
 
-def steps_of(follow: bool | None, part_of: str = "") -> tuple[Step, Step]:
+def steps_of(follow: bool, part_of: str = "") -> tuple[Step, Step]:
     """A samples step, and the one that curates what it makes."""
     documents, prompts = (Step(noun, make_nothing, CONFIG) for noun in ("documents", "prompts"))
     samples = Step("samples", make_nothing, FAKE, (documents, prompts), part_of=part_of)
@@ -89,17 +89,15 @@ def test_a_process_that_breaks_is_named(place: Place) -> None:
     samples, examples = steps_of(follow=True)  # its documents are not there
     with Following([samples, examples], place).until_the_end() as following, following.beside(samples):
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while followers():
+        log = place.logs() / "following-rows.log"
+        while "Error" not in log.read_text() or followers():
             assert time.monotonic() < deadline
             time.sleep(0.1)
     assert "what follows generation has ended with an error; curation does it afterwards" in printed(place)
 
 
-@pytest.mark.parametrize(("follow", "part_of"), [(None, ""), (False, ""), (True, f"{ROUND_ZERO}/demonstrations")])
-def test_nothing_is_followed_unasked_without_a_gpu_nor_in_round_zero(
-    follow: bool | None, part_of: str, place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.generation.config.has_gpu", lambda: False)
+@pytest.mark.parametrize(("follow", "part_of"), [(False, ""), (True, f"{ROUND_ZERO}/demonstrations")])
+def test_nothing_is_followed_unasked_nor_in_round_zero(follow: bool, part_of: str, place: Place) -> None:
     samples, examples = steps_of(follow, part_of)
     with Following([samples, examples], place).until_the_end() as following, following.beside(samples):
         assert not followers()
