@@ -17,6 +17,7 @@ from typing import Any, TypeVar, cast
 
 from engine.errors import UserError, check_setting, suggest
 from engine.models.adapter import adapter_digest
+from engine.models.precision import PRECISIONS
 from engine.models.resolve import model_digest
 from engine.runtime.identity import fields_of, identity_of, placement, source_hash
 from engine.runtime.secrets import without_secrets
@@ -36,6 +37,7 @@ SETTINGS_PER_MODEL = {
     "max_num_seqs",
     "max_num_batched_tokens",
     "kv_cache_bytes",
+    "precision",
     "engine_args",
 }
 """Settings that a further model can have for itself; all others are those of the samples step."""
@@ -74,6 +76,10 @@ class GeneratorConfig:
     """Further models that turns of the task name: `{judge: {model: ..., temperature: 0.0}}` (generation/load.py)."""
     mix: dict[str, Any] = field(default_factory=dict)
     """Several generators by share: `{small: {share: 0.7}, large: {share: 0.3, model: ...}}` (generation/pools.py)."""
+
+    precision: str = "auto"
+    """The arithmetic of the engine: bf16, fp32, or auto, which is the weights' own, but fp32 on a CPU that cannot
+    multiply bf16 natively: there bf16 takes several times as long."""
 
     # How it samples.
     temperature: float = 0.7
@@ -146,6 +152,9 @@ class GeneratorConfig:
         for setting in dataclasses.fields(cls):
             name, value, least = setting.name, values[setting.name], setting.metadata.get("at_least")
             check_setting(least is None or value >= least, f"{where(name)}.{name}", value, f"{least} or more")
+        precision = f"{where('precision')}.precision"
+        known, words = values["precision"] in PRECISIONS, f"one of {', '.join(PRECISIONS)}"
+        check_setting(known, precision, values["precision"], words, fault="is unknown")
         gpus, seconds = values["gpus_per_engine"], values["part_seconds"]
         gpus_key = f"{where('gpus_per_engine')}.gpus_per_engine"
         check_setting(gpus >= -1, gpus_key, gpus, "0 or more, or -1 for as many as fit")

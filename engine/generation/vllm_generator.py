@@ -13,6 +13,7 @@ from engine.generation.generator import Finished, Request, Weights, Written, fin
 from engine.generation.scorer import ForwardPass, PassResult, Scorer, TokenScores, continuation_tokens
 from engine.models.adapter import adapter_rank
 from engine.models.chat_template import CHAT_OPTIONS
+from engine.models.precision import Precision, has_fast_bf16
 from engine.task.render import Messages
 from engine.task.sampling import RANGES
 from engine.task.scores import Score, Scores, Scoring
@@ -206,7 +207,17 @@ def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
     else:
         # An explicit cache size and eager mode skip warm-up and compilation, which small CPU jobs never earn back.
         arguments |= {"kv_cache_memory_bytes": config.kv_cache_bytes, "enforce_eager": True}
+    if dtype := engine_dtype(config):
+        arguments["dtype"] = dtype
     return arguments | dict(config.engine_args)
+
+
+def engine_dtype(config: GeneratorConfig) -> str:
+    """Returns vLLM's name of the precision that an engine computes in; empty where that of the weights is taken."""
+    precision = Precision(config.precision)
+    if precision is Precision.auto and (config.gpus() or has_fast_bf16("cpu")):
+        return ""
+    return "bfloat16" if precision is Precision.bf16 else "float32"
 
 
 def lora_arguments(adapter: str) -> dict[str, Any]:

@@ -30,6 +30,10 @@ class Precision(Enum):
     """Single precision."""
 
 
+PRECISIONS = tuple(precision.value for precision in Precision)
+"""What a config may say."""
+
+
 def uses_bf16(precision: Precision, device: Device) -> bool:
     """Returns whether a model computes in bf16.
 

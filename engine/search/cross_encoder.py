@@ -20,10 +20,10 @@ import numpy as np
 
 from engine.errors import UserError, check_setting
 from engine.models.bundled import BUNDLED
-from engine.models.precision import Precision, uses_bf16
+from engine.models.precision import PRECISIONS, Precision, uses_bf16
 from engine.models.resolve import MODEL_CONFIG, model_digest, resolve_model
 from engine.runtime.identity import fields_of, placement
-from engine.search.encoder import MIN_TOKENS, PRECISIONS, encoding_device
+from engine.search.encoder import MIN_TOKENS, encoding_device
 from engine.search.loading import Kind, load_model
 from engine.search.usage import length_limit
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import II
 
 from engine.errors import UserError
-from engine.models.precision import Device, Precision, uses_bf16
+from engine.models.precision import PRECISIONS, Device, Precision, uses_bf16
 from engine.models.resolve import model_digest
 from engine.runtime.identity import fields_of, origins, placement
 from engine.search.loading import Kind, load_model
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from engine.runtime.place import Place
     from engine.search.order import Rows, Vectors
 
-PRECISIONS = tuple(precision.value for precision in Precision)
 """The values that `EncoderConfig.precision` may have."""
 CPU_BATCH_TOKENS, GPU_BATCH_TOKENS = 1_024, 65_536
 """The tokens of a forward pass, padding included, where the config names none."""

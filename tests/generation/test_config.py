@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,20 @@ def test_a_value_out_of_range_is_refused(name: str, value: float, bounds: str) -
         replace(FAKE, **{name: value})
     assert caught.value.where == f"samples.{name}={value}"
     assert caught.value.remedy == f"set it to {bounds}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"precision": "half"}, "samples.precision=half"),
+        ({"mix": {"a": {"share": 1, "precision": "half"}}}, "samples.mix.a.precision=half"),
+    ],
+)
+def test_an_unknown_precision_is_refused(settings: dict[str, Any], where: str) -> None:
+    with pytest.raises(UserError, match="half is unknown") as caught:
+        generator_configs(replace(FAKE, **settings))
+    assert caught.value.where == where
+    assert caught.value.remedy == "set it to one of auto, bf16, fp32"
 
 
 def test_a_seed_for_all_engines_is_refused() -> None:

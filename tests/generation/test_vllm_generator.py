@@ -29,7 +29,8 @@ ON_GPU = GeneratorConfig(seed=0, gpus_per_engine=2)
 
 
 def test_an_engine_on_cpu_starts_small_and_eager() -> None:
-    assert engine_arguments(ON_CPU, 3) == {
+    assert engine_arguments(replace(ON_CPU, precision="bf16"), 3) == {
+        "dtype": "bfloat16",
         "max_model_len": 2048,
         "max_num_seqs": 64,
         "max_num_batched_tokens": 4096,
@@ -54,6 +55,28 @@ def test_the_users_arguments_win() -> None:
     arguments = engine_arguments(replace(ON_CPU, engine_args=own), 3)
     assert own.items() <= arguments.items()
     assert arguments["seed"] == 3
+
+
+@pytest.mark.parametrize(
+    ("precision", "fast", "dtype"),
+    [
+        ("auto", True, ""),
+        ("auto", False, "float32"),
+        ("bf16", True, "bfloat16"),
+        ("bf16", False, "bfloat16"),
+        ("fp32", True, "float32"),
+    ],
+)
+def test_a_cpu_without_bf16_computes_in_single_precision(
+    monkeypatch: pytest.MonkeyPatch, precision: str, fast: bool, dtype: str
+) -> None:
+    monkeypatch.setattr("engine.generation.vllm_generator.has_fast_bf16", lambda device: fast and device == "cpu")
+    assert engine_arguments(replace(ON_CPU, precision=precision), 3).get("dtype", "") == dtype
+
+
+def test_a_gpu_computes_in_the_precision_of_the_weights_unless_told() -> None:
+    assert "dtype" not in engine_arguments(ON_GPU, 3)
+    assert engine_arguments(replace(ON_GPU, precision="fp32"), 3)["dtype"] == "float32"
 
 
 @pytest.mark.slow
