@@ -28,6 +28,8 @@ ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
 }
 """What boto3 finds in tests, and nothing of the machine that they run on."""
+_MODELS = digests.CACHE / "models"
+"""Where this machine has its bundled models."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,14 @@ class Bucket:
         self._monkeypatch.setenv("AWS_ENDPOINT_URL", url)
 
     def use_cache(self, folder: Path) -> None:
-        """Sets the user's cache, as another machine has another one."""
+        """Sets the user's cache, as another machine has another one; only bundled models are there already.
+
+        Each would be converted once more for every cache, which takes as long as all else that such a test does.
+        """
+        _MODELS.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (models := folder / _MODELS.name).is_symlink():
+            models.symlink_to(_MODELS)
         self._monkeypatch.setattr(digests, "CACHE", folder)
 
     def all_keys(self) -> list[str]:
