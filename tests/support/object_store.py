@@ -65,15 +65,14 @@ class Bucket:
         self._monkeypatch.setenv("AWS_ENDPOINT_URL", url)
 
     def use_cache(self, folder: Path) -> None:
-        """Sets the user's cache, as another machine has another one; only bundled models are there already.
-
-        Each would be converted once more for every cache, which takes as long as all else that such a test does.
-        """
-        _MODELS.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (models := folder / _MODELS.name).is_symlink():
-            models.symlink_to(_MODELS)
+        """Sets the user's cache, as another machine has another one."""
         self._monkeypatch.setattr(digests, "CACHE", folder)
+
+    def use_models(self) -> None:
+        """Gives the cache the bundled models of this machine, whose conversion takes longer than a small run."""
+        _MODELS.mkdir(parents=True, exist_ok=True)
+        digests.CACHE.mkdir(parents=True, exist_ok=True)
+        (digests.CACHE / _MODELS.name).symlink_to(_MODELS)
 
     def all_keys(self) -> list[str]:
         """Lists all keys below `url`."""
