@@ -64,17 +64,18 @@ def test_rounds_and_training_go_through_on_two_cpus(
     assert record["world_size"] == (2 if "model.num_workers=2" in settings else 1)
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_engines_make_room_for_what_needs_all_cpus(two_cpus: str, tmp_path: Path) -> None:
-    run_driver(__file__, "need_all_cpus", two_cpus, str(tmp_path))
+@pytest.mark.parametrize("case", ["curate_beside_engines", pytest.param("need_all_cpus", marks=pytest.mark.soak)])
+def test_engines_make_room(case: str, two_cpus: str, tmp_path: Path) -> None:
+    run_driver(__file__, case, two_cpus, str(tmp_path))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_engines_make_room_for_curation_and_leave_their_gpu_to_the_encoder(tmp_path: Path) -> None:
+def test_engines_leave_their_gpu_to_the_encoder(tmp_path: Path) -> None:
     with ray_start(num_cpus=2, num_gpus=1) as address:
-        run_driver(__file__, "work_beside_engines", address, str(tmp_path))
+        run_driver(__file__, "encode_beside_engines", address, str(tmp_path))
 
 
 @pytest.mark.soak  # a cluster of several nodes
@@ -136,12 +137,6 @@ def judge(place: Any, count: int = 50) -> None:
     blocks = Blocks([RowGroup(part, 0, count)], np.arange(count), np.zeros(count, np.int64), passages)
     judged = pa.concat_tables(judge_samples(blocks, PromptWords(), FiltersConfig(), place))
     assert judged.num_rows == count
-
-
-def work_beside_engines(address: str, folder: Path) -> None:
-    """Two runs of one driver, one after the other: what the first held is given back when the second joins."""
-    curate_beside_engines(address, folder / "curate")
-    encode_beside_engines(address, folder / "encode")
 
 
 def curate_beside_engines(address: str, folder: Path) -> None:
