@@ -12,6 +12,9 @@ help: ## show this list
 demo: setup ## set everything up and run the main job on the Python documentation (runs/demo)
 	$(BIN)/synthmill experiment=demo
 
+# Hundreds of processes would compile our sources again where a variable forbids Python to keep what it compiled.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+
 test: lint ## set everything up; ruff, mypy --strict and the tests
 	$(BIN)/pytest -m "not soak" $(TWO)
 

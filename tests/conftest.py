@@ -56,6 +56,7 @@ TOGETHER = {
             "command_line/test_commands.py",
             "pipeline/test_adaptation.py",
             "pipeline/test_teaching.py",
+            "publishing/test_publish.py",
         ),
         "the finished run",
     ),
@@ -113,6 +114,15 @@ def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     start_ray(ClusterConfig(num_cpus=2), tmp_path_factory.mktemp("logs"))
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def local_training(ray_session: None) -> Iterator[None]:
+    """Trainings of one worker run in this process, and only what feeds them on the Ray of the session."""
+    from tests.support.local_training import training_here
+
+    with training_here():
+        yield
 
 
 @pytest.fixture(scope="session")

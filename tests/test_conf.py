@@ -17,15 +17,17 @@ from tests.support.paths import ROOT
 def test_every_choice_of_every_group_composes(group: str, choice: str) -> None:
     overrides = [f"{group}={choice}"] if group == "experiment" else ["experiment=demo", f"{group}={choice}"]
     config, text = load_config(overrides)
+    assert config.name == (choice if group == "experiment" else "demo")
     assert config.seed == 0
     assert "samples:" in text
 
 
 def test_an_experiment_starts_with_the_command_that_runs_it() -> None:
-    for file in (CONF / "experiment").glob("*.yaml"):
-        lines = file.read_text().splitlines()
+    assert choices("experiment")
+    for name in choices("experiment"):
+        lines = (CONF / "experiment" / f"{name}.yaml").read_text().splitlines()
         assert lines[0] == "# @package _global_"
-        assert lines[1].startswith(f"# synthmill experiment={file.stem}")
+        assert lines[1].startswith(f"# synthmill experiment={name}")
 
 
 def test_one_key_sets_the_language_of_all_that_ranks_by_words() -> None:

@@ -22,7 +22,7 @@ from tests.support.forked import ForkedDrivers, Row, check_complete, rows_of, wr
 PLANNED, REUSED = 30, 10
 FEWEST = 60
 """Changes of the disk that one step of this size makes at least."""
-STRIDE = 5
+STRIDE = 7
 
 
 @pytest.fixture

@@ -80,12 +80,6 @@ def test_the_text_has_every_value_and_no_reference() -> None:
     assert "${" not in text
 
 
-@pytest.mark.parametrize("experiment", choices("experiment"))
-def test_every_experiment_composes(experiment: str) -> None:
-    config, _ = load_config([f"experiment={experiment}"])
-    assert config.name == experiment
-
-
 @pytest.mark.parametrize(
     ("group", "choice"), [(group, choice) for group in groups() if group != "experiment" for choice in choices(group)]
 )

@@ -18,6 +18,7 @@ def texts_below(folder: Path) -> bytes:
 def test_a_run_goes_on_where_another_machine_stopped(
     bucket: Bucket, synthmill_here: CommandLineHere, corpus: Path, tmp_path: Path
 ) -> None:
+    bucket.use_models()
     for file in corpus.rglob("*.*"):
         bucket.objects().upload(f"input/corpus/{file.relative_to(corpus).as_posix()}", file)
     arguments = (
@@ -34,6 +35,7 @@ def test_a_run_goes_on_where_another_machine_stopped(
 
     here = runs_dir_here(bucket.url)
     bucket.use_cache(tmp_path / "elsewhere")
+    bucket.use_models()
     again = synthmill_here.run(*arguments)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("unchanged: ") == len(claims)

@@ -226,7 +226,7 @@ def test_without_the_data_a_tutorial_says_what_to_give(tmp_path: Path, monkeypat
 
 
 @pytest.mark.slow
-def test_one_stage_runs_small_and_again_for_free(data: Path, tmp_path: Path, ray_session: None) -> None:
+def test_one_stage_runs_small_and_again_for_free(data: Path, tmp_path: Path, local_training: None) -> None:
     config, text = load_config(arguments(data, QUESTIONS, f"runs_dir={tmp_path}", "stages.sets.questions.limit=30"))
     alone = {"hard": StageConfig("one_random", model={"loss": "triplet", "validation": {"every": 0}})}
     config = replace(config, stages=replace(config.stages, models=alone))

@@ -114,14 +114,14 @@ def test_every_step_that_leaves_a_record_is_among_them() -> None:
     assert names >= {"DocumentsRecord", "PromptsRecord", "SamplesRecord", "ExamplesRecord", "ModelRecord", "StepRecord"}
 
 
-@pytest.mark.parametrize("seed", range(40))
 @pytest.mark.parametrize("kind", [*record_classes(), TaskConfig], ids=lambda kind: kind.__name__)
-def test_any_record_and_any_task_come_back_as_they_were(kind: type[Any], seed: int) -> None:
-    record = random_value(kind, random.Random(seed))
-    again = through_a_file(record)
-    assert type(again) is kind
-    assert again == record
-    assert repr(again) == repr(record), "1 and 1.0 are equal, and would not be the same plan"
+def test_any_record_and_any_task_come_back_as_they_were(kind: type[Any]) -> None:
+    for seed in range(40):
+        record = random_value(kind, random.Random(seed))
+        again = through_a_file(record)
+        assert type(again) is kind
+        assert again == record, f"seed {seed}"
+        assert repr(again) == repr(record), "1 and 1.0 are equal, and would not be the same plan"
 
 
 def test_a_task_comes_back_with_everything_that_could_be_taken_for_something_else() -> None:

@@ -28,6 +28,8 @@ ENVIRONMENT = {
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
 }
 """What boto3 finds in tests, and nothing of the machine that they run on."""
+_MODELS = digests.CACHE / "models"
+"""Where this machine has its bundled models."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,12 @@ class Bucket:
     def use_cache(self, folder: Path) -> None:
         """Sets the user's cache, as another machine has another one."""
         self._monkeypatch.setattr(digests, "CACHE", folder)
+
+    def use_models(self) -> None:
+        """Gives the cache the bundled models of this machine, whose conversion takes longer than a small run."""
+        _MODELS.mkdir(parents=True, exist_ok=True)
+        digests.CACHE.mkdir(parents=True, exist_ok=True)
+        (digests.CACHE / _MODELS.name).symlink_to(_MODELS)
 
     def all_keys(self) -> list[str]:
         """Lists all keys below `url`."""
