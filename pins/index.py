@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -51,6 +52,12 @@ class File:
     sha256: str
 
 
+@cache
+def certificates() -> ssl.SSLContext:
+    """Returns this machine's certificates, which take longer to read than a page."""
+    return ssl.create_default_context()
+
+
 def connect(request: urllib.request.Request | str) -> HTTPResponse:
     """Opens a connection for a request.
 
@@ -58,7 +65,7 @@ def connect(request: urllib.request.Request | str) -> HTTPResponse:
         LockError: nothing answers there.
     """
     try:
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS)
+        answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=certificates())
     except (urllib.error.URLError, TimeoutError) as error:
         url = request if isinstance(request, str) else request.full_url
         raise LockError(
