@@ -76,10 +76,11 @@ def connect(request: urllib.request.Request | str) -> HTTPResponse:
 
 def index_url() -> str:
     """Returns the address of the package index that pip is set up for."""
-    told = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "get", "global.index-url"], capture_output=True, text=True, check=False
-    )
-    return os.environ.get("PIP_INDEX_URL") or told.stdout.strip() or PyPI.simple_url
+    if "PIP_INDEX_URL" in os.environ:
+        return os.environ["PIP_INDEX_URL"]
+    asking = (sys.executable, "-m", "pip", "config", "get", "global.index-url")
+    told = subprocess.run(asking, capture_output=True, text=True, check=False)  # it fails where nothing is set
+    return told.stdout.strip() or PyPI.simple_url
 
 
 @cache

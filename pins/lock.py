@@ -234,17 +234,24 @@ def read_lock(text: str) -> Iterator[tuple[Requirement, frozenset[str]]]:
             yield Requirement(requirement), frozenset(word.strip() for word in hashes)
 
 
+def known_hashes(name: str) -> dict[tuple[str, str], frozenset[str]]:
+    """Returns the hashes of each name and version in a list as it lies there; none where there is no list yet."""
+    path = PINS / name
+    lines = read_lock(path.read_text()) if path.exists() else ()
+    return {(requirement.name, str(requirement.specifier)): hashes for requirement, hashes in lines}
+
+
 def torch_for_cpu(version: str) -> list[str]:
     """Returns the line of torch's CPU build. If its index cannot be reached, the files of a known version stay.
 
     Raises:
         LockError: that index cannot be reached and the version is a new one.
     """
-    known = {str(r.specifier): hashes for r, hashes in read_lock((PINS / "torch-cpu.txt").read_text())}
     try:
         files = files_for(release(PYTORCH_CPU_INDEX, "torch", version), MACHINES)
         hashes = frozenset(file.sha256 for file in files)
     except LockError as error:
+        known = {specifier: hashes for (_, specifier), hashes in known_hashes("torch-cpu.txt").items()}
         if f"=={version}" not in known:
             raise
         say(f"torch {version} stays as it is: {error}")
@@ -291,14 +298,13 @@ def say(text: str) -> None:
 def main() -> None:
     """Writes the files, and tells of releases whose files are others than before: a new wheel, or not that release."""
     for name, lines in lock().items():
-        path = PINS / name
         text = "# Made by pins/lock.py from constraints.txt.\n" + "\n".join(lines) + "\n"
-        before = {(r.name, str(r.specifier)): h for r, h in read_lock(path.read_text() if path.exists() else "")}
+        before = known_hashes(name)
         for requirement, hashes in read_lock(text):
             known = before.get((requirement.name, str(requirement.specifier)), hashes)
             if known != hashes:
                 say(f"{requirement}, as before: {len(hashes - known)} files are new, {len(known - hashes)} are gone")
-        path.write_text(text)
+        (PINS / name).write_text(text)
         say(f"{PINS.name}/{name}: {len(lines)} packages")
 
 
