@@ -12,7 +12,7 @@ from tests.support.small_wheels import sha256_of
 
 @contextmanager
 def index_of(folder: Path, *, parts: bool = True) -> Iterator[str]:
-    """Serves `folder/PROJECT/FILE` and yields the address; without `parts`, a file is sent whole whatever is asked for."""
+    """Serves `folder/PROJECT/FILE` and yields the address; without `parts`, files are sent whole."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
