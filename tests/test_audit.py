@@ -16,7 +16,13 @@ from tests.support.planted import SECRETS, files_of, found_in, leaks
 
 PACKAGES = ("engine", "training", "eval", "hydra_plugins")
 CODE = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-SHIPPED = [*CODE, ROOT / "install.py", ROOT / "cluster.yaml", *ROOT.glob("engine/*/templates/*.jinja")]
+SHIPPED = [
+    *CODE,
+    ROOT / "install.py",
+    *ROOT.glob("pins/*.py"),
+    ROOT / "cluster.yaml",
+    *ROOT.glob("engine/*/templates/*.jinja"),
+]
 CODE_IN_DATA = {"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 """Modules that run what is written in the data they read."""
 RUNS_A_STRING = {"eval", "exec", "os.system", "os.popen", "yaml.load", "yaml.unsafe_load", "torch.load", "pickle.load"}

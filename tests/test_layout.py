@@ -21,7 +21,12 @@ from tests.support.paths import ROOT
 
 PACKAGES = ("engine", "training", "eval")
 MODULES = sorted(path.relative_to(ROOT).as_posix() for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
-SCRIPTS = ["install.py", *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "benchmarks").rglob("*.py"))]
+SCRIPTS = [
+    "install.py",
+    *sorted(
+        path.relative_to(ROOT).as_posix() for folder in ("benchmarks", "pins") for path in (ROOT / folder).rglob("*.py")
+    ),
+]
 TESTS = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("*.py"))
 YAML = sorted(path.relative_to(ROOT).as_posix() for path in [*(ROOT / "conf").rglob("*.yaml"), ROOT / "cluster.yaml"])
 CODE = [module for module in MODULES if not module.endswith("__init__.py")]
@@ -296,7 +301,7 @@ def test_every_module_has_its_tests() -> None:
 
 
 def test_tests_lie_where_their_modules_lie() -> None:
-    mirrored = {folder_of(module) for module in CODE} | {"tests/support", "tests/support/crash_points", "tests"}
+    mirrored = {folder_of(module) for module in CODE} | {"tests/support", "tests/support/crash_points", "tests/pins", "tests"}
     assert {Path(test).parent.as_posix() for test in TESTS} <= mirrored
 
 
