@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.resume import CHECKPOINTS, steps_kept
+from training.resume import checkpoints_of, steps_kept
 from training.workers.worker import train_on_rank
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def train_on_workers(
     """Trains with Ray Train, showing progress, and returns what rank 0 measured, or where the training diverged.
 
     Args:
-        job: what each worker is told; checkpoints and the draft of the model are written below its `output`.
+        job: what each worker is told; checkpoints and the draft of the model are written beside its `output`.
         rows: the columns that the loss reads.
         plan: int64 (steps, batch_size), numbers of `rows`.
         workers: the processes to start.
@@ -110,7 +110,7 @@ def train_on_workers(
     capacity = place.capacity()
     ask = workers.ask(capacity)
     _make_room(ask, job.config, place)
-    curve = start_curve()
+    curve, checkpoints = start_curve(), checkpoints_of(job.output)
     environment = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(workers.threads)}
     # On a CPU the tokenizer would take the cores of the arithmetic; a GPU waits for it.
     environment["TOKENIZERS_PARALLELISM"] = "true" if workers.use_gpu else "false"
@@ -122,8 +122,8 @@ def train_on_workers(
         torch_config=NodeNetwork(),
         scaling_config=ScalingConfig(num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=resources),
         run_config=RunConfig(
-            name=CHECKPOINTS,  # Ray goes on from what it finds there: see `training.resume`
-            storage_path=str(job.output),
+            name=checkpoints.name,  # Ray goes on from what it finds there: see `training.resume`
+            storage_path=str(checkpoints.parent),
             # Ray Train would wait for ever, without a word, for workers that fit no more once a node is gone.
             # And it would count failures by the run, not by the checkpoint: `fit` counts them.
             failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),

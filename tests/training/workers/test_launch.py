@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.runtime.capacity import Capacity, Node
 from engine.runtime.place import Place
 from training.config import ModelConfig
-from training.resume import CHECKPOINTS
+from training.resume import checkpoints_of
 from training.workers.launch import WorkerGroup, choose_workers, fit
 
 
@@ -91,7 +91,7 @@ class Starts:
     """Trainers that fail one after the other, each with the checkpoint that it left, until one trains to the end."""
 
     def __init__(self, output: Path, failures: Sequence[tuple[int, Exception]]) -> None:
-        self._folder, self._failures = output / CHECKPOINTS, list(failures)
+        self._folder, self._failures = checkpoints_of(output), list(failures)
         self.count = 0
 
     def __call__(self) -> Any:
