@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from engine.storage.store import is_done
+from engine.storage.store import is_done, work_folder
 
 PER_PASSAGE = 10
 """Samples of each passage."""
@@ -83,7 +83,7 @@ class Job:
         if is_done(self.run / "model"):
             return Phase.other
         if is_done(self.run / "examples"):
-            listed = self.run / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+            listed = work_folder((self.run / "model").resolve()) / "checkpoint_manager_snapshot.json"
             return Phase.training if listed.is_file() and "checkpoint_" in listed.read_text() else Phase.other
         if is_done(self.run / "samples"):
             return Phase.curation

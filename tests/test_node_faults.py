@@ -92,7 +92,7 @@ def test_a_run_tells_its_phase_by_what_lies_in_its_folder(tmp_path: Path) -> Non
         "samples/attempt-0001/part-e1-00001.parquet",
         "samples/_DONE",
         "examples/_DONE",
-        "model/checkpoints/checkpoint_manager_snapshot.json",
+        ".model.work/checkpoint_manager_snapshot.json",
         "model/_DONE",
     ):
         phases.append(job.phase())

@@ -1,13 +1,16 @@
 """What a training that was cut off left behind, and whether another start may go on from it.
 
-In: the folder of the model, and the plan of its batches. Out: the folder empty, or with checkpoints of the same
-training, which Ray Train finds by their place. A driver that is killed leaves them; what makes them usable is written
-down beside them when training starts:
+In: the folder of the model, and the plan of its batches. Out: the folder empty, and beside it checkpoints of the same
+training or none; Ray Train finds them by their place. A driver that is killed leaves them; what makes them usable is
+written down beside them when training starts:
 
-    checkpoints/training.json                       the plan's digest, and the libraries that wrote the checkpoints
-    checkpoints/checkpoint_manager_snapshot.json    Ray Train's list of the checkpoints that are whole
-    checkpoints/checkpoint_.../                     weights, optimizer, schedule, the curves so far
-    checkpoints/model-.../                          the model that a start of the workers finished
+    .MODEL.work/training.json                       the plan's digest, and the libraries that wrote the checkpoints
+    .MODEL.work/checkpoint_manager_snapshot.json    Ray Train's list of the checkpoints that are whole
+    .MODEL.work/checkpoint_.../                     weights, optimizer, schedule, the curves so far
+    .MODEL.work/model-.../                          the model that a start of the workers finished
+
+None of it lies in the folder of the model: a worker whose node was cut off may send a checkpoint when the model is
+finished, and makes the folders for it. `synthmill clean` removes what comes so late.
 
 The config and the inputs are the same, since the folder is that of their fingerprint. The plan may differ: batches that
 another number of workers cannot share are smaller. Then training starts anew.
@@ -26,12 +29,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.storage.files import write_json
+from engine.storage.store import work_folder
 
 if TYPE_CHECKING:
     from training.batches.plan import Rows
 
-CHECKPOINTS = "checkpoints"
-"""The folder of the checkpoints in that of the model; Ray Train's name of the training."""
 _TRAINING_FILE, _SNAPSHOT_FILE = "training.json", "checkpoint_manager_snapshot.json"
 _DRAFT = "model-"
 _LIBRARIES = ("ray", "torch", "transformers", "sentence-transformers")
@@ -39,7 +41,7 @@ _LIBRARIES = ("ray", "torch", "transformers", "sentence-transformers")
 
 
 def keep_checkpoints(output: Path, plan: Rows) -> int:
-    """Removes from a model's folder everything but checkpoints of the training that is about to start.
+    """Empties a model's folder, and removes all checkpoints but those of the training that is about to start.
 
     Args:
         output: the folder, which an earlier start may have left in any state.
@@ -48,20 +50,26 @@ def keep_checkpoints(output: Path, plan: Rows) -> int:
     Returns:
         The number of steps that the last checkpoint holds; 0 where training starts at its beginning.
     """
-    folder, training = output / CHECKPOINTS, _describe(plan)
+    folder, training = checkpoints_of(output), _describe(plan)
     is_same = _read(folder / _TRAINING_FILE) == training
     steps = _last_step(folder) if is_same else 0
     for entry in output.iterdir():
-        if entry != folder or not steps:
-            shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    if folder.exists() and not steps:
+        shutil.rmtree(folder)
     folder.mkdir(exist_ok=True)
     write_json(folder / _TRAINING_FILE, training)
     return steps
 
 
+def checkpoints_of(output: Path) -> Path:
+    """Returns the folder of the checkpoints of a model, beside its own; its name is Ray Train's of the training."""
+    return work_folder(output)
+
+
 def steps_kept(output: Path) -> int:
     """Returns the steps of the last checkpoint in the folder of a model that is trained; 0 where there is none."""
-    return _last_step(output / CHECKPOINTS)
+    return _last_step(checkpoints_of(output))
 
 
 def new_draft(output: Path) -> Path:
@@ -73,7 +81,7 @@ def new_draft(output: Path) -> Path:
     Args:
         output: the folder of the model.
     """
-    draft = output / CHECKPOINTS / f"{_DRAFT}{uuid.uuid4().hex}"
+    draft = checkpoints_of(output) / f"{_DRAFT}{uuid.uuid4().hex}"
     draft.mkdir()  # not by tempfile: the driver, which may be another user, could not read it
     return draft
 
@@ -86,8 +94,8 @@ def take_draft(draft: Path, output: Path) -> None:
 
 
 def remove_checkpoints(output: Path) -> None:
-    """Removes what is needed no more once the workers have ended."""
-    shutil.rmtree(output / CHECKPOINTS, ignore_errors=True)
+    """Removes what is needed no more once the workers have ended; what one that was cut off is writing may stay."""
+    shutil.rmtree(checkpoints_of(output), ignore_errors=True)
 
 
 def _describe(plan: Rows) -> dict[str, Any]:

@@ -50,7 +50,8 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         config: how the base is tuned.
         inputs: the folders "documents" (read for hard negatives, validation and a teacher only), "examples", and
             "teacher" where there is one; in a later iteration "model", that of the one before.
-        output: a folder that becomes that of the model; checkpoints that an earlier start left there are gone on from.
+        output: a folder that becomes that of the model; training goes on from checkpoints that an earlier start left
+            beside it.
         place: the machine, whose Ray is started.
 
     Raises:

@@ -169,8 +169,10 @@ def make_plan(runs: Path, store: Store, options: Options, in_use: Iterable[str])
     unneeded = [folder for folder in outputs.values() if folder.name not in needed and not folder.is_symlink()]
     busy = [folder for folder in unneeded if folder.name in running or is_being_written(folder)]
     removed = [folder for folder in unneeded if folder not in busy]
+    useless = {*store.left_working(), *(work for work, folder in store.work_folders().items() if folder in removed)}
+    works = [work for work, folder in store.work_folders().items() if work in useless and not is_being_written(folder)]
     ignored = find_ignored(folder for folder in outputs.values() if folder not in removed and not folder.is_symlink())
-    return Plan([*removed, *store.left_aside()], busy, forgotten, ignored)
+    return Plan([*removed, *works, *store.left_aside()], busy, forgotten, ignored)
 
 
 def _named(names: Iterable[str], missing: dict[Path, Path]) -> list[Path]:

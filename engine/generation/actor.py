@@ -60,6 +60,8 @@ class Report:
     """How often its loop went round: a loop that moves on has more of them each time."""
     has_stepped: bool
     """Whether its generator has finished a step since it was loaded; in the first one kernels may be compiled."""
+    num_sent: int = 0
+    """The parts that are on their way to where they are shared."""
 
 
 class EngineActor:
@@ -112,7 +114,7 @@ class EngineActor:
 
     def report(self) -> Report:
         """Tells how the engine is; it answers also while a step takes long."""
-        return Report(self._loop.totals(), self._loop.passes, self._loop.has_stepped)
+        return Report(self._loop.totals(), self._loop.passes, self._loop.has_stepped, self._loop.num_sent)
 
     def metrics(self) -> str:
         """Returns what libraries in the engine's process count, as text for Prometheus; vLLM's names begin `vllm:`."""

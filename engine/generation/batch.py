@@ -22,6 +22,8 @@ from engine.generation.totals import EngineTotals
 from engine.task.sampling import sampling_of_turn
 from engine.task.templates import RENDER_ERRORS
 
+_HELD_UP_SECONDS = 0.05
+
 if TYPE_CHECKING:
     from engine.artifacts.prompts import PlannedRow
     from engine.generation.config import GeneratorConfig
@@ -61,6 +63,11 @@ class JobBatch:
         return self._output.totals
 
     @property
+    def num_sent(self) -> int:
+        """Returns the number of parts that are on their way to where they are shared; read from any thread."""
+        return self._output.num_sent
+
+    @property
     def is_idle(self) -> bool:
         """Tells whether nothing waits and nothing is in flight."""
         return not self._generator.num_unfinished() and not len(self._admission)
@@ -97,7 +104,9 @@ class JobBatch:
         return [Inquiry(conversations, turn, has_prefix)]
 
     def send(self) -> None:
-        """Asks the generator all that it has room for."""
+        """Asks the generator all that it has room for, unless what is written already has to be sent first."""
+        if self._output.is_held_up:
+            return
         for inquiry in self._admission.take():
             if remaining := self._without_failed(inquiry):
                 self._ask(replace(inquiry, conversations=remaining))
@@ -131,7 +140,13 @@ class JobBatch:
         self._output.count_request(now)
 
     def receive(self) -> bool:
-        """Advances the generator by a step, and reads what it has finished; returns whether it had work."""
+        """Advances the generator by a step, and reads what it has finished; returns whether it did.
+
+        It does not where it has no work, or where what is written already has to be sent first.
+        """
+        if self._output.is_held_up:
+            time.sleep(_HELD_UP_SECONDS)  # and no longer: a loop that stands still passes for one that hangs
+            return False
         if not self._generator.num_unfinished():
             return False
         finished = self._generator.step()

@@ -93,6 +93,9 @@ class Engine:
     _finished: collections.deque[tuple[int, int]] = field(default_factory=collections.deque)
     """Of the settled units that a report covers, the first before the others: how many samples the engine had finished
     by then, and how many units: once it has committed as many samples, they are committed."""
+    _reported: collections.deque[EngineTotals] = field(default_factory=collections.deque)
+    """What it reported of samples of which not all are known to be committed, the first before the others; and before
+    these the last report of which all are."""
     _passes: int = -1
     _has_stepped: bool = False
     _seconds_still: float = 0.0
@@ -142,6 +145,7 @@ class Engine:
     def begin(self) -> None:
         """Notes that it has taken the job in. What it was asked before was about an earlier one."""
         self.state, self.totals, self.question, self.rows_given = EngineState.working, None, None, 0
+        self._reported.clear()
 
     def give(self, unit: Unit) -> None:
         """Gives it a unit."""
@@ -207,6 +211,9 @@ class Engine:
         if (more := num_settled - sum(number for _, number in self._finished)) > 0:
             self._finished.append((totals.finished, more))
         # Rows are committed in the order in which they were finished.
+        self._reported.append(totals)
+        while len(self._reported) > 1 and self._reported[1].finished <= totals.committed:
+            self._reported.popleft()
         while self._finished and self._finished[0][0] <= totals.committed:
             del self.settled[: self._finished.popleft()[1]]
 
@@ -222,9 +229,20 @@ class Engine:
             raise EngineEndedError(f"it finished no step in {allowed:g} s (samples.max_step_seconds)")
 
     def count_only(self, num_committed: int) -> EngineTotals:
-        """Returns the totals of a dead engine: of its samples only those count that it had committed."""
+        """Returns the totals of a dead engine: of its samples only those count that it had committed.
+
+        How many of these failed is known as of the last report of which all are committed.
+        """
         last = self.totals or EngineTotals(cpus=self.processors.cpus, gpus=self.processors.gpus)
-        return replace(last, generated=num_committed, committed=num_committed, failed=0, turned_down=0)
+        committed = [report for report in self._reported if report.finished <= num_committed]
+        known = committed[-1] if committed else EngineTotals()
+        return replace(
+            last,
+            generated=num_committed - known.failed,
+            committed=num_committed,
+            failed=known.failed,
+            turned_down=known.turned_down,
+        )
 
     def uncommitted(self, committed: npt.NDArray[np.int64]) -> Iterator[Unit]:
         """Gives back the rows that the engine was given and that are not among the committed ids."""

@@ -9,6 +9,7 @@ is started once more with smaller limits (engine/generation/limits.py). Which en
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
@@ -45,6 +46,8 @@ _GATHER_SECONDS = 0.02
 _LONGEST_GAP_SECONDS = 5.0
 """A driver that did not listen for longer, such as one whose machine slept, says nothing of its engines."""
 _STOP_SECONDS = 60.0
+_UPLOAD_SECONDS = 600.0
+"""How long an engine that stops may take for a part: more than a request with all its repetitions, and the pauses."""
 _PAUSE_SECONDS = 0.5
 """An engine is started so much later for each one before it that ended without having committed anything ..."""
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -237,13 +240,33 @@ class EngineGroup:
         """Returns the totals of each engine that took part in the job so far, those that have ended first."""
         return [*self.gone, *(engine.totals for engine in self.engines if engine.totals is not None)]
 
+    def _wait_stopped(self, stopping: Mapping[Any, Engine]) -> set[Any]:
+        """Waits until engines have stopped; for as long as parts go on arriving where they are shared.
+
+        Returns:
+            Of the calls that stop engines those that are answered.
+        """
+        before, moved = dict[int, tuple[int, int]](), time.monotonic()
+        while True:
+            stopped = wait_for(stopping, _STOP_SECONDS, every=True)
+            sending = _sending([engine for call, engine in stopping.items() if call not in stopped])
+            if not sending:
+                return stopped
+            if not before:
+                parts = sum(number for _, number in sending.values())
+                self._place.console.step("samples", f"waiting for {parts} parts that are still being sent")
+            if sending != before:
+                before, moved = sending, time.monotonic()
+            elif time.monotonic() - moved > _UPLOAD_SECONDS:
+                return stopped
+
     def stop(self) -> None:
         """Ends every engine, and starts no more. Those that are loaded commit their open parts first."""
         import ray
 
         self.is_stopped = True
         stopping = {engine.actor.stop.remote(): engine for engine in self.loaded()}
-        stopped = wait_for(stopping, _STOP_SECONDS, every=True)
+        stopped = self._wait_stopped(stopping)
         for call, engine in stopping.items():
             with engine.watched():
                 if call not in stopped:
@@ -257,6 +280,22 @@ class EngineGroup:
             ray.kill(engine.actor)
         end_actors([engine.actor for engine in self.engines if engine.has_begun])  # who comes next needs what they hold
         self.engines, self.gone = [], self.totals()  # in this order: no thread may count an engine twice
+
+
+def _sending(late: Sequence[Engine]) -> dict[int, tuple[int, int]]:
+    """Asks engines that are stopping how many samples they have committed, and how many parts they are still sending.
+
+    Returns:
+        Both numbers, by the engine's own, of those that are sending.
+    """
+    calls = {engine.actor.report.remote(): engine for engine in late}
+    reports = dict[int, tuple[int, int]]()
+    for call in wait_for(calls, _LONGEST_GAP_SECONDS, every=True):
+        with calls[call].watched():
+            report = answer_of(call)
+            if report.num_sent:
+                reports[calls[call].index] = report.totals.committed, report.num_sent
+    return reports
 
 
 def _no_start(engine: Engine, config: GeneratorConfig, reason: str) -> UserError:

@@ -66,6 +66,11 @@ class EngineLoop:
         """Returns what was done of the current job so far."""
         return self._batch.totals if self._batch else EngineTotals()
 
+    @property
+    def num_sent(self) -> int:
+        """Returns the number of parts that are on their way to where they are shared."""
+        return self._batch.num_sent if self._batch else 0
+
     def stop(self) -> None:
         """Asks the loop to commit and return; what is in flight is dropped."""
         self._stopping.set()

@@ -5,16 +5,20 @@ own tools look for it (HF_TOKEN, or the file that `hf auth login` writes), goes 
 whatever a message quotes. HF_ENDPOINT names another hub than huggingface.co.
 
 A file is uploaded where its hash is another one than the hub has for its path, and all of them become one commit, which
-also removes what an earlier search has below `system/` and the new one has not. A search whose model is another one
-stays where none is uploaded: it is whole by itself. Of an upload that was cut off the hub keeps the large files, and
-takes them without their content the next time.
+also removes what an earlier search has below `system/` and the new one has not, and weights of an earlier model, which
+would be loaded together with the new ones. A search whose model is another one stays where none is uploaded: it is
+whole by itself. Of an upload that was cut off the hub keeps the large files, and takes them without their content the
+next time.
+
+Whose weights may be removed is settled before anything costly: those of a repository whose card is one that a training
+wrote, and of any other the one file that every model has, which is replaced in any case.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -31,8 +35,12 @@ _OF_SYSTEM = f"{SYSTEM}/"
 """The begin of the paths of a search."""
 _OWN_SYSTEM = f"{SYSTEM}/system.json"
 """The file by which a folder of that name is known as a search that was handed over."""
-_OWN_WEIGHTS = "model"
-"""The begin of the names of all weights that a training writes."""
+_OWN_TAG = "synthmill"
+"""What the hub lists among the tags of a repository whose card a training wrote (training/card.py)."""
+_REPLACED = f"model{WEIGHTS}"
+"""The weights that nearly every model has, whoever wrote it."""
+_INDEX = f"{WEIGHTS}.index.json"
+"""The end of the name of the file that lists the pieces of large weights."""
 _LONGEST = 300
 """The characters of a hub's answer that are quoted."""
 _LOG_IN = "set HF_TOKEN to a token that may write, or run: hf auth login"
@@ -49,7 +57,7 @@ class Uploaded:
     unchanged: int
     """Files that it had."""
     removed: int
-    """Files of an earlier search, which the new one has not."""
+    """Files of an earlier search or model, which the new one has not."""
     is_private: bool
 
 
@@ -66,8 +74,8 @@ def reach(target: Target) -> Target:
 
     Raises:
         UserError: there is no token, the hub does not know it or cannot be reached, the token may only read, it may not
-            write for the owner, or the repository is there and everybody sees it, or it has weights that no training
-            writes.
+            write for the owner, or the repository is there and everybody sees it, or it has weights of a model that no
+            training of ours wrote.
     """
     with _telling(target):
         api = _api(target)
@@ -83,7 +91,7 @@ def reach(target: Target) -> Target:
         reached = replace(target, repo=f"{owner or user['name']}/{name}")
         known = _known(api, reached.repo)
         _check_seen(reached, known)
-        _check_weights(reached, [path for path in _paths(known) if not _name(path).startswith(_OWN_WEIGHTS)])
+        _check_weights(reached, known, ())
         return reached
 
 
@@ -92,12 +100,12 @@ def upload(target: Target, files: Sequence[File]) -> Uploaded:
 
     Args:
         target: what `reach` returned.
-        files: everything that the repository is to have. What else it has stays, but for an earlier search where there
-            is a new one.
+        files: everything that the repository is to have. What else it has stays, but for the weights of an earlier
+            model, and for an earlier search where there is a new one.
 
     Raises:
-        UserError: everybody sees the repository by now, it has weights that are not among the files, or the hub refuses
-            something or cannot be reached.
+        UserError: everybody sees the repository by now, somebody has put weights of another model there since `reach`,
+            or the hub refuses something or cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
@@ -105,13 +113,14 @@ def upload(target: Target, files: Sequence[File]) -> Uploaded:
         api = _api(target)
         known = _known(api, target.repo)
         _check_seen(target, known)  # hours have passed
-        others = sorted(set(_paths(known)) - {file.path for file in files})
-        _check_weights(target, others)
+        paths = {file.path for file in files}
+        others = sorted(set(_paths(known)) - paths)
+        _check_weights(target, known, paths)
         if known is None:
             api.create_repo(target.repo, private=target.is_private)
         there = {sibling.rfilename: sibling for sibling in (known.siblings if known else None) or []}
         has_search = any(file.path == _OWN_SYSTEM for file in files) and _OWN_SYSTEM in there
-        stale = [path for path in others if path.startswith(_OF_SYSTEM)] if has_search else []
+        stale = [path for path in others if _is_weights(path) or (has_search and path.startswith(_OF_SYSTEM))]
         new = [file for file in files if _is_new(file, there.get(file.path))]
         if new or stale:
             changes: list[CommitOperationAdd | CommitOperationDelete] = [CommitOperationDelete(path) for path in stale]
@@ -156,8 +165,9 @@ def _paths(known: ModelInfo | None) -> list[str]:
     return [sibling.rfilename for sibling in (known.siblings if known else None) or []]
 
 
-def _name(path: str) -> str:
-    return path.rpartition("/")[2]
+def _is_weights(path: str) -> bool:
+    """Tells whether a file is weights of the model, or lists them; a search has its models in folders of its own."""
+    return path.endswith((WEIGHTS, _INDEX)) and not path.startswith(_OF_SYSTEM)
 
 
 def _check_seen(target: Target, known: ModelInfo | None) -> None:
@@ -167,16 +177,19 @@ def _check_seen(target: Target, known: ModelInfo | None) -> None:
         raise UserError("is there, and everybody sees it", where=target.where, remedy=remedy)
 
 
-def _check_weights(target: Target, others: Sequence[str]) -> None:
+def _check_weights(target: Target, known: ModelInfo | None, replaced: Collection[str]) -> None:
     """Refuses a repository of another model, whose weights would be loaded together with these.
 
     Args:
         target: where to.
-        others: what the repository has and the model has not; a search has its models in folders of their own.
+        known: what the hub has of it.
+        replaced: the paths of what is uploaded, where that is known.
     """
-    of_model = (path for path in others if path.endswith(WEIGHTS) and not path.startswith(_OF_SYSTEM))
-    if weights := next(of_model, ""):
-        what = f"holds weights that the model has not: {weights}"
+    if known is None or _OWN_TAG in (known.tags or []):
+        return
+    others = (path for path in _paths(known) if _is_weights(path) and path != _REPLACED and path not in replaced)
+    if weights := next(others, ""):
+        what = f"holds weights of a model that was not trained here: {weights}"
         raise UserError(what, where=target.where, remedy="name another repository, or remove them there")
 
 

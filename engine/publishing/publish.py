@@ -40,7 +40,7 @@ def publish(target: Target, folders: Mapping[str, Path], console: Console) -> No
         done = upload(target, files)
     seen_by = "private" if done.is_private else "public"
     sent = f"{done.files} files of {done.num_bytes / 1e6:,.1f} MB uploaded" if done.files else "nothing to upload"
-    removed = f", {done.removed} of an earlier search removed" if done.removed else ""
+    removed = f", {done.removed} of an earlier upload removed" if done.removed else ""
     console.step("publish", f"{done.url}: {sent}, {done.unchanged} there already{removed}; {seen_by}")
 
 

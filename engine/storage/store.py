@@ -2,6 +2,7 @@
 
     STORE/samples/3f2a.../             what the samples step made, `record.json`, and `_DONE`, written last
     STORE/samples/.3f2a....lock        held by the process that writes that folder
+    STORE/model/.3f2a....work/         what the model step keeps until it has finished (`work_folder`)
     STORE/samples/.removed/3f2a.../    set aside by `clean`, which deletes it next
 
 In: a noun and a fingerprint. Out: a folder, whether it is done, what it was made from, and locks. Two runs whose step
@@ -45,6 +46,7 @@ DONE = "_DONE"
 """The empty file that makes a folder count, written last."""
 RECORD = "record.json"
 """The file that says what made a finished folder."""
+_WORK = ".work"
 _REMOVED = ".removed"
 """Beside the folders of a noun, and on their disk: what lies in it is no output any more."""
 
@@ -111,6 +113,16 @@ class Store:
             if folder.is_dir() and not folder.name.startswith(".")
         ]
 
+    def work_folders(self) -> dict[Path, Path]:
+        """Returns the work folders that are there (`work_folder`), each with the folder whose step it served."""
+        folders = [work for noun in EVERY_NOUN for work in sorted((self.root / noun).glob(f".*{_WORK}"))]
+        return {work: _served_by(work) for work in folders if work.is_dir()}
+
+    def left_working(self) -> list[Path]:
+        """Returns work folders of steps that have finished, or whose folder is gone: nobody goes on from there."""
+        served = self.work_folders().items()
+        return [work for work, folder in served if is_done(folder) or not folder.exists()]
+
     def with_inputs(self, fingerprints: Iterable[str]) -> set[str]:
         """Adds to fingerprints those of everything that the folders of that name were made from, back to the documents.
 
@@ -132,13 +144,16 @@ class Store:
     def set_aside(self, folder: Path) -> Path:
         """Takes a folder out of the store in one step, so that a kill leaves no output half deleted.
 
+        Args:
+            folder: that of a step, or its work folder.
+
         Returns:
             Where it lies now, to be deleted; `left_aside` finds it again.
 
         Raises:
             BlockingIOError: a process is writing the folder.
         """
-        with holding(folder):
+        with holding(_served_by(folder)):
             aside = folder.parent / _REMOVED / folder.name
             aside.parent.mkdir(exist_ok=True)
             if aside.exists():
@@ -150,6 +165,20 @@ class Store:
     def left_aside(self) -> list[Path]:
         """Returns what was set aside and never deleted, because `clean` was killed."""
         return [folder for noun in EVERY_NOUN for folder in sorted((self.root / noun / _REMOVED).glob("*"))]
+
+
+def work_folder(folder: Path) -> Path:
+    """Returns where a step keeps what it needs until it has finished, beside its folder, which it never is a part of.
+
+    A process that outlives its step, such as one on a node that was cut off, can write there as late as it likes.
+    """
+    return folder.parent / f".{folder.name}{_WORK}"
+
+
+def _served_by(folder: Path) -> Path:
+    """Returns the folder that a work folder serves; any other folder as it is."""
+    is_work = folder.name.startswith(".") and folder.name.endswith(_WORK)
+    return folder.with_name(folder.name.removesuffix(_WORK)[1:]) if is_work else folder
 
 
 def _lock_file(folder: Path) -> Path:

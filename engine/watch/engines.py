@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.generation.pools import EnginePools
-from engine.generation.totals import EngineTotals
+from engine.generation.totals import EngineTotals, add_up
 from engine.watch.status import EngineLife
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ def engines_of(engines: Engines) -> list[Engine]:
 def pools_of(engines: Engines) -> list[EnginePool]:
     """Returns the pools that are there now; none where the place has no real ones."""
     return engines.loaded_pools() if isinstance(engines, EnginePools) else []
+
+
+def totals_of(engines: Engines) -> EngineTotals:
+    """Adds up what the engines did of their jobs so far, those that have ended included."""
+    return add_up(totals for pool in pools_of(engines) for totals in pool.totals())
 
 
 def engine_lives(engines: Engines) -> tuple[list[EngineLife], int]:

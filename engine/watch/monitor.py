@@ -20,7 +20,7 @@ from engine.runtime.secrets import redacted
 from engine.runtime.step import Step
 from engine.storage.store import Store, is_done
 from engine.text.durations import format_seconds
-from engine.watch.engines import engine_lives, engines_of
+from engine.watch.engines import engine_lives, engines_of, totals_of
 from engine.watch.status import RunState, Status, status_file, this_driver, write_status
 from engine.watch.stillness import Still, Stillness
 from engine.watch.times import TimeAccount
@@ -151,12 +151,13 @@ class Monitor:
         self._tracked = generation.done, now
         if before < generation.done and before:
             working = [engine for engine in status.engines if engine.state == "working"]
+            totals = totals_of(self._place.engines)
             point = {
                 "finished": float(generation.done),
                 "samples_per_second": (generation.done - before) / (now - since),
                 "engines": float(len(working)),
-                "failed": float(sum(engine.failed for engine in status.engines)),
-                "output_tokens": float(sum(engine.output_tokens for engine in status.engines)),
+                "failed": float(totals.failed),
+                "output_tokens": float(totals.output_tokens),
             }
             self._place.tracker.log(GENERATION, point, generation.done)
 

@@ -17,7 +17,7 @@ from engine.command_line.main import USAGE
 from engine.errors import UserError
 from engine.storage.parts import committed_ids, committed_parts
 from engine.storage.run_folders import begin_run, link, link_latest, remember_run
-from engine.storage.store import StepRecord, Store, finish
+from engine.storage.store import StepRecord, Store, finish, work_folder
 from tests.support.committed import begin, commit, write
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE_SECONDS
@@ -377,6 +377,20 @@ def test_parts_of_a_folder_that_is_being_written_stay(project: Path, late_parts:
         clean(Options(yes=True))
     assert all(part.exists() for part in late_parts["half"])
     assert not any(part.exists() for part in late_parts["s2"])
+
+
+def test_work_folders_go_with_their_steps_or_once_these_have_finished(project: Path) -> None:
+    store = Store(project / "runs" / "store")
+    finished, half = store.folder("examples", "e2"), store.folder("samples", "half")
+    removed = make_output(store, "model/orphan-m", done=False)
+    for folder in (finished, half, removed):
+        work_folder(folder).mkdir()
+    with store.producing(finished, keep=True):
+        assert clean(Options(yes=True)) == 0
+        assert set(store.work_folders().values()) == {finished, half}, "a process holds a step, a run goes on with one"
+    assert clean(Options(yes=True)) == 0
+    assert list(store.work_folders()) == [work_folder(half)]
+    assert (left(), store.left_aside()) == (NEEDED, [])
 
 
 def test_options_are_read_in_any_order() -> None:

@@ -138,6 +138,17 @@ def test_of_a_dead_engine_only_what_it_committed_counts(engine: Engine) -> None:
     assert counted.requests == 33, "what it was asked was asked"
 
 
+def test_failures_that_a_dead_engine_had_committed_stay_failures(engine: Engine) -> None:
+    for generated, failed, committed in ((8, 2, 0), (15, 5, 10), (18, 12, 20), (20, 20, 20)):
+        engine.count(EngineTotals(generated=generated, failed=failed, turned_down=failed - 1, committed=committed), 0)
+    counted = engine.count_only(20)
+    assert (counted.generated, counted.failed, counted.turned_down, counted.committed) == (15, 5, 4, 20)
+    counted = engine.count_only(30)
+    assert (counted.generated, counted.failed, counted.committed) == (18, 12, 30), "the driver lists what came later"
+    engine.begin()
+    assert engine.count_only(5).failed == 0, "that was of another job"
+
+
 def test_the_uncommitted_rows_of_a_dead_engine_come_back(engine: Engine) -> None:
     engine.units = {"reference": Unit(0, rows(4))}
     engine.settled = [Unit(1, rows(4, 1, 10)), Unit(2, rows(2, 2, 20))]

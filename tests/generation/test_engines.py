@@ -11,13 +11,16 @@ import pytest
 
 from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
+from engine.generation import engines
 from engine.generation.config import GeneratorConfig
+from engine.generation.endings import answer_of
 from engine.generation.engine import Engine
 from engine.generation.engines import EngineGroup
 from engine.generation.fake_generator import MEMORY_BYTES
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.generation.seeds import seed_from
+from engine.generation.sending import MOST_SENT
 from engine.runtime.place import Place
 from tests.support.engines import kill
 from tests.support.jobs import FAKE, job_at, units, written
@@ -35,10 +38,10 @@ def test_an_engine_that_cannot_start_says_why(tmp_path: Path, place: Place, pool
 @pytest.fixture
 def group(place: Place) -> Iterator[EngineGroup]:
     """A group of one engine, which is loaded."""
-    engines = EngineGroup(replace(FAKE, max_step_seconds=60.0), place, "")
-    listen_until(engines, lambda: len(engines.loaded()) == 1)
-    yield engines
-    engines.stop()
+    loaded = EngineGroup(replace(FAKE, max_step_seconds=60.0), place, "")
+    listen_until(loaded, lambda: len(loaded.loaded()) == 1)
+    yield loaded
+    loaded.stop()
 
 
 def listen_until(group: EngineGroup, there: Callable[[], bool]) -> list[Engine]:
@@ -109,3 +112,47 @@ def test_an_engine_that_finds_no_memory_twice_names_the_settings(
     assert "also with smaller limits" in caught.value.what
     assert "lower samples.kv_cache_bytes" in caught.value.remedy
     assert f"kv_cache_bytes {kv_cache_bytes} -> {kv_cache_bytes // 2}" in written(place)
+
+
+def test_an_engine_that_stops_is_waited_for_as_long_as_its_parts_arrive(
+    group: EngineGroup, tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_STOP_SECONDS", 0.1)
+    (tmp_path / "sent").mkdir()
+
+    def send_slowly(part: Path) -> None:
+        time.sleep(0.7)
+        (tmp_path / "sent" / part.name).touch()
+
+    job = replace(job_at(tmp_path)[0], upload=send_slowly)
+    group.open(job)
+    listen_until(group, lambda: len(group.working()) == 1)
+    [engine] = group.working()
+    [unit] = units(60, 60)
+    engine.give(unit)
+    wait_until(lambda: answer_of(engine.actor.report.remote()).num_sent == MOST_SENT, "parts are on their way")
+    group.stop()
+    sent = sorted(file.name for file in (tmp_path / "sent").iterdir())
+    assert sent == sorted(file.name for file in job.attempt_folder.iterdir())
+    assert len(sent) >= MOST_SENT
+    assert "that are still being sent" in written(place)
+    assert "did not stop in good order" not in written(place)
+
+
+def test_an_engine_that_sends_nothing_more_is_not_waited_for(
+    group: EngineGroup, tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "_STOP_SECONDS", 0.1)
+    monkeypatch.setattr(engines, "_UPLOAD_SECONDS", 0.5)
+
+    def hang(_: Path) -> None:
+        time.sleep(3600)
+
+    group.open(replace(job_at(tmp_path)[0], upload=hang))
+    listen_until(group, lambda: len(group.working()) == 1)
+    [engine] = group.working()
+    [unit] = units(30, 30)
+    engine.give(unit)
+    wait_until(lambda: answer_of(engine.actor.report.remote()).num_sent > 0, "a part is on its way")
+    group.stop()
+    assert "engine 0 did not stop in good order" in written(place)

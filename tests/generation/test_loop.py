@@ -15,6 +15,7 @@ from engine.artifacts.samples import SamplesFolder
 from engine.generation.fake_generator import SAMPLES_PER_SECOND, FakeGenerator
 from engine.generation.generator import Finished, prompt_hash
 from engine.generation.loop import EngineLoop, Rest
+from engine.generation.sending import MOST_SENT
 from engine.generation.totals import EngineTotals
 from engine.storage.manifest import FencedError
 from engine.storage.parts import committed_parts
@@ -170,3 +171,21 @@ def test_a_generator_that_has_work_is_not_put_to_sleep(start: Start) -> None:
     running.loop.hand_in(Rest.sleep)
     running.thread.join(PATIENCE_SECONDS)
     assert "before all that it was given was written" in str(running.errors)
+
+
+def test_a_loop_whose_parts_are_not_taken_goes_round_and_writes_no_more(start: Start) -> None:
+    is_back = threading.Event()
+
+    def send(_: Path) -> None:
+        assert is_back.wait(PATIENCE_SECONDS)
+
+    running = start(config=replace(CONFIG, part_rows=2))
+    finished(running.loop.hand_in(replace(running.job, upload=send)))
+    ticket = running.loop.hand_in([row(i) for i in range(80)])
+    wait_until(lambda: running.loop.num_sent == MOST_SENT, "parts on their way")
+    passes = running.loop.passes
+    wait_until(lambda: running.loop.passes > passes + 5, "a loop that goes round, and does not pass for one that hangs")
+    assert running.loop.totals().finished < 80
+    is_back.set()
+    finished(ticket)
+    assert running.end().committed == 80

@@ -10,10 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
+from engine.generation import sending
 from engine.generation.conversation import Conversation
 from engine.generation.generator import Written
 from engine.generation.jobs import GenerationJob, Ticket
 from engine.generation.output import JobOutput
+from engine.generation.sending import MOST_SENT
 from engine.generation.totals import EngineTotals
 from engine.storage.manifest import FencedError
 from tests.support.committed import begin
@@ -105,15 +107,42 @@ def test_a_part_that_is_sent_slowly_holds_nothing_up_and_counts_when_it_is_there
     )
 
 
-def test_a_part_that_cannot_be_sent_ends_the_job(tmp_path: Path) -> None:
-    def refuse(part: Path) -> None:
-        raise UserError("is away", where=str(part), remedy="wait")
+def test_an_engine_that_writes_faster_than_parts_are_sent_waits(tmp_path: Path) -> None:
+    is_back = threading.Event()
 
-    output = JobOutput(
-        GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], upload=refuse), TASK, SMALL, 5
-    )
-    output.add(over(0))
-    output.commit({})
+    def send(_: Path) -> None:
+        assert is_back.wait(PATIENCE_SECONDS)
+
+    output = JobOutput(GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], upload=send), TASK, SMALL, 5)
+    for number in range(MOST_SENT):
+        output.add(over(number))
+        assert output.is_due(idle=True)
+        output.commit({})
+    assert output.num_sent == MOST_SENT
+    output.add(over(7))
+    assert (output.is_due(idle=True), output.is_held_up) == (False, False), "the open part may grow meanwhile"
+    output.add(over(8))
+    output.add(over(9))
+    assert (output.is_due(idle=False), output.is_held_up) == (False, True)
+    is_back.set()
+    output.settle(wait=True)
+    assert (output.is_due(idle=False), output.is_held_up, output.num_sent) == (True, False, 0)
+
+
+def test_a_part_that_cannot_be_sent_ends_the_job_and_loses_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "_PAUSES_SECONDS", ())
+
+    def refuse(part: Path) -> None:
+        if part.name.endswith("0.parquet"):
+            raise UserError("is away", where=str(part), remedy="wait")
+
+    job = GenerationJob(PROMPTS, 1, begin(tmp_path).attempt_folder, ["form"], upload=refuse)
+    output = JobOutput(job, TASK, SMALL, 5)
+    for number in range(2):
+        output.add(over(number))
+        output.commit({})
     with pytest.raises(UserError, match="is away"):
         output.settle(wait=True)
-    assert output.totals.committed == 0
+    assert output.totals.committed == 1

@@ -125,11 +125,37 @@ def test_a_repository_that_was_made_public_meanwhile_gets_nothing(hub: Hub, mode
 def test_the_repository_of_another_model_is_left_alone(hub: Hub, model: Path) -> None:
     others = {"adapter_model.safetensors": b"other weights", "LICENSE": b"theirs"}
     hub.repositories["me/small"] = Repository(private=True, files=dict(others))
-    with pytest.raises(UserError, match=r"weights that the model has not: adapter_model\.safetensors"):
+    with pytest.raises(UserError, match=r"weights of a model that was not trained here: adapter_model\.safetensors"):
         upload(SMALL, model_files(model, "me/small"))
-    with pytest.raises(UserError, match=r"weights that the model has not: adapter_model\.safetensors"):
+    with pytest.raises(UserError, match=r"weights of a model that was not trained here: adapter_model\.safetensors"):
         reach(SMALL)
     assert hub.repositories["me/small"].files == others
     del hub.repositories["me/small"].files["adapter_model.safetensors"]
     upload(SMALL, model_files(model, "me/small"))
     assert hub.repositories["me/small"].files["LICENSE"] == b"theirs"
+
+
+@pytest.mark.parametrize("weights", ["2_Dense/model.safetensors", "model-00001-of-00002.safetensors"])
+def test_weights_that_an_upload_would_meet_after_hours_are_refused_before_them(hub: Hub, weights: str) -> None:
+    hub.repositories["me/small"] = Repository(private=True, files={weights: b"theirs", "README.md": b"# Theirs"})
+    with pytest.raises(UserError, match=f"not trained here: {weights}"):
+        reach(SMALL)
+    hub.repositories["me/small"].files = {"model.safetensors": b"theirs", "README.md": b"# Theirs"}
+    assert reach(SMALL) == SMALL, "that one is replaced"
+
+
+def test_weights_of_an_earlier_model_go_with_the_commit_of_the_next_one(hub: Hub, model: Path) -> None:
+    (model / "README.md").write_text("---\ntags:\n- synthmill\n---\n# A model\n")
+    files = model_files(model, "me/small")
+    earlier = {
+        "2_Dense/model.safetensors": b"weights",
+        "model-00001-of-00002.safetensors": b"weights",
+        "model.safetensors.index.json": b"{}",
+        "notes.txt": b"mine",
+    }
+    upload(SMALL, files)
+    hub.repositories["me/small"].files |= earlier
+    assert reach(SMALL) == SMALL, "a training wrote its card"
+    done = upload(SMALL, files)
+    assert (done.files, done.removed, hub.repositories["me/small"].commits) == (0, 3, 2)
+    assert set(hub.repositories["me/small"].files) == {file.path for file in files} | {"notes.txt"}

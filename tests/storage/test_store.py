@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from engine.storage.store import (
     is_done,
     read_inputs,
     read_record,
+    work_folder,
 )
 from tests.support.paths import ROOT
 from tests.support.waiting import PATIENCE_SECONDS
@@ -163,6 +165,25 @@ def test_a_folder_leaves_the_store_in_one_step_unless_it_is_written(tmp_path: Pa
     (store.reserve("samples", "abc") / "new").write_text("")
     assert store.set_aside(folder) == aside, "what an earlier clean left there goes"
     assert [path.name for path in aside.iterdir()] == ["new"]
+
+
+def test_a_work_folder_lies_beside_its_step_and_is_left_where_nobody_goes_on_from_it(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    folder = store.folder("model", "abc")
+    work = work_folder(folder)
+    with store.producing(folder, keep=True):
+        work.mkdir()
+        assert store.work_folders() == {work: folder}
+        assert store.left_working() == [], "a later start may go on from it"
+        with pytest.raises(BlockingIOError):
+            store.set_aside(work)
+        finish(folder, record())
+    assert (store.outputs(), store.left_working()) == ([folder], [work])
+    aside = store.set_aside(work)
+    assert (store.left_working(), store.left_aside()) == ([], [aside])
+    work.mkdir()
+    shutil.rmtree(folder)
+    assert store.left_working() == [work], "its step is gone"
 
 
 def test_asking_who_writes_makes_nothing(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 TOKEN = "hf_aSecretThatIsNowhere"
 """The one token that the stand-in knows, of the user `me`, who writes for `team` too."""
@@ -88,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
         if repository is None:
             return self._answer(404, {"error": "Repository not found"}, code="RepoNotFound")
         siblings = [_sibling(path, content) for path, content in repository.files.items()]
-        return self._answer(200, {"id": name, "private": repository.private, "siblings": siblings, "sha": "0" * 40})
+        values = {"id": name, "private": repository.private, "siblings": siblings, "sha": "0" * 40}
+        return self._answer(200, {**values, "tags": _tags(repository.files.get("README.md", b""))})
 
     def do_POST(self) -> None:
         self._note()
@@ -192,6 +194,12 @@ _POSTS = {
     r"/api/models/(.+)/commit/main": _Handler.committed,
 }
 """What is posted, by its path."""
+
+
+def _tags(card: bytes) -> list[str]:
+    """The tags in the front matter of a card, as the hub lists them."""
+    front = card.decode().split("---")[1] if card.startswith(b"---") else ""
+    return list((yaml.safe_load(front) or {}).get("tags", []))
 
 
 def _git_blob(content: bytes) -> str:

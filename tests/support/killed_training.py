@@ -19,6 +19,7 @@ from engine.runtime.cluster import ClusterConfig, start_ray
 from tests.support.training import make_config, train
 from training.config import ModelConfig
 from training.losses.settings import Loss
+from training.resume import checkpoints_of
 from training.workers import launch, worker
 
 CHECKPOINT_STEPS = 10
@@ -53,7 +54,7 @@ def without_dropout(base: Path, folder: Path) -> Path:
 
 def snapshot_of(folder: Path) -> Path:
     """Ray Train's list of the checkpoints of a training in `folder`."""
-    return folder / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+    return checkpoints_of(folder / "model") / "checkpoint_manager_snapshot.json"
 
 
 def has_checkpoint(snapshot: Path) -> bool:

@@ -85,6 +85,8 @@ class Fault(Enum):
     none = auto()
     refused = auto()
     """It is answered with an error and never reaches the store."""
+    denied = auto()
+    """It is answered that the credentials do not allow it."""
     unheard = auto()
     """The connection ends before it reaches the store."""
     done_with_error = auto()
@@ -155,6 +157,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.server.next_fault(self.command, self.path)
         if fault is Fault.refused:
             self._answer(503, {}, b"")
+        elif fault is Fault.denied:
+            self._answer(403, {"Content-Type": "application/xml"}, b"<Error><Code>AccessDenied</Code></Error>")
         elif fault is Fault.unheard:
             self.close_connection = True
         else:

@@ -33,6 +33,7 @@ from tests.support.training import (
 from tests.support.waiting import PATIENCE_SECONDS
 from training.config import Family
 from training.losses.settings import Loss
+from training.resume import checkpoints_of
 from training.workers import launch, worker
 
 
@@ -153,7 +154,7 @@ def test_a_classifier_of_two_workers_goes_on_from_its_checkpoint_and_is_calibrat
     config = make_config(
         base, family=Family.classifier, num_workers=2, epochs=4, checkpoint_steps=CHECKPOINT_STEPS, max_failures=1
     )
-    snapshot = tmp_path / "model" / "checkpoints" / "checkpoint_manager_snapshot.json"
+    snapshot = snapshot_of(tmp_path)
     monkeypatch.setattr(launch, "train_on_rank", dies_once(snapshot))
     record, output = train_on(config, tmp_path, write_labelled(tmp_path / "examples", 60))
     assert (record.family, record.loss_kind, record.world_size) == ("classifier", "cross_entropy", 2)
@@ -224,7 +225,7 @@ def test_where_a_driver_was_killed_another_one_goes_on(
     assert record.resumed_at_step == CHECKPOINT_STEPS
     assert (record.steps, record.loss) == (of_a_killed_worker[0].steps, of_a_killed_worker[0].loss)
     check_weights(model, of_a_killed_worker[1], 1e-6)
-    assert not (model / "checkpoints").exists()
+    assert not checkpoints_of(model).exists()
 
 
 @pytest.mark.soak

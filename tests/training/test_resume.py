@@ -6,18 +6,27 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.fs as pa_fs
 import pytest
 
-from training.resume import CHECKPOINTS, keep_checkpoints, new_draft, steps_kept, take_draft
+from engine.storage.store import StepRecord, Store, finish
+from training.resume import checkpoints_of, keep_checkpoints, new_draft, steps_kept, take_draft
 
 PLAN = np.arange(12).reshape(3, 4)
 NAME = "checkpoint_2026"
 
 
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    return folder
+
+
 def leave_behind(output: Path, step: int = 7) -> Path:
     """What a driver that was killed leaves: a checkpoint, Ray's list of it, and half of a model."""
     assert keep_checkpoints(output, PLAN) == 0
-    folder = output / CHECKPOINTS
+    folder = checkpoints_of(output)
     (folder / NAME).mkdir()
     result = {"checkpoint_dir_name": NAME, "metrics": {"step": step}}
     listed = {"checkpoint_results": [result], "latest_checkpoint_result": result}
@@ -27,17 +36,17 @@ def leave_behind(output: Path, step: int = 7) -> Path:
     return folder
 
 
-def test_a_checkpoint_of_the_same_training_is_kept_and_all_else_removed(tmp_path: Path) -> None:
-    folder = leave_behind(tmp_path)
+def test_a_checkpoint_of_the_same_training_is_kept_and_all_else_removed(output: Path) -> None:
+    folder = leave_behind(output)
     for _ in range(2):  # a driver may be killed again before the next checkpoint
-        assert keep_checkpoints(tmp_path, PLAN) == 7
-        assert list(tmp_path.iterdir()) == [folder]
+        assert keep_checkpoints(output, PLAN) == 7
+        assert list(output.iterdir()) == []
         assert (folder / NAME).is_dir()
 
 
 @pytest.mark.parametrize("fault", ["plan", "list", "no list", "folder", "training", "library"])
-def test_other_checkpoints_are_removed(tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = leave_behind(tmp_path)
+def test_other_checkpoints_are_removed(output: Path, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = leave_behind(output)
     plan, snapshot = PLAN, folder / "checkpoint_manager_snapshot.json"
     if fault == "plan":
         plan = PLAN[:, ::-1].copy()
@@ -51,25 +60,42 @@ def test_other_checkpoints_are_removed(tmp_path: Path, fault: str, monkeypatch: 
         (folder / "training.json").unlink()
     else:
         monkeypatch.setattr("training.resume.version", lambda name: f"another {name}")
-    assert keep_checkpoints(tmp_path, plan) == 0
-    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == [
-        CHECKPOINTS,
-        f"{CHECKPOINTS}/training.json",
-    ]
+    assert keep_checkpoints(output, plan) == 0
+    assert list(output.iterdir()) == []
+    assert [path.name for path in folder.iterdir()] == ["training.json"]
 
 
-def test_the_driver_takes_one_draft_and_no_other_worker_reaches_the_model(tmp_path: Path) -> None:
+def test_the_driver_takes_one_draft_and_no_other_worker_reaches_the_model(output: Path) -> None:
     """A worker that was cut off writes on, before and after the draft of another one is taken."""
-    leave_behind(tmp_path)
-    assert keep_checkpoints(tmp_path, PLAN) == steps_kept(tmp_path) == 7
-    cut_off, draft = new_draft(tmp_path), new_draft(tmp_path)
+    leave_behind(output)
+    assert keep_checkpoints(output, PLAN) == steps_kept(output) == 7
+    cut_off, draft = new_draft(output), new_draft(output)
     assert cut_off != draft
     (draft / "1_Pooling").mkdir()
     for folder, text in ((cut_off, "another"), (draft, "finished")):
         (folder / "model.safetensors").write_text(text)
-    take_draft(draft, tmp_path)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["1_Pooling", "model.safetensors"]
-    assert (tmp_path / "model.safetensors").read_text() == "finished"
+    take_draft(draft, output)
+    assert sorted(entry.name for entry in output.iterdir()) == ["1_Pooling", "model.safetensors"]
+    assert (output / "model.safetensors").read_text() == "finished"
     with pytest.raises(FileNotFoundError):
         (cut_off / "config.json").write_text("too late")
-    assert steps_kept(tmp_path) == 0
+    assert steps_kept(output) == 0
+
+
+def test_a_checkpoint_that_comes_when_the_model_is_finished_is_no_part_of_it(tmp_path: Path) -> None:
+    """A worker that was cut off makes the folders of its checkpoint itself, as Ray Train's copying does."""
+    store = Store(tmp_path)
+    output = store.reserve("model", "abc")
+    leave_behind(output)
+    keep_checkpoints(output, PLAN)
+    draft = new_draft(output)
+    (draft / "model.safetensors").write_text("finished")
+    take_draft(draft, output)
+    finish(output, StepRecord("model", "abc", {}, {}, 0.0, 0, {}))
+    made = sorted(output.rglob("*"))
+    late = checkpoints_of(output) / "checkpoint_late"
+    pa_fs.LocalFileSystem().create_dir(str(late))
+    (late / "optimizer.pt").write_text("late")
+    assert sorted(output.rglob("*")) == made
+    assert store.outputs() == [output]
+    assert store.left_working() == [checkpoints_of(output)]

@@ -32,6 +32,7 @@ from tests.support.training import (
 )
 from tests.training.validation.test_queries import hold_out
 from training.config import Family
+from training.resume import checkpoints_of
 from training.step import train_model
 from training.validation.config import ValidationConfig
 from training.workers import launch, worker
@@ -76,7 +77,7 @@ def test_a_trained_model_loads_and_has_learned(trained: Trained, base: Path) -> 
     assert {str(parameter.dtype) for parameter in model.parameters()} == {"torch.float32"}
     assert model.encode_query(["word1"]).shape == (1, 32)
     assert (output / "model.safetensors").is_file()
-    assert not (output / "checkpoints").exists()
+    assert not checkpoints_of(output).exists()
     card = (output / "README.md").read_text()
     assert "| training pairs | 95 |" in card
     assert "wandb" not in card

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from engine.errors import StoppedEarly, UserError
+from engine.generation.engine import EngineState
 from engine.generation.pools import EnginePools
+from engine.generation.totals import EngineTotals
 from engine.runtime.place import Place
 from engine.runtime.step import Step, make
 from engine.runtime.tracking import NoTracker
@@ -145,6 +149,29 @@ def test_generation_is_a_curve_in_the_tracker(place: Place) -> None:
     [(noun, point, step)] = place.tracker.points
     assert (noun, step, point["finished"]) == ("samples", 40, 40)
     assert point["samples_per_second"] > 0
+
+
+class Pools(EnginePools):
+    """Pools of engines of which one has ended, as a pool tells of them."""
+
+    def loaded_pools(self) -> list[Any]:
+        gone, living = EngineTotals(failed=3, output_tokens=30), EngineTotals(failed=1, output_tokens=12)
+        engines = [SimpleNamespace(index=1, state=EngineState.working, totals=living)]
+        return [SimpleNamespace(engines=engines, num_wanted=2, totals=lambda: [gone, living])]
+
+
+def test_failures_of_engines_that_have_ended_stay_in_the_curve(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.watch.monitor.engines_of", lambda _: [])  # the account of time asks real engines
+    place = replace(place, engines=Pools())
+    monitor = Monitor(FAST, place, STEPS)
+    monitor.begin()
+    with place.console.progress("samples", 100, "samples") as bar:
+        for done in (10, 40):
+            bar.reach(done)
+            monitor._track(monitor.look())
+    assert isinstance(place.tracker, Points)
+    [(_, point, _)] = place.tracker.points
+    assert (point["engines"], point["failed"], point["output_tokens"]) == (1.0, 4.0, 42.0)
 
 
 def test_a_place_without_engines_has_none(place: Place) -> None:

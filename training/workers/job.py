@@ -26,7 +26,7 @@ class TrainingJob:
         config: the model's config, with the batch size and the learning rate that the rows allow.
         usage: the prefixes and the similarity that are trained with.
         base: the folder of the model that training begins with: the base, or what the iteration before made of it.
-        output: the folder of the model; on a cluster one that all nodes see. Rank 0 writes into a draft inside it.
+        output: the folder of the model; on a cluster one that all nodes see. Rank 0 writes into a draft beside it.
         logs: where each process writes what it would print.
         total_steps: the steps of all epochs.
         threads: the cores for each worker's arithmetic.

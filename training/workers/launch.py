@@ -1,8 +1,8 @@
 """The driver's side of Ray Train: how many workers there are, what each takes, and one training from start to end.
 
-In: a TrainingJob, rows and the batch plan. Out: what rank 0 measured, and the draft of the model that it wrote. Ray
-Train starts the workers again after a failure, and they go on from the last checkpoint; a training fails only where it
-fails again and again with no new checkpoint in between.
+In: a TrainingJob, rows and the batch plan. Out: what rank 0 measured, and the draft of the model that it wrote. After a
+failure the workers are started again, and go on from the last checkpoint; a training fails only where it fails again
+and again with no new checkpoint in between. Failures are counted here alone, and not by Ray Train as well.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from training.resume import CHECKPOINTS, steps_kept
+from training.resume import checkpoints_of, steps_kept
 from training.workers.worker import train_on_rank
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def train_on_workers(
     """Trains with Ray Train, showing progress, and returns what rank 0 measured, or where the training diverged.
 
     Args:
-        job: what each worker is told; checkpoints and the draft of the model are written below its `output`.
+        job: what each worker is told; checkpoints and the draft of the model are written beside its `output`.
         rows: the columns that the loss reads.
         plan: int64 (steps, batch_size), numbers of `rows`.
         workers: the processes to start.
@@ -105,12 +105,12 @@ def train_on_workers(
     from training.batches.feed import SHARD, PlannedShards, plan_dataset
     from training.batches.noise import noise_of
     from training.workers.network import NodeNetwork
-    from training.workers.progress import last_lines, start_curve, watch
+    from training.workers.progress import start_curve, watch
 
     capacity = place.capacity()
     ask = workers.ask(capacity)
     _make_room(ask, job.config, place)
-    curve = start_curve()
+    curve, checkpoints = start_curve(), checkpoints_of(job.output)
     environment = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(workers.threads)}
     # On a CPU the tokenizer would take the cores of the arithmetic; a GPU waits for it.
     environment["TOKENIZERS_PARALLELISM"] = "true" if workers.use_gpu else "false"
@@ -122,10 +122,11 @@ def train_on_workers(
         torch_config=NodeNetwork(),
         scaling_config=ScalingConfig(num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=resources),
         run_config=RunConfig(
-            name=CHECKPOINTS,  # Ray goes on from what it finds there: see `training.resume`
-            storage_path=str(job.output),
+            name=checkpoints.name,  # Ray goes on from what it finds there: see `training.resume`
+            storage_path=str(checkpoints.parent),
             # Ray Train would wait for ever, without a word, for workers that fit no more once a node is gone.
-            failure_config=FailureConfig(max_failures=job.config.max_failures, controller_failure_limit=0),
+            # And it would count failures by the run, not by the checkpoint: `fit` counts them.
+            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
             checkpoint_config=CheckpointConfig(num_to_keep=1),
             worker_runtime_env={"env_vars": environment},
         ),
@@ -133,51 +134,55 @@ def train_on_workers(
         dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus, noise_of(job.config)),
     )
     train = functools.partial(fit, make_trainer, job, place, lambda: _make_room(ask, job.config, place))
-    try:
-        outcome: Measured | Diverged = watch(train, curve, job.total_steps, place, job.earlier_steps)
-    except ray.train.TrainingFailedError as error:
-        log = job.log_file(0)
-        raise RuntimeError(f"training failed; the end of {log}:\n{last_lines(log)}") from error
-    return outcome
+    return watch(train, curve, job.total_steps, place, job.earlier_steps)
 
 
 def fit(
     make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place, make_room: Callable[[], None]
 ) -> Measured | Diverged:
-    """Trains, and goes on from the last checkpoint where Ray Train gave up too soon; returns what rank 0 measured.
+    """Trains, and after a failure goes on from the last checkpoint; returns what rank 0 measured.
 
-    Ray Train counts all failures of a training, also those with hours of steps in between, and starts no workers again
-    that failed while they were being connected, as they do where a node dies just then.
+    A failure is held against the checkpoint that it left: with a newer one than the failure before, training has moved
+    on, and they are counted anew.
 
     Args:
         make_trainer: makes a trainer that goes on from the last checkpoint.
-        job: says how many failures there may be, and where checkpoints are.
+        job: says how many failures there may be, and where checkpoints and logs are.
         place: has the terminal.
         make_room: refuses workers that no node can hold, and says what is waited for.
 
     Raises:
-        TrainingFailedError: training failed more than `model.max_failures` times with no new checkpoint in between.
+        RuntimeError: training failed more than `model.max_failures` times with no new checkpoint in between; the
+            message holds the end of rank 0's log.
         UserError: a node is gone, and those that are left cannot hold the workers.
     """
     import ray.train
 
-    failures_left = job.config.max_failures
+    newest = failures = 0
     while True:
-        step = steps_kept(job.output)
         try:
             outcome: Measured | Diverged = make_trainer().fit().return_value
         except ray.train.TrainingFailedError as error:
-            if job.config.max_failures and steps_kept(job.output) > step:
-                failures_left = job.config.max_failures
-            elif isinstance(error, ray.train.ControllerError) and (failures_left or _had_no_room(error)):
-                failures_left -= not _had_no_room(error)
-            else:
-                raise
+            if _had_no_room(error):
+                make_room()
+                continue
+            kept = steps_kept(job.output)
+            failures = 1 if kept > newest else failures + 1
+            newest = max(newest, kept)
+            if failures > job.config.max_failures:
+                raise _given_up(job, failures, kept, error) from error
             make_room()
-            if not _had_no_room(error):
-                place.console.warn(f"training goes on after {steps_kept(job.output)} steps: {_cause(error)}")
+            place.console.warn(f"training goes on after {kept} steps: {_cause(error)}")
         else:
             return outcome
+
+
+def _given_up(job: TrainingJob, failures: int, kept: int, error: Exception) -> RuntimeError:
+    from training.workers.progress import last_lines
+
+    times, log = "once" if failures == 1 else f"{failures} times", job.log_file(0)
+    what = f"training failed {times} with {kept:,} steps kept (model.max_failures={job.config.max_failures})"
+    return RuntimeError(f"{what}: {_cause(error)}; the end of {log}:\n{last_lines(log)}")
 
 
 def _had_no_room(error: ray.train.TrainingFailedError) -> bool:

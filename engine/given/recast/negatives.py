@@ -2,7 +2,7 @@
 
 In: the passages that are trained on, and pairs. Out: as many negatives for each pair as are asked for. None is of the
 pair's document, and none answers the same query elsewhere. Random ones are drawn by hashes, so that two negatives of a
-pair are the one that it has alone and another.
+pair are the one that it has alone and another. Passages are drawn by number, and their texts are read from a file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from engine.artifacts.forms import PASSAGE, QUERY
 from engine.errors import UserError
 from engine.given.recast.config import RecastConfig
 from engine.search.analyser import make_analyser
+from engine.storage.texts import ChosenTexts, Texts, TextWriter
 from engine.text.hashes import Hashes, mix, text_hash
 
 if TYPE_CHECKING:
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 
 _STREAM = 0x6E656761
 """Keeps the draw of negatives independent of every other draw."""
-_IDS = ("passage_id", QUERY)
-_HELD = pa.schema([("document_id", pa.string()), (PASSAGE, pa.large_string())])
-"""What is held of each passage beside its id."""
+_IDS = ("passage_id", "document_id", QUERY)
 _SEARCHED = 30
 """The passages that BM25 finds for a query, of which the first ones that answer it nowhere are taken."""
 
@@ -41,13 +41,13 @@ class TrainedPassages:
     Attributes:
         ids: unique, sorted.
         documents: the document of each.
-        texts: the text of each, as Arrow holds texts, since those of a large collection are most of the memory.
+        texts: the text of each, on the disk, since those of a large collection are most of it.
         answers: sorted hashes of a query with a passage that answers it, one for each training row.
     """
 
     ids: list[str]
     documents: list[str]
-    texts: pa.ChunkedArray
+    texts: ChosenTexts
     answers: Hashes
 
     def answer(self, query: str, number: int) -> bool:
@@ -57,23 +57,33 @@ class TrainedPassages:
         return place < len(self.answers) and self.answers[place] == hashed
 
 
-def read_passages(source: ExamplesFolder) -> TrainedPassages:
-    """Reads the distinct passages of the pairs that are trained on."""
+def read_passages(source: ExamplesFolder, file: Path) -> TrainedPassages:
+    """Reads the distinct passages of the pairs that are trained on.
+
+    Args:
+        source: the pairs.
+        file: becomes that of their texts.
+    """
     known: dict[str, int] = {}
-    firsts, answers = list[pa.RecordBatch](), list[Hashes]()
-    for batch in source.kept_batches(["passage_id", "document_id", QUERY, PASSAGE], "train"):
-        hashes, new = [], []
-        for row, (passage_id, query) in enumerate(zip(*(batch[name].to_pylist() for name in _IDS), strict=True)):
-            hashes.append(_answer_hash(query, passage_id))
-            if passage_id not in known:
-                known[passage_id] = len(known)
-                new.append(row)
-        firsts.append(batch.select(list(_HELD.names)).take(pa.array(new, pa.int64())).cast(_HELD))
-        answers.append(np.array(hashes, np.uint64))
+    names: dict[str, str] = {}
+    documents, answers = list[str](), list[Hashes]()
+    with TextWriter(file) as writer:
+        for batch in source.kept_batches([*_IDS, PASSAGE], "train"):
+            hashes, new = [], []
+            for row, (passage_id, document, query) in enumerate(
+                zip(*(batch[name].to_pylist() for name in _IDS), strict=True)
+            ):
+                hashes.append(_answer_hash(query, passage_id))
+                if passage_id not in known:
+                    known[passage_id] = len(known)
+                    documents.append(names.setdefault(document, document))  # each name is held once
+                    new.append(row)
+            writer.add(batch[PASSAGE].take(pa.array(new, pa.int64())))
+            answers.append(np.array(hashes, np.uint64))
     ids = sorted(known)
-    held = pa.Table.from_batches(firsts, _HELD).take(pa.array([known[name] for name in ids], pa.int64()))
+    numbers = np.array([known[name] for name in ids], np.int64)
     rows = np.unique(np.concatenate([np.empty(0, np.uint64), *answers]))
-    return TrainedPassages(ids, held["document_id"].to_pylist(), held[PASSAGE], rows)
+    return TrainedPassages(ids, [documents[number] for number in numbers], ChosenTexts(Texts(file), numbers), rows)
 
 
 class NegativeDraw:
@@ -98,10 +108,9 @@ class NegativeDraw:
         if config.hard:
             from engine.search.bm25 import Bm25Index
 
-            texts = passages.texts.to_pylist()
-            analyser = make_analyser(config.language, texts)
+            analyser = make_analyser(config.language, passages.texts)
             place.console.step("examples", f"hard negatives are what BM25 finds ({analyser.name})")
-            self._index = Bm25Index(passages.ids, texts, terms_of=analyser.terms)
+            self._index = Bm25Index(passages.ids, passages.texts, terms_of=analyser.terms)
 
     def negatives_of(self, batch: pa.RecordBatch) -> Iterator[list[str]]:
         """Gives the texts of the negatives of each pair; fewer than asked for where nearly all passages answer it."""
@@ -112,9 +121,13 @@ class NegativeDraw:
             else np.empty((len(queries), 0), np.int64)
         )
         columns = (batch[name].to_pylist() for name in ("sample_id", "document_id"))
-        for sample_id, document, query, rows in zip(*columns, queries, found, strict=True):
-            chosen = self._chosen(sample_id, document, query, [int(row) for row in rows if row >= 0])
-            yield [self._passages.texts[number].as_py() for number in chosen]
+        chosen = [
+            self._chosen(sample_id, document, query, [int(row) for row in rows if row >= 0])
+            for sample_id, document, query, rows in zip(*columns, queries, found, strict=True)
+        ]
+        numbers = np.array([number for some in chosen for number in some], np.int64)
+        texts = iter(self._passages.texts.take(pa.array(numbers)).to_pylist())
+        return (list(itertools.islice(texts, len(some))) for some in chosen)
 
     def _chosen(self, sample_id: int, document: str, query: str, found: Sequence[int]) -> list[int]:
         """Returns the first passages that were found, and drawn ones for those that are missing."""

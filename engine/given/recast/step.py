@@ -2,15 +2,16 @@
 
 In: a finished examples folder. Out: another one, of the same documents on the same sides, so that models which learn
 from different forms can be measured on the same held-out questions. Passages and triplets are made for training only:
-held-out rows stay in the folder that they come from. Rows are streamed; in memory are the distinct passages that
-are trained on, and 8 bytes for each row.
+held-out rows stay in the folder that they come from. Rows are streamed; in memory are the ids of the distinct passages
+that are trained on, whose texts lie in a file meanwhile, and 8 bytes for each row.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, 
 from engine.artifacts.forms import Form, given_schema
 from engine.errors import UserError
 from engine.given.recast.config import RecastConfig
-from engine.given.recast.negatives import NegativeDraw, read_passages
+from engine.given.recast.negatives import NegativeDraw, TrainedPassages, read_passages
 from engine.text.hashes import mix, text_hashes
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def recast_examples(config: RecastConfig, inputs: Mapping[str, Path], output: Pa
                 left.write_batch(batch.cast(schema))
                 rejected.update(batch["reason"].to_pylist())
         else:
-            for table in _texts(source) if config.form is Form.texts else _triplets(source, config, place):
+            for table in _remade(source, config, output, place):
                 numbers = np.arange(splits.total(), splits.total() + len(table))
                 place_of_ids = schema.get_field_index("sample_id")
                 kept.write_table(table.set_column(place_of_ids, schema.field("sample_id"), pa.array(numbers)))
@@ -96,9 +97,15 @@ def _with_reason(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
     return batch.set_column(schema.get_field_index("reason"), schema.field("reason"), reasons).cast(schema)
 
 
-def _texts(source: ExamplesFolder) -> Iterator[pa.Table]:
+def _remade(source: ExamplesFolder, config: RecastConfig, output: Path, place: Place) -> Iterator[pa.Table]:
+    """Gives rows of another form; meanwhile the texts of passages lie in a folder inside `output`."""
+    with tempfile.TemporaryDirectory(dir=output, prefix="passages-") as folder:
+        passages = read_passages(source, Path(folder) / "texts")
+        yield from _texts(passages) if config.form is Form.texts else _triplets(source, passages, config, place)
+
+
+def _texts(passages: TrainedPassages) -> Iterator[pa.Table]:
     """Gives the passages that are trained on, each once."""
-    passages = read_passages(source)
     for start in range(0, len(passages.ids), _PASSAGES_AT_ONCE):
         block = slice(start, start + _PASSAGES_AT_ONCE)
         count = len(passages.ids[block])
@@ -106,7 +113,7 @@ def _texts(source: ExamplesFolder) -> Iterator[pa.Table]:
             "sample_id": np.arange(start, start + count),
             "passage_id": passages.ids[block],
             "document_id": passages.documents[block],
-            "text": passages.texts[block].cast(pa.string()),
+            "text": passages.texts[block],
             "split": ["train"] * count,
             "reason": [""] * count,
             "detail": [""] * count,
@@ -114,10 +121,12 @@ def _texts(source: ExamplesFolder) -> Iterator[pa.Table]:
         yield pa.table(columns, given_schema(Form.texts))
 
 
-def _triplets(source: ExamplesFolder, config: RecastConfig, place: Place) -> Iterable[pa.Table]:
+def _triplets(
+    source: ExamplesFolder, passages: TrainedPassages, config: RecastConfig, place: Place
+) -> Iterator[pa.Table]:
     """Gives each pair that is trained on with each of its negatives, neighbours far apart in the plan of batches."""
     schema = given_schema(Form.triplets)
-    draw = NegativeDraw(read_passages(source), config, place)
+    draw = NegativeDraw(passages, config, place)
     for batch in source.kept_batches(given_schema(Form.pairs).names, "train"):
         rows = []
         for row, negatives in zip(batch.to_pylist(), draw.negatives_of(batch), strict=True):

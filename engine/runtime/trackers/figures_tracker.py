@@ -1,12 +1,15 @@
 """Another tracker, with every point of a curve in a file as well, for whoever follows a run from outside.
 
-In: the calls of a tracker. Out: the same for the other tracker; a line of JSON for each point, in the file.
+In: the calls of a tracker. Out: the same for the other tracker; a line of JSON for each point, in the file. A file that
+cannot be written, such as on a full disk, ends no run: nothing more is written to it, which is said at once and at the
+end.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,14 @@ class FiguresTracker:
     Args:
         file: grows by a line for each point; made at the first.
         other: the tracker that is told of everything.
+        warn: tells the person in one line that nothing more is written.
     """
 
-    def __init__(self, file: Path, other: Tracker) -> None:
-        self._file, self._other = file, other
+    def __init__(self, file: Path, other: Tracker, warn: Callable[[str], None]) -> None:
+        self._file, self._other, self._warn = file, other, warn
+        self._lock = threading.Lock()
+        self._written = "no point at all"
+        self._has_failed = False
 
     def begin(self) -> None:
         """Tells the other tracker."""
@@ -30,9 +37,20 @@ class FiguresTracker:
 
     def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
         """Appends the point as one line, which a reader may see without its line feed for a moment."""
-        with self._file.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"noun": noun, "step": step, **metrics}) + "\n")
+        with self._lock:
+            if not self._has_failed:
+                self._append(noun, metrics, step)
         self._other.log(noun, metrics, step)
+
+    def _append(self, noun: str, metrics: dict[str, float], step: int) -> None:
+        try:
+            with self._file.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"noun": noun, "step": step, **metrics}) + "\n")
+        except OSError as error:
+            self._has_failed = True
+            self._warn(f"tracking.figures={self._file}: nothing more is written: {error.strerror or error}")
+        else:
+            self._written = f"{noun}, step {step}"
 
     def summary(self, noun: str, values: dict[str, Any]) -> None:
         """Tells the other tracker."""
@@ -47,5 +65,8 @@ class FiguresTracker:
         self._other.artifact(finished)
 
     def finish(self) -> None:
-        """Tells the other tracker."""
+        """Tells the other tracker, and the person where figures are missing."""
         self._other.finish()
+        with self._lock:
+            if self._has_failed:
+                self._warn(f"tracking.figures={self._file} is incomplete: it ends with {self._written}")

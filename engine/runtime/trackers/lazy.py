@@ -3,7 +3,7 @@
 In: the calls of a tracker, from any thread. Out: the same, one at a time and in their order, for a tracker that was
 opened at the first of them. Calls from before the run has begun wait in memory, so that a run that is refused leaves
 its folder as it was. A tracker that fails when the run begins is refused; one that fails later is told nothing more,
-and the person is told once: hours of training are worth more than a curve.
+and the person is told so then and at the end: hours of training are worth more than a curve.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class LazyTracker(ABC):
         self.folder = run_dir / "tracking"
         self._lock = threading.RLock()
         self._waiting: list[Callable[[], None]] = []
-        self._has_begun = self._is_open = self._is_over = False
+        self._has_begun = self._is_open = self._is_over = self._has_ended = False
+        self._failure = ""
 
     def begin(self) -> None:
         """Passes on what waited.
@@ -77,6 +78,9 @@ class LazyTracker(ABC):
     def finish(self) -> None:
         """Closes the tracker, if it was opened; it takes nothing more, and a second call does nothing."""
         with self._lock:
+            if self._failure and not self._has_ended:
+                self._warn(f"tracking={self.config.mode.value} is incomplete: {self._failure}")
+            self._has_ended = True
             if self._is_open:  # what still waits otherwise was cut off while it opened, and would open it anew
                 self._safely(self._pass_on)
                 self._is_open = False
@@ -107,7 +111,8 @@ class LazyTracker(ABC):
             call()
         except Exception as error:  # whatever a library raises when its server or its disk is away
             if not self._is_over:
-                self._warn(f"tracking={self.config.mode.value}: nothing more is tracked: {_in_words(error)}")
+                self._failure = _in_words(error)
+                self._warn(f"tracking={self.config.mode.value}: nothing more is tracked: {self._failure}")
             self._is_over, self._waiting = True, []
 
     def _pass_on(self) -> None:

@@ -53,7 +53,7 @@ def make_tracker(
         return tracker
     file = Path(config.figures).expanduser()
     make_folder(file.parent, where=f"tracking.figures={config.figures}")
-    return FiguresTracker(file, tracker)
+    return FiguresTracker(file, tracker, warn)
 
 
 def _choose(config: TrackingConfig, run_dir: Path, run_config: dict[str, Any], warn: Callable[[str], None]) -> Tracker:

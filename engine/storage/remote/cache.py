@@ -96,7 +96,8 @@ def forget_shared(folder: Path) -> None:
 def make_room(cache: Cache, keep_bytes: int) -> list[Path]:
     """Removes committed folders that no running driver uses, the longest unused first, until few enough bytes are left.
 
-    What kills left goes in any case: folders that were set aside, and those that nobody fetches any more.
+    What kills left goes in any case: folders that were set aside, those that nobody fetches any more, and work folders
+    of steps that have finished.
 
     Returns:
         The folders that were removed.
@@ -105,6 +106,9 @@ def make_room(cache: Cache, keep_bytes: int) -> list[Path]:
     with while_no_driver_starts(cache.store.root) as used:
         for leftover in cache.store.left_aside():
             shutil.rmtree(leftover)
+        for work in cache.store.left_working():
+            with contextlib.suppress(BlockingIOError):  # a process makes that step
+                shutil.rmtree(cache.store.set_aside(work))
         _remove_half_fetched(cache.store)
         notes = sorted(_notes(cache.store), key=lambda note: note.stat().st_mtime_ns)
         sizes = {note: int(json.loads(note.read_text(encoding="utf-8"))["bytes"]) for note in notes}

@@ -120,7 +120,7 @@ class Claim:
         self._turn = threading.Lock()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"claim {key}", daemon=True)
-        self._is_lost = False
+        self._is_lost = self._is_left = False
 
     @classmethod
     def take(cls, objects: Objects, key: str, holder: str, lease: Lease | None = None) -> Claim:
@@ -179,6 +179,10 @@ class Claim:
         self._ended.set()
         self._replace(content=content, holder="")
 
+    def leave(self) -> None:
+        """Has the block end without giving the claim back, so that whoever finds it knows that work was left undone."""
+        self._is_left = True
+
     def __enter__(self) -> Claim:
         self._thread.start()
         return self
@@ -186,10 +190,10 @@ class Claim:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Gives the claim back, so that nobody waits for its end; where that fails, others wait."""
+        """Gives the claim back unless it is left, so that nobody waits for its end; where that fails, others wait."""
         self._ended.set()
         self._thread.join()
-        if not self._state.holder or self._is_lost:
+        if not self._state.holder or self._is_lost or self._is_left:
             return
         try:
             self._replace(holder="")

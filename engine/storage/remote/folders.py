@@ -81,6 +81,10 @@ class RemoteFolder:
         there, parts = (dict(self.objects.listed(f"{self.key}/{name}/")) for name in (_FILES, OPEN))
         return self._useless(there, parts, {digits for digits, _ in files.values()})
 
+    def has_parts(self) -> bool:
+        """Tells whether there are parts of attempts; one small request where there are none."""
+        return any(True for _ in self.objects.listed(f"{self.key}/{OPEN}/attempt-"))
+
     def _useless(self, there: Collection[str], parts: Collection[str], digests: Collection[str]) -> list[str]:
         """Lists files that no digest names, and what was open, but for the last entry of its manifest.
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from engine.errors import BrokenInvariantError
+from engine.errors import BrokenInvariantError, UserError
 from engine.storage.files import write_text
 from engine.storage.remote.address import read_address
 from engine.storage.remote.cache import forget_shared, is_copy_of, make_room, note_shared, open_cache
@@ -44,6 +44,8 @@ from engine.storage.typed import from_json_values, to_json_values
 Manifest = Mapping[str, Any]
 """`files`: SHA-256 and bytes of each, by its path in the folder; `record`: the content of record.json."""
 _CLAIM = "claim.json"
+_IN_PARTS = "samples"
+"""The noun of what is shared in parts while it is made."""
 _PROBE = "store/.conditions"
 _LOOK_SECONDS = 2.0
 """How often to look whether another driver has finished a folder."""
@@ -90,14 +92,21 @@ class RemoteStore:
         return self.cache.holder.rpartition("/")[2]
 
     def has(self, folder: Path) -> bool:
-        """Tells whether a folder is committed; deletes what a driver has left that was killed after its commit."""
+        """Tells whether a folder is committed; deletes what others have left there before its commit or after it."""
         manifest = self._manifest(folder)
         if manifest is not None and folder in self._unclean:
             self._unclean.remove(folder)
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with contextlib.suppress(BlockingIOError, HeldError), holding(folder), self._take(folder):
-                self._delete_leftovers(folder, manifest)
+            self._clean(folder, manifest)
         return manifest is not None
+
+    def _clean(self, folder: Path, manifest: Manifest) -> None:
+        """Deletes leftovers unless another driver is at it; what is committed can be read whether or not that works."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with contextlib.suppress(BlockingIOError, HeldError), holding(folder), self._take(folder) as claim:
+                self._delete_leftovers(claim, folder, manifest)
+        except UserError as error:  # these credentials may be allowed to read only
+            self._warn_of_leftovers(folder, error)
 
     def record(self, folder: Path) -> StepRecord:
         """Reads what made a committed folder, without fetching it."""
@@ -123,7 +132,7 @@ class RemoteStore:
         with self._claim(folder, on_wait) as claim:
             if claim.content is not None:
                 self._fetch(folder, claim.content)
-                self._delete_leftovers(folder, claim.content)
+                self._delete_leftovers(claim, folder, claim.content)
                 yield
             else:
                 yield
@@ -172,9 +181,13 @@ class RemoteStore:
             if state.content is None:
                 return None
             self._known[folder] = state.content
-            if state.holder:
+            if state.holder or self._has_late_parts(folder, state.content):
                 self._unclean.add(folder)
         return self._known[folder]
+
+    def _has_late_parts(self, folder: Path, manifest: Manifest) -> bool:
+        """Tells whether an engine of a driver that was lost has sent parts since the folder was committed."""
+        return manifest["record"]["noun"] == _IN_PARTS and self._remote(folder).has_parts()
 
     def _key(self, folder: Path) -> str:
         return folder.relative_to(self.runs_dir).as_posix()
@@ -207,12 +220,28 @@ class RemoteStore:
         claim.write(manifest)
         self._known[folder] = manifest
         note_shared(folder, manifest)
-        self.objects.delete(useless)  # only now is it sure that nobody else was writing here
-        with contextlib.suppress(LostClaimError):  # that took too long, and another one deletes the same
+        # Only now is it sure that nobody else was writing here. Whatever fails from here on, the folder is committed.
+        try:
+            self.objects.delete(useless)
             claim.end(manifest)
+        except LostClaimError:
+            pass  # that took too long, and another one deletes the same
+        except UserError as error:
+            claim.leave()
+            self._warn_of_leftovers(folder, error)
 
-    def _delete_leftovers(self, folder: Path, manifest: Manifest) -> None:
-        self.objects.delete(self._remote(folder).leftovers(manifest["files"]))
+    def _delete_leftovers(self, claim: Claim, folder: Path, manifest: Manifest) -> None:
+        try:
+            self.objects.delete(self._remote(folder).leftovers(manifest["files"]))
+        except UserError as error:
+            claim.leave()
+            self._warn_of_leftovers(folder, error)
+
+    def _warn_of_leftovers(self, folder: Path, error: UserError) -> None:
+        where = self.objects.url(self._key(folder))
+        self._lease.warn(
+            f"{where} is whole, and what is left there of earlier attempts stays for the next start: {error}"
+        )
 
     def _fetch(self, folder: Path, manifest: Manifest) -> None:
         """Puts a committed folder in the place of whatever is here; this process has the right to the folder."""

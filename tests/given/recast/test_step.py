@@ -85,6 +85,7 @@ def test_paragraphs_are_those_that_are_trained_on_each_once(tmp_path: Path) -> N
     ]
     assert {row["split"] for row in kept} == {"train"}
     assert folder.record().validation == 0
+    assert not list(folder.path.glob("passages-*")), "what lay there meanwhile is gone"
 
 
 @pytest.mark.parametrize("hard", [False, True])
@@ -124,8 +125,11 @@ def test_a_hard_negative_shares_words_with_the_query_and_answers_it_nowhere(tmp_
 
 
 def test_the_passages_of_pairs_know_what_they_answer(tmp_path: Path) -> None:
-    passages = read_passages(ExamplesFolder(write_given(tmp_path / "pairs", Form.pairs, rows())))
+    source = ExamplesFolder(write_given(tmp_path / "pairs", Form.pairs, rows()[::-1]))
+    passages = read_passages(source, tmp_path / "texts")
     assert passages.ids == sorted({row["passage_id"] for row in rows() if row["split"] == "train"})
+    texts = {row["passage_id"]: (row["document_id"], row["passage"]) for row in rows()}
+    assert list(zip(passages.documents, passages.texts, strict=True)) == [texts[name] for name in passages.ids]
     assert passages.answer("Question 0  topic0 other0", 0), "case and white space make no difference"
     assert not passages.answer("question 0 topic0 other0", 1)
 

@@ -24,3 +24,27 @@ def test_points_of_curves_can_be_followed_in_a_file(tmp_path: Path) -> None:
         {"noun": "model", "step": 10, "loss": 1.5},
         {"noun": "model", "step": 20, "loss": 1.25, "learning_rate": 2e-5},
     ]
+
+
+def test_a_full_disk_ends_no_run_and_is_said_at_once_and_at_the_end(tmp_path: Path) -> None:
+    file, said = tmp_path / "figures.jsonl", list[str]()
+    config = TrackingConfig(mode=Mode.off, figures="/dev/full")
+    tracker = make_tracker(config, tmp_path / "run", {}, said.append)
+    for step in (1, 2):
+        tracker.log("model", {"loss": 1.5}, step)
+    tracker.finish()
+    assert said == [
+        "tracking.figures=/dev/full: nothing more is written: No space left on device",
+        "tracking.figures=/dev/full is incomplete: it ends with no point at all",
+    ]
+    said.clear()
+    tracker = make_tracker(TrackingConfig(mode=Mode.off, figures=str(file)), tmp_path / "run", {}, said.append)
+    tracker.log("model", {"loss": 1.5}, 1)
+    file.unlink()
+    file.mkdir()
+    tracker.log("model", {"loss": 1.5}, 2)
+    file.rmdir()
+    tracker.log("model", {"loss": 1.5}, 3)
+    tracker.finish()
+    assert not file.exists(), "a gap in the middle would pass for a curve"
+    assert said[1:] == [f"tracking.figures={file} is incomplete: it ends with model, step 1"]

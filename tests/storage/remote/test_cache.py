@@ -16,7 +16,7 @@ from engine.storage.remote.cache import (
     note_shared,
     open_cache,
 )
-from engine.storage.store import DONE
+from engine.storage.store import DONE, work_folder
 
 
 @pytest.fixture
@@ -79,6 +79,14 @@ def test_what_a_kill_left_half_fetched_goes(cache: Cache) -> None:
         make_room(cache, 1000)
         assert not left.exists()
         assert fetched.exists(), "it is being fetched now"
+
+
+def test_work_folders_of_steps_that_have_finished_go(cache: Cache) -> None:
+    finished, unfinished = make_folder(cache, "a", 1), cache.store.reserve("samples", "b")
+    for folder in (finished, unfinished):
+        work_folder(folder).mkdir()
+    make_room(cache, 1000)
+    assert cache.store.work_folders() == {work_folder(unfinished): unfinished}
 
 
 def test_what_is_being_written_stays(cache: Cache) -> None:

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,75 @@ def test_what_is_left_after_a_commit_goes_with_the_next_driver(bucket: Bucket) -
     with producing(RemoteStore(bucket.url)) as folder:
         assert texts(folder) == ["right"] * 2
     assert set(left).isdisjoint(bucket.all_keys())
+
+
+def test_a_commit_stands_where_what_is_left_cannot_be_deleted(bucket: Bucket, tmp_path: Path) -> None:
+    said, key, may_delete = list[str](), f"store/documents/{FINGERPRINT}", list[bool]()
+    left = f"{key}/files/0123"
+    bucket.objects().put(left, b"of an earlier attempt")
+
+    def plan(_number: int, method: str, path: str) -> Fault:
+        return Fault.denied if method == "POST" and "delete" in path and not may_delete else Fault.none
+
+    with proxied(bucket.port, plan) as proxy:
+        bucket.go_through(proxy.url)
+        bucket.use_cache(tmp_path / "here")
+        with producing(RemoteStore(bucket.url, warn=said.append)) as folder:
+            write(folder, "whole")
+        assert f"{key} is whole, and what is left there of earlier attempts stays for the next start" in said[0]
+        assert "the credentials do not allow it (AccessDenied)" in said[0]
+        assert RemoteStore(bucket.url, warn=said.append).has(folder), "what is there can be read"
+        assert len(said) == 2
+        bucket.use_cache(tmp_path / "elsewhere")
+        there = RemoteStore(bucket.url, warn=said.append)
+        assert there.has(folder_in(there))
+        there.fetch(folder_in(there))
+        assert texts(folder_in(there)) == ["whole"] * 2
+        assert len(said) == 2, "for another machine the claim is not over, and it leaves the rest alone"
+        bucket.use_cache(tmp_path / "here")
+        assert left in bucket.all_keys()
+        may_delete.append(True)
+        next_start = RemoteStore(bucket.url, warn=pytest.fail)
+        assert next_start.has(folder)
+        assert left not in bucket.all_keys()
+        assert read_state(next_start.objects, f"{key}/claim.json").holder == ""
+
+
+def test_who_may_only_read_reads(bucket: Bucket) -> None:
+    said, key = list[str](), f"store/documents/{FINGERPRINT}"
+    may_write = [True]
+
+    def plan(_number: int, method: str, _path: str) -> Fault:
+        return Fault.none if may_write[0] or method in {"GET", "HEAD"} else Fault.denied
+
+    with proxied(bucket.port, plan) as proxy:
+        bucket.go_through(proxy.url)
+        store = RemoteStore(bucket.url)
+        with producing(store) as folder:
+            write(folder, "whole")
+        claim = json.loads(store.objects.read(f"{key}/claim.json").body)  # type: ignore[union-attr]
+        store.objects.put(f"{key}/claim.json", State(7, store.cache.holder, claim["content"]).body())
+        may_write[0] = False
+        reader = RemoteStore(bucket.url, warn=said.append)
+        assert reader.has(folder)
+        assert reader.record(folder) == RECORD
+    [line] = said
+    assert "stays for the next start" in line
+
+
+def test_a_part_that_a_lost_driver_sends_after_the_commit_goes_with_the_next_start(bucket: Bucket) -> None:
+    store = RemoteStore(bucket.url)
+    folder, record = store.cache.store.folder("samples", FINGERPRINT), replace(RECORD, noun="samples")
+    with store.cache.store.producing(folder, keep=True), store.producing(folder, nobody_waits):
+        (folder / "a.txt").write_text("committed")
+        finish(folder, record)
+    late = f"store/samples/{FINGERPRINT}/open/attempt-0001/part-e3-00007.parquet"
+    last = f"store/samples/{FINGERPRINT}/open/manifest/00000002.json"
+    for key in (late, last):
+        store.objects.put(key, b"late")
+    assert RemoteStore(bucket.url).has(folder)
+    assert late not in bucket.all_keys()
+    assert last in bucket.all_keys()
 
 
 def work(url: str, text: str) -> None:

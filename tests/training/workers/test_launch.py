@@ -15,7 +15,7 @@ from engine.errors import UserError
 from engine.runtime.capacity import Capacity, Node
 from engine.runtime.place import Place
 from training.config import ModelConfig
-from training.resume import CHECKPOINTS
+from training.resume import checkpoints_of
 from training.workers.launch import WorkerGroup, choose_workers, fit
 
 
@@ -91,7 +91,7 @@ class Starts:
     """Trainers that fail one after the other, each with the checkpoint that it left, until one trains to the end."""
 
     def __init__(self, output: Path, failures: Sequence[tuple[int, Exception]]) -> None:
-        self._folder, self._failures = output / CHECKPOINTS, list(failures)
+        self._folder, self._failures = checkpoints_of(output), list(failures)
         self.count = 0
 
     def __call__(self) -> Any:
@@ -115,30 +115,41 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     from ray.train import ControllerError, WorkerGroupError
     from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
 
-    workers_died = WorkerGroupError("", {0: RuntimeError("killed")})
+    workers_died = WorkerGroupError("killed", {0: RuntimeError("killed")})
     not_connected = ControllerError(RuntimeError("a node died while the workers were connected"))
     no_room = ControllerError(WorkerGroupStartupTimeoutError(2))
-    place: Any = SimpleNamespace(console=SimpleNamespace(warn=lambda _: None))
-    rooms = []
+    rooms, said = list[str](), list[str]()
+    place: Any = SimpleNamespace(console=SimpleNamespace(warn=said.append))
 
-    def starts_of(
-        name: str, failures: Sequence[tuple[int, Exception]], failing: type[Exception] | None = None, most: int = 1
-    ) -> int:
-        job: Any = SimpleNamespace(output=tmp_path / name, config=make_config(max_failures=most))
+    def starts_of(name: str, failures: Sequence[tuple[int, Exception]], given_up: str = "", most: int = 1) -> int:
+        log = tmp_path / f"{name}.log"
+        job: Any = SimpleNamespace(
+            output=tmp_path / name, config=make_config(max_failures=most), log_file=lambda _: log
+        )
         starts = Starts(job.output, failures)
-        if failing:
-            with pytest.raises(failing):
+        if given_up:
+            log.write_text("the worker's last words")
+            with pytest.raises(RuntimeError, match=given_up) as caught:
                 fit(starts, job, place, lambda: rooms.append(name))
+            assert str(caught.value).endswith("the worker's last words")
         else:
             assert fit(starts, job, place, lambda: rooms.append(name)) == "measured"
         return starts.count
 
-    moving = [(20, workers_died), (40, workers_died), (60, not_connected), (60, not_connected)]
+    moving = [(20, workers_died), (40, workers_died), (60, not_connected), (80, not_connected)]
     assert starts_of("moves on", moving) == 5
     assert rooms == ["moves on"] * 4, "whether there is room is asked before each new start"
-    assert starts_of("stands still", [(20, workers_died)] * 5, WorkerGroupError) == 2, "Ray has tried again itself"
-    assert starts_of("is not to start again", moving, WorkerGroupError, most=0) == 1
-    assert starts_of("never connected", [(0, not_connected)] * 5, ControllerError) == 2
+    assert len(said) == 4
+    assert said[1].startswith("training goes on after 40 steps: ")
+    twice = r"^training failed 2 times with 20 steps kept \(model\.max_failures=1\): .*; the end of .*:\n"
+    assert starts_of("stands still", [(20, workers_died)] * 5, twice) == 2
+    of_both_kinds = [(20, workers_died), (40, workers_died), (40, not_connected), (40, workers_died)]
+    assert starts_of("stops moving", of_both_kinds, "failed 3 times with 40 steps kept", most=2) == 4
+    assert (
+        starts_of("lost its checkpoint", [(20, workers_died), (10, workers_died), (20, workers_died)], "2 times") == 2
+    )
+    assert starts_of("is not to start again", moving, "failed once with 20 steps kept", most=0) == 1
+    assert starts_of("never connected", [(0, not_connected)] * 5, "failed 2 times with 0 steps kept") == 2
     assert starts_of("waits for nodes", [(0, no_room)] * 5) == 6, "that is no failure"
 
 
