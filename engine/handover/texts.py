@@ -106,7 +106,7 @@ def _models(settings: Mapping[str, Any]) -> list[str]:
 
 def _lucene_filters(*, has_stop_words: bool, stems: bool) -> list[str]:
     """Lists the token filters of Lucene that come near to the analyser that was measured."""
-    rest = ["stop"] if has_stop_words and stems else []
+    rest = ["stop_words"] if has_stop_words and stems else []
     return ["cjk_width", "lowercase", "cjk_bigram", *rest, *(["stem"] if stems else [])]
 
 

@@ -148,7 +148,7 @@ def test_engines_are_given_the_numbers_of_the_system() -> None:
         index, fields = mapping["settings"]["index"], mapping["mappings"]["properties"]
         assert index["similarity"]["default"] == {"type": "BM25", "k1": 1.5, "b": 0.75}
         assert index["analysis"]["filter"]["stem"] == {"type": "snowball", "language": "German"}
-        assert index["analysis"]["filter"]["stop"]["stopwords"] == settings["analyser"]["stop_words"]
+        assert index["analysis"]["filter"]["stop_words"]["stopwords"] == settings["analyser"]["stop_words"]
         assert fields["embedding"][dimensions] == 384
     for part in (
         '"weights": [0.52, 0.48]',
