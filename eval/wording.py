@@ -146,7 +146,9 @@ def gigabytes(num_bytes: int) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Writes a latency, such as `5.2 ms`."""
+    """Writes a latency, such as `5.2 ms`, or `1.2 s` where it is a second or more."""
+    if value >= 1000:
+        return f"{value / 1000:.3g} s"
     return f"{value:.0f} ms" if value >= 100 else f"{value:.2g} ms" if value < 1 else f"{value:.3g} ms"
 
 

@@ -5,9 +5,10 @@
     encoder/, faiss.index        the model and the vectors of the passages; absent where words alone are searched
     bm25/                        the index of words; absent where they count nothing
     reranker/                    a cross-encoder; absent where none was set
-    passages.jsonl, rows.npz     the passages, where each begins, and who stands first of equal scores
+    passages.jsonl, offsets.npy  the passages, and where each begins
 
-In: the folder. Out: its record, its settings, and where its parts lie. Row i of every file is passage i.
+In: the folder. Out: its record, its settings, and where its parts lie. Row i of every file is the same passage. Rows
+are in the order of equal scores, the greatest id first (`engine.search.order.rows_by_id`).
 """
 
 from __future__ import annotations
@@ -94,6 +95,6 @@ class SystemFolder:
         return self.path / "passages.jsonl"
 
     @property
-    def rows_file(self) -> Path:
-        """Two arrays, `offsets`, where rows begin and the last one ends, and `order`, that of equal scores."""
-        return self.path / "rows.npz"
+    def offsets_file(self) -> Path:
+        """The bytes at which the passages begin and the last one ends, int64 (passages + 1,)."""
+        return self.path / "offsets.npy"

@@ -22,6 +22,7 @@ from engine.search.analyser import Analyser
 from engine.search.bm25 import Bm25Index
 from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
 from engine.search.metadata import BOOST, WHERE, read_metadata
+from engine.search.order import rows_by_id
 from engine.storage.run_folders import require
 from engine.storage.store import is_done
 from eval.page.explained import Asked, Reranker, Searches, Words, explained_table
@@ -139,11 +140,12 @@ def search_run(options: SearchOptions) -> Table:
 
 
 def _words(system: SystemFolder, settings: dict[str, Any], corpus: Corpus) -> Words | None:
-    """Loads search by words; None where words do not count."""
+    """Loads search by words over the rows of the corpus; None where words do not count."""
     if "bm25" not in settings:
         return None
     terms_of = Analyser(settings["analyser"]["language"]).terms
-    index = Bm25Index.load(system.bm25, corpus.passage_ids, terms_of)
+    ids = [corpus.passage_ids[row] for row in rows_by_id(corpus.passage_ids)]  # the rows of a system folder
+    index = Bm25Index.load(system.bm25, ids, terms_of).reordered(corpus.ranks_of_ids)
     return Words(index, settings["weight_of_words"], terms_of)
 
 

@@ -50,13 +50,12 @@ def compare_fusions(words: Ranking, meaning: Ranking, weight: float, ranks_of_id
         ranks_of_ids: the order of passages with equal scores.
 
     Returns:
-        `queries`, their number; `min_max_weight`, the weight of words for scores that are brought between 0 and 1;
-        `min_max_kept` and `reciprocal_kept`, the shares of the first ten passages that stay with that weight, and with
-        reciprocal ranks, 1 / (60 + rank), without a weight.
+        `queries`, their number; `min_max_weight` and `z_score_weight`, the weights of words for scores that are brought
+        between 0 and 1, and for those above the mean; `min_max_kept`, `z_score_kept` and `reciprocal_kept`, the shares
+        of the first ten passages that stay with these weights, and with reciprocal ranks, 1 / (60 + rank), without one.
     """
-    by_words, by_meaning = weight * _mean_range(words), (1 - weight) * _mean_range(meaning)
-    total = by_words + by_meaning
-    min_max_weight = round(by_words / total, 3) if total else weight
+    min_max_weight = _nearest_weight(words, meaning, weight, min_max)
+    z_score_weight = _nearest_weight(words, meaning, weight, z_score)
 
     def first_rows(gains: Gains, share: float) -> Rows:
         return fuse([words, meaning], [share, 1 - share], gains, ranks_of_ids)[0][:, :_FIRST]
@@ -66,6 +65,8 @@ def compare_fusions(words: Ranking, meaning: Ranking, weight: float, ranks_of_id
         "queries": len(measured),
         "min_max_weight": min_max_weight,
         "min_max_kept": round(_kept(measured, first_rows(min_max, min_max_weight)), 3),
+        "z_score_weight": z_score_weight,
+        "z_score_kept": round(_kept(measured, first_rows(z_score, z_score_weight)), 3),
         "reciprocal_kept": round(_kept(measured, first_rows(reciprocal, 0.5)), 3),
     }
 
@@ -80,9 +81,35 @@ def min_max(ranking: Ranking) -> NDArray[np.float64]:
     return np.where(is_found, np.where(largest > 0, above / np.where(largest > 0, largest, 1.0), 1.0), 0.0)
 
 
-def _mean_range(ranking: Ranking) -> float:
-    """Returns how many standard deviations lie between the first and the last score, averaged over queries."""
-    return float(standardised(ranking).max(axis=1, initial=0.0).mean())
+def z_score(ranking: Ranking) -> NDArray[np.float64]:
+    """Returns how far scores are above the mean of their ranking, in standard deviations; 0 below it, as OpenSearch."""
+    rows, scores = ranking
+    is_found = rows >= 0
+    counts = np.maximum(is_found.sum(axis=1, keepdims=True), 1)
+    found = np.where(is_found, scores, 0.0).astype(np.float64)
+    above = np.where(is_found, found - found.sum(axis=1, keepdims=True) / counts, 0.0)
+    spread = np.sqrt((above**2).sum(axis=1, keepdims=True) / counts)
+    return np.maximum(above, 0.0) / np.where(spread > 0, spread, 1.0)
+
+
+def _nearest_weight(words: Ranking, meaning: Ranking, weight: float, gains: Gains) -> float:
+    """Returns the weight of words with which first places count in the same proportion as measured, over all queries.
+
+    Args:
+        words: rows and scores by words.
+        meaning: the same by meaning.
+        weight: that of words with standardised scores.
+        gains: what a place counts in the other fusion.
+    """
+    firsts = [_mean_first(standardised(found)) / (_mean_first(gains(found)) or 1.0) for found in (words, meaning)]
+    by_words, by_meaning = weight * firsts[0], (1 - weight) * firsts[1]
+    total = by_words + by_meaning
+    return round(by_words / total, 3) if total else weight
+
+
+def _mean_first(gains: NDArray[np.float64]) -> float:
+    """Returns what the first place of a ranking counts, averaged over queries."""
+    return float(gains.max(axis=1, initial=0.0).mean())
 
 
 def _kept(measured: Rows, others: Rows) -> float:

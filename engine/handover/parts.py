@@ -1,7 +1,8 @@
 """The parts of a system folder, by words, by meaning and the reranker: built as the report built them, and written.
 
 In: the report's settings, and finished folders. Out: the files of each part, and what searches with it here. Vectors
-and the index of words come from the cache, where the report has put them.
+and the index of words come from the cache, where the report has put them. Their rows are written in the order of equal
+scores (`engine.search.order.rows_by_id`), so that whoever searches the files needs no ids to settle a tie.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from engine.artifacts.system import SystemFolder
 from engine.handover.chosen import Chosen
 from engine.handover.config import reranker_config
-from engine.handover.encoder import write_encoder, write_model
+from engine.handover.encoder import write_cross_encoder, write_encoder
 from engine.models.names import public_name
 from engine.models.resolve import resolve_model
 from engine.search.analyser import Analyser, language_of
@@ -23,6 +24,7 @@ from engine.search.cross_encoder import TRAINED, load_cross_encoder
 from engine.search.dense import DenseIndex, write_flat_index
 from engine.search.embeddings import encode_passages_cached
 from engine.search.encoder import EncoderConfig, load_encoder
+from engine.search.order import rows_by_id
 from engine.search.pooling import Pooling
 from engine.search.systems import Bm25System, DenseSystem
 from engine.storage.typed import from_json_values
@@ -97,7 +99,7 @@ def write_words(report: Mapping[str, Any], documents: Path, folder: SystemFolder
     analyser = Analyser(language_of(bm25.get("analyser", "")))
     index = index_words_cached(documents, analyser, place, Bm25Parameters(bm25["k1"], bm25["b"]))
     if index.vocabulary:
-        index.save(folder.bm25)
+        index.reordered(rows_by_id(index.ids)).save(folder.bm25)
     return Words(bm25["k1"], bm25["b"], analyser, index)
 
 
@@ -119,7 +121,7 @@ def write_meaning(
     passages = encode_passages_cached(config, inputs["documents"], place)
     encoder = load_encoder(config, place)
     write_encoder(resolve_model(config.model, key=_KEY), encoder, folder.encoder)
-    write_flat_index(passages.vectors, folder.vectors_file)
+    write_flat_index(passages.vectors, rows_by_id(passages.ids), folder.vectors_file)
     return Meaning(model, encoder, passages.ids, passages.vectors)
 
 
@@ -137,5 +139,6 @@ def write_reranker(chosen: Chosen, trained: Path | None, folder: SystemFolder, p
         config, name = reranker_config(str(trained)), "the cross-encoder that the run trained"
     else:
         config, name = reranker_config(chosen.reranker), public_name(chosen.reranker)
-    write_model(resolve_model(config.model, key=config.key), folder.reranker)
-    return Reranker(name, chosen.depth, load_cross_encoder(config, place).max_tokens)
+    max_tokens = load_cross_encoder(config, place).max_tokens
+    write_cross_encoder(resolve_model(config.model, key=config.key), max_tokens, folder.reranker)
+    return Reranker(name, chosen.depth, max_tokens)

@@ -41,7 +41,7 @@ def system_settings(chosen: Chosen, words: Words | None, meaning: Meaning | None
         "kind": "words and meaning" if words and meaning else "words" if words else "meaning",
         "why": chosen.why,
         "weight_of_words": chosen.weight,
-        "pool": POOL,
+        "pool": min(POOL, num_passages),
         "normalisation": _NORMALISATION,
         "passages": {"count": num_passages, "searched_text": "title and text with a line break between them"},
     }

@@ -80,8 +80,8 @@ def template_values(settings: Mapping[str, Any]) -> dict[str, Any]:
         "lucene_filters": _lucene_filters(has_stop_words=bool(analyser.get("stop_words")), stems=bool(names.lucene)),
         "alone": QUERIES_ALONE,
         "packages": packages(settings),
-        "imports": _imports(words, meaning, "INDEX", "terms"),
-        "qdrant_imports": _imports(words, meaning, "BM25", "INDEX", "encode", "fuse", "terms"),
+        "imports": _imports(words, meaning, "INDEX", "MODEL", "terms"),
+        "qdrant_imports": _imports(words, meaning, "BM25", "INDEX", "MODEL", "fuse", "terms"),
     }
 
 
@@ -106,11 +106,11 @@ def _models(settings: Mapping[str, Any]) -> list[str]:
 
 def _lucene_filters(*, has_stop_words: bool, stems: bool) -> list[str]:
     """Lists the token filters of Lucene that come near to the analyser that was measured."""
-    rest = ["stop"] if has_stop_words and stems else []
+    rest = ["stop_words"] if has_stop_words and stems else []
     return ["cjk_width", "lowercase", "cjk_bigram", *rest, *(["stem"] if stems else [])]
 
 
 def _imports(words: bool, meaning: bool, *names: str) -> list[str]:
     """Selects those names that search.py has for a kind of system."""
-    has = {"BM25": words, "terms": words, "INDEX": meaning, "encode": meaning, "fuse": words and meaning}
+    has = {"BM25": words, "terms": words, "INDEX": meaning, "MODEL": meaning, "fuse": words and meaning}
     return [name for name in names if has[name]]

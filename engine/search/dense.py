@@ -191,18 +191,19 @@ def _ranked_by_all_scores(shards: Shards, ranks: Rows, queries: Vectors, width: 
     return rows, scores
 
 
-def write_flat_index(vectors: Vectors, file: Path) -> None:
-    """Writes vectors as an exact index of faiss by inner products (IndexFlatIP), row by row in their order.
+def write_flat_index(vectors: Vectors, rows: Rows, file: Path) -> None:
+    """Writes vectors as an exact index of faiss by inner products (IndexFlatIP).
 
     Args:
         vectors: float32 (rows, dim), read some at a time, so that a memory map need not be copied first.
+        rows: those that are written, in the order of the index.
         file: where to; any program with faiss reads it.
     """
     import faiss
 
     index = faiss.IndexFlatIP(vectors.shape[1])
-    for block in blocks(len(vectors), vectors.shape[1]):
-        index.add(np.ascontiguousarray(vectors[block], dtype=np.float32))
+    for block in blocks(len(rows), vectors.shape[1]):
+        index.add(np.ascontiguousarray(vectors[rows[block]], dtype=np.float32))
     faiss.write_index(index, str(file))
 
 

@@ -22,8 +22,8 @@ def test_a_record_and_the_settings_read_back(tmp_path: Path) -> None:
 
 def test_parts_lie_in_the_folder_under_their_names(tmp_path: Path) -> None:
     folder = SystemFolder(tmp_path)
-    files = (folder.settings_file, folder.search_file, folder.readme_file, folder.passages_file, folder.rows_file)
-    assert [file.name for file in files] == ["system.json", "search.py", "README.md", "passages.jsonl", "rows.npz"]
+    files = (folder.settings_file, folder.search_file, folder.readme_file, folder.passages_file, folder.offsets_file)
+    assert [file.name for file in files] == ["system.json", "search.py", "README.md", "passages.jsonl", "offsets.npy"]
     parts = (folder.encoder, folder.vectors_file, folder.bm25)
     assert [part.name for part in parts] == ["encoder", "faiss.index", "bm25"]
     assert {path.parent for path in (*files, *parts)} == {tmp_path}

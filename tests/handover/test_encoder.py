@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from engine.handover.encoder import write_encoder, write_model
+from engine.handover.encoder import write_cross_encoder, write_encoder, write_model
 from engine.search.encoder import Encoder, EncoderConfig
 from engine.search.pooling import Pooling
+from tests.support.models import write_cross_encoder as write_cross_encoder_of_tests
 from tests.support.training import WORDS, write_base
 
 LARGE = b"x" * (1 << 20)
@@ -53,6 +54,23 @@ def test_a_layer_that_has_its_weights_in_one_form_only_keeps_them(tmp_path: Path
     write_model(tmp_path / "model", tmp_path / "encoder")
     loaded = Dense.load(str(tmp_path / "encoder" / "2_Dense"))
     assert loaded.linear.weight.tolist() == layer.linear.weight.tolist()
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_a_cross_encoder_knows_its_length_and_that_logits_are_scores(saved: bool, tmp_path: Path) -> None:
+    import torch
+    from sentence_transformers import CrossEncoder
+
+    model = write_cross_encoder_of_tests(tmp_path)
+    if saved:  # in the form of sentence-transformers 6, with settings of its own
+        CrossEncoder(str(model)).save_pretrained(str(tmp_path / "saved"))
+        model = tmp_path / "saved"
+    write_cross_encoder(model, 12, tmp_path / "reranker")
+    loaded, plain = CrossEncoder(str(tmp_path / "reranker")), CrossEncoder(str(model), max_length=12)
+    pairs = [("steep tea", "a long text that is cut after some words, and what follows is not read " * 3)]
+    assert loaded.max_seq_length == 12 < CrossEncoder(str(model)).max_seq_length
+    expected = plain.predict(pairs, activation_fn=torch.nn.Identity())
+    assert loaded.predict(pairs).tolist() == expected.tolist() != plain.predict(pairs).tolist()
 
 
 def test_a_snapshot_of_links_becomes_files(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ IDS = ["b", "ä", "a#2", "a"]
 TEXTS = ["plain", "Über\nzwei Zeilen", "한국어", '"quoted" \\ and \t tabs']
 
 
-def test_rows_are_found_by_their_offsets(tmp_path: Path) -> None:
+def test_rows_are_in_the_order_of_equal_scores_and_found_by_their_offsets(tmp_path: Path) -> None:
     rows = [
         {"passage_id": name, "document_id": name[0], "title": "T" if name == "b" else "", "text": text}
         for name, text in zip(IDS, TEXTS, strict=True)
@@ -29,12 +29,12 @@ def test_rows_are_found_by_their_offsets(tmp_path: Path) -> None:
     (tmp_path / "system").mkdir()
     documents, folder = DocumentsFolder(tmp_path), SystemFolder(tmp_path / "system")
     write_passages(documents, IDS, folder)
-    arrays = np.load(folder.rows_file)
     lines = folder.passages_file.read_bytes()
-    for row, (start, end) in enumerate(itertools.pairwise(arrays["offsets"])):
-        assert json.loads(lines[start:end]) == rows[row]
-    assert end == len(lines)
-    assert [IDS[row] for row in np.argsort(arrays["order"])] == sorted(IDS, reverse=True)
+    offsets = np.load(folder.offsets_file)
+    found = [json.loads(lines[start:end]) for start, end in itertools.pairwise(offsets)]
+    assert offsets[-1] == len(lines)
+    assert found == sorted(rows, key=lambda row: row["passage_id"], reverse=True)
+    assert {path.name for path in folder.path.iterdir()} == {"passages.jsonl", "offsets.npy"}, "nothing is left over"
 
 
 def test_kept_fields_stand_beside_a_passage_as_filters_read_them(tmp_path: Path) -> None:

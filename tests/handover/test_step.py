@@ -141,7 +141,7 @@ def test_scores_and_ranks_are_those_of_the_report(run: Mapping[str, Path], copie
 
 
 def test_a_folder_holds_what_its_system_needs_and_no_more(copies: Mapping[str, Path]) -> None:
-    always = {"system.json", "search.py", "README.md", "passages.jsonl", "rows.npz", "record.json", "_DONE"}
+    always = {"system.json", "search.py", "README.md", "passages.jsonl", "offsets.npy", "record.json", "_DONE"}
     words, meaning = {"bm25"}, {"encoder", "faiss.index"}
     for name, parts in (("bm25", words), ("base", meaning), ("tuned", meaning)):
         assert {path.name for path in copies[name].iterdir()} == always | parts
@@ -221,9 +221,8 @@ def test_a_reranker_orders_the_first_passages_as_a_report_has_it(run: Mapping[st
     query = QUESTIONS["q2"][0]
     [[hits]] = search_alone([output], [query]).values()
     corpus = read_corpus(run["documents"])
-    bm25 = Bm25System(
-        Bm25Index.load(output / "bm25", corpus.passage_ids, Analyser(settings["analyser"]["language"]).terms)
-    )
+    ids, terms_of = sorted(corpus.passage_ids, reverse=True), Analyser(settings["analyser"]["language"]).terms
+    bm25 = Bm25System(Bm25Index.load(output / "bm25", ids, terms_of).reordered(corpus.ranks_of_ids))
     scorer, ranks = load_cross_encoder(reranker_config(config.reranker), place), corpus.ranks_of_ids
     reranked = RerankedSystem("x", bm25, scorer, corpus.encoded_texts(), ranks, depth=6)
     [rows], [scores] = reranked.prepare([query])(6)

@@ -98,7 +98,7 @@ def test_an_upload_that_was_cut_off_sends_large_files_no_more(
 def test_a_search_is_replaced_as_a_whole_and_is_no_part_of_a_model_without_one(hub: Hub, model: Path) -> None:
     files = model_files(model, "me/small")
     search = [
-        File(f"system/{name}", name.encode()) for name in ("system.json", "encoder/model.safetensors", "rows.npz")
+        File(f"system/{name}", name.encode()) for name in ("system.json", "encoder/model.safetensors", "offsets.npy")
     ]
     upload(SMALL, [*files, *search])
     reach(SMALL)

@@ -89,6 +89,20 @@ def test_a_saved_index_is_the_same_when_it_is_loaded(tmp_path: Path) -> None:
         Bm25Index.load(tmp_path / "index", ids[:2])
 
 
+def test_an_index_in_another_order_gives_every_text_its_score(tmp_path: Path) -> None:
+    ids, texts = ["a", "c", "b", "d"], ["one fish", "two fish", "red \u00e9t\u00e9", "fish fish"]
+    index = Bm25Index(ids, texts)
+    rows = np.array([3, 1, 2, 0])
+    moved = index.reordered(rows)
+    moved.save(tmp_path / "moved")
+    loaded = Bm25Index.load(tmp_path / "moved", moved.ids)
+    for query in ("fish two", "\u00e9t\u00e9 one", "nowhere"):
+        assert moved.scores(query).tolist() == loaded.scores(query).tolist() == index.scores(query)[rows].tolist()
+        assert loaded.reordered(np.argsort(rows)).scores(query).tolist() == index.scores(query).tolist()
+    assert moved.ids == ["d", "c", "b", "a"]
+    assert Bm25Index(["a", "b"], ["", ""]).reordered(np.array([1, 0])).ids == ["b", "a"], "without a word too"
+
+
 def test_an_index_without_words_is_saved_too(tmp_path: Path) -> None:
     Bm25Index(["a", "b"], ["", "?!"]).save(tmp_path)
     assert Bm25Index.load(tmp_path, ["a", "b"]).search(["word"], 5)[0].tolist() == [[1, 0]]

@@ -278,6 +278,7 @@ document.addEventListener("visibilitychange", () => { // a window that slept was
   state = { ...other, at: state.at };
   show();
 });
+window.addEventListener("resize", measureHeader); // a long question takes other lines
 window.addEventListener("beforeunload", (event) => {
   if (!isKept && state.unsaved) event.preventDefault();
 });

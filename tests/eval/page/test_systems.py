@@ -55,7 +55,7 @@ def test_classes_and_times() -> None:
     assert kind_of('x" onload="y') == "other x onload y"
     assert kind_of("다국어") != kind_of("多言語"), "else a system of two would be missing in a drawing"
     times = [wording.milliseconds(value) for value in (0.4123, 5.25, 12.34, 1234.5)]
-    assert times == ["0.41 ms", "5.25 ms", "12.3 ms", "1234 ms"]
+    assert times == ["0.41 ms", "5.25 ms", "12.3 ms", "1.23 s"]
 
 
 def test_systems_without_a_colour_of_their_own_are_told_apart() -> None:
