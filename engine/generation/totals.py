@@ -7,7 +7,7 @@ attempt.json, so that a figure means the same wherever it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.artifacts.samples import EngineTime
@@ -82,6 +82,32 @@ def engine_time(engines: Iterable[EngineTotals]) -> EngineTime:
     cpu_seconds = sum(engine.seconds * engine.cpus for engine in totals)
     gpu_seconds = sum(engine.seconds * engine.gpus for engine in totals)
     return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
+
+
+def idle_time(engines: Iterable[EngineTotals]) -> EngineTime:
+    """Adds up what the engines of one start held without work between their first request and their last row.
+
+    An engine is idle before its own first request and behind its own last row. One that was replaced counts no longer
+    than it worked: what is held is the most that was held at one time.
+    """
+    worked = [engine for engine in engines if engine.seconds]
+    if not worked:
+        return EngineTime(0.0, 0.0)
+    window, done = add_up(worked).seconds, engine_time(worked)
+    cpus, gpus = (
+        _most_at_once(worked, held) for held in ([each.cpus for each in worked], [each.gpus for each in worked])
+    )
+    cpu_seconds, gpu_seconds = max(0.0, cpus * window - done.cpu_seconds), max(0.0, gpus * window - done.gpu_seconds)
+    return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
+
+
+def _most_at_once(engines: Sequence[EngineTotals], held: Sequence[float]) -> float:
+    """Returns the most that engines held together at the moment when one of them began."""
+    spans = [(engine.first_admitted, engine.last_committed) for engine in engines]
+    return max(
+        sum(amount for (begins, ends), amount in zip(spans, held, strict=True) if begins <= moment < ends)
+        for moment, _ in spans
+    )
 
 
 def hit_rate(totals: EngineTotals) -> float:
