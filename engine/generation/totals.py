@@ -39,7 +39,8 @@ class EngineTotals:
     counters: Mapping[str, int] = field(default_factory=dict)
     """The generator's own counters, by name (Generator.counters)."""
     cpus: int = 0
-    gpus: int = 0
+    gpus: float = 0
+    """Parts of one where engines share it."""
 
     def __add__(self, other: EngineTotals) -> EngineTotals:
         names = self.counters.keys() | other.counters.keys()

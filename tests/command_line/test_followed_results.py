@@ -58,5 +58,7 @@ def test_clean_says_how_large_they_are_and_removes_them(store: Store, capsys: py
     assert clean(Options(str(store.root.parent), yes=True)) == 0
     shown = capsys.readouterr().out
     assert f"{results.relative_to(store.root)}         2.0 MB  begun curation" in shown
-    assert "removed 2 beginnings of curation, worked out beside generation, 4.0 MB" in shown, "nobody uses the first now"
+    assert "removed 2 beginnings of curation, worked out beside generation, 4.0 MB" in shown, (
+        "nobody uses the first now"
+    )
     assert not results.exists()
