@@ -44,6 +44,8 @@ class GivenConfig:
     one_label: bool = False
     """Whether texts with another number of labels than one are refused, unless the examples that a classifier is
     trained on, an input of the step then, have such texts too."""
+    holds_out: bool = False
+    """Whether files of which nothing is held out are refused: there would be nothing to measure on."""
     key: str = KEY
     """The config key that the path was written under, for messages."""
 
@@ -63,4 +65,4 @@ class GivenConfig:
         """
         source = self.source()
         held = file_digests(source.files)[0] if source.path.is_file() else listing_digest(source.path, source.files)
-        return fields_of(self, without=("key",)) | {"path": held, "kind": source.kind.name}
+        return fields_of(self, without=("key", "holds_out")) | {"path": held, "kind": source.kind.name}
