@@ -67,7 +67,7 @@ def read_given(
     if not splits["train"]:
         raise _nothing_kept(config, columns.form, rejected)
     if not splits["validation"] and config.holds_out:
-        raise nothing_held_out(config)
+        raise config.nothing_held_out()
     if not splits["validation"] and config.validation_share:
         place.console.warn("no example is held out: there are too few documents, or most of them share a text")
     return ExamplesRecord(
@@ -79,12 +79,6 @@ def read_given(
         labels=dict(sorted(counts.labels.items())),
         not_one_label=counts.not_one_label,
     )
-
-
-def nothing_held_out(config: GivenConfig) -> UserError:
-    """Returns the error for files of which nothing is held out, where it is what is measured on."""
-    remedy = "raise examples.validation_share, or give more documents, or a column `split` that says what is held out"
-    return UserError("nothing is held out to measure on", where=f"{config.key}={config.path}", remedy=remedy)
 
 
 def _have_several(inputs: Mapping[str, Path]) -> bool:

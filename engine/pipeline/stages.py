@@ -20,7 +20,7 @@ from engine.given.config import GivenConfig
 from engine.given.opening import open_examples
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.step import recast_examples
-from engine.given.step import nothing_held_out, read_given
+from engine.given.step import read_given
 from engine.pipeline.config import STAGES_KEY, RunConfig, has_documents
 from engine.pipeline.model import changed_model, check_without_documents
 from engine.pipeline.reported import refuse_files
@@ -114,7 +114,7 @@ def _check_held_out(config: RunConfig) -> None:
         return
     given = [_given(config, name) for name in config.stages.measured]
     if not any(_has_split(each) for each in given):
-        raise nothing_held_out(given[0])
+        raise given[0].nothing_held_out()
 
 
 def _has_split(given: GivenConfig) -> bool:
