@@ -95,9 +95,8 @@ def idle_time(engines: Iterable[EngineTotals]) -> EngineTime:
     if not worked:
         return EngineTime(0.0, 0.0)
     window, done = add_up(worked).seconds, engine_time(worked)
-    cpus, gpus = (
-        _most_at_once(worked, held) for held in ([each.cpus for each in worked], [each.gpus for each in worked])
-    )
+    cpus = _most_at_once(worked, [engine.cpus for engine in worked])
+    gpus = _most_at_once(worked, [engine.gpus for engine in worked])
     cpu_seconds, gpu_seconds = max(0.0, cpus * window - done.cpu_seconds), max(0.0, gpus * window - done.gpu_seconds)
     return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
 
