@@ -33,6 +33,7 @@ from eval.report import (
     Settings,
     TrainingFigures,
 )
+from eval.times import phase_times
 
 if TYPE_CHECKING:
     from eval.config import ReportConfig
@@ -67,6 +68,12 @@ def assemble(
         indexes=evaluation.indexes,
         reranking=evaluation.reranking,
         similarity=evaluation.similarity,
+        times=phase_times(
+            {noun: step.seconds for noun, step in steps.items()},
+            samples,
+            examples,
+            ModelFolder(inputs["model"]).record(),
+        ),
     )
 
 

@@ -29,6 +29,7 @@ from eval.retrieval.indexes import IndexComparison
 from eval.retrieval.latency import Latency
 from eval.significance import DifferenceFigures
 from eval.similarity.figures import SimilarityFigures
+from eval.times import PhaseTimes
 
 HELD_OUT = "held_out"
 """Name of the collection of synthetic queries about held-out documents."""
@@ -293,6 +294,8 @@ class Report:
     """Quality and time by the number of passages that each reranker is given, by its name; empty without one."""
     similarity: Mapping[str, SimilarityFigures] = field(default_factory=dict)
     """Agreement with the grades of pairs, by the name of the set; empty unless `report.similarity` names a file."""
+    times: Mapping[str, PhaseTimes] = field(default_factory=dict)
+    """Where the time of `generation`, `curation` and `training` went; empty in reports from before that was said."""
 
     @property
     def choice(self) -> Choice | None:

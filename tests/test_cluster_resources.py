@@ -78,6 +78,13 @@ def test_engines_leave_their_gpu_to_the_encoder(tmp_path: Path) -> None:
         run_driver(__file__, "encode_beside_engines", address, str(tmp_path))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_engines_work_on_one_gpu_at_the_same_time(tmp_path: Path) -> None:
+    with ray_start(num_cpus=2, num_gpus=1) as address:
+        run_driver(__file__, "share_one_gpu", address, str(tmp_path))
+
+
 @pytest.mark.soak  # a cluster of several nodes
 @pytest.mark.timeout(300)
 def test_what_is_asked_fits_nodes_that_are_unlike(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -206,6 +213,28 @@ def encode_beside_engines(address: str, folder: Path) -> None:
         assert "the engines end so that the GPU is free" in printed(place)
         write(place, config, folder / "third")
     assert place.engines.start(config, place).engines[0].seed != engine.seed, "what it drew is drawn already"
+    place.engines.stop()
+
+
+def share_one_gpu(address: str, folder: Path) -> None:
+    """Each of two engines has half of the only GPU, and both write at the same time."""
+    from engine.runtime.capacity import free_nodes
+    from tests.support.jobs import FAKE
+    from tests.support.waiting import wait_until
+
+    place, config = join(address, folder), replace(FAKE, num_engines=0, gpus_per_engine=0.5)
+    assert sum(node.gpus for node in place.capacity().nodes) == 1
+    pool = place.engines.start(config, place)
+    wait_until(lambda: sum(node.gpus for node in free_nodes()) == 0, "both halves are held")
+    for number in range(100):  # the first job may be over before the second engine has loaded
+        write(place, config, folder / f"job-{number}", total=600)
+        if len(spans := [(each.totals.first_admitted, each.totals.last_committed) for each in pool.engines]) == 2:
+            (begins, ends), (others_begin, others_end) = spans
+            if min(begins, others_begin) and max(begins, others_begin) < min(ends, others_end):
+                break
+    else:
+        raise AssertionError(f"no two engines worked at the same time: {spans}")
+    assert [engine.processors.gpus for engine in pool.engines] == [0.5, 0.5]
     place.engines.stop()
 
 

@@ -43,7 +43,7 @@ class Rates:
 
 @dataclass(frozen=True)
 class EngineTime:
-    """What engines held while they worked: from an engine's first admitted request to its last committed row."""
+    """Time of processors; what engines held while they worked is from their first request to their last row."""
 
     cpu_seconds: float
     """Summed over the cores of each engine."""
@@ -66,6 +66,9 @@ class SamplesRecord:
     """Of those that failed: turned down by a turn's `keep_if`."""
     generation: Rates
     cost: EngineTime
+    idle: EngineTime | None = None
+    """What engines held without work between the first request and the last committed row of all of them; None in
+    records from before that was measured."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,8 @@
 In: the folder that holds runs and their store. Out: the list of what goes, an answer, and a smaller store. Needed is
 what a run links to, wherever the run lies, what a running synthmill uses, and all that those were made from. A link or
 a run that is not where it was may only have been moved, so it stops everything: what it needs cannot be known. Parts of
-samples that do not count go as well (engine/command_line/ignored_parts.py).
+samples that do not count go as well (engine/command_line/ignored_parts.py), and what was worked out beside generation
+(engine/command_line/followed_results.py).
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ import shlex
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.command_line.followed_results import find_followed, remove_followed
 from engine.command_line.ignored_parts import bytes_of, find_ignored, remove_ignored
 from engine.errors import UserError
 from engine.runtime.console import Console
@@ -55,6 +57,8 @@ class Plan:
     """Links of the store that remember a run which is gone for good."""
     ignored: dict[Path, list[Path]]
     """Of folders that stay: parts of samples that do not count."""
+    followed: list[Path] = field(default_factory=list)
+    """What was worked out of samples beside generation, and nobody reads."""
 
 
 def read_options(arguments: Sequence[str], usage: str) -> Options:
@@ -110,22 +114,25 @@ def clean(options: Options) -> int:
     with _alone(store):
         with while_no_driver_starts(store.root) as in_use:
             plan = make_plan(runs, store, options, in_use)
-        sizes = {folder: size_bytes(folder) for folder in plan.removed}
+        sizes = {folder: size_bytes(folder) for folder in (*plan.removed, *plan.followed)}
         _show(plan, sizes, store, console)
-        if not (plan.removed or plan.forgotten or plan.ignored):
+        if not (plan.removed or plan.forgotten or plan.ignored or plan.followed):
             return 0
         if not (options.yes or _agrees(options)):
             console.verbatim("nothing was removed")
             return 0
         removed = carry_out(plan, runs, store, options)
         freed = remove_ignored(plan.ignored)
-    for folder in sorted(sizes.keys() - removed):
+        followed = remove_followed(plan.followed)
+    for folder in sorted(sizes.keys() - removed - {*followed}):
         console.verbatim(f"stays, it is used since: {folder.relative_to(store.root)}")
     if plan.removed or plan.forgotten:
         num_bytes = sum(sizes[folder] for folder in removed)
         console.verbatim(f"removed {len(removed)} step outputs, {_megabytes(num_bytes)}")
     if plan.ignored:
         console.verbatim(f"removed parts that do not count, {_megabytes(freed)}")
+    if plan.followed:
+        console.verbatim(f"removed {_followed_in_words(sizes, followed)}")
     return 0
 
 
@@ -172,7 +179,8 @@ def make_plan(runs: Path, store: Store, options: Options, in_use: Iterable[str])
     useless = {*store.left_working(), *(work for work, folder in store.work_folders().items() if folder in removed)}
     works = [work for work, folder in store.work_folders().items() if work in useless and not is_being_written(folder)]
     ignored = find_ignored(folder for folder in outputs.values() if folder not in removed and not folder.is_symlink())
-    return Plan([*removed, *works, *store.left_aside()], busy, forgotten, ignored)
+    followed = find_followed(store, (folder for folder in outputs.values() if folder not in removed), running)
+    return Plan([*removed, *works, *store.left_aside()], busy, forgotten, ignored, followed)
 
 
 def _named(names: Iterable[str], missing: dict[Path, Path]) -> list[Path]:
@@ -229,17 +237,27 @@ def _show(plan: Plan, sizes: Mapping[Path, int], store: Store, console: Console)
         console.verbatim(f"stays, a running synthmill uses it: {folder.relative_to(store.root)}")
     for note in plan.forgotten:
         console.verbatim(f"forgets the run {note.resolve()}")
-    for folder, num_bytes in sizes.items():
+    for folder in plan.removed:
         state = "" if is_done(folder) else "  unfinished"
-        console.verbatim(f"{folder.relative_to(store.root)!s:<32} {_megabytes(num_bytes):>14}{state}")
+        console.verbatim(f"{folder.relative_to(store.root)!s:<32} {_megabytes(sizes[folder]):>14}{state}")
     for folder, files in plan.ignored.items():
         num_bytes = bytes_of(files)
         name = str(folder.relative_to(store.root))
         console.verbatim(f"{name:<32} {_megabytes(num_bytes):>14}  {len(files)} of its parts do not count")
+    for folder in plan.followed:
+        console.verbatim(f"{folder.relative_to(store.root)!s:<32} {_megabytes(sizes[folder]):>14}  begun curation")
     if plan.removed:
-        console.verbatim(f"no run needs these {len(sizes)} step outputs, {_megabytes(sum(sizes.values()))}")
-    elif not plan.ignored:
+        num_bytes = sum(sizes[folder] for folder in plan.removed)
+        console.verbatim(f"no run needs these {len(plan.removed)} step outputs, {_megabytes(num_bytes)}")
+    if plan.followed:
+        console.verbatim(f"no run reads these {_followed_in_words(sizes, plan.followed)}")
+    elif not (plan.removed or plan.ignored):
         console.verbatim("nothing to remove: every step output is needed")
+
+
+def _followed_in_words(sizes: Mapping[Path, int], followed: Collection[Path]) -> str:
+    size = _megabytes(sum(sizes[folder] for folder in followed))
+    return f"{len(followed)} beginnings of curation, worked out beside generation, {size}"
 
 
 def _agrees(options: Options) -> bool:

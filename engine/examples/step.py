@@ -32,7 +32,7 @@ from engine.examples.across_rows import (
     reject_surplus,
 )
 from engine.examples.config import ExamplesConfig
-from engine.examples.following.results import Results, results_of
+from engine.examples.following.results import Results, reading_results
 from engine.examples.join import Joined, join_samples
 from engine.examples.ledger import Ledger, Rows, write_examples
 from engine.examples.round_trip import measure_ranks
@@ -53,12 +53,15 @@ def curate_examples(config: ExamplesConfig, inputs: Mapping[str, Path], output: 
     Raises:
         UserError: nothing is kept; `output` is left empty.
     """
-    with tempfile.TemporaryDirectory(prefix=".texts-", dir=output) as scratch:
-        return _curate(config, inputs, output, place, Path(scratch))
+    with (
+        reading_results(place.store_dir, inputs["samples"], config) as followed,
+        tempfile.TemporaryDirectory(prefix=".texts-", dir=output) as scratch,
+    ):
+        return _curate(config, inputs, output, place, scratch=Path(scratch), followed=followed)
 
 
 def _curate(
-    config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place, scratch: Path
+    config: ExamplesConfig, inputs: Mapping[str, Path], output: Path, place: Place, *, scratch: Path, followed: Results
 ) -> ExamplesRecord:
     """Does the same, with the texts that are compared in a folder that ends with the step."""
     documents = DocumentsFolder(inputs["documents"])
@@ -68,7 +71,6 @@ def _curate(
         joined = join_samples(SamplesFolder(inputs["samples"]), documents, scratch)
         ledger = joined.ledger
         shown = words_of_plan(PromptsFolder(inputs["prompts"])) if "prompts" in inputs else PromptWords()
-        followed = results_of(place.store_dir, inputs["samples"], config)
         reject_by_row(ledger, _verdicts(joined, followed, shown, config, place), scratch / "queries")
     for criterion in config.judged:
         reject_judged(ledger, read_judged(inputs[criterion.judged], criterion), criterion)
@@ -89,7 +91,6 @@ def _curate(
     kept, rejected = splits.total(), ledger.rejected()
     if kept + sum(rejected.values()) != len(ledger):
         raise BrokenInvariantError(f"of {len(ledger)} samples {kept} are kept and {rejected} rejected")
-    followed.remove()
     return ExamplesRecord(kept, splits["train"], splits["validation"], rejected, seconds, analyser)
 
 

@@ -105,8 +105,9 @@ class GeneratorConfig:
     # Engines, and what each of them may use.
     num_engines: int = at_least(0, 0)
     """Engines, one Ray actor each; 0: one per GPU group, or one on CPU."""
-    gpus_per_engine: int = placement(-1)
-    """Tensor parallelism; -1: 1 where this machine, or a cluster that is joined, has a GPU, else 0."""
+    gpus_per_engine: float = placement(-1.0)
+    """More than 1: tensor parallelism on one node. A part of 1, such as 0.5: engines share a GPU, and its memory. -1: 1
+    where this machine, or a cluster that is joined, has a GPU, else 0."""
     cpus_per_engine: int = at_least(0, 0)
     """Threads of an engine on CPU; 0: as many cores of one node as each engine can have to itself."""
     max_num_seqs: int = at_least(1, 64)
@@ -157,7 +158,7 @@ class GeneratorConfig:
         check_setting(known, precision, values["precision"], words, fault="is unknown")
         gpus, seconds = values["gpus_per_engine"], values["part_seconds"]
         gpus_key = f"{where('gpus_per_engine')}.gpus_per_engine"
-        check_setting(gpus >= -1, gpus_key, gpus, "0 or more, or -1 for as many as fit")
+        cls._check_gpus(gpus, values["engine_args"], gpus_key, f"{where('engine_args')}.engine_args")
         check_setting(seconds > 0, f"{where('part_seconds')}.part_seconds", seconds, "more than 0")
         if values["engine_args"].get("trust_remote_code"):
             raise UserError(
@@ -178,6 +179,23 @@ class GeneratorConfig:
                 where=output,
                 remedy=f"lower {output} or raise {context}",
             )
+
+    @classmethod
+    def _check_gpus(cls, gpus: float, arguments: Mapping[str, Any], key: str, arguments_key: str) -> None:
+        """Refuses what no GPU can be shared by: 1.5 of them, a part over several, a part that takes more memory."""
+        check_setting(gpus == -1 or gpus >= 0, key, gpus, "0 or more, or -1 for as many as fit")
+        is_part = 0 < gpus < 1
+        check_setting(is_part or float(gpus).is_integer(), key, gpus, "a part of one GPU, or a whole number of them")
+        if not is_part:
+            return
+        for name in ("tensor_parallel_size", "pipeline_parallel_size"):
+            if (parallel := arguments.get(name, 1)) != 1:
+                what, remedy = f"{parallel} GPUs are wanted of an engine that has {gpus:g} of one", f"leave {name} out"
+                raise UserError(what, where=f"{arguments_key}.{name}={parallel}", remedy=f"{remedy}, or set {key}")
+        if (share := arguments.get("gpu_memory_utilization", 0)) > gpus:
+            what = f"takes more of a GPU's memory than {key}={gpus:g} leaves each engine"
+            remedy = f"set it to {gpus:g} at most, or leave it out"
+            raise UserError(what, where=f"{arguments_key}.gpu_memory_utilization={share}", remedy=remedy)
 
     def identity(self) -> dict[str, object]:
         """Returns what decides the text of samples: weights in place of their names, and the code that writes."""
@@ -219,9 +237,9 @@ class GeneratorConfig:
             return "fake"
         return f"{self.model}+{self.lora}" if self.lora else self.model
 
-    def gpus(self) -> int:
-        """Returns the number of GPUs of each engine."""
-        return self.gpus_per_engine if self.gpus_per_engine >= 0 else int(has_gpu())
+    def gpus(self) -> float:
+        """Returns the number of GPUs of each engine, or the part of one."""
+        return self.gpus_per_engine if self.gpus_per_engine >= 0 else float(has_gpu())
 
 
 def written_by() -> str:

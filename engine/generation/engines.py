@@ -121,6 +121,7 @@ class EngineGroup:
         actor = actor_class.options(
             num_cpus=self._processors.asked_cpus,
             num_gpus=self._processors.gpus,
+            # No placement group: an actor is whole on one node, and the GPUs that it is given are that node's.
             max_concurrency=_CONCURRENT_CALLS,
             max_restarts=0,
             runtime_env={"env_vars": engine_environment(config, cpus) | fake_environment()},

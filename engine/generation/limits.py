@@ -83,7 +83,8 @@ def _limits(config: GeneratorConfig, reason: str) -> list[_Limit]:
     if not config.gpus():
         return [batch, halved("kv_cache_bytes", "kv_cache_memory_bytes")]
     share = _share(config)
-    new = min(0.97, share + 0.04) if _NO_BLOCKS in reason.lower() else share * 0.8
+    most = 0.97 * min(1.0, config.gpus())
+    new = min(most, share + 0.04) if _NO_BLOCKS in reason.lower() else share * 0.8
     return [
         batch,
         halved("max_num_batched_tokens", "max_num_batched_tokens"),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.runtime.capacity import gpu_slots
+
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
     from engine.runtime.capacity import Capacity
@@ -22,7 +24,8 @@ class Processors:
     num_engines: int
     cpus: int
     """Threads on a CPU."""
-    gpus: int
+    gpus: float
+    """A part of one where engines share it."""
     left_free: float = 0.0
     """So much of `cpus` is not asked of Ray, to leave room for tasks that run while engines idle."""
 
@@ -39,7 +42,7 @@ def settle_gpus(config: GeneratorConfig, place: Place) -> GeneratorConfig:
     the number, and do not look at theirs.
     """
     joins = place.cluster.address != "local"
-    gpus = min(1, int(place.capacity().num_gpus)) if config.gpus_per_engine < 0 and joins else config.gpus()
+    gpus = min(1.0, float(int(place.capacity().num_gpus))) if config.gpus_per_engine < 0 and joins else config.gpus()
     return replace(config, gpus_per_engine=gpus)
 
 
@@ -61,7 +64,7 @@ def choose_processors(config: GeneratorConfig, place: Place) -> Processors:
 def share_out(config: GeneratorConfig, capacity: Capacity) -> Processors:
     """Gives each engine GPUs of one node, or without GPUs as many cores of one as it can have to itself."""
     gpus = config.gpus()
-    by_gpus = sum(int(node.gpus) // gpus for node in capacity.nodes) if gpus else 1
+    by_gpus = sum(gpu_slots(node.gpus, gpus) for node in capacity.nodes) if gpus else 1
     num_engines = config.num_engines or max(1, by_gpus)
     cpus = config.cpus_per_engine or (1 if gpus else capacity.most_cores(num_engines))
     return Processors(num_engines, cpus, gpus)

@@ -7,7 +7,7 @@ attempt.json, so that a figure means the same wherever it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from engine.artifacts.samples import EngineTime
@@ -39,7 +39,8 @@ class EngineTotals:
     counters: Mapping[str, int] = field(default_factory=dict)
     """The generator's own counters, by name (Generator.counters)."""
     cpus: int = 0
-    gpus: int = 0
+    gpus: float = 0
+    """Parts of one where engines share it."""
 
     def __add__(self, other: EngineTotals) -> EngineTotals:
         names = self.counters.keys() | other.counters.keys()
@@ -82,6 +83,31 @@ def engine_time(engines: Iterable[EngineTotals]) -> EngineTime:
     cpu_seconds = sum(engine.seconds * engine.cpus for engine in totals)
     gpu_seconds = sum(engine.seconds * engine.gpus for engine in totals)
     return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
+
+
+def idle_time(engines: Iterable[EngineTotals]) -> EngineTime:
+    """Adds up what the engines of one start held without work between their first request and their last row.
+
+    An engine is idle before its own first request and behind its own last row. One that was replaced counts no longer
+    than it worked: what is held is the most that was held at one time.
+    """
+    worked = [engine for engine in engines if engine.seconds]
+    if not worked:
+        return EngineTime(0.0, 0.0)
+    window, done = add_up(worked).seconds, engine_time(worked)
+    cpus = _most_at_once(worked, [engine.cpus for engine in worked])
+    gpus = _most_at_once(worked, [engine.gpus for engine in worked])
+    cpu_seconds, gpu_seconds = max(0.0, cpus * window - done.cpu_seconds), max(0.0, gpus * window - done.gpu_seconds)
+    return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
+
+
+def _most_at_once(engines: Sequence[EngineTotals], held: Sequence[float]) -> float:
+    """Returns the most that engines held together at the moment when one of them began."""
+    spans = [(engine.first_admitted, engine.last_committed) for engine in engines]
+    return max(
+        sum(amount for (begins, ends), amount in zip(spans, held, strict=True) if begins <= moment < ends)
+        for moment, _ in spans
+    )
 
 
 def hit_rate(totals: EngineTotals) -> float:

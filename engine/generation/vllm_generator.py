@@ -183,8 +183,11 @@ def block_tokens(config: GeneratorConfig) -> int:
 
 
 def gpu_share(config: GeneratorConfig) -> float:
-    """Returns the share of a GPU's memory that vLLM takes by default; models of one engine share equally."""
-    return round(GPU_SHARE / (1 + len(config.models)), 3)
+    """Returns the share of a GPU's memory that vLLM takes by default.
+
+    Engines that share a GPU share that equally, and so do the models of one engine.
+    """
+    return round(GPU_SHARE * min(1.0, config.gpus() or 1.0) / (1 + len(config.models)), 3)
 
 
 def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
@@ -199,8 +202,8 @@ def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
         "trust_remote_code": False,
     }
     if config.gpus():
-        arguments["tensor_parallel_size"] = config.gpus()
-        if config.models:
+        arguments["tensor_parallel_size"] = max(1, int(config.gpus()))
+        if config.models or config.gpus() < 1:
             arguments["gpu_memory_utilization"] = gpu_share(config)
         if config.gpus() > 1:
             arguments["distributed_executor_backend"] = "mp"  # in a placement group vLLM would ask Ray for more GPUs

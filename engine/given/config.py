@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from engine.artifacts.forms import Form
+from engine.errors import UserError
 from engine.given.source import KEY, Source, find_source
 from engine.runtime.identity import fields_of
 from engine.storage.digests import file_digests, listing_digest
@@ -44,6 +45,8 @@ class GivenConfig:
     one_label: bool = False
     """Whether texts with another number of labels than one are refused, unless the examples that a classifier is
     trained on, an input of the step then, have such texts too."""
+    holds_out: bool = False
+    """Whether files of which nothing is held out are refused: there would be nothing to measure on."""
     key: str = KEY
     """The config key that the path was written under, for messages."""
 
@@ -56,6 +59,11 @@ class GivenConfig:
         meant = _MEANT.get(self.form, "examples") if self.form else "examples"
         return find_source(self.path, self.key, meant)
 
+    def nothing_held_out(self) -> UserError:
+        """Returns the error for files of which nothing is held out, where they are what is measured on."""
+        remedy = "raise examples.validation_share, give more documents, or a column `split` that says what is held out"
+        return UserError("nothing is held out to measure on", where=f"{self.key}={self.path}", remedy=remedy)
+
     def identity(self) -> dict[str, object]:
         """Returns the fields that change the examples, with what the files hold in place of the path.
 
@@ -63,4 +71,4 @@ class GivenConfig:
         """
         source = self.source()
         held = file_digests(source.files)[0] if source.path.is_file() else listing_digest(source.path, source.files)
-        return fields_of(self, without=("key",)) | {"path": held, "kind": source.kind.name}
+        return fields_of(self, without=("key", "holds_out")) | {"path": held, "kind": source.kind.name}

@@ -15,6 +15,7 @@ from dataclasses import replace
 
 from engine.artifacts.forms import Form
 from engine.errors import UserError
+from engine.given.columns import Role
 from engine.given.config import GivenConfig
 from engine.given.opening import open_examples
 from engine.given.recast.config import RecastConfig
@@ -81,6 +82,7 @@ def check_sets(config: RunConfig) -> None:
         UserError: there are no such files, their columns are doubtful, another set cannot be made of them, or a stage
             does not read them.
     """
+    _check_held_out(config)
     settings = config.stages
     unnamed = [name for name, each in settings.sets.items() if each.path and each.form is None]
     forms = {name: open_examples(_given(config, name)).columns.form for name in unnamed}
@@ -97,7 +99,28 @@ def _given(config: RunConfig, name: str) -> GivenConfig:
     """Returns how the files of a set are read."""
     each, examples = config.stages.sets[name], config.examples
     share, key = examples.validation_share, f"stages.sets.{name}.path"
-    return GivenConfig(each.path, each.form, each.columns, validation_share=share, seed=examples.seed, key=key)
+    alone = config.stages.measured == [name]  # where there are several sets, one may do
+    given = GivenConfig(each.path, each.form, each.columns, validation_share=share, seed=examples.seed, key=key)
+    return replace(given, holds_out=alone)
+
+
+def _check_held_out(config: RunConfig) -> None:
+    """Refuses sets of which nothing will be held out, whatever they hold: no share of them, and no split of their own.
+
+    Raises:
+        UserError: there is nothing to measure on.
+    """
+    if config.examples.validation_share:
+        return
+    given = [_given(config, name) for name in config.stages.measured]
+    if not any(_has_split(each) for each in given):
+        raise given[0].nothing_held_out()
+
+
+def _has_split(given: GivenConfig) -> bool:
+    """Tells whether the files say by themselves which rows are held out."""
+    opened = open_examples(given)
+    return Role.split in opened.columns.names or bool(next(opened.records).split)
 
 
 def _sets(config: RunConfig) -> tuple[list[Step], dict[str, Step]]:

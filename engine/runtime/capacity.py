@@ -176,10 +176,19 @@ def _node(resources: dict[str, Any]) -> Node:
     return Node(float(resources.get("CPU", 0)), float(resources.get("GPU", 0)))
 
 
+def gpu_slots(held: float, asked: float) -> int:
+    """Counts how many processes can be given GPUs of one node; what is less than one is a part of a single GPU."""
+    if asked >= 1:
+        return int(held / asked + _ROUNDING)
+    rest = held - int(held + _ROUNDING)  # of a GPU that others hold a part of
+    return int(held + _ROUNDING) * int(1 / asked + _ROUNDING) + int(max(0.0, rest) / asked + _ROUNDING)
+
+
 def _times(node: Node, cpus: float, gpus: float) -> int:
     """Counts how many processes of a size one node can hold."""
-    sizes = [(node.cpus, cpus), (node.gpus, gpus)]
-    return min((int(held / asked + _ROUNDING) for held, asked in sizes if asked), default=1)
+    counts = [int(node.cpus / cpus + _ROUNDING)] if cpus else []
+    counts += [gpu_slots(node.gpus, gpus)] if gpus else []
+    return min(counts, default=1)
 
 
 def _in_words(cpus: float, gpus: float) -> str:

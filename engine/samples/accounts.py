@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.prompts import PlanFile, size_of
-from engine.artifacts.samples import Rates, SamplesRecord
+from engine.artifacts.samples import EngineTime, Rates, SamplesRecord
 from engine.errors import BrokenInvariantError
-from engine.generation.totals import add_up, engine_time, hit_rate
+from engine.generation.totals import add_up, engine_time, hit_rate, idle_time
 from engine.samples.starts import REUSED_ATTEMPT, Start, read_starts
 from engine.storage.parts import committed_parts, committed_set
 from engine.task.answers import TURNED_DOWN
@@ -59,7 +59,14 @@ def make_record(output: Path) -> SamplesRecord:
         generated=counts["planned"] - counts["failed"],
         generation=_rates(starts),
         cost=engine_time(engine for start in starts for engine in start.engines),
+        idle=_idle(starts),
     )
+
+
+def _idle(starts: list[Start]) -> EngineTime:
+    idle = [idle_time(start.engines) for start in starts]
+    cpu_seconds, gpu_seconds = sum(each.cpu_seconds for each in idle), sum(each.gpu_seconds for each in idle)
+    return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
 
 
 def _rates(starts: list[Start]) -> Rates:

@@ -96,12 +96,13 @@ def temporary_beside(file: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(file: Path, *, wait: bool) -> Iterator[None]:
-    """Holds an exclusive lock on `file`, which is made if it is missing.
+def locked(file: Path, *, wait: bool, shared: bool = False) -> Iterator[None]:
+    """Holds a lock on `file`, which is made if it is missing.
 
     Args:
         file: the lock file; it may lie in a folder that is not locked itself.
         wait: whether to wait until the present holder gives the lock back.
+        shared: whether others may hold the lock at the same time, if theirs are shared as well.
 
     Raises:
         BlockingIOError: `wait` is false and another process holds the lock.
@@ -109,7 +110,8 @@ def locked(file: Path, *, wait: bool) -> Iterator[None]:
     """
     for _ in range(_MOST_TRIES):
         with file.open("a") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(stream, kind | (0 if wait else fcntl.LOCK_NB))
             if _is_open(stream.fileno(), file):  # else it was removed meanwhile, and others lock another file
                 yield
                 return

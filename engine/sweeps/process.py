@@ -13,7 +13,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -176,21 +177,22 @@ def check_concurrency(concurrency: int, key: str) -> None:
         raise UserError(f"{concurrency} is too small", where=f"{key}={concurrency}", remedy="set it to 1 or more")
 
 
-def check_port(port: int, at_a_time: int, key: str) -> None:
-    """Refuses metrics of points that run at the same time: all would listen at one port, and all but one fail.
+def check_ports(ports: Iterable[int], at_a_time: int, key: str) -> None:
+    """Refuses metrics of points that would listen at one port at the same time: all but one would fail.
 
     Args:
-        port: `watch.metrics_port`; 0 for none.
+        ports: `watch.metrics_port` of each point that there may be; 0 for none.
         at_a_time: so many points run at a time.
         key: what sets that number.
 
     Raises:
-        UserError: there is a port, and more than one point at a time.
+        UserError: two points have the same port, and more than one runs at a time.
     """
-    if port and at_a_time > 1:
-        remedy = f"leave it out, or run one point at a time ({key}=1)"
+    several = [port for port, count in Counter(ports).items() if port and count > 1]
+    if several and at_a_time > 1:
+        remedy = f"leave it out, run one point at a time ({key}=1), or give each point of a grid a port of its own"
         raise UserError(
-            f"{at_a_time} points at a time have one port", where=f"watch.metrics_port={port}", remedy=remedy
+            f"{at_a_time} points at a time have one port", where=f"watch.metrics_port={several[0]}", remedy=remedy
         )
 
 

@@ -26,7 +26,7 @@ from engine.sweeps.config import Mode, SweepConfig
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import VALIDATION, check_metric, default_metric
 from engine.sweeps.points import FOLDER, Compose, Point, is_finished, require_path_here
-from engine.sweeps.process import check_port, points_at_a_time
+from engine.sweeps.process import check_ports, points_at_a_time
 from engine.sweeps.search import Search, make_search
 from engine.sweeps.space import as_overrides
 from engine.sweeps.stopping import Stop
@@ -78,7 +78,8 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
     composed = [with_inputs_here(run) for run in [compose([*given, *point]) for point in points]]
     first = composed[0]
     at_a_time = points_at_a_time(config.concurrency, first.cluster.address)
-    check_port(max(run.watch.metrics_port for run in composed), at_a_time, "concurrency")
+    # Any value may be drawn for several trials.
+    check_ports([port for run in composed for port in 2 * [run.watch.metrics_port]], at_a_time, "concurrency")
     metric = config.metric or default_metric(first)
     for run in composed:
         target_of(run)

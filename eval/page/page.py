@@ -30,6 +30,7 @@ from eval.report import Report, Settings
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.metrics import METRICS
+from eval.times import idle_sentence
 
 QUALITY_AXIS = nice_axis(0, 1)
 """The axis of all metrics."""
@@ -150,6 +151,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "lengths": length_chart(report.data_quality),
         "cost": wording.cost_sentence(report.cost),
         "timeline": timeline(report.seconds),
+        "idle": [idle_sentence(name, times) for name, times in report.times.items()],
         "settings": flat_settings(report.settings),
         "tolerated": wording.share(TOLERATED, 1),
         "least_documents": LEAST_DOCUMENTS,

@@ -68,12 +68,13 @@ class RayLauncher(Launcher):
         from engine.command_line.written import mask_file
         from engine.runtime.console import Console
         from engine.sweeps.launch import launch, tell
-        from engine.sweeps.process import check_concurrency, points_at_a_time
+        from engine.sweeps.process import check_concurrency, check_ports, points_at_a_time
 
         check_concurrency(self._concurrency, "hydra.launcher.concurrency")
         mask_file(Path(self._config.hydra.sweep.dir) / "multirun.yaml")
         at_a_time = points_at_a_time(self._concurrency, self._config.cluster.address)
         shared = set.intersection(*map(set, job_overrides))
+        check_ports(map(self._port, job_overrides), at_a_time, "hydra.launcher.concurrency")
         points = [self._point(overrides, shared, at_a_time) for overrides in job_overrides]
         console = Console()
         outcomes = launch(points, at_a_time, lambda arguments: load_config(arguments)[0], console)
@@ -81,17 +82,19 @@ class RayLauncher(Launcher):
             raise SystemExit(code)
         return [JobReturn(overrides=overrides, status=JobStatus.COMPLETED) for overrides in job_overrides]
 
+    def _port(self, overrides: Sequence[str]) -> int:
+        config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
+        return int(config.watch.metrics_port)
+
     def _point(self, overrides: Sequence[str], shared: set[str], at_a_time: int) -> "Point":
         from engine.command_line.config_files import as_typed
         from engine.runtime.secrets import redacted
         from engine.sweeps.points import Point, grid_folder, require_path_here
-        from engine.sweeps.process import check_port
         from engine.sweeps.written import as_override
 
         config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         names = str(config.hydra.job.override_dirname) or "0"
         require_path_here(config.run_dir or config.runs_dir)
-        check_port(config.watch.metrics_port, at_a_time, "hydra.launcher.concurrency")
         run_dir = Path(grid_folder(config.run_dir, config.runs_dir, config.name, names)).expanduser().absolute()
         for_hydra = [text for text in self._config.hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
         arguments = [*map(as_typed, overrides), *for_hydra, as_override("run_dir", str(run_dir))]

@@ -67,6 +67,8 @@ def test_an_answer_longer_than_the_context_is_refused() -> None:
         ("max_seconds", -1.0, "0 or more"),
         ("part_seconds", 0.0, "more than 0"),
         ("gpus_per_engine", -2, "0 or more, or -1 for as many as fit"),
+        ("gpus_per_engine", -0.5, "0 or more, or -1 for as many as fit"),
+        ("gpus_per_engine", 1.5, "a part of one GPU, or a whole number of them"),
     ],
 )
 def test_a_value_out_of_range_is_refused(name: str, value: float, bounds: str) -> None:
@@ -88,6 +90,20 @@ def test_an_unknown_precision_is_refused(settings: dict[str, Any], where: str) -
         generator_configs(replace(FAKE, **settings))
     assert caught.value.where == where
     assert caught.value.remedy == "set it to one of auto, bf16, fp32"
+
+
+def test_a_part_of_a_gpu_goes_with_nothing_that_takes_more() -> None:
+    half = replace(FAKE, gpus_per_engine=0.5, engine_args={"tensor_parallel_size": 1, "gpu_memory_utilization": 0.5})
+    assert half.gpus() == 0.5
+    with pytest.raises(UserError, match=r"2 GPUs are wanted of an engine that has 0\.5 of one") as caught:
+        replace(half, engine_args={"tensor_parallel_size": 2})
+    assert caught.value.where == "samples.engine_args.tensor_parallel_size=2"
+    with pytest.raises(UserError, match=r"more of a GPU's memory than samples.gpus_per_engine=0.5 leaves") as caught:
+        replace(half, engine_args={"gpu_memory_utilization": 0.9})
+    assert caught.value.remedy == "set it to 0.5 at most, or leave it out"
+    with pytest.raises(UserError, match="more of a GPU's memory"):
+        model_configs(replace(half, models={"judge": {"engine_args": {"gpu_memory_utilization": 0.9}}}))
+    replace(half, gpus_per_engine=2, engine_args={"tensor_parallel_size": 2, "gpu_memory_utilization": 0.9})
 
 
 def test_a_seed_for_all_engines_is_refused() -> None:

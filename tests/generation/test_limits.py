@@ -104,6 +104,12 @@ def test_models_of_one_gpu_share_it_also_after_their_limits_were_lowered() -> No
     assert "samples.engine_args.gpu_memory_utilization 0.46 -> 0.368" in changes
 
 
+def test_an_engine_that_shares_a_gpu_never_takes_more_than_its_part() -> None:
+    smaller, changes = smaller_limits(replace(ON_GPU, gpus_per_engine=0.5), "No available memory for the cache blocks")
+    assert smaller.engine_args["gpu_memory_utilization"] == 0.485
+    assert "samples.engine_args.gpu_memory_utilization 0.46 -> 0.485" in changes
+
+
 def test_smaller_limits_on_cpu_make_the_same_samples() -> None:
     assert identity_of(smaller_limits(ON_CPU, "MemoryError")[0]) == identity_of(ON_CPU)
 

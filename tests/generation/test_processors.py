@@ -35,6 +35,8 @@ def test_an_engine_has_the_gpus_of_one_node() -> None:
     capacity = Capacity(nodes, nodes)
     assert share_out(replace(ON_CPU, gpus_per_engine=1), capacity) == Processors(4, 1, 1)
     assert share_out(replace(ON_CPU, gpus_per_engine=2), capacity) == Processors(1, 1, 2), "not two of 4 GPUs"
+    assert share_out(replace(ON_CPU, gpus_per_engine=0.5), capacity) == Processors(8, 1, 0.5)
+    assert share_out(replace(ON_CPU, gpus_per_engine=0.4), capacity) == Processors(8, 1, 0.4), "two on each GPU"
 
 
 def test_an_engine_on_cpu_has_the_cores_of_one_node_and_not_of_the_driver() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine.artifacts.samples import EngineTime
 from engine.errors import UserError
-from engine.generation.totals import EngineTotals, add_up, check_failures, engine_time, hit_rate
+from engine.generation.totals import EngineTotals, add_up, check_failures, engine_time, hit_rate, idle_time
 
 ONE = EngineTotals(generated=3, failed=1, committed=2, first_admitted=100.0, last_committed=110.0, cpus=4)
 OTHER = EngineTotals(generated=5, requests=7, first_admitted=90.0, last_committed=105.0, cpus=2, gpus=1)
@@ -46,6 +48,16 @@ def test_each_engine_counts_with_its_own_seconds_and_processors() -> None:
     with_gpus = EngineTotals(first_admitted=100.0, last_committed=110.0, cpus=1, gpus=2)
     assert engine_time([with_gpus]) == EngineTime(cpu_seconds=10.0, gpu_seconds=20.0)
     assert engine_time([]) == EngineTime(0.0, 0.0)
+
+
+def test_engines_are_idle_before_their_first_row_and_behind_their_last_one() -> None:
+    first = EngineTotals(first_admitted=100.0, last_committed=110.0, cpus=4, gpus=2)
+    late = replace(first, first_admitted=104.0, last_committed=109.0)
+    assert idle_time([first, late]) == EngineTime(cpu_seconds=20.0, gpu_seconds=10.0)
+    died, instead = replace(first, last_committed=103.0), replace(first, first_admitted=106.0)
+    assert idle_time([died, instead]) == EngineTime(cpu_seconds=12.0, gpu_seconds=6.0), "one at a time"
+    nothing = EngineTime(0.0, 0.0)
+    assert idle_time([first]) == idle_time([]) == idle_time([EngineTotals(cpus=4)]) == nothing
 
 
 def test_an_engine_that_committed_nothing_costs_no_negative_time() -> None:

@@ -132,6 +132,11 @@ def test_blocks_are_those_of_the_processor_unless_the_user_says_otherwise() -> N
 
 def test_models_of_one_engine_share_a_gpu() -> None:
     assert gpu_share(ON_GPU) == 0.92
+    half = replace(ON_GPU, gpus_per_engine=0.5)
+    arguments = engine_arguments(half, 0)
+    assert (arguments["gpu_memory_utilization"], arguments["tensor_parallel_size"]) == (0.46, 1)
+    assert "distributed_executor_backend" not in arguments
+    assert gpu_share(replace(half, models={"judge": {"model": "large"}})) == 0.23
     assert gpu_share(replace(ON_GPU, models={"judge": {"model": "large"}})) == 0.46
 
 

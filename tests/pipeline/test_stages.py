@@ -15,7 +15,7 @@ from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig, kinds_of, nouns_of
 from engine.pipeline.given import check_given
-from engine.pipeline.stages import stages
+from engine.pipeline.stages import check_sets, stages
 from engine.pipeline.steps import steps
 from engine.run import run, run_folder, wanted_steps
 from engine.runtime.step import Step
@@ -216,6 +216,31 @@ def test_a_reranker_reorders_an_encoder(data: Path) -> None:
         steps(with_stage(config, twice))
     with pytest.raises(UserError, match=r"more.start=reranked: a bi_encoder cannot go on from a cross_encoder"):
         steps(with_stage(config, StageConfig("questions", start="reranked")))
+
+
+def test_sets_of_which_nothing_is_held_out_are_refused_before_anything_is_made(data: Path, tmp_path: Path) -> None:
+    for experiment in (QUESTIONS, RETRIEVER):
+        config, text = load_config(
+            arguments(data, experiment, "examples.validation_share=0", f"runs_dir={tmp_path / 'runs'}")
+        )
+        with pytest.raises(UserError, match=r"stages\.sets\.\w+\.path=.*: nothing is held out to measure on"):
+            run(config, text)
+        assert not (tmp_path / "runs").exists()
+    with_split = data / "with-split.jsonl"
+    rows = [{"query": "q", "passage": "p", "split": "validation"}, {"query": "other", "passage": "d", "split": "train"}]
+    with_split.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    check_sets(composed(data, QUESTIONS, "examples.validation_share=0", f"stages.sets.questions.path={with_split}"))
+
+
+def test_one_set_that_is_too_small_to_hold_something_out_leaves_no_run_folder(data: Path, tmp_path: Path) -> None:
+    few = data / "few.jsonl"
+    few.write_text(json.dumps({"query": "what do bees do", "passage": "Bees dance."}) + "\n")
+    files = [f"stages.sets.questions.path={few}", f"runs_dir={tmp_path / 'runs'}"]
+    config, text = load_config(arguments(data, QUESTIONS, *files))
+    with pytest.raises(UserError, match=r"few\.jsonl: nothing is held out to measure on"):
+        run(config, text)
+    assert not list((tmp_path / "runs").glob("korean*"))
+    assert not list((tmp_path / "runs" / "store").glob("examples/*/_DONE"))
 
 
 def test_without_the_data_a_tutorial_says_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

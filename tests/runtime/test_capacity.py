@@ -26,6 +26,8 @@ def test_a_process_is_whole_on_one_node() -> None:
     assert Ask("engine", 1, 2).places(UNLIKE) == 3
     assert Ask("engine", 1, 1, 1).places(UNLIKE) == 1
     assert Ask("engine", 1, 1, 0.5).places(UNLIKE) == 2
+    assert Ask("engine", 1, 1, 0.6).places((Node(8, 4),)) == 4, "a part is of one GPU"
+    assert Ask("engine", 1, 1, 0.5).places((Node(8, 1.5),)) == 3, "others hold half of one"
     assert not Ask("engine", 1, 3, 1).fits(UNLIKE), "the GPU is on a machine of 2 CPUs"
     assert Ask("engine", 9, 0).fits([]) is False
 

@@ -103,6 +103,7 @@ SAMPLES_RECORD = SamplesRecord(
         seconds=4.6,
     ),
     cost=EngineTime(cpu_seconds=9.2, gpu_seconds=0.0),
+    idle=EngineTime(cpu_seconds=2.3, gpu_seconds=0.0),
 )
 MODEL_RECORD = ModelRecord(
     pairs_per_second=13.7,
@@ -118,7 +119,7 @@ MODEL_RECORD = ModelRecord(
     loss_kind="ranking",
     resumed_at_step=0,
     random_negatives=0,
-    seconds={"fit": 3.0},
+    seconds={"prepare": 1.0, "load": 0.5, "loop": 3.0, "save": 0.25, "total": 5.0, "start": 0.25},
 )
 RECORDS = {
     "documents": DocumentsRecord(reader="files", documents=12, passages=24, tokens=480, failed={}),
@@ -129,7 +130,7 @@ RECORDS = {
         train=9,
         validation=5,
         rejected={"round_trip": 4, "length": 3, "duplicate": 3},
-        seconds={"filters": 0.2},
+        seconds={"row_filters": 0.2},
         analyser="English: Snowball stemmer, stop words",
     ),
     "model": MODEL_RECORD,

@@ -11,7 +11,7 @@ from engine.errors import UserError
 from engine.storage.files import locked
 from engine.storage.run_folders import hold_run
 from engine.sweeps.points import Point
-from engine.sweeps.process import Processes, State, check_concurrency, check_port, last_line, points_at_a_time
+from engine.sweeps.process import Processes, State, check_concurrency, check_ports, last_line, points_at_a_time
 from tests.support.waiting import PATIENCE_SECONDS
 
 BLOCKED_SECONDS = 0.3
@@ -93,7 +93,8 @@ def test_how_many_points_run_at_a_time() -> None:
 
 
 def test_points_that_run_at_a_time_share_no_port() -> None:
-    check_port(9400, 1, "concurrency")
-    check_port(0, 2, "concurrency")
+    check_ports([9400, 9400], 1, "concurrency")
+    check_ports([0, 0, 9400], 2, "concurrency")
+    check_ports([9400, 9401, 9402], 2, "concurrency")
     with pytest.raises(UserError, match=r"^watch\.metrics_port=9400: 2 points at a time have one port"):
-        check_port(9400, 2, "concurrency")
+        check_ports([9401, 9400, 9400], 2, "concurrency")

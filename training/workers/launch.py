@@ -66,7 +66,7 @@ def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
     capacity = place.capacity()
     gpus = config.gpus_per_worker if capacity.num_gpus else 0.0
     slots = capacity.ask("training worker", 1, 1, gpus).places(capacity.nodes)
-    most = config.num_workers or (slots if gpus else 1)
+    most = config.num_workers or (slots if gpus and not config.shares_gpu else 1)
     size = max(number for number in range(1, max(most, 1) + 1) if config.batch_size % number == 0)
     workers = WorkerGroup(size, capacity.most_cores(size, gpus), gpus)
     if size > slots and not place.cluster.autoscaling:

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from engine.runtime.identity import placement
 
+_HALF = 0.5
+"""Two processes that take so much of a GPU may be given the same one."""
+
 
 @dataclass(frozen=True)
 class WorkerSettings:
@@ -19,7 +22,8 @@ class WorkerSettings:
     num_workers: int = placement(0)
     """The number of training processes; 0 stands for one per GPU of the cluster, or one where there is no GPU."""
     gpus_per_worker: float = placement(1.0)
-    """The GPUs that a training process takes, where there are any."""
+    """The GPU that a training process takes, where there are any; less than 1 leaves the rest of it to others, such as
+    another run, and 0 trains on CPUs. More than half a GPU belongs to each process where there are several."""
     checkpoint_steps: int = placement(0)
     """A checkpoint is kept each so many steps; after a crash training goes on from the last one. 0: about every minute,
     by the pace of the first steps."""
@@ -34,3 +38,14 @@ class WorkerSettings:
         """
         for name in ("num_workers", "checkpoint_steps", "max_failures"):
             check(name, getattr(self, name) >= 0, "0 or more")
+        name = "gpus_per_worker"
+        check(
+            name, 0 <= self.gpus_per_worker <= 1, "1 or less: a worker computes on one GPU; model.num_workers adds more"
+        )
+        several = "more than 0.5, or model.num_workers to 1: no two workers can exchange gradients (NCCL) on one GPU"
+        check(name, self.num_workers <= 1 or not self.shares_gpu, several)
+
+    @property
+    def shares_gpu(self) -> bool:
+        """Tells whether two workers could be given the same GPU."""
+        return 0 < self.gpus_per_worker <= _HALF

@@ -7,27 +7,24 @@ curates. They ask Ray for nothing, so that no engine waits for what they hold, a
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
+from engine.examples.following.child import Child
+from engine.examples.following.holding import remove_results, using_results
 from engine.examples.following.process import Job, RowsJob, SearchJob, write_job
-from engine.examples.following.results import begin_results
+from engine.examples.following.results import FREE_SPACE_SETTING, begin_results
 from engine.examples.step import curate_examples
-from engine.runtime.own_packages import search_path
 from engine.runtime.step import Step, is_made
+from engine.storage.files import require_space
 from engine.storage.store import Store
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
-
-_LEAST_PRIORITY = 19
-_PATIENCE_SECONDS = 5.0
-"""So long a process may take to notice that its input has ended."""
 
 
 class Following:
@@ -40,16 +37,19 @@ class Following:
 
     def __init__(self, steps: Sequence[Step], place: Place) -> None:
         self._steps, self._place, self._store = steps, place, Store(place.store_dir)
-        self._search: _Process | None = None
+        self._search: Child | None = None
+        self._using = contextlib.ExitStack()
+        self._results: dict[str, tuple[Path, contextlib.ExitStack]] = {}
 
     @contextlib.contextmanager
     def until_the_end(self) -> Iterator[Following]:
-        """Ends whatever is at work when the block ends."""
-        try:
-            yield self
-        finally:
-            if self._search:
-                self._search.end()
+        """Ends whatever is at work when the block ends, and lets go of results that nobody has used."""
+        with self._using:
+            try:
+                yield self
+            finally:
+                if self._search:
+                    self._search.end()
 
     @contextlib.contextmanager
     def beside(self, step: Step) -> Iterator[None]:
@@ -65,13 +65,17 @@ class Following:
         if curation and self._is_wanted(curation, step):
             try:
                 rows = self._begin(step, curation)
-            except OSError as error:  # such as a full disk, which the run itself may yet get by with
+            except (OSError, UserError) as error:  # such as a full disk, which the run itself may yet get by with
                 self._place.console.warn(f"curation does not begin beside generation, but after it: {error}")
         try:
             yield
         finally:
             if rows:
                 rows.end()
+        if step.fingerprint in self._results:
+            results, using = self._results.pop(step.fingerprint)
+            using.close()
+            remove_results(results)
 
     def _curation_of(self, step: Step) -> Step | None:
         """Returns the step of the run that curates what a step generates."""
@@ -84,76 +88,29 @@ class Following:
             return False
         return curation.config.follow
 
-    def _begin(self, step: Step, curation: Step) -> _Process:
+    def _begin(self, step: Step, curation: Step) -> Child:
         assert isinstance(curation.config, ExamplesConfig), "what is curated by"
         config, place = curation.config, self._place
         folders = {source.key: self._store.folder(source.noun, source.fingerprint) for source in curation.inputs}
         for noun in ("documents", "prompts"):
             place.shared.fetch(folders[noun])
         samples = self._store.reserve(step.noun, step.fingerprint)
+        require_space(samples, place.cluster.min_free_disk_bytes, FREE_SPACE_SETTING)
         results = begin_results(place.store_dir, samples, config)
+        self._use(results, curation)
         if config.round_trip.enabled and self._search is None:
             job = SearchJob(folders["documents"], config, place.run_dir, place.store_dir, place.cluster)
-            self._search = _Process("search", job, place)
-        return _Process("rows", RowsJob(samples, folders["documents"], folders["prompts"], results, config), place)
+            self._search = self._start("search", job)
+        free_bytes = place.cluster.min_free_disk_bytes
+        rows = RowsJob(samples, folders["documents"], folders["prompts"], results, config, free_bytes)
+        return self._start("rows", rows)
 
+    def _use(self, results: Path, curation: Step) -> None:
+        """Keeps results from being removed until the run has curated by them, or ends."""
+        using = self._using.enter_context(contextlib.ExitStack())
+        using.enter_context(using_results(results))
+        self._results[curation.fingerprint] = (results, using)
 
-class _Process:
-    """One process that works beside the driver.
-
-    Args:
-        name: names its log.
-        job: what it does.
-        place: where logs are kept, and the terminal.
-    """
-
-    def __init__(self, name: str, job: Job, place: Place) -> None:
-        self._place, self._log = place, place.logs() / f"following-{name}.log"
+    def _start(self, name: str, job: Job) -> Child:
         command = [sys.executable, "-P", "-m", "engine.examples.following.process"]
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=os.environ | search_path(),
-                start_new_session=True,  # Ctrl-C is for the driver, which ends it
-            )
-        _give_way(self._process.pid)
-        assert self._process.stdin, "a pipe"
-        with contextlib.suppress(BrokenPipeError):  # it has ended already, and `end` says so
-            self._process.stdin.write(write_job(job).encode())
-            self._process.stdin.flush()
-
-    def finish(self) -> None:
-        """Waits until its job is done."""
-        self._process.wait()
-        self.end()
-
-    def end(self) -> None:
-        """Ends it, if it has not ended; says on the terminal that it broke."""
-        assert self._process.stdin, "a pipe"
-        if self._process.stdin.closed:
-            return
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            has_broken = self._process.wait(_PATIENCE_SECONDS) != 0
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-            has_broken = False
-        if has_broken:
-            self._place.console.warn(
-                f"what follows generation has ended with an error; curation does it afterwards (see {self._log})"
-            )
-
-
-def _give_way(process: int) -> None:
-    """Has whoever else wants the CPU come before a process that leads a session.
-
-    Desktop kernels give each session a share of its own (sched_autogroup), within which alone a priority counts.
-    """
-    os.setpriority(os.PRIO_PROCESS, process, _LEAST_PRIORITY)
-    with contextlib.suppress(OSError):  # this kernel has no such shares
-        Path(f"/proc/{process}/autogroup").write_text(str(_LEAST_PRIORITY), encoding="ascii")
+        return Child(name, command, write_job(job), self._place)

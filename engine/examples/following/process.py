@@ -26,7 +26,8 @@ from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder, size_of
 from engine.errors import BrokenInvariantError
 from engine.examples.config import ExamplesConfig
-from engine.examples.following.results import Results, work_out
+from engine.examples.following.holding import using_results
+from engine.examples.following.results import FREE_SPACE_SETTING, Results, work_out
 from engine.examples.join import write_passage_texts
 from engine.examples.round_trip import prepare_search
 from engine.filters.plans import words_of_plan
@@ -36,7 +37,7 @@ from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
-from engine.storage.files import locked
+from engine.storage.files import locked, require_space
 from engine.storage.manifest import Manifest
 from engine.storage.parts import Pieces
 from engine.storage.texts import Texts
@@ -66,9 +67,16 @@ class RowsJob:
     results: Path
     """The folder for the results; see results.py."""
     config: ExamplesConfig
+    free_bytes: int
+    """What has to stay free on the disk: who generates needs it more."""
 
     def run(self) -> None:
         """Looks again and again for parts that count; one process at a time does so for a folder of results."""
+        with using_results(self.results):
+            self.results.mkdir(exist_ok=True)
+            self._follow()
+
+    def _follow(self) -> None:
         with locked(self.results / ".lock", wait=True):
             rows = FollowedRows(self)
             while True:
@@ -108,13 +116,14 @@ class FollowedRows:
 
     def __init__(self, job: RowsJob) -> None:
         prompts, documents = PromptsFolder(job.prompts), DocumentsFolder(job.documents)
-        self._samples, self._config = job.samples, job.config
+        self._samples, self._config, self._free_bytes = job.samples, job.config, job.free_bytes
         self._results = Results(job.results)
         self._done = self._results.covered(size_of(prompts.plan_files()))
         self._seen: set[str] = set()
         self._prompt_words = words_of_plan(prompts)
         self._passage_ids = documents.passages(["passage_id"])["passage_id"].combine_chunks()
         texts = job.results / "passages"
+        require_space(job.results, job.free_bytes + _text_bytes(documents), FREE_SPACE_SETTING)
         write_passage_texts(documents, texts)
         self._passages = Texts(texts)
 
@@ -150,8 +159,17 @@ class FollowedRows:
             raise BrokenInvariantError("a sample's passage is not among the documents")
         passages = self._passages.take(numbers).to_pylist()
         looked_at = rows["sample_id"].to_numpy()
-        self._results.add(work_out(generated, passages, self._prompt_words, self._config), looked_at)
+        results = work_out(generated, passages, self._prompt_words, self._config)
+        self._results.add(results, looked_at, free_bytes=self._free_bytes)
         self._done.include(looked_at[looked_at.argsort()])
+
+
+def _text_bytes(documents: DocumentsFolder) -> int:
+    """Returns about how large the texts of all passages are, by what their file says of itself."""
+    with pq.ParquetFile(documents.passages_file, pre_buffer=False) as file:
+        groups = (file.metadata.row_group(number) for number in range(file.num_row_groups))
+        columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+        return sum(each.total_uncompressed_size for each in columns if each.path_in_schema in {"title", "text"})
 
 
 _JOBS: Mapping[str, type[RowsJob] | type[SearchJob]] = {kind.__name__: kind for kind in (RowsJob, SearchJob)}

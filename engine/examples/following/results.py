@@ -1,12 +1,12 @@
 """What curation has worked out of samples while others were generated, and where the examples step finds it.
 
     SAMPLES/followed.id                        a name that this samples folder alone has
-    STORE/followed/NAME/KEY/rows-000007.parquet    verdicts and signatures of some thousand samples
+    STORE/followed/NAME.KEY/rows-000007.parquet    verdicts and signatures of some thousand samples
 
 In: samples that count. Out: files that are whole or absent. Rows that count never change as long as their folder is
 there, wherever parts are merged to, so that a result belongs to the id of its sample. The name goes with the folder: of
 one that was removed and made again nothing is found. KEY holds what a result depends on beside the sample: settings,
-the code that judges and signs, and the library that reads texts.
+the code that judges and signs, and the library that reads texts. Who uses such a folder holds it (holding.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -26,10 +25,11 @@ import numpy.typing as npt
 
 from engine.examples.duplicates.exact import Hashed, Ids, exact_hashes
 from engine.examples.duplicates.minhash import Signatures, Signed, sign_texts
+from engine.examples.following.holding import FOLDER, all_results, remove_results, samples_of, using_results
 from engine.filters.chain import filter_batch
 from engine.runtime.identity import identity_of, source_hash
 from engine.storage.digests import digest
-from engine.storage.files import temporary_beside, write_text
+from engine.storage.files import locked, require_space, temporary_beside, write_text
 from engine.storage.ids import IdSet, pack_ids
 from engine.storage.parts import IDS_KEY, part_runs
 
@@ -40,28 +40,58 @@ if TYPE_CHECKING:
     from engine.examples.duplicates.config import DedupConfig
     from engine.filters.contract import PromptWords
 
-FOLDER = "followed"
-"""The folder of all results in a store."""
 _MARK = "followed.id"
+FREE_SPACE_SETTING = "cluster.min_free_disk_bytes"
+_MARKING = ".marking.lock"
+"""Held by whoever gives a samples folder its name."""
 _VERDICTS = ["sample_id", "query", "reason", "detail"]
 
 
 def results_of(store_dir: Path, samples: Path, config: ExamplesConfig) -> Results:
     """Returns what is known of the samples of a folder; nothing where nobody has followed it."""
     mark = samples / _MARK
-    return Results(store_dir / FOLDER / mark.read_text(encoding="ascii") / _key(config) if mark.exists() else None)
+    return Results(_folder(store_dir, mark, config) if mark.exists() else None)
+
+
+@contextlib.contextmanager
+def reading_results(store_dir: Path, samples: Path, config: ExamplesConfig) -> Iterator[Results]:
+    """Gives what is known of the samples of a folder, which stays there while the block lasts.
+
+    When the block has ended well, what is known has been used: it is removed, unless another process uses it too.
+    """
+    results = results_of(store_dir, samples, config)
+    if results.folder is None:
+        yield results
+        return
+    with using_results(results.folder):
+        yield results
+    remove_results(results.folder)
 
 
 def begin_results(store_dir: Path, samples: Path, config: ExamplesConfig) -> Path:
-    """Makes the folder for results about a samples folder, or finds it; removes those of its like that are no more."""
+    """Returns the folder for results about a samples folder; removes those about earlier ones of that name.
+
+    The folder is made by whoever writes to it, and holds it (`using_results`).
+    """
     mark = samples / _MARK
-    if not mark.exists():
-        for former in (store_dir / FOLDER).glob(f"{samples.name}-*"):
-            shutil.rmtree(former, ignore_errors=True)  # another run may remove it at the same time
-        write_text(mark, f"{samples.name}-{uuid.uuid4().hex[:8]}")
-    folder = store_dir / FOLDER / mark.read_text(encoding="ascii") / _key(config)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    (store_dir / FOLDER).mkdir(parents=True, exist_ok=True)
+    with locked(store_dir / FOLDER / _MARKING, wait=True):  # two runs may begin at the same time
+        if not mark.exists():
+            for former in all_results(store_dir):
+                if samples_of(former) == samples.name:
+                    remove_results(former)
+            write_text(mark, f"{samples.name}-{uuid.uuid4().hex[:8]}")
+    return _folder(store_dir, mark, config)
+
+
+def belongs_to(folder: Path, samples: Path) -> bool:
+    """Tells whether a folder of results is about a samples folder as it is now, and not one of that name before."""
+    mark = samples / _MARK
+    return mark.exists() and folder.name.startswith(f"{mark.read_text(encoding='ascii')}.")
+
+
+def _folder(store_dir: Path, mark: Path, config: ExamplesConfig) -> Path:
+    return store_dir / FOLDER / f"{mark.read_text(encoding='ascii')}.{_key(config)}"
 
 
 def _key(config: ExamplesConfig) -> str:
@@ -108,11 +138,11 @@ class Results:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._folder = folder
+        self.folder = folder
 
     @functools.cached_property
     def _files(self) -> list[Path]:
-        return sorted(self._folder.glob("rows-*.parquet")) if self._folder else []
+        return sorted(self.folder.glob("rows-*.parquet")) if self.folder else []
 
     def ids(self) -> Ids:
         """Returns the ids of all samples that something is known of."""
@@ -130,17 +160,22 @@ class Results:
             covered.add_runs(part_runs(file))
         return covered
 
-    def add(self, results: pa.Table, looked_at: Ids) -> None:
+    def add(self, results: pa.Table, looked_at: Ids, *, free_bytes: int = 0) -> None:
         """Keeps some more results.
 
         Args:
             results: what `work_out` gives.
             looked_at: the ids of the samples behind them, and of samples that failed.
+            free_bytes: what has to stay free on the disk, for those who generate.
+
+        Raises:
+            UserError: less than that is free.
         """
         import pyarrow.parquet as pq
 
-        assert self._folder, "somewhere to keep them"
-        file = self._folder / f"rows-{len(self._files):06d}.parquet"
+        assert self.folder, "somewhere to keep them"
+        require_space(self.folder, free_bytes + results.nbytes, FREE_SPACE_SETTING)
+        file = self.folder / f"rows-{len(self._files):06d}.parquet"
         with temporary_beside(file) as temporary:
             marked = results.replace_schema_metadata({IDS_KEY: pack_ids(np.sort(looked_at))})
             with temporary.open("wb") as stream:
@@ -165,14 +200,6 @@ class Results:
             bands = _from_bytes(table["bands"], np.dtype(np.uint32), config.bands).T
             sketch = _from_bytes(table["sketch"], np.dtype(np.uint8), config.bands * config.rows_per_band)
             yield Signed(table["sample_id"].to_numpy(), Signatures(bands, sketch), table["num_shingles"].to_numpy())
-
-    def remove(self) -> None:
-        """Removes the files: what they helped to make is made."""
-        if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)  # another run may remove it at the same time
-            with contextlib.suppress(OSError):  # there are results by other settings beside it
-                self._folder.parent.rmdir()
-        self.__dict__.pop("_files", None)
 
     def _tables(self, columns: Sequence[str]) -> Iterator[pa.Table]:
         import pyarrow.parquet as pq

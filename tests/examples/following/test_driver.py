@@ -1,5 +1,6 @@
 """Processes follow generation for as long as it lasts; one that breaks is named, and nothing waits for it."""
 
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -8,8 +9,10 @@ import psutil
 import pytest
 
 from engine.artifacts.examples import ExamplesRecord
+from engine.examples.config import ExamplesConfig
 from engine.examples.following.driver import Following
-from engine.examples.following.results import results_of
+from engine.examples.following.process import FollowedRows, RowsJob
+from engine.examples.following.results import begin_results, results_of
 from engine.examples.step import curate_examples
 from engine.runtime.cluster import ClusterConfig
 from engine.runtime.place import Place
@@ -63,7 +66,7 @@ def test_a_process_follows_while_samples_are_made_and_ends_with_its_input(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its input ends with the driver, however that ends: no kill is needed."""
-    monkeypatch.setattr("engine.examples.following.driver._PATIENCE_SECONDS", _PATIENCE_SECONDS)
+    monkeypatch.setattr("engine.examples.following.child._PATIENCE_SECONDS", _PATIENCE_SECONDS)
     samples, examples = steps_of(follow=True)
     documents, prompts = (folder_of(step, place) for step in samples.inputs)
     write_inputs(documents, prompts)
@@ -101,3 +104,41 @@ def test_nothing_is_followed_unasked_nor_in_round_zero(follow: bool, part_of: st
     samples, examples = steps_of(follow, part_of)
     with Following([samples, examples], place).until_the_end() as following, following.beside(samples):
         assert not followers()
+
+
+def test_a_run_that_shares_samples_finds_what_was_worked_out_when_another_has_used_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both follow the same samples by the same filters, and keep different numbers of examples of a passage."""
+    monkeypatch.setattr("engine.examples.following.child._PATIENCE_SECONDS", 0.1)
+    samples, examples = steps_of(follow=True)
+    other = replace(examples, config=replace(CONFIG, follow=True, max_per_passage=1))
+    folders = {step.noun: folder_of(step, place) for step in examples.inputs}
+    write_inputs(folders["documents"], folders["prompts"])
+    parts = PartsLog.take_over(folders["samples"], COUNT)
+    write_part(parts.new_part("e0"), table([*range(COUNT)]))
+    parts.list_new()
+    results = begin_results(place.store_dir, folders["samples"], CONFIG)
+    results.mkdir()
+    FollowedRows(RowsJob(*(folders[noun] for noun in ("samples", "documents", "prompts")), results, CONFIG, 0)).look()
+    with contextlib.ExitStack() as stack:
+        runs = [Following([samples, step], place) for step in (examples, other)]
+        for run in runs:
+            stack.enter_context(run.until_the_end())
+        with runs[0].beside(samples), runs[1].beside(samples):
+            pass
+        for number, (run, step) in enumerate(zip(runs, (examples, other), strict=True), 1):
+            with run.beside(step):
+                assert isinstance(step.config, ExamplesConfig)
+                curate_examples(step.config, folders, folder_of(step, place), place)
+            assert printed(place).count("109 of 109 samples were judged while others were generated") == number
+            assert results.exists() is (number == 1), "the last one removes them"
+
+
+def test_a_full_disk_is_said_and_nothing_is_followed(place: Place) -> None:
+    samples, examples = steps_of(follow=True)
+    full = replace(place, cluster=ClusterConfig(num_cpus=1, min_free_disk_bytes=10**18))
+    with Following([samples, examples], full).until_the_end() as following, following.beside(samples):
+        assert not followers()
+    assert "curation does not begin beside generation, but after it:" in printed(place)
+    assert "GB wanted by cluster.min_free_disk_bytes" in printed(place)

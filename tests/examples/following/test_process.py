@@ -1,5 +1,6 @@
 """Samples are followed in whatever order they are committed, once each, and what is kept is the same as without it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from engine.artifacts.columns import PASSAGES
 from engine.artifacts.judged import Criterion
 from engine.artifacts.prompts import PromptsFolder
 from engine.artifacts.samples import samples_schema
+from engine.errors import UserError
 from engine.examples.config import ExamplesConfig
 from engine.examples.following.process import FollowedRows, RowsJob, SearchJob, read_job, write_job
 from engine.examples.following.results import begin_results, results_of
@@ -74,7 +76,8 @@ def inputs(tmp_path: Path) -> dict[str, Path]:
 def follower(inputs: dict[str, Path], place: Place) -> FollowedRows:
     """The work of a process that has just been started."""
     results = begin_results(place.store_dir, inputs["samples"], CONFIG)
-    return FollowedRows(RowsJob(inputs["samples"], inputs["documents"], inputs["prompts"], results, CONFIG))
+    results.mkdir(exist_ok=True)
+    return FollowedRows(RowsJob(inputs["samples"], inputs["documents"], inputs["prompts"], results, CONFIG, 0))
 
 
 def curate(inputs: dict[str, Path], place: Place, name: str) -> list[pa.Table]:
@@ -136,13 +139,30 @@ def test_a_part_is_looked_at_when_it_counts_and_not_before(inputs: dict[str, Pat
     assert following.look() == 2, "of a merged part only what is new"
 
 
+def test_a_disk_with_little_room_is_left_to_those_who_generate(inputs: dict[str, Path], place: Place) -> None:
+    results = begin_results(place.store_dir, inputs["samples"], CONFIG)
+    results.mkdir()
+    job = RowsJob(inputs["samples"], inputs["documents"], inputs["prompts"], results, CONFIG, 10**18)
+    with pytest.raises(UserError, match=r"GB wanted by cluster\.min_free_disk_bytes"):
+        FollowedRows(job)
+    assert not list(results.iterdir()), "the passages are not copied"
+    following = FollowedRows(replace(job, free_bytes=0))
+    following._free_bytes = 10**18
+    parts = PartsLog.take_over(inputs["samples"], COUNT)
+    write_part(parts.new_part("e0"), table([5, 3, 8]))
+    parts.list_new()
+    with pytest.raises(UserError, match="the disk is full"):
+        following.look()
+    assert not list(results.glob("rows-*")), "nor is anything kept"
+
+
 def test_jobs_are_read_as_they_were_written(inputs: dict[str, Path], place: Place) -> None:
     judged = Criterion("relevance", "judge", "judge", ("score",), "", -1.5, float("inf"))
     filters = FiltersConfig(use=["copy"], judge="relevance", min_logprob=-2.0)
     encoder = EncoderConfig("bundled:all-minilm-l6-v2", None, "passage: ", 64, pooling=Pooling.mean, origins={"a": "b"})
     config = ExamplesConfig(filters=filters, encoder=encoder, seed=3, judged=(judged,), follow=True)
     for job in (
-        RowsJob(inputs["samples"], inputs["documents"], inputs["prompts"], place.store_dir, config),
+        RowsJob(inputs["samples"], inputs["documents"], inputs["prompts"], place.store_dir, config, 7),
         SearchJob(inputs["documents"], config, place.run_dir, place.store_dir, ClusterConfig(num_cpus=3)),
     ):
         line = write_job(job)

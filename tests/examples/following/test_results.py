@@ -1,16 +1,19 @@
 """What is worked out beside generation is found by the id of its sample, by the same settings alone."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from engine.examples.config import ExamplesConfig
 from engine.examples.duplicates.config import DedupConfig
 from engine.examples.duplicates.exact import exact_duplicates
 from engine.examples.duplicates.minhash import near_duplicates
-from engine.examples.following.results import Results, begin_results, results_of, work_out
+from engine.examples.following.results import Results, begin_results, belongs_to, reading_results, results_of, work_out
 from engine.filters.chain import FiltersConfig, filter_batch
 from engine.filters.contract import PromptWords
 
@@ -69,7 +72,9 @@ def test_a_folder_that_was_made_again_and_other_settings_find_nothing(tmp_path: 
     folder.mkdir(parents=True)
     assert not results_of(store, folder, CONFIG).ids().size, "nobody has followed it"
     place = begin_results(store, folder, CONFIG)
+    place.mkdir()
     assert begin_results(store, folder, CONFIG) == place
+    assert belongs_to(place, folder)
     Results(place).add(work_out_of([7, 3]), np.array([7, 3]))
     assert results_of(store, folder, CONFIG).ids().size == 2
     assert not results_of(store, folder, ExamplesConfig(filters=FiltersConfig(max_words=3), seed=0)).ids().size
@@ -78,6 +83,7 @@ def test_a_folder_that_was_made_again_and_other_settings_find_nothing(tmp_path: 
     shutil.rmtree(folder)
     folder.mkdir()
     assert not results_of(store, folder, CONFIG).ids().size
+    assert not belongs_to(place, folder)
     begin_results(store, folder, CONFIG)
     assert not place.exists(), "nobody would ever read it"
 
@@ -87,9 +93,31 @@ def test_results_are_removed_once_they_are_used(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     other = ExamplesConfig(filters=FiltersConfig(max_words=3), seed=0)
     first, second = (begin_results(store, folder, config) for config in (CONFIG, other))
-    results_of(store, folder, CONFIG).remove()
+    for made in (first, second):
+        made.mkdir()
+    with pytest.raises(KeyError), reading_results(store, folder, CONFIG):
+        raise KeyError("the step was cut off")
+    assert first.exists(), "the next start uses them"
+    with reading_results(store, folder, CONFIG):
+        assert first.exists()
     assert second.exists()
     assert not first.exists()
-    results_of(store, folder, CONFIG).remove()
-    results_of(store, folder, other).remove()
-    assert not list((store / "followed").iterdir())
+    for config in (CONFIG, other):
+        with reading_results(store, folder, config):
+            pass
+    assert [each.name for each in (store / "followed").iterdir()] == [".marking.lock"]
+
+
+def test_names_that_are_given_at_the_same_time_are_one(tmp_path: Path) -> None:
+    """Each of two runs would otherwise look for its own, and one of them would find nothing."""
+    store, folder = tmp_path / "store", tmp_path / "store" / "samples" / "abc"
+    folder.mkdir(parents=True)
+    code = "import sys; from pathlib import Path; from tests.examples.following.test_results import *; "
+    code += "sys.stdin.read(); print(begin_results(Path(sys.argv[1]), Path(sys.argv[2]), CONFIG))"
+    command = [sys.executable, "-c", code, str(store), str(folder)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    runs = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    for run in runs:
+        run.stdin.close()  # all are loaded, or wait for it
+    assert len({run.stdout.read() for run in runs}) == 1
+    assert [run.wait() for run in runs] == [0] * 4
