@@ -89,7 +89,8 @@ def z_score(ranking: Ranking) -> NDArray[np.float64]:
     found = np.where(is_found, scores, 0.0).astype(np.float64)
     above = np.where(is_found, found - found.sum(axis=1, keepdims=True) / counts, 0.0)
     spread = np.sqrt((above**2).sum(axis=1, keepdims=True) / counts)
-    return np.maximum(above, 0.0) / np.where(spread > 0, spread, 1.0)
+    gains: NDArray[np.float64] = np.maximum(above, 0.0) / np.where(spread > 0, spread, 1.0)
+    return gains
 
 
 def _nearest_weight(words: Ranking, meaning: Ranking, weight: float, gains: Gains) -> float:
