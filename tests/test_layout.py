@@ -301,7 +301,8 @@ def test_every_module_has_its_tests() -> None:
 
 
 def test_tests_lie_where_their_modules_lie() -> None:
-    mirrored = {folder_of(module) for module in CODE} | {"tests/support", "tests/support/crash_points", "tests/pins", "tests"}
+    beside = {"tests", "tests/pins", "tests/support", "tests/support/crash_points"}
+    mirrored = {folder_of(module) for module in CODE} | beside
     assert {Path(test).parent.as_posix() for test in TESTS} <= mirrored
 
 
