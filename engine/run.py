@@ -16,6 +16,7 @@ from engine.examples.following.driver import Following
 from engine.generation.config import GeneratorKind
 from engine.generation.kinds import check_models
 from engine.generation.pools import EnginePools
+from engine.given.config import GivenConfig
 from engine.judge.stages import judge_is_generator, writes_samples
 from engine.output.files import write_file
 from engine.pipeline.adaptation import judges
@@ -158,6 +159,8 @@ def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor) -> Path
     store = Store(place.store_dir)
     is_new = not is_made(step, store, place)
     folder = make(step, store, place)
+    if isinstance(step.config, GivenConfig):  # a run that measures nothing on them may have made them
+        step.config.check_held_out(place.shared.record(folder).record["validation"])
     monitor.has_made(step)
     if is_new:
         track_result(step, folder, place.tracker, config.tracking)

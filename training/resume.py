@@ -10,7 +10,8 @@ written down beside them when training starts:
     .MODEL.work/model-.../                          the model that a start of the workers finished
 
 None of it lies in the folder of the model: a worker whose node was cut off may send a checkpoint when the model is
-finished, and makes the folders for it. `synthmill clean` removes what comes so late.
+finished, and makes the folders for it. Nor does one that is in the way of a new training stop it: checkpoints that are
+of no use are moved away before they are removed. `synthmill clean` removes what comes so late.
 
 The config and the inputs are the same, since the folder is that of their fingerprint. The plan may differ: batches that
 another number of workers cannot share are smaller. Then training starts anew.
@@ -29,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.storage.files import write_json
-from engine.storage.store import work_folder
+from engine.storage.store import holding, work_folder
 
 if TYPE_CHECKING:
     from training.batches.plan import Rows
@@ -56,7 +57,7 @@ def keep_checkpoints(output: Path, plan: Rows) -> int:
     for entry in output.iterdir():
         shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
     if folder.exists() and not steps:
-        shutil.rmtree(folder)
+        _discard(folder, output)
     folder.mkdir(exist_ok=True)
     write_json(folder / _TRAINING_FILE, training)
     return steps
@@ -96,6 +97,17 @@ def take_draft(draft: Path, output: Path) -> None:
 def remove_checkpoints(output: Path) -> None:
     """Removes what is needed no more once the workers have ended; what one that was cut off is writing may stay."""
     shutil.rmtree(checkpoints_of(output), ignore_errors=True)
+
+
+def _discard(folder: Path, output: Path) -> None:
+    """Takes checkpoints out of the way in one step, then removes them, but for what a worker is still writing there.
+
+    What stays lies in the work folder of a step that never was, where `synthmill clean` finds it.
+    """
+    nobody = output.with_name(f"{output.name}-{uuid.uuid4().hex[:8]}")
+    with holding(nobody):  # or `clean` would take it meanwhile
+        aside = folder.rename(work_folder(nobody))
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _describe(plan: Rows) -> dict[str, Any]:

@@ -284,7 +284,7 @@ def carry_out(plan: Plan, runs: Path, store: Store, options: Options) -> set[Pat
     Returns:
         The folders that are gone.
     """
-    aside: dict[Path, Path] = {folder: folder for folder in store.left_aside() if folder in plan.removed}
+    aside: dict[Path, Path | None] = {folder: folder for folder in store.left_aside() if folder in plan.removed}
     with while_no_driver_starts(store.root) as in_use:
         now = make_plan(runs, store, options, in_use)
         for folder in now.removed:
@@ -293,8 +293,8 @@ def carry_out(plan: Plan, runs: Path, store: Store, options: Options) -> set[Pat
                     aside[folder] = store.set_aside(folder)
         for note in now.forgotten:
             note.unlink()
-    for folder in set(aside.values()):  # an earlier clean may have left a folder of this name
-        shutil.rmtree(folder)
+    for path in set(filter(None, aside.values())):  # an earlier clean may have left a folder of this name
+        shutil.rmtree(path)
     return set(aside)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.examples.following.holding import all_results, are_used, remove_results, samples_of
 from engine.examples.following.results import belongs_to
-from engine.storage.store import Store, is_done
+from engine.storage.store import Store, is_done, read_inputs
 
 
 def find_followed(store: Store, staying: Iterable[Path], running: Collection[str]) -> list[Path]:
@@ -20,15 +20,24 @@ def find_followed(store: Store, staying: Iterable[Path], running: Collection[str
 
     Args:
         store: where they are.
-        staying: the step outputs that stay; results about samples among them that are still unfinished stay too.
+        staying: the step outputs that stay; results about samples among them stay too, as long as these are unfinished
+            or no finished examples among `staying` were made of them: a run may have ended between the two.
         running: fingerprints that running drivers use; results about them stay.
     """
-    unfinished = [folder for folder in staying if folder.parent.name == "samples" and not is_done(folder)]
+    folders = [*staying]
+    curated = {
+        name
+        for folder in folders
+        if folder.parent.name == "examples" and is_done(folder)
+        for name in read_inputs(folder)
+    }
+    samples = [folder for folder in folders if folder.parent.name == "samples"]
+    going_on = [folder for folder in samples if not is_done(folder) or folder.name not in curated]
     return [
         results
         for results in all_results(store.root)
         if samples_of(results) not in running
-        and not any(belongs_to(results, samples) for samples in unfinished)
+        and not any(belongs_to(results, folder) for folder in going_on)
         and not are_used(results)
     ]
 

@@ -46,7 +46,10 @@ class GivenConfig:
     """Whether texts with another number of labels than one are refused, unless the examples that a classifier is
     trained on, an input of the step then, have such texts too."""
     holds_out: bool = False
-    """Whether files of which nothing is held out are refused: there would be nothing to measure on."""
+    """Whether files of which nothing is held out are refused: there would be nothing to measure on.
+
+    It changes no example, so that it is no part of the identity: a folder that is found is looked at by it again.
+    """
     key: str = KEY
     """The config key that the path was written under, for messages."""
 
@@ -63,6 +66,18 @@ class GivenConfig:
         """Returns the error for files of which nothing is held out, where they are what is measured on."""
         remedy = "raise examples.validation_share, give more documents, or a column `split` that says what is held out"
         return UserError("nothing is held out to measure on", where=f"{self.key}={self.path}", remedy=remedy)
+
+    def check_held_out(self, count: int) -> None:
+        """Refuses examples of which nothing is held out, where that is wanted.
+
+        Args:
+            count: the examples that are, as their record says; another run may have made them.
+
+        Raises:
+            UserError: there are none.
+        """
+        if self.holds_out and not count:
+            raise self.nothing_held_out()
 
     def identity(self) -> dict[str, object]:
         """Returns the fields that change the examples, with what the files hold in place of the path.

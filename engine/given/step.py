@@ -66,8 +66,7 @@ def read_given(
     splits, rejected = counts.splits, dict(counts.rejected.most_common())
     if not splits["train"]:
         raise _nothing_kept(config, columns.form, rejected)
-    if not splits["validation"] and config.holds_out:
-        raise config.nothing_held_out()
+    config.check_held_out(splits["validation"])
     if not splits["validation"] and config.validation_share:
         place.console.warn("no example is held out: there are too few documents, or most of them share a text")
     return ExamplesRecord(

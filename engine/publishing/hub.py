@@ -10,14 +10,16 @@ would be loaded together with the new ones. A search whose model is another one 
 whole by itself. Of an upload that was cut off the hub keeps the large files, and takes them without their content the
 next time.
 
-Whose weights may be removed is settled before anything costly: those of a repository whose card is one that a training
-wrote, and of any other the one file that every model has, which is replaced in any case.
+Whose weights may be removed is settled before anything costly: of a repository whose card is one that a training wrote
+those that whoever loads the model would read, and of any other the one file that every model has, which is replaced in
+any case. Weights that lie elsewhere may be somebody's own, whatever the card says: with them a repository is refused.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -41,6 +43,8 @@ _REPLACED = f"model{WEIGHTS}"
 """The weights that nearly every model has, whoever wrote it."""
 _INDEX = f"{WEIGHTS}.index.json"
 """The end of the name of the file that lists the pieces of large weights."""
+_LOADED = re.compile(rf"(\d+_[^/]+/)?model[^/]*{re.escape(WEIGHTS)}(\.index\.json)?")
+"""The weights that are read with a model: at its root, in pieces or not, and in the folder of one of its modules."""
 _LONGEST = 300
 """The characters of a hub's answer that are quoted."""
 _LOG_IN = "set HF_TOKEN to a token that may write, or run: hf auth login"
@@ -75,7 +79,7 @@ def reach(target: Target) -> Target:
     Raises:
         UserError: there is no token, the hub does not know it or cannot be reached, the token may only read, it may not
             write for the owner, or the repository is there and everybody sees it, or it has weights of a model that no
-            training of ours wrote.
+            training of ours wrote, or that nobody would load.
     """
     with _telling(target):
         api = _api(target)
@@ -178,16 +182,20 @@ def _check_seen(target: Target, known: ModelInfo | None) -> None:
 
 
 def _check_weights(target: Target, known: ModelInfo | None, replaced: Collection[str]) -> None:
-    """Refuses a repository of another model, whose weights would be loaded together with these.
+    """Refuses a repository of another model, or with weights that no training of ours left there.
+
+    Those would be loaded together with these, or would have to be removed without anybody being asked.
 
     Args:
         target: where to.
         known: what the hub has of it.
         replaced: the paths of what is uploaded, where that is known.
     """
-    if known is None or _OWN_TAG in (known.tags or []):
+    if known is None:
         return
-    others = (path for path in _paths(known) if _is_weights(path) and path != _REPLACED and path not in replaced)
+    is_own = _OWN_TAG in (known.tags or [])
+    foreign = [path for path in _paths(known) if _is_weights(path) and path not in replaced]
+    others = (path for path in foreign if not (_LOADED.fullmatch(path) if is_own else path == _REPLACED))
     if weights := next(others, ""):
         what = f"holds weights of a model that was not trained here: {weights}"
         raise UserError(what, where=target.where, remedy="name another repository, or remove them there")

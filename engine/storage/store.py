@@ -141,19 +141,22 @@ class Store:
                 waiting |= read_inputs(folder) - known
         return known
 
-    def set_aside(self, folder: Path) -> Path:
+    def set_aside(self, folder: Path) -> Path | None:
         """Takes a folder out of the store in one step, so that a kill leaves no output half deleted.
 
         Args:
             folder: that of a step, or its work folder.
 
         Returns:
-            Where it lies now, to be deleted; `left_aside` finds it again.
+            Where it lies now, to be deleted; `left_aside` finds it again. None where the folder is gone: a driver
+            removes its work folder when its step has finished, which may be after somebody has listed it.
 
         Raises:
             BlockingIOError: a process is writing the folder.
         """
         with holding(_served_by(folder)):
+            if not folder.exists():
+                return None
             aside = folder.parent / _REMOVED / folder.name
             aside.parent.mkdir(exist_ok=True)
             if aside.exists():

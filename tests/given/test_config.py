@@ -22,6 +22,17 @@ def test_a_file_counts_by_its_content_and_a_folder_by_its_names_too(tmp_path: Pa
     assert config.identity() != GivenConfig(str(tmp_path / "b" / "other.jsonl")).identity()
 
 
+def test_what_is_held_out_is_asked_of_any_folder_where_it_is_measured_on(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"query": "q", "passage": "p"}\n')
+    config = GivenConfig(str(tmp_path / "a.jsonl"))
+    measured = GivenConfig(config.path, holds_out=True)
+    assert measured.identity() == config.identity(), "the examples are the same, and are found"
+    config.check_held_out(0)
+    measured.check_held_out(1)
+    with pytest.raises(UserError, match=r"a\.jsonl: nothing is held out to measure on"):
+        measured.check_held_out(0)
+
+
 def test_the_key_of_a_path_stands_in_messages_and_not_in_the_identity(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"query": "q", "passage": "p"}\n')
     named = GivenConfig(str(tmp_path / "a.jsonl"), key="report.similarity")

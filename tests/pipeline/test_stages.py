@@ -13,17 +13,20 @@ from engine.artifacts.forms import Form
 from engine.artifacts.sweeps import SweepFolder
 from engine.command_line.compose import load_config
 from engine.errors import UserError
+from engine.given.config import GivenConfig
 from engine.pipeline.config import RunConfig, kinds_of, nouns_of
 from engine.pipeline.given import check_given
 from engine.pipeline.stages import check_sets, stages
 from engine.pipeline.steps import steps
 from engine.run import run, run_folder, wanted_steps
-from engine.runtime.step import Step
+from engine.runtime.step import Step, make
 from engine.storage.digests import content_digest
+from engine.storage.store import Store
 from eval.stages.config import SetConfig, StageConfig
 from eval.stages.figures import HELD_OUT, TRAIN, read_stages
 from tests.support.command_line import CommandLineHere
 from tests.support.given import graded_rows, pair_rows
+from tests.support.places import quiet_place
 from tests.support.training import write_base
 
 RETRIEVER, QUESTIONS = "experiment=language_model_to_retriever", "experiment=korean_questions"
@@ -241,6 +244,22 @@ def test_one_set_that_is_too_small_to_hold_something_out_leaves_no_run_folder(da
         run(config, text)
     assert not list((tmp_path / "runs").glob("korean*"))
     assert not list((tmp_path / "runs" / "store").glob("examples/*/_DONE"))
+
+
+def test_a_set_that_another_run_made_is_refused_as_early(data: Path, tmp_path: Path) -> None:
+    few = data / "found.jsonl"
+    few.write_text(json.dumps({"query": "what do bees do", "passage": "Bees dance."}) + "\n")
+    config, text = load_config(
+        arguments(data, QUESTIONS, f"stages.sets.questions.path={few}", f"runs_dir={tmp_path / 'runs'}")
+    )
+    read = steps(config)[0]
+    assert isinstance(read.config, GivenConfig)
+    store, place = Store(tmp_path / "runs" / "store"), quiet_place(tmp_path)
+    found = make(replace(read, config=replace(read.config, holds_out=False)), store, place)
+    assert found == store.folder("examples", read.fingerprint), "a run that does not measure on it makes the same"
+    with pytest.raises(UserError, match=r"found\.jsonl: nothing is held out to measure on"):
+        run(config, text)
+    assert not list((tmp_path / "runs").glob("korean*")), "nothing of the run folder has changed"
 
 
 def test_without_the_data_a_tutorial_says_what_to_give(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -159,3 +159,20 @@ def test_weights_of_an_earlier_model_go_with_the_commit_of_the_next_one(hub: Hub
     done = upload(SMALL, files)
     assert (done.files, done.removed, hub.repositories["me/small"].commits) == (0, 3, 2)
     assert set(hub.repositories["me/small"].files) == {file.path for file in files} | {"notes.txt"}
+
+
+@pytest.mark.parametrize(
+    "weights", ["adapter_model.safetensors", "mine/model.safetensors", "2_Dense/old/model.safetensors"]
+)
+def test_weights_that_nobody_would_load_are_not_removed_whatever_the_card_says(
+    hub: Hub, model: Path, weights: str
+) -> None:
+    (model / "README.md").write_text("---\ntags:\n- synthmill\n---\n# A model\n")
+    files = model_files(model, "me/small")
+    upload(SMALL, files)
+    hub.repositories["me/small"].files[weights] = b"mine"
+    with pytest.raises(UserError, match=f"not trained here: {weights}"):
+        reach(SMALL)
+    with pytest.raises(UserError, match=f"not trained here: {weights}"):
+        upload(SMALL, files)
+    assert hub.repositories["me/small"].files[weights] == b"mine"

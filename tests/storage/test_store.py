@@ -160,11 +160,14 @@ def test_a_folder_leaves_the_store_in_one_step_unless_it_is_written(tmp_path: Pa
         finish(folder, record())
     assert not is_being_written(folder)
     aside = store.set_aside(folder)
+    assert aside
     assert (store.outputs(), store.left_aside()) == ([], [aside])
     assert is_done(aside)
     (store.reserve("samples", "abc") / "new").write_text("")
     assert store.set_aside(folder) == aside, "what an earlier clean left there goes"
     assert [path.name for path in aside.iterdir()] == ["new"]
+    assert store.set_aside(folder) is None, "somebody else was faster"
+    assert store.left_aside() == [aside], "what lies there is not touched"
 
 
 def test_a_work_folder_lies_beside_its_step_and_is_left_where_nobody_goes_on_from_it(tmp_path: Path) -> None:
@@ -181,6 +184,7 @@ def test_a_work_folder_lies_beside_its_step_and_is_left_where_nobody_goes_on_fro
     assert (store.outputs(), store.left_working()) == ([folder], [work])
     aside = store.set_aside(work)
     assert (store.left_working(), store.left_aside()) == ([], [aside])
+    assert store.set_aside(work) is None, "its driver has removed it since it was listed"
     work.mkdir()
     shutil.rmtree(folder)
     assert store.left_working() == [work], "its step is gone"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +83,36 @@ def test_the_driver_takes_one_draft_and_no_other_worker_reaches_the_model(output
     with pytest.raises(FileNotFoundError):
         (cut_off / "config.json").write_text("too late")
     assert steps_kept(output) == 0
+
+
+def test_a_worker_that_still_writes_does_not_stop_a_new_training(tmp_path: Path) -> None:
+    """A folder that gets files while it is removed is not empty in the end."""
+    store = Store(tmp_path)
+    output = store.reserve("model", "abc")
+    late, is_over = leave_behind(output) / NAME, threading.Event()
+    opened = os.open(late, os.O_RDONLY)  # as a worker has it: the folder itself, wherever it is moved to
+
+    def write() -> None:
+        for number in itertools.count():
+            try:
+                os.close(os.open(f"{number}.pt", os.O_CREAT | os.O_WRONLY, dir_fd=opened))
+            except FileNotFoundError:  # the folder is gone
+                return
+            if is_over.is_set():
+                return
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        assert keep_checkpoints(output, PLAN[::-1].copy()) == 0
+    finally:
+        is_over.set()
+        writer.join()
+        os.close(opened)
+    folder = checkpoints_of(output)
+    assert [path.name for path in folder.iterdir()] == ["training.json"]
+    left = [work for work in store.work_folders() if work != folder]
+    assert store.left_working() == left, "what the worker has left there is found by clean"
 
 
 def test_a_checkpoint_that_comes_when_the_model_is_finished_is_no_part_of_it(tmp_path: Path) -> None:

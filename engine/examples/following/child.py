@@ -59,8 +59,11 @@ class Child:
     def finish(self) -> None:
         """Waits until its job is done; ends it where it has come to a stand, with a line on the terminal.
 
-        It has the priority of the driver meanwhile, where the system lets a user raise one.
+        It has the priority of the driver meanwhile, where the system lets a user raise one. Nothing is done where it
+        has been ended before: its number may be that of another process by now.
         """
+        if self._has_ended():
+            return
         _set_priority(self._process.pid, os.getpriority(os.PRIO_PROCESS, 0))
         used = self._cpu_seconds()
         while not self._ends_within(_LOOK_SECONDS):
@@ -85,6 +88,11 @@ class Child:
             self._place.console.warn(
                 f"what follows generation has ended with an error; curation does it afterwards (see {self._log})"
             )
+
+    def _has_ended(self) -> bool:
+        """Tells whether nobody waits for it any more, and the system has been told so."""
+        assert self._process.stdin, "a pipe"
+        return self._process.stdin.closed and self._process.returncode is not None
 
     def _ends_within(self, seconds: float) -> bool:
         try:

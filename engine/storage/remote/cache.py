@@ -108,7 +108,7 @@ def make_room(cache: Cache, keep_bytes: int) -> list[Path]:
             shutil.rmtree(leftover)
         for work in cache.store.left_working():
             with contextlib.suppress(BlockingIOError):  # a process makes that step
-                shutil.rmtree(cache.store.set_aside(work))
+                _delete(cache.store, work)
         _remove_half_fetched(cache.store)
         notes = sorted(_notes(cache.store), key=lambda note: note.stat().st_mtime_ns)
         sizes = {note: int(json.loads(note.read_text(encoding="utf-8"))["bytes"]) for note in notes}
@@ -124,11 +124,16 @@ def make_room(cache: Cache, keep_bytes: int) -> list[Path]:
 def _remove(store: Store, folder: Path) -> bool:
     if folder.exists():
         try:
-            shutil.rmtree(store.set_aside(folder))
+            _delete(store, folder)
         except BlockingIOError:  # it is being fetched, or made anew
             return False
     forget_shared(folder)
     return True
+
+
+def _delete(store: Store, folder: Path) -> None:
+    if aside := store.set_aside(folder):
+        shutil.rmtree(aside)
 
 
 def _remove_half_fetched(store: Store) -> None:

@@ -1,6 +1,7 @@
 """A process beside the driver comes forward when it is waited for, and is given up where it does nothing."""
 
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,7 +16,7 @@ IDLE = "import sys, time; sys.stdin.readline(); time.sleep(3600)"
 BUSY = """
 import sys, time
 sys.stdin.readline()
-ends = time.process_time() + 1.0
+ends = time.process_time() + 1.5
 while time.process_time() < ends:
     sum(range(1000))
 """
@@ -39,7 +40,10 @@ def test_one_that_does_nothing_is_given_up_with_a_line(tmp_path: Path, monkeypat
     assert "ended with an error" not in printed(place), "one line says it"
 
 
-def test_one_that_works_is_waited_for(tmp_path: Path) -> None:
+def test_one_that_works_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at before it ends; on a busy machine it may have had little of the CPU until then."""
+    monkeypatch.setattr("engine.examples.following.child._LOOK_SECONDS", 1.0)
+    monkeypatch.setattr("engine.examples.following.child._LEAST_CPU_SECONDS", 0.001)
     place = quiet_place(tmp_path)
     child = Child("search", [sys.executable, "-S", "-c", BUSY], "go\n", place)
     child.finish()
@@ -55,6 +59,20 @@ def test_one_that_died_is_named_and_not_waited_for(tmp_path: Path) -> None:
     assert "what follows generation has ended with an error; curation does it afterwards" in printed(place)
 
 
+def test_one_that_was_ended_is_not_touched_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The number of a process that was waited for can be that of another one."""
+    place = quiet_place(tmp_path)
+    child = Child("search", [sys.executable, "-S", "-c", THREADS], "go\n", place)
+    child.end()
+    other = subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE)
+    os.setpriority(os.PRIO_PROCESS, other.pid, 7)
+    monkeypatch.setattr(child._process, "pid", other.pid)
+    child.finish()
+    assert os.getpriority(os.PRIO_PROCESS, other.pid) == 7
+    other.communicate(b"\n")
+    assert not printed(place)
+
+
 def test_all_threads_come_forward_or_none_where_that_is_not_allowed(tmp_path: Path) -> None:
     """A priority is that of one thread, and a library may have started more."""
     child = Child("search", [sys.executable, "-S", "-c", THREADS], "go\n", quiet_place(tmp_path))
@@ -65,7 +83,8 @@ def test_all_threads_come_forward_or_none_where_that_is_not_allowed(tmp_path: Pa
     usual = os.getpriority(os.PRIO_PROCESS, 0)
     assert priorities(process) == {19}
     _set_priority(process.pid, usual)
-    assert priorities(process) in ({usual}, {19})
+    may_raise = os.geteuid() == 0
+    assert priorities(process) in (({usual},) if may_raise else ({usual}, {19}))
     child.end()
 
 
