@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from training.config import ModelConfig
     from training.workers.job import Diverged, Measured, TrainingJob
 
+_NO_ROOM = (
+    "the cluster had no room for all training workers and they are asked for again; others may hold what they need, "
+    "also parts of GPUs that together look like enough"
+)
+
 
 @dataclass(frozen=True)
 class WorkerGroup:
@@ -165,6 +170,7 @@ def fit(
         except ray.train.TrainingFailedError as error:
             if _had_no_room(error):
                 make_room()
+                place.console.step("model", _NO_ROOM)  # what is free is known by the node, not by the GPU
                 continue
             kept = steps_kept(job.output)
             failures = 1 if kept > newest else failures + 1

@@ -117,8 +117,10 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     workers_died = WorkerGroupError("killed", {0: RuntimeError("killed")})
     not_connected = ControllerError(RuntimeError("a node died while the workers were connected"))
     no_room = ControllerError(WorkerGroupStartupTimeoutError(2))
-    rooms, said = list[str](), list[str]()
-    place: Any = SimpleNamespace(console=SimpleNamespace(warn=said.append))
+    rooms, said, waits = list[str](), list[str](), list[str]()
+    place: Any = SimpleNamespace(
+        console=SimpleNamespace(warn=said.append, step=lambda noun, text: waits.append(f"{noun}: {text}"))
+    )
 
     def starts_of(name: str, failures: Sequence[tuple[int, Exception]], given_up: str = "", most: int = 1) -> int:
         log = tmp_path / f"{name}.log"
@@ -149,7 +151,10 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     )
     assert starts_of("is not to start again", moving, "failed once with 20 steps kept", most=0) == 1
     assert starts_of("never connected", [(0, not_connected)] * 5, "failed 2 times with 0 steps kept") == 2
+    assert waits == []
     assert starts_of("waits for nodes", [(0, no_room)] * 5) == 6, "that is no failure"
+    assert len(waits) == 5, "each is said, also where there seems to be room"
+    assert waits[0].startswith("model: the cluster had no room for all training workers")
 
 
 def test_training_ends_where_the_nodes_that_are_left_cannot_hold_it(tmp_path: Path) -> None:
