@@ -21,6 +21,7 @@ _WORDS = {
     "round_trip": "the round trip",
     "write": "writing",
     "prepare": "batches and hard negatives",
+    "earlier": "earlier attempts",
     "start": "workers to start",
     "load": "the model to load",
     "save": "the model to be written",
@@ -54,7 +55,8 @@ def phase_times(
         samples: what generation recorded; engines are idle between the first request and the last committed row of all
             of them, before their own first one and behind their own last one.
         examples: what curation recorded; nobody measures what engines do meanwhile.
-        model: what training recorded; workers are idle while they start, load, and while the model is written.
+        model: what training recorded; workers are idle while they start, load, and while the model is written, of
+            which the last attempt alone says how long it took.
     """
     return {
         "generation": _generation(seconds["samples"], samples),

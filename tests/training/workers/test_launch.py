@@ -16,7 +16,7 @@ from engine.runtime.capacity import Capacity, Node
 from engine.runtime.place import Place
 from training.config import ModelConfig
 from training.resume import checkpoints_of
-from training.workers.launch import WorkerGroup, choose_workers, fit
+from training.workers.launch import Outcome, WorkerGroup, choose_workers, fit
 
 
 class Elsewhere:
@@ -134,7 +134,7 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
                 fit(starts, job, place, lambda: rooms.append(name))
             assert str(caught.value).endswith("the worker's last words")
         else:
-            assert fit(starts, job, place, lambda: rooms.append(name)) == "measured"
+            assert fit(starts, job, place, lambda: rooms.append(name)).result == "measured"
         return starts.count
 
     moving = [(20, workers_died), (40, workers_died), (60, not_connected), (80, not_connected)]
@@ -169,3 +169,32 @@ def test_training_ends_where_the_nodes_that_are_left_cannot_hold_it(tmp_path: Pa
     place: Any = SimpleNamespace()
     with pytest.raises(UserError, match="do not fit 1 node"):
         fit(starts, job, place, refuse)
+
+
+def test_the_time_of_earlier_attempts_is_told_from_that_of_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.train import ControllerError, WorkerGroupError
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
+    now = 1000.0
+    monkeypatch.setattr("training.workers.launch.time", SimpleNamespace(perf_counter=lambda: now))
+    died, no_room = WorkerGroupError("", {0: RuntimeError("")}), ControllerError(WorkerGroupStartupTimeoutError(2))
+
+    class Timed(Starts):
+        """Each attempt takes ten seconds."""
+
+        def fit(self) -> Any:
+            nonlocal now
+            now += 10
+            return super().fit()
+
+    def make_room() -> None:
+        nonlocal now
+        now += 3
+
+    job: Any = SimpleNamespace(output=tmp_path, config=make_config(max_failures=2))
+    place: Any = SimpleNamespace(console=SimpleNamespace(warn=lambda _: None, step=lambda *_: None))
+    assert fit(Timed(tmp_path, []), job, place, make_room) == Outcome("measured", 0.0)  # type: ignore[arg-type]
+    several = Timed(tmp_path, [(20, died), (0, no_room)])
+    assert fit(several, job, place, make_room).earlier_seconds == 26, "the last ten are its own"
