@@ -21,6 +21,7 @@ _WORDS = {
     "round_trip": "the round trip",
     "write": "writing",
     "prepare": "batches and hard negatives",
+    "earlier": "earlier attempts",
     "start": "workers to start",
     "load": "the model to load",
     "save": "the model to be written",
@@ -39,7 +40,7 @@ class PhaseTimes:
     idle_seconds: float | None = None
     """Seconds in which these had nothing to do, summed over all of them."""
     idle_share: float | None = None
-    """The same as a share of all seconds that they were held."""
+    """The same as a share of all seconds that they were held; None too where nothing worked, so that nothing was."""
     waits: Mapping[str, float] = field(default_factory=dict)
     """Seconds by what the step waited for, or did, such as `engine_load`, `row_filters`, `prepare`."""
 
@@ -54,7 +55,8 @@ def phase_times(
         samples: what generation recorded; engines are idle between the first request and the last committed row of all
             of them, before their own first one and behind their own last one.
         examples: what curation recorded; nobody measures what engines do meanwhile.
-        model: what training recorded; workers are idle while they start, load, and while the model is written.
+        model: what training recorded; workers are idle while they start, load, and while the model is written, of
+            which the last attempt alone says how long it took.
     """
     return {
         "generation": _generation(seconds["samples"], samples),
@@ -98,6 +100,8 @@ def idle_sentence(step: str, times: PhaseTimes) -> str:
         held = {"worker": "its workers were held"}.get(times.unit, f"its engines held {times.unit}s")
         amount = f"{times.idle_seconds:,.0f} {times.unit}-seconds"
         text += f"; {100 * times.idle_share:.0f} % of the time that {held} they stood idle ({amount})"
+    elif times.idle_seconds is not None:
+        text += f"; no {'worker' if times.unit == 'worker' else 'engine'} worked"
     else:
         text += "; how long engines stood idle meanwhile is not measured"
     verb = "It was spent on" if step == "curation" else "It waited for"

@@ -91,10 +91,11 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
         earlier_steps=earlier.steps,
     )
     outcome = train_on_workers(job, table, plan, workers, place)
-    measured = _settle(outcome, config, steps, output)
+    measured = _settle(outcome.result, config, steps, output)
     if fitted.loss is Loss.auto:
         place.console.step("model", f"the loss was {measured.loss.value}")
-    seconds = _phases(measured, prepare=prepared - started, total=time.perf_counter() - started)
+    before = {"prepare": prepared - started, "earlier": outcome.earlier_seconds}
+    seconds = _phases(measured, before, total=time.perf_counter() - started)
     write_card(job, rows, measured, origin_of(inputs), trained_on.notes())
     negatives = trained_on.mined(config, keys)
     write_negatives(output, negatives)
@@ -104,18 +105,18 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     return replace(record, iteration=earlier.count + 1, changed_negatives=changed)
 
 
-def _settle(outcome: Measured | Diverged, config: ModelConfig, steps: int, output: Path) -> Measured:
+def _settle(result: Measured | Diverged, config: ModelConfig, steps: int, output: Path) -> Measured:
     """Puts the finished model into its folder, and removes the checkpoints; returns what was measured.
 
     Raises:
         UserError: the training diverged.
     """
-    if isinstance(outcome, Diverged):
+    if isinstance(result, Diverged):
         remove_checkpoints(output)
-        raise _divergence(outcome, config, steps)
-    assert outcome.draft, "rank 0 says where it wrote the model"
-    take_draft(outcome.draft, output)
-    return outcome
+        raise _divergence(result, config, steps)
+    assert result.draft, "rank 0 says where it wrote the model"
+    take_draft(result.draft, output)
+    return result
 
 
 def _loss_in_words(loss: Loss) -> str:
@@ -151,11 +152,17 @@ def _plan(
     return plan_epochs(keys, **planned, epochs=config.epochs, first_epoch=first_epoch)
 
 
-def _phases(measured: Measured, *, prepare: float, total: float) -> dict[str, float]:
-    """Returns the seconds of each phase; "start" is the rest of the total, mostly the start of Ray's workers."""
+def _phases(measured: Measured, before: Mapping[str, float], total: float) -> dict[str, float]:
+    """Returns the seconds of each phase; "start" is the rest of the total, mostly the start of Ray's workers.
+
+    Args:
+        measured: of the last attempt: what earlier ones did is not known, and no part of its start.
+        before: the seconds of each phase before that attempt.
+        total: the seconds of the step so far.
+    """
     worker = {"load": measured.load_seconds, "loop": measured.loop_seconds, "save": measured.save_seconds}
-    start = max(0.0, total - prepare - sum(worker.values()))
-    phases = {"prepare": prepare, **worker, "total": total, "start": start}
+    start = max(0.0, total - sum(before.values()) - sum(worker.values()))
+    phases = {**before, **worker, "total": total, "start": start}
     return {name: round(value, 3) for name, value in phases.items()}
 
 

@@ -43,7 +43,7 @@ class ModelRecord:
     random_negatives: int
     """Hard negatives that were drawn at random, because mining gave too few."""
     seconds: Mapping[str, float]
-    """Time of each phase."""
+    """Time of each phase; `earlier` is that of attempts before the last one, which all others are about."""
     family: str = "bi_encoder"
     """What was made of the base; see `training.config.Family`."""
     base_share: float = 0.0

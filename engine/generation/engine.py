@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -64,6 +65,8 @@ class Engine:
     seed: int
     """Where its random draws begin; no two engines have the same."""
     state: EngineState = EngineState.loading
+    began: float = 0.0
+    """When it began to load, in seconds of the epoch; 0 before it is loaded."""
     has_loaded: bool = False
     """Whether it has been loaded, whatever became of it."""
     cache_tokens: int = 0
@@ -135,7 +138,7 @@ class Engine:
 
     def become_ready(self, loaded: Loaded) -> None:
         """Notes that it is loaded."""
-        self.state, self.has_loaded = EngineState.ready, True
+        self.state, self.has_loaded, self.began = EngineState.ready, True, time.time() - loaded.seconds
         self.cache_tokens, self.can_sleep = loaded.cache_tokens, loaded.can_sleep
 
     def open(self, job: GenerationJob) -> None:
@@ -207,7 +210,7 @@ class Engine:
             totals: what it has done of the job.
             num_settled: units that were settled when it was asked, so that what it has finished holds them.
         """
-        self.totals = replace(totals, cpus=self.processors.cpus, gpus=self.processors.gpus)
+        self.totals = replace(totals, cpus=self.processors.cpus, gpus=self.processors.gpus, began=self.began)
         if (more := num_settled - sum(number for _, number in self._finished)) > 0:
             self._finished.append((totals.finished, more))
         # Rows are committed in the order in which they were finished.
@@ -233,7 +236,7 @@ class Engine:
 
         How many of these failed is known as of the last report of which all are committed.
         """
-        last = self.totals or EngineTotals(cpus=self.processors.cpus, gpus=self.processors.gpus)
+        last = self.totals or EngineTotals(cpus=self.processors.cpus, gpus=self.processors.gpus, began=self.began)
         committed = [report for report in self._reported if report.finished <= num_committed]
         known = committed[-1] if committed else EngineTotals()
         return replace(

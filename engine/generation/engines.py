@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
@@ -232,7 +233,7 @@ class EngineGroup:
         """
         self.engines.remove(dead)
         if dead.totals is not None or num_committed:
-            self.gone.append(dead.count_only(num_committed))
+            self.gone.append(replace(dead.count_only(num_committed), ended=time.time()))
         self._num_useless = 0 if num_committed else self._num_useless + 1
         pause = min(_LONGEST_PAUSE_SECONDS, self._num_useless * _PAUSE_SECONDS)
         self._next_start = time.monotonic() + pause
@@ -280,7 +281,9 @@ class EngineGroup:
         for engine in self.engines:
             ray.kill(engine.actor)
         end_actors([engine.actor for engine in self.engines if engine.has_begun])  # who comes next needs what they hold
-        self.engines, self.gone = [], self.totals()  # in this order: no thread may count an engine twice
+        now = time.time()
+        ended = [totals if totals.ended else replace(totals, ended=now) for totals in self.totals()]
+        self.engines, self.gone = [], ended  # in this order: no thread may count an engine twice
 
 
 def _sending(late: Sequence[Engine]) -> dict[int, tuple[int, int]]:

@@ -63,17 +63,19 @@ class MixedPool:
         assert not isinstance(units, Iterator), "each generator goes through the units once"
         self._earlier = []
         totals: list[EngineTotals] = []
+        latest: list[EngineTotals] = []
         for index in range(len(self._configs)):
             share = self._share(units, index)
             if (first := next(share, None)) is not None:
                 before = add_up(totals).finished
                 self._take_turn(index, used=bool(totals))
                 mine = itertools.chain([first], share)
-                totals += self._pool.generate(job, parts, mine, _counting_on(before, on_progress))
+                latest = self._pool.generate(job, parts, mine, _counting_on(before, on_progress))
+                totals += latest
                 self.out_of_time = self._pool.out_of_time
                 if self.out_of_time:
                     break
-        return totals
+        return [*self._earlier, *latest]  # of the earlier ones with the moment when they ended
 
     def _share(self, units: Iterable[Unit], index: int) -> Iterator[Unit]:
         """Makes the units of one generator as they are needed: all of them together may not fit into memory."""
@@ -209,6 +211,13 @@ class EnginePools:
     def loaded_pools(self) -> list[EnginePool]:
         """Returns the pools whose engines are there now, loaded or loading; it may be called from any thread."""
         return [pool.at_work if isinstance(pool, MixedPool) else pool for pool in list(self._pools.values())]
+
+    def totals(self) -> list[EngineTotals]:
+        """Returns the totals of each engine, of its pool's last job; it may be called from any thread.
+
+        Those of generators of a mix whose turn is over are among them, of which `loaded_pools` tells nothing.
+        """
+        return [totals for pool in list(self._pools.values()) for totals in pool.totals()]
 
     def stop(self) -> None:
         """Ends every engine of the run."""

@@ -7,7 +7,7 @@ attempt.json, so that a figure means the same wherever it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from engine.artifacts.samples import EngineTime
@@ -41,6 +41,10 @@ class EngineTotals:
     cpus: int = 0
     gpus: float = 0
     """Parts of one where engines share it."""
+    began: float = 0.0
+    """When the engine began to load, in seconds of the epoch; 0 where it is not known, and of several engines."""
+    ended: float = 0.0
+    """When the engine was given up or stopped, likewise; 0 before that."""
 
     def __add__(self, other: EngineTotals) -> EngineTotals:
         names = self.counters.keys() | other.counters.keys()
@@ -85,29 +89,26 @@ def engine_time(engines: Iterable[EngineTotals]) -> EngineTime:
     return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
 
 
-def idle_time(engines: Iterable[EngineTotals]) -> EngineTime:
+def idle_time(engines: Iterable[EngineTotals]) -> EngineTime | None:
     """Adds up what the engines of one start held without work between their first request and their last row.
 
-    An engine is idle before its own first request and behind its own last row. One that was replaced counts no longer
-    than it worked: what is held is the most that was held at one time.
+    An engine holds its processors from when it began to load until it ends. It is idle before its own first request and
+    behind its own last row. None stands for what was not noted, in a start of an earlier version.
     """
-    worked = [engine for engine in engines if engine.seconds]
-    if not worked:
-        return EngineTime(0.0, 0.0)
-    window, done = add_up(worked).seconds, engine_time(worked)
-    cpus = _most_at_once(worked, [engine.cpus for engine in worked])
-    gpus = _most_at_once(worked, [engine.gpus for engine in worked])
-    cpu_seconds, gpu_seconds = max(0.0, cpus * window - done.cpu_seconds), max(0.0, gpus * window - done.gpu_seconds)
+    totals = list(engines)
+    worked = [engine for engine in totals if engine.seconds]
+    if any(not engine.began for engine in worked):
+        return None
+    first, last = min((each.first_admitted for each in worked), default=0.0), add_up(worked).last_committed
+    idle = [(_held_seconds(each, first, last) - each.seconds, each) for each in totals if each.began]
+    cpu_seconds = sum(max(0.0, seconds) * engine.cpus for seconds, engine in idle)
+    gpu_seconds = sum(max(0.0, seconds) * engine.gpus for seconds, engine in idle)
     return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
 
 
-def _most_at_once(engines: Sequence[EngineTotals], held: Sequence[float]) -> float:
-    """Returns the most that engines held together at the moment when one of them began."""
-    spans = [(engine.first_admitted, engine.last_committed) for engine in engines]
-    return max(
-        sum(amount for (begins, ends), amount in zip(spans, held, strict=True) if begins <= moment < ends)
-        for moment, _ in spans
-    )
+def _held_seconds(engine: EngineTotals, first: float, last: float) -> float:
+    """Returns how long an engine held its processors between two moments."""
+    return min(engine.ended or last, last) - max(engine.began, first)
 
 
 def hit_rate(totals: EngineTotals) -> float:

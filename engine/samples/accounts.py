@@ -63,8 +63,12 @@ def make_record(output: Path) -> SamplesRecord:
     )
 
 
-def _idle(starts: list[Start]) -> EngineTime:
-    idle = [idle_time(start.engines) for start in starts]
+def _idle(starts: list[Start]) -> EngineTime | None:
+    """Adds up what engines held without work in all starts; None where one of them did not note enough."""
+    noted = [idle_time(start.engines) for start in starts]
+    idle = [each for each in noted if each is not None]
+    if len(idle) < len(noted):
+        return None
     cpu_seconds, gpu_seconds = sum(each.cpu_seconds for each in idle), sum(each.gpu_seconds for each in idle)
     return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
 

@@ -63,7 +63,7 @@ class EncoderConfig:
     """A text is cut after so many tokens, or fewer where the model itself has a lower limit."""
     precision: str = "auto"
     """The precision of the weights: bf16, fp32, or auto, which is bf16 where that is fast (a GPU, a CPU with
-    avx512_bf16) and else fp32."""
+    avx512_bf16, on Arm bf16) and else fp32."""
     batch_tokens: int = placement(0)
     """The tokens of a forward pass, padding included; 0: 1,024 on a CPU, 65,536 on a GPU."""
     pooling: Pooling = Pooling.auto

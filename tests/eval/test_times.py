@@ -24,10 +24,19 @@ def test_shares_are_of_what_was_held() -> None:
     assert times(model=replace(MODEL_RECORD, world_size=4))["training"].idle_seconds == 4.0
 
 
-def test_what_nobody_measured_is_not_known() -> None:
+def test_earlier_attempts_are_no_idle_time() -> None:
+    model = replace(MODEL_RECORD, seconds={**MODEL_RECORD.seconds, "earlier": 60.0, "total": 65.0})
+    found = times(model=model)["training"]
+    assert (found.idle_seconds, found.idle_share) == (1.0, 0.25)
+    assert "earlier attempts 1 min 0 s" in idle_sentence("training", found)
+
+
+def test_what_nobody_measured_is_not_known_and_what_did_not_work_is_said() -> None:
     assert times(replace(SAMPLES_RECORD, idle=None))["generation"].idle_share is None
     carried = replace(SAMPLES_RECORD, cost=EngineTime(0.0, 0.0), idle=EngineTime(0.0, 0.0))
     assert times(carried)["generation"].idle_share is None, "no engine worked at all"
+    said = "Generation took 40 s; no engine worked. It waited for the slowest engine to load 31 s."
+    assert idle_sentence("generation", times(carried)["generation"]) == said
     assert times(model=replace(MODEL_RECORD, seconds={"loop": 3.0}))["training"] == PhaseTimes(6.0)
 
 

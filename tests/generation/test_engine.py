@@ -31,6 +31,15 @@ def test_an_engine_is_loading_until_somebody_has_waited_for_it(engine: Engine) -
     assert (engine.state, engine.cache_tokens) == (EngineState.ready, 500)
 
 
+def test_it_is_known_since_when_an_engine_holds_its_processors(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.generation.engine.time", SimpleNamespace(time=lambda: 1000.0))
+    engine.become_ready(Loaded(30.0, 500))
+    assert engine.count_only(0).began == 970.0
+    engine.count(EngineTotals(generated=3), 0)
+    assert engine.totals is not None
+    assert engine.totals.began == 970.0
+
+
 def test_written_units_are_settled_once_all_is_committed(engine: Engine) -> None:
     engine.settled = [Unit(0, rows(3))]
     engine.count(EngineTotals(generated=3, committed=2), 1)
@@ -83,7 +92,7 @@ def test_a_report_of_an_earlier_job_counts_for_nothing_but_life(engine: Engine) 
     assert engine.totals is None
     engine.begin()
     engine.hear(Report(EngineTotals(generated=3), 8, has_stepped=True))
-    assert engine.totals == EngineTotals(generated=3, cpus=4, gpus=2)
+    assert engine.totals == EngineTotals(generated=3, cpus=4, gpus=2, began=engine.began)
 
 
 def test_an_engine_that_moves_on_may_take_as_long_as_it_likes(engine: Engine) -> None:

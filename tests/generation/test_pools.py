@@ -21,7 +21,7 @@ from engine.generation.shares import writer_of
 from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
-from engine.watch.engines import engine_lives
+from engine.watch.engines import engine_lives, totals_of
 from tests.support.engines import Clock
 from tests.support.jobs import FAKE, job_at, units, written
 from tests.support.places import quiet_place
@@ -83,6 +83,11 @@ def test_two_generators_write_every_row_once(
     assert sum(engine.committed for engine in totals) == 300
     assert seen[-1] == 300
     assert 2 <= len(totals) <= 3, "the engine of the first generator, and one or both of the second"
+    by_turn = [[each for each in totals if bool(each.ended) is ended] for ended in (True, False)]
+    assert [len(turn) > 0 for turn in by_turn] == [True, True], "the engines of the first have ended, others have not"
+    assert max(each.last_committed for each in by_turn[0]) <= min(each.first_admitted for each in by_turn[1])
+    assert min(each.began for each in totals) > 0
+    assert totals_of(pools) == add_up(totals), "what the first did is not forgotten when its turn is over"
     lives, wanted = engine_lives(pools)
     assert {life.index // ENGINE_NUMBERS_PER_GENERATOR for life in lives} == {1}, "the second is at work"
     assert (len(lives), wanted) == (2, 2)

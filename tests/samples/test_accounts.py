@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -54,10 +55,12 @@ def test_rates_are_over_all_starts(output: Path) -> None:
         last_committed=110.0,
         counters={"prefix_cache_queries": 100, "prefix_cache_hits": 50},
         cpus=2,
+        began=90.0,
     )
     second = EngineTotals(generated=10, committed=10, requests=5, first_admitted=200.0, last_committed=205.0, cpus=1)
+    late = EngineTotals(cpus=3, began=201.0)
     note_start(output / "attempt-0001", Start(4.0, [first]))
-    note_start(output / "attempt-0002", Start(3.0, [second]))
+    note_start(output / "attempt-0002", Start(3.0, [replace(second, began=190.0), late]))
     record = make_record(output)
     assert record.generation.seconds == 15.0
     assert record.generation.samples_per_second == 2.0, "what was written and not committed was written again"
@@ -65,6 +68,9 @@ def test_rates_are_over_all_starts(output: Path) -> None:
     assert (record.generation.requests, record.generation.engine_start_seconds) == (35, 4.0)
     assert record.generation.prefix_cache_hit_rate == 0.5
     assert record.cost == EngineTime(cpu_seconds=25.0, gpu_seconds=0.0)
+    assert record.idle == EngineTime(cpu_seconds=12.0, gpu_seconds=0.0), "of the engine that found no work"
+    note_start(output / "attempt-0002", Start(3.0, [second]))
+    assert make_record(output).idle is None, "an earlier version did not note since when engines held anything"
 
 
 def test_without_any_engine_there_are_no_rates(output: Path) -> None:

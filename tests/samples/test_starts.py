@@ -27,7 +27,7 @@ def test_the_file_has_the_keys_that_benchmarks_read(tmp_path: Path) -> None:
     assert noted.keys() == {"engine_start_seconds", "engines"}
     assert noted["engines"][0].keys() == {
         *("generated", "failed", "turned_down", "committed", "requests", "prompt_tokens", "output_tokens"),
-        *("first_admitted", "last_committed", "last_error", "counters", "cpus", "gpus"),
+        *("first_admitted", "last_committed", "last_error", "counters", "cpus", "gpus", "began", "ended"),
     }
 
 

@@ -154,10 +154,12 @@ def test_generation_is_a_curve_in_the_tracker(place: Place) -> None:
 class Pools(EnginePools):
     """Pools of engines of which one has ended, as a pool tells of them."""
 
-    def loaded_pools(self) -> list[Any]:
+    def __init__(self) -> None:
+        super().__init__()
         gone, living = EngineTotals(failed=3, output_tokens=30), EngineTotals(failed=1, output_tokens=12)
         engines = [SimpleNamespace(index=1, state=EngineState.working, totals=living)]
-        return [SimpleNamespace(engines=engines, num_wanted=2, totals=lambda: [gone, living])]
+        pool: Any = SimpleNamespace(engines=engines, num_wanted=2, totals=lambda: [gone, living])
+        self._pools = {"": pool}
 
 
 def test_failures_of_engines_that_have_ended_stay_in_the_curve(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ and again with no new checkpoint in between. Failures are counted here alone, an
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
     from training.batches.plan import Rows
     from training.config import ModelConfig
     from training.workers.job import Diverged, Measured, TrainingJob
+
+_NO_ROOM = (
+    "the cluster had no room for all training workers and they are asked for again; others may hold what they need, "
+    "also parts of GPUs that together look like enough"
+)
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,20 @@ class WorkerGroup:
         return f"{self.size} {'GPU' if self.use_gpu else 'CPU'} worker{'s' if self.size > 1 else ''}"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a training.
+
+    Attributes:
+        result: what rank 0 measured, or where the training diverged.
+        earlier_seconds: from the beginning of the first attempt to that of the last one, which all times in `result`
+            are about; 0 where the first one was the last.
+    """
+
+    result: Measured | Diverged
+    earlier_seconds: float = 0.0
+
+
 def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
     """Chooses the workers: as many as configured, or as the GPUs of the cluster's nodes allow.
 
@@ -81,10 +101,8 @@ def _make_room(ask: Ask, config: ModelConfig, place: Place) -> None:
     place.make_room(ask, where=where, remedy=remedy)
 
 
-def train_on_workers(
-    job: TrainingJob, rows: pa.Table, plan: Rows, workers: WorkerGroup, place: Place
-) -> Measured | Diverged:
-    """Trains with Ray Train, showing progress, and returns what rank 0 measured, or where the training diverged.
+def train_on_workers(job: TrainingJob, rows: pa.Table, plan: Rows, workers: WorkerGroup, place: Place) -> Outcome:
+    """Trains with Ray Train, showing progress, and returns what came of it.
 
     Args:
         job: what each worker is told; checkpoints and the draft of the model are written beside its `output`.
@@ -139,8 +157,8 @@ def train_on_workers(
 
 def fit(
     make_trainer: Callable[[], TorchTrainer], job: TrainingJob, place: Place, make_room: Callable[[], None]
-) -> Measured | Diverged:
-    """Trains, and after a failure goes on from the last checkpoint; returns what rank 0 measured.
+) -> Outcome:
+    """Trains, and after a failure goes on from the last checkpoint; returns what came of it.
 
     A failure is held against the checkpoint that it left: with a newer one than the failure before, training has moved
     on, and they are counted anew.
@@ -159,12 +177,15 @@ def fit(
     import ray.train
 
     newest = failures = 0
+    first = attempt = time.perf_counter()
     while True:
         try:
-            outcome: Measured | Diverged = make_trainer().fit().return_value
+            result: Measured | Diverged = make_trainer().fit().return_value
         except ray.train.TrainingFailedError as error:
             if _had_no_room(error):
                 make_room()
+                place.console.step("model", _NO_ROOM)  # what is free is known by the node, not by the GPU
+                attempt = time.perf_counter()
                 continue
             kept = steps_kept(job.output)
             failures = 1 if kept > newest else failures + 1
@@ -173,8 +194,9 @@ def fit(
                 raise _given_up(job, failures, kept, error) from error
             make_room()
             place.console.warn(f"training goes on after {kept} steps: {_cause(error)}")
+            attempt = time.perf_counter()
         else:
-            return outcome
+            return Outcome(result, attempt - first)
 
 
 def _given_up(job: TrainingJob, failures: int, kept: int, error: Exception) -> RuntimeError:

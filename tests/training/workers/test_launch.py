@@ -16,7 +16,7 @@ from engine.runtime.capacity import Capacity, Node
 from engine.runtime.place import Place
 from training.config import ModelConfig
 from training.resume import checkpoints_of
-from training.workers.launch import WorkerGroup, choose_workers, fit
+from training.workers.launch import Outcome, WorkerGroup, choose_workers, fit
 
 
 class Elsewhere:
@@ -117,8 +117,10 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     workers_died = WorkerGroupError("killed", {0: RuntimeError("killed")})
     not_connected = ControllerError(RuntimeError("a node died while the workers were connected"))
     no_room = ControllerError(WorkerGroupStartupTimeoutError(2))
-    rooms, said = list[str](), list[str]()
-    place: Any = SimpleNamespace(console=SimpleNamespace(warn=said.append))
+    rooms, said, waits = list[str](), list[str](), list[str]()
+    place: Any = SimpleNamespace(
+        console=SimpleNamespace(warn=said.append, step=lambda noun, text: waits.append(f"{noun}: {text}"))
+    )
 
     def starts_of(name: str, failures: Sequence[tuple[int, Exception]], given_up: str = "", most: int = 1) -> int:
         log = tmp_path / f"{name}.log"
@@ -132,7 +134,7 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
                 fit(starts, job, place, lambda: rooms.append(name))
             assert str(caught.value).endswith("the worker's last words")
         else:
-            assert fit(starts, job, place, lambda: rooms.append(name)) == "measured"
+            assert fit(starts, job, place, lambda: rooms.append(name)).result == "measured"
         return starts.count
 
     moving = [(20, workers_died), (40, workers_died), (60, not_connected), (80, not_connected)]
@@ -149,7 +151,10 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     )
     assert starts_of("is not to start again", moving, "failed once with 20 steps kept", most=0) == 1
     assert starts_of("never connected", [(0, not_connected)] * 5, "failed 2 times with 0 steps kept") == 2
+    assert waits == []
     assert starts_of("waits for nodes", [(0, no_room)] * 5) == 6, "that is no failure"
+    assert len(waits) == 5, "each is said, also where there seems to be room"
+    assert waits[0].startswith("model: the cluster had no room for all training workers")
 
 
 def test_training_ends_where_the_nodes_that_are_left_cannot_hold_it(tmp_path: Path) -> None:
@@ -164,3 +169,32 @@ def test_training_ends_where_the_nodes_that_are_left_cannot_hold_it(tmp_path: Pa
     place: Any = SimpleNamespace()
     with pytest.raises(UserError, match="do not fit 1 node"):
         fit(starts, job, place, refuse)
+
+
+def test_the_time_of_earlier_attempts_is_told_from_that_of_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ray.train import ControllerError, WorkerGroupError
+    from ray.train.v2._internal.exceptions import WorkerGroupStartupTimeoutError
+
+    now = 1000.0
+    monkeypatch.setattr("training.workers.launch.time", SimpleNamespace(perf_counter=lambda: now))
+    died, no_room = WorkerGroupError("", {0: RuntimeError("")}), ControllerError(WorkerGroupStartupTimeoutError(2))
+
+    class Timed(Starts):
+        """Each attempt takes ten seconds."""
+
+        def fit(self) -> Any:
+            nonlocal now
+            now += 10
+            return super().fit()
+
+    def make_room() -> None:
+        nonlocal now
+        now += 3
+
+    job: Any = SimpleNamespace(output=tmp_path, config=make_config(max_failures=2))
+    place: Any = SimpleNamespace(console=SimpleNamespace(warn=lambda _: None, step=lambda *_: None))
+    assert fit(Timed(tmp_path, []), job, place, make_room) == Outcome("measured", 0.0)  # type: ignore[arg-type]
+    several = Timed(tmp_path, [(20, died), (0, no_room)])
+    assert fit(several, job, place, make_room).earlier_seconds == 26, "the last ten are its own"
