@@ -15,15 +15,18 @@ Device = Literal["cpu", "cuda"]
 
 _NATIVE_FROM_CAPABILITY = (8, 0)
 """The first compute capability with bf16 (NVIDIA Ampere)."""
-_NATIVE_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16"})
+_NATIVE_CPU_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+"""The names that Linux has for it: two on x86-64, the last one on aarch64."""
+_HEADS_OF_FLAGS = ("flags", "Features")
+"""What the line of flags begins with: on x86-64, on aarch64."""
 
 
 class Precision(Enum):
     """The arithmetic of a model's forward pass."""
 
     auto = "auto"
-    """Stands for bf16 on GPUs of compute capability 8.0 or more and on CPUs with avx512_bf16 or amx_bf16, else for
-    fp32."""
+    """Stands for bf16 on GPUs of compute capability 8.0 or more and on CPUs with avx512_bf16, amx_bf16 or (aarch64)
+    bf16, else for fp32."""
     bf16 = "bf16"
     """bfloat16, on any device, however slow."""
     fp32 = "fp32"
@@ -65,5 +68,5 @@ def cpu_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
         text = cpuinfo.read_text(encoding="utf-8")
     except FileNotFoundError:
         return frozenset()
-    _, _, flags = next((line for line in text.splitlines() if line.startswith("flags")), "").partition(":")
+    _, _, flags = next((line for line in text.splitlines() if line.startswith(_HEADS_OF_FLAGS)), "").partition(":")
     return frozenset(flags.split())

@@ -13,6 +13,7 @@ from engine.models.precision import Device, Precision, cpu_flags, has_fast_bf16,
     ("text", "flags"),
     [
         ("processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16\n\nprocessor\t: 1\n", {"fpu", "avx512f", "avx512_bf16"}),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\nCPU part\t: 0xd40\n\n", {"fp", "asimd", "bf16"}),
         ("processor\t: 0\n", set()),
     ],
 )
@@ -27,7 +28,8 @@ def test_a_system_without_cpuinfo_has_no_flags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "fast"), [({"avx512_bf16"}, True), ({"fpu", "amx_bf16"}, True), ({"avx512f", "amx_int8"}, False)]
+    ("flags", "fast"),
+    [({"avx512_bf16"}, True), ({"fpu", "amx_bf16"}, True), ({"fp", "bf16"}, True), ({"avx512f", "amx_int8"}, False)],
 )
 def test_a_cpu_is_fast_by_its_flags(monkeypatch: pytest.MonkeyPatch, flags: set[str], fast: bool) -> None:
     monkeypatch.setattr("engine.models.precision.cpu_flags", lambda: frozenset(flags))
