@@ -120,5 +120,6 @@ def memory_remedy(config: GeneratorConfig) -> str:
         )
     return (
         "lower samples.kv_cache_bytes, samples.max_num_seqs or samples.num_engines, "
-        "or name a smaller samples.model; other programs may hold the memory"
+        "or name a smaller samples.model; samples.precision=bf16 halves what weights take in fp32; "
+        "other programs may hold the memory"
     )

@@ -118,3 +118,4 @@ def test_the_remedy_names_settings_of_the_device() -> None:
     assert "samples.kv_cache_bytes" in memory_remedy(ON_CPU)
     assert "samples.gpus_per_engine" in memory_remedy(ON_GPU)
     assert "kv_cache_bytes" not in memory_remedy(ON_GPU)
+    assert "samples.precision=bf16" in memory_remedy(ON_CPU), "auto may have chosen fp32, in which weights are twice"
