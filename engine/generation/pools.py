@@ -95,10 +95,9 @@ class MixedPool:
         before.stop()
         self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
         first_index = index * ENGINE_NUMBERS_PER_GENERATOR
-        self._pool = self._load(index, max(first_index, before.next_index) if used else first_index)
-        self._index = index
-        if used:
-            self._earlier += before.totals()
+        loaded = self._load(index, max(first_index, before.next_index) if used else first_index)
+        done = before.totals() if used else []
+        self._earlier, self._pool, self._index = [*self._earlier, *done], loaded, index  # at once, for who looks on
         self.wait_ready()
 
     def _load(self, index: int, first_index: int) -> EnginePool:
@@ -209,6 +208,10 @@ class EnginePools:
     def loaded_pools(self) -> list[EnginePool]:
         """Returns the pools whose engines are there now, loaded or loading; it may be called from any thread."""
         return [pool.at_work if isinstance(pool, MixedPool) else pool for pool in list(self._pools.values())]
+
+    def totals(self) -> list[EngineTotals]:
+        """Returns the totals of every engine, those that made room within a mix included; from any thread."""
+        return [totals for pool in list(self._pools.values()) for totals in pool.totals()]
 
     def stop(self) -> None:
         """Ends every engine of the run."""

@@ -30,7 +30,7 @@ def pools_of(engines: Engines) -> list[EnginePool]:
 
 def totals_of(engines: Engines) -> EngineTotals:
     """Adds up what the engines did of their jobs so far, those that have ended included."""
-    return add_up(totals for pool in pools_of(engines) for totals in pool.totals())
+    return add_up(engines.totals() if isinstance(engines, EnginePools) else [])
 
 
 def engine_lives(engines: Engines) -> tuple[list[EngineLife], int]:
