@@ -54,7 +54,8 @@ NEEDED_BYTES = {"cpu": 6 * 10**9, "gpu": 20 * 10**9}
 PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 PICTURES_AND_SOUND = ("torchvision", "torchaudio", "torchcodec")
 REFUSED = re.compile(
-    r"^ +(\S+) from (\S+?)(?: \(from -r (\S+) .*)?:\n(?: +Expected .*\n)+ +Got +([0-9a-f]{64})", re.MULTILINE
+    r"^ +(\S+) from (\S+?)(?: \(from -r (.+?) \(line \d+\)\).*)?:\n(?: +Expected .*\n)+ +Got +([0-9a-f]{64})",
+    re.MULTILINE,
 )
 """What pip says of a file with another hash: the requirement, the file, the list of pins, the SHA-256 of the file."""
 

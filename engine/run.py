@@ -15,6 +15,7 @@ from engine.errors import UserError, suggest
 from engine.examples.following.driver import Following
 from engine.generation.config import GeneratorKind
 from engine.generation.kinds import check_models
+from engine.generation.limits import check_memory_share
 from engine.generation.pools import EnginePools
 from engine.given.config import GivenConfig
 from engine.judge.stages import judge_is_generator, writes_samples
@@ -251,6 +252,7 @@ def check_config(config: RunConfig, *, looks: bool = True) -> None:
         raise UserError(f"no step is called {until!r}", where=f"until={until}", remedy=suggest(until, nouns))
     if looks and "samples" in nouns:
         check_models(addressed(config).task, config.samples)
+        check_memory_share(config.samples)
 
 
 def wanted_steps(config: RunConfig) -> list[Step]:

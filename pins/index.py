@@ -6,6 +6,7 @@ projects are read (PEP 503), and of a wheel the parts with its metadata, since i
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import re
@@ -21,7 +22,7 @@ from functools import cache
 from html import unescape
 from http import HTTPStatus
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urljoin
+from urllib.parse import unquote, urljoin, urlsplit
 
 from packaging.requirements import Requirement
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -29,6 +30,7 @@ from packaging.version import InvalidVersion, Version
 from pip._internal.models.index import PyPI
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from http.client import HTTPResponse
 
     from _typeshed import WriteableBuffer
@@ -58,18 +60,37 @@ def certificates() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def connect(request: urllib.request.Request | str) -> HTTPResponse:
-    """Opens a connection for a request.
+def without_login(url: str) -> str:
+    """Returns an address as it may be shown: without the name and the password or token that pip takes in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def request_for(url: str) -> urllib.request.Request:
+    """Makes the request for an address; a login in it becomes a header, which another server is not sent on to."""
+    request = urllib.request.Request(without_login(url))
+    login, _, _ = urlsplit(url).netloc.rpartition("@")
+    if login:
+        encoded = base64.b64encode(unquote(login).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {encoded}")
+    return request
+
+
+def connect(url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None) -> HTTPResponse:
+    """Opens a connection to an address.
 
     Raises:
         LockError: nothing answers there.
     """
+    request = request_for(url)
+    request.method = method
+    for name, value in (headers or {}).items():
+        request.add_header(name, value)
     try:
         answer: HTTPResponse = urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=certificates())
     except (urllib.error.URLError, TimeoutError) as error:
-        url = request if isinstance(request, str) else request.full_url
         raise LockError(
-            f"{url} cannot be read: {error}. Check the network and the index that pip is set up for"
+            f"{request.full_url} cannot be read: {error}. Check the network and the index that pip is set up for"
         ) from error
     return answer
 
@@ -96,7 +117,9 @@ def release(index: str, name: str, version: str) -> tuple[File, ...]:
     named = (File(unquote(url.rpartition("/")[2]), url, sha256) for url, sha256 in links)
     files = tuple(file for file in named if is_of(file.name, name, Version(version)))
     if not files:
-        raise LockError(f"{name} {version} has no file in {index}. Correct its version in constraints.txt")
+        raise LockError(
+            f"{name} {version} has no file in {without_login(index)}. Correct its version in constraints.txt"
+        )
     return files
 
 
@@ -118,7 +141,7 @@ class RemoteFile(io.RawIOBase):
     def __init__(self, url: str) -> None:
         self.url = url
         self.position = 0
-        with connect(urllib.request.Request(url, method="HEAD")) as answer:
+        with connect(url, method="HEAD") as answer:
             self.size_bytes = int(answer.headers["Content-Length"])
 
     def readable(self) -> bool:
@@ -148,11 +171,11 @@ class RemoteFile(io.RawIOBase):
         end = min(self.position + len(view), self.size_bytes)
         if end <= self.position:
             return 0
-        part = urllib.request.Request(self.url, headers={"Range": f"bytes={self.position}-{end - 1}"})
-        with connect(part) as answer:
+        with connect(self.url, headers={"Range": f"bytes={self.position}-{end - 1}"}) as answer:
             data = answer.read()
         if answer.status != HTTPStatus.PARTIAL_CONTENT or len(data) != end - self.position:
-            raise LockError(f"{self.url}: the server gives no parts of a file. Name another index (PIP_INDEX_URL)")
+            remedy = "Name another index (PIP_INDEX_URL)"
+            raise LockError(f"{without_login(self.url)}: the server gives no parts of a file. {remedy}")
         view[: len(data)] = data
         self.position = end
         return len(data)

@@ -111,6 +111,14 @@ def test_whatever_is_fetched_is_held_against_its_hash(hardware: str) -> None:
         assert {"--require-hashes", "--no-deps", "--no-build-isolation"} <= set(command)
 
 
+@pytest.mark.parametrize("hardware", ["cpu", "gpu"])
+def test_what_builds_comes_first_and_the_project_behind_its_packages(hardware: str) -> None:
+    names = [stage.name for stage in install.plan(hardware, tests=True)]
+    assert names[0] == "build", "what has no wheel is built with the pinned setuptools, and with no other"
+    torch = ["torch"] if hardware == "cpu" else []
+    assert names[1:] == [*torch, "packages", "project", "unusable", "tests"]
+
+
 def test_the_project_is_built_with_what_is_there() -> None:
     command = {stage.name: stage for stage in install.plan("cpu", tests=False)}["project"].command
     assert {"--no-deps", "--no-build-isolation"} <= set(command), "or pip would fetch a setuptools that is not pinned"

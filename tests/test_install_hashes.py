@@ -85,6 +85,16 @@ def test_a_file_with_another_hash_ends_the_set_up_with_one_line(wheels: Path, tm
     assert list(packages_of(tmp_path).glob("*.py")) == [], "nor is anything else of the stage installed"
 
 
+def test_the_list_is_named_too_where_the_path_of_the_clone_has_a_blank(
+    wheels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_wheel(wheels, "sieve", "2.0")
+    monkeypatch.setattr(install, "PINS", install.PINS.rename(tmp_path / "my pins (new)"))
+    pin("cpu", f"sieve==2.0 --hash=sha256:{WRONG}")
+    with pytest.raises(install.SetupError, match=r", which my pins \(new\)/cpu\.txt does not name"):
+        run("packages")
+
+
 def test_a_source_archive_with_another_hash_is_not_run(wheels: Path, tmp_path: Path) -> None:
     put_source(wheels, "trap", "1.0", f"open({str(tmp_path / 'sprung')!r}, 'w').close()")
     pin("common", f"trap==1.0 --hash=sha256:{WRONG}")
@@ -109,9 +119,17 @@ def test_a_package_without_a_hash_is_refused(wheels: Path, tmp_path: Path) -> No
     assert list(packages_of(tmp_path).glob("*.py")) == []
 
 
-def test_a_gpu_machine_takes_no_cpu_build_of_torch_and_a_cpu_machine_no_other(wheels: Path, tmp_path: Path) -> None:
+def test_a_gpu_machine_takes_no_cpu_build_of_torch(wheels: Path, tmp_path: Path) -> None:
     for_gpu = put_wheel(wheels, "torch", "1.0")
     put_wheel(wheels, "torch", "1.0+cpu")
     pin("common", f"torch===1.0 --hash=sha256:{sha256_of(for_gpu)}")
     run("packages")
     assert "1.0+cpu" not in (packages_of(tmp_path) / "torch.py").read_text()
+
+
+def test_a_cpu_machine_takes_no_other_build_of_torch(wheels: Path, tmp_path: Path) -> None:
+    for_gpu = put_wheel(wheels, "torch", "1.0")
+    pin("torch-cpu", f"torch==1.0+cpu --hash=sha256:{sha256_of(for_gpu)}")
+    with pytest.raises(install.SetupError, match=r"No matching distribution found for torch==1\.0\+cpu"):
+        run("torch")
+    assert list(packages_of(tmp_path).glob("*.py")) == []

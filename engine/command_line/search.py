@@ -140,12 +140,19 @@ def search_run(options: SearchOptions) -> Table:
 
 
 def _words(system: SystemFolder, settings: dict[str, Any], corpus: Corpus) -> Words | None:
-    """Loads search by words over the rows of the corpus; None where words do not count."""
+    """Loads search by words over the rows of the corpus; None where words do not count.
+
+    Raises:
+        UserError: an earlier version made the system, and had its rows in another order.
+    """
     if "bm25" not in settings:
         return None
+    if not system.offsets_file.exists():
+        remedy = "give the command that made the run once more, which makes the system anew"
+        raise UserError("was made by an earlier version", where=f"system {system.path}", remedy=remedy)
     terms_of = Analyser(settings["analyser"]["language"]).terms
     ids = [corpus.passage_ids[row] for row in rows_by_id(corpus.passage_ids)]  # the rows of a system folder
-    index = Bm25Index.load(system.bm25, ids, terms_of).reordered(corpus.ranks_of_ids)
+    index = Bm25Index.load(system.bm25, ids, terms_of).seen_as(corpus.ranks_of_ids)
     return Words(index, settings["weight_of_words"], terms_of)
 
 

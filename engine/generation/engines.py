@@ -310,4 +310,5 @@ def _no_start(engine: Engine, config: GeneratorConfig, reason: str) -> UserError
             where=where,
             remedy=f"{memory_remedy(config)} (see {engine.log})",
         )
-    return UserError(f"the engine does not start: {last_line}", where=where, remedy=f"read {engine.log}")
+    remedy = f"read {engine.log}; where it speaks of a dtype or of bfloat16, set samples.precision=bf16 or fp32"
+    return UserError(f"the engine does not start: {last_line}", where=where, remedy=remedy)

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine.generation.config import GeneratorConfig, model_configs
+from engine.errors import UserError
+from engine.generation.config import GROUP, GeneratorConfig, generator_configs, model_configs
 from engine.generation.vllm_generator import gpu_share
 
 KILLED = "its process was killed while it loaded, as the system does when memory is short"
@@ -97,6 +98,22 @@ def memory_share(config: GeneratorConfig) -> float:
     return sum(_share(each) for each in model_configs(config).values())
 
 
+def check_memory_share(config: GeneratorConfig) -> None:
+    """Holds what all models of an engine take of a GPU against the part of it that the engine has.
+
+    Raises:
+        UserError: engines that share a GPU want more of its memory than their parts, in one generator or in a mix.
+    """
+    generators = {f"{GROUP}.mix.{name}": each for name, each in generator_configs(config).items()} or {GROUP: config}
+    for key, each in generators.items():
+        gpus, share = each.gpus(), round(memory_share(each), 3)
+        if 0 < gpus < 1 and share > gpus:
+            models = f"the {1 + len(each.models)} models of an engine"
+            what = f"{models} take {share:g} of a GPU's memory together, more than an engine has"
+            remedy = "lower gpu_memory_utilization in engine_args of the models, or leave it out of all of them"
+            raise UserError(what, where=f"{key}.gpus_per_engine={gpus:g}", remedy=remedy)
+
+
 def _share(config: GeneratorConfig) -> float:
     return float(config.engine_args.get("gpu_memory_utilization", gpu_share(config)))
 
@@ -120,5 +137,6 @@ def memory_remedy(config: GeneratorConfig) -> str:
         )
     return (
         "lower samples.kv_cache_bytes, samples.max_num_seqs or samples.num_engines, "
-        "or name a smaller samples.model; other programs may hold the memory"
+        "or name a smaller samples.model; samples.precision=bf16 halves what weights take in fp32; "
+        "other programs may hold the memory"
     )

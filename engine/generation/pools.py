@@ -97,10 +97,9 @@ class MixedPool:
         before.stop()
         self._place.console.step("samples", f"loading {self._configs[index].model_name()}")
         first_index = index * ENGINE_NUMBERS_PER_GENERATOR
-        self._pool = self._load(index, max(first_index, before.next_index) if used else first_index)
-        self._index = index
-        if used:
-            self._earlier += before.totals()
+        loaded = self._load(index, max(first_index, before.next_index) if used else first_index)
+        done = before.totals() if used else []
+        self._earlier, self._pool, self._index = [*self._earlier, *done], loaded, index  # at once, for who looks on
         self.wait_ready()
 
     def _load(self, index: int, first_index: int) -> EnginePool:

@@ -6,6 +6,7 @@ environment that it is started with. Arguments that the user sets win over all o
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ class VllmGenerator:
         from vllm.platforms import current_platform
 
         self._refusal = VLLMValidationError
-        adapter, arguments = weights.adapter, engine_arguments(config, seed)
+        adapter, arguments = weights.adapter, engine_arguments(config, seed, weights.model)
         self.can_sleep = bool(arguments.pop(SLEEP_MODE, False)) and bool(current_platform.is_sleep_mode_available())
         if self.can_sleep:
             arguments[SLEEP_MODE] = True
@@ -190,8 +191,14 @@ def gpu_share(config: GeneratorConfig) -> float:
     return round(GPU_SHARE * min(1.0, config.gpus() or 1.0) / (1 + len(config.models)), 3)
 
 
-def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
-    """Makes the arguments of `vllm.LLM` beside the model; those of `samples.engine_args` win over all others."""
+def engine_arguments(config: GeneratorConfig, seed: int, model: str = "") -> dict[str, Any]:
+    """Makes the arguments of `vllm.LLM` beside the model; those of `samples.engine_args` win over all others.
+
+    Args:
+        config: of the engine.
+        seed: where its random draws begin.
+        model: the folder of the weights, which tells whether they are quantised; empty where that is not asked.
+    """
     arguments: dict[str, Any] = {
         "max_model_len": config.context_tokens,
         "max_num_seqs": config.max_num_seqs,
@@ -210,17 +217,30 @@ def engine_arguments(config: GeneratorConfig, seed: int) -> dict[str, Any]:
     else:
         # An explicit cache size and eager mode skip warm-up and compilation, which small CPU jobs never earn back.
         arguments |= {"kv_cache_memory_bytes": config.kv_cache_bytes, "enforce_eager": True}
-    if dtype := engine_dtype(config):
+    if dtype := engine_dtype(config, model):
         arguments["dtype"] = dtype
     return arguments | dict(config.engine_args)
 
 
-def engine_dtype(config: GeneratorConfig) -> str:
-    """Returns vLLM's name of the precision that an engine computes in; empty where that of the weights is taken."""
+def engine_dtype(config: GeneratorConfig, model: str) -> str:
+    """Returns vLLM's name of the precision that an engine computes in; empty where that of the weights is taken.
+
+    Args:
+        config: of the engine.
+        model: the folder of the weights. `auto` leaves quantised ones as they are: their kernels take no fp32.
+    """
     precision = Precision(config.precision)
-    if precision is Precision.auto and (config.gpus() or has_fast_bf16("cpu")):
+    if precision is Precision.auto and (config.gpus() or has_fast_bf16("cpu") or _is_quantised(config, model)):
         return ""
     return "bfloat16" if precision is Precision.bf16 else "float32"
+
+
+def _is_quantised(config: GeneratorConfig, model: str) -> bool:
+    """Tells whether weights are quantised (AWQ, GPTQ, fp8), by their config.json or by `samples.engine_args`."""
+    if config.engine_args.get("quantization"):
+        return True
+    file = Path(model) / "config.json"
+    return file.is_file() and bool(json.loads(file.read_text(encoding="utf-8")).get("quantization_config"))
 
 
 def lora_arguments(adapter: str) -> dict[str, Any]:

@@ -75,6 +75,7 @@ class Bm25Index:
 
     def save(self, folder: Path) -> None:
         """Writes the index to a folder, in the form of bm25s; ids and the analyser are left to the caller."""
+        assert self._rows is None, "an index that is only seen in another order is not saved"
         folder.mkdir(parents=True, exist_ok=True)
         if self._index is None:
             (folder / _EMPTY_FILE).touch()
@@ -88,6 +89,7 @@ class Bm25Index:
         self._id_ranks = id_ranks(ids)
         self._terms_of = terms_of
         self._index = index
+        self._rows: Rows | None = None
         self.vocabulary: dict[str, int] = index.vocab_dict if index is not None else {}
 
     def reordered(self, rows: Rows) -> Bm25Index:
@@ -97,6 +99,7 @@ class Bm25Index:
             rows: the row of this index that each row of the other one is, each once, (rows,). Where words stand is
                 then in memory, 4 bytes for each term of each text; scores stay where they are.
         """
+        assert self._rows is None, "an index that is only seen in another order is not moved"
         moved, index = Bm25Index.__new__(Bm25Index), copy.copy(self._index)
         if index is not None:
             places = np.empty(len(rows), index.scores["indices"].dtype)
@@ -104,6 +107,20 @@ class Bm25Index:
             index.scores = {**index.scores, "indices": places[index.scores["indices"]]}
         moved._fill([self.ids[row] for row in rows], self._terms_of, index)
         return moved
+
+    def seen_as(self, rows: Rows) -> Bm25Index:
+        """Returns this index with its texts in another order; nothing is read or copied but the ids.
+
+        It is for few queries over an index on the disk: each query's scores are put in order when they are computed.
+
+        Args:
+            rows: the row of this index that each row of the other one is, each once, (rows,).
+        """
+        assert self._rows is None, "an index is seen in another order once"
+        seen = Bm25Index.__new__(Bm25Index)
+        seen._fill([self.ids[row] for row in rows], self._terms_of, self._index)
+        seen._rows = rows
+        return seen
 
     @property
     def num_bytes(self) -> int:
@@ -119,7 +136,7 @@ class Bm25Index:
         if not known or self._index is None:
             return np.zeros(len(self.ids), dtype=np.float32)
         scores: Scores = self._index.get_scores_from_ids(known).astype(np.float32, copy=False)
-        return scores
+        return scores if self._rows is None else scores[self._rows]
 
     def search(self, queries: Sequence[str], k: int) -> Ranking:
         """Finds the `min(k, rows)` best rows per query, as `DenseIndex.search`; rows that match nothing score 0."""

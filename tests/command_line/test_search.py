@@ -64,6 +64,9 @@ def test_a_run_with_a_system_searches_with_it_and_says_why(run_dir: Path) -> Non
         UserError, match=r"where\.sauce=even: no field 'sauce' was kept; there are source \(text\), date"
     ):
         search_run(SearchOptions(run_dir, "fruit", ("sauce=even",)))
+    (output / "offsets.npy").rename(output / "rows.npz")  # as an earlier version left it, in another order
+    with pytest.raises(UserError, match="was made by an earlier version; give the command that made the run once more"):
+        search_run(SearchOptions(run_dir, "fruit"))
     (run_dir / "system").unlink()
     with pytest.raises(UserError, match="has no system that could filter; run it to its end"):
         search_run(SearchOptions(run_dir, "fruit", ("source=even",)))

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from engine.errors import UserError
 from engine.generation.config import GeneratorConfig, model_configs
-from engine.generation.limits import KILLED, is_out_of_memory, memory_remedy, smaller_limits
+from engine.generation.limits import KILLED, check_memory_share, is_out_of_memory, memory_remedy, smaller_limits
 from engine.generation.vllm_generator import engine_arguments
 from engine.runtime.identity import identity_of
 
@@ -110,6 +111,20 @@ def test_an_engine_that_shares_a_gpu_never_takes_more_than_its_part() -> None:
     assert "samples.engine_args.gpu_memory_utilization 0.46 -> 0.485" in changes
 
 
+def test_models_of_one_engine_take_no_more_of_a_gpu_than_the_engine_has() -> None:
+    share = {"engine_args": {"gpu_memory_utilization": 0.4}}
+    half = replace(ON_GPU, gpus_per_engine=0.5, models={"judge": {"model": "large"}})
+    check_memory_share(half)
+    check_memory_share(replace(half, gpus_per_engine=1, models={"judge": share}, **share))
+    both = replace(half, models={"judge": share}, **share)
+    with pytest.raises(UserError, match=r"the 2 models of an engine take 0\.8 of a GPU's memory together") as caught:
+        check_memory_share(both)
+    assert caught.value.where == "samples.gpus_per_engine=0.5"
+    with pytest.raises(UserError, match="more than an engine has") as caught:
+        check_memory_share(replace(both, mix={"large": {"share": 1}}))
+    assert caught.value.where == "samples.mix.large.gpus_per_engine=0.5"
+
+
 def test_smaller_limits_on_cpu_make_the_same_samples() -> None:
     assert identity_of(smaller_limits(ON_CPU, "MemoryError")[0]) == identity_of(ON_CPU)
 
@@ -118,3 +133,4 @@ def test_the_remedy_names_settings_of_the_device() -> None:
     assert "samples.kv_cache_bytes" in memory_remedy(ON_CPU)
     assert "samples.gpus_per_engine" in memory_remedy(ON_GPU)
     assert "kv_cache_bytes" not in memory_remedy(ON_GPU)
+    assert "samples.precision=bf16" in memory_remedy(ON_CPU), "auto may have chosen fp32, in which weights are twice"

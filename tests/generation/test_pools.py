@@ -91,6 +91,7 @@ def test_two_generators_write_every_row_once(
     lives, wanted = engine_lives(pools)
     assert {life.index // ENGINE_NUMBERS_PER_GENERATOR for life in lives} == {1}, "the second is at work"
     assert (len(lives), wanted) == (2, 2)
+    assert totals_of(pools).generated == 300, "what the first generator did counts on for who watches"
     assert "working" in {life.state for life in lives} <= {"working", "ready", "loading"}
     pool.generate(*job_at(tmp_path / "again"), units(30, 15), lambda _: None)
     said = (place.logs() / "engine-0.log").read_text().splitlines()

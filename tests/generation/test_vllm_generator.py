@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -72,6 +73,16 @@ def test_a_cpu_without_bf16_computes_in_single_precision(
 ) -> None:
     monkeypatch.setattr("engine.generation.vllm_generator.has_fast_bf16", lambda device: fast and device == "cpu")
     assert engine_arguments(replace(ON_CPU, precision=precision), 3).get("dtype", "") == dtype
+
+
+def test_quantised_weights_keep_their_precision_unless_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.generation.vllm_generator.has_fast_bf16", lambda _: False)
+    (tmp_path / "config.json").write_text('{"torch_dtype": "float16"}')
+    assert engine_arguments(ON_CPU, 3, str(tmp_path))["dtype"] == "float32"
+    assert "dtype" not in engine_arguments(replace(ON_CPU, engine_args={"quantization": "fp8"}), 3, str(tmp_path))
+    (tmp_path / "config.json").write_text('{"quantization_config": {"quant_method": "awq"}}')
+    assert "dtype" not in engine_arguments(ON_CPU, 3, str(tmp_path))
+    assert engine_arguments(replace(ON_CPU, precision="fp32"), 3, str(tmp_path))["dtype"] == "float32"
 
 
 def test_a_gpu_computes_in_the_precision_of_the_weights_unless_told() -> None:

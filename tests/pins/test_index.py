@@ -65,6 +65,21 @@ def test_a_server_that_gives_no_parts_is_refused(folder: Path) -> None:
             remote.read(5)
 
 
+def test_a_login_in_the_address_is_used_and_never_shown(folder: Path) -> None:
+    with index_of(folder, parts=False, login="me:se@cret") as bare:
+        address = bare.replace("://", "://me:se%40cret@")
+        wheel = next(file.url for file in release(address, "mill-stone", "1.0") if file.name.endswith(".whl"))
+        with pytest.raises(LockError, match="gives no parts of a file") as no_parts:
+            RemoteFile(wheel).read(5)
+        with pytest.raises(LockError, match=r"mill-stone 2\.0 has no file in http://127") as no_release:
+            release(address, "mill-stone", "2.0")
+        with pytest.raises(LockError, match=r"/grindstone/ cannot be read: HTTP Error 404") as no_page:
+            release(address, "grindstone", "1.0")
+        with pytest.raises(LockError, match="HTTP Error 401"):
+            release(bare, "mill-stone", "1.0")
+    assert not any("cret" in str(error.value) for error in (no_parts, no_release, no_page))
+
+
 @pytest.mark.parametrize(
     ("file", "expected"),
     [

@@ -103,6 +103,23 @@ def test_an_index_in_another_order_gives_every_text_its_score(tmp_path: Path) ->
     assert Bm25Index(["a", "b"], ["", ""]).reordered(np.array([1, 0])).ids == ["b", "a"], "without a word too"
 
 
+def test_an_index_on_the_disk_is_seen_in_another_order_without_a_copy(tmp_path: Path) -> None:
+    ids, texts = ["a", "c", "b", "d"], ["one fish", "two fish", "red \u00e9t\u00e9", "fish fish"]
+    index, rows = Bm25Index(ids, texts), np.array([2, 0, 3, 1])
+    index.save(tmp_path / "index")
+    loaded = Bm25Index.load(tmp_path / "index", ids)
+    seen, moved = loaded.seen_as(rows), loaded.reordered(rows)
+    for query in ("fish two", "\u00e9t\u00e9 one", "nowhere"):
+        assert seen.scores(query).tolist() == index.scores(query)[rows].tolist()
+        for one, other in zip(seen.search([query], 3), moved.search([query], 3), strict=True):
+            np.testing.assert_array_equal(one, other)
+    assert seen.ids == moved.ids == ["b", "a", "d", "c"]
+    assert seen._index is loaded._index, "postings stay where they are"
+    with pytest.raises(AssertionError, match="not saved"):
+        seen.save(tmp_path / "seen")
+    assert Bm25Index(["a", "b"], ["", ""]).seen_as(np.array([1, 0])).search(["x"], 1)[0].tolist() == [[0]]
+
+
 def test_an_index_without_words_is_saved_too(tmp_path: Path) -> None:
     Bm25Index(["a", "b"], ["", "?!"]).save(tmp_path)
     assert Bm25Index.load(tmp_path, ["a", "b"]).search(["word"], 5)[0].tolist() == [[1, 0]]

@@ -1,5 +1,6 @@
 """A package index on the loopback address: a page for each folder, and files of which parts can be asked for."""
 
+import base64
 import re
 import threading
 from collections.abc import Iterator
@@ -11,11 +12,17 @@ from tests.support.small_wheels import sha256_of
 
 
 @contextmanager
-def index_of(folder: Path, *, parts: bool = True) -> Iterator[str]:
-    """Serves `folder/PROJECT/FILE` and yields the address; without `parts`, files are sent whole."""
+def index_of(folder: Path, *, parts: bool = True, login: str = "") -> Iterator[str]:
+    """Serves `folder/PROJECT/FILE` and yields the address; without `parts`, files are sent whole.
+
+    With a `login` such as `name:token` it answers nobody else; the address is yielded without it.
+    """
+    allowed = f"Basic {base64.b64encode(login.encode()).decode()}" if login else None
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.headers.get("Authorization") != allowed:
+                return self.answer(401, b"")
             path = folder / self.path.strip("/")
             if path.is_dir():
                 links = (f'<a href="{file.name}#sha256={sha256_of(file)}">{file.name}</a>' for file in path.iterdir())
