@@ -126,7 +126,8 @@ class JobBatch:
             prompt = conversations[0].prompt(turn)
             model = self._task.turns[turn].config.model
             sampling, scoring = self._sampling_of(turn, conversations[0].row), conversations[0].scoring(turn)
-            request = Request(request_id, prompt, len(conversations), sampling, model, scoring)
+            replicates = tuple(conversation.row.replicate for conversation in conversations)
+            request = Request(request_id, prompt, len(conversations), sampling, model, scoring, replicates)
             prompt_hash = self._generator.add(request)
         except (UserError, *RENDER_ERRORS) as error:  # this prompt alone is at fault
             for conversation in conversations:

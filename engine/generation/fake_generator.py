@@ -1,8 +1,9 @@
 """A generator that is no model: text computed from the prompt's hash, behind the same loop, actor and parts.
 
-In: requests, as for a model. Out: the same words for the same prompt, on any engine. For tests of the machinery and dry
-runs; it never claims to be a model: its rows carry the model name `fake`. Variables of the environment make it behave
-like a slower, a larger or a broken one in tests: SYNTHMILL_FAKE_SAMPLES_PER_SECOND and those beside it.
+In: requests, as for a model. Out: the same words for the same prompt and replicate, on any engine, so that a run that
+was killed, and asks for some replicates again, ends with the samples of one that was not. For tests of the machinery
+and dry runs; it never claims to be a model: its rows carry the model name `fake`. Variables of the environment make it
+behave like a slower, a larger or a broken one in tests: SYNTHMILL_FAKE_SAMPLES_PER_SECOND and those beside it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def fake_environment() -> dict[str, str]:
 
 
 class FakeGenerator:
-    """Writes a few words of the prompt's last lines; the same prompt gives the same text, on any engine."""
+    """Writes a few words of the prompt's last lines: the same ones for a prompt and replicate, on any engine."""
 
     can_sleep = True
     """It has no memory to give back, and refuses to work while it sleeps."""
@@ -108,13 +109,14 @@ class FakeGenerator:
         self._tokens += num_tokens
         if request.scoring:
             return finished_scores(request, _score(text, request.scoring), num_tokens, 0)
-        samples = [self._write(text, index, request.sampling) for index in range(request.n)]
+        numbers = request.replicates or range(request.n)
+        samples = [self._write(text, number, request.sampling) for number in numbers]
         return Finished(request.request_id, num_tokens, 0, samples)
 
-    def _write(self, text: str, index: int, sampling: Sampling) -> Written:
+    def _write(self, text: str, replicate: int, sampling: Sampling) -> Written:
         # The passage stands at the prompt's end; its last line is only the cue to write.
         words = _WORD.findall(text.rsplit("\n", 1)[0][-600:]) or ["nothing"]
-        number = int(prompt_hash(f"{index}:{text}"), 16)
+        number = int(prompt_hash(f"{replicate}:{text}"), 16)
         chosen = [words[(number >> (7 * k)) % len(words)].lower() for k in range(6)]
         form = sampling.structured
         return _cut(

@@ -30,6 +30,8 @@ class Request:
     """The name of the model that answers, where an engine has several (engine/generation/load.py)."""
     scoring: Scoring | None = None
     """What is scored in place of writing; None where text is written."""
+    replicates: tuple[int, ...] = ()
+    """Which samples of its passage and cell these are; only a generator that computes its texts looks at them."""
 
 
 @dataclass(frozen=True)

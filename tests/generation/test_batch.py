@@ -49,7 +49,8 @@ def test_a_batch_writes_step_by_step_what_it_takes_in(tmp_path: Path) -> None:
 def test_replicates_of_a_prompt_are_one_request(start: Start) -> None:
     generator = Watched(CONFIG)
     same = {"passage_id": "p", "title": "T", "text": "same words everywhere"}
-    rows = [row(4, **same), row(0), row(2, **same), row(9, **same), row(3, **same, cell="form=keywords")]
+    replicates = [row(number, **same, replicate=replicate) for replicate, number in enumerate((2, 4, 9))]
+    rows = [*replicates[::-1], row(0), row(3, **same, cell="form=keywords")]
     written = {r["sample_id"]: r for r in start(generator=generator).write(rows)}
     assert sorted(request.n for request in generator.requests()) == [1, 1, 3]
     assert all(request.sampling.stop == ("\n",) for request in generator.requests())

@@ -36,6 +36,18 @@ def test_the_same_prompt_gives_the_same_text_on_any_engine() -> None:
     assert texts[0][0] != texts[0][1]
 
 
+def test_replicates_that_are_asked_for_again_get_the_text_that_they_had() -> None:
+    """A driver that is killed may leave some replicates of a prompt written and others not."""
+    texts: dict[int, str] = {}
+    for replicates in ((0, 1, 2, 3), (2, 3), (1,)):
+        generator = FakeGenerator(CONFIG)
+        generator.add(Request("7", PROMPT, len(replicates), SAMPLING, replicates=replicates))
+        [finished] = drain(generator)
+        for replicate, sample in zip(replicates, finished.samples, strict=True):
+            assert texts.setdefault(replicate, sample.text) == sample.text
+    assert len(set(texts.values())) == 4
+
+
 def test_writes_words_of_the_passage() -> None:
     generator = FakeGenerator(CONFIG)
     generator.add(Request("a", PROMPT, 1, SAMPLING))
