@@ -150,6 +150,8 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         place.console.step("report", "comparing indexes")
         evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.model, queries))
     timed = [system for system in systems if not is_asked(system)]
+    if timed and queries and config.latency_repetitions:
+        place.console.step("report", f"timing {config.latency_repetitions} searches by each of {len(timed)} systems")
     latency = measure_latency(timed, queries, config.latency_repetitions)
     deepest = deepest_reranked(systems)
     curves = {

@@ -176,8 +176,10 @@ def _say(step: Step, place: Place, text: str) -> None:
 
 
 def describe(record: StepRecord) -> str:
-    """Puts the counts of a record into a few words."""
-    counts = [f"{value:,} {_noun(name, value)}" for name, value in record.record.items() if type(value) is int]
+    """Puts the counts of a record into a few words; that nothing was `not_...` goes without saying."""
+    numbers = {name: value for name, value in record.record.items() if type(value) is int}
+    told = {name: value for name, value in numbers.items() if value or not name.startswith("not_")}
+    counts = [f"{value:,} {_noun(name, value)}" for name, value in told.items()]
     return ", ".join(counts[:4]) or "done"
 
 

@@ -209,6 +209,9 @@ def test_describes_counts_only() -> None:
     inner = {"planned": 1234, "flag": True, "rate": 2.5, "kept_rows": 5, "name": "x", "a": 1, "b": 2, "c": 3}
     record = StepRecord("samples", "", {}, {}, 0.0, 0, inner)
     assert describe(record) == "1,234 planned, 5 kept rows, 1 a, 2 b"
+    untold = {"kept": 3, "validation": 0, "not_one_label": 0}
+    assert describe(replace(record, record=untold)) == "3 kept, 0 validation"
+    assert describe(replace(record, record=untold | {"not_one_label": 2})) == "3 kept, 0 validation, 2 not one label"
     assert describe(replace(record, record={})) == "done"
     one = dict.fromkeys(("prefixes", "queries", "rows", "kept"), 1)
     assert describe(replace(record, record=one)) == "1 prefix, 1 query, 1 row, 1 kept"
