@@ -301,11 +301,18 @@ def analyser_of(config: ReportConfig, corpus: Corpus, place: Place) -> Analyser:
 def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> Benchmark | None:
     """Reads the benchmark without the queries that were demonstrations; None when there is nothing to measure on.
 
-    When the run has none of the documents that are judged relevant, a warning says so.
+    When all were demonstrations, or the run has none of the documents that are judged relevant, a warning says so.
     """
     shown = demonstration_queries(inputs["prompts"])
     benchmark = load_benchmark(config.benchmark, config.split, exclude=shown, key=config.benchmark_key())
-    if benchmark is None or not benchmark.queries:
+    if benchmark is None:
+        return None
+    if not benchmark.queries:
+        if taken := benchmark.left_out.get("demonstration"):
+            place.console.warn(
+                f"all {taken} judged queries of {benchmark.name} were shown as demonstrations, so none is left to "
+                "measure with; show fewer (demonstrations.from_qrels)"
+            )
         return None
     relevant = benchmark.relevant_documents()
     if relevant.isdisjoint(corpus.document_ids):

@@ -50,6 +50,10 @@ def test_a_benchmark_of_other_documents_is_not_evaluated(tmp_path: Path, capsys:
     judgements.write_text("query-id\tcorpus-id\tscore\nq1\telsewhere\t1\n")
     assert find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path)) is None
     assert "none of the 1 documents judged relevant in tiny" in " ".join(capsys.readouterr().out.split())
+    judgements.write_text("query-id\tcorpus-id\tscore\nq6\td1\t1\n")
+    assert find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path)) is None
+    said = " ".join(capsys.readouterr().out.split())
+    assert "all 1 judged queries of tiny were shown as demonstrations, so none is left" in said
 
 
 def test_each_set_of_queries_is_resampled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, Title
         raise UserError(
             f"only {len(best_documents)} judged queries have a relevant document",
             where=f"demonstrations.from_qrels={config.from_qrels}",
-            remedy=f"set it to {len(best_documents)} or fewer",
+            remedy=f"set it to {len(best_documents)} or fewer; queries that are shown are not measured",
         )
     order = sorted(best_documents, key=lambda query_id: digest([config.seed, query_id]))
     return [
