@@ -85,7 +85,7 @@ def test_a_replicate_that_failed_takes_nothing_from_the_others(start: Start, sec
     config = replace(CONFIG, max_num_seqs=2)  # the second turn waits until the first is answered
     generator = Watched(config)
     written = start(config, generator=generator, prompts=Prompts(TaskConfig(turns=turns), [])).write(
-        [row(i, **same) for i in range(12)]
+        [row(i, **same, replicate=i) for i in range(12)]
     )
     assert [r["sample_id"] for r in written] == list(range(12))
     statuses = {r["status"] for r in written}

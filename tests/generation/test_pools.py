@@ -85,7 +85,8 @@ def test_two_generators_write_every_row_once(
     assert 2 <= len(totals) <= 3, "the engine of the first generator, and one or both of the second"
     by_turn = [[each for each in totals if bool(each.ended) is ended] for ended in (True, False)]
     assert [len(turn) > 0 for turn in by_turn] == [True, True], "the engines of the first have ended, others have not"
-    assert max(each.last_committed for each in by_turn[0]) <= min(each.first_admitted for each in by_turn[1])
+    begun = [each.first_admitted for each in by_turn[1] if each.committed]  # one that loads late may get no row
+    assert max(each.last_committed for each in by_turn[0]) <= min(begun)
     assert min(each.began for each in totals) > 0
     assert totals_of(pools) == add_up(totals), "what the first did is not forgotten when its turn is over"
     lives, wanted = engine_lives(pools)
