@@ -122,6 +122,22 @@ def locked(file: Path, *, wait: bool, shared: bool = False) -> Iterator[None]:
     )
 
 
+def lock_file(folder: Path) -> Path:
+    """Returns the file whose lock is the right to a folder; it lies beside it, so the folder can come and go."""
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def is_locked(file: Path) -> bool:
+    """Tells whether a process holds a lock on a file, shared or not; nothing is made by asking."""
+    if not file.exists():
+        return False
+    try:
+        with locked(file, wait=False):
+            return False
+    except BlockingIOError:
+        return True
+
+
 def _is_open(descriptor: int, file: Path) -> bool:
     """Tells whether a descriptor is of the file that now has this name."""
     try:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.storage.files import fsync_folder, fsync_tree, locked, write_json, write_text
+from engine.storage.files import fsync_folder, fsync_tree, is_locked, lock_file, locked, write_json, write_text
 from engine.storage.typed import from_json_values, to_json_values
 
 NOUNS = ("documents", "prompts", "samples", "examples", "model", "report", "system")
@@ -92,7 +92,7 @@ class Store:
             on_wait: called once if another run is writing the folder, before waiting for it.
         """
         folder.parent.mkdir(parents=True, exist_ok=True)
-        file = _lock_file(folder)
+        file = lock_file(folder)
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locked(file, wait=False))
@@ -184,11 +184,6 @@ def _served_by(folder: Path) -> Path:
     return folder.with_name(folder.name.removesuffix(_WORK)[1:]) if is_work else folder
 
 
-def _lock_file(folder: Path) -> Path:
-    """Returns the file whose lock is the right to write a folder; it lies beside it, so the folder can come and go."""
-    return folder.parent / f".{folder.name}.lock"
-
-
 @contextlib.contextmanager
 def holding(folder: Path) -> Iterator[None]:
     """Holds the right to write a step's folder for as long as the block lasts.
@@ -196,20 +191,13 @@ def holding(folder: Path) -> Iterator[None]:
     Raises:
         BlockingIOError: a process is writing the folder.
     """
-    with locked(_lock_file(folder), wait=False):
+    with locked(lock_file(folder), wait=False):
         yield
 
 
 def is_being_written(folder: Path) -> bool:
     """Tells whether a process holds the lock of a step's folder; nothing is made by asking."""
-    file = _lock_file(folder)
-    if not file.exists():
-        return False
-    try:
-        with locked(file, wait=False):
-            return False
-    except BlockingIOError:
-        return True
+    return is_locked(lock_file(folder))
 
 
 def is_done(folder: Path) -> bool:

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.storage.files import locked
+from engine.storage.files import is_locked, lock_file, locked
 
 FOLDER = "followed"
 """The folder of all results in a store."""
@@ -24,7 +24,7 @@ FOLDER = "followed"
 def using_results(folder: Path) -> Iterator[None]:
     """Keeps a folder of results from being removed while the block lasts; others may use it as well."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(_lock_file(folder), wait=True, shared=True):
+    with locked(lock_file(folder), wait=True, shared=True):
         yield
 
 
@@ -35,10 +35,10 @@ def remove_results(folder: Path) -> bool:
         Whether the folder is gone.
     """
     try:
-        with locked(_lock_file(folder), wait=False):
+        with locked(lock_file(folder), wait=False):
             if folder.exists():
                 shutil.rmtree(folder)
-            _lock_file(folder).unlink(missing_ok=True)
+            lock_file(folder).unlink(missing_ok=True)
     except FileNotFoundError:  # there is no store of results at all
         return True
     except BlockingIOError:
@@ -48,14 +48,7 @@ def remove_results(folder: Path) -> bool:
 
 def are_used(folder: Path) -> bool:
     """Tells whether a living process uses a folder of results; nothing is made by asking."""
-    file = _lock_file(folder)
-    if not file.exists():
-        return False
-    try:
-        with locked(file, wait=False):
-            return False
-    except BlockingIOError:
-        return True
+    return is_locked(lock_file(folder))
 
 
 def all_results(store: Path) -> list[Path]:
@@ -66,7 +59,3 @@ def all_results(store: Path) -> list[Path]:
 def samples_of(folder: Path) -> str:
     """Returns the fingerprint of the samples that a folder of results is about."""
     return folder.name.rpartition(".")[0].rpartition("-")[0]
-
-
-def _lock_file(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
