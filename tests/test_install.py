@@ -116,7 +116,7 @@ def test_what_builds_comes_first_and_the_project_behind_its_packages(hardware: s
     names = [stage.name for stage in install.plan(hardware, tests=True)]
     assert names[0] == "build", "what has no wheel is built with the pinned setuptools, and with no other"
     torch = ["torch"] if hardware == "cpu" else []
-    assert names[1:] == [*torch, "packages", "project", "unusable", "tests"]
+    assert names[1:] == [*torch, "packages", "project", "compiled", "unusable", "tests"]
 
 
 def test_the_project_is_built_with_what_is_there() -> None:
@@ -232,6 +232,18 @@ def test_a_lost_connection_is_the_first_reason() -> None:
         "  ERROR: No match",
     ]
     assert install.reason_in("") == "  (no output)"
+
+
+def test_what_a_run_imports_is_compiled_and_tests_of_packages_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "tests" / "site-packages"  # a clone may lie in a folder that is called tests
+    for name in ("torch/nn.py", "torch/testing/_internal/all.py", "pandas/tests/test_x.py", "old/python2.py"):
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text("print 1\n" if "python2" in name else "x = 1\n")
+    monkeypatch.setattr(install.sysconfig, "get_path", {"purelib": str(packages)}.__getitem__)
+    install.compile_packages()
+    assert [path.parent.parent.name for path in packages.rglob("*.pyc")] == ["torch"]
 
 
 def test_settings_that_would_install_elsewhere_are_dropped(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def refused(*overrides: str) -> UserError:
 def test_composes_the_demo() -> None:
     config, text = load_config(["experiment=demo"])
     assert (config.name, config.until, config.seed) == ("demo", "system", 0)
-    assert config.prompts.max_samples == 800
+    assert config.prompts.max_samples == 400
     assert config.report.benchmark == "python_docs"
     assert config.tracking.mode is Mode.offline
     assert isinstance(config.samples, SamplesConfig)

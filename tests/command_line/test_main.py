@@ -50,7 +50,7 @@ def test_a_users_mistake_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[st
 
 def test_cfg_job_prints_the_composed_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["experiment=demo", "--cfg", "job"]) == 0
-    assert "max_samples: 800" in capsys.readouterr().out
+    assert "max_samples: 400" in capsys.readouterr().out
 
 
 def test_a_sweep_is_checked_before_any_point_runs(capsys: pytest.CaptureFixture[str]) -> None:
