@@ -106,9 +106,10 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _begin(command: str, arguments: list[str]) -> int:
     """Chooses between a job, a search, Hydra's flags and a run."""
-    from engine.command_line.overrides import with_template_quoted
+    from engine.command_line.overrides import refuse_twice, with_template_quoted
 
     arguments = [with_template_quoted(argument) for argument in arguments]
+    refuse_twice(arguments)
     if command == "launch":
         from engine.command_line.launch import launch
 
