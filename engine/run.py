@@ -81,7 +81,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     shared = open_sharing(config.runs_dir, console.warn)
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
-    remarks = look_at_inputs(config, chosen)
+    look_at_inputs(config, chosen, console.warn)
     target = target_of(config)
     known = {step.fingerprint for step in chosen}  # what can be checked by looking is checked before anything changes
     target = reach(target) if target else None  # a token that is missing would show hours later
@@ -97,8 +97,6 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         Following(chosen, place).until_the_end() as following,
     ):
         shared.make_room(config.cluster.cache_bytes)
-        for remark in remarks:
-            console.warn(remark)
         _warn_of_judge(config, chosen, place.console)
         _tell_of_report(config, chosen, place.console)
         _tell_of_teacher(config, chosen, place.console)

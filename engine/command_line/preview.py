@@ -63,14 +63,13 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
         UserError: the run would be refused before it generates anything.
     """
     wanted = wanted_steps(config)
-    remarks = look_at_inputs(config, wanted)
+    console = console or Console()
+    look_at_inputs(config, wanted, console.warn)
     known = {step.fingerprint for step in wanted}  # every setting is looked at for it
     steps = wanted_steps(replace(config, until="prompts"))
     known |= {step.fingerprint for step in steps}
     shared = open_sharing(config.runs_dir)
-    with open_place(config, console or Console(), shared) as place, using(place.store_dir, known):
-        for remark in remarks:
-            place.console.warn(remark)
+    with open_place(config, console, shared) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
         made = {step.entry: make(step, store, place) for step in steps}
         for made_folder in made.values():

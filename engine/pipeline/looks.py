@@ -7,7 +7,7 @@ steps do that, and refuse the rest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,22 +40,19 @@ _SAMPLED_GROUPS = 20
 """The row groups of a documents folder that its language is told by, evenly spread."""
 
 
-def look_at_inputs(config: RunConfig, chosen: Sequence[Step]) -> list[str]:
+def look_at_inputs(config: RunConfig, chosen: Sequence[Step], tell: Callable[[str], object] = lambda _: None) -> None:
     """Refuses what the beginnings of the files show to be wrong, before anything that costs time has started.
 
     Args:
         config: the run.
         chosen: its steps.
-
-    Returns:
-        Sentences on what is allowed, and may not be meant.
+        tell: is called with a sentence on what is allowed, and may not be meant.
 
     Raises:
         UserError: a file of documents, queries, judgements, examples, labels or demonstrations is malformed in its
             first lines, lacks a field, or holds nothing; or fewer queries are judged than are to be shown.
     """
     check_given(config)
-    remarks: list[str] = []
     seen = set[tuple[str, Reader]]()
     for step in chosen:
         match step.config:
@@ -65,12 +62,12 @@ def look_at_inputs(config: RunConfig, chosen: Sequence[Step]) -> list[str]:
                 if step.entry == "documents":
                     _look_at_judgements(config)
             case PromptsConfig() as prompts:
-                remarks += filter(None, [_look_at_demonstrations(prompts, config, chosen)])
+                if said := _look_at_demonstrations(prompts, config, chosen):
+                    tell(said)
             case GivenConfig() as given:
                 if given.key != KEY:  # `check_given` opens those
                     open_examples(given)
                 look_at_further_files(given.source())
-    return remarks
 
 
 def _look_at_judgements(config: RunConfig) -> None:

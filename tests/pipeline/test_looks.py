@@ -102,7 +102,9 @@ def test_labels_are_looked_at(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_all_judged_queries_as_demonstrations_are_told_at_the_start(corpus: Path) -> None:
     def remarks(*overrides: str) -> list[str]:
         config, _ = load_config([*GIVEN, f"collection={corpus}", *overrides])
-        return look_at_inputs(config, wanted_steps(config))
+        said: list[str] = []
+        look_at_inputs(config, wanted_steps(config), said.append)
+        return said
 
     [told] = remarks("demonstrations.from_qrels=10")
     assert told == (
