@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.command_line.output import exit_codes_in_hydra, plain_output
+from engine.command_line.twice import refuse_twice
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
@@ -106,7 +107,7 @@ def _dispatch(arguments: list[str]) -> int:
 
 def _begin(command: str, arguments: list[str]) -> int:
     """Chooses between a job, a search, Hydra's flags and a run."""
-    from engine.command_line.overrides import refuse_twice, with_template_quoted
+    from engine.command_line.overrides import with_template_quoted
 
     arguments = [with_template_quoted(argument) for argument in arguments]
     refuse_twice(arguments)

@@ -1,4 +1,4 @@
-"""Explains overrides that do not parse, that contradict each other, and sweeps that are not supported.
+"""Explains overrides that do not parse and sweeps that are not supported: which is at fault, and how to write it.
 
 In: overrides as the shell passed them. Out: the flags apart, points that together hold each value of a sweep, or an
 error with the override at fault and, where it can be told, the same one quoted and ready to be pasted into a shell.
@@ -19,7 +19,6 @@ from hydra.errors import HydraException
 from engine.command_line.groups import choices, groups
 from engine.command_line.schema import annotated_type
 from engine.errors import UserError
-from engine.runtime.secrets import is_secret
 from engine.storage.remote.address import is_url
 from engine.storage.remote.opening import runs_dir_here
 
@@ -37,8 +36,6 @@ _CHECKED_VALUES = 32
 """Values of one key of a sweep that are checked before it runs."""
 _KEY = re.compile(r"^(?:\+{0,2}|~)[A-Za-z_][\w./@:-]*$")
 _BEFORE_QUOTE = re.compile(r'(\\*)("|$)')
-_ONE_VALUE = re.compile(r"[\w./-]+")
-"""A value that can stand in the list of a sweep without quotes."""
 
 
 def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -63,31 +60,6 @@ def split_flags(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         if argument in _FLAGS_WITH_VALUE:
             flags += [value for value in [next(rest, None)] if value is not None]
     return flags, overrides
-
-
-def refuse_twice(arguments: Sequence[str]) -> None:
-    """Refuses a key or a group that is given two values: Hydra would take the last one without a word.
-
-    The same override twice is no mistake, and the values of a sweep are those of one override (`-m seed=1,2`).
-
-    Args:
-        arguments: of the command line; flags among them are passed over.
-
-    Raises:
-        UserError: it names both overrides.
-    """
-    given: dict[str, str] = {}
-    for text in arguments:
-        key, equals, value = text.lstrip("+").partition("=")
-        if not equals or text.startswith(("-", "~")) or key == "sweep":  # which `sweep` refuses itself
-            continue
-        first = given.setdefault(key, text)
-        if (before := first.lstrip("+").partition("=")[2]) == value:
-            continue
-        remedy = "leave one of them out"
-        if not is_secret(key.rpartition(".")[2]) and _ONE_VALUE.fullmatch(before) and _ONE_VALUE.fullmatch(value):
-            remedy += f"; to run both: synthmill -m {key}={before},{value}"
-        raise UserError(f"{key} is given twice, first as {first}, and only one can count", where=text, remedy=remedy)
 
 
 def sweep_folder(overrides: Sequence[str]) -> list[str]:

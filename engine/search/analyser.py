@@ -132,7 +132,7 @@ def check_language(language: str, key: str) -> None:
         close = difflib.get_close_matches(language, LANGUAGES, n=1, cutoff=_MISSPELT)
         meant = f"did you mean {close[0]}? " if close else ""
         known = f"known are {', '.join(LANGUAGES)}"
-        what = f"{language!r} is no language that BM25 knows"
+        what = f"BM25 knows no such language as {language!r}"
         remedy = f"{meant}{known}; for another one set it to {NONE}, and to have it found out to {AUTO}"
         raise UserError(what, where=f"{key}={language}", remedy=remedy)
 

@@ -7,12 +7,10 @@ import shlex
 import pytest
 
 from engine.command_line.compose import load_config
-from engine.command_line.main import main
 from engine.command_line.overrides import (
     find_syntax_error,
     points_to_check,
     quoted,
-    refuse_twice,
     split_flags,
     sweep_folder,
     takes_text,
@@ -178,41 +176,3 @@ def test_the_notes_of_a_sweep_stay_on_this_disk() -> None:
     assert sweep_folder(["runs_dir=runs", "seed=1,2"]) == []
     url = "s3://bucket/runs"
     assert sweep_folder([f"runs_dir={url}", "seed=1,2"]) == [f"hydra.sweep.dir='{cache_path(url)}/runs/sweeps'"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "where", "remedy"),
-    [
-        (["model=a", "model=b"], "model=b", "leave one of them out; to run both: synthmill -m model=a,b"),
-        (["experiment=a", "seed=1", "+experiment=b"], "+experiment=b", "to run both: synthmill -m experiment=a,b"),
-        (["-m", "seed=1,2", "seed=3"], "seed=3", "leave one of them out"),
-        (["task.attributes={a: 1}", "task.attributes={b: 2}"], "task.attributes={b: 2}", "leave one of them out"),
-        (["launch", "cluster=ray", "cluster=slurm"], "cluster=slurm", "-m cluster=ray,slurm"),
-    ],
-)
-def test_a_key_with_two_values_is_refused(arguments: list[str], where: str, remedy: str) -> None:
-    with pytest.raises(UserError, match="is given twice, first as ") as caught:
-        refuse_twice(arguments)
-    assert caught.value.where == where
-    assert caught.value.remedy.endswith(remedy)
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["-m", "seed=1,2", "model=a,b"],
-        ["seed=1", "seed=1"],
-        ["model=a", "model.base=b", "~model.base=c"],
-        ["--config-dir=a", "--config-dir=b"],
-    ],
-)
-def test_what_has_one_value_or_is_a_sweep_passes(arguments: list[str]) -> None:
-    refuse_twice(arguments)
-
-
-def test_a_value_that_is_given_twice_is_shown_without_its_secret(capsys: pytest.CaptureFixture[str]) -> None:
-    key = "samples.engine_args.hf_token"
-    assert main(["experiment=demo", f"{key}=planted-one", f"{key}=planted-two"]) == 2
-    said = capsys.readouterr().err
-    assert "given twice" in said
-    assert "planted-" not in said

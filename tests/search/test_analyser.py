@@ -122,7 +122,7 @@ def test_an_unknown_language_is_refused_with_those_that_there_are() -> None:
     for language in (AUTO, NONE, *LANGUAGES):
         check_language(language, "language")
     with pytest.raises(
-        UserError, match=r"language=klingon: 'klingon' is no language that BM25 knows; known are"
+        UserError, match=r"language=klingon: BM25 knows no such language as 'klingon'; known are"
     ) as caught:
         check_language("klingon", "language")
     assert all(name in caught.value.remedy for name in LANGUAGES)
