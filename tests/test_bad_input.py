@@ -91,6 +91,12 @@ CASES = (
     Case("words apart", "collection=good er", "er", ("no override", """quote both: 'collection="good er"'""")),
     Case("negative temperature", "samples.temperature=-1", "samples.temperature=-1.0", ("out of range", "0 or more")),
     Case("negative cores", "cluster.num_cpus=-3", "cluster.num_cpus=-3", ("too small", "0 or more")),
+    Case(
+        "language",
+        "language=klingon",
+        "language=klingon",
+        ("language as 'klingon'", "known are arabic", "set it to none"),
+    ),
     Case("no epochs", "model.epochs=0", "model.epochs=0", ("0 is out of range", "1 or more")),
     Case("unknown filter", "examples.filters.use=[lenght]", "examples.filters.use", ("'lenght'", "'length'")),
     # the models
@@ -125,6 +131,9 @@ CASES = (
     ),
     Case("missing pool", "demonstrations.path=no.jsonl", "demonstrations.path", ("no.jsonl", "bundled:general")),
     Case("malformed pool", "demonstrations.path=cut.jsonl", "cut.jsonl:2", ("malformed JSON", "one JSON object")),
+    Case(
+        "unfit pool", "demonstrations.path=old/run.json", "demonstrations.path=old/run.json", ("'.json'", ".csv, .tsv")
+    ),
     Case("pool without query", "demonstrations.path=half.jsonl", "half.jsonl:1", ("'query'", '"document": "..."')),
     # where it goes
     Case("run_dir is a file", "run_dir=cut.jsonl", "run_dir=", ("cut.jsonl: is a file", "name a folder")),
