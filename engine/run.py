@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from engine.artifacts.collection import check_against_documents
 from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
 from engine.examples.following.driver import Following
@@ -32,7 +31,7 @@ from engine.pipeline.config import (
     last_noun,
     nouns_of,
 )
-from engine.pipeline.given import check_given
+from engine.pipeline.looks import check_documents, look_at_inputs
 from engine.pipeline.published import target_of
 from engine.pipeline.steps import steps
 from engine.pipeline.teaching import question_of_teacher
@@ -82,7 +81,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     shared = open_sharing(config.runs_dir, console.warn)
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
-    check_given(config)
+    look_at_inputs(config, chosen, console.warn)
     target = target_of(config)
     known = {step.fingerprint for step in chosen}  # what can be checked by looking is checked before anything changes
     target = reach(target) if target else None  # a token that is missing would show hours later
@@ -165,9 +164,8 @@ def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor) -> Path
     monitor.has_made(step)
     if is_new:
         track_result(step, folder, place.tracker, config.tracking)
-    if step.entry == "documents" and config.collection:
-        place.shared.fetch(folder)
-        check_judgements(config, folder, place.console)
+    if step.entry == "documents":
+        check_documents(config, folder, place)
     return folder
 
 
@@ -205,25 +203,6 @@ def _tell_of_teacher(config: RunConfig, chosen: list[Step], console: Console) ->
     console.step("teacher", f"{teacher.by}: {scorer} scores {1 + teacher.top + teacher.deeper} passages of each query")
     if config.samples.generator is GeneratorKind.fake:
         console.warn("samples.generator=fake computes what the teacher says: what is learned of it means nothing")
-
-
-def check_judgements(config: RunConfig, documents: Path, console: Console) -> None:
-    """Compares the judgements of a collection with its own documents, once those are known, and tells what is unused.
-
-    Raises:
-        UserError: a judgement names a query or document that does not exist.
-    """
-    if not config.collection:
-        return
-    read = documents if config.documents.path == config.collection else None
-    folder = Path(config.collection).expanduser()
-    if read is None:
-        console.warn(
-            f"documents are read from {config.documents.path}; of collection={config.collection} only the queries and "
-            f"judgements are used, as far as they are about these documents"
-        )
-    for remark in check_against_documents(folder, config.report.split, read, config.documents.limit):
-        console.warn(remark)
 
 
 def run_folder(config: RunConfig) -> Path:

@@ -293,8 +293,8 @@ def analyser_of(config: ReportConfig, corpus: Corpus, place: Place) -> Analyser:
     """Makes the analyser by which BM25 reads the corpus; a warning says where `auto` could not tell a language."""
     texts = corpus.encoded_texts()
     analyser = make_analyser(config.language, [texts[row] for row in corpus.equal_texts.first])
-    if config.language == AUTO and not analyser.is_decided:
-        place.console.warn(f"BM25 reads the documents with {analyser.name}; language=NAME names one")
+    if config.language == AUTO and analyser.warning:
+        place.console.warn(analyser.warning)
     return analyser
 
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.storage import digests
+from engine.sweeps.written import replacing
 from tests.support.command_line import CommandLine, CommandLineHere, run_here
 from tests.support.corpus import write_corpus
 
@@ -30,7 +31,7 @@ class Case:
 
     Attributes:
         name: of the test.
-        arguments: overrides; the last one of a key wins.
+        arguments: overrides, each in the place of an earlier one of its key.
         where: how the line starts.
         said: the value at fault and the remedy.
     """
@@ -90,6 +91,12 @@ CASES = (
     Case("words apart", "collection=good er", "er", ("no override", """quote both: 'collection="good er"'""")),
     Case("negative temperature", "samples.temperature=-1", "samples.temperature=-1.0", ("out of range", "0 or more")),
     Case("negative cores", "cluster.num_cpus=-3", "cluster.num_cpus=-3", ("too small", "0 or more")),
+    Case(
+        "language",
+        "language=klingon",
+        "language=klingon",
+        ("language as 'klingon'", "known are arabic", "set it to none"),
+    ),
     Case("no epochs", "model.epochs=0", "model.epochs=0", ("0 is out of range", "1 or more")),
     Case("unknown filter", "examples.filters.use=[lenght]", "examples.filters.use", ("'lenght'", "'length'")),
     # the models
@@ -124,6 +131,9 @@ CASES = (
     ),
     Case("missing pool", "demonstrations.path=no.jsonl", "demonstrations.path", ("no.jsonl", "bundled:general")),
     Case("malformed pool", "demonstrations.path=cut.jsonl", "cut.jsonl:2", ("malformed JSON", "one JSON object")),
+    Case(
+        "unfit pool", "demonstrations.path=old/run.json", "demonstrations.path=old/run.json", ("'.json'", ".csv, .tsv")
+    ),
     Case("pool without query", "demonstrations.path=half.jsonl", "half.jsonl:1", ("'query'", '"document": "..."')),
     # where it goes
     Case("run_dir is a file", "run_dir=cut.jsonl", "run_dir=", ("cut.jsonl: is a file", "name a folder")),
@@ -209,7 +219,7 @@ def test_a_mistake_is_one_line_and_the_run_stays(
     before = snapshot(world / "run"), snapshot(world / "old")
     overrides = [case.arguments] if case.arguments.startswith("task.") else case.arguments.split()
     for run_dir in ("run", "new/run"):
-        code, err = typed(*COMMON, "collection=good", f"run_dir={run_dir}", *overrides)
+        code, err = typed(*replacing([*COMMON, "collection=good", f"run_dir={run_dir}"], overrides))
         assert code == 2, err
         one_line(err, case.where, case.said)
     assert (snapshot(world / "run"), snapshot(world / "old")) == before
@@ -234,6 +244,13 @@ def test_a_mistake_is_one_line_and_the_run_stays(
         (("-m", "seed=1,x"), "seed=x", ("is not a whole number",)),
         (("-m", "samples=fake,smollm3"), "samples=smollm3", ("did you mean", "smollm2")),
         (("-m", "model.learning_rate=1e-5,abc"), "model.learning_rate=abc", ("is not a number",)),
+        (
+            ("model=bi_encoder", "model=cross_encoder"),
+            "model=cross_encoder",
+            ("twice, first as model=bi_encoder", "-m"),
+        ),
+        (("experiment=adapt", "seed=1", "seed=2"), "seed=2", ("first as seed=1", "run both: synthmill -m seed=1,2")),
+        (("launch", "cluster=ray", "cluster=slurm"), "cluster=slurm", ("first as cluster=ray", "leave one of them")),
         (("experiment=adapt", "--preview=3"), "--preview=3", ("no flag --preview", "write preview=3")),
         (("-m", "seed=1,2", "er"), "er", ("no override", "write key=value")),
         (("clean", "nope"), "nope", ("no store of step outputs", "folder that holds your runs")),
@@ -254,7 +271,7 @@ def test_a_wrong_command_is_one_line(
 
 def test_a_process_exits_with_2_and_says_nothing_else(world: Path) -> None:
     before = snapshot(world / "run")
-    refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=broken", "tracking=offline")
+    refused = CommandLine(world).run(*COMMON[:-1], "run_dir=run", "collection=broken", "tracking=offline")
     assert (refused.returncode, refused.stdout) == (2, BEGUN)
     one_line(refused.stderr, "broken/corpus.jsonl:2", ("malformed JSON (Expecting ',' delimiter at column 34)",))
     assert snapshot(world / "run") == before
@@ -275,7 +292,8 @@ def test_what_is_not_there_is_refused(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SYNTHMILL_CACHE", str(digests.CACHE))
     before = snapshot(world / "run")
-    refused = CommandLine(world).run(*COMMON, "run_dir=run", "collection=good", "until=samples", override)
+    arguments = replacing([*COMMON, "run_dir=run", "collection=good"], ["until=samples", override])
+    refused = CommandLine(world).run(*arguments)
     assert refused.returncode == 2, refused.stderr
     one_line(refused.stderr, where, said)
     assert snapshot(world / "run") == before
@@ -348,7 +366,8 @@ def test_nothing_kept_names_the_settings_and_keeps_what_came_before(
     world: Path, synthmill_here: CommandLineHere
 ) -> None:
     line = replace(synthmill_here, folder=world)
-    arguments = (*COMMON, "collection=good", "run_dir=lost", "until=model", "examples.filters.min_words=50")
+    common = replacing([*COMMON, "collection=good", "run_dir=lost"], ["until=model"])
+    arguments = (*common, "examples.filters.min_words=50")
     refused = line.run(*arguments)
     assert refused.returncode == 2, refused.stderr
     one_line(
@@ -360,7 +379,7 @@ def test_nothing_kept_names_the_settings_and_keeps_what_came_before(
         assert (world / "lost" / noun / "_DONE").exists()
     assert not (world / "lost" / "examples").exists()
     before = snapshot(world / "lost" / "samples")
-    again = line.run(*COMMON, "collection=good", "run_dir=lost", "until=samples")
+    again = line.run(*replacing(common, ["until=samples"]))
     assert again.returncode == 0, again.stderr
     assert "samples    unchanged: 36 planned" in again.stdout
     assert snapshot(world / "lost" / "samples") == before

@@ -30,6 +30,7 @@ from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.samples.starts import read_starts
 from engine.storage.parts import committed_ids
 from engine.storage.run_folders import hold_run
+from engine.sweeps.written import replacing
 from tests.support.command_line import CommandLine, CommandLineHere
 from tests.support.corpus import write_corpus
 from tests.support.forked import ForkedDrivers, Row, check_complete, rows_of, write_plan
@@ -215,7 +216,8 @@ def test_a_whole_run_is_killed(
         os.kill(process.pid, signal.SIGKILL)
         process.wait(PATIENCE_SECONDS)
         check_nothing_outlives(family, agents=point == "open")
-        done = synthmill_here.run(*ARGUMENTS, "collection=corpus", "samples.num_engines=2", "samples.part_rows=33")
+        other = ("collection=corpus", "samples.num_engines=2")
+        done = synthmill_here.run(*replacing(ARGUMENTS, [*other, "samples.part_rows=33"]))
         assert done.returncode == 0, done.stderr
     check_complete(run / "samples", rows, SAMPLES)
 
@@ -235,7 +237,8 @@ def test_an_interrupt_commits_says_how_to_go_on_and_exits_130(
 ) -> None:
     """One after the other on one run, which ends where nobody interrupts it any more."""
     write_corpus(synthmill.folder / "corpus", 40)
-    arguments = (*ARGUMENTS, "collection=corpus", "samples.part_rows=100000")  # an interrupt alone closes a part
+    alone = "samples.part_rows=100000"  # an interrupt alone closes a part
+    arguments = replacing(ARGUMENTS, ["collection=corpus", alone])
     folder, committed = synthmill.folder / "run" / "samples", 0
     monkeypatch.setenv(SAMPLES_PER_SECOND, "10")
     for starts, number in enumerate(numbers, 1):

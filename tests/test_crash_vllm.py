@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engine.sweeps.written import replacing
 from tests.support.command_line import CommandLine, CommandLineHere
 from tests.support.corpus import write_corpus
 from tests.support.forked import check_complete, rows_of
@@ -21,14 +22,16 @@ from tests.test_crash import ARGUMENTS, SEED, check_nothing_outlives
 
 PLANNED = 200
 KILLS = 3
-VLLM = (
-    *(argument for argument in ARGUMENTS if argument != "samples=fake"),
-    "collection=corpus",
-    "prompts.per_passage=5",
-    "samples.max_tokens=12",
-    "samples.context_tokens=1024",
-    "samples.cpus_per_engine=1",
-    f"samples.kv_cache_bytes={2**28}",
+VLLM = replacing(
+    [argument for argument in ARGUMENTS if argument != "samples=fake"],
+    [
+        "collection=corpus",
+        "prompts.per_passage=5",
+        "samples.max_tokens=12",
+        "samples.context_tokens=1024",
+        "samples.cpus_per_engine=1",
+        f"samples.kv_cache_bytes={2**28}",
+    ],
 )
 
 
@@ -43,7 +46,7 @@ def test_vllm_killed_and_rerun(synthmill: CommandLine, synthmill_here: CommandLi
     source, folder = random.Random(f"vllm-{SEED}-{number}"), synthmill.folder / "run" / "samples"
     before = rows_of(folder)
     for kill in range(KILLS):
-        process = synthmill.start(*arguments, f"samples.part_rows={source.choice([5, 16, 40])}")
+        process = synthmill.start(*replacing(arguments, [f"samples.part_rows={source.choice([5, 16, 40])}"]))
         if kill:  # the first kill falls anywhere from the start on, the others among the parts
             wait_for_rows(folder, len(before), process)
         time.sleep(source.uniform(0, 3 if kill else 40))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.command_line.twice import refuse_twice
 from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.storage.run_folders import require
@@ -58,6 +59,7 @@ def read_options(arguments: Sequence[str], usage: str) -> Options:
     Raises:
         UserError: an unknown option, a value that is missing or out of range, or no run.
     """
+    refuse_twice([argument for argument in arguments if argument.startswith(_LOG)], sweeps=False)
     names: list[str] = []
     files: list[str] = []
     values: dict[str, int] = {}

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.command_line.output import exit_codes_in_hydra, plain_output
+from engine.command_line.twice import refuse_twice
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
@@ -109,6 +110,7 @@ def _begin(command: str, arguments: list[str]) -> int:
     from engine.command_line.overrides import with_template_quoted
 
     arguments = [with_template_quoted(argument) for argument in arguments]
+    refuse_twice(arguments)
     if command == "launch":
         from engine.command_line.launch import launch
 

@@ -26,8 +26,9 @@ from engine.artifacts.subjects import Subjects, open_subjects
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline.asked import asked_of_models
 from engine.pipeline.config import RunConfig
+from engine.pipeline.looks import check_judgements, look_at_inputs
 from engine.prompts.conditions.conditions import PATH_SUFFIX
-from engine.run import check_judgements, open_place, wanted_steps
+from engine.run import open_place, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.step import make
 from engine.storage.in_use import using
@@ -61,11 +62,14 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
     Raises:
         UserError: the run would be refused before it generates anything.
     """
-    known = {step.fingerprint for step in wanted_steps(config)}  # every setting is looked at for it
+    wanted = wanted_steps(config)
+    console = console or Console()
+    look_at_inputs(config, wanted, console.warn)
+    known = {step.fingerprint for step in wanted}  # every setting is looked at for it
     steps = wanted_steps(replace(config, until="prompts"))
     known |= {step.fingerprint for step in steps}
     shared = open_sharing(config.runs_dir)
-    with open_place(config, console or Console(), shared) as place, using(place.store_dir, known):
+    with open_place(config, console, shared) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
         made = {step.entry: make(step, store, place) for step in steps}
         for made_folder in made.values():

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.command_line.twice import refuse_twice
 from engine.errors import UserError, suggest
 from engine.publishing.target import Target, read_target
 from engine.storage.run_folders import require
@@ -40,6 +41,7 @@ def read_options(arguments: Sequence[str], usage: str) -> Options:
     named = [argument for argument in arguments if "=" not in argument]
     if len(named) != 2:
         raise UserError(f"{len(named)} names, 2 wanted", where="publish", remedy=f"write: {usage}")
+    refuse_twice([argument for argument in arguments if argument not in named], sweeps=False)
     settings = dict(_SETTINGS)
     for key, _, value in (argument.partition("=") for argument in arguments if argument not in named):
         if key not in settings:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.system import SystemFolder
 from engine.command_line.commands import place_of
+from engine.command_line.twice import refuse_twice
 from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.search.analyser import Analyser
@@ -70,6 +71,7 @@ def read_options(arguments: Sequence[str], usage: str) -> SearchOptions:
     run, question, *settings = arguments
     if not question.strip():
         raise UserError("the question is empty", where="search", remedy='give one: synthmill search RUN "..."')
+    refuse_twice([setting for setting in settings if setting.startswith(f"{_K}=")], sweeps=False)
     asked: dict[str, list[str]] = {WHERE: [], BOOST: [], _K: []}
     for setting in settings:
         kind, dot, written = setting.partition(".")

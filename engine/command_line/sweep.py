@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from engine.command_line.compose import load_config
 from engine.command_line.config_files import read_yaml
 from engine.command_line.groups import groups
+from engine.command_line.twice import refuse_twice
 from engine.errors import UserError
 from engine.generation.config import GeneratorKind
 from engine.pipeline.config import RunConfig
@@ -52,6 +53,10 @@ def sweep(arguments: Sequence[str], console: Console | None = None) -> int:
     given = OmegaConf.to_container(read_yaml(file), resolve=False)
     assert isinstance(given, dict), "read_yaml gives a mapping"
     config = read_sweep({str(key): value for key, value in given.items()}, str(file), file.stem)
+    try:
+        refuse_twice(config.overrides, sweeps=False)
+    except UserError as error:
+        raise UserError(error.what, where=f"{file}: {error.where}", remedy=error.remedy) from error
     checked = check(config, [text for text in arguments if not text.startswith(KEY)], _compose)
     points = search(checked, _compose, console)
     _show(checked, points, console)

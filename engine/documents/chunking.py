@@ -95,6 +95,15 @@ def clean_document(document: SourceDocument) -> CleanDocument:
     return CleanDocument(name, " ".join(title.split()), text, share, document.reason, document.fields)
 
 
+def failure_of(document: CleanDocument) -> str:
+    """Returns the reason why a document gives no passage, as far as that is known without its tokens; or ""."""
+    if document.reason:
+        return document.reason
+    if document.control_share > MAX_CONTROL_SHARE:
+        return CONTROL_CHARACTERS
+    return EMPTY if not document.text and not document.title else ""
+
+
 def token_starts(texts: Sequence[str], tokenizer: Tokenizer) -> list[array[int]]:
     """Returns for each text the characters at which its tokens start, in an order that never falls."""
     pieces = [(index, begin, text[begin:end]) for index, text in enumerate(texts) for begin, end in _segments(text)]
@@ -133,12 +142,8 @@ def _chunk(document: CleanDocument, starts: Sequence[int], tokenizer: Tokenizer,
 
 def _failure(document: CleanDocument, text_tokens: int, tokenizer: Tokenizer, size: ChunkSize) -> str:
     """Returns the reason why a document gives no passage, or ""; a title counts as words of the document."""
-    if document.reason:
-        return document.reason
-    if document.control_share > MAX_CONTROL_SHARE:
-        return CONTROL_CHARACTERS
-    if not document.text and not document.title:
-        return EMPTY
+    if reason := failure_of(document):
+        return reason
     if text_tokens >= max(1, size.min_tokens):
         return ""
     tokens = text_tokens + len(tokenizer.encode(document.title, add_special_tokens=False))

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.artifacts.documents import FAILED_FILE, DocumentsRecord
-from engine.documents.chunking import TOO_SHORT, chunk_documents
+from engine.documents.chunking import chunk_documents
 from engine.documents.config import DocumentsConfig
 from engine.documents.readers.fields import Fields
 from engine.documents.readers.listing import other_files
-from engine.documents.readers.source import TABLES, Reader, Source, read_documents
+from engine.documents.readers.source import Reader, Source, read_documents
+from engine.documents.refusal import list_reasons, refuse_nothing
 from engine.documents.windows import ChunkSize
 from engine.documents.writer import PassageWriter
-from engine.errors import UserError
 from engine.models.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def load_documents(
     with PassageWriter(output, config.keep_fields) as writer:
         for document in chunk_documents(documents, tokenizer, size, place.num_cpus):
             writer.add(document)
-    _refuse_nothing(writer, config, source)
+    refuse_nothing(writer.documents, writer.passages, writer.failed, config)
     _tell_left_out(writer, source, place)
     return DocumentsRecord(
         reader=source.reader.value,
@@ -65,38 +65,11 @@ def load_documents(
     )
 
 
-def _refuse_nothing(writer: PassageWriter, config: DocumentsConfig, source: Source) -> None:
-    """Ends the run where no passage was written."""
-    where = f"{config.key('path')}={config.path}" if config.path else f"documents.reader={config.reader.value}"
-    if writer.documents == 0:
-        files = str(source.files[0]) if len(source.files) == 1 else f"{len(source.files)} files"
-        remedy = f"name a file or folder with at least one document ({files} was read)"
-        raise UserError("holds no documents", where=where, remedy=remedy)
-    if writer.passages == 0:
-        many = f"none of {writer.documents:,} documents gives a passage"
-        what = many if writer.documents > 1 else "its only document gives no passage"
-        remedy = _remedy(writer.failed, config, source)
-        raise UserError(f"{what}: {_list_reasons(writer.failed)}", where=where, remedy=remedy)
-
-
-def _remedy(failed: Mapping[str, int], config: DocumentsConfig, source: Source) -> str:
-    """Says what to do about documents none of which gives a passage: only rows have fields."""
-    has_fields = source.reader in {Reader.beir, *TABLES}
-    text = "set documents.text_field to the field with the text" if has_fields else "name files with text in them"
-    lower = f"lower documents.min_tokens={config.min_tokens}, or " if TOO_SHORT in failed else ""
-    return f"{lower}{text}"
-
-
 def _tell_left_out(writer: PassageWriter, source: Source, place: Place) -> None:
     """Says how many documents gave no passage, and which files of a folder were not read."""
     if writer.failed:
-        reasons = _list_reasons(writer.failed)
+        reasons = list_reasons(writer.failed)
         place.console.warn(f"{reasons} of {writer.documents:,} documents; see documents/{FAILED_FILE}")
     if source.reader is Reader.tree and (others := other_files(source.path)):
         kinds = ", ".join(f"{number:,} {ending}" for ending, number in others.most_common(5))
         place.console.step("documents", f"left out, being of other kinds: {kinds}")
-
-
-def _list_reasons(failed: Mapping[str, int]) -> str:
-    """Lists reasons with their numbers, as in `3 empty, 12 too short`."""
-    return ", ".join(f"{number:,} {reason}" for reason, number in sorted(failed.items()))

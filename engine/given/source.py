@@ -7,6 +7,7 @@ read.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,16 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.given.json_files import read_json_records
 from engine.given.saved_datasets import is_saved_dataset, read_saved, saved_files
-from engine.storage.csv_records import check_length, csv_records, header_delimiter
+from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
 from engine.storage.lines import read_objects
-from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
+from engine.storage.listing import (
+    CSV_ENDINGS,
+    JSONL_ENDINGS,
+    LOOK_FILES,
+    LOOK_LINES,
+    PARQUET_ENDINGS,
+    with_endings,
+)
 from engine.storage.parquet_records import open_parquet, parquet_batches
 
 KEY = "examples.path"
@@ -133,6 +141,21 @@ def read_records(source: Source) -> Iterator[Record]:
             yield Record(place, flattened(values), split)
 
 
+def look_at_further_files(source: Source) -> None:
+    """Reads the first lines of the files behind the first one, so that what is wrong there is said before a run begins.
+
+    Files that are read at once are left to the step.
+
+    Raises:
+        UserError: as for `read_records`.
+    """
+    if source.kind in {Kind.json, Kind.saved}:
+        return
+    for file in source.files[1:LOOK_FILES]:
+        for _ in itertools.islice(_records_of(source.kind, file), LOOK_LINES):
+            pass
+
+
 def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     if kind is Kind.jsonl:
         yield from ((f"{file}:{item.line}", item.values) for item in read_objects(file))
@@ -143,7 +166,7 @@ def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, obje
     else:
         number = 0
         with open_parquet(file) as parquet:
-            _check_names(parquet.schema_arrow.names, str(file))
+            check_names(parquet.schema_arrow.names, str(file))
             for batch in parquet_batches(parquet):
                 for values in batch.to_pylist():
                     number += 1
@@ -155,16 +178,10 @@ def _rows_of_table(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     for line, record in csv_records(file, header_delimiter(file)):
         if not names:
             names = [name.strip() for name in record]
-            _check_names(names, f"{file}:{line}")
+            check_names(names, f"{file}:{line}")
             continue
         check_length(record, names, f"{file}:{line}")
         yield f"{file}:{line}", dict(zip(names, record, strict=True))
-
-
-def _check_names(names: Sequence[str], where: str) -> None:
-    """Refuses two columns of one name, of which one would be lost."""
-    if twice := next((name for name in names if names.count(name) > 1), ""):
-        raise UserError(f"the column {twice!r} stands twice", where=where, remedy="give every column its own name")
 
 
 def flattened(values: Mapping[str, object]) -> Mapping[str, object]:

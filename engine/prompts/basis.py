@@ -17,7 +17,8 @@ from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder
 from engine.models.tokenizer import load_tokenizer
 from engine.prompts.config import PromptsConfig
-from engine.prompts.demonstrations.pool import Titled, complete, load_pool, shorten
+from engine.prompts.demonstrations.judged import Titled
+from engine.prompts.demonstrations.pool import complete, load_pool, shorten
 from engine.prompts.round_zero import DEMONSTRATIONS, VALUES, read_demonstrations, with_values
 from engine.task.compiled import Task, compile_task
 from engine.task.config import TaskConfig

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import UserError
-from engine.storage.csv_records import check_length, csv_records, header_delimiter
+from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
 from engine.storage.lines import read_objects, read_text, unreadable
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
 from engine.storage.parquet_records import open_parquet, parquet_batches
@@ -144,12 +144,7 @@ def _records(file: Path) -> Iterator[tuple[str, dict[str, object]]]:
             continue
         if not names:
             names = [name.strip() for name in record]
-            _check_names(names, where)
+            check_names(names, where)
             continue
         check_length(record, names, where)
         yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}
-
-
-def _check_names(names: list[str], where: str) -> None:
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UserError(f"the column {twice[0]!r} stands twice", where=where, remedy="give every column its own name")

@@ -14,11 +14,12 @@ The round trip and the report make their analysers here, of the same texts, so t
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-from engine.errors import UserError, suggest
+from engine.errors import UserError
 from engine.search.languages import MIXED, UNKNOWN, detect_language
 from engine.text.words import patterns, pieces, words
 
@@ -50,6 +51,8 @@ PAIRED = ("chinese", "japanese", "korean", "thai")
 """The languages of which pairs of characters are counted, and no stems."""
 LANGUAGES = tuple(sorted((*_STEMMED, *PAIRED)))
 """The languages that may be set in place of `auto`."""
+_MISSPELT = 0.75
+"""How like a name must be to that of a language, from 0 to 1, to be taken for a misspelling of it."""
 _UNDECIDED = {
     NONE: "no stemmer",
     MIXED: "several languages: no stemmer",
@@ -73,6 +76,11 @@ class Analyser:
     def is_decided(self) -> bool:
         """Tells whether it reads one language."""
         return self.language not in _UNDECIDED
+
+    @property
+    def warning(self) -> str:
+        """Returns what a person is told where `auto` did not find one language; empty where it did."""
+        return "" if self.is_decided else f"BM25 reads the documents with {self.name}; language=NAME names one"
 
     @property
     def name(self) -> str:
@@ -118,12 +126,15 @@ def check_language(language: str, key: str) -> None:
     """Refuses a name that is no language here.
 
     Raises:
-        UserError: with the closest name that there is, and what to write where none is meant.
+        UserError: with those that there are, and what to write where none of them is meant.
     """
-    names = (AUTO, NONE, *LANGUAGES)
-    if language not in names:
-        remedy = f"{suggest(language, names)}; for another language write {NONE}, to have it found out {AUTO}"
-        raise UserError("BM25 knows no such language", where=f"{key}={language}", remedy=remedy)
+    if language not in (AUTO, NONE, *LANGUAGES):
+        close = difflib.get_close_matches(language, LANGUAGES, n=1, cutoff=_MISSPELT)
+        meant = f"did you mean {close[0]}? " if close else ""
+        known = f"known are {', '.join(LANGUAGES)}"
+        what = f"BM25 knows no such language as {language!r}"
+        remedy = f"{meant}{known}; for another one set it to {NONE}, and to have it found out to {AUTO}"
+        raise UserError(what, where=f"{key}={language}", remedy=remedy)
 
 
 def analyser_identity(language: str) -> dict[str, str]:

@@ -59,6 +59,16 @@ def csv_records(file: Path, delimiter: str, *, skipped_lines: int = 0) -> Iterat
         ) from None
 
 
+def check_names(names: Sequence[str], where: str) -> None:
+    """Refuses two columns of one name, of which one would be lost.
+
+    Raises:
+        UserError: there are two.
+    """
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UserError(f"the column {twice!r} stands twice", where=where, remedy="give every column its own name")
+
+
 def check_length(record: Sequence[str], names: Sequence[str], where: str, *, first: str = "header") -> None:
     """Refuses a record that has not as many fields as there are names.
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
 from engine.pipeline.inputs import with_inputs_here
+from engine.pipeline.looks import look_at_inputs
 from engine.pipeline.published import target_of
 from engine.run import wanted_steps
 from engine.runtime.cluster import start_ray
@@ -30,7 +31,7 @@ from engine.sweeps.process import check_ports, points_at_a_time
 from engine.sweeps.search import Search, make_search
 from engine.sweeps.space import as_overrides
 from engine.sweeps.stopping import Stop
-from engine.sweeps.written import as_override
+from engine.sweeps.written import as_override, replacing
 
 _OUTSIDE_MODEL = ("documents", "demonstrations", "task", "prompts", "samples", "judge", "examples", "queries", "seed")
 """The first parts of keys that change which held-out queries there are."""
@@ -69,7 +70,7 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
         UserError: a key or value of the space is wrong or secret, no step reports the metric, or a setting is the
             sweep's own.
     """
-    given = (*config.overrides, *overrides)
+    given = tuple(replacing(config.overrides, overrides))
     points = [as_overrides(values) for values in config.space.checks()]
     _check_keys([text.lstrip("+").partition("=")[0] for text in given], config.where)
     for parameter in config.space.parameters:
@@ -83,7 +84,7 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
     metric = config.metric or default_metric(first)
     for run in composed:
         target_of(run)
-        wanted_steps(run)
+        look_at_inputs(run, wanted_steps(run))
         check_metric(metric, run, f"{config.where}: metric")
     if config.stop is not Stop.none and metric != VALIDATION:
         what = f"{config.stop.value} goes by validations, and points are judged by {metric}"
@@ -98,7 +99,7 @@ def check(config: SweepConfig, overrides: Sequence[str], compose: Compose) -> Ch
     settings = [] if first.tracking.group else [as_override("tracking.group", config.name)]
     if first.cluster.address == "local" and not first.cluster.num_cpus and at_a_time > 1:
         settings.append(as_override("cluster.num_cpus", max(1, len(os.sched_getaffinity(0)) // at_a_time)))
-    return Checked(config, first, (*given, *settings), metric, folder)
+    return Checked(config, first, tuple(replacing(given, settings)), metric, folder)
 
 
 def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:

@@ -32,6 +32,7 @@ from engine.sweeps.process import Outcome, Processes, State
 from engine.sweeps.search import Search
 from engine.sweeps.space import as_overrides
 from engine.sweeps.stopping import Stop
+from engine.sweeps.written import replacing
 from engine.text.durations import format_seconds
 
 _QUIET = {
@@ -78,7 +79,7 @@ class Trials:
         places = {"run_dir": str(run_dir), "tracking.figures": str(self.figures_file(tried.number))}
         return Point(
             f"point {tried.number}: {' '.join(overrides)}",
-            (*self.arguments, *overrides, *as_overrides(places)),
+            tuple(replacing(self.arguments, [*overrides, *as_overrides(places)])),
             run_dir,
         )
 

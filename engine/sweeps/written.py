@@ -1,13 +1,14 @@
 """Values as Hydra's overrides: what a search chose, or where a point lies, as the command line takes it.
 
-In: a key and a plain value. Out: `key=value`, whatever signs the value holds.
+In: a key and a plain value. Out: `key=value`, whatever signs the value holds; and overrides of several sources as one
+command takes them, each key once.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _PLAIN = re.compile(r"(?:[A-Za-z_/]|\.\.?/)[A-Za-z0-9_./-]*")
@@ -27,6 +28,21 @@ def as_override(key: str, value: Any) -> str:
         value: null, true or false, a number, a text, or a list or mapping of such.
     """
     return f"{key}={_written(value)}"
+
+
+def replacing(overrides: Sequence[str], later: Iterable[str]) -> list[str]:
+    """Returns overrides with later ones behind them, without those of the same key that these replace.
+
+    A command refuses a key that is given two values, and a point is told what its sweep sets in place of what the user
+    wrote for all points.
+    """
+    last = list(later)
+    keys = {_key(text) for text in last}
+    return [*(text for text in overrides if text.startswith(("~", "-")) or _key(text) not in keys), *last]
+
+
+def _key(override: str) -> str:
+    return override.lstrip("+").partition("=")[0]
 
 
 def _written(value: Any) -> str:

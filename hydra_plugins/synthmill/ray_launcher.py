@@ -90,18 +90,19 @@ class RayLauncher(Launcher):
         from engine.command_line.config_files import as_typed
         from engine.runtime.secrets import redacted
         from engine.sweeps.points import Point, grid_folder, require_path_here
-        from engine.sweeps.written import as_override
+        from engine.sweeps.written import as_override, replacing
 
         config = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         names = str(config.hydra.job.override_dirname) or "0"
         require_path_here(config.run_dir or config.runs_dir)
         run_dir = Path(grid_folder(config.run_dir, config.runs_dir, config.name, names)).expanduser().absolute()
         for_hydra = [text for text in self._config.hydra.overrides.hydra if text.startswith("hydra.searchpath=")]
-        arguments = [*map(as_typed, overrides), *for_hydra, as_override("run_dir", str(run_dir))]
+        its_own = [*for_hydra, as_override("run_dir", str(run_dir))]
         if config.cluster.address == "local" and not config.cluster.num_cpus and at_a_time > 1:
             cores = len(os.sched_getaffinity(0))
-            arguments.append(as_override("cluster.num_cpus", max(1, cores // at_a_time)))
+            its_own.append(as_override("cluster.num_cpus", max(1, cores // at_a_time)))
         if not config.tracking.group:
-            arguments.append(as_override("tracking.group", config.name))
+            its_own.append(as_override("tracking.group", config.name))
+        arguments = replacing([*map(as_typed, overrides)], its_own)
         label = " ".join(text for text in overrides if text not in shared) or names
         return Point(redacted(label), tuple(arguments), run_dir)

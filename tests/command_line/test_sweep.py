@@ -84,6 +84,13 @@ def test_a_sweep_is_written_so(arguments: list[str], said: str, capsys: pytest.C
     assert said in capsys.readouterr().err
 
 
+def test_a_file_that_gives_a_key_two_values_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "per.yaml"
+    file.write_text(FILE.replace("samples=fake", "samples=fake, samples=smollm2"))
+    with pytest.raises(UserError, match=r"per\.yaml: samples=smollm2: samples is given twice, first as samples=fake"):
+        sweep([f"sweep={file}"])
+
+
 def test_what_no_grid_can_do_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from engine.command_line.compose import load_config
 from engine.command_line.preview import preview
-from engine.documents.step import load_documents
 from engine.errors import UserError
 from engine.pipeline.asked import asked_of_models
-from engine.pipeline.config import RunConfig
 from engine.publishing.target import Target
 from engine.rows.config import RowsConfig
-from engine.run import _start_engines_early, check_judgements, published_folders, run, run_folder, wanted_steps
-from engine.runtime.console import Console
+from engine.run import _start_engines_early, published_folders, run, run_folder, wanted_steps
 from engine.runtime.place import Place
 from engine.runtime.step import Step
 from engine.runtime.tracking import NoTracker
@@ -66,44 +62,6 @@ def test_a_model_that_does_not_exist_is_refused_by_a_preview_too(corpus: Path) -
         with pytest.raises(UserError, match="there is no model 'judge'") as caught:
             wanted_steps(replace(config, until=until))
         assert caught.value.where == "task.turns.a.model"
-
-
-def documents_of(config: RunConfig, folder: Path) -> Path:
-    """The documents folder of a run, made by its own step."""
-    folder.mkdir()
-    load_documents(config.documents, {}, folder, cast(Place, SimpleNamespace(num_cpus=1, console=Console())))
-    return folder
-
-
-def test_what_the_report_will_not_measure_is_told(
-    corpus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    common = ["experiment=adapt", f"collection={corpus}"]
-    with (corpus / "queries.jsonl").open("a") as stream:
-        stream.write('{"_id": "extra", "text": "who asked this"}\n')
-    config, _ = load_config(common)
-    check_judgements(config, documents_of(config, tmp_path / "all"), Console())
-    assert "1 of 11 queries have no judgements in qrels/test.tsv" in capsys.readouterr().out
-    config, _ = load_config([*common, "documents.limit=4"])
-    check_judgements(config, documents_of(config, tmp_path / "four"), Console())
-    assert "documents.limit=4 leaves out 6 of 10 judged documents" in capsys.readouterr().out
-    config, _ = load_config([*common, "documents.path=elsewhere"])
-    check_judgements(config, tmp_path / "is not looked at", Console())
-    told = capsys.readouterr().out
-    assert "1 of 11 queries" in told
-    assert "documents are read from elsewhere" in told
-    (corpus / "qrels" / "test.tsv").rename(corpus / "qrels" / "validation.tsv")
-    config, _ = load_config(common)
-    check_judgements(config, tmp_path / "all", Console())
-    assert "there is qrels/validation.tsv" in capsys.readouterr().out
-
-
-def test_a_judged_document_that_is_unknown_ends_the_run(corpus: Path, tmp_path: Path) -> None:
-    config, _ = load_config(["experiment=adapt", f"collection={corpus}"])
-    with (corpus / "qrels" / "test.tsv").open("a") as stream:
-        stream.write("q0\tnowhere\t1\n")
-    with pytest.raises(UserError, match="unknown document 'nowhere'"):
-        check_judgements(config, documents_of(config, tmp_path / "all"), Console())
 
 
 class LookedAtError(Exception):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.storage.remote.opening import runs_dir_here
+from engine.sweeps.written import replacing
 from tests.support.command_line import CommandLineHere
 from tests.support.object_store import ENVIRONMENT, Bucket
 
@@ -68,7 +69,8 @@ def test_a_run_goes_on_where_another_machine_stopped(
 def test_mistakes_are_one_line(
     bucket: Bucket, synthmill_here: CommandLineHere, corpus: Path, override: str, what: str
 ) -> None:
-    refused = synthmill_here.run("experiment=adapt", "samples=fake", f"collection={corpus}", override)
+    given = ("experiment=adapt", "samples=fake", f"collection={corpus}")
+    refused = synthmill_here.run(*replacing(given, [override]))
     assert refused.returncode == 2
     assert what in refused.stderr
     assert refused.stderr.count("\n") == 1

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
-from engine.given.source import Kind, find_source, read_records, split_of_name
+from engine.given.source import Kind, find_source, look_at_further_files, read_records, split_of_name
 
 ROWS: list[dict[str, object]] = [{"query": "q1", "passage": "p1"}, {"query": "q2", "passage": "p2"}]
 
@@ -99,3 +99,15 @@ def test_a_column_that_stands_twice_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("query,query\na,b\n")
     with pytest.raises(UserError, match=r"a.csv:1: the column 'query' stands twice"):
         list(read_records(find_source(str(tmp_path / "a.csv"))))
+
+
+@pytest.mark.parametrize("name", ["b.jsonl", "b.csv", "b.parquet"])
+def test_the_first_lines_of_every_further_file_are_looked_at(tmp_path: Path, name: str) -> None:
+    write(tmp_path / name.replace("b.", "a."))
+    look_at_further_files(find_source(str(tmp_path)))
+    (tmp_path / name).write_text('query,passage\n"q1')
+    with pytest.raises(UserError) as caught:
+        look_at_further_files(find_source(str(tmp_path)))
+    assert str(tmp_path / name) in caught.value.where
+    (tmp_path / "b.json").write_text("no JSON")
+    look_at_further_files(find_source(str(tmp_path / "b.json")))

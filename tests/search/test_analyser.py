@@ -70,6 +70,7 @@ def test_every_language_reads_every_text(language: str) -> None:
     analyser = Analyser(language)
     assert analyser.name.startswith(f"{language.capitalize()}: ")
     assert analyser.is_decided
+    assert not analyser.warning
     for text in (*ARTICLES.values(), "", "?!", "\x00 \ud800"):
         assert all(analyser.terms(text))
 
@@ -102,6 +103,7 @@ def test_auto_reads_real_text_by_its_language(language: str, name: str) -> None:
 def test_where_auto_is_unsure_nothing_is_stemmed_and_the_name_says_so(texts: list[str], name: str) -> None:
     analyser = make_analyser(AUTO, texts)
     assert (analyser.name, analyser.is_decided) == (name, False)
+    assert analyser.warning == f"BM25 reads the documents with {name}; language=NAME names one"
     assert analyser.terms("The wings of 대학교") == ["the", "wings", "of", "대학", "학교"]
 
 
@@ -119,7 +121,13 @@ def test_stop_words_are_folded_as_texts_are() -> None:
 def test_an_unknown_language_is_refused_with_those_that_there_are() -> None:
     for language in (AUTO, NONE, *LANGUAGES):
         check_language(language, "language")
-    with pytest.raises(UserError, match=r"language=englisch: BM25 knows no such language; did you mean 'english'"):
+    with pytest.raises(
+        UserError, match=r"language=klingon: BM25 knows no such language as 'klingon'; known are"
+    ) as caught:
+        check_language("klingon", "language")
+    assert all(name in caught.value.remedy for name in LANGUAGES)
+    assert caught.value.remedy.endswith("for another one set it to none, and to have it found out to auto")
+    with pytest.raises(UserError, match=r"did you mean english\? known are arabic, "):
         check_language("englisch", "language")
 
 

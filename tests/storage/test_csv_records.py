@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.storage.csv_records import check_length, csv_records
+from engine.storage.csv_records import check_length, check_names, csv_records
 
 
 def test_records_have_the_line_at_which_they_start(tmp_path: Path) -> None:
@@ -31,3 +31,9 @@ def test_a_record_of_another_length_is_refused() -> None:
     with pytest.raises(UserError, match="1 fields where the first line has 2") as caught:
         check_length(["1"], ["a", "b"], "a.csv:2", first="first line")
     assert caught.value.where == "a.csv:2"
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    check_names(["a", "b"], "f.csv:1")
+    with pytest.raises(UserError, match=r"^f\.csv:1: the column 'b' stands twice; give every column its own name"):
+        check_names(["a", "b", "b"], "f.csv:1")

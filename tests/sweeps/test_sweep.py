@@ -41,6 +41,10 @@ def test_what_points_are_given(corpus: Path, tmp_path: Path) -> None:
     assert any(text.startswith("cluster.num_cpus=") for text in sweep.arguments), "points share the cores"
     alone = checked(corpus, {"space": {"model.epochs": {"int": [1, 3]}}, "concurrency": 1})
     assert not any(text.startswith("cluster.num_cpus=") for text in alone.arguments)
+    said = {"space": {"model.epochs": {"int": [1, 3]}}, "overrides": ["seed=1", "cluster.num_cpus=0"]}
+    over = checked(corpus, said, "seed=2")
+    assert [text for text in over.arguments if text.startswith("seed=")] == ["seed=2"], "the command line comes after"
+    assert sum(text.startswith("cluster.num_cpus=") for text in over.arguments) == 1
 
 
 @pytest.mark.parametrize(

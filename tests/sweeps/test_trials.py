@@ -99,7 +99,8 @@ def test_a_sweep_whose_first_points_all_fail_is_given_up(tmp_path: Path) -> None
 
 
 def test_what_a_point_is_given(tmp_path: Path) -> None:
-    point = Trials(tmp_path, ("experiment=adapt",), "validation").point(Tried(7, {"seed": 3}))
+    given = ("experiment=adapt", "seed=1")  # a command refuses a key that has two values
+    point = Trials(tmp_path, given, "validation").point(Tried(7, {"seed": 3}))
     assert point.label == "point 7: seed=3"
     assert point.run_dir == tmp_path / "0007"
     assert point.arguments[:2] == ("experiment=adapt", "seed=3")

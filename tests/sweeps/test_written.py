@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from engine.sweeps.written import as_override
+from engine.sweeps.written import as_override, replacing
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,10 @@ def test_a_value_comes_back(value: Any) -> None:
     assert not override.is_sweep_override()
     assert override.value() == value
     assert type(override.value()) is type(value)
+
+
+def test_what_comes_later_stands_in_the_place_of_what_came_before() -> None:
+    given = ["experiment=adapt", "+seed=1", "~judge", "seeds=3", "-m", "model.epochs=1"]
+    expected = ["experiment=adapt", "~judge", "seeds=3", "-m", "seed=2", "model.epochs=5"]
+    assert replacing(given, ["seed=2", "model.epochs=5"]) == expected
+    assert replacing(given, []) == given

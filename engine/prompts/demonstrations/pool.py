@@ -1,42 +1,27 @@
 """Reads the pool of demonstrations: pairs of a document and a query that the model imitates.
 
-In: a JSONL file, judged queries of the collection, or a pool that ships. Out: a list of demonstrations, and which of
-its rows each value of a condition may show. Every mistake in a file is named with its line; what may be a mistake is
-told, since prompts would show it without a word.
+In: a file (`file.py`), judged queries of the collection (`judged.py`), or a pool that ships. Out: a list of
+demonstrations, and which of its rows each value of a condition may show. What may be a mistake is told, since prompts
+would show it without a word.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
 
-from engine.artifacts.collection import has_benchmark, read_queries
-from engine.artifacts.judgements import list_splits, read_qrels
 from engine.errors import UserError
 from engine.prompts.conditions.draws import SEPARATOR
 from engine.prompts.demonstrations.config import BUNDLED, DemonstrationsConfig, Selection
-from engine.storage.digests import digest
-from engine.storage.lines import read_objects
+from engine.prompts.demonstrations.file import read_demonstration_file
+from engine.prompts.demonstrations.judged import Titled, judged_demonstrations
 from engine.task.config import AttributeConfig
 from engine.task.render import Demonstration
 from engine.task.templates import names_used
 
-_FIELDS = ("document", "query", "title")
-"""The fields of a row that are no condition values."""
 _CLOSE_NAME = 0.7
 """The likeness of two names, from 0 to 1, from which a field is taken to be a misspelt condition."""
-
-
-class Titled(NamedTuple):
-    """A document as demonstrations show it."""
-
-    title: str
-    text: str
-    """The text behind the title, or the text alone where it begins with the title."""
 
 
 def load_pool(
@@ -53,88 +38,18 @@ def load_pool(
         UserError: the file is missing, empty or wrong in a line, or too few queries have a relevant document.
     """
     if config.from_qrels:
-        return _from_judgements(config, documents)
-    needed = ("document", "query") if with_documents or config.select is not Selection.random else ("query",)
-    return list(_from_file(config.pool_file(), needed))
+        return judged_demonstrations(config, documents)
+    return list(read_demonstration_file(config.pool_file(), needed_columns(config, with_documents=with_documents)))
 
 
-def _from_file(file: Path, needed: Sequence[str] = ("document", "query")) -> Iterator[Demonstration]:
-    is_empty = True
-    for line in read_objects(file):
-        row = _checked(line.values, f"{file}:{line.line}", needed)
-        is_empty = False
-        document, query, title = (row.get(name, "").strip() for name in _FIELDS)
-        conditions = {name: value for name, value in row.items() if name not in _FIELDS}
-        yield Demonstration(document, query, conditions=conditions, title=title)
-    if is_empty:
-        raise UserError(
-            "holds no demonstration", where=str(file), remedy="add rows, or leave demonstrations.path empty"
-        )
+def needed_columns(config: DemonstrationsConfig, *, with_documents: bool) -> tuple[str, ...]:
+    """Returns the columns in which every row of a file must have a text.
 
-
-def _checked(row: Mapping[str, object], where: str, needed: Sequence[str]) -> dict[str, str]:
-    remedy = f"write one JSON object per line: {json.dumps(dict.fromkeys(needed, '...'))}"
-    for name in needed:
-        value = row.get(name)
-        if not isinstance(value, str) or not value.strip():
-            raise UserError(f"the row has no text in {name!r}", where=where, remedy=remedy)
-    for name, value in row.items():
-        if isinstance(value, list | dict):
-            raise UserError(f"{name!r} holds a JSON {type(value).__name__}, not text", where=where, remedy=remedy)
-        if not _is_encodable(str(value)):
-            raise UserError(f"{name!r} holds half a surrogate pair", where=where, remedy="write whole characters")
-    return {name: str(value) for name, value in row.items() if value is not None}
-
-
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _from_judgements(config: DemonstrationsConfig, documents: Mapping[str, Titled]) -> list[Demonstration]:
-    folder = Path(config.collection).expanduser()
-    if not config.collection or not has_benchmark(folder):
-        raise UserError(
-            f"{config.from_qrels} judged queries wanted, but there is no collection with queries and judgements",
-            where="demonstrations.from_qrels",
-            remedy="set collection to a folder with queries.jsonl and qrels/test.tsv (both may be .gz), or set "
-            "demonstrations.from_qrels=0",
-        )
-    queries = read_queries(folder)
-    best_documents = _best_documents(folder, queries, documents)
-    if len(best_documents) < config.from_qrels:
-        raise UserError(
-            f"only {len(best_documents)} judged queries have a relevant document",
-            where=f"demonstrations.from_qrels={config.from_qrels}",
-            remedy=f"set it to {len(best_documents)} or fewer; queries that are shown are not measured",
-        )
-    order = sorted(best_documents, key=lambda query_id: digest([config.seed, query_id]))
-    return [
-        _judged_demonstration(query_id, queries[query_id], documents[best_documents[query_id]])
-        for query_id in order[: config.from_qrels]
-    ]
-
-
-def _judged_demonstration(query_id: str, query: str, document: Titled) -> Demonstration:
-    return Demonstration(document.text, query, query_id=query_id, title=document.title)
-
-
-def _best_documents(folder: Path, queries: Collection[str], documents: Collection[str]) -> dict[str, str]:
-    """Maps each query that has a relevant document, in any split of the collection, to the best of them."""
-    judgements: dict[str, dict[str, int]] = {}
-    for split in list_splits(folder):
-        judgements |= read_qrels(folder, split)
-    best = {query_id: _best_document(grades, documents) for query_id, grades in judgements.items()}
-    return {query_id: document_id for query_id, document_id in best.items() if document_id and query_id in queries}
-
-
-def _best_document(judged: Mapping[str, int], documents: Collection[str]) -> str:
-    """Finds the best judged document that exists, with the lowest id among equals; "" where none is relevant."""
-    relevant = [(-grade, document) for document, grade in judged.items() if grade > 0 and document in documents]
-    return min(relevant)[1] if relevant else ""
+    Args:
+        config: how demonstrations are chosen, which may go by their documents.
+        with_documents: whether prompts show these.
+    """
+    return ("document", "query") if with_documents or config.select is not Selection.random else ("query",)
 
 
 def complete(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeConfig]) -> list[Demonstration]:
@@ -153,7 +68,9 @@ def complete(pool: Sequence[Demonstration], attributes: Mapping[str, AttributeCo
     [name] = choosing
     values = [value for value, weight in attributes[name].values.items() if weight > 0]
     first, others = values[:1], values[1:]
-    general = [shown for shown in _from_file(BUNDLED["bundled:general"]) if shown.conditions.get(name) in others]
+    general = [
+        shown for shown in read_demonstration_file(BUNDLED["bundled:general"]) if shown.conditions.get(name) in others
+    ]
     if not general:
         return list(pool)
     judged = [replace(shown, conditions={**shown.conditions, name: first[0]}) for shown in pool]

@@ -1,6 +1,5 @@
 """Demonstrations: every source, every mistake with its place, and sets that depend on the seed alone."""
 
-import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +8,10 @@ import pytest
 
 from engine.errors import UserError
 from engine.prompts.demonstrations.config import BUNDLED, DemonstrationsConfig, Selection
-from engine.prompts.demonstrations.pool import Titled, complete, load_pool, shorten, slips, strata, stratify
+from engine.prompts.demonstrations.pool import complete, load_pool, shorten, slips, strata, stratify
 from engine.task.config import AttributeConfig, PromptKind, TaskConfig
 from engine.task.render import Demonstration
 from engine.task.turns import resolve_turns, shows_documents
-from tests.support.corpus import write_corpus
 
 ROWS = [
     {"document": " Bees make honey. ", "query": "who makes honey ", "form": "question"},
@@ -134,27 +132,6 @@ def test_an_empty_file_is_refused(tmp_path: Path, text: str) -> None:
     assert caught.value.where == str(tmp_path / "pool.jsonl")
 
 
-@pytest.fixture
-def collection(tmp_path: Path) -> Path:
-    return write_corpus(tmp_path / "beir", 40)
-
-
-DOCUMENTS = {f"d{number}": Titled(f"title {number}", f"text {number}") for number in range(10)}
-
-
-def test_takes_judged_queries(collection: Path) -> None:
-    judged = config(collection=str(collection), from_qrels=4, seed=3)
-    pool = load_pool(judged, DOCUMENTS)
-    assert len(pool) == len({d.query_id for d in pool}) == 4
-    for demonstration in pool:
-        number = demonstration.query_id.removeprefix("q")
-        assert (demonstration.title, demonstration.document) == (f"title {number}", f"text {number}")
-        assert demonstration.query.endswith(f"in town {number}")
-    assert load_pool(judged, DOCUMENTS) == pool
-    assert load_pool(replace(judged, from_qrels=7), DOCUMENTS)[:4] == pool, "more are added behind"
-    assert load_pool(replace(judged, seed=4), DOCUMENTS) != pool
-
-
 def test_judged_queries_are_completed_by_general_ones_of_other_forms() -> None:
     judged = [Demonstration(f"d{i}", f"q{i}", query_id=f"{i}") for i in range(3)]
     completed = complete(judged, BOTH)
@@ -165,36 +142,6 @@ def test_judged_queries_are_completed_by_general_ones_of_other_forms() -> None:
     assert complete(judged, {}) == judged, "nothing chooses by demonstrations"
     other = {"tone": AttributeConfig({"kind": 1.0, "stern": 1.0}, from_demonstrations=True)}
     assert complete(judged, other) == judged, "the general set has no such form"
-
-
-def test_takes_the_best_judged_document_that_exists(collection: Path) -> None:
-    lines = ["q0\td9\t1", "q0\td8\t2", "q0\td7\t2", "q0\tgone\t3", "q1\td1\t0", "q2\tgone\t1", "unknown\td1\t1"]
-    (collection / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *lines]))
-    judged = config(collection=str(collection), from_qrels=1)
-    assert [(d.query_id, d.document) for d in load_pool(judged, DOCUMENTS)] == [("q0", "text 7")]
-    with pytest.raises(UserError, match="only 1 judged queries have a relevant document") as caught:
-        load_pool(replace(judged, from_qrels=2), DOCUMENTS)
-    assert caught.value.where == "demonstrations.from_qrels=2"
-    assert caught.value.remedy == "set it to 1 or fewer; queries that are shown are not measured"
-
-
-def test_judged_queries_need_a_collection_that_has_them(tmp_path: Path, collection: Path) -> None:
-    (tmp_path / "bare").mkdir()
-    (collection / "qrels" / "test.tsv").unlink()
-    for folder in ("", str(tmp_path / "bare"), str(tmp_path / "missing"), str(collection)):
-        with pytest.raises(UserError, match="5 judged queries wanted, but there is no collection") as caught:
-            load_pool(config(collection=folder, from_qrels=5), {})
-        assert caught.value.where == "demonstrations.from_qrels"
-
-
-def test_compressed_queries_serve_as_well(collection: Path) -> None:
-    judged = config(collection=str(collection), from_qrels=4, seed=3)
-    pool = load_pool(judged, DOCUMENTS)
-    for name in ("queries.jsonl", "qrels/test.tsv"):
-        file = collection / name
-        file.with_name(f"{file.name}.gz").write_bytes(gzip.compress(file.read_bytes()))
-        file.unlink()
-    assert load_pool(judged, DOCUMENTS) == pool
 
 
 POOL = [Demonstration(f"d{i}", f"q{i}", conditions={"form": ("question", "keywords")[i % 2]}) for i in range(12)]

@@ -1,0 +1,101 @@
+"""Reads demonstrations that somebody wrote: JSON lines, a table as text, or Parquet.
+
+In: a file, known by its ending. Out: demonstrations one by one. Every mistake is named with its line or row. A field of
+a table that is empty, and one of the others that is null, is as one that is not there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from engine.errors import UserError
+from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
+from engine.storage.lines import read_objects
+from engine.storage.listing import CSV_ENDINGS, PARQUET_ENDINGS
+from engine.storage.parquet_records import open_parquet, parquet_batches
+from engine.task.render import Demonstration
+
+_FIELDS = ("document", "query", "title")
+"""The fields of a row that are no condition values."""
+
+
+def read_demonstration_file(file: Path, needed: Sequence[str] = ("document", "query")) -> Iterator[Demonstration]:
+    """Gives the demonstrations of a file in their order.
+
+    Args:
+        file: as `DemonstrationsConfig.pool_file` finds it.
+        needed: the fields in which every row must have a text.
+
+    Raises:
+        UserError: the file cannot be read, is malformed or holds no row, or a row lacks a text or holds another value.
+    """
+    is_empty, remedy = True, _remedy(file, needed)
+    for where, values in _rows(file):
+        row = _checked(values, where, needed, remedy)
+        is_empty = False
+        document, query, title = (row.get(name, "").strip() for name in _FIELDS)
+        conditions = {name: value for name, value in row.items() if name not in _FIELDS}
+        yield Demonstration(document, query, conditions=conditions, title=title)
+    if is_empty:
+        raise UserError(
+            "holds no demonstration", where=str(file), remedy="add rows, or leave demonstrations.path empty"
+        )
+
+
+def _rows(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Gives rows by the names of their fields, each with the place where it stands."""
+    name = file.name.lower()
+    if name.endswith(CSV_ENDINGS):
+        yield from _rows_of_table(file)
+    elif name.endswith(PARQUET_ENDINGS):
+        number = 0
+        with open_parquet(file) as parquet:
+            check_names(parquet.schema_arrow.names, str(file))
+            for batch in parquet_batches(parquet):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield f"{file}: row {number}", values
+    else:
+        yield from ((f"{file}:{line.line}", line.values) for line in read_objects(file))
+
+
+def _rows_of_table(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    names: list[str] = []
+    for line, record in csv_records(file, header_delimiter(file)):
+        where = f"{file}:{line}"
+        if not names:
+            names = [name.strip() for name in record]
+            check_names(names, where)
+            continue
+        check_length(record, names, where)
+        yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}
+
+
+def _remedy(file: Path, needed: Sequence[str]) -> str:
+    """Says how a row is written in a file of this kind."""
+    if file.name.lower().endswith((*CSV_ENDINGS, *PARQUET_ENDINGS)):
+        return f"name its columns {', '.join(needed)}, with a text in each"
+    return f"write one JSON object per line: {json.dumps(dict.fromkeys(needed, '...'))}"
+
+
+def _checked(row: Mapping[str, object], where: str, needed: Sequence[str], remedy: str) -> dict[str, str]:
+    for name in needed:
+        value = row.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise UserError(f"the row has no text in {name!r}", where=where, remedy=remedy)
+    for name, value in row.items():
+        if isinstance(value, list | dict):
+            raise UserError(f"{name!r} holds a JSON {type(value).__name__}, not text", where=where, remedy=remedy)
+        if not _is_encodable(str(value)):
+            raise UserError(f"{name!r} holds half a surrogate pair", where=where, remedy="write whole characters")
+    return {name: str(value) for name, value in row.items() if value is not None}
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
