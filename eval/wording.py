@@ -56,12 +56,12 @@ def shown_results(report: Report) -> tuple[str, RetrievalFigures]:
 def questions(report: Report) -> str:
     """Says what the headline rests on, such as `140 judged questions of python_docs`.
 
-    Synthetic queries are called those as written where the choice goes by others, without some of their words.
+    Synthetic queries are called whole where the choice goes by others, without some of their words.
     """
     name, figures = shown_results(report)
     if name == HELD_OUT:
-        as_written = " as written" if report.choice and report.choice.tuning and lacks_words(report.choice) else ""
-        return f"{figures.queries:,} synthetic queries of held-out documents{as_written}"
+        whole = "whole " if report.choice and report.choice.tuning and lacks_words(report.choice) else ""
+        return f"{figures.queries:,} {whole}synthetic queries of held-out documents"
     return f"{figures.queries:,} judged questions of {name}"
 
 

@@ -22,6 +22,9 @@ from engine.runtime.activity import Activity, Count
 from engine.runtime.pace import Pace
 from engine.text.durations import format_seconds
 
+_LEAST_BAR, _LARGEST_BAR, _BESIDE_THE_BAR = 8, 30, 72
+"""The characters of a bar, and those that what stands beside it may need: 80 columns hold both."""
+
 
 class Console:
     """The terminal of one run; every method may be called from any thread."""
@@ -113,7 +116,8 @@ class Progress:
         if not self._console.rich.is_terminal:
             yield
             return
-        columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=30), MofNCompleteColumn())
+        width = max(_LEAST_BAR, min(_LARGEST_BAR, self._console.rich.width - _BESIDE_THE_BAR))
+        columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=width), MofNCompleteColumn())
         with RichProgress(*columns, _CountColumn(self), console=self._console.rich, transient=True) as live:
             self._live, self._task = live, live.add_task(self._noun, total=self._total)
             yield

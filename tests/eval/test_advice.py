@@ -67,7 +67,7 @@ def test_queries_of_the_choice_are_told_from_those_of_the_tables(small: Report) 
     assert small.recommendation
     on_log = replace(small.choice, held_out=8)
     report = replace(small, retrieval={}, recommendation=replace(small.recommendation, choice=on_log))
-    assert questions(report) == "8 synthetic queries of held-out documents as written"
+    assert questions(report) == "8 whole synthetic queries of held-out documents"
     lacking = "8 synthetic queries of held-out documents without 56 % of the words that they share with these"
     assert f"to the base on {lacking}, so the base stays" in tuning_sentence(on_log)
     assert tuning_sentence(on_log) in advice_with_reason(report)

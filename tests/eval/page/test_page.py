@@ -197,7 +197,7 @@ def test_the_page_shows_how_diverse_and_how_near_to_real_ones_queries_are(tmp_pa
 def test_without_a_benchmark_the_page_says_so(tmp_path: Path) -> None:
     text = " ".join(checked(render_page(*small_report(tmp_path, judged=False))).text)
     assert "There were no judged questions" in text
-    assert "8 synthetic queries of held-out documents as written" in text
+    assert "8 whole synthetic queries of held-out documents" in text
 
 
 def test_the_forecast_stands_beside_what_it_then_was(tmp_path: Path) -> None:

@@ -76,4 +76,4 @@ def test_a_difference_is_coloured_only_where_its_interval_leaves_zero_out(
 def test_without_a_benchmark_held_out_queries_are_shown(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path, judged=False)
     for table in (systems_table(report), summary_table(report)):
-        assert "on 8 synthetic queries of held-out documents as written" in rendered(table)
+        assert "on 8 whole synthetic queries of held-out documents" in rendered(table)
