@@ -17,6 +17,7 @@ from eval.wording import (
     ALL_SYSTEM_NAMES,
     FEW_DOCUMENTS,
     SYSTEM_NAMES,
+    lacks_words,
     milliseconds,
     questions,
     shown_results,
@@ -48,15 +49,14 @@ def advice(report: Report) -> str:
 
 
 def advice_with_reason(report: Report) -> str:
-    """Says what to search with, and what it rests on, in a few lines of a terminal; without a choice, the decision."""
+    """Says what to search with, and what it rests on, in a few lines of a terminal; without a choice, the decision.
+
+    What the systems reach is told with their table (`measured_sentence`), and what to beware of with `warning`.
+    """
     choice = report.choice
     if choice is None:
         return f"{advice(report)}. {decision_reason(report)}"
-    assert report.recommendation, "a choice is part of it"
-    tuned = f"; {_about_tuned(choice)}" if choice.tuning else ""
-    start = f"{advice(report)} ({_chosen_on(choice)}){tuned}."
-    sentences = [start, measured_sentence(report), reranker_sentence(report), warning(choice)]
-    return " ".join(filter(None, sentences))
+    return " ".join(filter(None, [f"{advice(report)} ({_chosen_on(choice)}).", tuning_sentence(choice)]))
 
 
 def chosen_system(choice: Choice) -> str:
@@ -79,10 +79,9 @@ def choice_reason(choice: Choice) -> str:
         gains.append(f"{with_interval(choice.over_meaning)} over base alone")
     real = f", as the texts of {choice.real:,} real queries say" if choice.real else ""
     these = "On the judged ones, each scored by a choice without it" if choice.judged else "On these"
-    tuned = f" {_capital(_about_tuned(choice))}." if choice.tuning else ""
     return (
         f"{_capital(_chosen_on(choice))}, which are taken to lack {100 * choice.lost:.0f} % of the words they share "
-        f"with their documents{real}. {these}: nDCG@10 {', '.join(gains)}.{tuned}"
+        f"with their documents{real}. {these}: nDCG@10 {', '.join(gains)}."
     )
 
 
@@ -90,13 +89,34 @@ def tuning_sentence(choice: Choice) -> str:
     """Says what the tuned model adds to the chosen way to search; "" where that was not measured."""
     if choice.tuning is None:
         return ""
-    beside = {0.0: "Without words", 1.0: "Where words alone are searched"}.get(
-        choice.weight, f"With words at weight {choice.weight:.2f}"
-    )
     adds = f"the tuned model adds {with_interval(choice.tuning)} to the base"
-    judged = " and on the judged ones" if choice.judged else ""
-    on = f"on synthetic queries of held-out documents that lack as many words{judged}"
-    return f"{beside}, {adds} {on}, {_then(choice)}."
+    return f"{_capital(searched_by(choice))}, {adds} on {tuning_queries(choice)}, {_then(choice)}."
+
+
+def searched_by(choice: Choice) -> str:
+    """Says how both models search where the choice compares them."""
+    if choice.weight == 1:
+        return "where words alone are searched"
+    return f"with words at weight {choice.weight:.2f}" if choice.weight else "without words"
+
+
+def tuning_queries(choice: Choice) -> str:
+    """Names the queries on which the choice compares both models: other ones than those of the tables."""
+    count = f"{choice.held_out:,} " if choice.held_out else ""
+    lack = f" without {100 * choice.lost:.0f} % of the words that they share with these" if lacks_words(choice) else ""
+    judged = f", and on {choice.judged:,} judged ones" if choice.judged else ""
+    return f"{count}synthetic queries of held-out documents{lack}{judged}"
+
+
+def two_sets(report: Report) -> str:
+    """Says of a table of what tuning does that the choice goes by other queries; "" where it goes by none."""
+    choice = report.choice
+    if not choice or not choice.tuning:
+        return ""
+    return (
+        f"This is of the models alone, on {questions(report)}. The choice goes by tuned \u2212 base "
+        f"{searched_by(choice)}, on {tuning_queries(choice)}: {with_interval(choice.tuning)} in nDCG@10."
+    )
 
 
 def reranker_sentence(report: Report) -> str:
@@ -155,7 +175,7 @@ def warning(choice: Choice) -> str:
             "meaning agree on real ones."
         )
     return (
-        "Caution: the choice rests on the generator's own queries alone. How many of a document's words people leave "
+        "The choice rests on the generator's own queries alone. How many of a document's words people leave "
         "out is not known, so queries with more and with fewer of them count alike."
     )
 
@@ -248,15 +268,6 @@ def _chosen_on(choice: Choice) -> str:
 
 def _passes(is_harmless: bool) -> str:
     return "passes" if is_harmless else "does not pass"
-
-
-def _about_tuned(choice: Choice) -> str:
-    """Says on which queries the tuned model adds how much, and what follows; "" where that was not measured."""
-    if not choice.tuning:
-        return ""
-    judged = " and on judged ones" if choice.judged else ""
-    on = f"on synthetic queries of held-out documents{judged}"
-    return f"{on}, the tuned model adds {with_interval(choice.tuning)}, {_then(choice)}"
 
 
 def _capital(text: str) -> str:

@@ -185,6 +185,7 @@ def choose(
         real=len(evidence.agreement),
         judged=len(evidence.judged.values) if evidence.judged else 0,
         lost=float(evidence.shares @ THINNING),
+        held_out=len(held_out.base[0].values) if held_out else 0,
     )
 
 

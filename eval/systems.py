@@ -156,8 +156,8 @@ def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place
     from engine.search.embeddings import encode_passages_cached
     from engine.search.encoder import load_encoder
 
-    passages = encode_passages_cached(config, documents, place)
-    return DenseSystem(name, load_encoder(config, place), DenseIndex(passages.ids, passages.vectors))
+    passages = encode_passages_cached(config, documents, place, name)
+    return DenseSystem(name, load_encoder(config, place, name), DenseIndex(passages.ids, passages.vectors))
 
 
 def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from eval.cost import Cost
-from eval.report import HELD_OUT, Report
+from eval.report import HELD_OUT, Choice, Report
 from eval.retrieval.corpus import with_words
 from eval.retrieval.figures import RetrievalFigures
 from eval.retrieval.metrics import HEADLINE
@@ -54,11 +54,20 @@ def shown_results(report: Report) -> tuple[str, RetrievalFigures]:
 
 
 def questions(report: Report) -> str:
-    """Says what the headline rests on, such as `140 judged questions of python_docs`."""
+    """Says what the headline rests on, such as `140 judged questions of python_docs`.
+
+    Synthetic queries are called whole where the choice goes by others, without some of their words.
+    """
     name, figures = shown_results(report)
     if name == HELD_OUT:
-        return f"{figures.queries:,} synthetic queries of held-out documents"
+        whole = "whole " if report.choice and report.choice.tuning and lacks_words(report.choice) else ""
+        return f"{figures.queries:,} {whole}synthetic queries of held-out documents"
     return f"{figures.queries:,} judged questions of {name}"
+
+
+def lacks_words(choice: Choice) -> bool:
+    """Tells whether a choice goes by queries without some of the words that they share with their documents."""
+    return round(100 * choice.lost) > 0
 
 
 def headline(report: Report) -> Headline:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.panel import Panel
 
@@ -120,13 +121,17 @@ def _verdict(run: Path, sample: dict[str, Any]) -> str:
 
 
 def place_of(run_dir: Path) -> Place:
-    """Makes the place for reading a finished run: the caches of its store, no tracking, and no Ray."""
+    """Makes the place for reading a finished run: the caches of its store, no tracking, and no Ray.
+
+    What goes on (models that load, passages that are encoded) is told on stderr, so that stdout holds results alone: on
+    a terminal for as long as it lasts, elsewhere only where it takes long.
+    """
     from engine.generation.pools import EnginePools
     from engine.runtime.cluster import ClusterConfig
-    from engine.runtime.console import Console
     from engine.runtime.memory import MemorySampler
     from engine.runtime.place import Place
     from engine.runtime.tracking import NoTracker
 
     store = (run_dir / "documents").resolve().parent.parent
-    return Place(run_dir, store, ClusterConfig(), Console(), NoTracker(), MemorySampler(), EnginePools())
+    console = Console(RichConsole(stderr=True, highlight=False))
+    return Place(run_dir, store, ClusterConfig(), console, NoTracker(), MemorySampler(), EnginePools())

@@ -90,10 +90,10 @@ def compare(options: Options) -> int:
     if options.as_json:
         sys.stdout.write(json.dumps(to_json_values(comparison), ensure_ascii=False, indent=2) + "\n")
     else:
-        for table in comparison_tables(comparison):
-            console.show(table)
         if warning := made_up(comparison):
             console.warn(warning)
+        for table in comparison_tables(comparison):
+            console.show(table)
     if options.output or not options.as_json:
         kind = comparison.shared[0].kind
         queries = shared_queries(runs, kind)

@@ -52,12 +52,13 @@ _BUNDLED = "bundled:"
 def show_end(run_dir: Path, config: RunConfig, console: Console | None = None) -> None:
     """Prints the result of a run: after a report the quality table, system and model, else where the output lies.
 
-    The last line warns where no model wrote the samples.
+    What warns of the result stands before it: first of all where no model wrote the samples.
     """
     console = console or Console()
-    _show_result(run_dir, config, console)
     if config.samples.generator is GeneratorKind.fake and config.until not in _BEFORE_SAMPLES:
+        console.show("")
         console.warn(wording.MADE_UP)
+    _show_result(run_dir, config, console)
 
 
 def _show_result(run_dir: Path, config: RunConfig, console: Console) -> None:
@@ -86,12 +87,16 @@ def _show_result(run_dir: Path, config: RunConfig, console: Console) -> None:
 
 
 def _show_figures(report: Report, console: Console) -> None:
-    """Prints all systems and what tuning did, or one line where there was nothing to measure on."""
+    """Prints the advice, all systems, and what tuning did, or one line where there was nothing to measure on."""
     _, figures = wording.shown_results(report)
     if not figures.queries:
         missing = f"there were no queries to evaluate on ({wording.questions(report)})"
         console.step("report", f"{missing}. {advice.advice(report)}")
         return
+    console.show(Text(advice.advice_with_reason(report)))
+    if report.choice and (warning := advice.warning(report.choice)):
+        console.warn(warning)
+    console.show("")
     systems = systems_table(report)
     if systems:
         console.show(systems)

@@ -1,7 +1,7 @@
 """`synthmill judge RUN`: a page of pooled results to mark, and a test set of the marks.
 
 In: a finished run and what was typed. Out: the folder RUN/judging/POOL, and lines on the terminal. Nothing of the run
-itself is changed.
+itself is changed. What is being loaded is told on stderr.
 """
 
 from __future__ import annotations
@@ -128,10 +128,12 @@ def make_page(run_dir: Path, options: Options, console: Console) -> None:
     config, place = report_config(run_dir), place_of(run_dir)
     queries = find_queries(run_dir, options, config.seed)
     inputs = {noun: (run_dir / noun).resolve() for noun in ("documents", "model")}
-    corpus = read_corpus(inputs["documents"])
-    analyser: Analyser = analyser_of(config, corpus, place)
+    with place.console.waiting("judge", "reading the passages"):
+        corpus = read_corpus(inputs["documents"])
+        analyser: Analyser = analyser_of(config, corpus, place)
     systems = build_systems(config, inputs, corpus, analyser, place)
-    pool = make_pool(systems, corpus, queries, options.depth, config.seed)
+    with place.console.waiting("judge", f"searching for {len(queries):,} queries by {len(systems)} systems"):
+        pool = make_pool(systems, corpus, queries, options.depth, config.seed)
     folder = write_pool_folder(run_dir, pool, run_dir.resolve().name, analyser.terms)
     names = ", ".join(sorted(system.name for system in systems))
     if len(queries) < options.queries:

@@ -2,7 +2,8 @@
 
 Exit codes: 0 for a finished run; 1 for a sweep of which points failed, and where `synthmill status` shows a run that is
 not well; 2 for a user's mistake, with one line on stderr; 3 for a run that ended early because its time budget was used
-up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on. 141 where nobody reads the output any
+up (`samples.max_seconds`), and 130 for an interrupted one: both say how to go on, and of another command that is
+interrupted it is said what it left. 141 where nobody reads the output any
 longer (`| head`).
 """
 
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
+from engine.command_line.interrupted import after_interrupt
 from engine.command_line.output import exit_codes_in_hydra, plain_output
 from engine.command_line.twice import refuse_twice
 from engine.errors import StoppedEarly, UserError, suggest
@@ -67,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"synthmill: {end}; what was committed is kept. To go on: {_command(arguments)}\n")
         return 3
     except KeyboardInterrupt:
-        sys.stderr.write(f"\ninterrupted; what was committed is kept. To go on: {_command(arguments)}\n")
+        sys.stderr.write(f"\n{after_interrupt(arguments, _command(arguments))}\n")
         return 130
 
 

@@ -1,9 +1,9 @@
 """`synthmill search RUN "question"`: what the system of a finished run finds, and why.
 
 In: a run folder, a question, and what a person asks for beside it in the form of a run's own overrides:
-`where.FIELD=VALUE` (only these passages), `boost.FIELD=...` (these first), `k=10`. Out: a table on the terminal. What a
-condition and a boost may say is told in `engine/search/metadata.py`. Vectors and the index of words were written
-before, so that only the question is encoded.
+`where.FIELD=VALUE` (only these passages), `boost.FIELD=...` (these first), `k=10`. Out: a table on the terminal, and on
+stderr what is being loaded. What a condition and a boost may say is told in `engine/search/metadata.py`. Vectors and
+the index of words were written before, so that only the question is encoded.
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def search_run(options: SearchOptions) -> Table:
 
     encoders = zip(("base", "tuned"), encoders_of(run_dir), strict=True)
     documents, place = run_dir / "documents", place_of(run_dir)
-    corpus = read_corpus(documents)
+    with place.console.waiting("search", "reading the passages"):
+        corpus = read_corpus(documents)
     models = {name: dense_system(name, encoder, documents, place) for name, encoder in encoders}
     if not has_system:
         model = read_report(run_dir / "report").model
@@ -130,9 +131,11 @@ def search_run(options: SearchOptions) -> Table:
     system = SystemFolder(run_dir / "system")
     settings = system.settings()
     model, other = ("tuned", "base") if settings["system"].startswith("tuned") else ("base", "tuned")
+    with place.console.waiting("search", "loading the index of words"):
+        words = _words(system, settings, corpus)
     searches = Searches(
         corpus,
-        _words(system, settings, corpus),
+        words,
         models[model],
         models[other],
         _reranker(system, settings, place),

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
-from engine.runtime.console import Console, format_rate
+from engine.runtime.console import Console, pace_in_words
 from engine.storage.remote.address import is_address
 from engine.storage.typed import to_json_values
 from engine.text.durations import format_seconds
@@ -99,24 +99,31 @@ def status(options: Options) -> int:
 
         return 0 if show_run_by_url(options.run, as_json=options.as_json) else NOT_WELL
     console = Console()
-    while True:
-        view = look(options.run)
-        if options.as_json:
-            sys.stdout.write(json.dumps(_as_json(view), ensure_ascii=False) + "\n")
-            sys.stdout.flush()
-        else:
-            if options.follow and console.rich.is_terminal:
-                console.rich.clear()
-            for noun, text in lines(view):
-                console.step(noun, text)
-        if not options.follow or view.life is None or view.life.value in ("has ended", "has died"):
-            return 0 if view.is_well else NOT_WELL
-        try:
+    view = look(options.run)
+    try:
+        _show(view, options, console)
+        while options.follow and view.life is not None and view.life.value not in ("has ended", "has died"):
             time.sleep(_FOLLOW_SECONDS)
-        except KeyboardInterrupt:  # who has seen enough; the run goes on
-            return 0 if view.is_well else NOT_WELL
-        if not options.as_json and not console.rich.is_terminal:
-            console.verbatim("")
+            view = look(options.run)
+            if not options.as_json and not console.rich.is_terminal:
+                console.verbatim("")
+            _show(view, options, console)
+    except KeyboardInterrupt:  # who has seen enough; the run goes on
+        if not options.follow:
+            raise
+    return 0 if view.is_well else NOT_WELL
+
+
+def _show(view: View, options: Options, console: Console) -> None:
+    """Prints a view once; on a terminal that follows a run it takes the place of the last one."""
+    if options.as_json:
+        sys.stdout.write(json.dumps(_as_json(view), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+        return
+    if options.follow and console.rich.is_terminal:
+        console.rich.clear()
+    for noun, text in lines(view):
+        console.step(noun, text)
 
 
 def look(run: str) -> View:
@@ -190,11 +197,8 @@ def _of_status(said: Status, *, is_over: bool) -> list[tuple[str, str]]:
 
 
 def progress(count: Count) -> str:
-    """Says how far a phase is, how fast, and how long the rest takes."""
-    told = f"{count.done:,}/{count.total:,} {count.unit}"
-    if count.seconds_left is None:
-        return f"{told}, {format_seconds(count.seconds)} so far"
-    return f"{told}, {format_rate(count.per_second)}, {format_seconds(count.seconds_left)} left"
+    """Says how far a phase is, how fast, and how long the rest takes, as the terminal of the run does."""
+    return f"{count.done:,}/{count.total:,} {count.unit}, {pace_in_words(count)}"
 
 
 def _engines(said: Status) -> str:

@@ -25,6 +25,7 @@ from engine.sweeps.journal import Progress, Tried
 from engine.sweeps.page import best_of, sweep_page, sweep_table
 from engine.sweeps.space import as_overrides
 from engine.sweeps.sweep import Checked, check, search
+from eval import wording
 
 KEY = "sweep="
 """How the argument begins that makes a command a sweep."""
@@ -77,6 +78,8 @@ def _show(checked: Checked, points: Sequence[Tried], console: Console) -> None:
     page = folder / "sweep.html"
     write_text(page, sweep_page(config, checked.metric, points, is_made_up=is_made_up))
     console.show("")
+    if is_made_up:
+        console.warn(wording.MADE_UP)
     console.show(sweep_table(config, checked.metric, points))
     console.step("page", str(page))
     best = best_of(points, config.mode)

@@ -118,8 +118,8 @@ def write_meaning(
     config = from_json_values(EncoderConfig, report["settings"]["encoder"])
     if model == "tuned":
         config = replace(config, model=str(inputs["model"]), pooling=Pooling.auto)
-    passages = encode_passages_cached(config, inputs["documents"], place)
-    encoder = load_encoder(config, place)
+    passages = encode_passages_cached(config, inputs["documents"], place, model)
+    encoder = load_encoder(config, place, model)
     write_encoder(resolve_model(config.model, key=_KEY), encoder, folder.encoder)
     write_flat_index(passages.vectors, rows_by_id(passages.ids), folder.vectors_file)
     return Meaning(model, encoder, passages.ids, passages.vectors)

@@ -26,7 +26,7 @@ class Count:
     done: int
     total: int
     per_second: float
-    """What this start has counted per second; 0 before anything."""
+    """What is counted per second at this time; 0 before that can be told."""
     seconds: float
     """How long the phase has lasted."""
 

@@ -19,7 +19,11 @@ from rich.progress import Task as RichTask
 from rich.text import Text
 
 from engine.runtime.activity import Activity, Count
+from engine.runtime.pace import Pace
 from engine.text.durations import format_seconds
+
+_LEAST_BAR, _LARGEST_BAR, _BESIDE_THE_BAR = 8, 30, 72
+"""The characters of a bar, and those that what stands beside it may need: 80 columns hold both."""
 
 
 class Console:
@@ -91,13 +95,17 @@ class Console:
 
 
 class Progress:
-    """Counts up to `total`, and shows it as a bar on a terminal, or as a line now and then elsewhere."""
+    """Counts up to `total`, and shows it as a bar on a terminal, or as a line now and then elsewhere.
+
+    Rate and time left are told once they are known (`engine/runtime/pace.py`), and until then how long it has taken.
+    """
 
     def __init__(self, console: Console, noun: str, total: int, unit: str) -> None:
         self._console, self._noun, self._total, self._unit = console, noun, total, unit
-        self._lock = threading.Lock()
-        self._done = self._carried = 0
+        self._lock = threading.RLock()
+        self._done = 0
         self._started = self._printed = time.monotonic()
+        self._pace = Pace(total, self._started)
         self._said = ""
         self._live: RichProgress | None = None
         self._task = TaskID(0)
@@ -108,18 +116,17 @@ class Progress:
         if not self._console.rich.is_terminal:
             yield
             return
-        columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=30), MofNCompleteColumn())
-        with RichProgress(
-            *columns, _RateColumn(self._unit), _TimeColumn(), console=self._console.rich, transient=True
-        ) as live:
+        width = max(_LEAST_BAR, min(_LARGEST_BAR, self._console.rich.width - _BESIDE_THE_BAR))
+        columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=width), MofNCompleteColumn())
+        with RichProgress(*columns, _CountColumn(self), console=self._console.rich, transient=True) as live:
             self._live, self._task = live, live.add_task(self._noun, total=self._total)
             yield
 
     def start_at(self, done: int) -> None:
         """Says how much an earlier attempt had finished, so that the rate counts only new work."""
         with self._lock:
-            self._done = self._carried = done
-            self._started = time.monotonic()
+            self._done, self._started = done, time.monotonic()
+            self._pace.start_at(done, self._started)
         if self._live:
             self._live.update(self._task, completed=done)
             self._live.reset(self._task, completed=done, total=self._total)
@@ -128,12 +135,14 @@ class Progress:
         """Counts `count` more."""
         with self._lock:
             self._done += count
+            self._pace.reach(self._done, time.monotonic())
         self._show(self._done)
 
     def reach(self, done: int) -> None:
         """Sets the count to `done`."""
         with self._lock:
             self._done = done
+            self._pace.reach(done, time.monotonic())
         self._show(done)
 
     def _show(self, done: int) -> None:
@@ -151,39 +160,41 @@ class Progress:
             said, self._said = self._said, self._line()
             return self._said if self._said != said else ""
 
-    def rate(self) -> float:
-        """Returns how much was counted per second since the start, without the work of earlier attempts."""
-        return (self._done - self._carried) / max(time.monotonic() - self._started, 1e-9)
-
     def count(self) -> Count:
         """Tells how far it is, for those who watch the run."""
-        seconds = time.monotonic() - self._started
-        return Count(self._noun, self._unit, self._done, self._total, self.rate(), seconds)
+        with self._lock:
+            now = time.monotonic()
+            rate, seconds = self._pace.per_second(now), now - self._started
+            return Count(self._noun, self._unit, self._done, self._total, rate, seconds)
 
     def _line(self) -> str:
-        rate = self.rate()
-        count = f"{self._done:,}/{self._total:,} {self._unit}"
-        if not rate:
-            seconds = time.monotonic() - self._started
-            return f"{count}, {format_seconds(seconds)} so far" if seconds >= 1 else count
-        return f"{count}, {format_rate(rate)}, {format_seconds((self._total - self._done) / rate)} left"
+        count = self.count()
+        told = f"{count.done:,}/{count.total:,} {count.unit}"
+        return told if count.seconds_left is None and count.seconds < 1 else f"{told}, {pace_in_words(count)}"
 
 
-class _RateColumn(ProgressColumn):
-    def __init__(self, unit: str) -> None:
+class _CountColumn(ProgressColumn):
+    """What is counted, how fast, and how long the rest takes."""
+
+    def __init__(self, bar: Progress) -> None:
         super().__init__()
-        self.unit = unit
+        self._bar = bar
 
-    def render(self, task: RichTask) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(f"{self.unit}, {format_rate(speed)}" if speed else self.unit, style="progress.data.speed")
+    def render(self, _task: RichTask) -> Text:
+        count = self._bar.count()
+        return Text(f"{count.unit}, {pace_in_words(count)}", style="progress.remaining")
 
 
 class _TimeColumn(ProgressColumn):
     def render(self, task: RichTask) -> Text:
-        left = task.time_remaining
-        text = f"{format_seconds(task.elapsed or 0.0)} so far" if left is None else f"{format_seconds(left)} left"
-        return Text(text, style="progress.remaining")
+        return Text(f"{format_seconds(task.elapsed or 0.0)} so far", style="progress.remaining")
+
+
+def pace_in_words(count: Count) -> str:
+    """Says how fast a phase is and how long its rest takes; before that is known, how long it has taken."""
+    if count.seconds_left is None:
+        return f"{format_seconds(count.seconds)} so far"
+    return f"{format_rate(count.per_second)}, {format_seconds(count.seconds_left)} left"
 
 
 def format_rate(per_second: float) -> str:

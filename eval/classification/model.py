@@ -85,4 +85,5 @@ class Classifier:
 
 def load_classifier(folder: Path, max_tokens: int, place: Place) -> Classifier:
     """Loads the classifier of a step, on the device that is its to use; see `encoding_device`."""
-    return Classifier(folder, max_tokens, encoding_device(place))
+    with place.console.waiting("report", "loading the classifier"):
+        return Classifier(folder, max_tokens, encoding_device(place))

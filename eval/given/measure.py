@@ -80,9 +80,9 @@ class Measurement:
     @cached_property
     def encoders(self) -> dict[str, Encoder]:
         """The base, and the tuned model where it makes vectors, loaded."""
-        encoders = {BASE: load_encoder(self.config.encoder, self.place)}
+        encoders = {BASE: load_encoder(self.config.encoder, self.place, BASE)}
         if self.model.is_encoder:
-            encoders[TUNED] = load_encoder(tuned_encoder(self.config.encoder, self.model.folder), self.place)
+            encoders[TUNED] = load_encoder(tuned_encoder(self.config.encoder, self.model.folder), self.place, TUNED)
         return encoders
 
     @property

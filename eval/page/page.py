@@ -29,7 +29,7 @@ from eval.page.systems import compared_with, system_charts, system_rows
 from eval.report import Report, Settings
 from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.figures import RetrievalFigures
-from eval.retrieval.metrics import METRICS
+from eval.retrieval.metrics import HEADLINE, METRICS
 from eval.times import idle_sentence
 
 QUALITY_AXIS = nice_axis(0, 1)
@@ -126,6 +126,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "advice": advice.advice(report),
         "choice": advice.choice_reason(report.choice) if report.choice else "",
         "tuning": advice.tuning_sentence(report.choice) if report.choice else "",
+        "tuning_rows": tuning_rows(report),
         "measured": advice.measured_sentence(report),
         "reranker": advice.reranker_sentence(report),
         "crossfit": advice.crossfit_sentence(report),
@@ -157,6 +158,21 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "least_documents": LEAST_DOCUMENTS,
         "css": Markup((TEMPLATES / "report.css").read_text(encoding="utf-8")),
     }
+
+
+def tuning_rows(report: Report) -> list[tuple[str, str, str, str]]:
+    """Returns what tuning adds on each set of queries: which these are, how is searched, the difference, its trend.
+
+    There is none where the choice compares the models nowhere: then one sentence tells of the only set.
+    """
+    choice, figures = report.choice, wording.shown_results(report)[1]
+    if not choice or not choice.tuning or not figures.queries:
+        return []
+    sets = [
+        (wording.questions(report), "by the models alone", figures.difference[HEADLINE]),
+        (advice.tuning_queries(choice), f"{advice.searched_by(choice)}: the choice goes by this", choice.tuning),
+    ]
+    return [(of, by, wording.with_interval(each), wording.trend_of(each)) for of, by, each in sets]
 
 
 def coverage(quality: DataQuality) -> tuple[int, int]:

@@ -1,7 +1,7 @@
 """The tables that a run ends with, on the terminal.
 
 In: a Report. Out: rich tables that fit 80 columns: all systems beside the one to search with, and what tuning did to
-each metric. Differences are coloured only where they are significant.
+each metric, each with the queries that it is of. Differences are coloured only where they are significant.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ STYLES = {"better": "bold green", "worse": "bold red", "unclear": ""}
 
 
 def systems_table(report: Report) -> Table | None:
-    """Makes a table of all systems, with the advice below it; None where the report does not compare them."""
+    """Makes a table of all systems; None where the report does not compare them.
+
+    What they reach is told below it in words; what to search with stands above (`advice.advice_with_reason`).
+    """
     rows = system_rows(report)
     if not rows:
         return None
@@ -37,15 +40,15 @@ def systems_table(report: Report) -> Table | None:
         difference = f"[{style}]{escape(text)}[/{style}]" if style else escape(text)
         name = f"[bold]{escape(row.name)}[/bold]" if not row.difference else escape(row.name)
         table.add_row(name, row.level.partition(" ")[0], difference, row.p, row.latency)
-    told = [advice.advice_with_reason(report), advice.crossfit_sentence(report)]
-    table.caption = escape("\n".join(filter(None, told)))
+    measured = " ".join(filter(None, [advice.measured_sentence(report), advice.reranker_sentence(report)]))
+    table.caption = escape("\n".join(filter(None, [measured, advice.crossfit_sentence(report)])))
     return table
 
 
 def summary_table(report: Report) -> Table:
     """Makes a table with the rows BM25, base, tuned, difference and its 95 % interval, and a column per metric.
 
-    The advice stands below it where `systems_table` has no place for it.
+    Where the choice goes by other queries, the caption names both sets.
     """
     _, figures = wording.shown_results(report)
     table = _table(f"Tuning alone, on {wording.questions(report)}")
@@ -59,8 +62,7 @@ def summary_table(report: Report) -> Table:
     table.add_row("tuned \u2212 base", *(_styled(difference.mean, difference) for difference in differences))
     table.add_row("95 % from", *(_styled(difference.low, difference) for difference in differences))
     table.add_row("     to", *(_styled(difference.high, difference) for difference in differences))
-    if not system_rows(report):
-        table.caption = escape(advice.advice_with_reason(report))
+    table.caption = escape(advice.two_sets(report))
     return table
 
 

@@ -125,12 +125,24 @@ def test_an_experiment_ends_with_its_table_and_page(tmp_path: Path, noun: str, f
     assert f"page       {tmp_path}/{noun}/{noun}.html" in text.getvalue()
 
 
-def test_a_run_with_made_up_samples_ends_with_a_warning(tmp_path: Path) -> None:
+def test_what_to_beware_of_stands_with_the_recommendation_above_the_tables(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    fake = RunConfig(samples=SamplesConfig(generator=GeneratorKind.fake), until="system")
+    shown = end_of_run(tmp_path / "run", report, fake)
+    parts = ["warning    The samples are made up", "Search with base", "warning    No judged query", "All systems, on"]
+    places = [shown.index(part) for part in (*parts, "Tuning alone, on")]
+    assert places == sorted(places)
+    assert shown.count("warning ") == 2
+    unchosen = end_of_run(tmp_path / "unchosen", replace(report, recommendation=None), fake)
+    assert unchosen.index("made up") < unchosen.index("Use the tuned model. On 8") < unchosen.index("Tuning alone, on")
+
+
+def test_a_run_with_made_up_samples_says_so_first(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path)
     fake = RunConfig(samples=SamplesConfig(generator=GeneratorKind.fake))
     for number, until in enumerate(("system", "samples")):
         shown = end_of_run(tmp_path / str(number), report, replace(fake, until=until))
-        assert shown.splitlines()[-1].startswith("warning    The samples are made up")
+        assert shown.strip().startswith("warning    The samples are made up")
     assert "made up" not in end_of_run(tmp_path / "plan", report, replace(fake, until="prompts"))
     assert "made up" not in end_of_run(tmp_path / "real", report)
 

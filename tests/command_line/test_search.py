@@ -16,6 +16,7 @@ from engine.command_line.search import SearchOptions, read_options, search_run
 from engine.errors import UserError
 from engine.handover.config import SystemConfig
 from engine.handover.step import hand_over
+from engine.runtime.console import Console as RunConsole
 from engine.storage.run_folders import begin_run, link
 from engine.storage.store import finish
 from eval.judging.folder import PoolFolder
@@ -42,6 +43,27 @@ def test_both_models_answer_from_cached_vectors(run_dir: Path) -> None:
     assert text.count("apples") >= 2
     assert "(the one to use)" in text
     assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()} == written
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that tells of a wait after 10 ms in place of 15 s."""
+    monkeypatch.setattr("engine.command_line.commands.Console", lambda rich: RunConsole(rich, quiet_seconds=0.01))
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("command", [["search", "a question"], ["judge"]])
+def test_what_is_being_loaded_is_told_on_stderr_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    run = finished_run(tmp_path)
+    begin_run(run, "")
+    assert main([command[0], str(run), *command[1:]]) == 0
+    told = capfd.readouterr()
+    for model in ("base", "tuned"):
+        assert f"encoding   loading the {model} model, " in told.err
+    assert "loading" not in told.out
+    assert "so far" not in told.out
 
 
 def test_a_run_with_a_system_searches_with_it_and_says_why(run_dir: Path) -> None:

@@ -6,11 +6,12 @@ import json
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.command_line.main import main
-from engine.command_line.status import NOT_WELL, Options, View, lines, read_options
+from engine.command_line.status import NOT_WELL, Options, View, lines, look, read_options
 from engine.errors import UserError
 from engine.runtime.activity import Count, Moment, Wait
 from engine.storage.run_folders import begin_run
@@ -126,3 +127,26 @@ def test_where_the_time_went_and_what_engines_held_in_vain() -> None:
     assert said["waited"] == "1 min 1 s samples: loading a-model"
     assert said["idle"] == "17% of 0.40 GPU-hours that engines held (8% loading, 8% without rows)"
     assert not {"spent", "waited", "idle"} & told(VIEW).keys(), "nothing was looked at yet"
+
+
+@pytest.mark.parametrize("where", ["time.sleep", "engine.command_line.status.look"])
+def test_who_follows_a_run_ends_it_quietly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+) -> None:
+    """Whether the interrupt comes between two looks or in one of them."""
+    run = tmp_path / "run"
+    begin_run(run, "")
+    write_status(status_file(run, has_begun=True), NOW)
+    looked: list[object] = []
+
+    def stop(*arguments: Any) -> View:
+        looked.append(arguments)
+        if where == "time.sleep" or len(looked) > 1:
+            raise KeyboardInterrupt
+        return look(*arguments)
+
+    monkeypatch.setattr("engine.command_line.status._FOLLOW_SECONDS", 0.0)
+    monkeypatch.setattr(where, stop)
+    assert main(["status", str(run), "--follow"]) == 0
+    assert looked
+    assert "interrupted" not in capsys.readouterr().err

@@ -19,13 +19,15 @@ from eval.advice import (
     reranker_sentence,
     system_name,
     trend_to_chosen,
+    tuning_queries,
     tuning_sentence,
+    two_sets,
     warning,
 )
 from eval.report import Recommendation, Report, RerankerGain, SystemFigures
 from eval.retrieval.latency import Latency, Percentiles
 from eval.significance import DifferenceFigures
-from eval.wording import with_interval
+from eval.wording import questions, with_interval
 from tests.support.small_run import small_report
 
 
@@ -59,6 +61,27 @@ def test_one_voice_says_what_to_search_with(small: Report) -> None:
     assert advice_with_reason(unchosen) == f"{advice(unchosen)}. {why}"
 
 
+def test_queries_of_the_choice_are_told_from_those_of_the_tables(small: Report) -> None:
+    """Two figures of what tuning adds, of two sets of queries: each is named where its figure stands."""
+    assert small.choice
+    assert small.recommendation
+    on_log = replace(small.choice, held_out=8)
+    report = replace(small, retrieval={}, recommendation=replace(small.recommendation, choice=on_log))
+    assert questions(report) == "8 whole synthetic queries of held-out documents"
+    lacking = "8 synthetic queries of held-out documents without 56 % of the words that they share with these"
+    assert f"to the base on {lacking}, so the base stays" in tuning_sentence(on_log)
+    assert tuning_sentence(on_log) in advice_with_reason(report)
+    assert two_sets(report) == (
+        f"This is of the models alone, on {questions(report)}. The choice goes by tuned \u2212 base with words at "
+        f"weight 0.30, on {lacking}: +0.006 [\u22120.002, +0.014] in nDCG@10."
+    )
+    assert tuning_queries(replace(on_log, judged=5)).endswith("share with these, and on 5 judged ones")
+    whole = replace(on_log, lost=0.0)
+    report = replace(report, recommendation=replace(small.recommendation, choice=whole))
+    assert questions(report) == tuning_queries(whole) == "8 synthetic queries of held-out documents"
+    assert two_sets(replace(report, recommendation=None)) == ""
+
+
 @pytest.mark.parametrize("low", [0.001, -0.001])
 def test_a_reranker_is_advised_where_it_is_surely_better(small: Report, low: float) -> None:
     assert small.recommendation
@@ -77,7 +100,6 @@ def test_a_reranker_is_advised_where_it_is_surely_better(small: Report, low: flo
         f"{then}. {decided}"
     )
     assert crossfit_sentence(report) == f"{crossfit_sentence(small)} {decided}"
-    assert reranker_sentence(report) in advice_with_reason(report)
     assert system_name("base_words@30@trained") == "base + words, first 30 reranked"
 
 
@@ -156,15 +178,15 @@ def test_what_the_choice_could_not_see_is_said(small: Report) -> None:
         (sees_all, []),
         (replace(sees_all, documents=12, judged=3), ["Queries of only 12 documents"]),
         (replace(sees_all, judged=0), ["No judged query took part: the choice rests on queries of the generator"]),
-        (replace(sees_all, judged=0, real=0), ["Caution: the choice rests on the generator's own queries alone."]),
+        (replace(sees_all, judged=0, real=0), ["The choice rests on the generator's own queries alone."]),
         (replace(sees_all, tuning=None), ["No document was held out"]),
         (None, ["How to search is not chosen"]),
     ):
         sentences = not_known(Recommendation(choice, 18, {}))
         assert [sentence[: len(start)] for sentence, start in zip(sentences, expected, strict=True)] == expected
-    of_generator = replace(small.choice, judged=0, real=0)
-    known = replace(small, recommendation=Recommendation(of_generator, 18, {}))
-    assert warning(of_generator) in advice_with_reason(known), "a terminal warns too"
+    assert warning(replace(small.choice, judged=0, real=0)) in not_known(
+        Recommendation(replace(sees_all, judged=0, real=0), 18, {})
+    )
 
 
 def test_figures_of_what_was_chosen_are_marked_as_cross_fitted(small: Report) -> None:

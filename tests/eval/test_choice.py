@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from eval.advice import choice_sentence
+from eval.advice import choice_sentence, tuning_sentence
 from eval.choice import THINNING, Evidence, HeldOut, choose
 from eval.report import Choice
 from eval.retrieval.metrics import Floats
@@ -106,11 +106,13 @@ def test_a_tuned_model_is_chosen_where_what_it_adds_is_sure() -> None:
     sure, unclear, refused = choice_with(0.05), choice_with(noise), choice_with(0.05, is_harmless=False)
     assert (sure.model, unclear.model, refused.model) == ("tuned", "base", "base")
     assert (sure.system, unclear.system) == ("tuned_words", "base_words")
-    assert "adds +0.050 [+0.050, +0.050], but harm is not ruled out, so the base stays" in choice_sentence(refused)
+    assert "adds +0.050 [+0.050, +0.050] to the base" in tuning_sentence(refused)
+    assert tuning_sentence(refused).endswith("but harm is not ruled out, so the base stays.")
     assert sure.weight == unclear.weight == choose(evidence(0.4), Bootstrap(500)).weight
     assert choice_sentence(sure).startswith("tuned + words, weight of words 0.")
-    assert "the tuned model adds +0.050 [+0.050, +0.050], which is why it is chosen" in choice_sentence(sure)
-    assert "so the base stays" in choice_sentence(unclear)
+    assert "which is why it is chosen" in tuning_sentence(sure)
+    assert "so the base stays" in tuning_sentence(unclear)
+    assert f"on {QUERIES} synthetic queries of held-out documents without 8 % of the words" in tuning_sentence(sure)
     assert unclear.tuning
     assert unclear.tuning.mean == pytest.approx(float(noise.mean()))
     assert unclear.tuning.low < 0 < unclear.tuning.high

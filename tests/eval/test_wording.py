@@ -71,7 +71,7 @@ def test_the_headline_follows_the_interval(small: Report, low: float, high: floa
 def test_without_a_benchmark_the_headline_is_about_held_out_queries(small: Report) -> None:
     report = report_with(small, 0.01, 0.02, judged=False)
     assert shown_results(report) == ("held_out", report.held_out)
-    assert "140 synthetic queries of held-out documents" in headline(report).sentence
+    assert "140 whole synthetic queries of held-out documents" in headline(report).sentence
     assert "With 95 % confidence by document the difference lies" in headline(report).sentence
     assert "95 % interval by document, " in headline(report_with(small, -0.01, 0.02, judged=False)).sentence
     assert headline(report_with(small, 0, 0, queries=0)).title == "Nothing to measure on"

@@ -21,7 +21,7 @@ from engine.artifacts.model import ModelFolder
 from engine.artifacts.sweeps import StageScoresFolder, StageScoresRecord, StageTraining
 from engine.errors import UserError
 from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
-from engine.search.encoder import load_encoder
+from engine.search.encoder import TUNED, called, load_encoder
 from engine.search.reranked import RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
 from eval.evaluation import analyser_of
@@ -117,7 +117,9 @@ def _training(inputs: Mapping[str, Path]) -> StageTraining | None:
 def _encoder(config: StageScoresConfig, inputs: Mapping[str, Path], place: Place) -> Encoder:
     """Loads the encoder: that of the stage, or the one that finds what a cross-encoder orders."""
     model = inputs.get(FIRST if config.depth else MODEL)
-    return load_encoder(tuned_encoder(config.encoder, model) if model else config.encoder, place)
+    if model is None:
+        return load_encoder(config.encoder, place, BASE)
+    return load_encoder(tuned_encoder(config.encoder, model), place, TUNED)
 
 
 def _systems(
@@ -130,7 +132,10 @@ def _systems(
     corpus, report = questions.corpus, config.report
     texts = corpus.encoded_texts()
     name = MODEL if MODEL in inputs else BASE
-    dense = DenseSystem(name, encoder, DenseIndex(corpus.passage_ids, encoder.encode_passages(texts)))
+    by = called(BASE if name == BASE else TUNED, encoder.config)
+    with place.console.progress("encoding", len(texts), f"passages by {by}") as bar:
+        vectors = encoder.encode_passages(texts, bar.advance)
+    dense = DenseSystem(name, encoder, DenseIndex(corpus.passage_ids, vectors))
     if config.depth:
         scorer = load_cross_encoder(CrossEncoderConfig(str(inputs[MODEL]), key=MODEL), place)
         yield RerankedSystem(MODEL, dense, scorer, texts, corpus.ranks_of_ids, config.depth)
