@@ -99,8 +99,9 @@ def status(options: Options) -> int:
 
         return 0 if show_run_by_url(options.run, as_json=options.as_json) else NOT_WELL
     console = Console()
-    view = look(options.run)
+    view: View | None = None
     try:
+        view = look(options.run)
         _show(view, options, console)
         while options.follow and view.life is not None and view.life.value not in ("has ended", "has died"):
             time.sleep(_FOLLOW_SECONDS)
@@ -111,7 +112,7 @@ def status(options: Options) -> int:
     except KeyboardInterrupt:  # who has seen enough; the run goes on
         if not options.follow:
             raise
-    return 0 if view.is_well else NOT_WELL
+    return 0 if view is None or view.is_well else NOT_WELL
 
 
 def _show(view: View, options: Options, console: Console) -> None:

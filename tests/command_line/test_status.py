@@ -129,11 +129,14 @@ def test_where_the_time_went_and_what_engines_held_in_vain() -> None:
     assert not {"spent", "waited", "idle"} & told(VIEW).keys(), "nothing was looked at yet"
 
 
-@pytest.mark.parametrize("where", ["time.sleep", "engine.command_line.status.look"])
+@pytest.mark.parametrize(
+    ("where", "before"),
+    [("time.sleep", 0), ("engine.command_line.status.look", 1), ("engine.command_line.status.look", 0)],
+)
 def test_who_follows_a_run_ends_it_quietly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], where: str, before: int
 ) -> None:
-    """Whether the interrupt comes between two looks or in one of them."""
+    """Whether the interrupt comes between two looks or in one of them, the first one too."""
     run = tmp_path / "run"
     begin_run(run, "")
     write_status(status_file(run, has_begun=True), NOW)
@@ -141,7 +144,7 @@ def test_who_follows_a_run_ends_it_quietly(
 
     def stop(*arguments: Any) -> View:
         looked.append(arguments)
-        if where == "time.sleep" or len(looked) > 1:
+        if len(looked) > before:
             raise KeyboardInterrupt
         return look(*arguments)
 
