@@ -60,6 +60,8 @@ PYTORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 PICTURES_AND_SOUND = ("torchvision", "torchaudio", "torchcodec")
 NOT_COMPILED = r"/(?:tests?|benchmarks)/|/torch/testing/_internal/|/transformers/models/|/ray/rllib/"
 """Installed modules of which a run imports none or a few (its model's own), which Python compiles by itself then."""
+LEFT = (str(PYTHON), "-c", "print('what is not compiled is compiled as it is imported')")
+"""In place of compiling that was killed: a set-up does without."""
 REFUSED = re.compile(
     r"^ +(\S+) from (\S+?)(?: \(from -r (.+?) \(line \d+\)\).*)?:\n(?: +Expected .*\n)+ +Got +([0-9a-f]{64})",
     re.MULTILINE,
@@ -119,7 +121,7 @@ def plan(hardware: str, *, tests: bool) -> list[Stage]:
     stages += [
         Stage("packages", f"{packages} and what they need", (*pinned, *named_in("common", hardware))),
         Stage("project", "synthmill itself", (*alone, "--editable", str(ROOT))),
-        Stage("compiled", "compiling what a run may import", (*ourselves, "--compile")),
+        Stage("compiled", "compiling what a run may import", (*ourselves, "--compile"), LEFT),
         Stage("unusable", "a check of what imports", (*ourselves, "--remove-unusable")),
     ]
     if tests:
@@ -278,10 +280,20 @@ def remove_unusable() -> None:
 
 
 def compile_packages() -> None:
-    """Compiles installed modules on all cores; leaves what no Python 3 can read, as pip does. Runs inside `.venv`."""
+    """Compiles installed modules on all cores; leaves what no Python 3 can read, as pip does. Runs inside `.venv`.
+
+    Where several processes cannot (one of them is killed, or there are no semaphores), one does. Where that one cannot
+    either, the rest is left: Python compiles what it imports by itself.
+    """
     packages = sysconfig.get_path("purelib")
     skipped = re.compile(f"{re.escape(packages)}.*(?:{NOT_COMPILED})")
-    compileall.compile_dir(packages, quiet=2, workers=0, rx=skipped)
+    for workers, instead in ((0, "one process compiles the rest"), (1, "the rest is compiled as it is imported")):
+        try:
+            compileall.compile_dir(packages, quiet=2, workers=workers, rx=skipped)
+        except (OSError, RuntimeError, MemoryError) as error:  # a dead worker's is a RuntimeError
+            say(f"{type(error).__name__}: {error}; {instead}")
+        else:
+            return
 
 
 def install(hardware: str, *, tests: bool) -> None:

@@ -1,12 +1,17 @@
 """The set-up's choices and its resume, with a stand-in nvidia-smi and commands that install nothing."""
 
+import compileall
+import errno
+import multiprocessing
 import os
 import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pip
 import pytest
@@ -14,6 +19,7 @@ from packaging.requirements import Requirement
 
 import install
 
+COMPILE_FILE = compileall.compile_file
 ONE_GPU = "echo 'GPU 0: NVIDIA L4 (UUID: GPU-5c1d0000-0000)'"
 
 
@@ -244,6 +250,53 @@ def test_what_a_run_imports_is_compiled_and_tests_of_packages_are_not(
     monkeypatch.setattr(install.sysconfig, "get_path", {"purelib": str(packages)}.__getitem__)
     install.compile_packages()
     assert [path.parent.parent.name for path in packages.rglob("*.pyc")] == ["torch"]
+
+
+def compile_and_die_in_a_worker(file: str, *arguments: Any, **options: Any) -> bool:
+    """Compiles a file, but ends a process that somebody started for it, as the kernel does without memory."""
+    if multiprocessing.parent_process():
+        os._exit(9)
+    return bool(COMPILE_FILE(file, *arguments, **options))
+
+
+def has_no_semaphores(*arguments: object, **options: object) -> None:
+    """What a pool of processes does where they are all taken."""
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def cannot_compile(*arguments: object, **options: object) -> bool:
+    """What compiling does on a full disk."""
+    return bool(has_no_semaphores())
+
+
+@pytest.mark.parametrize(
+    ("patch", "said", "compiled"),
+    [
+        (("compileall.compile_file", compile_and_die_in_a_worker), ["BrokenProcessPool"], 1),
+        (("concurrent.futures.ProcessPoolExecutor", has_no_semaphores), ["OSError"], 1),
+        (("compileall.compile_file", cannot_compile), ["OSError", "OSError"], 0),
+    ],
+)
+def test_a_set_up_goes_on_where_it_cannot_compile(
+    patch: tuple[str, Callable[..., object]],
+    said: list[str],
+    compiled: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "module.py").write_text("x = 1\n")
+    monkeypatch.setattr(install.sysconfig, "get_path", {"purelib": str(tmp_path)}.__getitem__)
+    monkeypatch.setattr(*patch)
+    install.compile_packages()
+    assert [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()] == said
+    assert len(list(tmp_path.rglob("*.pyc"))) == compiled
+
+
+def test_a_set_up_does_without_compiling_that_was_killed(clone: Path) -> None:
+    stage = {stage.name: stage for stage in install.plan("cpu", tests=False)}["compiled"]
+    install.run_stage(replace(stage, command=("sh", "-c", "kill -9 $$")))
+    assert "is compiled as it is imported" in install.LOG.read_text()
 
 
 def test_settings_that_would_install_elsewhere_are_dropped(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
