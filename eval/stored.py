@@ -52,7 +52,7 @@ def stored_queries(
     passages = pc.index_in(table["passage_id"].combine_chunks(), value_set=known)
     if passages.null_count:
         raise BrokenInvariantError("a kept query's passage is not among the documents")
-    with place.console.progress("encoding", len(texts), "stored queries by the base model") as bar:
+    with place.console.progress("encoding", len(texts), "stored queries (base)") as bar:
         vectors = base.encoder.encode_queries(texts, bar.advance)
     ids = [f"{sample_id:019d}" for sample_id in table["sample_id"].to_pylist()]
     queries = DenseSystem(base.name, base.encoder, DenseIndex(ids, vectors))

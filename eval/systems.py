@@ -102,9 +102,9 @@ def reranked_systems(
     name: str, entry: RerankerEntry, first: System, corpus: Corpus, place: Place
 ) -> list[RerankedSystem]:
     """Builds a system for each depth of a reranker, all with one scorer and one first stage, the deepest first."""
-    from engine.search.cross_encoder import load_cross_encoder
+    from engine.search.named_models import load_named_cross_encoder
 
-    scorer, texts = RememberingScorer(load_cross_encoder(cross_encoder(entry), place)), corpus.encoded_texts()
+    scorer, texts = RememberingScorer(load_named_cross_encoder(cross_encoder(entry), place)), corpus.encoded_texts()
     shared, ranks = SearchedOnce(first), corpus.ranks_of_ids
     return [
         RerankedSystem(reranked_name(first.name, depth, name), shared, scorer, texts, ranks, depth)
@@ -153,11 +153,10 @@ def deepest_reranked(systems: Sequence[System]) -> dict[str, RerankedSystem]:
 def dense_system(name: str, config: EncoderConfig, documents: Path, place: Place) -> DenseSystem:
     """Builds a model that searches the passages of a documents folder, encoded now or found in the cache."""
     from engine.search.dense import DenseIndex
-    from engine.search.embeddings import encode_passages_cached
-    from engine.search.encoder import load_encoder
+    from engine.search.named_models import load_named_encoder, vectors_by
 
-    passages = encode_passages_cached(config, documents, place, name)
-    return DenseSystem(name, load_encoder(config, place, name), DenseIndex(passages.ids, passages.vectors))
+    passages = vectors_by(name, config, documents, place)
+    return DenseSystem(name, load_named_encoder(name, config, place), DenseIndex(passages.ids, passages.vectors))
 
 
 def tuned_encoder(base: EncoderConfig, model: Path) -> EncoderConfig:

@@ -21,8 +21,9 @@ from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.search.analyser import Analyser
 from engine.search.bm25 import Bm25Index
-from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
+from engine.search.cross_encoder import CrossEncoderConfig
 from engine.search.metadata import BOOST, WHERE, read_metadata
+from engine.search.named_models import load_named_cross_encoder
 from engine.search.order import rows_by_id
 from engine.storage.run_folders import require
 from engine.storage.store import is_done
@@ -166,7 +167,7 @@ def _reranker(system: SystemFolder, settings: dict[str, Any], place: Place) -> R
     if "reranker" not in settings:
         return None
     config = CrossEncoderConfig(str(system.reranker), settings["reranker"]["max_tokens"], key="system.reranker")
-    return Reranker(load_cross_encoder(config, place), settings["reranker"]["depth"])
+    return Reranker(load_named_cross_encoder(config, place), settings["reranker"]["depth"])
 
 
 def _in_words(system: SystemFolder, settings: dict[str, Any], asked: Asked) -> str:

@@ -21,7 +21,7 @@ from engine.documents.readers.rows import LOOK_CHARACTERS, LOOK_ROWS
 from engine.documents.readers.source import Reader, Source, read_documents
 from engine.documents.refusal import refuse_nothing
 from engine.storage.lines import read_objects
-from engine.storage.listing import LOOK_FILES, LOOK_LINES
+from engine.storage.looking import LOOK_FILES, LOOK_LINES
 from engine.storage.parquet_records import open_parquet
 
 

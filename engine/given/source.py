@@ -19,14 +19,8 @@ from engine.given.json_files import read_json_records
 from engine.given.saved_datasets import is_saved_dataset, read_saved, saved_files
 from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
 from engine.storage.lines import read_objects
-from engine.storage.listing import (
-    CSV_ENDINGS,
-    JSONL_ENDINGS,
-    LOOK_FILES,
-    LOOK_LINES,
-    PARQUET_ENDINGS,
-    with_endings,
-)
+from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
+from engine.storage.looking import LOOK_FILES, LOOK_LINES
 from engine.storage.parquet_records import open_parquet, parquet_batches
 
 KEY = "examples.path"

@@ -20,10 +20,10 @@ from engine.models.names import public_name
 from engine.models.resolve import resolve_model
 from engine.search.analyser import Analyser, language_of
 from engine.search.bm25_cached import Bm25Parameters, index_words_cached
-from engine.search.cross_encoder import TRAINED, load_cross_encoder
+from engine.search.cross_encoder import TRAINED
 from engine.search.dense import DenseIndex, write_flat_index
-from engine.search.embeddings import encode_passages_cached
-from engine.search.encoder import EncoderConfig, load_encoder
+from engine.search.encoder import EncoderConfig
+from engine.search.named_models import load_named_cross_encoder, load_named_encoder, vectors_by
 from engine.search.order import rows_by_id
 from engine.search.pooling import Pooling
 from engine.search.systems import Bm25System, DenseSystem
@@ -118,8 +118,8 @@ def write_meaning(
     config = from_json_values(EncoderConfig, report["settings"]["encoder"])
     if model == "tuned":
         config = replace(config, model=str(inputs["model"]), pooling=Pooling.auto)
-    passages = encode_passages_cached(config, inputs["documents"], place, model)
-    encoder = load_encoder(config, place, model)
+    passages = vectors_by(model, config, inputs["documents"], place)
+    encoder = load_named_encoder(model, config, place)
     write_encoder(resolve_model(config.model, key=_KEY), encoder, folder.encoder)
     write_flat_index(passages.vectors, rows_by_id(passages.ids), folder.vectors_file)
     return Meaning(model, encoder, passages.ids, passages.vectors)
@@ -139,6 +139,6 @@ def write_reranker(chosen: Chosen, trained: Path | None, folder: SystemFolder, p
         config, name = reranker_config(str(trained)), "the cross-encoder that the run trained"
     else:
         config, name = reranker_config(chosen.reranker), public_name(chosen.reranker)
-    max_tokens = load_cross_encoder(config, place).max_tokens
+    max_tokens = load_named_cross_encoder(config, place).max_tokens
     write_cross_encoder(resolve_model(config.model, key=config.key), max_tokens, folder.reranker)
     return Reranker(name, chosen.depth, max_tokens)

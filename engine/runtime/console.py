@@ -16,14 +16,18 @@ from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
+from rich.table import Column
 from rich.text import Text
 
 from engine.runtime.activity import Activity, Count
 from engine.runtime.pace import Pace
 from engine.text.durations import format_seconds
 
-_LEAST_BAR, _LARGEST_BAR, _BESIDE_THE_BAR = 8, 30, 72
-"""The characters of a bar, and those that what stands beside it may need: 80 columns hold both."""
+_LEAST_BAR, _LARGEST_BAR = 8, 30
+"""The characters of a bar."""
+_LONGEST_PACE = len(", 1234.5/s, 23 h 59 min left")
+_NOUN = 10
+"""The characters of the column of nouns."""
 
 
 class Console:
@@ -72,11 +76,24 @@ class Console:
             yield
 
     @contextlib.contextmanager
+    def waiting_until_counted(self, noun: str, text: str, of: str) -> Iterator[Console]:
+        """Waits as `waiting` does until something is counted on the terminal that it gives, or the context ends.
+
+        Args:
+            noun: what the wait belongs to.
+            text: what is waited for.
+            of: what is put behind the unit of all that is counted there, such as the name of a model.
+        """
+        with contextlib.ExitStack() as wait:
+            wait.enter_context(self.waiting(noun, text))
+            yield _CountingOf(self, of, wait)
+
+    @contextlib.contextmanager
     def _clock(self, noun: str, text: str) -> Iterator[None]:
         if self.rich.is_terminal:
-            columns = (TextColumn("[bold]{task.description:<10}"), TextColumn("{task.fields[text]},", markup=False))
-            with RichProgress(*columns, _TimeColumn(), console=self.rich, transient=True) as live:
-                live.add_task(noun, total=None, text=text)
+            columns = (_noun_column(), _WaitColumn(self.rich, text))
+            with RichProgress(*columns, console=self.rich, transient=True) as live:
+                live.add_task(noun, total=None)
                 yield
             return
         ended, started = threading.Event(), time.monotonic()
@@ -92,6 +109,21 @@ class Console:
         finally:
             ended.set()
             clock.join()
+
+
+class _CountingOf(Console):
+    """The same terminal, on which what is counted is of something; a wait ends when counting begins."""
+
+    def __init__(self, console: Console, of: str, wait: contextlib.ExitStack) -> None:
+        super().__init__(console.rich, console.quiet_seconds)
+        self.activity = console.activity
+        self._console, self._of, self._wait = console, of, wait
+
+    @contextlib.contextmanager
+    def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
+        self._wait.close()
+        with self._console.progress(noun, total, f"{unit} ({self._of})") as bar:
+            yield bar
 
 
 class Progress:
@@ -116,9 +148,12 @@ class Progress:
         if not self._console.rich.is_terminal:
             yield
             return
-        width = max(_LEAST_BAR, min(_LARGEST_BAR, self._console.rich.width - _BESIDE_THE_BAR))
-        columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=width), MofNCompleteColumn())
-        with RichProgress(*columns, _CountColumn(self), console=self._console.rich, transient=True) as live:
+        rich, beside = self._console.rich, _beside(self._noun, f"{self._total}/{self._total} ")
+        width = rich.width - beside - len(self._unit) - _LONGEST_PACE - 1
+        width = max(_LEAST_BAR, min(_LARGEST_BAR, width))
+        columns = (_noun_column(), BarColumn(bar_width=width), MofNCompleteColumn())
+        counted = _CountColumn(self, rich, beside + width + 1)
+        with RichProgress(*columns, counted, console=rich, transient=True) as live:
             self._live, self._task = live, live.add_task(self._noun, total=self._total)
             yield
 
@@ -174,20 +209,47 @@ class Progress:
 
 
 class _CountColumn(ProgressColumn):
-    """What is counted, how fast, and how long the rest takes."""
+    """What is counted, how fast, and how long the rest takes, beside so many other characters of the line."""
 
-    def __init__(self, bar: Progress) -> None:
-        super().__init__()
-        self._bar = bar
+    def __init__(self, bar: Progress, rich: RichConsole, beside: int) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._bar, self._rich, self._beside = bar, rich, beside
 
     def render(self, _task: RichTask) -> Text:
         count = self._bar.count()
-        return Text(f"{count.unit}, {pace_in_words(count)}", style="progress.remaining")
+        pace = Text(f", {pace_in_words(count)}", style="progress.remaining")
+        return _before(pace, Text(count.unit, style="progress.remaining"), self._rich.width - self._beside)
 
 
-class _TimeColumn(ProgressColumn):
+class _WaitColumn(ProgressColumn):
+    """What is waited for, and for how long."""
+
+    def __init__(self, rich: RichConsole, text: str) -> None:
+        super().__init__(Column(no_wrap=True))
+        self._rich, self._text = rich, text
+
     def render(self, task: RichTask) -> Text:
-        return Text(f"{format_seconds(task.elapsed or 0.0)} so far", style="progress.remaining")
+        time = Text(f", {format_seconds(task.elapsed or 0.0)} so far", style="progress.remaining")
+        return _before(time, Text(self._text), self._rich.width - _beside(task.description))
+
+
+def _noun_column() -> TextColumn:
+    """Makes the column of the noun, which is never cut."""
+    return TextColumn(f"[bold]{{task.description:<{_NOUN}}}", table_column=Column(no_wrap=True, min_width=_NOUN))
+
+
+def _beside(noun: str, text: str = "") -> int:
+    """Returns the characters that the noun, a blank behind it and a text take of a line."""
+    return max(_NOUN, len(noun)) + 1 + len(text)
+
+
+def _before(told: Text, name: Text, width: int) -> Text:
+    """Puts a name before what is told; where both are wider, the name ends in an ellipsis."""
+    room = width - told.cell_len
+    if room < 1:
+        return told
+    name.truncate(room, overflow="ellipsis")
+    return name + told
 
 
 def pace_in_words(count: Count) -> str:

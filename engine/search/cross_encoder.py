@@ -20,7 +20,6 @@ import numpy as np
 
 from engine.errors import UserError, check_setting
 from engine.models.bundled import BUNDLED
-from engine.models.names import public_name
 from engine.models.precision import PRECISIONS, Precision, uses_bf16
 from engine.models.resolve import MODEL_CONFIG, model_digest, resolve_model
 from engine.runtime.identity import fields_of, placement
@@ -131,8 +130,7 @@ class CrossEncoder:
 
 def load_cross_encoder(config: CrossEncoderConfig, place: Place) -> CrossEncoder:
     """Loads the cross-encoder of a step, on the device that is its to use; see `encoding_device`."""
-    with place.console.waiting("reranking", f"loading the cross-encoder {public_name(config.model)}"):
-        return CrossEncoder(config, encoding_device(place))
+    return CrossEncoder(config, encoding_device(place))
 
 
 def _fault(folder: Path) -> str:

@@ -7,7 +7,6 @@ neither a moved folder nor a setting of speed encodes anything again. Ids are re
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,7 +18,7 @@ from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.models.precision import Device
 from engine.models.resolve import resolve_model
 from engine.runtime.identity import source_hash
-from engine.search.encoder import Encoder, EncoderConfig, called, encoding_device
+from engine.search.encoder import Encoder, EncoderConfig, encoding_device
 from engine.search.order import Vectors
 from engine.search.passage_model import passage_model
 from engine.storage.digests import digest
@@ -44,36 +43,28 @@ class PassageEmbeddings:
     """float32 (passages, dim), as `Encoder.encode_passages` gives them; a read-only memory map."""
 
 
-def encode_passages_cached(
-    config: EncoderConfig, documents_folder: Path, place: Place, model: str = ""
-) -> PassageEmbeddings:
+def encode_passages_cached(config: EncoderConfig, documents_folder: Path, place: Place) -> PassageEmbeddings:
     """Returns the passages of a finished documents step as vectors; the first run that needs them encodes them.
 
     Args:
         config: the encoder; its query prefix changes nothing here.
         documents_folder: the step's folder in the store, or a run's link to it: named by its fingerprint.
         place: where the cache and the console are.
-        model: which model of the run it is, for the terminal: base, tuned, or "" for one that goes by its own name.
 
     Raises:
         UserError: the model cannot be loaded, or the disk has no room for the vectors.
     """
     documents = DocumentsFolder(documents_folder)
     ids: list[str] = documents.passages(["passage_id"])["passage_id"].to_pylist()
-    by = called(model, config)
-    with place.console.waiting("encoding", f"looking for passages by {by}"):  # loads torch, and reads the model's files
-        device = encoding_device(place)
-        key = _encoder_key(config, device)
-    file = place.embeddings / f"{documents_folder.resolve().name}-{key}.npy"
+    device = encoding_device(place)
+    file = place.embeddings / f"{documents_folder.resolve().name}-{_encoder_key(config, device)}.npy"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
         with locked(file.with_name(f".{file.name}.lock"), wait=True):
             if not file.exists():  # another run may have encoded them while this one waited
                 temporary = file.with_name(f".{file.name}.tmp")
-                with place.console.waiting("encoding", f"loading {by}"):
-                    encoder = Encoder(config, device=device, num_threads=place.num_cpus)
-                with place.console.progress("encoding", len(ids), f"passages by {by}") as bar:
-                    _write_vectors(encoder, documents, len(ids), temporary, bar.advance)
+                encoder = Encoder(config, device=device, num_threads=place.num_cpus)
+                _write_vectors(encoder, documents, len(ids), temporary, place)
                 temporary.replace(file)
     vectors: Vectors = np.load(file, mmap_mode="r")
     assert len(vectors) == len(ids), f"{file} has {len(vectors)} vectors for {len(ids)} passages"
@@ -93,16 +84,15 @@ def _encoder_key(config: EncoderConfig, device: Device) -> str:
     return digest([fields, source_hash(__name__), {name: version(name) for name in _LIBRARIES}])
 
 
-def _write_vectors(
-    encoder: Encoder, documents: DocumentsFolder, num_passages: int, file: Path, progress: Callable[[int], None]
-) -> None:
-    """Encodes all passages into one file, which is whole when this returns; `progress` is told how many more are."""
+def _write_vectors(encoder: Encoder, documents: DocumentsFolder, num_passages: int, file: Path, place: Place) -> None:
+    """Encodes all passages into one file, which is whole when this returns."""
     require_space(file.parent, 4 * num_passages * encoder.dim)
     open_memmap: Any = np.lib.format.open_memmap  # numpy left it without annotations
     vectors = open_memmap(file, mode="w+", dtype=np.float32, shape=(num_passages, encoder.dim))
     start = 0
-    for batch in documents.stream(["title", "text"], _BATCH_PASSAGES):
-        texts = list(map(passage_text, batch["title"].to_pylist(), batch["text"].to_pylist()))
-        vectors[start : start + len(texts)] = encoder.encode_passages(texts, progress)
-        start += len(texts)
+    with place.console.progress("encoding", num_passages, "passages") as bar:
+        for batch in documents.stream(["title", "text"], _BATCH_PASSAGES):
+            texts = list(map(passage_text, batch["title"].to_pylist(), batch["text"].to_pylist()))
+            vectors[start : start + len(texts)] = encoder.encode_passages(texts, bar.advance)
+            start += len(texts)
     vectors.flush()

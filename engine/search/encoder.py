@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import II
 
 from engine.errors import UserError
-from engine.models.names import public_name
 from engine.models.precision import PRECISIONS, Device, Precision, uses_bf16
 from engine.models.resolve import model_digest
 from engine.runtime.identity import fields_of, origins, placement
@@ -40,8 +39,6 @@ MIN_TOKENS = 8
 
 QUERIES_ALONE = 256
 """So many queries or fewer are encoded one by one."""
-BASE, TUNED = "base", "tuned"
-"""The models of a run, as its systems are named."""
 QUERY, DOCUMENT = "query", "document"
 """What a text is, as sentence-transformers names it: a model may have a layer for one of the two."""
 _WINDOW_TOKENS = 1 << 21
@@ -218,21 +215,9 @@ class Encoder:
         return self.config.batch_tokens or (GPU_BATCH_TOKENS if self.device == "cuda" else CPU_BATCH_TOKENS)
 
 
-def load_encoder(config: EncoderConfig, place: Place, model: str = "") -> Encoder:
-    """Loads the encoder of a step, on the device that is its to use; see `encoding_device`.
-
-    Args:
-        config: which model, and how it reads.
-        place: where it computes, and where the terminal is.
-        model: which model of the run it is, for the terminal: base, tuned, or "" for one that goes by its own name.
-    """
-    with place.console.waiting("encoding", f"loading {called(model, config)}"):
-        return Encoder(config, device=encoding_device(place), num_threads=place.num_cpus)
-
-
-def called(model: str, config: EncoderConfig) -> str:
-    """Says which model encodes: `the tuned model`, or the name of one that the run has for nothing else."""
-    return f"the {model} model" if model in (BASE, TUNED) else model or public_name(config.model)
+def load_encoder(config: EncoderConfig, place: Place) -> Encoder:
+    """Loads the encoder of a step, on the device that is its to use; see `encoding_device`."""
+    return Encoder(config, device=encoding_device(place), num_threads=place.num_cpus)
 
 
 def encoding_device(place: Place) -> Device:

@@ -21,8 +21,6 @@ CSV_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 """The endings of tables as text."""
 PARQUET_ENDINGS = (".parquet",)
 """The ending of Parquet files."""
-LOOK_FILES, LOOK_LINES = 1000, 20
-"""Whoever looks at files before a run begins reads so many lines of so many of them."""
 
 _LOCK = re.compile(r"\.[0-9a-f]{16}\.lock")
 """The name of the file that locks a folder of a store, and lies beside it from its beginning."""

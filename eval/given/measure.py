@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import Form
 from engine.artifacts.model import ModelFolder
-from engine.search.cross_encoder import CrossEncoder, CrossEncoderConfig, load_cross_encoder
-from engine.search.encoder import Encoder, load_encoder
+from engine.search.cross_encoder import CrossEncoder, CrossEncoderConfig
+from engine.search.encoder import Encoder
+from engine.search.named_models import load_named_cross_encoder, load_named_encoder
 from eval.classification.figures import ClassificationFigures
 from eval.classification.measure import LABELLED, held_out_texts, measure_labels, read_texts, trained_texts
 from eval.classification.model import load_classifier
@@ -80,9 +81,10 @@ class Measurement:
     @cached_property
     def encoders(self) -> dict[str, Encoder]:
         """The base, and the tuned model where it makes vectors, loaded."""
-        encoders = {BASE: load_encoder(self.config.encoder, self.place, BASE)}
+        encoders = {BASE: load_named_encoder(BASE, self.config.encoder, self.place)}
         if self.model.is_encoder:
-            encoders[TUNED] = load_encoder(tuned_encoder(self.config.encoder, self.model.folder), self.place, TUNED)
+            tuned = tuned_encoder(self.config.encoder, self.model.folder)
+            encoders[TUNED] = load_named_encoder(TUNED, tuned, self.place)
         return encoders
 
     @property
@@ -143,7 +145,7 @@ class Measurement:
         return scorers
 
     def _cross_encoder(self) -> CrossEncoder:
-        return load_cross_encoder(CrossEncoderConfig(str(self.model.folder), key="model"), self.place)
+        return load_named_cross_encoder(CrossEncoderConfig(str(self.model.folder), key="model"), self.place)
 
     def _search_pairs(self) -> dict[str, SearchFigures]:
         pairs = read_pairs(self.examples, self._most_queries())

@@ -149,3 +149,64 @@ def test_a_terminal_shows_the_clock_of_a_wait_and_of_a_bar_that_stands() -> None
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
     assert re.search(r"loading a \[model\] \{x\}, [\d.]+ s so far", plain)
     assert re.search(r"0/200 samples, [\d.]+ s so far", plain)
+
+
+def drawn(file: io.StringIO) -> list[str]:
+    """All that a live terminal showed, line by line, however often it was drawn again."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    return [line.rstrip() for line in re.split("[\r\n]", plain) if line.strip()]
+
+
+@pytest.mark.parametrize(
+    ("unit", "shown"),
+    [
+        ("passages (tuned)", r"passages \(tuned\)"),
+        ("passages (sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2)", r"passages \(\S*…"),
+    ],
+)
+def test_80_columns_hold_noun_count_and_time_left_however_long_a_name_is(unit: str, shown: str) -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=80, force_terminal=True, legacy_windows=False))
+    with console.progress("encoding", 8_841_823, unit) as bar:
+        for _ in range(5):
+            bar.advance(150_000)
+            time.sleep(0.26)
+    lines = drawn(file)
+    assert all(line.startswith("encoding   ") and len(line) <= 80 for line in lines), lines
+    told = re.compile(rf"encoding   \S{{8}} +\d+/8841823 {shown}, [\d.]+/s, [\d.]+ s left")
+    assert any(map(told.fullmatch, lines)), lines
+
+
+def test_80_columns_hold_the_clock_of_a_wait_for_a_long_name() -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=80, force_terminal=True, legacy_windows=False))
+    with console.waiting("encoding", f"loading a [model]/{'long-' * 20}"):
+        time.sleep(0.2)
+    lines = drawn(file)
+    assert lines
+    assert all(re.fullmatch(r"encoding   loading a \[model\]/\S+…, [\d.]+ s so far", line) for line in lines), lines
+    assert {len(line) for line in lines} == {80}
+
+
+def test_a_name_gives_way_where_there_is_no_room_and_the_time_does_not() -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=40, force_terminal=True, legacy_windows=False))
+    with console.progress("encoding", 8_841_823, "passages"):
+        time.sleep(0.2)
+    assert all(line.startswith("encoding   ") for line in drawn(file))
+
+
+def test_a_wait_ends_when_counting_begins_and_the_unit_says_of_what() -> None:
+    console, file = log()
+    with console.waiting_until_counted("encoding", "loading a model", "tuned") as counting:
+        assert [wait.text for wait in console.activity.moment().waits] == ["loading a model"]
+        with counting.progress("encoding", 8, "passages") as bar:
+            bar.advance(4)
+            moment = console.activity.moment()
+            assert (moment.waits, moment.counts[0].unit) == ([], "passages (tuned)")
+        counting.step("encoding", "done")
+    assert file.getvalue().splitlines()[-2:] == ["encoding   4/8 passages (tuned)", "encoding   done"]
+    assert console.activity.moment().line == "encoding: done", "the activity is one"
+    with console.waiting_until_counted("encoding", "loading a model", "tuned"):
+        pass
+    assert console.activity.moment().waits == [], "nothing had to be counted"

@@ -1,8 +1,5 @@
 """The cache of passage vectors: encoded once, whoever asks, and whole or absent."""
 
-import contextlib
-import io
-from collections.abc import Iterator
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,14 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from rich.console import Console as RichConsole
 
 from engine.artifacts.columns import PASSAGES
 from engine.artifacts.documents import passage_text
-from engine.runtime.console import Console, Progress
 from engine.search import embeddings
 from engine.search.embeddings import encode_passages_cached
-from engine.search.encoder import Encoder, EncoderConfig, load_encoder
+from engine.search.encoder import Encoder, EncoderConfig
 from tests.support.places import quiet_place
 from tests.support.training import with_settings, write_base
 
@@ -139,37 +134,3 @@ def test_no_passages(tmp_path: Path) -> None:
     passages = encode_passages_cached(CONFIG, documents, quiet_place(tmp_path))
     assert passages.vectors.shape == (0, 384)
     assert passages.ids == []
-
-
-class Noted(Console):
-    """A terminal that notes what is counted and waited for, however fast it goes."""
-
-    def __init__(self) -> None:
-        super().__init__(RichConsole(file=io.StringIO()))
-        self.noted: list[str] = []
-
-    @contextlib.contextmanager
-    def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
-        self.noted.append(f"{noun} {total} {unit}")
-        with super().progress(noun, total, unit) as bar:
-            yield bar
-
-    @contextlib.contextmanager
-    def waiting(self, noun: str, text: str) -> Iterator[None]:
-        self.noted.append(f"{noun} {text}")
-        with super().waiting(noun, text):
-            yield
-
-
-@pytest.mark.parametrize(
-    ("model", "by"),
-    [("tuned", "the tuned model"), ("another", "another"), ("", "bundled:all-minilm-l6-v2")],
-)
-def test_the_terminal_says_which_model_encodes_what(documents: Path, tmp_path: Path, model: str, by: str) -> None:
-    console = Noted()
-    place = replace(quiet_place(tmp_path), console=console)
-    encode_passages_cached(CONFIG, documents, place, model)
-    load_encoder(CONFIG, place, model)
-    looked, *noted = console.noted
-    assert looked == f"encoding looking for passages by {by}"
-    assert noted == [f"encoding loading {by}", f"encoding 6 passages by {by}", f"encoding loading {by}"]

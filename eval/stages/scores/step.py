@@ -20,8 +20,8 @@ from engine.artifacts.forms import QUERY, Form
 from engine.artifacts.model import ModelFolder
 from engine.artifacts.sweeps import StageScoresFolder, StageScoresRecord, StageTraining
 from engine.errors import UserError
-from engine.search.cross_encoder import CrossEncoderConfig, load_cross_encoder
-from engine.search.encoder import TUNED, called, load_encoder
+from engine.search.cross_encoder import CrossEncoderConfig
+from engine.search.named_models import TUNED, load_named_cross_encoder, load_named_encoder, short_name
 from engine.search.reranked import RerankedSystem
 from engine.search.systems import Bm25System, DenseSystem, System
 from eval.evaluation import analyser_of
@@ -118,8 +118,8 @@ def _encoder(config: StageScoresConfig, inputs: Mapping[str, Path], place: Place
     """Loads the encoder: that of the stage, or the one that finds what a cross-encoder orders."""
     model = inputs.get(FIRST if config.depth else MODEL)
     if model is None:
-        return load_encoder(config.encoder, place, BASE)
-    return load_encoder(tuned_encoder(config.encoder, model), place, TUNED)
+        return load_named_encoder(BASE, config.encoder, place)
+    return load_named_encoder(TUNED, tuned_encoder(config.encoder, model), place)
 
 
 def _systems(
@@ -132,12 +132,12 @@ def _systems(
     corpus, report = questions.corpus, config.report
     texts = corpus.encoded_texts()
     name = MODEL if MODEL in inputs else BASE
-    by = called(BASE if name == BASE else TUNED, encoder.config)
-    with place.console.progress("encoding", len(texts), f"passages by {by}") as bar:
+    model = short_name(BASE if name == BASE else TUNED, encoder.config)
+    with place.console.progress("encoding", len(texts), f"passages ({model})") as bar:
         vectors = encoder.encode_passages(texts, bar.advance)
     dense = DenseSystem(name, encoder, DenseIndex(corpus.passage_ids, vectors))
     if config.depth:
-        scorer = load_cross_encoder(CrossEncoderConfig(str(inputs[MODEL]), key=MODEL), place)
+        scorer = load_named_cross_encoder(CrossEncoderConfig(str(inputs[MODEL]), key=MODEL), place)
         yield RerankedSystem(MODEL, dense, scorer, texts, corpus.ranks_of_ids, config.depth)
         return
     yield dense
