@@ -80,8 +80,8 @@ def choice_reason(choice: Choice) -> str:
     real = f", as the texts of {choice.real:,} real queries say" if choice.real else ""
     these = "On the judged ones, each scored by a choice without it" if choice.judged else "On these"
     return (
-        f"{_capital(_chosen_on(choice))}, which are taken to lack {100 * choice.lost:.0f} % of the words they share "
-        f"with their documents{real}. {these}: nDCG@10 {', '.join(gains)}."
+        f"{_capital(_chosen_on(choice))}, which are taken to lack on average {100 * choice.lost:.0f} % of the words "
+        f"they share with their documents{real}. {these}: nDCG@10 {', '.join(gains)}."
     )
 
 
@@ -101,18 +101,28 @@ def searched_by(choice: Choice) -> str:
 
 
 def tuning_queries(choice: Choice) -> str:
-    """Names the queries on which the choice compares both models: other ones than those of the tables."""
+    """Names the queries on which the choice compares both models: whole ones and the same with fewer words."""
     count = f"{choice.held_out:,} " if choice.held_out else ""
-    lack = f" without {100 * choice.lost:.0f} % of the words that they share with these" if lacks_words(choice) else ""
+    share = f"{100 * choice.lost:.0f} % of the words that they share with these"
+    lack = f", on average without {share}" if lacks_words(choice) else ""
     judged = f", and on {choice.judged:,} judged ones" if choice.judged else ""
     return f"{count}synthetic queries of held-out documents{lack}{judged}"
 
 
-def two_sets(report: Report) -> str:
-    """Says of a table of what tuning does that the choice goes by other queries; "" where it goes by none."""
+def goes_by_others(report: Report) -> bool:
+    """Tells whether the choice compares both models on other queries than the tables do, so that names differ too."""
     choice = report.choice
     if not choice or not choice.tuning:
+        return False
+    return bool(report.retrieval or choice.judged or lacks_words(choice))
+
+
+def two_sets(report: Report) -> str:
+    """Says of a table of what tuning does that the choice goes by other queries; "" where it goes by these or none."""
+    choice = report.choice
+    if not choice or not goes_by_others(report):
         return ""
+    assert choice.tuning, "it goes by a difference"
     return (
         f"This is of the models alone, on {questions(report)}. The choice goes by tuned \u2212 base "
         f"{searched_by(choice)}, on {tuning_queries(choice)}: {with_interval(choice.tuning)} in nDCG@10."

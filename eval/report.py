@@ -155,7 +155,7 @@ class Choice:
     judged: int
     """Number of judged queries whose judgements took part."""
     lost: float
-    """Share of the words in common with their document that queries are taken to lack."""
+    """Share of the words in common with their document that queries are taken to lack on average: some lack none."""
     held_out: int = 0
     """Number of synthetic queries of held-out documents among those that `tuning` is of; 0 in older reports too."""
 

@@ -56,7 +56,7 @@ def shown_results(report: Report) -> tuple[str, RetrievalFigures]:
 def questions(report: Report) -> str:
     """Says what the headline rests on, such as `140 judged questions of python_docs`.
 
-    Synthetic queries are called whole where the choice goes by others, without some of their words.
+    Synthetic queries are called whole where the choice goes by them and by the same ones with fewer words.
     """
     name, figures = shown_results(report)
     if name == HELD_OUT:
@@ -66,7 +66,7 @@ def questions(report: Report) -> str:
 
 
 def lacks_words(choice: Choice) -> bool:
-    """Tells whether a choice goes by queries without some of the words that they share with their documents."""
+    """Tells whether a choice goes by queries that on average lack words which they share with their documents."""
     return round(100 * choice.lost) > 0
 
 

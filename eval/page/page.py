@@ -163,10 +163,10 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
 def tuning_rows(report: Report) -> list[tuple[str, str, str, str]]:
     """Returns what tuning adds on each set of queries: which these are, how is searched, the difference, its trend.
 
-    There is none where the choice compares the models nowhere: then one sentence tells of the only set.
+    There is none where the choice compares the models nowhere, or on the same queries: then sentences tell of them.
     """
     choice, figures = report.choice, wording.shown_results(report)[1]
-    if not choice or not choice.tuning or not figures.queries:
+    if not choice or not choice.tuning or not figures.queries or not advice.goes_by_others(report):
         return []
     sets = [
         (wording.questions(report), "by the models alone", figures.difference[HEADLINE]),

@@ -11,6 +11,7 @@ from eval.advice import (
     advice_with_reason,
     chosen_system,
     crossfit_sentence,
+    goes_by_others,
     harm_title,
     is_crossfitted,
     measured_sentence,
@@ -62,13 +63,14 @@ def test_one_voice_says_what_to_search_with(small: Report) -> None:
 
 
 def test_queries_of_the_choice_are_told_from_those_of_the_tables(small: Report) -> None:
-    """Two figures of what tuning adds, of two sets of queries: each is named where its figure stands."""
+    """Two figures of what tuning adds, measured on other queries: each is named where its figure stands."""
     assert small.choice
     assert small.recommendation
     on_log = replace(small.choice, held_out=8)
     report = replace(small, retrieval={}, recommendation=replace(small.recommendation, choice=on_log))
     assert questions(report) == "8 whole synthetic queries of held-out documents"
-    lacking = "8 synthetic queries of held-out documents without 56 % of the words that they share with these"
+    share = "56 % of the words that they share with these"
+    lacking = f"8 synthetic queries of held-out documents, on average without {share}"
     assert f"to the base on {lacking}, so the base stays" in tuning_sentence(on_log)
     assert tuning_sentence(on_log) in advice_with_reason(report)
     assert two_sets(report) == (
@@ -77,8 +79,14 @@ def test_queries_of_the_choice_are_told_from_those_of_the_tables(small: Report) 
     )
     assert tuning_queries(replace(on_log, judged=5)).endswith("share with these, and on 5 judged ones")
     whole = replace(on_log, lost=0.0)
+    old = replace(whole, held_out=0)  # as reports were before they counted these
     report = replace(report, recommendation=replace(small.recommendation, choice=whole))
     assert questions(report) == tuning_queries(whole) == "8 synthetic queries of held-out documents"
+    assert two_sets(report) == "", "there is one set of queries, and one name for it"
+    assert not goes_by_others(report)
+    assert not goes_by_others(replace(report, recommendation=replace(small.recommendation, choice=old)))
+    judged = replace(report, recommendation=replace(small.recommendation, choice=replace(whole, judged=5)))
+    assert two_sets(judged).endswith("and on 5 judged ones: +0.006 [\u22120.002, +0.014] in nDCG@10.")
     assert two_sets(replace(report, recommendation=None)) == ""
 
 

@@ -150,7 +150,7 @@ def test_the_page_begins_with_how_to_search_then_what_tuning_added(tmp_path: Pat
         "\u2020 Cross-fitted: the choice was made 10 times",
         "The systems Quality and time",
         "Recall by number of documents",
-        "What tuning added Two sets of queries, so two figures",
+        "What tuning added Measured twice, so two figures",
         "5 judged questions of tiny by the models alone",
         "the words that they share with these with words at weight 0.30: the choice goes by this +0.006",
         "By the models alone: on 5 judged questions of tiny",
@@ -195,9 +195,17 @@ def test_the_page_shows_how_diverse_and_how_near_to_real_ones_queries_are(tmp_pa
 
 
 def test_without_a_benchmark_the_page_says_so(tmp_path: Path) -> None:
-    text = " ".join(checked(render_page(*small_report(tmp_path, judged=False))).text)
+    report, evidence = small_report(tmp_path, judged=False)
+    text = " ".join(checked(render_page(report, evidence)).text)
     assert "There were no judged questions" in text
     assert "8 whole synthetic queries of held-out documents" in text
+    assert "Measured twice" in text
+    assert report.choice
+    assert report.recommendation
+    same = replace(report.recommendation, choice=replace(report.choice, lost=0.0))
+    text = " ".join(checked(render_page(replace(report, recommendation=same), evidence)).text)
+    assert "Measured twice" not in text, "one set of queries has one name"
+    assert "8 synthetic queries of held-out documents" in text
 
 
 def test_the_forecast_stands_beside_what_it_then_was(tmp_path: Path) -> None:
