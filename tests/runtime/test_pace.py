@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
+from engine.runtime import pace as pace_module
 from engine.runtime.pace import Pace
+from tests.support.paths import ROOT
 
 
 def left(pace: Pace, total: int, done: int, now: float) -> float | None:
@@ -85,3 +87,13 @@ def test_thousands_of_moves_a_second_are_few_points() -> None:
         pace.reach(number, number / 1000)
     assert pace.per_second(100.0) == pytest.approx(1000, rel=0.02)
     assert len(pace._points) < 300
+
+
+def test_the_documentation_says_when_the_time_left_is_told() -> None:
+    told = " ".join((ROOT / "docs" / "watching.md").read_text().split())
+    assert (pace_module._LEAST_MOVES, pace_module._APART_SECONDS, pace_module._LEAST_SHARE) == (3, 0.25, 1 / 20)
+    for part in ("a quarter of a second or more", "after three more moves", "a twentieth of what was left"):
+        assert part in told
+    assert (pace_module._WINDOW_SECONDS, pace_module._WINDOW_MOVES, pace_module._MANY_MOVES) == (60, 20, 20)
+    assert "the last minute (or of the last 20 moves" in told
+    assert "Of a very long phase 20 more moves are enough" in told
