@@ -11,19 +11,27 @@ import threading
 import time
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from rich.console import Console as RichConsole
 from rich.console import RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.progress import Task as RichTask
+from rich.table import Column
 from rich.text import Text
 
 from engine.runtime.activity import Activity, Count
 from engine.runtime.pace import Pace
 from engine.text.durations import format_seconds
 
-_LEAST_BAR, _LARGEST_BAR, _BESIDE_THE_BAR = 8, 30, 72
-"""The characters of a bar, and those that what stands beside it may need: 80 columns hold both."""
+_LEAST_BAR, _LARGEST_BAR = 4, 30
+"""The characters of a bar, whose length is what the words beside it leave."""
+_NOUN = 10
+"""The characters of the word that a line begins with, which is never cut."""
+_PACE = len("59 min 59 s each, 23 h 59 min left")
+"""The characters that rate and time left need, as a rule."""
+_LEAST_UNIT = 4
+"""A unit that has room for fewer characters is left out."""
 
 
 class Console:
@@ -74,9 +82,9 @@ class Console:
     @contextlib.contextmanager
     def _clock(self, noun: str, text: str) -> Iterator[None]:
         if self.rich.is_terminal:
-            columns = (TextColumn("[bold]{task.description:<10}"), TextColumn("{task.fields[text]},", markup=False))
-            with RichProgress(*columns, _TimeColumn(), console=self.rich, transient=True) as live:
-                live.add_task(noun, total=None, text=text)
+            columns = (_noun_column(), _TimeColumn(text, self.rich.width - _width(noun) - 1))
+            with RichProgress(*columns, console=self.rich, transient=True) as live:
+                live.add_task(noun, total=None)
                 yield
             return
         ended, started = threading.Event(), time.monotonic()
@@ -116,9 +124,10 @@ class Progress:
         if not self._console.rich.is_terminal:
             yield
             return
-        width = max(_LEAST_BAR, min(_LARGEST_BAR, self._console.rich.width - _BESIDE_THE_BAR))
-        columns = (TextColumn("[bold]{task.description:<10}"), BarColumn(bar_width=width), MofNCompleteColumn())
-        with RichProgress(*columns, _CountColumn(self), console=self._console.rich, transient=True) as live:
+        room = self._console.rich.width - _width(self._noun) - len(f"{self._total}/{self._total}") - 3  # blanks
+        bar = max(_LEAST_BAR, min(_LARGEST_BAR, room - cell_len(self._unit) - len(", ") - _PACE))
+        columns = (_noun_column(), BarColumn(bar_width=bar), MofNCompleteColumn(), _CountColumn(self, room - bar))
+        with RichProgress(*columns, console=self._console.rich, transient=True) as live:
             self._live, self._task = live, live.add_task(self._noun, total=self._total)
             yield
 
@@ -173,21 +182,44 @@ class Progress:
         return told if count.seconds_left is None and count.seconds < 1 else f"{told}, {pace_in_words(count)}"
 
 
-class _CountColumn(ProgressColumn):
-    """What is counted, how fast, and how long the rest takes."""
+def _width(noun: str) -> int:
+    """Returns the width of the column of a noun, in characters of a terminal."""
+    return max(_NOUN, cell_len(noun))
 
-    def __init__(self, bar: Progress) -> None:
+
+def _noun_column() -> TextColumn:
+    return TextColumn(f"[bold]{{task.description:<{_NOUN}}}", table_column=Column(no_wrap=True))
+
+
+class _CountColumn(ProgressColumn):
+    """What is counted, how fast, and how long the rest takes; what is counted is cut where not all has room."""
+
+    def __init__(self, bar: Progress, room: int) -> None:
         super().__init__()
-        self._bar = bar
+        self._bar, self._room = bar, room
 
     def render(self, _task: RichTask) -> Text:
         count = self._bar.count()
-        return Text(f"{count.unit}, {pace_in_words(count)}", style="progress.remaining")
+        return _fitting(count.unit, pace_in_words(count), self._room)
 
 
 class _TimeColumn(ProgressColumn):
+    """What is waited for, and for how long; a long name is cut."""
+
+    def __init__(self, text: str, room: int) -> None:
+        super().__init__()
+        self._text, self._room = text, room
+
     def render(self, task: RichTask) -> Text:
-        return Text(f"{format_seconds(task.elapsed or 0.0)} so far", style="progress.remaining")
+        return _fitting(self._text, f"{format_seconds(task.elapsed or 0.0)} so far", self._room)
+
+
+def _fitting(named: str, told: str, room: int) -> Text:
+    """Writes `named, told` in a line of so many characters: the name is cut first, or left out if nothing fits."""
+    text, left = Text(named, no_wrap=True, overflow="ellipsis"), room - cell_len(told) - len(", ")
+    text.truncate(max(left, 0), overflow="ellipsis")
+    before = [text, ", "] if left >= min(_LEAST_UNIT, cell_len(named)) else []
+    return Text.assemble(*before, (told, "progress.remaining"), no_wrap=True, overflow="ellipsis")
 
 
 def pace_in_words(count: Count) -> str:

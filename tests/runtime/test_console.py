@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console as RichConsole
 from rich.table import Table
 
+from engine.runtime.activity import Count
 from engine.runtime.console import Console, Progress
 
 
@@ -149,3 +150,53 @@ def test_a_terminal_shows_the_clock_of_a_wait_and_of_a_bar_that_stands() -> None
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
     assert re.search(r"loading a \[model\] \{x\}, [\d.]+ s so far", plain)
     assert re.search(r"0/200 samples, [\d.]+ s so far", plain)
+
+
+def drawn(unit: str, total: int, columns: int, rate: float) -> list[str]:
+    """The lines that a terminal of so many columns is given for a bar in its middle."""
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=columns, force_terminal=True, legacy_windows=False))
+    with console.progress("encoding", total, unit) as bar:
+        bar.count = lambda: Count("encoding", unit, total // 2, total, rate, 1.0)  # type: ignore[method-assign]
+        bar.reach(total // 2)
+        assert bar._live
+        bar._live.refresh()
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    return [line for line in re.split(r"[\r\n]+", plain) if line.strip()]
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+@pytest.mark.parametrize(
+    ("unit", "total", "rate"),
+    [
+        ("passages by the tuned model", 8_841_823, 1234.5),
+        ("passages by the tuned model", 8_841_823, 123.4),
+        ("passages by sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2", 200_000, 50.2),
+        ("stored queries by the base model", 100_000, 0.2),
+        ("samples", 16, 0.01),
+    ],
+)
+def test_a_bar_fits_the_terminal_with_its_noun_and_the_time_left(
+    unit: str, total: int, rate: float, columns: int
+) -> None:
+    lines = drawn(unit, total, columns, rate)
+    for line in lines:
+        assert len(line) <= columns
+        assert line.startswith("encoding   "), "the noun is whole, and nothing is wrapped below it"
+    assert re.search(rf" {total // 2}/{total} .*(/s|each), .* left *$", lines[-1]), lines[-1]
+    if columns == 140 or (columns >= 80 and len(unit) < 10):
+        assert unit[:40] in lines[-1]
+    if columns == 80 and total == 8_841_823:
+        assert "passages by the t" in lines[-1], "which model can be told"
+
+
+def test_a_long_name_that_is_waited_for_leaves_its_clock_on_the_line() -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=80, force_terminal=True, legacy_windows=False))
+    with console.waiting("encoding", f"loading {'a-long-name/' * 8}"):
+        time.sleep(0.2)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", file.getvalue())
+    lines = [line for line in re.split(r"[\r\n]+", plain) if line.strip()]
+    assert lines
+    assert all(re.fullmatch(r"encoding   loading a-long-name/.*…, [\d.]+ s so far", line) for line in lines)
+    assert all(len(line) == 80 for line in lines)
