@@ -218,8 +218,8 @@ def _fitting(named: str, told: str, room: int) -> Text:
     """Writes `named, told` in a line of so many characters: the name is cut first, or left out if nothing fits."""
     text, left = Text(named, no_wrap=True, overflow="ellipsis"), room - cell_len(told) - len(", ")
     text.truncate(max(left, 0), overflow="ellipsis")
-    before = [text, ", "] if left >= min(_LEAST_UNIT, cell_len(named)) else []
-    return Text.assemble(*before, (told, "progress.remaining"), no_wrap=True, overflow="ellipsis")
+    before = text.append(", ") if left >= min(_LEAST_UNIT, cell_len(named)) else ""
+    return Text.assemble(before, (told, "progress.remaining"), no_wrap=True, overflow="ellipsis")
 
 
 def pace_in_words(count: Count) -> str:
