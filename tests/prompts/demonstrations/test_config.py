@@ -25,6 +25,12 @@ def test_a_path_that_is_no_file_is_refused_before_anything_starts(name: str) -> 
     assert "bundled:general, bundled:python" in caught.value.remedy
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.txt", "a"])
+def test_a_file_of_another_ending_is_found(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"document": "a", "query": "b"}')
+    assert config(tmp_path / name).pool_file() == tmp_path / name
+
+
 @pytest.mark.parametrize(
     ("changes", "where", "what"),
     [
