@@ -81,7 +81,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
     shared = open_sharing(config.runs_dir, console.warn)
     run_dir = run_folder(config)
     chosen = wanted_steps(config)
-    look_at_inputs(config, chosen, console.warn)
+    _look(config, chosen, shared, console)
     target = target_of(config)
     known = {step.fingerprint for step in chosen}  # what can be checked by looking is checked before anything changes
     target = reach(target) if target else None  # a token that is missing would show hours later
@@ -104,10 +104,10 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         checked = _num_checking(chosen)
         first = sum(step.before_engines for step in chosen)
         for step in chosen[:first]:
-            _make(step, config, place, monitor)
+            _make(step, config, place, monitor, chosen)
         _start_engines_early(chosen, store, place)
         for step in chosen[first:checked]:
-            _make(step, config, place, monitor)
+            _make(step, config, place, monitor, chosen)
         _begin(config, config_text, chosen[:checked], place)
         shared.save_run()
         monitor.begin()
@@ -116,7 +116,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             with following.beside(step):
-                folder = _make(step, config, place, monitor)
+                folder = _make(step, config, place, monitor, chosen)
             _link(step, folder, store, run_dir)
             shared.save_run()
             if generating and step is generating[-1]:
@@ -129,6 +129,17 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
                 shared.fetch(folder)
             publish(target, made, place.console)
     return run_dir
+
+
+def _look(config: RunConfig, chosen: list[Step], shared: Sharing, console: Console) -> None:
+    """Looks at what the user gave, unless all that is wanted was made of it: steps are known by what their files hold.
+
+    Raises:
+        UserError: as for `look_at_inputs`.
+    """
+    store = Store(shared.runs_dir / "store")
+    if not all(shared.has(store.folder(step.noun, step.fingerprint)) for step in chosen):
+        look_at_inputs(config, chosen, console.warn)
 
 
 def _finish(config: RunConfig, run_dir: Path, place: Place) -> None:
@@ -155,7 +166,7 @@ def published_folders(target: Target, chosen: list[Step], store: Store) -> dict[
     return {step.entry: store.folder(step.noun, step.fingerprint) for step in whole}
 
 
-def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor) -> Path:
+def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor, chosen: list[Step]) -> Path:
     store = Store(place.store_dir)
     is_new = not is_made(step, store, place)
     folder = make(step, store, place)
@@ -165,7 +176,7 @@ def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor) -> Path
     if is_new:
         track_result(step, folder, place.tracker, config.tracking)
     if step.entry == "documents":
-        check_documents(config, folder, place)
+        check_documents(config, folder, place, chosen)
     return folder
 
 

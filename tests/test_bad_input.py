@@ -132,7 +132,7 @@ CASES = (
     Case("missing pool", "demonstrations.path=no.jsonl", "demonstrations.path", ("no.jsonl", "bundled:general")),
     Case("malformed pool", "demonstrations.path=cut.jsonl", "cut.jsonl:2", ("malformed JSON", "one JSON object")),
     Case(
-        "unfit pool", "demonstrations.path=old/run.json", "demonstrations.path=old/run.json", ("'.json'", ".csv, .tsv")
+        "unfit pool", "demonstrations.path=old/run.json", "old/run.json:1", ("'document'", "one JSON object per line")
     ),
     Case("pool without query", "demonstrations.path=half.jsonl", "half.jsonl:1", ("'query'", '"document": "..."')),
     # where it goes

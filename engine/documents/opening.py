@@ -1,7 +1,7 @@
 """Looks at the beginnings of documents, so that what is quickly seen to be wrong is refused before anything starts.
 
 In: which documents. Out: a UserError or nothing. The first rows of all files together are read as the step will read
-them, and the first lines of every further file. What lies behind them is found when all is read: a large collection
+them, and the first lines of every further table. What lies behind them is found when all is read: a large collection
 must not be read twice.
 """
 
@@ -18,7 +18,7 @@ from engine.documents.readers.csv_table import read_table
 from engine.documents.readers.document import SourceDocument
 from engine.documents.readers.fields import Fields
 from engine.documents.readers.rows import LOOK_CHARACTERS, LOOK_ROWS
-from engine.documents.readers.source import Reader, Source, read_documents
+from engine.documents.readers.source import TABLES, Reader, Source, read_documents
 from engine.documents.refusal import refuse_nothing
 from engine.storage.lines import read_objects
 from engine.storage.looking import LOOK_FILES, LOOK_LINES
@@ -47,7 +47,7 @@ def look_at_documents(config: DocumentsConfig) -> None:
             return  # nothing but its emptiness is wrong with a tree
     if not reasons[""] and next(documents, None) is None:
         refuse_nothing(reasons.total(), 0, +reasons, config)
-    if not config.limit:  # it might end the reading before a further file
+    if source.reader in TABLES and not config.limit:  # which might end the reading before a further file
         for file in source.files[1:LOOK_FILES]:
             _look_at_file(file, source.reader, fields)
 

@@ -14,30 +14,35 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from engine.artifacts.collection import check_against_documents, has_benchmark, load_collection
+from engine.artifacts.collection import check_against_documents
 from engine.artifacts.documents import DocumentsFolder, passage_text
-from engine.artifacts.judgements import list_splits
 from engine.documents.config import DocumentsConfig
 from engine.documents.opening import look_at_documents
+from engine.documents.readers.rows import LOOK_CHARACTERS
 from engine.documents.readers.source import Reader
+from engine.examples.config import ExamplesConfig
 from engine.given.config import GivenConfig
 from engine.given.opening import open_examples
-from engine.given.source import KEY, look_at_further_files
+from engine.given.source import KEY, Kind, Source, look_at_further_files
 from engine.pipeline.config import RunConfig
 from engine.pipeline.given import check_given
+from engine.pipeline.judged_looks import look_at_judgements, remark_on_judged
 from engine.prompts.config import PromptsConfig
-from engine.prompts.demonstrations.judged import look_at_judged
 from engine.prompts.demonstrations.pool import load_pool
 from engine.runtime.console import Console
 from engine.runtime.place import Place
-from engine.runtime.step import Step
+from engine.runtime.step import Step, is_made
 from engine.search.analyser import AUTO, make_analyser
 from engine.search.languages import sample_step
+from engine.storage.store import Store
 from engine.task.turns import resolve_turns, shows_documents
 from training.config import SCORERS
+from training.teachers.settings import CandidatesConfig
 
 _SAMPLED_GROUPS = 20
 """The row groups of a documents folder that its language is told by, evenly spread."""
+_SEARCHING = ("report", "scores", "chunk_sizes")
+"""The steps that search documents by words, whatever their settings, by what they make."""
 
 
 def look_at_inputs(config: RunConfig, chosen: Sequence[Step], tell: Callable[[str], object] = lambda _: None) -> None:
@@ -59,22 +64,22 @@ def look_at_inputs(config: RunConfig, chosen: Sequence[Step], tell: Callable[[st
             case DocumentsConfig() as documents if (documents.path, documents.reader) not in seen:
                 seen.add((documents.path, documents.reader))
                 look_at_documents(documents)
-                if step.entry == "documents":
-                    _look_at_judgements(config)
+                if step.entry == "documents" and config.collection:
+                    look_at_judgements(Path(config.collection).expanduser(), config.report.split)
             case PromptsConfig() as prompts:
                 if said := _look_at_demonstrations(prompts, config, chosen):
                     tell(said)
             case GivenConfig() as given:
-                if given.key != KEY:  # `check_given` opens those
+                source = given.source()
+                if given.key != KEY and not _is_read_at_once(source):  # `check_given` opens those of the key
                     open_examples(given)
-                look_at_further_files(given.source())
+                look_at_further_files(source)
 
 
-def _look_at_judgements(config: RunConfig) -> None:
-    """Reads queries and judgements of the collection, whose size is that of no collection of documents."""
-    folder = Path(config.collection).expanduser()
-    if config.collection and has_benchmark(folder) and config.report.split in list_splits(folder):
-        load_collection(folder, config.report.split)
+def _is_read_at_once(source: Source) -> bool:
+    """Tells whether a file of examples is long, and of a kind that is read at once: that is done a single time."""
+    is_whole = source.kind in {Kind.json, Kind.saved}
+    return is_whole and any(file.is_file() and file.stat().st_size > LOOK_CHARACTERS for file in source.files)
 
 
 def _look_at_demonstrations(prompts: PromptsConfig, config: RunConfig, chosen: Sequence[Step]) -> str:
@@ -86,18 +91,19 @@ def _look_at_demonstrations(prompts: PromptsConfig, config: RunConfig, chosen: S
         turns = resolve_turns(prompts.task).values()
         load_pool(shown, {}, with_documents=any(map(shows_documents, turns)))
         return ""
-    said = look_at_judged(shown, config.report.split)
+    said = remark_on_judged(shown, config.report.split)
     measures = config.report.benchmark == shown.collection and any(step.noun == "report" for step in chosen)
     return said if measures else ""
 
 
-def check_documents(config: RunConfig, folder: Path, place: Place) -> None:
+def check_documents(config: RunConfig, folder: Path, place: Place, chosen: Sequence[Step]) -> None:
     """Looks at documents once they are there: what judgements are about, and in which languages the texts are.
 
     Args:
         config: the run.
         folder: the finished documents folder, which need not be on this disk.
         place: who is told, and where folders are fetched from.
+        chosen: the steps of the run; languages are told where one that is yet to be made searches.
 
     Raises:
         UserError: a judgement names a query or document that does not exist.
@@ -105,7 +111,10 @@ def check_documents(config: RunConfig, folder: Path, place: Place) -> None:
     if config.collection:
         place.shared.fetch(folder)
         check_judgements(config, folder, place.console)
-    if has_words(config) and DocumentsFolder(folder).passages_file.is_file():
+    if not has_words(config) or not DocumentsFolder(folder).passages_file.is_file():
+        return
+    store = Store(place.store_dir)
+    if any(_searches(step) and not is_made(step, store, place) for step in chosen):
         tell_language(folder, place.console)
 
 
@@ -132,6 +141,15 @@ def has_words(config: RunConfig) -> bool:
     """Tells whether BM25 is to find out the language of documents: they are searched, and nobody named it."""
     is_searched = config.documents.reader is not Reader.blank and config.model.family not in SCORERS
     return is_searched and config.report.language == AUTO
+
+
+def _searches(step: Step) -> bool:
+    """Tells whether a step searches documents by words."""
+    if isinstance(step.config, ExamplesConfig):
+        return step.config.round_trip.enabled and step.config.round_trip.hybrid
+    if isinstance(step.config, CandidatesConfig):
+        return step.config.words > 0
+    return step.noun in _SEARCHING
 
 
 def tell_language(documents: Path, console: Console) -> None:

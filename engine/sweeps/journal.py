@@ -20,6 +20,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.storage.files import write_json
 from engine.storage.typed import from_json_values, to_json_values
+from engine.sweeps.written import winning
 
 
 class Progress(Enum):
@@ -98,8 +99,14 @@ def _claim(folder: Path, identity: Mapping[str, Any], *, is_begun: bool) -> None
     file = folder / "sweep.json"
     now = to_json_values(identity)
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
-    if is_begun and before != now:
-        changed = ", ".join(name for name in now if now[name] != before.get(name))
+    if is_begun and _compared(before) != _compared(now):
+        changed = ", ".join(name for name in now if _compared(now)[name] != _compared(before).get(name))
         remedy = "give this one another name, or remove that folder"
         raise UserError(f"holds a sweep with another {changed}", where=str(folder), remedy=remedy)
     write_json(file, now)
+
+
+def _compared(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns an identity with what wins of each override: once, what the command line changed stood in it twice."""
+    given = {"overrides": winning(identity["overrides"])} if "overrides" in identity else {}
+    return {**identity, **given}

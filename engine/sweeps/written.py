@@ -41,6 +41,14 @@ def replacing(overrides: Sequence[str], later: Iterable[str]) -> list[str]:
     return [*(text for text in overrides if text.startswith(("~", "-")) or _key(text) not in keys), *last]
 
 
+def winning(overrides: Iterable[str]) -> list[str]:
+    """Returns overrides without those that a later one of the same key replaces."""
+    last: list[str] = []
+    for text in overrides:
+        last = replacing(last, [text])
+    return last
+
+
 def _key(override: str) -> str:
     return override.lstrip("+").partition("=")[0]
 

@@ -78,6 +78,13 @@ def test_a_tree_is_looked_at_up_to_its_first_text(tmp_path: Path, monkeypatch: p
     assert read == ["a.txt", "b.txt"]
 
 
+def test_a_tree_that_begins_with_files_of_which_none_is_read_is_no_table(tmp_path: Path) -> None:
+    for number in range(LOOK_ROWS + 1):
+        (tmp_path / f"{number:04}.txt").write_bytes("caf\xe9, or another word".encode("latin-1"))
+    put(tmp_path / "z.md", "some words")
+    look_at_documents(config(tmp_path))
+
+
 def test_what_a_limit_leaves_out_is_not_looked_at(tmp_path: Path) -> None:
     put(tmp_path / "a.jsonl", GOOD + "oops\n")
     put(tmp_path / "b.jsonl", "oops\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,17 +12,21 @@ from types import SimpleNamespace
 from typing import cast
 
 import pytest
+from rich.console import Console as RichConsole
 
 import engine.run
 from engine.command_line.compose import load_config
 from engine.command_line.preview import preview
 from engine.documents.step import load_documents
 from engine.errors import UserError
+from engine.pipeline import looks
 from engine.pipeline.config import RunConfig
 from engine.pipeline.looks import check_documents, check_judgements, look_at_inputs
 from engine.run import run, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.place import Place
+from engine.storage.remote.opening import open_sharing
+from engine.storage.store import DONE, Store
 from tests.support.places import printed, quiet_place
 
 GIVEN = ("experiment=adapt", "samples=fake", "tracking=off")
@@ -56,7 +62,7 @@ def nothing_starts(*_: object) -> Iterator[Place]:
         ("mine/b.jsonl", ["oops"], "examples.path=mine", "mine/b.jsonl:1", "malformed JSON"),
         ("shown.jsonl", [{"document": "x"}], "demonstrations.path=shown.jsonl", "shown.jsonl:1", "no text in 'query'"),
         ("shown.csv", ["query", "a"], "demonstrations.path=shown.csv", "shown.csv:2", "no text in 'document'"),
-        ("shown.txt", ["x"], "demonstrations.path=shown.txt", "demonstrations.path=shown.txt", "tells no kind of file"),
+        ("shown.txt", ["x"], "demonstrations.path=shown.txt", "shown.txt:1", "tells no kind of file"),
         ("sts.jsonl", ["oops"], "report.similarity=sts.jsonl", "sts.jsonl:1", "malformed JSON"),
         ("more", [], "demonstrations.from_qrels=11", "demonstrations.from_qrels=11", "only 10 judged queries"),
     ],
@@ -99,6 +105,37 @@ def test_labels_are_looked_at(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert caught.value.where == "labelled/b.jsonl:2"
 
 
+@pytest.mark.parametrize("is_long", [False, True])
+def test_long_examples_that_are_read_at_once_are_left_to_the_step(
+    corpus: Path, monkeypatch: pytest.MonkeyPatch, is_long: bool
+) -> None:
+    monkeypatch.chdir(corpus.parent)
+    write(Path("train.jsonl"), {"text": "a", "label": "good"}, {"text": "b", "label": "bad"})
+    file = write(Path("labelled.json"), '[{"text": "a", "label": ')
+    monkeypatch.setattr(looks, "LOOK_CHARACTERS", file.stat().st_size - is_long)
+    overrides = ("experiment=train", "model=classifier", "examples.path=train.jsonl", "report.labelled=labelled.json")
+    config, _ = load_config(overrides)
+    with contextlib.nullcontext() if is_long else pytest.raises(UserError, match="malformed JSON"):
+        look_at_inputs(config, wanted_steps(config))
+
+
+def test_what_a_finished_run_was_given_is_not_looked_at_again(corpus: Path, tmp_path: Path) -> None:
+    with (corpus / "queries.jsonl").open("a") as stream:
+        stream.write("oops\n")
+    config, text = load_config([*GIVEN, f"collection={corpus}", f"runs_dir={tmp_path}/runs", "until=documents"])
+    [documents] = wanted_steps(config)
+    with pytest.raises(UserError, match="malformed JSON") as caught:
+        run(config, text)
+    assert not list(tmp_path.glob("runs/store/documents/*")), "it is refused before documents are read"
+    assert caught.value.where.startswith(f"{corpus}/queries.jsonl:")
+    store, said = Store(tmp_path / "runs" / "store"), Console(RichConsole(file=io.StringIO()))
+    shared = open_sharing(str(tmp_path / "runs"))
+    folder = store.folder(documents.noun, documents.fingerprint)
+    folder.mkdir(parents=True)
+    (folder / DONE).touch()
+    engine.run._look(config, [documents], shared, said)
+
+
 def test_all_judged_queries_as_demonstrations_are_told_at_the_start(corpus: Path) -> None:
     def remarks(*overrides: str) -> list[str]:
         config, _ = load_config([*GIVEN, f"collection={corpus}", *overrides])
@@ -109,7 +146,7 @@ def test_all_judged_queries_as_demonstrations_are_told_at_the_start(corpus: Path
     [told] = remarks("demonstrations.from_qrels=10")
     assert told == (
         f"demonstrations.from_qrels=10 shows all 10 judged queries of {corpus}/qrels/test.tsv, and none is left to "
-        "measure with; set it to fewer than 10"
+        "measure with; set it to 9 or fewer"
     )
     assert remarks("demonstrations.from_qrels=9") == []
     assert remarks("demonstrations.from_qrels=10", "until=examples") == [], "nothing is measured"
@@ -162,13 +199,56 @@ def test_languages_are_told_as_soon_as_documents_are_there(corpus: Path, tmp_pat
         config, _ = load_config([*GIVEN, f"documents.path={file}"])
         folder = documents_of(config, tmp_path / name)
         before = printed(place)
-        check_documents(config, folder, place)
+        check_documents(config, folder, place, wanted_steps(config))
         assert (told in " ".join(printed(place)[len(before) :].split())) is is_told
     before = printed(place)
     for override in ("language=english", "report.language=none", "model=cross_encoder", "documents.reader=blank"):
         limit = ["documents.limit=2"] if "blank" in override else [f"documents.path={tmp_path / 'both.jsonl'}"]
         config, _ = load_config([*GIVEN, *limit, override])
-        check_documents(config, tmp_path / "both", place)
+        check_documents(config, tmp_path / "both", place, wanted_steps(config))
     config, _ = load_config([*GIVEN, f"documents.path={tmp_path / 'both.jsonl'}"])
-    check_documents(config, tmp_path / "on another machine", place)
+    check_documents(config, tmp_path / "on another machine", place, wanted_steps(config))
     assert printed(place) == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_told"),
+    [
+        (["until=documents"], False),
+        (["until=prompts"], False),
+        (["until=samples"], False),
+        (["until=examples"], True),
+        (["until=examples", "examples.round_trip.hybrid=false"], False),
+        (["until=examples", "examples.round_trip.enabled=false"], False),
+        (["until=model", "examples.round_trip.hybrid=false"], False),
+        (["until=model", "examples.round_trip.hybrid=false", "model.loss=kl", "model.teacher.by=fused"], True),
+        (
+            [
+                "until=model",
+                "examples.round_trip.hybrid=false",
+                "model.loss=kl",
+                "model.teacher.by=fused",
+                "model.teacher.words=0",
+            ],
+            False,
+        ),
+        (["until=report", "examples.round_trip.hybrid=false"], True),
+        (["chunk_sizes.tokens=[64]", "until=chunk_sizes", "examples.round_trip.hybrid=false"], True),
+    ],
+)
+def test_languages_are_told_where_something_is_yet_to_search(
+    tmp_path: Path, overrides: list[str], is_told: bool
+) -> None:
+    place = quiet_place(tmp_path)
+    file = write(tmp_path / "both.jsonl", *({"_id": str(n), "text": text} for n, text in enumerate([ENGLISH, GERMAN])))
+    config, _ = load_config([*GIVEN, f"documents.path={file}", *overrides])
+    folder, chosen = documents_of(config, tmp_path / "documents"), wanted_steps(config)
+    check_documents(config, folder, place, chosen)
+    assert ("BM25 reads the documents with" in printed(place)) is is_told
+    before, store = printed(place), Store(place.store_dir)
+    for step in chosen:
+        made = store.folder(step.noun, step.fingerprint)
+        made.mkdir(parents=True, exist_ok=True)
+        (made / DONE).touch()
+    check_documents(config, folder, place, chosen)
+    assert printed(place) == before, "who runs again what is finished was told"

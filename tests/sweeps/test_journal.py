@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -31,3 +32,14 @@ def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:
     journal.begin({"a": 1})
     with pytest.raises(UserError, match=r"holds a sweep with another metric; give this one another name"):
         Journal(tmp_path, WHAT)
+
+
+def test_a_sweep_that_wrote_a_key_twice_goes_on(tmp_path: Path) -> None:
+    """As those did that were begun when the command line was added to the file, and not put in its place."""
+    now = {**WHAT, "overrides": ["experiment=demo", "seed=3", "model.lr=2"]}
+    Journal(tmp_path, now).begin({"a": 1})
+    then = {**WHAT, "overrides": ["experiment=demo", "model.lr=1", "seed=3", "model.lr=2"]}
+    (tmp_path / "sweep.json").write_text(json.dumps(then))
+    assert len(Journal(tmp_path, now).points) == 1
+    with pytest.raises(UserError, match="holds a sweep with another overrides"):
+        Journal(tmp_path, {**now, "overrides": ["experiment=demo", "seed=3", "model.lr=1"]})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from engine.sweeps.written import as_override, replacing
+from engine.sweeps.written import as_override, replacing, winning
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,8 @@ def test_what_comes_later_stands_in_the_place_of_what_came_before() -> None:
     expected = ["experiment=adapt", "~judge", "seeds=3", "-m", "seed=2", "model.epochs=5"]
     assert replacing(given, ["seed=2", "model.epochs=5"]) == expected
     assert replacing(given, []) == given
+
+
+def test_the_last_of_a_key_wins() -> None:
+    given = ["experiment=adapt", "+seed=1", "~judge", "seeds=3", "seed=2", "~judge", "experiment=demo"]
+    assert winning(given) == ["~judge", "seeds=3", "seed=2", "~judge", "experiment=demo"]

@@ -17,7 +17,6 @@ from engine.errors import UserError, check_setting
 from engine.runtime.identity import fields_of
 from engine.search.encoder import EncoderConfig, encoder_of_base
 from engine.storage.digests import content_digest, file_digests
-from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
 
 
 class Selection(Enum):
@@ -39,8 +38,6 @@ BUNDLED = {
 """The files of the pools that ship, by name. Each passage has a question and a keyword query, written for this project:
 one pool is on everyday subjects, the other on Python's own documentation."""
 
-ENDINGS = (*JSONL_ENDINGS, *CSV_ENDINGS, *PARQUET_ENDINGS)
-"""The endings of files that demonstrations are read from."""
 _LEAST_VALUES = {
     "from_qrels": 0,
     "min_per_prompt": 0,
@@ -57,8 +54,9 @@ class DemonstrationsConfig:
     """Where demonstrations come from and how many a prompt shows."""
 
     path: str = ""
-    """A file (JSONL, CSV, TSV, Parquet) with `document`, `query` and, where the document has a title, `title`; further
-    fields are condition values. `bundled:general` and `bundled:python` ship; empty is `bundled:general`."""
+    """A file (JSONL, CSV, TSV, Parquet; of another ending: JSON lines) with `document`, `query` and, where the document
+    has a title, `title`; further fields are condition values. `bundled:general` and `bundled:python`
+    ship; empty is `bundled:general`."""
     from_qrels: int = 0
     """So many judged queries of the collection are shown instead; they are left out of the evaluation."""
     complete: bool = True
@@ -116,7 +114,7 @@ class DemonstrationsConfig:
         """Finds the file that `path` names.
 
         Raises:
-            UserError: there is no such file, or its ending is of none that is read.
+            UserError: there is no such file.
         """
         name = self.path or "bundled:general"
         file = BUNDLED.get(name, Path(name).expanduser())
@@ -126,12 +124,5 @@ class DemonstrationsConfig:
                 where="demonstrations.path",
                 remedy=f"name a file of rows with `document` and `query` (JSONL, CSV, TSV or Parquet), or one of "
                 f"{', '.join(BUNDLED)}",
-            )
-        if not file.name.lower().endswith(ENDINGS):
-            lines = "; of an array make lines: jq -c '.[]' IN.json > OUT.jsonl" if file.suffix == ".json" else ""
-            raise UserError(
-                f"its ending {file.suffix!r} tells no kind of file",
-                where=f"demonstrations.path={self.path}",
-                remedy=f"known are {', '.join(ENDINGS)}{lines}",
             )
         return file

@@ -1,7 +1,8 @@
 """Reads demonstrations that somebody wrote: JSON lines, a table as text, or Parquet.
 
-In: a file, known by its ending. Out: demonstrations one by one. Every mistake is named with its line or row. A field of
-a table that is empty, and one of the others that is null, is as one that is not there.
+In: a file, known by its ending; one of another ending is read as JSON lines. Out: demonstrations one by one. Every
+mistake is named with its line or row. A field of a table that is empty, and one of the others that is null, is as one
+that is not there.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
-from engine.storage.lines import read_objects
-from engine.storage.listing import CSV_ENDINGS, PARQUET_ENDINGS
+from engine.storage.lines import JsonObject, UnreadableError, read_objects
+from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
 from engine.storage.parquet_records import open_parquet, parquet_batches
 from engine.task.render import Demonstration
 
 _FIELDS = ("document", "query", "title")
 """The fields of a row that are no condition values."""
+_ENDINGS = (*JSONL_ENDINGS, *CSV_ENDINGS, *PARQUET_ENDINGS)
+"""The endings that tell what a file is."""
 
 
 def read_demonstration_file(file: Path, needed: Sequence[str] = ("document", "query")) -> Iterator[Demonstration]:
@@ -58,7 +61,25 @@ def _rows(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
                     number += 1
                     yield f"{file}: row {number}", values
     else:
-        yield from ((f"{file}:{line.line}", line.values) for line in read_objects(file))
+        yield from ((f"{file}:{line.line}", line.values) for line in _read_lines(file))
+
+
+def _read_lines(file: Path) -> Iterator[JsonObject]:
+    """Gives the lines of a file; where its ending tells nothing, one that is no object may be of another kind of file.
+
+    Raises:
+        UserError: a line is no JSON object.
+    """
+    try:
+        yield from read_objects(file)
+    except UnreadableError:
+        raise
+    except UserError as error:
+        if file.name.lower().endswith(_ENDINGS):
+            raise
+        what = f"{error.what}; its ending {file.suffix!r} tells no kind of file, and it is read as JSON lines"
+        remedy = "of an array make lines (jq -c '.[]' IN.json > OUT.jsonl), or give it the ending of what it is"
+        raise UserError(what, where=error.where, remedy=f"{remedy}: {', '.join(_ENDINGS)}") from error
 
 
 def _rows_of_table(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:

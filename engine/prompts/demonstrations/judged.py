@@ -60,15 +60,16 @@ def look_at_judged(config: DemonstrationsConfig, split: str) -> str:
         UserError: there is no collection with judgements, or too few queries have a relevant document.
     """
     folder = _folder(config)
-    best = _best_documents(folder, read_queries(folder), None)
-    shown = set(_drawn(best, config))
+    shown = _drawn(_best_documents(folder, read_queries(folder), None), config)
     if split not in list_splits(folder):
         return ""
     measured = {query_id for query_id, grades in read_qrels(folder, split).items() if max(grades.values()) > 0}
-    if not measured or not measured <= shown:
+    if not measured or not measured.issubset(shown):
         return ""
-    of_split = f"all {len(measured)} judged queries of {qrels_file(folder, split)}"
-    remedy = f"set it to fewer than {len(best)}" if len(best) > 1 else "set it to 0"
+    many = f"all {len(measured)} judged queries" if len(measured) > 1 else "the only judged query"
+    of_split = f"{many} of {qrels_file(folder, split)}"
+    before = max(map(shown.index, measured))  # so many are shown before the last of them
+    remedy = f"set it to {before} or fewer" if before else "set it to 0"
     return f"demonstrations.from_qrels={config.from_qrels} shows {of_split}, and none is left to measure with; {remedy}"
 
 

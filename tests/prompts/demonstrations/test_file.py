@@ -42,6 +42,42 @@ def test_every_form_gives_the_same_demonstrations(tmp_path: Path, name: str) -> 
     assert list(read_demonstration_file(file)) == READ
 
 
+@pytest.mark.parametrize("name", ["a.json", "a.txt", "a"])
+def test_an_ending_that_tells_nothing_is_read_as_json_lines(tmp_path: Path, name: str) -> None:
+    file = write(tmp_path / "a.jsonl").rename(tmp_path / name)
+    assert list(read_demonstration_file(file)) == READ
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where", "what"),
+    [
+        ("a.json", json.dumps(ROWS).encode(), "a.json:1", "holds a JSON list, not an object"),
+        ("a.json", json.dumps(ROWS, indent=2).encode(), "a.json:1", "malformed JSON"),
+        ("a.xlsx", b"PK\x03\x04\xff", "a.xlsx: byte 4", "is not UTF-8"),
+        ("a", b"document,query\na,b\n", "a:1", "malformed JSON"),
+    ],
+)
+def test_what_is_no_line_of_json_is_told_the_endings_that_are_known(
+    tmp_path: Path, name: str, content: bytes, where: str, what: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        list(read_demonstration_file(tmp_path / name))
+    assert caught.value.where == f"{tmp_path}/{where}"
+    assert what in caught.value.what
+    assert "tells no kind of file" in caught.value.what
+    assert "of an array make lines" in caught.value.remedy
+    assert ".jsonl, .ndjson, " in caught.value.remedy
+    assert ".csv, .tsv" in caught.value.remedy
+
+
+def test_a_line_that_is_malformed_under_its_own_ending_is_told_of_no_ending(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("oops\n")
+    with pytest.raises(UserError, match="malformed JSON") as caught:
+        list(read_demonstration_file(tmp_path / "a.jsonl"))
+    assert "ending" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "line", "what", "remedy"),
     [

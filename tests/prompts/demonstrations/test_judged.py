@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_what_leaves_no_judged_query_to_measure_with_is_told(collection: Path) -
     said = look_at_judged(judged, "test")
     assert said == (
         f"demonstrations.from_qrels=10 shows all 10 judged queries of {file}, and none is left to measure with; "
-        "set it to fewer than 10"
+        "set it to 9 or fewer"
     )
     assert look_at_judged(replace(judged, from_qrels=9), "test") == ""
     assert look_at_judged(judged, "dev") == "", "there is no such split"
@@ -82,11 +83,30 @@ def test_what_leaves_no_judged_query_to_measure_with_is_told(collection: Path) -
     file.with_name("dev.tsv").write_text("\n".join(lines[:6]))
     file.write_text("\n".join([lines[0], *lines[6:]]))
     assert f"shows all 5 judged queries of {file}" in look_at_judged(judged, "test")
-    for count, drawn in ((9, 9), (5, 5)):
+    for count, drawn in ((10, 10), (9, 9), (5, 5)):
         shown = {each.query_id for each in judged_demonstrations(replace(judged, from_qrels=count), DOCUMENTS)}
         are_all = {f"q{number}" for number in range(5, 10)} <= shown
         assert len(shown) == drawn
         assert bool(look_at_judged(replace(judged, from_qrels=count), "test")) is are_all, "the same are drawn"
+
+
+def test_the_remedy_leaves_one_to_measure_with_however_many_splits_there_are(collection: Path) -> None:
+    file = collection / "qrels" / "test.tsv"
+    header, *lines = file.read_text().splitlines()
+    judged, told = config(collection=str(collection), from_qrels=10), set[str]()
+    for number, line in enumerate(lines):
+        file.write_text("\n".join([header, line]))
+        file.with_name("train.tsv").write_text("\n".join([header, *lines[:number], *lines[number + 1 :]]))
+        said = look_at_judged(judged, "test")
+        assert f"shows the only judged query of {file}, and none is left to measure with; " in said
+        found = re.search(r"set it to (\d+)( or fewer)?$", said)
+        assert found, said
+        remedy = int(found[1])
+        assert bool(found[2]) is (remedy > 0)
+        assert look_at_judged(replace(judged, from_qrels=remedy), "test") == ""
+        assert look_at_judged(replace(judged, from_qrels=remedy + 1), "test")
+        told.add(found[1])
+    assert told == {str(number) for number in range(10)}, "the order in which queries are drawn tells"
 
 
 def test_more_than_there_are_is_refused_before_documents_are_read(collection: Path) -> None:
