@@ -126,6 +126,7 @@ def training_figures(folder: Path) -> TrainingFigures:
         learning_rate=model.learning_rate,
         loss=model.loss_kind,
         precision=model.precision,
+        base_share=model.base_share,
     )
 
 

@@ -82,6 +82,8 @@ class TrainingFigures:
     """The highest learning rate, which goes with the size of the steps."""
     loss: str | None = None
     precision: str | None = None
+    base_share: float | None = None
+    """The share of the base's weights in the finished ones, 0 to 1; None for what is no encoder."""
 
 
 @dataclass(frozen=True)

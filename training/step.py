@@ -70,7 +70,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     (steps, batch_size), output = plan.shape, output.resolve()
     done = keep_checkpoints(output, plan)
     going_on = f", going on after step {done:,}" if done else ""
-    what = f"{rows.num_rows:,} examples, {steps:,} steps of {batch_size}, {workers}"
+    what = f"{rows.num_rows:,} examples, {steps:,} steps with {batch_size} each, {workers}"
     fitted = replace(config.with_batch_size(batch_size), loss=trained_on.loss_of(config))
     place.console.step("model", f"{earlier}{what}, {_loss_in_words(fitted.loss)}{going_on}")
     validation = plan_validation(config, inputs, plan.shape, place, trained_on.form)

@@ -187,7 +187,8 @@ def _refuse_unknown(values: Sequence[str], is_met: Sequence[NDArray[np.bool_]], 
         if not met.any():
             known = [text for text in pc.unique(column).to_pylist() if text is not None]
             near = known if len(known) <= _SHOWN_VALUES else difflib.get_close_matches(value, known, _SHOWN_VALUES)
-            remedy = suggest(value, near) if near else "write one as documents have it"
+            some = ", ".join(map(repr, sorted(known, key=str)[:5]))
+            remedy = suggest(value, near) if near else f"write one of {len(known):,}, such as {some}"
             raise UserError(f"no passage has the value {value.strip()!r}", where=where, remedy=remedy)
 
 

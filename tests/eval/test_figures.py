@@ -34,7 +34,7 @@ def test_what_the_steps_recorded_is_repeated(tmp_path: Path) -> None:
     assert report.generation == GenerationRates(
         **{name: getattr(SAMPLES_RECORD.generation, name) for name in GenerationRates.__dataclass_fields__}
     )
-    assert report.training == TrainingFigures(13.7, 40, 9, 3, 16, 2e-5, "ranking", "fp32"), "as it was done"
+    assert report.training == TrainingFigures(13.7, 40, 9, 3, 16, 2e-5, "ranking", "fp32", 0.0), "as it was done"
     assert report.settings.training == CONFIGS["model"]
 
 

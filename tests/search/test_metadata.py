@@ -142,3 +142,10 @@ def test_a_system_with_filters_and_boosts() -> None:
     assert with_metadata(found, FIELDS, ranks, boost=["source=faq:2"]).prepare([""])(1)[0].tolist() == [[1]]
     with pytest.raises(UserError, match=r"where.stars>2 where.source=faq: no passage meets this"):
         with_metadata(words, FIELDS, ranks, where=["stars>2", "source=faq"])
+
+
+def test_an_unknown_value_among_many_is_answered_with_some() -> None:
+    modules = pa.array([f"module{number:02}" for number in range(30)], pa.large_string())
+    many = Metadata(pa.table({"module": modules}))
+    with pytest.raises(UserError, match=r"write one of 30, such as 'module00', .*'module04'$"):
+        many.allowed(["module=zzz"])

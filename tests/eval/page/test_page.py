@@ -235,8 +235,13 @@ def test_the_page_says_how_bm25_reads_words(tmp_path: Path) -> None:
 
 
 def test_the_page_says_what_training_came_to(tmp_path: Path) -> None:
-    text = " ".join(" ".join(checked(render_page(*small_report(tmp_path))).text).split())
+    report, evidence = small_report(tmp_path)
+    text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
     assert "ranking, 3 epochs of batches of 16, learning rate 2e-05, fp32" in text
+    assert "those of the base" not in text
+    halfway = replace(report, training=replace(report.training, base_share=0.5))
+    text = " ".join(" ".join(checked(render_page(halfway, evidence)).text).split())
+    assert "fp32. The finished weights are by 50 % those of the base." in text
 
 
 def test_latency_has_a_dash_for_what_a_system_does_not_do(tmp_path: Path) -> None:
