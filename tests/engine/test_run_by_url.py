@@ -61,7 +61,8 @@ def test_a_run_goes_on_where_another_machine_stopped(
     ("override", "what"),
     [
         ("runs_dir=s3://no-such-bucket-here/runs", "there is no such bucket"),
-        ("runs_dir=gs://bucket/runs", "is no store that synthmill can commit to"),
+        ("runs_dir=gs://no-such-bucket-here/runs", "there is no such bucket"),
+        ("runs_dir=ftp://bucket/runs", "is no store that synthmill can commit to"),
         ("collection=s3://no-such-bucket-here/docs", "there is no such bucket"),
         ("run_dir=s3://bucket/run", "does not lie below runs_dir"),
     ],

@@ -149,6 +149,8 @@ class Proxy(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.behind, self.plan = port, plan
         self.requests: list[tuple[str, str]] = []
+        self.num_bytes = 0
+        """Of the bodies of requests."""
         self._turn = threading.Lock()
 
     @property
@@ -156,10 +158,11 @@ class Proxy(ThreadingHTTPServer):
         """Returns where it listens."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def next_fault(self, method: str, path: str) -> Fault:
+    def next_fault(self, method: str, path: str, num_bytes: int) -> Fault:
         """Counts a request, and decides about it."""
         with self._turn:
             self.requests.append((method, path))
+            self.num_bytes += num_bytes
             return self.plan(len(self.requests), method, unquote(path))
 
 
@@ -195,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = self.server.next_fault(self.command, self.path)
+        fault = self.server.next_fault(self.command, self.path, len(body))
         if fault is Fault.refused:
             self._answer(503, {}, b"")
         elif fault is Fault.denied:

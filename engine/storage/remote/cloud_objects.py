@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -112,8 +112,8 @@ class CloudObjects:
                     raise
                 return None
             body, meta = bytes(answer.bytes()), answer.meta
-        now = store_now(self.endpoint, where=self.url(key))
-        return Document(body, self._etag_of(meta), (now - meta["last_modified"].astimezone(UTC)).total_seconds())
+        age = store_now(self.endpoint, where=self.url(key)) - meta["last_modified"]
+        return Document(body, self._etag_of(meta), max(0.0, age.total_seconds()))  # both times are in whole seconds
 
     def create(self, key: str, body: bytes) -> str | None:
         """Makes a document where there is none.
