@@ -93,7 +93,7 @@ class CloudObjects:
 
     @property
     def _store(self) -> Any:
-        return _make_store(self.address.scheme, self.address.bucket, self.endpoint, self.account)
+        return _make_store(self.address.scheme, self.address.bucket, self.endpoint, self.account, os.getpid())
 
     def _naming(self, key: str = "") -> Any:
         return naming_refusals(self.url(key), self.address.scheme)
@@ -305,11 +305,11 @@ def _first_process() -> int:
 
 
 @functools.lru_cache(maxsize=8)
-def _make_store(scheme: str, bucket: str, endpoint: str, account: str | None) -> Any:
+def _make_store(scheme: str, bucket: str, endpoint: str, account: str | None, process: int) -> Any:
     """Makes the client of one process; its threads share it."""
     from obstore.store import AzureStore, GCSStore
 
-    if _first_process() != os.getpid():
+    if _first_process() != process:
         raise BrokenInvariantError("a process was forked off one that uses gs:// or az://, and cannot use them")
     settings: dict[str, Any] = {
         "client_options": {
