@@ -197,6 +197,7 @@ def test_azures_credentials_are_named(bucket: Bucket, monkeypatch: pytest.Monkey
 
 def test_without_an_account_azure_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_NAME")
+    monkeypatch.delenv("AZURE_STORAGE_ENDPOINT")
     assert endpoint_set("az") is None
     with pytest.raises(UserError, match="az://box: no account is named; set AZURE_STORAGE_ACCOUNT_NAME"):
         CloudObjects(Address("box", "", "az"))
@@ -206,6 +207,7 @@ def test_without_an_account_azure_is_not_asked(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_googles_place_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOOGLE_BASE_URL")
     assert CloudObjects(Address("box", "", "gs")).endpoint == "https://storage.googleapis.com"
     monkeypatch.setenv("GOOGLE_BASE_URL", "nonsense")
     with pytest.raises(UserError, match=r"GOOGLE_BASE_URL=nonsense is no URL; write http\(s\)://HOST:PORT"):
