@@ -20,9 +20,11 @@ from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
 from engine.runtime.tracking import NoTracker
+from tests.support.azurite import azurite
 from tests.support.command_line import CommandLine, CommandLineHere, FinishedRun
 from tests.support.corpus import write_corpus
-from tests.support.object_store import ENVIRONMENT, Bucket
+from tests.support.google_server import google_server
+from tests.support.object_store import ENVIRONMENT, OTHERS, Bucket
 from tests.support.planted import SECRETS
 
 if TYPE_CHECKING:
@@ -35,7 +37,7 @@ quiet()
 # that compute. With a busy machine, a training took five times the CPU time. Ray's workers inherit it.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 # No test speaks to a store that is not its own, and engines have what their Ray had when it was started.
-for name in [name for name in os.environ if name.startswith("AWS_")]:
+for name in [name for name in os.environ if name.startswith(OTHERS)]:
     del os.environ[name]
 os.environ.update(ENVIRONMENT)
 # Ray Train looks every two seconds whether its workers have ended, and tests train often.
@@ -137,10 +139,28 @@ def s3_port() -> Iterator[int]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def gs_port() -> Iterator[int]:
+    """The port of one stand-in for Google's store, likewise."""
+    with google_server() as server:
+        yield server.port
+
+
+@pytest.fixture(scope="session")
+def az_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of one emulator of Azure's store, likewise; without it tests are skipped."""
+    with azurite(tmp_path_factory.mktemp("azurite")) as port:
+        yield port
+
+
 @pytest.fixture
-def bucket(s3_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
-    """A new bucket on that server; boto3 finds it and nothing else, and the user's cache is `tmp_path/cache`."""
-    return Bucket.make(s3_port, tmp_path / "cache", monkeypatch)
+def bucket(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    """A new bucket, of S3 unless the test says otherwise; libraries find it and nothing else.
+
+    The user's cache is `tmp_path/cache`.
+    """
+    scheme = getattr(request, "param", "s3")
+    return Bucket.make(scheme, request.getfixturevalue(f"{scheme}_port"), tmp_path / "cache", monkeypatch)
 
 
 @pytest.fixture

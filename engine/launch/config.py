@@ -63,7 +63,7 @@ class LaunchConfig:
     namespace: str = placement("")
     """The namespace of the RayJob; empty: that of kubectl's context."""
     claim: str = placement("")
-    """The PersistentVolumeClaim (ReadWriteMany) that every pod mounts as /shared; not needed with `runs_dir=s3://...`."""
+    """The PersistentVolumeClaim (ReadWriteMany) that every pod mounts as /shared; not needed if `runs_dir` is a URL."""
     service_account: str = placement("")
     """The service account of the workers, by which a cloud gives them access to a bucket without keys."""
     environment_from: str = placement("")

@@ -57,7 +57,7 @@ class RunConfig:
     collection: str = ""
     """A BEIR-style folder: its corpus becomes the documents, its queries and judgements the benchmark."""
     runs_dir: str = placement("runs")
-    """Where run folders and their store live: a folder, on a cluster one that every node sees, or s3://BUCKET/FOLDER."""
+    """Where run folders and their store live: a folder, on a cluster one that all nodes see, or a URL (s3, gs, az)."""
     run_dir: str = placement("")
     """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one. A URL where
     `runs_dir` is one, and below it."""

@@ -87,7 +87,7 @@ class ClusterConfig:
     min_free_disk_bytes: int = placement(2 * 10**9)
     """A step is refused where the disk of the store has less free space than this."""
     cache_bytes: int = placement(100 * 10**9)
-    """With `runs_dir=s3://...`: what is kept on this disk of finished steps that the run does not use."""
+    """With `runs_dir` behind a URL: what is kept on this disk of finished steps that the run does not use."""
 
     def __post_init__(self) -> None:
         """Refuses amounts below zero, and an object store that Ray would not start with on this machine."""

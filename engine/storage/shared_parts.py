@@ -1,6 +1,6 @@
 """What a samples folder asks of the place that it is shared through while it is being written.
 
-In: entries of its manifest and parts. Out: the same on every machine. With `runs_dir=s3://...` it is answered by
+In: entries of its manifest and parts. Out: the same on every machine. With `runs_dir` behind a URL it is answered by
 engine/storage/remote/parts.py; a folder that one disk has needs none of it.
 """
 

@@ -1,7 +1,7 @@
 """What a run asks of the place that its folders are shared through, and the answers where that is the disk itself.
 
 In: folders of a store and of runs, on this machine's disk. Out: whether they are made, here or elsewhere, and the right
-to make them. With `runs_dir=s3://...` the answers come from engine/storage/remote/store.py; the disk is a cache then.
+to make them. With `runs_dir` behind a URL engine/storage/remote/store.py answers, and the disk is a cache.
 """
 
 from __future__ import annotations

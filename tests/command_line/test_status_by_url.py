@@ -8,9 +8,10 @@ import pytest
 from engine.command_line.main import main
 from engine.command_line.status_by_url import show_run_by_url
 from engine.storage.remote.claims import Claim
-from tests.support.object_store import Bucket
+from tests.support.object_store import Bucket, every_store
 
 
+@every_store
 def test_who_works_on_a_run_is_told(bucket: Bucket, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     claim = Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
     claim.write({"links": {"samples": "samples/ab", "documents": "documents/cd"}})

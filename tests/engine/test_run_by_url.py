@@ -7,15 +7,16 @@ import pytest
 from engine.storage.remote.opening import runs_dir_here
 from engine.sweeps.written import replacing
 from tests.support.command_line import CommandLineHere
-from tests.support.object_store import ENVIRONMENT, Bucket
+from tests.support.object_store import ENVIRONMENT, Bucket, every_store
 
-SECRET = ENVIRONMENT["AWS_SECRET_ACCESS_KEY"]
+SECRETS = [ENVIRONMENT[name] for name in ("AWS_SECRET_ACCESS_KEY", "GOOGLE_BEARER_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY")]
 
 
 def texts_below(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
 
 
+@every_store
 def test_a_run_goes_on_where_another_machine_stopped(
     bucket: Bucket, synthmill_here: CommandLineHere, corpus: Path, tmp_path: Path
 ) -> None:
@@ -53,18 +54,21 @@ def test_a_run_goes_on_where_another_machine_stopped(
         document.body for key in bucket.all_keys() if (document := bucket.objects().read(key))
     )
     assert b"sample_id" in written
-    assert SECRET.encode() not in written
-    assert SECRET not in done.stdout + done.stderr
+    for secret in SECRETS:
+        assert secret.encode() not in written
+        assert secret not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
-    ("override", "what"),
+    ("bucket", "override", "what"),
     [
-        ("runs_dir=s3://no-such-bucket-here/runs", "there is no such bucket"),
-        ("runs_dir=gs://bucket/runs", "is no store that synthmill can commit to"),
-        ("collection=s3://no-such-bucket-here/docs", "there is no such bucket"),
-        ("run_dir=s3://bucket/run", "does not lie below runs_dir"),
+        ("s3", "runs_dir=s3://no-such-bucket-here/runs", "there is no such bucket"),
+        ("gs", "runs_dir=gs://no-such-bucket-here/runs", "there is no such bucket"),
+        ("s3", "runs_dir=ftp://bucket/runs", "is no store that synthmill can commit to"),
+        ("s3", "collection=s3://no-such-bucket-here/docs", "there is no such bucket"),
+        ("s3", "run_dir=s3://bucket/run", "does not lie below runs_dir"),
     ],
+    indirect=["bucket"],
 )
 def test_mistakes_are_one_line(
     bucket: Bucket, synthmill_here: CommandLineHere, corpus: Path, override: str, what: str

@@ -5,9 +5,10 @@ from engine.pipeline.config import RunConfig
 from engine.pipeline.inputs import with_inputs_here
 from engine.storage.remote.inputs import fetch_input
 from eval.config import ReportConfig
-from tests.support.object_store import Bucket
+from tests.support.object_store import Bucket, every_store
 
 
+@every_store
 def test_every_url_of_input_becomes_a_path(bucket: Bucket) -> None:
     bucket.objects().put("docs/corpus.jsonl", b'{"_id": "1", "text": "a text"}')
     url = f"{bucket.url}/docs"

@@ -25,7 +25,7 @@ from engine.storage.digests import digest
 from engine.storage.files import locked, make_folder, write_json, write_text
 from engine.storage.in_use import while_no_driver_starts
 from engine.storage.remote.folders import FETCHED
-from engine.storage.remote.objects import endpoint_set
+from engine.storage.remote.stores import endpoint_of
 from engine.storage.store import Store, holding, is_done
 
 _FOLDER = "remote"
@@ -52,8 +52,8 @@ class Cache:
 
 
 def cache_name(url: str) -> str:
-    """Returns the name of a URL in a cache; the same URL of two stores (`AWS_ENDPOINT_URL`) has two."""
-    return digest([url, endpoint_set()])
+    """Returns the name of a URL in a cache; the same URL of two stores (by `AWS_ENDPOINT_URL`, say) has two."""
+    return digest([url, endpoint_of(url)])
 
 
 def cache_path(url: str) -> Path:

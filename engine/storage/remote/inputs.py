@@ -22,6 +22,7 @@ from engine.storage.files import locked, make_folder, write_json
 from engine.storage.remote.address import Address, read_address, require_inside
 from engine.storage.remote.cache import cache_name
 from engine.storage.remote.objects import Objects
+from engine.storage.remote.stores import objects_at
 
 _FOLDER = "inputs"
 _ETAGS = "etags.json"
@@ -42,7 +43,7 @@ def fetch_input(url: str, *, where: str) -> Path:
         UserError: there is nothing behind the URL, or the store cannot be used.
     """
     address = read_address(url, where=where)
-    objects = Objects(address)
+    objects = objects_at(address)
     found = _found(address)
     if not found:
         raise UserError("there is nothing there", where=where, remedy="name an object, or a folder of objects")
@@ -64,7 +65,7 @@ def fetch_input(url: str, *, where: str) -> Path:
 def _found(address: Address) -> Mapping[str, str]:
     """Lists the ETags of what an address names, by what follows its key: nothing for one object, /NAME below it."""
     beginning = "/" if address.prefix else ""
-    listed = Objects(Address(address.bucket)).etags(address.prefix)
+    listed = objects_at(address.at("")).etags(address.prefix)
     below = {key.removeprefix(address.prefix): etag for key, etag in listed}
     if "" in below:
         return {"": below[""]}

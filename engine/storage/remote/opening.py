@@ -17,9 +17,9 @@ from engine.storage.files import locked
 from engine.storage.remote.address import Address, is_address, is_url, read_address
 from engine.storage.remote.cache import cache_path
 from engine.storage.remote.claims import look_at, read_state, to_stderr
-from engine.storage.remote.objects import Objects
 from engine.storage.remote.runs import LATEST, RUN, restore_run
 from engine.storage.remote.store import RemoteStore
+from engine.storage.remote.stores import objects_at
 from engine.storage.sharing import Sharing, Unshared
 
 
@@ -101,10 +101,10 @@ def fetch_run(run: str) -> str:
     if not is_address(run):
         return run
     address = _address_of_run(run)
-    content = read_state(Objects(address), RUN).content
+    content = read_state(objects_at(address), RUN).content
     if content is None:
         raise _no_run(run)
-    runs_dir = Address(address.bucket, address.prefix.removesuffix(content["name"]).rstrip("/"))
+    runs_dir = address.at(address.prefix.removesuffix(content["name"]).rstrip("/"))
     store = RemoteStore(str(runs_dir))
     run_dir = store.runs_dir / content["name"]
     run_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def look_at_run(url: str) -> RunByUrl:
         UserError: there is no run behind the URL.
     """
     address = _address_of_run(url)
-    state, age_seconds = look_at(Objects(address), RUN)
+    state, age_seconds = look_at(objects_at(address), RUN)
     if state.content is None and not state.holder:
         raise _no_run(url)
     return RunByUrl(str(address), state.holder, age_seconds, sorted((state.content or {"links": {}})["links"]))
@@ -133,8 +133,8 @@ def _address_of_run(run: str) -> Address:
     """Reads the URL of a run; that of the latest one leads to the run that it stands for."""
     address = read_address(run, where=run)
     parent, _, last = address.prefix.rpartition("/")
-    if last == LATEST and (latest := Objects(Address(address.bucket, parent)).read(f"{LATEST}.json")):
-        return Address(address.bucket, parent).below(json.loads(latest.body)["name"])
+    if last == LATEST and (latest := objects_at(address.at(parent)).read(f"{LATEST}.json")):
+        return address.at(parent).below(json.loads(latest.body)["name"])
     return address
 
 

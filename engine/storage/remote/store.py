@@ -35,9 +35,10 @@ from engine.storage.remote.claims import (
     to_stderr,
 )
 from engine.storage.remote.folders import RemoteFolder
-from engine.storage.remote.objects import Objects
+from engine.storage.remote.objects import require_conditions
 from engine.storage.remote.parts import RemoteParts
 from engine.storage.remote.runs import RunClaim
+from engine.storage.remote.stores import objects_at
 from engine.storage.store import StepRecord, holding, is_done, read_record
 from engine.storage.typed import from_json_values, to_json_values
 
@@ -64,7 +65,7 @@ class RemoteStore:
     """
 
     def __init__(self, url: str, lease_seconds: float = LEASE_SECONDS, warn: Callable[[str], None] = to_stderr) -> None:
-        self.objects = Objects(read_address(url, where=f"runs_dir={url}"))
+        self.objects = objects_at(read_address(url, where=f"runs_dir={url}"))
         self.cache = open_cache(str(self.objects.address))
         self.runs_dir = self.cache.runs_dir
         self._lease = Lease(lease_seconds, warn)
@@ -83,7 +84,7 @@ class RemoteStore:
         if tried.exists():
             self.objects.read(_PROBE)  # whether bucket, credentials and network are there
         else:
-            self.objects.require_conditions(f"{_PROBE}-{self.here}")
+            require_conditions(self.objects, f"{_PROBE}-{self.here}")
             write_text(tried, "If-Match and If-None-Match were honoured\n")
 
     @property

@@ -14,8 +14,17 @@ def test_a_url_is_told_from_a_path() -> None:
 
 
 def test_a_question_is_no_address() -> None:
-    texts = ("s3://bucket/x", "S3://bucket", "s3://x and what it is", "https://x", "what is s3://x", "")
-    assert [is_address(text) for text in texts] == [True, True, False, False, False, False]
+    texts = (
+        "s3://bucket/x",
+        "S3://bucket",
+        "s3://x and what it is",
+        "https://x",
+        "what is s3://x",
+        "",
+        "gs://x/y",
+        "az://x",
+    )
+    assert [is_address(text) for text in texts] == [True, True, False, False, False, False, True, True]
 
 
 @pytest.mark.parametrize("name", ["../x", "/x", "a/../../x", ""])
@@ -23,6 +32,14 @@ def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     require_inside("a/b.txt", where="s3://bucket")
     with pytest.raises(UserError, match="leads out of its folder"):
         require_inside(name, where="s3://bucket")
+
+
+@pytest.mark.parametrize("scheme", ["gs", "az"])
+def test_a_place_is_one_of_its_store(scheme: str) -> None:
+    address = read_address(f"{scheme.upper()}://bucket/a", where="")
+    assert address == Address("bucket", "a", scheme) != Address("bucket", "a")
+    assert [str(address.below("b")), str(address.at("c"))] == [f"{scheme}://bucket/a/b", f"{scheme}://bucket/c"]
+    assert (address.way_to(address.below("b")), address.way_to(Address("bucket", "a/b"))) == ("b", "")
 
 
 @pytest.mark.parametrize("url", ["s3://bucket/a/b", "s3://bucket/a/b/", "S3://bucket/a/b"])
@@ -48,7 +65,12 @@ def test_the_way_down_is_empty_where_there_is_none() -> None:
 @pytest.mark.parametrize(
     ("url", "what"),
     [
-        ("gs://bucket/x", "no store that synthmill can commit to"),
+        ("ftp://bucket/x", "no store that synthmill can commit to"),
+        ("gs://key:planted@bucket/x", "holds credentials.*GOOGLE_APPLICATION_CREDENTIALS"),
+        ("az://box@planted/x", "holds credentials.*AZURE_STORAGE_ACCOUNT_NAME"),
+        ("az://box/x?sv=2021&sig=planted", "holds credentials"),
+        ("s3://box/x?X-Amz-Signature=planted", "holds credentials"),
+        ("gs://box/a//b", "names no folder of a bucket; write gs://"),
         ("s3://key:planted@bucket/x", "holds credentials"),
         ("s3://bad bucket/x", "'bad bucket' is no name of a bucket"),
         ("s3://", "names no folder"),

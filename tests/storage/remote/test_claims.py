@@ -6,12 +6,19 @@ import pytest
 
 from engine.errors import UserError
 from engine.storage.remote.claims import Claim, HeldError, Lease, LostClaimError, State, read_state
-from tests.support.object_store import Bucket, Fault, once, proxied
+from tests.support.object_store import Bucket, Fault, every_store, once, proxied
 from tests.support.waiting import wait_until
 
 HERE, ELSEWHERE = "node1/1/cache1", "node2/1/cache2"
 
 
+def ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has no library repeat a request."""
+    for module in ("s3_objects", "cloud_objects"):
+        monkeypatch.setattr(f"engine.storage.remote.{module}._TRIES", 1)
+
+
+@every_store
 def test_a_claim_is_held_by_one(bucket: Bucket) -> None:
     objects = bucket.objects()
     with Claim.take(objects, "x", HERE) as claim:
@@ -29,6 +36,7 @@ def test_a_claim_is_held_by_one(bucket: Bucket) -> None:
     assert (read_state(objects, "x").content, read_state(objects, "x").holder) == ({"a": 2}, "")
 
 
+@every_store
 def test_who_has_lost_a_claim_commits_nothing(bucket: Bucket) -> None:
     objects = bucket.objects()
     late = Claim.take(objects, "x", HERE)  # a driver that stands still: nothing renews it
@@ -57,6 +65,7 @@ def test_a_claim_is_renewed(bucket: Bucket) -> None:
         wait_until(lambda: read_state(objects, "x").write != first, "a renewal")
 
 
+@every_store
 @pytest.mark.parametrize("fault", [Fault.done_with_error, Fault.done_unheard])
 def test_a_commit_whose_answer_is_lost_is_no_other_run(bucket: Bucket, fault: Fault) -> None:
     with proxied(bucket.port, once(fault, "PUT", "/x", nth=2)) as proxy:
@@ -67,10 +76,11 @@ def test_a_commit_whose_answer_is_lost_is_no_other_run(bucket: Bucket, fault: Fa
     assert read_state(bucket.objects(), "x").content == "more"
 
 
+@every_store
 def test_a_renewal_that_failed_for_good_and_was_done_is_no_other_run(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.storage.remote.objects._TRIES", 1)
+    ask_once(monkeypatch)
     with proxied(bucket.port, once(Fault.done_with_error, "PUT", "/x", nth=2)) as proxy:
         bucket.go_through(proxy.url)
         claim = Claim.take(bucket.objects(), "x", HERE)
@@ -80,8 +90,9 @@ def test_a_renewal_that_failed_for_good_and_was_done_is_no_other_run(
     assert read_state(bucket.objects(), "x").content == "content"
 
 
+@every_store
 def test_a_store_that_is_away_for_a_while_loses_no_claim(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.remote.objects._TRIES", 1)
+    ask_once(monkeypatch)
     is_away = False
     with proxied(bucket.port, lambda *_: Fault.refused if is_away else Fault.none) as proxy:
         bucket.go_through(proxy.url)
@@ -90,7 +101,7 @@ def test_a_store_that_is_away_for_a_while_loses_no_claim(bucket: Bucket, monkeyp
             wait_until(lambda: len(proxy.requests) >= before + 2, "a second renewal")
             is_away = False
             claim.end("content")
-    assert read_state(bucket.objects(), "x").content == "content"
+        assert read_state(bucket.objects(), "x").content == "content"
 
 
 def test_who_loses_a_claim_while_working_is_told_at_once(bucket: Bucket) -> None:
@@ -105,7 +116,7 @@ def test_who_loses_a_claim_while_working_is_told_at_once(bucket: Bucket) -> None
 
 
 def test_who_cannot_renew_a_claim_is_told_once(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.remote.objects._TRIES", 1)
+    ask_once(monkeypatch)
     warnings: list[str] = []
     is_away = False
     with proxied(bucket.port, lambda *_: Fault.refused if is_away else Fault.none) as proxy:
@@ -131,8 +142,10 @@ def test_a_lost_claim_crosses_processes() -> None:
     assert (type(error), error.where) == (LostClaimError, "s3://x")
 
 
+@every_store
 def test_a_claim_ends_by_the_clock_of_the_store(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     Claim.take(bucket.objects(), "x", HERE)
-    monkeypatch.setattr("engine.storage.remote.objects.datetime", None)  # nobody looks at the clock of this machine
+    for module in ("s3_objects", "store_clock"):  # nobody looks at the clock of this machine
+        monkeypatch.setattr(f"engine.storage.remote.{module}.datetime", None)
     with pytest.raises(HeldError):
         Claim.take(bucket.objects(), "x", ELSEWHERE)

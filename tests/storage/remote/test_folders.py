@@ -4,7 +4,7 @@ from pathlib import Path
 
 from engine.storage.remote.folders import RemoteFolder
 from engine.storage.store import DONE, is_done
-from tests.support.object_store import Bucket, Fault, proxied
+from tests.support.object_store import Bucket, Fault, every_store, proxied
 
 KEY = "store/documents/ab"
 
@@ -18,6 +18,7 @@ def make_folder(path: Path) -> Path:
     return path
 
 
+@every_store
 def test_a_folder_comes_back_in_the_place_of_another(bucket: Bucket, tmp_path: Path) -> None:
     files, useless = RemoteFolder(bucket.objects(), KEY, make_folder(tmp_path / "ab")).send()
     assert [name for name, _ in sorted(files.items())] == ["b.txt", "inner/a.txt", "ü c.txt"]
@@ -35,6 +36,7 @@ def test_a_folder_comes_back_in_the_place_of_another(bucket: Bucket, tmp_path: P
     assert texts == {"b.txt": "same", "inner/a.txt": "same", "ü c.txt": "other"}
 
 
+@every_store
 def test_what_is_there_is_not_sent_again(bucket: Bucket, tmp_path: Path) -> None:
     path = make_folder(tmp_path / "ab")
     bucket.objects().put(f"{KEY}/files/0123", b"of an attempt that was killed")
@@ -48,6 +50,7 @@ def test_what_is_there_is_not_sent_again(bucket: Bucket, tmp_path: Path) -> None
     assert useless == [f"{KEY}/files/0123"]
 
 
+@every_store
 def test_a_part_that_was_shared_is_copied_there(bucket: Bucket, tmp_path: Path) -> None:
     path = tmp_path / "ab"
     path.mkdir()
@@ -57,7 +60,8 @@ def test_a_part_that_was_shared_is_copied_there(bucket: Bucket, tmp_path: Path) 
     with proxied(bucket.port, lambda *_: Fault.none) as proxy:
         bucket.go_through(proxy.url)
         files, useless = RemoteFolder(bucket.objects(), KEY, path).send()
-        assert "HEAD" in [method for method, _ in proxy.requests], "the store was asked how large it is, to copy it"
+        assert "PUT" in [method for method, _ in proxy.requests]
+        assert proxy.num_bytes == 0, "the store was asked to copy it"
     assert useless == [f"{KEY}/open/x.parquet"]
     folder.fetch(files, before=lambda: None)
     assert (path / "x.parquet").read_bytes() == bytes(100)

@@ -7,17 +7,20 @@ import pytest
 
 from engine.errors import UserError
 from engine.storage.remote.inputs import fetch_input
-from tests.support.object_store import Bucket, Fault, proxied
+from tests.support.object_store import Bucket, Fault, every_store, proxied
 
 
 def contents(folder: Path) -> dict[str, str]:
     return {file.relative_to(folder).as_posix(): file.read_text() for file in folder.rglob("*") if file.is_file()}
 
 
+@every_store
 def test_a_folder_is_fetched_and_kept_up_to_date(bucket: Bucket) -> None:
     objects = bucket.objects()
-    for name in ("docs/a.txt", "docs/more/b.txt", "docs-of-others/c.txt", "docs/more/"):
+    for name in ("docs/a.txt", "docs/more/b.txt", "docs-of-others/c.txt"):
         objects.put(name, Path(name).stem.encode())
+    if bucket.scheme == "s3":  # by obstore no such name can be written
+        objects.put("docs/more/", b"")
     url = f"{bucket.url}/docs"
     folder = fetch_input(url, where=url)
     assert folder.name == "docs"
@@ -42,6 +45,7 @@ def test_what_has_not_changed_is_not_fetched_again(bucket: Bucket) -> None:
         assert fetch_input(f"{bucket.url}/docs.jsonl", where="documents.path").read_text() == "{}"
 
 
+@every_store
 def test_what_was_cut_off_is_fetched_again(bucket: Bucket) -> None:
     bucket.objects().put("docs.jsonl", b"{}")
     file = fetch_input(f"{bucket.url}/docs.jsonl", where="documents.path")
@@ -51,9 +55,10 @@ def test_what_was_cut_off_is_fetched_again(bucket: Bucket) -> None:
     assert fetch_input(f"{bucket.url}/docs.jsonl", where="documents.path").read_text() == "{}"
 
 
+@every_store
 def test_a_whole_bucket_is_a_folder(bucket: Bucket) -> None:
     bucket.objects().put("a.txt", b"a")
-    folder = fetch_input(f"s3://{bucket.name}", where="")
+    folder = fetch_input(f"{bucket.scheme}://{bucket.name}", where="")
     assert folder.name == bucket.name
     assert contents(folder) == {"some/runs/a.txt": "a"}
 

@@ -1,4 +1,4 @@
-"""Objects of a real S3 server: conditional writes, answers that get lost, and what a person reads."""
+"""Objects of every kind of store: conditional writes, answers that get lost, files there and back, lists."""
 
 import pickle
 from pathlib import Path
@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.storage.remote.address import Address
-from engine.storage.remote.objects import Objects
-from engine.storage.remote.refusals import code_of, naming_refusals, status_of
-from tests.support.object_store import Bucket, Fault, once, proxied
+from engine.storage.remote.objects import Objects, require_conditions
+from tests.support.object_store import Bucket, Fault, every_store, once, proxied
 
 
+@every_store
 def test_a_document_is_made_once(bucket: Bucket) -> None:
     objects = pickle.loads(pickle.dumps(bucket.objects()))  # as engines get it
     assert objects.read("x") is None
@@ -24,6 +23,7 @@ def test_a_document_is_made_once(bucket: Bucket) -> None:
     assert -1 <= there.age_seconds < 60
 
 
+@every_store
 def test_a_document_is_replaced_by_who_has_read_it_last(bucket: Bucket) -> None:
     objects = bucket.objects()
     first = objects.create("x", b"first")
@@ -39,6 +39,7 @@ def test_a_document_is_replaced_by_who_has_read_it_last(bucket: Bucket) -> None:
     assert there.body == b"whatever"
 
 
+@every_store
 @pytest.mark.parametrize("fault", [Fault.refused, Fault.unheard, Fault.done_with_error, Fault.done_unheard])
 def test_a_write_counts_once_whatever_becomes_of_the_answer(bucket: Bucket, fault: Fault) -> None:
     with proxied(bucket.port, once(fault, "PUT", "/x")) as proxy:
@@ -52,6 +53,7 @@ def test_a_write_counts_once_whatever_becomes_of_the_answer(bucket: Bucket, faul
         assert bucket.objects().replace("x", b"third", etag) is None
 
 
+@every_store
 def test_files_go_there_and_back(bucket: Bucket, tmp_path: Path) -> None:
     content = bytes(range(256)) * 40_000  # 10 MB: more than one piece
     (tmp_path / "large").write_bytes(content)
@@ -65,97 +67,77 @@ def test_files_go_there_and_back(bucket: Bucket, tmp_path: Path) -> None:
     assert list(objects.listed()) == []
 
 
+@every_store
 def test_a_store_without_conditions_is_refused(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket.objects().require_conditions("probe")
+    require_conditions(bucket.objects(), "probe")
     assert bucket.all_keys() == []
 
-    def ignoring(self: Objects, key: str, body: bytes, **condition: str) -> str:
+    def ignoring(self: Objects, key: str, body: bytes, *_: object, **condition: str) -> str:
         self.put(key, body)
         return "etag"
 
-    monkeypatch.setattr(Objects, "_write", ignoring)
+    monkeypatch.setattr(type(bucket.objects()), "_write", ignoring)
     with pytest.raises(UserError, match="ignores If-None-Match or If-Match"):
-        bucket.objects().require_conditions("probe")
+        require_conditions(bucket.objects(), "probe")
 
 
-def refusal(objects: Objects) -> str:
-    with pytest.raises(UserError) as refused:
-        objects.read("x")
-    return str(refused.value)
+@every_store
+def test_lists_hold_what_begins_with_a_text(bucket: Bucket) -> None:
+    objects = bucket.objects()
+    names = ("a/part-e1-1", "a/part-e1-2", "a/part-e10-1", "a/part-e2-1", "a/other", "ab", "a/part-x", "b/c/d")
+    for name in names:
+        objects.put(name, name.encode())
+    assert [key for key, _ in objects.listed()] == sorted(names)
+    assert list(objects.listed("a/part-e1-")) == [("a/part-e1-1", 11), ("a/part-e1-2", 11)]
+    assert [key for key, _ in objects.listed("a/part-e1-", after="a/part-e1-1")] == ["a/part-e1-2"]
+    assert [key for key, _ in objects.listed("a/", after="a/part-e10-1")] == ["a/part-e2-1", "a/part-x"]
+    assert [key for key, _ in objects.listed("ab")] == ["ab"]
+    assert list(objects.listed("nothing/")) == list(objects.listed("nothing")) == []
+    assert objects.beginnings("a/part-", "-") == ["a/part-e1-", "a/part-e10-", "a/part-e2-"]
+    etags = dict(objects.etags("a"))
+    assert {key for key in names if key.startswith("a/")} <= etags.keys(), "ab may be among them"
+    assert [key for key, _ in objects.etags("ab")] == ["ab"]
+    assert len(set(etags.values())) == len(etags)
 
 
-def test_a_missing_bucket_is_named(bucket: Bucket) -> None:
-    assert refusal(Objects(Address("no-such-bucket-here"))) == (
-        "s3://no-such-bucket-here/x: there is no such bucket; make it, or name another one"
-    )
+@every_store
+def test_names_are_kept_as_they_are(bucket: Bucket) -> None:
+    objects = bucket.objects()
+    names = ["a b", "a%20b", "ü #1?.txt", "a[b]~*+&=.txt"]
+    for name in names:
+        objects.put(f"names/{name}", name.encode())
+    assert sorted(key for key, _ in objects.listed("names/")) == sorted(f"names/{name}" for name in names)
+    assert [objects.read(f"names/{name}").body.decode() for name in names] == names  # type: ignore[union-attr]
 
 
-def test_missing_credentials_are_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    bucket.go_through(f"http://localhost:{bucket.port}")
-    assert "there are no credentials" in refusal(bucket.objects())
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
-    bucket.go_through(f"http://127.0.0.1:{bucket.port}/")
-    assert "nobody" in refusal(bucket.objects())
+@every_store
+def test_a_copy_is_another_object(bucket: Bucket) -> None:
+    objects = bucket.objects()
+    objects.put("a b", b"content")
+    objects.copy("a b", "c")
+    objects.delete(["a b"])
+    assert objects.read("c").body == b"content"  # type: ignore[union-attr]
+    with pytest.raises(UserError):
+        objects.copy("a b", "d")
 
 
-def test_a_store_that_nobody_runs_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.remote.objects._TRIES", 1)
-    bucket.go_through("http://127.0.0.1:9")
-    assert "the store cannot be reached (EndpointConnectionError); check the network" in refusal(bucket.objects())
-    bucket.go_through("nonsense")
-    assert "AWS_ENDPOINT_URL" in refusal(bucket.objects())
+@every_store
+def test_what_is_gone_keeps_nothing_else_from_being_deleted(bucket: Bucket) -> None:
+    objects = bucket.objects()
+    names = [f"{number:03}" for number in range(30)]
+    for name in names[::5]:
+        objects.put(name, b"x")
+    objects.delete(names)
+    assert bucket.all_keys() == []
+    objects.delete([])
 
 
-@pytest.mark.parametrize(
-    ("code", "status", "what"),
-    [
-        ("AccessDenied", 403, "do not allow it"),
-        ("403", 403, "do not allow it"),
-        ("ExpiredToken", 400, "refuses the credentials"),
-        ("PermanentRedirect", 301, "another region"),
-        ("SlowDown", 503, "does not work"),
-        ("NotImplemented", 501, "does not work"),
-        ("EntityTooLarge", 400, "refused a request"),
-    ],
-)
-def test_answers_of_a_store_are_put_into_words(code: str, status: int, what: str) -> None:
-    from botocore.exceptions import ClientError
-
-    answer = {"Error": {"Code": code, "Message": "..."}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    with pytest.raises(UserError, match=what) as refused, naming_refusals("s3://x"):
-        raise ClientError(answer, "PutObject")
-    assert "\n" not in str(refused.value)
-    assert (code_of(refused.value.__cause__), status_of(refused.value.__cause__)) == (code, status)  # type: ignore[arg-type]
-
-
-def test_what_a_store_does_not_delete_is_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    from botocore.stub import Stubber
-
-    from engine.storage.remote import objects
-
-    client = objects._make_client(f"http://127.0.0.1:{bucket.port}", -1)
-    monkeypatch.setattr(objects, "_make_client", lambda *_: client)
-    errors = [{"Key": "x", "Code": "AccessDenied", "Message": "..."}]
-    stub = Stubber(client)
-    stub.add_response("delete_objects", {"Errors": errors})
-    with stub, pytest.raises(UserError, match=r"do not allow it \(AccessDenied\)"):
-        bucket.objects().delete(["y", "x"])
-
-
-def test_a_name_that_no_object_can_have_is_one_line(bucket: Bucket) -> None:
-    with pytest.raises(UserError, match="cannot be asked for"):
-        Objects(Address("bad bucket")).read("x")
-
-
-def test_without_boto3_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(UserError, match="boto3, which speaks to object stores, is not installed"):
-        Objects(Address("bucket"))
-
-
-def test_other_mistakes_pass_through() -> None:
-    with pytest.raises(ValueError, match="ours"), naming_refusals("s3://x"):
-        raise ValueError("a mistake of ours")
-    assert (code_of(ValueError()), status_of(ValueError())) == ("", 0)
+@every_store
+@pytest.mark.parametrize("fault", [Fault.done_with_error, Fault.done_unheard])
+def test_a_deletion_whose_answer_is_lost_is_one(bucket: Bucket, fault: Fault) -> None:
+    bucket.objects().put("x", b"x")
+    method = {"s3": "POST", "gs": "DELETE", "az": "POST"}[bucket.scheme]
+    with proxied(bucket.port, once(fault, method, "")) as proxy:
+        bucket.go_through(proxy.url)
+        bucket.objects().delete(["x"])
+        assert bucket.all_keys() == []

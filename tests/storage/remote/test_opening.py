@@ -11,7 +11,7 @@ from engine.storage.remote.store import RemoteStore
 from engine.storage.run_folders import begin_run, link
 from engine.storage.sharing import Unshared
 from engine.storage.store import StepRecord, finish
-from tests.support.object_store import Bucket
+from tests.support.object_store import Bucket, every_store
 
 RECORD = StepRecord("documents", "ab", {}, {}, 1.0, 1, {})
 
@@ -25,6 +25,7 @@ def test_a_path_is_shared_through_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert below("runs", "sweeps", "adapt") == "runs/sweeps/adapt"
 
 
+@every_store
 def test_a_url_is_a_folder_of_the_cache(bucket: Bucket) -> None:
     runs = cache_path(bucket.url) / "runs"
     assert runs_dir_here(f"{bucket.url}/") == runs
@@ -49,6 +50,7 @@ def test_the_latest_run_is_none_to_work_on() -> None:
         run_dir_here("s3://b/runs/latest", "s3://b/runs")
 
 
+@every_store
 def test_a_run_is_looked_at_and_nothing_fetched(bucket: Bucket, tmp_path: Path) -> None:
     store = RemoteStore(bucket.url)
     with store.holding_run(run_dir := store.runs_dir / "demo"):

@@ -15,7 +15,7 @@ from engine.storage.remote.parts import RemoteParts
 from engine.storage.remote.store import RemoteStore
 from engine.storage.store import StepRecord, finish
 from tests.support.committed import SIZE, write
-from tests.support.object_store import Bucket, Fault, proxied
+from tests.support.object_store import Bucket, Fault, every_store, proxied
 
 KEY = "store/samples/ab"
 RECORD = StepRecord("samples", "ab", {}, {}, 1.0, 1, {})
@@ -37,6 +37,7 @@ def ids(folder: Path) -> list[int]:
     return committed_ids(committed_parts(folder)).tolist()
 
 
+@every_store
 def test_another_machine_goes_on_where_one_was_lost(bucket: Bucket, tmp_path: Path) -> None:
     first = begin(bucket, tmp_path / "first")
     write(first.attempt_folder, [1, 2])
@@ -67,6 +68,7 @@ def test_who_was_taken_over_lists_nothing(bucket: Bucket, tmp_path: Path) -> Non
     assert ids(begin(bucket, tmp_path / "third").folder) == [1]
 
 
+@every_store
 def test_a_driver_whose_number_was_used_and_forgotten_lists_nothing(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +86,7 @@ def test_a_driver_whose_number_was_used_and_forgotten_lists_nothing(
     assert [key for key in bucket.all_keys() if "/manifest/" in key] == entries
 
 
+@every_store
 def test_engines_on_other_disks_are_heard(bucket: Bucket, tmp_path: Path) -> None:
     parts = begin(bucket, tmp_path / "driver")
     engine = tmp_path / "engine" / parts.attempt_folder.name
@@ -97,6 +100,7 @@ def test_engines_on_other_disks_are_heard(bucket: Bucket, tmp_path: Path) -> Non
     assert ids(parts.folder) == [1, 2, 3], "its epoch is closed"
 
 
+@every_store
 def test_of_many_parts_only_new_ones_are_listed(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +120,8 @@ def test_of_many_parts_only_new_ones_are_listed(
         parts.shared = away
         parts.list_new()
         assert ids(parts.folder) == [0, 1, 2, 3, 4]
+        if bucket.scheme != "s3":
+            return  # the others list whole folders
         asked = [dict(parse_qsl(urlsplit(path).query)) for method, path in proxy.requests if method == "GET"]
         lists = [query for query in asked if "list-type" in query]
         assert all("/attempt-0001/part-" in query["prefix"] for query in lists), "no list of all parts"
@@ -133,6 +139,7 @@ def test_what_was_listed_and_not_noted_here_counts(bucket: Bucket, tmp_path: Pat
     assert ids(begin(bucket, tmp_path / "first").folder) == [1]
 
 
+@every_store
 def test_a_finished_folder_is_committed_without_sending_parts_twice(bucket: Bucket, tmp_path: Path) -> None:
     store = RemoteStore(bucket.url)
     folder = store.cache.store.folder("samples", "ab")

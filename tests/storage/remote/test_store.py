@@ -17,7 +17,7 @@ from engine.storage.remote.runs import restore_run
 from engine.storage.remote.store import RemoteStore
 from engine.storage.run_folders import begin_run, link
 from engine.storage.store import StepRecord, finish, is_done, read_record
-from tests.support.object_store import Bucket, Fault, proxied
+from tests.support.object_store import Bucket, Fault, every_store, proxied
 
 FINGERPRINT = "3f2a000000000000"
 RECORD = StepRecord("documents", FINGERPRINT, {}, {"path": "x"}, 1.5, 7, {"passages": 3})
@@ -63,6 +63,7 @@ def files_below(store: RemoteStore) -> list[str]:
     return [key for key, _ in store.objects.listed("store/") if "/files/" in key]
 
 
+@every_store
 def test_a_folder_goes_from_one_machine_to_another(bucket: Bucket, tmp_path: Path) -> None:
     here = RemoteStore(bucket.url)
     here.check()
@@ -88,6 +89,7 @@ def test_a_folder_goes_from_one_machine_to_another(bucket: Bucket, tmp_path: Pat
     assert folder.stat().st_ino == before, "what is there is not fetched again"
 
 
+@every_store
 def test_what_fails_is_not_there(bucket: Bucket) -> None:
     store = RemoteStore(bucket.url)
     with pytest.raises(FileExistsError), producing(store) as folder:
@@ -131,6 +133,7 @@ def test_what_this_machine_made_gives_way_to_what_was_committed(bucket: Bucket, 
     assert texts(folder) == ["committed"] * 2, "or steps would read one thing here and another thing there"
 
 
+@every_store
 def test_who_was_not_heard_of_commits_nothing(bucket: Bucket, tmp_path: Path) -> None:
     late, key = RemoteStore(bucket.url), f"store/documents/{FINGERPRINT}/claim.json"
     bucket.use_cache(tmp_path / "elsewhere")
@@ -171,6 +174,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(bucket: Bucket, tmp_path
             there.fetch(folder_in(there))
 
 
+@every_store
 def test_what_is_left_after_a_commit_goes_with_the_next_driver(bucket: Bucket) -> None:
     store, key = RemoteStore(bucket.url), f"store/documents/{FINGERPRINT}"
     with producing(store) as folder:
@@ -196,13 +200,17 @@ def test_what_is_left_after_a_commit_goes_with_the_next_driver(bucket: Bucket) -
     assert set(left).isdisjoint(bucket.all_keys())
 
 
+@every_store
 def test_a_commit_stands_where_what_is_left_cannot_be_deleted(bucket: Bucket, tmp_path: Path) -> None:
+    def is_deletion(method: str, path: str) -> bool:
+        return method == "DELETE" or (method == "POST" and ("?delete" in path or "comp=batch" in path))
+
     said, key, may_delete = list[str](), f"store/documents/{FINGERPRINT}", list[bool]()
     left = f"{key}/files/0123"
     bucket.objects().put(left, b"of an earlier attempt")
 
     def plan(_number: int, method: str, path: str) -> Fault:
-        return Fault.denied if method == "POST" and "delete" in path and not may_delete else Fault.none
+        return Fault.denied if is_deletion(method, path) and not may_delete else Fault.none
 
     with proxied(bucket.port, plan) as proxy:
         bucket.go_through(proxy.url)
@@ -228,6 +236,7 @@ def test_a_commit_stands_where_what_is_left_cannot_be_deleted(bucket: Bucket, tm
         assert read_state(next_start.objects, f"{key}/claim.json").holder == ""
 
 
+@every_store
 def test_who_may_only_read_reads(bucket: Bucket) -> None:
     said, key = list[str](), f"store/documents/{FINGERPRINT}"
     may_write = [True]
