@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from engine.search.approximate import ApproximateIndex
 from engine.search.index_settings import IndexKind, IndexSettings, IvfPq, fitting_settings, too_few
-from engine.search.order import Rows, Vectors
+from engine.search.order import Rows, VectorIndex, Vectors
 from engine.search.systems import DenseSystem
 from engine.text.hashes import text_hash
 from eval.counting import counting
@@ -22,7 +22,6 @@ from eval.retrieval.latency import Percentiles, search_latency
 
 if TYPE_CHECKING:
     from engine.runtime.console import Console
-    from engine.search.dense import DenseIndex
 
 EXACT = "exact"
 """The name of the row that all others are compared with."""
@@ -103,7 +102,7 @@ def compare_indexes(
 
 
 def _built(
-    kind: IndexKind, exact: DenseIndex, searched: tuple[Vectors, Rows], repetitions: int, seed: int
+    kind: IndexKind, exact: VectorIndex, searched: tuple[Vectors, Rows], repetitions: int, seed: int
 ) -> IndexFigures:
     """Builds one index beside the exact one, and measures it on queries of which the exact rows are known."""
     vectors, found = searched
