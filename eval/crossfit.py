@@ -11,15 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from eval.choice import Evidence, HeldOut, model_of
+from eval.counting import counting
 from eval.report import Choice
 from eval.retrieval.corpus import with_words
 from eval.retrieval.metrics import Floats
 from eval.significance import Bootstrap
 from eval.weights import FOLDS, WEIGHTS, WeightCurves
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
 
 MODELS = ("base", "tuned")
 """The encoders that words are added to."""
@@ -83,6 +88,8 @@ def select(
     held_out: HeldOut | None,
     bootstrap: Bootstrap,
     harmless: Harmless,
+    *,
+    console: Console | None = None,
 ) -> list[Selection]:
     """Chooses without each fold in turn.
 
@@ -92,14 +99,17 @@ def select(
         held_out: what both encoders reach at these weights; None where nothing was held out.
         bootstrap: how intervals are drawn.
         harmless: whether the decision lets the tuned encoder pass, without each fold.
+        console: is told how many folds are done; None tells nobody.
     """
     selections = []
-    for fold, (weight, inside) in enumerate(weights[1:]):
-        part = evidence.without(fold)
-        tuning = None
-        if held_out and len(part.synthetic[0].values):
-            tuning = held_out.without(fold).gain(weight, part.shares, bootstrap)
-        selections.append(Selection(model_of(tuning, is_harmless=harmless.folds[fold]), weight, inside))
+    with counting(console, FOLDS, "folds (of the choice)") as advance:
+        for fold, (weight, inside) in enumerate(weights[1:]):
+            part = evidence.without(fold)
+            tuning = None
+            if held_out and len(part.synthetic[0].values):
+                tuning = held_out.without(fold).gain(weight, part.shares, bootstrap)
+            selections.append(Selection(model_of(tuning, is_harmless=harmless.folds[fold]), weight, inside))
+            advance()
     return selections
 
 

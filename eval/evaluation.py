@@ -41,6 +41,7 @@ from eval.synthetic import held_out_queries, synthetic_queries
 from eval.systems import build_systems, deepest_reranked, scoring_once
 
 if TYPE_CHECKING:
+    from engine.runtime.console import Console
     from engine.runtime.place import Place
     from eval.config import ReportConfig
 
@@ -107,11 +108,11 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
         inputs: the finished folders `documents`, `prompts`, `examples` and `model`.
         place: where the step runs; its cache has the passages that were encoded before.
     """
-    corpus = read_corpus(inputs["documents"])
+    corpus, console = read_corpus(inputs["documents"]), place.console
     benchmark = find_benchmark(config, inputs, corpus, place)
     analyser = analyser_of(config, corpus, place)
     systems = build_systems(config, inputs, corpus, analyser, place)
-    named = CorpusSystems({system.name: system for system in systems}, corpus, analyser.terms)
+    named = CorpusSystems({system.name: system for system in systems}, corpus, analyser.terms, console)
     remembered = named.remembered
     # The decision rests on three systems; what the others reach on held-out queries is shown where there are no others.
     # Where one of these is slow, fewer queries are shown, and the decision still rests on all.
@@ -120,45 +121,61 @@ def evaluate_systems(config: ReportConfig, inputs: Mapping[str, Path], place: Pl
     most = config.max_held_out if benchmark else config.most_held_out(config.max_held_out, reranks=reranks)
     every, few = (held_out_queries(inputs["examples"], limit) for limit in (config.max_held_out, most))
     with scoring_once(systems):
-        held_out = measure(few, deciding if benchmark else list(remembered.values()), corpus, config.k)
-        decided = measure(every, deciding, corpus, config.k) if len(every.queries) > len(few.queries) else held_out
-        judged = measure(benchmark, list(remembered.values()), corpus, config.k) if benchmark else None
+        by_all, k = list(remembered.values()), config.k
+        held_out = measure(few, deciding if benchmark else by_all, corpus, k, console=console)
+        are_fewer = len(every.queries) > len(few.queries)
+        decided = measure(every, deciding, corpus, k, console=console) if are_fewer else held_out
+        judged = measure(benchmark, by_all, corpus, k, console=console) if benchmark else None
         # No model was asked about the queries of a log, so systems that look answers up know nothing of them.
         answering = [remembered[system.name] for system in systems if not is_asked(system)]
-        log = describe_log(config, answering, corpus, list(held_out.benchmark.queries.values()))
-        curves = _depth_curves(config, systems, judged or held_out, corpus)
+        log = describe_log(config, answering, corpus, list(held_out.benchmark.queries.values()), console=console)
+        curves = _depth_curves(config, systems, judged or held_out, corpus, console)
     evaluation = conclude(config, corpus, judged, held_out, analyser=analyser.name, decided=decided)
     bootstrap, original_of = Bootstrap(config.resamples, config.seed), corpus.original_of
     fused = fuse_models(named, decided, config.k)
     decision = check_with_words(evaluation.decision, fused, config.decision_level, bootstrap, original_of)
     evaluation = replace(evaluation, log=log, decision=decision, similarity=_similarity(config, inputs, systems, place))
     if config.choice_queries:
-        place.console.step("report", "choosing how to search")
+        console.step("report", "choosing how to search")
         seen = choice_queries(config, inputs, benchmark)
-        harmless = harmless_in_folds(decision, (decided, fused), config.decision_level, bootstrap, original_of)
+        drawn = (config.decision_level, bootstrap, original_of)
+        harmless = harmless_in_folds(decision, (decided, fused), *drawn, console=console)
         chosen = named.choose(seen, bootstrap, harmless)
         reranked = trained_reranker(config, inputs, named, chosen, place)
         with scoring_once(reranked):
             synthetic = len(seen.synthetic.queries)
             evaluation = with_recommendation(config, evaluation, named, chosen, synthetic, reranked=reranked)
-            curves |= _depth_curves(config, reranked, evaluation.shown, corpus)
+            curves |= _depth_curves(config, reranked, evaluation.shown, corpus, console)
         advised = with_gain(evaluation.recommendation, curves)
-        evaluation = replace(evaluation, recommendation=advised, meaning=describe_choice_queries(seen, systems))
+        with console.waiting("report", "comparing synthetic and real queries"):
+            meaning = describe_choice_queries(seen, systems)
+        evaluation = replace(evaluation, recommendation=advised, meaning=meaning)
         systems += [*named.with_words(chosen.inside), *reranked] if chosen else []
     queries = log_queries(config) or list(evaluation.shown.benchmark.queries.values())
     if config.indexes and queries:
-        place.console.step("report", "comparing indexes")
-        evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.model, queries))
+        console.step("report", "comparing indexes")
+        evaluation = replace(evaluation, indexes=_compare_indexes(config, systems, evaluation.model, queries, console))
+    latency, curves = _latencies(config, systems, queries, curves, console)
+    return replace(evaluation, latency=latency, reranking=curves)
+
+
+def _latencies(
+    config: ReportConfig,
+    systems: Sequence[System],
+    queries: Sequence[str],
+    curves: Mapping[str, RerankCurve],
+    console: Console,
+) -> tuple[dict[str, Latency], dict[str, RerankCurve]]:
+    """Times all systems that can be timed, and the rerankers at each of their depths."""
+    repetitions = config.latency_repetitions
     timed = [system for system in systems if not is_asked(system)]
-    if timed and queries and config.latency_repetitions:
-        place.console.step("report", f"timing {config.latency_repetitions} searches by each of {len(timed)} systems")
-    latency = measure_latency(timed, queries, config.latency_repetitions)
-    deepest = deepest_reranked(systems)
-    curves = {
-        name: with_latencies(curve, deepest[name], queries, config.latency_repetitions, latency)
+    if timed and queries and repetitions:
+        console.step("report", f"timing {repetitions} searches by each of {len(timed)} systems")
+    latency, deepest = measure_latency(timed, queries, repetitions, console=console), deepest_reranked(systems)
+    return latency, {
+        name: with_latencies(curve, deepest[name], queries, repetitions, latency, console=console)
         for name, curve in curves.items()
     }
-    return replace(evaluation, latency=latency, reranking=curves)
 
 
 def _similarity(
@@ -174,7 +191,7 @@ def _similarity(
 
 
 def _depth_curves(
-    config: ReportConfig, systems: Sequence[System], results: Results, corpus: Corpus
+    config: ReportConfig, systems: Sequence[System], results: Results, corpus: Corpus, console: Console
 ) -> dict[str, RerankCurve]:
     """Measures each reranker at all depths, on the queries that the report is about."""
     benchmark = results.benchmark
@@ -182,18 +199,18 @@ def _depth_curves(
         return {}
     units, bootstrap = units_of(results, corpus.original_of), Bootstrap(config.resamples, config.seed)
     return {
-        name: depth_curve(system, benchmark, corpus, units, bootstrap)
+        name: depth_curve(system, benchmark, corpus, units, bootstrap, console=console)
         for name, system in deepest_reranked(systems).items()
     }
 
 
 def _compare_indexes(
-    config: ReportConfig, systems: Sequence[System], model: str, queries: Sequence[str]
+    config: ReportConfig, systems: Sequence[System], model: str, queries: Sequence[str], console: Console
 ) -> IndexComparison:
     """Compares the indexes of the config over the passages as one model encodes them."""
     [system] = [system for system in systems if isinstance(system, DenseSystem) and system.name == model]
     kinds = [IndexKind(name) for name in config.indexes]
-    return compare_indexes(kinds, system, queries, config.latency_repetitions, config.seed)
+    return compare_indexes(kinds, system, queries, config.latency_repetitions, config.seed, console=console)
 
 
 def conclude(

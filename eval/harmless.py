@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from eval.counting import counting
 from eval.crossfit import MODELS, Harmless
 from eval.decision import FUSED_WEIGHT, decide, with_fused
 from eval.recommendation import CorpusSystems
@@ -22,6 +24,9 @@ from eval.retrieval.metrics import Scores
 from eval.retrieval.ranking import Results
 from eval.significance import Bootstrap
 from eval.weights import FOLDS, fold_of
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
 
 _RESAMPLES_OF_A_FOLD = 2_000
 """The resamples of each fold's decision, at most: a standard error of them is right to 2 %, and there are ten folds."""
@@ -64,6 +69,8 @@ def harmless_in_folds(
     level: float,
     bootstrap: Bootstrap,
     original_of: Mapping[str, str],
+    *,
+    console: Console | None = None,
 ) -> Harmless:
     """Decides once more without each fold of the queries.
 
@@ -73,13 +80,16 @@ def harmless_in_folds(
         level: level of the interval that decides.
         bootstrap: how resamples are drawn.
         original_of: document id -> id of the document that it is a copy of.
+        console: is told how many folds are done; None tells nobody.
     """
     drawn = replace(bootstrap, resamples=min(bootstrap.resamples, _RESAMPLES_OF_A_FOLD))
     folds = np.array([fold_of(unit) for unit in units_of(results[0], original_of)], np.int64)
     passes = []
-    for fold in range(FOLDS):
-        alone, fused = (resample(_some(part, folds != fold), drawn, original_of) for part in results)
-        passes.append(with_fused(decide(alone, level), fused, level).model == "tuned")
+    with counting(console, FOLDS, "folds (of the check for harm)") as advance:
+        for fold in range(FOLDS):
+            alone, fused = (resample(_some(part, folds != fold), drawn, original_of) for part in results)
+            passes.append(with_fused(decide(alone, level), fused, level).model == "tuned")
+            advance()
     return Harmless(decision.model == "tuned", passes)
 
 

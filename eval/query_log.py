@@ -18,10 +18,12 @@ from engine.queries.log import draw_from_log, find_log
 from engine.queries.traits import QUESTION, form_of
 from engine.search.order import Rows
 from engine.search.systems import System
+from eval.counting import counting
 from eval.data_quality.queries import QueryFigures, describe_queries
 from eval.retrieval.corpus import Corpus
 
 if TYPE_CHECKING:
+    from engine.runtime.console import Console
     from eval.config import ReportConfig
 
 MEASURED = 400
@@ -96,7 +98,12 @@ def log_queries(config: ReportConfig, limit: int = MEASURED) -> list[str]:
 
 
 def describe_log(
-    config: ReportConfig, systems: Sequence[System], corpus: Corpus, synthetic: Sequence[str]
+    config: ReportConfig,
+    systems: Sequence[System],
+    corpus: Corpus,
+    synthetic: Sequence[str],
+    *,
+    console: Console | None = None,
 ) -> LogFigures | None:
     """Measures what the log of a config shows; None without one.
 
@@ -105,11 +112,16 @@ def describe_log(
         systems: those that are compared.
         corpus: the passages that they search.
         synthetic: texts of held-out synthetic queries.
+        console: is told how many systems have searched; None tells nobody.
     """
     texts = log_queries(config)
     if not texts:
         return None
-    found = {system.name: system.prepare(texts)(DEPTH)[0] for system in systems}
+    found = {}
+    with counting(console, len(systems), "systems (queries of the log)") as advance:
+        for system in systems:
+            found[system.name] = system.prepare(texts)(DEPTH)[0]
+            advance()
     return LogFigures(
         path=config.queries,
         figures=describe_queries(texts),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from engine.search.fusion import FusedSystem, Part
 from engine.search.systems import System
 from eval.choice import THINNING, Evidence, HeldOut, choose
 from eval.comparisons import compare_systems
+from eval.counting import Advance, counting
 from eval.crossfit import CHOSEN, MODELS, Chosen, Harmless, crossfitted, select, weights_of
 from eval.decision import LEAST_DOCUMENTS
 from eval.report import Choice, Recommendation, SystemFigures
@@ -30,6 +32,9 @@ from eval.retrieval.sizes import index_sizes
 from eval.retrieval.thinned import thinned
 from eval.significance import Bootstrap, DifferenceFigures
 from eval.weights import FOLDS, WEIGHTS, WeightCurves, agreement, measure_weights, search_pool
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,13 @@ class CorpusSystems:
         systems: BM25, base, tuned and whatever else there is, by name.
         corpus: the passages that they search.
         terms_of: gives the terms of a text as BM25 reads it.
+        console: is told how far a choice or a measurement is; None tells nobody.
     """
 
     systems: Mapping[str, System]
     corpus: Corpus
     terms_of: Callable[[str], Sequence[str]]
+    console: Console | None = None
 
     @cached_property
     def remembered(self) -> dict[str, System]:
@@ -79,18 +86,23 @@ class CorpusSystems:
         sources = queries.synthetic.sources.values()
         if len({self.corpus.original_of.get(name, name) for name in sources}) < LEAST_DOCUMENTS:
             return None
-        judged = self._curves(queries.judged, "base") if queries.judged and queries.judged.queries else None
-        evidence = Evidence(self._sets(queries.synthetic, "base"), self._agreement(queries.real), judged)
-        weights = weights_of(evidence)
-        held_out = self._held_out(queries, sorted({weight for weight, _ in weights}))
+        with counting(self.console, _num_sets(queries), "sets of queries") as advance:
+            asked = queries.judged if queries.judged and queries.judged.queries else None
+            judged = self._curves(asked, "base", WEIGHTS, advance) if asked else None
+            sets = self._sets(queries.synthetic, "base", WEIGHTS, advance)
+            evidence = Evidence(sets, self._agreement(queries.real), judged)
+            weights = weights_of(evidence)
+            held_out = self._held_out(queries, sorted({weight for weight, _ in weights}), advance)
         choice = choose(evidence, bootstrap, held_out, is_harmless=harmless.by_all)
-        folds = select(evidence, weights, held_out, bootstrap, harmless)
+        folds = select(evidence, weights, held_out, bootstrap, harmless, console=self.console)
         return Chosen(choice, weights[0][1], folds)
 
     def crossfit(self, benchmark: Benchmark, chosen: Chosen) -> dict[str, Floats]:
         """Computes what each query counts that the choice was made without; see `crossfitted`."""
         weights = sorted({weight for fold in chosen.folds for weight in (fold.weight, fold.inside)})
-        return crossfitted(chosen.folds, {model: self._curves(benchmark, model, weights) for model in MODELS})
+        with counting(self.console, len(MODELS), "models (cross-fitted)") as advance:
+            curves = {model: self._curves(benchmark, model, weights, advance) for model in MODELS}
+        return crossfitted(chosen.folds, curves)
 
     def with_words(self, weight: float, systems: Mapping[str, System] | None = None) -> list[FusedSystem]:
         """Returns base and tuned, each with words at a weight.
@@ -112,7 +124,7 @@ class CorpusSystems:
 
     def measure_too(self, results: Results, systems: Sequence[System], k: int) -> Results:
         """Adds to the results on a set of queries those of further systems."""
-        others = measure(results.benchmark, systems, self.corpus, k)
+        others = measure(results.benchmark, systems, self.corpus, k, console=self.console)
         return replace(
             results, trec_runs={**results.trec_runs, **others.trec_runs}, scores={**results.scores, **others.scores}
         )
@@ -121,27 +133,36 @@ class CorpusSystems:
         """Returns the bytes of each system's index, with those of the systems with words where a weight is given."""
         return index_sizes([*self.systems.values(), *(self.with_words(weight) if weight is not None else ())])
 
-    def _held_out(self, queries: ChoiceQueries, weights: Sequence[float]) -> HeldOut | None:
+    def _held_out(self, queries: ChoiceQueries, weights: Sequence[float], advance: Advance) -> HeldOut | None:
         if not queries.held_out.queries:
             return None
-        base, tuned = (self._sets(queries.held_out, model, weights) for model in MODELS)
+        base, tuned = (self._sets(queries.held_out, model, weights, advance) for model in MODELS)
         if not queries.judged or not queries.judged.queries:
             return HeldOut(base, tuned)
-        judged = [self._curves(queries.judged, model, weights) for model in MODELS]
+        judged = [self._curves(queries.judged, model, weights, advance) for model in MODELS]
         return HeldOut(base, tuned, (judged[0], judged[1]))
 
-    def _sets(self, queries: Benchmark, model: str, weights: Sequence[float] = WEIGHTS) -> list[WeightCurves]:
+    def _sets(self, queries: Benchmark, model: str, weights: Sequence[float], advance: Advance) -> list[WeightCurves]:
         sets = (thinned(queries, self.corpus, self.terms_of, share) for share in THINNING)
-        return [self._curves(queries, model, weights) for queries in sets]
+        return [self._curves(queries, model, weights, advance) for queries in sets]
 
-    def _curves(self, queries: Benchmark, model: str, weights: Sequence[float] = WEIGHTS) -> WeightCurves:
-        return measure_weights(queries, self.remembered["bm25"], self.remembered[model], self.corpus, weights)
+    def _curves(self, queries: Benchmark, model: str, weights: Sequence[float], advance: Advance) -> WeightCurves:
+        curves = measure_weights(queries, self.remembered["bm25"], self.remembered[model], self.corpus, weights)
+        advance()
+        return curves
 
     def _agreement(self, texts: Sequence[str]) -> Floats:
         if not texts:
             return np.empty(0)
         words, base = (search_pool(self.remembered[name], texts)[0] for name in ("bm25", "base"))
         return agreement(words, base)
+
+
+def _num_sets(queries: ChoiceQueries) -> int:
+    """Counts the sets of queries that a choice searches: whole and thinned ones, and judged ones, by each model."""
+    judged = 1 if queries.judged and queries.judged.queries else 0
+    by_held_out = len(MODELS) * (len(THINNING) + judged) if queries.held_out.queries else 0
+    return len(THINNING) + judged + by_held_out
 
 
 @dataclass(frozen=True)

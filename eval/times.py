@@ -52,8 +52,8 @@ def phase_times(
 
     Args:
         seconds: of each step, by what it makes.
-        samples: what generation recorded; engines are idle between the first request and the last committed row of all
-            of them, before their own first one and behind their own last one.
+        samples: what generation recorded; until the last committed row of all of them engines are idle before their own
+            first request, while they load too, and behind their own last row.
         examples: what curation recorded; nobody measures what engines do meanwhile.
         model: what training recorded; workers are idle while they start, load, and while the model is written, of
             which the last attempt alone says how long it took.

@@ -67,8 +67,8 @@ class SamplesRecord:
     generation: Rates
     cost: EngineTime
     idle: EngineTime | None = None
-    """What engines held without work between the first request and the last committed row of all of them; None in
-    records from before that was measured."""
+    """What engines held without work until the last committed row of all of them, loading included; None in records
+    from before that was measured."""
 
 
 @dataclass(frozen=True)

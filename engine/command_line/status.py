@@ -20,7 +20,7 @@ from engine.storage.typed import to_json_values
 from engine.text.durations import format_seconds
 
 if TYPE_CHECKING:
-    from engine.runtime.activity import Count
+    from engine.runtime.activity import Count, Moment
     from engine.watch.life import Life
     from engine.watch.made import Kept, Made
     from engine.watch.status import Status
@@ -150,7 +150,7 @@ def lines(view: View) -> list[tuple[str, str]]:
     if view.status is not None:
         told += _times(view.status.times)
     if view.made is not None:
-        told.append(("samples", _made(view.made)))
+        told.append(("generated", _made(view.made)))
     if view.kept is not None:
         told.append(("kept", _kept(view.kept)))
     if view.made is not None and (cost := _cost(view.made)):
@@ -194,7 +194,12 @@ def _of_status(said: Status, *, is_over: bool) -> list[tuple[str, str]]:
     told += [("still", text) for text in said.still]
     if later := [entry for entry in left if entry.partition(" ")[0] != moment.step]:
         told.append(("to do", ", ".join(later)))
-    return [*told, ("said", moment.line)] if moment.line else told
+    return [*told, ("said", _said(moment))] if moment.line else told
+
+
+def _said(moment: Moment) -> str:
+    """Says what the terminal was told last, and how long ago: what it says may be over by now."""
+    return f"{moment.line} ({format_seconds(moment.line_seconds)} ago)" if moment.line_seconds >= 1 else moment.line
 
 
 def progress(count: Count) -> str:
@@ -211,7 +216,7 @@ def _engines(said: Status) -> str:
 
 def _made(made: Made) -> str:
     failed = f", {made.failed:,} failed" if made.failed else ""
-    return f"{made.generated:,} generated{failed}, in all that engines were asked for"
+    return f"{made.generated:,} samples{failed}, by what engines noted last, in all that they were asked for"
 
 
 def _kept(kept: Kept) -> str:

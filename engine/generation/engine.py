@@ -66,7 +66,8 @@ class Engine:
     """Where its random draws begin; no two engines have the same."""
     state: EngineState = EngineState.loading
     began: float = 0.0
-    """When it began to load, in seconds of the epoch; 0 before it is loaded."""
+    """When it began to load for its job, or was told of it where it had one before, in seconds of the epoch; 0 before
+    it is loaded."""
     has_loaded: bool = False
     """Whether it has been loaded, whatever became of it."""
     cache_tokens: int = 0
@@ -142,7 +143,9 @@ class Engine:
         self.cache_tokens, self.can_sleep = loaded.cache_tokens, loaded.can_sleep
 
     def open(self, job: GenerationJob) -> None:
-        """Tells it of a job; it is ready until it has taken the job in."""
+        """Tells it of a job; it is ready until it has taken the job in. What it held before is not this job's."""
+        if self.job is not None:
+            self.began = time.time()
         self.state, self.job, self.promise = EngineState.ready, job, self.actor.open.remote(job)
 
     def begin(self) -> None:

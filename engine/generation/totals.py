@@ -42,7 +42,8 @@ class EngineTotals:
     gpus: float = 0
     """Parts of one where engines share it."""
     began: float = 0.0
-    """When the engine began to load, in seconds of the epoch; 0 where it is not known, and of several engines."""
+    """When the engine began to load for the job, or was told of it where it was loaded already, in seconds of the
+    epoch; 0 where it is not known, and of several engines."""
     ended: float = 0.0
     """When the engine was given up or stopped, likewise; 0 before that."""
 
@@ -90,25 +91,26 @@ def engine_time(engines: Iterable[EngineTotals]) -> EngineTime:
 
 
 def idle_time(engines: Iterable[EngineTotals]) -> EngineTime | None:
-    """Adds up what the engines of one start held without work between their first request and their last row.
+    """Adds up what the engines of one start held without work until the last row of all of them.
 
-    An engine holds its processors from when it began to load until it ends. It is idle before its own first request and
-    behind its own last row. None stands for what was not noted, in a start of an earlier version.
+    An engine holds its processors from when it began to load for the job, or was told of it, until it ends. All of that
+    is idle but what lies between its own first request and its own last row: loading is, too. None stands for what was
+    not noted, in a start of an earlier version.
     """
     totals = list(engines)
     worked = [engine for engine in totals if engine.seconds]
     if any(not engine.began for engine in worked):
         return None
-    first, last = min((each.first_admitted for each in worked), default=0.0), add_up(worked).last_committed
-    idle = [(_held_seconds(each, first, last) - each.seconds, each) for each in totals if each.began]
+    last = add_up(worked).last_committed
+    idle = [(_held_seconds(each, last) - each.seconds, each) for each in totals if each.began]
     cpu_seconds = sum(max(0.0, seconds) * engine.cpus for seconds, engine in idle)
     gpu_seconds = sum(max(0.0, seconds) * engine.gpus for seconds, engine in idle)
     return EngineTime(round(cpu_seconds, 2), round(gpu_seconds, 2))
 
 
-def _held_seconds(engine: EngineTotals, first: float, last: float) -> float:
-    """Returns how long an engine held its processors between two moments."""
-    return min(engine.ended or last, last) - max(engine.began, first)
+def _held_seconds(engine: EngineTotals, last: float) -> float:
+    """Returns how long an engine held its processors for the job, until a moment."""
+    return min(engine.ended or last, last) - engine.began
 
 
 def hit_rate(totals: EngineTotals) -> float:

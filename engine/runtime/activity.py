@@ -59,6 +59,8 @@ class Moment:
     waits: Sequence[Wait]
     line: str
     """What the terminal was told last."""
+    line_seconds: float = 0.0
+    """How long ago that was."""
 
 
 class Counter(Protocol):
@@ -72,12 +74,16 @@ class Activity:
     """Keeps what a run is doing; every method may be called from any thread."""
 
     def __init__(self) -> None:
-        self.line = ""
-        """What the terminal was told last."""
+        self._said = ("", time.monotonic())
+        """What the terminal was told last, and when."""
         self._lock = threading.Lock()
         self._steps: list[tuple[str, float]] = []
         self._counters: list[Counter] = []
         self._waits: list[tuple[str, str, float]] = []
+
+    def say(self, line: str) -> None:
+        """Notes what the terminal was told."""
+        self._said = (line, time.monotonic())
 
     @contextlib.contextmanager
     def making(self, step: str) -> Iterator[None]:
@@ -101,14 +107,15 @@ class Activity:
         """Tells what the run is doing now."""
         with self._lock:
             steps, counters, waits = list(self._steps), list(self._counters), list(self._waits)
-        now = time.monotonic()
+        now, (line, said) = time.monotonic(), self._said
         step, began = steps[-1] if steps else ("", now)
         return Moment(
             step=step,
             step_seconds=now - began,
             counts=[counter.count() for counter in counters],
             waits=[Wait(noun, text, now - since) for noun, text, since in waits],
-            line=self.line,
+            line=line,
+            line_seconds=max(0.0, now - said),
         )
 
     @contextlib.contextmanager

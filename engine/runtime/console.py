@@ -26,6 +26,8 @@ from engine.text.durations import format_seconds
 _LEAST_BAR, _LARGEST_BAR = 8, 30
 """The characters of a bar."""
 _LONGEST_PACE = len(", 1234.5/s, 23 h 59 min left")
+_DRAWN_SECONDS = 0.1
+"""A bar that is drawn only when it counts is drawn again no sooner."""
 _NOUN = 10
 """The characters of the column of nouns."""
 
@@ -41,12 +43,12 @@ class Console:
 
     def step(self, noun: str, text: str) -> None:
         """Prints a line that belongs to a step."""
-        self.activity.line = f"{noun}: {text}"
+        self.activity.say(f"{noun}: {text}")
         self.rich.print(Text.assemble((f"{noun:<10}", "bold"), " ", text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints a warning: something that the user should know and that stops nothing."""
-        self.activity.line = f"warning: {text}"
+        self.activity.say(f"warning: {text}")
         self.rich.print(Text.assemble(("warning", "yellow"), "    ", text), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
@@ -63,9 +65,16 @@ class Console:
         self.rich.print(Text(text), soft_wrap=True)
 
     @contextlib.contextmanager
-    def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
-        """Shows the progress of one phase of a step; `unit` is the plural of what is counted."""
-        bar = Progress(self, noun, total, unit)
+    def progress(self, noun: str, total: int, unit: str, *, steady: bool = False) -> Iterator[Progress]:
+        """Shows the progress of one phase of a step.
+
+        Args:
+            noun: what the phase belongs to.
+            total: where the count ends.
+            unit: the plural of what is counted.
+            steady: draws the bar only when it counts, so that no thread draws beside what is being timed.
+        """
+        bar = Progress(self, noun, total, unit, steady=steady)
         with self.activity.counting(bar), bar.running():
             yield bar
 
@@ -120,9 +129,9 @@ class _CountingOf(Console):
         self._console, self._of, self._wait = console, of, wait
 
     @contextlib.contextmanager
-    def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
+    def progress(self, noun: str, total: int, unit: str, *, steady: bool = False) -> Iterator[Progress]:
         self._wait.close()
-        with self._console.progress(noun, total, f"{unit} ({self._of})") as bar:
+        with self._console.progress(noun, total, f"{unit} ({self._of})", steady=steady) as bar:
             yield bar
 
 
@@ -132,11 +141,11 @@ class Progress:
     Rate and time left are told once they are known (`engine/runtime/pace.py`), and until then how long it has taken.
     """
 
-    def __init__(self, console: Console, noun: str, total: int, unit: str) -> None:
-        self._console, self._noun, self._total, self._unit = console, noun, total, unit
+    def __init__(self, console: Console, noun: str, total: int, unit: str, *, steady: bool = False) -> None:
+        self._console, self._noun, self._total, self._unit, self._steady = console, noun, total, unit, steady
         self._lock = threading.RLock()
         self._done = 0
-        self._started = self._printed = time.monotonic()
+        self._started = self._printed = self._drawn = time.monotonic()
         self._pace = Pace(total, self._started)
         self._said = ""
         self._live: RichProgress | None = None
@@ -153,15 +162,18 @@ class Progress:
         width = max(_LEAST_BAR, min(_LARGEST_BAR, width))
         columns = (_noun_column(), BarColumn(bar_width=width), MofNCompleteColumn())
         counted = _CountColumn(self, rich, beside + width + 1)
-        with RichProgress(*columns, counted, console=rich, transient=True) as live:
+        with RichProgress(*columns, counted, console=rich, transient=True, auto_refresh=not self._steady) as live:
             self._live, self._task = live, live.add_task(self._noun, total=self._total)
             yield
 
     def start_at(self, done: int) -> None:
-        """Says how much an earlier attempt had finished, so that the rate counts only new work."""
+        """Says how much an earlier attempt had finished, so that the rate counts only new work.
+
+        The phase has lasted since it was begun all the same: how long it has taken never becomes less.
+        """
         with self._lock:
-            self._done, self._started = done, time.monotonic()
-            self._pace.start_at(done, self._started)
+            self._done = done
+            self._pace.start_at(done, time.monotonic())
         if self._live:
             self._live.update(self._task, completed=done)
             self._live.reset(self._task, completed=done, total=self._total)
@@ -182,9 +194,16 @@ class Progress:
 
     def _show(self, done: int) -> None:
         if self._live:
-            self._live.update(self._task, completed=done)
+            self._live.update(self._task, completed=done, refresh=self._is_to_draw())
         elif line := self._due():
             self._console.step(self._noun, line)
+
+    def _is_to_draw(self) -> bool:
+        """Tells whether the bar is to be drawn now: one that no thread draws, and that was not drawn just before."""
+        if not self._steady or time.monotonic() - self._drawn < _DRAWN_SECONDS:
+            return False
+        self._drawn = time.monotonic()
+        return True
 
     def _due(self) -> str:
         """Returns the line to print now; empty while it is too early, and where it would only say the same again."""

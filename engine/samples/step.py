@@ -100,9 +100,7 @@ def _have_written(job: GenerationJob, parts: PartsLog, missing: _Missing, config
     planned, done_before = missing.planned, missing.done_before
     salt = f"{job.attempt_folder.parent.name}/{job.attempt}"  # for engines that the run has not started already
     pool: Pool = place.engines.start(config, place, salt)
-    place.console.step(
-        "samples", f"{planned - done_before:,} of {planned:,} to generate; loading {config.model_name()}"
-    )
+    place.console.step("samples", f"{planned - done_before:,} of {planned:,} to generate by {config.model_name()}")
     with place.console.waiting("samples", f"loading {config.model_name()}"):
         pool.wait_ready()
     note = _note_of(pool, job.attempt_folder)

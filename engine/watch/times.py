@@ -1,8 +1,9 @@
 """Where the time of a start goes: which step it is spent in, what is waited for, and what engines do of what they hold.
 
 In: what the monitor looks at anyhow, every few seconds. Out: sums, each as fine as the looks are: the time between two
-looks counts for what the second one saw. Engines hold GPUs, or cores where there are none; these are idle while engines
-load, have no rows, or wait for another step.
+looks counts for what the second one saw. Engines hold GPUs, or cores where there are none, from when their process
+runs; these are idle while engines load, have no rows, or wait for another step. What a report calls idle is the same of
+the step that generates (`idle_time` in engine/generation/totals.py), where nothing lies between two jobs.
 """
 
 from __future__ import annotations
@@ -85,8 +86,10 @@ def _unit(engine: Engine) -> str:
 
 
 def _doing(engine: Engine) -> str:
-    """Says what an engine does with what it holds; empty for one that is dead."""
+    """Says what an engine does with what it holds; empty for one that is dead, or whose process is not there yet."""
     state = engine.state.value
     if state == "working":
         return _WORKING if engine.unfinished_rows else _WITHOUT_ROWS
-    return {"loading": _LOADING, "ready": _BETWEEN_JOBS}.get(state, "")
+    if state == "loading":
+        return _LOADING if engine.has_begun else ""
+    return _BETWEEN_JOBS if state == "ready" else ""

@@ -33,7 +33,7 @@ def systems_table(report: Report) -> Table | None:
         return None
     table = _table(f"All systems, on {wording.questions(report)}", box.SIMPLE_HEAD)
     table.add_column("")
-    for name in ("nDCG@10", f"to {advice.system_name(compared_with(report))} [95 %]", "p", "query"):
+    for name in ("nDCG@10", f"to {advice.system_name(compared_with(report))} [95 %]", "p, Holm", "query"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
         text, style = row.difference or "\u2013", "bold" if not row.difference else STYLES[row.trend]

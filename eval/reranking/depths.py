@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from engine.search.reranked import RerankedSystem
 from engine.search.systems import System
+from eval.counting import counting
 from eval.reranking.figures import RerankCurve, RerankPoint
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus
@@ -21,6 +23,9 @@ from eval.retrieval.ranking import rank_documents
 from eval.significance import Bootstrap
 from eval.sweeps.paired import compare_with
 from eval.systems import reranked_name, reranker_of
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
 
 DEPTHS = (0, 5, 10, 20, 30, 50, 100)
 """The numbers of passages that a curve is told for, as far as the reranker goes."""
@@ -34,7 +39,13 @@ def depths_of(deepest: int) -> list[int]:
 
 
 def depth_curve(
-    system: RerankedSystem, benchmark: Benchmark, corpus: Corpus, units: Sequence[str], bootstrap: Bootstrap
+    system: RerankedSystem,
+    benchmark: Benchmark,
+    corpus: Corpus,
+    units: Sequence[str],
+    bootstrap: Bootstrap,
+    *,
+    console: Console | None = None,
 ) -> RerankCurve:
     """Measures the quality at each depth up to that of the system; no time.
 
@@ -44,12 +55,15 @@ def depth_curve(
         corpus: the passages.
         units: the cluster of each query, in the order of its scores.
         bootstrap: how resamples are drawn.
+        console: is told how many depths are measured; None tells nobody.
     """
-    values = {}
-    for depth in reversed(depths_of(system.depth)):
-        at_depth: System = replace(system, depth=depth) if depth else system.first
-        trec_run = rank_documents(at_depth, benchmark, corpus, _RANKED)
-        values[depth] = evaluate(trec_run, benchmark.qrels, [HEADLINE]).values[HEADLINE]
+    values, depths = {}, depths_of(system.depth)
+    with counting(console, len(depths), "depths of the reranker") as advance:
+        for depth in reversed(depths):
+            at_depth: System = replace(system, depth=depth) if depth else system.first
+            trec_run = rank_documents(at_depth, benchmark, corpus, _RANKED)
+            values[depth] = evaluate(trec_run, benchmark.qrels, [HEADLINE]).values[HEADLINE]
+            advance()
     levels, to_first = bootstrap.resample(values, units), compare_with(values, 0, units, bootstrap)
     points = []
     for depth in sorted(values):
@@ -65,6 +79,8 @@ def with_latencies(
     queries: Sequence[str],
     repetitions: int,
     known: Mapping[str, Latency],
+    *,
+    console: Console | None = None,
 ) -> RerankCurve:
     """Returns the same curve with the time of one query at each depth, which is measured where it is not known.
 
@@ -74,6 +90,7 @@ def with_latencies(
         queries: texts to time searches with.
         repetitions: the number of queries that are timed at each depth; 0 times none.
         known: what was measured already, by the name of a system.
+        console: is told how many searches are timed; None tells nobody.
     """
     if not repetitions:
         return curve
@@ -85,6 +102,6 @@ def with_latencies(
         for depth, name in names.items()
         if name not in known
     ]
-    latency = {**known, **measure_latency(unknown, queries, repetitions)}
+    latency = {**known, **measure_latency(unknown, queries, repetitions, console=console)}
     points = [replace(point, latency_ms=round(latency[names[point.depth]].p50_ms, 3)) for point in curve.points]
     return replace(curve, points=points)

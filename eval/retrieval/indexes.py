@@ -10,13 +10,18 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
 
 from engine.search.approximate import ApproximateIndex
 from engine.search.index_settings import IndexKind, IndexSettings, IvfPq, fitting_settings, too_few
-from engine.search.order import Rows
+from engine.search.order import Rows, VectorIndex, Vectors
 from engine.search.systems import DenseSystem
 from engine.text.hashes import text_hash
+from eval.counting import counting
 from eval.retrieval.latency import Percentiles, search_latency
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
 
 EXACT = "exact"
 """The name of the row that all others are compared with."""
@@ -60,7 +65,13 @@ class IndexComparison:
 
 
 def compare_indexes(
-    kinds: Sequence[IndexKind], system: DenseSystem, queries: Sequence[str], repetitions: int, seed: int
+    kinds: Sequence[IndexKind],
+    system: DenseSystem,
+    queries: Sequence[str],
+    repetitions: int,
+    seed: int,
+    *,
+    console: Console | None = None,
 ) -> IndexComparison:
     """Builds each index over the vectors of a system, and measures it.
 
@@ -70,6 +81,7 @@ def compare_indexes(
         queries: texts; at most a thousand of them are searched for.
         repetitions: the number of queries that are timed; 0 measures no latency.
         seed: of the samples that indexes are trained on.
+        console: is told how many indexes are measured; None tells nobody.
     """
     exact, texts = system.index, sorted(set(queries), key=text_hash)[:_MOST_QUERIES]
     vectors = system.encoder.encode_queries(texts)
@@ -82,22 +94,32 @@ def compare_indexes(
             bytes=exact.vectors.nbytes,
         )
     }
-    for kind in kinds:
-        if reason := too_few(kind, rows):
-            figures[kind.value] = IndexFigures(left_out=reason)
-            continue
-        settings = fitting_settings(kind, rows, dim)
-        started = time.monotonic()
-        index = ApproximateIndex.build(exact.ids, exact.vectors, settings, seed=seed)
-        seconds = time.monotonic() - started
-        figures[kind.value] = IndexFigures(
-            recall=recall(found, index.search(vectors, DEPTHS[-1])[0]),
-            search=search_latency(index, vectors, repetitions),
-            bytes=index.num_bytes(),
-            build_seconds=round(seconds, 3),
-            settings=_settings(settings, rows),
-        )
+    with counting(console, len(kinds), "indexes", steady=True) as advance:
+        for kind in kinds:
+            figures[kind.value] = _built(kind, exact, (vectors, found), repetitions, seed)
+            advance()
     return IndexComparison(system.name, rows, dim, len(texts), figures)
+
+
+def _built(
+    kind: IndexKind, exact: VectorIndex, searched: tuple[Vectors, Rows], repetitions: int, seed: int
+) -> IndexFigures:
+    """Builds one index beside the exact one, and measures it on queries of which the exact rows are known."""
+    vectors, found = searched
+    rows, dim = exact.vectors.shape
+    if reason := too_few(kind, rows):
+        return IndexFigures(left_out=reason)
+    settings = fitting_settings(kind, rows, dim)
+    started = time.monotonic()
+    index = ApproximateIndex.build(exact.ids, exact.vectors, settings, seed=seed)
+    seconds = time.monotonic() - started
+    return IndexFigures(
+        recall=recall(found, index.search(vectors, DEPTHS[-1])[0]),
+        search=search_latency(index, vectors, repetitions),
+        bytes=index.num_bytes(),
+        build_seconds=round(seconds, 3),
+        settings=_settings(settings, rows),
+    )
 
 
 def recall(exact: Rows, found: Rows) -> dict[str, float]:

@@ -10,12 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.search.order import VectorIndex, Vectors
 from engine.search.systems import DenseSystem, System
+from eval.counting import Advance, counting
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
 
 WARM_UP = 3
 """Number of queries before the first one that counts."""
@@ -45,19 +50,23 @@ class Latency:
         return self.search.p50_ms + (self.encode.p50_ms if self.encode else 0.0)
 
 
-def measure_latency(systems: Sequence[System], queries: Sequence[str], repetitions: int) -> dict[str, Latency]:
+def measure_latency(
+    systems: Sequence[System], queries: Sequence[str], repetitions: int, *, console: Console | None = None
+) -> dict[str, Latency]:
     """Measures how long one query takes, by the name of the system; empty when there is nothing to time.
 
     Args:
         systems: the systems to time.
         queries: texts, taken in turn.
         repetitions: number of queries that count; a few more warm up.
+        console: is told how many searches are timed, between two of them; None tells nobody.
     """
     measured = systems if queries and repetitions else ()
-    return {system.name: _latency(system, queries, repetitions) for system in measured}
+    with counting(console, len(measured) * repetitions, "timed searches", steady=True) as advance:
+        return {system.name: _latency(system, queries, repetitions, advance) for system in measured}
 
 
-def _latency(system: System, queries: Sequence[str], repetitions: int) -> Latency:
+def _latency(system: System, queries: Sequence[str], repetitions: int, advance: Advance) -> Latency:
     seconds = np.zeros((WARM_UP + repetitions, 2))
     for repetition in range(len(seconds)):
         started = time.perf_counter()
@@ -65,6 +74,8 @@ def _latency(system: System, queries: Sequence[str], repetitions: int) -> Latenc
         prepared = time.perf_counter()
         search(DEPTH)
         seconds[repetition] = prepared - started, time.perf_counter() - prepared
+        if repetition >= WARM_UP:
+            advance()
     encoding, searching = seconds[WARM_UP:].T
     if isinstance(system, DenseSystem):
         return Latency(encode=_percentiles(encoding), search=_percentiles(searching))

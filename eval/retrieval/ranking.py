@@ -12,15 +12,20 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from engine.search.order import Ranking, Rows
 from engine.search.order import Scores as PassageScores
 from engine.search.systems import Search, System
+from eval.counting import counting
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus
 from eval.retrieval.metrics import Scores, TrecRun, evaluate
+
+if TYPE_CHECKING:
+    from engine.runtime.console import Console
 
 Owner = Callable[[int, Rows], Rows]
 """Takes the number of a query and rows of passages, and gives the numbers of the documents that these count for."""
@@ -41,9 +46,24 @@ class Results:
     scores: Mapping[str, Scores]
 
 
-def measure(benchmark: Benchmark, systems: Sequence[System], corpus: Corpus, k: int) -> Results:
-    """Ranks `k` documents per query with every system and scores the rankings."""
-    trec_runs = {system.name: rank_documents(system, benchmark, corpus, k) for system in systems}
+def measure(
+    benchmark: Benchmark, systems: Sequence[System], corpus: Corpus, k: int, *, console: Console | None = None
+) -> Results:
+    """Ranks `k` documents per query with every system and scores the rankings.
+
+    Args:
+        benchmark: the queries and their judgements.
+        systems: what ranks.
+        corpus: the passages that are searched.
+        k: the number of documents ranked per query.
+        console: is told how many systems have ranked; None tells nobody.
+    """
+    trec_runs = {}
+    queries = "synthetic" if benchmark.sources else "judged"
+    with counting(console, len(systems) if benchmark.queries else 0, f"systems ({queries} queries)") as advance:
+        for system in systems:
+            trec_runs[system.name] = rank_documents(system, benchmark, corpus, k)
+            advance()
     scores = {name: evaluate(trec_run, benchmark.qrels) for name, trec_run in trec_runs.items()}
     return Results(benchmark, trec_runs, scores)
 

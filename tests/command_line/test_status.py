@@ -35,6 +35,7 @@ NOW = Status(
         [Count("samples", "samples", 1234, 5000, 3.0, 75.0)],
         [Wait("samples", "loading a-model", 30.0)],
         "samples: engine 1 died",
+        125.0,
     ),
     engines=[EngineLife(0, "working"), EngineLife(1, "loading")],
     engines_wanted=2,
@@ -63,8 +64,9 @@ def test_a_run_that_goes_on_says_all_there_is_to_know() -> None:
     assert said["engines"] == "1 of 2 alive (1 loading, 1 working)"
     assert said["waits"] == "samples: loading a-model, for 30 s"
     assert said["to do"] == "examples, model"
-    assert said["said"] == "samples: engine 1 died"
-    assert said["samples"] == "1,200 generated, 34 failed, in all that engines were asked for"
+    assert said["said"] == "samples: engine 1 died (2 min 5 s ago)", "it may be over"
+    assert said["generated"] == "1,200 samples, 34 failed, by what engines noted last, in all that they were asked for"
+    assert len(lines(VIEW)) == len(said), "no two lines begin alike"
     assert said["kept"] == "70% so far: the row filters let pass 180 of the last 256 samples"
     assert said["cost"] == "2.00 core-hours of engines; 4.50 at the prices of samples.price_per_*_hour"
     assert "still" not in said

@@ -22,6 +22,7 @@ from eval.retrieval.corpus import read_corpus
 from eval.retrieval.metrics import Floats
 from eval.significance import resampled_means
 from eval.synthetic import held_out_queries
+from tests.support.bars import Bars
 from tests.support.models import write_cross_encoder
 from tests.support.small_run import (
     build_run,
@@ -80,7 +81,22 @@ def test_a_second_evaluation_encodes_no_passage(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "log.txt").write_text("how do I keep fruit fresh\nloop that never slips\n")
     place, config = place_in(tmp_path), small_config(str(write_benchmark(tmp_path / "tiny")))
     config = replace(config, queries=str(tmp_path / "log.txt"))
-    first = evaluate_systems(replace(config, indexes=["hnsw", "ivf_pq"]), folders, place)
+    bars = Bars()
+    first = evaluate_systems(replace(config, indexes=["hnsw", "ivf_pq"]), folders, replace(place, console=bars))
+    assert all(done == total for _, _, done, total in bars.ended)
+    assert [unit for noun, unit, _, _ in bars.ended if noun == "report"] == [
+        "systems (synthetic queries)",
+        "systems (judged queries)",
+        "systems (queries of the log)",
+        "systems (synthetic queries)",
+        "folds (of the check for harm)",
+        "sets of queries",
+        "folds (of the choice)",
+        "systems (judged queries)",
+        "models (cross-fitted)",
+        "indexes",
+        "timed searches",
+    ], "nothing long is silent"
 
     def refuse(*_: object) -> None:
         raise AssertionError("passages are encoded once per model, and their words indexed once")

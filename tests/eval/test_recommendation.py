@@ -22,6 +22,7 @@ from eval.retrieval.metrics import HEADLINE
 from eval.retrieval.ranking import measure
 from eval.significance import Bootstrap
 from eval.weights import FOLDS
+from tests.support.bars import Bars
 
 NAMES = [f"d{number:02}" for number in range(30)]
 CORPUS = Corpus(NAMES, NAMES, [""] * 30, [f"shared words and word{number}" for number in range(30)])
@@ -99,6 +100,20 @@ def test_what_is_missing_is_not_guessed() -> None:
     )
     choice = chosen_of(systems, replace(SEEN, held_out=none)).choice
     assert (choice.model, choice.tuning) == ("base", None)
+
+
+@pytest.mark.parametrize(("held_out", "has_judged", "sets"), [(20, False, 12), (20, True, 15), (0, True, 5)])
+def test_a_choice_tells_how_far_it_is(held_out: int, has_judged: bool, sets: int) -> None:
+    bars, judged = Bars(), queries_of(range(30), "word") if has_judged else None
+    seen = replace(SEEN, held_out=queries_of(range(held_out), "word"), judged=judged)
+    systems = replace(systems_of(3, 0), console=bars)
+    chosen = chosen_of(systems, seen)
+    systems.crossfit(SEEN.held_out, chosen)
+    assert bars.ended == [
+        ("report", "sets of queries", sets, sets),
+        ("report", "folds (of the choice)", FOLDS, FOLDS),
+        ("report", "models (cross-fitted)", 2, 2),
+    ]
 
 
 def test_judged_queries_take_part() -> None:

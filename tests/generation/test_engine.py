@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,20 @@ def test_it_is_known_since_when_an_engine_holds_its_processors(engine: Engine, m
     engine.count(EngineTotals(generated=3), 0)
     assert engine.totals is not None
     assert engine.totals.began == 970.0
+
+
+def test_what_an_engine_held_before_a_later_job_is_not_counted_for_it(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine.actor = SimpleNamespace(open=SimpleNamespace(remote=lambda job: job))
+    job: Any = SimpleNamespace()
+    monkeypatch.setattr("engine.generation.engine.time", SimpleNamespace(time=lambda: 1000.0))
+    engine.become_ready(Loaded(30.0, 500))
+    monkeypatch.setattr("engine.generation.engine.time", SimpleNamespace(time=lambda: 2000.0))
+    engine.open(job)
+    assert engine.count_only(0).began == 970.0, "it was loaded for its first job"
+    engine.open(job)
+    assert engine.count_only(0).began == 2000.0
 
 
 def test_written_units_are_settled_once_all_is_committed(engine: Engine) -> None:

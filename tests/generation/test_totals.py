@@ -50,16 +50,17 @@ def test_each_engine_counts_with_its_own_seconds_and_processors() -> None:
     assert engine_time([]) == EngineTime(0.0, 0.0)
 
 
-def test_engines_are_idle_before_their_first_row_and_behind_their_last_one() -> None:
+def test_engines_are_idle_while_they_load_before_their_first_row_and_behind_their_last_one() -> None:
     first = EngineTotals(first_admitted=100.0, last_committed=110.0, cpus=4, gpus=2, began=70.0)
     late = replace(first, first_admitted=104.0, last_committed=109.0)
-    assert idle_time([first, late]) == EngineTime(cpu_seconds=20.0, gpu_seconds=10.0)
+    assert idle_time([first]) == EngineTime(cpu_seconds=120.0, gpu_seconds=60.0), "30 s to load"
+    assert idle_time([first, late]) == EngineTime(cpu_seconds=260.0, gpu_seconds=130.0)
     died, instead = replace(first, last_committed=103.0, ended=104.0), replace(first, first_admitted=106.0, began=105.0)
-    assert idle_time([died, instead]) == EngineTime(cpu_seconds=8.0, gpu_seconds=4.0), "nobody held any in between"
+    assert idle_time([died, instead]) == EngineTime(cpu_seconds=128.0, gpu_seconds=64.0), "nobody held any in between"
     without_rows = EngineTotals(cpus=1, began=102.0)
-    assert idle_time([first, without_rows]) == EngineTime(cpu_seconds=8.0, gpu_seconds=0.0)
+    assert idle_time([first, without_rows]) == EngineTime(cpu_seconds=128.0, gpu_seconds=60.0)
     nothing = EngineTime(0.0, 0.0)
-    assert idle_time([first]) == idle_time([]) == idle_time([EngineTotals(cpus=4, began=70.0)]) == nothing
+    assert idle_time([]) == idle_time([EngineTotals(cpus=4, began=70.0)]) == nothing, "no row tells until when"
 
 
 def test_engines_that_go_for_good_hold_nothing_any_more() -> None:
@@ -67,17 +68,17 @@ def test_engines_that_go_for_good_hold_nothing_any_more() -> None:
     engine = EngineTotals(first_admitted=1000.0, last_committed=1100.0, gpus=1, began=990.0)
     small = [replace(engine, ended=1100.0)] * 4
     large = replace(engine, first_admitted=1100.0, last_committed=2000.0, began=1100.0)
-    assert idle_time([*small, large]) == EngineTime(0.0, 0.0)
+    assert idle_time([*small, large]) == EngineTime(0.0, 40.0), "while the four load"
     slow_to_load = replace(large, first_admitted=1130.0)
-    assert idle_time([*small, slow_to_load]) == EngineTime(0.0, 30.0)
+    assert idle_time([*small, slow_to_load]) == EngineTime(0.0, 70.0)
     stayed = [replace(engine, ended=2060.0)] * 3
-    assert idle_time([*stayed, replace(engine, last_committed=2000.0)]) == EngineTime(0.0, 2700.0)
+    assert idle_time([*stayed, replace(engine, last_committed=2000.0)]) == EngineTime(0.0, 2740.0)
 
 
 def test_idle_time_is_not_known_where_nobody_noted_since_when_engines_were_held() -> None:
     noted = replace(ONE, began=90.0)
     assert idle_time([noted, OTHER]) is None
-    assert idle_time([noted]) == EngineTime(0.0, 0.0)
+    assert idle_time([noted]) == EngineTime(40.0, 0.0)
 
 
 def test_an_engine_that_committed_nothing_costs_no_negative_time() -> None:

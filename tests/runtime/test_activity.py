@@ -1,6 +1,7 @@
 """What a run is doing, as somebody beside it sees it."""
 
 import io
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console as RichConsole
@@ -33,6 +34,16 @@ def test_what_ends_in_an_error_has_ended() -> None:
     with pytest.raises(OSError, match="gone"), activity.making("report"), activity.waiting("report", "a lock"):
         raise OSError("gone")
     assert (activity.moment().step, activity.moment().waits) == ("", [])
+
+
+def test_what_the_terminal_was_told_grows_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("engine.runtime.activity.time", SimpleNamespace(monotonic=lambda: now[0]))
+    console = Console(RichConsole(file=io.StringIO(), width=100))
+    console.step("samples", "250 to generate")
+    now[0] = 163.0
+    moment = console.activity.moment()
+    assert (moment.line, moment.line_seconds) == ("samples: 250 to generate", 63.0)
 
 
 def test_nothing_is_said_of_the_time_left_before_there_is_a_rate() -> None:

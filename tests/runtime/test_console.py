@@ -4,6 +4,7 @@ import io
 import re
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console as RichConsole
@@ -113,6 +114,32 @@ def test_a_terminal_gets_a_live_bar_that_leaves_no_trace() -> None:
     assert "samples" in plain
     assert "200/200" in plain
     assert file.getvalue().rstrip("\n").endswith("\x1b[2K"), "the bar's line is cleared at the end"
+
+
+def test_how_long_a_phase_has_taken_never_becomes_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar of training begins before its workers, whose first step says where they begin to count."""
+    now = [100.0]
+    monkeypatch.setattr("engine.runtime.console.time", SimpleNamespace(monotonic=lambda: now[0]))
+    bar = Progress(log(60.0)[0], "model", 15, "steps")
+    now[0] = 176.0
+    assert bar.count().seconds == 76.0
+    bar.start_at(1)
+    bar.reach(1)
+    now[0] = 191.0
+    assert (bar.count().done, bar.count().seconds) == (1, 91.0)
+
+
+def test_a_steady_bar_is_drawn_when_it_counts_and_at_no_other_time() -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=100, force_terminal=True, legacy_windows=False))
+    with console.progress("report", 40, "timed searches", steady=True) as bar:
+        before = file.getvalue()
+        time.sleep(0.4)
+        assert file.getvalue() == before, "a thread draws ten times a second"
+        bar.advance(10)
+        time.sleep(0.4)
+        bar.advance(10)
+    assert any("20/40" in line for line in drawn(file))
 
 
 def test_counts_from_many_threads() -> None:

@@ -68,7 +68,7 @@ def test_rates_are_over_all_starts(output: Path) -> None:
     assert (record.generation.requests, record.generation.engine_start_seconds) == (35, 4.0)
     assert record.generation.prefix_cache_hit_rate == 0.5
     assert record.cost == EngineTime(cpu_seconds=25.0, gpu_seconds=0.0)
-    assert record.idle == EngineTime(cpu_seconds=12.0, gpu_seconds=0.0), "of the engine that found no work"
+    assert record.idle == EngineTime(cpu_seconds=42.0, gpu_seconds=0.0), "loading, and the engine that found no work"
     note_start(output / "attempt-0002", Start(3.0, [second]))
     assert make_record(output).idle is None, "an earlier version did not note since when engines held anything"
 

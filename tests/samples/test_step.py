@@ -25,7 +25,7 @@ from tests.support.command_line import CommandLineHere
 from tests.support.committed import begin, write
 from tests.support.engines import Clock
 from tests.support.jobs import FAKE
-from tests.support.places import quiet_place
+from tests.support.places import printed, quiet_place
 
 
 def test_the_step_reaches_no_code_that_decides_where_rows_are_written() -> None:
@@ -49,6 +49,7 @@ def test_generates_resumes_and_keeps_what_is_committed(
         write_part(first.attempt_folder / "part-e0-00000.parquet", part)  # its driver listed nothing
         record = generate_samples(replace(FAKE, num_engines=2, part_rows=7), planned_inputs, killed, place)
         assert record.planned == 90
+        assert "70 of 90 to generate by " in printed(place), "what loads is told while it loads, and no longer"
         after = SamplesFolder(killed).rows()
         assert after["sample_id"].to_pylist() == list(range(90))
         assert after.slice(10, 20).equals(rows.slice(10, 20))

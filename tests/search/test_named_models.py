@@ -31,9 +31,9 @@ class Noted(Console):
         self.noted: list[str] = []
 
     @contextlib.contextmanager
-    def progress(self, noun: str, total: int, unit: str) -> Iterator[Progress]:
+    def progress(self, noun: str, total: int, unit: str, *, steady: bool = False) -> Iterator[Progress]:
         self.noted.append(f"{noun} {total} {unit}")
-        with super().progress(noun, total, unit) as bar:
+        with super().progress(noun, total, unit, steady=steady) as bar:
             yield bar
 
     @contextlib.contextmanager

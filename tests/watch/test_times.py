@@ -15,6 +15,12 @@ class Held(Engine):
     """An engine without an actor, with rows as a test says."""
 
     rows: int = 0
+    is_placed: bool = True
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether its process runs."""
+        return self.is_placed
 
     @property
     def unfinished_rows(self) -> int:
@@ -48,3 +54,12 @@ def test_cores_are_what_engines_hold_where_there_are_no_gpus() -> None:
     account = TimeAccount(0.0)
     times = account.look(Activity().moment(), [engine(EngineState.working, rows=1, gpus=0)], 3.0)
     assert (times.engines, times.unit, times.idle_seconds) == ({"working": 12.0}, "core", {})
+
+
+def test_an_engine_without_a_process_holds_nothing() -> None:
+    account, waits = TimeAccount(0.0), engine(EngineState.loading)
+    assert isinstance(waits, Held)
+    waits.is_placed = False
+    assert account.look(Activity().moment(), [waits], 3.0).engines == {}
+    waits.is_placed = True
+    assert account.look(Activity().moment(), [waits], 4.0).engines == {"loading": 2.0}

@@ -322,4 +322,4 @@ def test_made_up_samples_are_marked_above_all_figures(tmp_path: Path) -> None:
 def test_every_cell_of_the_systems_says_on_a_narrow_page_what_it_is(tmp_path: Path) -> None:
     page = checked(render_page(*small_report(tmp_path)))
     names = [value for name, value in page.attributes if name == "data-name"]
-    assert names == ["nDCG@10", "to base + words", "p", "Recall@100", "One query", "Index"] * 5
+    assert names == ["nDCG@10", "to base + words", "p, Holm", "Recall@100", "One query", "Index"] * 5

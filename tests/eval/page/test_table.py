@@ -45,7 +45,7 @@ def test_all_systems_stand_beside_the_chosen_one_in_80_columns(tmp_path: Path) -
     for name in ("BM25", "base", "tuned", "base + words \u2020", "tuned + words \u2020"):
         assert any(line.strip().startswith(name) for line in lines), name
     told = " ".join(text.split())
-    assert "to base + words [95 %]" in told
+    assert "to base + words [95 %] p, Holm query" in told, "the interval beside it is not corrected"
     assert "On 5 judged questions of tiny, base + words reaches" in told, "each figure says what it is of"
     assert "\u2020 Cross-fitted" in told
     assert "Use the" not in told, "there is one piece of advice"

@@ -20,6 +20,7 @@ from eval.retrieval.latency import Latency, Percentiles
 from eval.retrieval.remembered import SearchedOnce
 from eval.significance import Bootstrap
 from eval.systems import reranked_name, scoring_once
+from tests.support.bars import Bars
 from tests.support.scorers import ByNumber
 
 TEXTS = [str(number) for number in range(8)]
@@ -34,8 +35,10 @@ def curve_and_scorer() -> tuple[RerankCurve, RerankedSystem, ByNumber]:
     scorer = ByNumber()
     name = reranked_name("first", 8, "r")
     system = RerankedSystem(name, SearchedOnce(WORDS), RememberingScorer(scorer), TEXTS, CORPUS.ranks_of_ids, 8)
+    bars = Bars()
     with scoring_once([system]):
-        curve = depth_curve(system, BENCHMARK, CORPUS, ["a", "b"], Bootstrap(100))
+        curve = depth_curve(system, BENCHMARK, CORPUS, ["a", "b"], Bootstrap(100), console=bars)
+    assert bars.ended == [("report", "depths of the reranker", 3, 3)]
     return curve, system, scorer
 
 

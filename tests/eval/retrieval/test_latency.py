@@ -15,6 +15,7 @@ from engine.search.dense import DenseIndex
 from engine.search.systems import Bm25System, DenseSystem, Search
 from eval.retrieval.corpus import read_corpus
 from eval.retrieval.latency import WARM_UP, Latency, Percentiles, measure_latency
+from tests.support.bars import Bars
 from tests.support.small_run import build_run, small_systems
 
 
@@ -41,6 +42,21 @@ def test_latency_is_measured_for_one_query_at_a_time(tmp_path: Path) -> None:
     assert latency["bm25"].encode is None
     assert measure_latency(small_systems(corpus), [], 5) == {}
     assert measure_latency(small_systems(corpus), ["one"], 0) == {}
+
+
+def test_searches_are_counted_between_two_of_them_and_warming_up_is_not() -> None:
+    bars, seen = Bars(), list[int]()
+
+    class Looking:
+        name = "looking"
+
+        def prepare(self, queries: Sequence[str]) -> Search:
+            seen.extend(count.done for count in bars.activity.moment().counts)
+            return lambda depth: (np.zeros((1, depth), np.int64), np.zeros((1, depth), np.float32))
+
+    measure_latency([Looking(), Looking()], ["one"], 2, console=bars)
+    assert seen == [*[0] * WARM_UP, 0, 1, *[2] * WARM_UP, 2, 3]
+    assert bars.ended == [("report", "timed searches", 4, 4)]
 
 
 @dataclass
