@@ -12,16 +12,12 @@ from pathlib import Path
 from engine.artifacts.output import OutputFolder
 from engine.errors import UserError, suggest
 from engine.examples.following.driver import Following
-from engine.generation.config import GeneratorKind
 from engine.generation.kinds import check_models
 from engine.generation.limits import check_memory_share
 from engine.generation.pools import EnginePools
 from engine.given.config import GivenConfig
-from engine.judge.stages import judge_is_generator, writes_samples
 from engine.output.files import write_file
-from engine.pipeline.adaptation import judges
 from engine.pipeline.addressed import addressed
-from engine.pipeline.asked import asked_of_models, question_of_report
 from engine.pipeline.config import (
     GIVEN_KEY,
     STAGES_KEY,
@@ -31,23 +27,24 @@ from engine.pipeline.config import (
     last_noun,
     nouns_of,
 )
+from engine.pipeline.earlier import BEFORE_RESULTS, EarlierResults
 from engine.pipeline.looks import check_documents, look_at_inputs
 from engine.pipeline.published import target_of
 from engine.pipeline.steps import steps
-from engine.pipeline.teaching import question_of_teacher
+from engine.pipeline.told import shown_folder, tell_of_folder, tell_of_kept, tell_of_models, tell_of_replaced
 from engine.publishing.hub import reach
 from engine.publishing.publish import publish
 from engine.publishing.target import Target
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Engines, Place
-from engine.runtime.step import ASKED, JUDGE, PART_FOLDERS, TEACHING, Step, is_made, make
+from engine.runtime.step import ASKED, PART_FOLDERS, Step, is_made, make
 from engine.runtime.trackers.make import make_tracker
 from engine.runtime.tracking import Tracker
 from engine.storage.files import make_folder, naming_a_full_disk
 from engine.storage.in_use import using
 from engine.storage.remote.address import is_url
-from engine.storage.remote.opening import below, open_sharing, run_dir_here, runs_dir_here
+from engine.storage.remote.opening import open_sharing, run_dir_here, runs_dir_here
 from engine.storage.run_folders import (
     begin_run,
     end_run,
@@ -59,14 +56,11 @@ from engine.storage.run_folders import (
     remove_if_empty,
 )
 from engine.storage.sharing import Sharing
-from engine.storage.store import BATCH_NOUNS, EVERY_NOUN, NOUNS, Store, is_being_written
+from engine.storage.store import BATCH_NOUNS, NOUNS, Store, is_being_written
 from engine.storage.typed import to_json_values
 from engine.watch.metrics import serving_metrics
 from engine.watch.monitor import Monitor
 from engine.watch.tracked import track_result
-
-_BEFORE_RESULTS = {"documents", "rows", "prompts", "samples", "examples", "teacher"}
-"""What a run makes on the way: large, and read by steps alone."""
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -96,10 +90,9 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         serving_metrics(config.watch, place),
         Following(chosen, place).until_the_end() as following,
     ):
+        tell_of_folder(config, place)
         shared.make_room(config.cluster.cache_bytes)
-        _warn_of_judge(config, chosen, place.console)
-        _tell_of_report(config, chosen, place.console)
-        _tell_of_teacher(config, chosen, place.console)
+        tell_of_models(config, chosen, place.console)
         store = Store(place.store_dir)
         checked = _num_checking(chosen)
         first = sum(step.before_engines for step in chosen)
@@ -108,21 +101,22 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         _start_engines_early(chosen, store, place)
         for step in chosen[first:checked]:
             _make(step, config, place, monitor, chosen)
-        _begin(config, config_text, chosen[:checked], place)
+        earlier = _begin(config, config_text, (chosen, chosen[:checked]), place)
         shared.save_run()
         monitor.begin()
         generating = [step for step in chosen if step.needs_engines]
         for step in chosen[max(first, checked) :]:
-            if step.resumable:  # what it commits can be looked at while it works
+            if step.resumable and not earlier.keeps(step):  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             with following.beside(step):
                 folder = _make(step, config, place, monitor, chosen)
+            earlier.make_way(step)
             _link(step, folder, store, run_dir)
             shared.save_run()
             if generating and step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
         _fetch_results(chosen, store, shared)
-        _finish(config, run_dir, place)
+        _finish(config, run_dir, place, earlier)
         if target:
             made = published_folders(target, chosen, store)
             for folder in made.values():
@@ -142,7 +136,7 @@ def _look(config: RunConfig, chosen: list[Step], shared: Sharing, console: Conso
         look_at_inputs(config, chosen, console.warn)
 
 
-def _finish(config: RunConfig, run_dir: Path, place: Place) -> None:
+def _finish(config: RunConfig, run_dir: Path, place: Place, earlier: EarlierResults) -> None:
     """Writes the one file that was asked for, and says everywhere that the run has finished."""
     if config.samples.output and config.until == "output":
         write_file(OutputFolder(run_dir / "output"), Path(config.samples.output).expanduser())
@@ -150,13 +144,14 @@ def _finish(config: RunConfig, run_dir: Path, place: Place) -> None:
     link_latest(place.shared.runs_dir, run_dir)
     place.shared.end_run()
     if is_url(config.runs_dir):
-        place.console.step("run", below(config.runs_dir, run_dir.relative_to(place.shared.runs_dir).as_posix()))
+        place.console.step("run", shown_folder(config, place))
+    tell_of_replaced(earlier.replaced, config, place)
 
 
 def _fetch_results(chosen: list[Step], store: Store, shared: Sharing) -> None:
     """Brings to this disk what a person is shown or may open: what comes after the examples, and the last step."""
     for step in chosen:
-        if step is chosen[-1] or not (step.part_of or step.noun in _BEFORE_RESULTS):
+        if step is chosen[-1] or not (step.part_of or step.noun in BEFORE_RESULTS):
             shared.fetch(store.folder(step.noun, step.fingerprint))
 
 
@@ -178,42 +173,6 @@ def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor, chosen:
     if step.entry == "documents":
         check_documents(config, folder, place, chosen)
     return folder
-
-
-def _warn_of_judge(config: RunConfig, chosen: list[Step], console: Console) -> None:
-    """Tells where a model is asked what it thinks of its own samples, or where no model is asked at all."""
-    if not any(step.part_of.startswith(f"{JUDGE}/") for step in chosen):
-        return
-    if config.samples.generator is GeneratorKind.fake:
-        named = ", ".join(dict.fromkeys(stage.generator.model for stage in judges(config)))
-        what = f"samples.generator=fake computes the judge's verdicts too: {named} is not asked"
-        console.warn(f"{what}, and they mean nothing")
-    elif judge_is_generator(judges(config), config.samples):
-        console.warn("the judge is the generator, and models favour what they wrote; judge.model names another one")
-
-
-def _tell_of_report(config: RunConfig, chosen: list[Step], console: Console) -> None:
-    """Tells what the report will have models asked, which costs as generation does, and what its figures are worth."""
-    if not any(step.part_of.startswith(f"{ASKED}/") for step in chosen):
-        return
-    for line in asked_of_models(config):
-        console.step("report", line)
-    question = question_of_report(config)
-    if config.samples.generator is GeneratorKind.fake:
-        console.warn("samples.generator=fake computes what models are asked for the report: its figures mean nothing")
-    elif question and writes_samples(question.generator, config.samples) and not config.report.asked_queries().judged():
-        what = f"{config.report.rerank_by} is asked of the model that wrote the held-out queries, which figures flatter"
-        console.warn(f"{what}; judged queries, or another model, tell more")
-
-
-def _tell_of_teacher(config: RunConfig, chosen: list[Step], console: Console) -> None:
-    """Tells which model will score the candidates of all training queries, and what it is worth."""
-    if not any(step.part_of.startswith(f"{TEACHING}/") and step.needs_engines for step in chosen):
-        return
-    teacher, scorer = config.model.teacher, question_of_teacher(config).generator.model_name()
-    console.step("teacher", f"{teacher.by}: {scorer} scores {1 + teacher.top + teacher.deeper} passages of each query")
-    if config.samples.generator is GeneratorKind.fake:
-        console.warn("samples.generator=fake computes what the teacher says: what is learned of it means nothing")
 
 
 def run_folder(config: RunConfig) -> Path:
@@ -352,25 +311,34 @@ def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None
             return
 
 
-def _begin(config: RunConfig, config_text: str, made: list[Step], place: Place) -> None:
-    """Begins to change the run folder, once everything that can refuse the input has passed."""
-    run_dir = place.run_dir
+def _begin(config: RunConfig, config_text: str, chosen: tuple[list[Step], list[Step]], place: Place) -> EarlierResults:
+    """Begins to change the run folder, once everything that can refuse the input has passed.
+
+    Args:
+        config: the run.
+        config_text: its config as YAML.
+        chosen: the steps that are wanted, and those of them that are made.
+        place: where the run lies.
+
+    Returns:
+        The results of an earlier config that stay until the new ones are made.
+    """
+    run_dir, (wanted, made) = place.run_dir, chosen
     begin_run(run_dir, config_text)
     place.tracker.begin()
     remember_run(place.store_dir, run_dir)
     link(run_dir, "logs", place.logs())
     every = steps(config)
-    valid = {step.fingerprint for step in every}
-    of_parts = (entry for folder in PART_FOLDERS for entry in run_dir.glob(f"{folder}/*/*"))
-    for entry in [*(run_dir / noun for noun in EVERY_NOUN), *of_parts]:
-        if entry.is_symlink() and entry.resolve().name not in valid:
-            entry.unlink()  # what an earlier config left: trace and search must not mix two runs
+    earlier = EarlierResults(run_dir, every, wanted)
+    tell_of_kept(earlier.kept, config, place)
     for folder in PART_FOLDERS:
         parts = {Path(step.part_of).name for step in every if step.part_of.startswith(f"{folder}/")}
         _begin_parts(run_dir / folder, parts, config_text)
     store = Store(place.store_dir)
     for step in made:
+        earlier.make_way(step)
         _link(step, store.folder(step.noun, step.fingerprint), store, run_dir)
+    return earlier
 
 
 def _begin_parts(folder: Path, parts: set[str], config_text: str) -> None:

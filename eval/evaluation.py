@@ -318,7 +318,8 @@ def analyser_of(config: ReportConfig, corpus: Corpus, place: Place) -> Analyser:
 def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Corpus, place: Place) -> Benchmark | None:
     """Reads the benchmark without the queries that were demonstrations; None when there is nothing to measure on.
 
-    When all were demonstrations, or the run has none of the documents that are judged relevant, a warning says so.
+    Queries that are left out are told. When all were demonstrations, none has a relevant document, or the run has none
+    of the documents that are judged relevant, a warning says so.
     """
     shown = demonstration_queries(inputs["prompts"])
     benchmark = load_benchmark(config.benchmark, config.split, exclude=shown, key=config.benchmark_key())
@@ -330,7 +331,11 @@ def find_benchmark(config: ReportConfig, inputs: Mapping[str, Path], corpus: Cor
                 f"all {taken} judged queries of {benchmark.name} were shown as demonstrations, so none is left to "
                 "measure with; show fewer (demonstrations.from_qrels)"
             )
+        elif told := benchmark.told_left_out():
+            place.console.warn(f"{told}, so it is not evaluated")
         return None
+    if told := benchmark.told_left_out():
+        place.console.step("queries", told)
     relevant = benchmark.relevant_documents()
     if relevant.isdisjoint(corpus.document_ids):
         place.console.warn(

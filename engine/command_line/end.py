@@ -29,6 +29,7 @@ from eval.learning_curve.table import learning_curve_table
 from eval.page.indexes import index_line
 from eval.page.table import summary_table, systems_table
 from eval.report import Report, read_report
+from eval.retrieval.benchmark import left_out_in_words
 from eval.stages.figures import read_stages
 from eval.stages.table import stages_table
 from training.config import Family
@@ -102,6 +103,9 @@ def _show_figures(report: Report, console: Console) -> None:
         console.show(systems)
         console.show("")
     console.show(summary_table(report))
+    for name, measured in report.retrieval.items():
+        if told := left_out_in_words(name, measured.queries, measured.left_out):
+            console.step("queries", told)
     if line := index_line(report.indexes):
         console.step("indexes", line)
 

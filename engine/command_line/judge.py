@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_DEEP = 100
 """The largest depth: nobody marks more."""
+DEFAULT_QUERIES = 50
+"""Most queries to judge, unless it is said how many."""
 CONSIDERED = 10_000
 """Held-out queries to draw from; as many as the report measures on by default."""
 _NUMBERS = {"--queries": "queries", "--depth": "depth"}
@@ -39,14 +41,19 @@ class Options:
     """The options of `judge`."""
 
     run: str
-    queries: int = 50
-    """Most queries to judge."""
+    queries: int | None = None
+    """Most queries to judge; None: `DEFAULT_QUERIES`, and fewer are no surprise."""
     depth: int = 10
     """Number of documents that are pooled of each system."""
     log: str = ""
     """A file of queries; empty for the log of the run, or else synthetic ones of held-out documents."""
     read: tuple[str, ...] = ()
     """Tables with marks to make judgements of; empty to make a page."""
+
+    @property
+    def most(self) -> int:
+        """Returns the most queries to judge."""
+        return DEFAULT_QUERIES if self.queries is None else self.queries
 
 
 def read_options(arguments: Sequence[str], usage: str) -> Options:
@@ -126,7 +133,7 @@ def make_page(run_dir: Path, options: Options, console: Console) -> None:
     from eval.systems import build_systems
 
     config, place = report_config(run_dir), place_of(run_dir)
-    queries = find_queries(run_dir, options, config.seed)
+    queries = find_queries(run_dir, options, config.seed, console)
     inputs = {noun: (run_dir / noun).resolve() for noun in ("documents", "model")}
     with place.console.waiting("judge", "reading the passages"):
         corpus = read_corpus(inputs["documents"])
@@ -136,16 +143,21 @@ def make_page(run_dir: Path, options: Options, console: Console) -> None:
         pool = make_pool(systems, corpus, queries, options.depth, config.seed)
     folder = write_pool_folder(run_dir, pool, run_dir.resolve().name, analyser.terms)
     names = ", ".join(sorted(system.name for system in systems))
-    if len(queries) < options.queries:
-        console.warn(f"there are {len(queries):,} queries to judge, fewer than --queries {options.queries}")
+    _warn_of_few(len(queries), options, console)
     console.step("pool", f"{len(queries):,} queries, {len(pool.results):,} results: {options.depth} each of {names}")
     console.step("page", str(folder.page))
     console.step("table", f"{folder.sheet}, the same for a spreadsheet")
     console.step("then", f"synthmill judge {options.run} --read FILE, with what the page saved")
 
 
-def find_queries(run_dir: Path, options: Options, seed: int) -> Mapping[str, str]:
-    """Draws the queries to judge, text by query id.
+def _warn_of_few(count: int, options: Options, console: Console) -> None:
+    """Warns where there are fewer queries than somebody asked for; the default number is nobody's wish."""
+    if options.queries is not None and count < options.queries:
+        console.warn(f"there are {count:,} queries to judge, fewer than --queries {options.queries}")
+
+
+def find_queries(run_dir: Path, options: Options, seed: int, console: Console) -> Mapping[str, str]:
+    """Draws the queries to judge, text by query id, and tells what of a log counts for none.
 
     Raises:
         UserError: the log cannot be read or holds none, or there is none and the run held no query back.
@@ -157,12 +169,12 @@ def find_queries(run_dir: Path, options: Options, seed: int) -> Mapping[str, str
 
     reported = read_report(run_dir / "report").query_log
     if log := options.log or (reported.path if reported else ""):
-        return draw_from_log(find_log(log), options.queries, seed)
-    held_out = held_out_queries(run_dir / "examples", max(CONSIDERED, options.queries))
+        return draw_from_log(find_log(log), options.most, seed, lambda text: console.step("log", text))
+    held_out = held_out_queries(run_dir / "examples", max(CONSIDERED, options.most))
     if not held_out.queries:
         remedy = f"give queries of your own: {_LOG}LOG"
         raise UserError("the run held no query back that could be judged", where=str(run_dir), remedy=remedy)
-    return draw_from_held_out(held_out, options.queries, seed)
+    return draw_from_held_out(held_out, options.most, seed)
 
 
 def report_config(run_dir: Path) -> ReportConfig:
@@ -218,7 +230,8 @@ def read_judgements(run_dir: Path, files: Sequence[Path], console: Console) -> N
     if disagreements:
         _show_disagreements(disagreements, pool, folder.disagreements, console)
     console.step("judged", str(folder.judged))
-    console.step("then", f"add report.benchmark={folder.judged} to the command of the run; only the report runs again")
+    what = f"add report.benchmark={folder.judged} to the command of the run; only report and system are made again"
+    console.step("then", f"{what}, in the place of the present ones unless run_dir=ANOTHER_FOLDER is added too")
 
 
 def _show_share(share: MarkedShare, console: Console) -> None:

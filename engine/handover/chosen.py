@@ -82,15 +82,21 @@ def choose_system(report: Mapping[str, Any], config: SystemConfig) -> Chosen:
         )
         default = Chosen(report["decision"]["model"], DEFAULT_WEIGHT, why, is_measured=False)
         return _set_by_hand(default, config)
-    judged = choice.get("judged", 0)
-    rests_on = [
-        f"{choice['synthetic']:,} synthetic queries of {choice['documents']:,} documents",
-        f"{choice['real']:,} real queries without judgements",
-        *([f"{judged:,} judged ones"] if judged else []),
-    ]
-    why = f"The report chose it by {', '.join(rests_on)}."
-    chosen = Chosen(choice["model"], choice["weight"], why)
+    chosen = Chosen(choice["model"], choice["weight"], f"The report chose it by {_rests_on(choice, report)}.")
     return _set_by_hand(_reranked(chosen, recommendation.get("reranker"), config), config)
+
+
+def _rests_on(choice: Mapping[str, Any], report: Mapping[str, Any]) -> str:
+    """Says what a choice was made by. Judged queries of a collection are among those whose texts were seen."""
+    real, judged = choice["real"], choice.get("judged", 0)
+    parts = [f"{choice['synthetic']:,} synthetic queries of {choice['documents']:,} documents"]
+    if judged and judged == real and not report.get("query_log"):
+        parts.append(f"the texts and the judgements of {real:,} real queries")
+    else:
+        parts += [f"the texts of {real:,} real queries"] if real else []
+        parts += [f"the judgements of {judged:,}"] if judged else []
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _reranked(chosen: Chosen, measured: Mapping[str, Any] | None, config: SystemConfig) -> Chosen:

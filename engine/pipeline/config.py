@@ -53,14 +53,14 @@ class RunConfig:
     """Everything that a run can be told. What it makes is set in the groups that are named after the seven nouns."""
 
     name: str = placement("run")
-    """Names the run folder below `runs_dir`."""
+    """Names the run folder below `runs_dir`; each experiment sets its own, such as `adapt`."""
     collection: str = ""
     """A BEIR-style folder: its corpus becomes the documents, its queries and judgements the benchmark."""
     runs_dir: str = placement("runs")
     """Where run folders and their store live: a folder, on a cluster one that all nodes see, or a URL (s3, gs, az)."""
     run_dir: str = placement("")
-    """The run folder; empty: `runs_dir/name`, with the collection's name appended where there is one. A URL where
-    `runs_dir` is one, and below it."""
+    """The run folder; empty: `runs_dir/name`, with the name of the collection, the documents, the prompts or the given
+    examples appended where there are any. A URL where `runs_dir` is one, and below it."""
     until: str = placement("system")
     """Stop after this step: documents, prompts, samples, examples, teacher (where there is one), model, report or
     system; of batch inference rows, prompts, samples or output; of the experiments chunk_size and learning_curve, in

@@ -7,7 +7,7 @@ larger draw begins with the smaller one. Memory holds a few times as many as are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from engine.errors import UserError
@@ -43,7 +43,7 @@ def find_log(path: str) -> Path:
     return file
 
 
-def draw_from_log(file: Path, limit: int, seed: int) -> dict[str, str]:
+def draw_from_log(file: Path, limit: int, seed: int, tell: Callable[[str], None] | None = None) -> dict[str, str]:
     """Draws distinct queries of a log.
 
     Queries are cleaned as generated ones are (`clean_query`). Those with the same words are one, and the least of their
@@ -53,21 +53,39 @@ def draw_from_log(file: Path, limit: int, seed: int) -> dict[str, str]:
         file: a query per line, or JSONL, CSV, TSV or Parquet with a column of `QUERY_FIELDS`.
         limit: most queries to draw.
         seed: of the draw.
+        tell: is told how many queries there are, where some of them count for none; nobody is by default.
 
     Raises:
         UserError: the file cannot be read, has no such column, or holds no query.
     """
     drawn: dict[int, str] = {}
+    read = without_words = 0
+    is_large = False
     for raw in read_log(file):
         text = clean_query(raw)
+        read += bool(raw.strip())
         if folded := " ".join(words(text)):
             draw = text_hash(f"{seed}\0{folded}")
             drawn[draw] = min(text, drawn.get(draw, text))
+        else:
+            without_words += bool(raw.strip())
         if len(drawn) > 4 * limit + 1000:
-            drawn = {draw: drawn[draw] for draw in sorted(drawn)[:limit]}
+            drawn, is_large = {draw: drawn[draw] for draw in sorted(drawn)[:limit]}, True
     if not drawn:
         raise UserError("holds no query", where=f"{KEY}={file}", remedy="write one query per line")
+    if tell and is_large:
+        tell(f"{read:,} queries, of which {limit:,} different ones are drawn")
+    elif tell and read > len(drawn):
+        tell(_counted(read, read - without_words - len(drawn), without_words))
     return {f"query-{draw:016x}": drawn[draw] for draw in sorted(drawn)[:limit]}
+
+
+def _counted(read: int, repeated: int, without_words: int) -> str:
+    """Says how many queries of a log count for none, and why."""
+    reasons = {"repeats the words of another": repeated, "has no word": without_words}
+    plural = {"repeats the words of another": "repeat the words of others", "has no word": "have no word"}
+    told = [f"{count:,} {reason if count == 1 else plural[reason]}" for reason, count in reasons.items() if count]
+    return f"{read:,} {'query' if read == 1 else 'queries'}, of which {' and '.join(told)}"
 
 
 def read_log(file: Path) -> Iterator[str]:

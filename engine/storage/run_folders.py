@@ -20,7 +20,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.storage.digests import digest
-from engine.storage.files import locked, make_folder, temporary_name, write_json, write_text
+from engine.storage.files import is_locked, locked, make_folder, temporary_name, write_json, write_text
 from engine.storage.store import is_done
 
 FORMAT = 1
@@ -31,6 +31,8 @@ _CONFIG = "config.yaml"
 """The file that keeps the config of a run."""
 _RUNS = "runs"
 """The folder of a store that remembers runs."""
+_ANY, _NAMED = "runs/latest", 5
+"""The folder that a message names where there is no run to name, and most runs that it names."""
 _KINDS = {
     "chunk_sizes": ("compares chunk sizes (experiment=chunk_size)", "chunk_sizes/chunk_sizes.html"),
     "learning_curve": ("is a learning curve (experiment=learning_curve)", "learning_curve/learning_curve.html"),
@@ -55,7 +57,7 @@ def require(run: str, *nouns: str) -> dict[str, Path]:
     """
     folder = Path(run).expanduser()
     if not is_run(folder):
-        raise UserError("is no run folder", where=str(folder), remedy="name a folder such as runs/latest")
+        raise no_run(folder)
     for noun in nouns:
         if not is_done(folder / noun):
             raise _not_finished(folder, noun)
@@ -71,7 +73,41 @@ def _not_finished(folder: Path, noun: str) -> UserError:
     if is_done(folder / "examples") and not is_done(folder / "documents"):
         kind, remedy = "is a training on given examples alone", f"see {folder}/report/report.html"
         return UserError(f"{kind}, and such a run has no {noun}", where=str(folder), remedy=remedy)
-    return UserError(f"the run has no finished {noun}", where=str(folder), remedy="run it to its end first")
+    remedy = "run it to its end first"
+    if is_locked(lock_file(folder)):
+        remedy = f"synthmill is working on it; wait for it, or see `synthmill status {folder}`"
+    return UserError(f"the run has no finished {noun}", where=str(folder), remedy=remedy)
+
+
+def no_run(folder: Path) -> UserError:
+    """Returns the error for a path that is no run's: it names the runs that lie in the same folder, if there are any.
+
+    Until the first run of a folder has finished there is no `latest`.
+    """
+    named = runs_beside(folder)
+    more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+    remedy = (
+        f"name a run that is there: {', '.join(named[:_NAMED])}{more}" if named else f"name a folder such as {_ANY}"
+    )
+    return UserError("is no run folder", where=str(folder), remedy=remedy)
+
+
+def runs_beside(folder: Path) -> list[str]:
+    """Lists the runs in the folder that a path lies in, as paths, those first that a driver works on, which it says.
+
+    A run that still reads its input has no folder yet, and is there all the same.
+    """
+    parent = folder.parent
+    try:
+        entries = sorted(parent.iterdir())
+    except OSError:  # what cannot be listed names no run; the caller says what is wrong with the path
+        return []
+    drivers = (entry.name for entry in entries if entry.name.startswith(".") and entry.suffix == ".lock")
+    running = [name[1:].removesuffix(".lock") for name in drivers if is_locked(parent / name)]
+    resting = [
+        entry.name for entry in entries if is_run(entry) and not entry.is_symlink() and entry.name not in running
+    ]
+    return [*(f"{parent / name} (running)" for name in running), *(str(parent / name) for name in resting)]
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ import psutil
 
 from engine.errors import UserError
 from engine.runtime.activity import Moment
-from engine.storage.run_folders import is_run
+from engine.storage.run_folders import is_run, no_run
 from engine.storage.typed import from_json_values, to_json_values
 from engine.watch.times import Times
 
@@ -147,7 +147,7 @@ def find_status(run: str) -> tuple[Path, Status | None]:
     folder = Path(run).expanduser().resolve()
     statuses = [status for has_begun in (True, False) if (status := _read(status_file(folder, has_begun=has_begun)))]
     if not statuses and not is_run(folder):
-        raise UserError("is no run folder", where=run, remedy="name a folder such as runs/latest")
+        raise no_run(Path(run).expanduser())
     return folder, max(statuses, key=lambda status: status.began, default=None)
 
 

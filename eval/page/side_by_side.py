@@ -49,7 +49,7 @@ def encoders_of(run_dir: Path) -> tuple[EncoderConfig, EncoderConfig]:
         UserError: the run has no report yet.
     """
     if not ReportFolder(run_dir / "report").report_file.is_file():
-        remedy = "run it to its end, or name another: the last one is runs/latest"
+        remedy = "run it to its end, or name another run"
         raise UserError("has no finished report", where=f"run {run_dir}", remedy=remedy)
     base = read_report(run_dir / "report").settings.encoder
     return base, tuned_encoder(base, (run_dir / "model").resolve())

@@ -43,6 +43,10 @@ class Benchmark:
     left_out: Mapping[str, int] = field(default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
 
+    def told_left_out(self) -> str:
+        """Says how many of the judged queries were not taken, and why; "" where all were."""
+        return left_out_in_words(self.name, len(self.queries), self.left_out)
+
     def missing_documents(self, document_ids: Collection[str]) -> int:
         """Counts the relevant documents that the run does not have, so that no system can find them."""
         return len(self.relevant_documents().difference(document_ids))
@@ -50,6 +54,25 @@ class Benchmark:
     def relevant_documents(self) -> set[str]:
         """Returns the ids of the documents that are relevant to some query."""
         return {document for judged in self.qrels.values() for document, grade in judged.items() if grade > 0}
+
+
+def left_out_in_words(name: str, taken: int, left_out: Mapping[str, int]) -> str:
+    """Says how many judged queries of a benchmark were not taken, and why.
+
+    Args:
+        name: of the benchmark.
+        taken: number of queries that were taken.
+        left_out: number of those that were not, by reason.
+
+    Returns:
+        Such as `1 of 10 judged queries of tiny left out: no relevant document`; "" where all were taken.
+    """
+    count = sum(left_out.values())
+    if not count:
+        return ""
+    shown = {reason: "shown as demonstration" if reason == "demonstration" else reason for reason in left_out}
+    told = [shown[reason] if len(left_out) == 1 else f"{left_out[reason]:,} {shown[reason]}" for reason in left_out]
+    return f"{count:,} of {taken + count:,} judged queries of {name} left out: {', '.join(told)}"
 
 
 def benchmark_folder(name: str, *, key: str = KEY) -> Path | None:

@@ -106,6 +106,17 @@ def test_without_a_query_there_is_no_table(tmp_path: Path) -> None:
     assert "report/report.html" in shown
 
 
+def test_queries_that_are_left_out_are_told_beside_the_figures(tmp_path: Path) -> None:
+    report, _ = small_report(tmp_path)
+    figures = report.retrieval["tiny"]
+    for name, left_out in (("none", {}), ("some", {"no relevant document": 1})):
+        shown = end_of_run(
+            tmp_path / name / "run", replace(report, retrieval={"tiny": replace(figures, left_out=left_out)})
+        )
+        told = f"queries    1 of {figures.queries + 1} judged queries of tiny left out: no relevant document"
+        assert (told in shown.splitlines()) == bool(left_out)
+
+
 def test_a_run_that_stops_earlier_ends_with_where_its_output_lies(tmp_path: Path) -> None:
     report, _ = small_report(tmp_path)
     shown = end_of_run(tmp_path / "run", report, RunConfig(until="examples"))

@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 from rich.console import Console as RichConsole
 
-from engine.command_line.judge import Options, read_judgements, read_options
+from engine.command_line.judge import Options, _warn_of_few, find_queries, read_judgements, read_options
 from engine.command_line.main import main
 from engine.errors import UserError
 from engine.runtime.console import Console
+from engine.storage.files import write_json
 from engine.storage.run_folders import begin_run
 from engine.text.words import words
 from eval.judging.folder import PoolFolder, write_pool_folder
 from eval.retrieval.benchmark import load_benchmark
 from tests.support.pools import small_pool, write_marks
+from tests.support.small_run import small_report
 
 POOL = small_pool()
 
@@ -74,6 +76,26 @@ def said_on_reading(run: Path, *files: Path) -> str:
     return text.getvalue()
 
 
+def test_fewer_queries_than_were_asked_for_are_warned_of_and_fewer_than_the_default_are_not() -> None:
+    for options, said in ((Options("RUN"), ""), (Options("RUN", queries=50), "fewer than --queries 50")):
+        text = io.StringIO()
+        _warn_of_few(11, options, Console(RichConsole(file=text, width=200)))
+        assert said in text.getvalue()
+        assert bool(text.getvalue()) == bool(said)
+    assert Options("RUN").most == 50
+
+
+def test_queries_of_a_log_that_count_for_none_are_told(tmp_path: Path) -> None:
+    log, text = tmp_path / "log.txt", io.StringIO()
+    log.write_text("where is the key\nlost luggage\nWhere is the KEY?\n")
+    run, (report, _) = tmp_path / "run", small_report(tmp_path / "small")
+    (run / "report").mkdir(parents=True)
+    write_json(run / "report" / "report.json", report.as_json())
+    drawn = find_queries(run, Options(str(run), log=str(log)), 0, Console(RichConsole(file=text, width=200)))
+    assert len(drawn) == 2
+    assert text.getvalue() == "log        3 queries, of which 1 repeats the words of another\n"
+
+
 def test_marks_of_a_part_become_a_benchmark(folder: PoolFolder, tmp_path: Path) -> None:
     file = write_marks(tmp_path / "marks.csv", POOL, {("q1", "bread#2"): 2, ("q3", "salt"): 0})
     said = said_on_reading(tmp_path / "run", file)
@@ -82,7 +104,8 @@ def test_marks_of_a_part_become_a_benchmark(folder: PoolFolder, tmp_path: Path) 
     assert "1 of 3 have a relevant result" in said
     assert "1 marked query has no relevant result, so that figures do without" in said
     assert "1 of these is marked in part" in said
-    assert f"report.benchmark={folder.judged}" in said
+    assert f"report.benchmark={folder.judged} to the command of the run" in said
+    assert "unless run_dir=ANOTHER_FOLDER is added too" in said, "the first report is not lost without a word"
     benchmark = load_benchmark(str(folder.judged), "test")
     assert benchmark is not None
     assert benchmark.qrels == {"q1": {"bread": 2}}

@@ -57,6 +57,23 @@ def test_a_benchmark_of_other_documents_is_not_evaluated(tmp_path: Path, capsys:
     assert "all 1 judged queries of tiny were shown as demonstrations, so none is left" in said
 
 
+def test_queries_that_are_left_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = build_run(tmp_path / "store")
+    folder = write_benchmark(tmp_path / "tiny")
+    corpus, judgements = read_corpus(folders["documents"]), folder / "qrels" / "test.tsv"
+    header, known = "query-id\tcorpus-id\tscore\n", next(iter(corpus.document_ids))
+    judgements.write_text(f"{header}q1\t{known}\t1\n")
+    assert find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path))
+    assert "left out" not in capsys.readouterr().out
+    judgements.write_text(f"{header}q1\t{known}\t1\nq2\t{known}\t0\n")
+    assert find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path))
+    assert "1 of 2 judged queries of tiny left out: no relevant document" in capsys.readouterr().out
+    judgements.write_text(f"{header}q2\t{known}\t0\n")
+    assert find_benchmark(small_config(str(folder)), folders, corpus, place_in(tmp_path)) is None
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 1 judged queries of tiny left out: no relevant document, so it is not evaluated" in said
+
+
 def test_each_set_of_queries_is_resampled_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clusters: list[int] = []
 

@@ -24,7 +24,21 @@ def test_the_choice_of_the_report_has_the_name_that_the_report_gives_it(model: s
     assert (chosen.model, chosen.weight, chosen.name) == (model, weight, choice.system)
     assert (chosen.has_words, chosen.has_meaning) == (weight > 0, weight < 1)
     assert chosen.is_measured
-    assert "18 synthetic queries of 12 documents, 5 real queries" in chosen.why
+    assert chosen.why == "The report chose it by 18 synthetic queries of 12 documents and the texts of 5 real queries."
+
+
+@pytest.mark.parametrize(
+    ("real", "judged", "log", "said"),
+    [
+        (25, 25, None, "documents and the texts and the judgements of 25 real queries."),
+        (25, 25, {"path": "log"}, "documents, the texts of 25 real queries and the judgements of 25."),
+        (40, 25, None, "documents, the texts of 40 real queries and the judgements of 25."),
+        (0, 0, None, "by 18 synthetic queries of 12 documents."),
+    ],
+)
+def test_no_query_is_told_twice(real: int, judged: int, log: dict[str, str] | None, said: str) -> None:
+    report = report_of(asdict(replace(CHOICE, real=real, judged=judged))) | ({"query_log": log} if log else {})
+    assert choose_system(report, SystemConfig()).why.endswith(said)
 
 
 @pytest.mark.parametrize("recommendation", [None, {"choice": None, "systems": {}}])

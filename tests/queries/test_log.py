@@ -68,6 +68,22 @@ def test_the_draw_depends_on_words_and_seed_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (LOG, ["6 queries, of which 2 repeat the words of others and 1 has no word"]),
+        (["a key", "A key?", "salt"], ["3 queries, of which 1 repeats the words of another"]),
+        (["a key", "salt", ""], []),
+        ([f"query {number // 2}" for number in range(3000)], ["3,000 queries, of which 5 different ones are drawn"]),
+    ],
+)
+def test_it_is_told_what_counts_for_none(tmp_path: Path, lines: list[str], told: list[str]) -> None:
+    (tmp_path / "log.txt").write_text("\n".join(lines), encoding="utf-8")
+    said: list[str] = []
+    draw_from_log(tmp_path / "log.txt", 5, seed=0, tell=said.append)
+    assert said == told
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("log.txt", " \n?!\n", "queries.path=.*log.txt: holds no query"),

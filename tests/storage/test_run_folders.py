@@ -23,6 +23,7 @@ from engine.storage.run_folders import (
     is_run,
     link,
     link_latest,
+    no_run,
     remember_run,
     remembered_runs,
     require,
@@ -282,6 +283,32 @@ def test_the_finished_folders_of_a_run_are_found_by_noun(tmp_path: Path) -> None
         require(str(run), "documents", "prompts", "samples")
     assert (caught.value.where, caught.value.remedy) == (str(run), "run it to its end first")
     assert require(str(run)) == {}
+
+
+def test_a_run_that_is_worked_on_is_to_be_waited_for(tmp_path: Path) -> None:
+    begin_run(tmp_path / "run", "")
+    with hold_run(tmp_path / "run"), pytest.raises(UserError, match="the run has no finished report") as caught:
+        require(str(tmp_path / "run"), "report")
+    assert caught.value.remedy == (
+        f"synthmill is working on it; wait for it, or see `synthmill status {tmp_path / 'run'}`"
+    )
+
+
+def test_what_is_no_run_names_the_runs_beside_it(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    assert no_run(runs / "latest").remedy == "name a folder such as runs/latest"
+    runs.mkdir()
+    for name in ("b", "a"):
+        begin_run(runs / name, "")
+    (runs / "latest").symlink_to("gone")
+    (runs / "store").mkdir()
+    (runs / "also").symlink_to("a")
+    with hold_run(runs / "reading"), hold_run(runs / "b"), pytest.raises(UserError, match="is no run folder") as caught:
+        require(str(runs / "latest"), "report")
+    assert caught.value.remedy == f"name a run that is there: {runs}/b (running), {runs}/reading (running), {runs}/a"
+    for number in range(5):
+        begin_run(runs / f"c{number}", "")
+    assert no_run(runs / "latest").remedy.endswith(f"{runs}/c2 and 2 more")
 
 
 @pytest.mark.parametrize(

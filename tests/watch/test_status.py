@@ -14,7 +14,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.runtime.activity import Count, Moment, Wait
-from engine.storage.run_folders import begin_run
+from engine.storage.run_folders import begin_run, hold_run
 from engine.watch.life import Life, is_running, life_of
 from engine.watch.status import (
     Driver,
@@ -83,6 +83,12 @@ def test_a_run_without_a_status_is_a_run_all_the_same(tmp_path: Path) -> None:
     assert find_status(str(tmp_path)) == (tmp_path, None), "a power cut leaves an empty file"
     with pytest.raises(UserError, match="is no run folder"):
         find_status(str(tmp_path / "nowhere"))
+
+
+def test_before_a_first_run_has_finished_the_runs_that_go_on_are_named(tmp_path: Path) -> None:
+    with hold_run(tmp_path / "adapt-docs"), pytest.raises(UserError, match="is no run folder") as caught:
+        find_status(str(tmp_path / "latest"))
+    assert caught.value.remedy == f"name a run that is there: {tmp_path / 'adapt-docs'} (running)"
 
 
 def test_the_status_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -172,6 +172,8 @@ def test_judged_questions_that_took_part_in_the_choice_are_said_to(tmp_path: Pat
     text = " ".join(" ".join(checked(render_page(replace(report, recommendation=judged), evidence)).text).split())
     assert "Chosen on 5 judged queries and on 18 synthetic queries of 12 documents" in text
     assert "How to search was chosen with them too, so that what was chosen is measured by cross-fitting." in text
+    assert "by the texts of 5 real ones (the fewer" in text
+    assert "and by the judgements of 5 of the same collection, which count the more" in text, "none is told twice"
     assert "No judged query took part" not in text
 
 

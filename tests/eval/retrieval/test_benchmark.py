@@ -76,6 +76,16 @@ def test_judgements_of_an_unknown_query_are_refused(tmp_path: Path) -> None:
         load_benchmark(str(folder), "test")
 
 
+def test_what_is_left_out_is_told_with_its_reasons() -> None:
+    qrels = {"a": {"d": 1}, "b": {"d": 0}, "c": {"d": 1}}
+    texts = dict.fromkeys(qrels, "text")
+    assert make_benchmark("x", texts, {"a": {"d": 1}}).told_left_out() == ""
+    told = make_benchmark("x", texts, qrels).told_left_out()
+    assert told == "1 of 3 judged queries of x left out: no relevant document"
+    told = make_benchmark("x", texts, qrels, exclude={"c"}).told_left_out()
+    assert told == "2 of 3 judged queries of x left out: 1 no relevant document, 1 shown as demonstration"
+
+
 def test_relevant_documents_that_the_run_lacks_are_counted() -> None:
     benchmark = Benchmark("x", {"a": "one"}, {"a": {"here": 1, "gone": 2, "irrelevant": 0}})
     assert benchmark.relevant_documents() == {"here", "gone"}

@@ -1,0 +1,75 @@
+"""What an earlier config left in a run folder: what stays until the new one is made, and what goes before.
+
+In: the links of a run folder, the steps that the run is made of, and those that are made now. Out: links removed, and
+the results that were replaced, for the person at the terminal. A report that took hours is not taken away for the
+minutes or hours that a new one takes. Yet trace and search must not mix two runs: a result stays only for as long as
+everything beside it that it was made from stays as well, and results go with the first of these that is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from engine.runtime.step import PART_FOLDERS, Step
+from engine.storage.store import EVERY_NOUN, is_done, read_record
+
+BEFORE_RESULTS = {"documents", "rows", "prompts", "samples", "examples", "teacher"}
+"""What a run makes on the way: large, and read by steps alone."""
+
+
+class EarlierResults:
+    """The finished results that a run folder has of an earlier config, and that the run makes anew.
+
+    Links to anything else that the run is not made of are removed.
+
+    Args:
+        run_dir: the run folder.
+        every: all steps that the run is made of.
+        chosen: those of them that are made now.
+    """
+
+    def __init__(self, run_dir: Path, every: Sequence[Step], chosen: Sequence[Step]) -> None:
+        self._run_dir = run_dir
+        self._kept: dict[str, Mapping[str, str]] = {}
+        valid = {step.fingerprint for step in every}
+        known = {step.entry: step.fingerprint for step in every}
+        remade = {step.entry for step in chosen} - BEFORE_RESULTS
+        of_parts = (entry for folder in PART_FOLDERS for entry in run_dir.glob(f"{folder}/*/*"))
+        replaced = []
+        for entry in [*(run_dir / noun for noun in EVERY_NOUN), *of_parts]:
+            if not entry.is_symlink() or entry.resolve().name in valid:
+                continue
+            name = entry.relative_to(run_dir).as_posix()
+            if name in remade and is_done(entry):
+                replaced.append(name)
+                record = read_record(entry)
+                beside = {noun: made for noun, made in record.inputs.items() if noun in EVERY_NOUN}
+                if all(known.get(noun) == made for noun, made in beside.items()):
+                    self._kept[name] = beside
+                    known[name] = record.fingerprint
+                    continue
+            entry.unlink()
+        self.replaced: Sequence[str] = replaced
+        """The entries whose results of an earlier config the run replaces, in the order in which they are made."""
+
+    @property
+    def kept(self) -> Sequence[str]:
+        """Returns the entries that are still those of the earlier config."""
+        return list(self._kept)
+
+    def keeps(self, step: Step) -> bool:
+        """Tells whether the entry of a step is still that of the earlier config."""
+        return step.entry in self._kept
+
+    def make_way(self, step: Step) -> None:
+        """Removes the results that were made from what a step is about to replace; its own entry is left to it."""
+        if not self.keeps(step):
+            return
+        del self._kept[step.entry]
+        gone = {step.entry}
+        for name, beside in list(self._kept.items()):  # in the order in which they are made from each other
+            if not gone.isdisjoint(beside):
+                (self._run_dir / name).unlink()
+                del self._kept[name]
+                gone.add(name)
