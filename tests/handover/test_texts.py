@@ -211,8 +211,8 @@ def test_cross_fitted_figures_are_marked_and_what_is_handed_over_is_told() -> No
     assert "| bm25 | 0.500" in readme
     assert (
         "\n\n\u2020 Cross-fitted: how to search was chosen 10 times, each time without a part of these queries, and "
-        "each query is scored by a choice that did not see it; chosen by all of them, as it is handed over with the weight "
-        "0.45 of words, base_words has 0.628 on these queries, which flatters it.\n\n| file |"
+        "each query is scored by a choice that did not see it; chosen by all of them, as it is handed over with the "
+        "weight 0.45 of words, base_words has 0.628 on these queries, which flatters it.\n\n| file |"
     ) in readme
     level = {**figures, "systems": {"base_words": {**fitted, "seen": 0.595}}}
     assert "has 0.595 on these queries.\n" in render_readme({**settings, "figures": level})
