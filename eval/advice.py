@@ -28,6 +28,8 @@ from eval.wording import (
 
 SIGNIFICANT = 0.05
 """Differences with a smaller p count as significant."""
+WITH_WORDS = tuple(name for name in ALL_SYSTEM_NAMES if name not in SYSTEM_NAMES)
+"""The systems that search by words and by meaning, at the weight that a report chose."""
 DAGGER = "\u2020"
 """The mark of a cross-fitted figure."""
 _MOST_TIMES = 50
@@ -241,10 +243,24 @@ def crossfit_sentence(report: Report) -> str:
 
 
 def is_crossfitted(recommendation: Recommendation, name: str) -> bool:
-    """Tells whether the figures of a system are cross-fitted: the chosen one, and those with words."""
-    choice = recommendation.choice
-    by_words = ALL_SYSTEM_NAMES.keys() - SYSTEM_NAMES.keys()
-    return bool(choice and recommendation.folds and name in {choice.system, *by_words})
+    """Tells whether the figures of a system are cross-fitted: the chosen one, reranked or not, and those with words."""
+    choice, figures = recommendation.choice, recommendation.systems.get(name)
+    if not choice or not recommendation.folds:
+        return False
+    is_told = bool(figures and figures.seen is not None)
+    return is_told or name in {choice.system, *WITH_WORDS}
+
+
+def weight_of_words(recommendation: Recommendation, name: str) -> float | None:
+    """Returns the weight of words at which a system stands in a report; None where no weight was chosen for it.
+
+    Args:
+        recommendation: what the report says of all systems.
+        name: the system; one that reranks has the weight of what it reranks.
+    """
+    if name.partition("@")[0] not in WITH_WORDS or recommendation.choice is None:
+        return None
+    return recommendation.choice.weight if recommendation.weight is None else recommendation.weight
 
 
 def trend_to_chosen(figures: SystemFigures) -> str:

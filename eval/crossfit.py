@@ -19,7 +19,7 @@ from eval.choice import Evidence, HeldOut, model_of
 from eval.counting import counting
 from eval.report import Choice
 from eval.retrieval.corpus import with_words
-from eval.retrieval.metrics import Floats
+from eval.retrieval.metrics import HEADLINE, Floats
 from eval.significance import Bootstrap
 from eval.weights import FOLDS, WEIGHTS, WeightCurves
 
@@ -30,6 +30,8 @@ MODELS = ("base", "tuned")
 """The encoders that words are added to."""
 CHOSEN = "(chosen)"
 """The name of the values of whatever was chosen without a query; no system can have it (`eval/entries.py`)."""
+COLUMN = f"crossfitted_{HEADLINE}"
+"""The column of per_query.parquet that has these values, by the name of each system that they are shown for."""
 
 
 @dataclass(frozen=True)

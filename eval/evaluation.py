@@ -22,7 +22,7 @@ from eval.data_quality.meaning import MeaningFigures, describe_meaning
 from eval.decision import decide
 from eval.harmless import check_with_words, fuse_models, harmless_in_folds
 from eval.query_log import LogFigures, describe_log, log_queries
-from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommend
+from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, crossfitted_columns, recommend
 from eval.report import Decision, Recommendation
 from eval.reranking.depths import depth_curve, with_latencies
 from eval.reranking.figures import RerankCurve
@@ -32,6 +32,7 @@ from eval.retrieval.corpus import SYSTEMS, Corpus, read_corpus
 from eval.retrieval.figures import RetrievalFigures, compare, resample, units_of
 from eval.retrieval.indexes import IndexComparison, compare_indexes
 from eval.retrieval.latency import Latency, measure_latency
+from eval.retrieval.metrics import Floats
 from eval.retrieval.ranking import Results, measure
 from eval.significance import Bootstrap
 from eval.similarity.figures import BASE, TUNED, SimilarityFigures
@@ -66,6 +67,8 @@ class Evaluation:
         indexes: approximate indexes beside exact search; None where the config asks for none.
         reranking: quality and time by the number of passages that each reranker is given, by its name.
         similarity: agreement with the grades of pairs, by the name of the set.
+        crossfitted: nDCG@10 of the queries of `shown`, in the order of its scores, by each system whose figures are
+            cross-fitted.
     """
 
     corpus: Corpus
@@ -82,6 +85,7 @@ class Evaluation:
     indexes: IndexComparison | None = None
     reranking: Mapping[str, RerankCurve] = field(default_factory=dict)
     similarity: Mapping[str, SimilarityFigures] = field(default_factory=dict)
+    crossfitted: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def shown(self) -> Results:
@@ -303,7 +307,13 @@ def with_recommendation(
         measured = replace(measured, results=shown, crossfitted=crossfitted)
     recommendation = recommend(chosen, evaluation.decision.model, synthetic, measured, bootstrap)
     judged, held_out = (shown, evaluation.held_out) if evaluation.judged else (None, shown)
-    return replace(evaluation, judged=judged, held_out=held_out, recommendation=recommendation)
+    return replace(
+        evaluation,
+        judged=judged,
+        held_out=held_out,
+        recommendation=recommendation,
+        crossfitted=crossfitted_columns(chosen, measured),
+    )
 
 
 def analyser_of(config: ReportConfig, corpus: Corpus, place: Place) -> Analyser:

@@ -6,7 +6,9 @@
     held_out/    the same for the held-out queries, where runs/ has the benchmark
 
 In: a Report, an Evaluation, the evidence for the page. Out: those files. What the figures were computed from is written
-beside them, so that `trec_eval runs/judgements.qrels runs/tuned.trec` gives the report's figures again.
+beside them, so that `trec_eval runs/judgements.qrels runs/tuned.trec` gives the report's figures again. Of a system
+whose figures are cross-fitted the TREC run is that of the weight which all queries chose; what its figures are the mean
+of has a column of its own among the per-query scores.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ import pyarrow.parquet as pq
 
 from engine.artifacts.report import ReportFolder
 from engine.storage.files import write_json, write_text
+from eval.crossfit import COLUMN
 from eval.evaluation import Evaluation
 from eval.page.evidence import Evidence
 from eval.page.page import render_page
 from eval.report import HELD_OUT, Report
-from eval.retrieval.metrics import METRICS, best_rank
+from eval.retrieval.metrics import METRICS, Floats, best_rank
 from eval.retrieval.ranking import Results
 from eval.retrieval.trec import write_qrels, write_run
 
@@ -46,7 +49,9 @@ def write_evaluation(output: Path, evaluation: Evaluation) -> None:
     if evaluation.judged:
         write_runs(output / HELD_OUT, evaluation.held_out)
     measured = [results for results in (evaluation.judged, evaluation.held_out) if results]
-    write_per_query(output, (row for results in measured for row in per_query(results)))
+    columns = [evaluation.crossfitted if results is evaluation.shown else {} for results in measured]
+    pairs = zip(measured, columns, strict=True)
+    write_per_query(output, (row for results, crossfitted in pairs for row in per_query(results, crossfitted)))
 
 
 def write_runs(folder: Path, results: Results) -> None:
@@ -57,11 +62,16 @@ def write_runs(folder: Path, results: Results) -> None:
     write_qrels(folder / "judgements.qrels", results.benchmark.qrels)
 
 
-def per_query(results: Results) -> Iterator[dict[str, object]]:
+def per_query(results: Results, crossfitted: Mapping[str, Floats]) -> Iterator[dict[str, object]]:
     """Gives one row per query and system.
 
+    Args:
+        results: of all systems on one set of queries.
+        crossfitted: what these queries count for the systems whose figures are cross-fitted, by name.
+
     Yields:
-        collection, query_id, query, system, best_rank (0: not ranked), best_document, and every metric.
+        collection, query_id, query, system, best_rank (0: not ranked), best_document, every metric, and what the query
+        counts where the system's figures are cross-fitted, else None.
     """
     benchmark = results.benchmark
     for name, scores in results.scores.items():
@@ -69,7 +79,8 @@ def per_query(results: Results) -> Iterator[dict[str, object]]:
             rank, document = best_rank(results.trec_runs[name].get(query_id, {}), benchmark.qrels[query_id])
             ids = {"collection": benchmark.name, "query_id": query_id, "query": benchmark.queries[query_id]}
             values = {metric: float(scores.values[metric][row]) for metric in METRICS}
-            yield {**ids, "system": name, "best_rank": rank, "best_document": document, **values}
+            counts = float(crossfitted[name][row]) if name in crossfitted else None
+            yield {**ids, "system": name, "best_rank": rank, "best_document": document, **values, COLUMN: counts}
 
 
 def write_per_query(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
@@ -79,7 +90,7 @@ def write_per_query(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
     """
     names = ["collection", "query_id", "query", "system"]
     fields = [(name, pa.string()) for name in names] + [("best_rank", pa.int32()), ("best_document", pa.string())]
-    schema = pa.schema(fields + [(metric, pa.float64()) for metric in METRICS])
+    schema = pa.schema(fields + [(name, pa.float64()) for name in (*METRICS, COLUMN)])
     waiting = iter(rows)
     with (
         pq.ParquetWriter(output / "per_query.parquet", schema) as parquet,
@@ -93,4 +104,6 @@ def write_per_query(output: Path, rows: Iterable[Mapping[str, object]]) -> None:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return ""
     return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())

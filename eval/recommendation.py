@@ -182,6 +182,19 @@ class Measured:
     units: Sequence[str]
 
 
+def crossfitted_columns(chosen: Chosen | None, measured: Measured) -> dict[str, Floats]:
+    """Returns what each query counts for the systems whose figures are cross-fitted, by the names that they have.
+
+    Returns:
+        One column for each, in the order of the scores; none where nothing was chosen or measured.
+    """
+    scores = measured.results.scores
+    columns = {name: column for name, column in measured.crossfitted.items() if name in scores}
+    if chosen and CHOSEN in measured.crossfitted:
+        columns[chosen.choice.system] = measured.crossfitted[CHOSEN]
+    return columns
+
+
 def recommend(
     chosen: Chosen | None, model: str, synthetic: int, measured: Measured, bootstrap: Bootstrap
 ) -> Recommendation:
@@ -202,9 +215,9 @@ def recommend(
         return Recommendation(choice, synthetic, {})
     name = choice.system if choice else model
     plain = {system: scores.values[HEADLINE] for system, scores in measured.results.scores.items()}
-    values = plain | {system: column for system, column in measured.crossfitted.items() if system in plain}
-    values[name] = measured.crossfitted.get(CHOSEN, plain[name])
-    systems = _compared(values, name, measured, bootstrap)
+    columns = crossfitted_columns(chosen, measured)
+    systems = _compared(plain | columns, name, measured, bootstrap)
+    systems |= {system: replace(systems[system], seen=float(plain[system].mean())) for system in columns}
     if chosen is None or choice is None:
         return Recommendation(None, synthetic, systems)
     if choice.judged:

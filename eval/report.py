@@ -183,6 +183,9 @@ class SystemFigures:
     """Mean recall by number of documents; empty in reports from before it was told."""
     index_bytes: int | None = None
     """The bytes of the index in memory; None where they are not known."""
+    seen: float | None = None
+    """What the system reaches on the same queries where all of them chose its weight; None where `mean` is not
+    cross-fitted, but of just this, and in reports from before it was told of each system."""
 
 
 @dataclass(frozen=True)

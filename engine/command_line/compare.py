@@ -77,7 +77,7 @@ def compare(options: Options) -> int:
         UserError: one is no finished run, no query was measured in all of them, or the page cannot be written.
     """
     from eval.compare.figures import compare_runs, shared_queries
-    from eval.compare.page import made_up, render_comparison
+    from eval.compare.page import flattered, made_up, render_comparison
     from eval.compare.runs import names_of, read_run
     from eval.compare.table import comparison_tables
     from eval.compare.wins import find_wins
@@ -90,7 +90,7 @@ def compare(options: Options) -> int:
     if options.as_json:
         sys.stdout.write(json.dumps(to_json_values(comparison), ensure_ascii=False, indent=2) + "\n")
     else:
-        if warning := made_up(comparison):
+        for warning in filter(None, (made_up(comparison), flattered(comparison))):
             console.warn(warning)
         for table in comparison_tables(comparison):
             console.show(table)

@@ -76,6 +76,9 @@ def field_types(documents: DocumentsFolder) -> dict[str, str]:
 def measured_figures(report: Mapping[str, Any], chosen: Chosen) -> dict[str, Any] | None:
     """Returns what the report measured of all systems in nDCG@10; None where it did not measure the chosen one.
 
+    A mean that is cross-fitted has `seen` beside it: what the weight reaches that all queries chose, as it is handed
+    over. `folds` is the number of parts of the queries then.
+
     Args:
         report: report.json.
         chosen: the system that is handed over.
@@ -90,6 +93,12 @@ def measured_figures(report: Mapping[str, Any], chosen: Chosen) -> dict[str, Any
         "system": name,
         "queries": figures["queries"],
         "of": f"judged questions of {shown}" if shown else "synthetic queries of held-out documents",
-        "systems": {name: {key: measured[key] for key in ("mean", "ci95")} for name, measured in systems.items()},
+        "systems": {name: _level(measured) for name, measured in systems.items()},
+        "folds": report["recommendation"].get("folds", 0),
         "report": report["fingerprints"]["report"],
     }
+
+
+def _level(measured: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("mean", "ci95") if measured.get("seen") is None else ("mean", "ci95", "seen")
+    return {key: measured[key] for key in keys}

@@ -62,6 +62,7 @@ def template_values(settings: Mapping[str, Any]) -> dict[str, Any]:
         "by": _BY[settings["kind"]],
         "system": settings,
         "figures": figures["systems"] if figures else {},
+        **_crossfitted(figures),
         "words": words,
         "meaning": meaning,
         "both": words and meaning,
@@ -82,6 +83,18 @@ def template_values(settings: Mapping[str, Any]) -> dict[str, Any]:
         "packages": packages(settings),
         "imports": _imports(words, meaning, "INDEX", "MODEL", "terms"),
         "qdrant_imports": _imports(words, meaning, "BM25", "INDEX", "MODEL", "fuse", "terms"),
+    }
+
+
+def _crossfitted(figures: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns whether a figure is cross-fitted, what this system reaches as handed over, and whether that flatters."""
+    systems = figures["systems"] if figures else {}
+    this = systems.get(figures["system"], {}) if figures else {}
+    seen = this.get("seen")
+    return {
+        "crossfitted": any("seen" in measured for measured in systems.values()),
+        "seen": seen,
+        "flatters": seen is not None and seen > this["mean"],
     }
 
 

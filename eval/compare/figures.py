@@ -2,14 +2,15 @@
 
 In: finished runs. Out: a Comparison, which `--json` prints and the page and the terminal show. Quality is compared on
 the queries that all runs measured, by nDCG@10: every run with the first one, each with the system that its report says
-to search with, and system by system. Intervals are drawn by document where queries were written from documents; p is
-that of the randomisation test, corrected by Holm over all comparisons on one set of queries.
+to search with, and system by system. Where a report's figure is cross-fitted, so is this one. Intervals are drawn by
+document where queries were written from documents; p is that of the randomisation test, corrected by Holm over all
+comparisons on one set of queries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -33,9 +34,14 @@ class SystemRow:
     systems: Mapping[str, str]
     """The system of each run, by its name; the same one but for `ADVISED`."""
     means: Mapping[str, Mapping[str, float]]
-    """The means over the shared queries, by run and metric."""
+    """The means over the shared queries, by run and metric; nDCG@10 is cross-fitted for the runs in `seen`."""
     to_first: Mapping[str, Paired]
     """Each other run minus the first, in nDCG@10, by its name."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """The weight of words that the report of each run chose for the system, by run; runs without one are left out."""
+    seen: Mapping[str, float] = field(default_factory=dict)
+    """The nDCG@10 of the system with the weight that all queries chose, these too, by run; only where the mean is
+    cross-fitted."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,10 @@ class Comparison:
     shared: Sequence[SharedQueries]
     made_up: Sequence[str] = ()
     """The runs whose samples the fake generator computed."""
+    weights: Mapping[str, float] = field(default_factory=dict)
+    """The weight of words of the system to search with, by run; runs where it has none are left out."""
+    flattered: Sequence[str] = ()
+    """The runs whose reports have cross-fitted figures, but, being older, not by query: their figures here are not."""
 
 
 def compare_runs(runs: Sequence[ComparedRun], bootstrap: Bootstrap) -> Comparison:
@@ -95,6 +105,8 @@ def compare_runs(runs: Sequence[ComparedRun], bootstrap: Bootstrap) -> Compariso
         settings=_settings(runs),
         shared=shared,
         made_up=[run.name for run in runs if run.report.samples.is_made_up],
+        weights=_weights(runs, {run.name: run.advised for run in runs}),
+        flattered=[run.name for run in runs if run.is_flattered],
     )
 
 
@@ -106,9 +118,9 @@ def shared_queries(runs: Sequence[ComparedRun], kind: str) -> list[Query]:
 
 
 def values_of(run: ComparedRun, kind: str, system: str, queries: Sequence[Query], metric: str = HEADLINE) -> Floats:
-    """Returns what one system of a run reached on each query, (queries,)."""
+    """Returns what each query counts for one system of a run, as in its report, (queries,)."""
     reached = run.sets[kind].reached[system]
-    return np.array([reached[query].values[metric] for query in queries], np.float64)
+    return np.array([reached[query].counts(metric) for query in queries], np.float64)
 
 
 def _compare_set(runs: Sequence[ComparedRun], kind: str, bootstrap: Bootstrap) -> SharedQueries | None:
@@ -123,15 +135,10 @@ def _compare_set(runs: Sequence[ComparedRun], kind: str, bootstrap: Bootstrap) -
         values = {run.name: values_of(run, kind, names[run.name], queries) for run in runs}
         differences |= {(row, run.name): values[run.name] - values[runs[0].name] for run in runs[1:]}
     compared = compare_differences(differences, clusters, bootstrap)
-    rows = []
-    for row, names in systems.items():
-        means = {
-            run.name: {
-                metric: float(values_of(run, kind, names[run.name], queries, metric).mean()) for metric in METRICS
-            }
-            for run in runs
-        }
-        rows.append(SystemRow(row, names, means, {run.name: compared[row, run.name] for run in runs[1:]}))
+    rows = [
+        _row(runs, kind, queries, row, names, to_first={run.name: compared[row, run.name] for run in runs[1:]})
+        for row, names in systems.items()
+    ]
     return SharedQueries(
         kind,
         first.name,
@@ -141,6 +148,30 @@ def _compare_set(runs: Sequence[ComparedRun], kind: str, bootstrap: Bootstrap) -
         len(set(clusters)),
         rows,
     )
+
+
+def _row(
+    runs: Sequence[ComparedRun],
+    kind: str,
+    queries: Sequence[Query],
+    row: str,
+    names: Mapping[str, str],
+    *,
+    to_first: Mapping[str, Paired],
+) -> SystemRow:
+    means, seen = {}, {}
+    for run in runs:
+        system = names[run.name]
+        means[run.name] = {metric: float(values_of(run, kind, system, queries, metric).mean()) for metric in METRICS}
+        if run.sets[kind].is_crossfitted(system):
+            reached = run.sets[kind].reached[system]
+            seen[run.name] = float(np.mean([reached[query].values[HEADLINE] for query in queries]))
+    return SystemRow(row, names, means, to_first, _weights(runs, names), seen)
+
+
+def _weights(runs: Sequence[ComparedRun], names: Mapping[str, str]) -> dict[str, float]:
+    weights = {run.name: run.weight_of(names[run.name]) for run in runs}
+    return {name: weight for name, weight in weights.items() if weight is not None}
 
 
 def _rows_of(runs: Sequence[ComparedRun], kind: str) -> dict[str, dict[str, str]]:

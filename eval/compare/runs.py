@@ -1,7 +1,8 @@
 """One finished run as a comparison reads it: its report, its settings, and what each query reached.
 
 In: a run folder. Out: a ComparedRun. A query is known by its text and its judgements, not by its id: the ids of
-synthetic queries are numbers of a plan, and another run may have numbered the same query otherwise.
+synthetic queries are numbers of a plan, and another run may have numbered the same query otherwise. What a query counts
+is what it counts in the report: where the figures of a system are cross-fitted there, the cross-fitted value.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from engine.search.cross_encoder import TRAINED
 from engine.storage.digests import digest
 from engine.storage.run_folders import config_file, require
 from engine.storage.typed import flatten
+from eval.advice import is_crossfitted, weight_of_words
+from eval.crossfit import COLUMN
 from eval.report import HELD_OUT, Report, read_report
-from eval.retrieval.metrics import METRICS
+from eval.retrieval.metrics import HEADLINE, METRICS
 from eval.retrieval.trec import read_qrels
 from eval.systems import reranked_name
 
@@ -30,7 +33,7 @@ SETS = (JUDGED, HELD_OUT)
 """The sets of queries that a report may have figures of."""
 _LEFT_OUT = ("name", "run_dir", "runs_dir", "until", "preview", "sample", "samples.output")
 """Settings that say nothing of a result: names, places, and where to stop."""
-_COLUMNS = ("collection", "query_id", "query", "system", "best_rank", "best_document", *METRICS)
+_COLUMNS = ("collection", "query_id", "query", "system", "best_rank", "best_document", *METRICS, COLUMN)
 
 
 @dataclass(frozen=True, order=True)
@@ -49,11 +52,17 @@ class Reached:
     """What one query reached with one system."""
 
     values: Mapping[str, float]
-    """The values by metric."""
+    """The values by metric, with the weight of words that all queries chose."""
     best_rank: int
     """The rank of the first relevant document; 0: not ranked."""
     best_document: str
     """That document; "" where there is none."""
+    crossfitted: float | None = None
+    """The headline metric with what was chosen without the query; None where the report's figure is of `values`."""
+
+    def counts(self, metric: str) -> float:
+        """Returns the value that the report's figure of a metric is the mean of."""
+        return self.values[metric] if metric != HEADLINE or self.crossfitted is None else self.crossfitted
 
 
 @dataclass(frozen=True)
@@ -74,6 +83,10 @@ class QuerySet:
     def queries(self) -> set[Query]:
         """The queries that every system was asked."""
         return set.intersection(*(set(reached) for reached in self.reached.values())) if self.reached else set()
+
+    def is_crossfitted(self, system: str) -> bool:
+        """Tells whether what queries count for a system is cross-fitted."""
+        return any(reached.crossfitted is not None for reached in self.reached[system].values())
 
 
 @dataclass(frozen=True)
@@ -102,6 +115,19 @@ class ComparedRun:
             return self.report.decision.model
         name, gain = known.choice.system, known.reranker
         return reranked_name(name, gain.depth, TRAINED) if gain and gain.is_recommended else name
+
+    @property
+    def is_flattered(self) -> bool:
+        """Tells whether the report has cross-fitted figures, but not what each query counts for them."""
+        known = self.report.recommendation
+        if not known or not any(is_crossfitted(known, name) for name in known.systems):
+            return False
+        return not any(queries.is_crossfitted(name) for queries in self.sets.values() for name in queries.reached)
+
+    def weight_of(self, system: str) -> float | None:
+        """Returns the weight of words that the run's report chose for a system; None where it chose none."""
+        known = self.report.recommendation
+        return weight_of_words(known, system) if known else None
 
 
 def read_run(run: str, name: str) -> ComparedRun:
@@ -133,7 +159,9 @@ def _read_settings(folder: Path) -> dict[str, str]:
 
 
 def _read_sets(report_dir: Path) -> dict[str, QuerySet]:
-    rows = pq.read_table(report_dir / "per_query.parquet", columns=list(_COLUMNS)).to_pylist()
+    file = report_dir / "per_query.parquet"
+    known = pq.read_schema(file).names  # older reports lack the last column
+    rows = pq.read_table(file, columns=[name for name in _COLUMNS if name in known]).to_pylist()
     sets: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         sets.setdefault(HELD_OUT if row["collection"] == HELD_OUT else JUDGED, []).append(row)
@@ -157,7 +185,8 @@ def _query_set(rows: Sequence[dict[str, Any]], qrels: Mapping[str, Mapping[str, 
     for row in rows:
         values = {metric: row[metric] for metric in METRICS}
         query = known[row["query_id"]]
-        reached.setdefault(row["system"], {})[query] = Reached(values, row["best_rank"], row["best_document"])
+        found = Reached(values, row["best_rank"], row["best_document"], row.get(COLUMN))
+        reached.setdefault(row["system"], {})[query] = found
     sources = {}
     if kind == HELD_OUT:
         sources = {query: next(iter(qrels[query_id])) for query_id, query in known.items()}

@@ -5,15 +5,15 @@ In: a Comparison. Out: rich tables: quality on each shared set of queries, data,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich import box
 from rich.markup import escape
 from rich.table import Table
 
 from eval import wording
-from eval.compare.figures import ADVISED, Comparison, SharedQueries
-from eval.compare.page import described, name_of, shown_p, shown_row
+from eval.compare.figures import Comparison, SharedQueries
+from eval.compare.page import described, name_of, notes, shown_p, shown_row, shown_run
 from eval.page.table import STYLES
 from eval.page.texts import excerpt
 from eval.retrieval.metrics import HEADLINE
@@ -26,7 +26,7 @@ _VALUE_CHARACTERS = 60
 def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     """Makes the tables in the order in which they are read."""
     for queries in comparison.shared:
-        yield _quality(queries)
+        yield _quality(queries, comparison.advised)
     yield _data(comparison)
     if comparison.settings:
         yield _settings(comparison)
@@ -36,7 +36,7 @@ def _table(title: str) -> Table:
     return Table(title=escape(title), title_justify="left", title_style="bold", caption_justify="left", box=box.SIMPLE)
 
 
-def _quality(queries: SharedQueries) -> Table:
+def _quality(queries: SharedQueries, advised: Mapping[str, str]) -> Table:
     table = _table(described(queries))
     table.add_column("")
     table.add_column("run", overflow="fold")
@@ -44,14 +44,14 @@ def _quality(queries: SharedQueries) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for row in queries.rows:
         for run, means in row.means.items():
-            shown = f"{run} ({name_of(row.systems[run])})" if row.system == ADVISED else run
-            cells = [name_of(row.system) if run not in row.to_first else "", shown]
+            cells = [name_of(row.system) if run not in row.to_first else "", shown_run(row, run)]
             difference, p = "", ""
             if paired := row.to_first.get(run):
                 style = STYLES[paired.trend]
                 text = wording.with_interval(paired.difference)
                 difference, p = f"[{style}]{escape(text)}[/{style}]" if style else escape(text), shown_p(paired)
             table.add_row(*map(escape, cells), f"{means[HEADLINE]:.3f}", difference, p)
+    table.caption = escape(" ".join(notes(queries, advised))) or None
     return table
 
 

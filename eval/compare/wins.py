@@ -1,7 +1,8 @@
 """The queries that one run answers better than another, with their texts.
 
 In: two finished runs and the queries that both measured. Out: the largest gains and losses in nDCG@10, each with the
-relevant document that the better of the two found. Only the passages that are shown are read.
+relevant document that the better of the two found. nDCG@10 is what the query counts in the reports, cross-fitted where
+they say so; ranks are of the weight that all queries chose. Only the passages that are shown are read.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def find_wins(first: ComparedRun, other: ComparedRun, kind: str, queries: Sequen
     before, after = reached
     if before is None or after is None:
         return None
-    gains = np.array([after[query].values[HEADLINE] - before[query].values[HEADLINE] for query in queries])
+    gains = np.array([after[query].counts(HEADLINE) - before[query].counts(HEADLINE) for query in queries])
     changed = moved_most(gains)
 
     def moved(rows: Sequence[int]) -> list[ChangedQuery]:
@@ -80,8 +81,8 @@ def _moved(text: str, before: Reached, after: Reached, runs: tuple[ComparedRun, 
         passage,
         before.best_rank,
         after.best_rank,
-        before.values[HEADLINE],
-        after.values[HEADLINE],
+        before.counts(HEADLINE),
+        after.counts(HEADLINE),
     )
 
 

@@ -17,6 +17,7 @@ from engine.storage.typed import flatten, to_json_values
 from engine.text.durations import format_seconds
 from eval import advice, wording
 from eval.config import TEMPLATES
+from eval.crossfit import COLUMN
 from eval.data_quality.queries import DataQuality
 from eval.decision import LEAST_DOCUMENTS, TOLERATED
 from eval.page.evidence import Evidence
@@ -130,6 +131,7 @@ def page_values(report: Report, evidence: Evidence) -> dict[str, object]:
         "measured": advice.measured_sentence(report),
         "reranker": advice.reranker_sentence(report),
         "crossfit": advice.crossfit_sentence(report),
+        "crossfit_column": COLUMN,
         "harm_title": advice.harm_title(report),
         "decision_reason": advice.decision_reason(report),
         "not_known": advice.not_known(known) if known else [],

@@ -63,7 +63,8 @@ def test_json_is_all_that_is_printed(
     monkeypatch.chdir(tmp_path)
     assert main(["compare", str(first), str(other), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
-    assert list(figures) == ["runs", "advised", "data", "same_steps", "settings", "shared", "made_up"]
+    names = ["runs", "advised", "data", "same_steps", "settings", "shared", "made_up", "weights", "flattered"]
+    assert list(figures) == names
     assert not (tmp_path / PAGE).exists(), "a page is written with --json only where one is named"
     assert main(["compare", str(first), str(other), "--json", "--output", "deep/page.html"]) == 0
     assert (tmp_path / "deep" / "page.html").is_file()

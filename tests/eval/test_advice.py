@@ -24,6 +24,7 @@ from eval.advice import (
     tuning_sentence,
     two_sets,
     warning,
+    weight_of_words,
 )
 from eval.report import Recommendation, Report, RerankerGain, SystemFigures
 from eval.retrieval.latency import Latency, Percentiles
@@ -154,6 +155,17 @@ def test_what_tuning_adds_leads_to_the_base_or_to_more_queries(
     assert tuning_sentence(tuned).endswith("which is why it is chosen.")
 
 
+def test_the_weight_of_words_is_told_of_systems_that_it_was_chosen_for(small: Report) -> None:
+    known = small.recommendation
+    assert known
+    assert known.choice
+    inside = replace(known, choice=replace(known.choice, weight=0.0), weight=0.1)
+    names = ("base_words", "tuned_words", "base_words@30@trained", "base", "bm25+base")
+    assert [weight_of_words(inside, name) for name in names] == [0.1, 0.1, 0.1, None, None]
+    assert weight_of_words(replace(known, weight=None), "base_words") == 0.3, "as reports were before it could differ"
+    assert weight_of_words(replace(known, choice=None), "base_words") is None
+
+
 def test_a_system_is_better_where_interval_and_corrected_p_both_say_so(small: Report) -> None:
     assert small.recommendation
     assert measured_sentence(small).endswith(
@@ -208,6 +220,10 @@ def test_figures_of_what_was_chosen_are_marked_as_cross_fitted(small: Report) ->
     mean = known.systems["base_words"].mean
     for seen, end in ((mean + 0.01, f"has {mean + 0.01:.3f}, which flatters it."), (mean, f"has {mean:.3f}.")):
         assert crossfit_sentence(replace(small, recommendation=replace(known, seen=seen))).endswith(end)
+    reranked = {**known.systems, "base_words@30@trained": replace(known.systems["base_words"], seen=0.5)}
+    assert is_crossfitted(replace(known, systems=reranked), "base_words@30@trained"), (
+        "the report tells it of each system"
+    )
     old = replace(known, folds=0, seen=None)
     assert crossfit_sentence(replace(small, recommendation=old)) == ""
     assert not is_crossfitted(old, "base_words")

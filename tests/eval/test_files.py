@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,12 @@ import pytest
 import pytrec_eval
 
 from eval import files
+from eval.crossfit import COLUMN
 from eval.files import write_evaluation, write_report
 from eval.report import read_report
-from eval.retrieval.metrics import METRICS
+from eval.retrieval.metrics import METRICS, evaluate
+from eval.retrieval.trec import read_qrels, read_run
+from tests.support.compared import choosing_by_folds
 from tests.support.small_run import build_run, small_evaluation, small_report
 
 
@@ -57,6 +61,41 @@ def test_per_query_scores_are_one_row_per_query_and_system(tmp_path: Path, monke
     files.write_evaluation(tmp_path, evaluation)
     assert pq.read_table(tmp_path / "per_query.parquet") == table, "however many rows are held at a time"
     assert (tmp_path / "per_query.tsv").read_text().splitlines() == lines
+
+
+def test_every_figure_of_a_system_is_the_mean_of_a_column(tmp_path: Path) -> None:
+    evaluation = choosing_by_folds(small_evaluation(build_run(tmp_path / "run")))
+    write_evaluation(tmp_path, evaluation)
+    assert evaluation.recommendation
+    rows = pq.read_table(tmp_path / "per_query.parquet").to_pylist()
+    with (tmp_path / "per_query.tsv").open(newline="") as stream:
+        cells = list(csv.DictReader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
+    qrels = read_qrels(tmp_path / "runs" / "judgements.qrels")
+    for name, figures in evaluation.recommendation.systems.items():
+        mine = [number for number, row in enumerate(rows) if (row["collection"], row["system"]) == ("tiny", name)]
+        handed_over = np.mean([rows[number]["ndcg@10"] for number in mine])
+        trec_run = read_run(tmp_path / "runs" / f"{name}.trec")
+        assert handed_over == pytest.approx(evaluate(trec_run, qrels).means()["ndcg@10"])
+        if figures.seen is None:
+            assert {rows[number][COLUMN] for number in mine} == {None}
+            assert {cells[number][COLUMN] for number in mine} == {""}
+            assert figures.mean == pytest.approx(handed_over)
+            continue
+        assert figures.mean == pytest.approx(np.mean([rows[number][COLUMN] for number in mine]))
+        assert figures.mean == pytest.approx(np.mean([float(cells[number][COLUMN]) for number in mine]), abs=1e-5)
+        assert figures.seen == pytest.approx(handed_over)
+    chosen = evaluation.recommendation.systems["base_words"]
+    assert chosen.mean != pytest.approx(chosen.seen), "or the test says nothing"
+    assert {row[COLUMN] for row in rows if row["collection"] == "held_out"} == {None}
+
+
+def test_without_judged_questions_held_out_ones_have_the_column(tmp_path: Path) -> None:
+    evaluation = choosing_by_folds(small_evaluation(build_run(tmp_path / "run"), judged=False))
+    write_evaluation(tmp_path, evaluation)
+    assert evaluation.recommendation
+    rows = pq.read_table(tmp_path / "per_query.parquet").to_pylist()
+    values = [row[COLUMN] for row in rows if row["system"] == "tuned_words"]
+    assert np.mean(values) == pytest.approx(evaluation.recommendation.systems["tuned_words"].mean)
 
 
 def test_the_report_reads_back(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from engine.search.order import Ranking
 from engine.search.systems import Bm25System, Search
 from engine.text.words import words
 from eval.crossfit import CHOSEN, Chosen, Harmless
-from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, recommend
+from eval.recommendation import ChoiceQueries, CorpusSystems, Measured, crossfitted_columns, recommend
 from eval.report import Recommendation
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus
@@ -170,6 +170,16 @@ def test_every_system_is_measured_beside_the_chosen_one() -> None:
     assert figures["tuned_words"].p_holm is None
     assert figures["tuned_words"].mean == pytest.approx(measured.crossfitted[CHOSEN].mean())
     assert told.seen == pytest.approx(measured.results.scores["tuned_words"].means()[HEADLINE])
+    for name, system in figures.items():
+        plain = measured.results.scores[name].means()[HEADLINE]
+        assert system.seen == (pytest.approx(plain) if name.endswith("_words") else None)
+    columns = crossfitted_columns(chosen, measured)
+    assert list(columns) == ["base_words", "tuned_words"]
+    assert columns["tuned_words"] is measured.crossfitted[CHOSEN], "what was chosen, in place of the same at one weight"
+    assert all(figures[name].mean == pytest.approx(column.mean()) for name, column in columns.items())
+    by_words = replace(chosen, choice=replace(chosen.choice, weight=1.0))
+    assert list(crossfitted_columns(by_words, measured)) == ["base_words", "tuned_words", "bm25"]
+    assert crossfitted_columns(None, replace(measured, crossfitted={})) == {}
     difference = figures["base"].to_chosen
     assert difference
     assert difference.mean == pytest.approx(figures["base"].mean - figures["tuned_words"].mean)

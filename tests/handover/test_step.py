@@ -188,7 +188,8 @@ def test_the_cross_encoder_of_the_run_is_handed_over_where_it_is_named_or_recomm
     assert settings["reranker"]["depth"] == 50
     assert settings["figures"]["system"] == f"{record.system}@50@trained"
     readme = (copies["reranked"] / "README.md").read_text()
-    assert f"| {record.system}@50@trained (this one) |" in readme
+    assert f"| {record.system}@50@trained \u2020 (this one) |" in readme
+    assert f"{record.system}@50@trained has " in readme, "what it reaches where all queries chose it"
     assert "the report measured no such system" not in readme
     assert str(run["cross_encoder"]) not in readme + json.dumps(settings), "no path of this machine"
     measured = ReportFolder(run["report"]).values()["recommendation"]["reranker"]

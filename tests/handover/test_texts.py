@@ -192,6 +192,35 @@ def test_figures_are_of_the_system_that_is_handed_over() -> None:
     assert (held_out["queries"], held_out["of"]) == (9, "synthetic queries of held-out documents")
 
 
+def test_cross_fitted_figures_are_marked_and_what_is_handed_over_is_told() -> None:
+    fitted = {"mean": 0.595, "ci95": [0.4, 0.6], "seen": 0.628}
+    systems = {"bm25": {"mean": 0.5, "ci95": [0.4, 0.6], "seen": None}, "base_words": fitted}
+    report: dict[str, Any] = {
+        "recommendation": {"systems": systems, "folds": 10},
+        "retrieval": {"tiny": {"queries": 7}},
+        "held_out": {"queries": 9},
+        "fingerprints": {"report": "ff"},
+    }
+    figures = measured_figures(report, Chosen("base", 0.45, ""))
+    assert figures
+    assert figures["folds"] == 10
+    assert figures["systems"] == {"bm25": {"mean": 0.5, "ci95": [0.4, 0.6]}, "base_words": fitted}
+    settings = settings_of("words and meaning") | {"figures": figures}
+    readme = render_readme(settings)
+    assert "| base_words \u2020 (this one) | 0.595 [0.400, 0.600] |" in readme
+    assert "| bm25 | 0.500" in readme
+    assert (
+        "\n\n\u2020 Cross-fitted: how to search was chosen 10 times, each time without a part of these queries, and "
+        "each query is scored by a choice that did not see it; chosen by all of them, as it is handed over with the "
+        "weight 0.45 of words, base_words has 0.628 on these queries, which flatters it.\n\n| file |"
+    ) in readme
+    level = {**figures, "systems": {"base_words": {**fitted, "seen": 0.595}}}
+    assert "has 0.595 on these queries.\n" in render_readme({**settings, "figures": level})
+    by_words = render_readme(settings_of("words") | {"figures": {**figures, "system": "bm25"}})
+    assert "by a choice that did not see it.\n" in by_words, "this one was not chosen so"
+    assert "\u2020" not in render_readme(settings_of("words and meaning"))
+
+
 @pytest.mark.parametrize("language", [*LANGUAGES, "none", "mixed", "unknown", "afrikaans"])
 def test_the_language_is_told_by_the_name_of_the_analyser(language: str) -> None:
     assert language_of(Analyser(language).name) == language

@@ -15,13 +15,26 @@ from engine.artifacts.report import ReportFolder
 from engine.storage.files import write_json
 from engine.storage.run_folders import begin_run, link
 from engine.storage.store import finish
+from engine.text.words import words
+from eval.crossfit import Selection
 from eval.data_quality.queries import quality_figures
-from eval.evaluation import Evaluation
+from eval.evaluation import Evaluation, with_recommendation
 from eval.figures import assemble, with_effort
 from eval.files import write_evaluation
-from eval.retrieval.metrics import evaluate
+from eval.recommendation import CorpusSystems
+from eval.retrieval.metrics import HEADLINE, evaluate
 from eval.retrieval.ranking import Results
-from tests.support.small_run import RECORDS, build_run, small_config, small_evaluation, step_record
+from eval.weights import FOLDS
+from tests.support.small_run import (
+    CHOICE,
+    CHOSEN,
+    RECORDS,
+    build_run,
+    small_config,
+    small_evaluation,
+    small_systems,
+    step_record,
+)
 
 Change = Callable[[Evaluation], Evaluation]
 """Alters what was measured."""
@@ -66,7 +79,18 @@ def _measured(change: Change) -> Path:
 def without_words(evaluation: Evaluation) -> Evaluation:
     """The same run, in which every system finds nothing for the judged questions but what base finds."""
     assert evaluation.judged
-    return replace(evaluation, judged=_all_as(evaluation.judged, "base"))
+    base = evaluation.judged.scores["base"].values[HEADLINE]
+    crossfitted = dict.fromkeys(evaluation.crossfitted, base)
+    return replace(evaluation, judged=_all_as(evaluation.judged, "base"), crossfitted=crossfitted)
+
+
+def choosing_by_folds(evaluation: Evaluation) -> Evaluation:
+    """The same run, where without some of the questions meaning alone, and without others words alone were chosen."""
+    named = CorpusSystems(
+        {system.name: system for system in small_systems(evaluation.corpus)}, evaluation.corpus, words
+    )
+    folds = [Selection(model, weight, weight) for model, weight in (("tuned", 0.0), ("base", 1.0)) * (FOLDS // 2)]
+    return with_recommendation(small_config(), evaluation, named, replace(CHOSEN, folds=folds), CHOICE.synthetic)
 
 
 def asking_otherwise(evaluation: Evaluation) -> Evaluation:

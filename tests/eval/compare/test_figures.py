@@ -12,7 +12,7 @@ from eval.compare.figures import compare_runs, shared_queries, values_of
 from eval.compare.runs import JUDGED, ComparedRun, read_run
 from eval.report import HELD_OUT
 from eval.significance import Bootstrap
-from tests.support.compared import asking_otherwise, without_words, write_finished_run
+from tests.support.compared import asking_otherwise, choosing_by_folds, without_words, write_finished_run
 
 BOOTSTRAP = Bootstrap(500)
 
@@ -53,6 +53,29 @@ def test_differences_are_those_of_the_queries(first: ComparedRun, tmp_path: Path
     assert held_out.cluster == "document"
     assert held_out.clusters < held_out.queries
     assert {row.system for row in held_out.rows} == {"bm25", "base", "tuned"}, "with words is measured on shown queries"
+
+
+def test_what_a_report_shows_cross_fitted_is_compared_cross_fitted(first: ComparedRun, tmp_path: Path) -> None:
+    other = read_run(str(write_finished_run(tmp_path / "other", change=choosing_by_folds)), "other")
+    comparison = compare_runs([first, other], BOOTSTRAP)
+    judged, held_out = comparison.shared
+    for row in judged.rows:
+        for run in (first, other):
+            assert run.report.recommendation
+            figures = run.report.recommendation.systems[row.systems[run.name]]
+            assert row.means[run.name]["ndcg@10"] == pytest.approx(figures.mean)
+            assert row.seen.get(run.name) == (None if figures.seen is None else pytest.approx(figures.seen))
+        shown = row.means["other"]["ndcg@10"] - row.means["first"]["ndcg@10"]
+        assert row.to_first["other"].difference.mean == pytest.approx(shown)
+    rows = {row.system: row for row in judged.rows}
+    chosen = rows["base_words"]
+    assert chosen.seen["first"] == chosen.seen["other"], "the weight that is handed over is the same"
+    assert chosen.to_first["other"].difference.mean, "and what the reports show is not"
+    assert chosen.weights == comparison.weights == {"first": 0.3, "other": 0.3}
+    assert not rows["base"].seen
+    assert not rows["base"].weights
+    assert not any(row.seen for row in held_out.rows)
+    assert not comparison.flattered
 
 
 def test_runs_that_share_no_query_are_refused_in_one_line(first: ComparedRun, tmp_path: Path) -> None:

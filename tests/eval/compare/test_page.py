@@ -10,13 +10,13 @@ import pytest
 from rich.console import Console as RichConsole
 
 from eval.compare.figures import Comparison, compare_runs, shared_queries
-from eval.compare.page import headlines, render_comparison
+from eval.compare.page import flattered, headlines, notes, render_comparison, shown_run
 from eval.compare.runs import JUDGED, read_run
 from eval.compare.table import comparison_tables
 from eval.compare.wins import find_wins
 from eval.significance import Bootstrap
 from eval.wording import MADE_UP
-from tests.support.compared import without_words, write_finished_run
+from tests.support.compared import choosing_by_folds, without_words, write_finished_run
 
 
 @pytest.fixture
@@ -62,6 +62,51 @@ def test_tables_fit_eighty_columns(compared: tuple[Comparison, str]) -> None:
     said = text.getvalue()
     for words in ("base + words", "p, Holm", "Settings that differ", "seed", "examples kept", "\u2013"):
         assert words in said, words
+
+
+def test_cross_fitted_figures_are_marked_with_the_weight_that_is_handed_over(tmp_path: Path) -> None:
+    runs = [
+        read_run(str(write_finished_run(tmp_path / "a")), "a"),
+        read_run(str(write_finished_run(tmp_path / "b", change=choosing_by_folds)), "b"),
+    ]
+    comparison = compare_runs(runs, Bootstrap(500))
+    judged, held_out = comparison.shared
+    rows = {row.system: row for row in judged.rows}
+    assert [shown_run(rows["base_words"], run) for run in ("a", "b")] == ["a (0.30) \u2020", "b (0.30) \u2020"]
+    assert shown_run(rows["base"], "a") == "a"
+    brackets, mark = notes(judged, comparison.advised)
+    assert brackets.startswith("In brackets: the weight of words")
+    seen = rows["base_words"].seen
+    assert f"Chosen by all of them, base + words has {seen['a']:.3f} (a), {seen['b']:.3f} (b)" in mark
+    assert notes(held_out, comparison.advised) == []
+    lower = {run: {**means, "ndcg@10": means["ndcg@10"] - 0.1} for run, means in rows["base_words"].means.items()}
+    flattered_row = replace(rows["base_words"], means=lower)
+    assert notes(replace(judged, rows=[flattered_row]), comparison.advised)[1].endswith(", which flatters it.")
+    page = " ".join(render_comparison(comparison, []).split())
+    for words in (
+        "b (0.30) \u2020",
+        mark,
+        "a with base + words, weight of words 0.30",
+        "Other metrics are of the weight",
+    ):
+        assert words in page, words
+    assert "b (base + words, weight of words 0.30)" in headlines(comparison)[0]
+    text = io.StringIO()
+    console = RichConsole(file=text, width=80)
+    for table in comparison_tables(comparison):
+        console.print(table)
+    said = " ".join(text.getvalue().split())
+    assert mark in said
+    assert "b (0.30) \u2020" in said
+
+
+def test_reports_without_cross_fitted_queries_are_named(compared: tuple[Comparison, str]) -> None:
+    comparison, page = compared
+    assert flattered(comparison) == ""
+    old = replace(comparison, flattered=["b"])
+    assert flattered(old).startswith("b: the report is from before it had cross-fitted values")
+    assert flattered(old) in " ".join(render_comparison(old, []).split())
+    assert "which flatters it; run it again" not in page
 
 
 def test_runs_with_made_up_samples_are_named(compared: tuple[Comparison, str]) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
 from eval.compare.runs import JUDGED, Query, names_of, read_run
+from eval.crossfit import COLUMN
 from eval.report import HELD_OUT, RerankerGain
 from eval.significance import DifferenceFigures
-from tests.support.compared import write_finished_run
+from tests.support.compared import choosing_by_folds, write_finished_run
 from tests.support.small_run import small_benchmark
 
 
@@ -38,12 +40,33 @@ def test_a_reranker_that_a_report_recommends_is_a_part_of_its_advice(tmp_path: P
     assert replace(read, report=report).advised == advised
 
 
-def test_figures_of_a_query_are_those_of_the_report(tmp_path: Path) -> None:
-    read = read_run(str(write_finished_run(tmp_path)), "first")
+def test_what_a_query_counts_is_what_it_counts_in_the_report(tmp_path: Path) -> None:
+    read = read_run(str(write_finished_run(tmp_path, change=choosing_by_folds)), "first")
+    known = read.report.recommendation
+    assert known
+    differ = []
     for system, reached in read.sets[JUDGED].reached.items():
-        mean = sum(one.values["ndcg@10"] for one in reached.values()) / len(reached)
-        assert read.report.recommendation
-        assert mean == pytest.approx(read.report.recommendation.systems[system].mean)
+        mean = sum(one.counts("ndcg@10") for one in reached.values()) / len(reached)
+        plain = sum(one.values["ndcg@10"] for one in reached.values()) / len(reached)
+        figures = known.systems[system]
+        assert mean == pytest.approx(figures.mean)
+        assert read.sets[JUDGED].is_crossfitted(system) == (figures.seen is not None)
+        assert plain == pytest.approx(figures.mean if figures.seen is None else figures.seen)
+        differ += [system] if plain != pytest.approx(mean) else []
+        assert all(one.counts("mrr@10") == one.values["mrr@10"] for one in reached.values())
+    assert "base_words" in differ, "or the test says nothing"
+    assert set(differ) <= {"base_words", "tuned_words"}
+    assert not read.is_flattered
+    assert [read.weight_of(name) for name in ("base", "tuned_words", "base_words@50@trained")] == [None, 0.3, 0.3]
+
+
+def test_a_report_from_before_queries_had_cross_fitted_values_is_read_and_told(tmp_path: Path) -> None:
+    run = write_finished_run(tmp_path, change=choosing_by_folds)
+    file = run / "report" / "per_query.parquet"
+    pq.write_table(pq.read_table(file).drop_columns([COLUMN]), file)
+    read = read_run(str(run), "first")
+    assert read.is_flattered
+    assert not any(read.sets[JUDGED].is_crossfitted(system) for system in read.sets[JUDGED].reached)
 
 
 def test_names_are_short_unless_two_are_the_same() -> None:

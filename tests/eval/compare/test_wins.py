@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.compare.figures import shared_queries
+import pytest
+
+from eval.compare.figures import shared_queries, values_of
 from eval.compare.runs import JUDGED, read_run
 from eval.compare.wins import find_wins
 from eval.report import HELD_OUT
-from tests.support.compared import without_words, write_finished_run
+from tests.support.compared import choosing_by_folds, without_words, write_finished_run
 from tests.support.small_run import DOCUMENTS
 
 
@@ -29,6 +31,19 @@ def test_wins_and_losses_add_up_and_carry_texts(tmp_path: Path) -> None:
     back = find_wins(other, first, JUDGED, queries)
     assert back
     assert (back.num_better, back.num_worse) == (wins.num_worse, wins.num_better)
+
+
+def test_wins_go_by_what_queries_count_in_the_reports(tmp_path: Path) -> None:
+    first = read_run(str(write_finished_run(tmp_path / "first")), "first")
+    other = read_run(str(write_finished_run(tmp_path / "other", change=choosing_by_folds)), "other")
+    queries = shared_queries([first, other], JUDGED)
+    wins = find_wins(first, other, JUDGED, queries)
+    assert wins
+    gains = values_of(other, JUDGED, "base_words", queries) - values_of(first, JUDGED, "base_words", queries)
+    assert (wins.num_better, wins.num_worse) == (int((gains > 0).sum()), int((gains < 0).sum()))
+    moved = [*wins.better, *wins.worse]
+    assert sum(query.after - query.before for query in moved) == pytest.approx(gains.sum())
+    assert moved
 
 
 def test_a_system_that_was_not_measured_on_a_set_gives_no_wins(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from eval.cost import Amounts, Cost
+from eval.crossfit import COLUMN
 from eval.data_quality.queries import QueryFigures, WordLengths
 from eval.page.page import funnel, page_values, quality_chart, render_page, timeline
 from eval.page.wins import Wins
@@ -71,6 +72,18 @@ def test_the_page_is_well_formed_and_opens_without_a_network(tmp_path: Path, jud
     assert "url(" not in html
     assert "@import" not in html
     assert "default-src 'none'" in html
+
+
+def test_the_page_says_which_files_have_a_marked_figure(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    told = f"is the mean of the column {COLUMN} there"
+    assert told in render_page(report, evidence)
+    won = replace(evidence, wins={"base_words": Wins(1, [])})
+    assert "Systems marked \u2020 above stand here with" in render_page(report, won)
+    assert report.recommendation
+    fixed = replace(report, recommendation=replace(report.recommendation, folds=0, seen=None))
+    assert COLUMN not in render_page(fixed, won)
+    assert "Systems marked" not in render_page(fixed, won)
 
 
 def test_texts_are_escaped(tmp_path: Path) -> None:
