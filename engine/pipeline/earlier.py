@@ -1,9 +1,10 @@
 """What an earlier config left in a run folder: what stays until the new one is made, and what goes before.
 
 In: the links of a run folder, the steps that the run is made of, and those that are made now. Out: links removed, and
-the results that were replaced, for the person at the terminal. A report that took hours is not taken away for the
-minutes or hours that a new one takes. Yet trace and search must not mix two runs: a result stays only for as long as
-everything beside it that it was made from stays as well, and results go with the first of these that is replaced.
+the results that were replaced, for the person at the terminal. A report, and the system that it chose, are not taken
+away for the minutes that a new one takes. Yet trace and search must not mix two runs: they stay only where everything
+that they were made from stays in the folder, and a system goes with its report. A file beside them says so for as long,
+since the config of the folder is the new one by then.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.runtime.step import PART_FOLDERS, Step
+from engine.storage.run_folders import EARLIER
 from engine.storage.store import EVERY_NOUN, is_done, read_record
 
 BEFORE_RESULTS = {"documents", "rows", "prompts", "samples", "examples", "teacher"}
 """What a run makes on the way: large, and read by steps alone."""
+LASTING = {"report", "system"}
+"""What stays; a model does not, since what a killed training leaves is held by its link."""
 
 
 class EarlierResults:
@@ -44,12 +48,12 @@ class EarlierResults:
             if name in remade and is_done(entry):
                 replaced.append(name)
                 record = read_record(entry)
-                beside = {noun: made for noun, made in record.inputs.items() if noun in EVERY_NOUN}
-                if all(known.get(noun) == made for noun, made in beside.items()):
-                    self._kept[name] = beside
+                if name in LASTING and all(known.get(key) == made for key, made in record.inputs.items()):
+                    self._kept[name] = record.inputs
                     known[name] = record.fingerprint
                     continue
             entry.unlink()
+        self._note()
         self.replaced: Sequence[str] = replaced
         """The entries whose results of an earlier config the run replaces, in the order in which they are made."""
 
@@ -73,3 +77,12 @@ class EarlierResults:
                 (self._run_dir / name).unlink()
                 del self._kept[name]
                 gone.add(name)
+        self._note()
+
+    def _note(self) -> None:
+        """Leaves a file for as long as something is of the earlier config; a kill leaves it too."""
+        file = self._run_dir / EARLIER
+        if self._kept:
+            file.write_text("".join(f"{name}\n" for name in self._kept))
+        else:
+            file.unlink(missing_ok=True)

@@ -128,7 +128,10 @@ def lock_file(folder: Path) -> Path:
 
 
 def is_locked(file: Path) -> bool:
-    """Tells whether a process holds a lock on a file, shared or not; nothing is made by asking."""
+    """Tells whether a process holds a lock on a file, shared or not; nothing is made by asking.
+
+    A file that this user may not open says nothing, and counts as free.
+    """
     if not file.exists():
         return False
     try:
@@ -136,6 +139,8 @@ def is_locked(file: Path) -> bool:
             return False
     except BlockingIOError:
         return True
+    except PermissionError:
+        return False
 
 
 def _is_open(descriptor: int, file: Path) -> bool:

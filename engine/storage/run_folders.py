@@ -29,6 +29,8 @@ _MARK = "run.json"
 """The file that makes a folder a run's."""
 _CONFIG = "config.yaml"
 """The file that keeps the config of a run."""
+EARLIER = ".earlier"
+"""The file that names what a run folder still has of an earlier config, while the new one is made; no file: nothing."""
 _RUNS = "runs"
 """The folder of a store that remembers runs."""
 _ANY, _NAMED = "runs/latest", 5
@@ -92,6 +94,14 @@ def no_run(folder: Path) -> UserError:
     return UserError("is no run folder", where=str(folder), remedy=remedy)
 
 
+def _is_lock(file: Path) -> bool:
+    """Tells whether a file may be the lock of a run; those of other programs hold something."""
+    try:
+        return file.suffix == ".lock" and file.is_file() and file.stat().st_size == 0
+    except OSError:  # it is gone, or not to be looked at
+        return False
+
+
 def runs_beside(folder: Path) -> list[str]:
     """Lists the runs in the folder that a path lies in, as paths, those first that a driver works on, which it says.
 
@@ -102,7 +112,7 @@ def runs_beside(folder: Path) -> list[str]:
         entries = sorted(parent.iterdir())
     except OSError:  # what cannot be listed names no run; the caller says what is wrong with the path
         return []
-    drivers = (entry.name for entry in entries if entry.name.startswith(".") and entry.suffix == ".lock")
+    drivers = (entry.name for entry in entries if entry.name.startswith(".") and _is_lock(entry))
     running = [name[1:].removesuffix(".lock") for name in drivers if is_locked(parent / name)]
     resting = [
         entry.name for entry in entries if is_run(entry) and not entry.is_symlink() and entry.name not in running

@@ -117,10 +117,24 @@ def shared_queries(runs: Sequence[ComparedRun], kind: str) -> list[Query]:
     return sorted(set.intersection(*(run.sets[kind].queries for run in runs)))
 
 
-def values_of(run: ComparedRun, kind: str, system: str, queries: Sequence[Query], metric: str = HEADLINE) -> Floats:
-    """Returns what each query counts for one system of a run, as in its report, (queries,)."""
-    reached = run.sets[kind].reached[system]
-    return np.array([reached[query].counts(metric) for query in queries], np.float64)
+def values_of(
+    run: ComparedRun, kind: str, system: str, queries: Sequence[Query], metric: str = HEADLINE, *, crossfitted: bool
+) -> Floats:
+    """Returns what each query counts for one system of a run, (queries,); cross-fitted as in its report, if asked."""
+    reached = [run.sets[kind].reached[system][query] for query in queries]
+    return np.array([each.counts(metric) if crossfitted else each.values[metric] for each in reached], np.float64)
+
+
+def is_crossfitted_row(runs: Sequence[ComparedRun], kind: str, row: str, names: Mapping[str, str]) -> bool:
+    """Tells whether a row is of cross-fitted figures.
+
+    A report has them of what it chose, in which a fold may count another system, and of the others with words. So a
+    system that some reports chose, and others did not, is compared as it is, at the weight that all queries chose.
+    """
+    if row == ADVISED:
+        return True
+    chosen = {run.advised == names[run.name] for run in runs}
+    return len(chosen) == 1 and all(run.sets[kind].is_crossfitted(names[run.name]) for run in runs)
 
 
 def _compare_set(runs: Sequence[ComparedRun], kind: str, bootstrap: Bootstrap) -> SharedQueries | None:
@@ -132,7 +146,8 @@ def _compare_set(runs: Sequence[ComparedRun], kind: str, bootstrap: Bootstrap) -
     systems = _rows_of(runs, kind)
     differences: dict[tuple[str, str], Floats] = {}
     for row, names in systems.items():
-        values = {run.name: values_of(run, kind, names[run.name], queries) for run in runs}
+        fitted = is_crossfitted_row(runs, kind, row, names)
+        values = {run.name: values_of(run, kind, names[run.name], queries, crossfitted=fitted) for run in runs}
         differences |= {(row, run.name): values[run.name] - values[runs[0].name] for run in runs[1:]}
     compared = compare_differences(differences, clusters, bootstrap)
     rows = [
@@ -160,12 +175,15 @@ def _row(
     to_first: Mapping[str, Paired],
 ) -> SystemRow:
     means, seen = {}, {}
+    fitted = is_crossfitted_row(runs, kind, row, names)
     for run in runs:
         system = names[run.name]
-        means[run.name] = {metric: float(values_of(run, kind, system, queries, metric).mean()) for metric in METRICS}
-        if run.sets[kind].is_crossfitted(system):
-            reached = run.sets[kind].reached[system]
-            seen[run.name] = float(np.mean([reached[query].values[HEADLINE] for query in queries]))
+        means[run.name] = {
+            metric: float(values_of(run, kind, system, queries, metric, crossfitted=fitted).mean())
+            for metric in METRICS
+        }
+        if fitted and run.sets[kind].is_crossfitted(system):
+            seen[run.name] = float(values_of(run, kind, system, queries, crossfitted=False).mean())
     return SystemRow(row, names, means, to_first, _weights(runs, names), seen)
 
 

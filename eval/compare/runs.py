@@ -16,9 +16,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import yaml
 
+from engine.errors import UserError
 from engine.search.cross_encoder import TRAINED
 from engine.storage.digests import digest
-from engine.storage.run_folders import config_file, require
+from engine.storage.run_folders import EARLIER, config_file, require
 from engine.storage.typed import flatten
 from eval.advice import is_crossfitted, weight_of_words
 from eval.crossfit import COLUMN
@@ -138,10 +139,15 @@ def read_run(run: str, name: str) -> ComparedRun:
         name: what it is called beside others.
 
     Raises:
-        UserError: it is no run folder, or it has no finished report.
+        UserError: it is no run folder, it has no finished report, or the report is of an earlier config than the run's.
     """
     folder = Path(run).expanduser()
     report_dir = require(run, "documents", "report")["report"]
+    if (folder / EARLIER).exists():
+        remedy = "run its command again to its end, which makes the new one"
+        raise UserError(
+            "its report is of an earlier config, and its settings are the new ones", where=run, remedy=remedy
+        )
     return ComparedRun(name, folder, read_report(report_dir), _read_settings(folder), _read_sets(report_dir))
 
 

@@ -57,7 +57,7 @@ def test_a_finished_run_says_so(finished_run: FinishedRun, capsys: pytest.Captur
     out = capsys.readouterr().out
     assert "finished after" in out
     assert "made       documents, prompts, samples, examples, model, report, system" in out
-    assert "200 generated" in out
+    assert "generated  200 samples, by what engines noted last" in out
     assert re.search(r"kept       \d+% \(\d+ of 200\)", out)
     assert "core-hours of engines" in out
 

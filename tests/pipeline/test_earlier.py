@@ -14,7 +14,7 @@ from engine.pipeline.steps import steps
 from engine.run import run, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.step import Step
-from engine.storage.run_folders import link
+from engine.storage.run_folders import EARLIER, link
 from engine.storage.store import NOUNS, StepRecord, Store, finish
 from tests.support.places import printed, quiet_place
 
@@ -47,7 +47,7 @@ def linked(run_dir: Path) -> dict[str, str]:
         ("report.resamples=300", "report", ["report"]),
         ("report.resamples=300", "model", []),
         ("system.weight=0.5", "system", ["system"]),
-        ("model.learning_rate=1e-4", "system", ["model", "report", "system"]),
+        ("model.learning_rate=1e-4", "system", []),
         ("examples.filters.min_words=3", "system", []),
         ("prompts.per_passage=2", "system", []),
     ],
@@ -72,23 +72,25 @@ def test_what_stays_is_made_anew_and_of_what_stays(
     assert set(kept) <= set(earlier.replaced), "what goes at once is replaced, too"
 
 
-def test_results_go_with_what_they_were_made_from(corpus: Path, tmp_path: Path) -> None:
-    first, second = (composed(corpus, tmp_path, *more)[0] for more in ((), ("model.learning_rate=1e-4",)))
+def test_a_system_goes_with_its_report_and_a_file_says_what_is_of_the_earlier_config(
+    corpus: Path, tmp_path: Path
+) -> None:
+    first, second = (composed(corpus, tmp_path, *more)[0] for more in ((), ("report.resamples=300",)))
     store, run_dir = Store(tmp_path / "store"), tmp_path / "run"
     finish_all(store, steps(first))
     run_dir.mkdir()
     for step in steps(first):
         link(run_dir, step.entry, store.folder(step.noun, step.fingerprint))
     earlier = EarlierResults(run_dir, steps(second), wanted_steps(second))
-    examples, model, report, _ = steps(second)[-4:]
-    earlier.make_way(examples)
-    assert {"model", "report", "system"} <= set(linked(run_dir)), "it is what they were made from"
-    assert earlier.keeps(model)
-    earlier.make_way(model)
-    assert "model" in linked(run_dir), "its link is replaced in one step"
-    assert not {"report", "system"} & set(linked(run_dir))
-    assert not earlier.keeps(report)
-    assert earlier.replaced == ["model", "report", "system"]
+    assert (run_dir / EARLIER).read_text() == "report\nsystem\n"
+    model, report, system = steps(second)[-3:]
+    assert not earlier.keeps(model)
+    earlier.make_way(report)
+    assert "report" in linked(run_dir), "its link is replaced in one step"
+    assert "system" not in linked(run_dir)
+    assert not earlier.keeps(system)
+    assert earlier.replaced == ["report", "system"]
+    assert not (run_dir / EARLIER).exists()
 
 
 class Watched(Console):

@@ -44,7 +44,9 @@ def test_differences_are_those_of_the_queries(first: ComparedRun, tmp_path: Path
     assert judged.queries == len(queries) == 5
     assert (judged.cluster, judged.clusters) == ("query", 5)
     for row in judged.rows:
-        gains = values_of(other, JUDGED, row.system, queries) - values_of(first, JUDGED, row.system, queries)
+        gains = values_of(other, JUDGED, row.system, queries, crossfitted=True) - values_of(
+            first, JUDGED, row.system, queries, crossfitted=True
+        )
         assert row.to_first["other"].difference.mean == pytest.approx(gains.mean())
     rows = {row.system: row for row in judged.rows}
     assert not rows["base"].to_first["other"].difference.mean
@@ -90,5 +92,5 @@ def test_runs_that_share_no_query_are_refused_in_one_line(first: ComparedRun, tm
 
 def test_values_are_in_the_order_of_the_queries(first: ComparedRun) -> None:
     queries = shared_queries([first], JUDGED)
-    forwards = values_of(first, JUDGED, "base", queries)
-    assert np.array_equal(values_of(first, JUDGED, "base", queries[::-1]), forwards[::-1])
+    forwards = values_of(first, JUDGED, "base", queries, crossfitted=True)
+    assert np.array_equal(values_of(first, JUDGED, "base", queries[::-1], crossfitted=True), forwards[::-1])

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.errors import UserError
+from engine.storage.run_folders import EARLIER
 from eval.compare.runs import JUDGED, Query, names_of, read_run
 from eval.crossfit import COLUMN
 from eval.report import HELD_OUT, RerankerGain
@@ -29,6 +30,13 @@ def test_a_run_is_read_with_settings_and_queries(tmp_path: Path) -> None:
     assert set(held_out.sources) == held_out.queries
     assert set(held_out.sources.values()) <= {"kites", "knots", "maps", "tea", "wool"}
     assert set(judged.reached) == {"bm25", "base", "tuned", "base_words", "tuned_words"}
+
+
+def test_a_report_of_an_earlier_config_is_not_compared(tmp_path: Path) -> None:
+    run = write_finished_run(tmp_path)
+    (run / EARLIER).write_text("report\n")
+    with pytest.raises(UserError, match="its report is of an earlier config, and its settings are the new ones"):
+        read_run(str(run), "first")
 
 
 @pytest.mark.parametrize(("low", "advised"), [(0.001, "base_words@30@trained"), (-0.001, "base_words")])

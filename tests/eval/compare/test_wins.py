@@ -39,7 +39,9 @@ def test_wins_go_by_what_queries_count_in_the_reports(tmp_path: Path) -> None:
     queries = shared_queries([first, other], JUDGED)
     wins = find_wins(first, other, JUDGED, queries)
     assert wins
-    gains = values_of(other, JUDGED, "base_words", queries) - values_of(first, JUDGED, "base_words", queries)
+    gains = values_of(other, JUDGED, "base_words", queries, crossfitted=True) - values_of(
+        first, JUDGED, "base_words", queries, crossfitted=True
+    )
     assert (wins.num_better, wins.num_worse) == (int((gains > 0).sum()), int((gains < 0).sum()))
     moved = [*wins.better, *wins.worse]
     assert sum(query.after - query.before for query in moved) == pytest.approx(gains.sum())
