@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -17,11 +17,11 @@ from pathlib import Path
 from engine.errors import UserError
 from engine.given.json_files import read_json_records
 from engine.given.saved_datasets import is_saved_dataset, read_saved, saved_files
-from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
+from engine.storage.csv_records import table_rows
 from engine.storage.lines import read_objects
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
 from engine.storage.looking import LOOK_FILES, LOOK_LINES
-from engine.storage.parquet_records import open_parquet, parquet_batches
+from engine.storage.parquet_records import parquet_rows
 
 KEY = "examples.path"
 """The config key that names the files, for messages."""
@@ -154,28 +154,11 @@ def _records_of(kind: Kind, file: Path) -> Iterator[tuple[str, Mapping[str, obje
     if kind is Kind.jsonl:
         yield from ((f"{file}:{item.line}", item.values) for item in read_objects(file))
     elif kind is Kind.csv:
-        yield from _rows_of_table(file)
+        yield from table_rows(file)
     elif kind is Kind.json:
         yield from read_json_records(file)
     else:
-        number = 0
-        with open_parquet(file) as parquet:
-            check_names(parquet.schema_arrow.names, str(file))
-            for batch in parquet_batches(parquet):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield f"{file}: row {number}", values
-
-
-def _rows_of_table(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    names: Sequence[str] = ()
-    for line, record in csv_records(file, header_delimiter(file)):
-        if not names:
-            names = [name.strip() for name in record]
-            check_names(names, f"{file}:{line}")
-            continue
-        check_length(record, names, f"{file}:{line}")
-        yield f"{file}:{line}", dict(zip(names, record, strict=True))
+        yield from parquet_rows(file)
 
 
 def flattened(values: Mapping[str, object]) -> Mapping[str, object]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import UserError
-from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
+from engine.storage.csv_records import table_rows
 from engine.storage.lines import read_objects, read_text, unreadable
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS, with_endings
 from engine.storage.parquet_records import open_parquet, parquet_batches
@@ -130,21 +130,8 @@ def read_values(source: Source) -> Iterator[tuple[str, dict[str, object]]]:
         if source.kind is Kind.jsonl:
             yield from ((f"{file}:{item.line}", item.values) for item in read_objects(file))
         elif source.kind is Kind.csv:
-            yield from _records(file)
+            for where, row in table_rows(file):
+                yield where, {name: cell or None for name, cell in row.items()}
         else:
             name = file.name if source.path.is_file() else file.relative_to(source.path).as_posix()
             yield str(file), {"path": name, "text": read_text(file)}
-
-
-def _records(file: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    names: list[str] = []
-    for line, record in csv_records(file, header_delimiter(file)):
-        where = f"{file}:{line}"
-        if not any(cell.strip() for cell in record):
-            continue
-        if not names:
-            names = [name.strip() for name in record]
-            check_names(names, where)
-            continue
-        check_length(record, names, where)
-        yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}

@@ -59,6 +59,27 @@ def csv_records(file: Path, delimiter: str, *, skipped_lines: int = 0) -> Iterat
         ) from None
 
 
+def table_rows(file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Gives the rows of a table with a header by the names of its columns, each with the file and line where it stands.
+
+    A row whose fields are all blank, as a spreadsheet writes it behind the last one, is no row.
+
+    Raises:
+        UserError: as `csv_records`; two columns of one name, or a row with more or fewer fields than the header.
+    """
+    names: list[str] = []
+    for line, record in csv_records(file, header_delimiter(file)):
+        where = f"{file}:{line}"
+        if not any(cell.strip() for cell in record):
+            continue
+        if not names:
+            names = [name.strip() for name in record]
+            check_names(names, where)
+            continue
+        check_length(record, names, where)
+        yield where, dict(zip(names, record, strict=True))
+
+
 def check_names(names: Sequence[str], where: str) -> None:
     """Refuses two columns of one name, of which one would be lost.
 

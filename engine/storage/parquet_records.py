@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from engine.storage.csv_records import check_names
 from engine.storage.lines import unreadable
 from engine.storage.pickled import refuse_pickled
 
@@ -47,3 +49,18 @@ def parquet_batches(parquet: pq.ParquetFile, columns: Sequence[str] | None = Non
         long_rows = BATCH_BYTES * footer.num_rows // max(1, footer.total_byte_size)
         rows = max(1, min(BATCH_ROWS, long_rows))
         yield from parquet.iter_batches(rows, row_groups=[group], columns=None if columns is None else list(columns))
+
+
+def parquet_rows(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Gives the rows of a file by the names of its columns, each with the file and the number of the row, from 1.
+
+    Raises:
+        UserError: as `open_parquet`; or two columns have one name.
+    """
+    number = 0
+    with open_parquet(file) as parquet:
+        check_names(parquet.schema_arrow.names, str(file))
+        for batch in parquet_batches(parquet):
+            for values in batch.to_pylist():
+                number += 1
+                yield f"{file}: row {number}", values

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.storage.csv_records import check_length, check_names, csv_records
+from engine.storage.csv_records import check_length, check_names, csv_records, table_rows
 
 
 def test_records_have_the_line_at_which_they_start(tmp_path: Path) -> None:
@@ -37,3 +37,12 @@ def test_two_columns_of_one_name_are_refused() -> None:
     check_names(["a", "b"], "f.csv:1")
     with pytest.raises(UserError, match=r"^f\.csv:1: the column 'b' stands twice; give every column its own name"):
         check_names(["a", "b", "b"], "f.csv:1")
+
+
+def test_rows_of_a_table_have_names_and_places_and_blank_ones_are_none(tmp_path: Path) -> None:
+    file = tmp_path / "table.csv"
+    file.write_text(',\n title ,text\na,"one\ntwo"\n,\nb,three\n')
+    assert list(table_rows(file)) == [
+        (f"{file}:3", {"title": "a", "text": "one\ntwo"}),
+        (f"{file}:6", {"title": "b", "text": "three"}),
+    ]

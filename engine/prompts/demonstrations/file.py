@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.errors import UserError
-from engine.storage.csv_records import check_length, check_names, csv_records, header_delimiter
+from engine.storage.csv_records import table_rows
 from engine.storage.lines import JsonObject, UnreadableError, read_objects
 from engine.storage.listing import CSV_ENDINGS, JSONL_ENDINGS, PARQUET_ENDINGS
-from engine.storage.parquet_records import open_parquet, parquet_batches
+from engine.storage.parquet_records import parquet_rows
 from engine.task.render import Demonstration
 
 _FIELDS = ("document", "query", "title")
@@ -51,15 +51,10 @@ def _rows(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Gives rows by the names of their fields, each with the place where it stands."""
     name = file.name.lower()
     if name.endswith(CSV_ENDINGS):
-        yield from _rows_of_table(file)
+        for where, row in table_rows(file):
+            yield where, {key: cell or None for key, cell in row.items()}
     elif name.endswith(PARQUET_ENDINGS):
-        number = 0
-        with open_parquet(file) as parquet:
-            check_names(parquet.schema_arrow.names, str(file))
-            for batch in parquet_batches(parquet):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield f"{file}: row {number}", values
+        yield from parquet_rows(file)
     else:
         yield from ((f"{file}:{line.line}", line.values) for line in _read_lines(file))
 
@@ -80,18 +75,6 @@ def _read_lines(file: Path) -> Iterator[JsonObject]:
         what = f"{error.what}; its ending {file.suffix!r} tells no kind of file, and it is read as JSON lines"
         remedy = "of an array make lines (jq -c '.[]' IN.json > OUT.jsonl), or give it the ending of what it is"
         raise UserError(what, where=error.where, remedy=f"{remedy}: {', '.join(_ENDINGS)}") from error
-
-
-def _rows_of_table(file: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    names: list[str] = []
-    for line, record in csv_records(file, header_delimiter(file)):
-        where = f"{file}:{line}"
-        if not names:
-            names = [name.strip() for name in record]
-            check_names(names, where)
-            continue
-        check_length(record, names, where)
-        yield where, {name: cell or None for name, cell in zip(names, record, strict=True)}
 
 
 def _remedy(file: Path, needed: Sequence[str]) -> str:
