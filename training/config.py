@@ -114,6 +114,9 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
     label: Any = ""
     """The condition of the task whose value labels a generated text, or a list of conditions, of which those with the
     value `yes` are the labels. Empty: examples are queries and passages, or what `examples.path` has."""
+    controls: dict[str, Any] = field(default_factory=dict)
+    """Condition -> value: generated texts with all of these get no label and are not trained on, and the report compares
+    how different the others are from one another with how different these are."""
     class_weights: ClassWeights = ClassWeights.none
     """How much the examples of each label count."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
@@ -160,6 +163,8 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
         self._refuse("base_share", is_other and bool(self.base_share), what, "null")
         self._refuse("iterations", is_other and self.iterations > 1, f"{kind}mines nothing by its vectors", "1")
         self._refuse("label", self.family is not Family.classifier and bool(self.label), f"{kind}has no labels", "''")
+        what = "controls are generated texts without a label, and no condition is one (model.label)"
+        self._refuse("controls", bool(self.controls) and not self.label, what, "{}")
 
     def _refuse(self, name: str, is_refused: bool, what: str, allowed: str) -> None:
         value: object = self
@@ -232,7 +237,7 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
 
     def _without_effect(self) -> set[str]:
         """Returns the names of the fields that change nothing, or that other parts of the identity stand for."""
-        names = {"label", "retriever"}  # of which the first tells the examples step
+        names = {"label", "controls", "retriever"}  # of which the first two tell the examples step
         if not self.num_hard_negatives:
             names |= {field.name for field in fields(NegativeSettings)}
         if self.family in SCORERS:

@@ -1,6 +1,7 @@
 """What a finished examples folder holds, and how it is read.
 
     kept.parquet, rejected.parquet    a row per generated sample (`columns.EXAMPLES`), in one of the two
+    controls.parquet                  beside labelled texts: kept texts that are controls, where there are any
 
 In: the folder. Out: tables of examples. Examples that a user gave have the same ids, split and reason, and the columns
 of their form (`forms.py`); generated ones are pairs.
@@ -26,6 +27,9 @@ from engine.storage.typed import from_json_values
 
 KEPT_FILE = "kept.parquet"
 REJECTED_FILE = "rejected.parquet"
+CONTROLS_FILE = "controls.parquet"
+CONTROLS = pa.schema([("sample_id", pa.int64()), ("text", pa.large_string())])
+"""The columns of controls."""
 COUNTED_REASONS = ("round_trip", "max_per_passage")
 """Reasons of the round trip and of what follows it: held-out queries that were rejected for them are measured on as the
 kept ones are, since the round trip keeps what the base model already finds."""
@@ -52,6 +56,8 @@ class ExamplesRecord:
     """Number of kept examples by label; empty where they have none."""
     not_one_label: int = 0
     """Number of kept texts of given examples that have no label or several."""
+    controls: int = 0
+    """Number of kept texts that are controls, which `kept` does not count."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +90,11 @@ class ExamplesFolder:
     def rejected_batches(self, columns: Sequence[str], split: str = "") -> Iterator[pa.RecordBatch]:
         """Reads the rejected examples batch by batch; see `kept_batches`."""
         return self._stream(REJECTED_FILE, columns, split)
+
+    def control_batches(self) -> Iterator[pa.RecordBatch]:
+        """Reads the controls batch by batch, with the columns of `CONTROLS`; nothing where there are none."""
+        if (self.path / CONTROLS_FILE).exists():
+            yield from self._stream(CONTROLS_FILE, CONTROLS.names, "")
 
     def held_out(self, columns: Sequence[str], reasons: Sequence[str]) -> Iterator[pa.RecordBatch]:
         """The examples of held-out documents batch by batch.

@@ -54,6 +54,7 @@ class GivenReportRecord:
     search: Mapping[str, Any]
     similarity: Mapping[str, Any]
     classification: Mapping[str, Any]
+    controls: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

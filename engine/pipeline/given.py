@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from engine.errors import UserError
-from engine.examples.labelled.config import LABEL_KEY, YES, LabelledConfig
+from engine.errors import UserError, suggest
+from engine.examples.labelled.config import CONTROLS_KEY, LABEL_KEY, YES, LabelledConfig
 from engine.examples.labelled.step import label_examples
 from engine.given.config import GivenConfig
 from engine.given.mix.config import MixConfig
@@ -58,8 +58,9 @@ def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list
         if config.examples.path:
             what, remedy = "given examples are mixed with queries of passages only", "leave one of them out"
             raise UserError(what, where=f"examples.path, {LABEL_KEY}", remedy=remedy)
-        settings = LabelledConfig.of(config.model.label, config.task.attributes)
+        settings = LabelledConfig.of(config.model.label, config.task.attributes, config.model.controls)
         _check_values(settings.conditions, config.task.attributes)
+        _check_controls(settings.controls, config.task.attributes)
         return [], [Step("examples", label_examples, settings, (examples,), part_of=f"{GIVEN}/labelled")]
     if not config.examples.path:
         return [], []
@@ -111,6 +112,21 @@ def _check_values(names: Sequence[str], attributes: Mapping[str, AttributeConfig
         else:
             continue
         raise UserError(what, where=f"{LABEL_KEY}={name}", remedy=remedy)
+
+
+def _check_controls(controls: Mapping[str, str], attributes: Mapping[str, AttributeConfig]) -> None:
+    """Refuses controls that no text can be, or that leave no other text, where the task lists the values."""
+    for name, value in controls.items():
+        values = attributes[name].values
+        if not isinstance(values, Mapping) or not values or attributes[name].depends_on:
+            continue
+        if value not in values:
+            what, remedy = f"{name!r} is never {value!r}", suggest(value, list(values))
+        elif len(values) == 1 and len(controls) == 1:
+            what, remedy = f"{name!r} is always {value!r}, so that all texts are controls", "give it another value too"
+        else:
+            continue
+        raise UserError(what, where=f"{CONTROLS_KEY}.{name}={value}", remedy=remedy)
 
 
 def given_config(config: RunConfig, *, beside_generated: bool = False) -> GivenConfig:

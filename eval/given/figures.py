@@ -13,6 +13,7 @@ from pathlib import Path
 
 from engine.storage.typed import from_json_values
 from eval.classification.figures import ClassificationFigures
+from eval.data_quality.controls import ControlFigures
 from eval.given.searched import SearchFigures
 from eval.report import TrainingFigures
 from eval.similarity.figures import SimilarityFigures
@@ -34,6 +35,8 @@ class GivenReport:
     search: Mapping[str, SearchFigures] = field(default_factory=dict)
     similarity: Mapping[str, SimilarityFigures] = field(default_factory=dict)
     classification: Mapping[str, ClassificationFigures] = field(default_factory=dict)
+    controls: ControlFigures | None = None
+    """How different labelled texts are from one another, beside controls; None where there are none."""
     fingerprints: Mapping[str, str] = field(default_factory=dict)
     """The fingerprint of each step."""
     seconds: Mapping[str, float] = field(default_factory=dict)

@@ -12,8 +12,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.artifacts.examples import ExamplesFolder
-from engine.artifacts.forms import Form
+import pyarrow as pa
+
+from engine.artifacts.draws import draw_rows
+from engine.artifacts.examples import CONTROLS, ExamplesFolder
+from engine.artifacts.forms import TEXT, Form
 from engine.artifacts.model import ModelFolder
 from engine.search.cross_encoder import CrossEncoder, CrossEncoderConfig
 from engine.search.encoder import Encoder
@@ -21,6 +24,7 @@ from engine.search.named_models import load_named_cross_encoder, load_named_enco
 from eval.classification.figures import ClassificationFigures
 from eval.classification.measure import LABELLED, held_out_texts, measure_labels, read_texts, trained_texts
 from eval.classification.model import load_classifier
+from eval.data_quality.controls import MOST_TEXTS, ControlFigures, compare_with_controls
 from eval.evaluation import find_benchmark
 from eval.given.pairs import read_pairs
 from eval.given.rows import HELD_OUT_SPLIT
@@ -43,6 +47,9 @@ if TYPE_CHECKING:
     from eval.config import ReportConfig
 
 
+_CONTROLS_STREAM = 0x6374726C
+
+
 @dataclass(frozen=True)
 class Measured:
     """What was measured, by the name of the set."""
@@ -50,6 +57,7 @@ class Measured:
     search: Mapping[str, SearchFigures] = field(default_factory=dict)
     similarity: Mapping[str, SimilarityFigures] = field(default_factory=dict)
     classification: Mapping[str, ClassificationFigures] = field(default_factory=dict)
+    controls: ControlFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +103,7 @@ class Measurement:
     def measure(self) -> Measured:
         """Measures whatever the examples and the model allow."""
         if self.model.family == CLASSIFIER:
-            return Measured(classification=self.classification())
+            return Measured(classification=self.classification(), controls=self.controls())
         return Measured(search=self.search(), similarity=self.similarity())
 
     def search(self) -> dict[str, SearchFigures]:
@@ -137,6 +145,17 @@ class Measurement:
             for name, texts in sets.items()
         }
         return {name: figures for name, figures in measured.items() if figures}
+
+    def controls(self) -> ControlFigures | None:
+        """Compares how different the texts of the run are with how different controls are; None without controls."""
+        controls, of_controls = draw_rows(self.examples.control_batches(), MOST_TEXTS, _CONTROLS_STREAM, CONTROLS)
+        if not of_controls:
+            return None
+        columns = pa.schema([("sample_id", pa.int64()), (TEXT, pa.large_string())])
+        texts, _ = draw_rows(self.examples.kept_batches(columns.names), MOST_TEXTS, _CONTROLS_STREAM, columns)
+        self.place.console.step("report", "comparing texts with controls")
+        sides = [table[TEXT].to_pylist() for table in (texts, controls)]
+        return compare_with_controls(*sides, self.encoders[BASE].encode_passages, self.config.seed)
 
     def _pair_scores(self) -> dict[str, PairScores]:
         scorers = {name: cosines(encoder) for name, encoder in self.encoders.items()}

@@ -12,11 +12,22 @@ from markupsafe import Markup
 
 from eval import wording
 from eval.classification.figures import ClassificationFigures, WrongText
+from eval.data_quality.controls import CONDITIONED, CONTROLS, ControlFigures
 from eval.given.charts import reliability
 from eval.given.config import TEMPLATE
 from eval.given.figures import GivenReport
 from eval.given.searched import METRICS, SearchedSystem, SearchFigures
-from eval.given.words import METRIC_NAMES, RULES, count, findings, headline, lead, system_name
+from eval.given.words import (
+    METRIC_NAMES,
+    RULES,
+    count,
+    diversity_beside_controls,
+    findings,
+    headline,
+    lead,
+    system_name,
+)
+from eval.page.charts import curves
 from eval.page.reranking import rerank_parts
 from eval.page.similarity import level, similarity_parts
 from eval.report import HELD_OUT
@@ -28,6 +39,8 @@ MOST_LABELS = 20
 """With more labels than this a confusion matrix is not shown, but the most common confusions are."""
 _CONFUSIONS = 10
 _DASH = "\u2013"
+_LOOKS = {CONDITIONED: "tuned", CONTROLS: "base words"}
+"""The CSS classes of lines."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +71,15 @@ class MatrixRow:
 
     label: str
     cells: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class ControlsPart:
+    """Texts beside controls on the page."""
+
+    sentence: str
+    rows: Sequence[Row]
+    growth: Markup
 
 
 @dataclass(frozen=True)
@@ -97,6 +119,7 @@ def render_given(report: GivenReport) -> str:
             "searches": [_search(figures, name) for name, figures in report.search.items()],
             "similarities": similarity_parts(report.similarity),
             "classifications": [_classification(figures, name) for name, figures in report.classification.items()],
+            "controls": _controls(report.controls) if report.controls else None,
             "rerankers": [part for figures in report.search.values() for part in rerank_parts(figures.reranking)],
         },
     )
@@ -156,6 +179,29 @@ def _classification(figures: ClassificationFigures, name: str) -> Classification
         note=_note(figures, name),
         wrong=figures.wrong,
     )
+
+
+def _controls(figures: ControlFigures) -> ControlsPart:
+    rows = [
+        Row(
+            name,
+            [
+                f"{sample.texts:,}",
+                f"{figures.mean_words[name]:.1f}",
+                *(wording.share(share, 1) for share in sample.distinct.values()),
+                f"{sample.self_bleu:.3f}",
+                f"{sample.vendi:.1f}",
+                f"{sample.dispersion:.3f}",
+            ],
+            "",
+            "",
+            "",
+        )
+        for name, sample in figures.samples.items()
+    ]
+    looks = {_LOOKS[name]: growth for name, growth in figures.growth.items()}
+    drawing = curves(looks, "Share of different pairs of words, by number of texts")
+    return ControlsPart(diversity_beside_controls(figures), rows, drawing)
 
 
 def _note(figures: ClassificationFigures, name: str) -> str:

@@ -60,6 +60,7 @@ def report_given(
         search=measured.search,
         similarity=measured.similarity,
         classification=measured.classification,
+        controls=measured.controls,
         fingerprints={name: step.fingerprint for name, step in steps.items()} | {"report": output.name},
         seconds={name: step.seconds for name, step in steps.items()} | {"report": round(time.monotonic() - started, 3)},
         peak_memory_bytes=max(place.memory.peak_bytes(), *(step.peak_memory_bytes for step in steps.values())),
@@ -90,4 +91,5 @@ def _record(report: GivenReport) -> GivenReportRecord:
         search=values["search"],
         similarity=values["similarity"],
         classification=classified,
+        controls=values["controls"],
     )

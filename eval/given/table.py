@@ -13,6 +13,7 @@ from rich.table import Table
 
 from eval import wording
 from eval.classification.figures import ClassificationFigures
+from eval.data_quality.controls import CONTROLS, ControlFigures
 from eval.given.figures import GivenReport
 from eval.given.searched import SearchFigures
 from eval.given.words import METRIC_NAMES, RULES, count, headline, lead, system_name
@@ -44,6 +45,8 @@ def _tables(report: GivenReport) -> Iterator[Table]:
         yield _similarity(similarity, name)
     for name, classification in report.classification.items():
         yield _classification(classification, name)
+    if report.controls:
+        yield _controls(report.controls)
 
 
 def _search(figures: SearchFigures, name: str) -> Table:
@@ -69,6 +72,16 @@ def _classification(figures: ClassificationFigures, name: str) -> Table:
         beside = figures.difference.get(system)
         difference = _difference(beside["macro_f1"] if beside else None)
         table.add_row(RULES[system].partition(",")[0], *(f"{levels[key]:.3f}" for key in _LABELS), difference)
+    return table
+
+
+def _controls(figures: ControlFigures) -> Table:
+    number = figures.samples[CONTROLS].texts
+    title = f"How different {number:,} texts are from one another, beside as many controls"
+    table = _table(title, ["different word pairs", "self-BLEU", "Vendi", "mean words"])
+    for name, sample in figures.samples.items():
+        cells = (f"{sample.self_bleu:.3f}", f"{sample.vendi:.1f}", f"{figures.mean_words[name]:.1f}")
+        table.add_row(name, wording.share(sample.distinct[2], 1), *cells)
     return table
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from eval import wording
 from eval.classification.figures import ACCURACY, CENTROID, MACRO, MAJORITY, MICRO, TUNED, ClassificationFigures
+from eval.data_quality.controls import CONDITIONED, CONTROLS, ControlFigures
 from eval.given.figures import GivenReport
 from eval.given.searched import SearchedSystem, SearchFigures
 from eval.page.similarity import pairs_of
@@ -170,6 +171,22 @@ def _classifications(report: GivenReport) -> Iterator[Finding]:
             f"{majority}{few}."
         )
         yield Finding(_LABELS, sentence, wording.trend_of(difference), difference)
+
+
+def diversity_beside_controls(figures: ControlFigures) -> str:
+    """Says how different texts are from one another, beside controls."""
+    shares = {name: sample.distinct[2] for name, sample in figures.samples.items()}
+    number = figures.samples[CONTROLS].texts
+    more = "more" if figures.difference > 0 else "fewer"
+    verdict = f"a difference of {wording.signed(figures.difference)} (p {figures.p:.3f})"
+    if figures.p >= 0.05:
+        told, verdict = "No clear difference in how much texts repeat one another", f"{verdict}, so this may be chance"
+    else:
+        told = f"Texts that were written under conditions have {more} different pairs of words than controls"
+    return (
+        f"{told}: {wording.share(shares[CONDITIONED], 1)} of their pairs beside {wording.share(shares[CONTROLS], 1)}, "
+        f"among {number:,} texts each; {verdict}."
+    )
 
 
 def _few(clusters: int, unit: str) -> str:

@@ -140,6 +140,20 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
             ["task=reviews", "documents=none", "model=classifier", "model.label=[label,product]", "until=model"],
             "model.label=label: 'label' is never 'yes', so that it labels no text",
         ),
+        (
+            ["experiment=story_features", "model.controls={control: maybe}"],
+            "model.controls.control=maybe: 'control' is never 'maybe'",
+        ),
+        (["experiment=story_features", "+model.controls.contrl=x"], "did you mean 'control'"),
+        (["experiment=story_features", "+model.controls.moral=x"], "'moral' is a label, and controls have none"),
+        (
+            ["experiment=story_features", "model.controls={control: true}"],
+            "model.controls.control=True: is a truth value in YAML",
+        ),
+        (
+            ["experiment=story_features", "~task.attributes.control.values.no"],
+            "'control' is always 'yes', so that all texts are controls",
+        ),
         (["experiment=adapt", "collection=x", "examples.weight=0.5"], "the run does not have both"),
     ],
 )

@@ -8,6 +8,7 @@ import numpy as np
 
 from eval.classification.figures import ClassificationFigures
 from eval.classification.measure import measure_labels
+from eval.data_quality.controls import ControlFigures, compare_with_controls
 from eval.fusions import half_words
 from eval.given.figures import GivenReport
 from eval.given.searched import METRICS, SearchedSystem, SearchFigures
@@ -34,6 +35,13 @@ def made_report(**parts: Any) -> GivenReport:
         peak_memory_bytes=1_500_000_000,
         **parts,
     )
+
+
+def made_controls() -> ControlFigures:
+    """Texts of many words beside controls of few."""
+    various = [f"word{number} and word{number * 7 % 53} or word{number * 3 % 41}" for number in range(40)]
+    alike = [f"a story of {'cats' if number % 3 else 'dogs'} and rain" for number in range(30)]
+    return compare_with_controls(various, alike, encode, 0, permutations=99)
 
 
 def made_search(*, reranked: bool = False) -> SearchFigures:

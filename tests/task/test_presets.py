@@ -61,7 +61,7 @@ def test_the_experiment_draws_two_to_eight_of_twenty_demonstrations() -> None:
 
 
 def story(**conditions: str) -> dict[str, str]:
-    none = dict.fromkeys(("dialogue", "twist", "bad_ending", "moral"), "no")
+    none = dict.fromkeys(("control", "dialogue", "twist", "bad_ending", "moral"), "no")
     return none | {"noun": "kite", "verb": "dive", "place": "a farm"} | conditions
 
 
@@ -89,9 +89,23 @@ def test_a_drawn_feature_is_asked_for_and_one_that_is_not_is_ruled_out(
     assert not absent or absent not in drawn
 
 
+@pytest.mark.parametrize("turn", ["plan", "sentence", "story"])
+def test_a_control_is_told_nothing_that_was_drawn(turn: str) -> None:
+    renderer = compile_task(task("story_features")).renderers[turn]
+    answers = {"plan": {"text": "A plan."}, "sentence": {"text": "A sentence."}}
+    drawn = {"dialogue": "yes", "twist": "yes", "bad_ending": "yes", "moral": "yes", "noun": "oar", "place": "a market"}
+    controls = {
+        str(renderer.prompt(Ask(PASSAGE, 0, story(control="yes", **changes), answers))) for changes in ({}, drawn)
+    }
+    assert len(controls) == 1
+    told = controls.pop()
+    assert not any(word in told for word in ("kite", "dive", "a farm", "quotation", "ends", "learned"))
+
+
 def test_the_labels_of_stories_are_conditions_of_the_task() -> None:
     config = load_config(["experiment=story_features"])[0]
     assert set(config.model.label) <= set(config.task.attributes)
+    assert config.model.controls == {"control": "yes"}
 
 
 @pytest.mark.parametrize("label", ["very negative", "mixed"])

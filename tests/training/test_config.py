@@ -43,6 +43,7 @@ from training.validation.config import ValidationConfig
             "model.lora.merge=False",
         ),
         ({"label": "tone"}, "model.label=tone"),
+        ({"family": Family.classifier, "controls": {"free": "yes"}}, "model.controls={'free': 'yes'}"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], where: str) -> None:

@@ -1,11 +1,12 @@
 """The step that makes labelled texts of generated ones: a label is a condition that the text was written under.
 
 In: the examples folder of a task. Out: another one, whose rows are texts with their labels, on the same side of the
-split and with the same ids. Rows are streamed.
+split and with the same ids; kept texts that are controls lie apart. Rows are streamed.
 """
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.columns import CONDITION_PREFIX
-from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
+from engine.artifacts.examples import CONTROLS, CONTROLS_FILE, KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
 from engine.artifacts.forms import LABELS, TEXT, Form, given_schema
 from engine.errors import UserError
-from engine.examples.labelled.config import LABEL_KEY, YES, LabelledConfig
+from engine.examples.labelled.config import CONTROLS_KEY, LABEL_KEY, YES, LabelledConfig
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -33,7 +35,7 @@ def label_examples(
     output: Path,
     place: Place,  # noqa: ARG001 (it needs nothing of the machine)
 ) -> ExamplesRecord:
-    """Labels all examples, rejected ones too.
+    """Labels all examples, rejected ones too, and sets controls apart.
 
     Args:
         config: which conditions are the labels.
@@ -47,18 +49,19 @@ def label_examples(
     started = time.monotonic()
     source = ExamplesFolder(inputs["examples"])
     names = ["sample_id", "passage_id", "document_id", "query", "split", "reason", "detail"]
-    names += [f"{CONDITION_PREFIX}{name}" for name in config.conditions]
+    names += [f"{CONDITION_PREFIX}{name}" for name in (*config.conditions, *config.controls)]
     splits: Counter[str] = Counter()
     labels: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     told_apart: set[tuple[str, ...]] = set()
-    for batch in _written(source.kept_batches(names), output / KEPT_FILE, config):
+    controls = _write_controls(source.kept_batches(names), output / CONTROLS_FILE, config) if config.controls else 0
+    for batch in _written(_others(source.kept_batches(names), config), output / KEPT_FILE, config):
         for row_labels, split in zip(batch[LABELS].to_pylist(), batch["split"].to_pylist(), strict=True):
             splits[split] += 1
             labels.update(row_labels)
             if split == "train" and len(told_apart) < 2:
                 told_apart.add(tuple(row_labels))
-    for batch in _written(source.rejected_batches(names), output / REJECTED_FILE, config):
+    for batch in _written(_others(source.rejected_batches(names), config), output / REJECTED_FILE, config):
         rejected.update(batch["reason"].to_pylist())
     if len(told_apart) < 2:
         raise UserError(
@@ -73,7 +76,42 @@ def label_examples(
         rejected=dict(rejected.most_common()),
         seconds={"label": round(time.monotonic() - started, 3)},
         labels=dict(sorted(labels.items())),
+        controls=controls,
     )
+
+
+def _others(batches: Iterable[pa.RecordBatch], config: LabelledConfig) -> Iterator[pa.RecordBatch]:
+    """Yields the rows that are no controls."""
+    for batch in batches:
+        yield batch.filter(pc.invert(_are_controls(batch, config.controls))) if config.controls else batch
+
+
+def _are_controls(batch: pa.RecordBatch, controls: Mapping[str, str]) -> pa.Array:
+    """Tells which rows have all the values of controls, (rows,)."""
+    matches = [
+        pc.fill_null(pc.equal(batch[f"{CONDITION_PREFIX}{name}"], value), False) for name, value in controls.items()
+    ]
+    return functools.reduce(pc.and_, matches)
+
+
+def _write_controls(batches: Iterable[pa.RecordBatch], file: Path, config: LabelledConfig) -> int:
+    """Writes the texts of controls, and returns how many there are; without any there is nothing to compare with.
+
+    Raises:
+        UserError: no kept text is one.
+    """
+    count = 0
+    with pq.ParquetWriter(file, CONTROLS, compression="zstd") as writer:
+        for batch in batches:
+            rows = batch.filter(_are_controls(batch, config.controls))
+            columns = [rows["query" if name == TEXT else name] for name in CONTROLS.names]
+            writer.write_batch(pa.record_batch(columns, names=CONTROLS.names).cast(CONTROLS))
+            count += len(rows)
+    if not count:
+        told = ", ".join(f"{name}={value}" for name, value in config.controls.items())
+        what, remedy = "no kept text is a control", "plan more samples, or leave model.controls out"
+        raise UserError(what, where=f"{CONTROLS_KEY}={{{told}}}", remedy=remedy)
+    return count
 
 
 def _written(batches: Iterable[pa.RecordBatch], file: Path, config: LabelledConfig) -> Iterator[pa.RecordBatch]:

@@ -12,7 +12,7 @@ from eval.given.figures import GivenReport
 from eval.given.page import render_given
 from eval.given.table import closing_sentence, given_tables
 from eval.given.words import count, findings, headline, lead
-from tests.support.given_report import made_classification, made_report, made_search, made_similarity
+from tests.support.given_report import made_classification, made_controls, made_report, made_search, made_similarity
 
 
 def page_of(report: GivenReport) -> str:
@@ -62,6 +62,22 @@ def test_graded_pairs() -> None:
     assert "80 held-out graded pairs" in page
     assert "80 graded pairs of the file" in page
     assert "Spearman fell from" in page, "what the other set says stands below the headline"
+
+
+def test_texts_stand_beside_controls() -> None:
+    report = made_report(classification={"held_out": made_classification()}, controls=made_controls())
+    page = page_of(report)
+    for words in (
+        "Do conditions make texts differ?",
+        "Texts that were written under conditions have more different pairs of words than controls: ",
+        "among 30 texts each; a difference of +0.",
+        "(p 0.010)",
+        'class="curves"',
+    ):
+        assert words in page, words
+    shown = " ".join(printed(report).split())
+    assert "How different 30 texts are from one another, beside as many controls" in shown
+    assert "Do conditions" not in page_of(replace(report, controls=None))
 
 
 def test_labels_and_texts_are_escaped() -> None:

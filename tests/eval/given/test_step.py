@@ -6,8 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from engine.artifacts.examples import CONTROLS, CONTROLS_FILE
 from engine.artifacts.forms import Form
 from engine.artifacts.report import GivenReportRecord
 from engine.errors import UserError
@@ -130,6 +133,22 @@ def test_labelled_texts(home: Path, tmp_path: Path) -> None:
     assert figures.calibration["before"].brier != figures.calibration["after"].brier
     assert "wrong" not in record.classification["held_out"], "trackers get no texts"
     assert "calibration" in record.classification["held_out"]
+
+
+def test_labelled_texts_beside_controls(home: Path, tmp_path: Path) -> None:
+    folder = write_given(tmp_path / "labelled", Form.labelled, labelled_rows(40))
+    controls = {"sample_id": range(100, 112), "text": [f"word1 word2 word{number % 3}" for number in range(12)]}
+    pq.write_table(pa.table(controls, CONTROLS), folder / CONTROLS_FILE)
+    report, record = reported(home, str(folder), home / "classifier", tmp_path / "out")
+    assert report.controls is not None
+    assert {name: sample.texts for name, sample in report.controls.samples.items()} == {
+        "conditioned": 12,
+        "controls": 12,
+    }
+    assert report.controls.difference > 0.2
+    assert record.controls is not None
+    assert record.controls["p"] == report.controls.p == 0.001
+    assert report.classification["held_out"].texts == 20, "controls are not measured on"
 
 
 def test_texts_alone_say_nothing(home: Path, tmp_path: Path) -> None:

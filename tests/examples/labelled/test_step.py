@@ -30,14 +30,17 @@ def row(number: int, tone: str, twist: str, moral: str, split: str = "train") ->
 ROWS = [row(0, "glad", "yes", "no"), row(1, "sad", "yes", "yes"), row(2, "glad", "no", "no", "validation")]
 
 
-def labelled(folder: Path, rows: list[dict[str, Any]], *names: str) -> tuple[ExamplesFolder, ExamplesRecord]:
+def labelled(
+    folder: Path, rows: list[dict[str, Any]], *names: str, **controls: str
+) -> tuple[ExamplesFolder, ExamplesRecord]:
     for name, part in (("in", rows), ("out", [])):
         (folder / name).mkdir()
         if name == "in":
             pq.write_table(pa.Table.from_pylist(part, SCHEMA), folder / name / "kept.parquet")
             rejected = [row(7, "sad", "no", "no") | {"reason": "length"}]
             pq.write_table(pa.Table.from_pylist(rejected, SCHEMA), folder / name / "rejected.parquet")
-    record = label_examples(LabelledConfig(names), {"examples": folder / "in"}, folder / "out", quiet_place(folder))
+    config, inputs = LabelledConfig(names, controls), {"examples": folder / "in"}
+    record = label_examples(config, inputs, folder / "out", quiet_place(folder))
     return ExamplesFolder(folder / "out"), record
 
 
@@ -55,6 +58,31 @@ def test_of_several_conditions_those_that_hold_are_labels(tmp_path: Path) -> Non
     folder, record = labelled(tmp_path, ROWS, "twist", "moral")
     assert folder.kept(["labels"])["labels"].to_pylist() == [["twist"], ["twist", "moral"], []]
     assert record.labels == {"moral": 1, "twist": 2}
+
+
+def test_controls_get_no_label_and_lie_apart(tmp_path: Path) -> None:
+    rows = [*ROWS, row(3, "plain", "yes", "no"), row(4, "plain", "no", "yes") | {"condition_moral": None}]
+    folder, record = labelled(tmp_path, rows, "twist", "moral", tone="plain")
+    assert folder.kept(["text"])["text"].to_pylist() == ["text 0", "text 1", "text 2"]
+    controls = pa.Table.from_batches(folder.control_batches()).to_pylist()
+    assert controls == [{"sample_id": 3, "text": "text 3"}, {"sample_id": 4, "text": "text 4"}]
+    assert (record.kept, record.controls, record.labels) == (3, 2, {"moral": 1, "twist": 2})
+
+
+def test_a_row_without_the_condition_of_controls_is_none(tmp_path: Path) -> None:
+    rows = [*ROWS, row(3, "plain", "yes", "no"), row(4, "x", "no", "yes") | {"condition_tone": None}]
+    folder, record = labelled(tmp_path, rows, "twist", "moral", tone="plain")
+    assert (record.kept, record.controls, len(folder.kept())) == (4, 1, 4)
+
+
+def test_without_a_control_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model.controls=\{tone=plain\}: no kept text is a control; plan more"):
+        labelled(tmp_path, ROWS, "twist", "moral", tone="plain")
+
+
+def test_a_folder_without_controls_has_none(tmp_path: Path) -> None:
+    folder, record = labelled(tmp_path, ROWS, "tone")
+    assert (list(folder.control_batches()), record.controls) == ([], 0)
 
 
 def test_texts_that_all_have_one_label_are_refused(tmp_path: Path) -> None:
