@@ -115,8 +115,8 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
     """The condition of the task whose value labels a generated text, or a list of conditions, of which those with the
     value `yes` are the labels. Empty: examples are queries and passages, or what `examples.path` has."""
     controls: dict[str, Any] = field(default_factory=dict)
-    """Condition -> value: generated texts with all of these get no label and are not trained on, and the report compares
-    how different the others are from one another with how different these are."""
+    """Condition -> value: generated texts with all of these get no label and are not trained on, and the report
+    compares how different the others are from one another with how different these are."""
     class_weights: ClassWeights = ClassWeights.none
     """How much the examples of each label count."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)

@@ -7,6 +7,7 @@ with more of them looks better than it was written.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -60,7 +61,8 @@ def compare_with_controls(
         seed: of the draws.
         permutations: how often texts change sides at random.
     """
-    assert len(conditioned) and len(controls), "there is something to compare"
+    assert conditioned, "there is something to compare"
+    assert controls, "there is something to compare with"
     rng = np.random.default_rng(seed)
     size = min(MOST_TEXTS, len(conditioned), len(controls))
     sides = {
@@ -78,9 +80,7 @@ def compare_with_controls(
     return ControlFigures(
         samples={name: describe_diversity(texts, encode(texts), seed=seed) for name, texts in sides.items()},
         mean_words={name: float(np.mean([len(words(text)) for text in texts])) for name, texts in sides.items()},
-        growth={
-            name: {count: _distinct(texts[:count]) for count in _counts(size)} for name, texts in of_side.items()
-        },
+        growth={name: {count: _distinct(texts[:count]) for count in _counts(size)} for name, texts in of_side.items()},
         difference=difference,
         p=(1 + beyond) / (1 + permutations),
     )
@@ -92,7 +92,7 @@ def _number_pairs(texts: Sequence[str]) -> list[Pairs]:
     numbered = []
     for text in texts:
         found = words(text)
-        pairs = zip(found, found[1:], strict=False)
+        pairs = itertools.pairwise(found)
         numbered.append(np.array([known.setdefault(pair, len(known)) for pair in pairs], np.int64))
     return numbered
 
