@@ -56,8 +56,8 @@ class ExamplesRecord:
     """Number of kept examples by label; empty where they have none."""
     not_one_label: int = 0
     """Number of kept texts of given examples that have no label or several."""
-    controls: int = 0
-    """Number of kept texts that are controls, which `kept` does not count."""
+    controls: int | None = None
+    """Number of kept texts that are controls, which `kept` does not count; None where no text was to be one."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def label_examples(
     labels: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     told_apart: set[tuple[str, ...]] = set()
-    controls = _write_controls(source.kept_batches(names), output / CONTROLS_FILE, config) if config.controls else 0
+    controls = _write_controls(source.kept_batches(names), output / CONTROLS_FILE, config) if config.controls else None
     for batch in _written(_others(source.kept_batches(names), config), output / KEPT_FILE, config):
         for row_labels, split in zip(batch[LABELS].to_pylist(), batch["split"].to_pylist(), strict=True):
             splits[split] += 1

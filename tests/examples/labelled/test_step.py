@@ -82,7 +82,7 @@ def test_without_a_control_there_is_nothing_to_compare_with(tmp_path: Path) -> N
 
 def test_a_folder_without_controls_has_none(tmp_path: Path) -> None:
     folder, record = labelled(tmp_path, ROWS, "tone")
-    assert (list(folder.control_batches()), record.controls) == ([], 0)
+    assert (list(folder.control_batches()), record.controls) == ([], None)
 
 
 def test_texts_that_all_have_one_label_are_refused(tmp_path: Path) -> None:
