@@ -100,6 +100,10 @@ class Console:
             wait.enter_context(self.waiting(noun, text))
             yield _CountingOf(self, of, wait)
 
+    def naming(self, noun: str, of: str) -> Console:
+        """Returns the same terminal, on which all that is said and counted under a noun is said to be of something."""
+        return _Naming(self, noun, of)
+
     @contextlib.contextmanager
     def _clock(self, noun: str, text: str) -> Iterator[None]:
         if self.rich.is_terminal:
@@ -139,6 +143,26 @@ class _CountingOf(Console):
         self._wait.close()
         with self._console.progress(noun, total, f"{unit} ({self._of})", steady=steady) as bar:
             yield bar
+
+
+class _Naming(Console):
+    """The same terminal, on which lines of one noun end in what they are of."""
+
+    def __init__(self, console: Console, noun: str, of: str) -> None:
+        super().__init__(console.rich, console.quiet_seconds)
+        self.activity = console.activity
+        self._console, self._noun, self._of = console, noun, of
+
+    def step(self, noun: str, text: str) -> None:
+        self._console.step(noun, self._named(noun, text))
+
+    @contextlib.contextmanager
+    def progress(self, noun: str, total: int, unit: str, *, steady: bool = False) -> Iterator[Progress]:
+        with self._console.progress(noun, total, self._named(noun, unit), steady=steady) as bar:
+            yield bar
+
+    def _named(self, noun: str, text: str) -> str:
+        return f"{text} ({self._of})" if noun == self._noun else text
 
 
 class Progress:

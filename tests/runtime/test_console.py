@@ -264,3 +264,19 @@ def test_a_wait_ends_when_counting_begins_and_the_unit_says_of_what() -> None:
     with console.waiting_until_counted("encoding", "loading a model", "tuned"):
         pass
     assert console.activity.moment().waits == [], "nothing had to be counted"
+
+
+def test_lines_of_a_noun_end_in_what_they_are_of() -> None:
+    console, file = log()
+    named = console.naming("encoding", "base")
+    for noun in ("encoding", "examples"):
+        named.step(noun, "on the CPU")
+        with named.progress(noun, 8, "passages") as bar:
+            bar.advance(4)
+            assert console.activity.moment().counts[0].noun == noun, "the activity is one"
+    assert [line.split(maxsplit=1)[1] for line in file.getvalue().splitlines()] == [
+        "on the CPU (base)",
+        "4/8 passages (base)",
+        "on the CPU",
+        "4/8 passages",
+    ]
