@@ -31,6 +31,8 @@ _NAME_CHARACTERS = 28
 """The characters of a name beside a dot; the whole name appears under a pointer, and in the table."""
 _SAMPLE = (16, 40)
 """Where the sample of a curve before its name begins and ends, in pixels from the end of the curve."""
+_LEAST_REACH = 0.1
+"""The scale of curves reaches so far at least, also where nothing is found."""
 _MOST_TICKS = 6
 
 
@@ -179,7 +181,7 @@ def curve_names(series: Sequence[Curve], *, height: int = 230) -> Markup:
 
 
 def _curves_axis(series: Sequence[Curve]) -> Axis:
-    return nice_axis(0, max(value for curve in series for value in curve.values.values()))
+    return nice_axis(0, max(_LEAST_REACH, *(value for curve in series for value in curve.values.values())))
 
 
 def _curves_height(series: Sequence[Curve], height: int) -> int:

@@ -24,6 +24,7 @@ _NARROW_PIXELS, _WIDE_PIXELS = 150, 290
 _DIGIT_PIXELS = 7.4
 """The width of a digit of a label; a point is half as wide."""
 _BETWEEN_LABELS = 4
+"""The pixels between two labels, at least."""
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ def test_curves_go_from_the_first_depth_to_the_last() -> None:
 def test_the_scale_of_curves_ends_above_the_highest_and_not_at_1() -> None:
     drawn = str(curves([Curve("base", "base", {1: 0.1, 10: 0.33})], "recall"))
     assert re.findall(r">(0\.\d+)<", drawn) == ["0.00", "0.10", "0.20", "0.30", "0.40"]
+    nothing = str(curves([Curve("base", "base", {1: 0.0, 10: 0.0})], "recall"))
+    assert re.findall(r">(0\.\d+)<", nothing)[-1] == "0.10"
 
 
 def test_names_of_curves_that_end_together_are_apart_and_lead_to_their_ends() -> None:
