@@ -104,10 +104,10 @@ def _candidates(dots: Sequence[Dot], number: int, height: float) -> _Candidates:
     heights = np.arange(half, max(height - half, half) + 1, _STEP)
     heights = np.unique(np.append(heights, np.clip(dot.y, half, max(height - half, half))))
     beside = np.repeat([at for at, _ in places], len(heights))
-    side = np.repeat([side for _, side in places], len(heights))
-    begin = np.array([dots[at].x for at in beside]) + side * GAP
-    end = begin + side * dot.name
-    return _Candidates(beside, side, np.minimum(begin, end), np.maximum(begin, end), np.tile(heights, len(places)))
+    sides = np.repeat([side for _, side in places], len(heights))
+    begin = np.array([dots[at].x for at in beside]) + sides * GAP
+    end = begin + sides * dot.name
+    return _Candidates(beside, sides, np.minimum(begin, end), np.maximum(begin, end), np.tile(heights, len(places)))
 
 
 def _fixed_costs(dots: Sequence[Dot], number: int, free: _Candidates, left: float, right: float) -> _Numbers:
