@@ -28,6 +28,7 @@ from engine.pipeline.config import (
     nouns_of,
 )
 from engine.pipeline.earlier import BEFORE_RESULTS, EarlierResults
+from engine.pipeline.encoding import naming_encoder
 from engine.pipeline.looks import check_documents, look_at_inputs
 from engine.pipeline.published import target_of
 from engine.pipeline.steps import steps
@@ -164,7 +165,7 @@ def published_folders(target: Target, chosen: list[Step], store: Store) -> dict[
 def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor, chosen: list[Step]) -> Path:
     store = Store(place.store_dir)
     is_new = not is_made(step, store, place)
-    folder = make(step, store, place)
+    folder = make(step, store, naming_encoder(step, place))
     if isinstance(step.config, GivenConfig):  # a run that measures nothing on them may have made them
         step.config.check_held_out(place.shared.record(folder).record["validation"])
     monitor.has_made(step)

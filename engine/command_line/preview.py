@@ -26,6 +26,7 @@ from engine.artifacts.subjects import Subjects, open_subjects
 from engine.command_line.panels import conditions_line, panels, planned_exchanges, written_exchanges
 from engine.pipeline.asked import asked_of_models
 from engine.pipeline.config import RunConfig
+from engine.pipeline.encoding import naming_encoder
 from engine.pipeline.looks import check_judgements, look_at_inputs
 from engine.prompts.conditions.conditions import PATH_SUFFIX
 from engine.run import open_place, wanted_steps
@@ -71,7 +72,7 @@ def preview(config: RunConfig, console: Console | None = None) -> None:
     shared = open_sharing(config.runs_dir)
     with open_place(config, console, shared) as place, using(place.store_dir, known):
         store = Store(place.store_dir)
-        made = {step.entry: make(step, store, place) for step in steps}
+        made = {step.entry: make(step, store, naming_encoder(step, place)) for step in steps}
         for made_folder in made.values():
             shared.fetch(made_folder)
         if "documents" in made:

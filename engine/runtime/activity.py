@@ -85,6 +85,11 @@ class Activity:
         """Notes what the terminal was told."""
         self._said = (line, time.monotonic())
 
+    @property
+    def said_at(self) -> float:
+        """Returns when the terminal was told something last, or was opened, by the monotonic clock."""
+        return self._said[1]
+
     @contextlib.contextmanager
     def making(self, step: str) -> Iterator[None]:
         """Notes that a step is made, by its entry in the run folder, for as long as the block lasts."""

@@ -1,7 +1,8 @@
 """What a person sees while a run goes on: one line per step, a bar with rate and time left, tables, warnings.
 
-On a terminal bars and clocks are live; elsewhere (a log file, CI) a line is printed every `quiet_seconds`. Logs of the
-libraries never come here: they go to files under `RUN/logs`.
+On a terminal bars and clocks are live; elsewhere (a log file, CI) a line is printed every `quiet_seconds`. These are
+counted from the last line that was printed, so that many short phases in a row are no longer silent than a long one.
+Logs of the libraries never come here: they go to files under `RUN/logs`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _DRAWN_SECONDS = 0.1
 """A bar that is drawn only when it counts is drawn again no sooner."""
 _NOUN = 10
 """The characters of the column of nouns."""
+_LEAST_WAIT = 0.1
+"""A wait of a smaller share of `quiet_seconds` is told to no log, however long nothing was printed before it."""
 
 
 class Console:
@@ -97,6 +100,10 @@ class Console:
             wait.enter_context(self.waiting(noun, text))
             yield _CountingOf(self, of, wait)
 
+    def naming(self, noun: str, of: str) -> Console:
+        """Returns the same terminal, on which all that is said and counted under a noun is said to be of something."""
+        return _Naming(self, noun, of)
+
     @contextlib.contextmanager
     def _clock(self, noun: str, text: str) -> Iterator[None]:
         if self.rich.is_terminal:
@@ -106,10 +113,13 @@ class Console:
                 yield
             return
         ended, started = threading.Event(), time.monotonic()
+        first = max(self.activity.said_at + self.quiet_seconds - started, _LEAST_WAIT * self.quiet_seconds)
 
         def tell() -> None:
-            while not ended.wait(self.quiet_seconds):
+            pause = first
+            while not ended.wait(pause):
                 self.step(noun, f"{text}, {format_seconds(time.monotonic() - started)} so far")
+                pause = self.quiet_seconds
 
         clock = threading.Thread(target=tell, daemon=True)
         clock.start()
@@ -135,6 +145,26 @@ class _CountingOf(Console):
             yield bar
 
 
+class _Naming(Console):
+    """The same terminal, on which lines of one noun end in what they are of."""
+
+    def __init__(self, console: Console, noun: str, of: str) -> None:
+        super().__init__(console.rich, console.quiet_seconds)
+        self.activity = console.activity
+        self._console, self._noun, self._of = console, noun, of
+
+    def step(self, noun: str, text: str) -> None:
+        self._console.step(noun, self._named(noun, text))
+
+    @contextlib.contextmanager
+    def progress(self, noun: str, total: int, unit: str, *, steady: bool = False) -> Iterator[Progress]:
+        with self._console.progress(noun, total, self._named(noun, unit), steady=steady) as bar:
+            yield bar
+
+    def _named(self, noun: str, text: str) -> str:
+        return f"{text} ({self._of})" if noun == self._noun else text
+
+
 class Progress:
     """Counts up to `total`, and shows it as a bar on a terminal, or as a line now and then elsewhere.
 
@@ -145,7 +175,8 @@ class Progress:
         self._console, self._noun, self._total, self._unit, self._steady = console, noun, total, unit, steady
         self._lock = threading.RLock()
         self._done = 0
-        self._started = self._printed = self._drawn = time.monotonic()
+        self._started = self._drawn = time.monotonic()
+        self._printed = console.activity.said_at
         self._pace = Pace(total, self._started)
         self._said = ""
         self._live: RichProgress | None = None

@@ -72,7 +72,7 @@ def render_comparison(comparison: Comparison, wins: Sequence[Wins]) -> str:
             "tables": [_quality_table(queries, comparison.advised) for queries in comparison.shared],
             "metrics": [wording.METRIC_NAMES[metric] for metric in (HEADLINE, *OTHER_METRICS)],
             "wins": wins,
-            "data": {name: shown_row(values) for name, values in comparison.data.items()},
+            "data": {name: shown_row(values) for name, values in comparison.data.items() if any(values.values())},
             "level": LEVEL,
         },
     )

@@ -7,6 +7,7 @@ and dots keep their size from a phone to a printed page. Colours are the page's 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,12 @@ LANE_PIXELS = 15
 """The height from one system's line to the next."""
 BAR_SHARE = 0.6
 """Share of a bin's width that its bar fills."""
+_NARROW_PIXELS, _WIDE_PIXELS = 150, 290
+"""The widths of a column of strips for which the labels of its axis are chosen; report.css knows the second one too."""
+_DIGIT_PIXELS = 7.4
+"""The width of a digit of a label; a point is half as wide."""
+_BETWEEN_LABELS = 4
+"""The pixels between two labels, at least."""
 
 
 @dataclass(frozen=True)
@@ -75,21 +82,55 @@ def strip(marks: Sequence[Mark], axis: Axis, *, zero: bool = False) -> Markup:
 
 
 def axis_labels(axis: Axis, digits: int, *, signed: bool = False) -> Markup:
-    """Draws the numbers of an axis, to stand below a column of strips.
+    """Draws the numbers of an axis, to stand below a column of strips: as many as have room beside each other.
+
+    In a narrow column every second one may have room, or fewer; those between have the class `between`.
 
     Args:
         axis: the scale of the strips.
         digits: decimals of a number.
         signed: writes a plus sign before what is above 0.
     """
+    labels = [_label(axis, tick, digits, signed=signed) for tick in axis.ticks]
+    zero = next((at for at, tick in enumerate(axis.ticks) if tick == 0), 0)
+    narrow, wide = (_with_room(labels, zero, pixels) for pixels in (_NARROW_PIXELS, _WIDE_PIXELS))
     texts = []
-    for tick in axis.ticks:
-        x = axis.percent(tick)
-        anchor = "start" if x < 5 else "end" if x > 95 else "middle"
-        text = f"{tick:+.{digits}f}" if signed and tick else f"{tick:.{digits}f}"
-        text = text.replace("-", "\u2212")
-        texts.append(f'<text x="{x:.2f}%" y="12" text-anchor="{anchor}">{text}</text>')
+    for at in sorted({*narrow, *wide}):
+        label, kind = labels[at], "" if at in narrow else ' class="between"'
+        where = f'x="{label.x:.2f}%" y="12" text-anchor="{label.anchor}"'
+        texts.append(f"<text {where}{kind}>{label.text}</text>")
     return _svg("axis", 16, "", texts)
+
+
+@dataclass(frozen=True)
+class _Label:
+    """A number below an axis."""
+
+    text: str
+    x: float
+    anchor: str
+
+    def ends(self, pixels: float) -> tuple[float, float]:
+        """Returns where it begins and ends in a drawing of so many pixels."""
+        width = _DIGIT_PIXELS * (len(self.text) - 0.5 * self.text.count("."))
+        before = {"start": 0.0, "middle": width / 2, "end": width}[self.anchor]
+        return self.x * pixels / 100 - before, self.x * pixels / 100 - before + width
+
+
+def _label(axis: Axis, tick: float, digits: int, *, signed: bool) -> _Label:
+    x = axis.percent(tick)
+    text = f"{tick:+.{digits}f}" if signed and tick else f"{tick:.{digits}f}"
+    return _Label(text.replace("-", "\u2212"), x, "start" if x < 5 else "end" if x > 95 else "middle")
+
+
+def _with_room(labels: Sequence[_Label], first: int, pixels: float) -> list[int]:
+    """Returns the numbers of the labels that have room: all, or each second, third ... one, `first` among them."""
+    for step in range(1, len(labels) + 1):
+        shown = [at for at in range(len(labels)) if (at - first) % step == 0]
+        ends = [labels[at].ends(pixels) for at in shown]
+        if all(right + _BETWEEN_LABELS <= left for (_, right), (left, _) in itertools.pairwise(ends)):
+            break
+    return shown
 
 
 def histogram(series: Mapping[str, Mapping[int, int]], *, height: int = 170, last: int | None = None) -> Markup:
@@ -154,7 +195,8 @@ def _shares_grid(top: float, height: int) -> str:
         y = height - height * share / top
         if y > 0:
             lines.append(f'<line class="grid" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
-            lines.append(f'<text x="0" y="{y - 4:.1f}">{100 * share:g} %</text>')
+            # Left of the drawing, where no bar is: report.css leaves room there.
+            lines.append(f'<text x="-8" y="{y + 4:.1f}" text-anchor="end">{100 * share:g} %</text>')
     return "".join(lines)
 
 

@@ -6,19 +6,21 @@ are; those that this project does not know by name are shown under the name that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from eval import advice, wording
-from eval.page.charts import Point, curves, scatter
+from eval.page.charts import Curve, Point, curve_names, curves, scatter
 from eval.report import Report, SystemFigures
 from eval.retrieval.latency import Latency
 
 _UNKNOWN = "\u2013"
-_LOOKS, _DASHES = 6, 3
-"""The colours, and kinds of line, that report.css has for systems that it does not know by name."""
+_LOOKS = 6
+"""The colours that report.css has for systems that it does not know by name."""
+_DASHES, _BROAD = 8, 2
+"""The kinds of line that it has for curves; the last ones are broad and pale, and lie below all others."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,13 @@ class SystemCharts:
     latency: Markup
     size: Markup
     recall: Markup
+    recall_names: Markup
+    """The names of the curves, at the height of their ends."""
     legend: Mapping[str, str]
     """The names of the systems by the CSS classes of their lines."""
+    depths: Sequence[int]
+    recalls: Sequence[tuple[str, Sequence[str]]]
+    """The recall of each system at these depths, as texts."""
 
 
 def compared_with(report: Report) -> str:
@@ -62,12 +69,17 @@ def system_charts(report: Report) -> SystemCharts:
     latencies = {name: latency.p50_ms for name, latency in report.latency.items()}
     sizes = {name: float(figures.index_bytes or 0) for name, figures in systems.items()}
     looks = looks_of(systems)
-    recall = {looks[name]: figures.recall for name, figures in systems.items() if figures.recall}
+    recall = {name: figures.recall for name, figures in systems.items() if figures.recall}
+    drawn = curves_of(recall, looks)
+    depths = sorted(next(iter(recall.values()), {}))
     return SystemCharts(
         scatter(_points(systems, looks, latencies), wording.milliseconds, "nDCG@10 by the time of one query"),
         scatter(_points(systems, looks, sizes), wording.amount_of_bytes, "nDCG@10 by the size of the index"),
-        curves(recall, "Recall by number of documents"),
-        {looks[name]: advice.system_name(name) for name in systems},
+        curves(drawn, "Recall by number of documents"),
+        curve_names(drawn),
+        {f"{looks[name]} {line}": advice.system_name(name) for name, line in lines_of(recall).items()},
+        depths,
+        [(advice.system_name(name), [f"{values[depth]:.3f}" for depth in depths]) for name, values in recall.items()],
     )
 
 
@@ -80,8 +92,23 @@ def kind_of(system: str) -> str:
 def looks_of(systems: Collection[str]) -> dict[str, str]:
     """Returns the CSS classes by which systems are drawn, by name: those without a colour of their own take turns."""
     others = [name for name in systems if name not in wording.ALL_SYSTEM_NAMES]
-    turns = {name: f" look-{at % _LOOKS} dash-{at // _LOOKS % _DASHES}" for at, name in enumerate(others)}
+    turns = {name: f" look-{at % _LOOKS}" for at, name in enumerate(others)}
     return {name: kind_of(name) + turns.get(name, "") for name in systems}
+
+
+def lines_of(systems: Collection[str]) -> dict[str, str]:
+    """Returns the CSS class of each system's kind of line, by which curves are told apart without their colours."""
+    return {name: f"dash-{at % _DASHES}" for at, name in enumerate(systems)}
+
+
+def curves_of(recall: Mapping[str, Mapping[int, float]], looks: Mapping[str, str]) -> list[Curve]:
+    """Returns the curves in the order in which they are drawn: what has gaps lies on what has fewer.
+
+    So of curves with the same values all can be seen: broad ones on both sides of the others, and these through gaps.
+    """
+    lines = lines_of(recall)
+    drawn = sorted(recall, key=lambda name: (int(lines[name][-1]) + _BROAD) % _DASHES)
+    return [Curve(f"{looks[name]} {lines[name]}", advice.system_name(name), recall[name]) for name in drawn]
 
 
 def _systems(report: Report) -> Mapping[str, SystemFigures]:

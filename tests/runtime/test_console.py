@@ -166,6 +166,33 @@ def test_a_wait_tells_how_long_it_has_taken() -> None:
     assert nothing.getvalue() == "", "a short wait is not worth a line"
 
 
+def test_many_short_phases_in_a_row_are_told_as_one_long_phase_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    console, file = log(quiet_seconds=15.0)
+    began = time.monotonic()
+    now = [began]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    console.step("report", "choosing how to search")
+    told = []
+    for phase in range(12):
+        with console.progress("report", 5, f"parts of phase {phase}") as bar:
+            for _ in range(5):
+                now[0] += 2.0
+                before = file.tell()
+                bar.advance()
+                if file.tell() > before:
+                    told.append(now[0] - began)
+    assert told == [16, 32, 48, 64, 80, 96, 112], "each phase is shorter than what is quiet"
+    assert file.getvalue().splitlines()[1] == "report     3/5 parts of phase 1, 6.0 s so far"
+
+
+def test_a_wait_after_silence_is_told_at_once() -> None:
+    console, file = log(quiet_seconds=0.3)
+    for _ in range(3):
+        with console.waiting("report", "loading"):
+            time.sleep(0.2)
+    assert "report     loading, " in file.getvalue(), "none of the waits is as long as what is quiet"
+
+
 def test_a_terminal_shows_the_clock_of_a_wait_and_of_a_bar_that_stands() -> None:
     file = io.StringIO()
     console = Console(RichConsole(file=file, width=100, force_terminal=True, legacy_windows=False))
@@ -237,3 +264,19 @@ def test_a_wait_ends_when_counting_begins_and_the_unit_says_of_what() -> None:
     with console.waiting_until_counted("encoding", "loading a model", "tuned"):
         pass
     assert console.activity.moment().waits == [], "nothing had to be counted"
+
+
+def test_lines_of_a_noun_end_in_what_they_are_of() -> None:
+    console, file = log()
+    named = console.naming("encoding", "base")
+    for noun in ("encoding", "examples"):
+        named.step(noun, "on the CPU")
+        with named.progress(noun, 8, "passages") as bar:
+            bar.advance(4)
+            assert console.activity.moment().counts[0].noun == noun, "the activity is one"
+    assert [line.split(maxsplit=1)[1] for line in file.getvalue().splitlines()] == [
+        "on the CPU (base)",
+        "4/8 passages (base)",
+        "on the CPU",
+        "4/8 passages",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,16 @@ def test_the_page_is_whole_and_safe(compared: tuple[Comparison, str]) -> None:
         assert words in page, words
     assert "b shares with a the results of these steps: documents, prompts" in " ".join(page.split())
     assert len(headlines(comparison)) == 2
+    assert re.search(r"over \d+ questions and over \d+ documents \([^)]+\); they", " ".join(page.split()))
+
+
+def test_figures_that_no_run_has_are_left_out(compared: tuple[Comparison, str]) -> None:
+    comparison, page = compared
+    empty = [name for name, values in comparison.data.items() if not any(values.values())]
+    assert empty, "of some there is nothing"
+    rows = re.findall(r'<th scope="row">([^<]+)</th>', page)
+    assert not set(empty) & set(rows)
+    assert set(comparison.data) - set(empty) <= set(rows)
 
 
 def test_tables_fit_eighty_columns(compared: tuple[Comparison, str]) -> None:

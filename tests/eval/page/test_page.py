@@ -225,7 +225,7 @@ def test_without_a_benchmark_the_page_says_so(tmp_path: Path) -> None:
 
 def test_the_forecast_stands_beside_what_it_then_was(tmp_path: Path) -> None:
     text = " ".join(" ".join(checked(render_page(*small_report(tmp_path))).text).split())
-    assert "Forecast, at most 25 9,000 1,200 As it was 24 8,600 240" in text
+    assert "Estimated before, at most 25 9,000 1,200 Counted by the engines 24 8,600 240" in text
     assert "The engines worked for 9 CPU-seconds: a price of 0.000184" in text
 
 
@@ -233,8 +233,19 @@ def test_conditions_are_shown_with_what_was_asked_for(tmp_path: Path) -> None:
     report, evidence = small_report(tmp_path)
     text = " ".join(" ".join(checked(render_page(report, evidence)).text).split())
     question = report.data_quality.conditions["form"]["question"]
-    assert f"of {question.generated}; {100 * question.reached:.0f} % of all kept, asked for 75 %" in text
-    assert text.count("asked for") == 1, "nothing was asked for of keywords"
+    generated, reached = 100 * question.generated / report.samples.generated, 100 * question.reached
+    counts, share = f"{question.generated} {question.kept}", f"{100 * question.share:.0f} %"
+    assert f"form: question {counts} {share} {generated:.1f} % {reached:.1f} % 75.0 %" in text
+    assert " % \u2013 form: question" in text, "nothing was asked for of keywords"
+    assert "Every sample draws its values by chance" in text
+
+
+def test_a_time_that_is_missing_is_explained(tmp_path: Path) -> None:
+    report, evidence = small_report(tmp_path)
+    within = "encodes within its search"
+    assert within in render_page(report, evidence), "that of base + words"
+    alone = replace(report, latency={name: report.latency[name] for name in ("bm25", "base")})
+    assert within not in render_page(alone, evidence), "words are not encoded"
 
 
 def test_the_page_says_how_bm25_reads_words(tmp_path: Path) -> None:

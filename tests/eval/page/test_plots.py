@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from xml.etree import ElementTree
 
@@ -58,6 +59,36 @@ def test_zero_is_drawn_once_even_between_ticks() -> None:
 def test_axis_labels_sign_differences() -> None:
     texts = re.findall(r">([^<]+)</text>", axis_labels(Axis(-0.01, 0.01, (-0.01, 0, 0.01)), 2, signed=True))
     assert texts == ["\u22120.01", "0.00", "+0.01"]
+
+
+def label_ends(svg: str, pixels: int, digit: float = 7.6) -> list[tuple[float, float]]:
+    """Where the labels of an axis begin and end in a column of so many pixels, by the widest of our fonts."""
+    ends = []
+    for x, anchor, kind, text in re.findall(
+        r'x="([\d.]+)%" y="12" text-anchor="(\w+)"( class="between")?>([^<]+)<', svg
+    ):
+        if not kind or pixels >= 290:
+            width = digit * (len(text) - 0.5)
+            begin = float(x) * pixels / 100 - {"start": 0.0, "middle": width / 2, "end": width}[anchor]
+            ends.append((begin, begin + width))
+    return ends
+
+
+@pytest.mark.parametrize("pixels", [150, 176, 290])
+@pytest.mark.parametrize(("low", "high", "digits"), [(-0.02, 0.02, 3), (-0.06, 0.12, 2), (-0.01, 0.04, 3), (0, 0.6, 3)])
+def test_labels_of_an_axis_do_not_overlap(low: float, high: float, digits: int, pixels: int) -> None:
+    axis = nice_axis(low, high, ticks=3)
+    svg = str(axis_labels(axis, digits, signed=True))
+    ends = label_ends(svg, pixels)
+    assert len(ends) >= 2
+    assert all(right < left for (_, right), (left, _) in itertools.pairwise(ends)), svg
+    assert ends[0][0] >= 0
+    assert ends[-1][1] <= pixels
+    assert re.search(rf">0\.{'0' * digits}<", svg), "zero is among them"
+
+
+def test_shares_of_a_histogram_stand_beside_its_bars() -> None:
+    assert set(re.findall(r'<text x="(-?\d+)"[^>]*>[\d.]+ %<', histogram({"kept": {2: 30, 3: 10}}))) == {"-8"}
 
 
 def test_histogram_scales_each_series_to_its_own_total() -> None:

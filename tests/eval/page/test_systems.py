@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eval import wording
 from eval.config import TEMPLATES
-from eval.page.systems import compared_with, kind_of, looks_of, system_charts, system_rows
+from eval.page.systems import compared_with, curves_of, kind_of, lines_of, looks_of, system_charts, system_rows
 from eval.report import Recommendation
 from tests.support.small_run import small_report
 
@@ -46,8 +46,11 @@ def test_a_system_without_time_or_size_is_missing_in_that_drawing_only(tmp_path:
     assert (row.name, row.latency, row.size) == ("e5 <large>", "\u2013", "\u2013")
     assert "e5" not in charts.latency + charts.size
     assert charts.latency.count('class="dot"') == charts.size.count('class="dot"') == 5
-    assert 'class="other e5 large look-0 dash-0"' in charts.recall
-    assert charts.legend["other e5 large look-0 dash-0"] == "e5 <large>"
+    assert 'class="other e5 large look-0 dash-5"' in charts.recall
+    assert "e5 &lt;large&gt;" in charts.recall_names
+    assert charts.legend["other e5 large look-0 dash-5"] == "e5 <large>"
+    assert charts.recalls[-1] == ("e5 <large>", [f"{value:.3f}" for value in systems["tuned"].recall.values()])
+    assert list(charts.depths) == list(systems["tuned"].recall)
 
 
 def test_classes_and_times() -> None:
@@ -60,11 +63,20 @@ def test_classes_and_times() -> None:
 
 def test_systems_without_a_colour_of_their_own_are_told_apart() -> None:
     names = ["bm25", "base_words", *(f"bm25+base{number}" for number in range(18))]
-    looks = looks_of(names)
+    looks, lines = looks_of(names), lines_of(names)
     assert (looks["bm25"], looks["base_words"]) == ("bm25", "base words")
-    turns = [" ".join(look.split()[-2:]) for look in list(looks.values())[2:]]
+    turns = [f"{looks[name].split()[-1]} {lines[name]}" for name in names[2:]]
     assert len(set(turns)) == 18
     css = (TEMPLATES / "report.css").read_text()
     missing = [part for turn in turns for part in turn.split() if f".{part} " not in css]
     assert missing == [], "every look has its line of CSS"
     assert css.count("--look-5:") == 3, "in light, in the dark and in print"
+
+
+def test_of_curves_with_the_same_values_all_can_be_seen() -> None:
+    names = ["bm25", "base", "tuned", "bm25+base", "bm25+tuned", "base_words", "tuned_words"]
+    drawn = curves_of({name: {1: 0.1, 10: 0.5} for name in names}, looks_of(names))
+    kinds = [curve.kind.split()[-1] for curve in drawn]
+    assert len(set(kinds)) == 7, "no two have the same kind of line"
+    assert (kinds[0], kinds[1]) == ("dash-6", "dash-0"), "what is broad lies below, and above it what has no gaps"
+    assert kinds[1:] == sorted(kinds[1:])
