@@ -27,7 +27,8 @@ def test_a_job_has_the_overrides_of_the_run_and_none_of_the_launch(capsys: pytes
     assert words[words.index("--") + 1 :] == ["synthmill", "cluster=ray", *RUN, "seed=3"]
     manifest = yaml.safe_load(printed(capsys, *ON_KUBERAY))
     assert manifest["metadata"]["name"] == "docs"
-    assert shlex.split(manifest["spec"]["entrypoint"]) == ["synthmill", "cluster=kuberay", *RUN]
+    told = ["synthmill", "cluster=kuberay", *RUN, "cluster.gpus_on_demand=1"]
+    assert shlex.split(manifest["spec"]["entrypoint"]) == told
 
 
 def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
