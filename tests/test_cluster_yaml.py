@@ -65,6 +65,15 @@ def test_every_node_runs_the_set_up_of_this_repository(cluster: dict[str, Any]) 
         assert all(f"{home}/.venv/bin/ray " in command for command in commands)
 
 
+def test_every_node_sends_the_token_that_it_has(cluster: dict[str, Any]) -> None:
+    mounted = [target for target in cluster["file_mounts"] if target.endswith("/.ray/auth_token")]
+    assert mounted, "the head makes none of its own"
+    for commands in (cluster["head_start_ray_commands"], cluster["worker_start_ray_commands"]):
+        [start] = [command for command in commands if " start " in command]
+        before, _, _ = start.partition("/ray start ")
+        assert "export RAY_AUTH_MODE=token" in before, "with the file alone only `ray start --head` uses it"
+
+
 def test_what_a_user_must_set_is_marked() -> None:
     marked = [line for line in CLUSTER.read_text().splitlines() if "-SET" in line]
     assert len(marked) == 3

@@ -194,7 +194,7 @@ def test_on_aws_the_job_is_submitted_on_the_head(tmp_path: Path) -> None:
     assert sent[:4] == ["rsync-up", "cluster.yaml", "mine/", "/home/ubuntu/jobs/adapt/"]
     assert executed[:2] == ["exec", "cluster.yaml"]
     words = shlex.split(executed[2])
-    assert words[:3] == [f"{AWS_BIN}/ray", "job", "submit"]
+    assert words[:5] == ["env", "RAY_AUTH_MODE=token", f"{AWS_BIN}/ray", "job", "submit"], "as the head wants it"
     assert words[words.index("--") + 1 :] == [f"{AWS_BIN}/synthmill", *AWKWARD]
 
 
