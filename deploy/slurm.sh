@@ -26,9 +26,11 @@ mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 host=${HEAD_ADDRESS:-$(hostname -I | awk '{print $1}')}
 address=$host:$((20000 + SLURM_JOB_ID % 10000))
 have=(--num-cpus=32 --num-gpus=4 --disable-usage-stats)
+have+=(--min-worker-port=0 --max-worker-port=0) # free ones: another job may be on these nodes
 
 trap 'kill $(jobs -p) 2>/dev/null || true; wait' EXIT
 ray start --head --block --node-ip-address="$host" --port="${address##*:}" --include-dashboard=false \
+    --ray-client-server-port=$((10000 + SLURM_JOB_ID % 10000)) \
     --temp-dir="/tmp/ray-$SLURM_JOB_ID" "${have[@]}" &
 for _ in {1..60}; do
     ray health-check --address="$address" 2>/dev/null && break

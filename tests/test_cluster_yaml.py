@@ -7,6 +7,9 @@ import jsonschema
 import pytest
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
+from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
+from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
+from ray.autoscaler.v2.utils import ResourceRequestUtil
 
 from tests.support.paths import ROOT
 
@@ -49,6 +52,7 @@ def test_there_are_workers_with_and_without_a_gpu(cluster: dict[str, Any]) -> No
     kinds = cluster["available_node_types"]
     gpus = {name: kind["resources"].get("GPU", 0) for name, kind in kinds.items()}
     assert gpus["gpu"] > 0
+    assert gpus["gpu_on_demand"] > 0
     assert gpus["cpu"] == 0
     assert gpus["head"] == 0
 
@@ -59,6 +63,15 @@ def test_every_node_runs_the_set_up_of_this_repository(cluster: dict[str, Any]) 
     assert (ROOT / "install.py").exists()
     for commands in (cluster["head_start_ray_commands"], cluster["worker_start_ray_commands"]):
         assert all(f"{home}/.venv/bin/ray " in command for command in commands)
+
+
+def test_every_node_sends_the_token_that_it_has(cluster: dict[str, Any]) -> None:
+    mounted = [target for target in cluster["file_mounts"] if target.endswith("/.ray/auth_token")]
+    assert mounted, "the head makes none of its own"
+    for commands in (cluster["head_start_ray_commands"], cluster["worker_start_ray_commands"]):
+        [start] = [command for command in commands if " start " in command]
+        before, _, _ = start.partition("/ray start ")
+        assert "export RAY_AUTH_MODE=token" in before, "with the file alone only `ray start --head` uses it"
 
 
 def test_what_a_user_must_set_is_marked() -> None:
@@ -72,4 +85,32 @@ def test_the_head_may_give_workers_their_role(cluster: dict[str, Any]) -> None:
         for name, kind in cluster["available_node_types"].items()
     }
     assert profiles["head"], "Ray would make it one that may pass no role on"
-    assert profiles["head"] != profiles["cpu"] == profiles["gpu"]
+    assert profiles["head"] != profiles["cpu"] == profiles["gpu"] == profiles["gpu_on_demand"]
+
+
+def brought_up(cluster: dict[str, Any], engines: int, **availability: float) -> dict[str, int]:
+    """The nodes, by type, that Ray's own scheduler would start for so many engines."""
+    config = AutoscalingConfig(copy.deepcopy(cluster), skip_content_hash=True)
+    asked = [ResourceRequestUtil.make({"CPU": 1, "GPU": 1}) for _ in range(engines)]
+    request = SchedulingRequest(
+        disable_launch_config_check=True,
+        node_type_configs=config.get_node_type_configs(),
+        max_num_nodes=config.get_max_num_nodes(),
+        resource_requests=ResourceRequestUtil.group_by_count(asked),
+        recoverable_resource_availabilities=availability,
+    )
+    return {each.instance_type: each.count for each in ResourceDemandScheduler().schedule(request).to_launch}
+
+
+def test_spot_machines_come_first_and_others_where_there_were_none(cluster: dict[str, Any]) -> None:
+    kinds = cluster["available_node_types"]
+    spot = {name for name, kind in kinds.items() if "InstanceMarketOptions" in kind["node_config"]}
+    assert spot == {"gpu"}
+    assert brought_up(cluster, 4) == {"gpu": 4}
+    assert brought_up(cluster, 4, gpu=0.5) == {"gpu_on_demand": 4}, "one could not be had a while ago"
+
+
+def test_runs_there_know_how_many_gpus_may_come_up(cluster: dict[str, Any]) -> None:
+    gpu = cluster["available_node_types"]["gpu"]
+    there = yaml.safe_load((ROOT / "conf" / "cluster" / "aws.yaml").read_text())
+    assert there["gpus_on_demand"] == gpu["max_workers"] * gpu["resources"]["GPU"]

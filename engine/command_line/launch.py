@@ -118,14 +118,21 @@ def _check_places(config: RunConfig) -> None:
         raise UserError("looks at prompts only", where=f"preview={config.preview}", remedy=remedy)
     if config.cluster.launcher is Launcher.slurm:
         return  # a job starts in the folder where it was submitted, which its nodes see
-    for key, path in {"runs_dir": config.runs_dir, "run_dir": config.run_dir}.items():
-        if path and "://" not in path and not Path(path).is_absolute() and not (key == "runs_dir" and config.run_dir):
+    in_pods = config.cluster.launcher is Launcher.kuberay
+    # The store is below runs_dir, also where run_dir names the run folder, whose entries are links to it.
+    places = {key: path for key, path in (("run_dir", config.run_dir), ("runs_dir", config.runs_dir)) if path}
+    for key, path in places.items():
+        if "://" in path:
+            continue
+        where = f"{key}={path}"
+        if not Path(path).is_absolute():
             remedy = f"name a disk that all nodes see ({key}={SHARED}/runs), or a bucket ({key}=s3://BUCKET/runs)"
-            raise UserError("would lie on one node, and be lost with it", where=f"{key}={path}", remedy=remedy)
-    in_bucket = "://" in config.runs_dir
-    if config.cluster.launcher is Launcher.kuberay and not config.launch.claim and not in_bucket:
-        remedy = f"name the volume that is mounted as {SHARED}: launch.claim=NAME, or set runs_dir=s3://BUCKET/runs"
-        raise UserError("lies in a pod, and is lost with it", where=f"runs_dir={config.runs_dir}", remedy=remedy)
+            raise UserError("would lie on one node, and be lost with it", where=where, remedy=remedy)
+        if in_pods and (not config.launch.claim or not Path(os.path.normpath(path)).is_relative_to(SHARED)):
+            remedy = (
+                f"name a folder below {SHARED}, where the volume of launch.claim=NAME is, or {key}=s3://BUCKET/runs"
+            )
+            raise UserError("lies in a pod, and is lost with it", where=where, remedy=remedy)
 
 
 def _is_here(path: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from engine.generation.config import GeneratorKind
 from engine.runtime.capacity import gpu_slots
 
 if TYPE_CHECKING:
@@ -38,12 +39,15 @@ class Processors:
 def settle_gpus(config: GeneratorConfig, place: Place) -> GeneratorConfig:
     """Gives the config a number of GPUs where it leaves that open.
 
-    On a cluster that is joined it is 1 where any node has one, whatever the driver's own machine has; engines are told
-    the number, and do not look at theirs.
+    On a cluster that is joined it is 1 where any node has one or one with a GPU may come up, whatever the driver's own
+    machine has; engines are told the number, and do not look at theirs. For a generator without a model none comes up.
     """
-    joins = place.cluster.address != "local"
-    gpus = min(1.0, float(int(place.capacity().num_gpus))) if config.gpus_per_engine < 0 and joins else config.gpus()
-    return replace(config, gpus_per_engine=gpus)
+    if config.gpus_per_engine >= 0 or place.cluster.address == "local":
+        return replace(config, gpus_per_engine=config.gpus())
+    capacity = place.capacity()
+    if config.generator is GeneratorKind.fake:
+        capacity = replace(capacity, gpus_on_demand=0.0)
+    return replace(config, gpus_per_engine=min(1.0, float(int(capacity.num_gpus))))
 
 
 def choose_processors(config: GeneratorConfig, place: Place) -> Processors:
@@ -64,7 +68,10 @@ def choose_processors(config: GeneratorConfig, place: Place) -> Processors:
 def share_out(config: GeneratorConfig, capacity: Capacity) -> Processors:
     """Gives each engine GPUs of one node, or without GPUs as many cores of one as it can have to itself."""
     gpus = config.gpus()
-    by_gpus = sum(gpu_slots(node.gpus, gpus) for node in capacity.nodes) if gpus else 1
+    by_gpus = 1
+    if gpus:
+        up = sum(gpu_slots(node.gpus, gpus) for node in capacity.nodes)
+        by_gpus = max(up, gpu_slots(capacity.gpus_on_demand, gpus))
     num_engines = config.num_engines or max(1, by_gpus)
     cpus = config.cpus_per_engine or (1 if gpus else capacity.most_cores(num_engines))
     return Processors(num_engines, cpus, gpus)

@@ -49,9 +49,10 @@ class LaunchConfig:
     """The CPUs that the driver reserves. With more than 0, Ray places it on any node that has them, not on the head,
     which offers none where it should be left alone."""
     hours: int = placement(24)
-    """The longest that the job may take; for Slurm that one attempt may."""
+    """The longest that one attempt may take. A job of Slurm goes on after it; a RayJob has failed then."""
     retries: int = placement(3)
-    """How often a job that failed or was preempted starts again; it goes on after what was committed."""
+    """How often a job that failed starts again, or, for Slurm, one whose time was over; it goes on after what was
+    committed."""
     keep_seconds: int = placement(600)
     """How long a finished RayJob keeps its cluster, so that its logs can be read."""
     queue: str = placement("")

@@ -27,6 +27,7 @@ AWS_BIN = "/home/ubuntu/synthmill/.venv/bin"
 """Where cluster.yaml sets synthmill up."""
 SHARED = "/shared"
 """Where pods mount the volume of `launch.claim`."""
+_ON_DEMAND = "cluster.gpus_on_demand"
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,13 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
     Raises:
         UserError: a setting is missing without which that cluster cannot run it.
     """
-    if launcher is Launcher.kuberay and not config.image:
-        remedy = "name the image that deploy/Dockerfile makes: launch.image=REGISTRY/synthmill:TAG"
-        raise UserError("pods have no synthmill without an image", where="launch.image=''", remedy=remedy)
-    if launcher is Launcher.kuberay and config.working_dir and "://" not in config.working_dir:
-        remedy = "name a zip file by its URL, or put the files into the image"
-        raise UserError("no pod sees this folder", where=f"launch.working_dir={config.working_dir}", remedy=remedy)
+    if launcher is Launcher.kuberay:
+        _check_pods(config)
     programs = _programs(launcher, config)
     values = asdict(config) | {
         "name": name,
         "bin": programs,
-        "words": [_program("synthmill", programs), *overrides],
+        "words": [_program("synthmill", programs), *overrides, *_on_demand(launcher, overrides, config)],
         "ray": _program("ray", programs),  # on a node; the scripts call that of this machine by its name
         "ray_version": metadata.version("ray"),
         "shared": SHARED,
@@ -79,6 +76,35 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
     if launcher is Launcher.slurm:
         values["environment_from"] = str(Path(config.environment_from).expanduser()) if config.environment_from else ""
     return Job(_render(launcher, values), _COMMANDS[launcher])
+
+
+def _check_pods(config: LaunchConfig) -> None:
+    """Refuses pods that could not run the job.
+
+    Raises:
+        UserError: they have no image, do not see what is sent along, or none of them may have the driver.
+    """
+    if not config.image:
+        remedy = "name the image that deploy/Dockerfile makes: launch.image=REGISTRY/synthmill:TAG"
+        raise UserError("pods have no synthmill without an image", where="launch.image=''", remedy=remedy)
+    if config.working_dir and "://" not in config.working_dir:
+        remedy = "name a zip file by its URL, or put the files into the image"
+        raise UserError("no pod sees this folder", where=f"launch.working_dir={config.working_dir}", remedy=remedy)
+    where = f"launch.driver_cpus={config.driver_cpus:g}"
+    if not config.driver_cpus:
+        remedy = "set it to more than 0"
+        raise UserError("puts the driver on the head, which has no volume and no secret", where=where, remedy=remedy)
+    if config.driver_cpus > config.cpus_per_node:
+        remedy = f"set it to at most launch.cpus_per_node={config.cpus_per_node}"
+        raise UserError("is more than a pod has, and the job would never start", where=where, remedy=remedy)
+
+
+def _on_demand(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig) -> list[str]:
+    """Returns the override by which the run knows of the GPUs that its pods may have: when it starts, none is there."""
+    gpus = config.nodes * config.gpus_per_node if launcher is Launcher.kuberay else 0
+    if not gpus or any(text.lstrip("+").startswith(f"{_ON_DEMAND}=") for text in overrides):
+        return []
+    return [f"{_ON_DEMAND}={gpus}"]
 
 
 def _programs(launcher: Launcher, config: LaunchConfig) -> str:

@@ -78,17 +78,19 @@ class Capacity:
         cores: what can be kept busy there; on a Ray of the run's own that is less, see `start_ray`.
         task_cpus: what a task asks for that runs beside processes which hold all they can.
         may_grow: whether more nodes may come up.
+        gpus_on_demand: the GPUs that there can be once they have.
     """
 
     nodes: tuple[Node, ...]
     cores: tuple[Node, ...]
     task_cpus: float = TASK_CPUS
     may_grow: bool = False
+    gpus_on_demand: float = 0.0
 
     @property
     def num_gpus(self) -> float:
-        """Returns the GPUs of all nodes."""
-        return sum(node.gpus for node in self.nodes)
+        """Returns the GPUs of all nodes, or those that may come up where they are more."""
+        return max(sum(node.gpus for node in self.nodes), self.gpus_on_demand)
 
     @property
     def num_cores(self) -> int:
@@ -127,7 +129,8 @@ def read_capacity(cluster: ClusterConfig) -> Capacity:
     nodes = tuple(_node(node["Resources"]) for node in ray.nodes() if node["Alive"])
     if cluster.address == "local":
         return Capacity(nodes, tuple(replace(node, cpus=cluster.cpus_here()) for node in nodes))
-    return Capacity(nodes, nodes, may_grow=cluster.autoscaling)
+    gpus_on_demand = cluster.gpus_on_demand if cluster.autoscaling else 0
+    return Capacity(nodes, nodes, may_grow=cluster.autoscaling, gpus_on_demand=gpus_on_demand)
 
 
 def free_nodes() -> list[Node]:

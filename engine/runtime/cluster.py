@@ -74,6 +74,8 @@ class ClusterConfig:
     """`local` starts a Ray for this run alone; `auto` or `ray://...` joins one that runs."""
     autoscaling: bool = placement(False)
     """Whether the cluster brings nodes up on demand: what fits no node that is up is then waited for, not refused."""
+    gpus_on_demand: int = placement(0)
+    """The GPUs of nodes that autoscaling may bring up: engines and training ask for them though no such node is up."""
     launcher: Launcher = placement(Launcher.none)
     """What `synthmill launch` takes the run there with; the files of conf/cluster/ set it."""
     num_cpus: int = placement(0)
@@ -91,7 +93,7 @@ class ClusterConfig:
 
     def __post_init__(self) -> None:
         """Refuses amounts below zero, and an object store that Ray would not start with on this machine."""
-        for name in ("num_cpus", "min_free_disk_bytes", "cache_bytes"):
+        for name in ("num_cpus", "gpus_on_demand", "min_free_disk_bytes", "cache_bytes"):
             value = getattr(self, name)
             check_setting(value >= 0, f"cluster.{name}", value, "0 or more", fault="is too small")
         self._check_object_store()

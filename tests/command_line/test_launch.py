@@ -12,7 +12,7 @@ from engine.command_line.launch import launch
 from engine.command_line.main import main
 from engine.errors import UserError
 
-RUN = ["experiment=adapt", "collection=/shared/docs", "run_dir=/shared/runs/docs"]
+RUN = ["experiment=adapt", "collection=/shared/docs", "runs_dir=/shared/runs", "run_dir=/shared/runs/docs"]
 ON_KUBERAY = ["cluster=kuberay", "launch.image=registry/synthmill:1", "launch.claim=shared", *RUN]
 
 
@@ -27,7 +27,8 @@ def test_a_job_has_the_overrides_of_the_run_and_none_of_the_launch(capsys: pytes
     assert words[words.index("--") + 1 :] == ["synthmill", "cluster=ray", *RUN, "seed=3"]
     manifest = yaml.safe_load(printed(capsys, *ON_KUBERAY))
     assert manifest["metadata"]["name"] == "docs"
-    assert shlex.split(manifest["spec"]["entrypoint"]) == ["synthmill", "cluster=kuberay", *RUN]
+    told = ["synthmill", "cluster=kuberay", *RUN, "cluster.gpus_on_demand=1"]
+    assert shlex.split(manifest["spec"]["entrypoint"]) == told
 
 
 def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
@@ -47,6 +48,9 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
         (RUN, r"^cluster\.launcher=none: is a run on this machine; set cluster=ray"),
         (["cluster=ray", "experiment=adapt", "collection=x"], r"^runs_dir=runs: would lie on one node.*/shared/runs"),
         (["cluster=aws", *RUN, "run_dir=runs/x"], r"^run_dir=runs/x: would lie on one node"),
+        (["cluster=ray", *RUN[:2], RUN[3]], r"^runs_dir=runs: would lie on one node"),
+        ([*ON_KUBERAY, "runs_dir=/data/runs"], r"^runs_dir=/data/runs: lies in a pod, and is lost with it; .*/shared"),
+        ([*ON_KUBERAY, "run_dir=/shared/../data"], r"^run_dir=/shared/\.\./data: lies in a pod"),
         (["cluster=kuberay", "launch.image=i", *RUN], r"lies in a pod.*launch\.claim=NAME"),
         (["cluster=kuberay", "launch.claim=c", *RUN], r"^launch\.image=''"),
         (["cluster=ray", *RUN, "--cfg", "job"], r"^launch --cfg: is not for a job"),

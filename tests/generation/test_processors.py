@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from engine.errors import UserError
-from engine.generation.processors import Processors, choose_processors, share_out
+from engine.generation.config import GeneratorKind
+from engine.generation.processors import Processors, choose_processors, settle_gpus, share_out
 from engine.runtime.capacity import Capacity, Node
 from engine.runtime.place import Place
 from tests.support.jobs import FAKE
@@ -37,6 +40,28 @@ def test_an_engine_has_the_gpus_of_one_node() -> None:
     assert share_out(replace(ON_CPU, gpus_per_engine=2), capacity) == Processors(1, 1, 2), "not two of 4 GPUs"
     assert share_out(replace(ON_CPU, gpus_per_engine=0.5), capacity) == Processors(8, 1, 0.5)
     assert share_out(replace(ON_CPU, gpus_per_engine=0.4), capacity) == Processors(8, 1, 0.4), "two on each GPU"
+
+
+def test_gpus_that_may_come_up_are_asked_for_though_none_is_up() -> None:
+    on_gpu = replace(ON_CPU, gpus_per_engine=1)
+    assert share_out(on_gpu, Capacity((Node(8),), (Node(8),), gpus_on_demand=4)) == Processors(4, 1, 1)
+    up = (Node(8), Node(8, 8))
+    assert share_out(on_gpu, Capacity(up, up, gpus_on_demand=4)).num_engines == 8, "those that are up may be more"
+    assert share_out(replace(on_gpu, num_engines=2), Capacity(up, up, gpus_on_demand=4)).num_engines == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "on_demand", "gpus"),
+    [("vllm", -1.0, 4, 1), ("vllm", -1.0, 0, 0), ("vllm", 0.5, 4, 0.5), ("vllm", 0.0, 4, 0), ("fake", -1.0, 4, 0)],
+)
+def test_an_engine_has_a_gpu_where_one_may_come_up(kind: str, given: float, on_demand: float, gpus: float) -> None:
+    nodes = (Node(8),)
+    place: Any = SimpleNamespace(
+        cluster=SimpleNamespace(address="auto"),
+        capacity=lambda: Capacity(nodes, nodes, may_grow=True, gpus_on_demand=on_demand),
+    )
+    config = replace(FAKE, generator=GeneratorKind(kind), gpus_per_engine=given)
+    assert settle_gpus(config, place).gpus_per_engine == gpus
 
 
 def test_an_engine_on_cpu_has_the_cores_of_one_node_and_not_of_the_driver() -> None:

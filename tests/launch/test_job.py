@@ -58,7 +58,7 @@ def words_of(command: str) -> list[str]:
 
 def test_a_rayjob_fits_the_schema_and_runs_what_was_asked_for() -> None:
     spec = rayjob()["spec"]
-    assert words_of(spec["entrypoint"]) == AWKWARD
+    assert words_of(spec["entrypoint"]) == [*AWKWARD, "cluster.gpus_on_demand=1"]
     assert (spec["shutdownAfterJobFinishes"], spec["backoffLimit"], spec["ttlSecondsAfterFinished"]) == (True, 3, 600)
     assert spec["entrypointNumCpus"] == 1
     assert spec["rayClusterSpec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0", "so the driver is not there"
@@ -81,6 +81,30 @@ def test_gpu_nodes_come_from_zero_and_the_driver_is_on_none_of_them() -> None:
     limits = {name: pod["containers"][0]["resources"]["limits"] for name, pod in pods(manifest).items()}
     assert limits["gpu"]["nvidia.com/gpu"] == "4"
     assert not any("nvidia.com/gpu" in limits[name] for name in ("head", "cpu"))
+
+
+def test_the_run_knows_of_the_gpus_that_its_pods_may_have() -> None:
+    def told(config: LaunchConfig, *overrides: str) -> list[str]:
+        words = words_of(rayjob(config, list(overrides))["spec"]["entrypoint"])
+        return [word for word in words if "gpus_on_demand" in word]
+
+    assert told(LaunchConfig(image="i", nodes=6, gpus_per_node=4)) == ["cluster.gpus_on_demand=24"]
+    assert told(LaunchConfig(image="i", nodes=6), "cluster.gpus_on_demand=2") == ["cluster.gpus_on_demand=2"]
+    assert told(LaunchConfig(image="i", gpus_per_node=0)) == []
+    assert "gpus_on_demand" not in make_job(Launcher.slurm, [], LaunchConfig(), "adapt").text, "there they are up"
+
+
+def test_gpu_pods_may_be_on_spot_nodes_and_no_pod_is_moved_to_save_a_node() -> None:
+    manifest = rayjob()
+    taints = {each["key"] for each in pods(manifest)["gpu"]["tolerations"]}
+    assert {"nvidia.com/gpu", "cloud.google.com/gke-spot", "kubernetes.azure.com/scalesetpriority"} == taints
+    assert not any("tolerations" in pods(manifest)[kind] for kind in ("head", "cpu")), "what a run hangs on"
+    cluster = manifest["spec"]["rayClusterSpec"]
+    for group in (cluster["headGroupSpec"], *cluster["workerGroupSpecs"]):
+        assert group["template"]["metadata"]["annotations"] == {
+            "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+            "karpenter.sh/do-not-disrupt": "true",
+        }
 
 
 def test_a_queue_of_kueue_admits_a_job_of_fixed_size() -> None:
@@ -116,7 +140,8 @@ def test_secrets_volume_and_service_account_are_named_where_they_are_needed() ->
     of_kind = pods(rayjob(config))
     for kind, pod in of_kind.items():
         [container] = pod["containers"]
-        assert ("envFrom" in container) is (kind != "head")
+        secrets = [] if kind == "head" else [{"secretRef": {"name": "tokens"}}]
+        assert container.get("envFrom", []) == secrets, "a name that is no Secret's must not pass for an empty one"
         assert pod.get("serviceAccountName") == (None if kind == "head" else "bucket-reader")
         assert ("volumes" in pod) is (kind != "head")
     assert of_kind["gpu"]["volumes"][0]["persistentVolumeClaim"] == {"claimName": "disk"}
@@ -131,6 +156,12 @@ def test_a_rayjob_without_an_image_or_with_a_folder_of_this_machine_is_refused()
         make_job(Launcher.kuberay, [], LaunchConfig(image="i", working_dir="."), "adapt")
     zipped = rayjob(LaunchConfig(image="i", working_dir="s3://bucket/conf.zip"))
     assert yaml.safe_load(zipped["spec"]["runtimeEnvYAML"]) == {"working_dir": "s3://bucket/conf.zip"}
+
+
+@pytest.mark.parametrize(("cpus", "fault"), [(0, "puts the driver on the head"), (9, "the job would never start")])
+def test_a_driver_that_no_worker_pod_would_have_is_refused(cpus: float, fault: str) -> None:
+    with pytest.raises(UserError, match=rf"^launch\.driver_cpus={cpus}: .*{fault}"):
+        make_job(Launcher.kuberay, [], LaunchConfig(image="i", cpus_per_node=8, driver_cpus=cpus), "adapt")
 
 
 # Ray jobs, AWS, Slurm
@@ -159,11 +190,11 @@ def test_on_aws_the_job_is_submitted_on_the_head(tmp_path: Path) -> None:
     command = ["bash", "-c", f"PATH={tmp_path}:$PATH; {text}"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     up, sent, executed = (call.split("\0") for call in printed.removesuffix("\n\0").split("\n\0"))
-    assert up[:3] == ["up", "--yes", "cluster.yaml"]
+    assert up[:4] == ["up", "--yes", "--no-restart", "cluster.yaml"], "another job may be running there"
     assert sent[:4] == ["rsync-up", "cluster.yaml", "mine/", "/home/ubuntu/jobs/adapt/"]
     assert executed[:2] == ["exec", "cluster.yaml"]
     words = shlex.split(executed[2])
-    assert words[:3] == [f"{AWS_BIN}/ray", "job", "submit"]
+    assert words[:5] == ["env", "RAY_AUTH_MODE=token", f"{AWS_BIN}/ray", "job", "submit"], "as the head wants it"
     assert words[words.index("--") + 1 :] == [f"{AWS_BIN}/synthmill", *AWKWARD]
 
 

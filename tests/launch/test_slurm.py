@@ -68,10 +68,14 @@ def test_ray_is_on_every_node_and_the_driver_gets_its_words(slurm: Path) -> None
     assert (slurm / "words").read_text().splitlines() == AWKWARD
     [head] = [line for line in calls(slurm, "ray") if "start --head" in line]
     assert head.endswith("token=64"), "nobody else on those nodes may use this Ray"
+    assert "--ray-client-server-port=14711" in head, (
+        "one of its own: with that of another user's Ray it would not start"
+    )
     [workers] = calls(slurm, "srun")
     assert "--nodes=2 --ntasks=2 --exclude=node1 --cpus-per-task=7 ray start --block" in workers
     assert "--address=127.0.0.1:24711" in workers
     assert "--num-gpus=2" in workers
+    assert all("--min-worker-port=0 --max-worker-port=0" in started for started in (head, workers))
     assert (slurm / "seen").read_text().startswith("127.0.0.1:24711 ")
     assert "requeue" not in "".join(calls(slurm, "scontrol"))
 
@@ -117,6 +121,28 @@ def test_variables_come_from_a_file_that_nobody_else_can_read(slurm: Path) -> No
     assert finish(start(slurm, config))[0] == 0
     assert (slurm / "seen").read_text().strip().endswith("from-the-file")
     assert "from-the-file" not in make_job(Launcher.slurm, AWKWARD, config, "adapt").text
+
+
+VALUE = "a b'c\"$HOME`id` $(id)#\\é="
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_variables_are_read_as_they_stand(slurm: Path, end: str) -> None:
+    file = slurm.parent / "variables"
+    file.touch(0o600)
+    file.write_text(f"# tokens\n\nOTHER=x\nHF_TOKEN={VALUE}{end}")
+    status, out = finish(start(slurm, LaunchConfig(bin=str(slurm), environment_from=str(file))))
+    assert status == 0, out
+    assert (slurm / "seen").read_text().removesuffix("\n").partition(" ")[2] == VALUE
+
+
+@pytest.mark.parametrize("line", ["export HF_TOKEN=planted", "HF-TOKEN=planted", "planted"])
+def test_a_line_that_is_no_variable_is_named_and_not_shown(slurm: Path, line: str) -> None:
+    file = slurm.parent / "variables"
+    file.touch(0o600)
+    file.write_text(f"OTHER=x\n{line}\n")
+    status, out = finish(start(slurm, LaunchConfig(bin=str(slurm), environment_from=str(file))))
+    assert (status, out.strip()) == (2, f"{file}: line 2 is not NAME=VALUE")
 
 
 @pytest.mark.soak  # two nodes of Ray and a run, about half a minute

@@ -37,6 +37,18 @@ def test_processes_have_as_many_cores_as_each_can_have_to_itself(count: int, gpu
     assert Capacity(UNLIKE, UNLIKE).most_cores(count, gpus) == cores
 
 
+def test_gpus_that_may_come_up_count_where_they_are_more() -> None:
+    assert Capacity(UNLIKE, UNLIKE, gpus_on_demand=4).num_gpus == 4
+    assert Capacity((Node(8, 6),), (Node(8, 6),), gpus_on_demand=4).num_gpus == 6
+
+
+@pytest.mark.parametrize(("autoscaling", "gpus"), [(True, 4), (False, 0)])
+def test_only_a_cluster_that_grows_has_gpus_on_demand(place: Place, autoscaling: bool, gpus: float) -> None:
+    place.start_ray()
+    cluster = replace(place.cluster, address="auto", autoscaling=autoscaling, gpus_on_demand=4)
+    assert capacity.read_capacity(cluster).num_gpus == gpus
+
+
 def test_without_nodes_there_is_one_core_to_ask_for() -> None:
     nothing = Capacity((), ())
     assert (nothing.most_cores(1), nothing.num_cores, nothing.num_gpus) == (1, 1, 0)

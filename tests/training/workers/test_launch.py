@@ -22,13 +22,14 @@ from training.workers.launch import Outcome, WorkerGroup, choose_workers, fit
 class Elsewhere:
     """A place whose cluster has the nodes that a test names."""
 
-    def __init__(self, *nodes: Node, autoscaling: bool = False) -> None:
+    def __init__(self, *nodes: Node, autoscaling: bool = False, gpus_on_demand: float = 0) -> None:
         self.cluster = self
         self.autoscaling = autoscaling
         self._nodes = nodes
+        self._gpus_on_demand = gpus_on_demand
 
     def capacity(self) -> Capacity:
-        return Capacity(self._nodes, self._nodes)
+        return Capacity(self._nodes, self._nodes, gpus_on_demand=self._gpus_on_demand)
 
     def make_room(self, ask: Any, *, where: str, remedy: str) -> None:
         assert not ask.fits(self._nodes)
@@ -66,6 +67,14 @@ def test_more_workers_than_the_nodes_hold_are_refused(place: Place) -> None:
         choose(make_config(num_workers=8, gpus_per_worker=0.75), Node(8, 2), Node(8, 3))
     growing: Any = Elsewhere(Node(0), autoscaling=True)
     assert choose_workers(make_config(num_workers=2), growing).size == 2
+
+
+def test_one_worker_waits_for_a_gpu_that_may_come_up() -> None:
+    none_is_up: Any = Elsewhere(Node(8), autoscaling=True, gpus_on_demand=4)
+    assert choose_workers(make_config(), none_is_up) == WorkerGroup(1, threads=1, gpus=1.0)
+    assert choose_workers(make_config(num_workers=4), none_is_up).size == 4
+    two_are_up: Any = Elsewhere(Node(8), Node(8, 2), autoscaling=True, gpus_on_demand=4)
+    assert choose_workers(make_config(), two_are_up).size == 2
 
 
 @pytest.mark.parametrize(("batch_size", "size"), [(128, 2), (129, 3), (127, 1)])
