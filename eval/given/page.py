@@ -27,7 +27,7 @@ from eval.given.words import (
     lead,
     system_name,
 )
-from eval.page.charts import curves
+from eval.page.charts import Curve, curve_names, curves
 from eval.page.reranking import rerank_parts
 from eval.page.similarity import level, similarity_parts
 from eval.report import HELD_OUT
@@ -39,7 +39,7 @@ MOST_LABELS = 20
 """With more labels than this a confusion matrix is not shown, but the most common confusions are."""
 _CONFUSIONS = 10
 _DASH = "\u2013"
-_LOOKS = {CONDITIONED: "tuned", CONTROLS: "base words"}
+_LOOKS = {CONDITIONED: "tuned dash-0", CONTROLS: "base dash-2"}
 """The CSS classes of lines."""
 
 
@@ -80,6 +80,10 @@ class ControlsPart:
     sentence: str
     rows: Sequence[Row]
     growth: Markup
+    growth_names: Markup
+    """The names of its curves, at their ends."""
+    legend: Mapping[str, str]
+    """The same names by the CSS classes of the curves, for narrow screens."""
 
 
 @dataclass(frozen=True)
@@ -199,9 +203,10 @@ def _controls(figures: ControlFigures) -> ControlsPart:
         )
         for name, sample in figures.samples.items()
     ]
-    looks = {_LOOKS[name]: growth for name, growth in figures.growth.items()}
-    drawing = curves(looks, "Share of different pairs of words, by number of texts")
-    return ControlsPart(diversity_beside_controls(figures), rows, drawing)
+    drawn = [Curve(_LOOKS[name], name, growth) for name, growth in figures.growth.items()]
+    growth = curves(drawn, "Share of different pairs of words, by number of texts")
+    legend = {curve.kind: curve.name for curve in drawn}
+    return ControlsPart(diversity_beside_controls(figures), rows, growth, curve_names(drawn), legend)
 
 
 def _note(figures: ClassificationFigures, name: str) -> str:
