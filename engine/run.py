@@ -329,7 +329,7 @@ def _begin(config: RunConfig, config_text: str, chosen: tuple[list[Step], list[S
     remember_run(place.store_dir, run_dir)
     link(run_dir, "logs", place.logs())
     every = steps(config)
-    earlier = EarlierResults(run_dir, every, wanted)
+    earlier = EarlierResults(run_dir, every, wanted, place.shared)
     tell_of_kept(earlier.kept, config, place)
     for folder in PART_FOLDERS:
         parts = {Path(step.part_of).name for step in every if step.part_of.startswith(f"{folder}/")}
