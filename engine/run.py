@@ -106,7 +106,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         monitor.begin()
         generating = [step for step in chosen if step.needs_engines]
         for step in chosen[max(first, checked) :]:
-            if step.resumable and not earlier.keeps(step):  # what it commits can be looked at while it works
+            if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             with following.beside(step):
                 folder = _make(step, config, place, monitor, chosen)

@@ -155,6 +155,10 @@ def test_a_run_keeps_its_report_until_the_new_one_and_says_so(
     new = linked(tmp_path / "run")
     assert again.seen["report"] == old, "it is there until the new one is made"
     assert {noun for noun in NOUNS if old[noun] != new[noun]} == {"report", "system"}
+    assert again.seen["system"] == {noun: made for noun, made in new.items() if noun != "system"}, (
+        "no system is beside a report that it was not made from"
+    )
+    assert not read_earlier(tmp_path / "run")
     place = quiet_place(tmp_path)
     place.console.rich.file = again.rich.file
     said = printed(place)
