@@ -107,7 +107,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         monitor.begin()
         generating = [step for step in chosen if step.needs_engines]
         for step in chosen[max(first, checked) :]:
-            if step.resumable and not earlier.keeps(step):  # what it commits can be looked at while it works
+            if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             with following.beside(step):
                 folder = _make(step, config, place, monitor, chosen)
@@ -330,7 +330,7 @@ def _begin(config: RunConfig, config_text: str, chosen: tuple[list[Step], list[S
     remember_run(place.store_dir, run_dir)
     link(run_dir, "logs", place.logs())
     every = steps(config)
-    earlier = EarlierResults(run_dir, every, wanted)
+    earlier = EarlierResults(run_dir, every, wanted, place.shared)
     tell_of_kept(earlier.kept, config, place)
     for folder in PART_FOLDERS:
         parts = {Path(step.part_of).name for step in every if step.part_of.startswith(f"{folder}/")}

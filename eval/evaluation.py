@@ -303,7 +303,7 @@ def with_recommendation(
         crossfitted = systems.crossfit(shown.benchmark, chosen)
         if reranked:
             shown = systems.measure_too(shown, reranked, config.k)
-            crossfitted |= reranked_values(shown, reranked, chosen, crossfitted)
+            crossfitted |= reranked_values(shown.benchmark, reranked, systems, chosen, config.k)
         measured = replace(measured, results=shown, crossfitted=crossfitted)
     recommendation = recommend(chosen, evaluation.decision.model, synthetic, measured, bootstrap)
     judged, held_out = (shown, evaluation.held_out) if evaluation.judged else (None, shown)

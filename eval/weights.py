@@ -63,6 +63,12 @@ class WeightCurves:
         return WeightCurves(self.values[rows], self.agreement[rows], clusters, self.weights)
 
 
+def cluster_of(query_id: str, benchmark: Benchmark, corpus: Corpus) -> str:
+    """Returns the document that a query was written from, copies being one, or the query itself."""
+    source = benchmark.sources.get(query_id, query_id)
+    return corpus.original_of.get(source, source)
+
+
 def fold_of(cluster: str) -> int:
     """Returns the fold of a cluster of queries, which depends on its name alone."""
     return text_hash(f"fold {cluster}") % FOLDS
@@ -85,8 +91,7 @@ def measure_weights(
     is_blank = np.array([not text.strip() for text in texts], bool)[order]
     values[is_blank] = 0
     agreed = agreement(found[0].ranking[0], found[1].ranking[0])[order]
-    sources = [benchmark.sources.get(name, name) for name in sorted(ids)]
-    clusters = [corpus.original_of.get(name, name) for name in sources]
+    clusters = [cluster_of(name, benchmark, corpus) for name in sorted(ids)]
     return WeightCurves(values, np.where(is_blank, np.nan, agreed), clusters, weights)
 
 

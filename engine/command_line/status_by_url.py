@@ -32,7 +32,8 @@ def show_run_by_url(url: str, *, as_json: bool) -> bool:
         return is_well
     console = Console()
     console.step("run", f"{run.url}: {_in_words(run, is_well=is_well)}")
-    console.step("made", ", ".join(run.entries) or "nothing that is linked yet")
+    entries = [f"{name} (of an earlier config)" if name in run.earlier else name for name in run.entries]
+    console.step("made", ", ".join(entries) or "nothing that is linked yet")
     return is_well
 
 

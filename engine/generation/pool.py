@@ -72,8 +72,7 @@ class EnginePool:
         self._unit_tokens = (1.0, 1.0)
         self._is_asleep = False
         self.out_of_time = False
-        self.num_jobs = 0
-        """How many jobs have begun; `totals` are of the last one."""
+        self._of_earlier_jobs = EngineTotals()
 
     @property
     def start_seconds(self) -> float:
@@ -148,8 +147,9 @@ class EnginePool:
         self, job: GenerationJob, parts: PartsLog, units: Iterable[Unit], on_progress: Callable[[int], None]
     ) -> list[EngineTotals]:
         """Generates all rows of all units into committed parts; see Pool."""
+        done = add_up(self.totals())
         self._group.open(job)
-        self.num_jobs += 1
+        self._of_earlier_jobs += done  # behind it: who looks on in this moment sees too little, and never too much
         self._deaths = Deaths(self.config.max_engine_deaths)
         num_before = len(parts.committed)
         source = iter(units)
@@ -229,6 +229,10 @@ class EnginePool:
     def totals(self) -> list[EngineTotals]:
         """Returns the totals of each engine that took part in the job so far; see Pool."""
         return self._group.totals()
+
+    def run_totals(self) -> EngineTotals:
+        """Adds up what its engines did in all jobs so far; it may be called from any thread."""
+        return self._of_earlier_jobs + add_up(self.totals())
 
     def stop(self) -> None:
         """Ends every engine; open parts are committed first."""

@@ -48,6 +48,7 @@ class MixedPool:
         self._num_turns, self._index = 0, 0
         self._pool = self._load(0, 0)
         self._earlier: list[EngineTotals] = []
+        self._of_earlier_turns = EngineTotals()
         self.start_seconds = 0.0
         self.out_of_time = False
 
@@ -101,6 +102,7 @@ class MixedPool:
         loaded = self._load(index, max(first_index, before.next_index) if used else first_index)
         done = before.totals() if used else []
         self._earlier, self._pool, self._index = [*self._earlier, *done], loaded, index  # at once, for who looks on
+        self._of_earlier_turns += before.run_totals()
         with self._place.console.waiting("samples", f"loading {name}"):
             self.wait_ready()
 
@@ -113,6 +115,10 @@ class MixedPool:
     def totals(self) -> list[EngineTotals]:
         """Returns the totals of each engine that took part so far, those of earlier generators included; see Pool."""
         return [*self._earlier, *self._pool.totals()]
+
+    def run_totals(self) -> EngineTotals:
+        """Adds up what all generators did in all jobs so far; it may be called from any thread."""
+        return self._of_earlier_turns + self._pool.run_totals()
 
     def stop(self) -> None:
         """Ends every engine; open parts are committed first."""
@@ -159,6 +165,7 @@ class EnginePools:
         self._pools: dict[str, EnginePool | MixedPool] = {}
         self._budgets: dict[str, Budget] = {}
         self._num_releases = 0
+        self._of_ended = EngineTotals()
 
     def start(self, config: GeneratorConfig, place: Place, salt: str = "") -> Pool:
         """Finds the engines of a config, or begins to load them in the background while the caller goes on.
@@ -220,6 +227,14 @@ class EnginePools:
         """
         return [totals for pool in list(self._pools.values()) for totals in pool.totals()]
 
+    def run_totals(self) -> EngineTotals:
+        """Adds up what all engines of the run did so far, those that have ended included, whatever they were asked.
+
+        It may be called from any thread: while engines end or another job begins, it may tell less for a moment.
+        """
+        ended = self._of_ended
+        return ended + add_up(pool.run_totals() for pool in list(self._pools.values()))
+
     def stop(self) -> None:
         """Ends every engine of the run."""
         self._end()
@@ -228,4 +243,6 @@ class EnginePools:
     def _end(self) -> None:
         for pool in self._pools.values():
             pool.stop()
+        ended = list(self._pools.values())
         self._pools.clear()
+        self._of_ended += add_up(pool.run_totals() for pool in ended)

@@ -4,7 +4,8 @@ In: the links of a run folder, the steps that the run is made of, and those that
 the results that were replaced, for the person at the terminal. A report, and the system that it chose, are not taken
 away for the minutes that a new one takes. Yet trace and search must not mix two runs: they stay only where everything
 that they were made from stays in the folder, and a system goes with its report. A file beside them says so for as long,
-since the config of the folder is the new one by then.
+since the config of the folder is the new one by then. What is made is asked of the place that folders are shared
+through: behind a URL it need not be on this disk.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from engine.runtime.step import PART_FOLDERS, Step
-from engine.storage.run_folders import EARLIER
-from engine.storage.store import EVERY_NOUN, is_done, read_record
+from engine.storage.run_folders import note_earlier
+from engine.storage.sharing import Sharing
+from engine.storage.store import EVERY_NOUN
 
 BEFORE_RESULTS = {"documents", "rows", "prompts", "samples", "examples", "teacher"}
 """What a run makes on the way: large, and read by steps alone."""
@@ -31,9 +33,10 @@ class EarlierResults:
         run_dir: the run folder.
         every: all steps that the run is made of.
         chosen: those of them that are made now.
+        shared: knows which folders are made, here or elsewhere.
     """
 
-    def __init__(self, run_dir: Path, every: Sequence[Step], chosen: Sequence[Step]) -> None:
+    def __init__(self, run_dir: Path, every: Sequence[Step], chosen: Sequence[Step], shared: Sharing) -> None:
         self._run_dir = run_dir
         self._kept: dict[str, Mapping[str, str]] = {}
         valid = {step.fingerprint for step in every}
@@ -44,10 +47,10 @@ class EarlierResults:
         for entry in [*(run_dir / noun for noun in EVERY_NOUN), *of_parts]:
             if not entry.is_symlink() or entry.resolve().name in valid:
                 continue
-            name = entry.relative_to(run_dir).as_posix()
-            if name in remade and is_done(entry):
+            name, folder = entry.relative_to(run_dir).as_posix(), _folder_of(entry, shared)
+            if name in remade and shared.has(folder):
                 replaced.append(name)
-                record = read_record(entry)
+                record = shared.record(folder)
                 if name in LASTING and all(known.get(key) == made for key, made in record.inputs.items()):
                     self._kept[name] = record.inputs
                     known[name] = record.fingerprint
@@ -80,9 +83,12 @@ class EarlierResults:
         self._note()
 
     def _note(self) -> None:
-        """Leaves a file for as long as something is of the earlier config; a kill leaves it too."""
-        file = self._run_dir / EARLIER
-        if self._kept:
-            file.write_text("".join(f"{name}\n" for name in self._kept))
-        else:
-            file.unlink(missing_ok=True)
+        """Leaves a note for as long as something is of the earlier config; a kill leaves it too."""
+        note_earlier(self._run_dir, list(self._kept))
+
+
+def _folder_of(entry: Path, shared: Sharing) -> Path:
+    """Returns the folder that an entry leads to, under the name by which its store is shared; it need not be here."""
+    folder, runs_dir = entry.resolve(), shared.runs_dir
+    inside = folder.is_relative_to(runs_dir.resolve())
+    return runs_dir / folder.relative_to(runs_dir.resolve()) if inside else folder

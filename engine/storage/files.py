@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from engine.errors import UserError
 _MOST_TRIES = 1000
 """How often a lock file is opened again because it was removed meanwhile: many times what processes that take turns and
 remove it can cause."""
+_ASKED_TRIES, _ASKED_SECONDS = 300, 0.01
+"""How often, and how soon, a lock is tried again that others share: who only asks has it for less than a millisecond,
+and who fetches a run for as long as it takes to write its links."""
 
 
 def write_text(file: Path, text: str) -> None:
@@ -101,7 +105,8 @@ def locked(file: Path, *, wait: bool, shared: bool = False) -> Iterator[None]:
 
     Args:
         file: the lock file; it may lie in a folder that is not locked itself.
-        wait: whether to wait until the present holder gives the lock back.
+        wait: whether to wait until the present holder gives the lock back. Who only asks, as `is_locked` does, or
+            shares the lock for a moment is waited for in any case.
         shared: whether others may hold the lock at the same time, if theirs are shared as well.
 
     Raises:
@@ -109,9 +114,11 @@ def locked(file: Path, *, wait: bool, shared: bool = False) -> Iterator[None]:
         UserError: the file system says of an open file, time after time, that it is not the file of that name.
     """
     for _ in range(_MOST_TRIES):
-        with file.open("a") as stream:
-            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-            fcntl.flock(stream, kind | (0 if wait else fcntl.LOCK_NB))
+        with file.open("a+") as stream:  # for NFS, which shares the locks of files that can be read alone
+            if wait:
+                fcntl.flock(stream, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+            else:
+                _flock_now(stream.fileno(), shared=shared)
             if _is_open(stream.fileno(), file):  # else it was removed meanwhile, and others lock another file
                 yield
                 return
@@ -122,25 +129,55 @@ def locked(file: Path, *, wait: bool, shared: bool = False) -> Iterator[None]:
     )
 
 
+def _flock_now(descriptor: int, *, shared: bool) -> None:
+    """Takes a lock that nobody holds for longer than a question takes.
+
+    Raises:
+        BlockingIOError: somebody does. A lock that is not shared says so at once; one that is shared may be a question.
+    """
+    if shared:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return
+    for number in range(1, _ASKED_TRIES + 1):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if number == _ASKED_TRIES:
+                raise
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # refused where the lock is held by one alone
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            time.sleep(_ASKED_SECONDS)
+        else:
+            return
+
+
 def lock_file(folder: Path) -> Path:
     """Returns the file whose lock is the right to a folder; it lies beside it, so the folder can come and go."""
     return folder.with_name(f".{folder.name}.lock")
 
 
-def is_locked(file: Path) -> bool:
-    """Tells whether a process holds a lock on a file, shared or not; nothing is made by asking.
+def is_locked(file: Path, *, or_shared: bool = False) -> bool:
+    """Tells whether a process holds a lock on a file; nothing is made by asking.
 
-    A file that this user may not open says nothing, and counts as free.
+    Who asks shares the lock for as long as that takes, so that nobody who takes it meanwhile is refused (`locked`). A
+    file that this user may not open says nothing, and counts as free.
+
+    Args:
+        file: the lock file.
+        or_shared: whether a lock that is shared counts as well. Then whoever asks at the same time may be counted.
     """
-    if not file.exists():
-        return False
+    kind = fcntl.LOCK_EX if or_shared else fcntl.LOCK_SH
     try:
-        with locked(file, wait=False):
-            return False
+        for _ in range(_MOST_TRIES):
+            with file.open("r+" if or_shared else "r") as stream:
+                fcntl.flock(stream, kind | fcntl.LOCK_NB)
+                if _is_open(stream.fileno(), file):  # else it was removed meanwhile, and another one may be locked
+                    break
     except BlockingIOError:
         return True
-    except PermissionError:
-        return False
+    except (FileNotFoundError, PermissionError):
+        pass
+    return False
 
 
 def _is_open(descriptor: int, file: Path) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from engine.errors import UserError
@@ -168,6 +168,23 @@ def begin_run(run_dir: Path, config_text: str) -> None:
 def config_file(run_dir: Path) -> Path:
     """Returns the file with the config that a run was last started with, as YAML."""
     return run_dir / _CONFIG
+
+
+def note_earlier(run_dir: Path, entries: Sequence[str]) -> None:
+    """Notes which entries of a run folder are still those of an earlier config; none takes the note away."""
+    file = run_dir / EARLIER
+    if entries:
+        write_text(file, "".join(f"{entry}\n" for entry in entries))
+    else:
+        file.unlink(missing_ok=True)
+
+
+def read_earlier(run_dir: Path) -> list[str]:
+    """Reads which entries of a run folder are still those of an earlier config; mostly none."""
+    try:
+        return (run_dir / EARLIER).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def end_run(run_dir: Path) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.runtime.own_packages import search_path
-from engine.storage.files import locked, make_folder
+from engine.storage.files import is_locked, locked, make_folder
 from engine.storage.run_folders import lock_file
 from engine.sweeps.lifeline import lifeline
 from engine.sweeps.points import Point
@@ -84,8 +84,8 @@ class Processes:
                 return Outcome(point, State.interrupted)
             if is_finished():
                 return Outcome(point, State.unchanged)
-            with self._holding(lock_file(point.run_dir)):
-                pass  # a process whose sweep was killed holds it until it has committed
+            while is_locked(lock_file(point.run_dir)) and not self._ending.is_set():
+                self._ending.wait(_LOOK_SECONDS)  # a process whose sweep was killed holds it until it has committed
             started = time.monotonic()
             with point.log_file.open("wb") as log:
                 process = self._start(point, log.fileno())

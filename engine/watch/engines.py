@@ -33,6 +33,11 @@ def totals_of(engines: Engines) -> EngineTotals:
     return add_up(engines.totals()) if isinstance(engines, EnginePools) else EngineTotals()
 
 
+def run_totals_of(engines: Engines) -> EngineTotals:
+    """Adds up what all engines of the run did so far, in all of its jobs."""
+    return engines.run_totals() if isinstance(engines, EnginePools) else EngineTotals()
+
+
 def engine_lives(engines: Engines) -> tuple[list[EngineLife], int]:
     """Returns how each engine is, and how many there should be."""
     wanted = sum(pool.num_wanted for pool in pools_of(engines))

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from engine.errors import UserError
 from engine.generation.endings import EngineEndedError, answer_of, wait_for
 from engine.generation.engine import EngineState
-from engine.generation.totals import EngineTotals, add_up
-from engine.watch.engines import engines_of, pools_of
+from engine.generation.totals import EngineTotals
+from engine.watch.engines import engines_of, run_totals_of
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -30,8 +30,8 @@ _ANSWER_SECONDS = 2.0
 _OF_VLLM = "vllm:"
 _ENGINE_LABEL = "synthmill_engine"
 _COUNTERS = {
-    "samples_generated": "Samples of the job that is at work, generated.",
-    "samples_failed": "Samples of the job that is at work, failed.",
+    "samples_generated": "Samples that the engines of this run generated, in all rounds and for judges too.",
+    "samples_failed": "Samples that failed, likewise.",
     "requests": "Requests to engines.",
     "prompt_tokens": "Prompt tokens that engines read.",
     "output_tokens": "Tokens that engines wrote.",
@@ -77,11 +77,9 @@ class _Collector:
     def collect(self) -> Iterator[Metric]:
         moment = self._place.console.activity.moment()
         yield from progress_metrics(moment.counts)
-        pools = pools_of(self._place.engines)
-        job = tuple((id(pool), pool.num_jobs) for pool in pools)  # before the counts, which may be of the next one
-        counts = counts_of(add_up(totals for pool in pools for totals in pool.totals()))
+        counts = counts_of(run_totals_of(self._place.engines))
         states = [engine.state for engine in engines_of(self._place.engines)]
-        yield from engine_metrics(states, self._highest.of(job, counts))
+        yield from engine_metrics(states, self._highest.of(counts))
         yield from with_engine_label(self._texts())
 
     def _texts(self) -> dict[str, str]:
@@ -101,7 +99,7 @@ class _Collector:
 
 
 class HighestCounts:
-    """The highest values of the counters of a job.
+    """The highest values of the counters of a run.
 
     What an engine that dies had not committed is done again and no longer counted, and a counter that falls passes for
     one that began anew.
@@ -109,14 +107,11 @@ class HighestCounts:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._job: Hashable = None
         self._highest: dict[str, int] = {}
 
-    def of(self, job: Hashable, counts: Mapping[str, int]) -> dict[str, int]:
-        """Takes note of the counters of a job; returns the highest of each so far, of this job alone."""
+    def of(self, counts: Mapping[str, int]) -> dict[str, int]:
+        """Takes note of the counters; returns the highest of each so far."""
         with self._lock:
-            if job != self._job:
-                self._job, self._highest = job, {}
             for name, value in counts.items():
                 self._highest[name] = max(value, self._highest.get(name, 0))
             return dict(self._highest)
@@ -143,7 +138,7 @@ def progress_metrics(counts: Sequence[Count]) -> Iterator[Metric]:
 
 
 def engine_metrics(states: Sequence[EngineState], counts: Mapping[str, int]) -> Iterator[Metric]:
-    """Makes metrics of the engines: how many are in each state, and what they did of the job that is at work."""
+    """Makes metrics of the engines: how many are in each state, and what they did so far."""
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
     engines = GaugeMetricFamily("synthmill_engines", "Engines by state.", labels=["state"])

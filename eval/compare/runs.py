@@ -19,7 +19,7 @@ import yaml
 from engine.errors import UserError
 from engine.search.cross_encoder import TRAINED
 from engine.storage.digests import digest
-from engine.storage.run_folders import EARLIER, config_file, require
+from engine.storage.run_folders import config_file, read_earlier, require
 from engine.storage.typed import flatten
 from eval.advice import is_crossfitted, weight_of_words
 from eval.crossfit import COLUMN
@@ -143,7 +143,7 @@ def read_run(run: str, name: str) -> ComparedRun:
     """
     folder = Path(run).expanduser()
     report_dir = require(run, "documents", "report")["report"]
-    if (folder / EARLIER).exists():
+    if read_earlier(folder):
         remedy = "run its command again to its end, which makes the new one"
         raise UserError(
             "its report is of an earlier config, and its settings are the new ones", where=run, remedy=remedy

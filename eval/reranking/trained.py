@@ -15,15 +15,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.search.cross_encoder import TRAINED, TRAINED_INPUT
+from engine.search.order import Ranking, blank_ranking
 from engine.search.reranked import RerankedSystem
-from engine.search.systems import System
+from engine.search.systems import Search, System
 from eval.crossfit import CHOSEN, Chosen
 from eval.entries import RerankerEntry
 from eval.report import Recommendation, RerankerGain
 from eval.reranking.figures import RerankCurve
+from eval.retrieval.benchmark import Benchmark
+from eval.retrieval.corpus import with_words
 from eval.retrieval.metrics import HEADLINE, Floats
-from eval.retrieval.ranking import Results
+from eval.retrieval.ranking import measure
 from eval.systems import reranked_systems
+from eval.weights import cluster_of, fold_of
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -52,21 +56,63 @@ def trained_reranker(
 
 
 def reranked_values(
-    results: Results, reranked: Sequence[System], chosen: Chosen, crossfitted: Mapping[str, Floats]
+    benchmark: Benchmark, reranked: Sequence[RerankedSystem], systems: CorpusSystems, chosen: Chosen, k: int
 ) -> dict[str, Floats]:
     """Computes what each query counts reranked, where the chosen system was chosen without the query.
 
-    That is what the chosen system then has, and what reranking adds to it with the weight that all queries chose.
+    A query counts the nDCG@10, 0 to 1, of what the cross-encoder makes of the first passages that the system chosen
+    without it finds. So it is measured for each query like any other value, and it is no sum of one system's value and
+    of what reranking adds to another one. Within `scoring_once` only pairs are scored that no other search has found.
 
     Args:
-        results: of all systems, the reranked ones among them.
-        reranked: the systems to compute it for.
-        chosen: how to search.
-        crossfitted: what `CorpusSystems.crossfit` gave for these queries.
+        benchmark: the queries.
+        reranked: the systems to compute it for, each over the system that all queries chose.
+        systems: BM25, base, tuned and whatever else there is.
+        chosen: how to search, by all queries and without each fold.
+        k: the number of documents that are ranked for each query.
+
+    Returns:
+        A column for each system by its name, (queries,), in the order of scores.
     """
-    values = {name: scores.values[HEADLINE] for name, scores in results.scores.items()}
-    first = values[chosen.choice.system]
-    return {system.name: crossfitted[CHOSEN] + values[system.name] - first for system in reranked}
+    first = _ChosenWithoutEach(chosen, systems, benchmark)
+    measured = measure(
+        benchmark, [replace(system, first=first) for system in reranked], systems.corpus, k, console=systems.console
+    )
+    return {name: scores.values[HEADLINE] for name, scores in measured.scores.items()}
+
+
+class _ChosenWithoutEach:
+    """A system that searches each query of a benchmark by what was chosen without it; it knows no other queries."""
+
+    name = CHOSEN
+
+    def __init__(self, chosen: Chosen, systems: CorpusSystems, benchmark: Benchmark) -> None:
+        folds = [fold_of(cluster_of(query_id, benchmark, systems.corpus)) for query_id in benchmark.queries]
+        selections = [chosen.folds[fold] for fold in folds]
+        self._rows: dict[tuple[str, float], list[int]] = {}
+        for row, selection in enumerate(selections):
+            self._rows.setdefault((selection.model, selection.weight), []).append(row)
+        self._systems = systems
+
+    def prepare(self, queries: Sequence[str]) -> Search:
+        """Prepares each of the systems for all queries, as they are remembered."""
+        searches = [(rows, self._system(*chosen).prepare(queries)) for chosen, rows in self._rows.items()]
+
+        def search(depth: int) -> Ranking:
+            found = [(rows, query_search(depth)) for rows, query_search in searches]
+            widest = max(ranked.shape[1] for _, (ranked, _) in found)
+            passages, scores = blank_ranking(len(queries), widest)
+            passages[:] = -1
+            for rows, (ranked, ranked_scores) in found:
+                passages[rows, : ranked.shape[1]] = ranked[rows]
+                scores[rows, : ranked.shape[1]] = ranked_scores[rows]
+            return passages, scores
+
+        return search
+
+    def _system(self, model: str, weight: float) -> System:
+        fused = {system.name: system for system in self._systems.with_words(weight, self._systems.remembered)}
+        return fused[with_words(model)]
 
 
 def with_gain(recommendation: Recommendation | None, curves: Mapping[str, RerankCurve]) -> Recommendation | None:

@@ -19,9 +19,11 @@ def test_who_works_on_a_run_is_told(bucket: Bucket, capsys: pytest.CaptureFixtur
     said = " ".join(capsys.readouterr().out.split())
     assert f"{bucket.url}/demo: goes on (pid 4711 on node2), heard of" in said
     assert "made documents, samples" in said
-    claim.end(claim.content)
+    claim.end(claim.content | {"earlier": ["samples"]})
     assert main(["status", f"{bucket.url}/demo"]) == 0
-    assert "nobody works on it" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "nobody works on it" in said
+    assert "made documents, samples (of an earlier config)" in said
     assert not (tmp_path / "cache").exists(), "nothing is fetched"
 
 
@@ -36,6 +38,7 @@ def test_who_was_not_heard_of_has_died(
         "holder": "node2/4711/other",
         "age_seconds": 0,
         "entries": [],
+        "earlier": [],
         "is_well": False,
     }
 

@@ -32,7 +32,8 @@ def test_a_key_with_two_values_is_refused(arguments: list[str], where: str, reme
     [
         ["-m", "seed=1,2", "model=a,b"],
         ["seed=1", "seed=1"],
-        ["model=a", "model.base=b", "~model.base=c"],
+        ["model=a", "model.base=b", "~model.base=c", "~model.base=d"],
+        ["sweep=a", "sweep=b"],
         ["--config-dir=a", "--config-dir=b"],
     ],
 )

@@ -15,16 +15,19 @@ from engine.artifacts.samples import SamplesFolder
 from engine.errors import UserError
 from engine.generation import pool as pool_module
 from engine.generation.endings import EngineEndedError
+from engine.generation.engines import EngineGroup
 from engine.generation.fake_generator import SAMPLES_PER_SECOND
-from engine.generation.jobs import Unit
+from engine.generation.jobs import GenerationJob, Unit
 from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.generation.routing import Queues
+from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.place import Place
 from engine.storage.parts import committed_ids, ignored_files
 from tests.support.committed import begin
 from tests.support.engines import Clock, hold, kill_after_its_first_part, process_of
 from tests.support.jobs import FAKE, job_at, rows, units
+from tests.support.places import quiet_place
 from tests.support.waiting import wait_until
 
 
@@ -152,3 +155,26 @@ def test_long_units_wait_in_smaller_numbers(monkeypatch: pytest.MonkeyPatch) -> 
     for index in range(3):
         queues.add_engine(index, 1)
     assert len(pool_module._take_in(source, queues)) == 2, "but each engine finds two"
+
+
+class NoEngines(EngineGroup):
+    """A group that tells of work, and counts each job anew as real ones do."""
+
+    def __init__(self, *_: object) -> None:
+        self.engines, self.told = [], [5, 0, 7]
+
+    def open(self, job: GenerationJob) -> None:
+        """Begins the next job."""
+        self.told.pop(0)
+
+    def totals(self) -> list[EngineTotals]:
+        """Returns those of the job at work."""
+        return [EngineTotals(requests=self.told[0])]
+
+
+def test_what_all_jobs_did_is_added_up_and_those_of_the_last_are_told(tmp_path: Path) -> None:
+    pool = EnginePool(FAKE, quiet_place(tmp_path), "salt", make_group=NoEngines)
+    assert pool.run_totals().requests == 5
+    for number, (last, of_all) in enumerate([(0, 5), (7, 12)]):
+        totals = pool.generate(*job_at(tmp_path / str(number)), [], print)
+        assert (add_up(totals).requests, pool.run_totals().requests) == (last, of_all)

@@ -22,7 +22,7 @@ from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.identity import identity_of
 from engine.runtime.place import Place
 from engine.watch.engines import engine_lives, totals_of
-from tests.support.engines import Clock
+from tests.support.engines import Clock, StubPool
 from tests.support.jobs import FAKE, job_at, units, written
 from tests.support.places import quiet_place
 
@@ -121,29 +121,6 @@ def test_configs_that_start_the_same_engines_share_them(place: Place, pools: Eng
     assert written(place).count("the engines end to make room for fake") == 2
 
 
-class Stub:
-    """A pool that writes what it is given, and remembers its last job."""
-
-    out_of_time = False
-    next_index = 1
-
-    def __init__(self, *_: Any, **__: Any) -> None:
-        self.last: list[EngineTotals] = []
-
-    def wait_ready(self) -> float:
-        return 0.0
-
-    def generate(self, job: Any, parts: Any, units: Iterable[Unit], on_progress: Any) -> list[EngineTotals]:
-        self.last = [EngineTotals(generated=sum(unit.size for unit in units))]
-        return self.last
-
-    def totals(self) -> list[EngineTotals]:
-        return self.last
-
-    def stop(self) -> None:
-        pass
-
-
 class CountedUnits:
     """Units that are made as they are taken; how many were, so far."""
 
@@ -161,7 +138,7 @@ def test_units_are_split_as_they_are_taken(tmp_path: Path, monkeypatch: pytest.M
     made: list[int] = []
     written: list[int] = []
 
-    class Watching(Stub):
+    class Watching(StubPool):
         def generate(self, job: Any, parts: Any, units: Iterable[Unit], on_progress: Any) -> list[EngineTotals]:
             for unit in units:
                 made.append(work.made)
@@ -177,18 +154,31 @@ def test_units_are_split_as_they_are_taken(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_units_that_can_be_gone_through_once_are_a_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.generation.pools.EnginePool", Stub)
+    monkeypatch.setattr("engine.generation.pools.EnginePool", StubPool)
     pool = MixedPool(MIXED, quiet_place(tmp_path), salt="")
     with pytest.raises(AssertionError, match="goes through the units once"):
         pool.generate(*job_at(tmp_path / "samples"), iter(units(20, 5)), print)
 
 
 def test_a_second_job_counts_nothing_of_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.generation.pools.EnginePool", Stub)
+    monkeypatch.setattr("engine.generation.pools.EnginePool", StubPool)
     (job, parts), pool = job_at(tmp_path / "samples"), MixedPool(MIXED, quiet_place(tmp_path), salt="")
     for _ in range(3):
         totals = pool.generate(job, parts, units(20, 5), print)
         assert add_up(totals).generated == add_up(pool.totals()).generated == 20
+
+
+def test_what_a_run_did_is_that_of_all_jobs_and_of_engines_that_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.generation.pools.EnginePool", StubPool)
+    monkeypatch.setattr("engine.generation.pools.settle_gpus", lambda config, _: config)
+    pools, place, told = EnginePools(), quiet_place(tmp_path), []
+    for number, config in enumerate((MIXED, MIXED, FAKE, MIXED)):
+        pools.start(config, place).generate(*job_at(tmp_path / str(number)), units(20, 5), print)
+        told.append(pools.run_totals().generated)
+    pools.stop()
+    assert [*told, pools.run_totals().generated] == [20, 40, 60, 80, 80]
 
 
 def test_a_generator_that_needed_very_many_engines_keeps_their_numbers(
@@ -197,7 +187,7 @@ def test_a_generator_that_needed_very_many_engines_keeps_their_numbers(
     """The epochs of its dead engines are closed: what others wrote under their numbers would never count."""
     first: list[int] = []
 
-    class Dying(Stub):
+    class Dying(StubPool):
         next_index = 1007
 
         def __init__(self, config: Any, place: Any, salt: str, first_index: int, budget: Any) -> None:
@@ -214,7 +204,7 @@ def test_a_generator_that_needed_very_many_engines_keeps_their_numbers(
 def test_a_generator_that_cannot_be_loaded_leaves_the_totals_of_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class OnlyFirst(Stub):
+    class OnlyFirst(StubPool):
         def __init__(self, config: Any, place: Any, salt: str, first_index: int, budget: Any) -> None:
             super().__init__()
             if first_index:

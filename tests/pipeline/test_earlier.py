@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,22 +15,27 @@ from engine.pipeline.steps import steps
 from engine.run import run, wanted_steps
 from engine.runtime.console import Console
 from engine.runtime.step import Step
-from engine.storage.run_folders import EARLIER, link
+from engine.storage.remote.opening import open_sharing, runs_dir_here
+from engine.storage.run_folders import EARLIER, link, read_earlier
+from engine.storage.sharing import Sharing, Unshared
 from engine.storage.store import NOUNS, StepRecord, Store, finish
+from tests.support.object_store import Bucket
 from tests.support.places import printed, quiet_place
 
 
-def composed(corpus: Path, tmp_path: Path, *overrides: str) -> tuple[RunConfig, str]:
+def composed(corpus: Path, runs_dir: Path | str, *overrides: str) -> tuple[RunConfig, str]:
     """A run of which nothing needs to be made but by hand."""
-    places = (f"collection={corpus}", f"runs_dir={tmp_path}", f"run_dir={tmp_path / 'run'}", "tracking=off")
+    places = (f"collection={corpus}", f"runs_dir={runs_dir}", f"run_dir={runs_dir}/run", "tracking=off")
     return load_config(["experiment=adapt", "samples=fake", *places, *overrides])
 
 
-def finish_all(store: Store, every: Sequence[Step]) -> None:
+def finish_all(store: Store, every: Sequence[Step], shared: Sharing | None = None) -> None:
     """Puts into the store what a run of these steps would have made, as far as links and records go."""
     for step in every:
         folder = store.folder(step.noun, step.fingerprint)
-        if not folder.exists():
+        if folder.exists():
+            continue
+        with shared.producing(folder, lambda: None) if shared else contextlib.nullcontext():
             folder.mkdir(parents=True)
             inputs = {source.key: source.fingerprint for source in step.inputs}
             finish(folder, StepRecord(step.noun, step.fingerprint, inputs, {}, 1.0, 1, {}))
@@ -63,7 +69,7 @@ def test_what_stays_is_made_anew_and_of_what_stays(
     for step in steps(first):
         link(run_dir, step.entry, store.folder(step.noun, step.fingerprint))
     before = linked(run_dir)
-    earlier = EarlierResults(run_dir, steps(second), wanted_steps(second))
+    earlier = EarlierResults(run_dir, steps(second), wanted_steps(second), Unshared(tmp_path))
     assert earlier.kept == kept
     still = {step.entry: step.fingerprint for step in steps(second)}
     assert linked(run_dir) == {noun: made for noun, made in before.items() if noun in kept or still[noun] == made}, (
@@ -81,7 +87,7 @@ def test_a_system_goes_with_its_report_and_a_file_says_what_is_of_the_earlier_co
     run_dir.mkdir()
     for step in steps(first):
         link(run_dir, step.entry, store.folder(step.noun, step.fingerprint))
-    earlier = EarlierResults(run_dir, steps(second), wanted_steps(second))
+    earlier = EarlierResults(run_dir, steps(second), wanted_steps(second), Unshared(tmp_path))
     assert (run_dir / EARLIER).read_text() == "report\nsystem\n"
     model, report, system = steps(second)[-3:]
     assert not earlier.keeps(model)
@@ -91,6 +97,30 @@ def test_a_system_goes_with_its_report_and_a_file_says_what_is_of_the_earlier_co
     assert not earlier.keeps(system)
     assert earlier.replaced == ["report", "system"]
     assert not (run_dir / EARLIER).exists()
+
+
+def test_what_was_made_on_another_machine_stays_too(
+    bucket: Bucket, corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.run.check_documents", lambda *_: None)  # no documents were read
+    bucket.use_models()
+    first, second = (composed(corpus, bucket.url, *more) for more in ((), ("report.resamples=300",)))
+    shared = open_sharing(bucket.url)
+    for config, _ in (first, second):
+        finish_all(Store(shared.runs_dir / "store"), steps(config), shared)
+    run_dir = run(*first, Watched(shared.runs_dir / "run"))
+    old = linked(run_dir)
+    assert set(old) == set(NOUNS)
+    bucket.use_cache(tmp_path / "elsewhere")
+    bucket.use_models()
+    there = runs_dir_here(bucket.url) / "run"
+    assert there != run_dir
+    there.parent.mkdir(parents=True)
+    again = Watched(there)
+    assert run(*second, again) == there
+    assert again.seen["report"] == old, "it is there until the new one is made"
+    assert {noun for noun in NOUNS if old[noun] != linked(there)[noun]} == {"report", "system"}
+    assert not read_earlier(there)
 
 
 class Watched(Console):
@@ -125,6 +155,10 @@ def test_a_run_keeps_its_report_until_the_new_one_and_says_so(
     new = linked(tmp_path / "run")
     assert again.seen["report"] == old, "it is there until the new one is made"
     assert {noun for noun in NOUNS if old[noun] != new[noun]} == {"report", "system"}
+    assert again.seen["system"] == {noun: made for noun, made in new.items() if noun != "system"}, (
+        "no system is beside a report that it was not made from"
+    )
+    assert not read_earlier(tmp_path / "run")
     place = quiet_place(tmp_path)
     place.console.rich.file = again.rich.file
     said = printed(place)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from engine.errors import UserError
 from engine.storage.files import (
     is_disk_full,
+    is_locked,
     locked,
     make_folder,
     naming_a_full_disk,
@@ -99,6 +102,63 @@ def test_a_lock_that_is_held_is_refused_or_waited_for(tmp_path: Path) -> None:
     assert order == ["first", "second"]
     with locked(file, wait=False):
         pass
+
+
+def test_who_takes_a_lock_is_not_refused_by_who_only_asks_for_it(tmp_path: Path) -> None:
+    file, ends = tmp_path / "lock", threading.Event()
+    file.touch()
+
+    def ask() -> int:
+        times = 0
+        while not ends.is_set():
+            times += not is_locked(file)
+        return times
+
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask) for _ in range(2)]
+        try:
+            for _ in range(300):
+                with locked(file, wait=False):
+                    assert is_locked(file)
+        finally:
+            ends.set()
+        assert min(each.result(10) for each in asking) > 0
+
+
+def test_a_lock_that_is_shared_for_a_moment_is_waited_for_and_one_that_is_kept_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, waits = tmp_path / "lock", []
+    with contextlib.ExitStack() as asking:
+        asking.enter_context(locked(file, wait=False, shared=True))
+
+        def wait(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 3:
+                asking.close()
+
+        monkeypatch.setattr("engine.storage.files.time.sleep", wait)
+        with locked(file, wait=False):
+            assert len(waits) == 3
+            with pytest.raises(BlockingIOError), locked(file, wait=False):
+                pass
+            with pytest.raises(BlockingIOError), locked(file, wait=False, shared=True):
+                pass
+        assert len(waits) == 3, "one that is not shared is no question"
+    with locked(file, wait=False, shared=True), pytest.raises(BlockingIOError), locked(file, wait=False):
+        pass
+    assert 100 < len(waits) < 1000
+
+
+def test_asking_for_a_lock_makes_nothing_and_tells_shared_ones_where_these_count(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    assert not is_locked(file)
+    assert not list(tmp_path.iterdir())
+    with locked(file, wait=False, shared=True):
+        assert (is_locked(file), is_locked(file, or_shared=True)) == (False, True)
+    with locked(file, wait=False):
+        assert (is_locked(file), is_locked(file, or_shared=True)) == (True, True)
+    assert not is_locked(file, or_shared=True)
 
 
 def test_a_folder_is_made_with_its_parents_and_left_as_it_is(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -292,6 +294,27 @@ def test_a_run_that_is_worked_on_is_to_be_waited_for(tmp_path: Path) -> None:
     assert caught.value.remedy == (
         f"synthmill is working on it; wait for it, or see `synthmill status {tmp_path / 'run'}`"
     )
+
+
+def test_a_run_that_starts_is_not_refused_while_messages_look_for_runs_that_are_worked_on(tmp_path: Path) -> None:
+    begin_run(tmp_path / "run", "")
+    ends = threading.Event()
+
+    def ask() -> None:
+        while not ends.is_set():
+            no_run(tmp_path / "latest")
+            with pytest.raises(UserError):
+                require(str(tmp_path / "run"), "report")
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            for _ in range(300):
+                with hold_run(tmp_path / "run"):
+                    pass
+        finally:
+            ends.set()
+        asking.result(10)
 
 
 def test_what_is_no_run_names_the_runs_beside_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from engine.storage.files import write_json
 from engine.storage.run_folders import begin_run, link
 from engine.storage.store import finish
 from engine.text.words import words
+from eval.compare.runs import ComparedRun
 from eval.crossfit import Selection
 from eval.data_quality.queries import quality_figures
 from eval.evaluation import Evaluation, with_recommendation
@@ -108,3 +109,12 @@ def _all_as(results: Results, name: str) -> Results:
 def _reworded(results: Results) -> Results:
     queries: Mapping[str, str] = {name: f"{text}, please" for name, text in results.benchmark.queries.items()}
     return replace(results, benchmark=replace(results.benchmark, queries=queries))
+
+
+def choosing(run: ComparedRun, **changes: str | float) -> ComparedRun:
+    """The same run, as if its report had chosen another system, by the model and the weight of words."""
+    known = run.report.recommendation
+    assert known
+    assert known.choice
+    chosen = replace(known, choice=replace(known.choice, **changes))  # type: ignore[arg-type]
+    return replace(run, report=replace(run.report, recommendation=chosen))

@@ -1,16 +1,18 @@
-"""Engines of a pool as the machine has them: their processes, found by the log that each writes, and their ends."""
+"""Engines of a pool as the machine has them: their processes, found by their logs, and their ends; and none at all."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from engine.generation.engine import Engine
+from engine.generation.jobs import Unit
 from engine.generation.pool import EnginePool
 from engine.generation.totals import EngineTotals, add_up
 from engine.runtime.place import Place
@@ -54,6 +56,44 @@ def kill_after_its_first_part(place: Place, folder: Path, *indexes: int) -> None
         process, parts = process_of(place, index), f"attempt-*/part-e{index}-*.parquet"
         wait_until(lambda parts=parts: list(folder.glob(parts)), f"a part of engine {index}")  # type: ignore[misc]
         os.kill(process, signal.SIGKILL)
+
+
+class StubPool:
+    """A pool without engines that writes what it is given, and remembers its last job, and how much it wrote in all."""
+
+    out_of_time = holds_gpu = is_loading = False
+    next_index = 1
+    num_wanted = 0
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        self.last: list[EngineTotals] = []
+        self.engines: list[Engine] = []
+        self._of_all = EngineTotals()
+
+    def wait_ready(self) -> float:
+        """Is there at once."""
+        return 0.0
+
+    def wake(self) -> bool:
+        """Never sleeps."""
+        return True
+
+    def generate(self, _job: Any, _parts: Any, units: Iterable[Unit], _on_progress: Any) -> list[EngineTotals]:
+        """Writes nothing down."""
+        self.last = [EngineTotals(generated=sum(unit.size for unit in units))]
+        self._of_all += add_up(self.last)
+        return self.last
+
+    def totals(self) -> list[EngineTotals]:
+        """Those of the last job."""
+        return self.last
+
+    def run_totals(self) -> EngineTotals:
+        """Those of all jobs."""
+        return self._of_all
+
+    def stop(self) -> None:
+        """Has nothing to end."""
 
 
 class Clock:

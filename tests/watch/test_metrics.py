@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.errors import UserError
+from engine.generation.config import GeneratorConfig
 from engine.generation.engine import EngineState
+from engine.generation.pools import EnginePools
 from engine.generation.totals import EngineTotals
 from engine.runtime.place import Place
 from engine.watch.config import WatchConfig
 from engine.watch.metrics import HighestCounts, counts_of, engine_metrics, serving_metrics, with_engine_label
+from tests.support.engines import StubPool
+from tests.support.jobs import FAKE, job_at, units
 from tests.support.places import printed, quiet_place
 
 
@@ -98,9 +103,37 @@ def test_engines_are_counted_by_state_and_what_they_did_is_added_up() -> None:
     assert values["synthmill_prefix_cache_hits_total", ""] == 8
 
 
-def test_no_counter_falls_when_an_engine_dies_and_another_job_counts_anew() -> None:
+def test_no_counter_falls_when_an_engine_dies() -> None:
     highest = HighestCounts()
-    assert highest.of("first", {"requests": 9, "output_tokens": 60})["output_tokens"] == 60
-    assert highest.of("first", {"requests": 7, "output_tokens": 80}) == {"requests": 9, "output_tokens": 80}
-    assert highest.of("first", {}) == {"requests": 9, "output_tokens": 80}
-    assert highest.of("second", {"requests": 1}) == {"requests": 1}
+    assert highest.of({"requests": 9, "output_tokens": 60})["output_tokens"] == 60
+    assert highest.of({"requests": 7, "output_tokens": 80}) == {"requests": 9, "output_tokens": 80}
+    assert highest.of({}) == {"requests": 9, "output_tokens": 80}
+
+
+def test_no_counter_falls_when_engines_end_or_are_asked_for_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.generation.pools.EnginePool", StubPool)
+    monkeypatch.setattr("engine.generation.pools.settle_gpus", lambda config, _: config)
+    pools, config = EnginePools(), WatchConfig(metrics_port=free_port())
+    place, told = replace(quiet_place(tmp_path), engines=pools), []
+
+    def look() -> None:
+        with urllib.request.urlopen(f"http://127.0.0.1:{config.metrics_port}/metrics") as answer:
+            told.append(samples_of(answer.read().decode())["synthmill_samples_generated_total", ""])
+
+    def generate(settings: GeneratorConfig, folder: str, rows: int) -> None:
+        pools.start(settings, place).generate(*job_at(tmp_path / folder), units(rows, 5), print)
+        look()
+
+    with serving_metrics(config, place):
+        look()
+        generate(FAKE, "first", 40)
+        generate(FAKE, "again", 10)
+        generate(replace(FAKE, temperature=0.5), "judge", 20)
+        generate(replace(FAKE, mix={"a": {"share": 1}, "b": {"share": 1}}), "mix", 40)
+        pools.release(place, "so that the GPU is free")
+        look()
+        pools.stop()
+        look()
+    assert told == [0, 40, 50, 70, 110, 110, 110]

@@ -34,6 +34,8 @@ def remove_results(folder: Path) -> bool:
     Returns:
         Whether the folder is gone.
     """
+    if are_used(folder):  # else the shares of others would pass for questions, and be waited for
+        return False
     try:
         with locked(lock_file(folder), wait=False):
             if folder.exists():
@@ -48,7 +50,7 @@ def remove_results(folder: Path) -> bool:
 
 def are_used(folder: Path) -> bool:
     """Tells whether a living process uses a folder of results; nothing is made by asking."""
-    return is_locked(lock_file(folder))
+    return is_locked(lock_file(folder), or_shared=True)
 
 
 def all_results(store: Path) -> list[Path]:

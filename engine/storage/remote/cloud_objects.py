@@ -24,16 +24,15 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import BrokenInvariantError, UserError
+from engine.storage.remote import patience
 from engine.storage.remote.address import AZURE, GOOGLE, Address
 from engine.storage.remote.cloud_refusals import is_of_the_bucket, is_of_the_pieces, naming_refusals, was_asked_once
 from engine.storage.remote.objects import Document
 from engine.storage.remote.store_clock import store_now
 
-_TRIES = 6
-"""How often a request is sent at most; the library waits longer each time, from a fifth of a second to 16 seconds."""
-_CONNECT_SECONDS = 10.0
-_READ_SECONDS = 60.0
-"""Without hearing anything; how long an answer takes as a whole is not limited."""
+_WAITS_GROW = 2.5
+"""obstore draws each wait between the first one and so many times the last one: on average they take a quarter of a
+minute together, as boto3's do."""
 _PIECE_BYTES = 8 * 2**20
 _MOST_PIECES = 9000
 """Google takes 10,000 pieces of a file."""
@@ -151,8 +150,9 @@ class CloudObjects:
                         raise
                     break
                 except GenericError as error:
-                    if number >= _TRIES or not was_asked_once(error):
+                    if number >= patience.TRIES or not was_asked_once(error):
                         raise
+                    time.sleep(patience.wait_seconds(number))
         there = self.read(key)  # a request of ours that seemed to have failed may have written it
         return there.etag if there and there.body == body else None
 
@@ -166,7 +166,7 @@ class CloudObjects:
                 try:
                     self._store.put(self._full(key), file, chunk_size=piece, max_concurrency=_PIECES_AT_ONCE)
                 except (BaseError, FileNotFoundError) as error:
-                    if number >= _TRIES or not is_of_the_pieces(error):
+                    if number >= patience.TRIES or not is_of_the_pieces(error):
                         raise  # else the answer that it is whole was lost, and the store has forgotten the pieces
                 else:
                     return
@@ -261,8 +261,25 @@ class CloudObjects:
                     return
 
     def _pages(self, folder: str, after: str = "") -> Iterator[Any]:
-        pages: Iterable[Sequence[Any]] = self._store.list(folder or None, offset=after or None, chunk_size=_PAGE)
-        return itertools.chain.from_iterable(pages)
+        """Lists a folder, and goes on behind what is listed where an answer was cut off: the library does not."""
+        from obstore.exceptions import GenericError
+
+        last, number = after, 1
+        while True:
+            begins = last if self._lists_on else after
+            pages: Iterable[Sequence[Any]] = self._store.list(folder or None, offset=begins or None, chunk_size=_PAGE)
+            try:
+                for entry in itertools.chain.from_iterable(pages):
+                    if entry["path"] > last:
+                        yield entry
+                        last, number = entry["path"], 1
+            except GenericError as error:
+                if number >= patience.TRIES or not was_asked_once(error):
+                    raise
+                time.sleep(patience.wait_seconds(number))
+                number += 1
+            else:
+                return
 
     @property
     def _lists_on(self) -> bool:
@@ -314,17 +331,17 @@ def _make_store(scheme: str, bucket: str, endpoint: str, account: str | None, pr
     settings: dict[str, Any] = {
         "client_options": {
             "allow_http": endpoint.startswith("http://"),
-            "connect_timeout": timedelta(seconds=_CONNECT_SECONDS),
-            "read_timeout": timedelta(seconds=_READ_SECONDS),
+            "connect_timeout": timedelta(seconds=patience.CONNECT_SECONDS),
+            "read_timeout": timedelta(seconds=patience.READ_SECONDS),
             "timeout": timedelta(days=1),
         },
         "retry_config": {
-            "max_retries": _TRIES - 1,
-            "retry_timeout": timedelta(minutes=4),
+            "max_retries": patience.TRIES - 1,
+            "retry_timeout": timedelta(seconds=patience.TRIES * patience.READ_SECONDS),
             "backoff": {
-                "init_backoff": timedelta(seconds=0.2),
-                "max_backoff": timedelta(seconds=16),
-                "base": 3,
+                "init_backoff": timedelta(seconds=patience.FIRST_WAIT_SECONDS),
+                "max_backoff": timedelta(seconds=patience.LONGEST_WAIT_SECONDS),
+                "base": _WAITS_GROW,
             },
         },
     }

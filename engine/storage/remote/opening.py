@@ -20,6 +20,7 @@ from engine.storage.remote.claims import look_at, read_state, to_stderr
 from engine.storage.remote.runs import LATEST, RUN, restore_run
 from engine.storage.remote.store import RemoteStore
 from engine.storage.remote.stores import objects_at
+from engine.storage.run_folders import lock_file
 from engine.storage.sharing import Sharing, Unshared
 
 
@@ -35,6 +36,8 @@ class RunByUrl:
     """How long ago that one was heard of, or the run was given back."""
     entries: Sequence[str]
     """What is made and linked, parts included."""
+    earlier: Sequence[str] = ()
+    """Those of them that are of an earlier config, until they are made anew."""
 
 
 def open_sharing(runs_dir: str, warn: Callable[[str], None] = to_stderr) -> Sharing:
@@ -108,8 +111,13 @@ def fetch_run(run: str) -> str:
     store = RemoteStore(str(runs_dir))
     run_dir = store.runs_dir / content["name"]
     run_dir.parent.mkdir(parents=True, exist_ok=True)
-    # Where a driver works on it here, what it has linked by now is in its folder already.
-    with contextlib.suppress(BlockingIOError), locked(run_dir.parent / f".{run_dir.name}.lock", wait=False):
+    # Where a driver works on it here, what it has linked by now is in its folder already. One that starts meanwhile
+    # waits for this moment, since the lock is shared (`locked`), and other commands wait for the lock of the cache.
+    with (
+        locked(store.cache.path / ".lock", wait=True),
+        contextlib.suppress(BlockingIOError),
+        locked(lock_file(run_dir), wait=False, shared=True),
+    ):
         restore_run(content, store.cache)
     for folder in sorted(set(content["links"].values())):
         store.fetch(store.cache.store.root / folder)
@@ -126,7 +134,9 @@ def look_at_run(url: str) -> RunByUrl:
     state, age_seconds = look_at(objects_at(address), RUN)
     if state.content is None and not state.holder:
         raise _no_run(url)
-    return RunByUrl(str(address), state.holder, age_seconds, sorted((state.content or {"links": {}})["links"]))
+    content = state.content or {}
+    entries, earlier = sorted(content.get("links", ())), sorted(content.get("earlier", ()))
+    return RunByUrl(str(address), state.holder, age_seconds, entries, earlier)
 
 
 def _address_of_run(run: str) -> Address:

@@ -1,6 +1,7 @@
 """Runs behind a URL: what their folders link to, as one object each.
 
-    RUNS/demo/run.json     who works on the run, and what it was: config, and a folder of the store for each entry
+    RUNS/demo/run.json     who works on the run, and what it was: config, a folder of the store for each entry, and
+                           which entries are still those of an earlier config
     RUNS/latest.json       which run finished last
 
 In: run folders on this disk, whose links lead into the store of the cache. Out: the same folders on another one. The
@@ -21,7 +22,17 @@ from engine.storage.remote.address import require_inside
 from engine.storage.remote.cache import Cache
 from engine.storage.remote.claims import Claim, HeldError, Lease
 from engine.storage.remote.objects import Objects
-from engine.storage.run_folders import FORMAT, begin_run, config_file, end_run, is_run, link, remove_if_empty
+from engine.storage.run_folders import (
+    FORMAT,
+    begin_run,
+    config_file,
+    end_run,
+    is_run,
+    link,
+    note_earlier,
+    read_earlier,
+    remove_if_empty,
+)
 from engine.storage.store import EVERY_NOUN
 
 RUN = "run.json"
@@ -80,8 +91,9 @@ class RunClaim:
         """Commits what the run's folder links to."""
         run_dir = self._cache.runs_dir / self._name
         config = config_file(run_dir).read_text(encoding="utf-8")
-        links = dict(_links(run_dir, self._cache.store.root))
-        self._claim.write({"format": FORMAT, "name": self._name, "config": config, "links": links})
+        links, earlier = dict(_links(run_dir, self._cache.store.root)), read_earlier(run_dir)
+        content = {"format": FORMAT, "name": self._name, "config": config, "links": links, "earlier": earlier}
+        self._claim.write(content)
 
     def save_as_latest(self) -> None:
         """Notes that the run finished last."""
@@ -109,6 +121,7 @@ def restore_run(content: Any, cache: Cache) -> Path:
             make_folder(parent, where=str(run_dir))
             begin_run(parent, content["config"])
         link(parent, Path(entry).name, cache.store.root / folder)
+    note_earlier(run_dir, content.get("earlier", ()))  # runs that older versions committed have none
     return run_dir
 
 

@@ -19,14 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
+from engine.storage.remote import patience
 from engine.storage.remote.address import Address
 from engine.storage.remote.objects import Document
 from engine.storage.remote.s3_refusals import code_of, naming_refusals, status_of
 
-_TRIES = 6
-"""How often a request is sent at most: boto3 waits up to 1, 2, 4, 8 and 16 seconds between them."""
-_CONNECT_SECONDS = 10.0
-_READ_SECONDS = 60.0
 _CONFLICT_TRIES = 10
 _CONFLICT_SECONDS = 0.2
 """Two conditional writes at the same moment may both be told to come again."""
@@ -69,14 +66,20 @@ class S3Objects:
         """Reads a small object; None where there is none."""
         from botocore.exceptions import ClientError
 
+        number = 1
         with naming_refusals(self.url(key)):
-            try:
-                answer = self._client.get_object(**self._of(key))
-            except ClientError as error:
-                if code_of(error) == "NoSuchKey":
-                    return None
-                raise
-            return Document(answer["Body"].read(), answer["ETag"], _age_seconds(answer))
+            while True:
+                try:
+                    answer = self._client.get_object(**self._of(key))
+                except ClientError as error:
+                    if code_of(error) == "NoSuchKey":
+                        return None
+                    raise
+                body = _body_of(answer, is_last=number >= patience.TRIES)
+                if body is not None:
+                    return Document(body, answer["ETag"], _age_seconds(answer))
+                time.sleep(patience.wait_seconds(number))
+                number += 1
 
     def create(self, key: str, body: bytes) -> str | None:
         """Makes a document where there is none.
@@ -199,14 +202,28 @@ def _make_client(endpoint: str | None, _process: int) -> Any:
     from botocore.config import Config
 
     settings = Config(
-        retries={"mode": "standard", "total_max_attempts": _TRIES},
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
+        # Of its modes this one waits up to 1, 2, 4, 8 and 16 seconds, as `patience` wants it; the others give up within
+        # two seconds, and sooner where many requests fail at once.
+        retries={"mode": "legacy", "total_max_attempts": patience.TRIES},
+        connect_timeout=patience.CONNECT_SECONDS,
+        read_timeout=patience.READ_SECONDS,
         # What is read is compared with a SHA-256 of our own; stores other than S3 do not all know these sums.
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
     return boto3.session.Session().client("s3", endpoint_url=endpoint, config=settings)
+
+
+def _body_of(answer: dict[str, Any], *, is_last: bool) -> bytes | None:
+    """Reads the body of an answer; None where it was cut off, unless that was the last try: boto3 leaves that to us."""
+    from botocore.exceptions import HTTPClientError, IncompleteReadError
+
+    try:
+        return bytes(answer["Body"].read())
+    except (HTTPClientError, IncompleteReadError):
+        if is_last:
+            raise
+        return None
 
 
 def _age_seconds(answer: dict[str, Any]) -> float:

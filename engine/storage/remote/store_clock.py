@@ -17,10 +17,8 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from engine.errors import UserError
+from engine.storage.remote import patience
 
-_TRIES = 4
-_WAIT_SECONDS = 0.5
-"""Before the second try; it doubles."""
 _ANSWER_SECONDS = 10.0
 _GOOD_FOR_SECONDS = 600.0
 
@@ -54,13 +52,13 @@ class _Staying(HTTPRedirectHandler):
 @functools.lru_cache(maxsize=8)
 def _asked(endpoint: str, _process: int, _period: int) -> tuple[datetime, float]:
     """Asks a store, and notes when that was by this process's clock."""
-    for number in itertools.count():
+    for number in itertools.count(1):
         try:
             said = _date_of(endpoint)
         except OSError:  # URLError and TimeoutError are among these
-            if number == _TRIES - 1:
+            if number >= patience.TRIES:
                 raise
-            time.sleep(_WAIT_SECONDS * 2**number)
+            time.sleep(patience.wait_seconds(number))
         else:
             break
     return (parsedate_to_datetime(said) if said else datetime.now(UTC)), time.monotonic()

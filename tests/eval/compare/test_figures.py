@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from engine.errors import UserError
-from eval.compare.figures import compare_runs, shared_queries, values_of
+from eval.compare.figures import ADVISED, compare_runs, shared_queries, values_of
 from eval.compare.runs import JUDGED, ComparedRun, read_run
 from eval.report import HELD_OUT
 from eval.significance import Bootstrap
-from tests.support.compared import asking_otherwise, choosing_by_folds, without_words, write_finished_run
+from tests.support.compared import asking_otherwise, choosing, choosing_by_folds, without_words, write_finished_run
 
 BOOTSTRAP = Bootstrap(500)
 
@@ -78,6 +78,28 @@ def test_what_a_report_shows_cross_fitted_is_compared_cross_fitted(first: Compar
     assert not rows["base"].weights
     assert not any(row.seen for row in held_out.rows)
     assert not comparison.flattered
+
+
+def test_a_system_that_not_all_reports_chose_is_compared_as_it_is(first: ComparedRun, tmp_path: Path) -> None:
+    by_folds = read_run(str(write_finished_run(tmp_path / "other", change=choosing_by_folds)), "other")
+    other = choosing(by_folds, weight=0.0)
+    assert (first.advised, other.advised) == ("base_words", "base")
+    queries = shared_queries([first, other], JUDGED)
+
+    def mean(run: ComparedRun, system: str, *, crossfitted: bool) -> float:
+        return float(values_of(run, JUDGED, system, queries, crossfitted=crossfitted).mean())
+
+    assert mean(other, "base_words", crossfitted=True) != pytest.approx(mean(other, "base_words", crossfitted=False))
+    rows = {row.system: row for row in compare_runs([first, other], BOOTSTRAP).shared[0].rows}
+    for system, is_fitted in (("base_words", False), ("tuned_words", True)):
+        means = {run.name: mean(run, system, crossfitted=is_fitted) for run in (first, other)}
+        row = rows[system]
+        assert {run: row.means[run]["ndcg@10"] for run in means} == pytest.approx(means)
+        assert row.to_first["other"].difference.mean == pytest.approx(means["other"] - means["first"])
+        assert bool(row.seen) is is_fitted
+    advised = rows[ADVISED]
+    assert advised.means["first"]["ndcg@10"] == pytest.approx(mean(first, "base_words", crossfitted=True))
+    assert list(advised.seen) == ["first"]
 
 
 def test_runs_that_share_no_query_are_refused_in_one_line(first: ComparedRun, tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console as RichConsole
 
-from eval.compare.figures import Comparison, compare_runs, shared_queries
+from eval.compare.figures import ADVISED, Comparison, compare_runs, shared_queries
 from eval.compare.page import flattered, headlines, notes, render_comparison, shown_run
 from eval.compare.runs import JUDGED, read_run
 from eval.compare.table import comparison_tables
 from eval.compare.wins import find_wins
 from eval.significance import Bootstrap
 from eval.wording import MADE_UP
-from tests.support.compared import choosing_by_folds, without_words, write_finished_run
+from tests.support.compared import choosing, choosing_by_folds, without_words, write_finished_run
 
 
 @pytest.fixture
@@ -109,6 +109,19 @@ def test_cross_fitted_figures_are_marked_with_the_weight_that_is_handed_over(tmp
     said = " ".join(text.getvalue().split())
     assert mark in said
     assert "b (0.30) \u2020" in said
+
+
+def test_what_is_told_of_the_choice_is_about_what_the_reports_advise(tmp_path: Path) -> None:
+    first = read_run(str(write_finished_run(tmp_path / "a")), "a")
+    other = read_run(str(write_finished_run(tmp_path / "b", change=choosing_by_folds)), "b")
+    differing = compare_runs([first, choosing(other, weight=0.0)], Bootstrap(500))
+    row = differing.shared[0].rows[0]
+    assert row.system == ADVISED
+    assert [shown_run(row, run) for run in ("a", "b")] == ["a (base + words, 0.30) \u2020", "b (base)"]
+    assert "Chosen by all of them, what the reports advise has" in notes(differing.shared[0], differing.advised)[1]
+    alike = compare_runs([choosing(run, model="tuned") for run in (first, other)], Bootstrap(500))
+    assert alike.advised == {"a": "tuned_words", "b": "tuned_words"}
+    assert "Chosen by all of them, tuned + words has" in notes(alike.shared[0], alike.advised)[1]
 
 
 def test_reports_without_cross_fitted_queries_are_named(compared: tuple[Comparison, str]) -> None:

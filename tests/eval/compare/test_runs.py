@@ -75,6 +75,11 @@ def test_a_report_from_before_queries_had_cross_fitted_values_is_read_and_told(t
     read = read_run(str(run), "first")
     assert read.is_flattered
     assert not any(read.sets[JUDGED].is_crossfitted(system) for system in read.sets[JUDGED].reached)
+    known = read.report.recommendation
+    assert known
+    plain = replace(known, folds=0, systems={name: replace(each, seen=None) for name, each in known.systems.items()})
+    older = replace(read, report=replace(read.report, recommendation=plain))
+    assert not older.is_flattered, "before figures were cross-fitted, those of queries were no others"
 
 
 def test_names_are_short_unless_two_are_the_same() -> None:

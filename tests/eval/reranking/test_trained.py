@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,19 +10,24 @@ import numpy as np
 import pytest
 
 from engine.search.bm25 import Bm25Index
-from engine.search.systems import Bm25System
-from eval.crossfit import CHOSEN
+from engine.search.order import Scores as PassageScores
+from engine.search.reranked import RerankedSystem
+from engine.search.systems import Bm25System, System
+from eval.crossfit import Chosen, Selection
+from eval.evaluation import conclude, with_recommendation
 from eval.recommendation import CorpusSystems
 from eval.report import Recommendation
 from eval.reranking.trained import reranked_values, trained_reranker, with_gain
+from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import Corpus
-from eval.retrieval.metrics import HEADLINE, Scores
-from eval.retrieval.ranking import Results
+from eval.retrieval.metrics import HEADLINE
+from eval.retrieval.ranking import measure
+from eval.weights import FOLDS, fold_of
 from tests.support.given_report import made_curve
 from tests.support.models import write_cross_encoder
 from tests.support.places import quiet_place
 from tests.support.small_run import CHOSEN as BASE_WORDS
-from tests.support.small_run import small_benchmark, small_config
+from tests.support.small_run import small_config
 
 IDS = [f"p{number}" for number in range(4)]
 TEXTS = [f"word{number} word{number + 1}" for number in range(4)]
@@ -49,15 +55,64 @@ def test_the_chosen_system_is_reranked_where_a_cross_encoder_was_trained(tmp_pat
         assert trained_reranker(none[0], none[1], SYSTEMS, none[2], place) == []
 
 
-def test_a_reranked_query_counts_what_a_choice_without_it_reaches_and_what_reranking_adds() -> None:
-    columns = {"base_words": [0.5, 0.25, 0.0], "base_words@50@trained": [0.75, 0.25, 0.5]}
-    scores = {name: Scores(("a", "b", "c"), {HEADLINE: np.array(column)}) for name, column in columns.items()}
-    results = Results(small_benchmark(), {}, scores)
-    reranked = [replace(WORDS, name="base_words@50@trained")]
-    crossfitted = {CHOSEN: np.array([0.25, 0.25, 0.0])}
-    [(name, values)] = reranked_values(results, reranked, BASE_WORDS, crossfitted).items()
-    assert name == "base_words@50@trained"
-    assert values.tolist() == [0.5, 0.25, 0.5]
+NAMES = [f"d{number:02}" for number in range(40)]
+GROUPED = Corpus(NAMES, NAMES, [""] * 40, [f"group{number // 8} word{number}" for number in range(40)])
+SOME = Bm25System(Bm25Index(NAMES, [text.split()[0] for text in GROUPED.texts]), name="base")
+"""Finds the eight documents of a group, all alike."""
+EXACT = Bm25System(Bm25Index(NAMES, [text.split()[1] for text in GROUPED.texts]))
+"""Finds the only relevant document."""
+DIFFERING = CorpusSystems({"bm25": EXACT, "base": SOME, "tuned": replace(SOME, name="tuned")}, GROUPED, str.split)
+ASKED = Benchmark(
+    "made",
+    {f"q{number:02}": f"group{number // 8} word{number}" for number in reversed(range(40))},
+    {f"q{number:02}": {name: 1} for number, name in enumerate(NAMES)},
+)
+BY_WORDS, BY_MEANING = Selection("base", 1.0, 0.5), Selection("base", 0.0, 0.5)
+BY_FOLDS = Chosen(
+    replace(BASE_WORDS.choice, weight=0.0), 0.5, [BY_WORDS if fold % 2 else BY_MEANING for fold in range(FOLDS)]
+)
+IS_BY_WORDS = np.array([fold_of(name) % 2 == 1 for name in sorted(ASKED.queries)])
+
+
+class Mistaken:
+    """Likes the passage that is the query, and for every third query all others more."""
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> PassageScores:
+        """Compares texts."""
+        signs = [-1 if int(query.split("word")[1]) % 3 == 0 else 1 for query in queries]
+        equal = [query == passage for query, passage in zip(queries, passages, strict=True)]
+        return np.array([sign * is_it for sign, is_it in zip(signs, equal, strict=True)], np.float32)
+
+
+def reranked_behind(first: System) -> RerankedSystem:
+    """The first eight passages of a system, reranked."""
+    ranks = GROUPED.ranks_of_ids
+    return RerankedSystem(f"{first.name}@8@trained", first, Mistaken(), GROUPED.texts, ranks, depth=8)
+
+
+def test_a_reranked_query_counts_what_is_measured_reranked_behind_the_choice_without_it() -> None:
+    measured = measure(ASKED, [reranked_behind(EXACT), reranked_behind(SOME)], GROUPED, 100)
+    of_exact, of_some = (scores.values[HEADLINE] for scores in measured.scores.values())
+    assert of_exact.min() == 1 > of_some.mean()
+    assert 5 < IS_BY_WORDS.sum() < 35
+    [(name, column)] = reranked_values(ASKED, [reranked_behind(SOME)], DIFFERING, BY_FOLDS, 100).items()
+    assert name == "base@8@trained"
+    assert column.tolist() == np.where(IS_BY_WORDS, of_exact, of_some).tolist()
+    alike = replace(BY_FOLDS, folds=[BY_MEANING] * FOLDS)
+    [column] = reranked_values(ASKED, [reranked_behind(SOME)], DIFFERING, alike, 100).values()
+    assert column.tolist() == of_some.tolist(), "chosen alike without each part of the queries, it is what was measured"
+
+
+def test_no_query_counts_less_than_0_or_more_than_1_in_a_report() -> None:
+    by_all = measure(ASKED, list(DIFFERING.systems.values()), GROUPED, 100)
+    evaluation = conclude(small_config(), GROUPED, by_all, by_all, analyser="made")
+    reranked = [reranked_behind(SOME)]
+    told = with_recommendation(small_config(), evaluation, DIFFERING, BY_FOLDS, 18, reranked=reranked)
+    column, plain = told.crossfitted["base@8@trained"], by_all.scores["base"].values[HEADLINE]
+    assert (1 + 1 - plain[IS_BY_WORDS]).max() > 1, "where one choice finds what another reranked finds"
+    assert 0 <= column.min() <= column.max() <= 1
+    assert told.recommendation
+    assert told.recommendation.systems["base@8@trained"].mean == pytest.approx(column.mean(), abs=1e-4)
 
 
 def test_the_deepest_point_of_its_curve_decides() -> None:

@@ -14,8 +14,7 @@ HERE, ELSEWHERE = "node1/1/cache1", "node2/1/cache2"
 
 def ask_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has no library repeat a request."""
-    for module in ("s3_objects", "cloud_objects"):
-        monkeypatch.setattr(f"engine.storage.remote.{module}._TRIES", 1)
+    monkeypatch.setattr("engine.storage.remote.patience.TRIES", 1)
 
 
 @every_store

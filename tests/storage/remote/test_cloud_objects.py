@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import BrokenInvariantError, UserError
-from engine.storage.remote import cloud_objects
+from engine.storage.remote import cloud_objects, patience
 from engine.storage.remote.address import Address
 from engine.storage.remote.cloud_objects import CloudObjects, account_set, endpoint_set
 from engine.storage.remote.objects import Objects
@@ -45,7 +45,7 @@ def test_it_goes_to_other_processes_without_credentials(bucket: Bucket) -> None:
 def test_a_write_whose_answer_takes_too_long_is_repeated(
     bucket: Bucket, fault: Fault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cloud_objects, "_READ_SECONDS", 0.3)
+    monkeypatch.setattr(patience, "READ_SECONDS", 0.3)
     with proxied(bucket.port, once(fault, "PUT", "/x")) as proxy:
         bucket.go_through(proxy.url)
         etag = bucket.objects().create("x", b"first")
@@ -106,6 +106,22 @@ def test_lists_go_on_over_pages(tmp_path: Path, bucket: Bucket, monkeypatch: pyt
 
 
 @google
+def test_a_list_that_is_cut_off_goes_on_from_there(
+    tmp_path: Path, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cloud_objects, "_PAGE", 2)
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.001)
+    with google_server(page=2) as server:
+        paged = Bucket.make("gs", server.port, tmp_path, monkeypatch)
+        for number in range(7):
+            paged.objects().put(f"{number}", b"x")
+        with proxied(server.port, once(Fault.cut_off, "GET", "prefix", nth=3)) as proxy:
+            paged.go_through(proxy.url)
+            assert [key for key, _ in paged.objects().listed()] == [f"{number}" for number in range(7)]
+            assert len(proxy.requests) <= 6, "what is listed is not asked for again"
+
+
+@google
 def test_what_stands_for_an_empty_folder_is_no_input(bucket: Bucket) -> None:
     import http.client
 
@@ -161,7 +177,7 @@ def test_googles_credentials_are_named(bucket: Bucket, tmp_path: Path, monkeypat
     monkeypatch.setenv("GOOGLE_BEARER_TOKEN", "another")
     assert "the store refuses the credentials (InvalidAuthentication)" in refusal(bucket.objects())
     monkeypatch.delenv("GOOGLE_BEARER_TOKEN")
-    monkeypatch.setattr(cloud_objects, "_TRIES", 1)
+    monkeypatch.setattr(patience, "TRIES", 1)
     cloud_objects._make_store.cache_clear()
     assert "there are no credentials" in refusal(bucket.objects())
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "none.json"))
@@ -216,7 +232,7 @@ def test_googles_place_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("scheme", "variable"), [("gs", "GOOGLE_BASE_URL"), ("az", "AZURE_STORAGE_ENDPOINT")])
 def test_a_store_that_nobody_runs_is_named(scheme: str, variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloud_objects, "_TRIES", 1)
+    monkeypatch.setattr(patience, "TRIES", 1)
     monkeypatch.setenv(variable, "http://127.0.0.1:9/x")
     said = refusal(CloudObjects(Address("box", "", scheme)))
     assert "the store cannot be reached" in said

@@ -1,14 +1,18 @@
 """From paths and URLs, as users write them, to folders on this disk."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine.errors import UserError
-from engine.storage.remote.cache import cache_path
+from engine.storage.remote.cache import Cache, cache_path
 from engine.storage.remote.opening import below, fetch_run, look_at_run, open_sharing, run_dir_here, runs_dir_here
+from engine.storage.remote.runs import restore_run
 from engine.storage.remote.store import RemoteStore
-from engine.storage.run_folders import begin_run, link
+from engine.storage.run_folders import begin_run, hold_run, link
 from engine.storage.sharing import Unshared
 from engine.storage.store import StepRecord, finish
 from tests.support.object_store import Bucket, every_store
@@ -84,3 +88,32 @@ def test_a_run_is_fetched_by_its_url(bucket: Bucket, tmp_path: Path, name: str) 
     assert (fetched / "documents" / "x").read_text() == "content"
     with pytest.raises(UserError, match="is no run folder"):
         fetch_run(f"{bucket.url}/other")
+
+
+def test_a_run_that_starts_waits_for_who_fetches_it_and_is_not_refused(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RemoteStore(bucket.url)
+    with store.holding_run(store.runs_dir / "demo"):
+        begin_run(store.runs_dir / "demo", "seed: 1")
+        store.end_run()
+    bucket.use_cache(tmp_path / "elsewhere")
+    run_dir, fetches, starts = runs_dir_here(bucket.url) / "demo", threading.Event(), threading.Event()
+
+    def restore(content: Any, cache: Cache) -> Path:
+        fetches.set()
+        assert starts.wait(30)
+        return restore_run(content, cache)
+
+    monkeypatch.setattr("engine.storage.remote.opening.restore_run", restore)
+    monkeypatch.setattr("engine.storage.files.time.sleep", lambda _: starts.set())
+    monkeypatch.setattr("engine.storage.files._ASKED_TRIES", 10**9)
+    with ThreadPoolExecutor(1) as pool:
+        fetching = pool.submit(fetch_run, f"{bucket.url}/demo")
+        assert fetches.wait(30)
+        try:
+            with hold_run(run_dir):
+                assert (run_dir / "config.yaml").read_text() == "seed: 1"
+        finally:
+            starts.set()
+        assert fetching.result(30) == str(run_dir)

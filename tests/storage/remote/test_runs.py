@@ -8,8 +8,9 @@ import pytest
 from engine.errors import UserError
 from engine.storage.remote.cache import open_cache
 from engine.storage.remote.claims import Claim, Lease, read_state
+from engine.storage.remote.opening import look_at_run
 from engine.storage.remote.runs import RunClaim, restore_run
-from engine.storage.run_folders import begin_run, is_run, link
+from engine.storage.run_folders import begin_run, is_run, link, note_earlier, read_earlier
 from tests.support.object_store import Bucket
 
 
@@ -76,6 +77,30 @@ def test_what_was_not_committed_is_no_part_of_a_run(bucket: Bucket, tmp_path: Pa
     assert not (run_dir / "model").is_symlink(), "an old model beside new samples would pass for theirs"
     assert not (run_dir / "round_0").exists()
     assert (run_dir / "status.json").exists()
+
+
+def test_what_is_of_an_earlier_config_is_so_on_every_machine(bucket: Bucket, tmp_path: Path) -> None:
+    here = open_cache(bucket.url)
+    run_dir = here.runs_dir / "demo"
+    run_dir.mkdir()
+    begin_run(run_dir, "seed: 2")
+    for noun in ("model", "report"):
+        link(run_dir, noun, here.store.reserve(noun, "ab"))
+    note_earlier(run_dir, ["report"])
+    with RunClaim.take(bucket.objects(), "demo", here, Lease()) as run:
+        run.save()
+    killed = read_state(bucket.objects(), "demo/run.json").content
+    bucket.use_cache(tmp_path / "elsewhere")
+    there = open_cache(bucket.url)
+    assert read_earlier(restore_run(killed, there)) == ["report"], "else its report would pass for that of its config"
+    assert look_at_run(f"{bucket.url}/demo").earlier == ["report"]
+    with RunClaim.take(bucket.objects(), "demo", there, Lease()) as run:
+        note_earlier(there.runs_dir / "demo", [])
+        run.save()
+    finished = read_state(bucket.objects(), "demo/run.json").content
+    assert read_earlier(restore_run(finished, here)) == [], "here a kill had left it"
+    older = {name: value for name, value in finished.items() if name != "earlier"}
+    assert read_earlier(restore_run(older, here)) == []
 
 
 def begin_parts(run_dir: Path, *parts: str) -> None:

@@ -33,7 +33,7 @@ def test_missing_credentials_are_named(bucket: Bucket, monkeypatch: pytest.Monke
 
 
 def test_a_store_that_nobody_runs_is_named(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.storage.remote.s3_objects._TRIES", 1)
+    monkeypatch.setattr("engine.storage.remote.patience.TRIES", 1)
     bucket.go_through("http://127.0.0.1:9")
     assert "the store cannot be reached (EndpointConnectionError); check the network" in refusal(bucket.objects())
     bucket.go_through("nonsense")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.errors import UserError
-from engine.storage.remote import store_clock
+from engine.storage.remote import patience
 from engine.storage.remote.store_clock import store_now
 from tests.support.object_store import Bucket, Fault, every_store, once, proxied
 
@@ -17,7 +17,7 @@ WRONG = "Sun, 06 Nov 1994 08:49:37 GMT"
 
 @every_store
 def test_it_is_asked_once_and_again_where_no_answer_came(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_clock, "_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.01)
     with proxied(bucket.port, once(Fault.unheard, "HEAD", "")) as proxy:
         told = [store_now(proxy.url, where="") for _ in range(3)]
         assert len(proxy.requests) == 2
@@ -48,6 +48,6 @@ def test_a_refusal_tells_the_time_too(status: int) -> None:
 
 
 def test_a_store_that_nobody_runs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_clock, "_WAIT_SECONDS", 0.001)
+    monkeypatch.setattr(patience, "FIRST_WAIT_SECONDS", 0.001)
     with pytest.raises(UserError, match=r"gs://x: the store cannot be asked for the time \(URLError at http"):
         store_now("http://127.0.0.1:9", where="gs://x")
