@@ -103,7 +103,7 @@ def plan_validation(
     settings, (steps, batch_size) = config.validation, shape
     if config.family in SCORERS or form is not Form.pairs:
         if settings.is_asked_for:
-            place.console.warn(f"no validation: it searches, and this is a {config.family.value} of {form.value}")
+            place.console.warn(f"no validation: it searches, and this is {config.family.with_article} of {form.value}")
         return None
     extent = extent_of(settings, steps * batch_size, steps)
     if extent is None:
