@@ -53,6 +53,11 @@ class Family(Enum):
     adapter = "adapter"
     """A linear layer over the vectors of queries; the bi-encoder below it and the vectors of passages stay the same."""
 
+    @property
+    def with_article(self) -> str:
+        """Returns the name as a sentence has it, such as `an adapter`."""
+        return f"{'an' if self.value[0] in 'aeiou' else 'a'} {self.value}"
+
 
 SCORERS = frozenset({Family.cross_encoder, Family.classifier})
 """The families that make scores and no vectors."""
@@ -148,7 +153,7 @@ class ModelConfig(LossSettings, NegativeSettings, WorkerSettings):
     def _check_family(self) -> None:
         """Refuses settings that the family has no use for."""
         is_scorer, is_adapter = self.family in SCORERS, self.family is Family.adapter
-        kind = f"a {self.family.value} "
+        kind = f"{self.family.with_article} "
         self._refuse("pooling", is_scorer and self.pooling is not Pooling.auto, f"{kind}makes no vectors", "auto")
         for name in ("query_prefix", "passage_prefix"):
             what = f"{kind}reads texts as they are, wherever it is loaded"

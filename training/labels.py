@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.artifacts.draws import draw_rows
-from engine.artifacts.forms import LABELS, TEXT
+from engine.artifacts.forms import LABELS, TEXT, WEIGHT
 from engine.errors import UserError
 from training.config import ClassWeights
 from training.losses.settings import Loss
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
     from training.config import ModelConfig
 
-TARGETS, WEIGHT = "targets", "weight"
-"""The columns that stand in the place of labels: numbers of labels, list<int32>, and how much a row counts, float32."""
+TARGETS = "targets"
+"""The column that stands in the place of labels: numbers of labels, list<int32>."""
 _MOST_HELD_OUT = 1000
 """Probabilities are calibrated by so many held-out rows at most; there is one number to find."""
 _STREAM = 0x6C61626C

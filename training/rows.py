@@ -232,5 +232,6 @@ def too_few_rows(rows: pa.Table) -> UserError:
     return UserError(
         f"{rows.num_rows} training examples of {num_documents} documents are too few to train on",
         where="examples/kept.parquet",
-        remedy="give more documents, plan more samples, or loosen the filters of examples",
+        remedy="give more documents, or lower examples.validation_share; where examples are generated, also plan more "
+        "samples, or loosen their filters",
     )

@@ -12,6 +12,8 @@ from enum import Enum
 import pyarrow as pa
 
 QUERY, PASSAGE, NEGATIVE, SCORE, TEXT, LABELS = "query", "passage", "negative", "score", "text", "labels"
+WEIGHT = "weight"
+"""The column of labelled examples that says how much a row counts in training, from 0 on; an empty one counts as 1."""
 
 
 class Form(Enum):
@@ -62,14 +64,20 @@ def form_of(names: Collection[str]) -> Form:
     raise ValueError(f"columns of no form: {sorted(names)}")
 
 
-def given_schema(form: Form) -> pa.Schema:
-    """Returns the columns of examples that a user gave: `kept.parquet` and `rejected.parquet` have the same ones."""
+def given_schema(form: Form, *, weighted: bool = False) -> pa.Schema:
+    """Returns the columns of examples that a user gave: `kept.parquet` and `rejected.parquet` have the same ones.
+
+    Args:
+        form: what a row has.
+        weighted: whether rows say besides how much they count.
+    """
     return pa.schema(
         [
             ("sample_id", pa.int64()),  # 0, 1, 2, ... in the order of the rows
             ("passage_id", pa.string()),  # equal texts have one; of labelled texts and plain ones it names the text
             ("document_id", pa.string()),  # as the row says, else that of its passage
             *((name, FIELDS[name]) for name in COLUMNS[form]),
+            *([(WEIGHT, pa.float32())] if weighted else []),
             ("split", pa.string()),  # "train" or "validation": all rows of a document are on one side
             ("reason", pa.string()),  # "" when kept, else why the row was rejected
             ("detail", pa.string()),  # where the row stands: file and line

@@ -35,6 +35,8 @@ class ColumnsConfig:
     """The only text of a row."""
     labels: str = ""
     """The label of a text, or a list of labels."""
+    weight: str = ""
+    """How much a labelled text counts in training, a number from 0 on; an empty one counts as 1."""
     document: str = ""
     """The id of the document that a row is from: all rows of a document are on one side of the split."""
     split: str = ""

@@ -27,6 +27,7 @@ class Role(Enum):
     score = "score"
     text = "text"
     labels = "labels"
+    weight = "weight"
     document = "document"
     split = "split"
 
@@ -43,6 +44,7 @@ USUAL = {
     Role.score: ("score", "similarity", "similarity_score", "label", "labels.label"),
     Role.text: ("text", "sentence", "review", "document", "content", "comment"),
     Role.labels: ("labels", "label", "category", "class", "sentiment", "intent"),
+    Role.weight: ("weight", "sample_weight", "example_weight"),
     Role.document: ("document_id", "doc_id", "docid", "passage_id", "article", _TITLE),
     Role.split: ("split",),
 }
@@ -81,6 +83,9 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, str], form: Form | N
             )
     candidates = {role: _candidates(role, names, chosen) for role in Role}
     form = form or _form(candidates, names, where)
+    if form is not Form.labelled and Role.weight.value in chosen:
+        where = f"examples.columns.{Role.weight.value}={chosen[Role.weight.value]}"
+        raise UserError(f"labelled texts have weights, and these are {form.value}", where=where, remedy="leave it out")
     roles = [Role(column) for column in COLUMNS[form]]
     for role in roles:
         if not candidates[role]:
@@ -92,7 +97,7 @@ def find_columns(names: Sequence[str], chosen: Mapping[str, str], form: Form | N
     if twice := next((name for name in taken if taken.count(name) > 1), ""):
         role = next(role for role in roles if found[role] == twice)
         raise _missing(role, f"the column {twice!r} would be two things at once", names, where)
-    for role in (Role.document, Role.split):
+    for role in (Role.weight, Role.document, Role.split):
         free = [name for name in candidates[role] if name not in taken and _may_be(role, name, form, chosen)]
         if free:
             found[role] = _only(role, free, names, where)
@@ -113,6 +118,8 @@ def _candidates(role: Role, names: Sequence[str], chosen: Mapping[str, str]) -> 
 
 
 def _may_be(role: Role, name: str, form: Form, chosen: Mapping[str, str]) -> bool:
+    if role is Role.weight:
+        return form is Form.labelled
     is_article = form in (Form.pairs, Form.triplets) or _plain(name) != _TITLE
     return role is not Role.document or role.value in chosen or is_article
 

@@ -84,6 +84,8 @@ class LateColumns:
     def __init__(self, opened: Opened) -> None:
         self._known = set(opened.names)
         of_form = _OF_QUERIES if Role.query in opened.columns.names else _OF_TEXTS
+        if opened.columns.form is Form.labelled:
+            of_form |= {Role.weight}
         self._roles = of_form - set(opened.columns.names)
         self._notes: list[str] = []
 

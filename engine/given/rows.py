@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
-from engine.artifacts.forms import COLUMNS, FIELDS, LABELS, SCORE, Form, given_schema
+from engine.artifacts.forms import COLUMNS, FIELDS, LABELS, SCORE, WEIGHT, Form, given_schema
 from engine.errors import UserError
 from engine.given.scale import Scale
 from engine.given.source import HELD_OUT, KEY, TRAIN
@@ -38,10 +38,11 @@ class StagedRows:
     Args:
         folder: where the file may lie.
         form: of the rows.
+        weighted: whether rows say how much they count.
     """
 
-    def __init__(self, folder: Path, form: Form) -> None:
-        self.form, self.hashes = form, RowHashes()
+    def __init__(self, folder: Path, form: Form, *, weighted: bool = False) -> None:
+        self.form, self.weighted, self.hashes = form, weighted, RowHashes()
         self.lowest, self.highest = float("inf"), float("-inf")
         self._schema = pa.schema(
             [
@@ -50,6 +51,7 @@ class StagedRows:
                 ("reason", pa.string()),
                 ("text_hash", pa.uint64()),
                 *((name, pa.float64() if name == SCORE else FIELDS[name]) for name in COLUMNS[form]),
+                *([(WEIGHT, pa.float64())] if weighted else []),
             ]
         )
         self._file = folder / "rows.parquet"
@@ -119,7 +121,7 @@ def write_examples(rows: StagedRows, sides: Sides, scale: Scale | None, folder: 
     Raises:
         UserError: there are so many labels that they are none.
     """
-    schema, counts = given_schema(rows.form), Counts()
+    schema, counts = given_schema(rows.form, weighted=rows.weighted), Counts()
     number, accepted = 0, 0
     with contextlib.ExitStack() as stack:
         kept, rejected = (

@@ -6,6 +6,7 @@ stand for classes become the names of these.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ from engine.errors import UserError
 from engine.storage.listing import with_endings
 from engine.storage.pickled import refuse_pickled
 
-_MARKS = ("dataset_dict.json", "state.json")
+_SPLITS_FILE, _STATE_FILE = "dataset_dict.json", "state.json"
 """The file that a folder of several splits has, and the one of a single data set."""
 _ROWS_AT_ONCE = 1000
 
 
 def is_saved_dataset(folder: Path) -> bool:
     """Tells whether a folder was written by `save_to_disk`."""
-    return any((folder / name).is_file() for name in _MARKS)
+    return any((folder / name).is_file() for name in (_SPLITS_FILE, _STATE_FILE))
 
 
 def saved_files(folder: Path) -> list[Path]:
@@ -35,17 +36,31 @@ def read_saved(folder: Path) -> Iterator[tuple[str, str, Mapping[str, object]]]:
     Raises:
         UserError: the folder is damaged, or a column holds pickled objects.
     """
-    from datasets import DatasetDict, load_from_disk
-
     try:
-        saved = load_from_disk(str(folder))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        saved = [(name, rows) for name in _splits(folder) if (rows := _load(folder / name)) is not None]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         remedy = "write it once more with save_to_disk, or export Parquet files"
         raise UserError(f"is no data set that can be read ({error})", where=str(folder), remedy=remedy) from error
-    for name, rows in saved.items() if isinstance(saved, DatasetDict) else [("", saved)]:
-        of_split = folder / name if name else folder
+    for name, rows in saved:
+        of_split = folder / name
         refuse_pickled(rows.data.schema, of_split)
         yield from ((name, f"{of_split}: row {number}", values) for number, values in enumerate(_rows(rows), 1))
+
+
+def _splits(folder: Path) -> list[str]:
+    """Returns the names of the splits; an empty one for a folder that is a single data set."""
+    if (folder / _STATE_FILE).is_file():
+        return [""]
+    splits: list[str] = json.loads((folder / _SPLITS_FILE).read_text(encoding="utf-8"))["splits"]
+    return splits
+
+
+def _load(folder: Path) -> Any:
+    """Returns one `datasets.Dataset`; None where it has no rows, which `save_to_disk` writes and nobody reads again."""
+    from datasets import Dataset
+
+    state = json.loads((folder / _STATE_FILE).read_text(encoding="utf-8"))
+    return Dataset.load_from_disk(str(folder)) if state["_data_files"] else None
 
 
 def _rows(rows: Any) -> Iterator[Mapping[str, object]]:

@@ -5,7 +5,7 @@ side of every row, the name of its group of documents, and the training rows tha
 Rows of equal queries are not joined into one group, as those of equal passages are, since a query that fits everywhere
 would chain all documents; a training row whose query is held out is left out instead. So is one whose negative is a
 held-out passage, since a model that learned to rank it low would lose where it has learned nothing else. Of a row 25
-bytes are held (33 of graded pairs and of triplets), and about sixty while sides are drawn.
+bytes are held (33 of graded pairs and of triplets), and about ninety while sides are drawn.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from engine.artifacts.documents import equality_text
 from engine.given.source import HELD_OUT, TRAIN
 from engine.given.values import Example
 from engine.text.groups import Booleans, draw_held_out, group_documents, smallest_hashes
-from engine.text.hashes import Hashes, text_hash
+from engine.text.hashes import Hashes, Integers, mix, text_hash
 
 _CODES = {"": 0, TRAIN: 1, HELD_OUT: 2}
+_STREAM = 0x7061727473
+"""Tells the texts of one part of the rows from those of another."""
 _NO_QUERY = 0
 """In the place of a query's hash, of forms that have none."""
 
@@ -36,7 +38,8 @@ class Sides:
     """Whether a row to train on shares its query with one that is held out, has the passage of one as its negative,
     or shares, where files say what is held out, a document or a text with one, (n,)."""
     groups: Hashes
-    """The smallest hash of the texts of the row's group of documents, (n,): the same for all rows of a group."""
+    """The smallest hash of the texts of the row's group of documents, (n,): the same for all rows of a group, and of no
+    row on the other side."""
 
 
 class RowHashes:
@@ -77,19 +80,39 @@ class RowHashes:
         """
         documents, splits = np.frombuffer(self._documents, np.uint64), np.frombuffer(self._splits, np.uint8)
         texts = np.frombuffer(self._texts, np.uint64).reshape(len(splits), -1 if len(splits) else 1)
-        _, numbers = np.unique(documents, return_inverse=True)
-        of_texts = np.repeat(numbers, texts.shape[1])
-        groups = group_documents(of_texts, texts.ravel())
-        smallest = smallest_hashes(of_texts, texts.ravel(), groups)
         held_out = splits == _CODES[HELD_OUT]
         leaks = np.zeros(len(splits), np.bool_)
-        if held_out.any() and not held_out.all():
+        is_said = bool(held_out.any()) and not held_out.all()
+        if is_said:
             shared = np.isin(texts, texts[held_out]).any(axis=1) | np.isin(documents, documents[held_out])
             leaks = shared & ~held_out
-        else:
+        numbers, groups, smallest = _groups(documents, texts, held_out + 2 * leaks)
+        if not is_said:
             held_out = draw_held_out(smallest, groups, seed, share)[numbers]
         queries = np.frombuffer(self._queries, np.uint64)
         leaks |= np.isin(queries, queries[held_out & (queries != _NO_QUERY)]) & ~held_out
         if self._negatives:  # all rows have one
             leaks |= np.isin(np.frombuffer(self._negatives, np.uint64), texts[held_out]) & ~held_out
         return Sides(held_out, leaks, smallest[numbers])
+
+
+def _groups(documents: Hashes, texts: Hashes, parts: Integers) -> tuple[Integers, Integers, Hashes]:
+    """Joins the documents of each part that share a text; those of two parts stay apart.
+
+    Where files say what is held out, a row that was left out for what it shares with both sides would else make their
+    documents one, under one name.
+
+    Args:
+        documents: the hash of each row's document, (n,).
+        texts: the hashes of each row's texts, (n, texts).
+        parts: the part of each row, 0 to 2, (n,).
+
+    Returns:
+        The number of each row's document, (n,); the group of each document; and the smallest hash of that group's
+        texts.
+    """
+    _, named = np.unique(documents, return_inverse=True)
+    _, numbers = np.unique(3 * named + parts, return_inverse=True)
+    of_texts = np.repeat(numbers, texts.shape[1])
+    groups = group_documents(of_texts, mix(texts.ravel(), 0, _STREAM, np.repeat(parts, texts.shape[1])))
+    return numbers, groups, smallest_hashes(of_texts, texts.ravel(), groups)

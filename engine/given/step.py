@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from engine.artifacts.examples import ExamplesFolder, ExamplesRecord
 from engine.artifacts.forms import Form
 from engine.errors import UserError
+from engine.given.columns import Role
 from engine.given.config import GivenConfig
 from engine.given.opening import LateColumns, open_examples
 from engine.given.rows import StagedRows, write_examples
@@ -51,7 +52,8 @@ def read_given(
     named = ", ".join(f"{role.value} {name!r}" for role, name in columns.names.items())
     place.console.step("examples", f"{columns.form.value}: {named}")
     with tempfile.TemporaryDirectory(prefix=".rows-", dir=output) as scratch:
-        with StagedRows(Path(scratch), columns.form) as rows:
+        weighted = Role.weight in columns.names
+        with StagedRows(Path(scratch), columns.form, weighted=weighted) as rows:
             for record in opened.records:
                 late.look(record)
                 rows.add(record.place, read_example(record, columns))

@@ -22,6 +22,9 @@ from engine.given.source import SPLITS, Record
 TEXT_ROLES = (Role.query, Role.passage, Role.negative, Role.text)
 """The roles whose columns are texts."""
 
+_HIGHEST_WEIGHT = 1e30
+"""A larger weight is a slip, and might be infinite where weights are float32."""
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -115,6 +118,20 @@ def read_score(value: object) -> float:
     raise BrokenValue("no number as")
 
 
+def read_weight(value: object) -> float | None:
+    """Returns how much a row counts, from 0 on; None where the row does not say it.
+
+    Raises:
+        BrokenValue: it is no such number.
+    """
+    if value is None or (isinstance(value, float) and math.isnan(value)) or not str(value).strip():
+        return None
+    with contextlib.suppress(BrokenValue):
+        if 0 <= (number := read_score(value)) <= _HIGHEST_WEIGHT:
+            return number
+    raise BrokenValue("no number from 0 on as")
+
+
 def read_labels(value: object) -> list[str]:
     """Returns the labels of a text, each once: one for a single value, those of a list, or of a list that is written.
 
@@ -140,6 +157,7 @@ _READERS: Mapping[Role, Callable[[object], object]] = {
     **dict.fromkeys(TEXT_ROLES, read_text),
     Role.score: read_score,
     Role.labels: read_labels,
+    Role.weight: read_weight,
 }
 
 

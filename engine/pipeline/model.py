@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from engine.errors import UserError, suggest
 from engine.pipeline.config import RunConfig, last_noun, nouns_of
 from training.config import SCORERS, ModelConfig
+from training.losses.combinations import LOSS_KEY, LOSSES
 from training.requirements import check_generated
 from training.teachers.config import KEY as TEACHER_KEY
 from training.validation.config import JUDGED_KEY
@@ -32,7 +33,7 @@ def check_model(config: RunConfig) -> None:
         return
     check_generated(config.model)
     if config.model.family in SCORERS:
-        family = f"a {config.model.family.value}"
+        family = config.model.family.with_article
         if "learning_curve" in reached:
             what = f"a learning curve measures searches, and {family} makes no vectors to search by"
             raise UserError(what, where=f"model.family={config.model.family.value}", remedy="tune a bi_encoder")
@@ -46,14 +47,16 @@ def check_without_documents(model: ModelConfig) -> None:
     """Refuses what a model can learn from documents only, in a run that has none.
 
     Raises:
-        UserError: a teacher is asked, hard negatives are to be mined, or judged queries validated.
+        UserError: a teacher is asked or its scores are learned from, hard negatives are to be mined, or judged queries
+            validated.
     """
+    no_teacher = "a teacher scores passages of documents, and the run has none"
     if model.teacher.is_there:
-        raise UserError(
-            "a teacher scores passages of documents, and the run has none",
-            where=f"{TEACHER_KEY}.by={model.teacher.by}",
-            remedy="leave it out, or name the documents (documents.path)",
-        )
+        remedy = "leave it out, or name the documents (documents.path)"
+        raise UserError(no_teacher, where=f"{TEACHER_KEY}.by={model.teacher.by}", remedy=remedy)
+    if model.loss in LOSSES and LOSSES[model.loss].needs_teacher:
+        remedy = f"set it to auto, or name the documents (documents.path) and a teacher ({TEACHER_KEY}.by)"
+        raise UserError(no_teacher, where=f"{LOSS_KEY}={model.loss.value}", remedy=remedy)
     if model.num_hard_negatives:
         raise UserError(
             "hard negatives are mined from documents, and the run has none",

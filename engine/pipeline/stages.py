@@ -221,7 +221,7 @@ def _check_points(config: RunConfig, models: Mapping[str, ModelConfig]) -> None:
         if not point.start:
             continue
         if models[point.start].family not in {Family.bi_encoder, model.family}:
-            what = f"a {model.family.value} cannot go on from a {models[point.start].family.value}"
+            what = f"{model.family.with_article} cannot go on from {models[point.start].family.with_article}"
             raise UserError(what, where=f"{where}.start={point.start}", remedy="name a bi_encoder, or leave it out")
         _check_start(point, models[point.start], where)
         if model.base != models[point.start].base:

@@ -73,7 +73,7 @@ def check_metric(metric: str, config: RunConfig, where: str) -> None:
             f"no step reports {metric!r}: the run ends with {last_noun(config)}", where=where, remedy=remedy
         )
     if metric in WORDS and config.model.family in SCORERS:
-        what = f"a {config.model.family.value} searches nothing, so that no step reports {metric!r}"
+        what = f"{config.model.family.with_article} searches nothing, so that no step reports {metric!r}"
         raise UserError(what, where=where, remedy="choose a figure such as model.loss.last, with mode: min")
     if metric == VALIDATION:
         _check_validation(config, where)

@@ -82,7 +82,7 @@ class ClassificationFigures:
     wrong: Sequence[WrongText] = ()
     """Texts that the classifier is wrong about, the most confident first."""
     trained_on: int = 0
-    """The number of further texts that were left out, since they were trained on."""
+    """The number of further texts that were left out, since they were trained on or calibrated by."""
 
 
 @dataclass(frozen=True, eq=False)

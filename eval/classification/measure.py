@@ -52,7 +52,8 @@ class Texts:
         labelled: the texts with their labels.
         documents: the document of each.
         of: the number of texts that these were drawn from.
-        trained_on: the number of further texts of a file that were trained on; None of a run's own held-out texts.
+        trained_on: the number of further texts of a file that were trained on or calibrated by; None of a run's own
+            held-out texts.
     """
 
     labelled: Labelled
@@ -85,7 +86,7 @@ def read_texts(folder: ExamplesFolder, split: str, limit: int, trained: TrainedT
         folder: examples of the form `labelled`.
         split: of which split; "" for both.
         limit: at most so many texts; 0 for all.
-        trained: what was trained on, which texts of a file may have in common; None of a run's own examples.
+        trained: what the model knows, which texts of a file may have in common; None of a run's own examples.
     """
     table, total = draw_examples(folder, [TEXT, LABELS], split, limit, trained.unseen if trained else None)
     labelled = Labelled(table[TEXT].to_pylist(), [labels or [] for labels in table[LABELS].to_pylist()])

@@ -30,7 +30,7 @@ from eval.given.pairs import read_pairs
 from eval.given.rows import HELD_OUT_SPLIT
 from eval.given.searched import SearchedFor, SearchFigures, measure_search
 from eval.given.systems import CLASSIFIER, CROSS_ENCODER, TunedModel, systems_of_documents, systems_of_passages
-from eval.given.trained import TrainedTexts, split_of_file, told
+from eval.given.trained import TrainedTexts, split_of_file
 from eval.report import HELD_OUT
 from eval.retrieval.benchmark import Benchmark
 from eval.retrieval.corpus import read_corpus
@@ -133,9 +133,10 @@ class Measurement:
         limit = self.config.max_held_out
         sets = {HELD_OUT: held_out_texts(self.examples, limit)}
         if LABELLED in self.inputs:
-            file, seen = ExamplesFolder(self.inputs[LABELLED]), TrainedTexts(self.inputs["examples"])
+            file = ExamplesFolder(self.inputs[LABELLED])
+            seen = TrainedTexts(self.inputs["examples"], calibrated=True)
             sets[LABELLED] = read_texts(file, split_of_file(file), limit, seen)
-            if warning := told(seen.left_out, f"report.{LABELLED}"):
+            if warning := seen.told(f"report.{LABELLED}"):
                 self.place.console.warn(warning)
         trained, base = trained_texts(self.examples), self.encoders[BASE]
         model = load_classifier(self.model.folder, self.config.encoder.max_tokens, self.place)

@@ -101,7 +101,7 @@ def count(figures: SearchFigures | ClassificationFigures, name: str) -> str:
         return f"{number:,}{of} held-out {kind}"
     if isinstance(figures, SearchFigures):
         return f"{number:,}{of} judged {kind} of {name}"
-    left_out = f" ({figures.trained_on:,} more were trained on)" if figures.trained_on else ""
+    left_out = f" ({figures.trained_on:,} more were trained on or calibrated by)" if figures.trained_on else ""
     return f"{number:,}{of} {kind} of the file{left_out}"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.artifacts.examples import ExamplesFolder
-from eval.given.trained import TrainedTexts, split_of_file, told
+from eval.given.trained import TrainedTexts, split_of_file
 from eval.significance import Bootstrap
 from eval.similarity.figures import SimilarityFigures
 from eval.similarity.measure import SIMILARITY, PairScores, measure_similarity
@@ -38,6 +38,6 @@ def similarity_of_file(
     folder, seen = ExamplesFolder(inputs[SIMILARITY]), TrainedTexts(inputs.get(TRAINED_ON, inputs["examples"]))
     bootstrap = Bootstrap(config.resamples, config.seed)
     figures = measure_similarity(folder, split_of_file(folder), scorers, config.max_held_out, bootstrap, trained=seen)
-    if warning := told(seen.left_out, f"report.{SIMILARITY}"):
+    if warning := seen.told(f"report.{SIMILARITY}"):
         place.console.warn(warning)
     return figures

@@ -58,6 +58,15 @@ def test_doubtful_columns_are_refused_with_their_names_and_the_key(names: str, w
         find_columns(names.split(), {}, None, "F")
 
 
+def test_labelled_texts_alone_have_weights() -> None:
+    labelled = find_columns(["text", "label", "Sample Weight"], {}, None, "f")
+    assert labelled.names[Role.weight] == "Sample Weight"
+    assert Role.weight not in find_columns(["query", "passage", "weight"], {}, None, "f").names
+    assert Role.weight not in find_columns(["text", "weight"], {}, None, "f").names
+    with pytest.raises(UserError, match=r"examples.columns.weight=w: labelled texts have weights, and these are pairs"):
+        find_columns(["query", "passage", "w"], {"weight": "w"}, None, "f")
+
+
 def test_what_the_user_names_settles_it() -> None:
     names = ["question", "context", "answer", "mark"]
     columns = find_columns(names, {"passage": "answer"}, None, "F")

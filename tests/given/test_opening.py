@@ -14,6 +14,7 @@ from engine.given import opening
 from engine.given.columns import Role
 from engine.given.config import GivenConfig
 from engine.given.opening import LateColumns, open_examples
+from engine.given.source import Record
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,16 @@ def test_a_late_column_that_might_have_had_a_meaning_is_said(tmp_path: Path) -> 
     assert "the column 'negative' first stands at" in note
     assert "given.jsonl:6" in note
     assert note.endswith("examples.columns.negative=negative reads it")
+
+
+@pytest.mark.parametrize(("columns", "said"), [({"label": "x"}, True), ({}, False)])
+def test_a_late_column_of_weights_is_said_of_labelled_texts(
+    tmp_path: Path, columns: dict[str, str], said: bool
+) -> None:
+    opened = open_examples(GivenConfig(write(tmp_path, [{"text": f"t{row}"} | columns for row in range(5)])))
+    late = LateColumns(opened)
+    late.look(Record("given.jsonl:6", {"weight": 2}, ""))
+    assert [note.partition(" first ")[0] for note in late.notes()] == ["the column 'weight'"] * said
 
 
 def test_what_is_not_mixed_is_refused_before_it_is_read(tmp_path: Path) -> None:

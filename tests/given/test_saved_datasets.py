@@ -38,9 +38,19 @@ def test_lists_of_classes_and_structs_are_read(tmp_path: Path) -> None:
     assert values == {"text": "a", "labels": ["y", "x"], "by.name": "n"}
 
 
-def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
+def test_a_data_set_without_rows_has_none(tmp_path: Path) -> None:
+    rows = Dataset.from_dict({"text": ["a", "b"]})
+    nothing = Dataset.from_dict({"text": []})
+    DatasetDict({"train": rows, "test": nothing}).save_to_disk(tmp_path / "saved")
+    assert [split for split, _, _ in read_saved(tmp_path / "saved")] == ["train", "train"]
+    nothing.save_to_disk(tmp_path / "nothing")
+    assert list(read_saved(tmp_path / "nothing")) == []
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "null", '{"features": "x"}'])
+def test_a_damaged_folder_is_refused(tmp_path: Path, content: str) -> None:
     Dataset.from_dict({"text": ["a"]}).save_to_disk(tmp_path / "saved")
-    (tmp_path / "saved" / "dataset_info.json").write_text("{")
+    (tmp_path / "saved" / "dataset_info.json").write_text(content)
     assert is_saved_dataset(tmp_path / "saved")
     with pytest.raises(UserError, match="is no data set that can be read"):
         list(read_saved(tmp_path / "saved"))

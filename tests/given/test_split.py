@@ -58,6 +58,18 @@ def test_a_split_of_the_files_is_kept_and_what_leaks_is_told() -> None:
     assert drawn.leaks.tolist() == [False, False, True, False, True, False]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_row_that_leaks_joins_no_documents_of_both_sides(order: int) -> None:
+    texts = [("a", "b"), ("b", "c"), ("c", "d"), ("e", "f"), ("f", "g")][::order]
+    splits = ["train", "train", "validation", "train", "train"][::order]
+    drawn = sides([(pair, "", split) for pair, split in zip(texts, splits, strict=True)])
+    rows = [texts.index(pair) for pair in (("a", "b"), ("c", "d"), ("e", "f"), ("f", "g"))]
+    assert drawn.leaks.tolist() == [pair == ("b", "c") for pair in texts]
+    trained, held_out, fourth, fifth = drawn.groups[rows].tolist()
+    assert trained != held_out, "what is trained on is no part of a held-out document"
+    assert fourth == fifth, "rows of one side that share a text are of one"
+
+
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_one_side_alone_is_no_split(split: str) -> None:
     drawn = sides([((f"p{row}",), "", split) for row in range(500)])

@@ -136,6 +136,18 @@ def test_labelled_texts_are_counted_by_label(tmp_path: Path) -> None:
     assert folder.kept()["labels"].to_pylist()[:2] == [[], ["good"]]
 
 
+def test_weights_of_labelled_texts_are_kept_and_wrong_ones_rejected(tmp_path: Path) -> None:
+    weights = [2, "0.5", None, "", -1, "much"]
+    rows = [{"text": f"text {row}", "label": "good", "weight": weights[row % 6]} for row in range(60)]
+    folder, record, said = read(tmp_path, jsonl(tmp_path, rows))
+    assert "labels 'label', weight 'weight'" in said
+    assert folder.form() is Form.labelled
+    assert folder.columns() == given_schema(Form.labelled, weighted=True)
+    assert folder.kept()["weight"].to_pylist()[:4] == [2.0, 0.5, None, None]
+    assert record.rejected == {"no number from 0 on as weight": 20}
+    assert folder.rejected()["weight"].null_count == 20
+
+
 def test_a_text_in_place_of_a_label_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "_MOST_LABELS", 20)
     with pytest.raises(UserError, match="more than 20 different labels"):

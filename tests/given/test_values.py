@@ -8,7 +8,15 @@ import pytest
 
 from engine.given.columns import find_columns
 from engine.given.source import Record
-from engine.given.values import BrokenValue, Example, read_example, read_labels, read_score, read_text
+from engine.given.values import (
+    BrokenValue,
+    Example,
+    read_example,
+    read_labels,
+    read_score,
+    read_text,
+    read_weight,
+)
 
 
 def example(**values: Any) -> Example:
@@ -59,6 +67,19 @@ def test_labels_are_one_or_a_list(value: object, labels: list[str]) -> None:
 def test_a_text_without_a_label_is_broken(value: object) -> None:
     with pytest.raises(BrokenValue):
         read_labels(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "weight"), [("2.5", 2.5), (0, 0.0), (None, None), ("", None), (" ", None), (float("nan"), None)]
+)
+def test_weights_are_numbers_from_0_on_or_not_said(value: object, weight: float | None) -> None:
+    assert read_weight(value) == weight
+
+
+@pytest.mark.parametrize("value", [-1, "-0.5", "much", "inf", 1e39, [], [1]])
+def test_what_is_no_weight_is_broken(value: object) -> None:
+    with pytest.raises(BrokenValue, match="no number from 0 on as"):
+        read_weight(value)
 
 
 def test_a_record_names_its_document_its_split_and_the_first_reason() -> None:

@@ -108,6 +108,10 @@ def test_conditions_label_generated_texts() -> None:
             "model.teacher.by=fused: a teacher scores passages of documents, and the run has none",
         ),
         (
+            ["experiment=train", "model.loss=kl"],
+            "model.loss=kl: a teacher scores passages of documents, and the run has none; set it to auto, or name",
+        ),
+        (
             ["experiment=train", "model.validation.queries=both", "model.validation.judged=x"],
             "model.validation.queries=both: judged queries are searched among documents, and the run has none",
         ),

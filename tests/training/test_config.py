@@ -58,6 +58,13 @@ def test_iterations_of_a_classifier_are_refused_without_naming_negatives_that_it
         ModelConfig(seed=0, family=Family.classifier, iterations=2)
 
 
+def test_a_family_has_the_article_that_it_is_spoken_with() -> None:
+    spoken = [family.with_article for family in Family]
+    assert spoken == ["a bi_encoder", "a cross_encoder", "a classifier", "an adapter"]
+    with pytest.raises(UserError, match=r"^model.lora.rank=8: an adapter has one layer"):
+        ModelConfig(seed=0, family=Family.adapter, lora=LoraConfig(rank=8))
+
+
 def test_the_rate_goes_with_the_root_of_the_batch_size() -> None:
     config = ModelConfig(seed=0, batch_size=64, learning_rate=4e-5)
     smaller = config.with_batch_size(16)

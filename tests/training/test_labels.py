@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ import pytest
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import Form, given_schema
 from engine.errors import UserError
+from engine.given.config import GivenConfig
+from engine.given.step import read_given
+from tests.support.places import quiet_place
 from training.config import ClassWeights, Family, ModelConfig
 from training.labels import HeldOut, read_labelled
 from training.losses.settings import Loss
@@ -55,6 +59,17 @@ def test_several_labels_or_none_make_each_a_question_by_itself(tmp_path: Path) -
     with pytest.raises(UserError, match=r"^model\.loss=cross_entropy: 2 examples have another number of labels"):
         read_labelled(config(loss=Loss.cross_entropy), labelled(tmp_path, rows))
     assert read_labelled(config(loss=Loss.binary_cross_entropy), labelled(tmp_path, ROWS))[1].several
+
+
+def test_weights_of_a_file_that_one_has_reach_training(tmp_path: Path) -> None:
+    rows = [{"text": f"{row}", "label": "ab"[row % 2], "weight": [4, 1, None, 2][row]} for row in range(4)]
+    file = tmp_path / "given.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "examples").mkdir()
+    given = GivenConfig(str(file), validation_share=0.0)
+    read_given(given, {}, tmp_path / "examples", quiet_place(tmp_path))
+    train, _ = read_labelled(config(), ExamplesFolder(tmp_path / "examples"))
+    assert train["weight"].to_pylist() == [2, 0.5, 0.5, 1], "a row that says none counts as 1, and the mean is 1"
 
 
 def test_rare_labels_count_more_and_weights_have_a_mean_of_one(tmp_path: Path) -> None:

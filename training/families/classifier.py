@@ -17,12 +17,12 @@ import torch
 from sentence_transformers import CrossEncoder
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from engine.artifacts.forms import TEXT
+from engine.artifacts.forms import TEXT, WEIGHT
 from engine.models.resolve import MODEL_CONFIG
 from engine.models.temperature import fit_temperature
 from training.families.lora import merge_lora
 from training.families.scorer import batch_scores, is_sound_scorer, load_scorer, score_texts
-from training.labels import TARGETS, WEIGHT, Labels
+from training.labels import TARGETS, Labels
 from training.losses.settings import Loss
 from training.workers.job import Figures, TrainingJob
 from training.workers.trainer import StreamScorerTrainer

@@ -88,7 +88,7 @@ def _check_dimensions(config: ModelConfig, family: Family, loss: Loss) -> None:
     """Refuses parts of vectors where there are none, and numbers of dimensions beyond those of the base's vectors."""
     where = f"model.matryoshka={config.matryoshka}"
     if family not in _HAVE_VECTORS:
-        raise UserError(f"a {family.value} has no vectors to shorten", where=where, remedy="leave it empty")
+        raise UserError(f"{family.with_article} has no vectors to shorten", where=where, remedy="leave it empty")
     if loss is Loss.denoising:
         raise UserError("the loss denoising reads whole vectors only", where=where, remedy="leave it empty")
     size = _dimensions(resolve_model(config.base, key=BASE_KEY))

@@ -48,6 +48,8 @@ _QUERIES_OF_TEXTS = 5
 _STREAM, _PASSAGES_STREAM = 0x76616C69, 0x76616C70
 """Numbers that keep the draws independent of other draws by the same ids."""
 _BATCH_ROWS = 1 << 14
+_SEARCHED = (Form.pairs, Form.triplets)
+"""The forms whose rows have a query, and a passage that it has to find."""
 _COLUMNS = pa.schema(
     [(name, pa.large_string()) for name in ("document_id", "query", "passage")] + [("sample_id", pa.int64())]
 )
@@ -101,9 +103,9 @@ def plan_validation(
         UserError: the judged development queries cannot be read.
     """
     settings, (steps, batch_size) = config.validation, shape
-    if config.family in SCORERS or form is not Form.pairs:
+    if config.family in SCORERS or form not in _SEARCHED:
         if settings.is_asked_for:
-            place.console.warn(f"no validation: it searches, and this is a {config.family.value} of {form.value}")
+            place.console.warn(f"no validation: it searches, and this is {config.family.with_article} of {form.value}")
         return None
     extent = extent_of(settings, steps * batch_size, steps)
     if extent is None:

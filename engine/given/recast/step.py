@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
-from engine.artifacts.forms import Form, given_schema
+from engine.artifacts.forms import WEIGHT, Form, given_schema
 from engine.errors import UserError
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.negatives import NegativeDraw, TrainedPassages, read_passages
@@ -54,7 +54,8 @@ def recast_examples(config: RecastConfig, inputs: Mapping[str, Path], output: Pa
     if config.form and source.form() is not Form.pairs:
         what = f"are made of pairs, and these examples are {source.form().value}"
         raise UserError(what, where=f"form={config.form.value}", remedy="name a set of pairs (stages.sets.NAME.of)")
-    schema = given_schema(config.form or source.form())
+    weighted = config.form is None and WEIGHT in source.columns().names
+    schema = given_schema(config.form or source.form(), weighted=weighted)
     splits: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     with pq.ParquetWriter(output / KEPT_FILE, schema) as kept, pq.ParquetWriter(output / REJECTED_FILE, schema) as left:

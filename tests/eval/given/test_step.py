@@ -124,11 +124,13 @@ def test_graded_pairs_with_either_family(home: Path, tmp_path: Path) -> None:
 
 
 def test_labelled_texts(home: Path, tmp_path: Path) -> None:
-    files = {"labelled": home / "labelled"}
+    """The file holds out thirty texts; twenty of these are what the run held out, and the model was calibrated by."""
+    files = {"labelled": write_given(tmp_path / "file", Form.labelled, labelled_rows(60))}
     report, record = reported(home, "labelled", home / "classifier", tmp_path / "out", files=files)
     figures = report.classification["held_out"]
     assert (figures.texts, list(figures.labels), figures.temperature) == (20, list(LABELS), 1.5)
-    assert report.classification["labelled"].texts == 20
+    of_file = report.classification["labelled"]
+    assert (of_file.texts, of_file.trained_on, len(of_file.temperatures)) == (10, 20, 0)
     assert set(figures.systems) == {"tuned", "centroid", "majority"}
     assert figures.calibration["before"].brier != figures.calibration["after"].brier
     assert "wrong" not in record.classification["held_out"], "trackers get no texts"

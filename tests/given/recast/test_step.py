@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.forms import Form
 from engine.errors import UserError
+from engine.given.config import GivenConfig
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.negatives import read_passages
 from engine.given.recast.step import BEYOND_LIMIT, recast_examples
+from engine.given.step import read_given
 from engine.storage.store import finish
 from tests.support.given import write_given
 from tests.support.places import quiet_place
@@ -55,6 +58,18 @@ def test_a_limit_keeps_whole_passages_of_both_sides_and_says_why_the_rest_is_gon
     assert record.validation
     assert record.rejected == {BEYOND_LIMIT: 10}
     assert set(folder.rejected()["reason"].to_pylist()) == {BEYOND_LIMIT}
+
+
+def test_fewer_labelled_texts_keep_their_weights(tmp_path: Path) -> None:
+    file, given, output = tmp_path / "given.jsonl", tmp_path / "given", tmp_path / "out"
+    file.write_text("".join(json.dumps({"text": f"t{row}", "label": "x", "weight": row}) + "\n" for row in range(20)))
+    given.mkdir()
+    output.mkdir()
+    read_given(GivenConfig(str(file)), {}, given, quiet_place(tmp_path))
+    recast_examples(RecastConfig(limit=5), {"examples": given}, output, quiet_place(tmp_path))
+    kept = ExamplesFolder(output).kept()
+    assert len(kept) == 5
+    assert [f"t{weight:g}" for weight in kept["weight"].to_pylist()] == kept["text"].to_pylist()
 
 
 @pytest.mark.parametrize("form", [Form.texts, Form.triplets])

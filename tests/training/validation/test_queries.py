@@ -12,11 +12,15 @@ import pytest
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.forms import Form
+from tests.support.given import write_given
 from tests.support.training import make_config, make_passages, make_place, write_documents, write_examples
 from training.validation.config import ValidatedOn, ValidationConfig
 from training.validation.queries import LEAST_CLUSTERS, Extent, choose_queries, extent_of, plan_validation
 
 NUM_HELD_OUT = 8
+OTHERS = {"negative": "word1", "score": 0.5, "text": "word1", "labels": ["word1"]}
+"""What rows of other forms have besides."""
 
 
 def hold_out(examples: Path, documents: int = NUM_HELD_OUT) -> ExamplesFolder:
@@ -119,6 +123,25 @@ def test_judged_queries_are_asked_among_all_passages_of_their_documents(tmp_path
     assert both.num_judged == 5
     assert both.queries[-5:] == plan.queries
     assert len(both.queries) == 5 + NUM_HELD_OUT + NUM_HELD_OUT // 2
+
+
+@pytest.mark.parametrize("form", Form)
+def test_whatever_has_queries_and_passages_is_validated(
+    form: Form, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hold_out(tmp_path / "generated")
+    pairs = pq.read_table(tmp_path / "generated" / "kept.parquet")
+    given = write_given(tmp_path / form.value, form, [row | OTHERS for row in pairs.to_pylist()])
+    config = make_config(base, validation=ValidationConfig(every=5))
+    plan = plan_validation(config, {"examples": given}, (30, 8), make_place(tmp_path), form)
+    if form not in (Form.pairs, Form.triplets):
+        assert plan is None
+        assert f"it searches, and this is a bi_encoder of {form.value}" in " ".join(capsys.readouterr().out.split())
+        return
+    assert plan
+    held_out = pairs.filter(pc.equal(pairs["split"], "validation"))
+    assert sorted(plan.queries) == sorted(held_out["query"].to_pylist())
+    assert set(plan.passages) == set(held_out["passage"].to_pylist())
 
 
 def test_queries_of_too_few_documents_tell_nothing_and_it_is_said_where_they_were_asked_for(
