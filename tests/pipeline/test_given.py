@@ -167,6 +167,15 @@ def test_labels_and_weights_need_what_they_are_of(overrides: list[str], what: st
 
 
 @pytest.mark.parametrize(
+    ("control", "value"),
+    [("pick=2", "'no, yes'"), ("from_demonstrations=true", "''"), ("values={1: 1, 2: 3}", "'1'")],
+)
+def test_controls_may_have_any_value_that_samples_have(control: str, value: str) -> None:
+    task = f"task.attributes.control.{control}"
+    wanted_steps(composed("experiment=story_features", task, f"model.controls={{control: {value}}}"))
+
+
+@pytest.mark.parametrize(
     ("overrides", "where"),
     [
         (["model.loss=cosine"], "model.loss=cosine"),
