@@ -114,9 +114,11 @@ def _check_values(names: Sequence[str], attributes: Mapping[str, AttributeConfig
 
 
 def _listed_values(attribute: AttributeConfig) -> list[str]:
-    """Returns the values of a condition where the task lists them; none where samples may have others."""
+    """Returns the values that a condition may have where the task lists them; none where samples may have others."""
     is_other = attribute.depends_on or attribute.pick or attribute.from_demonstrations
-    return [] if is_other or not isinstance(attribute.values, Mapping) else list(map(str, attribute.values))
+    if is_other or not isinstance(attribute.values, Mapping):
+        return []
+    return [str(value) for value, weight in attribute.values.items() if weight != 0 or attribute.from_queries]
 
 
 def _check_controls(controls: Mapping[str, str], attributes: Mapping[str, AttributeConfig]) -> None:
