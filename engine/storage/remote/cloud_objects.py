@@ -263,8 +263,8 @@ class CloudObjects:
     def _pages(self, folder: str, after: str = "") -> Iterator[Any]:
         """Lists a folder, and goes on behind what is listed where an answer was cut off: the library does not.
 
-        Where names do not come in the order of their characters, nobody knows what is behind: Azure orders them by
-        UTF-16, or by folders. Such a list is not gone on with, and has every name all the same.
+        Where names do not come in the order of their characters (Azure's emulator sorts by UTF-16), nobody knows what
+        is behind: such a list is not gone on with, and has every name all the same.
         """
         from obstore.exceptions import GenericError
 
