@@ -61,7 +61,7 @@ from engine.storage.store import BATCH_NOUNS, NOUNS, Store, is_being_written
 from engine.storage.typed import to_json_values
 from engine.watch.metrics import serving_metrics
 from engine.watch.monitor import Monitor
-from engine.watch.tracked import track_result
+from engine.watch.tracked import TrackedResults
 
 
 def run(config: RunConfig, config_text: str, console: Console | None = None) -> Path:
@@ -87,6 +87,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         using(place.store_dir, known),
         Monitor(config.watch, place, chosen).watching() as monitor,  # it says last that the run has finished
         shared.holding_run(run_dir),
+        TrackedResults(place, config.tracking).until_closed() as results,
         _ending(place.engines, place.tracker),
         serving_metrics(config.watch, place),
         Following(chosen, place).until_the_end() as following,
@@ -98,19 +99,20 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         checked = _num_checking(chosen)
         first = sum(step.before_engines for step in chosen)
         for step in chosen[:first]:
-            _make(step, config, place, monitor, chosen)
+            _make(step, config, place, monitor, chosen, results=results)
         _start_engines_early(chosen, store, place)
         for step in chosen[first:checked]:
-            _make(step, config, place, monitor, chosen)
+            _make(step, config, place, monitor, chosen, results=results)
         earlier = _begin(config, config_text, (chosen, chosen[:checked]), place)
         shared.save_run()
+        results.begin()
         monitor.begin()
         generating = [step for step in chosen if step.needs_engines]
         for step in chosen[max(first, checked) :]:
             if step.resumable:  # what it commits can be looked at while it works
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             with following.beside(step):
-                folder = _make(step, config, place, monitor, chosen)
+                folder = _make(step, config, place, monitor, chosen, results=results)
             earlier.make_way(step)
             _link(step, folder, store, run_dir)
             shared.save_run()
@@ -119,10 +121,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         _fetch_results(chosen, store, shared)
         _finish(config, run_dir, place, earlier)
         if target:
-            made = published_folders(target, chosen, store)
-            for folder in made.values():
-                shared.fetch(folder)
-            publish(target, made, place.console)
+            _publish(published_folders(target, chosen, store), target, place)
     return run_dir
 
 
@@ -156,21 +155,28 @@ def _fetch_results(chosen: list[Step], store: Store, shared: Sharing) -> None:
             shared.fetch(store.folder(step.noun, step.fingerprint))
 
 
+def _publish(made: dict[str, Path], target: Target, place: Place) -> None:
+    for folder in made.values():
+        place.shared.fetch(folder)
+    publish(target, made, place.console)
+
+
 def published_folders(target: Target, chosen: list[Step], store: Store) -> dict[str, Path]:
     """Returns the folders that publishing reads, by noun: no others are fetched, however large they are."""
     whole = (step for step in chosen if not step.part_of and step.entry in target.nouns)
     return {step.entry: store.folder(step.noun, step.fingerprint) for step in whole}
 
 
-def _make(step: Step, config: RunConfig, place: Place, monitor: Monitor, chosen: list[Step]) -> Path:
+def _make(
+    step: Step, config: RunConfig, place: Place, monitor: Monitor, chosen: list[Step], *, results: TrackedResults
+) -> Path:
     store = Store(place.store_dir)
     is_new = not is_made(step, store, place)
     folder = make(step, store, naming_encoder(step, place))
     if isinstance(step.config, GivenConfig):  # a run that measures nothing on them may have made them
         step.config.check_held_out(place.shared.record(folder).record["validation"])
     monitor.has_made(step)
-    if is_new:
-        track_result(step, folder, place.tracker, config.tracking)
+    results.track(step, folder, is_new=is_new)
     if step.entry == "documents":
         check_documents(config, folder, place, chosen)
     return folder

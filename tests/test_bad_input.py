@@ -142,6 +142,9 @@ CASES = (
         "run_dir is foreign", "run_dir=good", "run_dir=", ("/good: holds files that are not of", "new or empty folder")
     ),
     Case("another version", "run_dir=old", "run_dir=", ("/old: was written by another version", "new run_dir")),
+    Case("long run_dir", "run_dir=" + "x" * 231, "run_dir=", ("231 bytes", "name has at most 230")),
+    Case("long runs_dir", "runs_dir=" + "x" * 256, "x" * 40 + "...", ("longer name than", "at most 255")),
+    Case("long path", "collection=" + "x" * 256, "x" * 40 + "...", ("longer name than", "at most 255")),
     Case("runs_dir is a file", "runs_dir=cut.jsonl", "runs_dir=cut.jsonl", ("is a file", "name a folder")),
     Case("full disk", FULL, "", ("/prompts/", "disk is full", "wanted by cluster.min_free", "set runs_dir")),
 )
@@ -252,6 +255,7 @@ def test_a_mistake_is_one_line_and_the_run_stays(
         (("experiment=adapt", "seed=1", "seed=2"), "seed=2", ("first as seed=1", "run both: synthmill -m seed=1,2")),
         (("launch", "cluster=ray", "cluster=slurm"), "cluster=slurm", ("first as cluster=ray", "leave one of them")),
         (("experiment=adapt", "--preview=3"), "--preview=3", ("no flag --preview", "write preview=3")),
+        (("status", "x" * 256), "x" * 40 + "...", ("longer name than", "at most 255")),
         (("-m", "seed=1,2", "er"), "er", ("no override", "write key=value")),
         (("clean", "nope"), "nope", ("no store of step outputs", "folder that holds your runs")),
         (("clean", "--yess"), "clean", ("no option '--yess'", "write: synthmill clean [RUNS_DIR] [--yes]")),

@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 
 from engine.artifacts.samples import SamplesFolder
+from engine.generation.fake_generator import SAMPLES_PER_SECOND
 from engine.runtime.cluster import quiet
+from engine.samples.starts import read_starts
+from engine.sweeps.written import replacing
 from tests.support.clusters import ray_start, run_driver
 from tests.support.command_line import CommandLine
 from tests.support.training import write_base
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 ARGUMENTS = (
     "experiment=adapt",
@@ -83,6 +87,30 @@ def test_engines_leave_their_gpu_to_the_encoder(tmp_path: Path) -> None:
 def test_two_engines_work_on_one_gpu_at_the_same_time(tmp_path: Path) -> None:
     with ray_start(num_cpus=2, num_gpus=1) as address:
         run_driver(__file__, "share_one_gpu", address, str(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_run_that_joined_commits_on_a_sigterm(
+    monkeypatch: pytest.MonkeyPatch, synthmill: CommandLine, corpus: Path
+) -> None:
+    """As Slurm, Kubernetes and `ray job stop` end it; Ray leaves each driver that joins with a handler of its own."""
+    monkeypatch.setenv(SAMPLES_PER_SECOND, "10")  # engines have it of the node
+    folder, given = (
+        synthmill.folder / "run" / "samples",
+        replacing(ARGUMENTS, [f"collection={corpus}", "prompts.per_passage=9"]),
+    )
+    with ray_start(num_cpus=2) as address:
+        alone = "samples.part_rows=100000"  # an interrupt alone closes a part
+        process = synthmill.start(*given, f"cluster.address={address}", alone)
+        wait_until(
+            lambda: any(engine.generated for start in read_starts(folder) for engine in start.engines), "samples"
+        )
+        process.terminate()
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 130, out + err
+    assert "interrupted; what was committed is kept" in err
+    assert list(folder.glob("attempt-*/part-*.parquet")), "the open part was committed on the way out"
 
 
 @pytest.mark.soak  # a cluster of several nodes

@@ -39,7 +39,7 @@ _BATCH_ROWS = 1 << 16
 
 @dataclass(frozen=True)
 class ExamplesRecord:
-    """What curation did; generated = kept + rejected."""
+    """What curation did; generated = kept + rejected, and beside labelled texts controls, which neither counts."""
 
     kept: int
     train: int

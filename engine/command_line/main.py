@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 from engine.command_line.interrupted import after_interrupt
-from engine.command_line.output import exit_codes_in_hydra, plain_output
+from engine.command_line.output import exit_codes_in_hydra, naming_a_long_name, plain_output
 from engine.command_line.twice import refuse_twice
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGHUP, _as_hang_up)
     try:
         end_with_parent()
-        with plain_output():
+        with plain_output(), naming_a_long_name():
             return _dispatch(arguments)
     except UserError as error:
         sys.stderr.write(f"synthmill: {redacted(str(error))}\n")

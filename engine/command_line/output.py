@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import errno
 import io
 import logging
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 from engine.errors import StoppedEarly, UserError
@@ -21,6 +23,8 @@ from engine.runtime.secrets import redacted
 
 READER_LEFT = 141
 """The exit code after the reader of a pipe has left: that of a program which the signal SIGPIPE ends."""
+_SHOWN = 40
+"""Characters that are shown of a name that is too long."""
 _PLAIN_CHARACTERS = {
     **dict.fromkeys("\N{MIDDLE DOT}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}\N{NON-BREAKING HYPHEN}", "-"),
     **dict.fromkeys("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}", '"'),
@@ -121,13 +125,33 @@ def exit_codes_in_hydra() -> Iterator[None]:
         SystemExit: with 2 for a UserError, and 3 for a run that ended early.
     """
     try:
-        yield
+        with naming_a_long_name():
+            yield
     except UserError as error:
         sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
         raise SystemExit(2) from error
     except StoppedEarly as end:
         sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
         raise SystemExit(3) from end
+
+
+@contextlib.contextmanager
+def naming_a_long_name() -> Iterator[None]:
+    """Says in one line that a file or folder has a longer name than file systems allow, whoever was asked for it.
+
+    Raises:
+        UserError: it has; the beginning of the name is shown.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = max(Path(os.fsdecode(error.filename or "")).parts, key=len, default="")
+        remedy = "name it by a shorter one, of at most 255 bytes"
+        raise UserError(
+            "is a longer name than the file system allows", where=f"{name[:_SHOWN]}...", remedy=remedy
+        ) from error
 
 
 def _leave_to_no_logger(output: StandardOutput) -> None:

@@ -101,27 +101,34 @@ def _check_values(names: Sequence[str], attributes: Mapping[str, AttributeConfig
     Only values that the task lists are known by now; the step that labels refuses the rest.
     """
     for name in names:
-        attribute = attributes[name]
-        is_listed = isinstance(attribute.values, Mapping) and attribute.values and not attribute.depends_on
-        if not is_listed or attribute.pick or attribute.from_demonstrations:
+        values = _listed_values(attributes[name])
+        if not values:
             continue
-        if len(attribute.values) == 1:
+        if len(values) == 1:
             what, remedy = f"all texts have the same {name!r}", "name a condition with several values"
-        elif len(names) > 1 and YES not in attribute.values:
+        elif len(names) > 1 and YES not in values:
             what, remedy = f"{name!r} is never {YES!r}, so that it labels no text", f"give it the values {YES} and no"
         else:
             continue
         raise UserError(what, where=f"{LABEL_KEY}={name}", remedy=remedy)
 
 
+def _listed_values(attribute: AttributeConfig) -> list[str]:
+    """Returns the values that a condition may have where the task lists them; none where samples may have others."""
+    is_other = attribute.depends_on or attribute.pick or attribute.from_demonstrations
+    if is_other or not isinstance(attribute.values, Mapping):
+        return []
+    return [str(value) for value, weight in attribute.values.items() if weight != 0 or attribute.from_queries]
+
+
 def _check_controls(controls: Mapping[str, str], attributes: Mapping[str, AttributeConfig]) -> None:
     """Refuses controls that no text can be, or that leave no other text, where the task lists the values."""
     for name, value in controls.items():
-        values = attributes[name].values
-        if not isinstance(values, Mapping) or not values or attributes[name].depends_on:
+        values = _listed_values(attributes[name])
+        if not values:
             continue
         if value not in values:
-            what, remedy = f"{name!r} is never {value!r}", suggest(value, list(values))
+            what, remedy = f"{name!r} is never {value!r}", suggest(value, values)
         elif len(values) == 1 and len(controls) == 1:
             what, remedy = f"{name!r} is always {value!r}, so that all texts are controls", "give it another value too"
         else:

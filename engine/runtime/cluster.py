@@ -193,15 +193,15 @@ def start_ray(config: ClusterConfig, logs: Path) -> str:
 
     runtime_env = worker_environment()
     if config.address != "local":
-        with _naming_no_cluster(config.address):
+        with _naming_no_cluster(config.address), _terminated_as_before():
             _knock(config.address)
             ray.init(address=config.address, log_to_driver=False, logging_level="ERROR", runtime_env=runtime_env)
         return ""
     _give_token()
-    on_terminate = signal.getsignal(signal.SIGTERM)
     # Logical CPUs exceed cores: tasks of Ray Data must not wait for a busy engine (on a Ray that is joined an engine
     # leaves them a quarter of a CPU, see capacity.py).
-    with _hang_ups_blocked(), _naming_a_slow_start(), only_needed_processes(dashboard=config.dashboard):
+    needed = only_needed_processes(dashboard=config.dashboard)
+    with _terminated_as_before(), _hang_ups_blocked(), _naming_a_slow_start(), needed:
         context = ray.init(
             address="local",
             num_cpus=config.cpus_here() + 4,
@@ -213,8 +213,6 @@ def start_ray(config: ClusterConfig, logs: Path) -> str:
             runtime_env=runtime_env,
             _temp_dir=temp_folder(),
         )
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_terminate)  # Ray's own handler would drop the open parts
     session = Path(ray._private.worker.global_worker.node.get_session_dir_path())
     link = logs / "ray"
     link.unlink(missing_ok=True)
@@ -237,6 +235,29 @@ def _naming_a_slow_start() -> Iterator[None]:
             raise
         where, remedy = "cluster.address=local", "start again when the machine has less to do"
         raise UserError("Ray's processes did not start in time", where=where, remedy=remedy) from error
+
+
+@contextlib.contextmanager
+def _terminated_as_before() -> Iterator[None]:
+    """Keeps what this process does on a SIGTERM, whether it comes while Ray starts or afterwards.
+
+    Ray sets a handler of its own before it starts or joins anything, and leaves it there: one that exits with the
+    signal's number, without a word, and without the parts that engines have open. One that Ray answered already comes
+    again for the handler that was there before.
+    """
+    if threading.current_thread() is not threading.main_thread():  # there Ray sets none
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit as end:
+        if end.code == signal.SIGTERM:
+            signal.signal(signal.SIGTERM, before)
+            signal.raise_signal(signal.SIGTERM)
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

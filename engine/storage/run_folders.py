@@ -31,6 +31,9 @@ _CONFIG = "config.yaml"
 """The file that keeps the config of a run."""
 EARLIER = ".earlier"
 """The file that names what a run folder still has of an earlier config, while the new one is made; no file: nothing."""
+LONGEST_NAME_BYTES = 230
+"""The most bytes that the name of a run folder may have: file systems allow 255 in a name, and files beside it are
+called `.NAME.status.json.tmp`, for example."""
 _RUNS = "runs"
 """The folder of a store that remembers runs."""
 _ANY, _NAMED = "runs/latest", 5
@@ -125,8 +128,9 @@ def hold_run(run_dir: Path) -> Iterator[None]:
     """Takes a run folder for this driver alone, for as long as the block lasts; the folder need not exist.
 
     Raises:
-        UserError: another driver works on it, another version wrote it, or it is no run folder.
+        UserError: another driver works on it, another version wrote it, it is no run folder, or its name is too long.
     """
+    _check_name(run_dir)
     _check_run_folder(run_dir)
     run_dir = run_dir.resolve()  # runs/latest and what it points to are one run
     make_folder(run_dir.parent, where=f"run_dir={run_dir}")
@@ -203,6 +207,15 @@ def remove_if_empty(folder: Path) -> None:
     """Removes a folder that holds nothing; one that holds something stays, and a missing one is no mistake."""
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
+
+
+def _check_name(run_dir: Path) -> None:
+    """Refuses a name that is too long for the files that lie beside a run folder and have its name with more in it."""
+    num_bytes = len(os.fsencode(run_dir.name))
+    if num_bytes > LONGEST_NAME_BYTES:
+        what = f"the name of the folder has {num_bytes} bytes, and files beside it have longer ones"
+        remedy = f"set run_dir to a folder whose name has at most {LONGEST_NAME_BYTES}"
+        raise UserError(what, where=f"run_dir={run_dir}", remedy=remedy)
 
 
 def _check_run_folder(run_dir: Path) -> None:

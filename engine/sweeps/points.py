@@ -6,6 +6,7 @@ whose documents or code have changed since is made again, and no list of a sweep
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from engine.runtime.secrets import redacted
 from engine.storage.digests import digest
 from engine.storage.remote.address import is_url
 from engine.storage.remote.opening import below
+from engine.storage.run_folders import LONGEST_NAME_BYTES
 from engine.storage.store import Store, is_done
 
 Compose = Callable[[Sequence[str]], RunConfig]
@@ -59,9 +61,18 @@ def grid_folder(run_dir: str, runs_dir: str, name: str, overrides: str) -> str:
         run_dir: as configured; empty: a folder of the run's name below `runs_dir/sweeps`.
         runs_dir: as configured.
         name: as configured.
-        overrides: those that differ between points, as Hydra joins them to one name.
+        overrides: those of the point, as Hydra joins them to one name. Of a name that is too long for a folder the
+            beginning stays, with a hash of all of it.
     """
-    return below(run_dir or below(runs_dir, FOLDER, name), redacted(overrides).replace("/", "_"))
+    return below(run_dir or below(runs_dir, FOLDER, name), _short(redacted(overrides).replace("/", "_")))
+
+
+def _short(name: str) -> str:
+    encoded = os.fsencode(name)
+    if len(encoded) <= LONGEST_NAME_BYTES:
+        return name
+    ending = f"-{digest(name)}"
+    return encoded[: LONGEST_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
 
 
 def require_path_here(runs_dir: str) -> None:

@@ -36,6 +36,7 @@ from engine.sweeps.written import replacing
 from engine.text.durations import format_seconds
 
 _QUIET = {
+    "RAY_AIR_NEW_OUTPUT": "0",  # which shows the folder of Tune at any verbosity, and it is removed
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a sweep as it ends a run
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a point that makes samples has nothing to report yet

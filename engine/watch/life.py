@@ -1,7 +1,8 @@
 """Whether the driver of a run lives: a slow run, one that was killed, and one that ended are told apart.
 
-In: a status, and the same file read again. Out: a verdict. On the machine of the driver its process is looked for. From
-another machine its beats are compared, read twice where they are old, so that no two clocks need to agree.
+In: a status, and the same file read again. Out: a verdict. Where the processes of the driver are numbered as here, its
+process is looked for. From another machine, or container, its beats are compared, read twice where they are old, so
+that no two clocks need to agree.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ def life_of(
 
     Args:
         status: what its driver said last.
-        read_again: reads the same once more; it is called where the driver is on another machine and seems late.
+        read_again: reads the same once more; it is called where the driver is not among the processes that can be seen
+            from here, and seems late.
         pause: waits for a number of seconds, for as long as a driver takes to write twice.
     """
     if status.is_over:
@@ -62,14 +64,15 @@ def life_of(
 
 
 def is_of_this_machine(driver: Driver) -> bool:
-    """Tells whether a driver runs, or ran, where this process does."""
-    return driver.host == socket.gethostname()
+    """Tells whether a driver runs, or ran, where this process does, and could see it.
+
+    A name is not enough: machines may share one, and so does a container with the machine whose network it has.
+    """
+    return (driver.host, driver.boot) == (socket.gethostname(), boot_id())
 
 
 def is_running(driver: Driver) -> bool:
     """Tells whether the process of a driver of this machine is there, and not another one with its number."""
-    if driver.boot != boot_id():
-        return False
     try:
         process = psutil.Process(driver.pid)
         began: float = process.create_time()

@@ -30,6 +30,8 @@ FORMAT = 1
 """Version of the file; raised when readers of the older one would misread it."""
 STATUS_FILE = "status.json"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_NUMBERS = Path("/proc/self/ns/pid")
+"""A link to the namespace of process numbers: a container has one of its own."""
 
 
 class RunState(Enum):
@@ -54,7 +56,7 @@ class Driver:
     host: str
     pid: int
     boot: str
-    """Which start of the machine it lives in: a number of a process says nothing after the next one."""
+    """Which start of the machine it lives in, and which container: elsewhere the number of a process says nothing."""
     process_started: float
     """When the process began, in seconds of the epoch: numbers of processes are used again."""
 
@@ -113,8 +115,9 @@ def this_driver() -> Driver:
 
 
 def boot_id() -> str:
-    """Returns which start of this machine this is; empty where the kernel does not say."""
-    return _BOOT.read_text(encoding="ascii").strip() if _BOOT.exists() else ""
+    """Returns which start of this machine this is, and by which numbers processes go; empty where no kernel says."""
+    start = _BOOT.read_text(encoding="ascii").strip() if _BOOT.exists() else ""
+    return f"{start} {_NUMBERS.readlink()}" if _NUMBERS.is_symlink() else start
 
 
 def status_file(run_dir: Path, *, has_begun: bool) -> Path:

@@ -3,11 +3,19 @@
 In: a step that was made just now. Out: tables of samples and of kept and rejected examples, some rows of each; report
 and model as artifacts, by fingerprint, with those of what they were made from. Parts of a run (a judge's samples, the
 models of a learning curve) are figures only.
+
+What a start was told of is for sure in the tracker once that start has closed it: W&B keeps what it has not written yet
+in memory, and a kill takes it. So the fingerprints of these steps stand in a file until then, and where a start finds
+the file it tells of them again.
+
+    RUN/tracking/open.json      fingerprints of steps, of starts that have not closed the tracker
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,14 +27,18 @@ import pyarrow.parquet as pq
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
-from engine.runtime.tracking import Finished
+from engine.runtime.tracking import Finished, Mode
+from engine.storage.files import make_folder, write_json
 
 if TYPE_CHECKING:
+    from engine.runtime.place import Place
     from engine.runtime.step import Step
     from engine.runtime.tracking import Tracker, TrackingConfig
+    from engine.storage.store import StepRecord
 
 _ARTIFACTS = ("model", "report", "chunk_sizes", "learning_curve", "stages")
 """The nouns whose folders a person wants to have elsewhere."""
+_OPEN = "open.json"
 _PARTS = 20
 """Parts that rows are taken from at most."""
 _SHOWN = (
@@ -35,6 +47,72 @@ _SHOWN = (
 )
 """The columns that tell a person something, in this order, as far as a table has them; before conditions and fields."""
 _PREFIXES_SHOWN = (CONDITION_PREFIX, "field_")
+
+
+class TrackedResults:
+    """Tells the tracker of a run of each step that it makes, and of those again that a killed start had told of.
+
+    Args:
+        place: of the run; it has the tracker.
+        config: of the tracker.
+    """
+
+    def __init__(self, place: Place, config: TrackingConfig) -> None:
+        self._place, self._config = place, config
+        self._file = place.run_dir / "tracking" / _OPEN
+        self._lost = _read(self._file)
+        self._told = set[str]()
+        self._has_begun = False
+
+    @contextlib.contextmanager
+    def until_closed(self) -> Iterator[TrackedResults]:
+        """Takes note at the end of the block, in which the tracker is closed, that it has what it was told of."""
+        try:
+            yield self
+        finally:
+            self._keep(self._lost - self._told)
+
+    def begin(self) -> None:
+        """Takes note that the run folder is this run's from now on."""
+        self._has_begun = True
+        self._keep(self._lost | self._told)
+
+    def track(self, step: Step, folder: Path, *, is_new: bool) -> None:
+        """Tells of a step that is made.
+
+        Args:
+            step: the step.
+            folder: what it made.
+            is_new: whether this start has made it just now, and so told of its figures.
+        """
+        is_lost = step.fingerprint in self._lost - self._told
+        if not (is_new or is_lost):
+            return
+        if not is_new:
+            self._place.shared.fetch(folder)
+            tell_of_figures(self._place.tracker, step.entry, self._place.shared.record(folder))
+        track_result(step, folder, self._place.tracker, self._config)
+        self._told.add(step.fingerprint)
+        self._keep(self._lost | self._told)
+
+    def _keep(self, fingerprints: set[str]) -> None:
+        if self._config.mode is Mode.off or not self._has_begun:
+            return
+        if fingerprints:
+            make_folder(self._file.parent, where=str(self._file.parent))
+            write_json(self._file, sorted(fingerprints))
+        else:
+            self._file.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> set[str]:
+    return set(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else set()
+
+
+def tell_of_figures(tracker: Tracker, entry: str, record: StepRecord) -> None:
+    """Tells a tracker of the figures of a finished step, as they were told when it was made."""
+    lineage = {"fingerprint": record.fingerprint, "inputs": dict(record.inputs)}
+    tracker.summary(entry, {**record.record, "seconds": record.seconds, **lineage})
 
 
 def track_result(step: Step, folder: Path, tracker: Tracker, config: TrackingConfig) -> None:

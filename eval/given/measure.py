@@ -155,8 +155,8 @@ class Measurement:
         columns = pa.schema([("sample_id", pa.int64()), (TEXT, pa.large_string())])
         texts, _ = draw_rows(self.examples.kept_batches(columns.names), MOST_TEXTS, _CONTROLS_STREAM, columns)
         self.place.console.step("report", "comparing texts with controls")
-        sides = [table[TEXT].to_pylist() for table in (texts, controls)]
-        return compare_with_controls(*sides, self.encoders[BASE].encode_passages, self.config.seed)
+        conditioned, others = (table[TEXT].to_pylist() for table in (texts, controls))
+        return compare_with_controls(conditioned, others, self.encoders[BASE].encode_passages, self.config.seed)
 
     def _pair_scores(self) -> dict[str, PairScores]:
         scorers = {name: cosines(encoder) for name, encoder in self.encoders.items()}

@@ -204,7 +204,7 @@ def _controls(figures: ControlFigures) -> ControlsPart:
         for name, sample in figures.samples.items()
     ]
     drawn = [Curve(_LOOKS[name], name, growth) for name, growth in figures.growth.items()]
-    growth = curves(drawn, "Share of different pairs of words, by number of texts")
+    growth = curves(drawn, "Share of different pairs of words, by number of pairs")
     legend = {curve.kind: curve.name for curve in drawn}
     return ControlsPart(diversity_beside_controls(figures), rows, growth, curve_names(drawn), legend)
 

@@ -77,6 +77,9 @@ def _record(report: GivenReport) -> GivenReportRecord:
         name: {key: value for key, value in part.items() if key not in _FOR_READING}
         for name, part in values["classification"].items()
     }
+    controls = values["controls"]
+    for sample in controls["samples"].values() if controls else ():
+        del sample["first_words"]
     return GivenReportRecord(
         measured=sum(
             [
@@ -91,5 +94,5 @@ def _record(report: GivenReport) -> GivenReportRecord:
         search=values["search"],
         similarity=values["similarity"],
         classification=classified,
-        controls=values["controls"],
+        controls=controls,
     )

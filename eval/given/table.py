@@ -81,7 +81,7 @@ def _controls(figures: ControlFigures) -> Table:
     table = _table(title, ["different word pairs", "self-BLEU", "Vendi", "mean words"])
     for name, sample in figures.samples.items():
         cells = (f"{sample.self_bleu:.3f}", f"{sample.vendi:.1f}", f"{figures.mean_words[name]:.1f}")
-        table.add_row(name, wording.share(sample.distinct[2], 1), *cells)
+        table.add_row(name, wording.share(figures.shares[name], 1), *cells)
     return table
 
 

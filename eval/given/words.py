@@ -175,8 +175,7 @@ def _classifications(report: GivenReport) -> Iterator[Finding]:
 
 def diversity_beside_controls(figures: ControlFigures) -> str:
     """Says how different texts are from one another, beside controls."""
-    shares = {name: sample.distinct[2] for name, sample in figures.samples.items()}
-    number = figures.samples[CONTROLS].texts
+    shares, number = figures.shares, figures.samples[CONTROLS].texts
     more = "more" if figures.difference > 0 else "fewer"
     verdict = f"a difference of {wording.signed(figures.difference)} (p {figures.p:.3f})"
     if figures.p >= 0.05:
@@ -184,8 +183,8 @@ def diversity_beside_controls(figures: ControlFigures) -> str:
     else:
         told = f"Texts that were written under conditions have {more} different pairs of words than controls"
     return (
-        f"{told}: {wording.share(shares[CONDITIONED], 1)} of their pairs beside {wording.share(shares[CONTROLS], 1)}, "
-        f"among {number:,} texts each; {verdict}."
+        f"{told}: {wording.share(shares[CONDITIONED], 1)} of {figures.pairs:,} pairs are different ones, beside "
+        f"{wording.share(shares[CONTROLS], 1)} of as many (at most {number:,} texts of each); {verdict}."
     )
 
 

@@ -154,6 +154,9 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
             ["experiment=story_features", "model.controls={control: true}"],
             "model.controls.control=True: is a truth value in YAML",
         ),
+        (["experiment=story_features", "task.attributes.control.values.yes=0"], "'control' is never 'yes'"),
+        (["experiment=story_features", "task.attributes.control.values.no=0"], "so that all texts are controls"),
+        (["experiment=story_features", "task.attributes.moral.values.yes=0"], "all texts have the same 'moral'"),
         (
             ["experiment=story_features", "~task.attributes.control.values.no"],
             "'control' is always 'yes', so that all texts are controls",
@@ -164,6 +167,15 @@ def test_what_does_not_go_together_is_refused(pairs: Path, overrides: list[str],
 def test_labels_and_weights_need_what_they_are_of(overrides: list[str], what: str) -> None:
     with pytest.raises(UserError, match=what):
         wanted_steps(composed(*overrides))
+
+
+@pytest.mark.parametrize(
+    ("control", "value"),
+    [("pick=2", "'no, yes'"), ("from_demonstrations=true", "''"), ("values={1: 1, 2: 3}", "'1'")],
+)
+def test_controls_may_have_any_value_that_samples_have(control: str, value: str) -> None:
+    task = f"task.attributes.control.{control}"
+    wanted_steps(composed("experiment=story_features", task, f"model.controls={{control: {value}}}"))
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,33 @@ def test_ray_needs_no_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     assert len(os.environ.pop("RAY_AUTH_TOKEN")) == 64
 
 
+TERMINATED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from engine.runtime.cluster import ClusterConfig, start_ray
+def interrupt(*_):
+    raise KeyboardInterrupt
+def terminate():
+    while signal.getsignal(signal.SIGTERM) is interrupt:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGTERM)
+signal.signal(signal.SIGTERM, interrupt)
+threading.Thread(target=terminate, daemon=True).start()
+try:
+    start_ray(ClusterConfig(num_cpus=1, object_store_bytes=80 * 2**20), Path(sys.argv[1]))
+except KeyboardInterrupt:
+    print(signal.getsignal(signal.SIGTERM) is interrupt)
+"""
+"""A process that gets a SIGTERM as soon as Ray, which it starts, has put a handler of its own there."""
+
+
+@pytest.mark.slow
+def test_a_sigterm_while_ray_starts_is_answered_as_before(tmp_path: Path) -> None:
+    command, environment = [sys.executable, "-c", TERMINATED, str(tmp_path)], os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 def test_a_ray_that_does_not_start_in_time_is_one_line() -> None:
     """Ray waits for half a minute and raises this; other errors stay what they are."""
     with pytest.raises(UserError, match="did not start in time"), cluster._naming_a_slow_start():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import shutil
 import socket
@@ -45,6 +46,7 @@ def ray_with_jobs(worker_cpus: int) -> Iterator[JobCluster]:
         environment.setenv("RAY_AUTH_MODE", "token")
         environment.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
         environment.setenv("PYTHONPATH", str(ROOT))
+        environment.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # a job calls synthmill
         environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
         try:
             for arguments, listening in ((head, dashboard), (worker, 0)):

@@ -8,7 +8,9 @@ from pathlib import Path
 from engine.command_line.compose import load_config
 from engine.pipeline.inputs import with_inputs_here
 from engine.run import run
+from engine.storage.run_folders import LONGEST_NAME_BYTES, begin_run, hold_run
 from engine.sweeps.points import Point, grid_folder, is_finished
+from engine.watch.status import status_file
 from tests.support.object_store import Bucket
 
 
@@ -17,6 +19,20 @@ def test_where_a_point_of_a_grid_lies() -> None:
     assert grid_folder("here", "runs", "adapt", "a=1") == "here/a=1"
     assert grid_folder("", "s3://b/runs/", "adapt", "a=1") == "s3://b/runs/sweeps/adapt/a=1"
     assert "planted" not in str(grid_folder("", "runs", "adapt", "samples.engine_args.hf_token=planted"))
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_cut_and_stays_its_own(tmp_path: Path) -> None:
+    many = ",".join(f"model.setting_{number}=\N{LATIN SMALL LETTER E WITH ACUTE}" for number in range(12))
+    folders = {Path(grid_folder(str(tmp_path), "", "", f"{many},seed={seed}")) for seed in range(3)}
+    assert len(folders) == 3
+    for folder in folders:
+        assert folder.name.startswith("model.setting_0=\N{LATIN SMALL LETTER E WITH ACUTE},model.setting_1=")
+        with hold_run(folder):
+            begin_run(folder, "")
+            status_file(folder, has_begun=False).with_suffix(".json.tmp").touch()
+            Point("", (), folder).log_file.touch()
+    kept = "x" * LONGEST_NAME_BYTES
+    assert grid_folder("here", "", "", kept) == f"here/{kept}"
 
 
 def test_the_files_beside_a_point(tmp_path: Path) -> None:

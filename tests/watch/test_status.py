@@ -105,8 +105,18 @@ def test_on_the_machine_of_the_driver_its_process_is_looked_for() -> None:
     assert life_of(LATE, never) is Life.is_late
     assert life_of(replace(LATE, state=RunState.interrupted), never) is Life.has_ended
     me = this_driver()
-    for other in (replace(me, process_started=me.process_started - 99), replace(me, boot="an earlier one")):
-        assert life_of(replace(NOW, driver=other), never) is Life.has_died, "the number is another process's now"
+    other = replace(me, process_started=me.process_started - 99)
+    assert life_of(replace(NOW, driver=other), never) is Life.has_died, "the number is another process's now"
+
+
+@pytest.mark.parametrize("boot", ["another start pid:[4026531836]", f"{this_driver().boot.split(' ')[0]} pid:[1]"])
+def test_a_machine_or_container_of_the_same_name_is_another_one(boot: str) -> None:
+    """Its processes cannot be seen from here: what has the number of its driver here, or has it not, says nothing."""
+    alive = replace(NOW, driver=replace(this_driver(), boot=boot))
+    late = replace(alive, written=LATE.written)
+    assert life_of(just_written(alive), never) is Life.goes_on
+    assert life_of(late, lambda: replace(late, beats=4), lambda _: None) is Life.goes_on
+    assert life_of(late, lambda: late, lambda _: None) is Life.has_died, "as one of this machine before it began anew"
 
 
 def test_on_another_machine_beats_are_compared_and_no_clocks() -> None:

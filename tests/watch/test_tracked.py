@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 
 from engine.runtime.place import Place
 from engine.runtime.step import Step
-from engine.runtime.tracking import Finished, NoTracker, TrackingConfig
-from engine.watch.tracked import track_result
+from engine.runtime.tracking import Finished, Mode, NoTracker, TrackingConfig
+from engine.storage.store import StepRecord, finish
+from engine.watch.tracked import TrackedResults, track_result
 from tests.support.committed import begin, commit
+from tests.support.places import quiet_place
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Notebook(NoTracker):
     def __init__(self) -> None:
         self.tables: dict[str, tuple[list[str], list[list[Any]]]] = {}
         self.artifacts: list[Finished] = []
+        self.figures: dict[str, dict[str, Any]] = {}
+
+    def summary(self, noun: str, values: dict[str, Any]) -> None:
+        self.figures[noun] = values
 
     def table(self, noun: str, name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         self.tables[f"{noun}/{name}"] = list(columns), [list(row) for row in rows]
@@ -98,3 +105,46 @@ def test_model_and_report_are_artifacts_with_their_lineage(tmp_path: Path, noun:
 @pytest.mark.parametrize("noun", ["report", "chunk_sizes", "learning_curve", "stages"])
 def test_whatever_a_kind_of_run_ends_with_is_an_artifact(noun: str, tmp_path: Path) -> None:
     assert [finished.entry for finished in told(noun, tmp_path).artifacts] == [noun]
+
+
+def test_what_a_killed_start_told_of_is_told_again_until_a_start_closes_the_tracker(tmp_path: Path) -> None:
+    folder, step = tmp_path / "model", Step("model", do_nothing, NoConfig())
+    (tmp_path / "run").mkdir()
+    folder.mkdir()
+    finish(folder, StepRecord("model", step.fingerprint, {}, {}, 3.0, 0, {"steps": 7}))
+    config = TrackingConfig()
+
+    def start(*, is_new: bool = False, is_killed: bool = False, mode: TrackingConfig = config) -> Notebook:
+        notebook = Notebook()
+        results = TrackedResults(quiet_place(tmp_path, notebook), mode)
+        with contextlib.ExitStack() as closing:
+            if not is_killed:
+                closing.enter_context(results.until_closed())
+            results.begin()
+            results.track(step, folder, is_new=is_new)
+            results.track(step, folder, is_new=False)
+        return notebook
+
+    assert len(start(is_new=True, is_killed=True).artifacts) == 1
+    for _ in range(2):
+        again = start(is_killed=True)
+        assert len(again.artifacts) == 1
+        assert again.figures["model"]["steps"] == 7
+        assert again.figures["model"]["fingerprint"] == step.fingerprint
+    assert len(start().artifacts) == 1
+    assert start().artifacts == [], "the start before has closed the tracker"
+    assert list((tmp_path / "run" / "tracking").iterdir()) == []
+    assert len(start(is_new=True).artifacts) == 1
+    assert start().artifacts == []
+
+
+def test_a_start_that_does_not_begin_leaves_what_was_lost(tmp_path: Path) -> None:
+    file = tmp_path / "run" / "tracking" / "open.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('["0123456789abcdef"]')
+    with TrackedResults(quiet_place(tmp_path), TrackingConfig()).until_closed():
+        pass
+    assert file.read_text() == '["0123456789abcdef"]'
+    with TrackedResults(quiet_place(tmp_path), TrackingConfig(mode=Mode.off)).until_closed() as results:
+        results.begin()
+    assert file.exists()

@@ -2,12 +2,13 @@
 
 In: the calls of a tracker. Out: the same for the other tracker; a line of JSON for each point, in the file. A file that
 cannot be written, such as on a full disk, ends no run: nothing more is written to it, which is said at once and at the
-end.
+end. What an earlier start wrote of a line when the disk was full is taken away before the first point of the next one.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ class FiguresTracker:
         self._file, self._other, self._warn = file, other, warn
         self._lock = threading.Lock()
         self._written = "no point at all"
-        self._has_failed = False
+        self._has_begun = self._has_failed = False
 
     def begin(self) -> None:
         """Tells the other tracker."""
@@ -44,6 +45,9 @@ class FiguresTracker:
 
     def _append(self, noun: str, metrics: dict[str, float], step: int) -> None:
         try:
+            if not self._has_begun:
+                _cut_half_a_line(self._file)
+            self._has_begun = True
             with self._file.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"noun": noun, "step": step, **metrics}) + "\n")
         except OSError as error:
@@ -70,3 +74,12 @@ class FiguresTracker:
         with self._lock:
             if self._has_failed:
                 self._warn(f"tracking.figures={self._file} is incomplete: it ends with {self._written}")
+
+
+def _cut_half_a_line(file: Path) -> None:
+    """Shortens a file to its last line feed: what follows it is half a line, to which no other may be appended."""
+    if not file.is_file():
+        return
+    content = file.read_bytes()
+    if not content.endswith(b"\n"):
+        os.truncate(file, content.rfind(b"\n") + 1)

@@ -23,6 +23,7 @@ _REFUSED = {
 _DENIED = {"403", "AccessDenied", "AllAccessDisabled", "AccountProblem"}
 _ELSEWHERE = {"301", "PermanentRedirect", "IllegalLocationConstraintException"}
 _NO_BUCKET = {"NoSuchBucket", "InvalidBucketName"}
+_NO_OBJECT = "NoSuchKey"
 
 _AGAIN = "then start the same command again: it continues"
 
@@ -73,9 +74,14 @@ def naming_refusals(where: str) -> Iterator[None]:
 
 
 def code_of(error: Exception) -> str:
-    """Returns the code with which a store refused a request, such as `NoSuchKey`; empty for another exception."""
+    """Returns the code with which a store refused a request, such as `NoSuchKey`; empty for another exception.
+
+    An answer that was cut off says no code, and boto3 gives its status in place of one: 404 then means that there is no
+    such object. Of a bucket that is missing the next write says so.
+    """
     response = getattr(error, "response", None)
-    return str(response["Error"]["Code"]) if isinstance(response, dict) and "Error" in response else ""
+    code = str(response["Error"]["Code"]) if isinstance(response, dict) and "Error" in response else ""
+    return _NO_OBJECT if code == "404" else code
 
 
 def status_of(error: Exception) -> int:

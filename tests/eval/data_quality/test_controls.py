@@ -17,9 +17,9 @@ def encode(texts: Sequence[str]) -> Floats:
     return np.array([[text.count(letter) + 0.1 for letter in "abcdefghij"] for text in texts], np.float64)
 
 
-def texts_of(count: int, vocabulary: int, seed: int) -> list[str]:
-    """Texts of 30 words."""
-    draws = np.random.default_rng(seed).integers(vocabulary, size=(count, 30))
+def texts_of(count: int, vocabulary: int, seed: int, length: int = 30) -> list[str]:
+    """Texts of so many words."""
+    draws = np.random.default_rng(seed).integers(vocabulary, size=(count, length))
     return [" ".join(f"{'abcdefghij'[number % 10]}{number}" for number in row) for row in draws]
 
 
@@ -46,19 +46,34 @@ def test_texts_of_one_kind_are_not() -> None:
     assert min(found) < 0.9, "p is not always 1"
 
 
-def test_the_share_of_different_pairs_falls_with_the_number_of_texts() -> None:
+def test_longer_texts_are_not_taken_for_more_alike() -> None:
+    short, long = texts_of(40, 50, 1, length=15), texts_of(40, 50, 2, length=60)
+    figures = compared(long, short)
+    assert figures.samples[CONDITIONED].distinct[2] < figures.samples[CONTROLS].distinct[2] - 0.2, "of as many texts"
+    assert (figures.pairs, figures.mean_words) == (40 * 14, {CONDITIONED: 60, CONTROLS: 15})
+    assert abs(figures.difference) < 0.05
+    assert figures.p > 0.05
+    various = compared(texts_of(40, 400, 3, length=60), short)
+    assert various.difference > 0.08, "what differs is told whichever side is longer"
+    assert various.p == 1 / 200
+
+
+def test_the_share_of_different_pairs_falls_with_their_number() -> None:
     figures = compared(texts_of(60, 50, 1), texts_of(60, 20, 2))
+    assert figures.pairs == 60 * 29
     for name, growth in figures.growth.items():
-        assert list(growth) == [10, 20, 50, 60]
+        assert list(growth) == [20, 50, 100, 200, 500, 1740]
         assert sorted(growth.values(), reverse=True) == list(growth.values())
-        assert growth[60] == pytest.approx(figures.samples[name].distinct[2])
+        assert growth[1740] == figures.shares[name] == pytest.approx(figures.samples[name].distinct[2])
     few = texts_of(3, 20, 1)
     only = compared(few, few)
     assert only.difference == 0
     assert only.p == 1
-    assert only.growth[CONDITIONED] == {3: pytest.approx(distinct_n(few, 2))}
+    assert list(only.growth[CONDITIONED]) == [10, 20, 87]
+    assert only.shares[CONDITIONED] == pytest.approx(distinct_n(few, 2))
 
 
 def test_texts_without_a_pair_of_words() -> None:
     figures = compared(["a"], ["b"])
-    assert (figures.difference, figures.p) == (0, 1)
+    assert (figures.pairs, figures.difference, figures.p) == (0, 0, 1)
+    assert figures.growth == {CONDITIONED: {}, CONTROLS: {}}

@@ -150,6 +150,8 @@ def test_labelled_texts_beside_controls(home: Path, tmp_path: Path) -> None:
     assert report.controls.difference > 0.2
     assert record.controls is not None
     assert record.controls["p"] == report.controls.p == 0.001
+    assert report.controls.samples["controls"].first_words == (("word1", 1.0),)
+    assert "word1" not in str(record.controls), "trackers get no words of texts"
     assert report.classification["held_out"].texts == 20, "controls are not measured on"
 
 

@@ -48,3 +48,15 @@ def test_a_full_disk_ends_no_run_and_is_said_at_once_and_at_the_end(tmp_path: Pa
     tracker.finish()
     assert not file.exists(), "a gap in the middle would pass for a curve"
     assert said[1:] == [f"tracking.figures={file} is incomplete: it ends with model, step 1"]
+
+
+def test_half_a_line_of_an_earlier_start_joins_no_other(tmp_path: Path) -> None:
+    file = tmp_path / "figures.jsonl"
+    for start, left in enumerate(("", '{"noun": "model", "step": 1, "loss": 1.0}\n{"noun": "mo', '{"nou'), 1):
+        file.write_text(left)
+        config = TrackingConfig(mode=Mode.off, figures=str(file))
+        tracker = make_tracker(config, tmp_path / "run", {}, pytest.fail)
+        tracker.log("model", {"loss": 1.5}, start)
+        tracker.log("model", {"loss": 1.25}, start + 1)
+        steps = [json.loads(line)["step"] for line in file.read_text().splitlines()]
+        assert steps == [*([1] if "step" in left else []), start, start + 1]

@@ -7,7 +7,7 @@ from engine.storage.remote.address import Address
 from engine.storage.remote.objects import Objects
 from engine.storage.remote.s3_objects import S3Objects
 from engine.storage.remote.s3_refusals import code_of, naming_refusals, status_of
-from tests.support.object_store import Bucket
+from tests.support.object_store import Bucket, Fault, once, proxied
 
 
 def refusal(objects: Objects) -> str:
@@ -74,6 +74,16 @@ def test_what_a_store_does_not_delete_is_told(bucket: Bucket, monkeypatch: pytes
     stub.add_response("delete_objects", {"Errors": errors})
     with stub, pytest.raises(UserError, match=r"do not allow it \(AccessDenied\)"):
         bucket.objects().delete(["y", "x"])
+
+
+def test_what_is_missing_is_missing_where_the_answer_is_cut_off(bucket: Bucket) -> None:
+    with proxied(bucket.port, lambda _number, _method, _path: Fault.cut_off) as proxy:
+        bucket.go_through(proxy.url)
+        assert bucket.objects().read("missing") is None
+        assert proxy.requests == [("GET", f"/{bucket.name}/some/runs/missing")]
+        with proxied(bucket.port, once(Fault.cut_off, "PUT", "/missing")) as other:
+            bucket.go_through(other.url)
+            assert bucket.objects().replace("missing", b"new", '"of-something-else"') is None
 
 
 def test_a_name_that_no_object_can_have_is_one_line(bucket: Bucket) -> None:
