@@ -88,7 +88,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         Monitor(config.watch, place, chosen).watching() as monitor,  # it says last that the run has finished
         shared.holding_run(run_dir),
         TrackedResults(place, config.tracking).until_closed() as results,
-        _ending(place.engines, place.tracker),
+        _ending(place.engines),
         serving_metrics(config.watch, place),
         Following(chosen, place).until_the_end() as following,
     ):
@@ -282,18 +282,26 @@ def open_place(config: RunConfig, console: Console, shared: Sharing) -> Iterator
     engines = EnginePools(with_rests=sum(step.needs_engines for step in wanted_steps(config)) > 1)
     store_dir = shared.runs_dir / "store"
     make_folder(store_dir, where=f"runs_dir={config.runs_dir}")
-    with MemorySampler().running() as memory, _ending(engines, tracker):
+    with MemorySampler().running() as memory, _closing(tracker), _ending(engines):
         yield Place(run_dir, store_dir, config.cluster, console, tracker, memory, engines, shared)
 
 
 @contextlib.contextmanager
-def _ending(engines: Engines, tracker: Tracker) -> Iterator[None]:
-    """Ends engines and tracker with the block; those that have ended stay as they are."""
+def _closing(tracker: Tracker) -> Iterator[None]:
+    """Closes a tracker with the block; one that is closed stays as it is."""
+    try:
+        yield
+    finally:
+        tracker.finish()
+
+
+@contextlib.contextmanager
+def _ending(engines: Engines) -> Iterator[None]:
+    """Ends engines with the block; those that have ended stay as they are."""
     try:
         yield
     finally:
         engines.stop()
-        tracker.finish()
 
 
 def _num_checking(chosen: list[Step]) -> int:

@@ -125,13 +125,13 @@ def _check_places(config: RunConfig) -> None:
         if "://" in path:
             continue
         where = f"{key}={path}"
+        shared = f"{SHARED}/runs" if key == "runs_dir" else f"{SHARED}/runs/NAME"
+        other = "or a bucket (runs_dir=s3://BUCKET/runs)" if key == "runs_dir" else "or leave it out"
         if not Path(path).is_absolute():
-            remedy = f"name a disk that all nodes see ({key}={SHARED}/runs), or a bucket ({key}=s3://BUCKET/runs)"
+            remedy = f"name a disk that all nodes see ({key}={shared}), {other}"
             raise UserError("would lie on one node, and be lost with it", where=where, remedy=remedy)
         if in_pods and (not config.launch.claim or not Path(os.path.normpath(path)).is_relative_to(SHARED)):
-            remedy = (
-                f"name a folder below {SHARED}, where the volume of launch.claim=NAME is, or {key}=s3://BUCKET/runs"
-            )
+            remedy = f"name a folder where the volume of launch.claim=NAME is ({key}={shared}), {other}"
             raise UserError("lies in a pod, and is lost with it", where=where, remedy=remedy)
 
 

@@ -25,6 +25,7 @@ READER_LEFT = 141
 """The exit code after the reader of a pipe has left: that of a program which the signal SIGPIPE ends."""
 _SHOWN = 40
 """Characters that are shown of a name that is too long."""
+_LONGEST_NAME_BYTES = 255
 _PLAIN_CHARACTERS = {
     **dict.fromkeys("\N{MIDDLE DOT}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}\N{NON-BREAKING HYPHEN}", "-"),
     **dict.fromkeys("\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}", '"'),
@@ -137,21 +138,22 @@ def exit_codes_in_hydra() -> Iterator[None]:
 
 @contextlib.contextmanager
 def naming_a_long_name() -> Iterator[None]:
-    """Says in one line that a file or folder has a longer name than file systems allow, whoever was asked for it.
+    """Says in one line that a file or folder has a longer name, or path, than the system allows, whoever asked for it.
 
     Raises:
-        UserError: it has; the beginning of the name is shown.
+        UserError: it has; the beginning is shown.
     """
     try:
         yield
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
-        name = max(Path(os.fsdecode(error.filename or "")).parts, key=len, default="")
-        remedy = "name it by a shorter one, of at most 255 bytes"
-        raise UserError(
-            "is a longer name than the file system allows", where=f"{name[:_SHOWN]}...", remedy=remedy
-        ) from error
+        path = os.fsdecode(error.filename or "")
+        name = max(Path(path).parts, key=len, default="")
+        what, remedy = "is a longer name than the file system allows", "name it by a shorter one, of at most 255 bytes"
+        if len(os.fsencode(name)) <= _LONGEST_NAME_BYTES:  # it is all of them together
+            name, what, remedy = path, "is a longer path than the system allows", "name a folder by a shorter path"
+        raise UserError(what, where=f"{name[:_SHOWN]}...", remedy=remedy) from error
 
 
 def _leave_to_no_logger(output: StandardOutput) -> None:

@@ -66,10 +66,14 @@ class TrackedResults:
 
     @contextlib.contextmanager
     def until_closed(self) -> Iterator[TrackedResults]:
-        """Takes note at the end of the block, in which the tracker is closed, that it has what it was told of."""
+        """Closes the tracker at the end of the block, and takes note that it has what it was told of.
+
+        Where closing it is cut off, such as by an interrupt while W&B still sends, the note stays as it is.
+        """
         try:
             yield self
         finally:
+            self._place.tracker.finish()
             self._keep(self._lost - self._told)
 
     def begin(self) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from engine.command_line.output import READER_LEFT, plain_output
+from engine.command_line.output import READER_LEFT, naming_a_long_name, plain_output
+from engine.errors import UserError
 from tests.support.paths import ROOT
 
 TABLE = """
@@ -100,3 +102,15 @@ def test_the_stream_of_before_is_back_and_has_everything(capsys: pytest.CaptureF
         sys.stdout.write("in full")
     assert sys.stdout is before
     assert capsys.readouterr().out == "written in full"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (f"{'x' * 256}/y", r"^x{40}\.\.\.: is a longer name .* at most 255 bytes$"),
+        ("a/" * 3000, r"^(a/){20}\.\.\.: is a longer path .* by a shorter path$"),
+    ],
+)
+def test_a_name_and_a_path_that_are_too_long_are_told_apart(name: str, said: str) -> None:
+    with pytest.raises(UserError, match=said), naming_a_long_name():
+        Path(name).stat()

@@ -105,14 +105,13 @@ def test_a_lock_that_is_held_is_refused_or_waited_for(tmp_path: Path) -> None:
 
 
 def test_who_takes_a_lock_is_not_refused_by_who_only_asks_for_it(tmp_path: Path) -> None:
-    file, ends = tmp_path / "lock", threading.Event()
+    file, ends, free = tmp_path / "lock", threading.Event(), threading.Semaphore(0)
     file.touch()
 
-    def ask() -> int:
-        times = 0
+    def ask() -> None:
         while not ends.is_set():
-            times += not is_locked(file)
-        return times
+            if not is_locked(file):
+                free.release()
 
     with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(ask) for _ in range(2)]
@@ -120,9 +119,11 @@ def test_who_takes_a_lock_is_not_refused_by_who_only_asks_for_it(tmp_path: Path)
             for _ in range(300):
                 with locked(file, wait=False):
                     assert is_locked(file)
+            assert free.acquire(timeout=10), "who asks finds it free in between"
         finally:
             ends.set()
-        assert min(each.result(10) for each in asking) > 0
+        for each in asking:
+            each.result(10)
 
 
 def test_a_lock_that_is_shared_for_a_moment_is_waited_for_and_one_that_is_kept_refused(

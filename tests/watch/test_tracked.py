@@ -148,3 +148,22 @@ def test_a_start_that_does_not_begin_leaves_what_was_lost(tmp_path: Path) -> Non
     with TrackedResults(quiet_place(tmp_path), TrackingConfig(mode=Mode.off)).until_closed() as results:
         results.begin()
     assert file.exists()
+
+
+def test_what_a_start_told_of_that_could_not_close_the_tracker_is_told_again(tmp_path: Path) -> None:
+    class Interrupted(Notebook):
+        def finish(self) -> None:
+            raise KeyboardInterrupt
+
+    folder, step = tmp_path / "model", Step("model", do_nothing, NoConfig())
+    (tmp_path / "run").mkdir()
+    results = TrackedResults(quiet_place(tmp_path, Interrupted()), TrackingConfig())
+
+    def start() -> None:
+        with results.until_closed():
+            results.begin()
+            results.track(step, folder, is_new=True)
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert step.fingerprint in (tmp_path / "run" / "tracking" / "open.json").read_text()

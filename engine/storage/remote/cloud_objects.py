@@ -261,21 +261,31 @@ class CloudObjects:
                     return
 
     def _pages(self, folder: str, after: str = "") -> Iterator[Any]:
-        """Lists a folder, and goes on behind what is listed where an answer was cut off: the library does not."""
+        """Lists a folder, and goes on behind what is listed where an answer was cut off: the library does not.
+
+        Where names do not come in the order of their characters (Azure's emulator sorts by UTF-16), nobody knows what
+        is behind: such a list is not gone on with, and has every name all the same.
+        """
         from obstore.exceptions import GenericError
 
-        last, number = after, 1
+        last, number, in_order = after, 1, True
+        failed: GenericError | None = None
         while True:
-            begins = last if self._lists_on else after
+            behind, begins, before = last, last if self._lists_on else after, ""
             pages: Iterable[Sequence[Any]] = self._store.list(folder or None, offset=begins or None, chunk_size=_PAGE)
             try:
                 for entry in itertools.chain.from_iterable(pages):
-                    if entry["path"] > last:
+                    path = entry["path"]
+                    in_order, before = in_order and path > before, path
+                    if failed and not in_order:
+                        raise failed
+                    if path > behind:
                         yield entry
-                        last, number = entry["path"], 1
+                        last, number = path, 1
             except GenericError as error:
-                if number >= patience.TRIES or not was_asked_once(error):
+                if number >= patience.TRIES or not in_order or not was_asked_once(error):
                     raise
+                failed = error
                 time.sleep(patience.wait_seconds(number))
                 number += 1
             else:

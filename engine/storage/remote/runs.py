@@ -115,12 +115,11 @@ def restore_run(content: Any, cache: Cache) -> Path:
     make_folder(run_dir, where=f"SYNTHMILL_CACHE={cache.path}")
     begin_run(run_dir, content["config"])
     _drop_others(run_dir, content["links"], cache.store.root)
+    for part in sorted({(run_dir / entry).parent for entry in content["links"]} - {run_dir}):
+        make_folder(part, where=str(run_dir))  # each part of a run is a run folder itself
+        begin_run(part, content["config"])
     for entry, folder in content["links"].items():
-        parent = (run_dir / entry).parent
-        if parent != run_dir:  # each part of a run is a run folder itself
-            make_folder(parent, where=str(run_dir))
-            begin_run(parent, content["config"])
-        link(parent, Path(entry).name, cache.store.root / folder)
+        link((run_dir / entry).parent, Path(entry).name, cache.store.root / folder)
     note_earlier(run_dir, content.get("earlier", ()))  # runs that older versions committed have none
     return run_dir
 

@@ -79,6 +79,21 @@ def test_what_was_not_committed_is_no_part_of_a_run(bucket: Bucket, tmp_path: Pa
     assert (run_dir / "status.json").exists()
 
 
+def test_each_part_is_begun_once_however_much_is_linked_there(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def begin(folder: Path, config: str) -> None:
+        begun.append(folder.name)
+        begin_run(folder, config)
+
+    monkeypatch.setattr("engine.storage.remote.runs.begin_run", begin)
+    entries = ["samples", *(f"judge/{part}/{noun}" for part in ("a", "b") for noun in ("prompts", "samples"))]
+    content = {"name": "demo", "config": "seed: 1", "links": {entry: f"{Path(entry).name}/ab" for entry in entries}}
+    run_dir = restore_run(content, open_cache(bucket.url))
+    assert begun == ["demo", "a", "b"], "a driver that starts waits for each of these writes"
+    assert all((run_dir / entry).is_symlink() for entry in entries)
+
+
 def test_what_is_of_an_earlier_config_is_so_on_every_machine(bucket: Bucket, tmp_path: Path) -> None:
     here = open_cache(bucket.url)
     run_dir = here.runs_dir / "demo"
