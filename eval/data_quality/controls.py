@@ -11,13 +11,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from engine.text.words import words
 from eval.data_quality.diversity import SampleDiversity, describe_diversity
-from eval.retrieval.metrics import Floats
 
 CONDITIONED, CONTROLS = "conditioned", "controls"
 MOST_TEXTS = 500
@@ -54,7 +54,7 @@ class ControlFigures:
 def compare_with_controls(
     conditioned: Sequence[str],
     controls: Sequence[str],
-    encode: Callable[[Sequence[str]], Floats],
+    encode: Callable[[Sequence[str]], npt.NDArray[np.floating[Any]]],
     seed: int,
     *,
     permutations: int = PERMUTATIONS,
@@ -86,7 +86,10 @@ def compare_with_controls(
         beyond += abs(_distinct(first) - _distinct(second)) >= abs(difference) - 1e-12
     number = len(pairs[CONTROLS])
     return ControlFigures(
-        samples={name: describe_diversity(texts, encode(texts), seed=seed) for name, texts in sides.items()},
+        samples={
+            name: describe_diversity(texts, np.asarray(encode(texts), np.float64), seed=seed)
+            for name, texts in sides.items()
+        },
         mean_words={name: float(np.mean([len(words(text)) for text in texts])) for name, texts in sides.items()},
         pairs=number,
         shares=shares,
