@@ -35,6 +35,8 @@ COMPARED = {"plain": ("step", "plain", 0.97), "fp32": ("step", "fp32", 2.5), "wo
 """What is compared with what, and the least ratio."""
 GRADCACHE = (64, 128, 256, 512, 1024, 2048, 4096)
 TOKENS = 256
+_FEWEST_STEPS = 5
+"""An epoch of the model step has as many."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -76,10 +78,13 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=3, help="rounds of all sides (%(default)s)")
     parser.add_argument("--batch", type=int, default=128, help="pairs of a step (%(default)s)")
-    parser.add_argument("--steps", type=int, default=15, help="steps of a training (%(default)s)")
+    parser.add_argument("--steps", type=int, default=15, help="steps of a training, 5 or more (%(default)s)")
     parser.add_argument("--gradcache", type=int, nargs="*", default=GRADCACHE, help="pairs of measured steps")
     parser.add_argument("--small", action="store_true", help="a small encoder")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.steps < _FEWEST_STEPS:
+        parser.error(f"--steps {options.steps}: the model step makes its batches smaller for less than {_FEWEST_STEPS}")
+    return options
 
 
 def measure(base: Path, folder: Path, pair: int, options: argparse.Namespace) -> dict[str, float]:
