@@ -1,6 +1,6 @@
 """What a GPU makes of encoding, training, GradCache and search; needs a GPU and what of the stack is there.
 
-    python benchmarks/gpu.py [--small]
+    python benchmarks/gpu.py [--small] [--sections encode gradcache training search generation]
 
 A random encoder of MiniLM's size (six layers of 384) is written here, so that no download and no bundled model is
 needed: rates and memory do not depend on the weights. Prints, each beside its peer in the same run:
@@ -11,6 +11,8 @@ needed: rates and memory do not depend on the weights. Prints, each beside its p
 - `gpu.plain_N` and `gpu.gradcache_N value`: pairs per second and peak memory of one step on N pairs, with all
   activations at once and with GradCache.
 - `gpu.search value`: queries per second of exact search over a million vectors.
+- `gpu.generation ratio` and `gpu.prefix_planning ratio`: samples per second of the samples step over plain vLLM, on the
+  same prompts and on prompts in random order (benchmarks/_gpu_generation.py).
 
 A section whose libraries are missing says so and is left out. `--small` is for tests: the same code on little, on
 whatever device there is.
@@ -29,6 +31,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks import _gpu_generation
 from benchmarks._measure import print_ratio, print_value
 
 WORDS = [f"word{number}" for number in range(2000)]
@@ -48,6 +51,7 @@ class Size:
     batches: tuple[int, ...]
     pieces: tuple[int, ...]
     vectors: int
+    generator: _gpu_generation.GeneratorSize
 
 
 LARGE = Size(
@@ -59,25 +63,52 @@ LARGE = Size(
     batches=(64, 256, 1024, 4096),
     pieces=(32, 128, 256, 512),
     vectors=1_000_000,
+    generator=_gpu_generation.LARGE,
 )
-SMALL = Size(layers=1, width=32, texts=64, rows=96, batch=16, batches=(8, 16), pieces=(4,), vectors=2_000)
+SMALL = Size(
+    layers=1,
+    width=32,
+    texts=64,
+    rows=96,
+    batch=16,
+    batches=(8, 16),
+    pieces=(4,),
+    vectors=2_000,
+    generator=_gpu_generation.SMALL,
+)
+SECTIONS = {
+    "encode": ("sentence_transformers",),
+    "gradcache": ("sentence_transformers",),
+    "training": ("sentence_transformers", "ray", "datasets"),
+    "search": ("faiss",),
+    "generation": ("vllm", "ray", "hydra"),
+}
+"""What is measured, in this order, and the libraries that it needs."""
 
 
 def main() -> int:
     """Runs every section that can run here."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--small", action="store_true", help="little of everything, for tests")
-    size = SMALL if parser.parse_args().small else LARGE
+    parser.add_argument("--sections", nargs="+", choices=list(SECTIONS), default=list(SECTIONS), help="all")
+    options = parser.parse_args()
+    size = SMALL if options.small else LARGE
     import torch
 
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     print(f"device {device}, torch {torch.__version__}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="synthmill-gpu-") as folder:
-        base = write_base(Path(folder) / "base", size)
-        section("encode", ("sentence_transformers",), lambda: encode(base, size))
-        section("gradcache", ("sentence_transformers",), lambda: gradcache(base, size))
-        section("training", ("sentence_transformers", "ray", "datasets"), lambda: training(base, Path(folder), size))
-        section("search", ("faiss",), lambda: search(size))
+    with tempfile.TemporaryDirectory(prefix="synthmill-gpu-") as name:
+        folder = Path(name)
+        base = write_base(folder / "base", size)
+        measures: dict[str, Callable[[], None]] = {
+            "encode": lambda: encode(base, size),
+            "gradcache": lambda: gradcache(base, size),
+            "training": lambda: training(base, folder, size),
+            "search": lambda: search(size),
+            "generation": lambda: generation(base, folder / "generation", size),
+        }
+        for section_name in options.sections:
+            section(section_name, SECTIONS[section_name], measures[section_name])
     return 0
 
 
@@ -285,6 +316,19 @@ def search(size: Size) -> None:
     print_value(
         "gpu.search", [len(queries) / seconds_of(lambda: index.search(queries, 100)) for _ in range(3)], "queries/s"
     )
+
+
+def generation(base: Path, folder: Path, size: Size) -> None:
+    """Compares the samples step with plain vLLM, which needs the GPU for itself: what this process holds is let go."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    folder.mkdir()
+    _gpu_generation.measure(folder, base, size.generator)
 
 
 def model_config(base: Path, size: Size) -> Any:

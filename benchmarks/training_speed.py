@@ -1,6 +1,7 @@
 """What training costs: the model step against sentence-transformers' own trainer, and GradCache against plain batches.
 
-    python benchmarks/training_speed.py [--pairs N] [--batch N] [--steps N] [--gradcache N ...] [--small]
+    python benchmarks/training_speed.py [--pairs N] [--batch N] [--steps N] [--gradcache N ...]
+        [--compare plain fp32 workers] [--small]
 
 A random encoder of MiniLM's size (six layers of 384) and made texts are written here, since rates and memory do not
 depend on the weights. Every side has a process of its own, on all cores or on the GPU; sides that are compared follow
@@ -80,6 +81,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=128, help="pairs of a step (%(default)s)")
     parser.add_argument("--steps", type=int, default=15, help="steps of a training, 5 or more (%(default)s)")
     parser.add_argument("--gradcache", type=int, nargs="*", default=GRADCACHE, help="pairs of measured steps")
+    parser.add_argument("--compare", nargs="*", choices=list(COMPARED), default=list(COMPARED), help="ratios: all")
     parser.add_argument("--small", action="store_true", help="a small encoder")
     options = parser.parse_args(arguments)
     if options.steps < _FEWEST_STEPS:
@@ -96,6 +98,7 @@ def measure(base: Path, folder: Path, pair: int, options: argparse.Namespace) ->
     on_gpu = torch.cuda.is_available()
     bf16 = uses_bf16(Precision.auto, "cuda" if on_gpu else "cpu")
     work = {"base": str(base), "examples": str(folder / "examples"), "batch": options.batch}
+    wanted = {side for name in options.compare for side in COMPARED[name][:2]}
     rates = {}
     sides: dict[str, dict[str, Any]] = {
         "fp32": {"bf16": False},
@@ -105,6 +108,8 @@ def measure(base: Path, folder: Path, pair: int, options: argparse.Namespace) ->
         "two": {"workers": 2},
     }
     for side, settings in sides.items():
+        if side not in wanted:
+            continue
         if (side == "fp32" and (on_gpu or not bf16)) or (side in {"one", "two"} and on_gpu):
             continue
         log = folder / f"{side}-{pair}.log"
