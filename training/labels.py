@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from engine.artifacts.forms import LABELS, TEXT, WEIGHT
 from engine.errors import UserError
 from training.config import ClassWeights
 from training.losses.settings import Loss
+from training.texts import Texts
 
 if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
@@ -66,18 +68,19 @@ class Labels:
     held_out: HeldOut
 
 
-def read_labelled(config: ModelConfig, examples: ExamplesFolder) -> tuple[pa.Table, Labels]:
+def read_labelled(config: ModelConfig, examples: ExamplesFolder, folder: Path | None = None) -> tuple[pa.Table, Labels]:
     """Reads the kept examples of split "train": columns text, targets and weight; and what is known of the labels.
 
     Args:
         config: its loss, and how much labels count.
         examples: the finished folder, of form `labelled`.
+        folder: where the texts lie while they are used, as of `training.rows.read_rows`.
 
     Raises:
         UserError: there is one label only, a text has several where one is asked for, or a
             weight is negative.
     """
-    rows, held_out = _read(examples), _held_out_rows(examples)
+    rows, held_out = _read(examples, folder), _held_out_rows(examples)
     names = sorted(set(pc.unique(pc.list_flatten(rows[LABELS])).drop_null().to_pylist()))
     if len(names) < 2:
         what = f"{rows.num_rows} training examples have {len(names)} different labels, and two are the least"
@@ -97,16 +100,18 @@ def read_labelled(config: ModelConfig, examples: ExamplesFolder) -> tuple[pa.Tab
     return table.combine_chunks(), labels
 
 
-def _read(examples: ExamplesFolder) -> pa.Table:
+def _read(examples: ExamplesFolder, folder: Path | None) -> pa.Table:
     """Reads text, labels and weight of the rows to train on; where rows have no weight, each counts as one."""
     has_weights = WEIGHT in examples.columns().names
-    schema = pa.schema([(TEXT, pa.large_string()), (LABELS, pa.list_(pa.string())), (WEIGHT, pa.float32())])
-    tables = [schema.empty_table()]
+    schema = pa.schema([(LABELS, pa.list_(pa.string())), (WEIGHT, pa.float32())])
+    texts, tables = Texts(folder), [schema.empty_table()]
     for rows in examples.kept_batches([TEXT, LABELS, *([WEIGHT] if has_weights else [])], "train"):
         weight = rows[WEIGHT].fill_null(1) if has_weights else pa.array(np.ones(len(rows), np.float32))
-        pieces = [rows[TEXT].cast(pa.large_string()), rows[LABELS].cast(schema.field(LABELS).type)]
-        tables.append(pa.table([*pieces, weight.cast(pa.float32())], schema=schema))
-    return pa.concat_tables(tables)
+        texts.add(rows[TEXT])
+        tables.append(
+            pa.table([rows[LABELS].cast(schema.field(LABELS).type), weight.cast(pa.float32())], schema=schema)
+        )
+    return pa.concat_tables(tables).add_column(0, TEXT, texts.whole())
 
 
 def _numbers(labels: pa.ChunkedArray, names: list[str]) -> pa.ListArray:

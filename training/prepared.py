@@ -82,8 +82,10 @@ class TrainingRows:
         return self.taught.notes() if self.taught else {}
 
 
-def read_training_rows(config: ModelConfig, inputs: Mapping[str, Path], place: Place) -> TrainingRows:
-    """Reads the examples as the family and its loss want them.
+def read_training_rows(
+    config: ModelConfig, inputs: Mapping[str, Path], place: Place, folder: Path | None = None
+) -> TrainingRows:
+    """Reads the examples as the family and its loss want them; see `read_rows` for the folder.
 
     Raises:
         UserError: the loss fits neither the family nor the examples, there are too few of them, or no teacher is there.
@@ -92,10 +94,10 @@ def read_training_rows(config: ModelConfig, inputs: Mapping[str, Path], place: P
     form = examples.form()
     check_examples(config, form, has_teacher="teacher" in inputs)
     if config.family is Family.classifier:
-        rows, labels = read_labelled(config, examples)
+        rows, labels = read_labelled(config, examples, folder)
         loss = meant_loss(config.family, config.loss, form, several_labels=labels.several)
         return TrainingRows(form, rows, loss, labels, None)
-    rows, loss = read_rows(examples, reasons), meant_loss(config.family, config.loss, form)
+    rows, loss = read_rows(examples, reasons, folder), meant_loss(config.family, config.loss, form)
     if taught := _read_teacher(config, rows, loss, inputs, place):
         rows = taught.with_candidates() if LOSSES[loss].needs_teacher else taught.rows
     return TrainingRows(form, rows, loss, None, taught)

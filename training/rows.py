@@ -8,12 +8,11 @@ plain functions of tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from engine.artifacts.documents import equality_text
 from engine.artifacts.forms import COLUMNS, LABELS, NEGATIVE, PASSAGE, QUERY, SCORE, TEXT, Form
@@ -22,6 +21,7 @@ from engine.text.hashes import Hashes, text_hashes
 from training.batches.columns import TEACHER_SCORES, candidate_columns
 from training.batches.keys import RowKeys
 from training.losses.combinations import LOSSES
+from training.texts import DistinctTexts, Texts
 
 if TYPE_CHECKING:
     from engine.artifacts.examples import ExamplesFolder
@@ -35,18 +35,24 @@ _RANKED = (Form.pairs, Form.triplets)
 _IDS = ("passage_id", "document_id")
 
 
-def read_rows(examples: ExamplesFolder, reasons: Sequence[str] = ()) -> pa.Table:
+def read_rows(examples: ExamplesFolder, reasons: Sequence[str] = (), folder: Path | None = None) -> pa.Table:
     """Reads the kept examples of split "train": the columns of their form, and of queries passage_id and document_id.
 
     Behind them stand those that were rejected for one of `reasons`. A passage has many queries, so that its text and
     its ids are held once: these columns are dictionaries, whose values are large strings, as the other texts are.
+
+    Args:
+        examples: the finished folder.
+        reasons: for which examples were rejected that are read all the same.
+        folder: of a disk with room for all texts, which lie there in files without names as long as the rows are used;
+            that of the system where there is none.
 
     Raises:
         UserError: they are of fewer than two documents, so no batch has a negative; or there are fewer than two.
     """
     form = examples.form()
     names = [*COLUMNS[form], *(_IDS if form in _RANKED else ())]
-    columns = {name: _KINDS[name]() for name in names}
+    columns = {name: _KINDS[name](folder) for name in names}
     for batch in examples.training(names, reasons):
         for name, column in columns.items():
             column.add(batch[name])
@@ -57,67 +63,10 @@ def read_rows(examples: ExamplesFolder, reasons: Sequence[str] = ()) -> pa.Table
     return rows
 
 
-class _Plain:
-    """A column of texts, put together of pieces."""
-
-    def __init__(self) -> None:
-        self._pieces: list[pa.Array] = []
-
-    def add(self, texts: pa.Array) -> None:
-        """Adds the next texts."""
-        self._pieces.append(texts.cast(pa.large_string()))
-
-    def whole(self) -> pa.Array:
-        """Returns the texts in one piece: training takes rows by number, and of many pieces every take would copy all.
-
-        The pieces are given away one by one, so that the texts are in memory once, and not twice as by `concat_arrays`.
-        """
-        lengths = [pc.binary_length(piece).to_numpy() for piece in self._pieces]
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([np.zeros(0, np.int64), *lengths]))])
-        texts = np.empty(offsets[-1], np.uint8)
-        first = 0
-        for length in map(len, lengths):
-            piece = self._pieces.pop(0)
-            texts[offsets[first] : offsets[first + length]] = _bytes(piece)
-            first += length
-            del piece
-            pa.default_memory_pool().release_unused()
-        return pa.LargeStringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), pa.py_buffer(texts))
-
-
-def _bytes(texts: pa.LargeStringArray) -> NDArray[np.uint8]:
-    """Returns the bytes of all texts, one text behind the other."""
-    _, offsets, data = texts.buffers()
-    ends = np.frombuffer(offsets, np.int64)[[texts.offset, texts.offset + len(texts)]]
-    return np.frombuffer(data or b"", np.uint8)[ends[0] : ends[1]]
-
-
-class _Distinct:
-    """A column of texts that come again and again, put together of pieces; a text is told by its hash and held once."""
-
-    def __init__(self) -> None:
-        self._code_of: dict[int, int] = {}
-        self._codes = [np.empty(0, np.int32)]
-        self._texts = _Plain()
-
-    def add(self, texts: pa.Array) -> None:
-        """Adds the next texts."""
-        hashes, first, inverse = np.unique(text_hashes(texts.to_pylist()), return_index=True, return_inverse=True)
-        is_new = np.array([text not in self._code_of for text in hashes.tolist()], np.bool_)
-        self._code_of.update(zip(hashes[is_new].tolist(), range(len(self._code_of), 1 << 31), strict=False))
-        self._texts.add(texts.take(pa.array(first[is_new])))
-        codes = np.array([self._code_of[text] for text in hashes.tolist()], np.int32)
-        self._codes.append(codes[inverse])
-
-    def whole(self) -> pa.DictionaryArray:
-        """Returns the texts in one piece."""
-        return pa.DictionaryArray.from_arrays(pa.array(np.concatenate(self._codes)), self._texts.whole())
-
-
 class _Values:
     """A column of numbers or lists, put together of pieces."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:  # noqa: ARG002  # numbers are few bytes
         self._pieces: list[pa.Array] = []
 
     def add(self, values: pa.Array) -> None:
@@ -129,14 +78,14 @@ class _Values:
         return pa.concat_arrays(self._pieces) if self._pieces else pa.nulls(0)
 
 
-_KINDS: Mapping[str, type[_Plain | _Distinct | _Values]] = {
-    QUERY: _Plain,
-    TEXT: _Plain,
-    PASSAGE: _Distinct,
-    NEGATIVE: _Distinct,
+_KINDS: Mapping[str, type[Texts | DistinctTexts | _Values]] = {
+    QUERY: Texts,
+    TEXT: Texts,
+    PASSAGE: DistinctTexts,
+    NEGATIVE: DistinctTexts,
     SCORE: _Values,
     LABELS: _Values,
-    **dict.fromkeys(_IDS, _Distinct),
+    **dict.fromkeys(_IDS, DistinctTexts),
 }
 
 

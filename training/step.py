@@ -61,7 +61,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     started = time.perf_counter()
     base, usage = resolve_model(config.base, key=BASE_KEY), config.usage()
     earlier = earlier_iterations(inputs)
-    trained_on = read_training_rows(config, inputs, place)
+    trained_on = read_training_rows(config, inputs, place, output)
     place.start_ray()
     workers = choose_workers(config, place)
     mined = mine(config, trained_on, earlier, inputs, place)
