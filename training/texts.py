@@ -34,7 +34,7 @@ class Texts:
         """Adds the next texts."""
         large = texts.cast(pa.large_string())
         self._lengths.frombytes(pc.binary_length(large).cast(pa.int32()).to_numpy().tobytes())
-        self._file.write(_bytes(large))
+        self._file.write(_bytes(large).data)
 
     def whole(self) -> pa.Array:
         """Returns the texts in one piece: training takes rows by number, and of many pieces every take would copy all.
