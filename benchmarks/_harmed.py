@@ -192,12 +192,13 @@ def _loss(model: Any, config: Any, size: int, *, bf16: bool) -> Any:
     """Returns a function of queries and passages, as texts, whose value is to be differentiated."""
     import torch
 
-    from training.losses.auto import choose_loss
+    from training.losses.auto import choose_loss, fits_into_memory
     from training.losses.build import build_loss
     from training.losses.settings import Loss
 
     device, shape = model.device, model[0].auto_model.config
-    kind = choose_loss(Loss.auto, shape, rows=size, tokens=model.max_seq_length, bf16=bf16, processes=1)
+    fits = fits_into_memory(shape, rows=size, tokens=model.max_seq_length, bf16=bf16, processes=1)
+    kind = choose_loss(Loss.auto, fits=fits)
     ranking = build_loss(kind, config, model, world_size=1, on_cpu=device.type == "cpu")
     usage = config.usage()
 

@@ -195,7 +195,7 @@ def step_of_pairs(base: str, kind: str, count: int) -> dict[str, float]:
     from engine.models.precision import has_fast_bf16
     from training.config import ModelConfig
     from training.families.bi_encoder import load_base
-    from training.losses.auto import choose_loss
+    from training.losses.auto import fits_into_memory
     from training.losses.build import build_loss
     from training.losses.settings import Loss
 
@@ -208,7 +208,7 @@ def step_of_pairs(base: str, kind: str, count: int) -> dict[str, float]:
     features = [gpu.tokenized(model, column, device) for column in columns]
     shape = {"rows": count, "tokens": features[1]["input_ids"].shape[1]}
     encoder = model.transformers_model.config
-    if loss is Loss.mnrl and choose_loss(Loss.auto, encoder, bf16=bf16, processes=1, **shape) is not Loss.mnrl:
+    if loss is Loss.mnrl and not fits_into_memory(encoder, bf16=bf16, processes=1, **shape):
         return {}
     module = build_loss(loss, config, model, world_size=1, on_cpu=on_cpu)
 

@@ -92,8 +92,7 @@ def train_model(config: ModelConfig, inputs: Mapping[str, Path], output: Path, p
     )
     outcome = train_on_workers(job, table, plan, workers, place)
     measured = _settle(outcome.result, config, steps, output)
-    if fitted.loss is Loss.auto:
-        place.console.step("model", f"the loss was {measured.loss.value}")
+    _tell_loss(fitted.loss, measured, place)
     before = {"prepare": prepared - started, "earlier": outcome.earlier_seconds}
     seconds = _phases(measured, before, total=time.perf_counter() - started)
     write_card(job, rows, measured, origin_of(inputs), trained_on.notes())
@@ -123,6 +122,15 @@ def _loss_in_words(loss: Loss) -> str:
     """Says which loss is minimised, as far as that is known before workers have looked at their memory."""
     names = [Loss.mnrl.value, Loss.cached_mnrl.value] if loss is Loss.auto else [loss.value]
     return f"loss {' or '.join(names)}"
+
+
+def _tell_loss(asked: Loss, measured: Measured, place: Place) -> None:
+    """Says what the workers decided by their memory."""
+    if asked is Loss.auto:
+        place.console.step("model", f"the loss was {measured.loss.value}")
+    elif measured.in_pieces:
+        what = "a batch's activations did not fit into memory"
+        place.console.step("model", f"{what}: {measured.loss.value} was computed in pieces (GradCache)")
 
 
 def _divergence(diverged: Diverged, config: ModelConfig, total_steps: int) -> UserError:

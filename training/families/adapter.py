@@ -31,6 +31,10 @@ class Adapter(BiEncoder):
         """Returns the loss of the config; nothing of the base's layers is kept for a backward pass, so `mnrl` fits."""
         return Loss.mnrl if job.config.loss is Loss.auto else job.config.loss
 
+    def splits_batches(self, _: Loss) -> bool:
+        """Tells that none is split: nothing of the base's layers is kept for a backward pass."""
+        return False
+
     def load(self, job: TrainingJob) -> SentenceTransformer:
         """Loads the base, frozen and without dropout, and puts the layer for queries behind its pooling."""
         model = load_base(job.config, job.usage, job.base)

@@ -35,6 +35,10 @@ class BiEncoder:
         """Returns the loss of the config; `auto` is decided in the workers, by their memory."""
         return job.config.loss
 
+    def splits_batches(self, kind: Loss) -> bool:
+        """Tells so of all losses but the denoising one, whose decoder holds more than vectors."""
+        return kind is not Loss.denoising
+
     def load(self, job: TrainingJob) -> SentenceTransformer:
         """Loads the base, with low-rank matrices where the config asks for them."""
         model = load_base(job.config, job.usage, job.base)
@@ -49,10 +53,17 @@ class BiEncoder:
         """Leaves the making of batches to sentence-transformers: one tokenized column for each column of texts."""
 
     def build_loss(
-        self, kind: Loss, job: TrainingJob, model: SentenceTransformer, *, world_size: int, on_cpu: bool
+        self,
+        kind: Loss,
+        job: TrainingJob,
+        model: SentenceTransformer,
+        *,
+        world_size: int,
+        on_cpu: bool,
+        in_pieces: bool = False,
     ) -> torch.nn.Module:
         """Builds the loss of a kind; see `training.losses.build`."""
-        return build_loss(kind, job.config, model, world_size=world_size, on_cpu=on_cpu)
+        return build_loss(kind, job.config, model, world_size=world_size, on_cpu=on_cpu, in_pieces=in_pieces)
 
     def is_sound(self, model: SentenceTransformer) -> bool:
         """Tells whether all weights and a vector are finite numbers."""

@@ -37,6 +37,10 @@ class Classifier:
         """Returns the loss that fits the rows: of one label, or of several."""
         return Loss.binary_cross_entropy if _labels(job).several else Loss.cross_entropy
 
+    def splits_batches(self, _: Loss) -> bool:
+        """Tells that none is split: a batch is few texts."""
+        return False
+
     def load(self, job: TrainingJob) -> CrossEncoder:
         """Loads the base with a head of a score for each label, random unless the base is a classifier of as many."""
         labels = _labels(job)
@@ -64,10 +68,17 @@ class Classifier:
         return collate
 
     def build_loss(
-        self, kind: Loss, job: TrainingJob, model: CrossEncoder, *, world_size: int, on_cpu: bool
+        self,
+        kind: Loss,
+        job: TrainingJob,
+        model: CrossEncoder,
+        *,
+        world_size: int,
+        on_cpu: bool,
+        in_pieces: bool = False,
     ) -> torch.nn.Module:
-        """Builds the cross-entropy of one label among all, or of each label by itself."""
-        del world_size
+        """Builds the cross-entropy of one label among all, or of each label by itself; never in pieces."""
+        del world_size, in_pieces
         assert kind is self.loss(job), kind
         return LabelLoss(model, _labels(job), job.config.rows_per_pass if on_cpu else 0)
 

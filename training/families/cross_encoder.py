@@ -18,6 +18,8 @@ from engine.artifacts.forms import NEGATIVE, PASSAGE, QUERY, SCORE
 from training.batches.columns import TEACHER_SCORES, candidate_columns
 from training.families.lora import merge_lora
 from training.families.scorer import batch_scores, is_sound_scorer, load_scorer
+from training.losses.pieces import LossInPieces
+from training.losses.ranking import piece_rows
 from training.losses.scored import ScoreLoss, score_loss
 from training.losses.settings import Loss
 from training.workers.job import Figures, TrainingJob
@@ -32,6 +34,10 @@ class CrossEncoderFamily:
     def loss(self, job: TrainingJob) -> Loss:
         """Returns the loss of the config, where `auto` stands for the binary cross-entropy."""
         return Loss.binary_cross_entropy if job.config.loss is Loss.auto else job.config.loss
+
+    def splits_batches(self, _: Loss) -> bool:
+        """Tells so of all losses: they compare scores."""
+        return True
 
     def load(self, job: TrainingJob) -> CrossEncoder:
         """Loads the base with a head of one score, which is random unless the base is a cross-encoder."""
@@ -53,11 +59,21 @@ class CrossEncoderFamily:
         return collate
 
     def build_loss(
-        self, kind: Loss, job: TrainingJob, model: CrossEncoder, *, world_size: int, on_cpu: bool
+        self,
+        kind: Loss,
+        job: TrainingJob,
+        model: CrossEncoder,
+        *,
+        world_size: int,
+        on_cpu: bool,
+        in_pieces: bool = False,
     ) -> torch.nn.Module:
         """Builds the loss of scores and targets; each row counts the same, so that workers need not know each other."""
         del world_size
-        return PairLoss(model, score_loss(kind, job.config), job.config.rows_per_pass if on_cpu else 0)
+        loss = PairLoss(model, score_loss(kind, job.config), job.config.rows_per_pass if on_cpu else 0)
+        if in_pieces:
+            return LossInPieces(model, loss.of_columns, rows=piece_rows(job.config, on_cpu=on_cpu), output="scores")
+        return loss
 
     def is_sound(self, model: CrossEncoder) -> bool:
         """Tells whether all weights and a score are finite numbers."""
@@ -110,5 +126,12 @@ class PairLoss(torch.nn.Module):
             features: the tokenized pairs, as the only item.
             targets: what the pairs are to score, (rows, pairs of a row).
         """
-        scores = batch_scores(self.model, features[0], self._rows_per_pass).view(targets.shape)
-        return self._loss(scores, targets.to(scores))
+        return self._of_scores(batch_scores(self.model, features[0], self._rows_per_pass), targets)
+
+    def of_columns(self, columns: list[torch.Tensor], targets: torch.Tensor | None) -> torch.Tensor:
+        """Computes the loss from the scores of all pairs, (pairs, 1), as the only item."""
+        assert targets is not None, "pairs have targets"
+        return self._of_scores(columns[0].float(), targets)
+
+    def _of_scores(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return self._loss(scores.view(targets.shape), targets.to(scores))

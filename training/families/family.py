@@ -30,6 +30,9 @@ class ModelFamily(Protocol):
     def trainer(self) -> type[Any]:
         """The class of trainers that reads our batches for it (`training.workers.trainer`)."""
 
+    def splits_batches(self, kind: Loss) -> bool:
+        """Tells whether a loss can be computed in pieces of a batch, where the activations of all do not fit."""
+
     def loss(self, job: TrainingJob) -> Loss:
         """Returns the loss that is minimised; `auto` leaves the choice to the memory of the workers."""
 
@@ -42,8 +45,10 @@ class ModelFamily(Protocol):
     def collator(self, job: TrainingJob, model: Any) -> Collate | None:
         """Returns what makes a batch of rows; None for a tokenized column per column of texts."""
 
-    def build_loss(self, kind: Loss, job: TrainingJob, model: Any, *, world_size: int, on_cpu: bool) -> torch.nn.Module:
-        """Builds the loss of a kind, which is never `auto`."""
+    def build_loss(
+        self, kind: Loss, job: TrainingJob, model: Any, *, world_size: int, on_cpu: bool, in_pieces: bool = False
+    ) -> torch.nn.Module:
+        """Builds the loss of a kind, which is never `auto`; in pieces where the activations of a batch do not fit."""
 
     def is_sound(self, model: Any) -> bool:
         """Tells whether all weights are finite numbers, and what the model makes of a text."""

@@ -1,6 +1,7 @@
-"""Decides what the loss `auto` stands for: all activations of a batch at once, or GradCache where memory is short.
+"""Decides whether all activations of a batch are held at once, or pieces of them (GradCache) where memory is short.
 
-In: an encoder's shape, rows and tokens of a step, the memory that is free. Out: `mnrl` or `cached_mnrl`. What
+In: an encoder's shape, rows and tokens of a step, the memory that is free. Out: whether they fit, and so what the loss
+`auto` stands for, `mnrl` or `cached_mnrl`; other losses are computed in pieces (`training.losses.pieces`). What
 activations take is estimated before the first step, because on a CPU too much of it ends the process without a word.
 """
 
@@ -16,22 +17,26 @@ _SHARE_FOR_ACTIVATIONS = 0.5
 """The share of the free memory for activations; the rest is for gradients, optimizer, and what the estimate misses."""
 
 
-def choose_loss(configured: Loss, encoder: Any, *, rows: int, tokens: int, bf16: bool, processes: int) -> Loss:
-    """Returns the configured loss; for `auto` the plain ranking loss where its activations fit, else the cached one.
+def choose_loss(configured: Loss, *, fits: bool) -> Loss:
+    """Returns the configured loss; for `auto` the plain ranking loss where its activations fit, else the cached one."""
+    if configured is not Loss.auto:
+        return configured
+    return Loss.mnrl if fits else Loss.cached_mnrl
+
+
+def fits_into_memory(encoder: Any, *, rows: int, tokens: int, bf16: bool, processes: int) -> bool:
+    """Tells whether the activations of a step can be held at once.
 
     Args:
-        configured: the loss of the config.
         encoder: a transformers config; one that does not tell its shape is taken to fit.
-        rows: the passages of a step in this process, negatives included.
+        rows: the passages of a step in this process, negatives and candidates included.
         tokens: the length of the longest of them.
         bf16: whether the forward pass is in bf16.
         processes: how many training processes share this machine's memory, where there is no GPU.
     """
-    if configured is not Loss.auto:
-        return configured
     free, on_gpu = free_bytes(processes)
     needed = activation_bytes(encoder, rows=rows, tokens=tokens, halved=bf16 and on_gpu)
-    return Loss.mnrl if needed <= _SHARE_FOR_ACTIVATIONS * free else Loss.cached_mnrl
+    return needed <= _SHARE_FOR_ACTIVATIONS * free
 
 
 def activation_bytes(encoder: Any, *, rows: int, tokens: int, halved: bool) -> int:

@@ -17,8 +17,9 @@ from training.losses.denoising import denoising_loss
 from training.losses.distillation import kl_loss, margin_mse_loss
 from training.losses.graded import contrastive_loss, cosent_loss, cosine_loss
 from training.losses.matryoshka import in_dimensions
+from training.losses.pieces import LossInPieces
 from training.losses.ragged import RaggedLoss
-from training.losses.ranking import cached_ranking_loss, guided_loss, ranking_loss
+from training.losses.ranking import cached_ranking_loss, guided_loss, guided_loss_in_pieces, piece_rows, ranking_loss
 from training.losses.settings import Loss
 from training.losses.triplet import triplet_loss
 
@@ -54,7 +55,13 @@ _OF_TOKENS: Mapping[Loss, LossFunction] = {
 
 
 def build_loss(
-    kind: Loss, config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool
+    kind: Loss,
+    config: ModelConfig,
+    model: SentenceTransformer,
+    *,
+    world_size: int,
+    on_cpu: bool,
+    in_pieces: bool = False,
 ) -> torch.nn.Module:
     """Builds the loss of a kind.
 
@@ -64,8 +71,12 @@ def build_loss(
         model: the model that is trained.
         world_size: the number of workers; with several, losses that compare rows gather embeddings across them.
         on_cpu: whether the model computes on a CPU.
+        in_pieces: whether the activations of a batch do not fit into memory; losses of vectors are then computed in
+            pieces of `mini_batch_size` rows, which changes neither them nor their gradients.
     """
     assert kind is not Loss.auto, "which loss fits is decided before it is built"
+    if kind is Loss.gist and in_pieces:
+        return in_dimensions(config, model, guided_loss_in_pieces(config, model, world_size=world_size, on_cpu=on_cpu))
     if kind in _OF_TOKENS:
         return in_dimensions(config, model, _OF_TOKENS[kind](config, model, world_size=world_size, on_cpu=on_cpu))
     loss = RaggedLoss(
@@ -74,4 +85,7 @@ def build_loss(
         rows_per_pass=config.rows_per_pass if on_cpu else 0,
         gathers=kind in _COMPARE_ROWS and world_size > 1,
     )
+    if in_pieces:
+        rows = piece_rows(config, on_cpu=on_cpu)
+        return in_dimensions(config, model, LossInPieces(model, loss.of_vectors, rows=rows))
     return in_dimensions(config, model, loss)

@@ -46,7 +46,10 @@ class RaggedLoss(torch.nn.Module):
             sentence_features: the tokenized columns, in the order in which the loss reads them.
             labels: what the loss reads beside texts, (rows,) or (rows, candidates); None where it reads none.
         """
-        embeddings = self._embed(list(sentence_features))
+        return self.of_vectors(self._embed(list(sentence_features)), labels)
+
+    def of_vectors(self, embeddings: list[torch.Tensor], labels: torch.Tensor | None) -> torch.Tensor:
+        """Computes the loss from what the model made of each column, (rows, dim)."""
         if self._gathers:
             # Every worker computes the whole loss. The backward pass of gathering adds what they ask for, so that the
             # mean over workers is the gradient of one.
@@ -75,8 +78,7 @@ def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Te
     """
     mask = features["attention_mask"]
     rows = len(mask)
-    # With padding on the left a slice would cut off text.
-    if not 0 < rows_per_pass < rows or not bool(mask[:, 0].all()):
+    if not 0 < rows_per_pass < rows or not is_padded_right(mask):
         whole: torch.Tensor = model(features)["sentence_embedding"]
         return whole
     lengths = mask.sum(1)
@@ -85,9 +87,19 @@ def embed_ragged(model: Any, features: Features, rows_per_pass: int) -> torch.Te
     for start in range(0, rows, rows_per_pass):
         chosen = order[start : start + rows_per_pass]
         width = int(lengths[chosen[0]])
-        part = {name: _cut(value, chosen, width, tuple(mask.shape)) for name, value in features.items()}
-        passes.append(model(part)["sentence_embedding"])
+        passes.append(model(cut_rows(features, chosen, width))["sentence_embedding"])
     return torch.cat(passes)[torch.argsort(order)]
+
+
+def is_padded_right(mask: torch.Tensor) -> bool:
+    """Tells whether no text of a column is padded on the left, where a slice would cut off text."""
+    return bool(mask[:, 0].all())
+
+
+def cut_rows(features: Features, rows: torch.Tensor, width: int) -> Features:
+    """Returns some rows of a tokenized column, each as wide as given; what is not by token stays as it is."""
+    shape = tuple(features["attention_mask"].shape)
+    return {name: _cut(value, rows, width, shape) for name, value in features.items()}
 
 
 def _cut(value: Any, rows: torch.Tensor, width: int, shape: tuple[int, ...]) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from sentence_transformers import SentenceTransformer, SimilarityFunction
 from sentence_transformers.sentence_transformer.losses import (
+    CachedGISTEmbedLoss,
     CachedMultipleNegativesRankingLoss,
     GISTEmbedLoss,
     MultipleNegativesRankingLoss,
@@ -33,13 +34,15 @@ def ranking_loss(config: ModelConfig, model: SentenceTransformer, world_size: in
 def cached_ranking_loss(
     config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool
 ) -> torch.nn.Module:
-    """Returns the loss `cached_mnrl`, which holds the activations of `mini_batch_size` rows (GradCache).
-
-    A GPU needs larger pieces than a CPU to be busy.
-    """
-    options, rows = _options(config, model, world_size), config.mini_batch_size or (32 if on_cpu else 256)
+    """Returns the loss `cached_mnrl`, which holds the activations of `mini_batch_size` rows (GradCache)."""
+    options, rows = _options(config, model, world_size), piece_rows(config, on_cpu=on_cpu)
     loss: torch.nn.Module = CachedMultipleNegativesRankingLoss(model, mini_batch_size=rows, **options)
     return loss
+
+
+def piece_rows(config: ModelConfig, *, on_cpu: bool) -> int:
+    """Returns the rows whose activations are held at once with GradCache; a GPU needs more than a CPU to be busy."""
+    return config.mini_batch_size or (32 if on_cpu else 256)
 
 
 def guided_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool) -> torch.nn.Module:  # noqa: ARG001
@@ -48,15 +51,28 @@ def guided_loss(config: ModelConfig, model: SentenceTransformer, *, world_size: 
     Queries are ranked against passages only, as by `mnrl`. The pairs of two queries, which the paper adds, would be of
     one worker's rows, so that the number of workers would change the result.
     """
-    loss: torch.nn.Module = GISTEmbedLoss(
-        model,
-        _guide(config, model),
-        temperature=1 / softmax_scale(config, model),
-        contrast_anchors=False,
-        contrast_positives=False,
-        gather_across_devices=world_size > 1,
-    )
+    loss: torch.nn.Module = GISTEmbedLoss(model, **_guided_options(config, model, world_size))
     return loss
+
+
+def guided_loss_in_pieces(
+    config: ModelConfig, model: SentenceTransformer, *, world_size: int, on_cpu: bool
+) -> torch.nn.Module:
+    """Returns the loss `gist` where memory holds the activations of a few rows only; the same value and gradients."""
+    rows = piece_rows(config, on_cpu=on_cpu)
+    options = _guided_options(config, model, world_size)
+    loss: torch.nn.Module = CachedGISTEmbedLoss(model, mini_batch_size=rows, **options)
+    return loss
+
+
+def _guided_options(config: ModelConfig, model: SentenceTransformer, world_size: int) -> dict[str, Any]:
+    return {
+        "guide": _guide(config, model),
+        "temperature": 1 / softmax_scale(config, model),
+        "contrast_anchors": False,
+        "contrast_positives": False,
+        "gather_across_devices": world_size > 1,
+    }
 
 
 def _guide(config: ModelConfig, model: SentenceTransformer) -> SentenceTransformer:

@@ -85,6 +85,7 @@ class Measured:
         world_size: the number of workers.
         precision: what the forward pass computed in; never `auto`.
         loss: what was minimised; never `auto`.
+        in_pieces: whether a batch's activations did not fit into memory, and were held a few rows at a time.
         figures: what the family says of the model.
         max_tokens: what the saved model reads of a text.
         validation: the validations, those before a restart included; None without any.
@@ -103,6 +104,7 @@ class Measured:
     loss: Loss
     figures: Figures
     max_tokens: int
+    in_pieces: bool = False
     validation: ValidationRecord | None = None
     draft: Path | None = None
 

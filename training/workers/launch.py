@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from training.config import ModelConfig
     from training.workers.job import Diverged, Measured, TrainingJob
 
+_SIGN_OF_NO_MEMORY = "address the out of memory issue"
+"""What Ray says of a worker that it ended because its node had no memory left, behind a page of advice."""
+_NO_MEMORY = (
+    "a node had no memory left, and Ray ended what took most of it; lower model.batch_size or model.mini_batch_size, "
+    "or leave more memory to it"
+)
 _NO_ROOM = (
     "the cluster had no room for all training workers and they are asked for again; others may hold what they need, "
     "also parts of GPUs that together look like enough"
@@ -215,5 +221,7 @@ def _had_no_room(error: ray.train.TrainingFailedError) -> bool:
 
 
 def _cause(error: Exception) -> str:
-    """Returns the last line of what Ray Train says of a failure."""
+    """Returns the last line of what Ray Train says of a failure; Ray ends a worker when its node has no memory left."""
+    if _SIGN_OF_NO_MEMORY in str(error):
+        return _NO_MEMORY
     return (str(error).strip().splitlines() or [type(error).__name__])[-1]

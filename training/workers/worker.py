@@ -18,7 +18,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.artifacts.forms import QUERY
 from engine.models.precision import Device, Precision, uses_bf16
+from training.batches.columns import LABEL_COLUMNS
 from training.losses.settings import Loss
 from training.resume import new_draft
 from training.workers.job import Diverged, Figures, Measured, TrainingJob
@@ -77,8 +79,8 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
         reading_at_most(model, job.config.train_max_tokens),
         tempfile.TemporaryDirectory(prefix="synthmill-") as folder,
     ):
-        loss = rank.choose_loss(family.loss(job), model)
-        trainer = rank.make_trainer(family, model, loss, callbacks, folder=Path(folder), first=resumed_at)
+        built = rank.build_loss(family, model)
+        trainer = rank.make_trainer(family, model, built.loss, callbacks, folder=Path(folder), first=resumed_at)
         loaded = time.perf_counter()
         with ByteDropout():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -104,12 +106,22 @@ def _train(job: TrainingJob, curve_actor: Any, checkpoint: Path | None, started:
         resumed_at_step=resumed_at,
         world_size=rank.world_size,
         precision=Precision.bf16 if rank.bf16 else Precision.fp32,
-        loss=loss,
+        loss=built.kind,
+        in_pieces=built.in_pieces,
         figures=figures,
         max_tokens=model.max_seq_length,
         validation=validation.record(),
         draft=draft,
     )
+
+
+@dataclass(frozen=True)
+class _Built:
+    """The loss of a rank: its kind, which is never `auto`, the module, and whether it computes a batch in pieces."""
+
+    kind: Loss
+    loss: torch.nn.Module
+    in_pieces: bool
 
 
 @dataclass(frozen=True)
@@ -127,29 +139,42 @@ class _Rank:
         """Returns the number of rows of a batch on this rank."""
         return self.job.config.batch_size // self.world_size
 
-    def choose_loss(self, configured: Loss, model: Any) -> Loss:
-        """Returns the configured loss; for `auto` the ranks decide together which one fits into the memory of all."""
-        if configured is not Loss.auto:
-            return configured
+    @property
+    def is_on_cpu(self) -> bool:
+        """Tells whether there is no GPU for this rank."""
+        return self.device.type == "cpu"
+
+    def build_loss(self, family: ModelFamily, model: Any) -> _Built:
+        """Builds the loss, in pieces where the activations of a step do not fit into the memory of every rank."""
         from training.losses.auto import choose_loss
+
+        configured = family.loss(self.job)
+        matters = configured is Loss.auto or family.splits_batches(configured)
+        fits = not matters or self._fits(model)
+        kind, world_size, on_cpu = choose_loss(configured, fits=fits), self.world_size, self.is_on_cpu
+        loss = family.build_loss(kind, self.job, model, world_size=world_size, on_cpu=on_cpu, in_pieces=not fits)
+        return _Built(kind, loss, in_pieces=not fits)
+
+    def _fits(self, model: Any) -> bool:
+        """Tells whether a step's activations can be held at once, which the ranks decide together: all or none."""
+        from training.losses.auto import fits_into_memory
         from training.workers.agreement import is_so_on_all_ranks
 
-        fitting = choose_loss(
-            configured,
-            model[0].auto_model.config,
-            rows=self.share * (len(self.job.columns) - 1),
+        texts = [name for name in self.job.columns if name not in {QUERY, *LABEL_COLUMNS}]
+        fits = fits_into_memory(
+            model.transformers_model.config,
+            rows=self.share * len(texts),
             tokens=model.max_seq_length,
             bf16=self.bf16,
             processes=self.world_size,
         )
-        is_plain = is_so_on_all_ranks(fitting is Loss.mnrl, self.device)
-        return Loss.mnrl if is_plain else Loss.cached_mnrl
+        return is_so_on_all_ranks(fits, self.device)
 
     def make_trainer(
         self,
         family: ModelFamily,
         model: Any,
-        loss: Loss,
+        loss: torch.nn.Module,
         callbacks: Sequence[TrainerCallback],
         *,
         folder: Path,
@@ -159,9 +184,9 @@ class _Rank:
         from training.workers.pace import PacedCheckpoints
         from training.workers.trainer import CheckpointCallback, make_arguments
 
-        job, trainer, on_cpu = self.job, family.trainer, self.device.type == "cpu"
+        job, trainer = self.job, family.trainer
         texts = {"kind": trainer.training_args_class, **family.text_arguments(job)}
-        arguments = make_arguments(job, folder, share=self.share, bf16=self.bf16, on_cpu=on_cpu, **texts)
+        arguments = make_arguments(job, folder, share=self.share, bf16=self.bf16, on_cpu=self.is_on_cpu, **texts)
         paced = [] if job.config.checkpoint_steps else [PacedCheckpoints(self.device)]
         joined = arguments.world_size
         assert joined == self.world_size, f"{joined} of {self.world_size} workers train together"
@@ -170,7 +195,7 @@ class _Rank:
             model=model,
             args=arguments,
             data_collator=family.collator(job, model),
-            loss=family.build_loss(loss, job, model, world_size=self.world_size, on_cpu=on_cpu),
+            loss=loss,
             callbacks=[*callbacks, *paced, CheckpointCallback()],
         )
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from training.losses.auto import activation_bytes, choose_loss, free_bytes
+from training.losses.auto import activation_bytes, choose_loss, fits_into_memory, free_bytes
 from training.losses.settings import Loss
 
 MINILM = SimpleNamespace(num_hidden_layers=6, hidden_size=384, num_attention_heads=12)
@@ -14,7 +14,8 @@ BERT_BASE = SimpleNamespace(num_hidden_layers=12, hidden_size=768, num_attention
 
 
 def choose(encoder: object, configured: Loss = Loss.auto, rows: int = 128, bf16: bool = True) -> Loss:
-    return choose_loss(configured, encoder, rows=rows, tokens=192, bf16=bf16, processes=1)
+    fits = fits_into_memory(encoder, rows=rows, tokens=192, bf16=bf16, processes=1)
+    return choose_loss(configured, fits=fits)
 
 
 def test_the_estimate_is_near_what_was_measured() -> None:

@@ -84,15 +84,16 @@ PLAIN: dict[Loss, Callable[[SentenceTransformer], torch.nn.Module]] = {
 }
 
 
+@pytest.mark.parametrize("in_pieces", [True, False])
 @pytest.mark.parametrize("on_cpu", [True, False])
 @pytest.mark.parametrize("kind", BATCHES)
-def test_a_loss_is_that_of_sentence_transformers(still: Path, kind: Loss, on_cpu: bool) -> None:
-    """In passes of three rows, as on a CPU, and in one."""
+def test_a_loss_is_that_of_sentence_transformers(still: Path, kind: Loss, on_cpu: bool, in_pieces: bool) -> None:
+    """In passes of three rows, as on a CPU, and in one; and where a batch does not fit, in pieces of four rows."""
     config, (columns, labels) = make_config(still, mini_batch_size=4), BATCHES[kind]
     model = training_model(config)
     expected, gradients = loss_and_gradients(model, PLAIN[kind](model), columns, labels)
     model = training_model(config)
-    loss = build_loss(kind, config, model, world_size=1, on_cpu=on_cpu)
+    loss = build_loss(kind, config, model, world_size=1, on_cpu=on_cpu, in_pieces=in_pieces)
     value, others = loss_and_gradients(model, loss, columns, labels)
     assert value == pytest.approx(expected, rel=1e-5)
     assert expected > 0

@@ -76,12 +76,14 @@ PLAIN: dict[Loss, tuple[Callable[[CrossEncoder], torch.Tensor], list[dict[str, A
 }
 
 
-@pytest.mark.parametrize("rows_per_pass", [0, 4])
+@pytest.mark.parametrize(("rows_per_pass", "in_pieces"), [(0, False), (4, False), (4, True)])
 @pytest.mark.parametrize("kind", PLAIN)
-def test_a_loss_is_that_of_sentence_transformers(still: Path, tmp_path: Path, kind: Loss, rows_per_pass: int) -> None:
-    """In passes of four pairs, and in one."""
+def test_a_loss_is_that_of_sentence_transformers(
+    still: Path, tmp_path: Path, kind: Loss, rows_per_pass: int, in_pieces: bool
+) -> None:
+    """In one pass, in passes of four pairs, and in pieces of five where a batch does not fit."""
     changes: dict[str, Any] = {"ranking_share": 0.3} if kind is Loss.kl else {}
-    family = {"family": Family.cross_encoder, "rows_per_pass": rows_per_pass}
+    family = {"family": Family.cross_encoder, "rows_per_pass": rows_per_pass, "mini_batch_size": 5}
     job = job_of(still, tmp_path, loss=kind, **family, **changes)
     torch.manual_seed(0)
     model = FAMILY.load(job).to("cpu").train()
@@ -91,7 +93,7 @@ def test_a_loss_is_that_of_sentence_transformers(still: Path, tmp_path: Path, ki
     gradients = _taken_gradients(model)
     assert FAMILY.loss(job) is kind
     batch = FAMILY.collator(job, model)(rows)
-    loss = FAMILY.build_loss(kind, job, model, world_size=1, on_cpu=True)
+    loss = FAMILY.build_loss(kind, job, model, world_size=1, on_cpu=True, in_pieces=in_pieces)
     value = loss([batch["pairs"]], batch["label"])
     value.backward()
     assert value.item() == pytest.approx(expected.item(), rel=1e-4)

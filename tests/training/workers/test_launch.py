@@ -151,6 +151,13 @@ def test_training_fails_only_where_it_fails_again_and_again_without_a_new_checkp
     assert rooms == ["moves on"] * 4, "whether there is room is asked before each new start"
     assert len(said) == 4
     assert said[1].startswith("training goes on after 40 steps: ")
+    killed = WorkerGroupError("a page of advice\nRefer to X on how to address the out of memory issue: Y", {})
+    assert starts_of("took too much", [(20, killed)]) == 2
+    assert said[-1] == (
+        "training goes on after 20 steps: a node had no memory left, and Ray ended what took most of it; lower "
+        "model.batch_size or model.mini_batch_size, or leave more memory to it"
+    )
+    said.clear()
     twice = r"^training failed 2 times with 20 steps kept \(model\.max_failures=1\): .*; the end of .*:\n"
     assert starts_of("stands still", [(20, workers_died)] * 5, twice) == 2
     of_both_kinds = [(20, workers_died), (40, workers_died), (40, not_connected), (40, workers_died)]
