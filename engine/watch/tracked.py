@@ -7,7 +7,8 @@ models of a learning curve) are figures only.
 Every step of a run is told of, whoever made it: an earlier start that was killed, or another run that shares the store,
 such as a point of the same sweep. What a start tells of is for sure in the tracker once that start has closed it: W&B
 keeps what it has not written yet in memory, and a kill takes it. So a file names what the tracker has, it is written
-when the tracker is closed, and each start tells of what is not in it.
+when the tracker is closed, and each start tells of what is not in it. MLflow has at once what it is told, and would
+show it twice: with it the file is written as soon.
 
     RUN/tracking/told.json      fingerprints of steps, by the mode of the tracker that has them
 """
@@ -79,8 +80,9 @@ class TrackedResults:
             self._note()
 
     def begin(self) -> None:
-        """Takes note that the run folder is this run's from now on."""
+        """Takes note that the run folder is this run's from now on, and the tracker has what waited for that."""
         self._has_begun = True
+        self._note_at_once()
 
     def track(self, step: Step, folder: Path, *, is_new: bool) -> None:
         """Tells of a step that is made.
@@ -97,6 +99,11 @@ class TrackedResults:
         if is_done(folder):  # what lies behind a URL alone is not fetched for the sake of a tracker
             track_result(step, folder, self._place.tracker, self._config)
         self._told.add(step.fingerprint)
+        self._note_at_once()
+
+    def _note_at_once(self) -> None:
+        if self._config.mode is Mode.mlflow:
+            self._note()
 
     def _note(self) -> None:
         """Notes what the tracker has by now; a start that has told of nothing leaves the file as it is."""

@@ -199,6 +199,13 @@ def test_each_tracker_is_told_of_everything(tmp_path: Path) -> None:
     assert starts.start().figures == {}
 
 
+def test_a_tracker_that_loses_nothing_with_a_kill_shows_nothing_twice(tmp_path: Path) -> None:
+    starts, mode = Starts(tmp_path), Mode.mlflow
+    starts.start(is_new=True, is_killed=True, begins=False, mode=mode)
+    assert starts.start(is_killed=True, mode=mode).figures["model"]["steps"] == 7, "it had not begun"
+    assert starts.start(is_killed=True, mode=mode).figures == {}
+
+
 def test_a_folder_that_is_not_here_is_told_of_by_its_figures(tmp_path: Path) -> None:
     starts = Starts(tmp_path)
     (starts.made / "_DONE").unlink()  # as where it lies behind a URL, with its record
