@@ -106,8 +106,8 @@ class TrackedResults:
             self._note()
 
     def _note(self) -> None:
-        """Notes what the tracker has by now; a start that has told of nothing leaves the file as it is."""
-        if not self._has_begun or not self._told:
+        """Notes what the tracker has by now; where it was told of nothing, or failed, the file stays as it is."""
+        if not self._has_begun or not self._told or self._place.tracker.has_failed:
             return
         make_folder(self._file.parent, where=str(self._file.parent))
         write_json(self._file, {**_read(self._file), self._config.mode.value: sorted(self._had | self._told)})

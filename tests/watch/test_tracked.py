@@ -206,6 +206,14 @@ def test_a_tracker_that_loses_nothing_with_a_kill_shows_nothing_twice(tmp_path: 
     assert starts.start(is_killed=True, mode=mode).figures == {}
 
 
+def test_what_a_tracker_was_told_that_failed_is_told_again(tmp_path: Path) -> None:
+    starts, failed = Starts(tmp_path), Notebook()
+    failed.has_failed = True
+    starts.start(is_new=True, notebook=failed)
+    assert not starts.file.exists()
+    assert starts.start().figures["model"]["steps"] == 7
+
+
 def test_a_folder_that_is_not_here_is_told_of_by_its_figures(tmp_path: Path) -> None:
     starts = Starts(tmp_path)
     (starts.made / "_DONE").unlink()  # as where it lies behind a URL, with its record

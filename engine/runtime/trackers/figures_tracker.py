@@ -32,6 +32,11 @@ class FiguresTracker:
         self._written = "no point at all"
         self._has_begun = self._has_failed = self._has_ended = False
 
+    @property
+    def has_failed(self) -> bool:
+        """Tells whether the other tracker has failed; the file is no part of it."""
+        return self._other.has_failed
+
     def begin(self) -> None:
         """Tells the other tracker."""
         self._other.begin()
