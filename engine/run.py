@@ -113,8 +113,8 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
                 _link(step, store.reserve(step.noun, step.fingerprint), store, run_dir)
             with following.beside(step):
                 folder = _make(step, config, place, monitor, chosen, results=results)
-            earlier.make_way(step)
-            _link(step, folder, store, run_dir)
+            with earlier.making_way(step):
+                _link(step, folder, store, run_dir)
             shared.save_run()
             if generating and step is generating[-1]:
                 place.engines.stop()  # what they hold, processors and memory, is the trainer's now
@@ -351,8 +351,8 @@ def _begin(config: RunConfig, config_text: str, chosen: tuple[list[Step], list[S
         _begin_parts(run_dir / folder, parts, config_text)
     store = Store(place.store_dir)
     for step in made:
-        earlier.make_way(step)
-        _link(step, store.folder(step.noun, step.fingerprint), store, run_dir)
+        with earlier.making_way(step):
+            _link(step, store.folder(step.noun, step.fingerprint), store, run_dir)
     return earlier
 
 

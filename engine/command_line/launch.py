@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 _SWEEP = {"-m", "--multirun"}
 _KEYS = "launch."
+_SENT = "launch.working_dir"
+_SHIPPED = ("bundled:", "package:")
+"""How the names of files begin that are a part of synthmill."""
 
 
 def launch(arguments: Sequence[str]) -> int:
@@ -133,6 +136,48 @@ def _check_places(config: RunConfig) -> None:
         if in_pods and (not config.launch.claim or not Path(os.path.normpath(path)).is_relative_to(SHARED)):
             remedy = f"name a folder where the volume of launch.claim=NAME is ({key}={shared}), {other}"
             raise UserError("lies in a pod, and is lost with it", where=where, remedy=remedy)
+    _check_files(config)
+
+
+def _check_files(config: RunConfig) -> None:
+    """Refuses what is read or written by a relative path: no node has the folder in which this command was typed."""
+    for key, path in (("samples.output", config.samples.output), ("tracking.figures", config.tracking.figures)):
+        if _is_relative(path):
+            remedy = f"name a file on a disk that all nodes see ({key}={SHARED}/NAME)"
+            raise UserError("would lie on one node, and be lost with it", where=f"{key}={path}", remedy=remedy)
+    if config.launch.working_dir:
+        return  # which a job starts in
+    for key, path in _inputs(config).items():
+        if _is_relative(path):
+            remedy = f"name a disk that all nodes see ({key}={SHARED}/NAME), or a URL ({key}=s3://BUCKET/NAME)"
+            raise UserError(
+                "is a place on this machine", where=f"{key}={path}", remedy=f"{remedy}, or send it along ({_SENT})"
+            )
+
+
+def _inputs(config: RunConfig) -> dict[str, str]:
+    """Lists the paths of what a run reads, by their keys, those first that others follow."""
+    report = config.report
+    paths = {
+        "collection": config.collection,
+        "documents.path": config.documents.path,
+        "prompts.path": config.prompts.path,
+        "queries.path": config.queries.path,
+        "examples.path": config.examples.path,
+        "demonstrations.path": config.demonstrations.path,
+        "report.queries": report.queries,
+        "report.similarity": report.similarity,
+        "report.labelled": report.labelled,
+    }
+    if os.sep in report.benchmark:  # one that ships has a name
+        paths["report.benchmark"] = report.benchmark
+    word_lists = {f"task.attributes.{name}.file": each.file for name, each in config.task.attributes.items()}
+    return paths | word_lists | {f"stages.sets.{name}.path": each.path for name, each in config.stages.sets.items()}
+
+
+def _is_relative(path: str) -> bool:
+    """Tells whether a path leads elsewhere on another machine; one of a file that ships with synthmill does not."""
+    return bool(path) and "://" not in path and not path.startswith(_SHIPPED) and not Path(path).is_absolute()
 
 
 def _is_here(path: str) -> bool:

@@ -26,7 +26,7 @@ from engine.command_line.twice import refuse_twice
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
-from engine.runtime.secrets import redacted
+from engine.runtime.secrets import redact_logs, redacted
 from engine.sweeps.lifeline import end_with_parent
 
 USAGE = {
@@ -245,6 +245,7 @@ def _hydra(arguments: list[str]) -> int:
             start(*typed(config))
 
     sys.argv = [sys.argv[0], *flags, *find_user_files(overrides, find_user_conf(config_dir)), *sweep_folder(overrides)]
+    redact_logs()  # Hydra says what each point of a sweep varies
     with printing_masked() if {"--cfg", "-c"} & set(flags) else contextlib.nullcontext():
         job()
     return 0

@@ -47,4 +47,9 @@ class Shortage:
             return f"{len(placed)} of {number} engines are still loading (see {placed[0].log})"
         kind, each = ("GPU", gpus) if gpus else ("CPU", cpus)
         there, free = (amounts.get(kind, 0) for amounts in (ray.cluster_resources(), ray.available_resources()))
-        return f"waiting for {number * each:g} {kind}s: the cluster has {there:g}, of which {free:g} are free"
+        said = f"waiting for {number * each:g} {kind}s: the cluster has {there:g}, of which {free:g} are free"
+        largest = max((node["Resources"].get(kind, 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+        if largest >= each:
+            return said
+        what = f"an engine takes {each:g} of one node, and the largest that is up has {largest:g}"
+        return f"{said}; {what}: if no larger one can come up, lower samples.{kind.lower()}s_per_engine"

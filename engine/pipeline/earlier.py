@@ -10,7 +10,8 @@ through: behind a URL it need not be on this disk.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from engine.runtime.step import PART_FOLDERS, Step
@@ -69,9 +70,14 @@ class EarlierResults:
         """Tells whether the entry of a step is still that of the earlier config."""
         return step.entry in self._kept
 
-    def make_way(self, step: Step) -> None:
-        """Removes the results that were made from what a step is about to replace; its own entry is left to it."""
+    @contextlib.contextmanager
+    def making_way(self, step: Step) -> Iterator[None]:
+        """Removes the results that were made from what a step replaces in the block; its own entry is left to it.
+
+        The note on what is of the earlier config follows the block: a kill in it leaves what is true of every entry.
+        """
         if not self.keeps(step):
+            yield
             return
         del self._kept[step.entry]
         gone = {step.entry}
@@ -80,6 +86,7 @@ class EarlierResults:
                 (self._run_dir / name).unlink()
                 del self._kept[name]
                 gone.add(name)
+        yield
         self._note()
 
     def _note(self) -> None:

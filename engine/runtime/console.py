@@ -2,7 +2,7 @@
 
 On a terminal bars and clocks are live; elsewhere (a log file, CI) a line is printed every `quiet_seconds`. These are
 counted from the last line that was printed, so that many short phases in a row are no longer silent than a long one.
-Logs of the libraries never come here: they go to files under `RUN/logs`.
+Logs of the libraries never come here: they go to files under `RUN/logs`. No line shows the login of a URL.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from rich.text import Text
 
 from engine.runtime.activity import Activity, Count
 from engine.runtime.pace import Pace
+from engine.runtime.secrets import without_logins
 from engine.text.durations import format_seconds
 
 _LEAST_BAR, _LARGEST_BAR = 8, 30
@@ -46,11 +47,13 @@ class Console:
 
     def step(self, noun: str, text: str) -> None:
         """Prints a line that belongs to a step."""
+        text = without_logins(text)
         self.activity.say(f"{noun}: {text}")
         self.rich.print(Text.assemble((f"{noun:<10}", "bold"), " ", text), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints a warning: something that the user should know and that stops nothing."""
+        text = without_logins(text)
         self.activity.say(f"warning: {text}")
         self.rich.print(Text.assemble(("warning", "yellow"), "    ", text), soft_wrap=True)
 
@@ -84,6 +87,7 @@ class Console:
     @contextlib.contextmanager
     def waiting(self, noun: str, text: str) -> Iterator[None]:
         """Shows how long something takes in which nothing can be counted, such as the start of an engine."""
+        text = without_logins(text)
         with self.activity.waiting(noun, text), self._clock(noun, text):
             yield
 

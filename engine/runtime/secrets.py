@@ -2,8 +2,8 @@
 
 In: configs as nested mappings, texts, the environment. Out: the same with a mask in place of each secret. A setting
 is known by its name (`hf_token`, `api_key`), a variable of the environment too (`HF_TOKEN`), and a URL by its form
-(`https://user:password@host`) or by what it asks with (`?token=...`, the signature of a signed one). The running config
-keeps what is masked here.
+(`https://user:password@host`, also as a path, with one slash less) or by what it asks with (`?token=...`, the signature
+of a signed one). The running config keeps what is masked here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,11 @@ _SECRET_NAME = re.compile(
 _SECRET_VARIABLE = re.compile(r"(?:TOKEN|KEY|PASSWORD|PASSWD|CREDENTIALS?)$|SECRET")
 _FEWEST_CHARACTERS = 8
 """Shorter texts (`1`, `true`) are masked under their name only: they would be found in every other text."""
-_URL_LOGIN = re.compile(r"(?<=://)[^\s/@:]*:[^\s/@]+(?=@)")
+_URL_LOGIN = re.compile(r"""([A-Za-z][\w+.-]*\\?:/+)[^\s/@:]*:[^\s/"'<>]+(?=@)""")
+"""A name and a password, which may hold an `@`. Paths have one slash in place of two, and Hydra writes a backslash
+before the colons of what a sweep varies."""
+_URL_TOKEN = re.compile(r"""\b(https?\\?:/+)[^\s/@:"'<>]+(?=@)""")
+"""A token in the place of name and password; with other schemes it is a name, such as that of a container."""
 _IN_QUERY = re.compile(r"""([?&])([\w.-]+)=(?!\$)([^\s"'&#,{}\[\]()]+)""")
 _SIGNATURE = re.compile(r"(?:^|-)(?:signature|sig|credential|security-token)$", re.IGNORECASE)
 """Names in the query of a URL that whoever holds it may use until it is over: those of S3, Azure, Google and others."""
@@ -45,6 +49,11 @@ def masked(value: Any) -> Any:
         value: mappings, lists and plain values, nested as they come.
     """
     return _masked(value, _long_enough([*_secrets_in(value), *_secrets_of_the_environment()]))
+
+
+def without_logins(text: str) -> str:
+    """Masks logins and signatures in the URLs of a text, and nothing else: for lines that name files and commands."""
+    return _without_in_urls(text)
 
 
 def redacted(text: str) -> str:
@@ -92,7 +101,9 @@ def _masked(value: Any, secrets: list[str]) -> Any:
 
 def _without_in_urls(text: str) -> str:
     """Masks logins in URLs, and what their queries hold under the name of a secret or of a signature."""
-    return _IN_QUERY.sub(_masked_in_query, _URL_LOGIN.sub(MASK, text))
+    for login in (_URL_LOGIN, _URL_TOKEN):
+        text = login.sub(rf"\1{MASK}", text)
+    return _IN_QUERY.sub(_masked_in_query, text)
 
 
 def _masked_in_query(match: re.Match[str]) -> str:

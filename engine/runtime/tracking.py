@@ -91,6 +91,10 @@ class Finished:
 class Tracker(Protocol):
     """Where a step's figures go."""
 
+    @property
+    def has_failed(self) -> bool:
+        """Tells whether something went wrong, so that it may lack what it was told; it takes nothing more then."""
+
     def begin(self) -> None:
         """Takes note that the run folder is this run's from now on; nothing is written into it before."""
 
@@ -112,6 +116,8 @@ class Tracker(Protocol):
 
 class NoTracker:
     """The tracker of `tracking=off`, which takes everything and keeps nothing."""
+
+    has_failed = False
 
     def begin(self) -> None:
         """Does nothing."""

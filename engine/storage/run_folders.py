@@ -175,10 +175,14 @@ def config_file(run_dir: Path) -> Path:
 
 
 def note_earlier(run_dir: Path, entries: Sequence[str]) -> None:
-    """Notes which entries of a run folder are still those of an earlier config; none takes the note away."""
+    """Notes which entries of a run folder are still those of an earlier config; none takes the note away.
+
+    The note names what they lead to, too: of an entry that leads elsewhere by now it says nothing, so that it may be
+    written before or after a link is replaced.
+    """
     file = run_dir / EARLIER
     if entries:
-        write_text(file, "".join(f"{entry}\n" for entry in entries))
+        write_text(file, "".join(f"{entry}\t{_leads_to(run_dir / entry)}\n" for entry in entries))
     else:
         file.unlink(missing_ok=True)
 
@@ -186,9 +190,16 @@ def note_earlier(run_dir: Path, entries: Sequence[str]) -> None:
 def read_earlier(run_dir: Path) -> list[str]:
     """Reads which entries of a run folder are still those of an earlier config; mostly none."""
     try:
-        return (run_dir / EARLIER).read_text(encoding="utf-8").splitlines()
+        lines = (run_dir / EARLIER).read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
+    noted = (line.partition("\t") for line in lines)
+    return [entry for entry, _, folder in noted if folder in ("", _leads_to(run_dir / entry))]  # "": an older version's
+
+
+def _leads_to(entry: Path) -> str:
+    """Returns the name of the folder that an entry of a run folder leads to, which need not be there."""
+    return entry.resolve().name
 
 
 def end_run(run_dir: Path) -> None:

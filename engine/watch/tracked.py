@@ -4,11 +4,13 @@ In: a step that was made just now. Out: tables of samples and of kept and reject
 and model as artifacts, by fingerprint, with those of what they were made from. Parts of a run (a judge's samples, the
 models of a learning curve) are figures only.
 
-What a start was told of is for sure in the tracker once that start has closed it: W&B keeps what it has not written yet
-in memory, and a kill takes it. So the fingerprints of these steps stand in a file until then, and where a start finds
-the file it tells of them again.
+Every step of a run is told of, whoever made it: an earlier start that was killed, or another run that shares the store,
+such as a point of the same sweep. What a start tells of is for sure in the tracker once that start has closed it: W&B
+keeps what it has not written yet in memory, and a kill takes it. So a file names what the tracker has, it is written
+when the tracker is closed, and each start tells of what is not in it. MLflow has at once what it is told, and would
+show it twice: with it the file is written as soon.
 
-    RUN/tracking/open.json      fingerprints of steps, of starts that have not closed the tracker
+    RUN/tracking/told.json      fingerprints of steps, by the mode of the tracker that has them
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
 from engine.runtime.tracking import Finished, Mode
 from engine.storage.files import make_folder, write_json
+from engine.storage.store import is_done
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -38,7 +41,7 @@ if TYPE_CHECKING:
 
 _ARTIFACTS = ("model", "report", "chunk_sizes", "learning_curve", "stages")
 """The nouns whose folders a person wants to have elsewhere."""
-_OPEN = "open.json"
+_TOLD = "told.json"
 _PARTS = 20
 """Parts that rows are taken from at most."""
 _SHOWN = (
@@ -50,7 +53,7 @@ _PREFIXES_SHOWN = (CONDITION_PREFIX, "field_")
 
 
 class TrackedResults:
-    """Tells the tracker of a run of each step that it makes, and of those again that a killed start had told of.
+    """Tells the tracker of a run of each step that it makes, and of those that it finds made and the tracker lacks.
 
     Args:
         place: of the run; it has the tracker.
@@ -59,8 +62,8 @@ class TrackedResults:
 
     def __init__(self, place: Place, config: TrackingConfig) -> None:
         self._place, self._config = place, config
-        self._file = place.run_dir / "tracking" / _OPEN
-        self._lost = _read(self._file)
+        self._file = place.run_dir / "tracking" / _TOLD
+        self._had = set(_read(self._file).get(config.mode.value, ()))
         self._told = set[str]()
         self._has_begun = False
 
@@ -74,12 +77,12 @@ class TrackedResults:
             yield self
         finally:
             self._place.tracker.finish()
-            self._keep(self._lost - self._told)
+            self._note()
 
     def begin(self) -> None:
-        """Takes note that the run folder is this run's from now on."""
+        """Takes note that the run folder is this run's from now on, and the tracker has what waited for that."""
         self._has_begun = True
-        self._keep(self._lost | self._told)
+        self._note_at_once()
 
     def track(self, step: Step, folder: Path, *, is_new: bool) -> None:
         """Tells of a step that is made.
@@ -89,28 +92,33 @@ class TrackedResults:
             folder: what it made.
             is_new: whether this start has made it just now, and so told of its figures.
         """
-        is_lost = step.fingerprint in self._lost - self._told
-        if not (is_new or is_lost):
+        if self._config.mode is Mode.off or (not is_new and step.fingerprint in self._had | self._told):
             return
         if not is_new:
-            self._place.shared.fetch(folder)
             tell_of_figures(self._place.tracker, step.entry, self._place.shared.record(folder))
-        track_result(step, folder, self._place.tracker, self._config)
+        if is_done(folder):  # what lies behind a URL alone is not fetched for the sake of a tracker
+            track_result(step, folder, self._place.tracker, self._config)
         self._told.add(step.fingerprint)
-        self._keep(self._lost | self._told)
+        self._note_at_once()
 
-    def _keep(self, fingerprints: set[str]) -> None:
-        if self._config.mode is Mode.off or not self._has_begun:
+    def _note_at_once(self) -> None:
+        if self._config.mode is Mode.mlflow:
+            self._note()
+
+    def _note(self) -> None:
+        """Notes what the tracker has by now; where it was told of nothing, or failed, the file stays as it is."""
+        if not self._has_begun or not self._told or self._place.tracker.has_failed:
             return
-        if fingerprints:
-            make_folder(self._file.parent, where=str(self._file.parent))
-            write_json(self._file, sorted(fingerprints))
-        else:
-            self._file.unlink(missing_ok=True)
+        make_folder(self._file.parent, where=str(self._file.parent))
+        write_json(self._file, {**_read(self._file), self._config.mode.value: sorted(self._had | self._told)})
 
 
-def _read(file: Path) -> set[str]:
-    return set(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else set()
+def _read(file: Path) -> dict[str, list[str]]:
+    """Reads which fingerprints each tracker has; there may be no file yet."""
+    if not file.exists():
+        return {}
+    told: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8"))
+    return told
 
 
 def tell_of_figures(tracker: Tracker, entry: str, record: StepRecord) -> None:
@@ -138,7 +146,7 @@ def track_result(step: Step, folder: Path, tracker: Tracker, config: TrackingCon
         _track_table(tracker, step.noun, "table", itertools.islice(rows, config.table_rows))
     if config.table_rows and step.noun == "examples":
         for file in (KEPT_FILE, REJECTED_FILE):
-            name = file.partition(".")[0]
+            name = f"{file.partition('.')[0]}_table"  # `kept` is a figure, whose place in W&B the table would take
             _track_table(tracker, step.noun, name, _first_rows(folder / file, config.table_rows))
     if config.artifacts and step.noun in _ARTIFACTS:
         inputs = {source.key: source.fingerprint for source in step.inputs}

@@ -15,6 +15,19 @@ from engine.errors import UserError
 RUN = ["experiment=adapt", "collection=/shared/docs", "runs_dir=/shared/runs", "run_dir=/shared/runs/docs"]
 ON_KUBERAY = ["cluster=kuberay", "launch.image=registry/synthmill:1", "launch.claim=shared", *RUN]
 
+OUT = ("runs_dir=/shared/runs", "run_dir=/shared/runs/docs")
+ADAPT = ("experiment=adapt", "collection=/shared/docs")
+INPUTS = (
+    ("collection", "experiment=adapt"),
+    ("documents.path", "experiment=adapt"),
+    ("prompts.path", "experiment=batch"),
+    ("queries.path", *ADAPT),
+    ("examples.path", "experiment=train"),
+    ("demonstrations.path", *ADAPT),
+    ("report.benchmark", *ADAPT),
+    ("report.similarity", *ADAPT),
+)
+
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     assert launch(arguments) == 0
@@ -56,6 +69,16 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
         ([*ON_KUBERAY, "run_dir=/shared/../data"], r"^run_dir=/shared/\.\./data: lies in a pod.*or leave it out$"),
         (["cluster=kuberay", "launch.image=i", *RUN], r"lies in a pod.*launch\.claim=NAME"),
         (["cluster=kuberay", "launch.claim=c", *RUN], r"^launch\.image=''"),
+        *(([*ON_KUBERAY[:3], f"{key}=data/x", *OUT, *more], rf"^{key}=data/x: is a place on") for key, *more in INPUTS),
+        (
+            ["cluster=aws", "experiment=adapt", "collection=docs", *OUT],
+            r"^collection=docs: is a place on.*launch\.working_dir",
+        ),
+        (
+            ["cluster=ray", "prompts.path=/shared/x.jsonl", "samples.output=x.jsonl", *OUT, "experiment=batch"],
+            r"^samples\.output=x\.jsonl: would lie on one node",
+        ),
+        (["cluster=ray", *RUN, "tracking.figures=x"], r"^tracking\.figures=x: would lie on one node"),
         (["cluster=ray", *RUN, "--cfg", "job"], r"^launch --cfg: is not for a job"),
         (["cluster=ray", *RUN, "publish=owner/name"], r"^publish=owner/name: "),
         (["cluster=ray", *RUN, "publish=hub:owner/name", "until=samples"], r"the run ends with its samples"),
@@ -77,6 +100,14 @@ def test_mistakes_are_told_before_anything_is_launched(arguments: list[str], mes
 )
 def test_files_may_be_on_the_cluster_alone(run: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run[1] in printed(capsys, "cluster=ray", *run, "runs_dir=/shared/runs")
+
+
+def test_a_relative_path_is_one_of_what_is_sent_along_or_of_slurm(capsys: pytest.CaptureFixture[str]) -> None:
+    relative = ["experiment=adapt", "collection=docs", "demonstrations.path=bundled:general"]
+    assert "collection=docs" in printed(capsys, "cluster=ray", *relative, *OUT, "launch.working_dir=.")
+    assert "collection=docs" in printed(capsys, "cluster=slurm", *relative)
+    there = ["experiment=adapt", "collection=/shared/docs", "report.benchmark=python_docs"]
+    assert "python_docs" in printed(capsys, "cluster=ray", *there, *OUT)
 
 
 def test_a_bucket_needs_no_volume(capsys: pytest.CaptureFixture[str]) -> None:

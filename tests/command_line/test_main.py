@@ -48,6 +48,39 @@ def test_a_users_mistake_is_one_line_and_exit_2(capsys: pytest.CaptureFixture[st
     assert "model.learning_rate" in err
 
 
+LOGIN = "https://me:planted-password@host.invalid/runs/demo"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", LOGIN],
+        ["status", LOGIN, "--json"],
+        ["trace", LOGIN, "1"],
+        ["search", LOGIN, "a question"],
+        ["judge", LOGIN],
+        ["compare", LOGIN, f"{LOGIN}2"],
+        ["publish", LOGIN, "hub:me/model"],
+        ["publish", "run", LOGIN],
+        ["clean", LOGIN],
+        [LOGIN],
+        ["experiment=adapt", f"collection={LOGIN}"],
+        ["-m", "experiment=adapt", f"collection={LOGIN}"],
+        ["launch", "cluster=ray", f"collection={LOGIN}", "runs_dir=/shared"],
+    ],
+)
+def test_no_command_shows_the_password_of_a_url(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["synthmill"])  # which Hydra reads
+    with pytest.raises(SystemExit, match="2"):  # which is how Hydra ends
+        sys.exit(main(arguments))
+    said = "".join(capfd.readouterr())
+    assert "***@host.invalid" in said
+    assert "planted" not in said
+
+
 def test_cfg_job_prints_the_composed_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["experiment=demo", "--cfg", "job"]) == 0
     assert "max_samples: 400" in capsys.readouterr().out

@@ -49,7 +49,7 @@ def test_the_run_folder_has_one_entry_per_noun(finished_run: FinishedRun) -> Non
     written = read_records(tracked)
     assert {record.artifact.type for record in written if record.HasField("artifact")} >= {"model", "report"}
     tracked_names = {item.nested_key[0] for record in written for item in record.history.item}
-    assert {"samples/table", "examples/kept", "examples/rejected", "model/loss"} <= tracked_names
+    assert {"samples/table", "examples/kept_table", "examples/rejected_table", "model/loss"} <= tracked_names
 
 
 def test_a_finished_run_says_so(finished_run: FinishedRun, capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,13 +88,17 @@ def test_a_system_goes_with_its_report_and_a_file_says_what_is_of_the_earlier_co
     for step in steps(first):
         link(run_dir, step.entry, store.folder(step.noun, step.fingerprint))
     earlier = EarlierResults(run_dir, steps(second), wanted_steps(second), Unshared(tmp_path))
-    assert (run_dir / EARLIER).read_text() == "report\nsystem\n"
+    assert read_earlier(run_dir) == ["report", "system"]
     model, report, system = steps(second)[-3:]
     assert not earlier.keeps(model)
-    earlier.make_way(report)
-    assert "report" in linked(run_dir), "its link is replaced in one step"
-    assert "system" not in linked(run_dir)
-    assert not earlier.keeps(system)
+    with earlier.making_way(report):
+        assert "report" in linked(run_dir), "its link is replaced in one step"
+        assert "system" not in linked(run_dir)
+        assert not earlier.keeps(system)
+        assert read_earlier(run_dir) == ["report"], "a kill leaves the old report, and a note that it is one"
+        link(run_dir, "report", store.folder("report", report.fingerprint))
+        assert read_earlier(run_dir) == [], "a kill leaves the new report, and a note on the old one"
+        assert (run_dir / EARLIER).exists()
     assert earlier.replaced == ["report", "system"]
     assert not (run_dir / EARLIER).exists()
 

@@ -25,6 +25,21 @@ def test_steps_and_warnings_are_lines() -> None:
     assert file.getvalue() == "documents  12 passages from [bold]a[/bold]\\\nwarning    the corpus is [link]odd\n"
 
 
+def test_no_line_shows_the_login_of_a_url() -> None:
+    file = io.StringIO()
+    console = Console(RichConsole(file=file, width=100), quiet_seconds=0.001)
+    console.step("run", "https:/me:planted@host/runs/demo: goes on")
+    console.warn("http://me:planted@proxy:3128 does not answer")
+    with console.waiting("model", "fetching https://me:planted@host/base"):
+        waits = console.activity.moment().waits
+        deadline = time.monotonic() + 30
+        while "fetching" not in file.getvalue() and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "planted" not in file.getvalue() + console.activity.moment().line + waits[0].text
+    assert file.getvalue().count("***@") >= 3
+    assert "https:/***@host/runs/demo: goes on" in file.getvalue()
+
+
 def test_a_long_line_stays_one_line() -> None:
     console, file = log()
     console.step("documents", "word " * 100)

@@ -63,6 +63,12 @@ def test_a_secret_that_holds_another_is_masked_whole() -> None:
             "samples.engine_args={hf_token: ***, max_tokens: 3}",
         ),
         ("no answer from http://me:planted@proxy:3128", "no answer from http://***@proxy:3128"),
+        ("https:/me:planted@host/runs/demo: is no run folder", "https:/***@host/runs/demo: is no run folder"),
+        (r"collection=https\://me\:planted@host/runs", r"collection=https\://***@host/runs"),
+        ("http://me:plan@ted@proxy:3128/x", "http://***@proxy:3128/x"),
+        ("cloning https://planted@host/me/model", "cloning https://***@host/me/model"),
+        ("ssh://git@host/x az://container@account/x", "ssh://git@host/x az://container@account/x"),
+        ("https://host/@me/page https://host:80/x, me@host", "https://host/@me/page https://host:80/x, me@host"),
         ("collection=https://host/x?v=1&token=planted", "collection=https://host/x?v=1&token=***"),
         (
             "https://b.s3.amazonaws.com/k?X-Amz-Credential=planted%2Fx&X-Amz-Date=1&X-Amz-Signature=planted#a",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from engine.artifacts.examples import ExamplesRecord
 from engine.runtime.place import Place
 from engine.runtime.step import Step
 from engine.runtime.tracking import Finished, Mode, NoTracker, TrackingConfig
@@ -73,13 +75,15 @@ def test_what_curation_keeps_and_rejects_are_tables_with_the_reasons(tmp_path: P
     rejected = pa.table({**columns, "reason": ["copy", "length"], "detail": ["0.9", "1 word"]})
     pq.write_table(rejected, tmp_path / "rejected.parquet")
     tables = told("examples", tmp_path).tables
-    assert tables["examples/kept"] == (
+    assert tables["examples/kept_table"] == (
         ["sample_id", "query", "reason", "logprob"],
         [[1, "a", "", None], [2, "b", "", -0.5]],
     )
-    names, [first, _] = tables["examples/rejected"]
+    names, [first, _] = tables["examples/rejected_table"]
     assert dict(zip(names, first, strict=True))["reason"] == "copy"
     assert dict(zip(names, first, strict=True))["detail"] == "0.9"
+    figures = {field.name for field in fields(ExamplesRecord)}
+    assert not {name.removeprefix("examples/") for name in tables} & figures, "W&B keeps one value under a name"
 
 
 def test_an_empty_table_is_none(tmp_path: Path) -> None:
@@ -107,47 +111,115 @@ def test_whatever_a_kind_of_run_ends_with_is_an_artifact(noun: str, tmp_path: Pa
     assert [finished.entry for finished in told(noun, tmp_path).artifacts] == [noun]
 
 
-def test_what_a_killed_start_told_of_is_told_again_until_a_start_closes_the_tracker(tmp_path: Path) -> None:
-    folder, step = tmp_path / "model", Step("model", do_nothing, NoConfig())
-    (tmp_path / "run").mkdir()
-    folder.mkdir()
-    finish(folder, StepRecord("model", step.fingerprint, {}, {}, 3.0, 0, {"steps": 7}))
-    config = TrackingConfig()
+class Starts:
+    """Starts of one run, whose only step lies finished in the store."""
 
-    def start(*, is_new: bool = False, is_killed: bool = False, mode: TrackingConfig = config) -> Notebook:
-        notebook = Notebook()
-        results = TrackedResults(quiet_place(tmp_path, notebook), mode)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.step = Step("model", do_nothing, NoConfig())
+        self.file = folder / "run" / "tracking" / "told.json"
+        self.made = folder / "model"
+        self.made.mkdir()
+        (folder / "run").mkdir()
+        finish(self.made, StepRecord("model", self.step.fingerprint, {}, {}, 3.0, 0, {"steps": 7}))
+
+    def start(
+        self,
+        *,
+        is_new: bool = False,
+        is_killed: bool = False,
+        begins: bool = True,
+        mode: Mode = Mode.offline,
+        notebook: Notebook | None = None,
+    ) -> Notebook:
+        """One start, which comes to the step before it begins, as a run does to its documents, and once more later."""
+        notebook = notebook or Notebook()
+        results = TrackedResults(quiet_place(self._folder, notebook), TrackingConfig(mode=mode))
         with contextlib.ExitStack() as closing:
             if not is_killed:
                 closing.enter_context(results.until_closed())
-            results.begin()
-            results.track(step, folder, is_new=is_new)
-            results.track(step, folder, is_new=False)
+            results.track(self.step, self.made, is_new=is_new)
+            if begins:
+                results.begin()
+                results.track(self.step, self.made, is_new=False)
         return notebook
 
-    assert len(start(is_new=True, is_killed=True).artifacts) == 1
+    def told_of(self) -> dict[str, list[str]]:
+        """What the file says."""
+        told: dict[str, list[str]] = json.loads(self.file.read_text())
+        return told
+
+
+def test_what_a_killed_start_told_of_is_told_again_until_a_start_closes_the_tracker(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    assert len(starts.start(is_new=True, is_killed=True).artifacts) == 1
     for _ in range(2):
-        again = start(is_killed=True)
+        again = starts.start(is_killed=True)
         assert len(again.artifacts) == 1
         assert again.figures["model"]["steps"] == 7
-        assert again.figures["model"]["fingerprint"] == step.fingerprint
-    assert len(start().artifacts) == 1
-    assert start().artifacts == [], "the start before has closed the tracker"
-    assert list((tmp_path / "run" / "tracking").iterdir()) == []
-    assert len(start(is_new=True).artifacts) == 1
-    assert start().artifacts == []
+        assert again.figures["model"]["fingerprint"] == starts.step.fingerprint
+    assert len(starts.start().artifacts) == 1
+    assert starts.start().artifacts == [], "the start before has closed the tracker"
+    assert starts.told_of() == {"offline": [starts.step.fingerprint]}
+    assert len(starts.start(is_new=True).artifacts) == 1, "it was removed from the store, and made once more"
+    assert starts.start().artifacts == []
 
 
-def test_a_start_that_does_not_begin_leaves_what_was_lost(tmp_path: Path) -> None:
-    file = tmp_path / "run" / "tracking" / "open.json"
-    file.parent.mkdir(parents=True)
-    file.write_text('["0123456789abcdef"]')
-    with TrackedResults(quiet_place(tmp_path), TrackingConfig()).until_closed():
-        pass
-    assert file.read_text() == '["0123456789abcdef"]'
-    with TrackedResults(quiet_place(tmp_path), TrackingConfig(mode=Mode.off)).until_closed() as results:
-        results.begin()
-    assert file.exists()
+def test_a_start_that_is_killed_before_it_begins_leaves_what_it_made_to_the_next(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    starts.start(is_new=True, is_killed=True, begins=False)
+    assert not starts.file.parent.exists(), "nothing is written before the run has begun"
+    again = starts.start()
+    assert again.figures["model"]["steps"] == 7
+    assert len(again.artifacts) == 1
+
+
+def test_a_start_that_is_refused_before_it_begins_has_told_of_nothing(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    starts.start(is_new=True, begins=False)
+    assert not starts.file.parent.exists()
+    assert len(starts.start().artifacts) == 1
+
+
+def test_what_another_run_has_made_is_told_of_once(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    first = starts.start()
+    assert first.figures["model"]["steps"] == 7
+    assert len(first.artifacts) == 1
+    assert starts.start().figures == {}
+
+
+def test_each_tracker_is_told_of_everything(tmp_path: Path) -> None:
+    starts, made = Starts(tmp_path), Step("model", do_nothing, NoConfig()).fingerprint
+    starts.start(is_new=True)
+    assert starts.start(mode=Mode.off).figures == {}
+    assert starts.told_of() == {"offline": [made]}
+    assert starts.start(mode=Mode.tensorboard).figures["model"]["steps"] == 7
+    assert starts.told_of() == {"offline": [made], "tensorboard": [made]}
+    assert starts.start().figures == {}
+
+
+def test_a_tracker_that_loses_nothing_with_a_kill_shows_nothing_twice(tmp_path: Path) -> None:
+    starts, mode = Starts(tmp_path), Mode.mlflow
+    starts.start(is_new=True, is_killed=True, begins=False, mode=mode)
+    assert starts.start(is_killed=True, mode=mode).figures["model"]["steps"] == 7, "it had not begun"
+    assert starts.start(is_killed=True, mode=mode).figures == {}
+
+
+def test_what_a_tracker_was_told_that_failed_is_told_again(tmp_path: Path) -> None:
+    starts, failed = Starts(tmp_path), Notebook()
+    failed.has_failed = True
+    starts.start(is_new=True, notebook=failed)
+    assert not starts.file.exists()
+    assert starts.start().figures["model"]["steps"] == 7
+
+
+def test_a_folder_that_is_not_here_is_told_of_by_its_figures(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    (starts.made / "_DONE").unlink()  # as where it lies behind a URL, with its record
+    told = starts.start()
+    assert told.figures["model"]["steps"] == 7
+    assert told.artifacts == []
 
 
 def test_what_a_start_told_of_that_could_not_close_the_tracker_is_told_again(tmp_path: Path) -> None:
@@ -155,15 +227,8 @@ def test_what_a_start_told_of_that_could_not_close_the_tracker_is_told_again(tmp
         def finish(self) -> None:
             raise KeyboardInterrupt
 
-    folder, step = tmp_path / "model", Step("model", do_nothing, NoConfig())
-    (tmp_path / "run").mkdir()
-    results = TrackedResults(quiet_place(tmp_path, Interrupted()), TrackingConfig())
-
-    def start() -> None:
-        with results.until_closed():
-            results.begin()
-            results.track(step, folder, is_new=True)
-
+    starts = Starts(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        start()
-    assert step.fingerprint in (tmp_path / "run" / "tracking" / "open.json").read_text()
+        starts.start(is_new=True, notebook=Interrupted())
+    assert not starts.file.exists()
+    assert len(starts.start().artifacts) == 1

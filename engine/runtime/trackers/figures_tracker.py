@@ -30,7 +30,12 @@ class FiguresTracker:
         self._file, self._other, self._warn = file, other, warn
         self._lock = threading.Lock()
         self._written = "no point at all"
-        self._has_begun = self._has_failed = False
+        self._has_begun = self._has_failed = self._has_ended = False
+
+    @property
+    def has_failed(self) -> bool:
+        """Tells whether the other tracker has failed; the file is no part of it."""
+        return self._other.has_failed
 
     def begin(self) -> None:
         """Tells the other tracker."""
@@ -69,11 +74,12 @@ class FiguresTracker:
         self._other.artifact(finished)
 
     def finish(self) -> None:
-        """Tells the other tracker, and the person where figures are missing."""
+        """Tells the other tracker, and the person where figures are missing; a second call says nothing."""
         self._other.finish()
         with self._lock:
-            if self._has_failed:
+            if self._has_failed and not self._has_ended:
                 self._warn(f"tracking.figures={self._file} is incomplete: it ends with {self._written}")
+            self._has_ended = True
 
 
 def _cut_half_a_line(file: Path) -> None:

@@ -44,6 +44,11 @@ class LazyTracker(ABC):
         self._has_begun = self._is_open = self._is_over = self._has_ended = False
         self._failure = ""
 
+    @property
+    def has_failed(self) -> bool:
+        """Tells whether something went wrong since the run began."""
+        return bool(self._failure)
+
     def begin(self) -> None:
         """Passes on what waited.
 

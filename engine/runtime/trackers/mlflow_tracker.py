@@ -2,12 +2,15 @@
 
 In: the calls of a tracker. Out: figures as metrics and config as parameters, by names with the noun in front; other
 final values as tags; tables, report and model as artifacts. A later start of the run finds the id of the first in its
-folder and goes on with it. MLflow is no requirement of this project: mlflow-skinny is enough.
+folder and goes on with it. MLflow is no requirement of this project: mlflow-skinny is enough. What it brings to keep
+runs in is a folder, which newer versions (3.17, for one) open only for whoever asks for it by a variable; a
+database needs the whole of MLflow.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Sequence
@@ -19,6 +22,7 @@ from engine.runtime.tracking import Finished
 from engine.storage.typed import flatten
 
 _FOLDER = "mlflow"
+_ALLOW_FOLDERS = "MLFLOW_ALLOW_FILE_STORE"
 _LONGEST_VALUE = 5000
 """Characters of a parameter or tag that every version of MLflow takes."""
 _LONGEST_NAME = 250
@@ -38,6 +42,7 @@ class MlflowTracker(LazyTracker):
         from mlflow import MlflowClient
         from mlflow.entities import Param
 
+        os.environ.setdefault(_ALLOW_FOLDERS, "true")
         self._client = MlflowClient(self.config.uri or (self.folder / _FOLDER).absolute().as_uri())
         run_id_before = (self.folder / "mlflow_id").exists()
         self._run_id = self.kept_id("mlflow_id", self._make_run)

@@ -104,7 +104,8 @@ def fetch_run(run: str) -> str:
     if not is_address(run):
         return run
     address = _address_of_run(run)
-    content = read_state(objects_at(address), RUN).content
+    objects = objects_at(address)
+    content = read_state(objects, RUN).content
     if content is None:
         raise _no_run(run)
     runs_dir = address.at(address.prefix.removesuffix(content["name"]).rstrip("/"))
@@ -118,6 +119,7 @@ def fetch_run(run: str) -> str:
         contextlib.suppress(BlockingIOError),
         locked(lock_file(run_dir), wait=False, shared=True),
     ):
+        content = read_state(objects, RUN).content or content  # whoever held the locks may have changed it
         restore_run(content, store.cache)
     for folder in sorted(set(content["links"].values())):
         store.fetch(store.cache.store.root / folder)

@@ -83,11 +83,13 @@ def test_a_tracker_that_fails_ends_no_run_and_is_told_nothing_more(
     notebook = Notebook(tmp_path)
     notebook.begin()
     notebook.log("model", {"loss": 0.5}, 1)
+    assert not notebook.has_failed
     monkeypatch.setattr(notebook, "_log", fail)
     for step in (2, 3):
         notebook.log("model", {"loss": 0.5}, step)
     notebook.summary("model", {"seconds": 1})
     notebook.finish()
+    assert notebook.has_failed
     assert notebook.told == ["open", ("model", {"model/loss": 0.5}, 1), "close"]
     notebook.finish()
     assert notebook.warnings == [
@@ -103,6 +105,7 @@ def test_a_tracker_that_cannot_be_closed_ends_no_run(tmp_path: Path, monkeypatch
     monkeypatch.setattr(notebook, "_close", fail)
     notebook.finish()
     assert len(notebook.warnings) == 1
+    assert notebook.has_failed, "what it has not sent yet may be lost"
 
 
 def test_a_tracker_that_cannot_be_opened_is_refused_when_the_run_begins(

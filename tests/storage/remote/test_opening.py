@@ -1,13 +1,16 @@
 """From paths and URLs, as users write them, to folders on this disk."""
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.errors import UserError
+from engine.storage.files import locked
 from engine.storage.remote.cache import Cache, cache_path
 from engine.storage.remote.opening import below, fetch_run, look_at_run, open_sharing, run_dir_here, runs_dir_here
 from engine.storage.remote.runs import restore_run
@@ -88,6 +91,33 @@ def test_a_run_is_fetched_by_its_url(bucket: Bucket, tmp_path: Path, name: str) 
     assert (fetched / "documents" / "x").read_text() == "content"
     with pytest.raises(UserError, match="is no run folder"):
         fetch_run(f"{bucket.url}/other")
+
+
+def test_a_run_is_fetched_as_it_is_once_its_folder_is_held(
+    bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RemoteStore(bucket.url)
+    with store.holding_run(store.runs_dir / "demo"):
+        begin_run(store.runs_dir / "demo", "seed: 1")
+        store.save_run()
+        bucket.use_cache(tmp_path / "elsewhere")
+        taken = list[str]()
+
+        @contextmanager
+        def taking(file: Path, **how: Any) -> Iterator[None]:
+            """As where whoever has the lock commits something before it is free."""
+            if not taken:
+                begin_run(store.runs_dir / "demo", "seed: 2")
+                store.save_run()
+            taken.append(file.name)
+            with locked(file, **how):
+                yield
+
+        monkeypatch.setattr("engine.storage.remote.opening.locked", taking)
+        fetched = Path(fetch_run(f"{bucket.url}/demo"))
+        store.end_run()
+    assert taken
+    assert (fetched / "config.yaml").read_text() == "seed: 2"
 
 
 def test_a_run_that_starts_waits_for_who_fetches_it_and_is_not_refused(
