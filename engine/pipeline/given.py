@@ -95,7 +95,7 @@ def check_given(config: RunConfig) -> None:
     is_alone = GIVEN_KEY in kinds_of(config)
     opened = open_examples(given_config(config, beside_generated=not is_alone))
     if is_alone and last_noun(config) != "examples":
-        check_examples(config.model, opened.columns.form)
+        check_examples(config.model, opened.columns.form, has_documents=False)
 
 
 def _check_values(names: Sequence[str], attributes: Mapping[str, AttributeConfig]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -247,6 +248,7 @@ def test_controls_may_have_any_value_that_samples_have(control: str, value: str)
     ("overrides", "where"),
     [
         (["model.loss=cosine"], "model.loss=cosine"),
+        (["model.loss=gist", "model.symmetric=true"], "model.symmetric=true"),
         (["model.family=classifier"], "model.family=classifier"),
         (["examples.columns.query=nothing"], "examples.columns.query=nothing"),
     ],
@@ -259,6 +261,7 @@ def test_what_the_first_rows_tell_is_refused_before_anything_is_made(
     with pytest.raises(UserError) as caught:
         run(*load_config(settings))
     assert caught.value.where == where
+    assert not {"margin_mse", "kl", "triplet"}.intersection(re.split(r"\W+", caught.value.remedy))
     assert not runs.exists()
 
 
