@@ -130,7 +130,7 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
         ("stages.models.ranking.model.epochs=many", r"stages.models.ranking.model: cannot be read"),
         (
             "stages.models.ranking.model.loss=cosine",
-            r"model.loss=cosine: no bi_encoder is trained by cosine on .* pairs; set .* to auto, mnrl, cached_mnrl or gist$",
+            r"model.loss=cosine: no bi_encoder is trained by cosine on .*; set .* to auto, mnrl, cached_mnrl or gist$",
         ),
         (
             "stages.models.ranking.model={loss: gist, symmetric: true}",
