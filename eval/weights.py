@@ -89,7 +89,6 @@ def measure_weights(
     values, ids = np.stack(columns, axis=1), list(benchmark.queries)
     order = sorted(range(len(ids)), key=ids.__getitem__)  # that of the scores
     is_blank = np.array([not text.strip() for text in texts], bool)[order]
-    values[is_blank] = 0
     agreed = agreement(found[0].ranking[0], found[1].ranking[0])[order]
     clusters = [cluster_of(name, benchmark, corpus) for name in sorted(ids)]
     return WeightCurves(values, np.where(is_blank, np.nan, agreed), clusters, weights)

@@ -141,7 +141,8 @@ def _row_weights(given: pa.ChunkedArray, of_labels: NDArray[np.float64], targets
         weights = weights * of_labels[targets.flatten().to_numpy()]
     if not (weights >= 0).all() or weights.sum() == 0:
         what = "weights of examples are numbers from 0 on, and not all of them 0"
-        raise UserError(what, where=f"examples, column {WEIGHT}", remedy="correct them, or leave the column out")
+        remedy = "correct them, or have no column read as weights (examples.columns.weight=none)"
+        raise UserError(what, where=f"examples, column {WEIGHT}", remedy=remedy)
     return pa.array((weights / weights.mean()).astype(np.float32))
 
 

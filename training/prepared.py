@@ -92,7 +92,7 @@ def read_training_rows(
     """
     examples, reasons = ExamplesFolder(inputs["examples"]), config.teacher.reasons()
     form = examples.form()
-    check_examples(config, form, has_teacher="teacher" in inputs)
+    check_examples(config, form, has_teacher="teacher" in inputs, has_documents="documents" in inputs)
     if config.family is Family.classifier:
         rows, labels = read_labelled(config, examples, folder)
         loss = meant_loss(config.family, config.loss, form, several_labels=labels.several)

@@ -39,7 +39,7 @@ _BATCH_ROWS = 1 << 16
 
 @dataclass(frozen=True)
 class ExamplesRecord:
-    """What curation did; generated = kept + rejected, and beside labelled texts controls, which neither counts."""
+    """What curation did; generated = kept + rejected, and beside labelled texts both kinds of controls."""
 
     kept: int
     train: int
@@ -58,6 +58,8 @@ class ExamplesRecord:
     """Number of kept texts of given examples that have no label or several."""
     controls: int | None = None
     """Number of kept texts that are controls, which `kept` does not count; None where no text was to be one."""
+    rejected_controls: Mapping[str, int] = field(default_factory=dict)
+    """Number of rejected texts that are controls, which `rejected` does not count, by reason."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,10 @@ _OF_GIVEN = ("path", "form", "columns", "lowest_score", "highest_score", "weight
 
 @dataclass(frozen=True)
 class ColumnsConfig:
-    """What the columns of given examples are called; an empty name is found among usual ones."""
+    """What the columns of given examples are called.
+
+    An empty name is found among usual ones, and `none` says that there is no such column.
+    """
 
     query: str = ""
     """A question, or the first of two texts."""
@@ -36,7 +39,8 @@ class ColumnsConfig:
     labels: str = ""
     """The label of a text, or a list of labels."""
     weight: str = ""
-    """How much a labelled text counts in training, a number from 0 on; an empty one counts as 1."""
+    """How much a labelled text counts in training, a number from 0 on; an empty one counts as 1. `none`: all count the
+    same, also where a column is called `weight`."""
     document: str = ""
     """The id of the document that a row is from: all rows of a document are on one side of the split."""
     split: str = ""

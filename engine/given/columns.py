@@ -1,8 +1,8 @@
 """Finds out what the columns of given examples mean, and with that their form.
 
 In: the names of the columns, and the names and the form that the user set. Out: the form, and the column of each role.
-Names left open are found among usual ones. Where two columns could be meant, or none, nothing is guessed: the error
-names the columns that there are, and the key to set.
+Names left open are found among usual ones, unless the user says that there is no such column. Where two columns could
+be meant, or none, nothing is guessed: the error names the columns that there are, and the key to set.
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from enum import Enum
 from engine.artifacts.forms import COLUMNS, Form
 from engine.errors import UserError, suggest
 
+KEY = "examples.columns"
+"""The config key of the names, unless those of another file are meant."""
+NONE = "none"
+"""In the place of a name: no column has this role, whatever the columns are called."""
 _SHOWN_NAMES = 20
 """The most names that a message lists."""
 
@@ -49,8 +53,19 @@ USUAL = {
     Role.split: ("split",),
 }
 """Names that people give to columns, in lower case and with `_` for blanks and hyphens."""
+_OF_FORMS = frozenset(Role(column) for columns in COLUMNS.values() for column in columns)
+"""The roles without whose columns rows would not be of their form; the others can be left out."""
 _FIRST_COUNTS = (Role.document,)
 """The roles in which an earlier usual name is preferred; for all others two usual names are doubtful."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What messages say of a file: its columns, what holds them, and the key that they are named under."""
+
+    names: Sequence[str]
+    where: str
+    key: str
 
 
 @dataclass(frozen=True)
@@ -60,48 +75,68 @@ class Columns:
     form: Form
     names: Mapping[Role, str]
     """The column of each role that rows are read by."""
+    absent: frozenset[Role] = frozenset()
+    """The roles that the user says no column has."""
 
 
-def find_columns(names: Sequence[str], chosen: Mapping[str, str], form: Form | None, where: str) -> Columns:
+def named_columns(chosen: Mapping[str, str]) -> dict[str, str]:
+    """Returns the columns that a user named, by role, without the roles that no column is to have."""
+    return {role: name for role, name in chosen.items() if name != NONE}
+
+
+def find_columns(
+    names: Sequence[str], chosen: Mapping[str, str], form: Form | None, where: str, key: str = KEY
+) -> Columns:
     """Finds the column of each role.
 
     Args:
         names: the columns that there are.
-        chosen: the columns that the user named, by role.
+        chosen: the columns that the user named, by role; `NONE`: no column has the role.
         form: what the user says that a row is; None: found by the roles that there are.
         where: what holds the columns, for messages.
+        key: the config key that columns are named under, for messages.
 
     Raises:
         UserError: a column that the user named is not there, two could be meant, or they make no form.
     """
-    for key, name in chosen.items():
-        if name not in names:
-            raise UserError(
-                f"no column {name!r} in {where}",
-                where=f"examples.columns.{key}={name}",
-                remedy=suggest(name, names) if names else "the rows have no columns",
-            )
-    candidates = {role: _candidates(role, names, chosen) for role in Role}
-    form = form or _form(candidates, names, where)
-    if form is not Form.labelled and Role.weight.value in chosen:
-        where = f"examples.columns.{Role.weight.value}={chosen[Role.weight.value]}"
+    named, seen = named_columns(chosen), _Seen(names, where, key)
+    absent = frozenset(role for role in Role if chosen.get(role.value) == NONE)
+    _check_named(chosen, seen)
+    candidates = {role: [] if role in absent else _candidates(role, names, named) for role in Role}
+    form = form or _form(candidates, seen)
+    if form is not Form.labelled and Role.weight.value in named:
+        where = f"{key}.{Role.weight.value}={named[Role.weight.value]}"
         raise UserError(f"labelled texts have weights, and these are {form.value}", where=where, remedy="leave it out")
     roles = [Role(column) for column in COLUMNS[form]]
     for role in roles:
         if not candidates[role]:
-            raise _missing(
-                role, f"{form.value} have a column for the {role.value}, and none looks like it", names, where
-            )
-    found = {role: _only(role, candidates[role], names, where) for role in roles}
+            raise _missing(role, f"{form.value} have a column for the {role.value}, and none looks like it", seen)
+    found = {role: _only(role, candidates[role], seen) for role in roles}
     taken = list(found.values())
     if twice := next((name for name in taken if taken.count(name) > 1), ""):
         role = next(role for role in roles if found[role] == twice)
-        raise _missing(role, f"the column {twice!r} would be two things at once", names, where)
+        raise _missing(role, f"the column {twice!r} would be two things at once", seen)
     for role in (Role.weight, Role.document, Role.split):
-        free = [name for name in candidates[role] if name not in taken and _may_be(role, name, form, chosen)]
+        free = [name for name in candidates[role] if name not in taken and _may_be(role, name, form, named)]
         if free:
-            found[role] = _only(role, free, names, where)
-    return Columns(form, found)
+            found[role] = _only(role, free, seen)
+    return Columns(form, found, absent)
+
+
+def _check_named(chosen: Mapping[str, str], seen: _Seen) -> None:
+    """Refuses a name that no column has, and to leave a column out by a name that a column has.
+
+    Raises:
+        UserError: with the role's key.
+    """
+    for role, name in chosen.items():
+        where = f"{seen.key}.{role}={name}"
+        if name == NONE and name in seen.names:
+            what = f"says that there is no such column, and a column of {seen.where} is called {name!r}"
+            raise UserError(what, where=where, remedy="call that column otherwise")
+        if name not in (*seen.names, NONE):
+            remedy = suggest(name, seen.names) if seen.names else "the rows have no columns"
+            raise UserError(f"no column {name!r} in {seen.where}", where=where, remedy=remedy)
 
 
 def usual_role(name: str) -> Role | None:
@@ -128,28 +163,30 @@ def _plain(name: str) -> str:
     return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
-def _form(candidates: Mapping[Role, Sequence[str]], names: Sequence[str], where: str) -> Form:
+def _form(candidates: Mapping[Role, Sequence[str]], seen: _Seen) -> Form:
     """Tells what rows are by the roles that have a column."""
     if candidates[Role.query] and candidates[Role.passage]:
         if candidates[Role.negative]:
             return Form.triplets
         return Form.graded if candidates[Role.score] else Form.pairs
     if candidates[Role.query]:
-        hint = "a text with a label is named by examples.columns.text"
-        raise _missing(Role.passage, f"has queries, and no column looks like their passages ({hint})", names, where)
+        hint = f"a text with a label is named by {seen.key}.text"
+        raise _missing(Role.passage, f"has queries, and no column looks like their passages ({hint})", seen)
     if candidates[Role.text]:
         return Form.labelled if candidates[Role.labels] else Form.texts
-    raise _missing(Role.query, "no column looks like queries, and none like texts", names, where)
+    raise _missing(Role.query, "no column looks like queries, and none like texts", seen)
 
 
-def _only(role: Role, candidates: Sequence[str], names: Sequence[str], where: str) -> str:
+def _only(role: Role, candidates: Sequence[str], seen: _Seen) -> str:
     if len(candidates) > 1 and role not in _FIRST_COUNTS:
         what = f"{' and '.join(map(repr, candidates))} could both be the {role.value}"
-        raise _missing(role, what, names, where)
+        raise _missing(role, what, seen)
     return candidates[0]
 
 
-def _missing(role: Role, what: str, names: Sequence[str], where: str) -> UserError:
-    listed = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
-    remedy = f"set examples.columns.{role.value} to one of: {listed or '(there is no column)'}"
-    return UserError(what, where=where, remedy=remedy)
+def _missing(role: Role, what: str, seen: _Seen) -> UserError:
+    listed = ", ".join(seen.names[:_SHOWN_NAMES]) + (", ..." if len(seen.names) > _SHOWN_NAMES else "")
+    remedy = f"set {seen.key}.{role.value} to one of: {listed or '(there is no column)'}"
+    if role not in _OF_FORMS:
+        remedy += f", or to {NONE}"
+    return UserError(what, where=seen.where, remedy=remedy)

@@ -31,7 +31,8 @@ class GivenConfig:
     form: Form | None = None
     """What a row is; None: found by the columns."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """The names of columns by role (`engine.given.columns.Role`); a role that is left out is found by usual names."""
+    """The names of columns by role (`engine.given.columns.Role`), or `none` where there is no such column; a role that
+    is left out is found by usual names."""
     lowest_score: float | None = None
     """The score that becomes 0; None: found, with the highest one."""
     highest_score: float | None = None
@@ -61,6 +62,11 @@ class GivenConfig:
         """
         meant = _MEANT.get(self.form, "examples") if self.form else "examples"
         return find_source(self.path, self.key, meant)
+
+    def columns_key(self) -> str:
+        """Returns the config key that columns are named under; empty where there is none, as for a report's files."""
+        parent, _, name = self.key.rpartition(".")
+        return f"{parent}.columns" if name == "path" else ""
 
     def nothing_held_out(self) -> UserError:
         """Returns the error for files of which nothing is held out, where they are what is measured on."""

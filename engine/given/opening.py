@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engine.artifacts.forms import COLUMNS, Form
 from engine.errors import UserError
-from engine.given.columns import Columns, Role, find_columns, usual_role
+from engine.given.columns import Columns, Role, find_columns, named_columns, usual_role
 from engine.given.config import GivenConfig
 from engine.given.source import KEY, Record, read_records
 
@@ -34,6 +34,8 @@ class Opened:
     columns: Columns
     names: tuple[str, ...]
     """The columns that were seen when their meaning was found."""
+    key: str
+    """The config key that columns are named under; empty where nobody can name them."""
 
 
 def open_examples(config: GivenConfig) -> Opened:
@@ -56,12 +58,12 @@ def open_examples(config: GivenConfig) -> Opened:
         remedy = "name a file with at least one row"
         raise UserError("holds no rows", where=f"{config.key}={config.path}", remedy=remedy)
     names = list(dict.fromkeys(name for record in first for name in record.values))
-    if missing := set(config.columns.values()).difference(names):
+    if missing := set(named_columns(config.columns).values()).difference(names):
         names += _found_later(records, missing)
         first, records = [], read_records(source)
     columns = _find_columns(config, names)
     _check_mixed(config, columns.form)
-    return Opened(itertools.chain(first, records), columns, tuple(names))
+    return Opened(itertools.chain(first, records), columns, tuple(names), config.columns_key())
 
 
 def _found_later(records: Iterator[Record], missing: set[str]) -> list[str]:
@@ -82,11 +84,11 @@ class LateColumns:
     """
 
     def __init__(self, opened: Opened) -> None:
-        self._known = set(opened.names)
+        self._known, self._key = set(opened.names), opened.key
         of_form = _OF_QUERIES if Role.query in opened.columns.names else _OF_TEXTS
-        if opened.columns.form is Form.labelled:
+        if opened.columns.form is Form.labelled and opened.key:
             of_form |= {Role.weight}
-        self._roles = of_form - set(opened.columns.names)
+        self._roles = of_form - set(opened.columns.names) - opened.columns.absent
         self._notes: list[str] = []
 
     def look(self, record: Record) -> None:
@@ -98,7 +100,8 @@ class LateColumns:
                 self._known.add(name)
                 if (role := usual_role(name)) in self._roles:
                     assert role, "a role is among them"
-                    remedy = f"examples.columns.{role.value}={name} reads it"
+                    name_it = f"{self._key}.{role.value}={name} reads it"
+                    remedy = name_it if self._key else "give it to the first rows too"
                     self._notes.append(f"the column {name!r} first stands at {record.place}, and is not read: {remedy}")
 
     def notes(self) -> list[str]:
@@ -107,13 +110,17 @@ class LateColumns:
 
 
 def _find_columns(config: GivenConfig, names: Sequence[str]) -> Columns:
-    """Finds what columns mean; `examples.columns` says nothing of a file that another key names."""
-    where = f"{config.key}={config.path}"
+    """Finds what columns mean.
+
+    Of a file that a report is told of nobody can name them; there each text counts once, so that none is a weight.
+    """
+    where, key = f"{config.key}={config.path}", config.columns_key()
+    if key:
+        return find_columns(names, config.columns, config.form, where, key)
+    assert config.form, "a report tells what its files are"
     try:
-        return find_columns(names, config.columns, config.form, where)
+        return find_columns([name for name in names if usual_role(name) is not Role.weight], {}, config.form, where)
     except UserError as error:
-        if config.key == KEY or config.form is None:
-            raise
         remedy = f"name its columns {', '.join(COLUMNS[config.form])}, and no others alike"
         raise UserError(error.what, where=where, remedy=remedy) from error
 

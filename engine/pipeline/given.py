@@ -22,8 +22,10 @@ from engine.pipeline.model import check_without_documents
 from engine.pipeline.reported import measured_files, report_of_examples
 from engine.pipeline.stages import check_sets
 from engine.pipeline.training import model_steps
+from engine.prompts.conditions.conditions import PATH_SUFFIX
 from engine.runtime.step import GIVEN, Step
-from engine.task.config import AttributeConfig
+from engine.task.config import AttributeConfig, TaskConfig
+from engine.task.turns import conditions_read, resolve_turns
 from training.requirements import check_examples
 
 
@@ -61,6 +63,7 @@ def trained_on(config: RunConfig, documents: Step, examples: Step) -> tuple[list
         settings = LabelledConfig.of(config.model.label, config.task.attributes, config.model.controls)
         _check_values(settings.conditions, config.task.attributes)
         _check_controls(settings.controls, config.task.attributes)
+        _check_read(settings, config)
         return [], [Step("examples", label_examples, settings, (examples,), part_of=f"{GIVEN}/labelled")]
     if not config.examples.path:
         return [], []
@@ -92,7 +95,7 @@ def check_given(config: RunConfig) -> None:
     is_alone = GIVEN_KEY in kinds_of(config)
     opened = open_examples(given_config(config, beside_generated=not is_alone))
     if is_alone and last_noun(config) != "examples":
-        check_examples(config.model, opened.columns.form)
+        check_examples(config.model, opened.columns.form, has_documents=False)
 
 
 def _check_values(names: Sequence[str], attributes: Mapping[str, AttributeConfig]) -> None:
@@ -134,6 +137,39 @@ def _check_controls(controls: Mapping[str, str], attributes: Mapping[str, Attrib
         else:
             continue
         raise UserError(what, where=f"{CONTROLS_KEY}.{name}={value}", remedy=remedy)
+
+
+def _check_read(settings: LabelledConfig, config: RunConfig) -> None:
+    """Refuses labels and controls that nothing of a text is written by: texts would have them by chance.
+
+    Labels pass where a judge is asked, since it may hold them against the text.
+    """
+    reached = _reached(config.task)
+    unread = [(f"{CONTROLS_KEY}.{name}={value}", name) for name, value in settings.controls.items()]
+    if not config.examples.filters.judge:
+        unread += [(f"{LABEL_KEY}={name}", name) for name in settings.conditions]
+    for where, name in unread:
+        if reached is not None and name not in reached:
+            what = f"no prompt of the task reads the condition {name!r}, so that texts would have it by chance"
+            raise UserError(what, where=where, remedy=f"let a prompt write `condition.{name}`, or decide by it")
+
+
+def _reached(task: TaskConfig) -> frozenset[str] | None:
+    """Returns the conditions that samples are written by; None where any may be meant.
+
+    A condition is reached too by what is drawn for it: another one that is read, or demonstrations.
+    """
+    read = conditions_read(resolve_turns(task).values())
+    if read is None:
+        return None
+    attributes = task.attributes
+    reached = {name for name in attributes if {name, f"{name}{PATH_SUFFIX}"} & read}
+    reached |= {name for name, attribute in attributes.items() if attribute.from_demonstrations}
+    together = [set(combination) for combination in task.exclude] + [set(quota.where) for quota in task.quotas]
+    together += [{name, attribute.depends_on} for name, attribute in attributes.items() if attribute.depends_on]
+    while further := [names for names in together if names & reached and names - reached]:
+        reached |= set().union(*further)
+    return frozenset(reached)
 
 
 def given_config(config: RunConfig, *, beside_generated: bool = False) -> GivenConfig:

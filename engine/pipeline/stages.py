@@ -92,7 +92,7 @@ def check_sets(config: RunConfig) -> None:
     for point in settings.points():
         if form := forms.get(point.config.examples):
             with _named(f"{STAGES_KEY}.{point.stage}.model"):
-                check_examples(_changed(config, point), form)
+                check_examples(_changed(config, point), form, has_documents=False)
 
 
 def _given(config: RunConfig, name: str) -> GivenConfig:
@@ -166,7 +166,7 @@ def _model(config: RunConfig, point: Point) -> ModelConfig:
         check_without_documents(model)
         _check_validation(model)
         if form := config.stages.sets[point.config.examples].form:
-            check_examples(model, form)
+            check_examples(model, form, has_documents=False)
     return model
 
 

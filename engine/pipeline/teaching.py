@@ -162,6 +162,7 @@ def reading_model(model: ModelConfig) -> ModelConfig:
         lora=replace(model.lora, merge=True),  # its head is trained beside them
         learning_rate=ModelConfig.learning_rate if model.family is Family.adapter else model.learning_rate,
         matryoshka=[],
+        symmetric=False,
         base_share=None,  # its head is new
         iterations=1,
         validation=ValidationConfig(),

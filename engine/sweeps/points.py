@@ -61,17 +61,18 @@ def grid_folder(run_dir: str, runs_dir: str, name: str, overrides: str) -> str:
         run_dir: as configured; empty: a folder of the run's name below `runs_dir/sweeps`.
         runs_dir: as configured.
         name: as configured.
-        overrides: those of the point, as Hydra joins them to one name. Of a name that is too long for a folder the
-            beginning stays, with a hash of all of it.
+        overrides: those of the point, as Hydra joins them to one name. Where the name of a folder cannot have all of
+            them (a slash, a secret, too many bytes), a hash of them ends it, so that each point has its own.
     """
-    return below(run_dir or below(runs_dir, FOLDER, name), _short(redacted(overrides).replace("/", "_")))
+    return below(run_dir or below(runs_dir, FOLDER, name), _folder_name(overrides))
 
 
-def _short(name: str) -> str:
+def _folder_name(overrides: str) -> str:
+    name = redacted(overrides).replace("/", "_")
     encoded = os.fsencode(name)
-    if len(encoded) <= LONGEST_NAME_BYTES:
+    if name == overrides and len(encoded) <= LONGEST_NAME_BYTES:
         return name
-    ending = f"-{digest(name)}"
+    ending = f"-{digest(overrides)}"
     return encoded[: LONGEST_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
 
 

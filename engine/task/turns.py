@@ -129,6 +129,21 @@ def row_columns(turns: Iterable[Turn]) -> frozenset[str] | None:
     return frozenset(named)
 
 
+def conditions_read(turns: Iterable[Turn]) -> frozenset[str] | None:
+    """Returns the conditions that turns read of a sample, in its prompts or to decide whether an answer stays.
+
+    What a demonstration names is its own. None: a turn uses `condition` as a whole, so that any may be meant.
+    """
+    named: set[str] = set()
+    try:
+        for turn in turns:
+            for source in (turn.config.instruction or "", *prompt_templates(turn), as_template(turn.config.keep_if)):
+                named |= names_used(source, "condition")
+    except LookupError:
+        return None
+    return frozenset(named)
+
+
 def prompt_templates(turn: Turn) -> list[str]:
     """Returns the templates that are rendered for each sample: the prompt or its messages, and the continuation."""
     contents = [message["content"] for message in turn.config.messages]

@@ -49,6 +49,10 @@ class ControlFigures:
     """The share of conditioned texts, less that of controls."""
     p: float = 1.0
     """Two-sided probability of such a difference if it did not matter which text was a control: a permutation test."""
+    kept: int = 0
+    """The number of controls that the filters kept, of which the sample was drawn."""
+    rejected: Mapping[str, int] = field(default_factory=dict)
+    """The number of those that they rejected, by reason."""
 
 
 def compare_with_controls(

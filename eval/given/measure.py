@@ -7,7 +7,7 @@ are pairs, agreement with grades where they are graded, labels where they are la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,7 +156,8 @@ class Measurement:
         texts, _ = draw_rows(self.examples.kept_batches(columns.names), MOST_TEXTS, _CONTROLS_STREAM, columns)
         self.place.console.step("report", "comparing texts with controls")
         conditioned, others = (table[TEXT].to_pylist() for table in (texts, controls))
-        return compare_with_controls(conditioned, others, self.encoders[BASE].encode_passages, self.config.seed)
+        figures = compare_with_controls(conditioned, others, self.encoders[BASE].encode_passages, self.config.seed)
+        return replace(figures, kept=of_controls, rejected=self.examples.record().rejected_controls)
 
     def _pair_scores(self) -> dict[str, PairScores]:
         scorers = {name: cosines(encoder) for name, encoder in self.encoders.items()}

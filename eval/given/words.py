@@ -185,7 +185,17 @@ def diversity_beside_controls(figures: ControlFigures) -> str:
     return (
         f"{told}: {wording.share(shares[CONDITIONED], 1)} of {figures.pairs:,} pairs are different ones, beside "
         f"{wording.share(shares[CONTROLS], 1)} of as many (at most {number:,} texts of each); {verdict}."
+        f"{_controls_kept(figures)}"
     )
+
+
+def _controls_kept(figures: ControlFigures) -> str:
+    """Says how many controls the filters kept and rejected; empty in a report from before they were counted."""
+    if not figures.kept:
+        return ""
+    reasons = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in figures.rejected.items())
+    rejected = f"{sum(figures.rejected.values()):,} rejected ({reasons})" if reasons else "none rejected"
+    return f" Of the controls {figures.kept:,} were kept, and {rejected}."
 
 
 def _few(clusters: int, unit: str) -> str:

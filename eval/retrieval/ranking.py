@@ -73,15 +73,19 @@ def rank_documents(system: System, benchmark: Benchmark, corpus: Corpus, k: int)
 
     It searches deeper until the passages belong to enough documents, so that MaxP is exact. A document that has the id
     of the query is left out unless it is judged relevant (BEIR's rule for collections whose queries are documents
-    themselves; the exception keeps collections that merely number both from 1).
+    themselves; the exception keeps collections that merely number both from 1). For a query without words, which
+    filters may let pass, no document is ranked: what a system finds for it is chance.
     """
     if not benchmark.queries:
         return {}
     names = list(corpus.number_of)
     search = system.prepare(list(benchmark.queries.values()))
     found = search_documents(search, owner_of_passages(benchmark, corpus), corpus, k + 1)
-    trec_run = {}
-    for query_id, ranked in zip(benchmark.queries, found, strict=True):
+    trec_run: dict[str, dict[str, float]] = {}
+    for (query_id, text), ranked in zip(benchmark.queries.items(), found, strict=True):
+        if not text.strip():
+            trec_run[query_id] = {}
+            continue
         scored = {names[document]: float(score) for document, score in zip(*ranked, strict=True)}
         if benchmark.qrels[query_id].get(query_id, 0) <= 0:
             scored.pop(query_id, None)

@@ -83,3 +83,48 @@ def test_what_the_user_names_settles_it() -> None:
         find_columns(["query", "passage"], {}, Form.triplets, "F")
     with pytest.raises(UserError, match=r"the column 'answer' would be two things at once"):
         find_columns(names, {"passage": "answer", "query": "answer"}, None, "F")
+
+
+@pytest.mark.parametrize(
+    ("names", "role", "form"),
+    [
+        ("text label weight", "weight", Form.labelled),
+        ("text label weight sample_weight", "weight", Form.labelled),
+        ("query passage title", "document", Form.pairs),
+        ("query passage split", "split", Form.pairs),
+        ("query passage score", "score", Form.pairs),
+        ("query passage negative", "negative", Form.pairs),
+        ("text label", "labels", Form.texts),
+    ],
+)
+def test_a_role_can_be_left_without_a_column(names: str, role: str, form: Form) -> None:
+    columns = find_columns(names.split(), {role: "none"}, None, "F")
+    assert (columns.form, columns.absent) == (form, {Role(role)})
+    assert Role(role) not in columns.names
+    assert find_columns(["query", "passage"], {role: "none"}, Form.pairs, "F").form is Form.pairs, (
+        "it need not be there"
+    )
+
+
+def test_two_weights_may_be_none() -> None:
+    with pytest.raises(
+        UserError, match=r"could both be the weight; set examples.columns.weight to one of: .*or to none"
+    ):
+        find_columns(["text", "label", "weight", "sample_weight"], {}, None, "F")
+    with pytest.raises(UserError, match=r"set examples.columns.query to one of: passage, query$"):
+        find_columns(["passage", "query"], {"query": "none"}, Form.pairs, "F")
+
+
+def test_a_column_that_is_called_none_is_not_left_out_by_its_name() -> None:
+    with pytest.raises(
+        UserError, match=r"examples.columns.weight=none: says that there is no such column, and a column"
+    ):
+        find_columns(["text", "label", "none"], {"weight": "none"}, None, "F")
+    assert find_columns(["text", "label", "none"], {}, None, "F").form is Form.labelled
+
+
+def test_messages_name_the_key_that_columns_are_named_under() -> None:
+    with pytest.raises(UserError, match=r"stages.sets.a.columns.weight=w: no column 'w' in F"):
+        find_columns(["text", "label"], {"weight": "w"}, None, "F", "stages.sets.a.columns")
+    with pytest.raises(UserError, match=r"set stages.sets.a.columns.labels to one of"):
+        find_columns(["text", "label", "category"], {}, None, "F", "stages.sets.a.columns")

@@ -73,3 +73,32 @@ def test_what_is_not_mixed_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = write(tmp_path, [{"text": "a", "label": "b"}])
     with pytest.raises(UserError, match="generated ones are pairs"):
         open_examples(GivenConfig(path, beside_generated=True))
+
+
+def test_weights_that_are_none_are_not_read_nor_said(tmp_path: Path) -> None:
+    rows = [{"text": f"t{row}", "label": "x", "none": ""} for row in range(5)]
+    config = GivenConfig(write(tmp_path, rows[:2]), columns={"weight": "none"})
+    with pytest.raises(UserError, match=r"examples.columns.weight=none: says that there is no such column"):
+        open_examples(config)
+    opened = open_examples(GivenConfig(write(tmp_path, [{"text": "t", "label": "x"}] * 5), columns={"weight": "none"}))
+    late = LateColumns(opened)
+    late.look(Record("given.jsonl:6", {"weight": 2}, ""))
+    assert late.notes() == []
+
+
+def test_a_set_of_stages_is_told_its_own_key(tmp_path: Path) -> None:
+    path = write(tmp_path, [{"text": "t", "label": "x"}])
+    with pytest.raises(UserError, match=r"^stages.sets.a.columns.weight=w: no column 'w'"):
+        open_examples(GivenConfig(path, Form.labelled, {"weight": "w"}, key="stages.sets.a.path"))
+
+
+def test_a_file_that_a_report_is_told_of_has_no_weights(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, [{"text": f"t{row}", "label": "x", "weight": "12 kg", "sample_weight": 1} for row in range(5)]
+    )
+    opened = open_examples(GivenConfig(path, Form.labelled, key="report.labelled"))
+    assert Role.weight not in opened.columns.names
+    late = LateColumns(opened)
+    late.look(Record("given.jsonl:6", {"example_weight": 2, "split": "train"}, ""))
+    [note] = late.notes()
+    assert note.startswith("the column 'split' first stands at given.jsonl:6, and is not read: give it")

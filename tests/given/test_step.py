@@ -148,6 +148,14 @@ def test_weights_of_labelled_texts_are_kept_and_wrong_ones_rejected(tmp_path: Pa
     assert folder.rejected()["weight"].null_count == 20
 
 
+def test_a_column_that_is_called_weight_is_none_where_the_user_says_so(tmp_path: Path) -> None:
+    rows = [{"text": f"parcel {row}", "label": "ab"[row % 2], "weight": "12 kg"} for row in range(20)]
+    folder, record, said = read(tmp_path, jsonl(tmp_path, rows), columns={"weight": "none"})
+    assert (record.kept, record.rejected) == (20, {})
+    assert folder.columns() == given_schema(Form.labelled)
+    assert "weight" not in said
+
+
 def test_a_text_in_place_of_a_label_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "_MOST_LABELS", 20)
     with pytest.raises(UserError, match="more than 20 different labels"):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from engine.pipeline.given import given, given_config, trained_on
 from engine.pipeline.steps import steps
 from engine.run import run, run_folder, wanted_steps
 from engine.runtime.step import Step
+from engine.task.config import AttributeConfig, QuotaConfig
 from tests.support.paths import ROOT
 
 SENTIMENT = ROOT / "tests" / "data" / "sentiment.jsonl"
@@ -169,6 +172,69 @@ def test_labels_and_weights_need_what_they_are_of(overrides: list[str], what: st
         wanted_steps(composed(*overrides))
 
 
+REVIEWS = ("task=reviews", "documents=none", "model=classifier", "until=model")
+FREE = {name: AttributeConfig(values=["yes", "no"]) for name in ("free", "other")}
+"""Conditions that no prompt of the reviews reads."""
+
+
+def reviewed(*overrides: str, **changes: object) -> RunConfig:
+    """A run that labels reviews, whose task has further conditions, and is changed."""
+    config = composed(*REVIEWS, *overrides)
+    task = replace(config.task, attributes={**config.task.attributes, **FREE})
+    return replace(config, task=replace(task, **changes))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changes", "where"),
+    [
+        (["model.label=label", "model.controls={free: 'yes'}"], {}, "model.controls.free=yes"),
+        (["model.label=[free,other]"], {}, "model.label=free"),
+        (
+            ["model.label=label", "model.controls={free: 'yes'}", "examples.filters.judge=label"],
+            {"exclude": [{"free": "yes"}, {"free": "no", "other": "yes"}]},
+            "model.controls.free=yes",
+        ),
+    ],
+)
+def test_a_label_or_control_that_no_prompt_is_written_by_is_refused(
+    overrides: list[str], changes: dict[str, object], where: str
+) -> None:
+    with pytest.raises(UserError, match=r"no prompt of the task reads the condition 'free', so that texts") as caught:
+        wanted_steps(reviewed(*overrides, **changes))
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"turns": {}, "prompt": "{{ condition.free }} {{ condition.label }}"},
+        {"turns": {}, "prompt": "{{ condition }}"},
+        {"exclude": [{"free": "yes", "label": "positive"}]},
+        {
+            "quotas": [
+                QuotaConfig({"free": "yes", "other": "yes"}, 1),
+                QuotaConfig({"other": "no", "label": "positive"}, 1),
+            ]
+        },
+        {
+            "turns": {},
+            "prompt": "{{ condition.mood }} {{ condition.label }}",
+            "attributes": {
+                "label": AttributeConfig(values=["positive", "negative"]),
+                "free": FREE["free"],
+                "mood": AttributeConfig(depends_on="free", by={"yes": ["glad"], "no": ["sad"]}),
+            },
+        },
+    ],
+)
+def test_a_control_may_reach_its_text_by_another_condition(changes: dict[str, object]) -> None:
+    wanted_steps(reviewed("model.label=label", "model.controls={free: 'yes'}", **changes))
+
+
+def test_a_judge_may_hold_labels_against_texts_that_were_not_told_them() -> None:
+    wanted_steps(reviewed("model.label=[free,other]", "examples.filters.judge=label"))
+
+
 @pytest.mark.parametrize(
     ("control", "value"),
     [("pick=2", "'no, yes'"), ("from_demonstrations=true", "''"), ("values={1: 1, 2: 3}", "'1'")],
@@ -182,6 +248,7 @@ def test_controls_may_have_any_value_that_samples_have(control: str, value: str)
     ("overrides", "where"),
     [
         (["model.loss=cosine"], "model.loss=cosine"),
+        (["model.loss=gist", "model.symmetric=true"], "model.symmetric=true"),
         (["model.family=classifier"], "model.family=classifier"),
         (["examples.columns.query=nothing"], "examples.columns.query=nothing"),
     ],
@@ -194,6 +261,7 @@ def test_what_the_first_rows_tell_is_refused_before_anything_is_made(
     with pytest.raises(UserError) as caught:
         run(*load_config(settings))
     assert caught.value.where == where
+    assert not {"margin_mse", "kl", "triplet"}.intersection(re.split(r"\W+", caught.value.remedy))
     assert not runs.exists()
 
 

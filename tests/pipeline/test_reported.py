@@ -23,7 +23,7 @@ from eval.given.step import report_given
 from tests.support.models import write_cross_encoder
 from training.config import Family, ModelConfig
 
-TASK = TaskConfig(prompt="{{ passage.text }}", attributes={"tone": AttributeConfig(values=["glad", "sad"])})
+TASK = TaskConfig(prompt="{{ condition.tone }}:", attributes={"tone": AttributeConfig(values=["glad", "sad"])})
 """A task whose texts can be labelled."""
 
 

@@ -130,7 +130,11 @@ def test_a_limit_is_before_all_that_is_made_of_a_set(data: Path) -> None:
         ("stages.models.ranking.model.epochs=many", r"stages.models.ranking.model: cannot be read"),
         (
             "stages.models.ranking.model.loss=cosine",
-            r"stages.models.ranking.model.loss=cosine: no bi_encoder is trained by cosine on examples that are pairs",
+            r"model.loss=cosine: no bi_encoder is trained by cosine on .*; set .* to auto, mnrl, cached_mnrl or gist$",
+        ),
+        (
+            "stages.models.ranking.model={loss: gist, symmetric: true}",
+            r"stages.models.ranking.model.symmetric=true: the direction from passage to query is trained by mnrl or",
         ),
         ("stages.models.ranking.model.family=classifier", r"no classifier is trained"),
         ("stages.models.ranking.reranks=cosine", r"reranks=cosine: only a cross_encoder reranks"),

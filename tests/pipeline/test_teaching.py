@@ -112,10 +112,13 @@ def test_the_cross_encoder_is_trained_as_the_model_but_for_what_is_said(corpus: 
 
 def test_the_cross_encoder_is_trained_whatever_the_model_alone_can_have(corpus: Path) -> None:
     by = ("model.teacher.by=cross_encoder", BETTER)
-    apart = composed(corpus, *by, "model.pooling=cls", "model.lora.rank=4", "model.lora.merge=false")
+    vectors = ("model.pooling=cls", "model.symmetric=true")
+    apart = composed(corpus, *by, *vectors, "model.lora.rank=4", "model.lora.merge=false")
     trained = reading_model(apart.model)
     assert retriever_of(trained).pooling is Pooling.cls, "what mines reads as the model does"
     assert (trained.pooling, trained.lora) == (Pooling.auto, replace(apart.model.lora, merge=True))
+    assert apart.model.symmetric
+    taught(apart)
     adapter = composed(corpus, *by, "model=adapter").model
     assert adapter.learning_rate > reading_model(adapter).learning_rate == ModelConfig.learning_rate
     _, cross_encoder, _ = taught(composed(corpus, *by))

@@ -25,7 +25,7 @@ JUDGED = RunConfig(
 )
 """A run with a judge, a teacher and a report that asks models, so with every step that there is."""
 
-LABELLED = TaskConfig(attributes={"tone": AttributeConfig(values=["glad", "sad"])})
+LABELLED = TaskConfig(prompt="{{ condition.tone }}:", attributes={"tone": AttributeConfig(values=["glad", "sad"])})
 """A task whose texts can be labelled."""
 
 SWEEPS = (

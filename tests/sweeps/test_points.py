@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from engine.command_line.compose import load_config
 from engine.pipeline.inputs import with_inputs_here
@@ -15,10 +18,20 @@ from tests.support.object_store import Bucket
 
 
 def test_where_a_point_of_a_grid_lies() -> None:
-    assert grid_folder("", "runs", "adapt", "a=1,b=x/y") == "runs/sweeps/adapt/a=1,b=x_y"
+    assert grid_folder("", "runs", "adapt", "a=1,b=x_y") == "runs/sweeps/adapt/a=1,b=x_y"
+    assert re.fullmatch(r"runs/sweeps/adapt/a=1,b=x_y-[0-9a-f]{16}", grid_folder("", "runs", "adapt", "a=1,b=x/y"))
     assert grid_folder("here", "runs", "adapt", "a=1") == "here/a=1"
     assert grid_folder("", "s3://b/runs/", "adapt", "a=1") == "s3://b/runs/sweeps/adapt/a=1"
     assert "planted" not in str(grid_folder("", "runs", "adapt", "samples.engine_args.hf_token=planted"))
+
+
+@pytest.mark.parametrize("rest", ["", ",b=" + "long" * 100])
+def test_points_that_differ_in_what_a_folder_cannot_be_called_by_have_their_own(rest: str) -> None:
+    values = ["data=a/b_c", "data=a_b/c", "data=a/b/c", "data=a_b_c", "hf_token=planted", "hf_token=sown"]
+    folders = {grid_folder("", "runs", "adapt", f"{value}{rest}") for value in values}
+    assert len(folders) == len(values)
+    assert {folder.count("/") for folder in folders} == {3}
+    assert not any("planted" in folder or "sown" in folder for folder in folders)
 
 
 def test_a_name_that_is_too_long_for_a_folder_is_cut_and_stays_its_own(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from engine.task.config import ParserKind, PromptKind, TaskConfig, TurnConfig
 from engine.task.turns import (
     Turn,
     as_template,
+    conditions_read,
     resolve_turns,
     row_columns,
     shows_demonstrations,
@@ -224,6 +225,18 @@ def test_the_columns_that_turns_read_are_those_of_templates_filters_and_chats() 
     assert row_columns(resolve_turns(task).values()) == {"body", "my column", "least", "more", "chat"}
     whole = TaskConfig(prompt="{% for name in row %}{{ name }}{% endfor %}")
     assert row_columns(resolve_turns(whole).values()) is None
+
+
+def test_the_conditions_that_turns_read_are_those_of_instructions_prompts_and_filters() -> None:
+    turns = {
+        "a": TurnConfig(prompt="{{ condition.one }}", keep_if="condition.two == text"),
+        "b": TurnConfig(messages=[{"role": "user", "content": '{{ condition["three"] }}'}], kind=PromptKind.chat),
+        "c": TurnConfig(prompt="x", continuation="{{ condition.four }}"),
+    }
+    task = TaskConfig(turns=turns, instruction="{{ condition.five }}", demonstration="{{ condition.form }}")
+    assert conditions_read(resolve_turns(task).values()) == {"one", "two", "three", "four", "five"}
+    whole = TaskConfig(prompt="{% for name in condition %}{{ name }}{% endfor %}")
+    assert conditions_read(resolve_turns(whole).values()) is None
 
 
 def test_a_turn_is_asked_in_one_way() -> None:

@@ -28,6 +28,14 @@ def test_a_cross_encoder_needs_wrong_answers() -> None:
     check_generated(ModelConfig(seed=0, family=Family.cross_encoder, num_hard_negatives=3))
 
 
+def test_a_cross_encoder_of_pairs_alone_is_not_told_to_mine() -> None:
+    config = ModelConfig(seed=0, family=Family.cross_encoder)
+    with pytest.raises(UserError) as caught:
+        check_examples(config, Form.pairs, has_documents=False)
+    assert caught.value.where == "model.family=cross_encoder"
+    assert caught.value.remedy.endswith("or give examples that are triplets or graded")
+
+
 @pytest.mark.parametrize("loss", [Loss.listwise, Loss.lambda_loss])
 def test_a_loss_that_compares_passages_needs_negatives(loss: Loss) -> None:
     config = ModelConfig(seed=0, family=Family.cross_encoder, loss=loss)

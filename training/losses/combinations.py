@@ -28,6 +28,7 @@ class Traits:
         needs_teacher: whether it reads each query's candidates with a teacher's scores.
         most_negatives: the most negatives of a query, beside its candidates; None is any number.
         by_cosine: whether it compares vectors by cosine, whatever the model is used with.
+        both_ways: whether it can train the direction from passage to query too (`model.symmetric`).
     """
 
     reads: Mapping[Family, frozenset[Form]]
@@ -35,6 +36,7 @@ class Traits:
     needs_teacher: bool = False
     most_negatives: int | None = None
     by_cosine: bool = False
+    both_ways: bool = False
 
     @property
     def families(self) -> frozenset[Family]:
@@ -66,8 +68,8 @@ _SCORED = frozenset({Form.pairs, Form.triplets, Form.graded})
 _LABELLED = frozenset({Form.labelled})
 
 LOSSES: Mapping[Loss, Traits] = {
-    Loss.mnrl: Traits(_of_encoders(Form.pairs, Form.triplets)),
-    Loss.cached_mnrl: Traits(_of_encoders(Form.pairs, Form.triplets)),
+    Loss.mnrl: Traits(_of_encoders(Form.pairs, Form.triplets), both_ways=True),
+    Loss.cached_mnrl: Traits(_of_encoders(Form.pairs, Form.triplets), both_ways=True),
     Loss.gist: Traits(_of_encoders(Form.pairs, Form.triplets), most_negatives=1, by_cosine=True),
     Loss.triplet: Traits(_of_encoders(Form.pairs, Form.triplets), needs_negatives=True),
     Loss.contrastive: Traits(_of_encoders(Form.graded), by_cosine=True),
@@ -97,12 +99,35 @@ _AUTO: Mapping[Family, Mapping[Form, Loss]] = {
 }
 
 
-def fitting_losses(family: Family, form: Form) -> list[Loss]:
-    """Lists the losses that a family can be trained with on rows of a form, without `auto`."""
-    return [loss for loss, traits in LOSSES.items() if form in traits.reads.get(family, ())]
+def fitting_losses(family: Family, form: Form, *, has_documents: bool = True) -> list[Loss]:
+    """Lists the losses that a family can be trained with on rows of a form, without `auto`.
+
+    Args:
+        family: the kind of model.
+        form: what the training rows are.
+        has_documents: whether negatives can be mined and a teacher can score candidates; else pairs are all there is.
+    """
+    fitting = [loss for loss, traits in LOSSES.items() if form in traits.reads.get(family, ())]
+    if has_documents or form is not Form.pairs:
+        return fitting
+    return [loss for loss in fitting if not _needs_documents(family, LOSSES[loss])]
 
 
-def check_combination(family: Family, loss: Loss, form: Form, *, where: str = "") -> None:
+def _needs_documents(family: Family, traits: Traits) -> bool:
+    """Tells whether pairs alone are not enough; a cross-encoder learns from wrong answers, whatever the loss."""
+    return family is Family.cross_encoder or traits.needs_negatives or traits.needs_teacher
+
+
+def remedy_for(family: Family, form: Form, *, has_documents: bool) -> str:
+    """Says which losses a family can be trained with on rows of a form, or else what can be; see `fitting_losses`."""
+    if fitting := fitting_losses(family, form, has_documents=has_documents):
+        return f"set {LOSS_KEY} to {listed(['auto', *(loss.value for loss in fitting)])}"
+    others = [other.value for other in Family if fitting_losses(other, form, has_documents=has_documents)]
+    read = [other.value for other in Form if fitting_losses(family, other, has_documents=has_documents)]
+    return f"set model.family to {listed(others)}, or give examples that are {listed(read)}"
+
+
+def check_combination(family: Family, loss: Loss, form: Form, *, where: str = "", has_documents: bool = True) -> None:
     """Refuses a loss that does not fit the family or does not read rows of this form.
 
     Args:
@@ -110,6 +135,7 @@ def check_combination(family: Family, loss: Loss, form: Form, *, where: str = ""
         loss: the configured loss, which may be `auto`.
         form: what the training rows are.
         where: where the mistake stands; by default the loss, or the family where the loss is `auto`.
+        has_documents: as for `fitting_losses`, for the remedy.
 
     Raises:
         UserError: the combination makes no sense; the remedy lists those that do.
@@ -117,16 +143,11 @@ def check_combination(family: Family, loss: Loss, form: Form, *, where: str = ""
     fitting = fitting_losses(family, form)
     if loss in fitting or (loss is Loss.auto and fitting):
         return
-    remedy = f"set {LOSS_KEY} to {_listed(['auto', *(fits.value for fits in fitting)])}"
-    if not fitting:
-        others = [other.value for other in Family if fitting_losses(other, form)]
-        read = [other.value for other in Form if fitting_losses(family, other)]
-        remedy = f"set model.family to {_listed(others)}, or give examples that are {_listed(read)}"
     is_open = loss is Loss.auto  # nobody named a loss, so the message names none
     by = "" if is_open else f" by {loss.value}"
     setting = f"model.family={family.value}" if is_open else f"{LOSS_KEY}={loss.value}"
     what = f"no {family.value} is trained{by} on examples that are {form.value}"
-    raise UserError(what, where=where or setting, remedy=remedy)
+    raise UserError(what, where=where or setting, remedy=remedy_for(family, form, has_documents=has_documents))
 
 
 def meant_loss(family: Family, loss: Loss, form: Form, *, several_labels: bool = False) -> Loss:
@@ -148,6 +169,6 @@ def meant_loss(family: Family, loss: Loss, form: Form, *, several_labels: bool =
     return _AUTO[family][form]
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
     """Puts names in one phrase: `a, b or c`."""
     return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))

@@ -15,7 +15,15 @@ from engine.errors import UserError
 from engine.models.resolve import MODEL_CONFIG, resolve_model
 from engine.search.usage import Similarity
 from training.config import BASE_KEY, Family, ModelConfig
-from training.losses.combinations import LOSS_KEY, LOSSES, check_combination, meant_loss
+from training.losses.combinations import (
+    LOSS_KEY,
+    LOSSES,
+    check_combination,
+    fitting_losses,
+    listed,
+    meant_loss,
+    remedy_for,
+)
 from training.losses.settings import Loss
 
 _HAVE_VECTORS = frozenset({Family.bi_encoder, Family.adapter})
@@ -41,7 +49,9 @@ _DECODERS = frozenset(
 """The kinds of encoders that transformers can run as a decoder that attends to a vector, with the same weights."""
 
 
-def check_model(config: ModelConfig, family: Family, form: Form, *, has_teacher: bool = False) -> None:
+def check_model(
+    config: ModelConfig, family: Family, form: Form, *, has_teacher: bool = False, has_documents: bool = True
+) -> None:
     """Refuses a loss, and settings of it, that do not fit the family, the rows or the base.
 
     Args:
@@ -49,17 +59,22 @@ def check_model(config: ModelConfig, family: Family, form: Form, *, has_teacher:
         family: the kind of model.
         form: what the training rows are.
         has_teacher: whether each query has candidates with the scores of a teacher.
+        has_documents: whether there is something to mine negatives from, and to have a teacher score.
 
     Raises:
         UserError: the training makes no sense; the remedy says which would.
     """
-    check_combination(family, config.loss, form)
+    check_combination(family, config.loss, form, has_documents=has_documents)
     loss = meant_loss(family, config.loss, form)
     if LOSSES[loss].needs_teacher and not has_teacher:
         what = f"the loss {loss.value} learns from what a teacher thinks of candidates, and there is no teacher"
         remedy = "set model.teacher.by=fused, or cross_encoder; or set it to auto"
+        if not has_documents:
+            remedy = remedy_for(family, form, has_documents=False)
         raise UserError(what, where=f"{LOSS_KEY}={loss.value}", remedy=remedy)
-    _check_negatives(config, loss, form)
+    _check_negatives(config, loss, form, has_documents=has_documents)
+    if config.symmetric and not LOSSES[loss].both_ways:
+        raise _one_way(family, loss, form, has_documents=has_documents)
     if config.matryoshka:
         _check_dimensions(config, family, loss)
     if loss is Loss.denoising:
@@ -68,7 +83,17 @@ def check_model(config: ModelConfig, family: Family, form: Form, *, has_teacher:
         _check_cosine(config, loss)
 
 
-def _check_negatives(config: ModelConfig, loss: Loss, form: Form) -> None:
+def _one_way(family: Family, loss: Loss, form: Form, *, has_documents: bool) -> UserError:
+    """Returns the error for a loss that has no direction from passage to query."""
+    both_ways = listed([other.value for other, traits in LOSSES.items() if traits.both_ways])
+    what = f"the direction from passage to query is trained by {both_ways} only, and the loss is {loss.value}"
+    fitting = fitting_losses(family, form, has_documents=has_documents)
+    names = [other.value for other in fitting if LOSSES[other].both_ways]
+    remedy = f"set it to false, or {LOSS_KEY} to {listed(names)}" if names else "set it to false"
+    return UserError(what, where="model.symmetric=true", remedy=remedy)
+
+
+def _check_negatives(config: ModelConfig, loss: Loss, form: Form, *, has_documents: bool) -> None:
     """Refuses more or fewer mined negatives than rows of the form and the loss can do with."""
     where, traits = f"model.num_hard_negatives={config.num_hard_negatives}", LOSSES[loss]
     if config.num_hard_negatives and form not in _HAVE_NEGATIVES:
@@ -78,7 +103,11 @@ def _check_negatives(config: ModelConfig, loss: Loss, form: Form) -> None:
     own = int(form is Form.triplets)
     negatives = own + config.num_hard_negatives
     if traits.needs_negatives and not negatives:
-        raise UserError(f"the loss {loss.value} needs a negative for each pair", where=where, remedy="set it to 1")
+        remedy = "set it to 1"
+        if not has_documents:  # they are what negatives are mined from
+            where = f"{LOSS_KEY}={loss.value}"
+            remedy = f"give triplets, or {remedy_for(config.family, form, has_documents=False)}"
+        raise UserError(f"the loss {loss.value} needs a negative for each pair", where=where, remedy=remedy)
     if traits.most_negatives is not None and negatives > traits.most_negatives:
         what = f"the loss {loss.value} takes {traits.most_negatives} negative of a query, and {negatives} are asked for"
         raise UserError(what, where=where, remedy=f"set it to at most {traits.most_negatives - own}")

@@ -63,7 +63,8 @@ class LossSettings:
     """Scores are multiplied by this before they are compared; it is the inverse of the temperature. Null stands for 20
     where scores are cosines, and for 1 where they are dot products of vectors of any length."""
     symmetric: bool = False
-    """Whether the ranking losses train the direction from passage to query too, with a softmax of its own."""
+    """Whether the losses `mnrl` and `cached_mnrl` train the direction from passage to query too, with a softmax of its
+    own; others have none."""
     mini_batch_size: int = placement(0)
     """The loss `cached_mnrl` holds so many rows in memory at a time; 0 stands for 32 on a CPU and 256 on a GPU."""
     rows_per_pass: int = placement(8)

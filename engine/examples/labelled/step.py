@@ -1,7 +1,7 @@
 """The step that makes labelled texts of generated ones: a label is a condition that the text was written under.
 
 In: the examples folder of a task. Out: another one, whose rows are texts with their labels, on the same side of the
-split and with the same ids; kept texts that are controls lie apart. Rows are streamed.
+split and with the same ids; kept texts that are controls lie apart, and rejected ones are counted. Rows are streamed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def label_examples(
     labels: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     told_apart: set[tuple[str, ...]] = set()
-    controls = _write_controls(source.kept_batches(names), output / CONTROLS_FILE, config) if config.controls else None
+    lost = _rejected_controls(source, config)
+    controls = _write_controls(source.kept_batches(names), output / CONTROLS_FILE, config, lost)
     for batch in _written(_others(source.kept_batches(names), config), output / KEPT_FILE, config):
         for row_labels, split in zip(batch[LABELS].to_pylist(), batch["split"].to_pylist(), strict=True):
             splits[split] += 1
@@ -77,6 +78,7 @@ def label_examples(
         seconds={"label": round(time.monotonic() - started, 3)},
         labels=dict(sorted(labels.items())),
         controls=controls,
+        rejected_controls=lost,
     )
 
 
@@ -94,12 +96,32 @@ def _are_controls(batch: pa.RecordBatch, controls: Mapping[str, str]) -> pa.Arra
     return functools.reduce(pc.and_, matches)
 
 
-def _write_controls(batches: Iterable[pa.RecordBatch], file: Path, config: LabelledConfig) -> int:
-    """Writes the texts of controls, and returns how many there are; without any there is nothing to compare with.
+def _rejected_controls(source: ExamplesFolder, config: LabelledConfig) -> dict[str, int]:
+    """Counts the rejected texts that are controls, by reason."""
+    counts: Counter[str] = Counter()
+    if config.controls:
+        names = ["reason", *(f"{CONDITION_PREFIX}{name}" for name in config.controls)]
+        for batch in source.rejected_batches(names):
+            counts.update(batch.filter(_are_controls(batch, config.controls))["reason"].to_pylist())
+    return dict(counts.most_common())
+
+
+def _write_controls(
+    batches: Iterable[pa.RecordBatch], file: Path, config: LabelledConfig, rejected: Mapping[str, int]
+) -> int | None:
+    """Writes the texts of controls, and returns how many there are; None where no text is to be one.
+
+    Args:
+        batches: kept texts.
+        file: becomes that of the controls.
+        config: which texts are controls.
+        rejected: number of those that were rejected, by reason, for the message.
 
     Raises:
-        UserError: no kept text is one.
+        UserError: no kept text is one, so that there is nothing to compare with.
     """
+    if not config.controls:
+        return None
     count = 0
     with pq.ParquetWriter(file, CONTROLS, compression="zstd") as writer:
         for batch in batches:
@@ -109,7 +131,9 @@ def _write_controls(batches: Iterable[pa.RecordBatch], file: Path, config: Label
             count += len(rows)
     if not count:
         told = ", ".join(f"{name}={value}" for name, value in config.controls.items())
-        what, remedy = "no kept text is a control", "plan more samples, or leave model.controls out"
+        reasons = ", ".join(f"{reason} {number:,}" for reason, number in rejected.items())
+        what = "no kept text is a control" + (f" (rejected: {reasons})" if rejected else "")
+        remedy = "plan more samples, or leave model.controls out"
         raise UserError(what, where=f"{CONTROLS_KEY}={{{told}}}", remedy=remedy)
     return count
 

@@ -2,7 +2,8 @@
 
 In: a finished examples folder. Out: another one, of the same documents on the same sides, so that models which learn
 from different forms can be measured on the same held-out questions. Passages and triplets are made for training only:
-held-out rows stay in the folder that they come from. Rows are streamed; in memory are the ids of the distinct passages
+held-out rows stay in the folder that they come from. Controls of labelled texts are of no passage, and all stay. Rows
+are streamed; in memory are the ids of the distinct passages
 that are trained on, whose texts lie in a file meanwhile, and 8 bytes for each row.
 """
 
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +22,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE, ExamplesFolder, ExamplesRecord
-from engine.artifacts.forms import WEIGHT, Form, given_schema
+from engine.artifacts.examples import (
+    CONTROLS,
+    CONTROLS_FILE,
+    KEPT_FILE,
+    REJECTED_FILE,
+    ExamplesFolder,
+    ExamplesRecord,
+)
+from engine.artifacts.forms import LABELS, WEIGHT, Form, given_schema
 from engine.errors import UserError
 from engine.given.recast.config import RecastConfig
 from engine.given.recast.negatives import NegativeDraw, TrainedPassages, read_passages
@@ -77,13 +86,35 @@ def recast_examples(config: RecastConfig, inputs: Mapping[str, Path], output: Pa
                 place_of_ids = schema.get_field_index("sample_id")
                 kept.write_table(table.set_column(place_of_ids, schema.field("sample_id"), pa.array(numbers)))
                 splits.update(table["split"].to_pylist())
-    return ExamplesRecord(
+    record = ExamplesRecord(
         kept=splits.total(),
         train=splits["train"],
         validation=splits["validation"],
         rejected=dict(rejected.most_common()),
         seconds={"recast": round(time.monotonic() - started, 3)},
     )
+    return _with_labels(record, source, output)
+
+
+def _with_labels(record: ExamplesRecord, source: ExamplesFolder, output: Path) -> ExamplesRecord:
+    """Returns the record with what is counted of labelled texts alone, and copies their controls."""
+    written = ExamplesFolder(output)
+    if written.form() is not Form.labelled:
+        return record
+    labels: Counter[str] = Counter()
+    not_one_label = 0
+    for batch in written.kept_batches([LABELS]):
+        labels.update(pc.list_flatten(batch[LABELS]).to_pylist())
+        not_one_label += pc.sum(pc.not_equal(pc.list_value_length(batch[LABELS]), 1)).as_py() or 0
+    record = replace(record, labels=dict(sorted(labels.items())), not_one_label=not_one_label)
+    if not (source.path / CONTROLS_FILE).exists():
+        return record
+    controls = 0
+    with pq.ParquetWriter(output / CONTROLS_FILE, CONTROLS, compression="zstd") as writer:
+        for batch in source.control_batches():
+            writer.write_batch(batch.cast(CONTROLS))
+            controls += len(batch)
+    return replace(record, controls=controls, rejected_controls=source.record().rejected_controls)
 
 
 def _drawn(source: ExamplesFolder, config: RecastConfig) -> pa.Array:

@@ -82,6 +82,16 @@ def test_texts_stand_beside_controls() -> None:
     assert "Do conditions" not in page_of(replace(report, controls=None))
 
 
+def test_a_page_tells_how_many_controls_the_filters_kept() -> None:
+    report = made_report(classification={"held_out": made_classification()}, controls=made_controls())
+    assert "Of the controls" not in page_of(report), "nobody counted them"
+    assert report.controls
+    rejected = {"length": 1200, "near_duplicate": 34}
+    for lost, told in ((rejected, "1,234 rejected (length 1,200, near duplicate 34)"), ({}, "none rejected")):
+        counted = replace(report, controls=replace(report.controls, kept=30, rejected=lost))
+        assert f"Of the controls 30 were kept, and {told}." in page_of(counted)
+
+
 def test_labels_and_texts_are_escaped() -> None:
     report = made_report(classification={"held_out": made_classification()})
     assert headline(report) == "The classifier is not clearly better than the vectors of the base"

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.examples import CONTROLS, CONTROLS_FILE
+from engine.artifacts.examples import CONTROLS, CONTROLS_FILE, ExamplesFolder
 from engine.artifacts.forms import Form
 from engine.artifacts.report import GivenReportRecord
 from engine.errors import UserError
 from engine.search.encoder import EncoderConfig
+from engine.storage.store import finish
 from engine.storage.typed import to_json_values
 from eval.config import ReportConfig
 from eval.given.config import GivenReportConfig
@@ -34,7 +35,7 @@ from tests.support.given import (
 )
 from tests.support.models import write_cross_encoder
 from tests.support.places import quiet_place
-from tests.support.small_run import build_run, place_in, small_config, write_benchmark
+from tests.support.small_run import build_run, place_in, small_config, step_record, write_benchmark
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +142,8 @@ def test_labelled_texts_beside_controls(home: Path, tmp_path: Path) -> None:
     folder = write_given(tmp_path / "labelled", Form.labelled, labelled_rows(40))
     controls = {"sample_id": range(100, 112), "text": [f"word1 word2 word{number % 3}" for number in range(12)]}
     pq.write_table(pa.table(controls, CONTROLS), folder / CONTROLS_FILE)
+    counted = replace(ExamplesFolder(folder).record(), controls=12, rejected_controls={"length": 3})
+    finish(folder, step_record("examples", folder, counted))
     report, record = reported(home, str(folder), home / "classifier", tmp_path / "out")
     assert report.controls is not None
     assert {name: sample.texts for name, sample in report.controls.samples.items()} == {
@@ -150,6 +153,7 @@ def test_labelled_texts_beside_controls(home: Path, tmp_path: Path) -> None:
     assert report.controls.difference > 0.2
     assert record.controls is not None
     assert record.controls["p"] == report.controls.p == 0.001
+    assert (report.controls.kept, report.controls.rejected) == (12, {"length": 3})
     assert report.controls.samples["controls"].first_words == (("word1", 1.0),)
     assert "word1" not in str(record.controls), "trackers get no words of texts"
     assert report.classification["held_out"].texts == 20, "controls are not measured on"

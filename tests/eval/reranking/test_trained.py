@@ -103,6 +103,29 @@ def test_a_reranked_query_counts_what_is_measured_reranked_behind_the_choice_wit
     assert column.tolist() == of_some.tolist(), "chosen alike without each part of the queries, it is what was measured"
 
 
+class Alike:
+    """Scores all pairs alike, those of an empty query too."""
+
+    def score(self, queries: Sequence[str], passages: Sequence[str]) -> PassageScores:
+        """Gives zeros."""
+        return np.zeros(len(passages), np.float32)
+
+
+def test_a_query_without_words_counts_nothing_reranked_or_not() -> None:
+    asked = Benchmark("made", {"q1": "group0 word1", "q2": " "}, {"q1": {"d01": 1}, "q2": {"d39": 1}})
+    [[first]], _ = SOME.prepare([""])(1)
+    assert NAMES[first] == "d39", "search by words finds it for an empty text"
+    reranked = replace(reranked_behind(SOME), scorer=Alike())
+    [column] = reranked_values(asked, [reranked], DIFFERING, BY_FOLDS, 100).values()
+    assert column[1] == 0
+    assert {name: values[1] for name, values in DIFFERING.crossfit(asked, BY_FOLDS).items()} == dict.fromkeys(
+        ("(chosen)", "base_words", "tuned_words"), 0
+    )
+    measured = measure(asked, [*DIFFERING.systems.values(), reranked], GROUPED, 100)
+    assert [scores.values[HEADLINE][1] for scores in measured.scores.values()] == [0] * 4
+    assert measured.trec_runs["base@8@trained"]["q2"] == {}
+
+
 def test_no_query_counts_less_than_0_or_more_than_1_in_a_report() -> None:
     by_all = measure(ASKED, list(DIFFERING.systems.values()), GROUPED, 100)
     evaluation = conclude(small_config(), GROUPED, by_all, by_all, analyser="made")

@@ -50,7 +50,7 @@ def random_corpus(num_documents: int) -> tuple[Corpus, np.ndarray]:
 def test_max_p_is_exact_at_any_depth(k: int) -> None:
     corpus, vectors = random_corpus(60)
     queries = vectors[:7] + np.float32(0.1)
-    benchmark = Benchmark("x", {f"q{row}": "" for row in range(7)}, {f"q{row}": {"d1": 1} for row in range(7)})
+    benchmark = Benchmark("x", {f"q{row}": "x" for row in range(7)}, {f"q{row}": {"d1": 1} for row in range(7)})
     trec_run = rank_documents(VectorSystem(DenseIndex(corpus.passage_ids, vectors), queries), benchmark, corpus, k)
     for row, (query_id, ranked) in enumerate(trec_run.items()):
         scores = (queries[row].astype(np.float64) @ vectors.T.astype(np.float64)).astype(np.float32)

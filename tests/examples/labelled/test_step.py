@@ -69,6 +69,12 @@ def test_controls_get_no_label_and_lie_apart(tmp_path: Path) -> None:
     assert (record.kept, record.controls, record.labels) == (3, 2, {"moral": 1, "twist": 2})
 
 
+def test_controls_that_were_rejected_are_counted_apart(tmp_path: Path) -> None:
+    _, record = labelled(tmp_path, [*ROWS, row(3, "glad", "no", "yes")], "twist", "moral", tone="sad")
+    assert (record.kept, record.controls) == (3, 1)
+    assert (record.rejected, record.rejected_controls) == ({}, {"length": 1})
+
+
 def test_a_row_without_the_condition_of_controls_is_none(tmp_path: Path) -> None:
     rows = [*ROWS, row(3, "plain", "yes", "no"), row(4, "x", "no", "yes") | {"condition_tone": None}]
     folder, record = labelled(tmp_path, rows, "twist", "moral", tone="plain")
@@ -80,9 +86,14 @@ def test_without_a_control_there_is_nothing_to_compare_with(tmp_path: Path) -> N
         labelled(tmp_path, ROWS, "twist", "moral", tone="plain")
 
 
+def test_where_all_controls_were_rejected_it_says_why(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no kept text is a control \(rejected: length 1\); plan more"):
+        labelled(tmp_path, [ROWS[0], row(3, "glad", "no", "yes")], "twist", "moral", tone="sad")
+
+
 def test_a_folder_without_controls_has_none(tmp_path: Path) -> None:
     folder, record = labelled(tmp_path, ROWS, "tone")
-    assert (list(folder.control_batches()), record.controls) == ([], None)
+    assert (list(folder.control_batches()), record.controls, record.rejected_controls) == ([], None, {})
 
 
 def test_texts_that_all_have_one_label_are_refused(tmp_path: Path) -> None:

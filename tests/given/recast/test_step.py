@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from engine.artifacts.examples import ExamplesFolder
+from engine.artifacts.examples import CONTROLS, CONTROLS_FILE, ExamplesFolder
 from engine.artifacts.forms import Form
 from engine.errors import UserError
 from engine.given.config import GivenConfig
@@ -70,6 +73,23 @@ def test_fewer_labelled_texts_keep_their_weights(tmp_path: Path) -> None:
     kept = ExamplesFolder(output).kept()
     assert len(kept) == 5
     assert [f"t{weight:g}" for weight in kept["weight"].to_pylist()] == kept["text"].to_pylist()
+
+
+def test_fewer_labelled_texts_keep_all_controls_and_count_their_labels(tmp_path: Path) -> None:
+    texts = [{"text": f"t{row}", "labels": ["x"] if row % 3 else ["x", "y"]} for row in range(20)]
+    source, output = write_given(tmp_path / "labelled", Form.labelled, texts), tmp_path / "out"
+    controls = pa.table({"sample_id": [100, 101], "text": ["a", "b"]}, CONTROLS)
+    pq.write_table(controls, source / CONTROLS_FILE)
+    record = replace(ExamplesFolder(source).record(), controls=2, rejected_controls={"length": 3})
+    finish(source, step_record("examples", source, record))
+    output.mkdir()
+    record = recast_examples(RecastConfig(limit=5), {"examples": source}, output, quiet_place(tmp_path))
+    folder = ExamplesFolder(output)
+    assert pa.Table.from_batches(folder.control_batches()) == controls
+    assert (record.kept, record.controls, record.rejected_controls) == (5, 2, {"length": 3})
+    kept = folder.kept()["labels"].to_pylist()
+    assert record.labels["x"] == 5
+    assert record.labels["y"] == record.not_one_label == sum(len(labels) > 1 for labels in kept)
 
 
 @pytest.mark.parametrize("form", [Form.texts, Form.triplets])

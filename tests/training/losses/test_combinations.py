@@ -50,6 +50,29 @@ def test_the_refusal_lists_what_makes_sense() -> None:
     )
 
 
+@pytest.mark.parametrize(("family", "form"), itertools.product(Family, Form))
+def test_without_documents_pairs_have_no_negatives_and_no_teacher(family: Family, form: Form) -> None:
+    fitting = fitting_losses(family, form)
+    alone = fitting_losses(family, form, has_documents=False)
+    if form is not Form.pairs:
+        assert alone == fitting
+    elif family is Family.cross_encoder:
+        assert alone == []
+    else:
+        assert set(fitting) - set(alone) == ({Loss.triplet, Loss.margin_mse, Loss.kl} if fitting else set())
+
+
+def test_the_refusal_of_pairs_alone_lists_what_could_work() -> None:
+    with pytest.raises(UserError) as caught:
+        check_combination(Family.bi_encoder, Loss.cosine, Form.pairs, has_documents=False)
+    assert caught.value.remedy == "set model.loss to auto, mnrl, cached_mnrl or gist"
+    with pytest.raises(UserError) as caught:
+        check_combination(Family.cross_encoder, Loss.mnrl, Form.pairs, has_documents=False)
+    assert caught.value.remedy == (
+        "set model.family to bi_encoder or adapter, or give examples that are triplets or graded"
+    )
+
+
 @pytest.mark.parametrize(
     ("family", "form", "several", "loss"),
     [

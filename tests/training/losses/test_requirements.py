@@ -53,6 +53,42 @@ def test_a_loss_of_a_teacher_needs_one(base: Path) -> None:
     check_model(make_config(base, loss=Loss.kl), Family.bi_encoder, Form.pairs, has_teacher=True)
 
 
+ALONE = "set model.loss to auto, mnrl, cached_mnrl or gist"
+
+
+def test_without_documents_no_remedy_asks_for_them(base: Path) -> None:
+    for loss, remedy in ((Loss.kl, ALONE), (Loss.triplet, f"give triplets, or {ALONE}")):
+        with pytest.raises(UserError) as caught:
+            check_model(make_config(base, loss=loss), Family.bi_encoder, Form.pairs, has_documents=False)
+        assert (caught.value.where, caught.value.remedy) == (f"model.loss={loss.value}", remedy)
+
+
+@pytest.mark.parametrize(
+    ("family", "form", "changes", "remedy"),
+    [
+        (Family.bi_encoder, Form.pairs, {"loss": Loss.gist}, "set it to false, or model.loss to mnrl or cached_mnrl"),
+        (
+            Family.adapter,
+            Form.triplets,
+            {"loss": Loss.triplet},
+            "set it to false, or model.loss to mnrl or cached_mnrl",
+        ),
+        (Family.bi_encoder, Form.graded, {}, "set it to false"),
+        (Family.bi_encoder, Form.texts, {}, "set it to false"),
+        (Family.cross_encoder, Form.triplets, {}, "set it to false"),
+        (Family.classifier, Form.labelled, {}, "set it to false"),
+    ],
+)
+def test_only_ranking_in_the_batch_has_a_direction_from_passages(
+    base: Path, family: Family, form: Form, changes: dict[str, Any], remedy: str
+) -> None:
+    error = refusal(base, form, family, symmetric=True, **changes)
+    assert (error.where, error.remedy) == ("model.symmetric=true", remedy)
+    assert "is trained by mnrl or cached_mnrl only, and the loss is " in error.what
+    for loss in (Loss.auto, Loss.mnrl, Loss.cached_mnrl):
+        check_model(make_config(base, symmetric=True, loss=loss), Family.bi_encoder, Form.pairs)
+
+
 @pytest.mark.parametrize(
     ("form", "changes", "remedy"),
     [
