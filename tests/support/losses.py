@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from collections.abc import Mapping, Sequence
@@ -78,7 +79,8 @@ def gradients_over_workers(folder: Path, rank: int, world_size: int) -> None:
     """Writes the mean gradient of each loss over the workers of a gloo group, of which this process becomes one.
 
     Args:
-        folder: holds `base`, the model; rank 0 writes LOSS.pt, and every rank own-RANK.pt, gradients of the decoder.
+        folder: holds `base`, the model; rank 0 writes LOSS-False.pt, and LOSS-True.pt of the loss in pieces, and every
+            rank own-RANK.pt, gradients of the decoder.
         rank: which part of each batch is this process's.
         world_size: the number of workers.
     """
@@ -89,10 +91,12 @@ def gradients_over_workers(folder: Path, rank: int, world_size: int) -> None:
 
     meeting = f"file://{folder / 'meeting'}"
     distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world_size)
-    config, share = make_config(folder / "base", num_workers=world_size), ROWS // world_size
-    for kind, (columns, labels) in BATCHES.items():
+    config = make_config(folder / "base", num_workers=world_size, mini_batch_size=2)
+    share = ROWS // world_size
+    for kind, in_pieces in itertools.product(BATCHES, (False, True)):
+        columns, labels = BATCHES[kind]
         model = training_model(config)
-        loss = build_loss(kind, config, model, world_size=world_size, on_cpu=True)
+        loss = build_loss(kind, config, model, world_size=world_size, on_cpu=True, in_pieces=in_pieces)
         part = slice(rank * share, (rank + 1) * share)
         own = [column[part] for column in columns], labels and labels[part]
         _, gradients = loss_and_gradients(model, loss, *own)
@@ -100,7 +104,7 @@ def gradients_over_workers(folder: Path, rank: int, world_size: int) -> None:
             distributed.all_reduce(gradient)
             gradient.div_(world_size)
         if rank == 0:
-            torch.save(gradients, folder / f"{kind.value}.pt")
+            torch.save(gradients, folder / f"{kind.value}-{in_pieces}.pt")
         if kind is Loss.denoising:
             weights: dict[str, Any] = loss.own_weights()
             torch.save({name: value.grad for name, value in weights.items()}, folder / f"own-{rank}.pt")

@@ -109,7 +109,7 @@ def assert_equal(gradients: dict[str, torch.Tensor], others: dict[str, torch.Ten
 
 
 def test_two_workers_have_the_gradient_of_one(still: Path, tmp_path: Path) -> None:
-    """Each has half of the batch; losses that compare rows gather them, and others are means."""
+    """Each has half of the batch, at once or in pieces; losses that compare rows gather them, and others are means."""
     (tmp_path / "base").symlink_to(still)
     code = "import sys; from pathlib import Path; from tests.support.losses import gradients_over_workers as run; "
     command = [sys.executable, "-c", code + "run(Path(sys.argv[1]), 1, 2)", str(tmp_path)]
@@ -122,7 +122,8 @@ def test_two_workers_have_the_gradient_of_one(still: Path, tmp_path: Path) -> No
         model = training_model(config)
         loss = build_loss(kind, config, model, world_size=1, on_cpu=True)
         _, gradients = loss_and_gradients(model, loss, *BATCHES[kind])
-        assert_equal(gradients, torch.load(tmp_path / f"{kind.value}.pt"))
+        for in_pieces in (False, True):
+            assert_equal(gradients, torch.load(tmp_path / f"{kind.value}-{in_pieces}.pt"))
     first, second = (torch.load(tmp_path / f"own-{rank}.pt") for rank in range(2))
     assert any(name.endswith("crossattention.self.query.weight") for name in first)
     assert all(torch.equal(gradient, second[name]) for name, gradient in first.items())
