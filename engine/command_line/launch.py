@@ -176,8 +176,11 @@ def _inputs(config: RunConfig) -> dict[str, str]:
 
 
 def _is_relative(path: str) -> bool:
-    """Tells whether a path leads elsewhere on another machine; one of a file that ships with synthmill does not."""
-    return bool(path) and "://" not in path and not path.startswith(_SHIPPED) and not Path(path).is_absolute()
+    """Tells whether a path begins at the folder in which a command is typed.
+
+    That of a file that ships with synthmill does not, nor does one in the home folder: nodes may share homes too.
+    """
+    return bool(path) and "://" not in path and not path.startswith((*_SHIPPED, "~", os.sep))
 
 
 def _is_here(path: str) -> bool:

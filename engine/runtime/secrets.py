@@ -26,15 +26,17 @@ _SECRET_NAME = re.compile(
 _SECRET_VARIABLE = re.compile(r"(?:TOKEN|KEY|PASSWORD|PASSWD|CREDENTIALS?)$|SECRET")
 _FEWEST_CHARACTERS = 8
 """Shorter texts (`1`, `true`) are masked under their name only: they would be found in every other text."""
-_URL_LOGIN = re.compile(r"""([A-Za-z][\w+.-]*\\?:/+)[^\s/@:]*:[^\s/"'<>]+(?=@)""")
-"""A name and a password, which may hold an `@`. Paths have one slash in place of two, and Hydra writes a backslash
-before the colons of what a sweep varies."""
-_URL_TOKEN = re.compile(r"""\b(https?\\?:/+)[^\s/@:"'<>]+(?=@)""")
-"""A token in the place of name and password; with other schemes it is a name, such as that of a container."""
+_URL_LOGIN = re.compile(r"""([A-Za-z0-9]\\?:/+)[^\s/@:]*:(?:[^\s/"']|["'](?![\s,:;>)\]}]|$))+(?=@)""")
+"""A name and a password, which may hold an `@`, and a quote that ends nothing. Paths have one slash in place of two,
+and Hydra writes a backslash before the colons of what a sweep varies. Only the end of the scheme is looked at: looking
+for its beginning takes time that grows with the square of a word, and encoded files are long words."""
+_URL_TOKEN = re.compile(r"\b(https?\\?:/+)[A-Za-z0-9._~%!$&*+=-]+(?=@)")
+"""A token in the place of name and password; with other schemes it is a name, such as that of a container. A comma or a
+bracket ends the URL: what follows it in a row of a table may be the address of a person."""
 _IN_QUERY = re.compile(r"""([?&])([\w.-]+)=(?!\$)([^\s"'&#,{}\[\]()]+)""")
 _SIGNATURE = re.compile(r"(?:^|-)(?:signature|sig|credential|security-token)$", re.IGNORECASE)
 """Names in the query of a URL that whoever holds it may use until it is over: those of S3, Azure, Google and others."""
-_NAME_AND_VALUE = re.compile(r"""([\w-]+)(["']?\s*[=:]\s*["']?)(?!\$)([^\s"',{}\[\]()]+)""")
+_NAME_AND_VALUE = re.compile(r"""(?<![\w-])([\w-]+)(["']?\s*[=:]\s*["']?)(?!\$)([^\s"',{}\[\]()]+)""")
 
 
 def is_secret(name: str) -> bool:

@@ -106,6 +106,7 @@ def test_a_relative_path_is_one_of_what_is_sent_along_or_of_slurm(capsys: pytest
     relative = ["experiment=adapt", "collection=docs", "demonstrations.path=bundled:general"]
     assert "collection=docs" in printed(capsys, "cluster=ray", *relative, *OUT, "launch.working_dir=.")
     assert "collection=docs" in printed(capsys, "cluster=slurm", *relative)
+    assert "~/docs" in printed(capsys, "cluster=ray", "experiment=adapt", 'collection="~/docs"', *OUT)
     there = ["experiment=adapt", "collection=/shared/docs", "report.benchmark=python_docs"]
     assert "python_docs" in printed(capsys, "cluster=ray", *there, *OUT)
 
