@@ -22,10 +22,23 @@ class ByteDropout(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Replaces calls of dropout on CPU tensors and passes on every other function."""
+        """Replaces calls of dropout on CPU tensors and passes on every other function.
+
+        torch leaves the mode for a backward pass. Hooks on tensors enter it again: that of GradCache computes forward
+        passes, which have to drop what the first ones dropped.
+        """
         if func is torch_dropout:
             return _dropout(*args, **(kwargs or {}))
+        if func is torch.Tensor.register_hook:
+            return func(*(self._entered_by(arg) if callable(arg) else arg for arg in args), **(kwargs or {}))
         return func(*args, **(kwargs or {}))
+
+    def _entered_by(self, hook: Callable[[torch.Tensor], Any]) -> Callable[[torch.Tensor], Any]:
+        def entering(gradient: torch.Tensor) -> Any:
+            with self:
+                return hook(gradient)
+
+        return entering
 
 
 def _dropout(x: torch.Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> torch.Tensor:

@@ -5,6 +5,8 @@ That values and gradients are those of whole batches stands in test_build.py and
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from tests.support.training import make_config
 from training.losses.build import build_loss
 from training.losses.pieces import LossInPieces
 from training.losses.settings import Loss
+from training.workers.dropout import ByteDropout
 
 COLUMNS, LABELS = BATCHES[Loss.kl]
 
@@ -46,13 +49,17 @@ def test_few_rows_are_computed_at_once_and_those_of_like_length_together(base: P
         assert shapes[2][1] > shapes[3][1], "passages of different lengths are not padded to one width"
 
 
-def test_the_second_pass_drops_what_the_first_one_dropped(base: Path) -> None:
+@pytest.mark.parametrize("mode", [ByteDropout, contextlib.nullcontext])
+def test_the_second_pass_drops_what_the_first_one_dropped(
+    base: Path, mode: Callable[[], contextlib.AbstractContextManager[Any]]
+) -> None:
     model = training_model(make_config(base))
     assert any(isinstance(module, torch.nn.Dropout) and module.p for module in model.modules())
     made: list[torch.Tensor] = []
     model.register_forward_hook(lambda *call: made.append(call[2]["sentence_embedding"].detach().clone()))
-    loss = in_pieces(base, model, 4)(features(model), torch.tensor(LABELS))
-    loss.backward()
+    with mode():  # workers train in the first
+        loss = in_pieces(base, model, 4)(features(model), torch.tensor(LABELS))
+        loss.backward()
     first, second = made[: len(made) // 2], made[len(made) // 2 :]
     assert all(torch.allclose(one, other) for one, other in zip(first, second, strict=True))
     again = in_pieces(base, model, 4)(features(model), torch.tensor(LABELS))

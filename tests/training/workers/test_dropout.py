@@ -42,3 +42,26 @@ def test_evaluation_changes_nothing() -> None:
     with ByteDropout():
         assert torch.equal(torch.nn.Dropout(0.5).eval()(x), x)
         assert torch.equal(functional.dropout(x, 0.0), x)
+
+
+def test_a_forward_pass_in_a_hook_draws_the_same() -> None:
+    """So GradCache computes again what the first pass computed."""
+    x = torch.ones(1000, requires_grad=True)
+    layer = torch.nn.Dropout(0.3)
+    again: list[torch.Tensor] = []
+
+    def compute_again(_: torch.Tensor) -> None:
+        torch.manual_seed(0)
+        again.append(layer(x))
+
+    with ByteDropout():
+        torch.manual_seed(0)
+        first = layer(x)
+        loss = first.sum()
+        loss.register_hook(compute_again)
+        loss.backward(torch.tensor(2.0))
+        torch.manual_seed(0)
+        assert torch.equal(layer(x), first), "the mode is left as it was"
+    assert torch.equal(again[0], first)
+    assert x.grad is not None
+    assert torch.allclose(x.grad, 2 * first.detach())
