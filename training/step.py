@@ -128,7 +128,7 @@ def _tell_loss(asked: Loss, measured: Measured, place: Place) -> None:
     """Says what the workers decided by their memory."""
     if asked is Loss.auto:
         place.console.step("model", f"the loss was {measured.loss.value}")
-    elif measured.in_pieces:
+    elif measured.in_pieces and asked is not Loss.cached_mnrl:
         what = "a batch's activations did not fit into memory"
         place.console.step("model", f"{what}: {measured.loss.value} was computed in pieces (GradCache)")
 
