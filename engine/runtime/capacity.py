@@ -7,7 +7,9 @@ is a UserError, and the second a line on the terminal.
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +25,10 @@ TASK_CPUS = 0.25
 """What a small task of Ray Data asks for at least: blocks of curation, rows of a training step. Engines and training
 workers leave a node so much, or tasks that they wait for would wait for them."""
 
+_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""The variable by which Ray tells the driver of a submitted job which one it is."""
+_JOBS = "job"
+"""Where Ray keeps what is known of submitted jobs."""
 _SETTLE_SECONDS = 5.0
 """Nodes report what is free a moment after it is: so long nothing is said to be missing."""
 _POLL_SECONDS = 0.2
@@ -37,6 +43,10 @@ class Node:
 
     cpus: float
     gpus: float = 0.0
+
+    def less(self, held: Node) -> Node:
+        """Returns what is left where so much is held."""
+        return Node(max(0.0, self.cpus - held.cpus), max(0.0, self.gpus - held.gpus))
 
 
 @dataclass(frozen=True)
@@ -123,14 +133,46 @@ class Capacity:
 
 
 def read_capacity(cluster: ClusterConfig) -> Capacity:
-    """Returns what the nodes of the running Ray have, busy or free."""
+    """Returns what the nodes of the running Ray have, busy or free, but for what this driver holds as a job."""
     import ray
 
-    nodes = tuple(_node(node["Resources"]) for node in ray.nodes() if node["Alive"])
+    driver = driver_of_job()
+    nodes = tuple(
+        _node(node["Resources"]).less(driver.holds if node["NodeID"] == driver.node_id else Node(0.0))
+        for node in ray.nodes()
+        if node["Alive"]
+    )
     if cluster.address == "local":
         return Capacity(nodes, tuple(replace(node, cpus=cluster.cpus_here()) for node in nodes))
     gpus_on_demand = cluster.gpus_on_demand if cluster.autoscaling else 0
     return Capacity(nodes, nodes, may_grow=cluster.autoscaling, gpus_on_demand=gpus_on_demand)
+
+
+@dataclass(frozen=True)
+class JobDriver:
+    """What Ray holds for the driver of a submitted job, and on which node; nothing, and on none, for other drivers."""
+
+    node_id: str = ""
+    holds: Node = Node(0.0)
+
+
+def driver_of_job() -> JobDriver:
+    """Returns what Ray holds for the process that calls, as the entrypoint of a submitted job.
+
+    It is held until the run ends (`ray job submit --entrypoint-num-cpus`, `entrypointNumCpus` of a RayJob), so that an
+    engine which asked for all cores of the node would wait for its own driver.
+    """
+    config = json.loads(os.environ.get(_JOB_CONFIG, "{}"))
+    submission = (config.get("metadata") or {}).get("job_submission_id")
+    if not submission:
+        return JobDriver()
+    from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    found = _internal_kv_get(JobInfoStorageClient.JOB_DATA_KEY.format(job_id=submission), namespace=_JOBS)
+    job = json.loads(found) if found else {}
+    held = Node(float(job.get("entrypoint_num_cpus") or 0), float(job.get("entrypoint_num_gpus") or 0))
+    return JobDriver(job.get("driver_node_id") or "", held)
 
 
 def free_nodes() -> list[Node]:

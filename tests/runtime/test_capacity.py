@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -47,6 +48,30 @@ def test_only_a_cluster_that_grows_has_gpus_on_demand(place: Place, autoscaling:
     place.start_ray()
     cluster = replace(place.cluster, address="auto", autoscaling=autoscaling, gpus_on_demand=4)
     assert capacity.read_capacity(cluster).num_gpus == gpus
+
+
+def test_what_the_driver_of_a_submitted_job_holds_is_not_to_be_given_out(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an engine that takes all cores of the only node would wait for its own driver."""
+    import ray
+    from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
+
+    place.start_ray()
+    cluster = replace(place.cluster, address="auto")
+    [whole] = capacity.read_capacity(cluster).nodes
+    key = JobInfoStorageClient.JOB_DATA_KEY.format(job_id="raysubmit_of_a_test")
+    job = {"entrypoint_num_cpus": 0.5, "entrypoint_num_gpus": None, "driver_node_id": ray.nodes()[0]["NodeID"]}
+    _internal_kv_put(key, json.dumps(job), namespace="job")
+    config = {"metadata": {"job_submission_id": "raysubmit_of_a_test"}}
+    monkeypatch.setenv("RAY_JOB_CONFIG_JSON_ENV_VAR", json.dumps(config))
+    try:
+        found = capacity.read_capacity(cluster)
+    finally:
+        _internal_kv_del(key, namespace="job")
+    assert found.nodes == found.cores == (Node(whole.cpus - 0.5, whole.gpus),)
+    assert capacity.read_capacity(cluster).nodes == (whole,), "nothing is known of this job by now"
 
 
 def test_without_nodes_there_is_one_core_to_ask_for() -> None:
