@@ -154,14 +154,14 @@ def test_a_classifier_of_two_workers_goes_on_from_its_checkpoint_and_is_calibrat
 ) -> None:
     """The label follows the first word of a text; a rank is killed once, and both start again."""
     config = make_config(
-        base, family=Family.classifier, num_workers=2, epochs=4, checkpoint_steps=CHECKPOINT_STEPS, max_failures=1
+        base, family=Family.classifier, num_workers=2, epochs=12, checkpoint_steps=CHECKPOINT_STEPS, max_failures=1
     )
     snapshot = snapshot_of(tmp_path)
     monkeypatch.setattr(launch, "train_on_rank", dies_once(snapshot))
     record, output = train_on(config, tmp_path, write_labelled(tmp_path / "examples", 60))
     assert (record.family, record.loss_kind, record.world_size) == ("classifier", "cross_entropy", 2)
     assert record.resumed_at_step == CHECKPOINT_STEPS
-    assert record.loss.last < record.loss.first
+    assert record.loss.last < record.loss.first / 2, "four epochs are too few to learn it, with one worker too"
     config_file = json.loads((output / "config.json").read_text())
     assert config_file["id2label"] == {"0": "even", "1": "odd"}
     assert config_file["temperature"] > 0
