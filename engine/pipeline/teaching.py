@@ -163,6 +163,7 @@ def reading_model(model: ModelConfig) -> ModelConfig:
         learning_rate=ModelConfig.learning_rate if model.family is Family.adapter else model.learning_rate,
         matryoshka=[],
         symmetric=False,
+        guide="",
         base_share=None,  # its head is new
         iterations=1,
         validation=ValidationConfig(),

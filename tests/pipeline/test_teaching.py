@@ -119,6 +119,7 @@ def test_the_cross_encoder_is_trained_whatever_the_model_alone_can_have(corpus: 
     assert (trained.pooling, trained.lora) == (Pooling.auto, replace(apart.model.lora, merge=True))
     assert apart.model.symmetric
     taught(apart)
+    assert not reading_model(composed(corpus, *by, "model.guide=nowhere").model).guide
     adapter = composed(corpus, *by, "model=adapter").model
     assert adapter.learning_rate > reading_model(adapter).learning_rate == ModelConfig.learning_rate
     _, cross_encoder, _ = taught(composed(corpus, *by))

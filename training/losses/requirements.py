@@ -14,7 +14,7 @@ from engine.artifacts.forms import Form
 from engine.errors import UserError
 from engine.models.resolve import MODEL_CONFIG, resolve_model
 from engine.search.usage import Similarity
-from training.config import BASE_KEY, Family, ModelConfig
+from training.config import BASE_KEY, GUIDE_KEY, Family, ModelConfig
 from training.losses.combinations import (
     LOSS_KEY,
     LOSSES,
@@ -75,6 +75,11 @@ def check_model(
     _check_negatives(config, loss, form, has_documents=has_documents)
     if config.symmetric and not LOSSES[loss].both_ways:
         raise _one_way(family, loss, form, has_documents=has_documents)
+    if config.guide and loss is not Loss.gist:
+        what = f"a guide tells the loss gist which negatives are false, and the loss is {loss.value}"
+        names = [other.value for other in fitting_losses(family, form, has_documents=has_documents)]
+        remedy = f"leave it out, or set {LOSS_KEY}=gist" if Loss.gist.value in names else "leave it out"
+        raise UserError(what, where=f"{GUIDE_KEY}={config.guide}", remedy=remedy)
     if config.matryoshka:
         _check_dimensions(config, family, loss)
     if loss is Loss.denoising:

@@ -76,7 +76,8 @@ class LossSettings:
     """The loss `triplet` asks the passage to score so much more than the negative, and `contrastive` asks texts that
     differ for a similarity of at most one minus this."""
     guide: str = ""
-    """The model by which `gist` tells false negatives: `bundled:NAME`, a folder or a hub id; empty is the base."""
+    """The model by which `gist` tells false negatives: `bundled:NAME`, a folder or a hub id; empty is the base, and so
+    it has to be with any other loss."""
     noise: float = 0.6
     """The loss `denoising` hides this share of a text's words from the encoder."""
     teacher_temperature: float = 0.25

@@ -90,6 +90,22 @@ def test_only_ranking_in_the_batch_has_a_direction_from_passages(
 
 
 @pytest.mark.parametrize(
+    ("family", "form", "changes", "remedy"),
+    [
+        (Family.bi_encoder, Form.pairs, {}, "leave it out, or set model.loss=gist"),
+        (Family.bi_encoder, Form.graded, {"loss": Loss.cosine}, "leave it out"),
+        (Family.cross_encoder, Form.triplets, {}, "leave it out"),
+    ],
+)
+def test_a_guide_that_nothing_reads_is_refused(
+    base: Path, family: Family, form: Form, changes: dict[str, Any], remedy: str
+) -> None:
+    error = refusal(base, form, family, guide="bundled:minilm", **changes)
+    assert (error.where, error.remedy) == ("model.guide=bundled:minilm", remedy)
+    check_model(make_config(base, guide="bundled:minilm", loss=Loss.gist), Family.bi_encoder, Form.pairs)
+
+
+@pytest.mark.parametrize(
     ("form", "changes", "remedy"),
     [
         (Form.pairs, {"loss": Loss.triplet}, "set it to 1"),
