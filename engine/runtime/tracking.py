@@ -7,6 +7,7 @@ a login, and nothing leaves the machine.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 
 from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
+from engine.runtime.secrets import without_secrets
 
 _NOT_IN_PROJECT = "/\\#?%:"
 """Characters that W&B allows in no project's name."""
@@ -64,6 +66,16 @@ class TrackingConfig:
             remedy = f"give it 1 to {_LONGEST_PROJECT} characters"
             raise UserError(f"the project's name has {len(name)} characters", where=where, remedy=remedy)
         check_setting(self.table_rows >= 0, "tracking.table_rows", self.table_rows, "0 or more", fault="is too small")
+
+    @property
+    def goal(self) -> str:
+        """Returns a short name of what has the figures, the same on each start; two servers of MLflow have two names.
+
+        The name is written into the run folder, and holds neither an address nor a login.
+        """
+        if self.mode is not Mode.mlflow or not self.uri:
+            return self.mode.value
+        return f"{self.mode.value}_{hashlib.sha256(without_secrets(self.uri).encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ keeps what it has not written yet in memory, and a kill takes it. So a file name
 when the tracker is closed, and each start tells of what is not in it. MLflow has at once what it is told, and would
 show it twice: with it the file is written as soon.
 
-    RUN/tracking/told.json      fingerprints of steps, by the mode of the tracker that has them
+    RUN/tracking/told.json      fingerprints of steps, by the tracker that has them
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class TrackedResults:
     def __init__(self, place: Place, config: TrackingConfig) -> None:
         self._place, self._config = place, config
         self._file = place.run_dir / "tracking" / _TOLD
-        self._had = set(_read(self._file).get(config.mode.value, ()))
+        self._had = set(_read(self._file).get(config.goal, ()))
         self._told = set[str]()
         self._has_begun = False
 
@@ -110,7 +110,7 @@ class TrackedResults:
         if not self._has_begun or not self._told or self._place.tracker.has_failed:
             return
         make_folder(self._file.parent, where=str(self._file.parent))
-        write_json(self._file, {**_read(self._file), self._config.mode.value: sorted(self._had | self._told)})
+        write_json(self._file, {**_read(self._file), self._config.goal: sorted(self._had | self._told)})
 
 
 def _read(file: Path) -> dict[str, list[str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import UserError
-from engine.runtime.tracking import Finished, TrackingConfig
+from engine.runtime.tracking import Finished, Mode, TrackingConfig
 from engine.storage.typed import flatten
 
 
@@ -36,6 +36,17 @@ print("".join(sorted(refused)))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "#%/:?\\" + "x" * 129 + "\n"
     assert TrackingConfig(project="a project, of mine (2)").project == "a project, of mine (2)"
+
+
+def test_two_servers_have_two_names_and_another_login_is_the_same_server() -> None:
+    def goal(mode: Mode, uri: str = "") -> str:
+        return TrackingConfig(mode=mode, uri=uri).goal
+
+    servers = [goal(Mode.mlflow, uri) for uri in ("", "https://one.example", "https://two.example")]
+    assert len({*servers, goal(Mode.offline)}) == 4
+    assert goal(Mode.mlflow, "https://a:old@one.example") == goal(Mode.mlflow, "https://a:new@one.example")
+    assert goal(Mode.offline, "https://one.example") == "offline", "no other tracker reads the address"
+    assert all("example" not in name and "/" not in name for name in servers), "they are names in the run folder"
 
 
 def test_tables_have_no_rows_below_none() -> None:

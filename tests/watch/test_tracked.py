@@ -130,11 +130,12 @@ class Starts:
         is_killed: bool = False,
         begins: bool = True,
         mode: Mode = Mode.offline,
+        uri: str = "",
         notebook: Notebook | None = None,
     ) -> Notebook:
         """One start, which comes to the step before it begins, as a run does to its documents, and once more later."""
         notebook = notebook or Notebook()
-        results = TrackedResults(quiet_place(self._folder, notebook), TrackingConfig(mode=mode))
+        results = TrackedResults(quiet_place(self._folder, notebook), TrackingConfig(mode=mode, uri=uri))
         with contextlib.ExitStack() as closing:
             if not is_killed:
                 closing.enter_context(results.until_closed())
@@ -187,6 +188,14 @@ def test_what_another_run_has_made_is_told_of_once(tmp_path: Path) -> None:
     assert first.figures["model"]["steps"] == 7
     assert len(first.artifacts) == 1
     assert starts.start().figures == {}
+
+
+def test_another_server_is_told_of_everything_too(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    for uri in ("https://one.example", "https://two.example"):
+        for number in (7, None):
+            found = starts.start(mode=Mode.mlflow, uri=uri).figures.get("model", {})
+            assert found.get("steps") == number, uri
 
 
 def test_each_tracker_is_told_of_everything(tmp_path: Path) -> None:

@@ -44,8 +44,9 @@ class MlflowTracker(LazyTracker):
 
         os.environ.setdefault(_ALLOW_FOLDERS, "true")
         self._client = MlflowClient(self.config.uri or (self.folder / _FOLDER).absolute().as_uri())
-        run_id_before = (self.folder / "mlflow_id").exists()
-        self._run_id = self.kept_id("mlflow_id", self._make_run)
+        kept = f"{self.config.goal}_id"
+        run_id_before = (self.folder / kept).exists()
+        self._run_id = self.kept_id(kept, self._make_run)
         self._client.update_run(self._run_id, status="RUNNING")
         if not run_id_before:  # a parameter has one value for good
             config = {mlflow_name(name): value for name, value in sorted(flatten(self.run_config).items())}

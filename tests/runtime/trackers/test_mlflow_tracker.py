@@ -83,3 +83,18 @@ def test_texts_and_folders_are_artifacts(run_dir: Path) -> None:
     assert len(list(run_dir.glob("tracking/mlflow/**/artifacts/report/report.json"))) == 1
     files = [file for file in run_dir.rglob("*") if file.is_file()]
     assert [file for file in files if b"planted" in file.read_bytes()] == []
+
+
+def test_another_server_has_a_run_of_its_own_and_the_first_goes_on_with_its_own(run_dir: Path, tmp_path: Path) -> None:
+    other = (tmp_path / "other").as_uri()
+    for start, uri in enumerate((other, other, ""), 3):
+        tracker = MlflowTracker(TrackingConfig(mode=Mode.mlflow, uri=uri), run_dir, {"seed": start}, pytest.fail)
+        tracker.begin()
+        tracker.log("model", {"loss": 2.0 / start}, start)
+        tracker.finish()
+    from mlflow import MlflowClient
+
+    for client, points in ((MlflowClient(other), [3, 4]), (client_of(run_dir), [1, 2, 5])):
+        experiment = client.get_experiment_by_name("synthmill")
+        [run] = client.search_runs([experiment.experiment_id])
+        assert [point.step for point in client.get_metric_history(run.info.run_id, "model/loss")] == points
