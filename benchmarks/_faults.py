@@ -116,6 +116,7 @@ class FaultyRun:
                 if now >= self._mend_at:
                     self._cluster.mend()
                     self._mend_at = float("inf")
+                self._cluster.replace_failed()
                 if phase is Phase.generation:
                     first_part = first_part or now
                 elif first_part and not self._outcome.generation_seconds and phase is not Phase.start:

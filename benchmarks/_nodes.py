@@ -118,6 +118,13 @@ class Cluster:
         self.nodes.append(node)
         return node
 
+    def replace_failed(self) -> None:
+        """Starts another node for each that gave up before it had joined, as a fleet does."""
+        failed = [node for node in self.nodes if node.process.poll() is not None]
+        self.kill(failed)
+        for _ in failed:
+            self.add()
+
     def kill(self, nodes: Sequence[Node]) -> None:
         """Kills all processes of some nodes at once."""
         processes = [process for node in nodes for process in node.processes()]
@@ -192,9 +199,9 @@ class Cluster:
 def cluster_of(num_nodes: int, cpus: int, network: Network | None = None) -> Iterator[Cluster]:
     """Starts a cluster of so many nodes, and ends it after the block."""
     with Cluster(cpus, network) as cluster:
-        for _ in range(num_nodes - 1):
+        for _ in range(num_nodes - 1):  # Ray gives each 30 s, which three at once may need
             cluster.add()
-        cluster.wait_until_up()
+            cluster.wait_until_up()
         yield cluster
 
 

@@ -121,15 +121,17 @@ class Capacity:
     def ask(self, name: str, count: int, cpus: float, gpus: float = 0.0) -> Ask:
         """Returns what is asked of Ray for processes that keep `cpus` cores busy each.
 
-        It is a little less than that where they would leave no task room on any node, and where they wait for nodes of
-        which nobody knows how large they are. Tasks that run meanwhile are few and short.
+        It is a little less than that where as many as fit would leave no task room on some node, also where other nodes
+        have room: they may be gone in a moment, or dead already and not yet missed, and then everybody would wait for
+        ever. Where no node is up that holds one, those that come are taken to be as large as one. Tasks that run
+        meanwhile are few and short.
         """
         ask = Ask(name, count, cpus, gpus)
-        leaves_room = sum(node.cpus for node in self.nodes) - count * cpus >= TASK_CPUS
-        if leaves_room or not (self.may_grow or ask.fits(self.nodes)):
+        if not cpus or not (self.may_grow or ask.fits(self.nodes)):
             return ask
-        share = 1 - TASK_CPUS / max([cpus, *(node.cpus for node in self.nodes)])
-        return replace(ask, cpus=math.floor(cpus * share * _STEPS_PER_CPU) / _STEPS_PER_CPU)
+        holding = [(node.cpus, min(count, times)) for node in self.nodes if (times := _times(node, cpus, gpus))]
+        share = min([(held - TASK_CPUS) / (times * cpus) for held, times in holding or [(cpus, 1)]])
+        return replace(ask, cpus=min(cpus, math.floor(cpus * share * _STEPS_PER_CPU) / _STEPS_PER_CPU))
 
 
 def read_capacity(cluster: ClusterConfig) -> Capacity:

@@ -80,12 +80,17 @@ def test_without_nodes_there_is_one_core_to_ask_for() -> None:
     assert nothing.ask("engine", 1, 1).cpus == 1
 
 
-@pytest.mark.parametrize(("nodes", "count", "cpus"), [((2,), 1, 2), ((2,), 2, 1), ((1, 1, 1), 3, 1), ((8, 4), 3, 4)])
+@pytest.mark.parametrize(
+    ("nodes", "count", "cpus"),
+    [((2,), 1, 2), ((2,), 2, 1), ((1, 1, 1), 3, 1), ((1, 1, 1), 2, 1), ((8, 4), 3, 4), ((8, 4), 1, 4)],
+)
 def test_who_holds_all_cpus_leaves_room_for_a_task(nodes: tuple[int, ...], count: int, cpus: int) -> None:
     held = tuple(Node(cpus) for cpus in nodes)
     ask = Capacity(held, held).ask("engine", count, cpus)
     assert ask.fits(held)
-    assert sum(nodes) - count * ask.cpus >= TASK_CPUS
+    for node in held:
+        times = min(count, ask.places([node]))
+        assert node.cpus - times * ask.cpus >= TASK_CPUS, "whichever of the nodes is left in the end"
     assert ask.places(held) == Ask("engine", count, cpus).places(held), "and no engine more finds room than before"
 
 
@@ -99,7 +104,11 @@ def test_who_waits_for_nodes_leaves_room_for_a_task_on_them() -> None:
 
 
 def test_who_leaves_cpus_anyway_asks_for_whole_ones() -> None:
-    assert Capacity(UNLIKE, UNLIKE).ask("engine", 1, 4).cpus == 4
+    larger = (Node(8), Node(4.5), Node(2))
+    assert Capacity(larger, larger).ask("engine", 1, 4).cpus == 4
+    with_gpus = (Node(16, 2.0), Node(16))
+    assert Capacity(with_gpus, with_gpus).ask("engine", 2, 7, 1).cpus == 7
+    assert Capacity(with_gpus, with_gpus).ask("engine", 2, 8, 1).cpus == 8 - TASK_CPUS / 2
 
 
 def test_processes_in_words() -> None:
