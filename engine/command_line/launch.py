@@ -22,6 +22,7 @@ from engine.command_line.overrides import points_to_check, split_flags
 from engine.errors import UserError
 from engine.launch.config import job_name
 from engine.launch.job import SHARED, Job, make_job
+from engine.models.hub import HUB_ID
 from engine.runtime.cluster import Launcher
 from engine.runtime.secrets import redacted
 from engine.storage.files import make_folder, write_text
@@ -147,12 +148,35 @@ def _check_files(config: RunConfig) -> None:
             raise UserError("would lie on one node, and be lost with it", where=f"{key}={path}", remedy=remedy)
     if config.launch.working_dir:
         return  # which a job starts in
+    _check_models(config)
     for key, path in _inputs(config).items():
         if _is_relative(path):
             remedy = f"name a disk that all nodes see ({key}={SHARED}/NAME), or a URL ({key}=s3://BUCKET/NAME)"
             raise UserError(
                 "is a place on this machine", where=f"{key}={path}", remedy=f"{remedy}, or send it along ({_SENT})"
             )
+
+
+def _check_models(config: RunConfig) -> None:
+    """Refuses models that are folders of this machine; what has the form of a hub id is one where no folder has it."""
+    for key, name in _models(config).items():
+        if _is_relative(name) and (not HUB_ID.fullmatch(name) or Path(name).exists()):
+            remedy = f"name a folder on a disk that all nodes see ({key}={SHARED}/NAME), or a hub id (owner/name)"
+            raise UserError("is a folder of this machine", where=f"{key}={name}", remedy=f"{remedy}, or set {_SENT}")
+
+
+def _models(config: RunConfig) -> dict[str, str]:
+    """Lists the names of the models that a run loads, by their keys."""
+    samples, model = config.samples, config.model
+    names = {
+        "samples.model": samples.model,
+        "judge.model": config.judge.model,
+        "model.base": model.base,
+        "model.guide": model.guide,
+        "model.retriever.model": model.retriever.model,
+        "model.teacher.cross_encoder": model.teacher.cross_encoder,
+    }
+    return names | {f"samples.models.{name}.model": each.model for name, each in samples.models.items()}
 
 
 def _inputs(config: RunConfig) -> dict[str, str]:

@@ -79,6 +79,11 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
             r"^samples\.output=x\.jsonl: would lie on one node",
         ),
         (["cluster=ray", *RUN, "tracking.figures=x"], r"^tracking\.figures=x: would lie on one node"),
+        (
+            ["cluster=ray", *RUN, "model.base=./mine"],
+            r"^model\.base=\./mine: is a folder of this machine; name a folder",
+        ),
+        (["cluster=ray", *RUN, "samples.model=a/b/c"], r"^samples\.model=a/b/c: is a folder of this machine"),
         (["cluster=ray", *RUN, "--cfg", "job"], r"^launch --cfg: is not for a job"),
         (["cluster=ray", *RUN, "publish=owner/name"], r"^publish=owner/name: "),
         (["cluster=ray", *RUN, "publish=hub:owner/name", "until=samples"], r"the run ends with its samples"),
@@ -88,6 +93,18 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
 def test_mistakes_are_told_before_anything_is_launched(arguments: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         launch(arguments)
+
+
+def test_a_model_of_a_hub_is_one_unless_a_folder_here_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tuned = ("cluster=ray", *RUN, "model.base=owner/encoder")
+    assert "model.base=owner/encoder" in printed(capsys, *tuned)
+    (tmp_path / "owner" / "encoder").mkdir(parents=True)
+    with pytest.raises(UserError, match=r"^model\.base=owner/encoder: is a folder of this machine"):
+        launch(tuned)
+    assert "model.base=owner/encoder" in printed(capsys, *tuned, "launch.working_dir=.")
 
 
 @pytest.mark.parametrize(
