@@ -176,16 +176,32 @@ def encode(base: Path, size: Size) -> None:
 
 def gradcache(base: Path, size: Size) -> None:
     """Measures one step with all activations at once and in pieces, for batches of several sizes."""
+    import torch
+
     from training.families.bi_encoder import load_base
     from training.losses.settings import Loss
 
     config = model_config(base, size)
-    model = load_base(config, config.usage(), base)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = in_bf16(load_base(config, config.usage(), base).to(device), device)
     for count in size.batches:
         step_of_pairs(f"gpu.plain_{count}", model, config, Loss.mnrl, count)
         for rows in size.pieces:
             pieces = replace(config, mini_batch_size=rows)
             step_of_pairs(f"gpu.gradcache_{count}_by_{rows}", model, pieces, Loss.cached_mnrl, count)
+
+
+def in_bf16(model: Any, device: str, *, enabled: bool = True) -> Any:
+    """Has each call of a model in bf16 autocast, and its vectors in fp32, as trainers do it.
+
+    A context around the loss would not reach the second pass of GradCache, which the backward pass calls.
+    """
+    import torch
+    from accelerate.utils import convert_outputs_to_fp32
+
+    if enabled:
+        model.forward = convert_outputs_to_fp32(torch.autocast(device, dtype=torch.bfloat16)(model.forward))
+    return model
 
 
 def step_of_pairs(name: str, model: Any, config: Any, kind: Any, count: int) -> None:
@@ -196,15 +212,13 @@ def step_of_pairs(name: str, model: Any, config: Any, kind: Any, count: int) -> 
 
     on_cpu = not torch.cuda.is_available()
     device = "cpu" if on_cpu else "cuda"
-    loss = build_loss(kind, config, model.to(device), world_size=1, on_cpu=on_cpu)
+    loss = build_loss(kind, config, model, world_size=1, on_cpu=on_cpu)
     columns = [texts(count, QUERY_WORDS, 1), texts(count, PASSAGE_WORDS, 2)]
     features = [tokenized(model, column, device) for column in columns]
     labels = torch.arange(count, device=device)
 
     def step() -> None:
-        with torch.autocast(device, dtype=torch.bfloat16):
-            value = loss([dict(column) for column in features], labels)
-        value.backward()
+        loss([dict(column) for column in features], labels).backward()
         model.zero_grad()
 
     try:

@@ -203,7 +203,7 @@ def step_of_pairs(base: str, kind: str, count: int) -> dict[str, float]:
     device, loss = "cpu" if on_cpu else "cuda", Loss(kind)
     bf16 = has_fast_bf16("cpu" if on_cpu else "cuda")
     config = ModelConfig(base=base, seed=0, max_tokens=TOKENS)
-    model = load_base(config, config.usage(), Path(base)).to(device).train()
+    model = gpu.in_bf16(load_base(config, config.usage(), Path(base)).to(device).train(), device, enabled=bf16)
     columns = [gpu.texts(count, gpu.QUERY_WORDS, 1), gpu.texts(count, gpu.PASSAGE_WORDS, 2)]
     features = [gpu.tokenized(model, column, device) for column in columns]
     shape = {"rows": count, "tokens": features[1]["input_ids"].shape[1]}
@@ -213,9 +213,7 @@ def step_of_pairs(base: str, kind: str, count: int) -> dict[str, float]:
     module = build_loss(loss, config, model, world_size=1, on_cpu=on_cpu)
 
     def step() -> None:
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=bf16):
-            value = module([dict(column) for column in features], None)
-        value.backward()
+        module([dict(column) for column in features], None).backward()
         model.zero_grad()
 
     before = peak_mebibytes(on_cpu=on_cpu)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks import gpu, training_speed
 from engine.artifacts.examples import ExamplesFolder
+from training.families.bi_encoder import load_base
+from training.losses.build import build_loss
+from training.losses.settings import Loss
 from training.rows import read_rows
 
 
@@ -38,3 +43,15 @@ def test_a_step_is_measured_in_rate_and_memory(tmp_path: Path) -> None:
         found = training_speed.step_of_pairs(str(base), kind, 8)
         assert found["rate"] > 0
         assert found["mebibytes"] >= 0
+
+
+def test_both_passes_of_gradcache_are_measured_in_bf16(tmp_path: Path) -> None:
+    base = gpu.write_base(tmp_path / "base", gpu.SMALL)
+    config = replace(gpu.model_config(base, gpu.SMALL), mini_batch_size=4)
+    model = gpu.in_bf16(load_base(config, config.usage(), base), "cpu")
+    passes: list[tuple[bool, torch.dtype]] = []
+    layer = next(module for module in model.modules() if isinstance(module, torch.nn.Linear))
+    layer.register_forward_hook(lambda *call: passes.append((torch.is_grad_enabled(), call[2].dtype)))
+    columns = [gpu.tokenized(model, gpu.texts(4, gpu.QUERY_WORDS, seed), "cpu") for seed in (1, 2)]
+    build_loss(Loss.cached_mnrl, config, model, world_size=1, on_cpu=True)(columns, torch.arange(4)).backward()
+    assert passes == [(False, torch.bfloat16)] * 2 + [(True, torch.bfloat16)] * 2
