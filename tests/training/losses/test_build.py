@@ -17,6 +17,7 @@ from tests.support.losses import BATCHES, gradients_over_workers, loss_and_gradi
 from tests.support.paths import ROOT
 from tests.support.training import make_config
 from tests.support.waiting import PATIENCE_SECONDS
+from training.families.lora import LoraConfig, add_lora
 from training.losses.build import build_loss
 from training.losses.settings import Loss
 
@@ -98,6 +99,22 @@ def test_a_loss_is_that_of_sentence_transformers(still: Path, kind: Loss, on_cpu
     assert value == pytest.approx(expected, rel=1e-5)
     assert expected > 0
     assert_equal(gradients, others)
+
+
+@pytest.mark.parametrize("kind", [Loss.cached_mnrl, Loss.kl])
+def test_in_pieces_the_matrices_of_lora_have_the_gradients_of_whole_batches(still: Path, kind: Loss) -> None:
+    config, found = make_config(still, mini_batch_size=4, lora=LoraConfig(rank=4)), []
+    for built, in_pieces in ((kind, True), (Loss.mnrl if kind is Loss.cached_mnrl else kind, False)):
+        model = training_model(config)
+        torch.manual_seed(0)  # of the matrices
+        add_lora(config.lora, model.transformers_model)
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weights, std=0.1)  # they begin as zeros, and then the others get no gradient
+        loss = build_loss(built, config, model, world_size=1, on_cpu=True, in_pieces=in_pieces)
+        found.append(loss_and_gradients(model, loss, *BATCHES[kind])[1])
+    assert all("lora" in name for name in found[0])
+    assert_equal(*found)
 
 
 def assert_equal(gradients: dict[str, torch.Tensor], others: dict[str, torch.Tensor]) -> None:
