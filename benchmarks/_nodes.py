@@ -119,8 +119,14 @@ class Cluster:
         return node
 
     def replace_failed(self) -> None:
-        """Starts another node for each that gave up before it had joined, as a fleet does."""
+        """Starts another node for each that gave up before it had joined, as a fleet does.
+
+        Raises:
+            RuntimeError: the first node has ended, which nothing can replace; the message is its log.
+        """
         failed = [node for node in self.nodes if node.process.poll() is not None]
+        if first := next((node for node in failed if not node.number), None):
+            raise RuntimeError(f"node 0 has ended:\n{self._log(first.number).read_text(errors='replace')}")
         self.kill(failed)
         for _ in failed:
             self.add()

@@ -5,6 +5,7 @@ What is run is `benchmarks/cluster.py`, in small. What it calls wrong is tested 
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,8 @@ import pytest
 from benchmarks import cluster
 from benchmarks._faults import Fault, Outcome, digest_of, lost_and_twice, table_of
 from benchmarks._faulty_job import Job, Phase, write_passages
+from benchmarks._networks import Loopback
+from benchmarks._nodes import Cluster, Node
 
 GOOD = Outcome(
     seconds=90.0,
@@ -39,6 +42,19 @@ def test_a_node_that_dies_in_each_phase_costs_time_and_nothing_else(capsys: pyte
     generation, *later = map(int, times.split("+"))
     assert generation >= 1
     assert later == [1, 1], "once in curation, and once in training"
+
+
+def test_nothing_replaces_the_first_node() -> None:
+    nodes = Cluster(1, Loopback())
+    with subprocess.Popen(["true"]) as ended:
+        ended.wait()
+    nodes.nodes = [Node(0, ended)]
+    nodes._log(0).write_text("no port\n")
+    try:
+        with pytest.raises(RuntimeError, match=r"^node 0 has ended:\nno port"):
+            nodes.replace_failed()
+    finally:
+        nodes.close()
 
 
 def test_everything_that_is_not_as_it_was_counts_as_wrong() -> None:

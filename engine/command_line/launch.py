@@ -20,6 +20,7 @@ from engine.command_line.config_files import chosen_files, find_user_conf
 from engine.command_line.groups import CONF
 from engine.command_line.overrides import points_to_check, split_flags
 from engine.errors import UserError
+from engine.generation.config import generator_configs, model_configs
 from engine.launch.config import job_name
 from engine.launch.job import SHARED, Job, make_job
 from engine.models.hub import HUB_ID
@@ -159,24 +160,35 @@ def _check_files(config: RunConfig) -> None:
 
 def _check_models(config: RunConfig) -> None:
     """Refuses models that are folders of this machine; what has the form of a hub id is one where no folder has it."""
-    for key, name in _models(config).items():
+    for key, name in _models(config):
         if _is_relative(name) and (not HUB_ID.fullmatch(name) or Path(name).exists()):
             remedy = f"name a folder on a disk that all nodes see ({key}={SHARED}/NAME), or a hub id (owner/name)"
             raise UserError("is a folder of this machine", where=f"{key}={name}", remedy=f"{remedy}, or set {_SENT}")
 
 
-def _models(config: RunConfig) -> dict[str, str]:
-    """Lists the names of the models that a run loads, by their keys."""
-    samples, model = config.samples, config.model
-    names = {
-        "samples.model": samples.model,
-        "judge.model": config.judge.model,
-        "model.base": model.base,
-        "model.guide": model.guide,
-        "model.retriever.model": model.retriever.model,
-        "model.teacher.cross_encoder": model.teacher.cross_encoder,
-    }
-    return names | {f"samples.models.{name}.model": each.model for name, each in samples.models.items()}
+def _models(config: RunConfig) -> list[tuple[str, str]]:
+    """Lists the models that a run loads, each with its key, those first that others follow."""
+    samples, model, report = config.samples, config.model, config.report
+    further = {f"samples.models.{name}": each for name, each in model_configs(samples).items() if name}
+    mixed = {f"samples.mix.{name}": each for name, each in generator_configs(samples).items()}
+    writing = {"samples": samples, **further, **mixed}
+    judging = {"judge.cascade": config.judge.cascade, "report.generator": [report.generator]}
+    judging["model.teacher.generator"] = [model.teacher.generator]
+    return [
+        *((f"{key}.{name}", getattr(each, name)) for key, each in writing.items() for name in ("model", "lora")),
+        ("judge.model", config.judge.model),
+        *((f"{key}: model", str(each.get("model", ""))) for key, settings in judging.items() for each in settings),
+        ("model.base", model.base),
+        ("model.guide", model.guide),
+        ("model.retriever.model", model.retriever.model),
+        ("model.teacher.cross_encoder", model.teacher.cross_encoder),
+        ("examples.encoder.model", config.examples.encoder.model),
+        ("demonstrations.encoder.model", config.demonstrations.encoder.model),
+        ("report.encoder.model", report.encoder.model),
+        *(("report.bases", each.model) for each in report.further_bases().values()),
+        *(("report.rerankers", each.model) for each in report.reranker_entries().values()),
+        ("system.reranker", config.system.named_reranker),
+    ]
 
 
 def _inputs(config: RunConfig) -> dict[str, str]:

@@ -129,9 +129,16 @@ class Capacity:
         ask = Ask(name, count, cpus, gpus)
         if not cpus or not (self.may_grow or ask.fits(self.nodes)):
             return ask
-        holding = [(node.cpus, min(count, times)) for node in self.nodes if (times := _times(node, cpus, gpus))]
-        share = min([(held - TASK_CPUS) / (times * cpus) for held, times in holding or [(cpus, 1)]])
-        return replace(ask, cpus=min(cpus, math.floor(cpus * share * _STEPS_PER_CPU) / _STEPS_PER_CPU))
+        while (less := self._with_room(ask, cpus)) < ask.cpus:
+            ask = replace(ask, cpus=less)  # of which a larger node may hold more
+        return ask
+
+    def _with_room(self, ask: Ask, size: float) -> float:
+        """Returns what each may take so that as many as fit leave a task room on every node."""
+        times = [(node.cpus, min(ask.count, _times(node, ask.cpus, ask.gpus))) for node in self.nodes]
+        holding = [(cpus, number) for cpus, number in times if number] or [(size, 1)]
+        most = min((cpus - TASK_CPUS) / number for cpus, number in holding)
+        return math.floor(most * _STEPS_PER_CPU) / _STEPS_PER_CPU
 
 
 def read_capacity(cluster: ClusterConfig) -> Capacity:

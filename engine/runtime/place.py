@@ -110,13 +110,16 @@ class Place:
         self.check_room(ask, where=where, remedy=remedy)
 
     def room_for_tasks(self, name: str) -> float:
-        """Makes room for tasks of Ray Data; returns the CPUs that each is to ask for, a few where few are free.
+        """Makes room for tasks of Ray Data; returns the CPUs that each is to ask for.
+
+        It is a whole one only where every node has one free: the one that has may be dead and not yet missed, and the
+        others hold engines, which leave less.
 
         Raises:
             UserError: there is no node with CPUs.
         """
-        self.start_ray()
-        if Ask(name, 1, 1.0).fits(free_nodes()):
+        whole = [node for node in self.capacity().nodes if node.cpus >= 1.0]
+        if whole and len([node for node in free_nodes() if node.cpus >= 1.0]) >= len(whole):
             return 1.0
         where, remedy = f"cluster.address={self.cluster.address}", "give Ray CPUs on a node (`ray start --num-cpus`)"
         self.make_room(Ask(name, 1, TASK_CPUS), where=where, remedy=remedy)

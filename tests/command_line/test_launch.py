@@ -95,6 +95,35 @@ def test_mistakes_are_told_before_anything_is_launched(arguments: list[str], mes
         launch(arguments)
 
 
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [
+        ("samples.lora", "samples.lora=./mine"),
+        ("samples.mix.b.model", "samples.mix={a: {share: 1}, b: {share: 1, model: ./mine}}"),
+        ("judge.cascade: model", "judge.cascade=[{model: ./mine}]"),
+        ("report.generator: model", "report.generator={model: ./mine}"),
+        ("model.teacher.generator: model", "model.teacher.generator={model: ./mine}"),
+        ("report.encoder.model", "report.encoder.model=./mine"),
+        ("report.bases", "report.bases=[./mine]"),
+        ("report.rerankers", "report.rerankers=[./mine]"),
+        ("system.reranker", "system.reranker=./mine"),
+    ],
+)
+def test_no_model_of_a_run_is_a_folder_of_this_machine(key: str, written: str) -> None:
+    with pytest.raises(UserError, match=r"^[^=]*=\./mine: is a folder of this machine") as refusal:
+        launch(["cluster=ray", *RUN, written])
+    assert refusal.value.where == f"{key}=./mine"
+
+
+def test_models_that_turns_name_are_looked_at_too(capsys: pytest.CaptureFixture[str]) -> None:
+    turns = "+task.turns={query: {prompt: Ask}, verdict: {prompt: Judge, model: judge}}"
+    judged = ("cluster=ray", *RUN, "task.prompt=''", turns)
+    models = "samples.models={{judge: {{model: {}, temperature: 0.0}}}}"
+    assert "judge" in printed(capsys, *judged, models.format("owner/judge"))
+    with pytest.raises(UserError, match=r"^samples\.models\.judge\.model=\./mine: is a folder of this machine"):
+        launch([*judged, models.format("./mine")])
+
+
 def test_a_model_of_a_hub_is_one_unless_a_folder_here_has_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

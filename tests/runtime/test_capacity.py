@@ -12,6 +12,7 @@ import pytest
 from engine.errors import UserError
 from engine.generation.pools import EnginePools
 from engine.runtime import capacity
+from engine.runtime import place as place_module
 from engine.runtime.capacity import TASK_CPUS, Ask, Capacity, Node, free_nodes
 from engine.runtime.place import Place
 from tests.support.jobs import FAKE, written
@@ -82,7 +83,7 @@ def test_without_nodes_there_is_one_core_to_ask_for() -> None:
 
 @pytest.mark.parametrize(
     ("nodes", "count", "cpus"),
-    [((2,), 1, 2), ((2,), 2, 1), ((1, 1, 1), 3, 1), ((1, 1, 1), 2, 1), ((8, 4), 3, 4), ((8, 4), 1, 4)],
+    [((2,), 1, 2), ((2,), 2, 1), ((1, 1, 1), 3, 1), ((1, 1, 1), 2, 1), ((8, 4), 3, 4), ((8, 4), 1, 4), ((64, 8), 9, 8)],
 )
 def test_who_holds_all_cpus_leaves_room_for_a_task(nodes: tuple[int, ...], count: int, cpus: int) -> None:
     held = tuple(Node(cpus) for cpus in nodes)
@@ -92,6 +93,18 @@ def test_who_holds_all_cpus_leaves_room_for_a_task(nodes: tuple[int, ...], count
         times = min(count, ask.places([node]))
         assert node.cpus - times * ask.cpus >= TASK_CPUS, "whichever of the nodes is left in the end"
     assert ask.places(held) == Ask("engine", count, cpus).places(held), "and no engine more finds room than before"
+
+
+@pytest.mark.parametrize(
+    ("nodes", "count", "cpus"), [((15, 4), 4, 4), ((3, 1), 4, 1), ((7.5, 4), 8, 1), ((31, 8, 1), 4, 8)]
+)
+def test_less_for_a_small_node_does_not_fill_a_larger_one(nodes: tuple[float, ...], count: int, cpus: int) -> None:
+    """What leaves room on the small node may be so little that the larger one holds one more, and is full."""
+    held = tuple(Node(cpus) for cpus in nodes)
+    ask = Capacity(held, held).ask("engine", count, cpus)
+    assert ask.fits(held)
+    for node in held:
+        assert node.cpus - min(count, ask.places([node])) * ask.cpus >= TASK_CPUS
 
 
 def test_who_waits_for_nodes_leaves_room_for_a_task_on_them() -> None:
@@ -165,6 +178,19 @@ def test_what_others_hold_is_waited_for_with_a_word(place: Place, holder: None) 
 def test_tasks_are_as_small_as_the_room_that_is_left(place: Place, holder: None) -> None:
     assert place.room_for_tasks("curation task") == TASK_CPUS
     assert written(place) == ""
+
+
+@pytest.mark.parametrize(
+    ("free", "cpus"), [((2, 2), 1.0), ((1, 1.5), 1.0), ((0.25, 2), TASK_CPUS), ((2,), TASK_CPUS), ((0, 2, 2), 1.0)]
+)
+def test_tasks_are_small_where_only_some_nodes_have_room(
+    place: Place, monkeypatch: pytest.MonkeyPatch, free: tuple[float, ...], cpus: float
+) -> None:
+    """The nodes with room may be dead and not yet missed, and those that engines fill be all that there are."""
+    nodes = (Node(2), Node(2), Node(0))  # a head that offers none
+    monkeypatch.setattr(place_module, "read_capacity", lambda _: Capacity(nodes, nodes))
+    monkeypatch.setattr(place_module, "free_nodes", lambda: [Node(cpus) for cpus in free])
+    assert place.room_for_tasks("curation task") == cpus
 
 
 def test_engines_that_are_in_the_way_end_and_load_again(

@@ -57,6 +57,8 @@ def test_a_worker_has_the_cores_of_one_node_and_not_of_the_driver() -> None:
     assert choose(make_config(), Node(64), Node(8, 2)) == WorkerGroup(2, threads=4, gpus=1.0)
     assert choose(make_config(gpus_per_worker=0.5), Node(8, 2)) == WorkerGroup(1, threads=8, gpus=0.5)
     assert choose(make_config(gpus_per_worker=0.6), Node(8, 4)).size == 4, "no worker has parts of two GPUs"
+    few_cores = choose(make_config(batch_size=60), Node(3, 4), Node(1, 1))
+    assert few_cores == WorkerGroup(4, threads=1, gpus=1.0), "each has a core to itself"
 
 
 def test_more_workers_than_the_nodes_hold_are_refused(place: Place) -> None:
