@@ -29,6 +29,8 @@ _JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """The variable by which Ray tells the driver of a submitted job which one it is."""
 _JOBS = "job"
 """Where Ray keeps what is known of submitted jobs."""
+_RUNNING = "RUNNING"
+"""What Ray says of a job whose driver runs."""
 _SETTLE_SECONDS = 5.0
 """Nodes report what is free a moment after it is: so long nothing is said to be missing."""
 _POLL_SECONDS = 0.2
@@ -89,6 +91,7 @@ class Capacity:
         task_cpus: what a task asks for that runs beside processes which hold all they can.
         may_grow: whether more nodes may come up.
         gpus_on_demand: the GPUs that there can be once they have.
+        in_all: what `nodes` are once the drivers of other jobs have ended; empty where there are none.
     """
 
     nodes: tuple[Node, ...]
@@ -96,6 +99,7 @@ class Capacity:
     task_cpus: float = TASK_CPUS
     may_grow: bool = False
     gpus_on_demand: float = 0.0
+    in_all: tuple[Node, ...] = ()
 
     @property
     def num_gpus(self) -> float:
@@ -127,7 +131,7 @@ class Capacity:
         meanwhile are few and short.
         """
         ask = Ask(name, count, cpus, gpus)
-        if not cpus or not (self.may_grow or ask.fits(self.nodes)):
+        if not cpus or not (self.may_grow or ask.fits(self.in_all or self.nodes)):
             return ask
         while (less := self._with_room(ask, cpus)) < ask.cpus:
             ask = replace(ask, cpus=less)  # of which a larger node may hold more
@@ -135,53 +139,85 @@ class Capacity:
 
     def _with_room(self, ask: Ask, size: float) -> float:
         """Returns what each may take so that as many as fit leave a task room on every node."""
-        times = [(node.cpus, min(ask.count, _times(node, ask.cpus, ask.gpus))) for node in self.nodes]
+        times = [(node.cpus, min(ask.count, _times(node, ask.cpus, ask.gpus))) for node in (*self.nodes, *self.in_all)]
         holding = [(cpus, number) for cpus, number in times if number] or [(size, 1)]
         most = min((cpus - TASK_CPUS) / number for cpus, number in holding)
         return math.floor(most * _STEPS_PER_CPU) / _STEPS_PER_CPU
 
 
 def read_capacity(cluster: ClusterConfig) -> Capacity:
-    """Returns what the nodes of the running Ray have, busy or free, but for what this driver holds as a job."""
-    import ray
+    """Returns what the nodes of the running Ray have, busy or free, but for what the drivers of running jobs hold.
 
-    driver = driver_of_job()
-    nodes = tuple(
-        _node(node["Resources"]).less(driver.holds if node["NodeID"] == driver.node_id else Node(0.0))
-        for node in ray.nodes()
-        if node["Alive"]
-    )
+    Two jobs that counted on the core of each other's driver would wait for each other for ever.
+    """
     if cluster.address == "local":
+        nodes = nodes_in_all()
         return Capacity(nodes, tuple(replace(node, cpus=cluster.cpus_here()) for node in nodes))
+    nodes = _nodes_less(_job_drivers())
     gpus_on_demand = cluster.gpus_on_demand if cluster.autoscaling else 0
-    return Capacity(nodes, nodes, may_grow=cluster.autoscaling, gpus_on_demand=gpus_on_demand)
+    return Capacity(nodes, nodes, may_grow=cluster.autoscaling, gpus_on_demand=gpus_on_demand, in_all=nodes_in_all())
+
+
+def nodes_in_all() -> tuple[Node, ...]:
+    """Returns what the nodes of the running Ray can have for this run once nobody else is there: without its driver."""
+    own = _own_job()
+    return _nodes_less([_job_driver(own)] if own else [])
 
 
 @dataclass(frozen=True)
 class JobDriver:
-    """What Ray holds for the driver of a submitted job, and on which node; nothing, and on none, for other drivers."""
+    """What Ray holds for the driver of a submitted job until it ends, and on which node; none while it waits for one.
 
-    node_id: str = ""
-    holds: Node = Node(0.0)
-
-
-def driver_of_job() -> JobDriver:
-    """Returns what Ray holds for the process that calls, as the entrypoint of a submitted job.
-
-    It is held until the run ends (`ray job submit --entrypoint-num-cpus`, `entrypointNumCpus` of a RayJob), so that an
-    engine which asked for all cores of the node would wait for its own driver.
+    That is `ray job submit --entrypoint-num-cpus`, or `entrypointNumCpus` of a RayJob.
     """
+
+    node_id: str
+    holds: Node
+    is_running: bool
+
+
+def _nodes_less(drivers: Sequence[JobDriver]) -> tuple[Node, ...]:
+    import ray
+
+    nodes = []
+    for found in (node for node in ray.nodes() if node["Alive"]):
+        node = _node(found["Resources"])
+        for driver in drivers:
+            node = node.less(driver.holds) if driver.node_id == found["NodeID"] else node
+        nodes.append(node)
+    return tuple(nodes)
+
+
+def _own_job() -> str:
+    """Returns the name under which Ray keeps the job that this process is the entrypoint of; empty: it is of none."""
     config = json.loads(os.environ.get(_JOB_CONFIG, "{}"))
     submission = (config.get("metadata") or {}).get("job_submission_id")
     if not submission:
-        return JobDriver()
+        return ""
     from ray.dashboard.modules.job.common import JobInfoStorageClient
+
+    key: str = JobInfoStorageClient.JOB_DATA_KEY.format(job_id=submission)
+    return key
+
+
+def _job_drivers() -> list[JobDriver]:
+    """Returns the drivers of this job and of all others that run."""
+    from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.experimental.internal_kv import _internal_kv_list
+
+    own = _own_job()
+    kept = [key.decode() for key in _internal_kv_list(JobInfoStorageClient.JOB_DATA_KEY_PREFIX, namespace=_JOBS)]
+    drivers = {key: _job_driver(key) for key in kept}
+    return [driver for key, driver in drivers.items() if driver.is_running or key == own]
+
+
+def _job_driver(key: str) -> JobDriver:
     from ray.experimental.internal_kv import _internal_kv_get
 
-    found = _internal_kv_get(JobInfoStorageClient.JOB_DATA_KEY.format(job_id=submission), namespace=_JOBS)
+    found = _internal_kv_get(key, namespace=_JOBS)
     job = json.loads(found) if found else {}
     held = Node(float(job.get("entrypoint_num_cpus") or 0), float(job.get("entrypoint_num_gpus") or 0))
-    return JobDriver(job.get("driver_node_id") or "", held)
+    return JobDriver(job.get("driver_node_id") or "", held, job.get("status") == _RUNNING)
 
 
 def free_nodes() -> list[Node]:
@@ -207,7 +243,7 @@ def check_room(ask: Ask, cluster: ClusterConfig, console: Console, *, where: str
     Raises:
         UserError: no node can ever hold it.
     """
-    nodes = read_capacity(cluster).nodes
+    nodes = nodes_in_all()
     if not ask.fits(nodes):
         if not cluster.autoscaling:
             verb = "do" if ask.count > 1 else "does"

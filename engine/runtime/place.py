@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.runtime.capacity import TASK_CPUS, Ask, Capacity, check_room, free_nodes, is_free_soon, read_capacity
+from engine.runtime.capacity import (
+    TASK_CPUS,
+    Ask,
+    Capacity,
+    check_room,
+    free_nodes,
+    is_free_soon,
+    nodes_in_all,
+    read_capacity,
+)
 from engine.runtime.cluster import ClusterConfig
 from engine.storage.digests import digest
 from engine.storage.sharing import Sharing, Unshared
@@ -105,7 +114,8 @@ class Place:
         Raises:
             UserError: no node can ever hold it.
         """
-        if ask.fits(self.capacity().nodes) and not is_free_soon(ask):
+        self.start_ray()
+        if ask.fits(nodes_in_all()) and not is_free_soon(ask):
             self.engines.release(self, f"for {ask}")
         self.check_room(ask, where=where, remedy=remedy)
 

@@ -71,8 +71,32 @@ def test_what_the_driver_of_a_submitted_job_holds_is_not_to_be_given_out(
         found = capacity.read_capacity(cluster)
     finally:
         _internal_kv_del(key, namespace="job")
-    assert found.nodes == found.cores == (Node(whole.cpus - 0.5, whole.gpus),)
+    assert found.nodes == found.cores == found.in_all == (Node(whole.cpus - 0.5, whole.gpus),)
     assert capacity.read_capacity(cluster).nodes == (whole,), "nothing is known of this job by now"
+
+
+def test_jobs_do_not_count_on_what_each_other_s_drivers_hold(place: Place) -> None:
+    """Else each would wait until the other's driver ends; what fits once it has is no mistake, and is waited for."""
+    import ray
+    from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
+
+    place.start_ray()
+    cluster, node_id = replace(place.cluster, address="auto"), ray.nodes()[0]["NodeID"]
+    [whole] = capacity.read_capacity(cluster).nodes
+    for status, node, cpus in (("RUNNING", node_id, 4.0), ("SUCCEEDED", node_id, 0.0), ("PENDING", None, 0.0)):
+        key = JobInfoStorageClient.JOB_DATA_KEY.format(job_id="raysubmit_of_another")
+        job = {"status": status, "entrypoint_num_cpus": 4, "driver_node_id": node}
+        _internal_kv_put(key, json.dumps(job), namespace="job")
+        try:
+            found = capacity.read_capacity(cluster)
+            ask = found.ask("engine", 1, int(whole.cpus))
+            capacity.check_room(ask, cluster, place.console, **KEY)
+        finally:
+            _internal_kv_del(key, namespace="job")
+        assert found.nodes == (Node(whole.cpus - cpus, whole.gpus),), status
+        assert found.in_all == (whole,)
+        assert ask.cpus == whole.cpus - TASK_CPUS, "it will have room for a task when it is there"
 
 
 def test_without_nodes_there_is_one_core_to_ask_for() -> None:
