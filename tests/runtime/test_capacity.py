@@ -78,7 +78,7 @@ def test_what_the_driver_of_a_submitted_job_holds_is_not_to_be_given_out(
 def test_jobs_do_not_count_on_what_each_other_s_drivers_hold(place: Place) -> None:
     """Else each would wait until the other's driver ends; what fits once it has is no mistake, and is waited for."""
     import ray
-    from ray.dashboard.modules.job.common import JobInfoStorageClient
+    from ray.dashboard.modules.job.common import JobInfo, JobInfoStorageClient, JobStatus
     from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
 
     place.start_ray()
@@ -86,8 +86,8 @@ def test_jobs_do_not_count_on_what_each_other_s_drivers_hold(place: Place) -> No
     [whole] = capacity.read_capacity(cluster).nodes
     for status, node, cpus in (("RUNNING", node_id, 4.0), ("SUCCEEDED", node_id, 0.0), ("PENDING", None, 0.0)):
         key = JobInfoStorageClient.JOB_DATA_KEY.format(job_id="raysubmit_of_another")
-        job = {"status": status, "entrypoint_num_cpus": 4, "driver_node_id": node}
-        _internal_kv_put(key, json.dumps(job), namespace="job")
+        job = JobInfo(JobStatus(status), "synthmill", entrypoint_num_cpus=4, driver_node_id=node)
+        _internal_kv_put(key, json.dumps(job.to_json()), namespace="job")
         try:
             found = capacity.read_capacity(cluster)
             ask = found.ask("engine", 1, int(whole.cpus))
