@@ -14,8 +14,8 @@ from engine.pipeline.config import RunConfig
 from engine.storage.remote.address import is_address
 from engine.storage.remote.inputs import fetch_input
 
-_OUTPUT = {"runs_dir", "run_dir", "samples.output"}
-"""Keys of what a run writes."""
+_OUTPUT = {"runs_dir", "run_dir", "samples.output", "tracking.uri"}
+"""Keys of what a run writes, and of where it does."""
 
 
 def with_inputs_here(config: RunConfig) -> RunConfig:

@@ -16,7 +16,8 @@ from typing import Any, Protocol
 
 from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
-from engine.runtime.secrets import without_secrets
+from engine.runtime.secrets import without_logins, without_secrets
+from engine.storage.remote.address import is_url
 
 _NOT_IN_PROJECT = "/\\#?%:"
 """Characters that W&B allows in no project's name."""
@@ -57,7 +58,10 @@ class TrackingConfig:
     """The server or folder of MLflow; empty stands for a folder in the run folder."""
 
     def __post_init__(self) -> None:
-        """Refuses a project's name that W&B refuses, which it does when the first figure is tracked."""
+        """Refuses a URL for a file, and a name that W&B refuses, which it does when the first figure is tracked."""
+        if is_url(self.figures):
+            where = f"tracking.figures={without_logins(self.figures)}"
+            raise UserError("lines are appended to a file of this machine only", where=where, remedy="name a path")
         where, name = f"tracking.project={self.project}", self.project
         if wrong := sorted({character for character in name if character in _NOT_IN_PROJECT}):
             remedy = f"leave {' '.join(wrong)} out"

@@ -3,6 +3,7 @@
 from engine.documents.config import DocumentsConfig
 from engine.pipeline.config import RunConfig
 from engine.pipeline.inputs import with_inputs_here
+from engine.runtime.tracking import Mode, TrackingConfig
 from engine.storage.remote.inputs import fetch_input
 from eval.config import ReportConfig
 from tests.support.object_store import Bucket, every_store
@@ -23,5 +24,6 @@ def test_every_url_of_input_becomes_a_path(bucket: Bucket) -> None:
 
 
 def test_a_run_without_urls_is_left_as_it_is() -> None:
-    config = RunConfig(collection="docs", name="gs://is a name")
+    tracking = TrackingConfig(mode=Mode.mlflow, uri="s3://bucket/mlflow")  # where it goes, and no input
+    config = RunConfig(collection="docs", name="gs://is a name", tracking=tracking)
     assert with_inputs_here(config) is config

@@ -38,6 +38,13 @@ print("".join(sorted(refused)))
     assert TrackingConfig(project="a project, of mine (2)").project == "a project, of mine (2)"
 
 
+@pytest.mark.parametrize("figures", ["s3://bucket/figures.jsonl", "https://me:secret@host/figures.jsonl"])
+def test_figures_are_appended_to_files_and_not_behind_urls(figures: str) -> None:
+    with pytest.raises(UserError, match="of this machine only") as caught:
+        TrackingConfig(figures=figures)
+    assert caught.value.where == f"tracking.figures={figures.replace('me:secret', '***')}"
+
+
 def test_two_servers_have_two_names_and_another_login_is_the_same_server() -> None:
     def goal(mode: Mode, uri: str = "") -> str:
         return TrackingConfig(mode=mode, uri=uri).goal

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.runtime.secrets import without_logins
 from engine.runtime.trackers.figures_tracker import FiguresTracker
 from engine.runtime.trackers.mlflow_tracker import MlflowTracker
 from engine.runtime.trackers.tensorboard_tracker import TensorBoardTracker
 from engine.runtime.trackers.wandb_tracker import WandbTracker, has_login
 from engine.runtime.tracking import Mode, NoTracker, Tracker, TrackingConfig
 from engine.storage.files import make_folder
-from engine.storage.remote.address import is_url
 
 _PACKAGES = {Mode.tensorboard: ("tensorboardX", "tensorboardX"), Mode.mlflow: ("mlflow", "mlflow-skinny")}
 """What a tracker imports, and the package that brings it, where it is no requirement of ours."""
@@ -36,8 +34,8 @@ def make_tracker(
         warn: tells the person in one line that the tracker has failed, and is told nothing more.
 
     Raises:
-        UserError: its library is not installed; the file of figures is a URL, or there can be no folder for it; or
-            online tracking without a login: W&B would ask for one in the middle of the run.
+        UserError: its library is not installed; there can be no folder for the file of figures; or online tracking
+            without a login: W&B would ask for one in the middle of the run.
     """
     mode = config.mode
     module, package = _PACKAGES.get(mode, ("", ""))
@@ -53,9 +51,6 @@ def make_tracker(
     tracker = _choose(config, run_dir, run_config, warn)
     if not config.figures:
         return tracker
-    if is_url(config.figures):
-        where = f"tracking.figures={without_logins(config.figures)}"
-        raise UserError("lines are appended to a file of this machine only", where=where, remedy="name a path")
     file = Path(config.figures).expanduser()
     make_folder(file.parent, where=f"tracking.figures={config.figures}")
     return FiguresTracker(file, tracker, warn)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import UserError
 from engine.runtime.trackers.figures_tracker import FiguresTracker
 from engine.runtime.trackers.make import make_tracker
 from engine.runtime.tracking import Mode, TrackingConfig
@@ -25,15 +24,6 @@ def test_points_of_curves_can_be_followed_in_a_file(tmp_path: Path) -> None:
         {"noun": "model", "step": 10, "loss": 1.5},
         {"noun": "model", "step": 20, "loss": 1.25, "learning_rate": 2e-5},
     ]
-
-
-@pytest.mark.parametrize("figures", ["s3://bucket/figures.jsonl", "https://me:secret@host/figures.jsonl"])
-def test_no_folder_is_made_of_a_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, figures: str) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError) as caught:
-        make_tracker(TrackingConfig(mode=Mode.off, figures=figures), tmp_path / "run", {}, pytest.fail)
-    assert caught.value.where == f"tracking.figures={figures.replace('me:secret', '***')}"
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_ends_no_run_and_is_said_at_once_and_at_the_end(tmp_path: Path) -> None:
