@@ -122,6 +122,10 @@ class Capacity:
         sizes = range(largest, 0, -1)
         return next((cpus for cpus in sizes if Ask("", count, cpus, gpus).fits(self.cores)), 1)
 
+    def places(self, cpus: int, gpus: float = 0.0) -> int:
+        """Returns how many processes the nodes hold that take so many whole cores each, as `most_cores` gives them."""
+        return Ask("", 1, cpus, gpus).places(self.nodes)
+
     def ask(self, name: str, count: int, cpus: float, gpus: float = 0.0) -> Ask:
         """Returns what is asked of Ray for processes that keep `cpus` cores busy each.
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.runtime.capacity import Ask
 from training.resume import checkpoints_of, steps_kept
 from training.workers.worker import train_on_rank
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import ray.train
     from ray.train.torch import TorchTrainer
 
-    from engine.runtime.capacity import Capacity
+    from engine.runtime.capacity import Ask, Capacity
     from engine.runtime.place import Place
     from training.batches.plan import Rows
     from training.config import ModelConfig
@@ -92,7 +91,7 @@ def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
     """
     capacity = place.capacity()
     gpus = config.gpus_per_worker if capacity.num_gpus else 0.0
-    slots = Ask("training worker", 1, 1, gpus).places(capacity.nodes)  # whole cores, as `most_cores` gives them
+    slots = capacity.places(1, gpus)
     most = config.num_workers or (slots if gpus and not config.shares_gpu else 1)
     size = max(number for number in range(1, max(most, 1) + 1) if config.batch_size % number == 0)
     workers = WorkerGroup(size, capacity.most_cores(size, gpus), gpus)
