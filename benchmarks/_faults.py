@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -31,6 +32,8 @@ _POLL_SECONDS = 0.05
 _CUT_SECONDS = 90.0
 """How long a node that is cut off stays so: longer than Ray, by its defaults, takes to give it up."""
 _LOG_LINES = 25
+_AGAIN_SECONDS = 300.0
+"""The longest that curation alone may take."""
 
 
 class Fault(Enum):
@@ -57,6 +60,8 @@ class Outcome:
         twice: rows too many.
         num_kept: the examples that curation kept.
         kept: a digest of these, with their texts and splits.
+        kept_again: that of what is kept when the same samples are curated once more while nothing is hurt, where the
+            generator draws: no other run has these samples.
         resumed_at_step: the step that training went on from last.
     """
 
@@ -69,6 +74,7 @@ class Outcome:
     twice: int = 0
     num_kept: int = 0
     kept: str = ""
+    kept_again: str = ""
     resumed_at_step: int = 0
 
     @property
@@ -159,19 +165,37 @@ class FaultyRun:
             self._cluster.add()
         return driver
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, until: str = "model") -> subprocess.Popen[bytes]:
         variables = {SAMPLES_PER_SECOND: str(self._job.rate)}
-        return self._cluster.popen(self._job.command(self._cluster.address), self._log, variables)
+        return self._cluster.popen(self._job.command(self._cluster.address, until), self._log, variables)
 
     def _read(self) -> Outcome:
         outcome, run = self._outcome, self._job.run
         outcome.planned = size_of(PromptsFolder(run / "prompts").plan_files())
         parts = committed_parts(run / "samples")
         outcome.lost, outcome.twice = lost_and_twice([pq.read_table(part) for part in parts], outcome.planned)
-        kept = ExamplesFolder(run / "examples").kept(["sample_id", "passage_id", "query", "split"])
+        kept = self._kept()
         outcome.num_kept, outcome.kept = kept.num_rows, digest_of(kept)
         outcome.resumed_at_step = read_record(run / "model").record["resumed_at_step"]
+        if self._job.draws:
+            outcome.kept_again = digest_of(self._curated_again())
         return outcome
+
+    def _curated_again(self) -> pa.Table:
+        """Throws what was kept away, and has the same command make it again from the same samples."""
+        self._cluster.mend()
+        shutil.rmtree((self._job.run / "examples").resolve())
+        driver = self._start(until="examples")
+        try:
+            code = driver.wait(_AGAIN_SECONDS)
+        finally:
+            _kill_group(driver)
+        if code:
+            raise RuntimeError(f"exit code {code} of the driver that curates again:\n{self._last_lines()}")
+        return self._kept()
+
+    def _kept(self) -> pa.Table:
+        return ExamplesFolder(self._job.run / "examples").kept(["sample_id", "passage_id", "query", "split"])
 
     def _now(self) -> float:
         return time.monotonic() - self._started

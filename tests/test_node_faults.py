@@ -5,7 +5,9 @@ What is run is `benchmarks/cluster.py`, in small. What it calls wrong is tested 
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from benchmarks import cluster
 from benchmarks._faults import Fault, Outcome, digest_of, lost_and_twice, table_of
-from benchmarks._faulty_job import Job, Phase, write_passages
+from benchmarks._faulty_job import GENERATORS, Job, Phase, write_paragraphs, write_passages
 from benchmarks._networks import Loopback
 from benchmarks._nodes import Cluster, Node
 
@@ -94,6 +96,23 @@ def test_what_was_measured_is_not_measured_again(
     assert "cluster.3.cut.wrong value 1 (budget 0)" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("again", "wrong"), [("a digest", 0), ("another", 1)])
+def test_what_a_model_wrote_is_held_against_itself(
+    again: str, wrong: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two runs have other texts, so that what is kept of one says nothing of the other."""
+
+    def measure(_: object, nodes: int, fault: Fault) -> Outcome:
+        assert nodes == 2
+        if fault is Fault.none:
+            return replace(GOOD, struck=[], kept="of other texts", kept_again="of other texts")
+        return replace(GOOD, kept_again=again)
+
+    monkeypatch.setattr(cluster, "measure", measure)
+    assert cluster.main(["--generator", "bundled", "--nodes", "2", "--faults", "node"]) == wrong
+    assert f"cluster.2.node.wrong value {wrong} (budget 0)" in capsys.readouterr().out
+
+
 def test_faults_need_nodes_beside_the_drivers() -> None:
     possible = {nodes: [fault for fault in Fault if cluster.is_possible(fault, nodes)] for nodes in (1, 2, 3)}
     assert possible[1] == [Fault.none, Fault.driver]
@@ -119,10 +138,28 @@ def test_a_run_tells_its_phase_by_what_lies_in_its_folder(tmp_path: Path) -> Non
     assert phases == expected
 
 
-def test_passages_are_the_same_each_time(tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", [write_passages, write_paragraphs])
+def test_passages_are_the_same_each_time(write: Callable[[Path, int], None], tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_passages(tmp_path / name, 30)
+        write(tmp_path / name, 30)
     lines = (tmp_path / "a").read_text().splitlines()
     assert lines == (tmp_path / "b").read_text().splitlines()
-    assert len(set(lines)) == 30
+    assert len({json.loads(line)["text"] for line in lines}) == 30
+
+
+def test_no_more_paragraphs_than_there_are(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^1000000 samples need 100000 paragraphs, and Python has \d+ of them$"):
+        write_paragraphs(tmp_path / "passages.jsonl", 100_000)
+
+
+def test_who_writes_is_in_the_command(tmp_path: Path) -> None:
+    jobs = [Job(tmp_path, samples=10, engines=1, rate=1.0, epochs=1, generator=name) for name in GENERATORS]
+    assert [job.draws for job in jobs] == [False, True]
+    assert [name for job in jobs for name in job.command("here", "model") if name.startswith("samples=")] == [
+        "samples=fake",
+        "samples=smollm2",
+    ]
+
+
+def test_rows_are_a_table() -> None:
     assert table_of([("a", "b"), ("1", "2")]) == "| a | b |\n|---|---|\n| 1 | 2 |"

@@ -16,6 +16,7 @@ from tests.support.clusters import run_driver
 from tests.support.command_line import CommandLine
 from tests.support.corpus import write_corpus
 from tests.support.job_clusters import ray_with_jobs
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.soak  # two nodes of Ray with a dashboard, and two runs: 40 s; what a job is told is in tests/launch
@@ -35,6 +36,22 @@ def test_a_run_is_submitted_and_the_next_job_goes_on(tmp_path: Path, synthmill: 
     assert len(places["heads"]) == 1
     assert len(places["drivers"]) == 2
     assert set(places["drivers"]).isdisjoint(places["heads"])
+
+
+@pytest.mark.soak  # the same cluster, and two runs at once
+def test_two_jobs_at_once_both_end(tmp_path: Path, synthmill: CommandLine) -> None:
+    """Each leaves the core of the other's driver alone: an engine that waited for it would wait for ever."""
+    corpus = write_corpus(tmp_path / "corpus", 40)
+    words = ["launch", "cluster=ray", "experiment=adapt", f"collection={corpus}", "samples=fake", "until=samples"]
+    words += ["launch.submit=true", "launch.driver_cpus=1", "prompts.per_passage=9"]
+    with ray_with_jobs(worker_cpus=3) as cluster:
+        words.append(f"launch.address={cluster.dashboard}")
+        folders = [tmp_path / name for name in ("first", "second")]
+        both = [synthmill.start(*words, f"run_dir={it}", f"runs_dir={it}-runs") for it in folders]
+        ended = [process.communicate(timeout=PATIENCE_SECONDS) for process in both]
+    assert [process.returncode for process in both] == [0, 0], ended
+    for folder in folders:
+        assert SamplesFolder(folder / "samples").rows().num_rows == 360
 
 
 def where_drivers_were(dashboard: str) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,8 @@ from tests.support.waiting import PATIENCE_SECONDS
 _PORTS = range(20_000, 32_000)
 """Above the ports of Ray's workers, and below those that the system gives to connections while nobody looks."""
 _STORE_BYTES = 150_000_000
+_HEAD_ID = "f" * 51 + "00000"
+"""What Ray's provider of nodes for tests takes for the head."""
 
 
 @contextlib.contextmanager
@@ -42,12 +45,56 @@ def ray_start(num_cpus: int, num_gpus: int = 0) -> Iterator[str]:
         "--include-log-monitor=false",
         "--no-monitor",
     ]
+    with _started(command, folder, port, {}) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def ray_that_scales(num_cpus: int, node: Mapping[str, int], most: int, version: int) -> Iterator[str]:
+    """A head with so many CPUs, whose own autoscaler starts further nodes when they are asked for, and ends idle ones.
+
+    The nodes are processes on this machine: Ray's provider for its own tests.
+
+    Args:
+        num_cpus: the CPUs of the head.
+        node: the resources of each other node.
+        most: how many of these there may be at a time; none is there at first.
+        version: of the autoscaler; `ray up` has 1, KubeRay 2.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    port = free_port()
+    provider = {"type": "fake_multinode", "gcs_address": f"127.0.0.1:{port}"}
+    provider |= {"launch_multiple": True, "head_node_id": _HEAD_ID}
+    types = {
+        "head": {"resources": {"CPU": num_cpus}, "node_config": {}, "max_workers": 0},
+        "node": {"resources": dict(node), "node_config": {}, "min_workers": 0, "max_workers": most},
+    }
+    config = {"cluster_name": "test", "max_workers": most, "provider": provider, "idle_timeout_minutes": 0.05}
+    config |= {"available_node_types": types, "head_node_type": "head", "upscaling_speed": 10.0}
+    (folder / "autoscaler.json").write_text(json.dumps(config), encoding="utf-8")
+    command = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head", "--block"]
+    command += [f"--autoscaling-config={folder / 'autoscaler.json'}", f"--port={port}", f"--num-cpus={num_cpus}"]
+    command += [f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}", "--disable-usage-stats"]
+    command += [f"--object-store-memory={_STORE_BYTES}", "--include-dashboard=false", "--include-log-monitor=false"]
+    variables = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1"}
+    if version == 2:
+        variables |= {"RAY_enable_autoscaler_v2": "1"}
+        variables |= {"RAY_CLOUD_INSTANCE_ID": _HEAD_ID, "RAY_OVERRIDE_NODE_ID_FOR_TESTING": _HEAD_ID}
+    with _started(command, folder, port, variables) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def _started(command: Sequence[str], folder: Path, port: int, variables: Mapping[str, str]) -> Iterator[str]:
+    """Runs `ray start`, with variables of its own, for as long as the block lasts; removes its folder then."""
     with (folder / "start.log").open("w", encoding="utf-8") as log, pytest.MonkeyPatch.context() as environment:
         environment.setenv("RAY_AUTH_MODE", "disabled")  # drivers that name an address send no token unasked
         environment.setenv("PYTHONPATH", str(ROOT))
         for name, value in LEAN_ENVIRONMENT.items():  # as in a Ray that a run starts
             environment.setenv(name, value)
-        head = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        head = subprocess.Popen(
+            command, env=os.environ | dict(variables), stdout=log, stderr=log, start_new_session=True
+        )
         try:
             _wait_for(port, head)
             yield f"127.0.0.1:{port}"
