@@ -28,8 +28,14 @@ _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _FEWEST_WORDS = 25
 """Paragraphs of fewer words are no passages."""
 _ENGINE = {
-    "fake": ["samples=fake", "samples.max_num_seqs=32"],
-    "bundled": ["samples=smollm2", "samples.max_num_seqs=16", "samples.context_tokens=1024", "samples.max_tokens=24"],
+    "fake": ["samples=fake", "samples.max_num_seqs=32", "samples.part_rows=64"],
+    "bundled": [
+        "samples=smollm2",
+        "samples.max_num_seqs=16",
+        "samples.context_tokens=1024",
+        "samples.max_tokens=24",
+        "samples.part_rows=16",
+    ],
 }
 """The settings of each generator."""
 GENERATORS = tuple(_ENGINE)
@@ -91,7 +97,7 @@ class Job:
         training = [f"model.base={self.folder / 'base' / 'encoder'}", "model.num_workers=2", "model.batch_size=32"]
         training += [f"model.epochs={self.epochs}", "model.max_tokens=64", "model.checkpoint_steps=20"]
         planned = [f"prompts.per_passage={PER_PASSAGE}", f"prompts.max_samples={self.samples}"]
-        written = [*_ENGINE[self.generator], "samples.part_rows=64", "examples.round_trip.enabled=false"]
+        written = [*_ENGINE[self.generator], "examples.round_trip.enabled=false"]
         where = [f"cluster.address={address}", "cluster.autoscaling=true", "tracking=off", f"until={until}"]
         where += [f"runs_dir={self.folder}", f"run_dir={self.run}", f"collection={self.folder / 'passages.jsonl'}"]
         command = [sys.executable, "-m", "engine", "experiment=adapt"]

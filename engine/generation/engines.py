@@ -27,6 +27,7 @@ from engine.generation.seeds import seed_from
 from engine.generation.shortage import Shortage
 from engine.generation.totals import EngineTotals
 from engine.generation.vllm_generator import engine_environment
+from engine.runtime.capacity import Ask
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
@@ -49,6 +50,8 @@ _LONGEST_GAP_SECONDS = 5.0
 _STOP_SECONDS = 60.0
 _UPLOAD_SECONDS = 600.0
 """How long an engine that stops may take for a part: more than a request with all its repetitions, and the pauses."""
+_HOMELESS_SECONDS = 120.0
+"""How long no node may have what an engine holds before it is chosen anew what that is: a lost node may come back."""
 _PAUSE_SECONDS = 0.5
 """An engine is started so much later for each one before it that ended without having committed anything ..."""
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -82,6 +85,7 @@ class EngineGroup:
         self._job: GenerationJob | None = None
         self._num_useless = 0
         self._next_start = 0.0
+        self._last_home = time.monotonic()
         self._listened = time.monotonic()
         self.has_news = False
         """Whether the last `listen` brought reports, so that `totals` may have changed."""
@@ -131,6 +135,33 @@ class EngineGroup:
         engine.promise = actor.ready.remote()
         return engine
 
+    def _choose_anew(self) -> None:
+        """Gives engines another size where no node that is up has had, for a while, what one of them asks for.
+
+        The node that had it is gone, or the driver of another job has come. Where nodes come up on demand, one will.
+
+        Raises:
+            UserError: nor could any other size be placed.
+        """
+        import ray
+
+        now = time.monotonic()
+        if self._place.cluster.autoscaling or any(engine.has_begun for engine in self.engines):
+            self._last_home = now
+        if now - self._last_home < _HOMELESS_SECONDS:
+            return
+        self._last_home = now
+        asked = self._processors.asked_cpus, self._processors.gpus
+        if Ask("engine", 1, *asked).fits(self._place.capacity().nodes):
+            return  # others hold it
+        chosen = choose_processors(self._config, self._place)
+        if chosen != self._processors:
+            self._place.console.warn(f"no node has what an engine held; from now on there are {chosen}")
+            for engine in self.engines:
+                ray.kill(engine.actor)
+            self.engines, self._processors = [], chosen
+            self._shortage = Shortage(self._place.console, chosen)
+
     def open(self, job: GenerationJob) -> None:
         """Begins a job: every engine is told of it as soon as it is loaded."""
         self._job, self.gone = job, []
@@ -148,6 +179,7 @@ class EngineGroup:
         Raises:
             UserError: engines cannot start with this config, also with smaller limits where memory was short.
         """
+        self._choose_anew()
         self._fill()
         calls = [call for engine in self.engines for call in (*engine.units, engine.promise) if call is not None]
         is_tail = not any(engine.units for engine in self.engines) and bool(self.loaded())

@@ -1,7 +1,7 @@
 """How many engines a model has, and what each of them holds of the cluster: cores and GPUs of one node.
 
 In: a generator's config, and the nodes that Ray knows. Out: the numbers, or an error where the engines would never be
-placed. Chosen once, so that an engine that replaces a dead one holds the same.
+placed. An engine that replaces a dead one holds the same, as long as any node has as much.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from engine.generation.config import GeneratorKind
-from engine.runtime.capacity import gpu_slots
+from engine.runtime.capacity import Ask, gpu_slots
 
 if TYPE_CHECKING:
     from engine.generation.config import GeneratorConfig
@@ -28,12 +28,16 @@ class Processors:
     gpus: float
     """A part of one where engines share it."""
     left_free: float = 0.0
-    """So much of `cpus` is not asked of Ray, to leave room for tasks that run while engines idle."""
+    """So much of `cpus` is not asked of Ray: what tasks need that run while engines idle, and what is not there."""
 
     @property
     def asked_cpus(self) -> float:
         """Returns what each engine asks of Ray."""
         return self.cpus - self.left_free
+
+    def __str__(self) -> str:
+        """Returns them in words, such as `2 engines of 4 CPUs each`."""
+        return str(Ask("engine", self.num_engines, self.cpus, self.gpus))
 
 
 def settle_gpus(config: GeneratorConfig, place: Place) -> GeneratorConfig:
@@ -58,7 +62,10 @@ def choose_processors(config: GeneratorConfig, place: Place) -> Processors:
     """
     capacity = place.capacity()
     chosen = share_out(config, capacity)
-    ask = capacity.ask("engine", chosen.num_engines, chosen.cpus, chosen.gpus)
+    cpus = float(chosen.cpus)
+    if chosen.gpus and not config.cpus_per_engine:
+        cpus = capacity.cpus_beside(chosen.gpus, chosen.num_engines)
+    ask = capacity.ask("engine", chosen.num_engines, cpus, chosen.gpus)
     where = f"samples.num_engines={config.num_engines}"
     remedy = "lower samples.num_engines, samples.cpus_per_engine or samples.gpus_per_engine"
     place.check_room(ask, where=where, remedy=remedy)

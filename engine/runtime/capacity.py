@@ -25,8 +25,8 @@ TASK_CPUS = 0.25
 """What a small task of Ray Data asks for at least: blocks of curation, rows of a training step. Engines and training
 workers leave a node so much, or tasks that they wait for would wait for them."""
 
-_JOB_CONFIG = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""The variable by which Ray tells the driver of a submitted job which one it is."""
+JOB_VARIABLE = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""The variable by which Ray tells the driver of a submitted job, and no worker of it, which one it is."""
 _JOBS = "job"
 """Where Ray keeps what is known of submitted jobs."""
 _RUNNING = "RUNNING"
@@ -91,7 +91,8 @@ class Capacity:
         task_cpus: what a task asks for that runs beside processes which hold all they can.
         may_grow: whether more nodes may come up.
         gpus_on_demand: the GPUs that there can be once they have.
-        in_all: what `nodes` are once the drivers of other jobs have ended; empty where there are none.
+        in_all: what `nodes` are once the jobs that began later than this one have ended; empty where there are none.
+        held_gpus: the GPUs that drivers of jobs hold beside those of `nodes`.
     """
 
     nodes: tuple[Node, ...]
@@ -100,11 +101,12 @@ class Capacity:
     may_grow: bool = False
     gpus_on_demand: float = 0.0
     in_all: tuple[Node, ...] = ()
+    held_gpus: float = 0.0
 
     @property
     def num_gpus(self) -> float:
-        """Returns the GPUs of all nodes, or those that may come up where they are more."""
-        return max(sum(node.gpus for node in self.nodes), self.gpus_on_demand)
+        """Returns the GPUs of all nodes, whoever holds them, or those that may come up where they are more."""
+        return max(self.held_gpus + sum(node.gpus for node in self.nodes), self.gpus_on_demand)
 
     @property
     def num_cores(self) -> int:
@@ -125,6 +127,16 @@ class Capacity:
     def places(self, cpus: int, gpus: float = 0.0) -> int:
         """Returns how many processes the nodes hold that take so many whole cores each, as `most_cores` gives them."""
         return Ask("", 1, cpus, gpus).places(self.nodes)
+
+    def cpus_beside(self, gpus: float, count: int) -> float:
+        """Returns the CPUs that each of some processes can have for which GPUs are what counts; one at most.
+
+        Args:
+            gpus: what each takes.
+            count: how many there are.
+        """
+        slots = [(node.cpus, min(count, gpu_slots(node.gpus, gpus))) for node in self.nodes]
+        return min([1.0, *(cpus / number for cpus, number in slots if number)])
 
     def ask(self, name: str, count: int, cpus: float, gpus: float = 0.0) -> Ask:
         """Returns what is asked of Ray for processes that keep `cpus` cores busy each.
@@ -157,15 +169,30 @@ def read_capacity(cluster: ClusterConfig) -> Capacity:
     if cluster.address == "local":
         nodes = nodes_in_all()
         return Capacity(nodes, tuple(replace(node, cpus=cluster.cpus_here()) for node in nodes))
-    nodes = _nodes_less(_job_drivers())
-    gpus_on_demand = cluster.gpus_on_demand if cluster.autoscaling else 0
-    return Capacity(nodes, nodes, may_grow=cluster.autoscaling, gpus_on_demand=gpus_on_demand, in_all=nodes_in_all())
+    drivers = _job_drivers()
+    nodes = _nodes_less(drivers)
+    return Capacity(
+        nodes,
+        nodes,
+        may_grow=cluster.autoscaling,
+        gpus_on_demand=cluster.gpus_on_demand if cluster.autoscaling else 0,
+        in_all=_nodes_less(_here_to_stay(drivers)),
+        held_gpus=sum(node.gpus for node in _nodes_less([])) - sum(node.gpus for node in nodes),
+    )
 
 
 def nodes_in_all() -> tuple[Node, ...]:
-    """Returns what the nodes of the running Ray can have for this run once nobody else is there: without its driver."""
-    own = _own_job()
-    return _nodes_less([_job_driver(own)] if own else [])
+    """Returns what the nodes of the running Ray can have for this run once whoever it may wait for has ended.
+
+    That is whatever the drivers of jobs do not hold which began no later than this one: a later job never waits for an
+    earlier one's driver to end, so that no two wait for each other.
+    """
+    return _nodes_less(_here_to_stay(_job_drivers()) if own_job() else [])
+
+
+def own_job() -> str:
+    """Returns what Ray told the driver of a submitted job of that job, as it stands in JOB_VARIABLE; else nothing."""
+    return os.environ.get(JOB_VARIABLE, "")
 
 
 @dataclass(frozen=True)
@@ -173,8 +200,17 @@ class JobDriver:
     """What Ray holds for the driver of a submitted job until it ends, and on which node; none while it waits for one.
 
     That is `ray job submit --entrypoint-num-cpus`, or `entrypointNumCpus` of a RayJob.
+
+    Attributes:
+        key: the name under which Ray keeps the job.
+        began: when it was submitted, in milliseconds of the epoch.
+        node_id: the node of the driver.
+        holds: what it holds there.
+        is_running: whether its driver runs.
     """
 
+    key: str
+    began: int
     node_id: str
     holds: Node
     is_running: bool
@@ -192,10 +228,15 @@ def _nodes_less(drivers: Sequence[JobDriver]) -> tuple[Node, ...]:
     return tuple(nodes)
 
 
-def _own_job() -> str:
+def _here_to_stay(drivers: Sequence[JobDriver]) -> list[JobDriver]:
+    """Returns the drivers that this run never waits for: its own, and those of earlier jobs."""
+    own = next((driver for driver in drivers if driver.key == _own_key()), None)
+    return [driver for driver in drivers if own and (driver.began, driver.key) <= (own.began, own.key)]
+
+
+def _own_key() -> str:
     """Returns the name under which Ray keeps the job that this process is the entrypoint of; empty: it is of none."""
-    config = json.loads(os.environ.get(_JOB_CONFIG, "{}"))
-    submission = (config.get("metadata") or {}).get("job_submission_id")
+    submission = (json.loads(own_job() or "{}").get("metadata") or {}).get("job_submission_id")
     if not submission:
         return ""
     from ray.dashboard.modules.job.common import JobInfoStorageClient
@@ -209,10 +250,9 @@ def _job_drivers() -> list[JobDriver]:
     from ray.dashboard.modules.job.common import JobInfoStorageClient
     from ray.experimental.internal_kv import _internal_kv_list
 
-    own = _own_job()
+    own = _own_key()
     kept = [key.decode() for key in _internal_kv_list(JobInfoStorageClient.JOB_DATA_KEY_PREFIX, namespace=_JOBS)]
-    drivers = {key: _job_driver(key) for key in kept}
-    return [driver for key, driver in drivers.items() if driver.is_running or key == own]
+    return [driver for driver in map(_job_driver, kept) if driver.is_running or driver.key == own]
 
 
 def _job_driver(key: str) -> JobDriver:
@@ -221,7 +261,8 @@ def _job_driver(key: str) -> JobDriver:
     found = _internal_kv_get(key, namespace=_JOBS)
     job = json.loads(found) if found else {}
     held = Node(float(job.get("entrypoint_num_cpus") or 0), float(job.get("entrypoint_num_gpus") or 0))
-    return JobDriver(job.get("driver_node_id") or "", held, job.get("status") == _RUNNING)
+    is_running = job.get("status") == _RUNNING
+    return JobDriver(key, int(job.get("start_time") or 0), job.get("driver_node_id") or "", held, is_running)
 
 
 def free_nodes() -> list[Node]:
@@ -251,6 +292,8 @@ def check_room(ask: Ask, cluster: ClusterConfig, console: Console, *, where: str
     if not ask.fits(nodes):
         if not cluster.autoscaling:
             verb = "do" if ask.count > 1 else "does"
+            if ask.fits(_nodes_less([])):
+                remedy += ", or start it again once the jobs have ended whose drivers hold the rest"
             remedy += "; where nodes come up on demand, set cluster.autoscaling=true"
             raise UserError(f"{ask} {verb} not fit {_nodes_in_words(nodes)}", where=where, remedy=remedy)
         console.step("cluster", f"waiting for nodes to come up: {ask}; what is up: {_nodes_in_words(nodes)}")

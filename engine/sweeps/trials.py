@@ -24,6 +24,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search import Searcher
 
 from engine.errors import UserError
+from engine.runtime.capacity import JOB_VARIABLE, own_job
 from engine.runtime.console import Console
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import TRACKED, read_metric
@@ -191,7 +192,8 @@ def run_trials(
     os.environ.update(_QUIET)
     for leftover in trials.folder.glob(f"{_TUNE_FOLDER}*"):  # of a start that was killed
         shutil.rmtree(leftover)
-    trainable = tune.with_parameters(_run_point, trials=trials, variables=frozenset(os.environ), home=Path.cwd())
+    given = {"trials": trials, "variables": frozenset(os.environ), "job": own_job(), "home": Path.cwd()}
+    trainable = tune.with_parameters(_run_point, **given)
     with tempfile.TemporaryDirectory(prefix=_TUNE_FOLDER, dir=trials.folder) as tune_folder:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": _CPUS}),
@@ -233,7 +235,7 @@ def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialSch
     return scheduler
 
 
-def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str], home: Path) -> None:
+def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str], job: str, home: Path) -> None:
     """Runs a point in the actor of its trial, and reports each of its validations, and its end.
 
     Args:
@@ -241,9 +243,13 @@ def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str]
         trials: how it is run.
         variables: names of the environment variables of whoever started the sweep: Ray sets others here, such as a
             number of threads that is this actor's, and no concern of the point's.
+        job: the job that the sweep is the driver of, which Ray does not tell its actors: a point is to count what
+            that driver holds.
         home: the folder that the sweep was started in, from which its paths go.
     """
     os.chdir(home)
+    if job:
+        os.environ[JOB_VARIABLE] = job
     point = trials.point(Tried(config["number"], json.loads(config["values"])))
     file = trials.figures_file(config["number"])
     processes, outcomes = Processes(variables), list[Outcome]()

@@ -21,9 +21,11 @@ from engine.generation.pool import EnginePool
 from engine.generation.pools import EnginePools
 from engine.generation.seeds import seed_from
 from engine.generation.sending import MOST_SENT
+from engine.runtime.capacity import TASK_CPUS, Capacity, Node
 from engine.runtime.place import Place
 from tests.support.engines import kill
 from tests.support.jobs import FAKE, job_at, units, written
+from tests.support.places import printed
 from tests.support.waiting import wait_until
 
 
@@ -64,6 +66,42 @@ def test_an_engine_that_ended_leaves_a_place_that_is_filled(group: EngineGroup, 
     listen_until(group, lambda: [engine.index for engine in group.loaded()] == [1])
     group.stop()
     assert (group.listen(), group.engines) == (([], []), []), "a group that was stopped starts none"
+
+
+def test_an_engine_that_no_node_has_room_for_any_more_is_chosen_anew(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node that it was made for is gone, or has the driver of another job by now: it would wait for ever."""
+    import ray
+
+    place.start_ray()
+    cpus = sum(node.cpus for node in place.capacity().nodes)
+    holder = ray.remote(num_cpus=cpus - 1)(Holder).remote()
+    assert ray.get(holder.is_here.remote())
+    whole = EngineGroup(replace(FAKE, cpus_per_engine=0, gpus_per_engine=0), place, "")
+    try:
+        [waiting] = whole.engines
+        whole.listen()
+        assert whole.engines == [waiting], "for two minutes the node may come back"
+        monkeypatch.setattr(engines, "_HOMELESS_SECONDS", 0.0)
+        whole.listen()
+        assert whole.engines == [waiting], "there is a node for it, which others hold"
+        smaller = Capacity((Node(1),), (Node(1),))
+        monkeypatch.setattr(Place, "capacity", lambda _: smaller)
+        listen_until(whole, lambda: len(whole.loaded()) == 1)
+        [engine] = whole.engines
+        assert (engine.processors.cpus, engine.processors.asked_cpus) == (1, 1 - TASK_CPUS)
+        assert "no node has what an engine held; from now on there are 1 engine of 1 CPU" in printed(place)
+    finally:
+        whole.stop()
+        ray.kill(holder)
+
+
+class Holder:
+    """An actor of somebody else."""
+
+    def is_here(self) -> bool:
+        return True
 
 
 def test_time_in_which_the_driver_slept_counts_against_no_engine(

@@ -42,6 +42,18 @@ def test_an_engine_has_the_gpus_of_one_node() -> None:
     assert share_out(replace(ON_CPU, gpus_per_engine=0.4), capacity) == Processors(8, 1, 0.4), "two on each GPU"
 
 
+def test_no_gpu_is_idle_for_want_of_a_whole_cpu() -> None:
+    """The driver of a job holds one of the eight CPUs: eight engines of one each would be refused."""
+    nodes = (Node(7, 8),)
+    place: Any = SimpleNamespace(capacity=lambda: Capacity(nodes, nodes), check_room=lambda *_, **__: None)
+    chosen = choose_processors(replace(ON_CPU, gpus_per_engine=1), place)
+    assert (chosen.num_engines, chosen.cpus, chosen.gpus) == (8, 1, 1)
+    assert 0.8 < chosen.asked_cpus <= 6.75 / 8
+    told = choose_processors(replace(ON_CPU, gpus_per_engine=1, cpus_per_engine=1), place)
+    assert told.asked_cpus == 1, "what somebody has set is asked for"
+    assert str(chosen) == "8 engines of 1 CPU and 1 GPU each"
+
+
 def test_gpus_that_may_come_up_are_asked_for_though_none_is_up() -> None:
     on_gpu = replace(ON_CPU, gpus_per_engine=1)
     assert share_out(on_gpu, Capacity((Node(8),), (Node(8),), gpus_on_demand=4)) == Processors(4, 1, 1)

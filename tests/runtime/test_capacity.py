@@ -99,6 +99,53 @@ def test_jobs_do_not_count_on_what_each_other_s_drivers_hold(place: Place) -> No
         assert ask.cpus == whole.cpus - TASK_CPUS, "it will have room for a task when it is there"
 
 
+@pytest.mark.parametrize(("began", "stays"), [(5, True), (10, False), (20, False)])
+def test_a_job_never_waits_for_the_driver_of_an_earlier_one(
+    began: int, stays: bool, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The earlier one may wait for its, so that both would wait for ever. Of two at once the names decide."""
+    import ray
+    from ray.dashboard.modules.job.common import JobInfo, JobInfoStorageClient, JobStatus
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
+
+    place.start_ray()
+    cluster, node_id = replace(place.cluster, address="auto"), ray.nodes()[0]["NodeID"]
+    [whole] = capacity.read_capacity(cluster).nodes
+    keys = [JobInfoStorageClient.JOB_DATA_KEY.format(job_id=f"raysubmit_{name}") for name in ("mine", "other")]
+    for key, start_time in zip(keys, (10, began), strict=True):
+        job = JobInfo(
+            JobStatus.RUNNING, "synthmill", start_time=start_time, entrypoint_num_cpus=1, driver_node_id=node_id
+        )
+        _internal_kv_put(key, json.dumps(job.to_json()), namespace="job")
+    config = {"metadata": {"job_submission_id": "raysubmit_mine"}}
+    monkeypatch.setenv(capacity.JOB_VARIABLE, json.dumps(config))
+    ask = Ask("engine", 1, whole.cpus - 1)
+    try:
+        found = capacity.read_capacity(cluster)
+        assert found.nodes == (Node(whole.cpus - 2, whole.gpus),)
+        assert found.in_all == capacity.nodes_in_all() == (Node(whole.cpus - (2 if stays else 1), whole.gpus),)
+        if stays:
+            with pytest.raises(UserError, match=r"does not fit 1 node .*once the jobs have ended whose drivers hold"):
+                capacity.check_room(ask, cluster, place.console, **KEY)
+        else:
+            capacity.check_room(ask, cluster, place.console, **KEY)
+    finally:
+        for key in keys:
+            _internal_kv_del(key, namespace="job")
+
+
+def test_what_drivers_of_jobs_hold_are_gpus_all_the_same() -> None:
+    """A run that took the cluster for one without GPUs would compute on CPUs, and never say so."""
+    assert Capacity((Node(8),), (Node(8),), held_gpus=1).num_gpus == 1
+
+
+def test_processes_with_gpus_share_the_cpus_of_their_node() -> None:
+    nodes = (Node(64), Node(7, 8), Node(16, 4))
+    assert Capacity(nodes, nodes).cpus_beside(1, 12) == 7 / 8
+    assert Capacity(nodes, nodes).cpus_beside(2, 6) == 1
+    assert Capacity(nodes[:1], nodes[:1]).cpus_beside(1, 1) == 1, "no such node is up"
+
+
 def test_without_nodes_there_is_one_core_to_ask_for() -> None:
     nothing = Capacity((), ())
     assert (nothing.most_cores(1), nothing.num_cores, nothing.num_gpus) == (1, 1, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,8 +15,11 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from rich.console import Console as RichConsole
 
+from engine.runtime.capacity import JOB_VARIABLE
 from engine.runtime.console import Console
+from engine.sweeps import trials
 from engine.sweeps.journal import Journal, Progress, Tried
+from engine.sweeps.process import Outcome, State
 from engine.sweeps.search import Method, make_search
 from engine.sweeps.space import read_space
 from engine.sweeps.stopping import Stop
@@ -32,6 +36,36 @@ def test_a_curve_is_read_while_it_is_written(tmp_path: Path) -> None:
     loss = json.dumps({"noun": "model", "step": 3, "loss": 1.5})
     file.write_text("\n".join([loss, *lines]) + '\n{"noun": "mod')
     assert read_curve(file) == [0.375, 0.75]
+
+
+def test_a_point_knows_the_job_of_its_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray does not tell it to actors, and a point that counted on the core of that driver would wait for ever."""
+    seen: list[str] = []
+    reported: list[dict[str, Any]] = []
+
+    class Noted:
+        """Processes that only note what they would be given."""
+
+        def __init__(self, variables: frozenset[str]) -> None:
+            assert JOB_VARIABLE in variables
+
+        def run(self, point: Any, _: Any) -> Outcome:
+            seen.append(os.environ[JOB_VARIABLE])
+            return Outcome(point, State.failed, said="it was not run")
+
+        def end(self) -> None:
+            """There is none."""
+
+    monkeypatch.setenv(JOB_VARIABLE, "{}")  # put back after the test
+    monkeypatch.setattr(trials, "Processes", Noted)
+    monkeypatch.chdir(tmp_path)
+    point = SimpleNamespace(label="point 1", log_file=tmp_path / "log")
+    told: Any = SimpleNamespace(point=lambda _: point, figures_file=lambda _: tmp_path / "figures.jsonl")
+    job = '{"metadata": {"job_submission_id": "raysubmit_1"}}'
+    monkeypatch.setattr(trials.tune, "report", reported.append)
+    trials._run_point({"number": 1, "values": "{}"}, told, frozenset({JOB_VARIABLE}), job, tmp_path)
+    assert seen == [job]
+    assert [end["said"] for end in reported] == ["it was not run"]
 
 
 @pytest.mark.parametrize("stop", [Stop.asha, Stop.median])

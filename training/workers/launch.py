@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from training.resume import checkpoints_of, steps_kept
@@ -100,6 +100,40 @@ def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
     return workers
 
 
+class Seats:
+    """What the workers take of the cluster, chosen anew before each attempt: nodes and drivers come and go meanwhile.
+
+    Args:
+        workers: their number and GPUs stay; their threads are as many as there are cores by then.
+        config: the keys that ask for them.
+        place: the cluster.
+    """
+
+    def __init__(self, workers: WorkerGroup, config: ModelConfig, place: Place) -> None:
+        self.workers, self._config, self._place = workers, config, place
+        self.task_cpus = 0.0
+        """What each task asks for that feeds them."""
+
+    def choose(self) -> None:
+        """Reads what there is, and makes room for them; see `_make_room`."""
+        capacity = self._place.capacity()
+        threads = capacity.most_cores(self.workers.size, self.workers.gpus)
+        self.workers, self.task_cpus = replace(self.workers, threads=threads), capacity.task_cpus
+        self.ask = self.workers.ask(capacity)
+        _make_room(self.ask, self._config, self._place)
+
+    def resources(self) -> dict[str, float]:
+        """Returns what each of them asks of Ray."""
+        return {"CPU": self.ask.cpus} | ({"GPU": self.ask.gpus} if self.workers.use_gpu else {})
+
+    def environment(self) -> dict[str, str]:
+        """Returns the variables of their processes."""
+        # On a CPU the tokenizer would take the cores of the arithmetic; a GPU waits for it.
+        parallel = "true" if self.workers.use_gpu else "false"
+        threads = str(self.workers.threads)
+        return {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": parallel}
+
+
 def _make_room(ask: Ask, config: ModelConfig, place: Place) -> None:
     where, remedy = f"model.num_workers={config.num_workers}", "lower it, or leave it 0"
     if ask.count == 1 and ask.gpus:  # the fault of its size, and not of how many there are
@@ -131,33 +165,34 @@ def train_on_workers(job: TrainingJob, rows: pa.Table, plan: Rows, workers: Work
     from training.workers.network import NodeNetwork
     from training.workers.progress import start_curve, watch
 
-    capacity = place.capacity()
-    ask = workers.ask(capacity)
-    _make_room(ask, job.config, place)
+    seats = Seats(workers, job.config, place)
+    seats.choose()
     curve, checkpoints = start_curve(), checkpoints_of(job.output)
-    environment = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": str(workers.threads)}
-    # On a CPU the tokenizer would take the cores of the arithmetic; a GPU waits for it.
-    environment["TOKENIZERS_PARALLELISM"] = "true" if workers.use_gpu else "false"
-    resources = {"CPU": ask.cpus} | ({"GPU": ask.gpus} if workers.use_gpu else {})
-    make_trainer = functools.partial(
-        TorchTrainer,
-        train_on_rank,
-        train_loop_config={"job": job, "curve": curve},
-        torch_config=NodeNetwork(),
-        scaling_config=ScalingConfig(num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=resources),
-        run_config=RunConfig(
-            name=checkpoints.name,  # Ray goes on from what it finds there: see `training.resume`
-            storage_path=str(checkpoints.parent),
-            # Ray Train would wait for ever, without a word, for workers that fit no more once a node is gone.
-            # And it would count failures by the run, not by the checkpoint: `fit` counts them.
-            failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
-            worker_runtime_env={"env_vars": environment},
-        ),
-        datasets={SHARD: plan_dataset(plan)},
-        dataset_config=PlannedShards(ray.put(rows), job.config.batch_size, capacity.task_cpus, noise_of(job.config)),
-    )
-    train = functools.partial(fit, make_trainer, job, place, lambda: _make_room(ask, job.config, place))
+    fed = PlannedShards(ray.put(rows), job.config.batch_size, seats.task_cpus, noise_of(job.config))
+    planned = {SHARD: plan_dataset(plan)}
+
+    def make_trainer() -> TorchTrainer:
+        return TorchTrainer(
+            train_on_rank,
+            train_loop_config={"job": job, "curve": curve},
+            torch_config=NodeNetwork(),
+            scaling_config=ScalingConfig(
+                num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=seats.resources()
+            ),
+            run_config=RunConfig(
+                name=checkpoints.name,  # Ray goes on from what it finds there: see `training.resume`
+                storage_path=str(checkpoints.parent),
+                # Ray Train would wait for ever, without a word, for workers that fit no more once a node is gone.
+                # And it would count failures by the run, not by the checkpoint: `fit` counts them.
+                failure_config=FailureConfig(max_failures=0, controller_failure_limit=0),
+                checkpoint_config=CheckpointConfig(num_to_keep=1),
+                worker_runtime_env={"env_vars": seats.environment()},
+            ),
+            datasets=planned,
+            dataset_config=fed,
+        )
+
+    train = functools.partial(fit, make_trainer, job, place, seats.choose)
     return watch(train, curve, job.total_steps, place, job.earlier_steps)
 
 
@@ -173,7 +208,7 @@ def fit(
         make_trainer: makes a trainer that goes on from the last checkpoint.
         job: says how many failures there may be, and where checkpoints and logs are.
         place: has the terminal.
-        make_room: refuses workers that no node can hold, and says what is waited for.
+        make_room: chooses anew what the workers take, refuses what no node can hold, and says what is waited for.
 
     Raises:
         RuntimeError: training failed more than `model.max_failures` times with no new checkpoint in between; the

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from engine.errors import UserError
-from engine.runtime.capacity import Capacity, Node
+from engine.runtime.capacity import TASK_CPUS, Capacity, Node
 from engine.runtime.place import Place
 from training.config import ModelConfig
 from training.resume import checkpoints_of
-from training.workers.launch import Outcome, WorkerGroup, choose_workers, fit
+from training.workers.launch import Outcome, Seats, WorkerGroup, choose_workers, fit
 
 
 class Elsewhere:
@@ -90,6 +90,18 @@ def test_workers_leave_room_for_the_tasks_that_feed_them() -> None:
     for workers in (WorkerGroup(1, threads=2), WorkerGroup(2, threads=1)):
         ask = workers.ask(two_cpus)
         assert ask.fits([replace(two_cpus.nodes[0], cpus=2 - two_cpus.task_cpus)])
+
+
+def test_workers_take_what_is_there_when_they_start() -> None:
+    """While something was mined the driver of another job took a core: with the threads of before they would wait."""
+    before, after = Elsewhere(Node(4)), Elsewhere(Node(3))
+    place: Any = SimpleNamespace(capacity=before.capacity, make_room=lambda *_, **__: None)
+    seats = Seats(choose_workers(make_config(), place), make_config(), place)
+    place.capacity = after.capacity
+    seats.choose()
+    assert seats.resources() == {"CPU": 3 - TASK_CPUS}
+    assert seats.environment()["OMP_NUM_THREADS"] == "3"
+    assert seats.task_cpus == TASK_CPUS
 
 
 def test_a_worker_group_in_words() -> None:
