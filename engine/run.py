@@ -315,7 +315,8 @@ def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None
     """Loads the model that generates first, while documents are read and prompts are planned.
 
     Where another run is making a step that comes before, or the samples themselves, it may make these too: engines of
-    this run would be loaded for nothing, and take the other's processors and memory.
+    this run would be loaded for nothing, and take the other's processors and memory. Those of a run that meets it only
+    later end then (`engine.runtime.step.make`).
     """
     for step in (step for step in chosen if not is_made(step, store, place)):
         if is_being_written(store.folder(step.noun, step.fingerprint)):

@@ -108,7 +108,8 @@ def is_made(step: Step, store: Store, place: Place) -> bool:
 def make(step: Step, store: Store, place: Place) -> Path:
     """Returns the finished folder of a step, running it if the store does not have it.
 
-    A folder that was made already need not be on this disk (`place.shared.fetch`); those that a step reads are.
+    A folder that was made already need not be on this disk (`place.shared.fetch`); those that a step reads are. Where
+    another driver is making it, here or elsewhere, the engines of this run end before it is waited for.
     """
     folder, shared = store.folder(step.noun, step.fingerprint), place.shared
     if shared.has(folder):
@@ -125,6 +126,8 @@ def make(step: Step, store: Store, place: Place) -> Path:
             text = f"{who} is making the same"
             _say(step, place, f"{text}; waiting for it")
             waiting.enter_context(place.console.activity.waiting(step.noun, text))
+            # Whoever makes it may wait for what they hold: two drivers would wait for each other for ever.
+            place.engines.release(place, "while another run makes the same")
 
         with store.producing(folder, keep=step.resumable, on_wait=say_so), shared.producing(folder, say_so):
             waiting.close()

@@ -121,6 +121,27 @@ def test_configs_that_start_the_same_engines_share_them(place: Place, pools: Eng
     assert written(place).count("the engines end to make room for fake") == 2
 
 
+def test_engines_whose_end_is_interrupted_end_with_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(StubPool):
+        stops = 0
+
+        def stop(self) -> None:
+            self.stops += 1
+            if self.stops == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.generation.pools.EnginePool", Interrupted)
+    monkeypatch.setattr("engine.generation.pools.settle_gpus", lambda config, _: config)
+    pools, place = EnginePools(), quiet_place(tmp_path)
+    pool = pools.start(FAKE, place)
+    assert isinstance(pool, Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pools.release(place, "while another run makes the same")
+    pools.stop()
+    assert pool.stops == 2
+    assert not pools.loaded_pools()
+
+
 class CountedUnits:
     """Units that are made as they are taken; how many were, so far."""
 

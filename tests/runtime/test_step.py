@@ -1,9 +1,10 @@
 """What is wrapped around a step: skipping, reruns, records, locks, a disk that fills up."""
 
+import contextlib
 import errno
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +17,11 @@ from engine.runtime.identity import placement as not_identity
 from engine.runtime.place import Place
 from engine.runtime.step import Refusal, Step, describe, is_made, make
 from engine.runtime.tracking import NoTracker
-from engine.storage.files import locked
+from engine.storage.files import lock_file, locked
+from engine.storage.remote.store import RemoteStore
 from engine.storage.store import StepRecord, Store, finish, is_done, read_record
-from tests.support.places import printed, quiet_place
+from tests.support.object_store import Bucket
+from tests.support.places import NoEngines, printed, quiet_place
 from tests.support.waiting import wait_until
 
 
@@ -36,6 +39,18 @@ class Notebook(NoTracker):
 
     def summary(self, noun: str, values: dict[str, object]) -> None:
         self.summaries[noun] = values
+
+
+class Engines(NoEngines):
+    """Engines of which another driver needs what they hold before it can go on."""
+
+    def __init__(self, go_on: Callable[[], None]) -> None:
+        self.purposes: list[str] = []
+        self._go_on = go_on
+
+    def release(self, place: Place, purpose: str) -> None:
+        self.purposes.append(purpose)
+        self._go_on()
 
 
 @pytest.fixture
@@ -123,6 +138,42 @@ def test_says_so_when_another_run_makes_the_same(place: Place, store: Store) -> 
     assert "another run is making the same; waiting for it" in printed(place)
     assert "made by another run: 9 words" in printed(place)
     assert not (place.store_dir / "calls").exists()
+
+
+@pytest.mark.timeout(60)  # else it waits for ever
+def test_engines_end_before_another_run_is_waited_for(place: Place, store: Store) -> None:
+    documents, prompts = two_steps(WordsConfig("one two"), WordsConfig("three"))
+    folder = store.folder(documents.noun, documents.fingerprint)
+    folder.parent.mkdir(parents=True)
+    with contextlib.ExitStack() as other:
+        other.enter_context(locked(lock_file(folder), wait=False))
+        engines = Engines(other.close)
+        own = replace(place, engines=engines)
+        assert make(documents, store, own) == folder
+    assert make(prompts, store, own)
+    assert engines.purposes == ["while another run makes the same"], "nobody else makes the prompts"
+    assert calls(place) == ["documents", "prompts"], "the other one made nothing"
+
+
+@pytest.mark.timeout(60)
+def test_engines_end_before_another_machine_is_waited_for(bucket: Bucket, place: Place, tmp_path: Path) -> None:
+    here = RemoteStore(bucket.url)
+    bucket.use_cache(tmp_path / "elsewhere")
+    there = RemoteStore(bucket.url)
+    documents, _ = two_steps(WordsConfig("one two"), WordsConfig("three"))
+    folder = there.cache.store.reserve(documents.noun, documents.fingerprint)
+    with contextlib.ExitStack() as other:
+
+        def go_on() -> None:
+            finish(folder, StepRecord("documents", "", {}, {}, 0.0, 0, {"words": 9}))
+            other.close()
+
+        other.enter_context(there.producing(folder, lambda: None))
+        engines = Engines(go_on)
+        own = replace(place, engines=engines, sharing=here, store_dir=here.cache.store.root)
+        assert is_done(make(documents, here.cache.store, own))
+    assert len(engines.purposes) == 1
+    assert "made by another run: 9 words" in printed(place)
 
 
 def test_writes_down_what_made_it(place: Place, store: Store) -> None:
