@@ -64,7 +64,7 @@ def held_elsewhere(file: Path) -> Iterator[None]:
             process.stdin.close()
 
 
-@pytest.mark.parametrize("moment", ["waiting", "loading", "done", "mixed"])
+@pytest.mark.parametrize("moment", ["waiting", "loading", "done", pytest.param("mixed", marks=pytest.mark.slow)])
 def test_engines_end_before_a_lock_is_waited_for(moment: str, tmp_path: Path, place: Place, pools: EnginePools) -> None:
     """Whoever holds the lock is given all CPUs; then this driver makes the step with engines that load anew."""
     import ray
