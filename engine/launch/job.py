@@ -28,6 +28,7 @@ AWS_BIN = "/home/ubuntu/synthmill/.venv/bin"
 SHARED = "/shared"
 """Where pods mount the volume of `launch.claim`."""
 _ON_DEMAND = "cluster.gpus_on_demand"
+_AUTOSCALING = "cluster.autoscaling"
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
     values = asdict(config) | {
         "name": name,
         "bin": programs,
-        "words": [_program("synthmill", programs), *overrides, *_on_demand(launcher, overrides, config)],
+        "words": [_program("synthmill", programs), *overrides, *_added(launcher, overrides, config)],
         "ray": _program("ray", programs),  # on a node; the scripts call that of this machine by its name
         "ray_version": metadata.version("ray"),
         "shared": SHARED,
@@ -99,12 +100,21 @@ def _check_pods(config: LaunchConfig) -> None:
         raise UserError("is more than a pod has, and the job would never start", where=where, remedy=remedy)
 
 
-def _on_demand(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig) -> list[str]:
-    """Returns the override by which the run knows of the GPUs that its pods may have: when it starts, none is there."""
-    gpus = config.nodes * config.gpus_per_node if launcher is Launcher.kuberay else 0
-    if not gpus or any(text.lstrip("+").startswith(f"{_ON_DEMAND}=") for text in overrides):
+def _added(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig) -> list[str]:
+    """Returns the override by which the run knows what pods there may be, where `overrides` do not say it.
+
+    With a queue that is what is up: Kueue admits the pods together, KubeRay starts the driver once all of them are
+    ready, and none comes later. A run that waited for more would wait until its hours are over. Without a queue no pod
+    with a GPU is there when the run starts, and it has to know of those that may come.
+    """
+    if launcher is not Launcher.kuberay:
         return []
-    return [f"{_ON_DEMAND}={gpus}"]
+    if config.queue:
+        key, value = _AUTOSCALING, "false"
+    else:
+        key, value = _ON_DEMAND, str(config.nodes * config.gpus_per_node or "")
+    is_said = any(text.lstrip("+").startswith(f"{key}=") for text in overrides)
+    return [] if is_said or not value else [f"{key}={value}"]
 
 
 def _programs(launcher: Launcher, config: LaunchConfig) -> str:

@@ -116,6 +116,17 @@ def test_a_queue_of_kueue_admits_a_job_of_fixed_size() -> None:
     assert [group["replicas"] for group in cluster["workerGroupSpecs"]] == [1, 3]
 
 
+def test_a_job_of_a_queue_waits_for_no_further_pod() -> None:
+    def told(config: LaunchConfig, *overrides: str) -> list[str]:
+        words = words_of(rayjob(config, list(overrides))["spec"]["entrypoint"])
+        return [word for word in words if word.startswith("cluster.")]
+
+    queued = LaunchConfig(image="i", nodes=3, queue="research")
+    assert told(queued) == ["cluster.autoscaling=false"], "what fits none of its pods is refused, not waited for"
+    assert told(LaunchConfig(image="i", gpus_per_node=0, queue="research")) == ["cluster.autoscaling=false"]
+    assert told(queued, "cluster.autoscaling=true") == ["cluster.autoscaling=true"], "where its jobs are elastic"
+
+
 def test_pods_are_as_the_restricted_standard_of_kubernetes_wants_them() -> None:
     for pod in pods(rayjob()).values():
         assert pod["securityContext"]["runAsNonRoot"]
