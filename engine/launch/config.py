@@ -52,7 +52,7 @@ class LaunchConfig:
     """The longest that one attempt may take. A job of Slurm goes on after it; a RayJob has failed then."""
     retries: int = placement(3)
     """How often a job that failed starts again, or, for Slurm, one whose time was over; it goes on after what was
-    committed."""
+    committed. What Slurm itself queues again, preempted or with a lost node, is not counted."""
     keep_seconds: int = placement(600)
     """How long a finished RayJob keeps its cluster, so that its logs can be read."""
     queue: str = placement("")
