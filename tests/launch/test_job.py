@@ -193,20 +193,41 @@ def test_a_driver_without_cpus_and_a_folder_to_send_along() -> None:
     assert "--working-dir 'my jobs' -- synthmill" in text
 
 
+RAY_OF_AWS = """#!/bin/sh
+for word in "$@"; do printf "%s\\0" "$word"; done
+printf "\\n\\0"
+if [ "$1" = rsync-up ]; then mkdir -p "$HEAD/home/ubuntu" && mkdir "$HEAD$4"; fi
+"""
+"""Says what it is asked, and makes of a folder on the head what rsync does: the last of its path."""
+
+
+def on_aws(folder: Path, config: LaunchConfig) -> subprocess.CompletedProcess[str]:
+    """Runs the commands in a folder, with a stand-in for `ray`."""
+    text = make_job(Launcher.aws, AWKWARD, config, "adapt").text
+    (folder / "ray").write_text(RAY_OF_AWS)
+    (folder / "ray").chmod(0o755)
+    command = ["bash", "-c", f"PATH={folder}:$PATH; export HEAD={folder}/head; {text}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
 def test_on_aws_the_job_is_submitted_on_the_head(tmp_path: Path) -> None:
-    text = make_job(Launcher.aws, AWKWARD, LaunchConfig(working_dir="mine/"), "adapt").text
-    said = tmp_path / "ray"
-    said.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done; printf "\\n\\0"\n')
-    said.chmod(0o755)
-    command = ["bash", "-c", f"PATH={tmp_path}:$PATH; {text}"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    up, sent, executed = (call.split("\0") for call in printed.removesuffix("\n\0").split("\n\0"))
+    (tmp_path / "mine").mkdir()
+    done = on_aws(tmp_path, LaunchConfig(working_dir="mine/"))
+    assert done.returncode == 0, done.stderr
+    up, sent, executed = (call.split("\0") for call in done.stdout.removesuffix("\n\0").split("\n\0"))
     assert up[:4] == ["up", "--yes", "--no-restart", "cluster.yaml"], "another job may be running there"
-    assert sent[:4] == ["rsync-up", "cluster.yaml", "mine/", "/home/ubuntu/jobs/adapt/"]
+    assert sent[:4] == ["rsync-up", "cluster.yaml", "mine/", "/home/ubuntu/job-adapt/"]
     assert executed[:2] == ["exec", "cluster.yaml"]
     words = shlex.split(executed[2])
     assert words[:5] == ["env", "RAY_AUTH_MODE=token", f"{AWS_BIN}/ray", "job", "submit"], "as the head wants it"
+    assert words[words.index("--working-dir") + 1] == "/home/ubuntu/job-adapt"
     assert words[words.index("--") + 1 :] == [f"{AWS_BIN}/synthmill", *AWKWARD]
+
+
+def test_nothing_is_brought_up_on_aws_for_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    done = on_aws(tmp_path, LaunchConfig(working_dir="my jobs"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "launch.working_dir=my jobs: no such folder here; name one that is sent along\n"
 
 
 def test_directives_of_slurm_stand_before_its_first_command() -> None:
