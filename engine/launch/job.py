@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.launch.config import LaunchConfig
+from engine.launch.config import LaunchConfig, in_home
 from engine.runtime.cluster import Launcher
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -41,6 +41,13 @@ class Job:
     """The command that submits the text, which it reads from its standard input."""
 
 
+_PATHS_HERE = {
+    Launcher.ray: ("working_dir",),
+    Launcher.aws: ("working_dir", "cluster_yaml"),
+    Launcher.slurm: ("environment_from",),
+    Launcher.kuberay: (),
+}
+"""The keys whose values are paths of this machine, or, for Slurm, of nodes that have the same homes."""
 _COMMANDS = {
     Launcher.ray: ("bash", "-s"),
     Launcher.aws: ("bash", "-s"),
@@ -60,7 +67,7 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
         name: the name of the job, in the form of `job_name`.
 
     Raises:
-        UserError: a setting is missing without which that cluster cannot run it.
+        UserError: a setting is missing without which that cluster cannot run it, or names a place that is not known.
     """
     if launcher is Launcher.kuberay:
         _check_pods(config)
@@ -74,8 +81,8 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
         "shared": SHARED,
     }
     values["driver_cpus"] = f"{config.driver_cpus:g}"
-    if launcher is Launcher.slurm:
-        values["environment_from"] = str(Path(config.environment_from).expanduser()) if config.environment_from else ""
+    for key in _PATHS_HERE[launcher]:
+        values[key] = in_home(values[key], f"launch.{key}")
     return Job(_render(launcher, values), _COMMANDS[launcher])
 
 
@@ -118,10 +125,17 @@ def _added(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig) -
 
 
 def _programs(launcher: Launcher, config: LaunchConfig) -> str:
-    """Returns the folder of `synthmill` and `ray` on the nodes; empty where they are on the PATH."""
-    if config.bin or launcher in (Launcher.ray, Launcher.kuberay):
-        return config.bin
-    return AWS_BIN if launcher is Launcher.aws else sysconfig.get_path("scripts")
+    """Returns the folder of `synthmill` and `ray` on the nodes; empty where they are on the PATH.
+
+    Raises:
+        UserError: it is in a home folder of other machines.
+    """
+    if launcher is Launcher.slurm:
+        return in_home(config.bin, "launch.bin") or sysconfig.get_path("scripts")
+    if config.bin.startswith("~"):
+        what, remedy = "the home folder of the nodes is not known here", "write the path in full"
+        raise UserError(what, where=f"launch.bin={config.bin}", remedy=remedy)
+    return config.bin or (AWS_BIN if launcher is Launcher.aws else "")
 
 
 def _program(name: str, folder: str) -> str:

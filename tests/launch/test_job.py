@@ -230,6 +230,27 @@ def test_nothing_is_brought_up_on_aws_for_a_folder_that_is_not_there(tmp_path: P
     assert done.stderr == "launch.working_dir=my jobs: no such folder here; name one that is sent along\n"
 
 
+def test_the_home_folder_of_this_machine_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/some one")
+    text = make_job(Launcher.slurm, [], LaunchConfig(bin="~/bin", environment_from="~/variables"), "adapt").text
+    assert "export PATH='/home/some one/bin':$PATH" in text
+    assert "'/home/some one/bin/synthmill'" in text
+    assert "variables='/home/some one/variables'" in text
+    sent = LaunchConfig(working_dir="~/jobs", cluster_yaml="~/cluster.yaml")
+    assert "--working-dir '/home/some one/jobs' --" in make_job(Launcher.ray, [], sent, "adapt").text
+    on_the_head = make_job(Launcher.aws, [], sent, "adapt").text
+    assert "ray rsync-up '/home/some one/cluster.yaml' '/home/some one/jobs'/ /home" in on_the_head
+    assert "~" not in on_the_head
+    with pytest.raises(UserError, match=r"^launch\.bin=~nobody-here/bin: names the home of nobody here; write"):
+        make_job(Launcher.slurm, [], LaunchConfig(bin="~nobody-here/bin"), "adapt")
+
+
+@pytest.mark.parametrize("launcher", [Launcher.ray, Launcher.aws, Launcher.kuberay])
+def test_the_home_folder_of_other_machines_is_refused(launcher: Launcher) -> None:
+    with pytest.raises(UserError, match=r"^launch\.bin=~/bin: the home folder of the nodes is not known here; write"):
+        make_job(launcher, [], LaunchConfig(bin="~/bin", image="i"), "adapt")
+
+
 def test_directives_of_slurm_stand_before_its_first_command() -> None:
     config = LaunchConfig(nodes=4, gpus_per_node=8, hours=12, queue="gpu,spot", account="lab")
     lines = make_job(Launcher.slurm, AWKWARD, config, "adapt").text.splitlines()
