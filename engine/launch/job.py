@@ -11,7 +11,7 @@ import json
 import os
 import shlex
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.launch.config import LaunchConfig, in_home
+from engine.launch.sizes import gpus_to_count_on
 from engine.runtime.cluster import Launcher
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -57,7 +58,9 @@ _COMMANDS = {
 }
 
 
-def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, name: str) -> Job:
+def make_job(
+    launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, name: str, engine_gpus: Iterable[float] = ()
+) -> Job:
     """Renders the job that runs `synthmill` with these overrides on a cluster.
 
     Args:
@@ -65,6 +68,7 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
         overrides: what follows `synthmill` there, without the keys of `launch`.
         config: size and places.
         name: the name of the job, in the form of `job_name`.
+        engine_gpus: the GPUs that engines of the run are set to have, see `sizes.engine_gpus`.
 
     Raises:
         UserError: a setting is missing without which that cluster cannot run it, or names a place that is not known.
@@ -75,7 +79,7 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
     values = asdict(config) | {
         "name": name,
         "bin": programs,
-        "words": [_program("synthmill", programs), *overrides, *_added(launcher, overrides, config)],
+        "words": [_program("synthmill", programs), *overrides, *_added(launcher, overrides, config, engine_gpus)],
         "ray": _program("ray", programs),  # on a node; the scripts call that of this machine by its name
         "ray_version": metadata.version("ray"),
         "shared": SHARED,
@@ -107,7 +111,9 @@ def _check_pods(config: LaunchConfig) -> None:
         raise UserError("is more than a pod has, and the job would never start", where=where, remedy=remedy)
 
 
-def _added(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig) -> list[str]:
+def _added(
+    launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, engine_gpus: Iterable[float]
+) -> list[str]:
     """Returns the override by which the run knows what pods there may be, where `overrides` do not say it.
 
     With a queue that is what is up: Kueue admits the pods together, KubeRay starts the driver once all of them are
@@ -119,7 +125,7 @@ def _added(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig) -
     if config.queue:
         key, value = _AUTOSCALING, "false"
     else:
-        key, value = _ON_DEMAND, str(config.nodes * config.gpus_per_node or "")
+        key, value = _ON_DEMAND, str(gpus_to_count_on(config, engine_gpus) or "")
     is_said = any(text.lstrip("+").startswith(f"{key}=") for text in overrides)
     return [] if is_said or not value else [f"{key}={value}"]
 
