@@ -15,6 +15,8 @@
 #
 # A Ray on the nodes of this job alone: the head, with the driver, on the first; a worker on each other one.
 set -euo pipefail
+requeues=$PWD/adapt-docs-$SLURM_JOB_ID.requeues # beside the log, a line for each; Slurm also counts preemptions and lost nodes
+((${SLURM_RESTART_COUNT:-0})) || rm -f "$requeues" # of an earlier job that had this number
 export PATH=/shared/synthmill/.venv/bin:$PATH
 
 # Other users of these nodes reach the ports of Ray; without this token they could run code as this one.
@@ -64,7 +66,11 @@ done
 status=0
 wait "$driver" || status=$? # bash remembers it
 # 3: the run used up samples.max_seconds.
-if [[ -n $stopped || $status == 3 ]] && ((${SLURM_RESTART_COUNT:-0} < 3)); then
-    scontrol requeue "$SLURM_JOB_ID"
+if [[ $status != 0 && (-n $stopped || $status == 3) ]]; then
+    touch "$requeues"
+    if (($(wc -l < "$requeues") < 3)); then
+        date >> "$requeues"
+        scontrol requeue "$SLURM_JOB_ID"
+    fi
 fi
 exit "$status"

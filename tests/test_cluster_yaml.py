@@ -6,6 +6,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from ray.autoscaler._private.command_runner import SSHCommandRunner
 from ray.autoscaler._private.util import prepare_config, validate_config
 from ray.autoscaler.v2.instance_manager.config import AutoscalingConfig
 from ray.autoscaler.v2.scheduler import ResourceDemandScheduler, SchedulingRequest
@@ -72,6 +73,13 @@ def test_every_node_sends_the_token_that_it_has(cluster: dict[str, Any]) -> None
         [start] = [command for command in commands if " start " in command]
         before, _, _ = start.partition("/ray start ")
         assert "export RAY_AUTH_MODE=token" in before, "with the file alone only `ray start --head` uses it"
+
+
+def test_what_gitignore_names_is_not_sent(cluster: dict[str, Any]) -> None:
+    options = {key: validated(cluster)[key] for key in ("rsync_exclude", "rsync_filter")}
+    told = SSHCommandRunner._create_rsync_filter_args(None, options)
+    assert told[-2:] == ["--filter", "dir-merge,- .gitignore"], "in each folder that is sent"
+    assert "!" not in (ROOT / ".gitignore").read_text(), "rsync takes such a line for the name of a file"
 
 
 def test_what_a_user_must_set_is_marked() -> None:

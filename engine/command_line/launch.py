@@ -23,6 +23,7 @@ from engine.errors import UserError
 from engine.generation.config import generator_configs, model_configs
 from engine.launch.config import job_name
 from engine.launch.job import SHARED, Job, make_job
+from engine.launch.sizes import check_sizes, engine_gpus
 from engine.models.hub import HUB_ID
 from engine.runtime.cluster import Launcher
 from engine.runtime.secrets import redacted
@@ -66,6 +67,7 @@ def launch(arguments: Sequence[str]) -> int:
         are_here = _is_here(config.prompts.path) and _is_here(config.queries.path)
         check_config(config, looks=are_here)
         _check_places(config)
+        check_sizes(config.cluster.launcher, config.samples, config.launch)
         target_of(config)
         if are_here:
             steps(config)  # which refuses more
@@ -73,7 +75,8 @@ def launch(arguments: Sequence[str]) -> int:
     _check_own_files(first, overrides)
     run = [text for text in overrides if not text.lstrip("+~").startswith(_KEYS)]
     name = job_name(first.launch.name or run_folder(first).name)
-    job = make_job(first.cluster.launcher, [*flags, *run], first.launch, name)
+    gpus = {size for config in configs for size in engine_gpus(config.samples)}
+    job = make_job(first.cluster.launcher, [*flags, *run], first.launch, name, gpus)
     return _hand_over(job, first)
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
-from engine.errors import check_setting
+from engine.errors import UserError, check_setting
 from engine.runtime.identity import placement
 
 _WORD = re.compile(r"[A-Za-z0-9/~][A-Za-z0-9._,/:@-]*")
@@ -31,7 +32,8 @@ class LaunchConfig:
     """The name of the job; empty: that of the run folder."""
     bin: str = placement("")
     """The folder of the programs `synthmill` and `ray` on the nodes; empty: they are on the PATH, on AWS where
-    cluster.yaml puts them, and for Slurm where those are that run now."""
+    cluster.yaml puts them, and for Slurm where those are that run now. `~` is your home here, which only Slurm's nodes
+    are taken to have too."""
     address: str = placement("http://127.0.0.1:8265")
     """The address of the jobs API (that of the dashboard), for `cluster=ray`."""
     working_dir: str = placement("")
@@ -52,7 +54,7 @@ class LaunchConfig:
     """The longest that one attempt may take. A job of Slurm goes on after it; a RayJob has failed then."""
     retries: int = placement(3)
     """How often a job that failed starts again, or, for Slurm, one whose time was over; it goes on after what was
-    committed."""
+    committed. What Slurm itself queues again, preempted or with a lost node, is not counted."""
     keep_seconds: int = placement(600)
     """How long a finished RayJob keeps its cluster, so that its logs can be read."""
     queue: str = placement("")
@@ -83,6 +85,25 @@ class LaunchConfig:
             value = getattr(self, key)
             is_word = not value or _WORD.fullmatch(value) is not None
             check_setting(is_word, f"launch.{key}", value, "letters, digits and . _ , / : @ -", fault="is no name")
+
+
+def in_home(path: str, key: str) -> str:
+    """Returns a path of this machine, a leading `~` replaced by the home folder: in a job it is quoted, and stays.
+
+    Args:
+        path: the path, or a URL.
+        key: the config key that it stands under.
+
+    Raises:
+        UserError: it names the home of a user who is not known here.
+    """
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        remedy = "write the path in full"
+        raise UserError("names the home of nobody here", where=f"{key}={path}", remedy=remedy) from error
 
 
 def job_name(wanted: str) -> str:

@@ -11,14 +11,15 @@ import json
 import os
 import shlex
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.launch.config import LaunchConfig
+from engine.launch.config import LaunchConfig, in_home
+from engine.launch.sizes import gpus_to_count_on
 from engine.runtime.cluster import Launcher
 
 TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -28,6 +29,7 @@ AWS_BIN = "/home/ubuntu/synthmill/.venv/bin"
 SHARED = "/shared"
 """Where pods mount the volume of `launch.claim`."""
 _ON_DEMAND = "cluster.gpus_on_demand"
+_AUTOSCALING = "cluster.autoscaling"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ class Job:
     """The command that submits the text, which it reads from its standard input."""
 
 
+_PATHS_HERE = {
+    Launcher.ray: ("working_dir",),
+    Launcher.aws: ("working_dir", "cluster_yaml"),
+    Launcher.slurm: ("environment_from",),
+    Launcher.kuberay: (),
+}
+"""The keys whose values are paths of this machine, or, for Slurm, of nodes that have the same homes."""
 _COMMANDS = {
     Launcher.ray: ("bash", "-s"),
     Launcher.aws: ("bash", "-s"),
@@ -49,7 +58,9 @@ _COMMANDS = {
 }
 
 
-def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, name: str) -> Job:
+def make_job(
+    launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, name: str, engine_gpus: Iterable[float] = ()
+) -> Job:
     """Renders the job that runs `synthmill` with these overrides on a cluster.
 
     Args:
@@ -57,9 +68,10 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
         overrides: what follows `synthmill` there, without the keys of `launch`.
         config: size and places.
         name: the name of the job, in the form of `job_name`.
+        engine_gpus: the GPUs that engines of the run are set to have, see `sizes.engine_gpus`.
 
     Raises:
-        UserError: a setting is missing without which that cluster cannot run it.
+        UserError: a setting is missing without which that cluster cannot run it, or names a place that is not known.
     """
     if launcher is Launcher.kuberay:
         _check_pods(config)
@@ -67,14 +79,14 @@ def make_job(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig,
     values = asdict(config) | {
         "name": name,
         "bin": programs,
-        "words": [_program("synthmill", programs), *overrides, *_on_demand(launcher, overrides, config)],
+        "words": [_program("synthmill", programs), *overrides, *_added(launcher, overrides, config, engine_gpus)],
         "ray": _program("ray", programs),  # on a node; the scripts call that of this machine by its name
         "ray_version": metadata.version("ray"),
         "shared": SHARED,
     }
     values["driver_cpus"] = f"{config.driver_cpus:g}"
-    if launcher is Launcher.slurm:
-        values["environment_from"] = str(Path(config.environment_from).expanduser()) if config.environment_from else ""
+    for key in _PATHS_HERE[launcher]:
+        values[key] = in_home(values[key], f"launch.{key}")
     return Job(_render(launcher, values), _COMMANDS[launcher])
 
 
@@ -99,19 +111,37 @@ def _check_pods(config: LaunchConfig) -> None:
         raise UserError("is more than a pod has, and the job would never start", where=where, remedy=remedy)
 
 
-def _on_demand(launcher: Launcher, overrides: Sequence[str], config: LaunchConfig) -> list[str]:
-    """Returns the override by which the run knows of the GPUs that its pods may have: when it starts, none is there."""
-    gpus = config.nodes * config.gpus_per_node if launcher is Launcher.kuberay else 0
-    if not gpus or any(text.lstrip("+").startswith(f"{_ON_DEMAND}=") for text in overrides):
+def _added(
+    launcher: Launcher, overrides: Sequence[str], config: LaunchConfig, engine_gpus: Iterable[float]
+) -> list[str]:
+    """Returns the override by which the run knows what pods there may be, where `overrides` do not say it.
+
+    With a queue that is what is up: Kueue admits the pods together, KubeRay starts the driver once all of them are
+    ready, and none comes later. A run that waited for more would wait until its hours are over. Without a queue no pod
+    with a GPU is there when the run starts, and it has to know of those that may come.
+    """
+    if launcher is not Launcher.kuberay:
         return []
-    return [f"{_ON_DEMAND}={gpus}"]
+    if config.queue:
+        key, value = _AUTOSCALING, "false"
+    else:
+        key, value = _ON_DEMAND, str(gpus_to_count_on(config, engine_gpus) or "")
+    is_said = any(text.lstrip("+").startswith(f"{key}=") for text in overrides)
+    return [] if is_said or not value else [f"{key}={value}"]
 
 
 def _programs(launcher: Launcher, config: LaunchConfig) -> str:
-    """Returns the folder of `synthmill` and `ray` on the nodes; empty where they are on the PATH."""
-    if config.bin or launcher in (Launcher.ray, Launcher.kuberay):
-        return config.bin
-    return AWS_BIN if launcher is Launcher.aws else sysconfig.get_path("scripts")
+    """Returns the folder of `synthmill` and `ray` on the nodes; empty where they are on the PATH.
+
+    Raises:
+        UserError: it is in a home folder of other machines.
+    """
+    if launcher is Launcher.slurm:
+        return in_home(config.bin, "launch.bin") or sysconfig.get_path("scripts")
+    if config.bin.startswith("~"):
+        what, remedy = "the home folder of the nodes is not known here", "write the path in full"
+        raise UserError(what, where=f"launch.bin={config.bin}", remedy=remedy)
+    return config.bin or (AWS_BIN if launcher is Launcher.aws else "")
 
 
 def _program(name: str, folder: str) -> str:

@@ -44,6 +44,18 @@ def test_a_job_has_the_overrides_of_the_run_and_none_of_the_launch(capsys: pytes
     assert shlex.split(manifest["spec"]["entrypoint"]) == told
 
 
+def test_a_run_counts_no_engine_that_would_lie_across_two_pods(capsys: pytest.CaptureFixture[str]) -> None:
+    of_three = (*ON_KUBERAY, "launch.nodes=2", "launch.gpus_per_node=3")
+
+    def counted(*arguments: str) -> str:
+        words: list[str] = shlex.split(yaml.safe_load(printed(capsys, *arguments))["spec"]["entrypoint"])
+        return words[-1]
+
+    assert counted(*of_three) == "cluster.gpus_on_demand=6"
+    assert counted(*of_three, "samples.gpus_per_engine=2") == "cluster.gpus_on_demand=5", "2 engines of 2, and not 3"
+    assert counted("-m", *of_three, "samples.gpus_per_engine=1,2") == "cluster.gpus_on_demand=5"
+
+
 def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
     text = printed(capsys, "-m", "cluster=ray", *RUN, "model.learning_rate=1e-5,3e-5")
     assert "synthmill -m cluster=ray" in text
@@ -88,6 +100,15 @@ def test_a_sweep_is_one_job(capsys: pytest.CaptureFixture[str]) -> None:
         (["cluster=ray", *RUN, "publish=owner/name"], r"^publish=owner/name: "),
         (["cluster=ray", *RUN, "publish=hub:owner/name", "until=samples"], r"the run ends with its samples"),
         (["cluster=ray", *RUN, "launch.image=a b"], r"^launch\.image=a b: "),
+        (
+            [*ON_KUBERAY, "launch.nodes=4", "samples.gpus_per_engine=2"],
+            r"^samples\.gpus_per_engine=2: is more than a node has, .*; set it to at most launch\.gpus_per_node=1,",
+        ),
+        (
+            ["cluster=slurm", *RUN, "samples.cpus_per_engine=9"],
+            r"^samples\.cpus_per_engine=9: .*launch\.cpus_per_node=8",
+        ),
+        (["-m", "cluster=slurm", *RUN, "samples.gpus_per_engine=1,2"], r"^samples\.gpus_per_engine=2: is more"),
     ],
 )
 def test_mistakes_are_told_before_anything_is_launched(arguments: list[str], message: str) -> None:

@@ -116,6 +116,17 @@ def test_a_queue_of_kueue_admits_a_job_of_fixed_size() -> None:
     assert [group["replicas"] for group in cluster["workerGroupSpecs"]] == [1, 3]
 
 
+def test_a_job_of_a_queue_waits_for_no_further_pod() -> None:
+    def told(config: LaunchConfig, *overrides: str) -> list[str]:
+        words = words_of(rayjob(config, list(overrides))["spec"]["entrypoint"])
+        return [word for word in words if word.startswith("cluster.")]
+
+    queued = LaunchConfig(image="i", nodes=3, queue="research")
+    assert told(queued) == ["cluster.autoscaling=false"], "what fits none of its pods is refused, not waited for"
+    assert told(LaunchConfig(image="i", gpus_per_node=0, queue="research")) == ["cluster.autoscaling=false"]
+    assert told(queued, "cluster.autoscaling=true") == ["cluster.autoscaling=true"], "where its jobs are elastic"
+
+
 def test_pods_are_as_the_restricted_standard_of_kubernetes_wants_them() -> None:
     for pod in pods(rayjob()).values():
         assert pod["securityContext"]["runAsNonRoot"]
@@ -182,20 +193,62 @@ def test_a_driver_without_cpus_and_a_folder_to_send_along() -> None:
     assert "--working-dir 'my jobs' -- synthmill" in text
 
 
+RAY_OF_AWS = """#!/bin/sh
+for word in "$@"; do printf "%s\\0" "$word"; done
+printf "\\n\\0"
+if [ "$1" = rsync-up ]; then mkdir -p "$HEAD/home/ubuntu" && mkdir "$HEAD$4"; fi
+"""
+"""Says what it is asked, and makes of a folder on the head what rsync does: the last of its path."""
+
+
+def on_aws(folder: Path, config: LaunchConfig) -> subprocess.CompletedProcess[str]:
+    """Runs the commands in a folder, with a stand-in for `ray`."""
+    text = make_job(Launcher.aws, AWKWARD, config, "adapt").text
+    (folder / "ray").write_text(RAY_OF_AWS)
+    (folder / "ray").chmod(0o755)
+    command = ["bash", "-c", f"PATH={folder}:$PATH; export HEAD={folder}/head; {text}"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+
+
 def test_on_aws_the_job_is_submitted_on_the_head(tmp_path: Path) -> None:
-    text = make_job(Launcher.aws, AWKWARD, LaunchConfig(working_dir="mine/"), "adapt").text
-    said = tmp_path / "ray"
-    said.write_text('#!/bin/sh\nfor word in "$@"; do printf "%s\\0" "$word"; done; printf "\\n\\0"\n')
-    said.chmod(0o755)
-    command = ["bash", "-c", f"PATH={tmp_path}:$PATH; {text}"]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    up, sent, executed = (call.split("\0") for call in printed.removesuffix("\n\0").split("\n\0"))
+    (tmp_path / "mine").mkdir()
+    done = on_aws(tmp_path, LaunchConfig(working_dir="mine/"))
+    assert done.returncode == 0, done.stderr
+    up, sent, executed = (call.split("\0") for call in done.stdout.removesuffix("\n\0").split("\n\0"))
     assert up[:4] == ["up", "--yes", "--no-restart", "cluster.yaml"], "another job may be running there"
-    assert sent[:4] == ["rsync-up", "cluster.yaml", "mine/", "/home/ubuntu/jobs/adapt/"]
+    assert sent[:4] == ["rsync-up", "cluster.yaml", "mine/", "/home/ubuntu/job-adapt/"]
     assert executed[:2] == ["exec", "cluster.yaml"]
     words = shlex.split(executed[2])
     assert words[:5] == ["env", "RAY_AUTH_MODE=token", f"{AWS_BIN}/ray", "job", "submit"], "as the head wants it"
+    assert words[words.index("--working-dir") + 1] == "/home/ubuntu/job-adapt"
     assert words[words.index("--") + 1 :] == [f"{AWS_BIN}/synthmill", *AWKWARD]
+
+
+def test_nothing_is_brought_up_on_aws_for_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    done = on_aws(tmp_path, LaunchConfig(working_dir="my jobs"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "launch.working_dir=my jobs: no such folder here; name one that is sent along\n"
+
+
+def test_the_home_folder_of_this_machine_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/some one")
+    text = make_job(Launcher.slurm, [], LaunchConfig(bin="~/bin", environment_from="~/variables"), "adapt").text
+    assert "export PATH='/home/some one/bin':$PATH" in text
+    assert "'/home/some one/bin/synthmill'" in text
+    assert "variables='/home/some one/variables'" in text
+    sent = LaunchConfig(working_dir="~/jobs", cluster_yaml="~/cluster.yaml")
+    assert "--working-dir '/home/some one/jobs' --" in make_job(Launcher.ray, [], sent, "adapt").text
+    on_the_head = make_job(Launcher.aws, [], sent, "adapt").text
+    assert "ray rsync-up '/home/some one/cluster.yaml' '/home/some one/jobs'/ /home" in on_the_head
+    assert "~" not in on_the_head
+    with pytest.raises(UserError, match=r"^launch\.bin=~nobody-here/bin: names the home of nobody here; write"):
+        make_job(Launcher.slurm, [], LaunchConfig(bin="~nobody-here/bin"), "adapt")
+
+
+@pytest.mark.parametrize("launcher", [Launcher.ray, Launcher.aws, Launcher.kuberay])
+def test_the_home_folder_of_other_machines_is_refused(launcher: Launcher) -> None:
+    with pytest.raises(UserError, match=r"^launch\.bin=~/bin: the home folder of the nodes is not known here; write"):
+        make_job(launcher, [], LaunchConfig(bin="~/bin", image="i"), "adapt")
 
 
 def test_directives_of_slurm_stand_before_its_first_command() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ cat > /dev/null
 _SYNTHMILL = """#!/usr/bin/env bash
 printf '%s\\n' "$@" > "$STAND_IN/words"
 echo "$RAY_ADDRESS $HF_TOKEN" > "$STAND_IN/seen"
-trap 'echo committed > "$STAND_IN/committed"; exit 130' TERM
+trap 'echo committed > "$STAND_IN/committed"; exit "${STOPPED_STATUS:-130}"' TERM
 for _ in $(seq "${DRIVER_SECONDS:-0}"); do sleep 1 & wait $!; done
 exit "${DRIVER_STATUS:-0}"
 """
@@ -80,17 +81,35 @@ def test_ray_is_on_every_node_and_the_driver_gets_its_words(slurm: Path) -> None
     assert "requeue" not in "".join(calls(slurm, "scontrol"))
 
 
-@pytest.mark.parametrize(("restarts", "requeued"), [("0", True), ("3", False)])
-def test_time_that_runs_out_ends_the_driver_in_order_and_queues_the_job_again(
-    slurm: Path, restarts: str, requeued: bool
-) -> None:
-    job = start(slurm, LaunchConfig(bin=str(slurm)), DRIVER_SECONDS="60", SLURM_RESTART_COUNT=restarts)
+def stopped_when_its_time_is_over(slurm: Path, config: LaunchConfig, **more: str) -> tuple[int, bool]:
+    """The exit code of a job that gets USR1 while its driver runs, and whether it has queued itself again."""
+    for name in ("seen", "calls", "committed"):
+        (slurm / name).unlink(missing_ok=True)
+    job = start(slurm, config, DRIVER_SECONDS="60", **more)
     wait_until((slurm / "seen").exists, "a driver")
     job.send_signal(signal.SIGUSR1)
     status, out = finish(job)
-    assert status == 130, out
-    assert (slurm / "committed").exists()
-    assert ("scontrol requeue 4711" in calls(slurm, "scontrol")) is requeued
+    assert (slurm / "committed").exists(), out
+    return status, "scontrol requeue 4711" in calls(slurm, "scontrol")
+
+
+def test_time_that_runs_out_ends_the_driver_in_order_and_queues_the_job_again(slurm: Path) -> None:
+    config = LaunchConfig(bin=str(slurm), retries=2)
+    outcomes = [stopped_when_its_time_is_over(slurm, config, SLURM_RESTART_COUNT=str(number)) for number in range(3)]
+    assert outcomes == [(130, True), (130, True), (130, False)]
+    assert stopped_when_its_time_is_over(slurm, replace(config, retries=0)) == (130, False)
+
+
+def test_what_slurm_itself_queued_again_is_none_of_the_retries(slurm: Path) -> None:
+    config = LaunchConfig(bin=str(slurm), retries=1)
+    preempted = {"SLURM_RESTART_COUNT": "7"}
+    assert stopped_when_its_time_is_over(slurm, config, **preempted) == (130, True)
+    assert stopped_when_its_time_is_over(slurm, config, **preempted) == (130, False)
+    assert stopped_when_its_time_is_over(slurm, config) == (130, True), "another job, with the number of an old one"
+
+
+def test_a_run_that_ends_well_as_its_time_is_over_takes_no_nodes_again(slurm: Path) -> None:
+    assert stopped_when_its_time_is_over(slurm, LaunchConfig(bin=str(slurm)), STOPPED_STATUS="0") == (0, False)
 
 
 def test_a_job_that_is_cancelled_commits_and_is_not_queued_again(slurm: Path) -> None:

@@ -1,0 +1,125 @@
+"""Engines that no node could hold are refused before a node is paid for, and GPUs are counted by the node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import UserError
+from engine.generation.config import GeneratorConfig, GeneratorKind
+from engine.launch.config import LaunchConfig
+from engine.launch.sizes import check_sizes, engine_gpus, gpus_to_count_on, node_kinds
+from engine.runtime.capacity import Node, gpu_slots
+from engine.runtime.cluster import Launcher
+from tests.support.paths import ROOT
+
+CLUSTER_YAML = str(ROOT / "cluster.yaml")
+BY_SETTINGS = [Launcher.kuberay, Launcher.slurm]
+
+
+def make(**settings: Any) -> GeneratorConfig:
+    return GeneratorConfig(seed=0, **settings)
+
+
+def mixed(**settings: Any) -> GeneratorConfig:
+    return make(gpus_per_engine=1.0, mix={"small": {"share": 0.5}, "large": {"share": 0.5, **settings}})
+
+
+def refused(launcher: Launcher, samples: GeneratorConfig, config: LaunchConfig) -> tuple[str, str]:
+    """Where an engine is refused, and what to do about it."""
+    with pytest.raises(UserError, match="is more than a node has, and no node could ever hold it") as refusal:
+        check_sizes(launcher, samples, config)
+    return refusal.value.where, refusal.value.remedy
+
+
+@pytest.mark.parametrize("launcher", BY_SETTINGS)
+def test_an_engine_that_is_larger_than_a_node_is_refused(launcher: Launcher) -> None:
+    nodes = LaunchConfig(nodes=4, gpus_per_node=2, cpus_per_node=8)
+    for fits in (make(), make(gpus_per_engine=2, cpus_per_engine=8), make(gpus_per_engine=0.5), mixed()):
+        check_sizes(launcher, fits, nodes)
+    where, remedy = refused(launcher, make(gpus_per_engine=4), nodes)
+    assert where == "samples.gpus_per_engine=4", "four nodes have eight, but none has four"
+    assert remedy == "set it to at most launch.gpus_per_node=2, or raise that to what the nodes have"
+    where, remedy = refused(launcher, make(cpus_per_engine=9), nodes)
+    assert where == "samples.cpus_per_engine=9"
+    assert remedy == "set it to at most launch.cpus_per_node=8, or raise that to what the nodes have"
+    without = LaunchConfig(gpus_per_node=0)
+    assert refused(launcher, make(gpus_per_engine=0.5), without)[0] == "samples.gpus_per_engine=0.5"
+    check_sizes(launcher, make(cpus_per_engine=8), without)
+
+
+@pytest.mark.parametrize("launcher", BY_SETTINGS)
+def test_an_engine_of_a_mix_is_named_by_its_own_key(launcher: Launcher) -> None:
+    nodes = LaunchConfig(gpus_per_node=2, cpus_per_node=8)
+    assert refused(launcher, mixed(gpus_per_engine=4.0), nodes)[0] == "samples.mix.large.gpus_per_engine=4"
+    assert refused(launcher, mixed(cpus_per_engine=16), nodes)[0] == "samples.mix.large.cpus_per_engine=16"
+
+
+def test_of_a_ray_that_runs_nothing_is_known() -> None:
+    assert node_kinds(Launcher.ray, LaunchConfig()) == []
+    check_sizes(Launcher.ray, make(gpus_per_engine=64, cpus_per_engine=512), LaunchConfig())
+
+
+def test_instances_of_aws_are_those_of_the_file() -> None:
+    nodes = LaunchConfig(cluster_yaml=CLUSTER_YAML)
+    assert node_kinds(Launcher.aws, nodes) == [Node(0), Node(16), Node(8, 1), Node(8, 1)]
+    check_sizes(Launcher.aws, make(gpus_per_engine=1, cpus_per_engine=8), nodes)
+    check_sizes(Launcher.aws, make(gpus_per_engine=0, cpus_per_engine=16), nodes)
+    where, remedy = refused(Launcher.aws, make(gpus_per_engine=2), nodes)
+    assert (where, remedy.partition(",")[0]) == ("samples.gpus_per_engine=2", "set it to at most 1")
+    assert remedy.endswith(f"in launch.cluster_yaml={CLUSTER_YAML}")
+    for with_a_gpu in (make(gpus_per_engine=1, cpus_per_engine=16), make(cpus_per_engine=16)):
+        where, remedy = refused(Launcher.aws, with_a_gpu, nodes)
+        assert (where, remedy.partition(",")[0]) == ("samples.cpus_per_engine=16", "set it to at most 8")
+    check_sizes(Launcher.aws, make(cpus_per_engine=16, generator=GeneratorKind.fake), nodes)
+    driver = LaunchConfig(cluster_yaml=CLUSTER_YAML, driver_cpus=17)
+    assert refused(Launcher.aws, make(), driver)[0] == "launch.driver_cpus=17"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "available_node_types: {head: {}, gpu: {node_config: {InstanceType: p5.48xlarge}}}",
+        "available_node_types: {gpu: {resources: {CPU: many}, node_config: []}}",
+        "available_node_types: [gpu]",
+        "- gpu",
+        "",
+    ],
+)
+def test_what_a_file_does_not_say_is_left_to_ray(text: str, tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text(text)
+    for name in ("cluster.yaml", "there-is-none.yaml"):
+        nodes = LaunchConfig(cluster_yaml=str(tmp_path / name), driver_cpus=64)
+        check_sizes(Launcher.aws, make(gpus_per_engine=8, cpus_per_engine=64), nodes)
+
+
+def test_a_file_that_is_no_yaml_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "cluster.yaml").write_text("available_node_types: {")
+    with pytest.raises(UserError, match=r"^launch\.cluster_yaml=.*: is no YAML .*; name a file for `ray up`"):
+        check_sizes(Launcher.aws, make(), LaunchConfig(cluster_yaml=str(tmp_path / "cluster.yaml")))
+
+
+@pytest.mark.parametrize(
+    ("nodes", "per_node", "sizes", "gpus"),
+    [
+        (2, 3, {2}, 5),
+        (2, 3, {1, 2}, 5),
+        (4, 3, {2}, 9),
+        (4, 8, {4, -1}, 32),
+        (6, 4, {-1}, 24),
+        (2, 3, {0.5, 0}, 6),
+        (2, 0, {-1}, 0),
+    ],
+)
+def test_gpus_are_counted_by_the_node(nodes: int, per_node: int, sizes: set[float], gpus: int) -> None:
+    config = LaunchConfig(nodes=nodes, gpus_per_node=per_node)
+    assert gpus_to_count_on(config, sizes) == gpus
+    for size in (size for size in sizes if size > 0):
+        assert gpu_slots(gpus, size) <= nodes * gpu_slots(per_node, size)
+
+
+def test_the_sizes_of_engines_are_those_of_all_generators() -> None:
+    assert engine_gpus(make()) == {-1}
+    assert engine_gpus(mixed(gpus_per_engine=2.0)) == {1, 2}
