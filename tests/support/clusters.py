@@ -69,8 +69,19 @@ def ray_that_scales(num_cpus: int, node: Mapping[str, int], most: int, version: 
         "head": {"resources": {"CPU": num_cpus}, "node_config": {}, "max_workers": 0},
         "node": {"resources": dict(node), "node_config": {}, "min_workers": 0, "max_workers": most},
     }
-    config = {"cluster_name": "test", "max_workers": most, "provider": provider, "idle_timeout_minutes": 0.05}
+    config: dict[str, object] = {
+        "cluster_name": "test",
+        "max_workers": most,
+        "provider": provider,
+        "idle_timeout_minutes": 0.05,
+    }
     config |= {"available_node_types": types, "head_node_type": "head", "upscaling_speed": 10.0}
+    config |= {"idle_timeout_minutes": 0.05}
+    # What `ray up` fills in for machines that are reached by SSH, and version 1 reads.
+    config |= {"auth": {}, "docker": {}, "file_mounts": {}, "file_mounts_sync_continuously": False}
+    lists = ["cluster_synced_files", "initialization_commands", "rsync_exclude", "rsync_filter", "setup_commands"]
+    lists += [f"{kind}_{what}_commands" for kind in ("head", "worker") for what in ("setup", "start_ray")]
+    config |= {name: [] for name in lists}
     (folder / "autoscaler.json").write_text(json.dumps(config), encoding="utf-8")
     command = [sys.executable, "-c", "from ray.scripts.scripts import main; main()", "start", "--head", "--block"]
     command += [f"--autoscaling-config={folder / 'autoscaler.json'}", f"--port={port}", f"--num-cpus={num_cpus}"]
