@@ -25,8 +25,10 @@ from tests.support.waiting import PATIENCE_SECONDS
 _PORTS = range(20_000, 32_000)
 """Above the ports of Ray's workers, and below those that the system gives to connections while nobody looks."""
 _STORE_BYTES = 150_000_000
-_HEAD_ID = "f" * 51 + "00000"
+_HEAD_ID, _HEAD_TYPE = "f" * 51 + "00000", "ray.head.default"
 """What Ray's provider of nodes for tests takes for the head."""
+_NODES_HERE = "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider"
+"""That provider. By its own name version 2 does not find it: Ray's package lacks the file of its defaults."""
 
 
 @contextlib.contextmanager
@@ -63,10 +65,11 @@ def ray_that_scales(num_cpus: int, node: Mapping[str, int], most: int, version: 
     """
     folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
     port = free_port()
-    provider = {"type": "fake_multinode", "gcs_address": f"127.0.0.1:{port}"}
-    provider |= {"launch_multiple": True, "head_node_id": _HEAD_ID}
+    provider: dict[str, object] = {"type": "external", "module": _NODES_HERE, "gcs_address": f"127.0.0.1:{port}"}
+    provider |= {"launch_multiple": True, "head_node_id": _HEAD_ID, "use_node_id_as_ip": True}
+    provider |= {"disable_node_updaters": True, "disable_launch_config_check": True}
     types = {
-        "head": {"resources": {"CPU": num_cpus}, "node_config": {}, "max_workers": 0},
+        _HEAD_TYPE: {"resources": {"CPU": num_cpus}, "node_config": {}, "max_workers": 0},
         "node": {"resources": dict(node), "node_config": {}, "min_workers": 0, "max_workers": most},
     }
     config: dict[str, object] = {
@@ -75,8 +78,8 @@ def ray_that_scales(num_cpus: int, node: Mapping[str, int], most: int, version: 
         "provider": provider,
         "idle_timeout_minutes": 0.05,
     }
-    config |= {"available_node_types": types, "head_node_type": "head", "upscaling_speed": 10.0}
-    config |= {"idle_timeout_minutes": 0.05}
+    config |= {"available_node_types": types, "head_node_type": _HEAD_TYPE, "upscaling_speed": 10.0}
+    config |= {"idle_timeout_minutes": 0.25}
     # What `ray up` fills in for machines that are reached by SSH, and version 1 reads.
     config |= {"auth": {}, "docker": {}, "file_mounts": {}, "file_mounts_sync_continuously": False}
     lists = ["cluster_synced_files", "initialization_commands", "rsync_exclude", "rsync_filter", "setup_commands"]
