@@ -323,7 +323,8 @@ def _start_engines_early(chosen: list[Step], store: Store, place: Place) -> None
             return
         if step.needs_engines:
             number = store.count_start(step.noun, step.fingerprint)
-            place.engines.start(step.config, place, f"{step.fingerprint}/{number}/{place.shared.here}".rstrip("/"))
+            salt = f"{step.fingerprint}/early-{number}/{place.shared.here}"  # of no attempt
+            place.engines.start(step.config, place, salt.rstrip("/"))
             return
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -22,7 +22,7 @@ from engine.runtime.tracking import NoTracker
 from engine.storage.in_use import while_no_driver_starts
 from engine.storage.store import Store
 from engine.watch.status import RunState, find_status
-from tests.support.places import quiet_place
+from tests.support.places import NoEngines, quiet_place
 
 
 def test_a_run_is_named_after_experiment_and_collection(corpus: Path) -> None:
@@ -141,6 +141,23 @@ def test_no_engine_is_loaded_early_while_another_run_makes_what_comes_before(cor
             _start_engines_early(chosen, store, place)
     with pytest.raises(AssertionError, match="no engine is wanted here"):
         _start_engines_early(chosen, store, place)
+
+
+def test_engines_that_start_early_draw_as_no_attempt_does(corpus: Path, tmp_path: Path) -> None:
+    """Starts and attempts are counted apart: after kills the second start may meet what the second attempt drew."""
+    config, _ = load_config(["experiment=adapt", "samples=fake", f"collection={corpus}", "until=samples"])
+    chosen, store, salts = wanted_steps(config), Store(tmp_path / "store"), list[str]()
+
+    class Noted(NoEngines):
+        """Engines that only note how they would be seeded."""
+
+        def start(self, config: Any, place: Any, salt: str = "") -> Any:
+            salts.append(salt)
+
+    for _ in range(3):
+        _start_engines_early(chosen, store, replace(quiet_place(tmp_path), engines=Noted()))
+    of_attempts = {f"{chosen[-1].fingerprint}/{attempt}" for attempt in (1, 2, 3)}
+    assert len({*salts} | of_attempts) == 6
 
 
 def test_a_run_says_that_it_has_finished_when_nothing_of_it_goes_on(
