@@ -45,14 +45,10 @@ def two_cpus() -> Iterator[str]:
         yield address
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # whole runs of two rounds: 90 s each; rounds, and two workers, are tested apart
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize(
-    "settings",
-    [
-        pytest.param(("samples.rounds=2",), marks=pytest.mark.soak),
-        ("samples.num_engines=2", "model.num_workers=2", "samples.rounds=2"),
-    ],
+    "settings", [("samples.rounds=2",), ("samples.num_engines=2", "model.num_workers=2", "samples.rounds=2")]
 )
 def test_rounds_and_training_go_through_on_two_cpus(
     settings: tuple[str, ...], two_cpus: str, tmp_path: Path, corpus: Path

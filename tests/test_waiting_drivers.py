@@ -91,7 +91,7 @@ def test_engines_end_before_a_lock_is_waited_for(moment: str, tmp_path: Path, pl
     assert again.isdisjoint(seeds), "what they drew before is drawn already"
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # two whole drivers: 44 s
 def test_two_points_that_start_together_do_not_wait_for_each_other(tmp_path: Path, corpus: Path) -> None:
     """Both ask for all CPUs; one has them and then waits for the other's samples, which need them."""
     with ray_start(num_cpus=2) as address, contextlib.ExitStack() as ending:
