@@ -52,6 +52,8 @@ _UPLOAD_SECONDS = 600.0
 """How long an engine that stops may take for a part: more than a request with all its repetitions, and the pauses."""
 _HOMELESS_SECONDS = 120.0
 """How long no node may have what an engine holds before it is chosen anew what that is: a lost node may come back."""
+_LOOK_SECONDS = 10.0
+"""How often it is looked whether a node has that, while no engine is there."""
 _PAUSE_SECONDS = 0.5
 """An engine is started so much later for each one before it that ended without having committed anything ..."""
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -85,7 +87,8 @@ class EngineGroup:
         self._job: GenerationJob | None = None
         self._num_useless = 0
         self._next_start = 0.0
-        self._last_home = time.monotonic()
+        self._next_look = 0.0
+        self._homeless_since: float | None = None
         self._listened = time.monotonic()
         self.has_news = False
         """Whether the last `listen` brought reports, so that `totals` may have changed."""
@@ -146,21 +149,25 @@ class EngineGroup:
         import ray
 
         now = time.monotonic()
-        if self._place.cluster.autoscaling or any(engine.has_begun for engine in self.engines):
-            self._last_home = now
-        if now - self._last_home < _HOMELESS_SECONDS:
+        if self._place.cluster.autoscaling or any(engine.is_loaded or engine.has_begun for engine in self.engines):
+            self._homeless_since = None
             return
-        self._last_home = now
-        asked = self._processors.asked_cpus, self._processors.gpus
-        if Ask("engine", 1, *asked).fits(self._place.capacity().nodes):
-            return  # others hold it
-        chosen = choose_processors(self._config, self._place)
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_SECONDS
+        if Ask("engine", 1, self._processors.asked_cpus, self._processors.gpus).fits(self._place.capacity().nodes):
+            self._homeless_since = None  # others hold it
+            return
+        self._homeless_since = now if self._homeless_since is None else self._homeless_since
+        if now - self._homeless_since < _HOMELESS_SECONDS:
+            return
+        self._homeless_since, chosen = None, choose_processors(self._config, self._place)
         if chosen != self._processors:
-            self._place.console.warn(f"no node has what an engine held; from now on there are {chosen}")
-            for engine in self.engines:
+            self._place.console.warn(f"no node has what an engine held; from now on: {chosen}")
+            for engine in (engine for engine in self.engines if engine.state is EngineState.loading):
                 ray.kill(engine.actor)
-            self.engines, self._processors = [], chosen
-            self._shortage = Shortage(self._place.console, chosen)
+            self.engines = [engine for engine in self.engines if engine.state is not EngineState.loading]
+            self._processors, self._shortage = chosen, Shortage(self._place.console, chosen)
 
     def open(self, job: GenerationJob) -> None:
         """Begins a job: every engine is told of it as soon as it is loaded."""

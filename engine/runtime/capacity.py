@@ -144,20 +144,29 @@ class Capacity:
         It is a little less than that where as many as fit would leave no task room on some node, also where other nodes
         have room: they may be gone in a moment, or dead already and not yet missed, and then everybody would wait for
         ever. Where no node is up that holds one, those that come are taken to be as large as one. Tasks that run
-        meanwhile are few and short.
+        meanwhile are few and short. So are the seconds in which drivers compute: nobody waits for one of another job to
+        end, as long as there is anything beside it.
         """
         ask = Ask(name, count, cpus, gpus)
         if not cpus or not (self.may_grow or ask.fits(self.in_all or self.nodes)):
             return ask
+        if not (self.may_grow or ask.fits(self.nodes)):
+            ask = self._beside_drivers(ask)
         while (less := self._with_room(ask, cpus)) < ask.cpus:
             ask = replace(ask, cpus=less)  # of which a larger node may hold more
         return ask
+
+    def _beside_drivers(self, ask: Ask) -> Ask:
+        """Returns the largest ask of as many processes that fits beside the drivers of all jobs; as it is without."""
+        sizes = {node.cpus / number for node in self.nodes for number in range(1, ask.count + 1) if node.cpus}
+        smaller = (replace(ask, cpus=size) for size in sorted(sizes, reverse=True) if size < ask.cpus)
+        return next((each for each in smaller if each.fits(self.nodes)), ask)
 
     def _with_room(self, ask: Ask, size: float) -> float:
         """Returns what each may take so that as many as fit leave a task room on every node."""
         times = [(node.cpus, min(ask.count, _times(node, ask.cpus, ask.gpus))) for node in (*self.nodes, *self.in_all)]
         holding = [(cpus, number) for cpus, number in times if number] or [(size, 1)]
-        most = min((cpus - TASK_CPUS) / number for cpus, number in holding)
+        most = max(0.0, min((cpus - TASK_CPUS) / number for cpus, number in holding))
         return math.floor(most * _STEPS_PER_CPU) / _STEPS_PER_CPU
 
 
@@ -292,7 +301,7 @@ def check_room(ask: Ask, cluster: ClusterConfig, console: Console, *, where: str
     if not ask.fits(nodes):
         if not cluster.autoscaling:
             verb = "do" if ask.count > 1 else "does"
-            if ask.fits(_nodes_less([])):
+            if ask.fits(_nodes_less([driver for driver in _job_drivers() if driver.key == _own_key()])):
                 remedy += ", or start it again once the jobs have ended whose drivers hold the rest"
             remedy += "; where nodes come up on demand, set cluster.autoscaling=true"
             raise UserError(f"{ask} {verb} not fit {_nodes_in_words(nodes)}", where=where, remedy=remedy)

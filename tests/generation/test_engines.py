@@ -81,17 +81,18 @@ def test_an_engine_that_no_node_has_room_for_any_more_is_chosen_anew(
     whole = EngineGroup(replace(FAKE, cpus_per_engine=0, gpus_per_engine=0), place, "")
     try:
         [waiting] = whole.engines
-        whole.listen()
-        assert whole.engines == [waiting], "for two minutes the node may come back"
-        monkeypatch.setattr(engines, "_HOMELESS_SECONDS", 0.0)
+        monkeypatch.setattr(engines, "_LOOK_SECONDS", 0.0)
         whole.listen()
         assert whole.engines == [waiting], "there is a node for it, which others hold"
         smaller = Capacity((Node(1),), (Node(1),))
         monkeypatch.setattr(Place, "capacity", lambda _: smaller)
+        whole.listen()
+        assert whole.engines == [waiting], "for two minutes the node may come back"
+        monkeypatch.setattr(engines, "_HOMELESS_SECONDS", 0.0)
         listen_until(whole, lambda: len(whole.loaded()) == 1)
         [engine] = whole.engines
         assert (engine.processors.cpus, engine.processors.asked_cpus) == (1, 1 - TASK_CPUS)
-        assert "no node has what an engine held; from now on there are 1 engine of 1 CPU" in printed(place)
+        assert "no node has what an engine held; from now on: 1 engine of 1 CPU" in printed(place)
     finally:
         whole.stop()
         ray.kill(holder)

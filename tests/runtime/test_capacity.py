@@ -76,7 +76,7 @@ def test_what_the_driver_of_a_submitted_job_holds_is_not_to_be_given_out(
 
 
 def test_jobs_do_not_count_on_what_each_other_s_drivers_hold(place: Place) -> None:
-    """Else each would wait until the other's driver ends; what fits once it has is no mistake, and is waited for."""
+    """Else each would wait until the other's driver ends; what fits once it has is no mistake, and takes less."""
     import ray
     from ray.dashboard.modules.job.common import JobInfo, JobInfoStorageClient, JobStatus
     from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
@@ -96,7 +96,7 @@ def test_jobs_do_not_count_on_what_each_other_s_drivers_hold(place: Place) -> No
             _internal_kv_del(key, namespace="job")
         assert found.nodes == (Node(whole.cpus - cpus, whole.gpus),), status
         assert found.in_all == (whole,)
-        assert ask.cpus == whole.cpus - TASK_CPUS, "it will have room for a task when it is there"
+        assert ask.cpus == whole.cpus - cpus - TASK_CPUS, "it is not to wait for a driver"
 
 
 @pytest.mark.parametrize(("began", "stays"), [(5, True), (10, False), (20, False)])
@@ -132,6 +132,24 @@ def test_a_job_never_waits_for_the_driver_of_an_earlier_one(
     finally:
         for key in keys:
             _internal_kv_del(key, namespace="job")
+
+
+def test_as_many_as_are_wanted_fit_beside_drivers() -> None:
+    """The first of two jobs has its workers told, and the driver of the second takes a core of theirs."""
+    beside = Capacity((Node(2), Node(4)), (Node(2), Node(4)), in_all=(Node(3), Node(4)))
+    ask = beside.ask("worker", 7, 1)
+    assert ask.fits((Node(2 - TASK_CPUS), Node(4 - TASK_CPUS)))
+    assert beside.ask("worker", 8, 1).cpus == 1, "refused as it is"
+    gpus = Capacity((Node(2, 0),), (Node(2, 0),), in_all=(Node(3, 1),))
+    assert gpus.ask("worker", 1, 1, 1).cpus == 1, "no driver gives a GPU up: it is waited for"
+
+
+def test_no_node_is_asked_for_less_than_nothing() -> None:
+    """A driver has left the node of a GPU less than a task needs."""
+    nodes = (Node(0.2, 1), Node(8, 1))
+    ask = Capacity(nodes, nodes, in_all=(Node(1, 1), Node(8, 1))).ask("engine", 2, 0.2, 1)
+    assert ask.cpus == 0
+    assert ask.fits(nodes)
 
 
 def test_what_drivers_of_jobs_hold_are_gpus_all_the_same() -> None:

@@ -103,6 +103,8 @@ def choose_workers(config: ModelConfig, place: Place) -> WorkerGroup:
 class Seats:
     """What the workers take of the cluster, chosen anew before each attempt: nodes and drivers come and go meanwhile.
 
+    Where nodes come up on demand nothing is: one that is lost is replaced as long as as much is asked for.
+
     Args:
         workers: their number and GPUs stay; their threads are as many as there are cores by then.
         config: the keys that ask for them.
@@ -117,8 +119,10 @@ class Seats:
     def choose(self) -> None:
         """Reads what there is, and makes room for them; see `_make_room`."""
         capacity = self._place.capacity()
-        threads = capacity.most_cores(self.workers.size, self.workers.gpus)
-        self.workers, self.task_cpus = replace(self.workers, threads=threads), capacity.task_cpus
+        if not self._place.cluster.autoscaling:
+            threads = capacity.most_cores(self.workers.size, self.workers.gpus)
+            self.workers = replace(self.workers, threads=threads)
+        self.task_cpus = capacity.task_cpus
         self.ask = self.workers.ask(capacity)
         _make_room(self.ask, self._config, self._place)
 
@@ -174,7 +178,7 @@ def train_on_workers(job: TrainingJob, rows: pa.Table, plan: Rows, workers: Work
     def make_trainer() -> TorchTrainer:
         return TorchTrainer(
             train_on_rank,
-            train_loop_config={"job": job, "curve": curve},
+            train_loop_config={"job": replace(job, threads=seats.workers.threads), "curve": curve},
             torch_config=NodeNetwork(),
             scaling_config=ScalingConfig(
                 num_workers=workers.size, use_gpu=workers.use_gpu, resources_per_worker=seats.resources()

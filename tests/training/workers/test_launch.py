@@ -94,14 +94,17 @@ def test_workers_leave_room_for_the_tasks_that_feed_them() -> None:
 
 def test_workers_take_what_is_there_when_they_start() -> None:
     """While something was mined the driver of another job took a core: with the threads of before they would wait."""
-    before, after = Elsewhere(Node(4)), Elsewhere(Node(3))
-    place: Any = SimpleNamespace(capacity=before.capacity, make_room=lambda *_, **__: None)
-    seats = Seats(choose_workers(make_config(), place), make_config(), place)
-    place.capacity = after.capacity
-    seats.choose()
-    assert seats.resources() == {"CPU": 3 - TASK_CPUS}
-    assert seats.environment()["OMP_NUM_THREADS"] == "3"
-    assert seats.task_cpus == TASK_CPUS
+    for autoscaling, threads in ((False, 3), (True, 4)):
+        before, after = Elsewhere(Node(4)), Elsewhere(Node(3))
+        cluster = SimpleNamespace(autoscaling=autoscaling)
+        place: Any = SimpleNamespace(capacity=before.capacity, make_room=lambda *_, **__: None, cluster=cluster)
+        seats = Seats(choose_workers(make_config(), place), make_config(), place)
+        place.capacity = after.capacity
+        seats.choose()
+        assert seats.workers.threads == threads, "with less no node would come for what is asked"
+        assert seats.environment()["OMP_NUM_THREADS"] == str(threads)
+        assert seats.task_cpus == TASK_CPUS
+    assert replace(seats.workers, threads=3).ask(Elsewhere(Node(3)).capacity()).cpus == 3 - TASK_CPUS
 
 
 def test_a_worker_group_in_words() -> None:
