@@ -27,7 +27,7 @@ from engine.generation.totals import add_up, engine_time
 from engine.runtime.step import PART_FOLDERS
 from engine.samples.starts import read_starts
 from engine.storage.run_folders import config_file
-from engine.storage.store import is_done
+from engine.storage.store import is_done, read_record
 from eval.cost import Prices, price_of
 
 _LOOKED_AT = 256
@@ -104,7 +104,7 @@ def _amounts(folder: Path) -> tuple[int, int, EngineTime]:
 
 def kept_so_far(run_dir: Path) -> Kept | None:
     """Tells how much is kept: as curation decided, or else as the row filters would; None where nothing tells."""
-    if is_done(run_dir / "examples"):
+    if _is_curated(run_dir):
         record = ExamplesFolder(run_dir / "examples").record()
         return Kept(record.kept, record.kept + sum(record.rejected.values()), is_curated=True)
     needed = (run_dir / "samples", run_dir / "documents", run_dir / "prompts")
@@ -120,21 +120,39 @@ def kept_so_far(run_dir: Path) -> Kept | None:
     return Kept(pc.sum(pc.equal(judged["reason"], "")).as_py(), samples.num_rows, is_curated=False)
 
 
+def _is_curated(run_dir: Path) -> bool:
+    """Tells whether the examples that are there were made from the samples that are there: rounds replace these first.
+
+    Examples that were given were made from none.
+    """
+    examples, samples = run_dir / "examples", run_dir / "samples"
+    if not is_done(examples):
+        return False
+    source = read_record(examples).inputs.get(samples.name)
+    return source is None or not samples.exists() or source == samples.resolve().name
+
+
 def _latest(samples: SamplesFolder) -> Iterator[pa.RecordBatch]:
     """Reads the generated samples of the newest parts, at least an empty table of them."""
     yield pa.RecordBatch.from_pylist([], _SCHEMA)
     left = _LOOKED_AT
     for part in sorted(samples.parts(), key=_written, reverse=True):
-        if left <= 0 or not part.exists():  # merging deletes parts whose rows another one holds
+        if left <= 0:
+            return
+        try:
+            table = pq.read_table(part, columns=_SCHEMA.names, filters=[("status", "==", "generated")])
+        except FileNotFoundError:  # merging deletes parts whose rows another one holds
             continue
-        table = pq.read_table(part, columns=_SCHEMA.names, filters=[("status", "==", "generated")])
         rows = table.slice(max(0, table.num_rows - left)).cast(_SCHEMA)
         left -= rows.num_rows
         yield from rows.to_batches()
 
 
 def _written(part: Path) -> float:
-    return part.stat().st_mtime if part.exists() else 0.0
+    try:
+        return part.stat().st_mtime
+    except FileNotFoundError:  # merged away
+        return 0.0
 
 
 def _filters(run_dir: Path) -> FiltersConfig:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -77,6 +79,38 @@ def test_parts_of_a_run_count_once(run_dir: Path) -> None:
     made = made_so_far(run_dir)
     assert made is not None
     assert made.generated == 30
+
+
+def write_examples(run_dir: Path, source: str) -> None:
+    """Finished examples, made from samples of a fingerprint."""
+    examples = run_dir / "examples"
+    examples.mkdir()
+    record = step_record("examples", examples, ExamplesRecord(8, 6, 2, {"format": 1, "copy": 2}, {}))
+    finish(examples, replace(record, inputs={"samples": source}))
+
+
+def test_examples_of_the_round_before_say_nothing_of_this_one(run_dir: Path) -> None:
+    write_samples(run_dir / "round2", ["where does the lamp stand", "which lamp is in it", "lamp"])
+    (run_dir / "samples").symlink_to("round2")
+    write_examples(run_dir, "round1")
+    assert kept_so_far(run_dir) == Kept(2, 3, is_curated=False)
+    (run_dir / "samples").unlink()
+    (run_dir / "samples").symlink_to("round1")
+    assert kept_so_far(run_dir) == Kept(8, 11, is_curated=True), "the samples need not be on this disk"
+    (run_dir / "round1").mkdir()
+    assert kept_so_far(run_dir) == Kept(8, 11, is_curated=True)
+
+
+def test_parts_that_are_merged_away_meanwhile_are_left_out(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_samples(run_dir / "samples", ["where does the lamp stand"])
+    read_table = pq.read_table
+
+    def merge_first(part: Path, **options: Any) -> pa.Table:
+        part.unlink(missing_ok=True)
+        return read_table(part, **options)
+
+    monkeypatch.setattr("engine.watch.made.pq.read_table", merge_first)
+    assert kept_so_far(run_dir) is None
 
 
 def test_what_is_finished_is_read_off_records(run_dir: Path) -> None:
