@@ -59,6 +59,7 @@ from engine.storage.run_folders import (
 from engine.storage.sharing import Sharing
 from engine.storage.store import BATCH_NOUNS, NOUNS, Store, is_being_written
 from engine.storage.typed import to_json_values
+from engine.watch.curves import naming_curves
 from engine.watch.metrics import serving_metrics
 from engine.watch.monitor import Monitor
 from engine.watch.tracked import TrackedResults
@@ -172,7 +173,7 @@ def _make(
 ) -> Path:
     store = Store(place.store_dir)
     is_new = not is_made(step, store, place)
-    folder = make(step, store, naming_encoder(step, place))
+    folder = make(step, store, naming_curves(step, chosen, naming_encoder(step, place)))
     if isinstance(step.config, GivenConfig):  # a run that measures nothing on them may have made them
         step.config.check_held_out(place.shared.record(folder).record["validation"])
     monitor.has_made(step)
