@@ -86,7 +86,7 @@ class PartTracker:
 
     Args:
         tracker: is told of everything.
-        part: the part, such as `points/0.5-1`. Whoever tells of final figures names it by himself.
+        part: the part, such as `points/0.5-seed-1`. Whoever tells of final figures names it by himself.
     """
 
     def __init__(self, tracker: Tracker, part: str) -> None:

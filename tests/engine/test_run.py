@@ -201,10 +201,10 @@ def test_the_curve_of_a_part_is_not_that_of_the_run(tmp_path: Path) -> None:
         place.tracker.log("model", {"loss": 1.5}, 1)
         return config
 
-    parts = ("", "points/0.5-1", "stage/reranker")
+    parts = ("", "points/0.5-seed-1", "stage/reranker")
     steps = [Step("model", train, Numbered(number), part_of=part) for number, part in enumerate(parts)]
     place, config = quiet_place(tmp_path, Nouns()), cast(Any, None)
     monitor, results = Monitor(WatchConfig(), place, steps), TrackedResults(place, TrackingConfig())
     for step in steps:
         _make(step, config, place, monitor, steps, results=results)
-    assert nouns == ["model", "points/0.5-1/model", "stage/reranker/model"]
+    assert nouns == ["model", "points/0.5-seed-1/model", "stage/reranker/model"]

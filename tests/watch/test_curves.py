@@ -84,15 +84,15 @@ class Told(NoTracker):
 
 
 def test_the_curves_of_parts_have_names_of_their_own(tmp_path: Path) -> None:
-    first = model(1, part_of="iterations/0.5-1.1")
-    point = model(1, first, part_of="points/0.5-1")
+    first = model(1, part_of="iterations/0.5-seed-1.1")
+    point = model(1, first, part_of="points/0.5-seed-1")
     begun = model(2, part_of="iterations/1")
     steps = [first, point, begun, model(2, begun)]
     tracker = Told()
     for step in steps:
         place = naming_curves(step, steps, quiet_place(tmp_path, tracker))
         place.tracker.log(step.noun, {"loss": 1.5}, 3)
-    points, own = ["points/0.5-1/model/loss 3"] * 2, ["model/loss 3"] * 2
+    points, own = ["points/0.5-seed-1/model/loss 3"] * 2, ["model/loss 3"] * 2
     assert tracker.names == [*points, *own], "the iterations of a training are one curve"
 
 

@@ -41,7 +41,7 @@ tracker.summary("samples", {"planned": 30, "generation": {"samples_per_second": 
 tracker.table("samples", "table", ["sample_id", "text", "logprob"], [[0, "a sample's text", None], [1, "more", 0.5]])
 tracker.log("model", {"loss": 1.5}, 10 * start)
 tracker.log("model", {"loss": 1.25}, 20 * start)
-tracker.log("points/0.5-1/model", {"loss": 2.0}, start)
+tracker.log("points/0.5-seed-1/model", {"loss": 2.0}, start)
 tracker.artifact(Finished("model", Path(sys.argv[3]), "f1" * 8, {"examples": "e2" * 8}))
 tracker.finish()
 tracker.finish()
@@ -148,7 +148,7 @@ def test_each_curve_goes_by_steps_of_its_own(offline_run: Path) -> None:
     for records in records_of(offline_run):
         metrics = [record.metric for record in records if record.HasField("metric")]
         axes = {metric.glob_name: metric.step_metric for metric in metrics if metric.glob_name}
-        assert axes == {"model/*": "model/step", "points/0.5-1/model/*": "points/0.5-1/model/step"}
+        assert axes == {"model/*": "model/step", "points/0.5-seed-1/model/*": "points/0.5-seed-1/model/step"}
 
 
 def test_texts_are_tables(offline_run: Path) -> None:
