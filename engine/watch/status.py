@@ -135,10 +135,11 @@ def process_start(pid: int) -> float | None:
     """
     if not (_PROCESSES / "self" / "stat").exists():
         try:
-            began: float = psutil.Process(pid).create_time()
+            process = psutil.Process(pid)
+            began: float = process.create_time()
+            return None if process.status() == psutil.STATUS_ZOMBIE else began
         except psutil.NoSuchProcess:
             return None
-        return began
     try:
         text = (_PROCESSES / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

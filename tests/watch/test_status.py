@@ -114,6 +114,20 @@ def test_before_a_first_run_has_finished_the_runs_that_go_on_are_named(tmp_path:
     assert caught.value.remedy == f"name a run that is there: {tmp_path / 'adapt-docs'} (running)"
 
 
+def test_a_status_from_before_it_told_when_the_process_began_is_read(tmp_path: Path) -> None:
+    begin_run(tmp_path, "")
+    file = status_file(tmp_path, has_begun=True)
+    write_status(file, NOW)
+    values = json.loads(file.read_text())
+    del values["driver"]["process_start"], values["has_begun"], values["clock"]
+    values["driver"]["process_started"] = 1.7e9
+    file.write_text(json.dumps(values))
+    status = find_status(str(tmp_path))[1]
+    assert status is not None
+    assert status.has_begun
+    assert is_running(status.driver)
+
+
 def test_the_status_of_another_version_is_refused(tmp_path: Path) -> None:
     begin_run(tmp_path, "")
     file = status_file(tmp_path, has_begun=True)
