@@ -68,6 +68,7 @@ def test_it_says_what_is_made_and_what_is_counted(place: Place) -> None:
     with Monitor(FAST, place, STEPS).watching() as monitor:
         assert wait_until(lambda: status_file(place.run_dir, has_begun=False).exists(), "a status beside the folder")
         assert not place.run_dir.exists(), "the folder is not touched before the run has begun"
+        assert not said(place).has_begun, "what others find there is of an earlier start"
         make(STEPS[0], Store(place.store_dir), place)
         begin_run(place.run_dir, "")
         monitor.begin()
