@@ -27,7 +27,7 @@ from engine.generation.totals import add_up, engine_time
 from engine.runtime.step import PART_FOLDERS
 from engine.samples.starts import read_starts
 from engine.storage.run_folders import config_file
-from engine.storage.store import is_done
+from engine.storage.store import Store, is_done
 from eval.cost import Prices, price_of
 
 _LOOKED_AT = 256
@@ -70,8 +70,9 @@ class Kept:
 
 
 def made_so_far(run_dir: Path) -> Made | None:
-    """Adds up what the samples folders of a run hold, its parts included; None where there are none yet."""
+    """Adds up what the samples folders of a run hold, parts and earlier rounds included; None where there are none."""
     folders = {folder.resolve() for folder in samples_folders(run_dir) if folder.exists()}
+    folders |= _of_earlier_rounds(run_dir)
     if not folders:
         return None
     amounts = [_amounts(folder) for folder in sorted(folders)]
@@ -88,18 +89,34 @@ def made_so_far(run_dir: Path) -> Made | None:
 
 
 def samples_folders(run_dir: Path) -> list[Path]:
-    """Lists where a run and its parts link to samples, made or not."""
-    parts = [part for name in PART_FOLDERS for part in sorted(run_dir.glob(f"{name}/*"))]
-    return [part / "samples" for part in (run_dir, *parts)]
+    """Lists where a run and its parts link to samples, made or not; of several rounds to those of the last one."""
+    return [part / "samples" for part in _parts(run_dir)]
+
+
+def _parts(run_dir: Path) -> list[Path]:
+    return [run_dir, *(part for name in PART_FOLDERS for part in sorted(run_dir.glob(f"{name}/*")))]
+
+
+def _of_earlier_rounds(run_dir: Path) -> set[Path]:
+    """Finds the samples that the plan and the samples of a run were made from: those of earlier rounds, and theirs."""
+    entries = [part / noun for part in _parts(run_dir) for noun in ("prompts", "samples")]
+    linked = [entry.resolve() for entry in entries if entry.is_symlink()]
+    stores = {Store(folder.parent.parent) for folder in linked}
+    names = {folder.name for folder in linked}
+    samples = {store.folder("samples", name) for store in stores for name in store.with_inputs(names)}
+    return {folder for folder in samples if folder.is_dir()}
 
 
 def _amounts(folder: Path) -> tuple[int, int, EngineTime]:
-    if is_done(folder):
-        record = SamplesFolder(folder).record()
-        return record.generated, record.failed, record.cost
+    """Returns what engines generated for a folder, what failed, and their time; rows that were taken over are none."""
     engines = [engine for start in read_starts(folder) for engine in start.engines]
     together = add_up(engines)
-    return together.generated, together.failed, engine_time(engines)
+    if not is_done(folder):
+        return together.generated, together.failed, engine_time(engines)
+    record = SamplesFolder(folder).record()
+    written = record.planned - record.carried
+    failed = min(record.failed, together.failed if engines else written)  # others failed in the folder they came from
+    return max(0, written - failed), failed, record.cost
 
 
 def kept_so_far(run_dir: Path) -> Kept | None:
