@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
-from engine.runtime.tracking import Finished, Mode
+from engine.runtime.tracking import Finished, Mode, Outcome, outcome_of
 from engine.storage.files import make_folder, write_json
 from engine.storage.store import is_done
 
@@ -69,14 +69,18 @@ class TrackedResults:
 
     @contextlib.contextmanager
     def until_closed(self) -> Iterator[TrackedResults]:
-        """Closes the tracker at the end of the block, and takes note that it has what it was told of.
+        """Closes the tracker at the end of the block, says how it ended, and notes that it has what it was told of.
 
         Where closing it is cut off, such as by an interrupt while W&B still sends, the note stays as it is.
         """
+        outcome = Outcome.finished
         try:
             yield self
+        except BaseException as error:
+            outcome = outcome_of(error)
+            raise
         finally:
-            self._place.tracker.finish()
+            self._place.tracker.finish(outcome)
             self._note()
 
     def begin(self) -> None:

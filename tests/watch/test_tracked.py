@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.examples import ExamplesRecord
+from engine.errors import StoppedEarly, UserError
 from engine.runtime.place import Place
 from engine.runtime.step import Step
-from engine.runtime.tracking import Finished, Mode, NoTracker, TrackingConfig
+from engine.runtime.tracking import Finished, Mode, NoTracker, Outcome, TrackingConfig
 from engine.storage.store import StepRecord, finish
 from engine.watch.tracked import TrackedResults, track_result
 from tests.support.committed import begin, commit
@@ -39,6 +40,10 @@ class Notebook(NoTracker):
         self.tables: dict[str, tuple[list[str], list[list[Any]]]] = {}
         self.artifacts: list[Finished] = []
         self.figures: dict[str, dict[str, Any]] = {}
+        self.outcomes: list[Outcome] = []
+
+    def finish(self, outcome: Outcome = Outcome.finished) -> None:
+        self.outcomes.append(outcome)
 
     def summary(self, noun: str, values: dict[str, Any]) -> None:
         self.figures[noun] = values
@@ -233,7 +238,7 @@ def test_a_folder_that_is_not_here_is_told_of_by_its_figures(tmp_path: Path) -> 
 
 def test_what_a_start_told_of_that_could_not_close_the_tracker_is_told_again(tmp_path: Path) -> None:
     class Interrupted(Notebook):
-        def finish(self) -> None:
+        def finish(self, outcome: Outcome = Outcome.finished) -> None:
             raise KeyboardInterrupt
 
     starts = Starts(tmp_path)
@@ -241,3 +246,22 @@ def test_what_a_start_told_of_that_could_not_close_the_tracker_is_told_again(tmp
         starts.start(is_new=True, notebook=Interrupted())
     assert not starts.file.exists()
     assert len(starts.start().artifacts) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, Outcome.finished),
+        (StoppedEarly("the hour is over"), Outcome.out_of_time),
+        (KeyboardInterrupt(), Outcome.interrupted),
+        (UserError("is wrong", where="here", remedy="mend it"), Outcome.refused),
+        (RuntimeError("a defect"), Outcome.failed),
+    ],
+)
+def test_a_tracker_is_told_how_the_start_ended(tmp_path: Path, error: BaseException | None, outcome: Outcome) -> None:
+    notebook = Notebook()
+    results = TrackedResults(quiet_place(tmp_path, notebook), TrackingConfig())
+    with contextlib.suppress(BaseException), results.until_closed():
+        if error:
+            raise error
+    assert notebook.outcomes == [outcome]

@@ -18,7 +18,7 @@ from typing import Any
 
 from engine.runtime.trackers.lazy import LazyTracker
 from engine.runtime.trackers.tensorboard_tracker import is_figure
-from engine.runtime.tracking import Finished
+from engine.runtime.tracking import Finished, Outcome
 from engine.storage.typed import flatten
 
 _FOLDER = "mlflow"
@@ -30,6 +30,8 @@ _NOT_IN_NAMES = re.compile(r"[^/\w.\- ]+")
 """What some version of MLflow takes in no name: names of systems and of rejections hold commas and signs."""
 _MOST_METRICS, _MOST_PARAMS = 1000, 100
 """What one request may hold."""
+_STATES = {Outcome.finished: "FINISHED", Outcome.out_of_time: "KILLED", Outcome.interrupted: "KILLED"}
+"""What MLflow calls it."""
 
 
 class MlflowTracker(LazyTracker):
@@ -86,8 +88,8 @@ class MlflowTracker(LazyTracker):
         self._client.set_tag(self._run_id, f"{finished.entry}/inputs", _text(dict(finished.inputs)))
         self._client.log_artifacts(self._run_id, str(finished.folder), finished.entry)
 
-    def _close(self) -> None:
-        self._client.set_terminated(self._run_id)
+    def _close(self, outcome: Outcome) -> None:
+        self._client.set_terminated(self._run_id, _STATES.get(outcome, "FAILED"))
 
 
 def mlflow_name(name: str) -> str:

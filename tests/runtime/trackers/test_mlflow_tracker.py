@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.runtime.trackers.mlflow_tracker import MlflowTracker, mlflow_name
-from engine.runtime.tracking import Finished, Mode, TrackingConfig
+from engine.runtime.tracking import Finished, Mode, Outcome, TrackingConfig
 from engine.storage.run_folders import begin_run
 
 
@@ -98,3 +98,20 @@ def test_another_server_has_a_run_of_its_own_and_the_first_goes_on_with_its_own(
         experiment = client.get_experiment_by_name("synthmill")
         [run] = client.search_runs([experiment.experiment_id])
         assert [point.step for point in client.get_metric_history(run.info.run_id, "model/loss")] == points
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        *((Outcome.finished, "FINISHED"), (Outcome.failed, "FAILED"), (Outcome.refused, "FAILED")),
+        *((Outcome.out_of_time, "KILLED"), (Outcome.interrupted, "KILLED")),
+    ],
+)
+def test_how_a_start_ended_is_the_state_of_the_run(run_dir: Path, outcome: Outcome, state: str) -> None:
+    tracker = MlflowTracker(TrackingConfig(mode=Mode.mlflow), run_dir, {}, pytest.fail)
+    tracker.begin()
+    tracker.log("model", {"loss": 1.0}, 9)
+    tracker.finish(outcome)
+    client = client_of(run_dir)
+    [run] = client.search_runs([client.get_experiment_by_name("synthmill").experiment_id])
+    assert run.info.status == state
