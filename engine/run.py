@@ -87,7 +87,7 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         using(place.store_dir, known),
         Monitor(config.watch, place, chosen).watching() as monitor,  # it says last that the run has finished
         shared.holding_run(run_dir),
-        TrackedResults(place, config.tracking).until_closed() as results,
+        TrackedResults(place, config.tracking, chosen).until_closed() as results,
         _ending(place.engines),
         serving_metrics(config.watch, place),
         Following(chosen, place).until_the_end() as following,

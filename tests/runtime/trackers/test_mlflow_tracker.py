@@ -73,6 +73,8 @@ def test_both_starts_are_one_run(run_dir: Path) -> None:
     assert run.data.params["seed"] == "1", "a parameter has one value for good"
     assert run.data.params["hf_token"] == "***"
     tags = run.data.tags
+    assert tags["config/seed"] == "2", "the last start had another one"
+    assert not {"config/hf_token", "config/notes"} & tags.keys()
     assert (tags["group"], tags["documents/reader"], tags["report/artifact"]) == ("a-sweep", "text", "report-f1")
     assert json.loads(tags["report/inputs"]) == {"model": "e2"}
 
@@ -115,3 +117,16 @@ def test_how_a_start_ended_is_the_state_of_the_run(run_dir: Path, outcome: Outco
     client = client_of(run_dir)
     [run] = client.search_runs([client.get_experiment_by_name("synthmill").experiment_id])
     assert run.info.status == state
+
+
+def test_a_start_that_was_killed_before_it_told_of_the_config_leaves_that_to_the_next(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    run, config = tmp_path / "demo", TrackingConfig(mode=Mode.mlflow)
+    begin_run(run, "")
+    for values in ({}, {"seed": 7}):  # the first has made the run and told of nothing
+        tracker = MlflowTracker(config, run, values, pytest.fail)
+        tracker.log("model", {"loss": 1.0}, 1)
+        tracker.begin()
+        tracker.finish()
+    [found] = client_of(run).search_runs([client_of(run).get_experiment_by_name("synthmill").experiment_id])
+    assert found.data.params["seed"] == "7"
