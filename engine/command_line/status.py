@@ -86,9 +86,6 @@ def read_options(arguments: Sequence[str], usage: str) -> Options:
         raise UserError(f"there is no option {unknown[0]!r}", where="status", remedy=f"write: {usage}")
     if len(runs) != 1:
         raise UserError(f"{len(runs)} runs are named, and one is shown", where="status", remedy=f"write: {usage}")
-    if is_address(runs[0]) and "--follow" in flags:
-        remedy = "leave --follow out, or follow the run on the machine of its driver"
-        raise UserError("is shown once: it says little that changes", where=runs[0], remedy=remedy)
     return Options(runs[0], "--follow" in flags, "--json" in flags)
 
 
@@ -101,7 +98,7 @@ def status(options: Options) -> int:
     if is_address(options.run):
         from engine.command_line.status_by_url import show_run_by_url
 
-        return 0 if show_run_by_url(options.run, as_json=options.as_json) else NOT_WELL
+        return 0 if show_run_by_url(options) else NOT_WELL
     console = Console()
     view: View | None = None
     try:
@@ -300,3 +297,8 @@ def _longest_first(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def _as_json(view: View) -> dict[str, Any]:
     return {**to_json_values(view), "is_well": view.is_well}
+
+
+def ending(said: Status) -> str:
+    """Says how a start ended that is over, and how long it took."""
+    return f"{_ENDINGS[said.state.value]} after {format_seconds(max(0.0, said.written - said.began))}"

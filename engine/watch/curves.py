@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.runtime.step import ITERATIONS
+from engine.runtime.tracking import Outcome
 
 if TYPE_CHECKING:
     from engine.runtime.activity import Moment
@@ -117,6 +118,6 @@ class PartTracker:
         """Tells the tracker of the run."""
         self._tracker.artifact(finished)
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome = Outcome.finished) -> None:
         """Tells the tracker of the run."""
-        self._tracker.finish()
+        self._tracker.finish(outcome)

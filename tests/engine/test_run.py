@@ -18,7 +18,7 @@ from engine.rows.config import RowsConfig
 from engine.run import _make, _start_engines_early, published_folders, run, run_folder, wanted_steps
 from engine.runtime.place import Place
 from engine.runtime.step import Step
-from engine.runtime.tracking import NoTracker, TrackingConfig
+from engine.runtime.tracking import NoTracker, Outcome, TrackingConfig
 from engine.storage.in_use import while_no_driver_starts
 from engine.storage.store import Store
 from engine.watch.config import WatchConfig
@@ -171,7 +171,7 @@ def test_a_run_says_that_it_has_finished_when_nothing_of_it_goes_on(
     states: list[RunState] = []
 
     class SlowTracker(NoTracker):
-        def finish(self) -> None:
+        def finish(self, outcome: Outcome = Outcome.finished) -> None:
             states.append(state())
 
     def state() -> RunState:

@@ -18,7 +18,8 @@ from engine.generation.totals import EngineTotals
 from engine.samples.starts import Start, note_start
 from engine.storage.parts import PartWriter
 from engine.storage.run_folders import begin_run
-from engine.storage.store import finish
+from engine.storage.store import StepRecord, Store, finish
+from engine.storage.typed import to_json_values
 from engine.watch.made import Kept, kept_so_far, made_so_far
 from tests.support.committed import SCHEMA, begin, row
 from tests.support.jobs import TASK
@@ -125,3 +126,46 @@ def test_what_is_finished_is_read_off_records(run_dir: Path) -> None:
     assert made is not None
     assert (made.generated, made.failed, made.price) == (11, 1, 2.0)
     assert kept_so_far(run_dir) == Kept(8, 11, is_curated=True)
+
+
+RATES = Rates(1.0, 1.0, 1.0, 0.0, 1, 1.0, 1.0)
+
+
+def made_in_a_store(store: Store, noun: str, name: str, inputs: dict[str, str], record: object = None) -> Path:
+    """A finished folder that says what it was made from."""
+    folder = store.reserve(noun, name)
+    values = to_json_values(record) if record else {}
+    finish(folder, StepRecord(noun, name, inputs, {}, 1.0, 0, values))
+    return folder
+
+
+def link_to(run_dir: Path, entry: str, folder: Path) -> None:
+    """What a run does when a step of another round is made."""
+    (run_dir / entry).unlink(missing_ok=True)
+    (run_dir / entry).symlink_to(folder)
+
+
+def test_what_earlier_rounds_cost_counts_while_the_next_one_goes_on(tmp_path: Path) -> None:
+    run_dir, store = tmp_path / "run", Store(tmp_path / "store")
+    begin_run(run_dir, CONFIG)
+    link_to(run_dir, "prompts", made_in_a_store(store, "prompts", "p1", {}))
+    first = store.reserve("samples", "s1")
+    link_to(run_dir, "samples", first)
+    write_samples(first, ["where does the lamp stand"])
+    done = SamplesRecord(32, 30, 2, 100, 100, 0, 0, RATES, EngineTime(7200.0, 0.0))
+    made_in_a_store(store, "samples", "s1", {"prompts": "p1"}, done)
+    seen = [made_so_far(run_dir)]
+    made_in_a_store(store, "examples", "e1", {"samples": "s1", "prompts": "p1", "relevance": "j1"})
+    judged = SamplesRecord(5, 5, 0, 100, 100, 0, 0, RATES, EngineTime(1800.0, 0.0))
+    made_in_a_store(store, "samples", "j1", {"prompts": "p1"}, judged)
+    link_to(run_dir, "prompts", made_in_a_store(store, "prompts", "p2", {"prompts": "p1", "examples": "e1"}))
+    seen.append(made_so_far(run_dir))
+    second = store.reserve("samples", "s2")
+    link_to(run_dir, "samples", second)
+    note_start(begin(second).attempt_folder, Start(1.0, [EngineTotals(generated=9)]))
+    seen.append(made_so_far(run_dir))
+    both = SamplesRecord(42, 40, 2, 100, 100, 32, 0, RATES, EngineTime(3600.0, 0.0))
+    made_in_a_store(store, "samples", "s2", {"prompts": "p2"}, both)
+    seen.append(made_so_far(run_dir))
+    told = [(made.generated, made.failed, made.price) for made in seen if made]
+    assert told == [(30, 2, 4.0), (35, 2, 5.0), (44, 2, 5.0), (45, 2, 7.0)], "32 rows were taken over"

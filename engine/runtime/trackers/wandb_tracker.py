@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.runtime.trackers.lazy import LazyTracker
-from engine.runtime.tracking import Finished, Mode
+from engine.runtime.tracking import Finished, Mode, Outcome
 
 _STEPS_OF_A_START = 1_000_000
 _FOLDERS = {name: os.environ.get(name, "") for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")}
@@ -81,8 +81,8 @@ class WandbTracker(LazyTracker):
             artifact.add_file(str(file), name, policy="immutable", skip_cache=True)
         self._run.log_artifact(artifact)
 
-    def _close(self) -> None:
-        self._run.finish()
+    def _close(self, outcome: Outcome) -> None:
+        self._run.finish(exit_code=outcome.value)
 
 
 def has_login() -> bool:

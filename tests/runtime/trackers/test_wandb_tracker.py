@@ -28,7 +28,7 @@ from engine.runtime.cluster import quiet
 quiet()
 from engine.storage.run_folders import begin_run, is_run
 from engine.runtime.trackers.make import make_tracker
-from engine.runtime.tracking import Finished, TrackingConfig
+from engine.runtime.tracking import Finished, Outcome, TrackingConfig
 run, start = Path(sys.argv[1]), int(sys.argv[2])
 arguments = {"hf_token": "planted-by-name", "url": "http://me:planted-in-a-url@host"}
 config = {"seed": 7, "model": {"base": "a-model"}, "engine_args": arguments}
@@ -43,7 +43,7 @@ tracker.log("model", {"loss": 1.5}, 10 * start)
 tracker.log("model", {"loss": 1.25}, 20 * start)
 tracker.log("points/0.5-seed-1/model", {"loss": 2.0}, start)
 tracker.artifact(Finished("model", Path(sys.argv[3]), "f1" * 8, {"examples": "e2" * 8}))
-tracker.finish()
+tracker.finish(Outcome.interrupted if start == 1 else Outcome.finished)
 tracker.finish()
 """
 
@@ -121,6 +121,13 @@ def test_both_starts_are_one_run_of_a_group(offline_run: Path) -> None:
     config = values_of(runs[0].config.update)
     assert (config["seed"], config["model"]) == (7, {"base": "a-model"})
     assert config["engine_args"]["hf_token"] == "***"
+
+
+def test_a_start_that_was_interrupted_does_not_look_finished(offline_run: Path) -> None:
+    exits = [
+        record.exit.exit_code for records in records_of(offline_run) for record in records if record.HasField("exit")
+    ]
+    assert exits == [130, 0]
 
 
 def test_each_noun_has_a_section(offline_run: Path) -> None:
