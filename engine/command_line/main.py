@@ -27,6 +27,7 @@ from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
 from engine.runtime.secrets import redact_logs, redacted
+from engine.storage.remote.address import is_address
 from engine.sweeps.lifeline import end_with_parent
 
 USAGE = {
@@ -180,9 +181,10 @@ def _run_command(command: str, arguments: list[str], usage: str) -> int:
     """Runs a command; what the others need is not loaded in vain."""
     match command:
         case "status":
-            from engine.command_line import status
+            from engine.command_line import status, status_by_url
 
-            code = status.status(status.read_options(arguments, usage))
+            options = status.read_options(arguments, usage)
+            code = (status_by_url.show_run_by_url if is_address(options.run) else status.status)(options)
         case "search":
             from engine.command_line import search
 

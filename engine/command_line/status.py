@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import UserError
 from engine.runtime.console import Console, pace_in_words
-from engine.storage.remote.address import is_address
 from engine.storage.typed import to_json_values
 from engine.text.durations import format_seconds
 
@@ -95,10 +94,6 @@ def status(options: Options) -> int:
     Returns:
         The exit code: 0 for a run that goes on or has finished, `NOT_WELL` otherwise.
     """
-    if is_address(options.run):
-        from engine.command_line.status_by_url import show_run_by_url
-
-        return 0 if show_run_by_url(options) else NOT_WELL
     console = Console()
     view: View | None = None
     try:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-from engine.command_line.status import Options, View, ending, lines
+from engine.command_line.status import NOT_WELL, Options, View, ending, lines
 from engine.runtime.console import Console
 from engine.storage.remote.claims import LEASE_SECONDS
 from engine.storage.remote.opening import RunByUrl, look_at_run
@@ -43,11 +43,12 @@ class ViewByUrl:
         return self.view.life is not Life.has_died and self.view.is_well
 
 
-def show_run_by_url(options: Options) -> bool:
+def show_run_by_url(options: Options) -> int:
     """Shows how far a run is.
 
     Returns:
-        Whether it is well: somebody works on it who was heard of lately, or nobody does and it has finished.
+        The exit code: 0 where somebody works on it who was heard of lately, or nobody does and it has finished, as far
+        as is known; `NOT_WELL` otherwise.
 
     Raises:
         UserError: there is no run behind the URL.
@@ -65,7 +66,7 @@ def show_run_by_url(options: Options) -> bool:
     except KeyboardInterrupt:  # who has seen enough; the run goes on
         if not options.follow:
             raise
-    return seen is None or seen.is_well
+    return 0 if seen is None or seen.is_well else NOT_WELL
 
 
 def look_by_url(url: str) -> ViewByUrl:

@@ -35,6 +35,7 @@ from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
 from engine.runtime.tracking import Finished, Mode, Outcome, outcome_of
 from engine.storage.files import make_folder, write_json
+from engine.storage.remote.tracking_notes import TOLD_FILE
 from engine.storage.store import is_done
 
 if TYPE_CHECKING:
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 _ARTIFACTS = ("model", "report", "chunk_sizes", "learning_curve", "stages")
 """The nouns whose folders a person wants to have elsewhere."""
-_TOLD = "told.json"
 _PARTS = 20
 """Parts that rows are taken from at most."""
 _SHOWN = (
@@ -67,7 +67,7 @@ class TrackedResults:
 
     def __init__(self, place: Place, config: TrackingConfig, steps: Sequence[Step] = ()) -> None:
         self._place, self._config = place, config
-        self._file = place.run_dir / "tracking" / _TOLD
+        self._file = place.run_dir / "tracking" / TOLD_FILE
         self._noted: dict[str, list[str]] = _read(self._file).get(config.goal, {})
         """What the file says, or is to say as soon as the run has begun."""
         self._told = dict[str, list[str]]()

@@ -38,7 +38,8 @@ def test_who_was_not_heard_of_has_died(
 ) -> None:
     Claim.take(bucket.objects(), "demo/run.json", "node2/4711/other")
     monkeypatch.setattr("engine.command_line.status_by_url.LEASE_SECONDS", -10.0)
-    assert not show_run_by_url(Options(f"{bucket.url}/demo", as_json=True, follow=True)), "a dead run is not followed"
+    options = Options(f"{bucket.url}/demo", as_json=True, follow=True)
+    assert show_run_by_url(options) == NOT_WELL, "a dead run is not followed"
     assert json.loads(capsys.readouterr().out) | {"age_seconds": 0} == {
         "url": f"{bucket.url}/demo",
         "holder": "node2/4711/other",

@@ -2,8 +2,8 @@
 
 In: the calls of a tracker. Out: RUN/tracking/wandb, a folder for each start, all with the id of one run: `wandb sync`
 plays them in their order, and the server shows one run. Steps of W&B, which a run may not repeat, begin at another
-million in each start; curves go by `noun/step`. What W&B would note of the machine, the command and the git remote by
-itself is left out: a command may hold a token.
+million in each start, also where another machine made the earlier ones, or they are gone; curves go by `noun/step`.
+What W&B would note of the machine, the command and the git remote by itself is left out: a command may hold a token.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 from engine.runtime.trackers.lazy import LazyTracker
 from engine.runtime.tracking import Finished, Mode, Outcome
+from engine.storage.remote.tracking_notes import count_starts, note_starts
 
 _STEPS_OF_A_START = 1_000_000
 _FOLDERS = {name: os.environ.get(name, "") for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")}
@@ -36,7 +37,8 @@ class WandbTracker(LazyTracker):
         for variable, chosen in _FOLDERS.items():
             os.environ[variable] = chosen or str(self.folder / "data")
         run_id = self.kept_id("wandb_id", lambda: secrets.token_hex(4))
-        earlier = len(list((self.folder / "wandb").glob(f"*run-*-{run_id}")))
+        earlier = max(count_starts(self.folder), len(list((self.folder / "wandb").glob(f"*run-*-{run_id}"))))
+        note_starts(self.folder, earlier + 1)
         self._steps = itertools.count(earlier * _STEPS_OF_A_START)
         is_offline = self.config.mode is Mode.offline
         self._run = wandb.init(

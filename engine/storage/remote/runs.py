@@ -1,7 +1,7 @@
 """Runs behind a URL: what their folders link to, as one object each.
 
-    RUNS/demo/run.json     who works on the run, and what it was: config, a folder of the store for each entry, and
-                           which entries are still those of an earlier config
+    RUNS/demo/run.json     who works on the run, and what it was: config, a folder of the store for each entry, which
+                           entries are still those of an earlier config, and which run of a tracker it is
     RUNS/demo/status.json  how far it is, as its driver said last; starting.json: before it has begun
     RUNS/latest.json       which run finished last
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,9 @@ from engine.errors import UserError
 from engine.storage.files import make_folder
 from engine.storage.remote.address import require_inside
 from engine.storage.remote.cache import Cache
-from engine.storage.remote.claims import Claim, HeldError, Lease
+from engine.storage.remote.claims import Claim, HeldError, Lease, to_stderr
 from engine.storage.remote.objects import Objects
+from engine.storage.remote.tracking_notes import read_tracking, restore_tracking
 from engine.storage.run_folders import (
     FORMAT,
     begin_run,
@@ -51,10 +52,13 @@ class RunClaim:
         objects: below `runs_dir`.
         name: of the run, below `runs_dir`.
         cache: where its folder lies.
+        warn: is told that something could not be noted in the end.
     """
 
-    def __init__(self, claim: Claim, objects: Objects, name: str, cache: Cache) -> None:
-        self._claim, self._objects, self._name, self._cache = claim, objects, name, cache
+    def __init__(
+        self, claim: Claim, objects: Objects, name: str, cache: Cache, *, warn: Callable[[str], None] = to_stderr
+    ) -> None:
+        self._claim, self._objects, self._name, self._cache, self._warn = claim, objects, name, cache, warn
         self._is_starting = False
 
     @classmethod
@@ -77,19 +81,30 @@ class RunClaim:
         except UserError:
             claim.end(claim.content)
             raise
-        return cls(claim, objects, name, cache)
+        return cls(claim, objects, name, cache, warn=lease.warn)
 
     def __enter__(self) -> RunClaim:
         self._claim.__enter__()
         return self
 
     def __exit__(self, *error: Any) -> None:
+        try:
+            self._save_tracking()
+        except UserError as failure:  # the run has ended as it has
+            self._warn(f"what the tracker was told is not noted, and another machine may tell it again: {failure}")
         self._claim.__exit__(*error)
+
+    def _save_tracking(self) -> None:
+        """Commits what the tracker has been told by the end: it is closed when everything else is committed."""
+        tracking = read_tracking(self._cache.runs_dir / self._name)
+        if self._claim.content is not None and tracking != self._claim.content.get("tracking", {}):
+            self._claim.write({**self._claim.content, "tracking": tracking})
 
     def restore(self) -> None:
         """Makes the run's folder on this disk what it was on the last one, if there was any."""
         if self._claim.content is not None:
-            restore_run(self._claim.content, self._cache)
+            run_dir = restore_run(self._claim.content, self._cache)
+            restore_tracking(run_dir, self._claim.content.get("tracking", {}))
 
     def save(self) -> None:
         """Commits what the run's folder links to."""
@@ -97,7 +112,7 @@ class RunClaim:
         config = config_file(run_dir).read_text(encoding="utf-8")
         links, earlier = dict(_links(run_dir, self._cache.store.root)), read_earlier(run_dir)
         content = {"format": FORMAT, "name": self._name, "config": config, "links": links, "earlier": earlier}
-        self._claim.write(content)
+        self._claim.write({**content, "tracking": read_tracking(run_dir)})
 
     def say(self, said: Mapping[str, Any], *, has_begun: bool) -> None:
         """Leaves beside the run what its driver says of it, unless a later driver has said something.
