@@ -28,6 +28,7 @@ from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
 from engine.runtime.secrets import redact_logs, redacted
 from engine.sweeps.lifeline import end_with_parent
+from engine.visible import visible
 
 USAGE = {
     "status": "synthmill status RUN [--follow] [--json]",
@@ -63,13 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with plain_output(), naming_a_long_name():
             return _dispatch(arguments)
     except UserError as error:
-        sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
+        sys.stderr.write(visible(f"synthmill: {redacted(str(error))}\n"))
         return 2
     except StoppedEarly as end:
-        sys.stderr.write(f"synthmill: {end}; what was committed is kept. To go on: {_command(arguments)}\n")
+        go_on = f"what was committed is kept. To go on: {_command(arguments)}"
+        sys.stderr.write(visible(f"synthmill: {end}; {go_on}\n"))
         return 3
     except KeyboardInterrupt:
-        sys.stderr.write(f"\n{after_interrupt(arguments, _command(arguments))}\n")
+        sys.stderr.write(visible(f"\n{after_interrupt(arguments, _command(arguments))}\n"))
         return 130
 
 

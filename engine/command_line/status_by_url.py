@@ -14,6 +14,7 @@ from engine.runtime.console import Console
 from engine.storage.remote.claims import LEASE_SECONDS
 from engine.storage.remote.opening import RunByUrl, look_at_run
 from engine.text.durations import format_seconds
+from engine.visible import visible
 
 
 def show_run_by_url(url: str, *, as_json: bool) -> bool:
@@ -28,7 +29,7 @@ def show_run_by_url(url: str, *, as_json: bool) -> bool:
     run = look_at_run(url)
     is_well = not run.holder or run.age_seconds <= LEASE_SECONDS
     if as_json:
-        sys.stdout.write(json.dumps({**asdict(run), "is_well": is_well}, ensure_ascii=False) + "\n")
+        sys.stdout.write(visible(json.dumps({**asdict(run), "is_well": is_well}, ensure_ascii=False)) + "\n")
         return is_well
     console = Console()
     console.step("run", f"{run.url}: {_in_words(run, is_well=is_well)}")
