@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import stat
@@ -26,7 +25,7 @@ from engine.command_line.twice import refuse_twice
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
-from engine.runtime.secrets import redact_logs, redacted
+from engine.runtime.secrets import redact_logs, redacted, redacted_command
 from engine.sweeps.lifeline import end_with_parent
 from engine.visible import visible
 
@@ -77,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _command(arguments: Sequence[str]) -> str:
     """Returns the command that was given, so that it can be pasted into a shell; a secret in it is masked."""
-    return redacted(shlex.join([*_program(), *arguments]))
+    return redacted_command([*_program(), *arguments])
 
 
 def _program() -> list[str]:
