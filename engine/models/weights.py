@@ -57,7 +57,8 @@ def modules_of(folder: Path) -> Iterator[Module]:
         yield module
         if module.type.endswith(_ROUTERS):
             configs = (_read(folder / module.path / name) for name in _CONFIGS_OF_ROUTERS)
-            inner = dict(next((each for each in configs if each), {}).get("types", {}))
+            config: dict[str, Any] = next((each for each in configs if each), {})
+            inner = dict(config.get("types", {}))
             waiting += [Module((Path(module.path) / name).as_posix(), str(kind)) for name, kind in inner.items()]
 
 
@@ -106,7 +107,7 @@ def _fault_of_module(root: Path, module: Module) -> tuple[str, str] | None:
         return _pickled(named)
     reads_index = module.type.endswith("Transformer") or not (root / MODULES).is_file()
     has_safe = (folder / _SAFE).is_file() or (reads_index and (folder / _INDEX).is_file())
-    pickles = () if has_safe or (not module.type and (root / MODULES).is_file()) else _PICKLES
+    pickles: tuple[str, ...] = () if has_safe or (not module.type and (root / MODULES).is_file()) else _PICKLES
     if (folder / ADAPTER).is_file() and not (folder / _SAFE_ADAPTER).is_file():
         pickles += _PICKLED_ADAPTERS
     there = next((name for name in pickles if (folder / name).is_file()), None)

@@ -183,7 +183,7 @@ class SandboxedTemplates(ImmutableSandboxedEnvironment):
             raise ValueError(f"it is too long, with {len(source):,} characters; {LONGEST_SOURCE:,} are allowed")
         return super().from_string(source, *args, **named)
 
-    def compile_expression(self, source: str, undefined_to_none: bool = True) -> Any:
+    def compile_expression(self, source: str, undefined_to_none: bool = True) -> Callable[..., Any]:  # type: ignore[override]
         """Compiles an expression to a function, each call of which may spend so much."""
         compute = super().compile_expression(source, undefined_to_none)
 
@@ -230,7 +230,8 @@ class SandboxedTemplates(ImmutableSandboxedEnvironment):
         def formatted(*args: Any, **named: Any) -> str:
             if is_map:
                 [named], args = args, ()
-            return type(text)(formatter.vformat(text, args, named))
+            made: str = type(text)(formatter.vformat(text, args, named))
+            return made
 
         return functools.update_wrapper(formatted, value)
 
