@@ -59,8 +59,10 @@ from engine.storage.run_folders import (
 from engine.storage.sharing import Sharing
 from engine.storage.store import BATCH_NOUNS, NOUNS, Store, is_being_written
 from engine.storage.typed import to_json_values
+from engine.watch.curves import naming_curves
 from engine.watch.metrics import serving_metrics
 from engine.watch.monitor import Monitor
+from engine.watch.shared import SharedStatus
 from engine.watch.tracked import TrackedResults
 
 
@@ -85,9 +87,10 @@ def run(config: RunConfig, config_text: str, console: Console | None = None) -> 
         naming_a_full_disk(run_dir),
         open_place(config, console, shared) as place,
         using(place.store_dir, known),
+        SharedStatus(place).until_the_end(),  # behind the last word of the monitor
         Monitor(config.watch, place, chosen).watching() as monitor,  # it says last that the run has finished
         shared.holding_run(run_dir),
-        TrackedResults(place, config.tracking).until_closed() as results,
+        TrackedResults(place, config.tracking, chosen).until_closed() as results,
         _ending(place.engines),
         serving_metrics(config.watch, place),
         Following(chosen, place).until_the_end() as following,
@@ -172,7 +175,7 @@ def _make(
 ) -> Path:
     store = Store(place.store_dir)
     is_new = not is_made(step, store, place)
-    folder = make(step, store, naming_encoder(step, place))
+    folder = make(step, store, naming_curves(step, chosen, naming_encoder(step, place)))
     if isinstance(step.config, GivenConfig):  # a run that measures nothing on them may have made them
         step.config.check_held_out(place.shared.record(folder).record["validation"])
     monitor.has_made(step)

@@ -6,7 +6,7 @@ twice: what a step measured of itself is taken from its record.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from engine.artifacts.documents import DocumentsFolder, DocumentsRecord
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.model import ModelFolder
 from engine.artifacts.prompts import PromptsFolder
-from engine.artifacts.samples import Rates, SamplesFolder
+from engine.artifacts.samples import Rates, SamplesFolder, SamplesRecord
 from engine.storage.store import StepRecord, read_record
 from engine.task.compiled import compile_task
 from eval.asking.answers import is_made_up
@@ -33,6 +33,7 @@ from eval.report import (
     Settings,
     TrainingFigures,
 )
+from eval.rounds import Round, in_all_rounds, seconds_of_rounds
 from eval.times import phase_times
 
 if TYPE_CHECKING:
@@ -40,18 +41,34 @@ if TYPE_CHECKING:
 
 
 def assemble(
-    config: ReportConfig, inputs: Mapping[str, Path], output: Path, evaluation: Evaluation, quality: DataQuality
+    config: ReportConfig,
+    inputs: Mapping[str, Path],
+    output: Path,
+    evaluation: Evaluation,
+    quality: DataQuality,
+    *,
+    earlier: Sequence[Round] | None = (),
 ) -> Report:
-    """Gathers everything that the report says but the time and memory of its own step, which `with_effort` adds."""
+    """Gathers everything that the report says but the time and memory of its own step, which `with_effort` adds.
+
+    Args:
+        config: of the report.
+        inputs: the folders of the other steps.
+        output: that of this one.
+        evaluation: what was measured.
+        quality: of the queries.
+        earlier: the rounds before the last one; None where nobody knows them any more, nor what they cost.
+    """
     steps = {noun: read_record(folder) for noun, folder in inputs.items()}
-    samples = SamplesFolder(inputs["samples"]).record()
+    seconds = seconds_of_rounds(steps, earlier or ())
+    samples = in_all_rounds(SamplesFolder(inputs["samples"]).record(), earlier or ())
     examples = ExamplesFolder(inputs["examples"]).record()
     return Report(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         documents=_documents(inputs["documents"], evaluation),
         samples=SampleCounts(samples.planned, samples.generated, samples.failed, is_made_up(inputs["samples"])),
         examples=ExampleCounts(examples.kept, examples.rejected),
-        cost=_cost(config, inputs, steps["samples"]),
+        cost=_cost(config, inputs, steps["samples"], samples if earlier is not None else None),
         generation=_generation_rates(samples.generation),
         training=training_figures(inputs["model"]),
         retrieval=evaluation.retrieval,
@@ -60,7 +77,7 @@ def assemble(
         latency=evaluation.latency,
         settings=_settings(config, steps["model"], evaluation, examples.analyser),
         fingerprints={noun: step.fingerprint for noun, step in steps.items()} | {"report": output.name},
-        seconds={noun: step.seconds for noun, step in steps.items()},
+        seconds=seconds,
         peak_memory_bytes=max(step.peak_memory_bytes for step in steps.values()),
         data_quality=replace(quality, meaning=evaluation.meaning),
         recommendation=evaluation.recommendation,
@@ -69,7 +86,7 @@ def assemble(
         reranking=evaluation.reranking,
         similarity=evaluation.similarity,
         times=phase_times(
-            {noun: step.seconds for noun, step in steps.items()},
+            seconds,
             samples,
             examples,
             ModelFolder(inputs["model"]).record(),
@@ -91,17 +108,18 @@ def _documents(folder: Path, evaluation: Evaluation) -> DocumentsRecord:
     return replace(DocumentsFolder(folder).record(), passages=len(evaluation.corpus.passage_ids))
 
 
-def _cost(config: ReportConfig, inputs: Mapping[str, Path], samples: StepRecord) -> Cost:
-    """Returns what generation was forecast to cost, and what it cost."""
+def _cost(config: ReportConfig, inputs: Mapping[str, Path], step: StepRecord, in_all: SamplesRecord | None) -> Cost:
+    """Returns what generation was forecast to cost, and what it cost in all rounds, where that is known."""
     prompts = PromptsFolder(inputs["prompts"])
-    max_tokens = samples.config.get("max_tokens")
-    return cost_figures(
+    max_tokens = step.config.get("max_tokens")
+    cost = cost_figures(
         prompts.record(),
-        SamplesFolder(inputs["samples"]).record(),
+        in_all or SamplesFolder(inputs["samples"]).record(),
         ExamplesFolder(inputs["examples"]).record().kept,
         None if max_tokens is None else compile_task(prompts.task()).output_limit(max_tokens),
         Prices(config.price_per_gpu_hour, config.price_per_cpu_hour),
     )
+    return cost if in_all else replace(cost, cpu_seconds=None, gpu_seconds=None, price=None, price_per_1000_kept=None)
 
 
 def _generation_rates(rates: Rates) -> GenerationRates:

@@ -6,6 +6,7 @@ judgements they were scored on. This file is the order of things; each thing has
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.report import ReportRecord
+from engine.storage.store import StepRecord, Store, read_record
 from eval.config import ReportConfig
 from eval.data_quality.queries import quality_figures, read_targets
 from eval.evaluation import evaluate_systems
 from eval.figures import assemble, with_effort
 from eval.files import write_evaluation, write_report
 from eval.page.evidence import gather_evidence
+from eval.rounds import earlier_rounds
 
 if TYPE_CHECKING:
     from engine.runtime.place import Place
@@ -37,10 +40,17 @@ def evaluate_model(config: ReportConfig, inputs: Mapping[str, Path], output: Pat
     evaluation = evaluate_systems(config, inputs, place)
     examples = ExamplesFolder(inputs["examples"])
     quality = quality_figures(examples, evaluation.real_queries, config.seed, read_targets(inputs["prompts"]))
-    report = assemble(config, inputs, output, evaluation, quality)
+    earlier = earlier_rounds(read_record(inputs["samples"]), functools.partial(_record_of, place))
+    report = assemble(config, inputs, output, evaluation, quality, earlier=earlier)
     report = with_effort(report, seconds=time.monotonic() - started, peak_memory_bytes=place.memory.peak_bytes())
     write_evaluation(output, evaluation)
     write_report(output, report, gather_evidence(examples, evaluation, config.seed))
     values = report.as_json()
     parts = {name: values[name] for name in ("decision", "retrieval", "held_out")}
     return ReportRecord(queries=len(evaluation.shown.benchmark.queries), **parts)
+
+
+def _record_of(place: Place, noun: str, fingerprint: str) -> StepRecord | None:
+    """Reads the record of a step that need not be on this disk; None where it was removed."""
+    folder = Store(place.store_dir).folder(noun, fingerprint)
+    return place.shared.record(folder) if place.shared.has(folder) else None

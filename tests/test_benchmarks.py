@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,20 +38,9 @@ from engine.documents.readers.document import SourceDocument
 from engine.models.tokenizer import load_tokenizer
 from eval.report import Decision
 from eval.significance import DifferenceFigures
+from tests.support.command_line import FinishedRun
+from tests.support.sides import describe_process, fail
 from training.rows import held_out_documents
-
-if TYPE_CHECKING:  # the processes below import this file without pytest's paths
-    from tests.support.command_line import FinishedRun
-
-
-def describe_process(word: str) -> dict[str, object]:
-    """Called in a process of its own below."""
-    return {"word": word, "pid": os.getpid(), "threads": os.environ.get("OMP_NUM_THREADS")}
-
-
-def fail() -> None:
-    """The same, and it fails."""
-    raise ValueError("no such engine")
 
 
 def test_a_side_runs_in_another_process_with_its_own_environment(tmp_path: Path) -> None:

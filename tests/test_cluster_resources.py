@@ -78,7 +78,7 @@ def test_engines_leave_their_gpu_to_the_encoder(tmp_path: Path) -> None:
         run_driver(__file__, "encode_beside_engines", address, str(tmp_path))
 
 
-@pytest.mark.slow
+@pytest.mark.soak  # a node of its own, and work until two engines have written at once; shares are tested apart
 @pytest.mark.timeout(300)
 def test_two_engines_work_on_one_gpu_at_the_same_time(tmp_path: Path) -> None:
     with ray_start(num_cpus=2, num_gpus=1) as address:

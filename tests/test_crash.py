@@ -226,8 +226,12 @@ def test_a_whole_run_is_killed(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "numbers",
-    [(signal.SIGHUP, signal.SIGINT), pytest.param((signal.SIGTERM,), marks=pytest.mark.soak)],
-    ids=["HUP-INT", "TERM"],
+    [
+        (signal.SIGINT,),
+        pytest.param((signal.SIGHUP, signal.SIGINT), marks=pytest.mark.soak),
+        pytest.param((signal.SIGTERM,), marks=pytest.mark.soak),
+    ],
+    ids=["INT", "HUP-INT", "TERM"],
 )
 def test_an_interrupt_commits_says_how_to_go_on_and_exits_130(
     synthmill: CommandLine,

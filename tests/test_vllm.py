@@ -29,7 +29,6 @@ from engine.task.compiled import Prompts
 from engine.task.config import TaskConfig, TurnConfig
 from tests.support.jobs import TASK, job_at, rows
 from tests.support.scored_turns import check_scored_turns
-from tests.task.test_presets import FEW_SHOT
 
 SONG = "la la la la la la la la la la la la"
 REVIEWS = TaskConfig(
@@ -60,8 +59,8 @@ SHORTER = {
 }
 """The tokens after which turns that write long texts are cut here, by task: nothing else is true of longer ones."""
 
-SAME_SHAPE = sorted(FEW_SHOT.keys() - {"fever"})
-"""Tasks that differ from another one in words alone, which tests/task/test_presets.py reads."""
+SHAPES = ("fact_cards", "fever", "queries", "reviews", "story_tree", "textbook")
+"""Tasks of which each has what no other of them has: fields, few shots, none, values by values, branches, code."""
 
 
 def check_structured_turns(pool: EnginePool, folder: Path) -> None:
@@ -166,18 +165,18 @@ def test_vllm_writes_every_row_and_refuses_a_prompt_that_is_too_long(tmp_path: P
         check_structured_turns(pool, tmp_path / "turns")
         bundled = resolve_model(config.model, key="samples.model")
         check_scored_turns(pool, tmp_path / "scores", model="", weights=bundled, tolerance=0.15)  # bfloat16
-        # The task `rows` asks what rows say, of which there are none here.
-        check_shipped_tasks(pool, tmp_path / "tasks", place, sorted({*choices("task")} - {"rows", *SAME_SHAPE}))
+        check_shipped_tasks(pool, tmp_path / "tasks", place, SHAPES)
     finally:
         place.engines.stop()
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(400)
-def test_vllm_writes_what_tasks_of_the_same_shape_ask_for(tmp_path: Path, place: Place) -> None:
+def test_vllm_writes_what_the_other_tasks_ask_for(tmp_path: Path, place: Place) -> None:
     try:
         pool = place.engines.start(CONFIG, place)
         assert isinstance(pool, EnginePool)
-        check_shipped_tasks(pool, tmp_path / "tasks", place, SAME_SHAPE)
+        # The task `rows` asks what rows say, of which there are none here.
+        check_shipped_tasks(pool, tmp_path / "tasks", place, sorted({*choices("task")} - {"rows", *SHAPES}))
     finally:
         place.engines.stop()

@@ -23,7 +23,7 @@ from engine.errors import UserError
 from engine.generation.config import generator_configs, model_configs
 from engine.launch.config import job_name
 from engine.launch.job import SHARED, Job, make_job
-from engine.launch.sizes import check_sizes, engine_gpus
+from engine.launch.sizes import check_sizes, check_workers, engine_gpus
 from engine.models.hub import HUB_ID
 from engine.runtime.cluster import Launcher
 from engine.runtime.secrets import redacted
@@ -68,6 +68,7 @@ def launch(arguments: Sequence[str]) -> int:
         check_config(config, looks=are_here)
         _check_places(config)
         check_sizes(config.cluster.launcher, config.samples, config.launch)
+        check_workers(config.cluster.launcher, config.model.num_workers, config.model.gpus_per_worker, config.launch)
         target_of(config)
         if are_here:
             steps(config)  # which refuses more

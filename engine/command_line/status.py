@@ -6,6 +6,7 @@ of the run is changed, and its driver does not notice.
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import time
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 NOT_WELL = 1
 """The exit code where a run has died, is late, stands still, or ended otherwise than finished."""
 _FOLLOW_SECONDS = 5.0
+_TRIES, _TRY_SECONDS = 3, 0.2
+"""How often a run is read anew where its files change meanwhile, and how soon."""
 _SECONDS_PER_HOUR = 3600.0
+_EARLIER = "; of earlier starts: this one reads its input, and has changed nothing of the run yet"
 _ENDINGS = {
     "finished": "finished",
     "out_of_time": "ended early",
@@ -83,9 +87,6 @@ def read_options(arguments: Sequence[str], usage: str) -> Options:
         raise UserError(f"there is no option {unknown[0]!r}", where="status", remedy=f"write: {usage}")
     if len(runs) != 1:
         raise UserError(f"{len(runs)} runs are named, and one is shown", where="status", remedy=f"write: {usage}")
-    if is_address(runs[0]) and "--follow" in flags:
-        remedy = "leave --follow out, or follow the run on the machine of its driver"
-        raise UserError("is shown once: it says little that changes", where=runs[0], remedy=remedy)
     return Options(runs[0], "--follow" in flags, "--json" in flags)
 
 
@@ -98,7 +99,7 @@ def status(options: Options) -> int:
     if is_address(options.run):
         from engine.command_line.status_by_url import show_run_by_url
 
-        return 0 if show_run_by_url(options.run, as_json=options.as_json) else NOT_WELL
+        return 0 if show_run_by_url(options) else NOT_WELL
     console = Console()
     view: View | None = None
     try:
@@ -106,7 +107,7 @@ def status(options: Options) -> int:
         _show(view, options, console)
         while options.follow and view.life is not None and view.life.value not in ("has ended", "has died"):
             time.sleep(_FOLLOW_SECONDS)
-            view = look(options.run)
+            view = look(options.run, view.status)
             if not options.as_json and not console.rich.is_terminal:
                 console.verbatim("")
             _show(view, options, console)
@@ -128,18 +129,44 @@ def _show(view: View, options: Options, console: Console) -> None:
         console.step(noun, text)
 
 
-def look(run: str) -> View:
+def look(run: str, before: Status | None = None) -> View:
     """Reads all that is known of a run.
 
+    While the run goes on its files are replaced, merged and deleted: where one goes between two readings, or cannot be
+    found any more on a shared disk, everything is read once more.
+
+    Args:
+        run: the run folder, as a user typed it.
+        before: what its driver had said when it was looked at some seconds ago.
+
     Raises:
-        UserError: there is no such run.
+        UserError: there is no such run, or something of it cannot be read.
     """
+    for tries in reversed(range(_TRIES)):
+        try:
+            return _look(run, before)
+        except OSError as error:
+            if tries and (isinstance(error, FileNotFoundError) or error.errno == errno.ESTALE):
+                time.sleep(_TRY_SECONDS)
+                continue
+            where, remedy = str(error.filename or run), "ask again, or as who made the run"
+            raise UserError(f"cannot be read ({error.strerror or error})", where=where, remedy=remedy) from error
+    raise AssertionError("the last try returns or raises")
+
+
+def _look(run: str, before: Status | None) -> View:
     from engine.watch.life import life_of
     from engine.watch.made import kept_so_far, made_so_far
     from engine.watch.status import find_status
 
     folder, said = find_status(run)
-    life = life_of(said, lambda: find_status(run)[1]) if said else None
+
+    def read_again() -> Status | None:
+        nonlocal said
+        said = find_status(run)[1] or said
+        return said
+
+    life = life_of(said, read_again, time.sleep, before) if said else None
     return View(str(folder), said, life, made_so_far(folder), kept_so_far(folder))
 
 
@@ -150,13 +177,24 @@ def lines(view: View) -> list[tuple[str, str]]:
         told += _of_status(view.status, is_over=view.status.is_over)
     if view.status is not None:
         told += _times(view.status.times)
+    earlier = "" if view.status is None or view.status.has_begun else _EARLIER
     if view.made is not None:
-        told.append(("generated", _made(view.made)))
+        told.append(("generated", f"{_made(view.made)}{earlier}"))
     if view.kept is not None:
-        told.append(("kept", _kept(view.kept)))
+        told.append(("kept", f"{_kept(view.kept, is_last=_is_last_curation(view.status))}{earlier}"))
     if view.made is not None and (cost := _cost(view.made)):
-        told.append(("cost", cost))
+        told.append(("cost", f"{cost}{earlier}"))
     return told
+
+
+def _is_last_curation(said: Status | None) -> bool:
+    """Tells whether no round is to come whose curation takes the place of what is there."""
+    return said is None or not any(entry.startswith("examples (") for entry in _left(said))
+
+
+def _left(said: Status) -> list[str]:
+    """Lists what is not made yet."""
+    return [entry for entry in said.steps if entry not in said.made]
 
 
 def _life(view: View) -> str:
@@ -171,7 +209,8 @@ def _life(view: View) -> str:
         return f"{_ENDINGS[said.state.value]} after {lasted}, {ago} ago{message}"
     if view.life.value == "has died":
         return f"has died ({driver}) after {lasted}, about {ago} ago; the command that started it goes on from there"
-    late = f"; it has written nothing for {ago}: it is stopped, or its machine is overloaded" if _is_late(view) else ""
+    why = "it is stopped, its machine is overloaded, or its disk is full"
+    late = f"; it has written nothing for {ago}: {why}" if _is_late(view) else ""
     return f"goes on ({driver}), for {lasted}{late}"
 
 
@@ -181,7 +220,7 @@ def _is_late(view: View) -> bool:
 
 def _of_status(said: Status, *, is_over: bool) -> list[tuple[str, str]]:
     """Says what the driver knows; of one that has ended, what was made."""
-    left = [entry for entry in said.steps if entry not in said.made]
+    left = _left(said)
     told = [("made", ", ".join(said.made))] if said.made else []
     if is_over:
         return [*told, ("not made", ", ".join(left))] if left else told
@@ -193,7 +232,8 @@ def _of_status(said: Status, *, is_over: bool) -> list[tuple[str, str]]:
         told.append(("engines", _engines(said)))
     told += [("waits", f"{wait.noun}: {wait.text}, for {format_seconds(wait.seconds)}") for wait in moment.waits]
     told += [("still", text) for text in said.still]
-    if later := [entry for entry in left if entry.partition(" ")[0] != moment.step]:
+    now = next((entry for entry in left if entry.partition(" ")[0] == moment.step), "")  # of its rounds the first
+    if later := [entry for entry in left if entry != now]:
         told.append(("to do", ", ".join(later)))
     return [*told, ("said", _said(moment))] if moment.line else told
 
@@ -220,10 +260,12 @@ def _made(made: Made) -> str:
     return f"{made.generated:,} samples{failed}, by what engines noted last, in all that they were asked for"
 
 
-def _kept(kept: Kept) -> str:
+def _kept(kept: Kept, *, is_last: bool) -> str:
     share = f"{kept.kept / kept.of:.0%}" if kept.of else "none"
-    if kept.is_curated:
+    if kept.is_curated and is_last:
         return f"{share} ({kept.kept:,} of {kept.of:,})"
+    if kept.is_curated:
+        return f"{share} so far: curation kept {kept.kept:,} of {kept.of:,}, and another round is to come"
     return f"{share} so far: the row filters let pass {kept.kept:,} of the last {kept.of:,} samples"
 
 
@@ -256,3 +298,8 @@ def _longest_first(seconds: Mapping[str, float]) -> list[tuple[str, float]]:
 
 def _as_json(view: View) -> dict[str, Any]:
     return {**to_json_values(view), "is_well": view.is_well}
+
+
+def ending(said: Status) -> str:
+    """Says how a start ended that is over, and how long it took."""
+    return f"{_ENDINGS[said.state.value]} after {format_seconds(max(0.0, said.written - said.began))}"

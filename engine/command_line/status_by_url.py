@@ -1,49 +1,140 @@
-"""`synthmill status s3://...`: who works on a run behind a URL, and what it has made, without fetching anything.
+"""`synthmill status s3://...`: who works on a run behind a URL, and how far it is, without fetching anything.
 
-In: the URL of a run. Out: lines on the terminal, or JSON, from the one object of the run in the store. How far a step
-is stands on the disk of its driver, where `synthmill status` says it.
+In: the URL of a run. Out: lines on the terminal, once or again and again, or JSON, from the object of the run in the
+store and from what its driver puts beside it (engine/watch/shared.py), which is up to a quarter of a minute old. While
+nobody says that it ended, whether the driver lives is told by its claim on the run, by the clock of the store.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
+from engine.command_line.status import Options, View, ending, lines
 from engine.runtime.console import Console
 from engine.storage.remote.claims import LEASE_SECONDS
 from engine.storage.remote.opening import RunByUrl, look_at_run
+from engine.storage.typed import from_json_values, to_json_values
 from engine.text.durations import format_seconds
 from engine.visible import visible
+from engine.watch.life import Life
+from engine.watch.made import Kept, Made
+from engine.watch.status import FORMAT, Status
+
+_FOLLOW_SECONDS = 15.0
+"""As often as a driver says something."""
+T = TypeVar("T")
 
 
-def show_run_by_url(url: str, *, as_json: bool) -> bool:
-    """Shows who works on a run.
+@dataclass(frozen=True)
+class ViewByUrl:
+    """All that is known of a run behind a URL at a moment."""
+
+    run: RunByUrl
+    view: View
+    """Of what its driver said last."""
+
+    @property
+    def is_well(self) -> bool:
+        """Tells whether the run goes on as it should, or has finished, as far as is known."""
+        return self.view.life is not Life.has_died and self.view.is_well
+
+
+def show_run_by_url(options: Options) -> bool:
+    """Shows how far a run is.
 
     Returns:
-        Whether it is well: somebody works on it who was heard of lately, or nobody does.
+        Whether it is well: somebody works on it who was heard of lately, or nobody does and it has finished.
+
+    Raises:
+        UserError: there is no run behind the URL.
+    """
+    console, seen = Console(), None
+    try:
+        seen = look_by_url(options.run)
+        _show(seen, options, console)
+        while options.follow and seen.view.life is Life.goes_on:
+            time.sleep(_FOLLOW_SECONDS)
+            seen = look_by_url(options.run)
+            if not options.as_json and not console.rich.is_terminal:
+                console.verbatim("")
+            _show(seen, options, console)
+    except KeyboardInterrupt:  # who has seen enough; the run goes on
+        if not options.follow:
+            raise
+    return seen is None or seen.is_well
+
+
+def look_by_url(url: str) -> ViewByUrl:
+    """Reads all that is known of a run behind a URL.
 
     Raises:
         UserError: there is no run behind the URL.
     """
     run = look_at_run(url)
-    is_well = not run.holder or run.age_seconds <= LEASE_SECONDS
-    if as_json:
-        sys.stdout.write(visible(json.dumps({**asdict(run), "is_well": is_well}, ensure_ascii=False)) + "\n")
-        return is_well
-    console = Console()
-    console.step("run", f"{run.url}: {_in_words(run, is_well=is_well)}")
-    entries = [f"{name} (of an earlier config)" if name in run.earlier else name for name in run.entries]
-    console.step("made", ", ".join(entries) or "nothing that is linked yet")
-    return is_well
+    said = run.said or {}
+    status = said.get("status")
+    status = from_json_values(Status, status) if status and status["format"] == FORMAT else None
+    made, kept = (_of_json(kind, said.get(name)) for kind, name in ((Made, "made"), (Kept, "kept")))
+    return ViewByUrl(run, View(run.url, status, _life_of(run, status), made, kept))
 
 
-def _in_words(run: RunByUrl, *, is_well: bool) -> str:
+def _of_json(kind: type[T], values: Mapping[str, Any] | None) -> T | None:
+    return None if values is None else from_json_values(kind, values)
+
+
+def _life_of(run: RunByUrl, status: Status | None) -> Life:
+    """Tells how a run is: by what its driver said, and until it says that it ended by its claim."""
+    if status.is_over if status else not run.holder:
+        return Life.has_ended
+    return Life.goes_on if run.age_seconds <= LEASE_SECONDS else Life.has_died
+
+
+def _show(seen: ViewByUrl, options: Options, console: Console) -> None:
+    """Prints a view once; on a terminal that follows a run it takes the place of the last one."""
+    if options.as_json:
+        known = {name: value for name, value in asdict(seen.run).items() if not name.startswith("said")}
+        view = {name: value for name, value in to_json_values(seen.view).items() if name != "run_dir"}
+        sys.stdout.write(visible(json.dumps({**known, **view, "is_well": seen.is_well}, ensure_ascii=False)) + "\n")
+        sys.stdout.flush()
+        return
+    if options.follow and console.rich.is_terminal:
+        console.rich.clear()
+    console.step("run", f"{seen.run.url}: {_in_words(seen)}")
+    for noun, text in lines(seen.view)[1:]:
+        console.step(noun, text)
+    entries = [f"{name} (of an earlier config)" if name in seen.run.earlier else name for name in seen.run.entries]
+    if seen.view.status is None:
+        console.step("made", ", ".join(entries) or "nothing that is linked yet")
+    elif seen.run.earlier:
+        console.step("earlier", f"{', '.join(seen.run.earlier)}: of an earlier config, until it is made anew")
+
+
+def _in_words(seen: ViewByUrl) -> str:
+    run, status = seen.run, seen.view.status
     ago = format_seconds(max(0.0, run.age_seconds))
-    if not run.holder:
+    if status and status.is_over:
+        message = f": {status.message}" if status.message else ""
+        return f"{ending(status)}, {format_seconds(max(0.0, run.said_seconds))} ago{message}"
+    if not run.holder and not status:
         return f"nobody works on it, for {ago}"
+    driver = _driver(run, status)
+    if seen.view.life is Life.has_died:
+        lasted = f" after {format_seconds(max(0.0, status.written - status.began))}" if status else ""
+        goes_on = "the command that started it goes on from there"
+        return f"has died or is cut off ({driver}){lasted}, not heard of for {ago}; {goes_on}"
+    if not run.holder:
+        return f"is about to end ({driver})"
+    unsaid = "" if status else "; how far it is was not said yet, `synthmill status` on that machine may know"
+    return f"goes on ({driver}), heard of {ago} ago{unsaid}"
+
+
+def _driver(run: RunByUrl, status: Status | None) -> str:
+    if status:
+        return f"pid {status.driver.pid} on {status.driver.host}"
     host, process, _ = run.holder.split("/")
-    driver = f"pid {process} on {host}"
-    if is_well:
-        return f"goes on ({driver}), heard of {ago} ago; `synthmill status` on {host} tells more"
-    return f"has died or is cut off ({driver}), not heard of for {ago}; the command that started it goes on from there"
+    return f"pid {process} on {host}"

@@ -60,6 +60,28 @@ def check_sizes(launcher: Launcher, samples: GeneratorConfig, config: LaunchConf
             raise UserError(_NEVER, where=where, remedy=_remedy(launcher, config, "cpus", most))
 
 
+def check_workers(launcher: Launcher, count: int, share: float, config: LaunchConfig) -> None:
+    """Refuses training processes that all nodes of the cluster together cannot hold.
+
+    Args:
+        launcher: the kind of cluster.
+        count: `model.num_workers`, the number of processes; 0 stands for as many as there is room for.
+        share: `model.gpus_per_worker`, the GPU that each takes where there are any.
+        config: the nodes; on AWS nothing is refused, where the file of the nodes alone does not say how many come up.
+
+    Raises:
+        UserError: more processes are asked for than there can be.
+    """
+    if launcher not in _BY_SETTINGS:
+        return
+    gpus = share if config.gpus_per_node else 0.0
+    per_node = gpu_slots(config.gpus_per_node, gpus) if gpus else config.cpus_per_node
+    if count > (most := _most_nodes(launcher, config, gpus) * per_node):
+        remedy = f"set it to at most {most}, or raise launch.nodes={config.nodes}"
+        where = f"model.num_workers={count}"
+        raise UserError("is more than all nodes together could ever hold", where=where, remedy=remedy)
+
+
 def node_kinds(launcher: Launcher, config: LaunchConfig) -> list[Node]:
     """Returns one node of each kind, its CPUs or GPUs infinite where they are not known; none for a cluster that runs.
 
@@ -90,6 +112,14 @@ def gpus_to_count_on(config: LaunchConfig, sizes: Iterable[float]) -> int:
 def engine_gpus(samples: GeneratorConfig) -> set[float]:
     """Returns the sizes of a run's engines in GPUs, of all generators of a mix."""
     return {engine.gpus_per_engine for _, engine in _engines(samples)}
+
+
+def _most_nodes(launcher: Launcher, config: LaunchConfig, gpus: float) -> int:
+    """Returns how many nodes there may be that train: those with GPUs, or all, of which a RayJob has some without."""
+    if launcher is Launcher.slurm or gpus:
+        return config.nodes
+    without = 1 if config.queue else max(config.nodes, 2)
+    return without + (config.nodes if config.gpus_per_node else 0)
 
 
 def _engines(samples: GeneratorConfig) -> Iterator[tuple[str, GeneratorConfig]]:

@@ -14,7 +14,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import UserError, check_setting
+from engine.errors import StoppedEarly, UserError, check_setting
 from engine.runtime.identity import placement
 from engine.runtime.secrets import without_logins, without_secrets
 from engine.storage.remote.address import is_url
@@ -36,6 +36,25 @@ class Mode(Enum):
     """Event files of TensorBoard."""
     mlflow = "mlflow"
     """A run of MLflow."""
+
+
+class Outcome(Enum):
+    """How a start of a run ended; the value is the exit code of its process."""
+
+    finished = 0
+    failed = 1
+    refused = 2
+    out_of_time = 3
+    interrupted = 130
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Tells how a start ends that an exception ends."""
+    if isinstance(error, KeyboardInterrupt):
+        return Outcome.interrupted
+    if isinstance(error, StoppedEarly):
+        return Outcome.out_of_time
+    return Outcome.refused if isinstance(error, UserError) else Outcome.failed
 
 
 @dataclass(frozen=True)
@@ -126,8 +145,8 @@ class Tracker(Protocol):
     def artifact(self, finished: Finished) -> None:
         """Tracks a finished folder: its files, and what it was made from."""
 
-    def finish(self) -> None:
-        """Closes the run."""
+    def finish(self, outcome: Outcome = Outcome.finished) -> None:
+        """Closes the run, and says how it ended."""
 
 
 class NoTracker:
@@ -150,5 +169,5 @@ class NoTracker:
     def artifact(self, finished: Finished) -> None:
         """Drops the folder."""
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome = Outcome.finished) -> None:
         """Does nothing."""

@@ -7,11 +7,11 @@ to make them. With `runs_dir` behind a URL engine/storage/remote/store.py answer
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.storage.shared_parts import SharedParts
 from engine.storage.store import StepRecord, is_done, read_record
@@ -62,6 +62,14 @@ class Sharing(Protocol):
     def end_run(self) -> None:
         """Shares that the run that is held has finished, later than all others so far."""
 
+    def share_status(self, said: Mapping[str, Any], *, has_begun: bool) -> None:
+        """Shares how far the run is that is held, or was held last; nothing where none was.
+
+        Args:
+            said: as JSON values; nothing takes back what was said before the run had begun.
+            has_begun: whether its folder is this start's by now; else what is shared of the last one stays beside it.
+        """
+
     def make_room(self, keep_bytes: int) -> None:
         """Removes from this disk what is shared, the longest unused first, until so much is left at most."""
 
@@ -101,6 +109,9 @@ class Unshared:
 
     def end_run(self) -> None:
         """Does nothing: `runs_dir/latest` says so."""
+
+    def share_status(self, said: Mapping[str, Any], *, has_begun: bool) -> None:
+        """Does nothing: the file is here."""
 
     def make_room(self, keep_bytes: int) -> None:
         """Removes nothing: there is no copy elsewhere."""

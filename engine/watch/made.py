@@ -7,7 +7,7 @@ filters are run here, on the samples that were committed last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,15 @@ import yaml
 from engine.artifacts.documents import DocumentsFolder, passage_text
 from engine.artifacts.examples import ExamplesFolder
 from engine.artifacts.prompts import PromptsFolder
-from engine.artifacts.samples import EngineTime, SamplesFolder
+from engine.artifacts.samples import EngineTime, SamplesFolder, SamplesRecord
 from engine.filters.chain import FiltersConfig, filter_batch
 from engine.filters.plans import words_of_plan
 from engine.generation.totals import add_up, engine_time
 from engine.runtime.step import PART_FOLDERS
 from engine.samples.starts import read_starts
 from engine.storage.run_folders import config_file
-from engine.storage.store import is_done
+from engine.storage.store import StepRecord, Store, is_done, read_record
+from engine.storage.typed import from_json_values
 from eval.cost import Prices, price_of
 
 _LOOKED_AT = 256
@@ -69,12 +70,21 @@ class Kept:
     before duplicates, judges and the round trip are looked for."""
 
 
-def made_so_far(run_dir: Path) -> Made | None:
-    """Adds up what the samples folders of a run hold, its parts included; None where there are none yet."""
-    folders = {folder.resolve() for folder in samples_folders(run_dir) if folder.exists()}
-    if not folders:
+def made_so_far(run_dir: Path, elsewhere: Callable[[Path], StepRecord | None] = lambda _: None) -> Made | None:
+    """Adds up what the samples folders of a run hold, parts and earlier rounds included; None where there are none.
+
+    Args:
+        run_dir: the run folder.
+        elsewhere: reads what made a finished folder that the run links to and that is not on this disk; None where
+            nobody knows. Of those of earlier rounds only what is here counts.
+    """
+    links = {folder.resolve() for folder in samples_folders(run_dir) if folder.is_symlink() or folder.exists()}
+    folders = {folder for folder in links if folder.exists()} | _of_earlier_rounds(run_dir)
+    records = [record for folder in sorted(links - folders) if (record := elsewhere(folder))]
+    if not folders and not records:
         return None
     amounts = [_amounts(folder) for folder in sorted(folders)]
+    amounts += [_of_record(from_json_values(SamplesRecord, record.record)) for record in records]
     cpu, gpu = (sum(getattr(time, name) for _, _, time in amounts) for name in ("cpu_seconds", "gpu_seconds"))
     samples = _settings(run_dir).get("samples", {})
     prices = Prices(samples.get("price_per_gpu_hour", 0.0), samples.get("price_per_cpu_hour", 0.0))
@@ -88,23 +98,43 @@ def made_so_far(run_dir: Path) -> Made | None:
 
 
 def samples_folders(run_dir: Path) -> list[Path]:
-    """Lists where a run and its parts link to samples, made or not."""
-    parts = [part for name in PART_FOLDERS for part in sorted(run_dir.glob(f"{name}/*"))]
-    return [part / "samples" for part in (run_dir, *parts)]
+    """Lists where a run and its parts link to samples, made or not; of several rounds to those of the last one."""
+    return [part / "samples" for part in _parts(run_dir)]
+
+
+def _parts(run_dir: Path) -> list[Path]:
+    return [run_dir, *(part for name in PART_FOLDERS for part in sorted(run_dir.glob(f"{name}/*")))]
+
+
+def _of_earlier_rounds(run_dir: Path) -> set[Path]:
+    """Finds the samples that the plan and the samples of a run were made from: those of earlier rounds, and theirs."""
+    entries = [part / noun for part in _parts(run_dir) for noun in ("prompts", "samples")]
+    linked = [entry.resolve() for entry in entries if entry.is_symlink()]
+    stores = {Store(folder.parent.parent) for folder in linked}
+    names = {folder.name for folder in linked}
+    samples = {store.folder("samples", name) for store in stores for name in store.with_inputs(names)}
+    return {folder for folder in samples if folder.is_dir()}
 
 
 def _amounts(folder: Path) -> tuple[int, int, EngineTime]:
-    if is_done(folder):
-        record = SamplesFolder(folder).record()
-        return record.generated, record.failed, record.cost
+    """Returns what engines generated for a folder, what failed, and their time; rows that were taken over are none."""
     engines = [engine for start in read_starts(folder) for engine in start.engines]
     together = add_up(engines)
-    return together.generated, together.failed, engine_time(engines)
+    if not is_done(folder):
+        return together.generated, together.failed, engine_time(engines)
+    return _of_record(SamplesFolder(folder).record(), together.failed if engines else None)
+
+
+def _of_record(record: SamplesRecord, failed_here: int | None = None) -> tuple[int, int, EngineTime]:
+    """Returns the same of a finished folder; of its failed rows, others failed in the folder they were taken from."""
+    written = record.planned - record.carried
+    failed = min(record.failed, written if failed_here is None else failed_here)
+    return max(0, written - failed), failed, record.cost
 
 
 def kept_so_far(run_dir: Path) -> Kept | None:
     """Tells how much is kept: as curation decided, or else as the row filters would; None where nothing tells."""
-    if is_done(run_dir / "examples"):
+    if _is_curated(run_dir):
         record = ExamplesFolder(run_dir / "examples").record()
         return Kept(record.kept, record.kept + sum(record.rejected.values()), is_curated=True)
     needed = (run_dir / "samples", run_dir / "documents", run_dir / "prompts")
@@ -120,21 +150,39 @@ def kept_so_far(run_dir: Path) -> Kept | None:
     return Kept(pc.sum(pc.equal(judged["reason"], "")).as_py(), samples.num_rows, is_curated=False)
 
 
+def _is_curated(run_dir: Path) -> bool:
+    """Tells whether the examples that are there were made from the samples that are there: rounds replace these first.
+
+    Examples that were given were made from none.
+    """
+    examples, samples = run_dir / "examples", run_dir / "samples"
+    if not is_done(examples):
+        return False
+    source = read_record(examples).inputs.get(samples.name)
+    return source is None or not samples.exists() or source == samples.resolve().name
+
+
 def _latest(samples: SamplesFolder) -> Iterator[pa.RecordBatch]:
     """Reads the generated samples of the newest parts, at least an empty table of them."""
     yield pa.RecordBatch.from_pylist([], _SCHEMA)
     left = _LOOKED_AT
     for part in sorted(samples.parts(), key=_written, reverse=True):
-        if left <= 0 or not part.exists():  # merging deletes parts whose rows another one holds
+        if left <= 0:
+            return
+        try:
+            table = pq.read_table(part, columns=_SCHEMA.names, filters=[("status", "==", "generated")])
+        except FileNotFoundError:  # merging deletes parts whose rows another one holds
             continue
-        table = pq.read_table(part, columns=_SCHEMA.names, filters=[("status", "==", "generated")])
         rows = table.slice(max(0, table.num_rows - left)).cast(_SCHEMA)
         left -= rows.num_rows
         yield from rows.to_batches()
 
 
 def _written(part: Path) -> float:
-    return part.stat().st_mtime if part.exists() else 0.0
+    try:
+        return part.stat().st_mtime
+    except FileNotFoundError:  # merged away
+        return 0.0
 
 
 def _filters(run_dir: Path) -> FiltersConfig:

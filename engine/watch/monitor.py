@@ -20,18 +20,18 @@ from engine.runtime.secrets import redacted
 from engine.runtime.step import Step
 from engine.storage.store import Store, is_done
 from engine.text.durations import format_seconds
+from engine.watch.curves import GenerationCurve
 from engine.watch.engines import engine_lives, engines_of, totals_of
-from engine.watch.status import RunState, Status, status_file, this_driver, write_status
+from engine.watch.status import RunState, Status, status_file, this_driver, touch_status, write_status
 from engine.watch.stillness import Still, Stillness
 from engine.watch.times import TimeAccount
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from engine.runtime.activity import Moment
     from engine.runtime.place import Place
     from engine.watch.config import WatchConfig
-
-GENERATION = "samples"
-"""The noun of generation, whose progress is a curve in the tracker."""
 
 
 class Monitor:
@@ -53,7 +53,9 @@ class Monitor:
         self._times = TimeAccount(time.monotonic())
         self._stillness = Stillness(config.still_factor, config.still_seconds)
         self._still: dict[tuple[str, str], Still] = {}
-        self._tracked, self._tracks = (0, time.monotonic()), True
+        self._curve, self._tracks = GenerationCurve(), True
+        self._last: Status | None = None
+        self._failed = set[str]()
         self._stop = threading.Event()
 
     @contextlib.contextmanager
@@ -86,16 +88,49 @@ class Monitor:
 
     def _watch(self) -> None:
         while True:
-            status = self.look()
-            with contextlib.suppress(OSError):  # a full disk ends the run elsewhere; whoever reads sees an old status
-                self._write(status)
-            self._track_safely(status)
+            self._beat()
+            with self._saying_once("the curve of generation is not tracked any more"):
+                self._track_until_it_fails()
             if self._stop.wait(self._config.every_seconds):
                 return
 
+    def _beat(self, state: RunState = RunState.running, message: str = "") -> None:
+        """Looks at the run, and writes what is seen; where looking fails, how the run is goes with what was seen last.
+
+        Where the file cannot be written, it is touched: whoever watches from elsewhere sees that the driver lives.
+        """
+        with self._saying_once("the run cannot be looked at"):
+            self._last = self.look()
+        if self._last is None:
+            return
+        status = replace(self._last, state=state, message=message, has_begun=self._has_begun)
+        with self._saying_once("the status of the run cannot be written"):
+            try:
+                self._write(status)
+            except Exception:
+                with contextlib.suppress(OSError):  # what could not be written says more
+                    touch_status(self._file(status))
+                raise
+
+    @contextlib.contextmanager
+    def _saying_once(self, what: str) -> Iterator[None]:
+        """Says in one line what fails in the block, and goes on.
+
+        Nothing that watching meets may end the watching, which would pass for the death of the driver, or take the
+        place of how the run ended. A SystemExit among it says that nobody reads the terminal any more.
+        """
+        try:
+            yield
+        except (Exception, SystemExit) as error:  # whatever it is: nobody above a thread sees it
+            if what in self._failed:
+                return
+            self._failed.add(what)
+            with contextlib.suppress(Exception, SystemExit):  # the terminal may be what fails
+                self._place.console.warn(redacted(f"{what}: {type(error).__name__}: {error}"))
+
     def look(self) -> Status:
         """Takes the status of this moment, and tells the terminal what stands still or goes on again."""
-        moment = self._place.console.activity.moment()
+        clock, moment = time.monotonic(), self._place.console.activity.moment()
         self._tell(self._stillness.look(moment.counts, time.monotonic()), moment)
         engines, wanted = engine_lives(self._place.engines)
         self._beats += 1
@@ -113,6 +148,8 @@ class Monitor:
             engines_wanted=wanted,
             still=[in_words(still) for still in self._still.values()],
             times=self._times.look(moment, engines_of(self._place.engines), time.monotonic()),
+            has_begun=self._has_begun,
+            clock=clock,
         )
 
     def _tell(self, still: Sequence[Still], moment: Moment) -> None:
@@ -125,50 +162,44 @@ class Monitor:
         self._still = now
 
     def _write(self, status: Status) -> None:
-        file = status_file(self._run_dir, has_begun=self._has_begun)
-        write_status(file, status)
-        if self._has_begun:
+        write_status(self._file(status), status)
+        if status.has_begun:
             status_file(self._run_dir, has_begun=False).unlink(missing_ok=True)
 
-    def _track_safely(self, status: Status) -> None:
-        """Tracks a point; a tracker that fails is told nothing more, and the run is watched on."""
-        if not self._tracks:
-            return
-        try:
-            self._track(status)
-        except Exception as error:  # whatever a library raises, it must not pass for the death of the driver
+    def _file(self, status: Status) -> Path:
+        return status_file(self._run_dir, has_begun=status.has_begun)
+
+    def _track_until_it_fails(self) -> None:
+        """Tracks a point; a tracker that fails is told nothing more."""
+        if self._tracks and self._last is not None:
             self._tracks = False
-            self._place.console.warn(
-                f"the curve of generation is not tracked any more: {type(error).__name__}: {error}"
-            )
+            self._track(self._last)
+            self._tracks = True
 
     def _track(self, status: Status) -> None:
         """Tracks a point of the curve of generation, where it has moved."""
-        generation = next((count for count in status.moment.counts if count.noun == GENERATION), None)
-        if generation is None or not self._has_begun:
+        if not status.has_begun:
             return
-        (before, since), now = self._tracked, time.monotonic()
-        self._tracked = generation.done, now
-        if before < generation.done and before:
-            working = [engine for engine in status.engines if engine.state == "working"]
-            totals = totals_of(self._place.engines)
-            point = {
-                "finished": float(generation.done),
-                "samples_per_second": (generation.done - before) / (now - since),
-                "engines": float(len(working)),
-                "failed": float(totals.failed),
-                "output_tokens": float(totals.output_tokens),
-            }
-            self._place.tracker.log(GENERATION, point, generation.done)
+        moved = self._curve.look(status.moment, status.clock)
+        if moved is None:
+            return
+        totals = totals_of(self._place.engines)
+        point = {
+            "finished": float(moved.done),
+            "samples_per_second": moved.per_second,
+            "engines": float(sum(engine.state == "working" for engine in status.engines)),
+            "failed": float(totals.failed),
+            "output_tokens": float(totals.output_tokens),
+        }
+        self._place.tracker.log(moved.entry, point, moved.done)
 
     def _end(self, state: RunState, message: str) -> None:
         """Writes the last status; one of a run that never began to change its folder leaves nothing behind."""
-        if not self._has_begun:
-            status_file(self._run_dir, has_begun=False).unlink(missing_ok=True)
+        if self._has_begun:
+            self._beat(state, message)
             return
-        last = replace(self.look(), state=state, message=message)
-        with contextlib.suppress(OSError):  # the error that ends the run says what is wrong with the disk
-            self._write(last)
+        with self._saying_once("the status of the run cannot be removed"):
+            status_file(self._run_dir, has_begun=False).unlink(missing_ok=True)
 
 
 def in_words(still: Still) -> str:

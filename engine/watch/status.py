@@ -14,7 +14,7 @@ import json
 import os
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 
@@ -32,6 +32,11 @@ STATUS_FILE = "status.json"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _NUMBERS = Path("/proc/self/ns/pid")
 """A link to the namespace of process numbers: a container has one of its own."""
+_PROCESSES = Path("/proc")
+_STATE, _START = 0, 19
+"""What the kernel says of a process behind its name: the first word is its state, the twentieth when it began."""
+_ENDED = ("Z", "X")
+"""States of a process that has ended, and that nobody has asked about yet."""
 
 
 class RunState(Enum):
@@ -57,8 +62,9 @@ class Driver:
     pid: int
     boot: str
     """Which start of the machine it lives in, and which container: elsewhere the number of a process says nothing."""
-    process_started: float
-    """When the process began, in seconds of the epoch: numbers of processes are used again."""
+    process_start: float = 0.0
+    """When the process began, by a clock that nobody sets (`process_start`): numbers of processes are used again. 0 in
+    statuses of older versions."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,14 @@ class Status:
     """Where the time of this start went so far."""
     message: str = ""
     """Why it ended, where it did not finish."""
+    has_begun: bool = True
+    """Whether this start has begun to change the run folder: until then what lies there is of an earlier one."""
+    clock: float = 0.0
+    """When this was written, in seconds of the clock of its machine that nobody sets (`time.monotonic`); 0 in statuses
+    of older versions."""
     format: int = FORMAT
+    touched: int = field(default=0, compare=False)
+    """When the file was last touched, in nanoseconds of the clock of its disk; it is read off the file, not in it."""
 
     @property
     def is_over(self) -> bool:
@@ -111,7 +124,28 @@ class Status:
 
 def this_driver() -> Driver:
     """Describes this process."""
-    return Driver(socket.gethostname(), os.getpid(), boot_id(), psutil.Process().create_time())
+    return Driver(socket.gethostname(), os.getpid(), boot_id(), process_start(os.getpid()) or 0.0)
+
+
+def process_start(pid: int) -> float | None:
+    """Returns when a process of this machine began, or None where there is none of this number, or it has ended.
+
+    It is told in ticks of the kernel since the machine started: the seconds of the epoch that are worked out from these
+    change when somebody sets the clock. Only where no kernel tells it in /proc it is seconds of the epoch.
+    """
+    if not (_PROCESSES / "self" / "stat").exists():
+        try:
+            process = psutil.Process(pid)
+            began: float = process.create_time()
+            return None if process.status() == psutil.STATUS_ZOMBIE else began
+        except psutil.NoSuchProcess:
+            return None
+    try:
+        text = (_PROCESSES / str(pid) / "stat").read_text(encoding="ascii", errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    words = text.rpartition(")")[2].split()  # a name, which stands in brackets before them, may hold blanks
+    return None if words[_STATE] in _ENDED else float(words[_START])
 
 
 def boot_id() -> str:
@@ -128,11 +162,22 @@ def status_file(run_dir: Path, *, has_begun: bool) -> Path:
 def write_status(file: Path, status: Status) -> None:
     """Replaces the file in one step; a run has one driver, so that the name beside it is nobody else's.
 
-    The disk is not waited for: what a power cut takes is a few seconds old, and its driver dead.
+    The disk is not waited for: what a power cut takes is a few seconds old, and its driver dead. What is no text, as
+    the bytes of a file's name may be, is written as `?`.
     """
     temporary = file.with_name(f"{file.name}.tmp")
-    temporary.write_text(json.dumps(to_json_values(status), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps(to_json_values(status), ensure_ascii=False, indent=1) + "\n"
+    temporary.write_text(text, encoding="utf-8", errors="replace")
     temporary.replace(file)
+
+
+def touch_status(file: Path) -> None:
+    """Shows that the driver lives where its status cannot be written: on a full disk files can still be touched.
+
+    Raises:
+        OSError: not even that can be done.
+    """
+    os.utime(file)
 
 
 def find_status(run: str) -> tuple[Path, Status | None]:
@@ -148,20 +193,25 @@ def find_status(run: str) -> tuple[Path, Status | None]:
         UserError: there is no such run, or another version wrote its status.
     """
     folder = Path(run).expanduser().resolve()
-    statuses = [status for has_begun in (True, False) if (status := _read(status_file(folder, has_begun=has_begun)))]
-    if not statuses and not is_run(folder):
+    # Of two, the one beside the folder is of the last start: it goes once that has begun to change the folder. When
+    # each of them began does not tell, since their drivers may have had two clocks.
+    reading, inside = (_read(status_file(folder, has_begun=has_begun)) for has_begun in (False, True))
+    if not reading and not inside and not is_run(folder):
         raise no_run(Path(run).expanduser())
-    return folder, max(statuses, key=lambda status: status.began, default=None)
+    if reading and inside and (reading.driver, reading.began) == (inside.driver, inside.began):
+        return folder, inside
+    return folder, reading or inside
 
 
 def _read(file: Path) -> Status | None:
     """Reads a status; None where there is none, and where a power cut has left an empty file."""
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        with file.open(encoding="utf-8") as stream:
+            touched, values = os.fstat(stream.fileno()).st_mtime_ns, json.load(stream)
         written_as = values["format"]
     except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError):
         return None
     if written_as != FORMAT:
         what = f"was written by another version of synthmill (format {written_as}, this one reads {FORMAT})"
         raise UserError(what, where=str(file), remedy="look at the run with the version that drives it")
-    return from_json_values(Status, values)
+    return replace(from_json_values(Status, values), touched=touched)

@@ -10,7 +10,11 @@ keeps what it has not written yet in memory, and a kill takes it. So a file name
 when the tracker is closed, and each start tells of what is not in it. MLflow has at once what it is told, and would
 show it twice: with it the file is written as soon.
 
-    RUN/tracking/told.json      fingerprints of steps, by the tracker that has them
+A tracker keeps one value under a name, so that what it shows of an entry is what it was told last. Who goes back to an
+earlier config has it told of once more.
+
+    RUN/tracking/told.json      fingerprints of steps, by the tracker that has them and by their entries, the last one
+                                last; empty behind them while a start tells of another one, which a kill leaves
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import contextlib
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +33,7 @@ import pyarrow.parquet as pq
 from engine.artifacts.columns import CONDITION_PREFIX
 from engine.artifacts.examples import KEPT_FILE, REJECTED_FILE
 from engine.artifacts.samples import SamplesFolder
-from engine.runtime.tracking import Finished, Mode
+from engine.runtime.tracking import Finished, Mode, Outcome, outcome_of
 from engine.storage.files import make_folder, write_json
 from engine.storage.store import is_done
 
@@ -58,31 +62,39 @@ class TrackedResults:
     Args:
         place: of the run; it has the tracker.
         config: of the tracker.
+        steps: what the run makes, in order: rounds make an entry several times.
     """
 
-    def __init__(self, place: Place, config: TrackingConfig) -> None:
+    def __init__(self, place: Place, config: TrackingConfig, steps: Sequence[Step] = ()) -> None:
         self._place, self._config = place, config
         self._file = place.run_dir / "tracking" / _TOLD
-        self._had = set(_read(self._file).get(config.goal, ()))
-        self._told = set[str]()
+        self._noted: dict[str, list[str]] = _read(self._file).get(config.goal, {})
+        """What the file says, or is to say as soon as the run has begun."""
+        self._told = dict[str, list[str]]()
+        """What the tracker has of the entries that this start has told of, once it is closed."""
+        self._last = {step.entry: step.fingerprint for step in steps}
         self._has_begun = False
 
     @contextlib.contextmanager
     def until_closed(self) -> Iterator[TrackedResults]:
-        """Closes the tracker at the end of the block, and takes note that it has what it was told of.
+        """Closes the tracker at the end of the block, says how it ended, and notes that it has what it was told of.
 
         Where closing it is cut off, such as by an interrupt while W&B still sends, the note stays as it is.
         """
+        outcome = Outcome.finished
         try:
             yield self
+        except BaseException as error:
+            outcome = outcome_of(error)
+            raise
         finally:
-            self._place.tracker.finish()
-            self._note()
+            self._place.tracker.finish(outcome)
+            self._note(has_all=True)
 
     def begin(self) -> None:
         """Takes note that the run folder is this run's from now on, and the tracker has what waited for that."""
         self._has_begun = True
-        self._note_at_once()
+        self._note()
 
     def track(self, step: Step, folder: Path, *, is_new: bool) -> None:
         """Tells of a step that is made.
@@ -92,33 +104,50 @@ class TrackedResults:
             folder: what it made.
             is_new: whether this start has made it just now, and so told of its figures.
         """
-        if self._config.mode is Mode.off or (not is_new and step.fingerprint in self._had | self._told):
+        if self._config.mode is Mode.off or (not is_new and self._is_told(step)):
             return
+        before = [each for each in self._known(step.entry) if each not in ("", step.fingerprint)]
+        if before:  # until the tracker has this one for sure, nobody knows which of them it shows
+            self._noted[step.entry] = [*before, ""]
+            self._note()
         if not is_new:
             tell_of_figures(self._place.tracker, step.entry, self._place.shared.record(folder))
         if is_done(folder):  # what lies behind a URL alone is not fetched for the sake of a tracker
             track_result(step, folder, self._place.tracker, self._config)
-        self._told.add(step.fingerprint)
-        self._note_at_once()
+        self._told[step.entry] = [*before, step.fingerprint]
+        self._note()
 
-    def _note_at_once(self) -> None:
-        if self._config.mode is Mode.mlflow:
-            self._note()
+    def _known(self, entry: str) -> list[str]:
+        return self._told.get(entry) or self._noted.get(entry, [])
 
-    def _note(self) -> None:
-        """Notes what the tracker has by now; where it was told of nothing, or failed, the file stays as it is."""
-        if not self._has_begun or not self._told or self._place.tracker.has_failed:
+    def _is_told(self, step: Step) -> bool:
+        """Tells whether the tracker has a step: of the last one of an entry that is what it was told last."""
+        known = self._known(step.entry)
+        is_last = self._last.get(step.entry, step.fingerprint) == step.fingerprint
+        return step.fingerprint in (known[-1:] if is_last else known)
+
+    def _note(self, *, has_all: bool = False) -> None:
+        """Notes what is known by now; where nothing has changed, or the tracker failed, the file stays as it is.
+
+        Args:
+            has_all: whether the tracker has what it was told; MLflow has it at once.
+        """
+        if not self._has_begun or self._place.tracker.has_failed:
             return
-        make_folder(self._file.parent, where=str(self._file.parent))
-        write_json(self._file, {**_read(self._file), self._config.goal: sorted(self._had | self._told)})
+        if has_all or self._config.mode is Mode.mlflow:
+            self._noted |= self._told
+        kept = _read(self._file)
+        if self._noted != kept.get(self._config.goal, {}):
+            make_folder(self._file.parent, where=str(self._file.parent))
+            write_json(self._file, {**kept, self._config.goal: self._noted})
 
 
-def _read(file: Path) -> dict[str, list[str]]:
-    """Reads which fingerprints each tracker has; there may be no file yet."""
+def _read(file: Path) -> dict[str, dict[str, list[str]]]:
+    """Reads what each tracker has; there may be no file yet, and older versions did not note what they told last."""
     if not file.exists():
         return {}
-    told: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8"))
-    return told
+    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return {goal: has for goal, has in told.items() if isinstance(has, dict)}
 
 
 def tell_of_figures(tracker: Tracker, entry: str, record: StepRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
 from dataclasses import replace
@@ -96,6 +97,77 @@ def test_a_run_that_ended_says_how_and_what_is_there() -> None:
     assert replace(ended, status=replace(over, state=RunState.finished)).is_well
 
 
+ROUNDS = [f"{noun} ({number} of 3)" for number in (1, 2, 3) for noun in ("prompts", "samples", "examples")]
+
+
+def test_a_round_hides_no_other_round() -> None:
+    steps, made = ["documents", *ROUNDS, "model"], ["documents", "prompts (1 of 3)"]
+    first = told(replace(VIEW, status=replace(NOW, steps=steps, made=made)))
+    assert first["to do"] == ", ".join(step for step in (*ROUNDS, "model") if step not in (*made, "samples (1 of 3)"))
+
+
+def test_what_a_round_kept_is_not_the_last_word() -> None:
+    steps, kept = ["documents", *ROUNDS], Kept(182, 256, is_curated=True)
+    between = replace(VIEW, status=replace(NOW, steps=steps, made=steps[:4]), kept=kept)
+    assert told(between)["kept"] == "71% so far: curation kept 182 of 256, and another round is to come"
+    last = replace(between, status=replace(NOW, steps=steps, made=steps))
+    assert told(last)["kept"] == "71% (182 of 256)"
+    assert told(replace(between, status=None))["kept"] == "71% (182 of 256)"
+
+
+def test_figures_of_an_earlier_start_are_said_to_be_its() -> None:
+    began, reading = told(VIEW), told(replace(VIEW, status=replace(NOW, has_begun=False)))
+    for noun in ("generated", "kept", "cost"):
+        assert reading[noun].removeprefix(began[noun]).startswith("; of earlier starts"), noun
+    assert reading["made"] == began["made"], "steps are those of this start"
+
+
+def written_elsewhere(run: Path, **changes: Any) -> Status:
+    """The status of a driver of another machine."""
+    status = replace(NOW, driver=replace(NOW.driver, host="another-host"), **changes)
+    write_status(status_file(run, has_begun=True), status)
+    return status
+
+
+def test_a_run_that_ends_while_it_is_looked_at_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin_run(tmp_path, "")
+    before = written_elsewhere(tmp_path)
+    monkeypatch.setattr("time.sleep", lambda _: written_elsewhere(tmp_path, state=RunState.finished))
+    view = look(str(tmp_path))
+    assert (view.life, view.is_well) == (Life.has_ended, True)
+    assert "finished after" in told(view)["run"]
+    written_elsewhere(tmp_path, beats=9)
+    assert look(str(tmp_path), before).life is Life.goes_on
+
+
+@pytest.mark.parametrize("gone", [FileNotFoundError(2, "gone"), OSError(errno.ESTALE, "stale")])
+def test_what_goes_while_it_is_read_is_read_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], gone: OSError
+) -> None:
+    begin_run(tmp_path, "")
+    failures = [gone]
+
+    def read(_: Path) -> None:
+        if failures:
+            raise failures.pop()
+
+    monkeypatch.setattr("engine.watch.made.made_so_far", read)
+    monkeypatch.setattr("engine.command_line.status._TRY_SECONDS", 0.0)
+    assert look(str(tmp_path)).status is None
+    failures += [gone] * 9
+    assert main(["status", str(tmp_path)]) == 2
+    assert f"cannot be read ({gone.strerror})" in capsys.readouterr().err
+
+
+def test_a_status_that_may_not_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    begin_run(tmp_path, "")
+    status_file(tmp_path, has_begun=True).mkdir()  # whoever tests may be root, who may read everything else
+    assert main(["status", str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert f"{tmp_path / 'status.json'}: cannot be read (Is a directory)" in error
+
+
 def test_it_reads_a_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tmp_path / "run"
     begin_run(run, "")
@@ -104,7 +176,7 @@ def test_it_reads_a_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str
     write_status(status_file(run, has_begun=True), NOW)
     assert main(["status", str(run)]) == 0
     assert "now        samples, for 1 min 15 s" in capsys.readouterr().out.splitlines()
-    gone = replace(NOW, driver=replace(NOW.driver, process_started=0.0))
+    gone = replace(NOW, driver=replace(NOW.driver, process_start=1.0))
     write_status(status_file(run, has_begun=True), gone)
     assert main(["status", str(run), "--json", "--follow"]) == NOT_WELL, "a dead run is not followed"
     shown = json.loads(capsys.readouterr().out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,13 +15,16 @@ from engine.errors import UserError
 from engine.pipeline.asked import asked_of_models
 from engine.publishing.target import Target
 from engine.rows.config import RowsConfig
-from engine.run import _start_engines_early, published_folders, run, run_folder, wanted_steps
+from engine.run import _make, _start_engines_early, published_folders, run, run_folder, wanted_steps
 from engine.runtime.place import Place
 from engine.runtime.step import Step
-from engine.runtime.tracking import NoTracker
+from engine.runtime.tracking import NoTracker, Outcome, TrackingConfig
 from engine.storage.in_use import while_no_driver_starts
 from engine.storage.store import Store
+from engine.watch.config import WatchConfig
+from engine.watch.monitor import Monitor
 from engine.watch.status import RunState, find_status
+from engine.watch.tracked import TrackedResults
 from tests.support.places import NoEngines, quiet_place
 
 
@@ -168,7 +171,7 @@ def test_a_run_says_that_it_has_finished_when_nothing_of_it_goes_on(
     states: list[RunState] = []
 
     class SlowTracker(NoTracker):
-        def finish(self) -> None:
+        def finish(self, outcome: Outcome = Outcome.finished) -> None:
             states.append(state())
 
     def state() -> RunState:
@@ -180,3 +183,28 @@ def test_a_run_says_that_it_has_finished_when_nothing_of_it_goes_on(
     run(config, text)
     assert states[0] is RunState.running, "what is tracked is still being sent"
     assert state() is RunState.finished
+
+
+def test_the_curve_of_a_part_is_not_that_of_the_run(tmp_path: Path) -> None:
+    """The models of a learning curve, of stages and of teachers all train by the same code, which names no part."""
+    nouns: list[str] = []
+
+    @dataclass(frozen=True)
+    class Numbered:
+        number: int
+
+    class Nouns(NoTracker):
+        def log(self, noun: str, metrics: dict[str, float], step: int) -> None:
+            nouns.append(noun)
+
+    def train(config: Numbered, _inputs: object, _output: Path, place: Place) -> Numbered:
+        place.tracker.log("model", {"loss": 1.5}, 1)
+        return config
+
+    parts = ("", "points/0.5-seed-1", "stage/reranker")
+    steps = [Step("model", train, Numbered(number), part_of=part) for number, part in enumerate(parts)]
+    place, config = quiet_place(tmp_path, Nouns()), cast(Any, None)
+    monitor, results = Monitor(WatchConfig(), place, steps), TrackedResults(place, TrackingConfig())
+    for step in steps:
+        _make(step, config, place, monitor, steps, results=results)
+    assert nouns == ["model", "points/0.5-seed-1/model", "stage/reranker/model"]

@@ -1,5 +1,6 @@
 """Runs whose store and collection lie behind URLs, on one machine and then on another."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -38,10 +39,21 @@ def test_a_run_goes_on_where_another_machine_stopped(
     here = runs_dir_here(bucket.url)
     bucket.use_cache(tmp_path / "elsewhere")
     bucket.use_models()
+    seen = synthmill_here.run("status", f"{bucket.url}/adapt-corpus", "--json")
+    assert seen.returncode == 0, seen.stderr
+    known = json.loads(seen.stdout)
+    assert (known["life"], known["status"]["state"]) == ("has ended", "finished")
+    assert known["status"]["made"] == ["documents", "prompts", "samples"]
+    assert known["made"]["generated"] > 0
+    assert known["kept"]["of"] > 0
     again = synthmill_here.run(*arguments)
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("unchanged: ") == len(claims)
     there = runs_dir_here(bucket.url)
+    later = json.loads(synthmill_here.run("status", f"{bucket.url}/latest", "--json").stdout)
+    assert later["made"] == known["made"], "the samples are not on this machine, and their record is known"
+    assert later["status"]["began"] > known["status"]["began"]
+    assert not [key for key in bucket.all_keys() if key.endswith("/starting.json")]
     assert (there / "adapt-corpus" / "samples").resolve().name == (here / "adapt-corpus" / "samples").resolve().name
     assert not list((there / "store" / "prompts").glob("*/plan*")), "nobody has read the plan"
 

@@ -10,6 +10,7 @@ import pytest
 from engine.generation.config import GeneratorKind
 from engine.runtime.identity import identity_of
 from engine.samples.config import SamplesConfig
+from engine.storage.store import read_record
 from eval.asking.answers import FAKE
 from eval.cost import Amounts
 from eval.figures import assemble, with_effort
@@ -95,3 +96,23 @@ def test_samples_of_the_fake_generator_are_made_up(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(CONFIGS, "samples", {**CONFIGS["samples"], "generator": FAKE})
     assert small_report(tmp_path / "fake")[0].samples.is_made_up
     assert identity_of(SamplesConfig(generator=GeneratorKind.fake))["generator"] == FAKE  # type: ignore[index]
+
+
+def test_earlier_rounds_are_in_the_cost_and_the_times_or_nobody_knows_them(tmp_path: Path) -> None:
+    folders = build_run(tmp_path / "store")
+    evaluation, report = small_evaluation(folders), small_report(tmp_path / "again")[0]
+    quality = report.data_quality
+    before = {noun: read_record(folders[noun]) for noun in ("prompts", "samples", "examples")}
+    one, two, unknown = (
+        assemble(small_config(), folders, tmp_path / "report", evaluation, quality, earlier=earlier)
+        for earlier in ([], [before], None)
+    )
+    assert one.cost == report.cost
+    assert two.cost.cpu_seconds == 2 * (one.cost.cpu_seconds or 0.0) > 0
+    assert two.cost.price == pytest.approx(2 * (one.cost.price or 0.0))
+    assert two.cost.price_per_1000_kept == pytest.approx(2 * (one.cost.price_per_1000_kept or 0.0), abs=1e-5)
+    assert two.cost.tokens_per_kept == one.cost.tokens_per_kept, "the rows of the last round are those of both"
+    assert (two.seconds["samples"], two.seconds["model"]) == (2 * one.seconds["samples"], one.seconds["model"])
+    assert two.times["generation"].seconds == 2 * one.times["generation"].seconds
+    assert (unknown.cost.cpu_seconds, unknown.cost.price, unknown.cost.price_per_1000_kept) == (None, None, None)
+    assert unknown.cost.real == one.cost.real

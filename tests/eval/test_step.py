@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.report import ReportFolder
+from engine.storage.store import Store, finish, read_record
 from engine.storage.typed import to_json_values
 from eval.advice import advice
 from eval.report import read_report
@@ -17,7 +18,15 @@ from eval.retrieval.corpus import SYSTEMS
 from eval.retrieval.metrics import METRICS, evaluate
 from eval.retrieval.trec import read_qrels, read_run
 from eval.step import evaluate_model
-from tests.support.small_run import NOUNS, build_run, finished_run, place_in, small_config, write_tuned_model
+from tests.support.small_run import (
+    NOUNS,
+    SAMPLES_RECORD,
+    build_run,
+    finished_run,
+    place_in,
+    small_config,
+    write_tuned_model,
+)
 
 
 @pytest.fixture(scope="module")
@@ -93,3 +102,24 @@ def test_without_a_benchmark_the_held_out_queries_are_the_report(tmp_path: Path)
     assert record.queries == 8
     assert (output / "runs" / "tuned.trec").read_text().startswith("sample-14 Q0")
     assert "There were no judged questions" in (output / "report.html").read_text()
+
+
+def test_the_time_of_earlier_rounds_is_found_in_the_store(tmp_path: Path) -> None:
+    store, folders = Store(tmp_path / "store"), build_run(tmp_path / "store")
+    write_tuned_model(folders["model"])
+    alone = {noun: read_record(folders[noun]) for noun in ("prompts", "samples", "examples")}
+    first = {noun: folders[noun].with_name(f"{number:016x}") for number, noun in enumerate(alone, 100)}
+    lineage = {
+        first["prompts"]: {},
+        first["samples"]: {"prompts": first["prompts"].name},
+        first["examples"]: {"samples": first["samples"].name},
+        folders["prompts"]: {"examples": first["examples"].name},
+        folders["samples"]: {"prompts": folders["prompts"].name},
+    }
+    for folder, inputs in lineage.items():
+        record = replace(alone[folder.parent.name], fingerprint=folder.name, inputs=inputs)
+        finish(store.reserve(folder.parent.name, folder.name), record)
+    output = tmp_path / "store" / "report" / "00000000000000ff"
+    output.mkdir(parents=True)
+    evaluate_model(replace(small_config(), choice_queries=0), folders, output, place_in(tmp_path))
+    assert read_report(output).cost.cpu_seconds == 2 * SAMPLES_RECORD.cost.cpu_seconds

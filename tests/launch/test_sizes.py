@@ -10,7 +10,7 @@ import pytest
 from engine.errors import UserError
 from engine.generation.config import GeneratorConfig, GeneratorKind
 from engine.launch.config import LaunchConfig
-from engine.launch.sizes import check_sizes, engine_gpus, gpus_to_count_on, node_kinds
+from engine.launch.sizes import check_sizes, check_workers, engine_gpus, gpus_to_count_on, node_kinds
 from engine.runtime.capacity import Node, gpu_slots
 from engine.runtime.cluster import Launcher
 from tests.support.paths import ROOT
@@ -55,6 +55,30 @@ def test_an_engine_of_a_mix_is_named_by_its_own_key(launcher: Launcher) -> None:
     nodes = LaunchConfig(gpus_per_node=2, cpus_per_node=8)
     assert refused(launcher, mixed(gpus_per_engine=4.0), nodes)[0] == "samples.mix.large.gpus_per_engine=4"
     assert refused(launcher, mixed(cpus_per_engine=16), nodes)[0] == "samples.mix.large.cpus_per_engine=16"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "nodes", "share", "most"),
+    [
+        (Launcher.slurm, LaunchConfig(nodes=2, gpus_per_node=4), 1.0, 8),
+        (Launcher.kuberay, LaunchConfig(nodes=2, gpus_per_node=4), 1.0, 8),
+        (Launcher.slurm, LaunchConfig(nodes=2, gpus_per_node=0, cpus_per_node=8), 1.0, 16),
+        (Launcher.slurm, LaunchConfig(nodes=2, gpus_per_node=4, cpus_per_node=8), 0.0, 16),
+        (Launcher.kuberay, LaunchConfig(nodes=1, gpus_per_node=0, cpus_per_node=4), 1.0, 8),
+        (Launcher.kuberay, LaunchConfig(nodes=1, gpus_per_node=0, cpus_per_node=4, queue="team"), 1.0, 4),
+        (Launcher.kuberay, LaunchConfig(nodes=1, gpus_per_node=2, cpus_per_node=4, queue="team"), 0.0, 8),
+    ],
+)
+def test_more_training_processes_than_all_nodes_hold_are_refused(
+    launcher: Launcher, nodes: LaunchConfig, share: float, most: int
+) -> None:
+    for count in (0, 1, most):
+        check_workers(launcher, count, share, nodes)
+    with pytest.raises(UserError, match="more than all nodes together could ever hold") as refusal:
+        check_workers(launcher, most + 1, share, nodes)
+    assert refusal.value.where == f"model.num_workers={most + 1}"
+    assert refusal.value.remedy == f"set it to at most {most}, or raise launch.nodes={nodes.nodes}"
+    check_workers(Launcher.ray, most + 1, share, nodes)
 
 
 def test_of_a_ray_that_runs_nothing_is_known() -> None:

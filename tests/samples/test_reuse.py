@@ -18,6 +18,8 @@ from engine.artifacts.columns import PROMPTS
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PlannedRow, PromptsFolder
 from engine.artifacts.samples import SamplesFolder, SamplesRecord
+from engine.generation.pools import EnginePools
+from engine.runtime.cluster import ClusterConfig
 from engine.runtime.place import Place
 from engine.samples import reuse
 from engine.samples.config import SamplesConfig
@@ -86,10 +88,18 @@ def asked(record: SamplesRecord) -> int:
     return record.generation.requests
 
 
-@pytest.fixture
-def mill(tmp_path: Path, place: Place) -> Iterator[Mill]:  # the fixture
-    yield Mill(tmp_path / "store", place)
+@pytest.fixture(scope="module")
+def where(tmp_path_factory: pytest.TempPathFactory, ray_session: None) -> Iterator[Place]:
+    """A place whose engines stay: nothing here is about their start."""
+    folder = tmp_path_factory.mktemp("engines")
+    place = replace(quiet_place(folder, cluster=ClusterConfig(num_cpus=2)), engines=EnginePools())
+    yield place
     place.engines.stop()
+
+
+@pytest.fixture
+def mill(tmp_path: Path, where: Place) -> Mill:
+    return Mill(tmp_path / "store", where)
 
 
 def test_a_larger_limit_asks_again_only_for_what_was_cut_off(mill: Mill) -> None:

@@ -115,7 +115,8 @@ def without_memory_on_rank_1() -> Callable[[dict[str, Any]], object]:
 @pytest.mark.parametrize(
     ("loss", "has_memory"),
     [
-        (Loss.auto, False),
+        # Without kills, the gradient of two workers is that of one: tests/training/losses/test_build.py.
+        pytest.param(Loss.auto, False, marks=pytest.mark.soak),
         pytest.param(Loss.mnrl, True, marks=pytest.mark.soak),
         pytest.param(Loss.mnrl, False, marks=pytest.mark.soak),
         pytest.param(Loss.cached_mnrl, True, marks=pytest.mark.soak),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +18,8 @@ from engine.generation.totals import EngineTotals
 from engine.samples.starts import Start, note_start
 from engine.storage.parts import PartWriter
 from engine.storage.run_folders import begin_run
-from engine.storage.store import finish
+from engine.storage.store import StepRecord, Store, finish
+from engine.storage.typed import to_json_values
 from engine.watch.made import Kept, kept_so_far, made_so_far
 from tests.support.committed import SCHEMA, begin, row
 from tests.support.jobs import TASK
@@ -79,6 +82,38 @@ def test_parts_of_a_run_count_once(run_dir: Path) -> None:
     assert made.generated == 30
 
 
+def write_examples(run_dir: Path, source: str) -> None:
+    """Finished examples, made from samples of a fingerprint."""
+    examples = run_dir / "examples"
+    examples.mkdir()
+    record = step_record("examples", examples, ExamplesRecord(8, 6, 2, {"format": 1, "copy": 2}, {}))
+    finish(examples, replace(record, inputs={"samples": source}))
+
+
+def test_examples_of_the_round_before_say_nothing_of_this_one(run_dir: Path) -> None:
+    write_samples(run_dir / "round2", ["where does the lamp stand", "which lamp is in it", "lamp"])
+    (run_dir / "samples").symlink_to("round2")
+    write_examples(run_dir, "round1")
+    assert kept_so_far(run_dir) == Kept(2, 3, is_curated=False)
+    (run_dir / "samples").unlink()
+    (run_dir / "samples").symlink_to("round1")
+    assert kept_so_far(run_dir) == Kept(8, 11, is_curated=True), "the samples need not be on this disk"
+    (run_dir / "round1").mkdir()
+    assert kept_so_far(run_dir) == Kept(8, 11, is_curated=True)
+
+
+def test_parts_that_are_merged_away_meanwhile_are_left_out(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_samples(run_dir / "samples", ["where does the lamp stand"])
+    read_table = pq.read_table
+
+    def merge_first(part: Path, **options: Any) -> pa.Table:
+        part.unlink(missing_ok=True)
+        return read_table(part, **options)
+
+    monkeypatch.setattr("engine.watch.made.pq.read_table", merge_first)
+    assert kept_so_far(run_dir) is None
+
+
 def test_what_is_finished_is_read_off_records(run_dir: Path) -> None:
     samples, examples = run_dir / "samples", run_dir / "examples"
     write_samples(samples, ["where does the lamp stand"])
@@ -91,3 +126,46 @@ def test_what_is_finished_is_read_off_records(run_dir: Path) -> None:
     assert made is not None
     assert (made.generated, made.failed, made.price) == (11, 1, 2.0)
     assert kept_so_far(run_dir) == Kept(8, 11, is_curated=True)
+
+
+RATES = Rates(1.0, 1.0, 1.0, 0.0, 1, 1.0, 1.0)
+
+
+def made_in_a_store(store: Store, noun: str, name: str, inputs: dict[str, str], record: object = None) -> Path:
+    """A finished folder that says what it was made from."""
+    folder = store.reserve(noun, name)
+    values = to_json_values(record) if record else {}
+    finish(folder, StepRecord(noun, name, inputs, {}, 1.0, 0, values))
+    return folder
+
+
+def link_to(run_dir: Path, entry: str, folder: Path) -> None:
+    """What a run does when a step of another round is made."""
+    (run_dir / entry).unlink(missing_ok=True)
+    (run_dir / entry).symlink_to(folder)
+
+
+def test_what_earlier_rounds_cost_counts_while_the_next_one_goes_on(tmp_path: Path) -> None:
+    run_dir, store = tmp_path / "run", Store(tmp_path / "store")
+    begin_run(run_dir, CONFIG)
+    link_to(run_dir, "prompts", made_in_a_store(store, "prompts", "p1", {}))
+    first = store.reserve("samples", "s1")
+    link_to(run_dir, "samples", first)
+    write_samples(first, ["where does the lamp stand"])
+    done = SamplesRecord(32, 30, 2, 100, 100, 0, 0, RATES, EngineTime(7200.0, 0.0))
+    made_in_a_store(store, "samples", "s1", {"prompts": "p1"}, done)
+    seen = [made_so_far(run_dir)]
+    made_in_a_store(store, "examples", "e1", {"samples": "s1", "prompts": "p1", "relevance": "j1"})
+    judged = SamplesRecord(5, 5, 0, 100, 100, 0, 0, RATES, EngineTime(1800.0, 0.0))
+    made_in_a_store(store, "samples", "j1", {"prompts": "p1"}, judged)
+    link_to(run_dir, "prompts", made_in_a_store(store, "prompts", "p2", {"prompts": "p1", "examples": "e1"}))
+    seen.append(made_so_far(run_dir))
+    second = store.reserve("samples", "s2")
+    link_to(run_dir, "samples", second)
+    note_start(begin(second).attempt_folder, Start(1.0, [EngineTotals(generated=9)]))
+    seen.append(made_so_far(run_dir))
+    both = SamplesRecord(42, 40, 2, 100, 100, 32, 0, RATES, EngineTime(3600.0, 0.0))
+    made_in_a_store(store, "samples", "s2", {"prompts": "p2"}, both)
+    seen.append(made_so_far(run_dir))
+    told = [(made.generated, made.failed, made.price) for made in seen if made]
+    assert told == [(30, 2, 4.0), (35, 2, 5.0), (44, 2, 5.0), (45, 2, 7.0)], "32 rows were taken over"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_it_says_what_is_made_and_what_is_counted(place: Place) -> None:
     with Monitor(FAST, place, STEPS).watching() as monitor:
         assert wait_until(lambda: status_file(place.run_dir, has_begun=False).exists(), "a status beside the folder")
         assert not place.run_dir.exists(), "the folder is not touched before the run has begun"
+        assert not said(place).has_begun, "what others find there is of an earlier start"
         make(STEPS[0], Store(place.store_dir), place)
         begin_run(place.run_dir, "")
         monitor.begin()
@@ -121,6 +123,63 @@ def test_a_disk_that_cannot_be_written_ends_no_run(place: Place) -> None:
         monitor.begin()
 
 
+def test_a_status_that_cannot_be_written_is_touched_and_said_once(place: Place) -> None:
+    begin_run(place.run_dir, "")
+    taken = place.run_dir / "status.json.tmp"
+    with Monitor(FAST, place, STEPS).watching() as monitor:
+        monitor.begin()
+        wait_until(lambda: status_file(place.run_dir, has_begun=True).exists(), "a first status")
+        taken.mkdir()
+        before = wait_until(lambda: said(place) if is_told(place, "cannot be written") else None, "the failure")
+        wait_until(lambda: said(place).touched > before.touched, "another beat")
+        assert said(place).beats == before.beats
+        taken.rmdir()
+        wait_until(lambda: said(place).beats > before.beats, "a status once there is room")
+    assert printed(place).count("the status of the run cannot be written: IsADirectoryError") == 1
+    assert said(place).state is RunState.finished
+
+
+def is_told(place: Place, text: str) -> bool:
+    return text in printed(place)
+
+
+def test_names_that_are_no_text_end_no_watching(place: Place) -> None:
+    begin_run(place.run_dir, "")
+    with Monitor(FAST, place, STEPS).watching() as monitor:
+        monitor.begin()
+        place.console.step("documents", os.fsdecode(b"left out are README-caf\xe9.txt"))
+        wait_until(lambda: found(place, "caf?.txt"), "a status with the name")
+    assert said(place).state is RunState.finished
+
+
+@pytest.mark.parametrize("error", [UnicodeEncodeError("utf-8", "", 0, 1, "no"), RuntimeError("no"), SystemExit(141)])
+def test_whatever_fails_while_a_run_is_watched_ends_neither_watching_nor_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    begin_run(place.run_dir, "")
+
+    def fail(_: object) -> None:
+        raise error
+
+    with Monitor(FAST, place, STEPS).watching() as monitor:
+        monitor.begin()
+        wait_until(lambda: found(place, ""), "a first status")
+        with monkeypatch.context() as patched:
+            patched.setattr("engine.watch.monitor.engine_lives", fail)
+            wait_until(lambda: is_told(place, f"cannot be looked at: {type(error).__name__}"), "the failure")
+        beats = said(place).beats
+        wait_until(lambda: said(place).beats > beats, "another look")
+        monkeypatch.setattr("engine.watch.monitor.engine_lives", fail)
+    assert said(place).state is RunState.finished
+    assert printed(place).count("cannot be looked at") == 1
+
+
+def found(place: Place, text: str) -> bool:
+    """Whether the run folder has a status, whose last line holds a text."""
+    status = find_status(str(place.run_dir))[1]
+    return status is not None and status.has_begun and text in status.moment.line
+
+
 def test_what_stands_still_is_said_once_and_that_it_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monitor, now = Monitor(WatchConfig(still_factor=10, still_seconds=20), place, STEPS), 0.0
     monkeypatch.setattr("engine.watch.monitor.time.monotonic", lambda: now)
@@ -149,6 +208,23 @@ def test_generation_is_a_curve_in_the_tracker(place: Place) -> None:
     [(noun, point, step)] = place.tracker.points
     assert (noun, step, point["finished"]) == ("samples", 40, 40)
     assert point["samples_per_second"] > 0
+
+
+def test_each_job_of_generation_is_a_curve_of_its_own(place: Place) -> None:
+    monitor = Monitor(FAST, place, STEPS)
+    monitor.begin()
+    for entry, marks in (("judge/relevance/samples", (5, 20)), ("samples", (10, 40)), ("samples", (3001, 3005))):
+        with place.console.activity.making(entry), place.console.progress("samples", 5000, "samples") as bar:
+            bar.start_at(marks[0] // 1000 * 1000)
+            for done in marks:
+                bar.reach(done)
+                monitor._track(monitor.look())
+    assert isinstance(place.tracker, Points)
+    assert [(noun, step) for noun, _, step in place.tracker.points] == [
+        ("judge/relevance/samples", 20),
+        ("samples", 40),
+        ("samples", 3005),
+    ]
 
 
 class Pools(EnginePools):

@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from engine.artifacts.examples import ExamplesRecord
+from engine.errors import StoppedEarly, UserError
 from engine.runtime.place import Place
 from engine.runtime.step import Step
-from engine.runtime.tracking import Finished, Mode, NoTracker, TrackingConfig
+from engine.runtime.tracking import Finished, Mode, NoTracker, Outcome, TrackingConfig
 from engine.storage.store import StepRecord, finish
 from engine.watch.tracked import TrackedResults, track_result
 from tests.support.committed import begin, commit
@@ -39,6 +40,10 @@ class Notebook(NoTracker):
         self.tables: dict[str, tuple[list[str], list[list[Any]]]] = {}
         self.artifacts: list[Finished] = []
         self.figures: dict[str, dict[str, Any]] = {}
+        self.outcomes: list[Outcome] = []
+
+    def finish(self, outcome: Outcome = Outcome.finished) -> None:
+        self.outcomes.append(outcome)
 
     def summary(self, noun: str, values: dict[str, Any]) -> None:
         self.figures[noun] = values
@@ -145,9 +150,9 @@ class Starts:
                 results.track(self.step, self.made, is_new=False)
         return notebook
 
-    def told_of(self) -> dict[str, list[str]]:
+    def told_of(self) -> dict[str, dict[str, list[str]]]:
         """What the file says."""
-        told: dict[str, list[str]] = json.loads(self.file.read_text())
+        told: dict[str, dict[str, list[str]]] = json.loads(self.file.read_text())
         return told
 
 
@@ -161,7 +166,7 @@ def test_what_a_killed_start_told_of_is_told_again_until_a_start_closes_the_trac
         assert again.figures["model"]["fingerprint"] == starts.step.fingerprint
     assert len(starts.start().artifacts) == 1
     assert starts.start().artifacts == [], "the start before has closed the tracker"
-    assert starts.told_of() == {"offline": [starts.step.fingerprint]}
+    assert starts.told_of() == {"offline": {"model": [starts.step.fingerprint]}}
     assert len(starts.start(is_new=True).artifacts) == 1, "it was removed from the store, and made once more"
     assert starts.start().artifacts == []
 
@@ -202,9 +207,9 @@ def test_each_tracker_is_told_of_everything(tmp_path: Path) -> None:
     starts, made = Starts(tmp_path), Step("model", do_nothing, NoConfig()).fingerprint
     starts.start(is_new=True)
     assert starts.start(mode=Mode.off).figures == {}
-    assert starts.told_of() == {"offline": [made]}
+    assert starts.told_of() == {"offline": {"model": [made]}}
     assert starts.start(mode=Mode.tensorboard).figures["model"]["steps"] == 7
-    assert starts.told_of() == {"offline": [made], "tensorboard": [made]}
+    assert starts.told_of() == {"offline": {"model": [made]}, "tensorboard": {"model": [made]}}
     assert starts.start().figures == {}
 
 
@@ -233,7 +238,7 @@ def test_a_folder_that_is_not_here_is_told_of_by_its_figures(tmp_path: Path) -> 
 
 def test_what_a_start_told_of_that_could_not_close_the_tracker_is_told_again(tmp_path: Path) -> None:
     class Interrupted(Notebook):
-        def finish(self) -> None:
+        def finish(self, outcome: Outcome = Outcome.finished) -> None:
             raise KeyboardInterrupt
 
     starts = Starts(tmp_path)
@@ -241,3 +246,95 @@ def test_what_a_start_told_of_that_could_not_close_the_tracker_is_told_again(tmp
         starts.start(is_new=True, notebook=Interrupted())
     assert not starts.file.exists()
     assert len(starts.start().artifacts) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (None, Outcome.finished),
+        (StoppedEarly("the hour is over"), Outcome.out_of_time),
+        (KeyboardInterrupt(), Outcome.interrupted),
+        (UserError("is wrong", where="here", remedy="mend it"), Outcome.refused),
+        (RuntimeError("a defect"), Outcome.failed),
+    ],
+)
+def test_a_tracker_is_told_how_the_start_ended(tmp_path: Path, error: BaseException | None, outcome: Outcome) -> None:
+    notebook = Notebook()
+    results = TrackedResults(quiet_place(tmp_path, notebook), TrackingConfig())
+    with contextlib.suppress(BaseException), results.until_closed():
+        if error:
+            raise error
+    assert notebook.outcomes == [outcome]
+
+
+class Configs:
+    """Starts of one run folder with one config and another, whose steps all lie finished in the store."""
+
+    def __init__(self, folder: Path, mode: Mode = Mode.offline) -> None:
+        self._folder, self._mode = folder, mode
+        self.shown: dict[str, Any] = {}
+        """What the tracker shows: of each name the value that it was told last."""
+
+    def start(self, *names: str, is_killed: bool = False, fails: bool = False) -> list[str]:
+        """One start whose rounds make samples by these names; returns those that it tells of."""
+        steps = [Step("samples", do_nothing, Named(name)) for name in names]
+        notebook = Notebook()
+        notebook.has_failed = fails
+        results = TrackedResults(quiet_place(self._folder, notebook), TrackingConfig(mode=self._mode), steps)
+        told = []
+        with contextlib.ExitStack() as closing:
+            if not is_killed:
+                closing.enter_context(results.until_closed())
+            results.begin()
+            for name, step in zip(names, steps, strict=True):
+                folder = self._folder / "store" / "samples" / step.fingerprint
+                if not folder.exists():
+                    begin(folder)
+                    finish(folder, StepRecord("samples", step.fingerprint, {}, {}, 3.0, 0, {"name": name}))
+                notebook.figures.clear()
+                results.track(step, folder, is_new=False)
+                told += [figures["name"] for figures in notebook.figures.values()]
+                self.shown |= notebook.figures
+        return told
+
+    def shows(self) -> str:
+        """Whose figures the tracker shows."""
+        return str(self.shown["samples"]["name"])
+
+
+@dataclass(frozen=True)
+class Named:
+    name: str
+
+
+@pytest.mark.parametrize("mode", [Mode.offline, Mode.mlflow])
+def test_who_goes_back_to_an_earlier_config_sees_its_figures_again(tmp_path: Path, mode: Mode) -> None:
+    runs = Configs(tmp_path, mode)
+    told = [runs.start(name) for name in ("a", "b", "a", "a")]
+    assert told == [["a"], ["b"], ["a"], []]
+    assert runs.shows() == "a"
+
+
+@pytest.mark.parametrize("mode", [Mode.offline, Mode.mlflow])
+def test_rounds_are_told_once_and_the_last_one_is_shown(tmp_path: Path, mode: Mode) -> None:
+    runs = Configs(tmp_path, mode)
+    assert [runs.start("a", "b", "c"), runs.start("a", "b", "c")] == [["a", "b", "c"], []]
+    assert runs.start("a", "x") == ["x"]
+    assert runs.start("a") == ["a"], "one round is what the tracker shows now"
+    assert runs.start("a", "b", "c") == ["c"]
+    assert runs.shows() == "c"
+
+
+def test_a_start_that_is_killed_leaves_nobody_in_doubt_about_what_is_shown(tmp_path: Path) -> None:
+    runs = Configs(tmp_path)
+    runs.start("a")
+    assert runs.start("b", is_killed=True) == ["b"]
+    assert runs.start("a", fails=True) == ["a"], "the tracker may show b"
+    assert [runs.start("a"), runs.start("a")] == [["a"], []]
+
+
+def test_what_an_older_version_noted_is_told_once_more(tmp_path: Path) -> None:
+    starts = Starts(tmp_path)
+    starts.file.parent.mkdir(parents=True)
+    starts.file.write_text(json.dumps({"offline": [starts.step.fingerprint]}))
+    assert [len(starts.start().artifacts), len(starts.start().artifacts)] == [1, 0]

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.runtime.tracking import Finished, Tracker
+from engine.runtime.tracking import Finished, Outcome, Tracker
 
 
 class FiguresTracker:
@@ -73,9 +73,9 @@ class FiguresTracker:
         """Tells the other tracker."""
         self._other.artifact(finished)
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome = Outcome.finished) -> None:
         """Tells the other tracker, and the person where figures are missing; a second call says nothing."""
-        self._other.finish()
+        self._other.finish(outcome)
         with self._lock:
             if self._has_failed and not self._has_ended:
                 self._warn(f"tracking.figures={self._file} is incomplete: it ends with {self._written}")

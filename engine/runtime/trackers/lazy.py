@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.runtime.secrets import masked, redacted
-from engine.runtime.tracking import Finished, TrackingConfig
+from engine.runtime.tracking import Finished, Outcome, TrackingConfig
 from engine.storage.files import write_text
 from engine.storage.typed import flatten
 
@@ -80,7 +80,7 @@ class LazyTracker(ABC):
         """Tracks a finished folder."""
         self._call(lambda: self._artifact(finished))
 
-    def finish(self) -> None:
+    def finish(self, outcome: Outcome = Outcome.finished) -> None:
         """Closes the tracker, if it was opened; it takes nothing more, and a second call does nothing."""
         with self._lock:
             if self._failure and not self._has_ended:
@@ -89,7 +89,7 @@ class LazyTracker(ABC):
             if self._is_open:  # what still waits otherwise was cut off while it opened, and would open it anew
                 self._safely(self._pass_on)
                 self._is_open = False
-                self._safely(self._close)
+                self._safely(lambda: self._close(outcome))
             self._is_over, self._waiting = True, []
 
     def kept_id(self, file: str, make: Callable[[], str]) -> str:
@@ -152,8 +152,8 @@ class LazyTracker(ABC):
         """Tracks a finished folder."""
 
     @abstractmethod
-    def _close(self) -> None:
-        """Closes it."""
+    def _close(self, outcome: Outcome) -> None:
+        """Closes it; `outcome` is how this start of the run has ended."""
 
 
 def _in_words(error: Exception) -> str:

@@ -1,10 +1,10 @@
 """One MLflow run for all starts of a run folder, in a folder below it or on a server (`tracking.uri`).
 
 In: the calls of a tracker. Out: figures as metrics and config as parameters, by names with the noun in front; other
-final values as tags; tables, report and model as artifacts. A later start of the run finds the id of the first in its
-folder and goes on with it. MLflow is no requirement of this project: mlflow-skinny is enough. What it brings to keep
-runs in is a folder, which newer versions (3.17, for one) open only for whoever asks for it by a variable; a
-database needs the whole of MLflow.
+final values as tags, and so are settings that a later start changed; tables, report and model as artifacts. A later
+start of the run finds the id of the first in its folder and goes on with it. MLflow is no requirement of this project:
+mlflow-skinny is enough. What it brings to keep runs in is a folder, which newer versions (3.17, for one) open only for
+whoever asks for it by a variable; a database needs the whole of MLflow.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from typing import Any
 
 from engine.runtime.trackers.lazy import LazyTracker
 from engine.runtime.trackers.tensorboard_tracker import is_figure
-from engine.runtime.tracking import Finished
+from engine.runtime.tracking import Finished, Outcome
 from engine.storage.typed import flatten
 
 _FOLDER = "mlflow"
+_CHANGED = "config"
+"""Below it are tags with settings that are others than in the first start: a parameter keeps its value for good."""
 _ALLOW_FOLDERS = "MLFLOW_ALLOW_FILE_STORE"
 _LONGEST_VALUE = 5000
 """Characters of a parameter or tag that every version of MLflow takes."""
@@ -30,6 +32,8 @@ _NOT_IN_NAMES = re.compile(r"[^/\w.\- ]+")
 """What some version of MLflow takes in no name: names of systems and of rejections hold commas and signs."""
 _MOST_METRICS, _MOST_PARAMS = 1000, 100
 """What one request may hold."""
+_STATES = {Outcome.finished: "FINISHED", Outcome.out_of_time: "KILLED", Outcome.interrupted: "KILLED"}
+"""What MLflow calls it."""
 
 
 class MlflowTracker(LazyTracker):
@@ -44,15 +48,17 @@ class MlflowTracker(LazyTracker):
 
         os.environ.setdefault(_ALLOW_FOLDERS, "true")
         self._client = MlflowClient(self.config.uri or (self.folder / _FOLDER).absolute().as_uri())
-        kept = f"{self.config.goal}_id"
-        run_id_before = (self.folder / kept).exists()
-        self._run_id = self.kept_id(kept, self._make_run)
+        self._run_id = self.kept_id(f"{self.config.goal}_id", self._make_run)
         self._client.update_run(self._run_id, status="RUNNING")
-        if not run_id_before:  # a parameter has one value for good
-            config = {mlflow_name(name): value for name, value in sorted(flatten(self.run_config).items())}
-            params = [Param(name, _text(value)) for name, value in config.items()]
-            for first in range(0, len(params), _MOST_PARAMS):
-                self._client.log_batch(self._run_id, params=params[first : first + _MOST_PARAMS])
+        config = {mlflow_name(name): _text(value) for name, value in sorted(flatten(self.run_config).items())}
+        known = self._client.get_run(self._run_id).data
+        params = [Param(name, value) for name, value in config.items() if name not in known.params]
+        for first in range(0, len(params), _MOST_PARAMS):
+            self._client.log_batch(self._run_id, params=params[first : first + _MOST_PARAMS])
+        for name, value in config.items():
+            tag, before = mlflow_name(f"{_CHANGED}/{name}"), known.params.get(name, value)
+            if known.tags.get(tag, before) != value:
+                self._client.set_tag(self._run_id, tag, value)
 
     def _make_run(self) -> str:
         found = self._client.get_experiment_by_name(self.config.project)
@@ -86,8 +92,8 @@ class MlflowTracker(LazyTracker):
         self._client.set_tag(self._run_id, f"{finished.entry}/inputs", _text(dict(finished.inputs)))
         self._client.log_artifacts(self._run_id, str(finished.folder), finished.entry)
 
-    def _close(self) -> None:
-        self._client.set_terminated(self._run_id)
+    def _close(self, outcome: Outcome) -> None:
+        self._client.set_terminated(self._run_id, _STATES.get(outcome, "FAILED"))
 
 
 def mlflow_name(name: str) -> str:

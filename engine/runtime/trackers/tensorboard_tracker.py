@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.runtime.trackers.lazy import LazyTracker
-from engine.runtime.tracking import Finished
+from engine.runtime.tracking import Finished, Outcome
 
 _FOLDER = "tensorboard"
 
@@ -51,7 +51,8 @@ class TensorBoardTracker(LazyTracker):
         about = {"folder": str(finished.folder), "fingerprint": finished.fingerprint, "inputs": dict(finished.inputs)}
         self._writer.add_text(f"{finished.entry}/artifact", as_code(about))
 
-    def _close(self) -> None:
+    def _close(self, outcome: Outcome) -> None:
+        self._writer.add_text("run/ended", as_code(outcome.name.replace("_", " ")))
         self._writer.close()
 
 

@@ -15,10 +15,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.runtime.trackers.lazy import LazyTracker
-from engine.runtime.tracking import Finished, Mode
+from engine.runtime.tracking import Finished, Mode, Outcome
 
-_CURVES = ("samples", "model")
-"""The nouns with points over `noun/step`."""
 _STEPS_OF_A_START = 1_000_000
 _FOLDERS = {name: os.environ.get(name, "") for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR")}
 """Where W&B copies tables to that are to be sent, and keeps a log of its own, as the user has set it: it would choose
@@ -32,6 +30,8 @@ class WandbTracker(LazyTracker):
 
     def _open(self) -> None:
         import wandb
+
+        self._curves = set[str]()
 
         for variable, chosen in _FOLDERS.items():
             os.environ[variable] = chosen or str(self.folder / "data")
@@ -50,10 +50,11 @@ class WandbTracker(LazyTracker):
             config=self.run_config,
             settings=wandb.Settings(console="off", silent=True, x_disable_stats=True, x_disable_machine_info=True),
         )
-        for noun in _CURVES:
-            self._run.define_metric(f"{noun}/*", step_metric=f"{noun}/step")
 
     def _log(self, point: dict[str, float], noun: str, step: int) -> None:
+        if noun not in self._curves:  # parts of a run have curves under their names
+            self._run.define_metric(f"{noun}/*", step_metric=f"{noun}/step")
+            self._curves.add(noun)
         self._run.log({**point, f"{noun}/step": step}, step=next(self._steps))
 
     def _summary(self, values: dict[str, Any]) -> None:
@@ -80,8 +81,8 @@ class WandbTracker(LazyTracker):
             artifact.add_file(str(file), name, policy="immutable", skip_cache=True)
         self._run.log_artifact(artifact)
 
-    def _close(self) -> None:
-        self._run.finish()
+    def _close(self, outcome: Outcome) -> None:
+        self._run.finish(exit_code=outcome.value)
 
 
 def has_login() -> bool:

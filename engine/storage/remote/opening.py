@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from engine.errors import UserError
 from engine.storage.files import locked
 from engine.storage.remote.address import Address, is_address, is_url, read_address
 from engine.storage.remote.cache import cache_path
-from engine.storage.remote.claims import look_at, read_state, to_stderr
-from engine.storage.remote.runs import LATEST, RUN, restore_run
+from engine.storage.remote.claims import State, look_at, read_state, to_stderr
+from engine.storage.remote.objects import Objects
+from engine.storage.remote.runs import LATEST, RUN, STARTING, STATUS, restore_run
 from engine.storage.remote.store import RemoteStore
 from engine.storage.remote.stores import objects_at
 from engine.storage.run_folders import lock_file
@@ -38,6 +40,10 @@ class RunByUrl:
     """What is made and linked, parts included."""
     earlier: Sequence[str] = ()
     """Those of them that are of an earlier config, until they are made anew."""
+    said: Mapping[str, Any] | None = None
+    """What its driver said last, as JSON values (engine/watch/shared.py); None where it has said nothing yet."""
+    said_seconds: float = 0.0
+    """How long ago that was, by the clock of the store."""
 
 
 def open_sharing(runs_dir: str, warn: Callable[[str], None] = to_stderr) -> Sharing:
@@ -127,7 +133,7 @@ def fetch_run(run: str) -> str:
 
 
 def look_at_run(url: str) -> RunByUrl:
-    """Tells who works on a run behind a URL, and what of it is made.
+    """Tells who works on a run behind a URL, what of it is made, and what its driver said last.
 
     Raises:
         UserError: there is no run behind the URL.
@@ -138,7 +144,17 @@ def look_at_run(url: str) -> RunByUrl:
         raise _no_run(url)
     content = state.content or {}
     entries, earlier = sorted(content.get("links", ())), sorted(content.get("earlier", ()))
-    return RunByUrl(str(address), state.holder, age_seconds, entries, earlier)
+    return RunByUrl(str(address), state.holder, age_seconds, entries, earlier, *_said_of(objects_at(address), state))
+
+
+def _said_of(objects: Objects, state: State) -> tuple[Mapping[str, Any] | None, float]:
+    """Reads what was said last by the driver that works on a run, or, where nobody does, by the last one that began."""
+    for name in (STATUS, STARTING) if state.holder else (STATUS,):
+        there = objects.read(name)
+        said: dict[str, Any] = json.loads(there.body) if there else {}
+        if there and (not state.holder or said["fence"] == state.fence):
+            return said, there.age_seconds
+    return None, 0.0
 
 
 def _address_of_run(run: str) -> Address:

@@ -2,6 +2,7 @@
 
     RUNS/demo/run.json     who works on the run, and what it was: config, a folder of the store for each entry, and
                            which entries are still those of an earlier config
+    RUNS/demo/status.json  how far it is, as its driver said last; starting.json: before it has begun
     RUNS/latest.json       which run finished last
 
 In: run folders on this disk, whose links lead into the store of the cache. Out: the same folders on another one. The
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ from engine.storage.store import EVERY_NOUN
 RUN = "run.json"
 """The name of a run's object, below that of the run."""
 LATEST = "latest"
+STATUS, STARTING = "status.json", "starting.json"
+"""What drivers say of a run, beside its object: since its folder is theirs, and before."""
 
 
 class RunClaim:
@@ -52,6 +55,7 @@ class RunClaim:
 
     def __init__(self, claim: Claim, objects: Objects, name: str, cache: Cache) -> None:
         self._claim, self._objects, self._name, self._cache = claim, objects, name, cache
+        self._is_starting = False
 
     @classmethod
     def take(cls, objects: Objects, name: str, cache: Cache, lease: Lease) -> RunClaim:
@@ -94,6 +98,25 @@ class RunClaim:
         links, earlier = dict(_links(run_dir, self._cache.store.root)), read_earlier(run_dir)
         content = {"format": FORMAT, "name": self._name, "config": config, "links": links, "earlier": earlier}
         self._claim.write(content)
+
+    def say(self, said: Mapping[str, Any], *, has_begun: bool) -> None:
+        """Leaves beside the run what its driver says of it, unless a later driver has said something.
+
+        Args:
+            said: as JSON values; nothing takes back what was said before the run had begun.
+            has_begun: whether it has.
+        """
+        starting = f"{self._name}/{STARTING}"
+        if said:
+            key = f"{self._name}/{STATUS}" if has_begun else starting
+            there = self._objects.read(key)
+            if there is None or json.loads(there.body)["fence"] <= self._claim.fence:
+                content = {"fence": self._claim.fence, **said}
+                self._objects.put(key, json.dumps(content).encode())
+                self._is_starting |= not has_begun
+        if self._is_starting and (has_begun or not said):
+            self._objects.delete([starting])
+            self._is_starting = False
 
     def save_as_latest(self) -> None:
         """Notes that the run finished last."""

@@ -73,6 +73,8 @@ class RemoteStore:
         self._unclean: set[Path] = set()
         """Committed folders whose driver had not given their claims back when they were looked at."""
         self._run: RunClaim | None = None
+        self._last_run: RunClaim | None = None
+        """The one that is held, or was until now: it ends before all is said of it."""
 
     def check(self) -> None:
         """Asks the store for something, and once for each cache tries whether it honours conditional writes.
@@ -153,7 +155,7 @@ class RemoteStore:
         name = run_dir.relative_to(self.runs_dir).as_posix()
         with RunClaim.take(self.objects, name, self.cache, self._lease) as run:
             run.restore()
-            self._run = run
+            self._run = self._last_run = run
             yield
             self._run = None
 
@@ -165,6 +167,11 @@ class RemoteStore:
         """Commits that the run finished last."""
         self._held_run().save()
         self._held_run().save_as_latest()
+
+    def share_status(self, said: Mapping[str, Any], *, has_begun: bool) -> None:
+        """Puts beside the claim on the run how far it is."""
+        if self._last_run is not None:
+            self._last_run.say(said, has_begun=has_begun)
 
     def make_room(self, keep_bytes: int) -> None:
         """Removes committed folders from this disk that were not used for the longest time."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from engine.storage.store import Store
 from tests.examples.following.test_process import CONFIG, COUNT, table, write_inputs
 from tests.support.jobs import FAKE
 from tests.support.places import printed, quiet_place
+from tests.support.waiting import wait_until
 
 _PATIENCE_SECONDS = 120.0
 
@@ -33,8 +35,9 @@ def make_nothing(*_: object) -> ExamplesRecord:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=1))
+def place(tmp_path: Path) -> Iterator[Place]:
+    yield quiet_place(tmp_path, cluster=ClusterConfig(num_cpus=1))
+    wait_until(lambda: not followers(), "the end of what was killed")  # which takes a moment, and the next test counts
 
 
 def steps_of(follow: bool, part_of: str = "") -> tuple[Step, Step]:

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import UserError
 from engine.runtime.trackers.lazy import LazyTracker
-from engine.runtime.tracking import Finished, TrackingConfig
+from engine.runtime.tracking import Finished, Outcome, TrackingConfig
 
 
 class Notebook(LazyTracker):
@@ -37,8 +37,8 @@ class Notebook(LazyTracker):
     def _artifact(self, finished: Finished) -> None:
         self.told.append(finished.name)
 
-    def _close(self) -> None:
-        self.told.append("close")
+    def _close(self, outcome: Outcome) -> None:
+        self.told.append(f"close: {outcome.name}")
 
 
 def test_what_is_told_before_the_run_begins_waits_and_keeps_its_order(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_what_is_told_before_the_run_begins_waits_and_keeps_its_order(tmp_path: 
         ("model", {"model/loss": 0.5}, 3),
         "model-f1",
         ("samples/table", ["text"], [["x"]]),
-        "close",
+        "close: finished",
     ]
     assert notebook.run_config == {"api_key": "***"}
 
@@ -90,7 +90,7 @@ def test_a_tracker_that_fails_ends_no_run_and_is_told_nothing_more(
     notebook.summary("model", {"seconds": 1})
     notebook.finish()
     assert notebook.has_failed
-    assert notebook.told == ["open", ("model", {"model/loss": 0.5}, 1), "close"]
+    assert notebook.told == ["open", ("model", {"model/loss": 0.5}, 1), "close: finished"]
     notebook.finish()
     assert notebook.warnings == [
         "tracking=offline: nothing more is tracked: ConnectionError: https://***@server is away",

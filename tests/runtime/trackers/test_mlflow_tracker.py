@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.runtime.trackers.mlflow_tracker import MlflowTracker, mlflow_name
-from engine.runtime.tracking import Finished, Mode, TrackingConfig
+from engine.runtime.tracking import Finished, Mode, Outcome, TrackingConfig
 from engine.storage.run_folders import begin_run
 
 
@@ -73,6 +73,8 @@ def test_both_starts_are_one_run(run_dir: Path) -> None:
     assert run.data.params["seed"] == "1", "a parameter has one value for good"
     assert run.data.params["hf_token"] == "***"
     tags = run.data.tags
+    assert tags["config/seed"] == "2", "the last start had another one"
+    assert not {"config/hf_token", "config/notes"} & tags.keys()
     assert (tags["group"], tags["documents/reader"], tags["report/artifact"]) == ("a-sweep", "text", "report-f1")
     assert json.loads(tags["report/inputs"]) == {"model": "e2"}
 
@@ -98,3 +100,33 @@ def test_another_server_has_a_run_of_its_own_and_the_first_goes_on_with_its_own(
         experiment = client.get_experiment_by_name("synthmill")
         [run] = client.search_runs([experiment.experiment_id])
         assert [point.step for point in client.get_metric_history(run.info.run_id, "model/loss")] == points
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"),
+    [
+        *((Outcome.finished, "FINISHED"), (Outcome.failed, "FAILED"), (Outcome.refused, "FAILED")),
+        *((Outcome.out_of_time, "KILLED"), (Outcome.interrupted, "KILLED")),
+    ],
+)
+def test_how_a_start_ended_is_the_state_of_the_run(run_dir: Path, outcome: Outcome, state: str) -> None:
+    tracker = MlflowTracker(TrackingConfig(mode=Mode.mlflow), run_dir, {}, pytest.fail)
+    tracker.begin()
+    tracker.log("model", {"loss": 1.0}, 9)
+    tracker.finish(outcome)
+    client = client_of(run_dir)
+    [run] = client.search_runs([client.get_experiment_by_name("synthmill").experiment_id])
+    assert run.info.status == state
+
+
+def test_a_start_that_was_killed_before_it_told_of_the_config_leaves_that_to_the_next(tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    run, config = tmp_path / "demo", TrackingConfig(mode=Mode.mlflow)
+    begin_run(run, "")
+    for values in ({}, {"seed": 7}):  # the first has made the run and told of nothing
+        tracker = MlflowTracker(config, run, values, pytest.fail)
+        tracker.log("model", {"loss": 1.0}, 1)
+        tracker.begin()
+        tracker.finish()
+    [found] = client_of(run).search_runs([client_of(run).get_experiment_by_name("synthmill").experiment_id])
+    assert found.data.params["seed"] == "7"

@@ -11,7 +11,7 @@ import pytest
 from tensorboardX.proto.event_pb2 import Event
 
 from engine.runtime.trackers.tensorboard_tracker import TensorBoardTracker
-from engine.runtime.tracking import Finished, Mode, TrackingConfig
+from engine.runtime.tracking import Finished, Mode, Outcome, TrackingConfig
 from engine.storage.run_folders import begin_run
 
 CONFIG = TrackingConfig(mode=Mode.tensorboard)
@@ -35,7 +35,7 @@ def track(run: Path, start: int) -> None:
     tracker.log("model", {"loss": 1.5}, start)
     tracker.table("examples", "kept", ["query", "reason"], [["a | b\nc", ""]])
     tracker.artifact(Finished("model", run / "model", "f1", {"examples": "e2"}))
-    tracker.finish()
+    tracker.finish(Outcome.interrupted)
     tracker.finish()
 
 
@@ -62,6 +62,7 @@ def test_curves_figures_and_texts_are_there_by_noun(tmp_path: Path) -> None:
     assert '"examples": "e2"' in texts["model/artifact"]
     assert "planted" not in texts["run/config"]
     assert '"seed": 7' in texts["run/config"]
+    assert '"interrupted"' in texts["run/ended"]
 
 
 def test_a_run_that_is_refused_tracks_nothing(tmp_path: Path) -> None:

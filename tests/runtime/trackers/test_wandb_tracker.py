@@ -28,7 +28,7 @@ from engine.runtime.cluster import quiet
 quiet()
 from engine.storage.run_folders import begin_run, is_run
 from engine.runtime.trackers.make import make_tracker
-from engine.runtime.tracking import Finished, TrackingConfig
+from engine.runtime.tracking import Finished, Outcome, TrackingConfig
 run, start = Path(sys.argv[1]), int(sys.argv[2])
 arguments = {"hf_token": "planted-by-name", "url": "http://me:planted-in-a-url@host"}
 config = {"seed": 7, "model": {"base": "a-model"}, "engine_args": arguments}
@@ -41,8 +41,9 @@ tracker.summary("samples", {"planned": 30, "generation": {"samples_per_second": 
 tracker.table("samples", "table", ["sample_id", "text", "logprob"], [[0, "a sample's text", None], [1, "more", 0.5]])
 tracker.log("model", {"loss": 1.5}, 10 * start)
 tracker.log("model", {"loss": 1.25}, 20 * start)
+tracker.log("points/0.5-seed-1/model", {"loss": 2.0}, start)
 tracker.artifact(Finished("model", Path(sys.argv[3]), "f1" * 8, {"examples": "e2" * 8}))
-tracker.finish()
+tracker.finish(Outcome.interrupted if start == 1 else Outcome.finished)
 tracker.finish()
 """
 
@@ -122,6 +123,13 @@ def test_both_starts_are_one_run_of_a_group(offline_run: Path) -> None:
     assert config["engine_args"]["hf_token"] == "***"
 
 
+def test_a_start_that_was_interrupted_does_not_look_finished(offline_run: Path) -> None:
+    exits = [
+        record.exit.exit_code for records in records_of(offline_run) for record in records if record.HasField("exit")
+    ]
+    assert exits == [130, 0]
+
+
 def test_each_noun_has_a_section(offline_run: Path) -> None:
     summaries = [record.summary for record in records_of(offline_run)[0] if record.HasField("summary")]
     final: dict[str, Any] = {}
@@ -141,6 +149,13 @@ def test_curves_go_on_and_no_step_comes_twice(offline_run: Path) -> None:
     assert curve == [(10, 1.5), (20, 1.25), (20, 1.5), (40, 1.25)]
     steps = [row["_step"] for start in rows for row in start]
     assert steps == sorted(set(steps)), "the server takes no step that it has met"
+
+
+def test_each_curve_goes_by_steps_of_its_own(offline_run: Path) -> None:
+    for records in records_of(offline_run):
+        metrics = [record.metric for record in records if record.HasField("metric")]
+        axes = {metric.glob_name: metric.step_metric for metric in metrics if metric.glob_name}
+        assert axes == {"model/*": "model/step", "points/0.5-seed-1/model/*": "points/0.5-seed-1/model/step"}
 
 
 def test_texts_are_tables(offline_run: Path) -> None:

@@ -74,6 +74,34 @@ def test_a_run_is_looked_at_and_nothing_fetched(bucket: Bucket, tmp_path: Path) 
         look_at_run(f"{bucket.url}/other")
 
 
+@every_store
+def test_what_a_driver_says_is_looked_at_as_long_as_it_is_of_that_driver(bucket: Bucket) -> None:
+    store = RemoteStore(bucket.url)
+    store.share_status({"status": 0}, has_begun=True)
+    assert bucket.all_keys() == [], "no run is held"
+
+    def said() -> object:
+        return (look_at_run(f"{bucket.url}/demo").said or {}).get("status")
+
+    with store.holding_run(store.runs_dir / "demo"):
+        assert said() is None
+        store.share_status({"status": 1}, has_begun=False)
+        assert said() == 1
+        begin_run(store.runs_dir / "demo", "seed: 1")
+        store.save_run()
+        store.share_status({"status": 2}, has_begun=True)
+        assert said() == 2
+    store.share_status({"status": 3}, has_begun=True)
+    assert said() == 3, "the last word comes when the run is given back"
+    with store.holding_run(store.runs_dir / "demo"):
+        assert said() is None, "that was the start before"
+        store.share_status({"status": 4}, has_begun=False)
+        assert said() == 4
+        store.share_status({}, has_begun=False)
+    assert said() == 3, "a start that was refused before it began leaves what the last one said"
+    assert look_at_run(f"{bucket.url}/demo").said_seconds < 60
+
+
 @pytest.mark.parametrize("name", ["demo", "latest"])
 def test_a_run_is_fetched_by_its_url(bucket: Bucket, tmp_path: Path, name: str) -> None:
     store = RemoteStore(bucket.url)

@@ -118,6 +118,27 @@ def test_what_is_of_an_earlier_config_is_so_on_every_machine(bucket: Bucket, tmp
     assert read_earlier(restore_run(older, here)) == []
 
 
+def test_what_a_driver_says_lies_beside_the_run_until_a_later_one_says_something(bucket: Bucket) -> None:
+    def said(name: str) -> object:
+        document = bucket.objects().read(f"demo/{name}")
+        return json.loads(document.body) if document else None
+
+    cache = open_cache(bucket.url)
+    with RunClaim.take(bucket.objects(), "demo", cache, Lease()) as first:
+        first.say({"status": 1}, has_begun=False)
+        assert (said("starting.json"), said("status.json")) == ({"fence": 1, "status": 1}, None)
+        first.say({"status": 2}, has_begun=True)
+        assert (said("starting.json"), said("status.json")) == (None, {"fence": 1, "status": 2})
+    with RunClaim.take(bucket.objects(), "demo", cache, Lease()) as second:
+        second.say({"status": 3}, has_begun=False)
+        assert said("status.json") == {"fence": 1, "status": 2}, "it may be refused before it begins"
+        second.say({}, has_begun=False)
+        assert (said("starting.json"), said("status.json")) == (None, {"fence": 1, "status": 2})
+        second.say({"status": 4}, has_begun=True)
+        first.say({"status": 5}, has_begun=True)
+        assert said("status.json") == {"fence": 2, "status": 4}, "the first one is not the driver any more"
+
+
 def begin_parts(run_dir: Path, *parts: str) -> None:
     for part in parts:
         (run_dir / part).mkdir(parents=True)
