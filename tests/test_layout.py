@@ -32,7 +32,7 @@ YAML = sorted(path.relative_to(ROOT).as_posix() for path in [*(ROOT / "conf").rg
 CODE = [module for module in MODULES if not module.endswith("__init__.py")]
 
 FLOORS = (
-    {"errors"},
+    {"errors", "visible"},
     {"text", "storage"},
     {"runtime"},
     {"task", "models"},

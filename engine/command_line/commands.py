@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from rich.console import Console as RichConsole
 from rich.markup import escape
 from rich.panel import Panel
 
@@ -25,6 +24,7 @@ from engine.documents.readers.source import Reader
 from engine.errors import BrokenInvariantError, UserError
 from engine.runtime.console import Console
 from engine.runtime.step import ASKED, JUDGE, TEACHING
+from engine.runtime.terminal import Terminal
 from engine.storage.run_folders import require
 from engine.storage.store import is_done
 
@@ -133,5 +133,5 @@ def place_of(run_dir: Path) -> Place:
     from engine.runtime.tracking import NoTracker
 
     store = (run_dir / "documents").resolve().parent.parent
-    console = Console(RichConsole(stderr=True, highlight=False))
+    console = Console(Terminal(stderr=True, highlight=False))
     return Place(run_dir, store, ClusterConfig(), console, NoTracker(), MemorySampler(), EnginePools())

@@ -15,6 +15,7 @@ from engine.errors import UserError
 from engine.runtime.console import Console
 from engine.storage.files import make_folder, write_text
 from engine.storage.typed import to_json_values
+from engine.visible import visible
 
 PAGE = "compare.html"
 """The page, in the folder where the command is run, unless `--output` names another file."""
@@ -88,7 +89,7 @@ def compare(options: Options) -> int:
     comparison = compare_runs(runs, Bootstrap(settings.resamples, settings.seed))
     console = Console()
     if options.as_json:
-        sys.stdout.write(json.dumps(to_json_values(comparison), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(visible(json.dumps(to_json_values(comparison), ensure_ascii=False, indent=2)) + "\n")
     else:
         for warning in filter(None, (made_up(comparison), flattered(comparison))):
             console.warn(warning)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import stat
@@ -26,9 +25,10 @@ from engine.command_line.twice import refuse_twice
 from engine.errors import StoppedEarly, UserError, suggest
 from engine.runtime.cluster import quiet
 from engine.runtime.own_packages import import_own_packages
-from engine.runtime.secrets import redact_logs, redacted
+from engine.runtime.secrets import redact_logs, redacted, redacted_command
 from engine.storage.remote.address import is_address
 from engine.sweeps.lifeline import end_with_parent
+from engine.visible import visible
 
 USAGE = {
     "status": "synthmill status RUN [--follow] [--json]",
@@ -64,19 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with plain_output(), naming_a_long_name():
             return _dispatch(arguments)
     except UserError as error:
-        sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
+        sys.stderr.write(visible(f"synthmill: {redacted(str(error))}\n"))
         return 2
     except StoppedEarly as end:
-        sys.stderr.write(f"synthmill: {end}; what was committed is kept. To go on: {_command(arguments)}\n")
+        go_on = f"what was committed is kept. To go on: {_command(arguments)}"
+        sys.stderr.write(visible(f"synthmill: {end}; {go_on}\n"))
         return 3
     except KeyboardInterrupt:
-        sys.stderr.write(f"\n{after_interrupt(arguments, _command(arguments))}\n")
+        sys.stderr.write(visible(f"\n{after_interrupt(arguments, _command(arguments))}\n"))
         return 130
 
 
 def _command(arguments: Sequence[str]) -> str:
     """Returns the command that was given, so that it can be pasted into a shell; a secret in it is masked."""
-    return redacted(shlex.join([*_program(), *arguments]))
+    return redacted_command([*_program(), *arguments])
 
 
 def _program() -> list[str]:

@@ -20,6 +20,7 @@ from typing import TextIO
 
 from engine.errors import StoppedEarly, UserError
 from engine.runtime.secrets import redacted
+from engine.visible import visible
 
 READER_LEFT = 141
 """The exit code after the reader of a pipe has left: that of a program which the signal SIGPIPE ends."""
@@ -129,10 +130,10 @@ def exit_codes_in_hydra() -> Iterator[None]:
         with naming_a_long_name():
             yield
     except UserError as error:
-        sys.stderr.write(f"synthmill: {redacted(str(error))}\n")
+        sys.stderr.write(visible(f"synthmill: {redacted(str(error))}\n"))
         raise SystemExit(2) from error
     except StoppedEarly as end:
-        sys.stderr.write(f"synthmill: {end}; what was committed is kept, the same command goes on\n")
+        sys.stderr.write(visible(f"synthmill: {end}; what was committed is kept, the same command goes on\n"))
         raise SystemExit(3) from end
 
 

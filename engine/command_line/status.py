@@ -18,6 +18,7 @@ from engine.errors import UserError
 from engine.runtime.console import Console, pace_in_words
 from engine.storage.typed import to_json_values
 from engine.text.durations import format_seconds
+from engine.visible import visible
 
 if TYPE_CHECKING:
     from engine.runtime.activity import Count, Moment
@@ -114,7 +115,7 @@ def status(options: Options) -> int:
 def _show(view: View, options: Options, console: Console) -> None:
     """Prints a view once; on a terminal that follows a run it takes the place of the last one."""
     if options.as_json:
-        sys.stdout.write(json.dumps(_as_json(view), ensure_ascii=False) + "\n")
+        sys.stdout.write(visible(json.dumps(_as_json(view), ensure_ascii=False)) + "\n")
         sys.stdout.flush()
         return
     if options.follow and console.rich.is_terminal:

@@ -20,6 +20,7 @@ from engine.storage.remote.claims import LEASE_SECONDS
 from engine.storage.remote.opening import RunByUrl, look_at_run
 from engine.storage.typed import from_json_values, to_json_values
 from engine.text.durations import format_seconds
+from engine.visible import visible
 from engine.watch.life import Life
 from engine.watch.made import Kept, Made
 from engine.watch.status import FORMAT, Status
@@ -79,7 +80,7 @@ def look_by_url(url: str) -> ViewByUrl:
     said = run.said or {}
     status = said.get("status")
     status = from_json_values(Status, status) if status and status["format"] == FORMAT else None
-    made, kept = (_of_json(kind, said.get(name)) for kind, name in ((Made, "made"), (Kept, "kept")))
+    made, kept = _of_json(Made, said.get("made")), _of_json(Kept, said.get("kept"))
     return ViewByUrl(run, View(run.url, status, _life_of(run, status), made, kept))
 
 
@@ -99,7 +100,7 @@ def _show(seen: ViewByUrl, options: Options, console: Console) -> None:
     if options.as_json:
         known = {name: value for name, value in asdict(seen.run).items() if not name.startswith("said")}
         view = {name: value for name, value in to_json_values(seen.view).items() if name != "run_dir"}
-        sys.stdout.write(json.dumps({**known, **view, "is_well": seen.is_well}, ensure_ascii=False) + "\n")
+        sys.stdout.write(visible(json.dumps({**known, **view, "is_well": seen.is_well}, ensure_ascii=False)) + "\n")
         sys.stdout.flush()
         return
     if options.follow and console.rich.is_terminal:

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from engine.errors import UserError
 from engine.models.resolve import model_digest, resolve_model
+from engine.models.weights import ADAPTER
 
-ADAPTER_CONFIG = "adapter_config.json"
-"""The file that says what an adapter is, as PEFT writes it."""
 ADAPTER_KEY = "samples.lora"
 """The config key that names an adapter, for messages."""
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -29,7 +28,7 @@ def resolve_adapter(name: str) -> Path:
     Raises:
         UserError: there is no such adapter, it is no LoRA adapter, or its rank is too large.
     """
-    folder = resolve_model(name, key=ADAPTER_KEY, config_file=ADAPTER_CONFIG)
+    folder = resolve_model(name, key=ADAPTER_KEY, config_file=ADAPTER)
     adapter_rank(folder)
     return folder
 
@@ -43,7 +42,7 @@ def adapter_digest(name: str) -> str:
     if not name:
         return ""
     resolve_adapter(name)
-    return model_digest(name, key=ADAPTER_KEY, config_file=ADAPTER_CONFIG)
+    return model_digest(name, key=ADAPTER_KEY, config_file=ADAPTER)
 
 
 def adapter_rank(folder: Path) -> int:
@@ -52,10 +51,10 @@ def adapter_rank(folder: Path) -> int:
     Raises:
         UserError: the folder's config names no rank, or one that is too large.
     """
-    rank = json.loads((folder / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("r")
+    rank = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("r")
     if not isinstance(rank, int) or not 1 <= rank <= RANKS[-1]:
         raise UserError(
-            f"{ADAPTER_CONFIG} has the rank {rank!r}",
+            f"{ADAPTER} has the rank {rank!r}",
             where=f"{ADAPTER_KEY}={folder}",
             remedy=f"name a LoRA adapter of rank 1 to {RANKS[-1]}",
         )

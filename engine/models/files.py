@@ -7,27 +7,24 @@ a model is told by what it has, and not by what it may not have.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
-_PICKLED, _SAFE = "pytorch_model*.bin", "*.safetensors"
-"""Weights in both forms are the same; a module behind the transformer, such as a dense layer, may have one only."""
+from engine.models.weights import modules_of
+
 _NAMES = (
-    *(_SAFE, "*.safetensors.index.json", _PICKLED, "pytorch_model*.bin.index.json"),
+    *("*.safetensors", "*.safetensors.index.json"),
     *("config.json", "modules.json", "config_sentence_transformers.json", "sentence_*_config.json"),
     *(f"{part}_config.json" for part in ("adapter", "generation", "preprocessor", "processor", "quantize", "router")),
     *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("vocab.txt", "*vocab.json", "merges.txt", "bpe.codes", "*.model", "*.spm", "*.tiktoken", "tekken.json"),
     *("chat_template.json", "*.jinja", "LICENSE*", "NOTICE*"),
 )
-"""The names that transformers and sentence-transformers read, and the terms of the weights."""
+"""The names that transformers and sentence-transformers read, but for pickles, and the terms of the weights."""
 _NAMES_OF_MODULES = (*_NAMES, "*_config.json")
 """The names in the folder of one module, each of which calls its settings by its own name."""
-_MODULES = "modules.json"
-"""The file in which sentence-transformers lists the modules of a folder, each with the folder that it is in."""
 _TEMPLATES = "additional_chat_templates"
 """The folder in which transformers keeps a tokenizer's further templates."""
 
@@ -40,20 +37,11 @@ def model_files(folder: Path) -> Iterator[Path]:
     Args:
         folder: of transformers or sentence-transformers; files may be links.
     """
-    parts = {*_module_folders(folder), _TEMPLATES}
+    modules = {part for module in modules_of(folder) for part in Path(module.path).parts[:1]}
     for parent, folders, names in os.walk(folder):
         here = Path(parent).relative_to(folder)
-        folders[:] = sorted(name for name in folders if here.parts or name in parts)
-        has_safe = any(fnmatch(name, _SAFE) for name in names)
+        folders[:] = sorted(name for name in folders if here.parts or name in {*modules, _TEMPLATES})
         patterns = _NAMES_OF_MODULES if here.parts else _NAMES
         for name in sorted(names):
-            is_known = any(fnmatch(name, pattern) for pattern in patterns)
-            if is_known and not (has_safe and fnmatch(name, f"{_PICKLED}*")):
+            if any(fnmatch(name, pattern) for pattern in patterns):
                 yield here / name
-
-
-def _module_folders(folder: Path) -> set[str]:
-    """Returns the first parts of the folders that modules are in; none of a model that is a plain one."""
-    file = folder / _MODULES
-    modules = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else []
-    return {part for module in modules for part in Path(str(module["path"])).parts[:1]}

@@ -10,20 +10,17 @@ torch: the one conversion (GGUF, which vLLM cannot run on a CPU) happens in a pr
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from engine.errors import UserError, suggest
 from engine.models.bundled import BUNDLED, bundled_folder, bundled_model
 from engine.models.hub import HUB_ID, ask_hub, cached_snapshot, raise_unreachable, snapshot
+from engine.models.weights import ADAPTER, fault_of_names, fault_of_weights
 from engine.storage import digests
 
 MODEL_CONFIG = "config.json"
 """The file that says what a folder of weights is; an adapter has another one (engine/models/adapter.py)."""
-_UNSAFE_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack")
-"""Endings of weights whose loading can run code."""
 
 
 def resolve_model(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> Path:
@@ -36,7 +33,7 @@ def resolve_model(name: str, *, key: str, config_file: str = MODEL_CONFIG) -> Pa
         config_file: what the folder must hold beside weights.
 
     Raises:
-        UserError: no such model, no safetensors weights, the hub is unreachable, or the disk is full.
+        UserError: no such model, weights that are missing or pickles, the hub is unreachable, or the disk is full.
     """
     if name.startswith("bundled:"):
         return bundled_folder(name, key)
@@ -76,25 +73,7 @@ def _fault(folder: Path, config_file: str) -> tuple[str, str] | None:
     """Tells what keeps a model folder from being loaded, and the remedy; None where nothing does."""
     if not (folder / config_file).is_file():
         return f"holds no {config_file}", "name a folder that save_pretrained wrote"
-    for index in folder.glob("*.safetensors.index.json"):
-        shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        if missing := sorted(shard for shard in shards if not (folder / shard).is_file()):
-            what = f"{len(missing)} of {len(shards)} weight files are missing, the first is {missing[0]}"
-            return what, "copy or download the model again"
-    return _weights_fault(file.name for file in folder.iterdir())
-
-
-def _weights_fault(files: Iterable[str]) -> tuple[str, str] | None:
-    """Tells what is wrong where none of the files are safetensors weights, and the remedy."""
-    names = sorted(files)
-    if any(name.endswith(".safetensors") for name in names):
-        return None
-    unsafe = [name for name in names if name.endswith(_UNSAFE_WEIGHTS)]
-    if not unsafe:
-        return "holds no weights", "name a model with .safetensors files"
-    what = f"holds its weights as {unsafe[0]} only, and loading that kind of file can run code"
-    convert = "AutoModel.from_pretrained(FOLDER).save_pretrained(NEW_FOLDER), the tokenizer likewise"
-    return what, f"where you trust it, convert it ({convert}) and name NEW_FOLDER"
+    return fault_of_weights(folder, is_adapter=config_file == ADAPTER)
 
 
 def _hub_folder(match: re.Match[str], name: str, key: str, config_file: str) -> Path:
@@ -104,7 +83,8 @@ def _hub_folder(match: re.Match[str], name: str, key: str, config_file: str) -> 
     if cached and not _fault(cached, config_file):
         return cached
     info = ask_hub(repo, revision, name, key)
-    if fault := _weights_fault(sibling.rfilename for sibling in info.siblings or []):
+    names = (sibling.rfilename for sibling in info.siblings or [])
+    if fault := fault_of_names(names, is_adapter=config_file == ADAPTER):
         what, remedy = fault
         raise UserError(what, where=f"{key}={name}", remedy=remedy)
     try:

@@ -2,7 +2,8 @@
 
 On a terminal bars and clocks are live; elsewhere (a log file, CI) a line is printed every `quiet_seconds`. These are
 counted from the last line that was printed, so that many short phases in a row are no longer silent than a long one.
-Logs of the libraries never come here: they go to files under `RUN/logs`. No line shows the login of a URL.
+Logs of the libraries never come here: they go to files under `RUN/logs`. No line shows the login of a URL, and control
+characters in what it tells are shown (`terminal.py`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rich.text import Text
 from engine.runtime.activity import Activity, Count
 from engine.runtime.pace import Pace
 from engine.runtime.secrets import without_logins
+from engine.runtime.terminal import Terminal
 from engine.text.durations import format_seconds
 
 _LEAST_BAR, _LARGEST_BAR = 8, 30
@@ -40,7 +42,7 @@ class Console:
     """The terminal of one run; every method may be called from any thread."""
 
     def __init__(self, rich: RichConsole | None = None, quiet_seconds: float = 15.0) -> None:
-        self.rich = rich or RichConsole(highlight=False)
+        self.rich = rich or Terminal(highlight=False)
         self.quiet_seconds = quiet_seconds
         self.activity = Activity()
         """What the run is doing, for those who watch it from elsewhere."""

@@ -8,58 +8,30 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, Undefined, meta, nodes
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from engine.errors import UserError
+from engine.text.sandbox import SandboxedTemplates
 
-RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError)
+RENDER_ERRORS = (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError, RecursionError)
 """The exceptions of rendering: the template is wrong, or it is wrong for one row."""
 
 _UNDEFINED = re.compile(r"has no attribute '(?P<attribute>\w+)'$|^'(?P<name>\w+)' is undefined$")
 _NO_VALUE = "has no value here"
 """How the message about a null of a row ends."""
-_LARGEST = 100_000
-"""The most parts that `*` may repeat and bits that `**` may compute: a model may have written one of the numbers."""
 
 
-class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox, in which no number is so large that a template would take all memory or all time.
-
-    A column or field that is called `items` or `values` is meant by `row.items`, and not what mappings of Python have.
-    """
-
-    intercepted_binops = frozenset({"*", "**"})
+class _Environment(SandboxedTemplates):
+    """The sandbox. A column or field that is called `items` or `values` is meant by `row.items`, and not a method."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """Returns `obj.attribute`: what a mapping holds under that name, or else its attribute, if it is safe."""
         if isinstance(obj, Mapping) and attribute in obj:
             return obj[attribute]
         return super().getattr(obj, attribute)
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        """Computes `left * right` or `left ** right`, where the result is small enough.
-
-        Raises:
-            OverflowError: it is not.
-        """
-        if _size_of_result(operator, left, right) > _LARGEST:
-            raise OverflowError(f"the result of {operator} is too large")
-        return super().call_binop(context, operator, left, right)
-
-
-def _size_of_result(operator: str, left: object, right: object) -> int:
-    """Estimates the parts or bits of what an operator gives; 0 where it cannot be large."""
-    if operator == "**":
-        return left.bit_length() * right if isinstance(left, int) and isinstance(right, int) else 0
-    if isinstance(left, int) and isinstance(right, int):
-        return left.bit_length() + right.bit_length()
-    repeated, times = (right, left) if isinstance(left, int) else (left, right)
-    return len(repeated) * times if isinstance(repeated, Sized) and isinstance(times, int) else 0
 
 
 _ENVIRONMENT = _Environment(undefined=StrictUndefined, keep_trailing_newline=True)
@@ -77,7 +49,7 @@ def compile_template(source: str, where: str) -> Template:
     """
     try:
         return _ENVIRONMENT.from_string(source)
-    except TemplateError as error:
+    except Exception as error:  # Python compiles what Jinja2 made of it, and gives up where it is nested too deeply
         remedy = "mend it: {{ NAME }} writes a value, {% if NAME %} ... {% endif %} decides"
         raise UserError(f"the template does not parse: {_reason(error)}", where=where, remedy=remedy) from error
 
@@ -94,14 +66,14 @@ def compile_expression(source: str, where: str) -> Callable[..., Any]:
     """
     try:
         return _ENVIRONMENT.compile_expression(source, undefined_to_none=False)
-    except TemplateError as error:
+    except Exception as error:  # Python compiles what Jinja2 made of it, and gives up where it is nested too deeply
         remedy = "write one Jinja2 expression, as `text | length > 20`"
         raise UserError(f"the expression does not parse: {_reason(error)}", where=where, remedy=remedy) from error
 
 
-def _reason(error: TemplateError) -> str:
+def _reason(error: Exception) -> str:
     """Returns the parser's message without its full stop, since a remedy follows in the same sentence."""
-    return str(error).rstrip(".")
+    return (str(error) or type(error).__name__).rstrip(".")
 
 
 def render(template: Template, where: str, **fields: object) -> str:

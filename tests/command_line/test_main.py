@@ -188,3 +188,10 @@ def test_a_terminal_that_is_closed_ends_a_run_as_ctrl_c_does(tmp_path: Path) -> 
     os.close(terminal)
     assert process.wait(PATIENCE_SECONDS) == 130
     assert (tmp_path / "committed").exists()
+
+
+def test_what_is_told_on_stderr_makes_a_terminal_do_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", str(tmp_path / "a\x1bc\x9b2J"), "1"]) == 2
+    err = capsys.readouterr().err
+    assert "a\\u001bc\\u009b2J" in err
+    assert err.replace("\n", "").isprintable()

@@ -184,6 +184,19 @@ def test_it_reads_a_run_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["status", str(tmp_path / "nowhere")]) == 2
 
 
+def test_a_status_of_anybodys_makes_a_terminal_do_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a shared disk others may write it, and its lines name files of collections."""
+    run = tmp_path / "run"
+    begin_run(run, "")
+    write_status(status_file(run, has_begun=True), replace(NOW, moment=replace(NOW.moment, line="a: \x1bc\x9b2J\x7f")))
+    main(["status", str(run)])
+    assert "\\u001bc\\u009b2J\\u007f" in capsys.readouterr().out
+    main(["status", str(run), "--json"])
+    told = capsys.readouterr().out
+    assert told.removesuffix("\n").isprintable()
+    assert json.loads(told)["status"]["moment"]["line"] == "a: \x1bc\x9b2J\x7f"
+
+
 def test_options() -> None:
     assert read_options(["--follow", "runs/a"], "usage") == Options("runs/a", follow=True)
     assert read_options(["runs/a", "--json"], "usage") == Options("runs/a", as_json=True)

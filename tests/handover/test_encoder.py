@@ -43,17 +43,20 @@ def test_what_is_no_part_of_the_model_stays_behind(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "encoder").iterdir()} == {"config.json", "model.safetensors"}
 
 
-def test_a_layer_that_has_its_weights_in_one_form_only_keeps_them(tmp_path: Path) -> None:
+def test_a_layer_keeps_its_weights_and_no_pickle(tmp_path: Path) -> None:
     from sentence_transformers.models import Dense
 
     layer = Dense(in_features=3, out_features=2)
     (tmp_path / "model" / "2_Dense").mkdir(parents=True)
-    layer.save(str(tmp_path / "model" / "2_Dense"), safe_serialization=False)
+    for is_safe in (True, False):
+        layer.save(str(tmp_path / "model" / "2_Dense"), safe_serialization=is_safe)
     (tmp_path / "model" / "model.safetensors").write_bytes(b"")
     (tmp_path / "model" / "modules.json").write_text('[{"path": ""}, {"path": "2_Dense"}]')
     write_model(tmp_path / "model", tmp_path / "encoder")
     loaded = Dense.load(str(tmp_path / "encoder" / "2_Dense"))
     assert loaded.linear.weight.tolist() == layer.linear.weight.tolist()
+    assert (tmp_path / "model" / "2_Dense" / "pytorch_model.bin").is_file()
+    assert not (tmp_path / "encoder" / "2_Dense" / "pytorch_model.bin").exists()
 
 
 @pytest.mark.parametrize("saved", [False, True])

@@ -84,3 +84,30 @@ def test_a_template_runs_no_code() -> None:
     source = "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ messages }}"
     with pytest.raises(UserError, match="unsafe"):
         ChatTemplate(source, {}, "samples.model=x")([{"role": "user", "content": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("{{ 'a' * 10 ** 10 }}", "too large"),
+        ("{{ messages[0].content.ljust(10000000000) }}", "too large"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "too much"),
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ messages.content.role.x }}", "has no attribute 'content'"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+        ("{{ " + "(" * 9000 + " }}", "does not parse: .*recursion"),
+        ("a" * 1_000_001, "does not parse: it is too long"),
+    ],
+)
+def test_whatever_a_template_computes_or_raises_is_one_line(source: str, what: str) -> None:
+    with pytest.raises(UserError, match=what) as caught:
+        ChatTemplate(source, {}, "samples.model=x")([{"role": "user", "content": "x"}])
+    assert caught.value.where == "samples.model=x"
+
+
+@pytest.mark.parametrize("config", ["[]", "{", '{"chat_template": 3}', '{"chat_template": [{"name": "a"}]}'])
+def test_a_broken_config_of_a_tokenizer_is_one_line(config: str, tmp_path: Path) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(config)
+    with pytest.raises(UserError, match="cannot be read") as caught:
+        read_chat_template(tmp_path, where="samples.model=x")
+    assert caught.value.where == "samples.model=x"

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import re
+from urllib.parse import quote, quote_plus
 
 import pytest
 
-from engine.runtime.secrets import is_secret, masked, redact_logs, redacted, without_secrets
+from engine.runtime.secrets import is_secret, masked, redact_logs, redacted, redacted_command, without_secrets
 
 SECRET = ("hf_token", "token", "HF_TOKEN", "api_key", "api-key", "openai_api_key", "password", "db_password", "secret")
 SECRET += ("client_secret", "secret_access_key", "aws_secret_access_key", "access_token", "auth_token", "credentials")
 NONE = ("max_tokens", "tokenizer", "tokenizer_mode", "pad_token", "eos_token", "stop_token", "image_token_id", "key")
+SECRET += ("api_keys", "apiKey", "AccountKey", "SharedAccessKey", "clientSecret", "accessToken", "Authorization")
+SECRET += ("proxy-authorization", "sas_token", "azure_storage_connection_string", "ssh_passphrase")
+NONE += (
+    "maxTokens",
+    "padToken",
+    "monkey_keys",
+    "authorized",
+    "author",
+    "tokenizerMode",
+    "account",
+    "path",
+    "pat",
+    "pwd",
+)
 NONE += ("context_tokens", "skip_tokenizer_init", "kv_cache_dtype", "max_num_batched_tokens", "keys", "tokens")
 
 
@@ -49,6 +66,94 @@ def test_a_config_is_masked_by_name_by_value_and_in_urls() -> None:
     assert config["engine_args"] == {"hf_token": "planted-by-name", "dtype": "float32", "max_tokens": 3}
 
 
+def test_whatever_is_under_the_name_of_a_secret_is_masked() -> None:
+    config = {
+        "api_key": ["planted-first", "planted-second", ""],
+        "hf_token": 123456789,
+        "headers": {"Authorization": "Bearer planted-third"},
+        "credentials": {"user": "planted-user", "ports": (1, 2.5), "is_used": True, "none": None},
+        "seen": ["planted-second", "it is 123456789", "planted-user", 123456789],
+        "max_tokens": [1, 2],
+        "tokens": 12345678,
+    }
+    assert masked(config) == {
+        "api_key": ["***", "***", ""],
+        "hf_token": "***",
+        "headers": {"Authorization": "***"},
+        "credentials": {"user": "***", "ports": ["***", "***"], "is_used": True, "none": None},
+        "seen": ["***", "it is ***", "***", 123456789],
+        "max_tokens": [1, 2],
+        "tokens": 12345678,
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["SSH_PASSPHRASE", "GITHUB_PAT", "MYSQL_PWD", "NPM_AUTH", "HF_TOKEN_WRITE", "SMTP_PASS"]
+)
+def test_a_variable_is_known_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "planted-1value")
+    assert redacted("it was planted-1value") == "it was ***"
+    assert masked({"seen": "planted-1value"}) == {"seen": "***"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *[("PWD", "/home/some-body"), ("OLDPWD", "/home/some-body"), ("OLD_PWD", "/home/some-body")],
+        *[
+            ("PATH", "/usr/bin:/bin"),
+            ("HF_TOKEN_PATH", "/home/some-body"),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", "/run/some"),
+        ],
+        *[
+            ("PGSSL_AUTH", "required"),
+            ("DATABASE_PASSWORD_FILE", "/run/secrets-1"),
+            ("TOKENIZERS_PARALLELISM", "false123"),
+        ],
+        *[("RAY_AUTH_MODE", "token-mode"), ("SSH_AUTH_SOCK", "/tmp/agent.1234"), ("MAX_TOKENS", "12345678")],
+    ],
+)
+def test_other_variables_are_none(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert redacted(f"it was {value}.") == f"it was {value}."
+
+
+def test_a_secret_is_found_as_urls_json_and_python_spell_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = 'pl4nted/with+a "quote" é\nand a line'
+    monkeypatch.setenv("MY_KEY", secret)
+    spelled = [
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        re.sub("%..", lambda code: code[0].lower(), quote(secret)),
+    ]
+    spelled += [json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]]
+    for text in (secret, *spelled):
+        assert redacted(f"it: <{text}>") == "it: <***>", text
+        assert masked({"seen": f"it: <{text}>"}) == {"seen": "it: <***>"}
+    assert masked({"password": "a b/c d+e", "seen": "x%3Da%20b%2Fc%20d%2Be"})["seen"] == "x%3D***"
+
+
+def test_parts_of_a_connection_string_are_secrets_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(
+        "AZURE_STORAGE_CONNECTION_STRING", "AccountName=somebody;AccountKey=pl4nted==;EndpointSuffix=x.net"
+    )
+    assert redacted("somebody at x.net has pl4nted==") == "somebody at x.net has ***"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "safe"),
+    [
+        (["a", "samples.engine_args.password=correct horse's battery"], "a 'samples.engine_args.password=***'"),
+        (["+x.api_key=[planted, other]", "model.base=a b"], "'+x.api_key=***' 'model.base=a b'"),
+        (["x.token=${oc.env:HF_TOKEN}", "collection=s3://b"], "'x.token=${oc.env:HF_TOKEN}' collection=s3://b"),
+        (["samples.engine_args={hf_token: planted}", "b="], "'samples.engine_args={hf_token: ***}' b="),
+    ],
+)
+def test_a_command_is_written_without_its_secrets(arguments: list[str], safe: str) -> None:
+    assert redacted_command(arguments) == safe
+
+
 def test_a_secret_that_holds_another_is_masked_whole() -> None:
     assert masked({"api_key": "planted-hf_token-and-more", "text": "planted-hf_token-and-more"})["text"] == "***"
 
@@ -84,6 +189,21 @@ def test_a_secret_that_holds_another_is_masked_whole() -> None:
             "[https://h/?sig=planted, https://h/?page=2&max_tokens=3]",
             "[https://h/?sig=***, https://h/?page=2&max_tokens=3]",
         ),
+        ("x.api_key=[sk-planted, sk-other] b=[1]", "x.api_key=[***] b=[1]"),
+        ("{'api_key': ['planted'], 'b': ['c']}", "{'api_key': [***], 'b': ['c']}"),
+        ("credentials={user: planted, key: planted} b", "credentials={***} b"),
+        ("passphrase: 'two planted words' b", "passphrase: '***' b"),
+        ('"password": "two planted words", "b": "c d"', '"password": "***", "b": "c d"'),
+        (r"{\"api_key\": \"sk-planted\", \"b\": \"c\"}", r"{\"api_key\": \"***\", \"b\": \"c\"}"),
+        ("synthmill 'x.password=two planted words' 'b=c d'", "synthmill 'x.password=***' 'b=c d'"),
+        ("Authorization: Bearer sk-planted1234 b", "Authorization: *** b"),
+        ("{'Authorization': 'Basic cGxhbnRlZDo=', 'b': 1}", "{'Authorization': '***', 'b': 1}"),
+        ("sent Bearer sk-planted1234, and b", "sent Bearer ***, and b"),
+        ("Protocol=https;AccountName=me;AccountKey=planted==", "Protocol=https;AccountName=me;AccountKey=***"),
+        ("Bearer authentication/authorization is asked for", "Bearer authentication/authorization is asked for"),
+        ("documents.path=/data/token: is no folder", "documents.path=/data/token: is no folder"),
+        ("it's a token (of 'a b')", "it's a token (of 'a b')"),
+        ("max_tokens=[1, 2] tokens: 'a b' key: {a: 1}", "max_tokens=[1, 2] tokens: 'a b' key: {a: 1}"),
         ("https://h/?token=${oc.env:HF_TOKEN}", "https://h/?token=${oc.env:HF_TOKEN}"),
         ("it was planted-client_secret_id", "it was ***"),
         ("hf_token=${oc.env:HF_TOKEN}", "hf_token=${oc.env:HF_TOKEN}"),
@@ -94,11 +214,33 @@ def test_a_text_is_redacted(text: str, safe: str) -> None:
     assert redacted(text) == safe
 
 
-@pytest.mark.parametrize("word", ["a", "aB9-", "a:", "http:", "a:/", "a://b:", "?a=", "&", "a@", "'", "a:/b:'c"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "token=[",
+        "token='",
+        'token=\\"',
+        "token={a:",
+        "token: ",
+        "Bearer 1",
+        "aB",
+        "a",
+        "aB9-",
+        "a:",
+        "http:",
+        "a:/",
+        "a://b:",
+        "?a=",
+        "&",
+        "a@",
+        "'",
+        "a:/b:'c",
+    ],
+)
 def test_a_long_word_is_read_once(word: str) -> None:
     """Encoded files are such words; at a cost that grows with the square this would take hours."""
     text = word * 300_000
-    assert redacted(text) == text
+    assert redacted(text) == text or "token" in word
 
 
 def test_a_fingerprint_leaves_secrets_out_and_the_environment_alone() -> None:

@@ -20,7 +20,6 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rich.console import Console as RichConsole
 
 from engine.artifacts.documents import DocumentsFolder
 from engine.artifacts.prompts import PromptsFolder, size_of
@@ -36,6 +35,7 @@ from engine.runtime.cluster import ClusterConfig
 from engine.runtime.console import Console
 from engine.runtime.memory import MemorySampler
 from engine.runtime.place import Place
+from engine.runtime.terminal import Terminal
 from engine.runtime.tracking import NoTracker
 from engine.storage.files import locked, require_space
 from engine.storage.manifest import Manifest
@@ -101,7 +101,7 @@ class SearchJob:
         """
         import torch
 
-        console, no_engines = Console(RichConsole(file=sys.stdout)), EnginePools()
+        console, no_engines = Console(Terminal(file=sys.stdout)), EnginePools()
         place = Place(self.run_dir, self.store_dir, self.cluster, console, NoTracker(), MemorySampler(), no_engines)
         encodes, documents = not torch.cuda.is_available(), DocumentsFolder(self.documents)
         prepare_search(self.config.round_trip, self.config.encoder, documents, place, encodes=encodes)

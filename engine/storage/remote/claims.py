@@ -25,6 +25,7 @@ from typing import Any
 
 from engine.errors import UserError
 from engine.storage.remote.objects import Objects
+from engine.visible import visible
 
 LEASE_SECONDS = 60.0
 """A claim that was not renewed for so long is over."""
@@ -71,7 +72,7 @@ class State:
 
 def to_stderr(text: str) -> None:
     """Tells whoever started this process, where there is no console."""
-    sys.stderr.write(f"synthmill: {text}\n")
+    sys.stderr.write(visible(f"synthmill: {text}\n"))
 
 
 def read_state(objects: Objects, key: str) -> State:

@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from engine.errors import UserError
-from engine.storage.remote.claims import Claim, HeldError, Lease, LostClaimError, State, read_state
+from engine.storage.remote.claims import Claim, HeldError, Lease, LostClaimError, State, read_state, to_stderr
 from tests.support.object_store import Bucket, Fault, every_store, once, proxied
 from tests.support.waiting import wait_until
 
@@ -148,3 +148,8 @@ def test_a_claim_ends_by_the_clock_of_the_store(bucket: Bucket, monkeypatch: pyt
         monkeypatch.setattr(f"engine.storage.remote.{module}.datetime", None)
     with pytest.raises(HeldError):
         Claim.take(bucket.objects(), "x", ELSEWHERE)
+
+
+def test_what_is_told_without_a_console_makes_a_terminal_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    to_stderr("host\x1b]0;x\x07 holds it")
+    assert capsys.readouterr().err == "synthmill: host\\u001b]0;x\\u0007 holds it\n"
