@@ -14,7 +14,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
 from engine.sweeps.journal import Progress, Tried
-from engine.sweeps.space import Kind, Parameter, Space, Values, rounded
+from engine.sweeps.space import Kind, Parameter, Space, Values
 
 if TYPE_CHECKING:
     import optuna
@@ -131,7 +131,9 @@ def _suggested(trial: optuna.trial.Trial, parameter: Parameter) -> Any:
         return parameter.choices[trial.suggest_categorical(key, list(range(len(parameter.choices))))]
     if parameter.kind is Kind.int:
         return trial.suggest_int(key, int(parameter.low), int(parameter.high))
-    return rounded(trial.suggest_float(key, parameter.low, parameter.high, log=parameter.kind is Kind.loguniform))
+    return parameter.rounded(
+        trial.suggest_float(key, parameter.low, parameter.high, log=parameter.kind is Kind.loguniform)
+    )
 
 
 def distribution_of(parameter: Parameter) -> optuna.distributions.BaseDistribution:
