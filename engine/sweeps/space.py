@@ -130,24 +130,26 @@ class Space:
             every += [self._with({**fixed, parameter.key: value}) for value in parameter.extremes()]
         return [point for number, point in enumerate(every) if point not in every[:number]]
 
-    def settings(self) -> Iterator[dict[str, Any]]:
-        """Gives every point that there is, one after the other; none where a key has a range of real numbers.
+    @property
+    def is_endless(self) -> bool:
+        """Whether it has more points than can be listed: a key of it has a range of real numbers."""
+        return any(parameter.listed() is None for parameter in self.parameters)
 
-        That key may count under a condition only, so that some points are without it; those that have it are endless.
-        """
-        if all(parameter.listed() is not None for parameter in self.parameters):
-            yield from self._settings(0, {})
+    def settings(self, draws: random.Random) -> Iterator[dict[str, Any]]:
+        """Gives every point that there is, one after the other; of a range of real numbers one, which is drawn."""
+        return self._settings(0, {}, draws)
 
-    def _settings(self, number: int, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    def _settings(self, number: int, values: dict[str, Any], draws: random.Random) -> Iterator[dict[str, Any]]:
         if number == len(self.parameters):
-            yield dict(values)
+            yield values
             return
         parameter = self.parameters[number]
         if not parameter.counts(values):
-            yield from self._settings(number + 1, values)
+            yield from self._settings(number + 1, values, draws)
             return
-        for value in parameter.listed() or ():
-            yield from self._settings(number + 1, {**values, parameter.key: value})
+        listed = parameter.listed()
+        for value in [parameter.draw(draws)] if listed is None else listed:
+            yield from self._settings(number + 1, {**values, parameter.key: value}, draws)
 
     def _with(self, fixed: Values) -> dict[str, Any]:
         values: dict[str, Any] = {}

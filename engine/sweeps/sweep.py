@@ -7,7 +7,9 @@ points that ended are known by their scores, and those that were cut off go on f
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +31,7 @@ from engine.sweeps.metric import VALIDATION, check_metric, default_metric
 from engine.sweeps.points import FOLDER, Compose, Point, is_finished, require_path_here
 from engine.sweeps.process import check_ports, points_at_a_time
 from engine.sweeps.search import Search, make_search
-from engine.sweeps.space import as_overrides
+from engine.sweeps.space import as_overrides, name_of
 from engine.sweeps.stopping import Stop
 from engine.sweeps.written import as_override, replacing
 
@@ -131,23 +133,34 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
     journal = Journal(checked.folder, _identity(checked))
     trials = Trials(checked.folder, checked.arguments, checked.metric, low)
     ended, waiting = _sorted(journal.points, trials.point, compose)
-    left = config.points - len(ended)
+    left = _left(config, ended)
     _say(checked, ended, waiting, left, console)
     if left > 0:
         logs = checked.folder / ".logs"
         logs.mkdir(exist_ok=True)
         start_ray(checked.run.cluster, logs)
         at_a_time = points_at_a_time(config.concurrency, checked.run.cluster.address)
-        chooser = _make_search(config, journal, ended)
+        chooser = _make_search(config, journal, ended, waiting)
         searcher = JournaledSearcher(chooser, journal, trials, waiting[:left], console)
         run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
     return journal.points
 
 
-def _make_search(config: SweepConfig, journal: Journal, ended: Sequence[Tried]) -> Search:
-    """Makes the search that goes on: it draws by the number of all points, or what was drawn would be drawn again."""
+def _left(config: SweepConfig, ended: Sequence[Tried]) -> int:
+    """Counts the points that are still to be tried: fewer than are wanted where the space has no more of them."""
+    left = config.points - len(ended)
+    if left <= 0 or config.space.is_endless:
+        return left
+    known = {name_of(point.values) for point in ended}
+    others = (values for values in config.space.settings(random.Random(0)) if name_of(values) not in known)
+    return sum(1 for _ in itertools.islice(others, left))
+
+
+def _make_search(config: SweepConfig, journal: Journal, ended: Sequence[Tried], waiting: Sequence[Tried]) -> Search:
+    """Makes the search that goes on: it draws by the number of all points, so as to draw others than those."""
     seed = f"{config.seed}/{len(journal.points)}"
-    return make_search(config.search, config.space, ended, seed, planned=config.points, low=config.mode is Mode.min)
+    tried = [*ended, *(Tried(point.number, point.values) for point in waiting)]  # which run again, however they ended
+    return make_search(config.search, config.space, tried, seed, planned=config.points, low=config.mode is Mode.min)
 
 
 def _identity(checked: Checked) -> dict[str, object]:
@@ -181,6 +194,8 @@ def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], lef
     console.step(
         "sweep", f"{config.points} points by {config.search.value}{stop}, judged by {checked.metric}{known}{again}"
     )
+    if (known_or_left := len(ended) + max(left, 0)) < config.points:
+        console.step("sweep", f"{known_or_left} in all: the space has no other settings, and none is tried twice")
     swept = [parameter.key for parameter in config.space.parameters]
     moved = [key for key in swept if key.partition(".")[0] in _OUTSIDE_MODEL]
     judged = checked.run.model.validation.judged

@@ -126,7 +126,7 @@ class JournaledSearcher(Searcher):
         self._failures = self._ends = 0
 
     def suggest(self, trial_id: str) -> Any:
-        """Returns the next point; none where the first few have all failed."""
+        """Returns the next point; none where the first few have all failed, and where the space has no other."""
         if self._failures >= _HOPELESS and not self._ends:
             return Searcher.FINISHED
         if self._waiting:
@@ -134,8 +134,10 @@ class JournaledSearcher(Searcher):
             if point.progress is not Progress.started:  # it begins anew, and what it tracked is of another start
                 self._trials.figures_file(point.number).unlink(missing_ok=True)
             point = self._journal.put(Tried(point.number, point.values))
+        elif (values := self._search.ask()) is not None:
+            point = self._journal.begin(values)
         else:
-            point = self._journal.begin(self._search.ask())
+            return Searcher.FINISHED
         self._numbers[trial_id] = point.number
         return {"number": point.number, "values": json.dumps(dict(point.values))}
 

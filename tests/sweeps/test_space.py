@@ -77,11 +77,15 @@ def test_the_checks_have_every_extreme_under_conditions_of_conditions() -> None:
 
 def test_all_settings_of_a_space() -> None:
     given = {"a": {"choice": ["x", "y"]}, "b": {"int": [1, 3], "when": {"a": "y"}}, "c": {"choice": [0, 1]}}
-    settings = list(read_space(given, "f").settings())
+    draws = random.Random(0)
+    settings = list(read_space(given, "f").settings(draws))
     assert len({name_of(values) for values in settings}) == len(settings) == 8
     assert {"a": "x", "c": 1} in settings
-    assert list(read_space({**given, "d": {"uniform": [0, 1]}}, "f").settings()) == []
-    huge = read_space({name: {"int": [0, 2**53]} for name in "abc"}, "f").settings()
+    assert not read_space(given, "f").is_endless
+    endless = read_space({**given, "d": {"uniform": [0, 1], "when": {"a": "x"}}}, "f")
+    assert endless.is_endless
+    assert sum("d" in values for values in endless.settings(draws)) == 2
+    huge = read_space({name: {"int": [0, 2**53]} for name in "abc"}, "f").settings(draws)
     assert next(huge) == {"a": 0, "b": 0, "c": 0}, "they are listed one by one"
 
 

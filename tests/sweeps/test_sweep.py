@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from engine.pipeline.config import RunConfig
 from engine.runtime.console import Console
 from engine.storage.files import locked
 from engine.sweeps.config import read_sweep
-from engine.sweeps.journal import Journal
-from engine.sweeps.sweep import Checked, _make_search, check, search
+from engine.sweeps.journal import Journal, Progress, Tried
+from engine.sweeps.sweep import Checked, _left, _make_search, check, search
 from tests.support.object_store import Bucket
 
 GIVEN = ("experiment=adapt", "samples=fake", "until=model", "model.validation.every=2", "tracking=off")
@@ -95,10 +96,21 @@ def test_a_wrong_sweep_is_refused(corpus: Path, space: dict[str, Any], more: dic
 def test_a_search_that_was_killed_draws_other_points_than_it_had(tmp_path: Path) -> None:
     config = read_sweep({"space": {"seed": {"int": [0, 10**9]}}, "search": "random"}, "f.yaml", "rates")
     journal = Journal(tmp_path, {})
-    first = [_make_search(config, journal, []).ask() for _ in range(2)]
+    first = [_make_search(config, journal, [], []).ask() for _ in range(2)]
     assert first[0] == first[1], "what is drawn follows from the seed"
+    assert first[0] is not None
     journal.begin(first[0])  # and the sweep is killed before any point has ended
-    assert _make_search(config, journal, []).ask() != first[0]
+    assert _make_search(config, journal, [], journal.points).ask() != first[0]
+
+
+def test_a_small_space_is_tried_once_and_then_no_more_is_left() -> None:
+    config = read_sweep({"space": {"seed": {"int": [0, 3]}}, "points": 9}, "f.yaml", "rates")
+    ended = [Tried(number, {"seed": seed}, Progress.finished, 0.5) for number, seed in ((1, 0), (2, 1), (3, 1))]
+    assert _left(config, ended) == 2
+    assert _left(config, [*ended, *(Tried(n, {"seed": n - 2}, Progress.stopped) for n in (4, 5))]) == 0
+    assert _left(replace(config, points=3), ended) == 0
+    endless = read_sweep({"space": {"model.warmup_share": {"uniform": [0, 0.1]}}, "points": 9}, "f.yaml", "rates")
+    assert _left(endless, ended) == 6
 
 
 def test_a_collection_in_a_bucket_is_swept(bucket: Bucket, corpus: Path) -> None:

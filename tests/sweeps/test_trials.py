@@ -132,6 +132,15 @@ def test_a_sweep_whose_first_points_all_fail_is_given_up(tmp_path: Path) -> None
     assert len(journal.points) == 3
 
 
+def test_a_sweep_ends_where_its_space_has_no_other_point(tmp_path: Path) -> None:
+    search = make_search(Method.random, read_space({"seed": {"int": [0, 1]}}, "f"), [], "0", planned=9, low=False)
+    console = Console(RichConsole(file=io.StringIO()))
+    searcher = JournaledSearcher(search, Journal(tmp_path, {}), Trials(tmp_path, (), "prompts.planned"), (), console)
+    for number in range(2):
+        assert searcher.suggest(f"t{number}")["number"] == number + 1
+    assert searcher.suggest("t2") == Searcher.FINISHED
+
+
 def test_what_a_point_is_given(tmp_path: Path) -> None:
     given = ("experiment=adapt", "seed=1")  # a command refuses a key that has two values
     point = Trials(tmp_path, given, "validation").point(Tried(7, {"seed": 3}))
