@@ -72,9 +72,14 @@ def _compose(overrides: Sequence[str]) -> RunConfig:
 
 
 def _show(checked: Checked, points: Sequence[Tried], console: Console) -> None:
-    """Writes the page and the best experiment, and shows the best points."""
+    """Writes the best experiment and the page, and shows the best points."""
     config, folder = checked.config, checked.folder
     is_made_up = checked.run.samples.generator is GeneratorKind.fake
+    best, command = best_of(points, config.mode), ""
+    if best is not None:  # before the page, which computes more
+        given = [*checked.arguments, *as_overrides(best.values)]
+        score = f"point {best.number} of {config.name}: {checked.metric} {best.score:.4g}"
+        command = write_best(folder / "best.yaml", given, groups(), score)
     page = folder / "sweep.html"
     write_text(page, sweep_page(config, checked.metric, points, is_made_up=is_made_up))
     console.show("")
@@ -82,9 +87,5 @@ def _show(checked: Checked, points: Sequence[Tried], console: Console) -> None:
         console.warn(wording.MADE_UP)
     console.show(sweep_table(config, checked.metric, points))
     console.step("page", str(page))
-    best = best_of(points, config.mode)
-    if best is not None:
-        file = folder / "best.yaml"
-        given = [*checked.arguments, *as_overrides(best.values)]
-        write_best(file, given, groups(), f"point {best.number} of {config.name}: {checked.metric} {best.score:.4g}")
-        console.step("best", f"synthmill experiment={file}")
+    if command:
+        console.step("best", command)
