@@ -20,7 +20,7 @@ from typing import Any
 from engine.errors import UserError
 from engine.storage.files import write_json
 from engine.storage.typed import from_json_values, to_json_values
-from engine.sweeps.written import winning
+from engine.sweeps.identity import comparable
 
 
 class Progress(Enum):
@@ -100,13 +100,42 @@ def _claim(folder: Path, identity: Mapping[str, Any], *, is_begun: bool) -> None
     now = to_json_values(identity)
     before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
     if is_begun and _compared(before) != _compared(now):
-        changed = ", ".join(name for name in now if _compared(now)[name] != _compared(before).get(name))
+        parts = _compared(before), _compared(now)
+        changed = ", ".join(
+            f"{name} ({_change(*(part.get(name) for part in parts))})"
+            for name in now
+            if parts[0].get(name) != parts[1][name]
+        )
         remedy = "give this one another name, or remove that folder"
         raise UserError(f"holds a sweep with another {changed}", where=str(folder), remedy=remedy)
     write_json(file, now)
 
 
 def _compared(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns an identity with what wins of each override: once, what the command line changed stood in it twice."""
-    given = {"overrides": winning(identity["overrides"])} if "overrides" in identity else {}
-    return {**identity, **given}
+    """Returns an identity as it is compared.
+
+    Older ones have overrides in another order, twice where the command line changed them, of keys that change no result
+    and of keys of the space, which stood in their place; and choices that were given twice.
+    """
+    space = {key: _without_repeats(said) for key, said in identity.get("space", {}).items()}
+    given = [
+        text for text in comparable(identity.get("overrides", [])) if text.lstrip("+").partition("=")[0] not in space
+    ]
+    return {**identity, "space": space, "overrides": given}
+
+
+def _without_repeats(said: Any) -> Any:
+    if not isinstance(said, Mapping) or "choices" not in said:
+        return said
+    choices = said["choices"]
+    return {**said, "choices": [choice for number, choice in enumerate(choices) if choice not in choices[:number]]}
+
+
+def _change(before: Any, now: Any) -> str:
+    """Says how a part of an identity changed: only what differs of a list or of a mapping."""
+    if isinstance(now, Mapping) and isinstance(before, Mapping):
+        return ", ".join(sorted(key for key in {*before, *now} if before.get(key) != now.get(key)))
+    if isinstance(now, list) and isinstance(before, list):
+        gone, new = [one for one in before if one not in now], [one for one in now if one not in before]
+        return f"then {' '.join(map(str, gone)) or 'nothing'}, now {' '.join(map(str, new)) or 'nothing'}"
+    return f"then {before}, now {now}"

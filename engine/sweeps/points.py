@@ -76,14 +76,18 @@ def _folder_name(overrides: str) -> str:
     return encoded[: LONGEST_NAME_BYTES - len(ending)].decode(errors="ignore") + ending
 
 
-def require_path_here(runs_dir: str) -> None:
+def require_path_here(runs_dir: str, otherwise: str = "") -> None:
     """Refuses a URL where points are watched by their folders, locks and logs on this disk.
+
+    Args:
+        runs_dir: the folder.
+        otherwise: another remedy than a folder, which is named before it.
 
     Raises:
         UserError: it is one.
     """
     if is_url(runs_dir):
-        remedy = "leave hydra/launcher out (points run one after the other), or name a folder that all nodes see"
+        remedy = f"{otherwise}name a folder that all nodes see"
         raise UserError("points of a sweep are watched on this disk", where=f"runs_dir={runs_dir}", remedy=remedy)
 
 

@@ -30,7 +30,7 @@ def test_another_search_under_the_same_name_is_refused(tmp_path: Path) -> None:
     Journal(tmp_path, WHAT)
     journal = Journal(tmp_path, {**WHAT, "metric": "held_out"})  # nothing was tried yet
     journal.begin({"a": 1})
-    with pytest.raises(UserError, match=r"holds a sweep with another metric; give this one another name"):
+    with pytest.raises(UserError, match=r"holds a sweep with another metric \(then held_out, now validation\); give"):
         Journal(tmp_path, WHAT)
 
 
@@ -41,5 +41,19 @@ def test_a_sweep_that_wrote_a_key_twice_goes_on(tmp_path: Path) -> None:
     then = {**WHAT, "overrides": ["experiment=demo", "model.lr=1", "seed=3", "model.lr=2"]}
     (tmp_path / "sweep.json").write_text(json.dumps(then))
     assert len(Journal(tmp_path, now).points) == 1
-    with pytest.raises(UserError, match="holds a sweep with another overrides"):
+    with pytest.raises(UserError, match=r"another overrides \(then model\.lr=2, now model\.lr=1\)"):
         Journal(tmp_path, {**now, "overrides": ["experiment=demo", "seed=3", "model.lr=1"]})
+
+
+def test_a_sweep_goes_on_in_another_order_and_on_another_machine(tmp_path: Path) -> None:
+    then = {**WHAT, "overrides": ["seed=3", "experiment=demo", "samples.num_engines=4", "a=7", "watch.every_seconds=9"]}
+    Journal(tmp_path, then).begin({"a": 1})
+    now = {**WHAT, "overrides": ["experiment=demo", "seed=3", "model.num_workers=2"]}
+    assert len(Journal(tmp_path, now).points) == 1, "a=7 never counted beside the values that the space has of a"
+
+
+def test_a_space_whose_choices_were_given_twice_goes_on(tmp_path: Path) -> None:
+    Journal(tmp_path, {"space": {"a": {"choices": [1, 2, 1]}}}).begin({"a": 1})
+    assert len(Journal(tmp_path, {"space": {"a": {"choices": [1, 2]}}}).points) == 1
+    with pytest.raises(UserError, match=r"another space \(a\); give"):
+        Journal(tmp_path, {"space": {"a": {"choices": [1]}}})
