@@ -20,6 +20,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from engine.errors import UserError, suggest
+from engine.storage.run_folders import LONGEST_NAME_BYTES
 from engine.sweeps.metric import WORDS
 from engine.sweeps.search import Method
 from engine.sweeps.space import Space, read_space
@@ -91,6 +92,9 @@ def read_sweep(given: Mapping[str, Any], where: str, name: str) -> SweepConfig:
     if not _NAME.fullmatch(name) or name in (".", ".."):
         remedy = "use letters, digits, dots, dashes and underscores"
         raise UserError(f"{name!r} is no name of a folder", where=f"{where}: name", remedy=remedy)
+    if len(name.encode()) > LONGEST_NAME_BYTES:
+        remedy = f"take {LONGEST_NAME_BYTES} bytes at most: a folder has this name"
+        raise UserError(f"{name[:20]!r}... has {len(name.encode())} bytes", where=f"{where}: name", remedy=remedy)
     return SweepConfig(
         where,
         name,

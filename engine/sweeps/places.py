@@ -38,7 +38,7 @@ def placed(
         return _moved(error, f"{file}: overrides: {error.where}")
     if _is_refused_alike(error, without):
         return _moved(error, _of_signs(error, config, typed) if error.where == _NOWHERE else error.where)
-    at_fault = next((name for name in reversed(values) if _key(name) in error.what), list(values)[-1])
+    at_fault = next((name for name in reversed(list(values)) if _key(name) in error.what), list(values)[-1])
     written = as_overrides({at_fault: values[at_fault]})[0] if error.where == _NOWHERE else error.where
     return _moved(error, f"{file}: space: {written}")
 

@@ -38,6 +38,7 @@ def test_everything_can_be_said() -> None:
         ({"stop": "ahsa"}, "did you mean 'asha'"),
         ({"mode": "best"}, "mode: 'best' is none of its values"),
         ({"name": "../x"}, "is no name of a folder"),
+        ({"name": 300 * "x"}, r"^f: name: 'x{20}'\.\.\. has 300 bytes; take 230 bytes at most"),
         ({"overrides": "seed=1"}, "are no list of texts"),
         ({"space": None}, "space: tries no key"),
         ({"stop": None}, r"^f: stop: has no value; write one behind it, or leave the key out"),
