@@ -1,8 +1,8 @@
 """Which point is tried next: at random, or where Optuna's TPE expects the most of what is known.
 
 In: a space, and the points that were tried. Out: values, one point after the other. A search holds nothing that the
-journal does not: it is made anew of the journal's points when a sweep goes on. Points that were cut off, or failed,
-come first then, with the values that they had.
+journal does not: it is made anew of the journal's points when a sweep goes on. Points that were cut off come first
+then, with the values that they had, and those that failed last.
 """
 
 from __future__ import annotations

@@ -139,7 +139,8 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
         start_ray(checked.run.cluster, logs)
         at_a_time = points_at_a_time(config.concurrency, checked.run.cluster.address)
         chooser = _make_search(config, journal, ended)
-        searcher = JournaledSearcher(chooser, journal, trials, waiting[:left], console)
+        again = waiting[:left]
+        searcher = JournaledSearcher(chooser, journal, trials, again, console, new=left - len(again))
         run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
     return journal.points
 
@@ -160,7 +161,7 @@ def _identity(checked: Checked) -> dict[str, object]:
 def _sorted(
     points: Sequence[Tried], point_of: Callable[[Tried], Point], compose: Compose
 ) -> tuple[list[Tried], list[Tried]]:
-    """Separates points that have ended from those that are to be run again.
+    """Separates points that have ended from those that are to be run again, of which those that failed stand last.
 
     A point that is finished, but whose steps would be made anew since documents or code have changed, is run again.
     """
@@ -170,7 +171,7 @@ def _sorted(
         if point.progress is Progress.finished:
             is_over = is_finished(compose(point_of(point).arguments))
         (ended if is_over else waiting).append(point)
-    return ended, waiting
+    return ended, sorted(waiting, key=lambda point: point.progress is Progress.failed)
 
 
 def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], left: int, console: Console) -> None:

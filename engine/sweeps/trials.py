@@ -53,7 +53,7 @@ _FIRST_STOP = 2
 _REDUCTION = 3
 """ASHA keeps the best third at each of its rungs: at validation 2, 6, 18 ..."""
 _HOPELESS = 3
-"""So many failures, while no point has come to its end, are taken to be those of all points."""
+"""So many failures, while no point has come to its end or trains, are taken to be those of all points."""
 _MOST_DEATHS = 2
 """So often a trial whose actor died, with its node for example, is started again; its run goes on."""
 
@@ -112,36 +112,58 @@ class JournaledSearcher(Searcher):
         search: chooses new points.
         journal: takes note of all of them.
         trials: how they are run.
-        waiting: points that an earlier start left without an end, which come first.
+        waiting: points that an earlier start left without an end; those that failed stand last.
         console: where a line is printed as each point ends.
+        new: so many points are drawn, after those that wait and before those of them that failed.
     """
 
     def __init__(
-        self, search: Search, journal: Journal, trials: Trials, waiting: Sequence[Tried], console: Console
+        self, search: Search, journal: Journal, trials: Trials, waiting: Sequence[Tried], console: Console, *, new: int
     ) -> None:
         super().__init__()
         self._search, self._journal, self._trials, self._console = search, journal, trials, console
-        self._waiting = list(waiting)
+        self._waiting, self._new = list(waiting), new
         self._numbers: dict[str, int] = {}
-        self._failures = self._ends = 0
+        self._has_trained: dict[str, bool] = {}
+        again = {point.number for point in waiting}
+        self._not_all_fail = any(_has_ended(point) for point in journal.points if point.number not in again)
+        self._failures, self._has_given_up = 0, False
 
     def suggest(self, trial_id: str) -> Any:
-        """Returns the next point; none where the first few have all failed."""
-        if self._failures >= _HOPELESS and not self._ends:
-            return Searcher.FINISHED
-        if self._waiting:
+        """Returns the next point; nothing yet, or none at all, where the first few have all failed.
+
+        A point that trains, or one that came to its end at an earlier start, shows that not all of them fail. Where
+        those that run have shown nothing yet, they are waited for.
+        """
+        if self._failures >= _HOPELESS and not self._not_all_fail and not any(self._has_trained.values()):
+            return None if self._has_trained else self._give_up()
+        point = self._next()
+        self._numbers[trial_id], self._has_trained[trial_id] = point.number, False
+        return {"number": point.number, "values": json.dumps(dict(point.values))}
+
+    def _next(self) -> Tried:
+        """Takes the next point: one that was cut off, else a new one, else one that failed before."""
+        if self._waiting and (not self._new or self._waiting[0].progress is not Progress.failed):
             point = self._waiting.pop(0)
             if point.progress is not Progress.started:  # it begins anew, and what it tracked is of another start
                 self._trials.figures_file(point.number).unlink(missing_ok=True)
-            point = self._journal.put(Tried(point.number, point.values))
-        else:
-            point = self._journal.begin(self._search.ask())
-        self._numbers[trial_id] = point.number
-        return {"number": point.number, "values": json.dumps(dict(point.values))}
+            return self._journal.put(Tried(point.number, point.values))
+        self._new -= 1
+        return self._journal.begin(self._search.ask())
+
+    def _give_up(self) -> Any:
+        """Tells Tune, and once the person, that no other point is tried."""
+        if not self._has_given_up:
+            left = len(self._waiting) + self._new
+            what = f"the search gives up: {self._failures} points failed and none came to its end"
+            self._console.warn(f"{what}; {left} are left, and the same command goes on once the cause is mended")
+        self._has_given_up = True
+        return Searcher.FINISHED
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Takes note of a validation."""
         if result.get("curve"):
+            self._has_trained[trial_id] = True
             self._journal.change(self._numbers[trial_id], curve=result["curve"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
@@ -153,8 +175,9 @@ class JournaledSearcher(Searcher):
         said = str(result.get("said", "")) or ("its actor died" if progress is Progress.failed else "")
         changes = {"curve": result.get("curve", []), "seconds": result.get("time_total_s", 0.0), "said": said}
         point = self._journal.change(number, progress=progress, score=result.get("score"), **changes)
-        self._failures += progress is Progress.failed
-        self._ends += progress is not Progress.failed
+        self._has_trained.pop(trial_id)
+        self._not_all_fail |= _has_ended(point)
+        self._failures += progress is Progress.failed and result.get("state") != State.ended_early.value
         self._search.tell(point)
         self._console.step("sweep", f"{self._trials.point(point).label}: {in_words(point)}")
 
@@ -167,6 +190,11 @@ class JournaledSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Reads nothing, likewise."""
+
+
+def _has_ended(point: Tried) -> bool:
+    """Tells whether a point came to an end that says something of its values."""
+    return point.progress in (Progress.finished, Progress.stopped)
 
 
 def in_words(point: Tried) -> str:
@@ -226,7 +254,7 @@ def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialSch
         scheduler = MedianStoppingRule(**goes_by, grace_period=_FIRST_STOP)
     idle = _Idle()
     for point in tried:
-        if point.curve and point.progress in (Progress.finished, Progress.stopped):
+        if point.curve and _has_ended(point):
             past = _Past(f"before-{point.number}")
             scheduler.on_trial_add(idle, past)
             for number, score in enumerate(point.curve, 1):
@@ -271,7 +299,8 @@ def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str]
 def _end(outcome: Outcome, trials: Trials) -> dict[str, Any]:
     """Reads what a point that ended has reached."""
     if outcome.state not in (State.finished, State.unchanged):
-        return {"progress": Progress.failed.value, "said": outcome.said or outcome.state.value}
+        said = outcome.said or outcome.state.value
+        return {"progress": Progress.failed.value, "said": said, "state": outcome.state.value}
     try:
         return {"progress": Progress.finished.value, "score": read_metric(trials.metric, outcome.point.run_dir)}
     except UserError as error:

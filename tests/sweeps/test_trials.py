@@ -19,6 +19,7 @@ from engine.runtime.capacity import JOB_VARIABLE
 from engine.runtime.console import Console
 from engine.sweeps import trials
 from engine.sweeps.journal import Journal, Progress, Tried
+from engine.sweeps.points import Point
 from engine.sweeps.process import Outcome, State
 from engine.sweeps.search import Method, make_search
 from engine.sweeps.space import read_space
@@ -89,18 +90,29 @@ class SimpleTrial:
         self.trial_id = trial_id
 
 
-def searcher_of(folder: Path, waiting: tuple[Tried, ...] = ()) -> tuple[JournaledSearcher, Journal]:
-    """A searcher over an empty journal."""
+def searcher_of(
+    folder: Path, waiting: tuple[Tried, ...] = (), *, new: int = 9, ended: tuple[Tried, ...] = ()
+) -> tuple[JournaledSearcher, Journal]:
+    """A searcher over a journal with some points."""
     journal = Journal(folder, {})
     search = make_search(Method.random, SPACE, [], "0", planned=9, low=False)
-    console = Console(RichConsole(file=io.StringIO()))
-    for point in waiting:
+    console = Console(RichConsole(file=io.StringIO(), width=200))
+    for point in (*ended, *waiting):
         journal.put(point)
-    return JournaledSearcher(search, journal, Trials(folder, (), "prompts.planned"), waiting, console), journal
+    trials = Trials(folder, (), "prompts.planned")
+    return JournaledSearcher(search, journal, trials, waiting, console, new=new), journal
+
+
+def said_by(searcher: JournaledSearcher) -> str:
+    """What the person saw."""
+    return str(searcher._console.rich.file.getvalue())  # type: ignore[attr-defined]
+
+
+FAILED = {"progress": "failed", "said": "no", "state": "failed"}
 
 
 def test_the_journal_has_every_end(tmp_path: Path) -> None:
-    searcher, journal = searcher_of(tmp_path, (Tried(1, {"seed": 5}, Progress.failed, curve=[0.5], said="no"),))
+    searcher, journal = searcher_of(tmp_path, (Tried(1, {"seed": 5}, curve=[0.5]),))
     ends: list[dict[str, Any] | None] = [
         {"progress": "finished", "score": 0.5, "time_total_s": 3.0},
         {"curve": [0.25, 0.5], "time_total_s": 2.0},  # the scheduler had it stopped
@@ -112,7 +124,7 @@ def test_the_journal_has_every_end(tmp_path: Path) -> None:
         assert suggested["number"] == number + 1
         searcher.on_trial_complete(f"t{number}", end, error=end is None)
     points = journal.points
-    assert points[0].values == {"seed": 5}, "what failed before is tried again, with the same values"
+    assert points[0].values == {"seed": 5}, "what was cut off goes on, with the same values"
     assert [point.progress.value for point in points] == ["finished", "stopped", "failed", "failed"]
     assert (points[0].score, points[1].curve, points[2].said) == (0.5, [0.25, 0.5], "training diverged")
     assert points[3].said == "its actor died"
@@ -127,9 +139,55 @@ def test_a_sweep_whose_first_points_all_fail_is_given_up(tmp_path: Path) -> None
     searcher, journal = searcher_of(tmp_path)
     for number in range(3):
         assert searcher.suggest(f"t{number}")
-        searcher.on_trial_complete(f"t{number}", {"progress": "failed", "said": "no"})
-    assert searcher.suggest("t3") == Searcher.FINISHED
+        searcher.on_trial_complete(f"t{number}", FAILED)
+    assert searcher.suggest("t3") == searcher.suggest("t3") == Searcher.FINISHED
     assert len(journal.points) == 3
+    assert said_by(searcher).count("the search gives up: 3 points failed and none came to its end; 6 are left") == 1
+
+
+@pytest.mark.parametrize("progress", [Progress.finished, Progress.stopped])
+def test_points_that_came_to_their_end_before_show_that_not_all_fail(tmp_path: Path, progress: Progress) -> None:
+    failed = tuple(Tried(number, {"seed": number}, Progress.failed) for number in (2, 3, 4))
+    searcher, _ = searcher_of(tmp_path, failed, new=2, ended=(Tried(1, {"seed": 1}, progress, 0.5, [0.5]),))
+    order = []
+    for number in range(5):
+        order.append(searcher.suggest(f"t{number}")["number"])
+        searcher.on_trial_complete(f"t{number}", FAILED)
+    assert order == [5, 6, 2, 3, 4], "those that failed come after the new ones"
+    assert "gives up" not in said_by(searcher)
+
+
+def test_a_point_that_is_made_anew_shows_nothing(tmp_path: Path) -> None:
+    """It was finished, and its documents or code have changed since: now it fails as all do."""
+    again = tuple(Tried(number, {"seed": number}, Progress.finished, 0.5) for number in (1, 2, 3))
+    searcher, _ = searcher_of(tmp_path, again, new=6)
+    for number in range(3):
+        searcher.suggest(f"t{number}")
+        searcher.on_trial_complete(f"t{number}", FAILED)
+    assert searcher.suggest("t3") == Searcher.FINISHED
+
+
+def test_points_that_run_are_waited_for_before_a_search_gives_up(tmp_path: Path) -> None:
+    searcher, _ = searcher_of(tmp_path)
+    searcher.suggest("slow")
+    for number in range(3):
+        searcher.suggest(f"t{number}")
+        searcher.on_trial_complete(f"t{number}", FAILED)
+    assert searcher.suggest("t3") is None, "it may still come to its end"
+    searcher.on_trial_result("slow", {"curve": [0.5]})
+    assert searcher.suggest("t3")["number"] == 5, "one trains, and not all fail"
+    searcher.on_trial_complete("t3", FAILED)
+    searcher.on_trial_complete("slow", {**FAILED, "curve": [0.5]})
+    assert searcher.suggest("t4") == Searcher.FINISHED
+    assert "the search gives up: 5 points failed" in said_by(searcher)
+
+
+def test_a_budget_that_is_used_up_is_no_sign_that_all_points_fail(tmp_path: Path) -> None:
+    searcher, _ = searcher_of(tmp_path)
+    used_up = trials._end(Outcome(Point("1", (), tmp_path), State.ended_early, said="stopped"), searcher._trials)
+    for number in range(4):
+        assert searcher.suggest(f"t{number}")["number"] == number + 1
+        searcher.on_trial_complete(f"t{number}", used_up)
 
 
 def test_what_a_point_is_given(tmp_path: Path) -> None:
