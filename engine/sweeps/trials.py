@@ -105,6 +105,22 @@ class _Idle:
         return []
 
 
+class _Median(MedianStoppingRule):
+    """Tune's median rule by validations alone, which stops points or lets them go on.
+
+    Tune's own pauses a point while it knows too few others, and gives its place to another: the process would end, and
+    start again later. And it counts the last result of a point once more when that one ends.
+    """
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Decides by a validation; a result without one decides nothing."""
+        decision = str(super().on_trial_result(tune_controller, trial, result))
+        return TrialScheduler.CONTINUE if decision == TrialScheduler.PAUSE else decision
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
+        """Counts nothing: every validation was told when it came."""
+
+
 class JournaledSearcher(Searcher):
     """Gives Tune the points of a search and writes what becomes of them; it is called in the driver alone.
 
@@ -251,7 +267,7 @@ def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialSch
         rungs = {"max_t": _ALL_VALIDATIONS, "grace_period": _FIRST_STOP, "reduction_factor": _REDUCTION}
         scheduler: TrialScheduler = ASHAScheduler(**goes_by, **rungs)
     else:
-        scheduler = MedianStoppingRule(**goes_by, grace_period=_FIRST_STOP)
+        scheduler = _Median(**goes_by, grace_period=_FIRST_STOP)
     idle = _Idle()
     for point in tried:
         if point.curve and _has_ended(point):
@@ -259,7 +275,6 @@ def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialSch
             scheduler.on_trial_add(idle, past)
             for number, score in enumerate(point.curve, 1):
                 scheduler.on_trial_result(idle, past, {"training_iteration": number, "validation": score})
-            scheduler.on_trial_complete(idle, past, {"training_iteration": number, "validation": score})
     return scheduler
 
 
@@ -293,7 +308,7 @@ def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str]
     if not outcomes:
         raise RuntimeError(f"{point.label} could not be started; see {point.log_file}")
     end = _end(outcomes[0], trials)
-    tune.report(end | {"curve": curve} | ({"validation": curve[-1]} if curve else {}))
+    tune.report(end | {"curve": curve})  # without a validation: a scheduler would count the last one twice
 
 
 def _end(outcome: Outcome, trials: Trials) -> dict[str, Any]:

@@ -86,8 +86,77 @@ def test_a_scheduler_knows_points_that_ended_before(stop: Stop, low: bool) -> No
 class SimpleTrial:
     """What a scheduler sees of a trial."""
 
-    def __init__(self, trial_id: str) -> None:
-        self.trial_id = trial_id
+    def __init__(self, trial_id: str, status: str = "RUNNING") -> None:
+        self.trial_id, self.status = trial_id, status
+
+
+@pytest.mark.parametrize("stop", [Stop.asha, Stop.median])
+def test_no_scheduler_pauses_a_point(stop: Stop) -> None:
+    """Its process would end, and start again."""
+    scheduler = make_scheduler(stop, [], low=False)
+    alone, other = SimpleTrial("a"), SimpleTrial("b", "PENDING")
+    controller = SimpleNamespace(get_live_trials=lambda: [alone, other])
+    for trial in (alone, other):
+        scheduler.on_trial_add(controller, trial)
+    for number in range(1, 9):
+        result = {"training_iteration": number, "validation": 0.5}
+        assert scheduler.on_trial_result(controller, alone, result) == TrialScheduler.CONTINUE
+
+
+@pytest.mark.parametrize("stop", [Stop.asha, Stop.median])
+def test_a_sweep_that_was_interrupted_stops_points_as_one_that_was_not(stop: Stop, tmp_path: Path) -> None:
+    """So the end of a point is no validation: after another start a scheduler knows the validations alone."""
+    curves = [[0.9], [0.2, 0.8], [0.3, 0.7], [0.6, 0.1]]
+    idle = SimpleNamespace(get_live_trials=list)
+    live = make_scheduler(stop, [], low=False)
+    for number, curve in enumerate(curves):
+        trial = SimpleTrial(str(number))
+        live.on_trial_add(idle, trial)
+        ended: dict[str, Any] = {}
+        for count, reported in enumerate(reports_of(curve, tmp_path), 1):
+            ended = {"training_iteration": count, **reported}
+            live.on_trial_result(idle, trial, ended)
+        live.on_trial_complete(idle, trial, ended)
+    tried = [Tried(number, {}, Progress.finished, 0.5, curve) for number, curve in enumerate(curves)]
+    resumed = make_scheduler(stop, tried, low=False)
+    decisions = []
+    for scheduler in (live, resumed):
+        for count, score in ((2, 0.75), (2, 0.35), (2, 0.15)):
+            trial = SimpleTrial(f"now {score}")
+            scheduler.on_trial_add(idle, trial)
+            decisions.append(scheduler.on_trial_result(idle, trial, {"training_iteration": count, "validation": score}))
+    assert decisions[:3] == decisions[3:]
+    assert decisions[2] == TrialScheduler.STOP
+
+
+def reports_of(curve: list[float], folder: Path) -> list[dict[str, Any]]:
+    """What the trial of a point with this curve reports."""
+    file = folder / "figures.jsonl"
+    points = ({"noun": "model", "step": step, "validation_ndcg_at_10": score} for step, score in enumerate(curve, 1))
+    file.write_text("".join(json.dumps(point) + "\n" for point in points))
+    reported: list[dict[str, Any]] = []
+    point = SimpleNamespace(label="point 1", log_file=folder / "log")
+    told: Any = SimpleNamespace(point=lambda _: point, figures_file=lambda _: file)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trials, "Processes", NoProcesses)
+        patch.setattr(trials.tune, "report", reported.append)
+        patch.chdir(folder)
+        trials._run_point({"number": 1, "values": "{}"}, told, frozenset(), "", folder)
+    return reported
+
+
+class NoProcesses:
+    """Processes that end at once, and were interrupted."""
+
+    def __init__(self, *_: Any) -> None:
+        """Needs nothing."""
+
+    def run(self, point: Any, _: Any) -> Outcome:
+        """Tells that the point was interrupted."""
+        return Outcome(point, State.interrupted)
+
+    def end(self) -> None:
+        """There is none."""
 
 
 def searcher_of(
