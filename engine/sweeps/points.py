@@ -87,6 +87,17 @@ def require_path_here(runs_dir: str) -> None:
         raise UserError("points of a sweep are watched on this disk", where=f"runs_dir={runs_dir}", remedy=remedy)
 
 
+def goes_on(config: RunConfig) -> bool:
+    """Tells whether the trainings that a run folder links to, finished or not, are those that its run would make now.
+
+    They are not where documents, settings or code have changed since. A run without any goes on.
+    """
+    config = with_inputs_here(config)
+    run_dir = run_folder(config)
+    trained = {run_dir / step.entry: step.fingerprint for step in wanted_steps(config) if step.noun == "model"}
+    return all(link.readlink().name == fingerprint for link, fingerprint in trained.items() if link.is_symlink())
+
+
 def is_finished(config: RunConfig) -> bool:
     """Tells whether a run would find each of its steps made and linked, so that it need not be started.
 

@@ -8,9 +8,10 @@ points that ended are known by their scores, and those that were cut off go on f
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
@@ -26,12 +27,15 @@ from engine.storage.typed import to_json_values
 from engine.sweeps.config import Mode, SweepConfig
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import VALIDATION, check_metric, default_metric
-from engine.sweeps.points import FOLDER, Compose, Point, is_finished, require_path_here
+from engine.sweeps.points import FOLDER, Compose, goes_on, is_finished, require_path_here
 from engine.sweeps.process import check_ports, points_at_a_time
 from engine.sweeps.search import Search, make_search
 from engine.sweeps.space import as_overrides
 from engine.sweeps.stopping import Stop
 from engine.sweeps.written import as_override, replacing
+
+if TYPE_CHECKING:
+    from engine.sweeps.trials import Trials
 
 _OUTSIDE_MODEL = ("documents", "demonstrations", "task", "prompts", "samples", "judge", "examples", "queries", "seed")
 """The first parts of keys that change which held-out queries there are."""
@@ -130,7 +134,7 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
     config, low = checked.config, checked.config.mode is Mode.min
     journal = Journal(checked.folder, _identity(checked))
     trials = Trials(checked.folder, checked.arguments, checked.metric, low)
-    ended, waiting = _sorted(journal.points, trials.point, compose)
+    ended, waiting = _sorted(journal.points, trials, compose)
     left = config.points - len(ended)
     _say(checked, ended, waiting, left, console)
     if left > 0:
@@ -158,19 +162,28 @@ def _identity(checked: Checked) -> dict[str, object]:
     return {"space": space, "metric": checked.metric, "mode": checked.config.mode.value, "overrides": shared}
 
 
-def _sorted(
-    points: Sequence[Tried], point_of: Callable[[Tried], Point], compose: Compose
-) -> tuple[list[Tried], list[Tried]]:
+def _sorted(points: Sequence[Tried], trials: Trials, compose: Compose) -> tuple[list[Tried], list[Tried]]:
     """Separates points that have ended from those that are to be run again, of which those that failed stand last.
 
-    A point that is finished, but whose steps would be made anew since documents or code have changed, is run again.
+    A point that is finished or was stopped, but whose steps would be made anew since documents or code have changed, is
+    run again. What is known of a training that does not go on is forgotten: it would be told as that of the new one.
     """
     ended, waiting = list[Tried](), list[Tried]()
     for point in points:
-        is_over = point.progress is Progress.stopped
-        if point.progress is Progress.finished:
-            is_over = is_finished(compose(point_of(point).arguments))
-        (ended if is_over else waiting).append(point)
+        has_ended = point.progress in (Progress.finished, Progress.stopped)
+        try:
+            config = compose(trials.point(point).arguments)
+        except UserError:
+            if has_ended:
+                raise
+            waiting.append(point)  # it says so itself, in its log and its outcome
+            continue
+        is_over = goes_on(config)
+        if not is_over:
+            trials.figures_file(point.number).unlink(missing_ok=True)
+        elif point.progress is Progress.finished:
+            is_over = is_finished(config)
+        (ended if has_ended and is_over else waiting).append(point)
     return ended, sorted(waiting, key=lambda point: point.progress is Progress.failed)
 
 

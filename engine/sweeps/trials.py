@@ -161,8 +161,6 @@ class JournaledSearcher(Searcher):
         """Takes the next point: one that was cut off, else a new one, else one that failed before."""
         if self._waiting and (not self._new or self._waiting[0].progress is not Progress.failed):
             point = self._waiting.pop(0)
-            if point.progress is not Progress.started:  # it begins anew, and what it tracked is of another start
-                self._trials.figures_file(point.number).unlink(missing_ok=True)
             return self._journal.put(Tried(point.number, point.values))
         self._new -= 1
         return self._journal.begin(self._search.ask())
