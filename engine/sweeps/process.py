@@ -23,13 +23,11 @@ from engine.errors import UserError
 from engine.runtime.own_packages import search_path
 from engine.storage.files import is_locked, locked, make_folder
 from engine.storage.run_folders import lock_file
-from engine.sweeps.lifeline import lifeline
+from engine.sweeps.lifeline import PATIENCE_SECONDS, lifeline
 from engine.sweeps.points import Point
 
 STOPPED_EARLY, INTERRUPTED = 3, 130
 """The exit codes of a run whose budget is used up, and of one that was interrupted."""
-_PATIENCE_SECONDS = 60.0
-"""So long a process that was asked to end may commit what it has before it is killed."""
 _TAIL_BYTES = 4096
 _LOOK_SECONDS = 0.5
 """So often a lock is tried that another process holds; nothing interrupts a thread that waits for it in the kernel."""
@@ -98,11 +96,17 @@ class Processes:
             return _outcome(point, code, time.monotonic() - started)
 
     def end(self) -> None:
-        """Asks every running point to commit and end, and lets no other begin; `run` then returns."""
+        """Asks every running point to commit and end, and lets no other begin; `run` then returns.
+
+        A point that does not end in time is killed.
+        """
         with self._lock:
             self._ending.set()
             for process in self._running:
                 process.terminate()
+                killer = threading.Timer(PATIENCE_SECONDS, process.kill)  # which does nothing to one that has ended
+                killer.daemon = True
+                killer.start()
 
     @contextlib.contextmanager
     def _holding(self, file: Path) -> Iterator[bool]:
@@ -138,7 +142,7 @@ class Processes:
         if process.poll() is None:  # whoever waited was interrupted
             process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(_PATIENCE_SECONDS)
+                process.wait(PATIENCE_SECONDS)
             process.kill()
             process.wait()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,9 +12,10 @@ import pytest
 from engine.errors import UserError
 from engine.storage.files import locked
 from engine.storage.run_folders import hold_run
+from engine.sweeps import process
 from engine.sweeps.points import Point
-from engine.sweeps.process import Processes, State, check_concurrency, check_ports, last_line, points_at_a_time
-from tests.support.waiting import PATIENCE_SECONDS
+from engine.sweeps.process import Outcome, Processes, State, check_concurrency, check_ports, last_line, points_at_a_time
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 BLOCKED_SECONDS = 0.3
 
@@ -68,6 +71,27 @@ def test_once_points_are_ended_no_other_begins(tmp_path: Path) -> None:
     processes = Processes()
     processes.end()
     assert processes.run(point_of(tmp_path, "--version"), lambda: False).state is State.interrupted
+
+
+class Stubborn(Processes):
+    """Points that do not end when they are asked to."""
+
+    def _start(self, point: Point, log: int) -> subprocess.Popen[bytes]:
+        code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
+        running = subprocess.Popen([sys.executable, "-c", code], stdout=log, start_new_session=True)
+        self._running.add(running)
+        return running
+
+
+def test_a_point_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "PATIENCE_SECONDS", BLOCKED_SECONDS)
+    point, processes, outcomes = point_of(tmp_path), Stubborn(), list[Outcome]()
+    running = threading.Thread(target=lambda: outcomes.append(processes.run(point, lambda: False)), daemon=True)
+    running.start()
+    wait_until(lambda: last_line(point.log_file) == "up", "the point")
+    processes.end()
+    running.join(PATIENCE_SECONDS)
+    assert [outcome.said for outcome in outcomes] == ["ended by signal 9 after: up"]
 
 
 def test_a_point_has_the_variables_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
