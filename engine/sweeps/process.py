@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -72,10 +73,18 @@ class Processes:
     def run(self, point: Point, is_finished: Callable[[], bool]) -> Outcome:
         """Runs a point to its end, unless it is finished once nobody else runs it.
 
+        Whatever goes wrong on the way, such as a log that may not be written, is a failure of this point.
+
         Args:
             point: the point.
             is_finished: tells whether it is, asked when nobody else can be making it.
         """
+        try:
+            return self._run(point, is_finished)
+        except Exception as error:  # it is told with the outcome, as whatever ends a point
+            return failed_by(error, point)
+
+    def _run(self, point: Point, is_finished: Callable[[], bool]) -> Outcome:
         make_folder(point.run_dir.parent, where=f"run_dir={point.run_dir}")
         with self._holding(point.lock_file) as is_held:
             if not is_held:
@@ -159,6 +168,19 @@ def last_line(log: Path) -> str:
         lines = stream.read().decode("utf-8", "replace").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
     return ""
+
+
+def failed_by(error: Exception, point: Point) -> Outcome:
+    """Returns the outcome of a point that an error here kept from its end; where it is a fault of ours, the log has it.
+
+    The error is the one that is being handled.
+    """
+    if isinstance(error, UserError):
+        return Outcome(point, State.failed, said=str(error))
+    if not isinstance(error, OSError):
+        with contextlib.suppress(OSError), point.log_file.open("a", encoding="utf-8") as log:
+            traceback.print_exception(error, file=log)
+    return Outcome(point, State.failed, said=f"{type(error).__name__}: {error}")
 
 
 def _outcome(point: Point, code: int, seconds: float) -> Outcome:

@@ -29,7 +29,7 @@ from engine.runtime.console import Console
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import TRACKED, read_metric
 from engine.sweeps.points import Point
-from engine.sweeps.process import Outcome, Processes, State
+from engine.sweeps.process import Outcome, Processes, State, failed_by
 from engine.sweeps.search import Search
 from engine.sweeps.space import as_overrides
 from engine.sweeps.stopping import Stop
@@ -288,25 +288,35 @@ def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str]
             that driver holds.
         home: the folder that the sweep was started in, from which its paths go.
     """
-    os.chdir(home)
     if job:
         os.environ[JOB_VARIABLE] = job
     point = trials.point(Tried(config["number"], json.loads(config["values"])))
-    file = trials.figures_file(config["number"])
-    processes, outcomes = Processes(variables), list[Outcome]()
+    curve: list[float] = []
+
+    def report(so_far: list[float]) -> None:
+        curve[:] = so_far
+        tune.report({"validation": so_far[-1], "curve": so_far})
+
+    try:
+        os.chdir(home)
+        outcome = _followed(point, trials.figures_file(config["number"]), Processes(variables), report)
+    except Exception as error:  # else Tune would run the point again, and say nothing
+        outcome = failed_by(error, point)
+    tune.report(_end(outcome, trials) | {"curve": curve})  # a scheduler would count the last validation twice
+
+
+def _followed(point: Point, file: Path, processes: Processes, report: Callable[[list[float]], None]) -> Outcome:
+    """Runs a point, and tells of each of its validations with those before."""
+    outcomes = list[Outcome]()
     thread = threading.Thread(target=lambda: outcomes.append(processes.run(point, lambda: False)), daemon=True)
     thread.start()
     try:
-        curve: list[float] = []
         for curve in _curves(file, thread.is_alive):
-            tune.report({"validation": curve[-1], "curve": curve})
+            report(curve)
     finally:
         processes.end()
         thread.join()
-    if not outcomes:
-        raise RuntimeError(f"{point.label} could not be started; see {point.log_file}")
-    end = _end(outcomes[0], trials)
-    tune.report(end | {"curve": curve})  # without a validation: a scheduler would count the last one twice
+    return outcomes[0]
 
 
 def _end(outcome: Outcome, trials: Trials) -> dict[str, Any]:

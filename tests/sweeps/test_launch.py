@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,34 @@ def test_a_failure_stops_no_other_point(tmp_path: Path) -> None:
     assert "1 finished, 1 failed" in said
     assert "failed: a=1: command line: there is no command 'nonsense'" in said
     assert str(points[0].log_file) in said
+
+
+def test_what_goes_wrong_here_is_a_failure_of_its_point(tmp_path: Path) -> None:
+    """A log that cannot be written, such as another user's, a lock, or a fault of ours where it is looked at."""
+    text = io.StringIO()
+    console = Console(RichConsole(file=text, width=200))
+    points = [point_of(tmp_path, f"a={number}", "--version") for number in range(5)]
+    points[1].log_file.mkdir()
+    points[2].lock_file.mkdir()
+    blocked = replace(points[3], run_dir=tmp_path / "file" / "a=3")
+    (tmp_path / "file").touch()
+    points[3] = blocked
+
+    def faulty(arguments: Sequence[str]) -> RunConfig:
+        if "fault" in arguments:
+            raise KeyError("what is missing")
+        return no_config(arguments)
+
+    points[4] = replace(points[4], arguments=("fault",))
+    outcomes = launch(points, 1, faulty, console)
+    assert [outcome.state for outcome in outcomes] == [State.finished, *[State.failed] * 4]
+    assert tell(outcomes, console) == 1
+    said = text.getvalue()
+    assert "1 finished, 4 failed" in said
+    assert said.count("failed: a=1: IsADirectoryError: ") == said.count("failed: a=2: IsADirectoryError: ") == 1
+    assert f"{tmp_path / 'file'} is a file" in said
+    assert "failed: a=4: KeyError: 'what is missing'" in said
+    assert "Traceback" in points[4].log_file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,24 @@ def reports_of(curve: list[float], folder: Path) -> list[dict[str, Any]]:
     return reported
 
 
+def test_what_goes_wrong_in_a_trial_is_told_as_the_end_of_its_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a folder that its node lacks: Tune itself would say nothing but that an actor died."""
+    reported: list[dict[str, Any]] = []
+    monkeypatch.setattr(trials.tune, "report", reported.append)
+    monkeypatch.chdir(tmp_path)
+    told = Trials(tmp_path, (), "validation")
+    config = {"number": 1, "values": "{}"}
+    trials._run_point(config, told, frozenset(), "", tmp_path / "missing")
+    told.figures_file(1).write_text('{"step": 1}\n')
+    monkeypatch.setattr(trials, "Processes", NoProcesses)
+    trials._run_point(config, told, frozenset(), "", tmp_path)
+    assert [end["progress"] for end in reported] == ["failed", "failed"]
+    assert reported[0]["said"].startswith("FileNotFoundError: ")
+    assert reported[1]["said"] == "KeyError: 'noun'"
+
+
 class NoProcesses:
     """Processes that end at once, and were interrupted."""
 
