@@ -9,16 +9,17 @@ of the sweep runs it again, and its run goes on from its last checkpoint.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from engine.errors import UserError
-from engine.storage.files import write_json
+from engine.storage.files import disk_full, is_disk_full, write_json
 from engine.storage.typed import from_json_values, to_json_values
 from engine.sweeps.written import winning
 
@@ -57,15 +58,16 @@ class Journal:
         identity: what is searched, as JSON values.
 
     Raises:
-        UserError: the folder holds a sweep over something else.
+        UserError: the folder holds a sweep over something else, or files that nobody can read.
     """
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self._file, self._lock = folder / "points.json", threading.Lock()
         self._points: dict[int, Tried] = {}
         if self._file.exists():
-            values = json.loads(self._file.read_text(encoding="utf-8"))
-            self._points = {value["number"]: from_json_values(Tried, value) for value in values}
+            with _naming_damage(self._file):
+                values = json.loads(self._file.read_text(encoding="utf-8"))
+                self._points = {value["number"]: from_json_values(Tried, value) for value in values}
         _claim(folder, identity, is_begun=bool(self._points))
 
     @property
@@ -81,10 +83,23 @@ class Journal:
         return self.put(point)
 
     def put(self, point: Tried) -> Tried:
-        """Writes a point in the place of the one of its number."""
+        """Writes a point in the place of the one of its number; it is known even where it could not be written.
+
+        Raises:
+            UserError: the disk is full, or the file may not be written.
+        """
         with self._lock:
             self._points[point.number] = point
-            write_json(self._file, [to_json_values(self._points[number]) for number in sorted(self._points)])
+            points = [to_json_values(self._points[number]) for number in sorted(self._points)]
+            try:
+                write_json(self._file, points)
+            except OSError as error:
+                if is_disk_full(error):
+                    raise disk_full(self._file.parent, str(error.strerror)) from error
+                remedy = "let it be written, then run the same command again: it continues"
+                raise UserError(
+                    f"cannot be written ({error.strerror})", where=str(self._file), remedy=remedy
+                ) from error
         return point
 
     def change(self, number: int, **changes: Any) -> Tried:
@@ -98,12 +113,23 @@ def _claim(folder: Path, identity: Mapping[str, Any], *, is_begun: bool) -> None
     """Writes what is searched, or refuses to go on with another search under the same name."""
     file = folder / "sweep.json"
     now = to_json_values(identity)
-    before = json.loads(file.read_text(encoding="utf-8")) if file.exists() else now
+    with _naming_damage(file):
+        before = dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else now
     if is_begun and _compared(before) != _compared(now):
         changed = ", ".join(name for name in now if _compared(now)[name] != _compared(before).get(name))
         remedy = "give this one another name, or remove that folder"
         raise UserError(f"holds a sweep with another {changed}", where=str(folder), remedy=remedy)
     write_json(file, now)
+
+
+@contextlib.contextmanager
+def _naming_damage(file: Path) -> Iterator[None]:
+    """Says in one line that a file is not what was written."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        remedy = "restore it, or give the sweep another name: points whose steps are made end at once"
+        raise UserError("is damaged", where=str(file), remedy=remedy) from error
 
 
 def _compared(identity: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ in a folder that is removed: to go on, the journal knows what was tried, and the
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -144,6 +145,8 @@ class JournaledSearcher(Searcher):
         again = {point.number for point in waiting}
         self._not_all_fail = any(_has_ended(point) for point in journal.points if point.number not in again)
         self._failures, self._has_given_up = 0, False
+        self.error: Exception | None = None
+        """What went wrong here, which Tune would hide, or take for a failure of the trial."""
 
     def suggest(self, trial_id: str) -> Any:
         """Returns the next point; nothing yet, or none at all, where the first few have all failed.
@@ -151,6 +154,11 @@ class JournaledSearcher(Searcher):
         A point that trains, or one that came to its end at an earlier start, shows that not all of them fail. Where
         those that run have shown nothing yet, they are waited for.
         """
+        self._raise_what_went_wrong()
+        with self._noting():
+            return self._suggest(trial_id)
+
+    def _suggest(self, trial_id: str) -> Any:
         if self._failures >= _HOPELESS and not self._not_all_fail and not any(self._has_trained.values()):
             return None if self._has_trained else self._give_up()
         point = self._next()
@@ -176,13 +184,22 @@ class JournaledSearcher(Searcher):
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Takes note of a validation."""
+        self._raise_what_went_wrong()
         if result.get("curve"):
-            self._has_trained[trial_id] = True
-            self._journal.change(self._numbers[trial_id], curve=result["curve"])
+            with self._noting():
+                self._has_trained[trial_id] = True
+                self._journal.change(self._numbers[trial_id], curve=result["curve"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        """Takes note of the end of a point: what the trial says, or that the scheduler stopped it."""
-        result, number = result or {}, self._numbers[trial_id]
+        """Takes note of the end of a point: what the trial says, or that the scheduler stopped it.
+
+        An error ends the sweep at what Tune asks next: at this one it would run the point once more.
+        """
+        with contextlib.suppress(Exception), self._noting():  # it is kept, and raised by whoever runs the trials
+            self._complete(trial_id, result or {}, error=error)
+
+    def _complete(self, trial_id: str, result: dict[str, Any], *, error: bool) -> None:
+        number = self._numbers[trial_id]
         progress = Progress(result["progress"]) if "progress" in result else Progress.stopped
         if error or not result:
             progress = Progress.failed
@@ -194,6 +211,19 @@ class JournaledSearcher(Searcher):
         self._failures += progress is Progress.failed and result.get("state") != State.ended_early.value
         self._search.tell(point)
         self._console.step("sweep", f"{self._trials.point(point).label}: {in_words(point)}")
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        """Keeps the first error of the block, and lets it pass."""
+        try:
+            yield
+        except Exception as error:
+            self.error = self.error or error
+            raise
+
+    def _raise_what_went_wrong(self) -> None:
+        if self.error is not None:
+            raise self.error
 
     def __reduce__(self) -> tuple[type[Searcher], tuple[()]]:
         """Leaves the search out of what Tune writes of itself: it has locks and a terminal, and is made anew."""
@@ -230,6 +260,9 @@ def run_trials(
         count: the points of this start.
         at_a_time: the most that run at the same time.
         scheduler: stops points.
+
+    Raises:
+        UserError: what became of a point could not be written.
     """
     os.environ.update(_QUIET)
     for leftover in trials.folder.glob(f"{_TUNE_FOLDER}*"):  # of a start that was killed
@@ -253,7 +286,11 @@ def run_trials(
                 failure_config=tune.FailureConfig(max_failures=_MOST_DEATHS),
             ),
         )
-        tuner.fit()
+        try:
+            tuner.fit()
+        finally:
+            if searcher.error is not None:
+                raise searcher.error
 
 
 def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialScheduler:

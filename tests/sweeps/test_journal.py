@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -43,3 +45,33 @@ def test_a_sweep_that_wrote_a_key_twice_goes_on(tmp_path: Path) -> None:
     assert len(Journal(tmp_path, now).points) == 1
     with pytest.raises(UserError, match="holds a sweep with another overrides"):
         Journal(tmp_path, {**now, "overrides": ["experiment=demo", "seed=3", "model.lr=1"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("points.json", "[] and more"), ("points.json", '[{"number": 1}]'), ("points.json", "[1]"), ("sweep.json", "[1")],
+)
+def test_a_damaged_file_is_refused_in_one_line(tmp_path: Path, name: str, text: str) -> None:
+    Journal(tmp_path, WHAT).begin({"a": 1})
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=rf"{name}: is damaged; restore it, or give the sweep another name"):
+        Journal(tmp_path, WHAT)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(errno.ENOSPC, r"the disk is full"), (errno.EACCES, r"points\.json: cannot be written")]
+)
+def test_a_point_that_cannot_be_written_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    journal = Journal(tmp_path, WHAT)
+
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("engine.sweeps.journal.write_json", refuse)
+        with pytest.raises(UserError, match=said):
+            journal.begin({"a": 1})
+    journal.begin({"a": 2})
+    assert [point.values for point in Journal(tmp_path, WHAT).points] == [{"a": 1}, {"a": 2}]

@@ -15,6 +15,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 from rich.console import Console as RichConsole
 
+from engine.errors import UserError
 from engine.runtime.capacity import JOB_VARIABLE
 from engine.runtime.console import Console
 from engine.sweeps import trials
@@ -285,3 +286,18 @@ def test_what_a_point_is_given(tmp_path: Path) -> None:
     assert point.arguments[:2] == ("experiment=adapt", "seed=3")
     assert point.arguments[2].startswith("run_dir=")
     assert point.arguments[3].startswith("tracking.figures=")
+
+
+def test_a_journal_that_cannot_be_written_ends_a_search(tmp_path: Path) -> None:
+    """Tune would take it for a failure of the trial that has just ended, and run that once more."""
+    searcher, journal = searcher_of(tmp_path)
+    searcher.suggest("t0")
+    searcher.suggest("t1")
+    (tmp_path / "points.json").unlink()
+    (tmp_path / "points.json").mkdir()  # in the way
+    searcher.on_trial_complete("t0", {"progress": "finished", "score": 0.5})
+    assert str(searcher.error).startswith(f"{tmp_path / 'points.json'}: cannot be written (Is a directory)")
+    assert journal.points[0].progress is Progress.finished, "it is written with the next one"
+    for ask in (lambda: searcher.suggest("t2"), lambda: searcher.on_trial_result("t1", {"curve": [0.5]})):
+        with pytest.raises(UserError, match="cannot be written"):
+            ask()
