@@ -1,10 +1,10 @@
-"""What a sweep has tried so far, on the disk after every change, so that a kill at any moment loses no point.
+"""What a sweep has tried so far, on the disk once a point begins or ends, so that a kill at any moment loses none.
 
     SWEEP/sweep.json     what is searched: the space, the metric, the overrides that all points share
     SWEEP/points.json    every point with its values, its state and its score
 
 In: a sweep's folder. Out: its points. A point that was running when the sweep was killed is `started`: the next start
-of the sweep runs it again, and its run goes on from its last checkpoint.
+of the sweep runs it again, and its run goes on from its last checkpoint; its validations so far are for people to read.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -22,6 +23,9 @@ from engine.errors import UserError
 from engine.storage.files import disk_full, is_disk_full, write_json
 from engine.storage.typed import from_json_values, to_json_values
 from engine.sweeps.written import winning
+
+_FOLLOW_SECONDS = 10.0
+"""So often at most what is known of points that train is written."""
 
 
 class Progress(Enum):
@@ -64,6 +68,7 @@ class Journal:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self._file, self._lock = folder / "points.json", threading.Lock()
         self._points: dict[int, Tried] = {}
+        self._written = time.monotonic()
         if self._file.exists():
             with _naming_damage(self._file):
                 values = json.loads(self._file.read_text(encoding="utf-8"))
@@ -90,16 +95,7 @@ class Journal:
         """
         with self._lock:
             self._points[point.number] = point
-            points = [to_json_values(self._points[number]) for number in sorted(self._points)]
-            try:
-                write_json(self._file, points)
-            except OSError as error:
-                if is_disk_full(error):
-                    raise disk_full(self._file.parent, str(error.strerror)) from error
-                remedy = "let it be written, then run the same command again: it continues"
-                raise UserError(
-                    f"cannot be written ({error.strerror})", where=str(self._file), remedy=remedy
-                ) from error
+            self._write()
         return point
 
     def change(self, number: int, **changes: Any) -> Tried:
@@ -107,6 +103,27 @@ class Journal:
         with self._lock:
             point = replace(self._points[number], **changes)
         return self.put(point)
+
+    def follow(self, number: int, curve: list[float]) -> None:
+        """Takes note of the validations of a point that trains; they are written now and then, or with what comes next.
+
+        All points are written each time, and validations may come by the second.
+        """
+        with self._lock:
+            self._points[number] = replace(self._points[number], curve=curve)
+            if time.monotonic() >= self._written + _FOLLOW_SECONDS:
+                self._write()
+
+    def _write(self) -> None:
+        points = [to_json_values(self._points[number]) for number in sorted(self._points)]
+        try:
+            write_json(self._file, points)
+        except OSError as error:
+            if is_disk_full(error):
+                raise disk_full(self._file.parent, str(error.strerror)) from error
+            remedy = "let it be written, then run the same command again: it continues"
+            raise UserError(f"cannot be written ({error.strerror})", where=str(self._file), remedy=remedy) from error
+        self._written = time.monotonic()
 
 
 def _claim(folder: Path, identity: Mapping[str, Any], *, is_begun: bool) -> None:

@@ -14,7 +14,6 @@ import os
 import shutil
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,9 @@ from ray.tune.search import Searcher
 from engine.errors import UserError
 from engine.runtime.capacity import JOB_VARIABLE, own_job
 from engine.runtime.console import Console
+from engine.sweeps.curves import curves
 from engine.sweeps.journal import Journal, Progress, Tried
-from engine.sweeps.metric import TRACKED, read_metric
+from engine.sweeps.metric import read_metric
 from engine.sweeps.points import Point
 from engine.sweeps.process import Outcome, Processes, State, failed_by
 from engine.sweeps.search import Search
@@ -46,7 +46,6 @@ _QUIET = {
 _TUNE_FOLDER = ".tune-"
 _CPUS = 0.001
 """What a trial asks of Ray: the least that it counts. A point's own steps take the CPUs."""
-_POLL_SECONDS = 0.5
 _ALL_VALIDATIONS = 10_000
 """More validations than any training has: ASHA stops no point for having come to the end."""
 _FIRST_STOP = 2
@@ -188,7 +187,7 @@ class JournaledSearcher(Searcher):
         if result.get("curve"):
             with self._noting():
                 self._has_trained[trial_id] = True
-                self._journal.change(self._numbers[trial_id], curve=result["curve"])
+                self._journal.follow(self._numbers[trial_id], result["curve"])
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         """Takes note of the end of a point: what the trial says, or that the scheduler stopped it.
@@ -348,7 +347,7 @@ def _followed(point: Point, file: Path, processes: Processes, report: Callable[[
     thread = threading.Thread(target=lambda: outcomes.append(processes.run(point, lambda: False)), daemon=True)
     thread.start()
     try:
-        for curve in _curves(file, thread.is_alive):
+        for curve in curves(file, thread.is_alive):
             report(curve)
     finally:
         processes.end()
@@ -365,33 +364,3 @@ def _end(outcome: Outcome, trials: Trials) -> dict[str, Any]:
         return {"progress": Progress.finished.value, "score": read_metric(trials.metric, outcome.point.run_dir)}
     except UserError as error:
         return {"progress": Progress.failed.value, "said": str(error)}
-
-
-def _curves(file: Path, goes_on: Callable[[], bool]) -> Iterator[list[float]]:
-    """Gives the validations so far, each time that there is another one, until the point has ended."""
-    seen = 0
-    while True:
-        ended = not goes_on()  # asked first, so that nothing can be tracked after the last look
-        curve = read_curve(file)
-        for number in range(seen, len(curve)):
-            yield curve[: number + 1]
-        seen = max(seen, len(curve))
-        if ended:
-            return
-        time.sleep(_POLL_SECONDS)
-
-
-def read_curve(file: Path) -> list[float]:
-    """Reads the score after each validation from what a run tracked, by step, without that of the base at step 0.
-
-    A training that went on from a checkpoint has tracked some steps twice; they count once.
-    """
-    if not file.exists():
-        return []
-    by_step: dict[int, float] = {}
-    for line in file.read_text(encoding="utf-8").splitlines(keepends=True):
-        if line.endswith("\n"):  # else it is being written
-            figures = json.loads(line)
-            if figures["noun"] == "model" and TRACKED in figures and figures["step"] > 0:
-                by_step[figures["step"]] = figures[TRACKED]
-    return [by_step[step] for step in sorted(by_step)]

@@ -75,3 +75,18 @@ def test_a_point_that_cannot_be_written_is_known(
             journal.begin({"a": 1})
     journal.begin({"a": 2})
     assert [point.values for point in Journal(tmp_path, WHAT).points] == [{"a": 1}, {"a": 2}]
+
+
+def test_validations_are_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each time all points are written: many points with many validations would keep the driver busy."""
+    journal = Journal(tmp_path, WHAT)
+    journal.begin({"a": 1})
+    written = (tmp_path / "points.json").read_text()
+    journal.follow(1, [0.5])
+    assert (tmp_path / "points.json").read_text() == written
+    assert journal.points[0].curve == [0.5]
+    journal.begin({"a": 2})
+    assert Journal(tmp_path, WHAT).points[0].curve == [0.5], "it is written with what comes next"
+    monkeypatch.setattr("engine.sweeps.journal._FOLLOW_SECONDS", 0.0)
+    journal.follow(1, [0.5, 0.75])
+    assert Journal(tmp_path, WHAT).points[0].curve == [0.5, 0.75]

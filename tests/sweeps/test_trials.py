@@ -25,19 +25,9 @@ from engine.sweeps.process import Outcome, State
 from engine.sweeps.search import Method, make_search
 from engine.sweeps.space import read_space
 from engine.sweeps.stopping import Stop
-from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler, read_curve
+from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler
 
 SPACE = read_space({"seed": {"int": [0, 99]}}, "f")
-
-
-def test_a_curve_is_read_while_it_is_written(tmp_path: Path) -> None:
-    file = tmp_path / "figures.jsonl"
-    assert read_curve(file) == []
-    points = [(0, 0.5), (2, 0.25), (4, 0.75), (2, 0.375)]  # step 2 once more, after a checkpoint
-    lines = [json.dumps({"noun": "model", "step": step, "validation_ndcg_at_10": score}) for step, score in points]
-    loss = json.dumps({"noun": "model", "step": 3, "loss": 1.5})
-    file.write_text("\n".join([loss, *lines]) + '\n{"noun": "mod')
-    assert read_curve(file) == [0.375, 0.75]
 
 
 def test_a_point_knows_the_job_of_its_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +146,7 @@ def test_what_goes_wrong_in_a_trial_is_told_as_the_end_of_its_point(
     told = Trials(tmp_path, (), "validation")
     config = {"number": 1, "values": "{}"}
     trials._run_point(config, told, frozenset(), "", tmp_path / "missing")
-    told.figures_file(1).write_text('{"step": 1}\n')
+    told.figures_file(1).write_text('{"validation_ndcg_at_10": 1}\n')
     monkeypatch.setattr(trials, "Processes", NoProcesses)
     trials._run_point(config, told, frozenset(), "", tmp_path)
     assert [end["progress"] for end in reported] == ["failed", "failed"]
