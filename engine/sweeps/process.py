@@ -63,9 +63,11 @@ class Processes:
 
     Attributes:
         variables: the names of the environment variables that a point is given; None: all.
+        on_wait: told of a point that another process runs, or is still ending, when it begins to be waited for.
     """
 
     variables: frozenset[str] | None = None
+    on_wait: Callable[[Point], None] = lambda _: None
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ending: threading.Event = field(default_factory=threading.Event)
@@ -86,13 +88,13 @@ class Processes:
 
     def _run(self, point: Point, is_finished: Callable[[], bool]) -> Outcome:
         make_folder(point.run_dir.parent, where=f"run_dir={point.run_dir}")
-        with self._holding(point.lock_file) as is_held:
+        with self._holding(point) as is_held:
             if not is_held:
                 return Outcome(point, State.interrupted)
             if is_finished():
                 return Outcome(point, State.unchanged)
-            while is_locked(lock_file(point.run_dir)) and not self._ending.is_set():
-                self._ending.wait(_LOOK_SECONDS)  # a process whose sweep was killed holds it until it has committed
+            # A process whose sweep was killed holds it until it has committed.
+            self._wait_while(lambda: is_locked(lock_file(point.run_dir)), point)
             started = time.monotonic()
             with point.log_file.open("wb") as log:
                 process = self._start(point, log.fileno())
@@ -118,17 +120,30 @@ class Processes:
                 killer.start()
 
     @contextlib.contextmanager
-    def _holding(self, file: Path) -> Iterator[bool]:
-        """Waits for a lock, for as long as points are not ended; gives whether it is held."""
+    def _holding(self, point: Point) -> Iterator[bool]:
+        """Waits for the lock of a point, for as long as points are not ended; gives whether it is held."""
         with contextlib.ExitStack() as stack:
-            is_held = False
-            while not is_held and not self._ending.is_set():
+
+            def is_taken() -> bool:
                 try:
-                    stack.enter_context(locked(file, wait=False))
-                    is_held = True
+                    stack.enter_context(locked(point.lock_file, wait=False))
                 except BlockingIOError:
-                    self._ending.wait(_LOOK_SECONDS)
-            yield is_held
+                    return True
+                return False
+
+            yield self._wait_while(is_taken, point)
+
+    def _wait_while(self, is_taken: Callable[[], bool], point: Point) -> bool:
+        """Waits for what another process has, and says so once; returns False where points are ended meanwhile."""
+        is_told = False
+        while not self._ending.is_set():
+            if not is_taken():
+                return True
+            if not is_told:
+                self.on_wait(point)
+            is_told = True
+            self._ending.wait(_LOOK_SECONDS)
+        return False
 
     def _start(self, point: Point, log: int) -> subprocess.Popen[bytes] | None:
         with self._lock:

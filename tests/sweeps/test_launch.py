@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,11 @@ from rich.console import Console as RichConsole
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
 from engine.runtime.console import Console
+from engine.storage.files import locked
 from engine.sweeps.launch import launch, tell
 from engine.sweeps.points import Point
 from engine.sweeps.process import Outcome, State
+from tests.support.waiting import PATIENCE_SECONDS, wait_until
 
 
 def no_config(arguments: Sequence[str]) -> RunConfig:
@@ -40,6 +43,24 @@ def test_a_failure_stops_no_other_point(tmp_path: Path) -> None:
     assert "1 finished, 1 failed" in said
     assert "failed: a=1: command line: there is no command 'nonsense'" in said
     assert str(points[0].log_file) in said
+
+
+def test_a_point_that_another_sweep_runs_comes_last_and_is_waited_for_with_a_word(tmp_path: Path) -> None:
+    text = io.StringIO()
+    points = [point_of(tmp_path, f"a={number}", "--version") for number in range(3)]
+    outcomes: list[Outcome] = []
+
+    def run() -> None:
+        outcomes.extend(launch(points, 1, no_config, Console(RichConsole(file=text, width=200))))
+
+    launching = threading.Thread(target=run, daemon=True)
+    with locked(points[0].lock_file, wait=False):
+        launching.start()
+        wait_until(lambda: "a=0: another process runs it; waiting for it" in text.getvalue(), "the word")
+        assert [f"a={number}: finished" in text.getvalue() for number in range(3)] == [False, True, True]
+    launching.join(PATIENCE_SECONDS)
+    assert [outcome.point for outcome in outcomes] == points, "in their order"
+    assert {outcome.state for outcome in outcomes} == {State.finished}
 
 
 def test_what_goes_wrong_here_is_a_failure_of_its_point(tmp_path: Path) -> None:

@@ -43,12 +43,14 @@ def test_a_point_that_is_finished_is_not_started(tmp_path: Path) -> None:
 
 def test_a_point_that_another_process_still_holds_is_waited_for(tmp_path: Path) -> None:
     point = point_of(tmp_path, "--version")
-    states: list[State] = []
-    waiting = threading.Thread(target=lambda: states.append(Processes().run(point, lambda: False).state))
+    states, told = list[State](), list[Point]()
+    processes = Processes(on_wait=told.append)
+    waiting = threading.Thread(target=lambda: states.append(processes.run(point, lambda: False).state))
     with hold_run(point.run_dir):
         waiting.start()
         waiting.join(BLOCKED_SECONDS)
         assert states == []
+        assert told == [point]
         assert not point.log_file.exists()
     waiting.join()
     assert states == [State.finished]
