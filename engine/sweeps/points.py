@@ -37,11 +37,13 @@ class Point:
         label: what tells it from the others, for people: its overrides, without secrets.
         arguments: all that the command is given.
         run_dir: its run folder.
+        after: run folders of points that were told to end, and may hold a GPU until they have.
     """
 
     label: str
     arguments: tuple[str, ...]
     run_dir: Path
+    after: tuple[Path, ...] = ()
 
     @property
     def log_file(self) -> Path:

@@ -62,11 +62,11 @@ class Processes:
     """The points that run now, so that all of them can be ended at once.
 
     Attributes:
-        variables: the names of the environment variables that a point is given; None: all.
+        variables: the environment variables that a point is given; None: those of this process.
         on_wait: told of a point that another process runs, or is still ending, when it begins to be waited for.
     """
 
-    variables: frozenset[str] | None = None
+    variables: Mapping[str, str] | None = None
     on_wait: Callable[[Point], None] = lambda _: None
     _running: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -93,8 +93,9 @@ class Processes:
                 return Outcome(point, State.interrupted)
             if is_finished():
                 return Outcome(point, State.unchanged)
-            # A process whose sweep was killed holds it until it has committed.
-            self._wait_while(lambda: is_locked(lock_file(point.run_dir)), point)
+            # A process that was asked to end, or whose sweep was killed, holds it until it has committed.
+            held = [lock_file(run_dir) for run_dir in (point.run_dir, *point.after)]
+            self._wait_while(lambda: any(map(is_locked, held)), point)
             started = time.monotonic()
             with point.log_file.open("wb") as log:
                 process = self._start(point, log.fileno())
@@ -171,9 +172,8 @@ class Processes:
             process.wait()
 
     def _environment(self) -> Mapping[str, str]:
-        known = self.variables
-        inherited = {name: value for name, value in os.environ.items() if known is None or name in known}
-        return inherited | search_path() | {"PYTHONUNBUFFERED": "1"} | lifeline()
+        variables = os.environ if self.variables is None else self.variables
+        return {**variables} | search_path() | {"PYTHONUNBUFFERED": "1"} | lifeline()
 
 
 def last_line(log: Path) -> str:

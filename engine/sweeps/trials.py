@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule
 from ray.tune.search import Searcher
 
 from engine.errors import UserError
-from engine.runtime.capacity import JOB_VARIABLE, own_job
 from engine.runtime.console import Console
 from engine.sweeps.curves import curves
 from engine.sweeps.journal import Journal, Progress, Tried
@@ -43,6 +43,8 @@ _QUIET = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C ends a sweep as it ends a run
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",  # a point that makes samples has nothing to report yet
 }
+_OF_A_NODE = ("CUDA_VISIBLE_DEVICES", "HOME", "HOSTNAME", "LD_LIBRARY_PATH", "PATH", "RAY_TMPDIR", "TMPDIR")
+"""Variables that say what there is on a machine, and where."""
 _TUNE_FOLDER = ".tune-"
 _CPUS = 0.001
 """What a trial asks of Ray: the least that it counts. A point's own steps take the CPUs."""
@@ -74,20 +76,48 @@ class Trials:
     metric: str
     low: bool = False
 
-    def point(self, tried: Tried) -> Point:
-        """Returns the run of a point."""
+    def run_dir(self, number: int) -> Path:
+        """Returns the run folder of a point."""
+        return self.folder / f"{number:04d}"
+
+    def point(self, tried: Tried, after: Sequence[int] = ()) -> Point:
+        """Returns the run of a point, which begins once those that were stopped have ended (`after`: their numbers)."""
         overrides = as_overrides(tried.values)
-        run_dir = self.folder / f"{tried.number:04d}"
+        run_dir = self.run_dir(tried.number)
         places = {"run_dir": str(run_dir), "tracking.figures": str(self.figures_file(tried.number))}
         return Point(
             f"point {tried.number}: {' '.join(overrides)}",
             tuple(replacing(self.arguments, [*overrides, *as_overrides(places)])),
             run_dir,
+            tuple(map(self.run_dir, after)),
         )
 
     def figures_file(self, number: int) -> Path:
         """Returns the file to which a point's run appends what it tracks."""
         return self.folder / f"{number:04d}.figures.jsonl"
+
+
+@dataclass(frozen=True)
+class _Start:
+    """How a sweep was started, for its points: where Ray has an actor for them, the environment is another one.
+
+    Attributes:
+        variables: the environment of whoever started it. The job that it is the driver of is among them, of which Ray
+            does not tell its actors: a point is to count what that driver holds.
+        node: the machine.
+        home: the folder, from which paths go.
+    """
+
+    variables: Mapping[str, str] = field(repr=False)
+    node: str
+    home: Path
+
+    def variables_here(self) -> dict[str, str]:
+        """Returns what a point is given on this node: on another one, what is of a node is that one's."""
+        if self.node == platform.node():
+            return dict(self.variables)
+        known = {name: value for name, value in self.variables.items() if name not in _OF_A_NODE}
+        return known | {name: os.environ[name] for name in _OF_A_NODE if name in os.environ}
 
 
 @dataclass(frozen=True)
@@ -141,6 +171,7 @@ class JournaledSearcher(Searcher):
         self._waiting, self._new = list(waiting), new
         self._numbers: dict[str, int] = {}
         self._has_trained: dict[str, bool] = {}
+        self._told_to_end: list[int] = []
         again = {point.number for point in waiting}
         self._not_all_fail = any(_has_ended(point) for point in journal.points if point.number not in again)
         self._failures, self._has_given_up = 0, False
@@ -162,7 +193,8 @@ class JournaledSearcher(Searcher):
             return None if self._has_trained else self._give_up()
         point = self._next()
         self._numbers[trial_id], self._has_trained[trial_id] = point.number, False
-        return {"number": point.number, "values": json.dumps(dict(point.values))}
+        values = json.dumps(dict(point.values))
+        return {"number": point.number, "values": values, "after": json.dumps(self._told_to_end)}
 
     def _next(self) -> Tried:
         """Takes the next point: one that was cut off, else a new one, else one that failed before."""
@@ -206,6 +238,8 @@ class JournaledSearcher(Searcher):
         changes = {"curve": result.get("curve", []), "seconds": result.get("time_total_s", 0.0), "said": said}
         point = self._journal.change(number, progress=progress, score=result.get("score"), **changes)
         self._has_trained.pop(trial_id)
+        if "progress" not in result:  # its trial is over, and its process commits what it has
+            self._told_to_end.append(number)
         self._not_all_fail |= _has_ended(point)
         self._failures += progress is Progress.failed and result.get("state") != State.ended_early.value
         self._search.tell(point)
@@ -266,8 +300,8 @@ def run_trials(
     os.environ.update(_QUIET)
     for leftover in trials.folder.glob(f"{_TUNE_FOLDER}*"):  # of a start that was killed
         shutil.rmtree(leftover)
-    given = {"trials": trials, "variables": frozenset(os.environ), "job": own_job(), "home": Path.cwd()}
-    trainable = tune.with_parameters(_run_point, **given)
+    start = _Start(dict(os.environ), platform.node(), Path.cwd())
+    trainable = tune.with_parameters(_run_point, trials=trials, start=start)
     with tempfile.TemporaryDirectory(prefix=_TUNE_FOLDER, dir=trials.folder) as tune_folder:
         tuner = tune.Tuner(
             tune.with_resources(trainable, {"cpu": _CPUS}),
@@ -312,21 +346,15 @@ def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialSch
     return scheduler
 
 
-def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str], job: str, home: Path) -> None:
+def _run_point(config: dict[str, Any], trials: Trials, start: _Start) -> None:
     """Runs a point in the actor of its trial, and reports each of its validations, and its end.
 
     Args:
-        config: the point's number and values.
+        config: the point's number and values, and the points that have to end before.
         trials: how it is run.
-        variables: names of the environment variables of whoever started the sweep: Ray sets others here, such as a
-            number of threads that is this actor's, and no concern of the point's.
-        job: the job that the sweep is the driver of, which Ray does not tell its actors: a point is to count what
-            that driver holds.
-        home: the folder that the sweep was started in, from which its paths go.
+        start: how the sweep was started.
     """
-    if job:
-        os.environ[JOB_VARIABLE] = job
-    point = trials.point(Tried(config["number"], json.loads(config["values"])))
+    point = trials.point(Tried(config["number"], json.loads(config["values"])), json.loads(config["after"]))
     curve: list[float] = []
 
     def report(so_far: list[float]) -> None:
@@ -334,8 +362,8 @@ def _run_point(config: dict[str, Any], trials: Trials, variables: frozenset[str]
         tune.report({"validation": so_far[-1], "curve": so_far})
 
     try:
-        os.chdir(home)
-        outcome = _followed(point, trials.figures_file(config["number"]), Processes(variables), report)
+        os.chdir(start.home)
+        outcome = _followed(point, trials.figures_file(config["number"]), Processes(start.variables_here()), report)
     except Exception as error:  # else Tune would run the point again, and say nothing
         outcome = failed_by(error, point)
     tune.report(_end(outcome, trials) | {"curve": curve})  # a scheduler would count the last validation twice

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,22 @@ def test_once_points_are_ended_no_other_begins(tmp_path: Path) -> None:
     assert processes.run(point_of(tmp_path, "--version"), lambda: False).state is State.interrupted
 
 
+def test_a_point_waits_for_those_that_were_told_to_end(tmp_path: Path) -> None:
+    """Two trainings at a time may be too many for a GPU."""
+    stopped = tmp_path / "points" / "x=0"
+    point = replace(point_of(tmp_path, "--version"), after=(stopped,))
+    states: list[State] = []
+    stopped.parent.mkdir()
+    waiting = threading.Thread(target=lambda: states.append(Processes().run(point, lambda: False).state))
+    with hold_run(stopped):
+        waiting.start()
+        waiting.join(BLOCKED_SECONDS)
+        assert states == []
+        assert not point.log_file.exists()
+    waiting.join()
+    assert states == [State.finished]
+
+
 class Stubborn(Processes):
     """Points that do not end when they are asked to."""
 
@@ -98,9 +115,9 @@ def test_a_point_that_does_not_end_is_killed(tmp_path: Path, monkeypatch: pytest
 
 def test_a_point_has_the_variables_that_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    processes = Processes(frozenset({"PATH"}))
+    processes = Processes({"HF_TOKEN": "that of the sweep"})
     assert "OMP_NUM_THREADS" not in processes._environment()
-    assert "PATH" in processes._environment()
+    assert processes._environment()["HF_TOKEN"] == "that of the sweep"
     assert Processes()._environment()["OMP_NUM_THREADS"] == "7"
 
 

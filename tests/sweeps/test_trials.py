@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import pickle
+import platform
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from ray.tune.schedulers import TrialScheduler
@@ -25,39 +26,54 @@ from engine.sweeps.process import Outcome, State
 from engine.sweeps.search import Method, make_search
 from engine.sweeps.space import read_space
 from engine.sweeps.stopping import Stop
-from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler
+from engine.sweeps.trials import JournaledSearcher, Trials, _Start, make_scheduler
 
+CONFIG = {"number": 1, "values": "{}", "after": "[]"}
+"""What Tune hands to a trial."""
 SPACE = read_space({"seed": {"int": [0, 99]}}, "f")
 
 
-def test_a_point_knows_the_job_of_its_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ray does not tell it to actors, and a point that counted on the core of that driver would wait for ever."""
-    seen: list[str] = []
+class Noted:
+    """Processes that only note what they would be given."""
+
+    given: ClassVar[list[Mapping[str, str]]] = []
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self.given.append(variables)
+
+    def run(self, point: Any, _: Any) -> Outcome:
+        """Tells that the point was not run."""
+        return Outcome(point, State.failed, said="it was not run")
+
+    def end(self) -> None:
+        """There is none."""
+
+
+@pytest.mark.parametrize("is_same_node", [True, False])
+def test_a_point_has_the_environment_of_its_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_same_node: bool
+) -> None:
+    """That of its actor is another one, on a cluster that was there before, and Ray sets what is the actor's alone.
+
+    The job is among it, which Ray does not tell actors: a point that counted on the core of that driver would wait for
+    ever.
+    """
     reported: list[dict[str, Any]] = []
-
-    class Noted:
-        """Processes that only note what they would be given."""
-
-        def __init__(self, variables: frozenset[str]) -> None:
-            assert JOB_VARIABLE in variables
-
-        def run(self, point: Any, _: Any) -> Outcome:
-            seen.append(os.environ[JOB_VARIABLE])
-            return Outcome(point, State.failed, said="it was not run")
-
-        def end(self) -> None:
-            """There is none."""
-
-    monkeypatch.setenv(JOB_VARIABLE, "{}")  # put back after the test
+    theirs = {"HF_TOKEN": "the sweep's", JOB_VARIABLE: "{}", "PATH": "the sweep's", "TMPDIR": "the sweep's"}
+    monkeypatch.setenv("HF_TOKEN", "the actor's")
+    monkeypatch.setenv("PATH", "the actor's")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.delenv("TMPDIR", raising=False)
     monkeypatch.setattr(trials, "Processes", Noted)
-    monkeypatch.chdir(tmp_path)
-    point = SimpleNamespace(label="point 1", log_file=tmp_path / "log")
-    told: Any = SimpleNamespace(point=lambda _: point, figures_file=lambda _: tmp_path / "figures.jsonl")
-    job = '{"metadata": {"job_submission_id": "raysubmit_1"}}'
     monkeypatch.setattr(trials.tune, "report", reported.append)
-    trials._run_point({"number": 1, "values": "{}"}, told, frozenset({JOB_VARIABLE}), job, tmp_path)
-    assert seen == [job]
+    monkeypatch.chdir(tmp_path)
+    start = _Start(theirs, platform.node() if is_same_node else "another", tmp_path)
+    trials._run_point(CONFIG, Trials(tmp_path, (), "validation"), start)
+    there = theirs if is_same_node else {"HF_TOKEN": "the sweep's", JOB_VARIABLE: "{}", "PATH": "the actor's"}
+    given = {name: value for name, value in Noted.given.pop().items() if name in (*theirs, "OMP_NUM_THREADS")}
+    assert given == there
     assert [end["said"] for end in reported] == ["it was not run"]
+    assert "the sweep's" not in repr(start), "there are secrets in it"
 
 
 @pytest.mark.parametrize("stop", [Stop.asha, Stop.median])
@@ -126,13 +142,12 @@ def reports_of(curve: list[float], folder: Path) -> list[dict[str, Any]]:
     points = ({"noun": "model", "step": step, "validation_ndcg_at_10": score} for step, score in enumerate(curve, 1))
     file.write_text("".join(json.dumps(point) + "\n" for point in points))
     reported: list[dict[str, Any]] = []
-    point = SimpleNamespace(label="point 1", log_file=folder / "log")
-    told: Any = SimpleNamespace(point=lambda _: point, figures_file=lambda _: file)
+    told: Any = SimpleNamespace(point=lambda *_: Point("", (), folder), figures_file=lambda _: file)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trials, "Processes", NoProcesses)
         patch.setattr(trials.tune, "report", reported.append)
         patch.chdir(folder)
-        trials._run_point({"number": 1, "values": "{}"}, told, frozenset(), "", folder)
+        trials._run_point(CONFIG, told, _Start({}, "", folder))
     return reported
 
 
@@ -144,11 +159,10 @@ def test_what_goes_wrong_in_a_trial_is_told_as_the_end_of_its_point(
     monkeypatch.setattr(trials.tune, "report", reported.append)
     monkeypatch.chdir(tmp_path)
     told = Trials(tmp_path, (), "validation")
-    config = {"number": 1, "values": "{}"}
-    trials._run_point(config, told, frozenset(), "", tmp_path / "missing")
+    trials._run_point(CONFIG, told, _Start({}, "", tmp_path / "missing"))
     told.figures_file(1).write_text('{"validation_ndcg_at_10": 1}\n')
     monkeypatch.setattr(trials, "Processes", NoProcesses)
-    trials._run_point(config, told, frozenset(), "", tmp_path)
+    trials._run_point(CONFIG, told, _Start({}, "", tmp_path))
     assert [end["progress"] for end in reported] == ["failed", "failed"]
     assert reported[0]["said"].startswith("FileNotFoundError: ")
     assert reported[1]["said"] == "KeyError: 'noun'"
@@ -211,6 +225,18 @@ def test_the_journal_has_every_end(tmp_path: Path) -> None:
 def test_tune_pickles_nothing_of_a_search(tmp_path: Path) -> None:
     searcher, _ = searcher_of(tmp_path)
     assert type(pickle.loads(pickle.dumps(searcher))) is Searcher
+
+
+def test_a_point_comes_after_those_that_were_told_to_end(tmp_path: Path) -> None:
+    searcher, _ = searcher_of(tmp_path)
+    for number in range(4):
+        searcher.suggest(f"t{number}")
+    searcher.on_trial_complete("t0", {"curve": [0.25, 0.5]})  # the scheduler had it stopped
+    searcher.on_trial_complete("t1", {"progress": "finished", "score": 0.5})
+    searcher.on_trial_complete("t2", error=True)  # its actor is gone
+    after = json.loads(searcher.suggest("t4")["after"])
+    assert after == [1, 3]
+    assert searcher._trials.point(Tried(5, {}), after).after == (tmp_path / "0001", tmp_path / "0003")
 
 
 def test_a_sweep_whose_first_points_all_fail_is_given_up(tmp_path: Path) -> None:
