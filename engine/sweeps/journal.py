@@ -53,6 +53,11 @@ class Tried:
     said: str = ""
     """Why it failed."""
 
+    @property
+    def has_ended(self) -> bool:
+        """Tells whether it came to an end that says something of its values."""
+        return self.progress in (Progress.finished, Progress.stopped)
+
 
 class Journal:
     """The points of a sweep.

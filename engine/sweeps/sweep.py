@@ -129,7 +129,8 @@ def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
 
 
 def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
-    from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler, run_trials
+    from engine.sweeps.schedulers import make_scheduler
+    from engine.sweeps.trials import JournaledSearcher, Trials, run_trials
 
     config, low = checked.config, checked.config.mode is Mode.min
     journal = Journal(checked.folder, _identity(checked))
@@ -170,11 +171,10 @@ def _sorted(points: Sequence[Tried], trials: Trials, compose: Compose) -> tuple[
     """
     ended, waiting = list[Tried](), list[Tried]()
     for point in points:
-        has_ended = point.progress in (Progress.finished, Progress.stopped)
         try:
             config = compose(trials.point(point).arguments)
         except UserError:
-            if has_ended:
+            if point.has_ended:
                 raise
             waiting.append(point)  # it says so itself, in its log and its outcome
             continue
@@ -183,7 +183,7 @@ def _sorted(points: Sequence[Tried], trials: Trials, compose: Compose) -> tuple[
             trials.figures_file(point.number).unlink(missing_ok=True)
         elif point.progress is Progress.finished:
             is_over = is_finished(config)
-        (ended if has_ended and is_over else waiting).append(point)
+        (ended if point.has_ended and is_over else waiting).append(point)
     return ended, sorted(waiting, key=lambda point: point.progress is Progress.failed)
 
 

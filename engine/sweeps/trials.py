@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ray import tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, MedianStoppingRule, TrialScheduler
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from engine.errors import UserError
@@ -33,7 +33,6 @@ from engine.sweeps.points import Point
 from engine.sweeps.process import Outcome, Processes, State, failed_by
 from engine.sweeps.search import Search
 from engine.sweeps.space import as_overrides
-from engine.sweeps.stopping import Stop
 from engine.sweeps.written import replacing
 from engine.text.durations import format_seconds
 
@@ -48,12 +47,6 @@ _OF_A_NODE = ("CUDA_VISIBLE_DEVICES", "HOME", "HOSTNAME", "LD_LIBRARY_PATH", "PA
 _TUNE_FOLDER = ".tune-"
 _CPUS = 0.001
 """What a trial asks of Ray: the least that it counts. A point's own steps take the CPUs."""
-_ALL_VALIDATIONS = 10_000
-"""More validations than any training has: ASHA stops no point for having come to the end."""
-_FIRST_STOP = 2
-"""The validation at which a point may first be stopped: one of few queries after a few steps says too little."""
-_REDUCTION = 3
-"""ASHA keeps the best third at each of its rungs: at validation 2, 6, 18 ..."""
 _HOPELESS = 3
 """So many failures, while no point has come to its end or trains, are taken to be those of all points."""
 _MOST_DEATHS = 2
@@ -120,37 +113,6 @@ class _Start:
         return known | {name: os.environ[name] for name in _OF_A_NODE if name in os.environ}
 
 
-@dataclass(frozen=True)
-class _Past:
-    """A point that ended before this start, as a scheduler sees a trial."""
-
-    trial_id: str
-
-
-class _Idle:
-    """What a scheduler sees of Tune while nothing runs yet."""
-
-    def get_live_trials(self) -> list[Any]:
-        """Returns no trial."""
-        return []
-
-
-class _Median(MedianStoppingRule):
-    """Tune's median rule by validations alone, which stops points or lets them go on.
-
-    Tune's own pauses a point while it knows too few others, and gives its place to another: the process would end, and
-    start again later. And it counts the last result of a point once more when that one ends.
-    """
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Decides by a validation; a result without one decides nothing."""
-        decision = str(super().on_trial_result(tune_controller, trial, result))
-        return TrialScheduler.CONTINUE if decision == TrialScheduler.PAUSE else decision
-
-    def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Counts nothing: every validation was told when it came."""
-
-
 class JournaledSearcher(Searcher):
     """Gives Tune the points of a search and writes what becomes of them; it is called in the driver alone.
 
@@ -173,7 +135,7 @@ class JournaledSearcher(Searcher):
         self._has_trained: dict[str, bool] = {}
         self._told_to_end: list[int] = []
         again = {point.number for point in waiting}
-        self._not_all_fail = any(_has_ended(point) for point in journal.points if point.number not in again)
+        self._not_all_fail = any(point.has_ended for point in journal.points if point.number not in again)
         self._failures, self._has_given_up = 0, False
         self.error: Exception | None = None
         """What went wrong here, which Tune would hide, or take for a failure of the trial."""
@@ -192,17 +154,23 @@ class JournaledSearcher(Searcher):
         if self._failures >= _HOPELESS and not self._not_all_fail and not any(self._has_trained.values()):
             return None if self._has_trained else self._give_up()
         point = self._next()
+        if point is None:
+            return Searcher.FINISHED
         self._numbers[trial_id], self._has_trained[trial_id] = point.number, False
         values = json.dumps(dict(point.values))
         return {"number": point.number, "values": values, "after": json.dumps(self._told_to_end)}
 
-    def _next(self) -> Tried:
-        """Takes the next point: one that was cut off, else a new one, else one that failed before."""
-        if self._waiting and (not self._new or self._waiting[0].progress is not Progress.failed):
-            point = self._waiting.pop(0)
-            return self._journal.put(Tried(point.number, point.values))
-        self._new -= 1
-        return self._journal.begin(self._search.ask())
+    def _next(self) -> Tried | None:
+        """Takes the next point: one that was cut off, else a new one, else one that failed before; None: no other."""
+        is_cut_off = bool(self._waiting) and self._waiting[0].progress is not Progress.failed
+        values = self._search.ask() if self._new > 0 and not is_cut_off else None
+        if values is not None:
+            self._new -= 1
+            return self._journal.begin(values)
+        if not self._waiting:
+            return None
+        point = self._waiting.pop(0)
+        return self._journal.put(Tried(point.number, point.values))
 
     def _give_up(self) -> Any:
         """Tells Tune, and once the person, that no other point is tried."""
@@ -240,7 +208,7 @@ class JournaledSearcher(Searcher):
         self._has_trained.pop(trial_id)
         if "progress" not in result:  # its trial is over, and its process commits what it has
             self._told_to_end.append(number)
-        self._not_all_fail |= _has_ended(point)
+        self._not_all_fail |= point.has_ended
         self._failures += progress is Progress.failed and result.get("state") != State.ended_early.value
         self._search.tell(point)
         self._console.step("sweep", f"{self._trials.point(point).label}: {in_words(point)}")
@@ -267,11 +235,6 @@ class JournaledSearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Reads nothing, likewise."""
-
-
-def _has_ended(point: Tried) -> bool:
-    """Tells whether a point came to an end that says something of its values."""
-    return point.progress in (Progress.finished, Progress.stopped)
 
 
 def in_words(point: Tried) -> str:
@@ -324,26 +287,6 @@ def run_trials(
         finally:
             if searcher.error is not None:
                 raise searcher.error
-
-
-def make_scheduler(stop: Stop, tried: Sequence[Tried], *, low: bool) -> TrialScheduler:
-    """Makes Tune's scheduler, which then knows the validations of points that ended before this start."""
-    goes_by = {"time_attr": "training_iteration", "metric": "validation", "mode": "min" if low else "max"}
-    if stop is Stop.none:
-        return FIFOScheduler()
-    if stop is Stop.asha:
-        rungs = {"max_t": _ALL_VALIDATIONS, "grace_period": _FIRST_STOP, "reduction_factor": _REDUCTION}
-        scheduler: TrialScheduler = ASHAScheduler(**goes_by, **rungs)
-    else:
-        scheduler = _Median(**goes_by, grace_period=_FIRST_STOP)
-    idle = _Idle()
-    for point in tried:
-        if point.curve and _has_ended(point):
-            past = _Past(f"before-{point.number}")
-            scheduler.on_trial_add(idle, past)
-            for number, score in enumerate(point.curve, 1):
-                scheduler.on_trial_result(idle, past, {"training_iteration": number, "validation": score})
-    return scheduler
 
 
 def _run_point(config: dict[str, Any], trials: Trials, start: _Start) -> None:
