@@ -198,6 +198,8 @@ class JournaledSearcher(Searcher):
             self._complete(trial_id, result or {}, error=error)
 
     def _complete(self, trial_id: str, result: dict[str, Any], *, error: bool) -> None:
+        if trial_id not in self._has_trained:  # it was told already, and something of Tune's failed afterwards
+            return
         number = self._numbers[trial_id]
         progress = Progress(result["progress"]) if "progress" in result else Progress.stopped
         if error or not result:
@@ -307,9 +309,10 @@ def _run_point(config: dict[str, Any], trials: Trials, start: _Start) -> None:
     try:
         os.chdir(start.home)
         outcome = _followed(point, trials.figures_file(config["number"]), Processes(start.variables_here()), report)
+        end = _end(outcome, trials)
     except Exception as error:  # else Tune would run the point again, and say nothing
-        outcome = failed_by(error, point)
-    tune.report(_end(outcome, trials) | {"curve": curve})  # a scheduler would count the last validation twice
+        end = _end(failed_by(error, point), trials)
+    tune.report(end | {"curve": curve})  # without a validation: a scheduler would count the last one twice
 
 
 def _followed(point: Point, file: Path, processes: Processes, report: Callable[[list[float]], None]) -> Outcome:

@@ -160,6 +160,7 @@ def test_the_journal_has_every_end(tmp_path: Path) -> None:
         suggested = searcher.suggest(f"t{number}")
         assert suggested["number"] == number + 1
         searcher.on_trial_complete(f"t{number}", end, error=end is None)
+    searcher.on_trial_complete("t0", error=True)  # as Tune says where it fails after the end
     points = journal.points
     assert points[0].values == {"seed": 5}, "what was cut off goes on, with the same values"
     assert [point.progress.value for point in points] == ["finished", "stopped", "failed", "failed"]
