@@ -18,7 +18,7 @@ from engine.errors import UserError
 from engine.generation.config import GeneratorKind
 from engine.pipeline.config import RunConfig
 from engine.runtime.console import Console
-from engine.storage.files import write_text
+from engine.storage.files import naming_a_full_disk, write_text
 from engine.sweeps.best import write_best
 from engine.sweeps.config import read_sweep
 from engine.sweeps.journal import Progress, Tried
@@ -59,8 +59,9 @@ def sweep(arguments: Sequence[str], console: Console | None = None) -> int:
     except UserError as error:
         raise UserError(error.what, where=f"{file}: {error.where}", remedy=error.remedy) from error
     checked = check(config, [text for text in arguments if not text.startswith(KEY)], _compose)
-    points = search(checked, _compose, console)
-    _show(checked, points, console)
+    with naming_a_full_disk(checked.folder):
+        points = search(checked, _compose, console)
+        _show(checked, points, console)
     failed = [point for point in points if point.progress is Progress.failed]
     for point in failed:
         console.warn(f"failed: point {point.number}: {' '.join(as_overrides(point.values))}: {point.said}")

@@ -2,8 +2,8 @@
 
 In: a space, and the points that were tried. Out: values, one point after the other, none twice: the same settings are
 the same steps of the store, and would only repeat a score. A search holds nothing that the journal does not: it is made
-anew of the journal's points when a sweep goes on. Points that were cut off, or failed, come first then, with the values
-that they had.
+anew of the journal's points when a sweep goes on. Points that were cut off come first then, with the values that they
+had, and those that failed last.
 """
 
 from __future__ import annotations

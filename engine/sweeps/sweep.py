@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
@@ -31,12 +32,15 @@ from engine.sweeps.identity import comparable
 from engine.sweeps.journal import Journal, Progress, Tried
 from engine.sweeps.metric import VALIDATION, check_metric, default_metric
 from engine.sweeps.places import placed
-from engine.sweeps.points import FOLDER, Compose, Point, is_finished, require_path_here
+from engine.sweeps.points import FOLDER, Compose, goes_on, is_finished, require_path_here
 from engine.sweeps.process import check_ports, points_at_a_time
 from engine.sweeps.search import Search, make_search
 from engine.sweeps.space import Values, as_overrides, name_of
 from engine.sweeps.stopping import Stop
 from engine.sweeps.written import as_override, replacing
+
+if TYPE_CHECKING:
+    from engine.sweeps.trials import Trials
 
 _OUTSIDE_MODEL = (
     *("documents", "demonstrations", "task", "prompts", "samples", "judge", "examples", "queries", "seed"),
@@ -146,12 +150,13 @@ def search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
 
 
 def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]:
-    from engine.sweeps.trials import JournaledSearcher, Trials, make_scheduler, run_trials
+    from engine.sweeps.schedulers import make_scheduler
+    from engine.sweeps.trials import JournaledSearcher, Trials, run_trials
 
     config, low = checked.config, checked.config.mode is Mode.min
     journal = Journal(checked.folder, _identity(checked))
     trials = Trials(checked.folder, checked.arguments, checked.metric, low)
-    ended, waiting = _sorted(journal.points, trials.point, compose)
+    ended, waiting = _sorted(journal.points, trials, compose)
     left = _left(config, ended)
     _say(checked, ended, waiting, left, console)
     if left > 0:
@@ -160,7 +165,8 @@ def _search(checked: Checked, compose: Compose, console: Console) -> list[Tried]
         start_ray(checked.run.cluster, logs)
         at_a_time = points_at_a_time(config.concurrency, checked.run.cluster.address)
         chooser = _make_search(config, journal, ended, waiting)
-        searcher = JournaledSearcher(chooser, journal, trials, waiting[:left], console)
+        again = waiting[:left]
+        searcher = JournaledSearcher(chooser, journal, trials, again, console, new=left - len(again))
         run_trials(searcher, trials, left, at_a_time, make_scheduler(config.stop, ended, low=low))
     return journal.points
 
@@ -189,20 +195,28 @@ def _identity(checked: Checked) -> dict[str, object]:
     return {"space": space, "metric": checked.metric, "mode": checked.config.mode.value, "overrides": shared}
 
 
-def _sorted(
-    points: Sequence[Tried], point_of: Callable[[Tried], Point], compose: Compose
-) -> tuple[list[Tried], list[Tried]]:
-    """Separates points that have ended from those that are to be run again.
+def _sorted(points: Sequence[Tried], trials: Trials, compose: Compose) -> tuple[list[Tried], list[Tried]]:
+    """Separates points that have ended from those that are to be run again, of which those that failed stand last.
 
-    A point that is finished, but whose steps would be made anew since documents or code have changed, is run again.
+    A point that is finished or was stopped, but whose steps would be made anew since documents or code have changed, is
+    run again. What is known of a training that does not go on is forgotten: it would be told as that of the new one.
     """
     ended, waiting = list[Tried](), list[Tried]()
     for point in points:
-        is_over = point.progress is Progress.stopped
-        if point.progress is Progress.finished:
-            is_over = is_finished(compose(point_of(point).arguments))
-        (ended if is_over else waiting).append(point)
-    return ended, waiting
+        try:
+            config = compose(trials.point(point).arguments)
+        except UserError:
+            if point.has_ended:
+                raise
+            waiting.append(point)  # it says so itself, in its log and its outcome
+            continue
+        is_over = goes_on(config)
+        if not is_over:
+            trials.figures_file(point.number).unlink(missing_ok=True)
+        elif point.progress is Progress.finished:
+            is_over = is_finished(config)
+        (ended if point.has_ended and is_over else waiting).append(point)
+    return ended, sorted(waiting, key=lambda point: point.progress is Progress.failed)
 
 
 def _say(checked: Checked, ended: Sequence[Tried], waiting: Sequence[Tried], left: int, console: Console) -> None:

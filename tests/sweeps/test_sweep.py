@@ -14,11 +14,14 @@ from rich.console import Console as RichConsole
 from engine.command_line.compose import load_config
 from engine.errors import UserError
 from engine.pipeline.config import RunConfig
+from engine.run import wanted_steps
 from engine.runtime.console import Console
 from engine.storage.files import locked
+from engine.storage.run_folders import link
 from engine.sweeps.config import read_sweep
 from engine.sweeps.journal import Journal, Progress, Tried
-from engine.sweeps.sweep import Checked, _left, _make_search, _say, check, search
+from engine.sweeps.sweep import Checked, _left, _make_search, _say, _sorted, check, search
+from engine.sweeps.trials import Trials
 from tests.support.object_store import Bucket
 
 GIVEN = ("experiment=adapt", "samples=fake", "until=model", "model.validation.every=2", "tracking=off")
@@ -221,3 +224,31 @@ def test_a_sweep_that_another_process_works_on_is_refused(corpus: Path, tmp_path
         pytest.raises(UserError, match="another synthmill is working on this sweep"),
     ):
         search(sweep, compose, Console(RichConsole(file=io.StringIO())))
+
+
+def test_points_whose_training_would_be_another_are_run_again(corpus: Path, tmp_path: Path) -> None:
+    """A point that was stopped is among them, and validations that are known of the other training are forgotten."""
+    given = (*GIVEN, f"collection={corpus}", f"runs_dir={tmp_path / 'runs'}")
+    trials = Trials(tmp_path, given, "validation")
+    points = [Tried(n, {"model.epochs": n}, Progress.stopped, curve=[0.5]) for n in (1, 2)]
+    points += [Tried(3, {"model.epochs": 3}, Progress.failed), Tried(4, {"model.epochs": 4})]
+    for point in points:
+        config = compose(trials.point(point).arguments)
+        trained = next(step for step in wanted_steps(config) if step.noun == "model")
+        folder = trained.fingerprint if point.number != 2 else "of-other-documents"
+        trials.point(point).run_dir.mkdir()
+        link(trials.point(point).run_dir, "model", tmp_path / "runs" / "store" / "model" / folder)
+        trials.figures_file(point.number).touch()
+    ended, waiting = _sorted(points, trials, compose)
+    assert [point.number for point in ended] == [1]
+    assert [point.number for point in waiting] == [2, 4, 3], "the one that failed stands last"
+    known = [point.number for point in points if trials.figures_file(point.number).exists()]
+    assert known == [1, 3, 4], "a training that goes on from a checkpoint tells no validation again"
+
+
+def test_a_point_that_is_refused_now_stops_no_sweep(corpus: Path, tmp_path: Path) -> None:
+    trials = Trials(tmp_path, (*GIVEN, f"collection={corpus}"), "validation")
+    refused = Tried(1, {"model.epochs": 0}, Progress.failed, said="epochs is too small")
+    assert _sorted([refused], trials, compose) == ([], [refused])
+    with pytest.raises(UserError, match="epochs"):
+        _sorted([Tried(1, {"model.epochs": 0}, Progress.finished)], trials, compose)
